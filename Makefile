@@ -1,0 +1,48 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONPATH := hack
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+# A stamp, so that a second run costs nothing and a changed lock is installed.
+$(VENV)/.ready: requirements-dev.lock pyproject.toml
+	@echo "Installing the locked Python packages into $(VENV) ..."
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.ready ## play the whole story on a real API server, then clean up
+	@$(BIN)/python -m localstack demo
+
+up: $(VENV)/.ready ## start the same stack and leave it running
+	@$(BIN)/python -m localstack up
+
+down: $(VENV)/.ready ## stop what "make up" started
+	@$(BIN)/python -m localstack down
+
+test: $(VENV)/.ready ## run every test that this machine can run
+	@$(BIN)/python -m localstack binaries
+	@$(BIN)/python -m pytest
+
+bench: $(VENV)/.ready ## print the performance table
+	@$(BIN)/python -m localstack binaries
+	@$(BIN)/python -m bench
+
+lint: $(VENV)/.ready ## check style, types and layers alone
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+generate: $(VENV)/.ready ## write the generated files anew
+	@$(BIN)/python -m localstack generate
+
+lock: ## resolve the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --output-file requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+.PHONY: help demo up down test bench lint generate lock

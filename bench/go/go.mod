@@ -1,0 +1,3 @@
+module seconder.dev/bench
+
+go 1.26

@@ -1,0 +1,217 @@
+"""The one place where a request is let through or refused.
+
+``needs`` says what must be looked up, ``decide`` decides with what was found. Both are pure, so that the webhook, the
+command line and the tests reach the same verdict from the same values.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from seconder.core import agents, contents, guard, matching, message, names
+from seconder.core.agents import Requester
+from seconder.core.approval import Approval, Context, Memo
+from seconder.core.approver import Registry
+from seconder.core.contents import Contents, Lookup
+from seconder.core.matching import Guarded, PolicyIndex
+from seconder.core.policy import Mode, Policy
+from seconder.core.quorum import Failure, judge, verify_all
+from seconder.core.reasons import Reason
+from seconder.core.request import NAMESPACES, Action, Operation, Request
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that a decision rests on beside the request, as it stood at one moment.
+
+    ``operators`` maps a ServiceAccount's user name to the operator recorded on it. ``audience`` is this cluster's
+    ``aud`` claim.
+    """
+
+    policies: PolicyIndex
+    registry: Registry
+    operators: Mapping[str, str]
+    audience: str
+    own: Guarded
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found out for one request.
+
+    ``fresh``: the World is proven to be recent. ``contents``: the answers to ``needs``; None when one of them failed
+    or came too late.
+    """
+
+    fresh: bool
+    contents: Contents | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict. Made by this module alone; ``allowed`` has no default on purpose."""
+
+    allowed: bool
+    reason: Reason
+    requester: Requester
+    action: Action | None
+    message: str = ""
+    policies: Sequence[str] = ()
+    counted: Sequence[Approval] = ()
+    failures: Sequence[Failure] = ()
+
+
+_TRY_AGAIN: Final = "Try again in a moment; if it stays so, tell the people who run this cluster."
+
+
+def needs(request: Request, world: World, mode: Mode) -> list[Lookup]:
+    """List what must be looked up before ``decide``; empty for all but the deletion of a namespace."""
+    if request.target.resource != NAMESPACES or _action(request) is None or agents.builtin_controller(request):
+        return []
+    requester = _requester(request, world)
+    named = matching.covering(request, requester, world.policies, mode, Action.DELETE, world.own)
+    within = matching.covering_contents(request, requester, world.policies, mode, world.own)
+    bound = [policy for policy in (*named, *within) if policy.requirement.bind_impact]
+    return contents.lookups(request.target.name, within, bound if _approvals(request) else [])
+
+
+def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: float, memo: Memo) -> Decision:
+    """Decide one request under the policies of one mode. ``now`` is in seconds since 1970.
+
+    Nothing is allowed but by falling under no policy, by being the control plane's own controller, or by satisfying
+    every policy that covers the request.
+    """
+    requester = _requester(request, world)
+    if agents.builtin_controller(request):
+        return Decision(True, Reason.EXEMPT, requester, None)
+
+    if mode is Mode.ENFORCE and requester.agent:
+        own = guard.refusal(request, world.policies.known_tags, world.own)
+        if own:
+            return _refused(request, requester, f"agents may not change {own}", Reason.PROTECTED_CONFIGURATION)
+
+    action = _action(request)
+    if action is None:
+        return Decision(True, Reason.NOT_COVERED, requester, None)
+    covered = matching.covering(request, requester, world.policies, mode, action, world.own)
+    within = [
+        policy
+        for policy in matching.covering_contents(request, requester, world.policies, mode, world.own)
+        if policy not in covered
+    ]
+    if within:
+        if evidence.contents is None or contents.unresolved(within):
+            return _undecided(request, requester, "what the namespace holds could not be looked up")
+        covered += [policy for policy in within if contents.held(policy, evidence.contents)]
+    if not covered:
+        if not evidence.fresh:
+            return _undecided(request, requester, "the policies at hand may be out of date")
+        return Decision(True, Reason.NOT_COVERED, requester, action)
+
+    invalid = [policy.name for policy in covered if policy.problem]
+    if invalid:
+        what = f"{_policies(invalid)} invalid, and so refuses what it names"
+        advice = f"Ask an administrator to mend it: kubectl describe protectionpolicy {' '.join(sorted(set(invalid)))}"
+        return _refused(request, requester, what, Reason.POLICY_INVALID, advice, covered)
+    return _judged(request, requester, world, action, covered, evidence, now, memo)
+
+
+def _judged(
+    request: Request,
+    requester: Requester,
+    world: World,
+    action: Action,
+    covered: Sequence[Policy],
+    evidence: Evidence,
+    now: float,
+    memo: Memo,
+) -> Decision:
+    values = _approvals(request)
+    bound = [policy for policy in covered if policy.requirement.bind_impact]
+    impact = None
+    if values and bound and request.target.resource == NAMESPACES:
+        if evidence.contents is None:
+            return _undecided(request, requester, "what the namespace holds could not be looked up")
+        impact = contents.impact(bound, evidence.contents)
+    context = Context(
+        audience=world.audience,
+        requester=requester.username,
+        agent=requester.agent_name,
+        operators=requester.operators,
+        target=request.target,
+        action=action,
+    )
+    presented = verify_all(values, context, world.registry, now, memo)
+
+    unmet, counted, failures = [], {}, {}
+    headline = Reason.APPROVAL_MISSING
+    for requirement in dict.fromkeys(policy.requirement for policy in covered):
+        digest = impact.sha256 if impact is not None and requirement.bind_impact else None
+        verdict = judge(presented, requirement, digest)
+        counted.update({approval.statement.jti: approval for approval in verdict.counted})
+        failures.update({(failure.slug, failure.reason): failure for failure in verdict.failures})
+        if not verdict.satisfied:
+            if not unmet:
+                headline = verdict.reason
+            unmet += [policy for policy in covered if policy.requirement == requirement]
+    if unmet:
+        counts = "" if impact is None else ", ".join(f"{n} {kind}" for kind, n in sorted(impact.counts.items()) if n)
+        text = message.needs_approval(
+            request,
+            requester,
+            action,
+            headline,
+            unmet,
+            failures.values(),
+            counts,
+            approvers=world.registry.usable > 0,
+        )
+        return Decision(
+            False, headline, requester, action, text, _names(covered), (), tuple(failures.values())
+        )
+    if not evidence.fresh:
+        return _undecided(request, requester, "the approvers at hand may be out of date")
+    return Decision(
+        True, Reason.APPROVED, requester, action, "", _names(covered), tuple(counted.values()), tuple(failures.values())
+    )
+
+
+def _requester(request: Request, world: World) -> Requester:
+    caller = request.caller
+    return agents.requester_of(caller, world.policies.known_tags, world.operators.get(caller.username))
+
+
+def _action(request: Request) -> Action | None:
+    if request.operation is Operation.DELETE and not request.subresource:
+        return Action.DELETE
+    return None
+
+
+def _approvals(request: Request) -> dict[str, str]:
+    skip = len(names.APPROVAL_PREFIX)
+    return {key[skip:]: value for key, value in request.stored.items() if key.startswith(names.APPROVAL_PREFIX)}
+
+
+def _refused(
+    request: Request,
+    requester: Requester,
+    what: str,
+    reason: Reason,
+    advice: str = "No approval changes this. Ask a person who administers this cluster.",
+    covered: Sequence[Policy] = (),
+) -> Decision:
+    text = message.refused(request, requester, what, reason, advice)
+    return Decision(False, reason, requester, _action(request), text, _names(covered))
+
+
+def _undecided(request: Request, requester: Requester, what: str) -> Decision:
+    return _refused(request, requester, what, Reason.INTERNAL_ERROR, _TRY_AGAIN)
+
+
+def _names(policies: Sequence[Policy]) -> tuple[str, ...]:
+    return tuple(sorted({policy.name for policy in policies}))
+
+
+def _policies(names_: Sequence[str]) -> str:
+    unique = sorted(set(names_))
+    return f"policy {unique[0]} is" if len(unique) == 1 else f"policies {', '.join(unique)} are"

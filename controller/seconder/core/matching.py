@@ -1,0 +1,130 @@
+"""Which policies cover a request."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from seconder.core import agents, names
+from seconder.core.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
+from seconder.core.request import NAMESPACES, Action, GroupResource, Request
+
+ANY: Final = "*"
+_EVERYWHERE: Final = ""
+
+
+class PolicyIndex:
+    """All policies, found by what they name. Built once per change; a look-up does not grow with their number."""
+
+    def __init__(self, policies: Iterable[Policy]) -> None:
+        self.all: Final[Sequence[Policy]] = tuple(sorted(policies, key=lambda policy: policy.name))
+        self.known_tags: Final = _union([DEFAULT_TAGS, *(policy.agents for policy in self.all)])
+        self._naming: Final[dict[tuple[str, str, str], list[Policy]]] = {}
+        self._within: Final[dict[str, list[Policy]]] = {}
+        self._wildcards = False
+        for policy in self.all:
+            named = policy.resources | policy.resolved.keys() if policy.problem else policy.resources
+            self._wildcards |= any(ANY in resource for resource in named)
+            for place in policy.namespaces or {_EVERYWHERE}:
+                self._within.setdefault(place, []).append(policy)
+            for resource in named:
+                for place in _places(policy, resource):
+                    self._naming.setdefault((resource.group, resource.resource, place), []).append(policy)
+
+    def naming(self, resource: GroupResource, namespace: str) -> Iterator[Policy]:
+        """Give each policy that names this resource, once.
+
+        ``namespace``: where the object is; for a Namespace its own name; empty for other cluster-scoped objects.
+        """
+        group, plural = resource
+        names_ = [(group, plural)]
+        if self._wildcards:
+            names_ += [(group, ANY), (ANY, plural), (ANY, ANY)]
+        places = (namespace, _EVERYWHERE) if namespace else (_EVERYWHERE,)
+        seen: set[str] = set()
+        for place in places:
+            for group, plural in names_:
+                for policy in self._naming.get((group, plural, place), ()):
+                    key = f"{policy.name}/{policy.problem}"
+                    if key not in seen:
+                        seen.add(key)
+                        yield policy
+
+    def within(self, namespace: str) -> Iterator[Policy]:
+        """Give each policy that protects objects in this namespace."""
+        yield from self._within.get(namespace, ())
+        yield from self._within.get(_EVERYWHERE, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What is Seconder's own in this cluster. ``controllers``: user names that the installer added to the built-in."""
+
+    namespace: str = names.DEFAULT_NAMESPACE
+    controllers: frozenset[str] = frozenset()
+
+
+def binds(policy: Policy, request: Request, requester: agents.Requester, own: Guarded) -> bool:
+    """Say whether the policy binds this caller on this object; what it names is looked at elsewhere."""
+    if policy.problem:
+        # An invalid policy may be invalid in its tags: the defaults count beside them.
+        return agents.identity_tagged(request.caller, DEFAULT_TAGS) or agents.request_tagged(request, policy.agents)
+    if agents.identity_tagged(request.caller, policy.agents):
+        return True
+    if request.caller.username in own.controllers:
+        return False
+    if agents.request_tagged(request, policy.agents):
+        return True
+    if policy.subjects is Subjects.AGENTS:
+        return False
+    if request.target.resource.group == names.DOMAIN or _place(request) in {"kube-system", own.namespace}:
+        return False
+    return requester.agent or request.caller.username not in policy.exempt_users
+
+
+def covering(
+    request: Request, requester: agents.Requester, index: PolicyIndex, mode: Mode, action: Action, own: Guarded
+) -> list[Policy]:
+    """Give the policies of this mode that name the object itself, the action, and bind the caller."""
+    return [
+        policy
+        for policy in index.naming(request.target.resource, _place(request))
+        if policy.mode is mode and action in policy.actions and binds(policy, request, requester, own)
+    ]
+
+
+def covering_contents(
+    request: Request, requester: agents.Requester, index: PolicyIndex, mode: Mode, own: Guarded
+) -> list[Policy]:
+    """Give the policies that cover a namespace's deletion if it holds an object that they name."""
+    if request.target.resource != NAMESPACES:
+        return []
+    return [
+        policy
+        for policy in index.within(request.target.name)
+        if policy.mode is mode and Action.DELETE in policy.actions and binds(policy, request, requester, own)
+    ]
+
+
+def _places(policy: Policy, resource: GroupResource) -> frozenset[str]:
+    resolved = policy.resolved.get(resource)
+    if not policy.namespaces or (resolved and not resolved.namespaced and resource != NAMESPACES):
+        # A namespace list does not fit a cluster-scoped kind. It makes the policy invalid, never silent.
+        return frozenset({_EVERYWHERE})
+    return policy.namespaces
+
+
+def _place(request: Request) -> str:
+    target = request.target
+    return target.name if target.resource == NAMESPACES else target.namespace
+
+
+def _union(tags: Sequence[AgentTags]) -> AgentTags:
+    none: frozenset[str] = frozenset()
+    return AgentTags(
+        groups=none.union(*(each.groups for each in tags)),
+        users=none.union(*(each.users for each in tags)),
+        service_account_namespaces=none.union(*(each.service_account_namespaces for each in tags)),
+        extra_keys=none.union(*(each.extra_keys for each in tags)),
+        field_managers=none.union(*(each.field_managers for each in tags)),
+        annotations=none.union(*(each.annotations for each in tags)),
+    )

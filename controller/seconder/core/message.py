@@ -1,0 +1,80 @@
+"""The words that a refused caller reads. They name what is missing and whom to ask, never a way round."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from seconder.core.agents import Requester
+from seconder.core.policy import Policy
+from seconder.core.quorum import Failure
+from seconder.core.reasons import Reason
+from seconder.core.request import Action, Request, Target
+
+MAX_FIELD: Final = 320
+"""Code points that a text from a client may take up. Names in Kubernetes have at most 253."""
+
+
+def clean(text: str) -> str:
+    """Drop control, format (bidi) and line-breaking characters, and shorten what is overlong."""
+    if not text.isprintable():
+        text = "".join(character for character in text if character.isprintable())
+    return text if len(text) <= MAX_FIELD else f"{text[:MAX_FIELD]}..."
+
+
+def describe(target: Target) -> str:
+    """Give ``deployments.apps payments/checkout``."""
+    return clean(f"{target.resource} {target.path}")
+
+
+def needs_approval(
+    request: Request,
+    requester: Requester,
+    action: Action,
+    reason: Reason,
+    unmet: Sequence[Policy],
+    failures: Iterable[Failure],
+    impact: str,
+    *,
+    approvers: bool,
+) -> str:
+    """Say what is missing: the verdict, the object, the requester, why each approval fails, and whom to ask."""
+    target = request.target
+    required = max(policy.requirement.required for policy in unmet)
+    peers = "1 peer" if required == 1 else f"{required} peers"
+    lines = [f"{action} of {describe(target)} needs approval by {peers} ({reason})", *_facts(request, requester)]
+    if impact:
+        lines.append(f"impact: {impact}")
+    teams = sorted({team for policy in unmet for team in policy.requirement.teams})
+    if teams:
+        lines.append(f"approvers: members of {clean(', '.join(teams))}")
+    lines += [f"approval {clean(each.slug)}: {clean(each.detail)} ({each.reason})" for each in failures]
+    if approvers:
+        lines.append(f"Ask an approver: {_approve_command(request)}")
+    else:
+        lines.append("No approver is registered in this cluster: ask an administrator to create an Approver")
+    return "\n".join(lines)
+
+
+def refused(request: Request, requester: Requester, what: str, reason: Reason, advice: str) -> str:
+    """Say that no approval would help: the verdict, the object, the requester, and what to do instead."""
+    subject = f"{request.operation} of {describe(request.target)}"
+    return "\n".join([f"{subject} is refused: {what} ({reason})", *_facts(request, requester), advice])
+
+
+def _facts(request: Request, requester: Requester) -> list[str]:
+    who = requester.username
+    if requester.agent_name:
+        who = f"{who} (agent {requester.agent_name})"
+    target = request.target
+    uid = f", uid {clean(target.uid)}" if target.uid else ""
+    return [f"object: {describe(target)}{uid}", f"requester: {clean(who)}"]
+
+
+def _approve_command(request: Request) -> str:
+    target = request.target
+    kind = target.kind.lower()
+    if target.resource.group:
+        kind = f"{kind}.{target.resource.group}"
+    namespace = f" -n {shlex.quote(clean(target.namespace))}" if target.namespace else ""
+    name = shlex.quote(clean(f"{kind}/{target.name}"))
+    return f"kubectl seconder approve {name}{namespace} --requester {shlex.quote(clean(request.caller.username))}"

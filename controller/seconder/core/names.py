@@ -1,0 +1,33 @@
+"""The names that users, approvers and other programs see. Nothing here is configurable."""
+
+from typing import Final
+
+DOMAIN: Final = "seconder.dev"
+API_VERSION: Final = "v1alpha1"
+DEFAULT_NAMESPACE: Final = "seconder-system"
+
+APPROVAL_PREFIX: Final = "approval.seconder.dev/"
+"""An approval stands in annotation ``approval.seconder.dev/<slug>`` of the object that it is for."""
+
+AGENT_KEY: Final = "seconder.dev/agent"
+"""Extra key of an agent's credential, and the annotation that marks an object as agent-originated."""
+
+OPERATOR_KEY: Final = "seconder.dev/operator"
+"""Extra key, or annotation on the agent's ServiceAccount, that names the human who set the agent going."""
+
+AGENT_GROUP: Final = "seconder.dev:agents"
+AGENT_NAMESPACE: Final = "seconder-agents"
+
+SSHSIG_NAMESPACE: Final = "k8s-approval@seconder.dev"
+"""Given to ``ssh-keygen -Y sign -n``, so that a signature made for anything else is no approval."""
+
+STATEMENT_TYPE: Final = "https://seconder.dev/approval/v1"
+"""Names the closed claim set of a statement."""
+
+MAX_APPROVAL_BYTES: Final = 8192
+MAX_APPROVALS: Final = 8
+MAX_TTL_SECONDS: Final = 3600
+DEFAULT_TTL_SECONDS: Final = 900
+CLOCK_SKEW_SECONDS: Final = 60
+FRESH_SECONDS: Final = 60
+"""An approval counts only while each watch has given a sign of life this recently."""

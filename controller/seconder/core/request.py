@@ -1,0 +1,82 @@
+"""What the API server asks about, in the core's own words."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Operation(StrEnum):
+    """``AdmissionRequest.operation`` of admission.k8s.io/v1."""
+
+    CREATE = "CREATE"
+    UPDATE = "UPDATE"
+    DELETE = "DELETE"
+    CONNECT = "CONNECT"
+
+
+class Action(StrEnum):
+    """What a policy protects against, by the names that policies and approvals use."""
+
+    DELETE = "Delete"
+    SCALE_TO_ZERO = "ScaleToZero"
+    REMOVE_FINALIZERS = "RemoveFinalizers"
+    CHANGE_OWNERS = "ChangeOwners"
+
+
+class GroupResource(NamedTuple):
+    """A kind of object by API group (``""`` is the core group) and lower-case plural, version left out."""
+
+    group: str
+    resource: str
+
+    def __str__(self) -> str:
+        """Give kubectl's spelling: ``deployments.apps``, ``namespaces``."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+
+NAMESPACES = GroupResource("", "namespaces")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """``AdmissionRequest.userInfo``: what the API server authenticated, and nothing a client chose freely."""
+
+    username: str
+    groups: frozenset[str] = frozenset()
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The object that a request is about. ``namespace`` is empty for cluster-scoped objects, Namespaces included."""
+
+    resource: GroupResource
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+    @property
+    def path(self) -> str:
+        """``payments/checkout``, or the bare name of a cluster-scoped object."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One admission request.
+
+    ``stored`` are the annotations that the API server holds (``oldObject``), ``incoming`` those that it would hold
+    afterwards (``object``; empty on DELETE). Approvals are read from ``stored`` alone.
+    """
+
+    uid: str
+    operation: Operation
+    target: Target
+    subresource: str
+    caller: Caller
+    field_manager: str
+    dry_run: bool
+    stored: Mapping[str, str]
+    incoming: Mapping[str, str]

@@ -1,0 +1,1 @@
+"""``seconder operator``: keeps the webhook configuration, certificates and statuses as they should be."""

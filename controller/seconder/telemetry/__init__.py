@@ -1,0 +1,1 @@
+"""What operators see: metrics, the decision log, and the port that serves probes."""

@@ -1,0 +1,1 @@
+"""``seconder webhook``: answers AdmissionReviews."""

@@ -1,0 +1,322 @@
+"""ProtectionPolicy and Approver as documents: the typed models that parse them and that their CRDs are generated from.
+
+The API server enforces the generated schema; parsing here is strict again, so that a document which got round it (an
+older CRD, a restored etcd) becomes a problem on its status and never a policy that protects less than it says.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from seconder.core import names
+from seconder.core.policy import Assurance, Mode, Subjects, UnknownOperator
+from seconder.core.request import Action
+
+_MODEL: Final[dict[str, Any]] = {"rename": "camel", "forbid_unknown_fields": True, "kw_only": True, "omit_defaults": False}
+
+_DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_QUALIFIED: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+
+
+def _cel(*rules: tuple[str, str]) -> dict[str, Any]:
+    return {"x-kubernetes-validations": [{"rule": rule, "message": text} for rule, text in rules]}
+
+
+_SET: Final = {"x-kubernetes-list-type": "set"}
+
+
+def _by(key: str) -> dict[str, Any]:
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+def _list(*values: str) -> Any:
+    return msgspec.field(default_factory=lambda: list(values))
+
+
+Principal = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Namespace = Annotated[str, Meta(min_length=1, max_length=63, pattern=_DNS_LABEL)]
+SetOfPrincipals = Annotated[list[Principal], Meta(max_length=64, extra_json_schema=_SET)]
+Team = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
+Teams = Annotated[list[Team], Meta(max_length=32, extra_json_schema=_SET)]
+
+
+class Exempt(Struct, **_MODEL):
+    """Who is not bound although everyone is, beside the control plane's own controllers."""
+
+    users: Annotated[SetOfPrincipals, Meta(description="Exact user names. An agent is never exempt.")] = []
+
+
+class Agents(Struct, **_MODEL):
+    """How an agent is recognised; any single match is enough. A field left out keeps its default, [] clears it."""
+
+    groups: Annotated[SetOfPrincipals, Meta(description="Exact group names.")] = _list(names.AGENT_GROUP)
+    users: Annotated[SetOfPrincipals, Meta(description="Exact user names.")] = []
+    service_account_namespaces: Annotated[
+        list[Namespace],
+        Meta(
+            max_length=64,
+            description="Every ServiceAccount of these namespaces is an agent.",
+            extra_json_schema=_SET,
+        ),
+    ] = _list(names.AGENT_NAMESPACE)
+    extra_keys: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^A-Z\x00-\x20\x7f]+$")]],
+        Meta(
+            max_length=16,
+            description="Keys in userInfo.extra, in lower case, as the API server gives them. The value names the agent.",
+            extra_json_schema=_SET,
+        ),
+    ] = _list(names.AGENT_KEY)
+    field_managers: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]],
+        Meta(
+            max_length=64,
+            description="Exact field managers. A DELETE carries none.",
+            extra_json_schema=_SET,
+        ),
+    ] = []
+    annotations: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=317, pattern=_QUALIFIED)]],
+        Meta(
+            max_length=16,
+            description="Annotation keys that mark an object as agent-originated, whoever acts on it.",
+            extra_json_schema=_SET,
+        ),
+    ] = _list(names.AGENT_KEY)
+
+
+AGENTS_RULES: Final = _cel(
+    (
+        "size(self.groups) + size(self.users) + size(self.serviceAccountNamespaces) + size(self.extraKeys)"
+        " + size(self.fieldManagers) + size(self.annotations) > 0",
+        "every way to recognise an agent is cleared: name at least one",
+    )
+)
+
+
+class Resources(Struct, **_MODEL):
+    """Kinds of objects by API group and plural name; custom resources too."""
+
+    group: Annotated[
+        str,
+        Meta(max_length=253, pattern=r"^(\*|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)?$", description='"" is the core group.'),
+    ]
+    resources: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^(\*|[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?)$")]],
+        Meta(
+            min_length=1,
+            max_length=64,
+            description="Plural names in lower case, without subresources.",
+            extra_json_schema=_SET,
+        ),
+    ]
+
+
+class Approvals(Struct, **_MODEL):
+    """What it takes to let an action through."""
+
+    required: Annotated[int, Meta(ge=1, le=8, description="How many distinct peers must approve.")] = 1
+    teams: Annotated[Teams, Meta(description="Approvers must belong to one of these; empty: any approver.")] = []
+    max_ttl: Annotated[
+        str,
+        Meta(
+            max_length=16,
+            pattern=r"^([0-9]+[hms])+$",
+            description="The longest lifetime of an approval, such as 15m; at most 1h.",
+            extra_json_schema=_cel(
+                (
+                    "duration(self) >= duration('1s') && duration(self) <= duration('1h')",
+                    "maxTTL must be from 1s to 1h",
+                )
+            ),
+        ),
+    ] = msgspec.field(default="15m", name="maxTTL")
+    assurance: Annotated[
+        Assurance,
+        Meta(description="What a signature must prove: a key (Software), a touch (Presence), a PIN or biometric too (Verified)."),
+    ] = Assurance.SOFTWARE
+    bind_impact: Annotated[
+        bool, Meta(description="Namespaces: the approval names what goes down with it.")
+    ] = True
+    unknown_operator: Annotated[
+        UnknownOperator, Meta(description="Whether approvals count for an agent whose operator nobody recorded.")
+    ] = UnknownOperator.ACCEPT
+
+
+class BreakGlass(Struct, **_MODEL):
+    """Who may act without approval in an emergency, leaving a reason on the object."""
+
+    groups: Annotated[SetOfPrincipals, Meta(description="Exact group names.")] = []
+
+
+class PolicySpec(Struct, **_MODEL):
+    """What is protected, from whom, and what it takes to let it through."""
+
+    mode: Annotated[Mode, Meta(description="Enforce refuses; Audit decides, counts and warns, and lets it through.")] = (
+        Mode.ENFORCE
+    )
+    subjects: Annotated[Subjects, Meta(description="Whom the policy binds.")] = Subjects.AGENTS
+    exempt: Exempt = msgspec.field(default_factory=Exempt)
+    agents: Annotated[Agents, Meta(extra_json_schema=AGENTS_RULES)] = msgspec.field(default_factory=Agents)
+    resources: Annotated[
+        list[Resources],
+        Meta(
+            min_length=1,
+            max_length=64,
+            description="What is protected.",
+        ),
+    ]
+    namespaces: Annotated[
+        list[Namespace],
+        Meta(
+            max_length=256,
+            description="Where; empty: everywhere. For Namespaces their own names.",
+            extra_json_schema=_SET,
+        ),
+    ] = []
+    actions: Annotated[
+        list[Action],
+        Meta(
+            min_length=1,
+            max_length=4,
+            description="What needs approval; left out: everything.",
+            extra_json_schema=_SET,
+        ),
+    ] = _list(*Action)
+    approvals: Approvals = msgspec.field(default_factory=Approvals)
+    break_glass: BreakGlass = msgspec.field(default_factory=BreakGlass)
+
+
+POLICY_RULES: Final = _cel(
+    (
+        "self.subjects != 'Everyone' || !self.resources.exists(r, r.group == '*' || r.resources.exists(n, n == '*'))",
+        "'*' cannot be used with subjects: Everyone; name the groups and resources",
+    ),
+    (
+        "!self.actions.exists(a, a == 'Delete') || size(self.agents.groups) + size(self.agents.users)"
+        " + size(self.agents.serviceAccountNamespaces) + size(self.agents.extraKeys) + size(self.agents.annotations) > 0",
+        "fieldManagers never match a Delete: name another way to recognise an agent, or leave Delete out of actions",
+    ),
+    (
+        "!self.resources.exists(r, r.group == 'seconder.dev') || self.subjects != 'Everyone'",
+        "kinds of seconder.dev cannot be protected from everyone",
+    ),
+)
+
+
+class ConditionDoc(Struct, rename="camel", kw_only=True):
+    """A status condition (meta/v1 Condition)."""
+
+    type: Annotated[str, Meta(max_length=64)]
+    status: Literal["True", "False", "Unknown"]
+    reason: Annotated[str, Meta(max_length=64)]
+    message: Annotated[str, Meta(max_length=4096)]
+    last_transition_time: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+    observed_generation: int = 0
+
+
+Conditions = Annotated[
+    list[ConditionDoc],
+    Meta(
+        max_length=8,
+        extra_json_schema=_by("type"),
+    ),
+]
+
+
+class ResolvedDoc(Struct, rename="camel", kw_only=True):
+    """A resource that the policy names, as this cluster serves it."""
+
+    group: str
+    version: str
+    resource: str
+    namespaced: bool
+    custom: bool = False
+
+
+class PolicyStatus(Struct, rename="camel", kw_only=True):
+    """What the operator made of the policy."""
+
+    conditions: Conditions = []
+    observed_generation: int = 0
+    resources: Annotated[
+        list[ResolvedDoc], Meta(max_length=4096, description="What the policy's names stand for in this cluster.")
+    ] = []
+    last_valid: Annotated[
+        dict[str, Any] | UnsetType,
+        Meta(
+            description="For Everyone: the last valid form, which stays in force while the present one is invalid.",
+            extra_json_schema={"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        ),
+    ] = UNSET
+
+
+class SshOrJwkKey(Struct, **_MODEL):
+    """A public key, in one of two notations."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=63, pattern=_DNS_LABEL)]
+    ssh: Annotated[
+        str | UnsetType,
+        Meta(max_length=4096, description="A line of an OpenSSH .pub file, or of ssh-add -L."),
+    ] = UNSET
+    jwk: Annotated["Jwk | UnsetType", Meta(description="A JSON Web Key (RFC 7517).")] = UNSET
+    not_after: Annotated[
+        datetime | UnsetType, Meta(description="The key stops counting at this time.")
+    ] = UNSET
+
+
+class Jwk(Struct, **_MODEL):
+    """A public JSON Web Key: OKP Ed25519 or EC P-256."""
+
+    kty: Literal["OKP", "EC"]
+    crv: Literal["Ed25519", "P-256"]
+    kid: Annotated[str, Meta(min_length=1, max_length=253)]
+    x: Annotated[str, Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]+$")]
+    y: Annotated[str | UnsetType, Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]+$")] = UNSET
+
+
+KEY_RULES: Final = _cel(("has(self.ssh) != has(self.jwk)", "give exactly one of ssh and jwk"))
+
+
+class ApproverSpec(Struct, **_MODEL):
+    """A person who may approve, and the keys that prove it."""
+
+    principal: Annotated[Principal, Meta(description="The iss claim of this person's approvals.")]
+    kubernetes_users: Annotated[
+        SetOfPrincipals,
+        Meta(
+            min_length=1,
+            description="User names of this person, whose requests, and whose agents' requests, they never approve.",
+        ),
+    ]
+    teams: Teams = []
+    keys: Annotated[
+        list[Annotated[SshOrJwkKey, Meta(extra_json_schema=KEY_RULES)]],
+        Meta(
+            min_length=1,
+            max_length=16,
+            extra_json_schema=_by("name"),
+        ),
+    ]
+
+
+class KeyStatus(Struct, rename="camel", kw_only=True):
+    """What the operator found out about one key. ``problem`` is empty for a key that counts."""
+
+    name: str
+    fingerprint: str = ""
+    assurance: str = ""
+    problem: str = ""
+
+
+class ApproverStatus(Struct, rename="camel", kw_only=True):
+    """What the operator made of the approver."""
+
+    conditions: Conditions = []
+    observed_generation: int = 0
+    keys: Annotated[
+        list[KeyStatus],
+        Meta(max_length=16, extra_json_schema=_by("name")),
+    ] = []

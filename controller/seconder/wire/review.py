@@ -1,0 +1,187 @@
+"""AdmissionReview (admission.k8s.io/v1) to a core Request, and a verdict back to an AdmissionReview."""
+
+from typing import Any, Final
+
+import msgspec
+
+from seconder.core import message
+from seconder.core.request import NAMESPACES, Caller, GroupResource, Operation, Request, Target
+
+API_VERSION: Final = "admission.k8s.io/v1"
+KIND: Final = "AdmissionReview"
+
+
+class _GroupVersionKind(msgspec.Struct):
+    group: str
+    version: str
+    kind: str
+
+
+class _GroupVersionResource(msgspec.Struct):
+    group: str
+    version: str
+    resource: str
+
+
+class _UserInfo(msgspec.Struct):
+    username: str
+    groups: list[str] | None = None
+    extra: dict[str, list[str] | None] | None = None
+
+
+class _Metadata(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    annotations: dict[str, str] | None = None
+
+
+class _Object(msgspec.Struct):
+    # Options of a CONNECT (PodExecOptions) and Scale carry less; the name is then the request's.
+    metadata: _Metadata | None = None
+
+
+class _Options(msgspec.Struct, rename="camel"):
+    field_manager: str = ""
+
+
+class _Request(msgspec.Struct, rename="camel"):
+    uid: str
+    kind: _GroupVersionKind
+    resource: _GroupVersionResource
+    operation: Operation
+    user_info: _UserInfo
+    name: str = ""
+    namespace: str = ""
+    sub_resource: str = ""
+    dry_run: bool | None = None
+    object: _Object | None = None
+    old_object: _Object | None = None
+    options: _Options | None = None
+
+
+class _Review(msgspec.Struct, rename="camel"):
+    api_version: str
+    kind: str
+    request: _Request
+
+
+class _UidOnly(msgspec.Struct):
+    class Request(msgspec.Struct):
+        uid: str
+
+    request: Request
+
+
+class Malformed(Exception):
+    """The body is no AdmissionReview that can be decided. ``uid`` is the review's own, empty where there is none."""
+
+    def __init__(self, uid: str, detail: str) -> None:
+        super().__init__(detail)
+        self.uid = uid
+        self.detail = detail
+
+
+_review: Final = msgspec.json.Decoder(_Review)
+_uid_only: Final = msgspec.json.Decoder(_UidOnly)
+_encoder: Final = msgspec.json.Encoder()
+_NO_METADATA: Final = _Metadata()
+_MAX_UID: Final = 128
+
+
+def decode(body: bytes) -> Request:
+    """Read a review.
+
+    Raises Malformed for anything but an admission.k8s.io/v1 AdmissionReview that names its object; unknown fields are
+    passed over, since newer API servers add some.
+    """
+    try:
+        review = _review.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise Malformed(_uid(body), f"the body is not an AdmissionReview: {_plain(error)}") from None
+    request = review.request
+    if review.api_version != API_VERSION or review.kind != KIND:
+        raise Malformed(request.uid, f"only {KIND} of {API_VERSION} is understood")
+    if not request.uid or len(request.uid) > _MAX_UID:
+        raise Malformed("", "request.uid is empty or too long")
+    return _to_request(request)
+
+
+def _to_request(request: _Request) -> Request:
+    old = (request.old_object and request.old_object.metadata) or _NO_METADATA
+    new = (request.object and request.object.metadata) or _NO_METADATA
+    identified = new if request.operation is Operation.CREATE else old
+    name = request.name or identified.name
+    resource = GroupResource(request.resource.group, request.resource.resource)
+    if request.operation is Operation.DELETE:
+        # A collection's deletion names no object in the request; what is stored does, and must not contradict it.
+        if not (old.name and old.uid):
+            raise Malformed(request.uid, "a DELETE without oldObject.metadata.name and uid")
+        if request.name and request.name != old.name:
+            raise Malformed(request.uid, "request.name is not the name in oldObject")
+        if old.namespace and request.namespace != old.namespace:
+            raise Malformed(request.uid, "request.namespace is not the namespace in oldObject")
+    user = request.user_info
+    return Request(
+        uid=request.uid,
+        operation=request.operation,
+        target=Target(
+            resource=resource,
+            kind=request.kind.kind,
+            # The API server repeats a Namespace's own name as its namespace.
+            namespace="" if resource == NAMESPACES else request.namespace,
+            name=name,
+            uid=identified.uid,
+        ),
+        subresource=request.sub_resource,
+        caller=Caller(
+            username=user.username,
+            groups=frozenset(user.groups or ()),
+            extra={key: tuple(values or ()) for key, values in user.extra.items()} if user.extra else {},
+        ),
+        field_manager=request.options.field_manager if request.options else "",
+        dry_run=bool(request.dry_run),
+        stored=old.annotations or {},
+        incoming=new.annotations or {},
+    )
+
+
+def allowed(uid: str, audit: dict[str, str], warnings: list[str]) -> bytes:
+    """Encode a review that lets the request through."""
+    return _encode({"uid": uid, "allowed": True, "auditAnnotations": audit, "warnings": warnings})
+
+
+def denied(uid: str, text: str, reason: str, target: Target | None, audit: dict[str, str]) -> bytes:
+    """Encode a refusal: always 403 Forbidden, since clients retry, swallow or reword other codes."""
+    details: dict[str, Any] = {"causes": [{"reason": reason, "message": text.partition("\n")[0]}]}
+    if target is not None:
+        group, resource = target.resource
+        details |= {"group": group, "kind": resource, "name": target.name, "uid": target.uid}
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "code": 403,
+        "reason": "Forbidden",
+        "message": text,
+        "details": details,
+    }
+    return _encode({"uid": uid, "allowed": False, "status": status, "auditAnnotations": audit})
+
+
+def _encode(response: dict[str, Any]) -> bytes:
+    return _encoder.encode({"apiVersion": API_VERSION, "kind": KIND, "response": response})
+
+
+def _uid(body: bytes) -> str:
+    try:
+        uid = _uid_only.decode(body).request.uid
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return ""
+    return uid if len(uid) <= _MAX_UID else ""
+
+
+def _plain(error: Exception) -> str:
+    # msgspec names types and paths of ours ("Expected `str`, got `int` - at `$.request.uid`"), never values.
+    return message.clean(str(error)) if isinstance(error, msgspec.MsgspecError) else "it nests too deeply or is not UTF-8"
