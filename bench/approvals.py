@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bench import reviews
 
@@ -23,7 +23,7 @@ def make_key(path: Path) -> str:
     return path.with_name(f"{path.name}.pub").read_text().strip()
 
 
-def statement(audience: str, issuer: str, **claims: Any) -> str:
+def statement(audience: str, issuer: str, **claims: object) -> str:
     """Give an approval of the benchmark's DELETE in canonical form; claims replace the usual ones."""
     now = int(time.time())
     document = {
@@ -65,6 +65,4 @@ def _sign_batch(key: Path, statements: Sequence[str]) -> list[str]:
             file.write_text(f"{text}\n")
         command = ["ssh-keygen", "-q", "-Y", "sign", "-n", "k8s-approval@seconder.dev", "-f", str(key.absolute())]
         subprocess.run([*command, *(file.name for file in files)], cwd=folder, check=True, capture_output=True)
-        return [
-            f"{text}\n{file.with_suffix('.sig').read_text()}" for file, text in zip(files, statements, strict=True)
-        ]
+        return [f"{text}\n{file.with_suffix('.sig').read_text()}" for file, text in zip(files, statements, strict=True)]

@@ -1,26 +1,21 @@
-"""What the operating system knows: cores, CPU time, memory, ports; and processes pinned to a core."""
+"""What the operating system knows: cores, CPU time, memory; and processes pinned to a core."""
 
 import ctypes
+import math
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from localstack.errors import StackError
+from localstack.process import Child, tail_of
+
 SERVER_CORE: Final = 0
 OTHER_CORE: Final = 1
 """The load generator, the API server and everything else run here, away from the server that is measured."""
-
-_STOP_SECONDS: Final = 15
-
-
-class Unavailable(Exception):
-    """This machine cannot measure it; the text says why."""
 
 
 def can_pin() -> bool:
@@ -38,85 +33,60 @@ def step_aside() -> None:
         os.sched_setaffinity(0, {OTHER_CORE})
 
 
-def free_port() -> int:
-    """Give a TCP port on loopback that nothing listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 class Process:
-    """A server under measurement, with its output in a log file. Use as a context manager: leaving it stops it."""
+    """A server under measurement on a core of its own. As a context manager it is stopped in the end.
 
-    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
-        prefix = ["taskset", "--cpu-list", str(SERVER_CORE)] if can_pin() else []
-        self.log: Final = log
-        with log.open("wb") as output:
-            self._child = subprocess.Popen(
-                [*prefix, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
-                # A Ctrl-C reaches this process alone, which then stops the server in order.
-                start_new_session=True,
-            )
+    Raises StackError when it cannot be started.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+        # taskset replaces itself by the server, so that the child's id is the server's.
+        pinned = ["taskset", "--cpu-list", str(SERVER_CORE)] if can_pin() else []
+        self._child: Final = Child(
+            name, [*pinned, *command], log, dies_with_parent=True, environment={**os.environ, **environment}
+        )
 
     def __enter__(self) -> "Process":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    @property
-    def pid(self) -> int:
-        """The server's process id (taskset replaces itself by the server)."""
-        return self._child.pid
+        self._child.stop()
 
     def check_alive(self) -> None:
-        """Raise RuntimeError with the end of its log when the server has ended."""
-        if self._child.poll() is not None:
-            raise RuntimeError(f"the server ended with {self._child.returncode}:\n{self.log.read_text()[-2000:]}")
+        """Raise StackError with the end of its log when the server has ended."""
+        if self._child.exit_code is not None:
+            raise StackError(f"{self._child.name} ended with {self._child.exit_code}\n{tail_of(self._child.log)}")
 
     def cpu_seconds(self) -> float:
-        """Give user and system time used so far. Raises Unavailable where only the process itself could ask."""
-        return cpu_seconds(self.pid)
+        """Give user and system time used so far; not a number outside Linux."""
+        return cpu_seconds(self._child.pid)
+
+    def kernel_seconds(self) -> float:
+        """Give the time spent in the kernel so far, in steps of a clock tick; not a number outside Linux."""
+        if sys.platform != "linux":
+            return math.nan
+        fields = Path(f"/proc/{self._child.pid}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[12]) / os.sysconf("SC_CLK_TCK")
 
     def rss_mib(self) -> float:
-        """Give resident memory in MiB. Raises Unavailable without /proc."""
-        status = Path(f"/proc/{self.pid}/status")
-        if not status.exists():
-            raise Unavailable("resident memory is read from /proc, which this system lacks")
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
-        return int(line.split()[1]) / 1024
+        """Give resident memory in MiB; not a number outside Linux."""
+        if sys.platform != "linux":
+            return math.nan
+        lines = Path(f"/proc/{self._child.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
-    def kernel_share(self) -> float:
-        """Give the share of CPU time spent in the kernel since the start, 0 to 1. Raises Unavailable without /proc."""
-        stat = Path(f"/proc/{self.pid}/stat")
-        if not stat.exists():
-            raise Unavailable("kernel time is read from /proc, which this system lacks")
-        fields = stat.read_text().rpartition(")")[2].split()
-        user, kernel = int(fields[11]), int(fields[12])
-        return kernel / max(1, user + kernel)
-
-    def stop(self) -> None:
-        """End the server: politely, then not."""
-        if self._child.poll() is None:
-            self._child.send_signal(signal.SIGTERM)
-            try:
-                self._child.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-        self._child.wait()
+    def log(self) -> str:
+        """Give what the server has written so far."""
+        return self._child.log.read_text(errors="replace")
 
 
 def cpu_seconds(pid: int) -> float:
     """Give the CPU time of another process to the nanosecond, where /proc counts in hundredths of a second.
 
-    Raises Unavailable outside Linux. Source: clock_getcpuclockid(3).
+    Not a number outside Linux. Source: clock_getcpuclockid(3).
     """
     if sys.platform != "linux":
-        raise Unavailable("CPU time of another process is measured on Linux only")
+        return math.nan
     clock = ctypes.c_int()
     error = ctypes.CDLL(None).clock_getcpuclockid(ctypes.c_int(pid), ctypes.byref(clock))
     if error:

@@ -185,10 +185,7 @@ def _managed_fields() -> list[dict[str, Any]]:
         ".": leaf,
         "f:env": {
             ".": leaf,
-            **{
-                f'k:{{"name":"{name}"}}': {".": leaf, "f:name": leaf, "f:value": leaf}
-                for name in _ENVIRONMENT
-            },
+            **{f'k:{{"name":"{name}"}}': {".": leaf, "f:name": leaf, "f:value": leaf} for name in _ENVIRONMENT},
             'k:{"name":"TOKEN"}': {".": leaf, "f:name": leaf, "f:valueFrom": {".": leaf, "f:secretKeyRef": leaf}},
         },
         "f:image": leaf,

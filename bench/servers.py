@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
-from bench import machine
-from bench.certificates import Serving
 from bench.machine import Process
+from localstack.ports import free_ports
 
 _START_SECONDS: Final = 60
 _POLL_SECONDS: Final = 0.002
@@ -51,8 +50,24 @@ class Server:
         finally:
             connection.close()
 
+    def requests(self) -> float:
+        """Give the number of reviews that the server has counted."""
+        return self._total("admission_requests_total")
+
+    def seconds_in_handler(self) -> float:
+        """Give the time that the server says its reviews took, all together."""
+        return self._total("admission_review_duration_seconds_sum")
+
+    def _total(self, metric: str) -> float:
+        """Add up a metric over all its labels; the name may have a prefix."""
+        samples = (line.rpartition(" ") for line in self.get("/metrics")[1].splitlines() if not line.startswith("#"))
+        return sum(float(value) for series, _, value in samples if series.partition("{")[0].endswith(metric))
+
     def wait_ready(self) -> float:
-        """Wait for /readyz; give the seconds since this was called. Raises RuntimeError and TimeoutError."""
+        """Wait until /readyz says so; give the seconds since this was called.
+
+        Raises StackError when the server ends before, and TimeoutError.
+        """
         began = time.perf_counter()
         while (waited := time.perf_counter() - began) < _START_SECONDS:
             self.process.check_alive()
@@ -62,33 +77,24 @@ class Server:
             except OSError:
                 pass
             time.sleep(_POLL_SECONDS)
-        raise TimeoutError(f"{self.name} was not ready after {waited:.0f} s:\n{self.process.log.read_text()[-2000:]}")
+        raise TimeoutError(f"{self.name} was not ready after {waited:.0f} s")
 
 
 def start(
-    name: str, command: Callable[[str, str], list[str]], log: Path, authority: Path, tls_name: str, **environment: str
+    name: str,
+    command: Callable[[str, str], list[str]],
+    log: Path,
+    authority: Path,
+    tls_name: str,
+    *,
+    address: str = "",
+    **environment: str,
 ) -> Server:
-    """Start a server; ``command`` gets the address for reviews and the one for metrics. It need not be ready yet."""
-    address, metrics = (f"127.0.0.1:{machine.free_port()}" for _ in range(2))
-    process = Process(command(address, metrics), log, environment)
+    """Start a server; it need not be ready yet.
+
+    ``command`` gets the address for reviews (``address``, or a free one) and the one for metrics.
+    """
+    free, metrics = (f"127.0.0.1:{port}" for port in free_ports(2))
+    address = address or free
+    process = Process(name, command(address, metrics), log, environment)
     return Server(name, process, address, metrics, authority, tls_name)
-
-
-def start_go(program: Path, config: Path, serving: Serving, log: Path, *, cache: bool) -> Server:
-    """Start the Go handler on one core and wait for it."""
-
-    def command(address: str, metrics: str) -> list[str]:
-        return [
-            str(program),
-            f"-address={address}",
-            f"-metrics-address={metrics}",
-            f"-tls-cert={serving.certificate}",
-            f"-tls-key={serving.key}",
-            f"-config={config}",
-            f"-cache={'true' if cache else 'false'}",
-        ]
-
-    name = "Go handler with a cache" if cache else "Go handler"
-    server = start(name, command, log, serving.authority, "localhost", GOMAXPROCS="1")
-    server.wait_ready()
-    return server

@@ -113,11 +113,7 @@ def builtin_controller(request: Request) -> bool:
     caller = request.caller
     if caller.username in BUILTIN_CONTROLLERS:
         return True
-    return (
-        request.target.resource == _PODS
-        and caller.username.startswith(_NODE)
-        and "system:nodes" in caller.groups
-    )
+    return request.target.resource == _PODS and caller.username.startswith(_NODE) and "system:nodes" in caller.groups
 
 
 def requester_of(caller: Caller, known: AgentTags, recorded_operator: str | None) -> Requester:

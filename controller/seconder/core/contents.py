@@ -32,7 +32,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A question to the API server: which objects of this resource are in this namespace?
+    """A question to the API server: which objects of this resource a namespace holds.
 
     ``whole``: every one of them is wanted, not merely whether there is one.
     """

@@ -70,7 +70,7 @@ def needs(request: Request, world: World, mode: Mode) -> list[Lookup]:
         return []
     requester = _requester(request, world)
     named = matching.covering(request, requester, world.policies, mode, Action.DELETE, world.own)
-    within = matching.covering_contents(request, requester, world.policies, mode, world.own)
+    within = _holding(request, requester, world, mode, named)
     bound = [policy for policy in (*named, *within) if policy.requirement.bind_impact]
     return contents.lookups(request.target.name, within, bound if _approvals(request) else [])
 
@@ -94,11 +94,7 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
     if action is None:
         return Decision(True, Reason.NOT_COVERED, requester, None)
     covered = matching.covering(request, requester, world.policies, mode, action, world.own)
-    within = [
-        policy
-        for policy in matching.covering_contents(request, requester, world.policies, mode, world.own)
-        if policy not in covered
-    ]
+    within = _holding(request, requester, world, mode, covered)
     if within:
         if evidence.contents is None or contents.unresolved(within):
             return _undecided(request, requester, "what the namespace holds could not be looked up")
@@ -143,7 +139,9 @@ def _judged(
     )
     presented = verify_all(values, context, world.registry, now, memo)
 
-    unmet, counted, failures = [], {}, {}
+    unmet: list[Policy] = []
+    counted: dict[str, Approval] = {}
+    failures: dict[tuple[str, Reason], Failure] = {}
     headline = Reason.APPROVAL_MISSING
     for requirement in dict.fromkeys(policy.requirement for policy in covered):
         digest = impact.sha256 if impact is not None and requirement.bind_impact else None
@@ -166,14 +164,18 @@ def _judged(
             counts,
             approvers=world.registry.usable > 0,
         )
-        return Decision(
-            False, headline, requester, action, text, _names(covered), (), tuple(failures.values())
-        )
+        return Decision(False, headline, requester, action, text, _names(covered), (), tuple(failures.values()))
     if not evidence.fresh:
         return _undecided(request, requester, "the approvers at hand may be out of date")
     return Decision(
         True, Reason.APPROVED, requester, action, "", _names(covered), tuple(counted.values()), tuple(failures.values())
     )
+
+
+def _holding(request: Request, requester: Requester, world: World, mode: Mode, named: Sequence[Policy]) -> list[Policy]:
+    """Give the policies that cover the deletion of a namespace only for what it holds."""
+    within = matching.covering_contents(request, requester, world.policies, mode, world.own)
+    return [policy for policy in within if policy not in named]
 
 
 def _requester(request: Request, world: World) -> Requester:

@@ -83,7 +83,9 @@ def blob_of_line(line: str) -> bytes:
         blob = decode_base64(words[1].encode())
         inner = Reader(blob).string()
     except (WireError, UnicodeEncodeError):
-        raise UnusableKey("the second word is not the base64 of a key (options before the type are not taken)") from None
+        raise UnusableKey(
+            "the second word is not the base64 of a key (options before the type are not taken)"
+        ) from None
     if inner != words[0].encode():
         raise UnusableKey("the key's first word is not the type that the key itself names")
     return blob

@@ -18,6 +18,9 @@ class PolicyIndex:
     def __init__(self, policies: Iterable[Policy]) -> None:
         self.all: Final[Sequence[Policy]] = tuple(sorted(policies, key=lambda policy: policy.name))
         self.known_tags: Final = _union([DEFAULT_TAGS, *(policy.agents for policy in self.all)])
+        self.known: Final = frozenset(
+            {NAMESPACES, *(each for policy in self.all for each in (*policy.resources, *policy.resolved))}
+        )
         self._naming: Final[dict[tuple[str, str, str], list[Policy]]] = {}
         self._within: Final[dict[str, list[Policy]]] = {}
         self._wildcards = False

@@ -32,6 +32,11 @@ class Reason(StrEnum):
     REQUEST_MALFORMED = "RequestMalformed"
     INTERNAL_ERROR = "InternalError"
 
+    @property
+    def is_error(self) -> bool:
+        """Whether this refusal is for want of a decision."""
+        return self is Reason.INTERNAL_ERROR or self is Reason.REQUEST_MALFORMED
+
 
 class Rejected(Exception):
     """What was presented does not count.

@@ -1,8 +1,8 @@
 """SSHSIG, the signature that ``ssh-keygen -Y sign`` makes, clear-signed: OpenSSH's PROTOCOL.sshsig and PROTOCOL.u2f.
 
 A value is one line of text, a newline and the armored signature over that line with its newline. ``parse`` takes it
-apart and trusts nothing; ``verify_signature`` does the arithmetic. Both are stricter than ssh-keygen: whatever they take,
-``ssh-keygen -Y verify`` takes too.
+apart and trusts nothing; ``verify_signature`` does the arithmetic. Both are stricter than ssh-keygen: whatever they
+take, ``ssh-keygen -Y verify`` takes too.
 """
 
 import hashlib

@@ -249,6 +249,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._has_head:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+            self._release()
         if not answered:
             body = refused.detail.encode()
             headers = (

@@ -158,7 +158,6 @@ class Listener:
 
     async def _connect(self, sock: socket.socket, http: BoundedProtocol) -> None:
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop = asyncio.get_running_loop()
         try:
             if self._certificate is None:
@@ -173,7 +172,10 @@ class Listener:
                 )
         except OSError:
             # The client went away, or spoke no TLS, or not in time: its own affair. (ssl.SSLError is an OSError.)
-            self._shared.open.discard(http)
+            return
+        finally:
+            if http not in self._shared.connections:
+                self._shared.open.discard(http)
 
 
 async def serve(

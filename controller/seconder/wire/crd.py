@@ -4,7 +4,7 @@ import enum
 from typing import Any, Final
 
 import msgspec
-from msgspec import inspect
+from msgspec import NODEFAULT, inspect
 
 from seconder.core import names
 from seconder.wire import resources
@@ -127,7 +127,8 @@ def _schema(kind: inspect.Type) -> dict[str, Any]:
     if isinstance(kind, inspect.StructType):
         return _struct(kind)
     if isinstance(kind, inspect.UnionType):
-        wanted = [each for each in kind.types if not isinstance(each, inspect.UnsetType)]
+        # A field that may be left out is a union with msgspec's marker for that, which has no public type here.
+        wanted = [each for each in kind.types if type(each).__name__ != "UnsetType"]
         if len(wanted) == 1:
             return _schema(wanted[0])
     simple: dict[type, dict[str, Any]] = {
@@ -172,9 +173,9 @@ def _field(each: inspect.Field) -> dict[str, Any]:
 
 
 def _default(each: inspect.Field) -> Any:
-    if each.default_factory is not inspect.NODEFAULT:
+    if each.default_factory is not NODEFAULT:
         return msgspec.to_builtins(each.default_factory())
-    if each.default is inspect.NODEFAULT or each.default is msgspec.UNSET:
+    if each.default is NODEFAULT or each.default is msgspec.UNSET:
         return None
     return each.default.value if isinstance(each.default, enum.Enum) else each.default
 

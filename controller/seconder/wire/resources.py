@@ -14,8 +14,6 @@ from seconder.core import names
 from seconder.core.policy import Assurance, Mode, Subjects, UnknownOperator
 from seconder.core.request import Action
 
-_MODEL: Final[dict[str, Any]] = {"rename": "camel", "forbid_unknown_fields": True, "kw_only": True, "omit_defaults": False}
-
 _DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _QUALIFIED: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 
@@ -42,13 +40,17 @@ Team = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([
 Teams = Annotated[list[Team], Meta(max_length=32, extra_json_schema=_SET)]
 
 
-class Exempt(Struct, **_MODEL):
+class _Strict(Struct, rename="camel", forbid_unknown_fields=True):
+    """Names as in Kubernetes, and no field that is not known."""
+
+
+class Exempt(_Strict, kw_only=True):
     """Who is not bound although everyone is, beside the control plane's own controllers."""
 
     users: Annotated[SetOfPrincipals, Meta(description="Exact user names. An agent is never exempt.")] = []
 
 
-class Agents(Struct, **_MODEL):
+class Agents(_Strict, kw_only=True):
     """How an agent is recognised; any single match is enough. A field left out keeps its default, [] clears it."""
 
     groups: Annotated[SetOfPrincipals, Meta(description="Exact group names.")] = _list(names.AGENT_GROUP)
@@ -65,7 +67,7 @@ class Agents(Struct, **_MODEL):
         list[Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^A-Z\x00-\x20\x7f]+$")]],
         Meta(
             max_length=16,
-            description="Keys in userInfo.extra, in lower case, as the API server gives them. The value names the agent.",
+            description="Keys in userInfo.extra, lower-case as the API server gives them. The value names the agent.",
             extra_json_schema=_SET,
         ),
     ] = _list(names.AGENT_KEY)
@@ -96,12 +98,16 @@ AGENTS_RULES: Final = _cel(
 )
 
 
-class Resources(Struct, **_MODEL):
+class Resources(_Strict, kw_only=True):
     """Kinds of objects by API group and plural name; custom resources too."""
 
     group: Annotated[
         str,
-        Meta(max_length=253, pattern=r"^(\*|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)?$", description='"" is the core group.'),
+        Meta(
+            max_length=253,
+            pattern=r"^(\*|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?)?$",
+            description='"" is the core group.',
+        ),
     ]
     resources: Annotated[
         list[Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^(\*|[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?)$")]],
@@ -114,7 +120,7 @@ class Resources(Struct, **_MODEL):
     ]
 
 
-class Approvals(Struct, **_MODEL):
+class Approvals(_Strict, kw_only=True):
     """What it takes to let an action through."""
 
     required: Annotated[int, Meta(ge=1, le=8, description="How many distinct peers must approve.")] = 1
@@ -135,28 +141,28 @@ class Approvals(Struct, **_MODEL):
     ] = msgspec.field(default="15m", name="maxTTL")
     assurance: Annotated[
         Assurance,
-        Meta(description="What a signature must prove: a key (Software), a touch (Presence), a PIN or biometric too (Verified)."),
+        Meta(
+            description="What a signature must prove: a key (Software), a touch (Presence), a PIN or more too (Verified)."
+        ),
     ] = Assurance.SOFTWARE
-    bind_impact: Annotated[
-        bool, Meta(description="Namespaces: the approval names what goes down with it.")
-    ] = True
+    bind_impact: Annotated[bool, Meta(description="Namespaces: the approval names what goes down with it.")] = True
     unknown_operator: Annotated[
         UnknownOperator, Meta(description="Whether approvals count for an agent whose operator nobody recorded.")
     ] = UnknownOperator.ACCEPT
 
 
-class BreakGlass(Struct, **_MODEL):
+class BreakGlass(_Strict, kw_only=True):
     """Who may act without approval in an emergency, leaving a reason on the object."""
 
     groups: Annotated[SetOfPrincipals, Meta(description="Exact group names.")] = []
 
 
-class PolicySpec(Struct, **_MODEL):
+class PolicySpec(_Strict, kw_only=True):
     """What is protected, from whom, and what it takes to let it through."""
 
-    mode: Annotated[Mode, Meta(description="Enforce refuses; Audit decides, counts and warns, and lets it through.")] = (
-        Mode.ENFORCE
-    )
+    mode: Annotated[
+        Mode, Meta(description="Enforce refuses; Audit decides, counts and warns, and lets it through.")
+    ] = Mode.ENFORCE
     subjects: Annotated[Subjects, Meta(description="Whom the policy binds.")] = Subjects.AGENTS
     exempt: Exempt = msgspec.field(default_factory=Exempt)
     agents: Annotated[Agents, Meta(extra_json_schema=AGENTS_RULES)] = msgspec.field(default_factory=Agents)
@@ -196,7 +202,8 @@ POLICY_RULES: Final = _cel(
     ),
     (
         "!self.actions.exists(a, a == 'Delete') || size(self.agents.groups) + size(self.agents.users)"
-        " + size(self.agents.serviceAccountNamespaces) + size(self.agents.extraKeys) + size(self.agents.annotations) > 0",
+        " + size(self.agents.serviceAccountNamespaces) + size(self.agents.extraKeys)"
+        " + size(self.agents.annotations) > 0",
         "fieldManagers never match a Delete: name another way to recognise an agent, or leave Delete out of actions",
     ),
     (
@@ -253,7 +260,7 @@ class PolicyStatus(Struct, rename="camel", kw_only=True):
     ] = UNSET
 
 
-class SshOrJwkKey(Struct, **_MODEL):
+class SshOrJwkKey(_Strict, kw_only=True):
     """A public key, in one of two notations."""
 
     name: Annotated[str, Meta(min_length=1, max_length=63, pattern=_DNS_LABEL)]
@@ -262,12 +269,10 @@ class SshOrJwkKey(Struct, **_MODEL):
         Meta(max_length=4096, description="A line of an OpenSSH .pub file, or of ssh-add -L."),
     ] = UNSET
     jwk: Annotated["Jwk | UnsetType", Meta(description="A JSON Web Key (RFC 7517).")] = UNSET
-    not_after: Annotated[
-        datetime | UnsetType, Meta(description="The key stops counting at this time.")
-    ] = UNSET
+    not_after: Annotated[datetime | UnsetType, Meta(description="The key stops counting at this time.")] = UNSET
 
 
-class Jwk(Struct, **_MODEL):
+class Jwk(_Strict, kw_only=True):
     """A public JSON Web Key: OKP Ed25519 or EC P-256."""
 
     kty: Literal["OKP", "EC"]
@@ -280,7 +285,7 @@ class Jwk(Struct, **_MODEL):
 KEY_RULES: Final = _cel(("has(self.ssh) != has(self.jwk)", "give exactly one of ssh and jwk"))
 
 
-class ApproverSpec(Struct, **_MODEL):
+class ApproverSpec(_Strict, kw_only=True):
     """A person who may approve, and the keys that prove it."""
 
     principal: Annotated[Principal, Meta(description="The iss claim of this person's approvals.")]

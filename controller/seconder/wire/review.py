@@ -98,7 +98,7 @@ def decode(body: bytes) -> Request:
     try:
         review = _review.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise Malformed(_uid(body), f"the body is not an AdmissionReview: {_plain(error)}") from None
+        raise Malformed(uid_of(body), f"the body is not an AdmissionReview: {_plain(error)}") from None
     request = review.request
     if review.api_version != API_VERSION or review.kind != KIND:
         raise Malformed(request.uid, f"only {KIND} of {API_VERSION} is understood")
@@ -174,7 +174,8 @@ def _encode(response: dict[str, Any]) -> bytes:
     return _encoder.encode({"apiVersion": API_VERSION, "kind": KIND, "response": response})
 
 
-def _uid(body: bytes) -> str:
+def uid_of(body: bytes) -> str:
+    """Give the review's uid, whatever else is wrong with the body; empty where there is none."""
     try:
         uid = _uid_only.decode(body).request.uid
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
@@ -184,4 +185,6 @@ def _uid(body: bytes) -> str:
 
 def _plain(error: Exception) -> str:
     # msgspec names types and paths of ours ("Expected `str`, got `int` - at `$.request.uid`"), never values.
-    return message.clean(str(error)) if isinstance(error, msgspec.MsgspecError) else "it nests too deeply or is not UTF-8"
+    return (
+        message.clean(str(error)) if isinstance(error, msgspec.MsgspecError) else "it nests too deeply or is not UTF-8"
+    )

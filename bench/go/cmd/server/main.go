@@ -1,7 +1,7 @@
 // Command server is the yardstick: a plain net/http handler over TLS 1.3 that takes the same decision as the webhook.
 //
-// It uses the standard library as its documentation suggests, decodes in one pass into typed structs, and has no
-// framework around it; so it is a faster yardstick than a handler on top of a controller library would be.
+// It uses the standard library as its documentation suggests, decodes as handlers on the types of k8s.io/api do (the
+// review first, then the object in it), and has no framework around it.
 package main
 
 import (
@@ -104,9 +104,14 @@ func (s *service) validate(out http.ResponseWriter, in *http.Request) {
 		return
 	}
 	request := review.Request
-	decision := s.guard.Decide(request, began)
+	stored, err := request.OldObject.Decode()
+	if err != nil {
+		http.Error(out, "oldObject is not an object", http.StatusBadRequest)
+		return
+	}
+	decision := s.guard.Decide(request, stored, began)
 	answer, err := json.Marshal(admission.Review{
-		APIVersion: review.APIVersion, Kind: review.Kind, Response: guard.Respond(request, decision),
+		APIVersion: review.APIVersion, Kind: review.Kind, Response: guard.Respond(request, stored, decision),
 	})
 	if err != nil {
 		http.Error(out, "internal error", http.StatusInternalServerError)

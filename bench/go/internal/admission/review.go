@@ -1,6 +1,11 @@
 // Package admission holds the part of admission.k8s.io/v1 that the handler reads and writes.
 package admission
 
+import (
+	"bytes"
+	"encoding/json"
+)
+
 // Review is an AdmissionReview: the question in Request, the answer in Response.
 type Review struct {
 	APIVersion string    `json:"apiVersion"`
@@ -9,7 +14,7 @@ type Review struct {
 	Response   *Response `json:"response,omitempty"`
 }
 
-// Request is an AdmissionRequest. Object and OldObject are decoded in the same pass, down to their metadata only.
+// Request is an AdmissionRequest.
 type Request struct {
 	UID                string               `json:"uid"`
 	Kind               GroupVersionKind     `json:"kind"`
@@ -22,8 +27,8 @@ type Request struct {
 	Namespace          string               `json:"namespace"`
 	Operation          string               `json:"operation"`
 	UserInfo           UserInfo             `json:"userInfo"`
-	Object             *Object              `json:"object"`
-	OldObject          *Object              `json:"oldObject"`
+	Object             RawExtension         `json:"object"`
+	OldObject          RawExtension         `json:"oldObject"`
 	DryRun             bool                 `json:"dryRun"`
 }
 
@@ -47,6 +52,27 @@ type UserInfo struct {
 	UID      string              `json:"uid"`
 	Groups   []string            `json:"groups"`
 	Extra    map[string][]string `json:"extra"`
+}
+
+// RawExtension keeps an object as it came, as the type of that name in k8s.io/apimachinery does: a review's objects are
+// decoded in a second step, when their kind is known.
+type RawExtension struct{ Raw []byte }
+
+// UnmarshalJSON copies the object's text.
+func (r *RawExtension) UnmarshalJSON(text []byte) error {
+	if !bytes.Equal(text, []byte("null")) {
+		r.Raw = append(r.Raw[:0], text...)
+	}
+	return nil
+}
+
+// Decode reads the object's identity and metadata; nil when there is no object.
+func (r *RawExtension) Decode() (*Object, error) {
+	if r.Raw == nil {
+		return nil, nil
+	}
+	object := new(Object)
+	return object, json.Unmarshal(r.Raw, object)
 }
 
 // Object is any object's identity and metadata.

@@ -40,15 +40,15 @@ type Decision struct {
 	UID       string // of the object
 }
 
-// Decide answers a request that has an object to look at.
-func (g *Guard) Decide(request *admission.Request, now time.Time) *Decision {
+// Decide answers a request about the stored object, which is nil where the request has none.
+func (g *Guard) Decide(request *admission.Request, stored *admission.Object, now time.Time) *Decision {
 	user := &request.UserInfo
 	agent, tagged := agentOf(user)
 	if tagged && (request.Resource.Group == domain || request.Namespace == ownNamespace) {
 		return &Decision{Reason: "ProtectedConfiguration", Agent: agent, Required: 1}
 	}
-	if request.OldObject != nil {
-		_, marked := request.OldObject.Metadata.Annotations[agentKey]
+	if stored != nil {
+		_, marked := stored.Metadata.Annotations[agentKey]
 		tagged = tagged || marked
 	}
 	if !tagged || request.Operation != "DELETE" || request.SubResource != "" {
@@ -62,10 +62,10 @@ func (g *Guard) Decide(request *admission.Request, now time.Time) *Decision {
 	if len(covering) == 0 {
 		return &Decision{Allowed: true, Reason: reasonNotCovered, Agent: agent}
 	}
-	if request.OldObject == nil {
+	if stored == nil {
 		return &Decision{Reason: "RequestMalformed", Agent: agent}
 	}
-	object := &request.OldObject.Metadata
+	object := &stored.Metadata
 	wanted := &approval.Wanted{
 		Audience: g.audience, Group: request.Resource.Group, Resource: request.Resource.Resource,
 		Namespace: object.Namespace, Name: object.Name, UID: object.UID, Action: actionDelete,

@@ -9,7 +9,7 @@ import (
 )
 
 // Respond builds the answer: a refusal is always 403 Forbidden, with a message for people and a cause for programs.
-func Respond(request *admission.Request, decision *Decision) *admission.Response {
+func Respond(request *admission.Request, stored *admission.Object, decision *Decision) *admission.Response {
 	response := &admission.Response{
 		UID:     request.UID,
 		Allowed: decision.Allowed,
@@ -31,7 +31,7 @@ func Respond(request *admission.Request, decision *Decision) *admission.Response
 		causes = append(causes, admission.Cause{Reason: failure.Reason, Message: failure.Detail})
 	}
 	response.Status = &admission.Status{
-		Status: "Failure", Message: message(request, decision), Reason: "Forbidden", Code: 403,
+		Status: "Failure", Message: message(request, stored, decision), Reason: "Forbidden", Code: 403,
 		Details: &admission.Details{
 			Name: request.Name, Group: request.Resource.Group, Kind: request.Resource.Resource, UID: decision.UID, Causes: causes,
 		},
@@ -39,7 +39,7 @@ func Respond(request *admission.Request, decision *Decision) *admission.Response
 	return response
 }
 
-func message(request *admission.Request, decision *Decision) string {
+func message(request *admission.Request, stored *admission.Object, decision *Decision) string {
 	resource := request.Resource.Resource
 	if request.Resource.Group != "" {
 		resource += "." + request.Resource.Group
@@ -49,9 +49,9 @@ func message(request *admission.Request, decision *Decision) string {
 		kind += "." + request.Kind.Group
 	}
 	name, path := "", ""
-	if request.OldObject != nil {
-		name, path = clean(request.OldObject.Metadata.Name), clean(request.OldObject.Metadata.Name)
-		if namespace := request.OldObject.Metadata.Namespace; namespace != "" {
+	if stored != nil {
+		name, path = clean(stored.Metadata.Name), clean(stored.Metadata.Name)
+		if namespace := stored.Metadata.Namespace; namespace != "" {
 			path = clean(namespace) + "/" + name
 		}
 	}

@@ -1,0 +1,133 @@
+"""A real API server with Seconder installed, policies and approvers in it, and the webhook started against it."""
+
+import base64
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from bench import reviews, servers
+from bench.servers import Server
+from localstack.controlplane import ControlPlane
+from localstack.seconder import NAMESPACE, Seconder
+from seconder.kube.api import Api
+from seconder.kube.credentials import Credentials, load
+
+_OTHER: Final = ("delivery", "deployer")
+"""A ServiceAccount that is no agent."""
+
+_KINDS: Final = {"ProtectionPolicy": "protectionpolicies", "Approver": "approvers"}
+
+
+class Cluster:
+    """The control plane of the benchmark, seen as its administrator. ``folder`` gets Seconder's files."""
+
+    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+        self.plane: Final = plane
+        self._api: Final = Api(load(str(plane.admin_kubeconfig)), user_agent="seconder-bench")
+        self._seconder: Final = Seconder(plane, folder)
+
+    def install(self, documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Install Seconder with these policies and approvers; give the webhook configuration of its operator.
+
+        The operator is then stopped, and its configuration removed: what guards, and when, is up to the benchmark.
+        """
+        kubectl, admin = self.plane.kubectl, self.plane.admin_kubeconfig
+        self._seconder.install()
+        self.create(documents)
+        self._seconder.start_operator()
+        try:
+            self._seconder.wait_ready()
+            kubectl.must(
+                admin, "wait", "--for=condition=Ready", "--timeout=50s", "--all", "protectionpolicies,approvers"
+            )
+        finally:
+            self._seconder.stop_operator()
+        path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/seconder"
+        found: dict[str, Any] = self._api.get(path)
+        kubectl.must(admin, "delete", "validatingwebhookconfiguration", "seconder")
+        return found
+
+    @property
+    def audience(self) -> str:
+        """The ``aud`` claim of approvals for this cluster."""
+        return f"urn:uuid:{self._api.get('/api/v1/namespaces/kube-system')['metadata']['uid']}"
+
+    def prepare(self) -> None:
+        """Create the Deployment, the agent and another caller; both may do everything, by RBAC."""
+        accounts = [("seconder-agents", reviews.AGENT), _OTHER]
+        namespaces = [reviews.NAMESPACE, *(namespace for namespace, _ in accounts)]
+        deployment = reviews.deployment()
+        metadata = deployment["metadata"]
+        for server_side in ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields"):
+            del metadata[server_side]
+        self.apply(
+            [
+                *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in namespaces),
+                *(
+                    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": namespace, "name": name}}
+                    for namespace, name in accounts
+                ),
+                {
+                    "apiVersion": "rbac.authorization.k8s.io/v1",
+                    "kind": "ClusterRoleBinding",
+                    "metadata": {"name": "bench"},
+                    "roleRef": {
+                        "apiGroup": "rbac.authorization.k8s.io",
+                        "kind": "ClusterRole",
+                        "name": "cluster-admin",
+                    },
+                    "subjects": [
+                        {"kind": "ServiceAccount", "namespace": namespace, "name": name} for namespace, name in accounts
+                    ],
+                },
+                {**deployment, "status": {}},
+            ]
+        )
+
+    def apply(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        """Apply a few documents with kubectl."""
+        self.plane.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(documents)}))
+
+    def create(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        """Create many policies and approvers."""
+        for document in documents:
+            self._api.create(f"/apis/{document['apiVersion']}/{_KINDS[document['kind']]}", document)
+
+    def agent(self) -> Credentials:
+        """Give a token of the agent's."""
+        return self._token("seconder-agents", reviews.AGENT)
+
+    def other(self) -> Credentials:
+        """Give a token of a caller who is no agent."""
+        return self._token(*_OTHER)
+
+    def start_webhook(self, authority: Path, **environment: str) -> Server:
+        """Start the webhook on its core, where the API server looks for it.
+
+        It is not ready yet: whoever measures its start waits for it.
+        """
+        log = self._seconder.log_of("webhook")
+
+        def command(address: str, metrics: str) -> list[str]:
+            return [
+                *(sys.executable, "-m", "seconder", "webhook"),
+                *("--kubeconfig", str(self._seconder.folder / "webhook.kubeconfig")),
+                *("--namespace", NAMESPACE),
+                *("--bind-address", address),
+                *("--metrics-bind-address", metrics),
+                "--drain-delay=0",
+            ]
+
+        address = self._seconder.webhook_address
+        return servers.start("Seconder", command, log, authority, "127.0.0.1", address=address, **environment)
+
+    def _token(self, namespace: str, name: str) -> Credentials:
+        return load(str(self.plane.token_kubeconfig(namespace, name)))
+
+
+def write_authority(configuration: Mapping[str, Any], path: Path) -> Path:
+    """Write the CAs that the API server trusts for the webhook; give the path."""
+    path.write_bytes(base64.b64decode(configuration["webhooks"][0]["clientConfig"]["caBundle"]))
+    return path

@@ -1,0 +1,76 @@
+"""The command line: ``seconder webhook`` and ``seconder operator``."""
+
+import argparse
+import sys
+
+from seconder import __version__, wiring
+from seconder.core import names
+from seconder.kube.credentials import NoCredentials
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command that the command line names; give its exit code. No traceback reaches a user."""
+    parsed = _parser().parse_args(arguments)
+    run = wiring.webhook if parsed.command == "webhook" else wiring.operator
+    try:
+        return run(parsed)
+    except (wiring.UsageError, NoCredentials) as error:
+        print(f"seconder {parsed.command}: {error}", file=sys.stderr)  # noqa: T201
+    except OSError as error:
+        print(f"seconder {parsed.command}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+    except KeyboardInterrupt:
+        return 130
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="seconder", description="Agents' deletions need a peer's signature.")
+    parser.add_argument("--version", action="version", version=f"seconder {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="webhook|operator")
+    webhook = commands.add_parser("webhook", help="answer the API server's admission reviews")
+    _common(webhook)
+    webhook.add_argument("--bind-address", default="[::]:9443", metavar="HOST:PORT", help="for reviews (TLS)")
+    webhook.add_argument(
+        "--serving-secret", default="seconder-webhook-tls", metavar="NAME", help="Secret with tls.crt and tls.key"
+    )
+    webhook.add_argument("--cluster-id", default="", help="appended to the cluster's uid in approvals")
+    webhook.add_argument(
+        "--drain-delay", type=float, default=5.0, metavar="SECONDS", help="from the signal to stop to the last accept"
+    )
+    webhook.add_argument(
+        "--drain-timeout", type=float, default=20.0, metavar="SECONDS", help="for what has begun by then"
+    )
+    webhook.add_argument(
+        "--namespace-label", action="store_true", help="label blocked actions by namespace (more series)"
+    )
+    operator = commands.add_parser("operator", help="keep configuration, certificates and statuses as they should be")
+    _common(operator)
+    operator.add_argument("--webhook-url", default="", metavar="URL", help="where the API server finds the webhook")
+    operator.add_argument(
+        "--webhook-service", default="", metavar="NAMESPACE/NAME:PORT", help="the same, in the cluster"
+    )
+    operator.add_argument(
+        "--rotation-settle",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long each step of a certificate rotation is given to reach everybody",
+    )
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kubeconfig", metavar="FILE", help="left out: the pod's own ServiceAccount")
+    parser.add_argument("--namespace", default=names.DEFAULT_NAMESPACE, help="where Seconder is installed")
+    parser.add_argument("--metrics-bind-address", default="[::]:9090", metavar="HOST:PORT", help="probes and metrics")
+    parser.add_argument(
+        "--controller",
+        action="append",
+        default=[],
+        metavar="USER",
+        help="exact user name of a controller that policies for Everyone do not bind; may be repeated",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

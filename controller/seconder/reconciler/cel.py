@@ -1,0 +1,70 @@
+"""CEL for matchConditions. Every string from a policy enters an expression through ``quote`` and nowhere else."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./: ")
+
+
+def quote(text: str) -> str:
+    """Give the CEL string literal for any text (cel-spec, "String and Bytes Values").
+
+    All but a few harmless characters are written as escapes of their code points, so that no text can end its literal.
+    Raises ValueError for lone surrogates, which no CEL string can hold.
+    """
+    return '"' + "".join(character if character in _PLAIN else _escape(ord(character)) for character in text) + '"'
+
+
+def _escape(code: int) -> str:
+    if 0xD800 <= code <= 0xDFFF:
+        raise ValueError("a lone surrogate has no place in a CEL string")
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def listed(values: Iterable[str]) -> str:
+    """Give the CEL list literal of some texts, sorted so that equal policies compile to equal expressions."""
+    return "[" + ", ".join(quote(value) for value in sorted(values)) + "]"
+
+
+def either(parts: Sequence[str]) -> str:
+    """Join alternatives; no alternative is false."""
+    return " || ".join(f"({part})" for part in parts) if parts else "false"
+
+
+def username_in(values: Iterable[str]) -> str:
+    """Test the caller's user name against an exact list."""
+    return f"request.userInfo.username in {listed(values)}"
+
+
+def in_group(group: str) -> str:
+    """Test one group. A caller may have none at all, and the key is then absent."""
+    return f"has(request.userInfo.groups) && {quote(group)} in request.userInfo.groups"
+
+
+def has_extra(key: str) -> str:
+    """Test one key of userInfo.extra. Most callers have no extra, and the key is then absent."""
+    return f"has(request.userInfo.extra) && {quote(key)} in request.userInfo.extra"
+
+
+def service_account_of(namespace: str) -> str:
+    """Test for any ServiceAccount of one namespace. A colon ends the namespace, which cannot contain one."""
+    return f"request.userInfo.username.startsWith({quote(f'system:serviceaccount:{namespace}:')})"
+
+
+def annotated(which: str, test: str) -> str:
+    """Test the annotations ``a`` of ``object`` or ``oldObject``, either of which may be null or without any."""
+    held = f"{which} != null && has({which}.metadata) && has({which}.metadata.annotations)"
+    return f"{held} && {test.replace('@', f'{which}.metadata.annotations')}"
+
+
+def pack(parts: Iterable[str], limit: int) -> list[list[str]]:
+    """Divide alternatives into groups whose joined length stays under ``limit`` characters, in order."""
+    groups: list[list[str]] = []
+    size = limit
+    for part in parts:
+        size += len(part) + len(" || ()")
+        if size > limit:
+            groups.append([])
+            size = len(part)
+        groups[-1].append(part)
+    return groups

@@ -1,0 +1,241 @@
+"""Compiles all policies into one ValidatingWebhookConfiguration.
+
+Only requests that some policy may cover leave the API server: rules name the resources, matchConditions (CEL, evaluated
+inside the API server) pick the callers. The webhook decides again, exactly; what is compiled here may let a request too
+many through to it, and never one too few.
+
+Entries, each called at most once for a request and exclusive among one mode's:
+
+- ``agents``: what tagged callers, or anyone on a tagged object, do to what a policy names;
+- ``everyone``: what the others do to what an Everyone policy names;
+- ``guard``: what tagged callers do to Seconder itself;
+- ``audit-agents``, ``audit-everyone``: the same for policies in Audit mode, never blocking (failurePolicy Ignore).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from seconder.core import names
+from seconder.core.agents import BUILTIN_CONTROLLERS
+from seconder.core.matching import Guarded, PolicyIndex
+from seconder.core.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
+from seconder.core.request import NAMESPACES, Action, GroupResource
+from seconder.reconciler import cel
+
+NAME: Final = "seconder"
+"""Of the ValidatingWebhookConfiguration."""
+
+LABELS: Final = {"app.kubernetes.io/name": "seconder", "app.kubernetes.io/managed-by": "seconder-operator"}
+
+_EXPRESSION: Final = 16_000
+"""Characters in one matchCondition. CEL takes 100,000 code points; shorter ones stay far from its cost limits."""
+
+_CONFIGURATION: Final = 900_000
+"""Characters of all expressions. etcd takes requests of 1.5 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the API server finds the webhook: a URL, or a Service (namespace, name, port) in the cluster."""
+
+    url: str = ""
+    service: tuple[str, str, int] | None = None
+
+    def client_config(self, path: str, ca_bundle: str) -> dict[str, Any]:
+        """Give ``clientConfig`` (WebhookClientConfig of admissionregistration.k8s.io/v1). ``ca_bundle`` is base64."""
+        if self.service is None:
+            return {"url": f"{self.url}{path}", "caBundle": ca_bundle}
+        namespace, name, port = self.service
+        return {"service": {"namespace": namespace, "name": name, "path": path, "port": port}, "caBundle": ca_bundle}
+
+
+def configuration(policies: Iterable[Policy], own: Guarded, endpoint: Endpoint, ca_bundle: str) -> dict[str, Any]:
+    """Compile. ``policies`` are the ones that the webhook sees too, invalid ones included as their coarse refusal."""
+    index = PolicyIndex(policies)
+    webhooks = []
+    for mode, prefix, path in ((Mode.ENFORCE, "", "/validate"), (Mode.AUDIT, "audit-", "/validate/audit")):
+        chosen = [each for each in index.all if each.mode is mode and Action.DELETE in each.actions]
+        for name, rules, conditions in (*_agents(chosen, own), *_everyone(chosen, own)):
+            webhooks.append(_webhook(prefix + name, mode, rules, conditions, endpoint.client_config(path, ca_bundle)))
+    for name, rules, conditions in _guard(index.known_tags, own):
+        client = endpoint.client_config("/validate", ca_bundle)
+        webhooks.append(_webhook(name, Mode.ENFORCE, rules, conditions, client))
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": NAME, "labels": dict(LABELS)},
+        "webhooks": webhooks,
+    }
+
+
+_Entry = tuple[str, list[dict[str, Any]], list[tuple[str, str]]]
+
+
+def _agents(policies: Sequence[Policy], own: Guarded) -> Iterable[_Entry]:
+    if not policies:
+        return
+    rules = _rules(policies)
+    before: list[tuple[str, str]] = []
+    for number, test in enumerate(_agent_tests(policies, own)):
+        yield _numbered("agents", number), rules, [*_NOT_CONTROLLERS, *before, ("agent", test)]
+        before.append((f"not-agents-{number}", f"!({test})"))
+
+
+def _everyone(policies: Sequence[Policy], own: Guarded) -> Iterable[_Entry]:
+    everyone = [policy for policy in policies if policy.subjects is Subjects.EVERYONE and not policy.problem]
+    if not everyone:
+        return
+    no_agents = [(f"not-agents-{n}", f"!({test})") for n, test in enumerate(_agent_tests(policies, own))]
+    spared = cel.listed({"kube-system", own.namespace})
+    conditions = [
+        *_NOT_CONTROLLERS,
+        *no_agents,
+        ("not-added-controllers", f"!({cel.username_in(own.controllers)})"),
+        ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
+        ("not-own-kinds", f"request.resource.group != {cel.quote(names.DOMAIN)}"),
+    ]
+    exact = [_everyone_test(policy, places=True) for policy in everyone]
+    tests = (
+        exact if sum(map(len, exact)) <= _CONFIGURATION else [_everyone_test(each, places=False) for each in everyone]
+    )
+    rules = _rules(everyone)
+    for number, group in enumerate(cel.pack(dict.fromkeys(tests), _EXPRESSION)):
+        yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
+
+
+def _everyone_test(policy: Policy, *, places: bool) -> str:
+    parts = [_names_test(policy)]
+    if places and policy.namespaces:
+        parts.append(f"has(request.namespace) && request.namespace in {cel.listed(policy.namespaces)}")
+    if policy.exempt_users:
+        parts.append(f"!({cel.username_in(policy.exempt_users)})")
+    return " && ".join(f"({part})" for part in parts)
+
+
+def _names_test(policy: Policy) -> str:
+    groups: dict[str, set[str]] = {}
+    for group, plural in _covered_resources(policy):
+        groups.setdefault(group, set()).add(plural)
+    return cel.either(
+        [
+            f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
+            for group, plurals in sorted(groups.items())
+        ]
+    )
+
+
+def _guard(known: AgentTags, own: Guarded) -> Iterable[_Entry]:
+    in_namespace = "has(request.namespace) && request.namespace"
+    approval = f"@.exists(key, key.startsWith({cel.quote(names.APPROVAL_PREFIX)}))"
+    touched = cel.either(
+        [
+            f"request.resource.group == {cel.quote(names.DOMAIN)}",
+            f"{in_namespace} == {cel.quote(own.namespace)}",
+            f'request.resource.group == "" && request.resource.resource == "serviceaccounts" && {in_namespace} in '
+            + cel.listed(known.service_account_namespaces),
+            'request.resource.group == "apiextensions.k8s.io"'
+            ' && request.resource.resource == "customresourcedefinitions"'
+            f" && (!has(request.name) || request.name.endsWith({cel.quote('.' + names.DOMAIN)}))",
+            f'request.operation in ["CREATE", "UPDATE"] && (({cel.annotated("object", approval)})'
+            f" || ({cel.annotated('oldObject', approval)}))",
+        ]
+    )
+    rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
+    before: list[tuple[str, str]] = []
+    for number, group in enumerate(cel.pack(_identity_tests(known), _EXPRESSION)):
+        test = cel.either(group)
+        yield _numbered("guard", number), rules, [*_NOT_CONTROLLERS, *before, ("agent", test), ("own", touched)]
+        before.append((f"not-agents-{number}", f"!({test})"))
+
+
+def _agent_tests(policies: Sequence[Policy], own: Guarded) -> list[str]:
+    """Give expressions of which any one says that some policy takes the request as an agent's."""
+    known = PolicyIndex(policies).known_tags if policies else DEFAULT_TAGS
+    tests = _identity_tests(known)
+    for key in sorted(known.annotations):
+        marked = cel.annotated("oldObject", f"{cel.quote(key)} in @")
+        tests.append(f"{marked} && !({cel.username_in(own.controllers)})" if own.controllers else marked)
+    return [cel.either(group) for group in cel.pack(tests, _EXPRESSION)]
+
+
+def _identity_tests(tags: AgentTags) -> list[str]:
+    users = [cel.username_in(group) for group in _slices(sorted(tags.users), 50)]
+    return [
+        *(cel.in_group(each) for each in sorted(tags.groups)),
+        *users,
+        *(cel.service_account_of(each) for each in sorted(tags.service_account_namespaces)),
+        *(cel.has_extra(each) for each in sorted(tags.extra_keys)),
+    ]
+
+
+def _slices(values: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [values[start : start + size] for start in range(0, len(values), size)]
+
+
+_NOT_CONTROLLERS: Final = [
+    ("not-controllers", f"!({cel.username_in(BUILTIN_CONTROLLERS)})"),
+    (
+        "not-kubelets",
+        '!(request.resource.group == "" && request.resource.resource == "pods"'
+        f' && request.userInfo.username.startsWith("system:node:") && {cel.in_group("system:nodes")})',
+    ),
+]
+
+
+def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
+    groups: dict[str, set[str]] = {}
+    for policy in policies:
+        for group, plural in _covered_resources(policy):
+            groups.setdefault(group, set()).add(plural)
+    return [
+        _rule([group], ["*"] if "*" in plurals else sorted(plurals), ["DELETE"])
+        for group, plurals in sorted(groups.items())
+    ]
+
+
+def _covered_resources(policy: Policy) -> set[GroupResource]:
+    """Give what the policy names, and Namespaces when it names anything that these can hold."""
+    named = {each for each in policy.resources if policy.problem == "" or _registrable(each)}
+    if policy.problem:
+        named |= policy.resolved.keys()
+    if not policy.resolution_current or any(each.namespaced for each in policy.resolved.values()):
+        named.add(NAMESPACES)
+    return named
+
+
+def _registrable(resource: GroupResource) -> bool:
+    return resource.resource == resource.resource.lower() and resource.group == resource.group.lower()
+
+
+def _rule(groups: list[str], resources: list[str], operations: list[str]) -> dict[str, Any]:
+    return {"apiGroups": groups, "apiVersions": ["*"], "operations": operations, "resources": resources, "scope": "*"}
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 0 else f"{name}-{number}"
+
+
+def _webhook(
+    name: str,
+    mode: Mode,
+    rules: list[dict[str, Any]],
+    conditions: Sequence[tuple[str, str]],
+    client_config: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Give one entry with every default written out, so that what the API server stores compares equal."""
+    enforce = mode is Mode.ENFORCE
+    return {
+        "name": f"{name}.{names.DOMAIN}",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": dict(client_config),
+        "failurePolicy": "Fail" if enforce else "Ignore",
+        "matchConditions": [{"name": each, "expression": expression} for each, expression in conditions],
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {},
+        "objectSelector": {},
+        "rules": rules,
+        "sideEffects": "None",
+        # A request waits 34 s for all its webhooks together; an Audit entry may not use that up.
+        "timeoutSeconds": 10 if enforce else 3,
+    }

@@ -1,0 +1,142 @@
+"""Judges each ProtectionPolicy on its own: that it parses, that its names are known, that the API server takes it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from seconder.core.matching import Guarded
+from seconder.core.message import clean
+from seconder.core.policy import Mode, Policy
+from seconder.kube.api import Api, ApiError
+from seconder.reconciler import configuration, discovery
+from seconder.reconciler.configuration import Endpoint
+from seconder.reconciler.discovery import Catalogue
+from seconder.reconciler.status import condition
+from seconder.wire import compiled
+from seconder.wire.resources import PolicySpec, PolicyStatus, ResolvedDoc
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A policy's new status, and what it amounts to under it. ``problem`` is empty for a valid one."""
+
+    name: str
+    mode: Mode
+    problem: str
+    status: dict[str, Any]
+    policies: list[Policy]
+
+
+class Trial:
+    """Tries a single policy on the API server: a server-side dry-run, remembered by what was tried."""
+
+    def __init__(self, api: Api, own: Guarded, endpoint: Endpoint, most: int = 4096) -> None:
+        self._api = api
+        self._own = own
+        self._endpoint = endpoint
+        self._most = most
+        self._known: dict[bytes, str] = {}
+
+    def problem(self, policies: list[Policy]) -> str:
+        """Say why the API server would not take these policies; empty when it does.
+
+        Raises ApiError when it could not be asked.
+        """
+        document = configuration.configuration(policies, self._own, self._endpoint, ca_bundle="")
+        digest = hashlib.sha256(msgspec.json.encode(document["webhooks"])).digest()
+        if digest not in self._known:
+            if len(self._known) >= self._most:
+                self._known.clear()
+            self._known[digest] = self._ask(document, digest)
+        return self._known[digest]
+
+    def _ask(self, document: dict[str, Any], digest: bytes) -> str:
+        document["metadata"] = {"name": f"seconder-trial-{digest.hex()[:16]}"}
+        try:
+            self._api.create(configuration_path(), document, dryRun="All")
+        except ApiError as error:
+            if error.status in {400, 413, 422}:
+                return clean(str(error))
+            raise
+        return ""
+
+
+def configuration_path(name: str = "") -> str:
+    """Give the API path of ValidatingWebhookConfigurations, or of one."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    return f"{path}/{name}" if name else path
+
+
+def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Policy]], str]) -> Judged:
+    """Judge one ProtectionPolicy document. Raises ApiError when the API server could not be asked."""
+    metadata = document["metadata"]
+    generation: int = metadata.get("generation", 0)
+    before = _before(document)
+    status = PolicyStatus(observed_generation=generation, last_valid=before.last_valid)
+    spec: PolicySpec | None = None
+    reason, problem = "", ""
+    try:
+        spec = compiled.parse_spec(document.get("spec") or {})
+    except (msgspec.ValidationError, ValueError) as error:
+        reason, problem = "SpecInvalid", clean(str(error))
+        named = compiled.coarse(metadata["name"], document.get("spec"), status, problem)
+        status.resources = _docs(discovery.resolve(named.resources, bool(named.namespaces), served))
+    if spec is not None:
+        resolution = discovery.resolve(compiled.named_resources(spec), bool(spec.namespaces), served)
+        status.resources = _docs(resolution)
+        if resolution.problems:
+            reason, problem = "ResourcesInvalid", "; ".join(resolution.problems)
+        else:
+            refusal = trial([compiled.policy_of(metadata["name"], spec, status, generation)])
+            if refusal:
+                reason, problem = "RefusedByAPIServer", refusal
+    ready = not problem
+    if ready:
+        status.last_valid = document["spec"]
+        reason = "Protecting" if spec is None or spec.mode is Mode.ENFORCE else "Auditing"
+    status.conditions = [
+        condition(
+            "Ready",
+            ok=ready,
+            reason=reason,
+            text=problem or "in force",
+            generation=generation,
+            before=before.conditions,
+        ),
+        condition(
+            "Compiled",
+            ok=ready,
+            reason="Compiled" if ready else "CoarseDenial",
+            text="in the webhook configuration as written"
+            if ready
+            else "until it is mended, what it names is refused to agents",
+            generation=generation,
+            before=before.conditions,
+        ),
+    ]
+    written: dict[str, Any] = msgspec.to_builtins(status)
+    policies = compiled.policies(document | {"status": written})
+    return Judged(metadata["name"], policies[-1].mode, problem, written, policies)
+
+
+def _before(document: dict[str, Any]) -> PolicyStatus:
+    try:
+        return msgspec.convert(document.get("status") or {}, PolicyStatus)
+    except msgspec.ValidationError:
+        return PolicyStatus()
+
+
+def _docs(resolution: discovery.Resolution) -> list[ResolvedDoc]:
+    return [
+        ResolvedDoc(
+            group=each.resource.group,
+            version=each.version,
+            resource=each.resource.resource,
+            namespaced=each.namespaced,
+            custom=each.custom,
+        )
+        for each in resolution.resources
+    ]

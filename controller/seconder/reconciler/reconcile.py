@@ -1,0 +1,190 @@
+"""One pass brings everything to where it should be, whatever happened before.
+
+Order matters: the webhook may look up what a policy names before the policy is in force, and a CA is trusted before
+anything signed by it is served.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from seconder.core import contents, names
+from seconder.core.matching import Guarded
+from seconder.core.policy import Policy
+from seconder.kube.api import Api, ApiError
+from seconder.reconciler import approvers, certificates, configuration, discovery
+from seconder.reconciler.certificates import Material, Terms
+from seconder.reconciler.configuration import Endpoint
+from seconder.reconciler.policies import Judged, Trial, configuration_path, judge
+from seconder.reconciler.status import changed
+
+CA_SECRET: Final = "seconder-ca"  # noqa: S105 - a name
+SERVING_SECRET: Final = "seconder-webhook-tls"  # noqa: S105 - a name
+LOOKUP_ROLE: Final = "seconder-webhook-lookups"
+RENEW: Final = "seconder.dev/renew"
+"""Annotation on the CA's Secret; any new value asks for a new CA."""
+
+_RENEWED: Final = "seconder.dev/renewed"
+_RESOURCES: Final = f"/apis/{names.DOMAIN}/{names.API_VERSION}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the operator was set up."""
+
+    namespace: str
+    own: Guarded
+    endpoint: Endpoint
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one pass found and did, for metrics and the log."""
+
+    judged: list[Judged]
+    approvers: list[approvers.Judged]
+    repaired: bool
+    serving_expiry: datetime
+
+
+class Reconciler:
+    """Holds what is worth remembering between passes: the last good compilation and what was tried already."""
+
+    def __init__(self, api: Api, settings: Settings, log: Callable[[str, str], None]) -> None:
+        self._api = api
+        self._settings = settings
+        self._log = log
+        self._trial = Trial(api, settings.own, settings.endpoint)
+        self._wanted: dict[str, Any] | None = None
+        self._catalogue: discovery.Catalogue = {}
+
+    def restore(self) -> bool:
+        """Put the last compiled configuration back if somebody changed or deleted it. Raises ApiError."""
+        return self._wanted is not None and self._apply(self._wanted)
+
+    def run(self, now: datetime) -> Report:
+        """Do one pass. Raises ApiError; what was done up to then stays, and the next pass goes on from there."""
+        repaired = self.restore()
+        self._catalogue = discovery.catalogue(self._api)
+        documents, _ = self._api.items(f"{_RESOURCES}/protectionpolicies")
+        judged = [judge(document, self._catalogue, self._trial.problem) for document in documents]
+        policies = [policy for each in judged for policy in each.policies]
+        self._allow_lookups(policies)
+
+        material = self._certify(policies, now)
+
+        # Statuses come last: Ready means in force.
+        for document, each in zip(documents, judged, strict=True):
+            self._set_status("protectionpolicies", document, each.status)
+        seen = self._approvers()
+        return Report(judged, seen, repaired, material.serving.x509.not_valid_after_utc)
+
+    def _configuration(self, policies: Iterable[Policy], material: Material) -> dict[str, Any]:
+        bundle = certificates.encoded(material.bundle)
+        return configuration.configuration(policies, self._settings.own, self._settings.endpoint, bundle)
+
+    def _apply(self, wanted: dict[str, Any]) -> bool:
+        """Make the stored configuration equal to ``wanted``; say whether that took a change."""
+        path = configuration_path(configuration.NAME)
+        try:
+            stored = self._api.get(path)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            self._api.create(configuration_path(), wanted)
+            return True
+        labels = stored["metadata"].get("labels") or {}
+        if stored.get("webhooks") == wanted["webhooks"] and configuration.LABELS.items() <= labels.items():
+            return False
+        # Replaced as a whole: a merge would keep entries and selectors that somebody slipped in.
+        metadata = {"name": configuration.NAME, "resourceVersion": stored["metadata"]["resourceVersion"]}
+        kept = {key: stored["metadata"][key] for key in ("annotations", "ownerReferences") if key in stored["metadata"]}
+        self._api.replace(path, wanted | {"metadata": metadata | kept | {"labels": labels | configuration.LABELS}})
+        return True
+
+    def _certify(self, policies: Iterable[Policy], now: datetime) -> Material:
+        """Put the configuration and the certificates in force, and take the next step of a rotation if one is due."""
+        authority, serving = self._secret(CA_SECRET), self._secret(SERVING_SECRET)
+        notes = (authority or {}).get("metadata", {}).get("annotations") or {}
+        asked = notes.get(RENEW, "")
+        material = certificates.restored(authority, serving, self._settings.terms, now)
+        following = certificates.advance(
+            material, self._settings.terms, now, renew_ca=bool(asked) and asked != notes.get(_RENEWED)
+        )
+        if len(following.trusted) > len(material.trusted):
+            self._log("certificates", "a new CA was made; the one before stays trusted for now")
+            notes = notes | {_RENEWED: asked}
+        renewed = {_RENEWED: notes[_RENEWED]} if notes.get(_RENEWED) else {}
+
+        # First kept, so that it cannot be lost; then trusted by the API server; and only then served.
+        self._write_secret(CA_SECRET, *certificates.authority_secret(following), renewed)
+        self._wanted = self._configuration(policies, following)
+        self._apply(self._wanted)
+        following = certificates.trusted(following, now)
+        self._write_secret(CA_SECRET, *certificates.authority_secret(following), renewed)
+        self._write_secret(SERVING_SECRET, *certificates.serving_secret(following), {})
+        return following
+
+    def _secret(self, name: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._api.get(f"{self._secrets}/{name}")
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        return found
+
+    def _write_secret(self, name: str, data: dict[str, str], notes: dict[str, str], more: dict[str, str]) -> None:
+        wanted = notes | more
+        stored = self._secret(name)
+        if stored is None:
+            metadata = {"name": name, "annotations": wanted, "labels": dict(configuration.LABELS)}
+            document = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata}
+            self._api.create(self._secrets, document | {"data": data})
+            return
+        before = stored["metadata"].get("annotations") or {}
+        after = {key: value for key, value in before.items() if key not in certificates.NOTES} | wanted
+        if stored.get("data") != data or before != after:
+            stored["metadata"]["annotations"] = after
+            self._api.replace(f"{self._secrets}/{name}", stored | {"data": data})
+
+    @property
+    def _secrets(self) -> str:
+        return f"/api/v1/namespaces/{self._settings.namespace}/secrets"
+
+    def _allow_lookups(self, policies: Iterable[Policy]) -> None:
+        """Let the webhook list exactly what policies name, and what an impact counts."""
+        groups: dict[str, set[str]] = {}
+        for resource in contents.counted(list(policies)):
+            groups.setdefault(resource.resource.group, set()).add(resource.resource.resource)
+        for policy in policies:
+            for resource in policy.resolved.values():
+                if resource.namespaced:
+                    groups.setdefault(resource.resource.group, set()).add(resource.resource.resource)
+        rules = [
+            {"apiGroups": [g], "resources": sorted(plurals), "verbs": ["list"]} for g, plurals in sorted(groups.items())
+        ]
+        path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{LOOKUP_ROLE}"
+        role = self._api.get(path)
+        if role.get("rules") != rules:
+            self._api.replace(path, role | {"rules": rules})
+
+    def _approvers(self) -> list[approvers.Judged]:
+        documents, _ = self._api.items(f"{_RESOURCES}/approvers")
+        judged = approvers.judge(documents)
+        for document, each in zip(documents, judged, strict=True):
+            self._set_status("approvers", document, each.status)
+        return judged
+
+    def _set_status(self, plural: str, document: dict[str, Any], status: dict[str, Any]) -> None:
+        if not changed(document, status):
+            return
+        name = document["metadata"]["name"]
+        try:
+            self._api.replace(f"{_RESOURCES}/{plural}/{name}/status", document | {"status": status})
+        except ApiError as error:
+            # Changed or deleted meanwhile: that change has woken the next pass already.
+            if error.status not in {404, 409}:
+                raise

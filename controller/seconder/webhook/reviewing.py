@@ -1,0 +1,153 @@
+"""Answers one review: decode, look up what is needed, decide, count, log, encode."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from seconder.core import decision as core
+from seconder.core.approval import Memo
+from seconder.core.contents import Contents, Lookup
+from seconder.core.decision import Decision, Evidence
+from seconder.core.message import clean
+from seconder.core.policy import Mode
+from seconder.core.reasons import Reason
+from seconder.core.request import Request
+from seconder.kube.lookup import Finder, LookupFailed
+from seconder.kube.snapshot import Snapshot
+from seconder.telemetry import log
+from seconder.telemetry.metrics import ReviewMetrics
+from seconder.webhook.front import BadReview
+from seconder.wire import review
+
+_MEMO: Final = 4096
+_LOOKUPS_AT_ONCE: Final = 8
+_NOT_LOADED: Final = "the policies are not loaded yet; try again in a moment"
+_FAILED: Final = "the request could not be decided; the cause is in the webhook's log"
+
+
+class Reviewer:
+    """Holds what lives from one review to the next: the snapshot, and the signatures verified before."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        finder: Finder,
+        metrics: ReviewMetrics,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._snapshot = snapshot
+        self._finder = finder
+        self._metrics = metrics
+        self._clock = clock
+        self._memo = Memo(_MEMO)
+        self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="review")
+
+    async def enforce(self, body: bytes) -> bytes:
+        """Answer a review under the policies that refuse."""
+        return await self._answer(body, Mode.ENFORCE)
+
+    async def audit(self, body: bytes) -> bytes:
+        """Answer a review under the policies that only watch: always let through, with a warning where due."""
+        return await self._answer(body, Mode.AUDIT)
+
+    async def _answer(self, body: bytes, mode: Mode) -> bytes:
+        started = time.perf_counter()
+        metrics = self._metrics
+        metrics.in_flight.inc()
+        try:
+            request = review.decode(body)
+            world = self._snapshot.world
+            if world is None:
+                return self._give_up(request.uid, mode, Reason.INTERNAL_ERROR, _NOT_LOADED, started)
+            lookups = core.needs(request, world, mode)
+            contents = await self._look_up(lookups) if lookups else {}
+            now = self._clock()
+            evidence = Evidence(self._snapshot.fresh(), contents)
+            decided = core.decide(request, world, mode, evidence, now, self._memo)
+            allowed = decided.allowed or mode is Mode.AUDIT
+            seconds = time.perf_counter() - started
+            metrics.answered(request, decided, known=world.policies.known, allowed=allowed, seconds=seconds)
+            if decided.counted and decided.allowed and not request.dry_run:
+                metrics.used(request, decided, now)
+            _log(request, decided, mode, allowed, seconds)
+            audit = _audit_annotations(decided, mode)
+            if not allowed:
+                return review.denied(request.uid, decided.message, decided.reason, request.target, audit)
+            return review.allowed(request.uid, audit, _warnings(decided))
+        except review.Malformed as bad:
+            if not bad.uid:
+                metrics.undecided(Reason.REQUEST_MALFORMED, time.perf_counter() - started)
+                raise BadReview(bad.detail) from None
+            return self._give_up(bad.uid, mode, Reason.REQUEST_MALFORMED, bad.detail, started)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer is no, and its trace is in the log
+            log.failure("a review failed", error)
+            uid = review.uid_of(body)
+            if not uid:
+                raise
+            return self._give_up(uid, mode, Reason.INTERNAL_ERROR, _FAILED, started)
+        finally:
+            metrics.in_flight.dec()
+
+    async def _look_up(self, lookups: list[Lookup]) -> Contents | None:
+        # In a thread, since the API server may take its time; other reviews go on meanwhile.
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._finder.find, lookups)
+        except LookupFailed as error:
+            log.trouble("a look-up failed", error)
+            return None
+
+    def _give_up(self, uid: str, mode: Mode, reason: Reason, detail: str, started: float) -> bytes:
+        self._metrics.undecided(reason, time.perf_counter() - started)
+        text = f"{detail} ({reason})"
+        audit = {"decision": "error", "reason": str(reason)}
+        if mode is Mode.AUDIT:
+            return review.allowed(uid, audit, [f"audit: {text}"])
+        return review.denied(uid, text, reason, None, audit)
+
+
+def _warnings(decided: Decision) -> list[str]:
+    if decided.allowed:
+        return []
+    first = decided.message.partition("\n")[0]
+    return [f"audit: would be refused: {clean(first)}"]
+
+
+def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
+    audit = {"decision": "allow" if decided.allowed else "deny", "reason": decided.reason.value, "mode": mode.value}
+    if decided.action is not None:
+        audit["action"] = decided.action.value
+    if decided.requester.agent_name:
+        audit["agent"] = clean(decided.requester.agent_name)
+    if decided.policies:
+        audit["policies"] = ",".join(decided.policies)
+    if decided.counted:
+        audit["approvers"] = ",".join(each.statement.iss for each in decided.counted)
+        audit["approvals"] = ",".join(each.statement.jti for each in decided.counted)
+    return audit
+
+
+def _log(request: Request, decided: Decision, mode: Mode, allowed: bool, seconds: float) -> None:
+    target = request.target
+    log.info(
+        "decision",
+        review=request.uid,
+        decision="allow" if allowed else "deny",
+        reason=decided.reason,
+        mode=mode,
+        operation=request.operation,
+        resource=str(target.resource),
+        subresource=request.subresource,
+        namespace=target.namespace,
+        name=target.name,
+        uid=target.uid,
+        user=request.caller.username,
+        agent=decided.requester.agent_name,
+        policies=decided.policies,
+        approvers=[each.statement.iss for each in decided.counted],
+        approvals=[each.statement.jti for each in decided.counted],
+        rejected=[f"{each.slug}: {each.reason}" for each in decided.failures],
+        dry_run=request.dry_run,
+        seconds=round(seconds, 6),
+    )

@@ -1,0 +1,45 @@
+"""Approver documents to core approvers. A key that cannot count stays visible with its problem."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from seconder.core.approver import Approver, KeyEntry
+from seconder.core.keys import UnusableKey, blob_of_line, fingerprint, parse
+from seconder.core.message import clean
+from seconder.wire.resources import ApproverSpec, SshOrJwkKey
+
+
+def approver(document: Mapping[str, Any]) -> Approver | None:
+    """Give the core's view of an Approver, or None for one that cannot be parsed, which then approves nothing."""
+    try:
+        return parse_approver(document)
+    except msgspec.ValidationError:
+        return None
+
+
+def parse_approver(document: Mapping[str, Any]) -> Approver:
+    """Parse strictly. Raises msgspec.ValidationError."""
+    spec = msgspec.convert(document.get("spec") or {}, ApproverSpec, strict=True)
+    return Approver(
+        name=document["metadata"]["name"],
+        principal=spec.principal,
+        kubernetes_users=frozenset(spec.kubernetes_users),
+        teams=frozenset(spec.teams),
+        keys=tuple(_key(each) for each in spec.keys),
+    )
+
+
+def _key(each: SshOrJwkKey) -> KeyEntry:
+    not_after = None if each.not_after is msgspec.UNSET else each.not_after.timestamp()
+    if each.ssh is msgspec.UNSET:
+        problem = "JSON Web Keys are not verified by this version: register an SSH key"
+        return KeyEntry(each.name, b"", None, "", not_after, problem)
+    blob, text = b"", ""
+    try:
+        blob = blob_of_line(each.ssh)
+        text = fingerprint(blob)
+        return KeyEntry(each.name, blob, parse(blob), text, not_after)
+    except UnusableKey as error:
+        return KeyEntry(each.name, blob, None, text, not_after, clean(str(error)))

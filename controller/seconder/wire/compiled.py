@@ -1,0 +1,167 @@
+"""Custom resources to core values: a document in, policies or an approver out, problems named instead of passed over."""
+
+import contextlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from seconder.core import names
+from seconder.core.message import clean
+from seconder.core.policy import AgentTags, Policy, Requirement, ResolvedResource, Subjects
+from seconder.core.request import Action, GroupResource
+from seconder.wire import resources
+
+_DURATION: Final = re.compile(r"([0-9]+)([hms])")
+_SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
+
+
+def duration_seconds(text: str) -> int:
+    """Convert ``15m`` or ``1h30m`` to seconds.
+
+    Raises ValueError for anything that the CRD's pattern refuses.
+    """
+    if not re.fullmatch(r"([0-9]+[hms])+", text):
+        raise ValueError(f"not a duration: {text!r}")
+    return sum(int(count) * _SECONDS[unit] for count, unit in _DURATION.findall(text))
+
+
+def parse_spec(document: Mapping[str, Any]) -> resources.PolicySpec:
+    """Parse a ProtectionPolicy's spec.
+
+    Raises msgspec.ValidationError, which names the field, for whatever the CRD's schema refuses.
+    """
+    spec = msgspec.convert(document, resources.PolicySpec, strict=True)
+    if not 1 <= duration_seconds(spec.approvals.max_ttl) <= names.MAX_TTL_SECONDS:
+        raise msgspec.ValidationError("approvals.maxTTL must be from 1s to 1h")
+    agents = spec.agents
+    on_delete = (agents.groups, agents.users, agents.service_account_namespaces, agents.extra_keys, agents.annotations)
+    if not any(on_delete) and (Action.DELETE in spec.actions or not agents.field_managers):
+        raise msgspec.ValidationError("agents leaves no way to recognise an agent")
+    if spec.subjects is Subjects.EVERYONE and any("*" in resource for resource in named_resources(spec)):
+        raise msgspec.ValidationError("'*' cannot be used with subjects: Everyone")
+    return spec
+
+
+def policy_of(name: str, spec: resources.PolicySpec, status: resources.PolicyStatus, generation: int) -> Policy:
+    """Give the core's view of one valid spec. ``generation`` is the document's own, to see if the status is current."""
+    agents = spec.agents
+    approvals = spec.approvals
+    resolved = {
+        GroupResource(each.group, each.resource): ResolvedResource(
+            GroupResource(each.group, each.resource), each.version, each.namespaced, each.custom
+        )
+        for each in status.resources
+    }
+    named = named_resources(spec)
+    return Policy(
+        name=name,
+        mode=spec.mode,
+        subjects=spec.subjects,
+        exempt_users=frozenset(spec.exempt.users),
+        agents=AgentTags(
+            groups=frozenset(agents.groups),
+            users=frozenset(agents.users),
+            service_account_namespaces=frozenset(agents.service_account_namespaces),
+            extra_keys=frozenset(agents.extra_keys),
+            field_managers=frozenset(agents.field_managers),
+            annotations=frozenset(agents.annotations),
+        ),
+        resources=named,
+        namespaces=frozenset(spec.namespaces),
+        actions=frozenset(spec.actions),
+        requirement=Requirement(
+            required=approvals.required,
+            teams=frozenset(approvals.teams),
+            max_ttl=duration_seconds(approvals.max_ttl),
+            assurance=approvals.assurance,
+            bind_impact=approvals.bind_impact,
+            unknown_operator=approvals.unknown_operator,
+        ),
+        break_glass_groups=frozenset(spec.break_glass.groups),
+        resolved=resolved,
+        # An edit that names nothing new needs no new look at discovery.
+        resolution_current=status.observed_generation == generation or named <= resolved.keys(),
+    )
+
+
+def named_resources(spec: resources.PolicySpec) -> frozenset[GroupResource]:
+    """Give what a spec names, wildcards as they stand."""
+    return frozenset(GroupResource(each.group, plural) for each in spec.resources for plural in each.resources)
+
+
+def policies(document: Mapping[str, Any]) -> list[Policy]:
+    """Give what one ProtectionPolicy amounts to: itself, or, when it is invalid, what it refuses meanwhile.
+
+    Invalid is what cannot be parsed, and what the operator's status says of this very generation. An invalid policy
+    refuses what it names to agents; where it bound everyone, its last valid form stays in force beside that.
+    """
+    metadata = document["metadata"]
+    name, generation = metadata["name"], metadata.get("generation", 0)
+    status = _status(document)
+    try:
+        spec = parse_spec(document.get("spec", {}))
+    except (msgspec.ValidationError, ValueError) as error:
+        return [*_last_valid(name, status), coarse(name, document.get("spec"), status, clean(str(error)))]
+    policy = policy_of(name, spec, status, generation)
+    problem = _problem(status, generation)
+    if not problem:
+        return [policy]
+    return [*_last_valid(name, status), coarse(name, document.get("spec"), status, problem)]
+
+
+def coarse(name: str, spec: object, status: resources.PolicyStatus, problem: str) -> Policy:
+    """Give the refusal that stands for an invalid policy: to agents, for whatever names can still be read from it.
+
+    Fields that do not parse fall back to their defaults, the defaults of the agents' tags included.
+    """
+    spec = spec if isinstance(spec, dict) else {}
+    named: set[GroupResource] = set()
+    for each in spec.get("resources") or ():
+        with contextlib.suppress(msgspec.ValidationError):
+            read = msgspec.convert(each, resources.Resources)
+            named |= {GroupResource(read.group, plural) for plural in read.resources}
+    readable: dict[str, Any] = {"resources": [{"group": "", "resources": ["namespaces"]}]}
+    for field in ("mode", "agents", "namespaces", "actions"):
+        with contextlib.suppress(msgspec.ValidationError):
+            if field in spec:
+                parse_spec(readable | {field: spec[field]})
+                readable[field] = spec[field]
+    policy = policy_of(name, parse_spec(readable), status, 0)
+    return Policy(
+        name=name,
+        mode=policy.mode,
+        subjects=Subjects.AGENTS,
+        agents=policy.agents,
+        resources=frozenset(named),
+        namespaces=policy.namespaces,
+        actions=policy.actions,
+        resolved=policy.resolved,
+        problem=problem,
+    )
+
+
+def _last_valid(name: str, status: resources.PolicyStatus) -> Iterable[Policy]:
+    if not isinstance(status.last_valid, dict):
+        return []
+    with contextlib.suppress(msgspec.ValidationError, ValueError):
+        spec = parse_spec(status.last_valid)
+        if spec.subjects is Subjects.EVERYONE:
+            return [policy_of(name, spec, status, 0)]
+    return []
+
+
+def _status(document: Mapping[str, Any]) -> resources.PolicyStatus:
+    try:
+        return msgspec.convert(document.get("status") or {}, resources.PolicyStatus)
+    except msgspec.ValidationError:
+        # Only the operator writes it. What cannot be read is as if it were not there: nothing is resolved.
+        return resources.PolicyStatus()
+
+
+def _problem(status: resources.PolicyStatus, generation: int) -> str:
+    for condition in status.conditions:
+        if condition.type == "Ready" and condition.status == "False" and condition.observed_generation == generation:
+            return clean(condition.message) or condition.reason
+    return ""

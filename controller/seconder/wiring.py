@@ -1,0 +1,119 @@
+"""Turns a command line into a running webhook or operator. The one module that knows both.
+
+Each is imported only when it is started: the webhook must be ready in well under a second and stay small.
+"""
+
+import argparse
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from seconder.core.matching import Guarded
+from seconder.kube import credentials
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from seconder.telemetry.ops import Unmet
+
+
+class UsageError(Exception):
+    """The command line cannot be followed; the message says what to change."""
+
+
+def webhook(arguments: argparse.Namespace) -> int:
+    """Run ``seconder webhook``; give its exit code."""
+    import uvloop
+
+    from seconder.webhook import run
+
+    options = run.Options(
+        namespace=arguments.namespace,
+        serving_secret=arguments.serving_secret,
+        review_address=_address(arguments.bind_address),
+        ops_address=_address(arguments.metrics_bind_address),
+        own=_own(arguments),
+        cluster_id=arguments.cluster_id,
+        drain_delay=arguments.drain_delay,
+        drain_timeout=arguments.drain_timeout,
+        namespace_label=arguments.namespace_label,
+    )
+    loaded = credentials.load(arguments.kubeconfig)
+    return 0 if uvloop.run(run.run(loaded, options)) else 1
+
+
+def operator(arguments: argparse.Namespace) -> int:
+    """Run ``seconder operator``; give its exit code."""
+    from datetime import timedelta
+
+    from seconder.kube.api import Api
+    from seconder.reconciler import operator as program
+    from seconder.reconciler.certificates import Terms
+    from seconder.reconciler.configuration import Endpoint
+    from seconder.reconciler.reconcile import Reconciler, Settings
+    from seconder.telemetry import log
+    from seconder.telemetry.metrics import OperatorMetrics, registry
+
+    if bool(arguments.webhook_url) == bool(arguments.webhook_service):
+        raise UsageError("give exactly one of --webhook-url and --webhook-service")
+    if arguments.webhook_url:
+        endpoint, hosts = Endpoint(url=arguments.webhook_url), (_host_of(arguments.webhook_url),)
+    else:
+        service = _service(arguments.webhook_service)
+        endpoint, hosts = Endpoint(service=service), (f"{service[1]}.{service[0]}.svc",)
+    settle = timedelta(seconds=arguments.rotation_settle)
+    settings = Settings(arguments.namespace, _own(arguments), endpoint, Terms(hosts, settle))
+    loaded = credentials.load(arguments.kubeconfig)
+    reconciler = Reconciler(
+        Api(loaded, user_agent="seconder-operator"), settings, lambda what, text: log.info(text, subject=what)
+    )
+    registry_ = registry()
+    worker = program.Worker(
+        reconciler, OperatorMetrics(registry_), resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle))
+    )
+    _serve_ops(_address(arguments.metrics_bind_address), worker.unmet, registry_)
+    program.run(loaded, worker)
+    return 0
+
+
+def _serve_ops(address: tuple[str, int], unmet: "Unmet", registry: "CollectorRegistry") -> None:
+    """Serve probes and metrics from a thread of their own, since kopf owns the main one; it ends with the process."""
+    import socket
+
+    import uvicorn
+
+    from seconder.telemetry.ops import ops_app
+
+    listening = socket.create_server(address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    config = uvicorn.Config(
+        ops_app(unmet, registry), access_log=False, log_config=None, lifespan="off", server_header=False
+    )
+    server = uvicorn.Server(config)
+    threading.Thread(target=server.run, args=([listening],), name="ops", daemon=True).start()
+
+
+def _own(arguments: argparse.Namespace) -> Guarded:
+    return Guarded(arguments.namespace, frozenset(arguments.controller))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise UsageError(f"not an address: {text!r}; give HOST:PORT, such as 127.0.0.1:9443 or [::]:9443")
+    return host or "::", int(port)
+
+
+def _host_of(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.path or parts.query or parts.fragment:
+        raise UsageError(f"not a base URL: {url!r}; give https://HOST:PORT")
+    return parts.hostname
+
+
+def _service(text: str) -> tuple[str, str, int]:
+    place, _, port = text.partition(":")
+    namespace, slash, name = place.partition("/")
+    if not (namespace and slash and name) or not (port or "443").isdigit():
+        raise UsageError(f"not a Service: {text!r}; give NAMESPACE/NAME:PORT")
+    return namespace, name, int(port or "443")

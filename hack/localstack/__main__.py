@@ -1,0 +1,65 @@
+"""``python -m localstack``: what the Makefile calls."""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Final, NoReturn
+
+from localstack.errors import StackError
+
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main() -> int:
+    """Run one command; give the exit code."""
+    parser = argparse.ArgumentParser(prog="localstack", description=sys.modules["localstack"].__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("up", help="start the stack in .local and leave it running")
+    commands.add_parser("down", help="stop what up started and remove .local")
+    commands.add_parser("demo", help="play the whole story, then clean up")
+    binaries = commands.add_parser("binaries", help="find or build Kubernetes' binaries")
+    binaries.add_argument(
+        "--for",
+        dest="purpose",
+        choices=("demo", "test"),
+        default="test",
+        help="demo takes a kubectl on PATH that is close enough in version (default: test)",
+    )
+    arguments = parser.parse_args()
+    for number in _STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _stop)
+    try:
+        return _run(arguments)
+    except StackError as error:
+        print(f"localstack {arguments.command}: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # Each command imports what it needs and no more: a second of imports is felt.
+    match arguments.command:
+        case "up":
+            importlib.import_module("localstack.left_running").up()
+        case "down":
+            importlib.import_module("localstack.left_running").down()
+        case "binaries":
+            importlib.import_module("localstack.binaries").provide(any_kubectl=arguments.purpose == "demo")
+        case "demo":
+            return int(importlib.import_module("localstack.demo").main())
+    return 0
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    """End by way of every clean-up on the stack, which a second Ctrl-C does not interrupt."""
+    for each in _STOPPING:
+        signal.signal(each, signal.SIG_IGN)
+    os.write(sys.stderr.fileno(), b"\nStopping ...\n")  # print may be what was interrupted
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

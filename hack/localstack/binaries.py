@@ -1,0 +1,107 @@
+"""Finds the stack's binaries, builds those that are nowhere, and says which one came from where."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TextIO
+
+from localstack.build import build
+from localstack.locking import locked
+from localstack.pins import KUBERNETES_VERSION, Binary, cache_key
+from localstack.toolchain import find_go
+
+ASSETS: Final = "KUBEBUILDER_ASSETS"
+"""A folder with Kubernetes' binaries, by the convention of envtest and controller-runtime."""
+
+_KUBECTL_TIMEOUT_SECONDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder that holds binaries, and what to call it."""
+
+    folder: Path
+    title: str
+
+
+def provide(*, any_kubectl: bool, stream: TextIO = sys.stderr) -> dict[Binary, Path]:
+    """Give the path of every binary, building into the cache what ``find`` does not find.
+
+    Raises ``StackError`` when one of them can be neither found nor built.
+    """
+    assets = os.environ.get(ASSETS)
+    if assets and (lacking := [binary for binary in Binary if binary not in present_in(Path(assets))]):
+        print(f"{ASSETS} has no {', '.join(lacking)} ({assets})", file=stream)
+    found = find(os.environ, any_kubectl=any_kubectl)
+    for place in dict.fromkeys(found[binary] for binary in Binary if binary in found):
+        names = ", ".join(binary for binary in Binary if found.get(binary) == place)
+        print(f"{names}: from {place.title} ({place.folder})", file=stream, flush=True)
+    built = cache_folder(os.environ) / cache_key()
+    if missing := [binary for binary in Binary if binary not in found]:
+        _build(missing, built, stream)
+    return {binary: (found[binary].folder if binary in found else built) / binary for binary in Binary}
+
+
+def find(environment: Mapping[str, str], *, any_kubectl: bool) -> dict[Binary, Place]:
+    """Give the first place that has each binary: KUBEBUILDER_ASSETS, then the cache; leave out those in neither.
+
+    ``any_kubectl``: a kubectl on PATH does too, if it is within Kubernetes' version skew.
+    """
+    places = [Place(cache_folder(environment) / cache_key(), "cache")]
+    if assets := environment.get(ASSETS):
+        places.insert(0, Place(Path(assets), ASSETS))
+    found: dict[Binary, Place] = {}
+    for place in places:
+        found = dict.fromkeys(present_in(place.folder), place) | found
+    if any_kubectl and Binary.KUBECTL not in found:
+        on_path = shutil.which(Binary.KUBECTL, path=environment.get("PATH"))
+        if on_path is not None and within_skew(client_version(Path(on_path))):
+            found[Binary.KUBECTL] = Place(Path(on_path).parent, "PATH")
+    return found
+
+
+def present_in(folder: Path) -> list[Binary]:
+    """Give the binaries that are executable files in ``folder``."""
+    return [binary for binary in Binary if (folder / binary).is_file() and os.access(folder / binary, os.X_OK)]
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Give the folder for what is built: below XDG_CACHE_HOME when that is absolute, as the XDG specification says."""
+    home = Path(environment.get("XDG_CACHE_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".cache") / "seconder" / "bin"
+
+
+def within_skew(client: str | None) -> bool:
+    """Say whether kubectl of this version, as in ``v1.36.2``, may talk to the API server: one minor release apart."""
+    found, server = (re.match(r"v1\.(\d+)\.", version or "") for version in (client, KUBERNETES_VERSION))
+    return found is not None and server is not None and abs(int(found[1]) - int(server[1])) <= 1
+
+
+def client_version(kubectl: Path) -> str | None:
+    """Ask kubectl for its version; None when it gives none."""
+    try:
+        answer = subprocess.run(
+            [kubectl, "version", "--client", "--output=json"],
+            capture_output=True,
+            check=True,
+            timeout=_KUBECTL_TIMEOUT_SECONDS,
+        )
+        return str(json.loads(answer.stdout)["clientVersion"]["gitVersion"])
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _build(missing: Sequence[Binary], folder: Path, stream: TextIO) -> None:
+    cache = folder.parent
+    cache.mkdir(parents=True, exist_ok=True)
+    with locked(cache, lambda: print("Another build is running; waiting for it ...", file=stream, flush=True)):
+        built_meanwhile = present_in(folder)
+        if still_missing := [binary for binary in missing if binary not in built_meanwhile]:
+            go = find_go(cache, lambda text: print(text, file=stream, flush=True))
+            build(go, still_missing, folder, stream)

@@ -1,0 +1,152 @@
+"""Seconder's operator and webhook as plain processes beside a control plane."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from localstack.controlplane import ControlPlane
+from localstack.ports import free_ports
+from localstack.probe import Probe
+from localstack.process import Child
+
+NAMESPACE: Final = "seconder-system"
+MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
+_READY_SECONDS: Final = 60.0
+_TOKEN_HOURS: Final = 30 * 24
+_ACCOUNTS: Final = f"""\
+apiVersion: v1
+kind: Namespace
+metadata: {{name: {NAMESPACE}}}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {{name: seconder-operator, namespace: {NAMESPACE}}}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {{name: seconder-webhook, namespace: {NAMESPACE}}}
+"""
+
+
+class Seconder:
+    """The operator and the webhook, each under a ServiceAccount of its own with the least RBAC.
+
+    Needs a running control plane. ``folder`` (empty) gets logs and kubeconfigs; each of the two can be stopped and
+    started by itself. ``dies_with_parent`` and ``on_start``: as for ``ControlPlane``.
+    """
+
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        folder: Path,
+        *,
+        dies_with_parent: bool = True,
+        on_start: Callable[[Child], None] = lambda _: None,
+    ) -> None:
+        self.folder: Final = folder.resolve()
+        self._control_plane: Final = control_plane
+        self._dies_with_parent: Final = dies_with_parent
+        self._on_start: Final = on_start
+        webhook, webhook_metrics, operator_metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
+        self.webhook_address: Final = webhook
+        self.webhook_metrics_address: Final = webhook_metrics
+        self.operator_metrics_address: Final = operator_metrics
+        self._children: dict[str, Child] = {}
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop both."""
+        self.stop()
+
+    def start(self) -> None:
+        """Install, start both and wait for them; a start that fails leaves neither running."""
+        try:
+            self.install()
+            self.start_operator()
+            self.start_webhook()
+            self.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def install(self) -> None:
+        """Apply the CRDs and RBAC, and write the kubeconfigs of the two ServiceAccounts."""
+        self.folder.mkdir(parents=True)
+        kubectl, admin = self._control_plane.kubectl, self._control_plane.admin_kubeconfig
+        crds = sorted((MANIFESTS / "crds").glob("*.yaml"))
+        manifests = [_ACCOUNTS, *(file.read_text() for file in (*crds, MANIFESTS / "rbac.yaml"))]
+        self._control_plane.apply("\n---\n".join(manifests))
+        files = [f"--filename={file}" for file in crds]
+        kubectl.must(admin, "wait", "--for=condition=Established", f"--timeout={_READY_SECONDS:.0f}s", *files)
+        for component in ("operator", "webhook"):
+            self._control_plane.token_kubeconfig(
+                NAMESPACE, f"seconder-{component}", _TOKEN_HOURS, self._kubeconfig(component)
+            )
+
+    def start_operator(self) -> None:
+        """Start the operator without waiting for it."""
+        self._start(
+            "operator",
+            f"--webhook-url=https://{self.webhook_address}",
+            f"--metrics-bind-address={self.operator_metrics_address}",
+        )
+
+    def start_webhook(self) -> None:
+        """Start the webhook without waiting for it."""
+        self._start(
+            "webhook",
+            f"--bind-address={self.webhook_address}",
+            f"--metrics-bind-address={self.webhook_metrics_address}",
+        )
+
+    def wait_ready(self) -> None:
+        """Wait until each of the two that was started says that it is ready.
+
+        Raises ``StackError`` with the end of the log when one ends or takes a minute.
+        """
+        addresses = {"operator": self.operator_metrics_address, "webhook": self.webhook_metrics_address}
+        for component, child in self._children.items():
+            child.wait_until(Probe(f"http://{addresses[component]}/readyz"), _READY_SECONDS)
+
+    def stop_operator(self) -> None:
+        """Stop the operator alone."""
+        self._children.pop("operator").stop()
+
+    def stop_webhook(self) -> None:
+        """Stop the webhook alone."""
+        self._children.pop("webhook").stop()
+
+    def stop(self) -> None:
+        """Stop whichever runs."""
+        for child in self._children.values():
+            child.ask_to_stop()
+        for child in self._children.values():
+            child.stop()
+        self._children.clear()
+
+    def log_of(self, component: str) -> Path:
+        """Give the log of ``operator`` or ``webhook``."""
+        return self.folder / f"{component}.log"
+
+    def _kubeconfig(self, component: str) -> Path:
+        return self.folder / f"{component}.kubeconfig"
+
+    def _start(self, component: str, *flags: str) -> None:
+        common = [f"--kubeconfig={self._kubeconfig(component)}", f"--namespace={NAMESPACE}"]
+        child = Child(
+            f"seconder {component}",
+            [sys.executable, "-m", "seconder", component, *common, *flags],
+            self.log_of(component),
+            dies_with_parent=self._dies_with_parent,
+            folder=self.folder,
+        )
+        self._children[component] = child
+        self._on_start(child)

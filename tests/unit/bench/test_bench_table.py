@@ -1,0 +1,38 @@
+"""The table must not flatter: verdicts, ratios, and the choice of the yardstick."""
+
+import math
+
+from bench import rounds, table
+
+
+def test_a_ratio_above_its_goal_is_missed() -> None:
+    """A figure that is worse than its goal by a hundredth is called MISSED, one that just reaches it is met."""
+    assert table.compared("x", [100.0], [41.0], 0.4).verdict == table.MISSED
+    assert table.compared("x", [100.0], [40.0], 0.4).verdict == table.MET
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    """A round in which the whole machine was slow changes no ratio."""
+    assert table.median_ratio([40.0, 400.0, 40.0], [100.0, 1000.0, 100.0]) == 0.4
+
+
+def test_the_yardstick_is_the_variant_that_is_hardest_to_beat() -> None:
+    """Of two variants of the Go handler the one that makes our ratio worst is compared with."""
+    assert rounds.hardest([40.0], [[100.0], [80.0], [90.0]]) == [80.0]
+
+
+def test_what_could_not_be_measured_is_never_met() -> None:
+    """Where this system gives no CPU time, the row says so instead of passing."""
+    row = table.compared("x", [math.nan], [math.nan], 0.4)
+    assert row.verdict == table.NOT_MEASURED
+    assert "nan" not in row.ours + row.yardstick + row.ratio
+
+
+def test_columns_line_up() -> None:
+    """Figures of different length stand under each other, and every cell is there."""
+    text = table.render(
+        ["", "a", "b", "c", "d", ""], [table.compared("long name", [1234.0], [5.0], 1), table.Row("s", "", "9")]
+    )
+    head, _, first, second = text.splitlines()
+    assert first.split() == ["long", "name", "1,234", "5", "0.00", "<=", "1", "met"]
+    assert head.index("b") == first.index(" 5 ") + 1 == second.index("9")
