@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
@@ -30,22 +30,24 @@ class Place:
     title: str
 
 
-def provide(*, any_kubectl: bool, stream: TextIO = sys.stderr) -> dict[Binary, Path]:
-    """Give the path of every binary, building into the cache what ``find`` does not find.
+def provide(
+    wanted: Collection[Binary] = tuple(Binary), *, any_kubectl: bool, stream: TextIO = sys.stderr
+) -> dict[Binary, Path]:
+    """Give the path of each binary that is wanted, building into the cache what ``find`` does not find.
 
     Raises ``StackError`` when one of them can be neither found nor built.
     """
     assets = os.environ.get(ASSETS)
-    if assets and (lacking := [binary for binary in Binary if binary not in present_in(Path(assets))]):
+    if assets and (lacking := [binary for binary in wanted if binary not in present_in(Path(assets))]):
         print(f"{ASSETS} has no {', '.join(lacking)} ({assets})", file=stream)
-    found = find(os.environ, any_kubectl=any_kubectl)
+    found = {binary: place for binary, place in find(os.environ, any_kubectl=any_kubectl).items() if binary in wanted}
     for place in dict.fromkeys(found[binary] for binary in Binary if binary in found):
         names = ", ".join(binary for binary in Binary if found.get(binary) == place)
         print(f"{names}: from {place.title} ({place.folder})", file=stream, flush=True)
     built = cache_folder(os.environ) / cache_key()
-    if missing := [binary for binary in Binary if binary not in found]:
+    if missing := [binary for binary in wanted if binary not in found]:
         _build(missing, built, stream)
-    return {binary: (found[binary].folder if binary in found else built) / binary for binary in Binary}
+    return {binary: (found[binary].folder if binary in found else built) / binary for binary in wanted}
 
 
 def find(environment: Mapping[str, str], *, any_kubectl: bool) -> dict[Binary, Place]:

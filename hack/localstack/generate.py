@@ -8,7 +8,9 @@ import yaml
 from seconder.wire import crd
 
 ROOT = Path(__file__).resolve().parents[2]
-_HEADER = "# Generated from the models in controller/seconder/wire/resources.py: change those, then run make generate.\n"
+_HEADER = (
+    "# Generated from the models in controller/seconder/wire/resources.py: change those, then run make generate.\n"
+)
 
 
 def generated() -> dict[Path, str]:

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from localstack.errors import StackError
+
 _POLL_SECONDS: Final = 0.02
+_KILL_SECONDS: Final = 5.0
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -39,22 +42,28 @@ def start_of(pid: int) -> str | None:
 
 
 def stop_all(processes: Sequence[ProcessIdentity], grace: float) -> None:
-    """Stop those that still run, each with its group: SIGTERM to all, SIGKILL for what runs ``grace`` seconds later."""
-    for process in processes:
-        _signal(process, signal.SIGTERM)
-    deadline = time.monotonic() + grace
-    while any(process.alive() for process in processes) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    for process in processes:
-        _signal(process, signal.SIGKILL)
-    while any(process.alive() for process in processes):
-        time.sleep(_POLL_SECONDS)
+    """Stop those that still run, each with its group: SIGTERM to all, SIGKILL for what runs ``grace`` seconds later.
+
+    Raises ``StackError`` when one of them survives even that.
+    """
+    survivors = _signal_and_wait(processes, signal.SIGTERM, grace)
+    if stuck := _signal_and_wait(survivors, signal.SIGKILL, _KILL_SECONDS):
+        names = ", ".join(f"{process.name} (process {process.pid})" for process in stuck)
+        raise StackError(f"{names} cannot be ended")
 
 
-def _signal(process: ProcessIdentity, number: signal.Signals) -> None:
-    if process.alive():
+def _signal_and_wait(
+    processes: Sequence[ProcessIdentity], number: signal.Signals, seconds: float
+) -> list[ProcessIdentity]:
+    """Give those that still run at the end of the wait."""
+    alive = [process for process in processes if process.alive()]
+    for process in alive:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
+    deadline = time.monotonic() + seconds
+    while (alive := [process for process in alive if process.alive()]) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return alive
 
 
 def _start_by_proc(pid: int) -> str | None:

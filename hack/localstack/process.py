@@ -50,7 +50,7 @@ class Child:
                     stderr=subprocess.STDOUT,
                     cwd=folder,
                     env=environment,
-                    start_new_session=False,
+                    start_new_session=True,
                     preexec_fn=_tie_to(os.getpid()) if dies_with_parent and sys.platform == "linux" else None,
                 )
             except OSError as error:

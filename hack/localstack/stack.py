@@ -87,7 +87,7 @@ class Person:
 class Stack:
     """Everything in ``folder``, which must be empty; used as a context or started and stopped.
 
-    ``dies_with_parent`` and ``on_start``: as for ``ControlPlane``.
+    ``controllers``, ``dies_with_parent`` and ``on_start``: as for ``ControlPlane``.
     """
 
     def __init__(
@@ -95,12 +95,17 @@ class Stack:
         folder: Path,
         binaries: Mapping[Binary, Path],
         *,
+        controllers: bool = True,
         dies_with_parent: bool = True,
         on_start: Callable[[Child], None] = lambda _: None,
     ) -> None:
         self.folder: Final = folder.resolve()
         self.control_plane: Final = ControlPlane(
-            self.folder / "control-plane", binaries, dies_with_parent=dies_with_parent, on_start=on_start
+            self.folder / "control-plane",
+            binaries,
+            controllers=controllers,
+            dies_with_parent=dies_with_parent,
+            on_start=on_start,
         )
         self.seconder: Final = Seconder(
             self.control_plane, self.folder / "seconder", dies_with_parent=dies_with_parent, on_start=on_start

@@ -33,7 +33,7 @@ LIMITS = {
     "response_seconds": 0.6,
     "handshake_seconds": 0.5,
     "closing_seconds": 0.3,
-    "idle_seconds": 1,
+    "idle_seconds": 2,
 }
 
 
@@ -87,7 +87,7 @@ def test_a_head_that_trickles_in_is_cut_off(server: Served) -> None:
                 said = sock.recv(1000)
             except TimeoutError:
                 sock.sendall(b"X-A: b\r\n")
-        assert REQUEST_SECONDS <= time.monotonic() - begun < 3 * REQUEST_SECONDS
+        assert REQUEST_SECONDS <= time.monotonic() - begun < 4 * REQUEST_SECONDS
         assert status(said) == 408
 
 
@@ -102,7 +102,7 @@ def test_a_body_that_trickles_in_is_cut_off(server: Served) -> None:
                 said = sock.recv(1000)
             except TimeoutError:
                 sock.sendall(b" ")
-        assert REQUEST_SECONDS <= time.monotonic() - begun < 3 * REQUEST_SECONDS
+        assert REQUEST_SECONDS <= time.monotonic() - begun < 4 * REQUEST_SECONDS
         assert status(said) == 408
 
 
@@ -116,7 +116,7 @@ def test_a_request_that_is_left_half_sent_is_cut_off(server: Served) -> None:
             sock.sendall(half)
         for sock in socks:
             took, said = closed_after(sock, begun)
-            assert REQUEST_SECONDS <= took < 3 * REQUEST_SECONDS
+            assert REQUEST_SECONDS <= took < 4 * REQUEST_SECONDS
             assert status(said) == 408
 
 
@@ -128,7 +128,7 @@ def test_a_second_request_is_limited_like_the_first(server: Served) -> None:
         begun = time.monotonic()
         sock.sendall(WHOLE[:-1])
         took, said = closed_after(sock, begun)
-    assert REQUEST_SECONDS <= took < 3 * REQUEST_SECONDS
+    assert REQUEST_SECONDS <= took < 4 * REQUEST_SECONDS
     assert status(said) == 408
 
 
@@ -147,27 +147,25 @@ def test_a_client_that_never_shakes_hands_is_cut_off(server: Served) -> None:
             assert said == b""
 
 
-def test_a_client_that_connects_and_stays_silent_is_treated_as_idle(server: Served) -> None:
-    """The API server's side may connect ahead of need, so silence is no offence before the idle limit."""
-    with server.connect() as sock:
-        took, said = closed_after(sock, time.monotonic())
-    assert 1 <= took < 2
-    assert said == b""
+def test_silent_connections_are_idle_ones_and_empty_lines_are_silence(server: Served) -> None:
+    """The API server's side may connect ahead of need, so silence is no offence before the idle limit.
 
-
-def test_empty_lines_do_not_keep_a_connection_alive(server: Served) -> None:
-    """The parser skips them before a request, so they are not its beginning."""
-    with server.connect() as sock:
-        sock.settimeout(0.05)
+    A parser skips empty lines before a request, so they are not its beginning and keep nothing alive.
+    """
+    with server.connect() as silent, server.connect() as empty:
         begun, closed = time.monotonic(), False
+        empty.settimeout(0.05)
         while not closed and time.monotonic() < begun + DEADLINE:
             try:
-                closed = sock.recv(1000) == b""
+                closed = empty.recv(1000) == b""
             except TimeoutError:
-                sock.sendall(b"\r\n")
+                empty.sendall(b"\r\n")
             except (ConnectionError, ssl.SSLError):
                 closed = True
-        assert time.monotonic() - begun < 2.5
+        for sock in (silent, empty):
+            took, said = closed_after(sock, begun)
+            assert 2 <= took < 3
+            assert said == b""
 
 
 def test_an_answer_that_does_not_come_ends_the_connection(server: Served) -> None:
@@ -336,8 +334,10 @@ def test_connections_beyond_the_limit_are_refused_and_the_others_served(start: S
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE))
             for _ in range(9)
         ]
+        begun = time.monotonic()
         with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as refused:
             assert read_all(refused) == b""
+        assert time.monotonic() - begun < 2
         assert post(client, {"uid": "2"})[0] == 200
         silent[0].close()
         deadline = time.monotonic() + DEADLINE
@@ -351,6 +351,18 @@ def test_connections_beyond_the_limit_are_refused_and_the_others_served(start: S
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
         client.close()
+
+
+def test_connections_that_end_give_their_place_back(start: Start) -> None:
+    """However they end, any number of them can come one after the other."""
+    server = start(limits={"connections": 5})
+    for turn in range(30):
+        with server.connect() as sock:
+            if turn % 3:
+                sock.sendall(WHOLE if turn % 2 else b"nonsense\r\n\r\n")
+                assert read_one(sock).status == (200 if turn % 2 else 400)
+        time.sleep(0.005)  # the server hears of the close
+    assert server.stop() == (0, "drained", "")
 
 
 def test_handshakes_that_fail_give_their_place_back(start: Start) -> None:
@@ -436,7 +448,7 @@ def test_the_body_of_an_answered_request_may_not_trickle_either(server: Served) 
         sock.sendall(head(1000).replace(b"application/json", b"application/yaml"))
         took, said = closed_after(sock, begun)
     assert status(said) == 415
-    assert REQUEST_SECONDS <= took < 3 * REQUEST_SECONDS
+    assert REQUEST_SECONDS <= took < 4 * REQUEST_SECONDS
 
 
 def test_pipelining_is_not_served(server: Served) -> None:
@@ -521,5 +533,5 @@ def test_the_ops_port_is_held_to_limits_too(server: Served) -> None:
         begun = time.monotonic()
         sock.sendall(b"GET /metrics HTTP/1.1\r\nHo")
         took, said = closed_after(sock, begun)
-    assert REQUEST_SECONDS <= took < 3 * REQUEST_SECONDS
+    assert REQUEST_SECONDS <= took < 4 * REQUEST_SECONDS
     assert status(said) == 408

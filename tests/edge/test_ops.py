@@ -14,7 +14,7 @@ from tests.support.http import Pair, Served, post
 @pytest.fixture(scope="module")
 def server(pair_folder: Path) -> Iterator[Served]:
     """One server, whose metrics take a while to render."""
-    with Served(pair_folder, scrape_seconds=0.4) as served:
+    with Served(pair_folder, scrape_seconds=0.3) as served:
         served.wait_for("ready")
         yield served
 

@@ -25,7 +25,7 @@ Catalogue = dict[GroupResource, Served]
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a policy's names stand for. Where there are ``problems`` (sentences), what was probably meant is held too."""
+    """What a policy's names stand for. Beside ``problems`` (sentences) stands what was probably meant."""
 
     resources: list[ResolvedResource] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

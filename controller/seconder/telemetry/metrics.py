@@ -45,7 +45,7 @@ class ReviewMetrics:
     """What the webhook counts."""
 
     def __init__(self, registry: CollectorRegistry, *, namespaces: bool = False) -> None:
-        """``namespaces``: label blocked actions by namespace. Off by default, since their number is not bounded here."""
+        """``namespaces``: label blocked actions by namespace. Off by default: their number is not bounded here."""
         self._namespaces = namespaces
         self._agents: set[str] = set()
         self._requests = _Children(

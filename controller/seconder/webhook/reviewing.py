@@ -81,7 +81,7 @@ class Reviewer:
                 metrics.undecided(Reason.REQUEST_MALFORMED, time.perf_counter() - started)
                 raise BadReview(bad.detail) from None
             return self._give_up(bad.uid, mode, Reason.REQUEST_MALFORMED, bad.detail, started)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the answer is no, and its trace is in the log
+        except Exception as error:
             log.failure("a review failed", error)
             uid = review.uid_of(body)
             if not uid:

@@ -63,7 +63,6 @@ class Listener:
             access_log=False,
             log_config=None,
             proxy_headers=False,
-            server_header=False,
             timeout_keep_alive=limits.idle_seconds,
         )
         self._config.load()

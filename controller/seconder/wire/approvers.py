@@ -8,7 +8,7 @@ import msgspec
 from seconder.core.approver import Approver, KeyEntry
 from seconder.core.keys import UnusableKey, blob_of_line, fingerprint, parse
 from seconder.core.message import clean
-from seconder.wire.resources import ApproverSpec, SshOrJwkKey
+from seconder.wire.resources import ApproverSpec, Key
 
 
 def approver(document: Mapping[str, Any]) -> Approver | None:
@@ -31,7 +31,7 @@ def parse_approver(document: Mapping[str, Any]) -> Approver:
     )
 
 
-def _key(each: SshOrJwkKey) -> KeyEntry:
+def _key(each: Key) -> KeyEntry:
     not_after = None if each.not_after is msgspec.UNSET else each.not_after.timestamp()
     if each.ssh is msgspec.UNSET:
         problem = "JSON Web Keys are not verified by this version: register an SSH key"

@@ -1,4 +1,4 @@
-"""Custom resources to core values: a document in, policies or an approver out, problems named instead of passed over."""
+"""ProtectionPolicy documents to core policies. What is wrong with one is named, and never passed over."""
 
 import contextlib
 import re

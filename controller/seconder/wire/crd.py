@@ -166,9 +166,9 @@ def _struct(kind: inspect.StructType) -> dict[str, Any]:
 def _field(each: inspect.Field) -> dict[str, Any]:
     schema = _schema(each.type)
     default = _default(each)
-    # An object's default is {}, so that the API server fills in those of its fields.
+    # Objects in full: the API server checks a default against the object's CEL rules before it fills in its fields.
     if default is not None:
-        schema["default"] = {} if isinstance(default, dict) else default
+        schema["default"] = default
     return schema
 
 

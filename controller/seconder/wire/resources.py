@@ -141,9 +141,7 @@ class Approvals(_Strict, kw_only=True):
     ] = msgspec.field(default="15m", name="maxTTL")
     assurance: Annotated[
         Assurance,
-        Meta(
-            description="What a signature must prove: a key (Software), a touch (Presence), a PIN or more too (Verified)."
-        ),
+        Meta(description="What a signature must prove: a key (Software), a touch (Presence), a PIN too (Verified)."),
     ] = Assurance.SOFTWARE
     bind_impact: Annotated[bool, Meta(description="Namespaces: the approval names what goes down with it.")] = True
     unknown_operator: Annotated[
@@ -251,35 +249,43 @@ class PolicyStatus(Struct, rename="camel", kw_only=True):
     resources: Annotated[
         list[ResolvedDoc], Meta(max_length=4096, description="What the policy's names stand for in this cluster.")
     ] = []
-    last_valid: Annotated[
-        dict[str, Any] | UnsetType,
-        Meta(
-            description="For Everyone: the last valid form, which stays in force while the present one is invalid.",
-            extra_json_schema={"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-        ),
-    ] = UNSET
+    last_valid: (
+        Annotated[
+            dict[str, Any],
+            Meta(
+                description="For Everyone: the last valid form, which stays in force while the present one is invalid.",
+                extra_json_schema={"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
-class SshOrJwkKey(_Strict, kw_only=True):
-    """A public key, in one of two notations."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=63, pattern=_DNS_LABEL)]
-    ssh: Annotated[
-        str | UnsetType,
-        Meta(max_length=4096, description="A line of an OpenSSH .pub file, or of ssh-add -L."),
-    ] = UNSET
-    jwk: Annotated["Jwk | UnsetType", Meta(description="A JSON Web Key (RFC 7517).")] = UNSET
-    not_after: Annotated[datetime | UnsetType, Meta(description="The key stops counting at this time.")] = UNSET
+Coordinate = Annotated[str, Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]+$")]
+SshLine = Annotated[
+    str, Meta(min_length=1, max_length=4096, description="A line of an OpenSSH .pub file, or of ssh-add -L.")
+]
 
 
 class Jwk(_Strict, kw_only=True):
-    """A public JSON Web Key: OKP Ed25519 or EC P-256."""
+    """A public JSON Web Key (RFC 7517): OKP Ed25519 or EC P-256."""
 
     kty: Literal["OKP", "EC"]
     crv: Literal["Ed25519", "P-256"]
     kid: Annotated[str, Meta(min_length=1, max_length=253)]
-    x: Annotated[str, Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]+$")]
-    y: Annotated[str | UnsetType, Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]+$")] = UNSET
+    x: Coordinate
+    y: Coordinate | UnsetType = UNSET
+
+
+class Key(_Strict, kw_only=True):
+    """A public key, in one of two notations."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=63, pattern=_DNS_LABEL)]
+    ssh: SshLine | UnsetType = UNSET
+    jwk: Jwk | UnsetType = UNSET
+    not_after: Annotated[datetime, Meta(tz=True, description="It stops counting at this time.")] | UnsetType = (
+        UNSET
+    )
 
 
 KEY_RULES: Final = _cel(("has(self.ssh) != has(self.jwk)", "give exactly one of ssh and jwk"))
@@ -298,7 +304,7 @@ class ApproverSpec(_Strict, kw_only=True):
     ]
     teams: Teams = []
     keys: Annotated[
-        list[Annotated[SshOrJwkKey, Meta(extra_json_schema=KEY_RULES)]],
+        list[Annotated[Key, Meta(extra_json_schema=KEY_RULES)]],
         Meta(
             min_length=1,
             max_length=16,

@@ -76,11 +76,15 @@ def test_a_zombie_does_not_run(sleeper: subprocess.Popen[bytes]) -> None:
 def test_stop_all_kills_what_does_not_listen() -> None:
     """A server that ignores SIGTERM is gone all the same."""
     script = "trap '' TERM; echo ready; while :; do sleep 1; done"
-    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True) as stubborn:
+    stubborn = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    try:
         assert stubborn.stdout is not None
         stubborn.stdout.readline()
         stop_all([ProcessIdentity.of("stubborn", stubborn.pid)], grace=0.1)
         assert stubborn.wait(timeout=10) == -signal.SIGKILL
+    finally:
+        stubborn.kill()
+        stubborn.communicate()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"processes": [{"name": "etcd"}]}', '{"processes": 1}'])

@@ -3,6 +3,8 @@
 import io
 import json
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,35 @@ def test_only_what_is_missing_is_built(
     paths = provide(any_kubectl=False, stream=io.StringIO())
     assert asked == [[Binary.APISERVER, Binary.CONTROLLER_MANAGER]]
     assert all(path.is_file() for path in paths.values())
+
+
+def test_what_another_build_finished_while_we_waited_is_not_built_again(
+    environment: dict[str, str], cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two first runs at once cost one build."""
+
+    @contextmanager
+    def locked(*_: object) -> Iterator[None]:
+        put(cached, *Binary)
+        yield
+
+    monkeypatch.setattr(binaries, "locked", locked)
+    monkeypatch.setattr(binaries, "find_go", lambda *_: pytest.fail("a build was begun"))
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.delenv(ASSETS, raising=False)
+    assert all(path.parent == cached for path in provide(any_kubectl=False, stream=io.StringIO()).values())
+
+
+def test_nothing_that_is_not_wanted_is_provided(environment: dict[str, str], cached: Path) -> None:
+    """A story without controllers neither waits for kube-controller-manager nor gets one."""
+    put(cached, "etcd", "kubectl")
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in environment.items():
+            patch.setenv(key, value)
+        patch.delenv(ASSETS, raising=False)
+        paths = provide([Binary.ETCD, Binary.KUBECTL], any_kubectl=True, stream=io.StringIO())
+    assert paths == {Binary.ETCD: cached / "etcd", Binary.KUBECTL: cached / "kubectl"}
 
 
 def test_a_relative_cache_home_is_ignored() -> None:
