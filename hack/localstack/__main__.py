@@ -34,7 +34,10 @@ def main() -> int:
             signal.signal(number, _stop)
     try:
         return _run(arguments)
-    except StackError as error:
+    except BrokenPipeError:  # as under "| head"; Python would complain once more when it flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (StackError, OSError) as error:
         print(f"localstack {arguments.command}: {error}", file=sys.stderr)
         return 1
 

@@ -30,14 +30,16 @@ def up() -> None:
     with locked(REPOSITORY, _say_waiting):
         processes = State.read(_STATE).processes
         ended = [process for process in processes if not process.alive()]
-        if processes and not ended:
+        completed = _GUIDE.exists()  # written last
+        if completed and processes and not ended:
             print(f"Seconder is already up.\n\n{_GUIDE.read_text()}")
             return
-        if len(ended) < len(processes):
+        if completed and len(ended) < len(processes):
             names = ", ".join(process.name for process in ended)
             raise StackError(f"{names} no longer runs; its log is below {_LOCAL}. Run make down, then make up.")
         if _LOCAL.exists():
-            print(f"Removing {_LOCAL}: nothing of what was started there runs any more.")
+            print(f"Removing what an earlier make up left in {_LOCAL} ...", flush=True)
+            _stop(processes)
             shutil.rmtree(_LOCAL)
         binaries = provide(any_kubectl=True)
         started = time.monotonic()

@@ -109,6 +109,7 @@ def test_up_beside_half_a_stack_says_what_is_gone(local: Path, sleeper: subproce
     """It neither pretends to be up nor throws away what the user may want to look at."""
     processes = [ProcessIdentity.of("etcd", sleeper.pid), ProcessIdentity("kube-apiserver", sleeper.pid, "ended")]
     local.mkdir()
+    (local / "README.txt").touch()
     (local / "state.json").write_text(json.dumps({"processes": [asdict(process) for process in processes]}))
     with pytest.raises(StackError, match=r"kube-apiserver no longer runs.*make down"):
         left_running.up()
@@ -123,6 +124,24 @@ def test_up_clears_what_a_reboot_left(local: Path, monkeypatch: pytest.MonkeyPat
     def provide(*, any_kubectl: bool) -> None:
         assert any_kubectl
         assert not local.exists()
+        raise StackError("far enough")
+
+    monkeypatch.setattr(left_running, "provide", provide)
+    with pytest.raises(StackError, match="far enough"):
+        left_running.up()
+
+
+def test_up_clears_what_a_killed_up_left_running(
+    local: Path, sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a start is no stack, though every process of it runs."""
+    left_by(local, ("etcd", sleeper.pid))
+    (local / "README.txt").unlink()
+
+    def provide(*, any_kubectl: bool) -> None:
+        assert any_kubectl
+        assert not local.exists()
+        assert sleeper.wait(timeout=10) == -signal.SIGTERM
         raise StackError("far enough")
 
     monkeypatch.setattr(left_running, "provide", provide)

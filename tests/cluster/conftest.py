@@ -1,0 +1,44 @@
+"""One real control plane with Seconder beside it for the whole run; each test has a namespace of its own."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from localstack.binaries import provide
+from localstack.stack import Stack
+from tests.support.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The control plane, Seconder, the agent kiro and the approvers alice and bob."""
+    with Stack(tmp_path_factory.mktemp("stack"), provide(any_kubectl=False)) as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A namespace named after the test, and kubectl in everybody's hands."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")
+    cluster = Cluster(stack, f"{words[:48].strip('-')}-{os.urandom(3).hex()}")
+    cluster.admin("create", "namespace", cluster.namespace)
+    yield cluster
+    found = cluster.admin("get", "protectionpolicies", "--output=name").split()
+    ours = [name for name in found if not name.endswith("/default")]
+    if ours:
+        cluster.admin("delete", *ours)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the end of both logs below a cluster test that failed."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(running, Stack):
+        for component in ("operator", "webhook"):
+            log: Path = running.seconder.log_of(component)
+            if log.exists():
+                report.sections.append((f"{component}.log", "\n".join(log.read_text().splitlines()[-15:])))
+    return report

@@ -1,0 +1,178 @@
+"""People, an agent and approvals on a real API server, as the cluster tests use them."""
+
+import json
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from localstack.stack import Person, Stack
+
+AGENT = "system:serviceaccount:seconder-agents:kiro"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a kubectl call said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def refused(self) -> bool:
+        """Whether our webhook said no: 403, by its name."""
+        return self.code != 0 and "(Forbidden)" in self.err and "seconder.dev" in self.err
+
+    def refused_with(self, reason: str) -> bool:
+        """Whether our webhook said no for this reason, on the message's first line."""
+        first = self.err.strip().partition("\n")[0]
+        return self.refused and first.endswith(f"({reason})")
+
+
+class Cluster:
+    """One namespace of a test's own on the shared stack, and kubectl in everybody's hands."""
+
+    def __init__(self, stack: Stack, namespace: str) -> None:
+        self.stack = stack
+        self.namespace = namespace
+        self.alice = stack.alice
+        self.bob = stack.bob
+
+    def kubectl(self, kubeconfig: Path, *arguments: str, stdin: str = "", seconds: float = 30) -> Result:
+        """Run kubectl with this kubeconfig."""
+        done = self.stack.control_plane.kubectl.run(kubeconfig, *arguments, stdin=stdin, seconds=seconds)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def agent(self, *arguments: str, stdin: str = "") -> Result:
+        """Run kubectl as the agent kiro."""
+        return self.kubectl(self.stack.agent_kubeconfig, *arguments, stdin=stdin)
+
+    def human(self, *arguments: str, stdin: str = "") -> Result:
+        """Run kubectl as dana, a person who is no agent."""
+        return self.kubectl(self.stack.human_kubeconfig, *arguments, stdin=stdin)
+
+    def admin(self, *arguments: str, stdin: str = "") -> str:
+        """Run kubectl as an administrator; it must succeed."""
+        result = self.kubectl(self.stack.admin_kubeconfig, *arguments, stdin=stdin)
+        assert result.code == 0, result.err
+        return result.out
+
+    def apply(self, *documents: Mapping[str, Any]) -> None:
+        """Apply documents as an administrator."""
+        self.admin("apply", "--server-side", "--filename=-", stdin="\n---\n".join(map(json.dumps, documents)))
+
+    def deployment(self, name: str = "checkout", **metadata: Any) -> str:
+        """Make a Deployment as a person; give its uid."""
+        labels = {"app": name}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "none:0"}]}}
+        document = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name, "namespace": self.namespace} | metadata,
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
+        }
+        made = self.human("create", "--filename=-", stdin=json.dumps(document))
+        assert made.code == 0, made.err
+        return str(self.get("deployment", name)["metadata"]["uid"])
+
+    def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
+        """Read one object."""
+        found = self.admin("get", kind, name, f"--namespace={namespace or self.namespace}", "--output=json")
+        document: dict[str, Any] = json.loads(found)
+        return document
+
+    def exists(self, kind: str, name: str) -> bool:
+        """Say whether the object is there."""
+        arguments = ("get", kind, name, f"--namespace={self.namespace}", "--ignore-not-found", "--output=name")
+        return bool(self.admin(*arguments).strip())
+
+    def delete(self, who: Callable[..., Result], kind: str = "deployment", name: str = "checkout", *more: str) -> Result:
+        """Try to delete something, without waiting for finalizers."""
+        return who("delete", kind, name, f"--namespace={self.namespace}", "--wait=false", *more)
+
+    def claims(self, target: Mapping[str, Any], resource: str, group: str, **changes: Any) -> dict[str, Any]:
+        """Give the claims that approve the agent's deletion of this object. A change to None leaves a claim out."""
+        now = int(time.time())
+        metadata = target["metadata"]
+        detail = {
+            "actions": ["Delete"],
+            "group": group,
+            "identifier": metadata["uid"],
+            "name": metadata["name"],
+            "resource": resource,
+            "type": "https://seconder.dev/approval/v1",
+        }
+        if "namespace" in metadata:
+            detail["namespace"] = metadata["namespace"]
+        detail |= changes.pop("detail", {})
+        claims = {
+            "act": {"sub": "kiro"},
+            "aud": f"urn:uuid:{self.get('namespace', 'kube-system')['metadata']['uid']}",
+            "authorization_details": [detail],
+            "exp": now + 600,
+            "iat": now,
+            "iss": "alice@example.com",
+            "jti": secrets.token_hex(16),
+            "reason": "INC-4821 decommission",
+            "sub": AGENT,
+        } | changes
+        return {name: value for name, value in claims.items() if value is not None}
+
+    def approve(
+        self,
+        by: Person | Path,
+        kind: str = "deployment",
+        name: str = "checkout",
+        *,
+        resource: str = "deployments",
+        group: str = "apps",
+        slug: str = "alice",
+        **changes: Any,
+    ) -> None:
+        """Sign for the deletion of an object and put the approval on it, as an administrator."""
+        claims = self.claims(self.get(kind, name), resource, group, **changes)
+        value = sign(by.key if isinstance(by, Person) else by, claims)
+        self.annotate(kind, name, f"approval.seconder.dev/{slug}={value}")
+
+    def annotate(self, kind: str, name: str, annotation: str) -> None:
+        """Annotate an object as an administrator."""
+        self.admin("annotate", kind, name, f"--namespace={self.namespace}", "--overwrite", annotation)
+
+    def policy(self, name: str, **spec: Any) -> str:
+        """Apply a ProtectionPolicy of the test's own, limited to its namespace, and wait until it is judged."""
+        resources = [{"group": "apps", "resources": ["deployments"]}]
+        document = {
+            "apiVersion": "seconder.dev/v1alpha1",
+            "kind": "ProtectionPolicy",
+            "metadata": {"name": name},
+            "spec": {"resources": resources, "namespaces": [self.namespace]} | spec,
+        }
+        self.apply(document)
+        self.admin(
+            "wait",
+            f"protectionpolicy/{name}",
+            "--timeout=10s",
+            "--for=jsonpath={.status.observedGeneration}=" + str(self.get("protectionpolicy", name)["metadata"]["generation"]),
+        )
+        return name
+
+
+def sign(key: Path, claims: Mapping[str, Any]) -> str:
+    """Give an approval: the claims as one canonical line and the signature that the real ssh-keygen makes below it."""
+    line = json.dumps(claims, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+    command = ["ssh-keygen", "-q", "-Y", "sign", "-n", "k8s-approval@seconder.dev", "-f", str(key)]
+    signed = subprocess.run(command, input=line.encode(), capture_output=True, check=True)
+    return line + signed.stdout.decode().rstrip("\n")
+
+
+def eventually(holds: Callable[[], object], seconds: float, what: str) -> float:
+    """Poll until ``holds`` is true; give how many seconds that took. Fails the test after ``seconds``."""
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s: {what}"
+        time.sleep(0.02)
+    return time.monotonic() - started
