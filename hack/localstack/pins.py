@@ -70,7 +70,7 @@ ETCD_VERSION: Final = required_version("go.etcd.io/etcd/server/v3", (GO_MODULES 
 GO_RELEASE: Final = required_go((GO_MODULES / _KUBERNETES / "go.mod").read_text())
 
 _COMMON_FLAGS: Final = ("-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
-"""Without debugging data, which is stripped anyway: a tenth less to compile."""
+"""Without debugging data, which is stripped anyway: less to compile."""
 
 _VERSION_FLAGS: Final = " ".join(
     f"-X {package}.gitVersion={KUBERNETES_VERSION}"

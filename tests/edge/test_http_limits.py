@@ -353,6 +353,27 @@ def test_connections_beyond_the_limit_are_refused_and_the_others_served(start: S
         client.close()
 
 
+def test_a_process_without_file_descriptors_serves_on_and_recovers(start: Start) -> None:
+    """Open connections are answered meanwhile, without the loop spinning, and new ones once there is room again."""
+    server = start(files=40)
+    client = server.client()
+    assert post(client, {"uid": "1"})[0] == 200
+    with ExitStack() as stack:
+        for _ in range(60):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE))
+        spent = post(client, {}, "/spent")[1]
+        begun = time.monotonic()
+        while time.monotonic() < begun + 0.5:
+            assert post(client, {"uid": "2"})[0] == 200
+            time.sleep(0.05)
+        assert post(client, {}, "/spent")[1] - spent < 0.25
+    with server.connect() as sock:
+        sock.sendall(WHOLE)
+        assert read_one(sock).status == 200
+    client.close()
+    assert server.stop() == (0, "drained", "")
+
+
 def test_connections_that_end_give_their_place_back(start: Start) -> None:
     """However they end, any number of them can come one after the other."""
     server = start(limits={"connections": 5})

@@ -24,8 +24,8 @@ class Result:
 
     @property
     def refused(self) -> bool:
-        """Whether our webhook said no: 403, by its name."""
-        return self.code != 0 and "(Forbidden)" in self.err and "seconder.dev" in self.err
+        """Whether our webhook said no, by its name."""
+        return self.code != 0 and 'seconder.dev" denied the request: ' in self.err
 
     def refused_with(self, reason: str) -> bool:
         """Whether our webhook said no for this reason, on the message's first line."""
@@ -92,7 +92,8 @@ class Cluster:
 
     def delete(self, who: Callable[..., Result], kind: str = "deployment", name: str = "checkout", *more: str) -> Result:
         """Try to delete something, without waiting for finalizers."""
-        return who("delete", kind, name, f"--namespace={self.namespace}", "--wait=false", *more)
+        place = () if kind == "namespace" else (f"--namespace={self.namespace}",)
+        return who("delete", kind, name, *place, "--wait=false", *more)
 
     def claims(self, target: Mapping[str, Any], resource: str, group: str, **changes: Any) -> dict[str, Any]:
         """Give the claims that approve the agent's deletion of this object. A change to None leaves a claim out."""

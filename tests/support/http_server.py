@@ -28,13 +28,17 @@ from seconder.webhook.tls import ServingCertificate
 
 @dataclass
 class Options:
-    """``folder`` holds tls.crt and tls.key, or will. ``limits`` replaces fields of the review port's."""
+    """``folder`` holds tls.crt and tls.key, or will. ``limits`` replaces fields of both ports'.
+
+    ``files`` is how many file descriptors the process may have; 0 leaves it at what the machine says.
+    """
 
     folder: str
     limits: dict[str, float] = field(default_factory=dict)
     drain_delay: float = 0.0
     drain_timeout: float = 5.0
     scrape_seconds: float = 0.0
+    files: int = 0
 
 
 class SlowCollector(Collector):
@@ -78,8 +82,15 @@ async def peak(body: bytes) -> bytes:
     return b"%d" % (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
+async def spent(body: bytes) -> bytes:
+    """Give the CPU time of this process so far, in seconds."""
+    return str(time.process_time()).encode()
+
+
 async def main(options: Options) -> None:
     """Serve until told to stop."""
+    if options.files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (options.files, options.files))
     folder = Path(options.folder)
     certificate = ServingCertificate()
 
@@ -109,7 +120,7 @@ async def main(options: Options) -> None:
     reviews, ops = serving.bind("127.0.0.1", 0), serving.bind("127.0.0.1", 0)
     say(reviews.getsockname()[1], ops.getsockname()[1])
     load()
-    routes = {"/validate": review, "/validate/audit": audit, "/peak": peak}
+    routes = {"/validate": review, "/validate/audit": audit, "/peak": peak, "/spent": spent}
     clean = await serving.serve(
         Front(routes, FastAPI(openapi_url=None), report),
         certificate,

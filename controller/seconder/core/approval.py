@@ -4,18 +4,22 @@ Whoever may write to an object can put anything in its annotations: only the sig
 
  1. The value has a bounded size and a known envelope.
  2. The envelope is well-formed, and made for this purpose.
- 3. Its key is, byte for byte, a registered key that counts and has not ended.
- 4. The signature is that key's, over exactly these bytes.
- 5. The bytes are one statement of the closed claim set in canonical form.
- 6. It speaks for the person whose key it is.
- 7. It is valid now, and not for longer than any policy could allow.
- 8. It is for this cluster.
- 9. It is for this very object, by uid.
-10. It is for this action.
-11. It is for this requester, and for this agent.
-12. The approver is a peer: neither the requester, nor the agent, nor who set the agent going.
+ 3. The bytes are one statement of the closed claim set in canonical form.
+ 4. The key is, byte for byte, a registered key that counts and has not ended.
+ 5. The statement speaks for the person whose key it is.
+ 6. It is not over.
+ 7. The signature is that key's, over exactly these bytes.
+ 8. It is valid already, and not for longer than any policy could allow.
+ 9. It is for this cluster.
+10. It is for this very object, by uid.
+11. It is for this action.
+12. It is for this requester, and for this agent.
+13. The approver is a peer: neither the requester, nor the agent, nor who set the agent going.
 
-Steps 2, 4 and 5 depend on the value alone and are remembered; all the others are taken anew each time.
+Steps 1 to 6 cost little and so come before the arithmetic of step 7. What they take from the statement is not proven
+yet: it can only refuse, and a forger who makes a statement that is refused sooner has gained nothing. Steps 2, 3 and 7
+depend on the value alone and are remembered; all the others are taken anew each time. Times are compared so that a
+number which is none (NaN) fails.
 """
 
 import hashlib
@@ -25,18 +29,24 @@ from threading import Lock
 
 from seconder.core import names, sshsig, statement
 from seconder.core.approver import RegisteredKey, Registry
+from seconder.core.keys import PublicKey
 from seconder.core.policy import Assurance
 from seconder.core.reasons import Reason, Rejected
 from seconder.core.request import Action, Target
+from seconder.core.sshsig import Envelope
 from seconder.core.statement import Statement
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What an approval must fit. ``operators`` are the people who set the agent going, as far as they are known."""
+    """What an approval must fit. ``operators`` are the people who set the agent going, as far as they are known.
+
+    ``by_agent``: the requester is an agent. One that is tagged by its group or user name has no name in ``agent``.
+    """
 
     audience: str
     requester: str
+    by_agent: bool
     agent: str | None
     operators: frozenset[str]
     target: Target
@@ -56,12 +66,26 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
-class _Signed:
-    """What steps 2, 4 and 5 found."""
+class Signed:
+    """What steps 2 and 3 found in a value. ``flags`` are those of sshsig."""
 
     statement: Statement
     key_blob: bytes
     flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A value that has passed steps 1 to 6, its claims unproven.
+
+    ``envelope`` is None when step 7 has been taken before.
+    """
+
+    digest: bytes
+    signed: Signed
+    envelope: Envelope | None
+    key: RegisteredKey
+    public: PublicKey
 
 
 class Memo:
@@ -72,10 +96,10 @@ class Memo:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._known: OrderedDict[bytes, _Signed] = OrderedDict()
+        self._known: OrderedDict[bytes, Signed] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, digest: bytes) -> _Signed | None:
+    def get(self, digest: bytes) -> Signed | None:
         """Give what was found for this SHA-256 of a value."""
         with self._lock:
             found = self._known.get(digest)
@@ -83,7 +107,7 @@ class Memo:
                 self._known.move_to_end(digest)
             return found
 
-    def put(self, digest: bytes, signed: _Signed) -> None:
+    def put(self, digest: bytes, signed: Signed) -> None:
         """Remember a verified value."""
         with self._lock:
             self._known[digest] = signed
@@ -91,58 +115,94 @@ class Memo:
                 self._known.popitem(last=False)
 
 
-def key_of(value: str, registry: Registry, now: float, memo: Memo) -> RegisteredKey:
-    """Take steps 1 to 3: everything that is cheap. Raises Rejected."""
-    return _key(_blob(_bytes(value), memo), registry, now)
-
-
 def verify(slug: str, value: str, context: Context, registry: Registry, now: float, memo: Memo) -> Approval:
     """Verify one annotation's value. ``now`` is in seconds since 1970. Raises Rejected with the reason."""
-    # Steps 1 to 5.
+    candidate = examine(value, registry, now, memo)
+    authenticate(candidate, memo)
+    check_fit(candidate, context, now)
+    return approval_of(slug, candidate)
+
+
+def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate:
+    """Take steps 1 to 6. Raises Rejected."""
     data = _bytes(value)
     digest = hashlib.sha256(data).digest()
-    signed = memo.get(digest)
-    if signed is not None:
-        key = _key(signed.key_blob, registry, now)
+    remembered = memo.get(digest)
+    envelope = None
+    if remembered is not None:
+        signed = remembered
     else:
+        # Steps 2 and 3.
         envelope = sshsig.parse(data)
-        key = _key(envelope.key_blob, registry, now)
-        if key.entry.public is None:
-            raise Rejected(Reason.APPROVER_NOT_ALLOWED, "the key cannot be used")
-        flags = sshsig.verify_signature(envelope, key.entry.public)
-        signed = _Signed(statement.parse(envelope.message), envelope.key_blob, flags)
-        memo.put(digest, signed)
-    claims = signed.statement
+        signed = Signed(statement.parse(envelope.message), envelope.key_blob, envelope.flags)
 
-    # Step 6.
-    if claims.iss != key.approver.principal:
+    # Step 4.
+    key = registry.find(signed.key_blob)
+    if key is None:
+        raise Rejected(Reason.APPROVER_UNKNOWN, "the key is not registered")
+    public = key.entry.public
+    if key.problem or public is None:
+        raise Rejected(
+            Reason.APPROVER_NOT_ALLOWED, "the key is registered but does not count: see its Approver's status"
+        )
+    if key.entry.not_after is not None and not now < key.entry.not_after:
+        raise Rejected(Reason.KEY_REVOKED, "the key's notAfter has passed")
+    # Step 5.
+    if signed.statement.iss != key.approver.principal:
         raise Rejected(Reason.SIGNATURE_INVALID, "the statement speaks for somebody else than the key's owner")
-    # Step 7.
-    if now >= claims.exp:
+    # Step 6.
+    if not now < signed.statement.exp:
         raise Rejected(Reason.APPROVAL_EXPIRED, "the approval has expired")
-    if claims.iat - names.CLOCK_SKEW_SECONDS > now:
+    return Candidate(digest, signed, envelope, key, public)
+
+
+def authenticate(candidate: Candidate, memo: Memo) -> None:
+    """Take step 7. Raises Rejected."""
+    if candidate.envelope is not None:
+        sshsig.verify_signature(candidate.envelope, candidate.public)
+        memo.put(candidate.digest, candidate.signed)
+
+
+def check_fit(candidate: Candidate, context: Context, now: float) -> None:
+    """Take steps 8 to 13. Raises Rejected."""
+    claims = candidate.signed.statement
+    detail = claims.detail
+    target = context.target
+    # Step 8.
+    if not claims.iat - names.CLOCK_SKEW_SECONDS <= now:
         raise Rejected(Reason.APPROVAL_NOT_YET_VALID, "the approval begins in the future: compare the clocks")
     if claims.exp - claims.iat > names.MAX_TTL_SECONDS:
         raise Rejected(Reason.LIFETIME_TOO_LONG, f"the approval lasts longer than {names.MAX_TTL_SECONDS} s")
-    # Step 8.
+    # Step 9.
     if claims.aud != context.audience:
         raise Rejected(Reason.WRONG_CLUSTER, "the approval is for another cluster")
-    # Step 9.
-    _check_object(claims, context.target)
-    # Step 10.
-    _check_action(claims, context.action)
-    # Step 11.
+    # Step 10. The uid alone would do; the names are what the approver read.
+    if detail.identifier != target.uid:
+        raise Rejected(Reason.WRONG_OBJECT, "the approval is for another object, or one that was recreated since (uid)")
+    namespace = detail.namespace if isinstance(detail.namespace, str) else ""
+    if (detail.group, detail.resource, namespace, detail.name) != (*target.resource, target.namespace, target.name):
+        raise Rejected(Reason.WRONG_OBJECT, "the approval names another object than its uid")
+    # Step 11. An object that may be deleted may be scaled down, too.
+    if context.action not in detail.actions and Action.DELETE not in detail.actions:
+        raise Rejected(Reason.WRONG_ACTION, "the approval is for another action")
+    # Step 12.
     if claims.sub != context.requester:
         raise Rejected(Reason.WRONG_REQUESTER, "the approval is for another requester")
     if claims.agent != context.agent:
         raise Rejected(Reason.WRONG_REQUESTER, "the approval is for another agent (act.sub)")
-    # Step 12.
-    _check_peer(claims, key, context)
+    # Step 13. By step 12, the requester and the agent are those that the statement names.
+    barred = {context.requester, *context.operators}
+    if context.agent is not None:
+        barred.add(context.agent)
+    if claims.iss in barred or not barred.isdisjoint(candidate.key.approver.kubernetes_users):
+        raise Rejected(Reason.SELF_APPROVAL, "the approver is the requester, the agent, or who set the agent going")
 
-    public = key.entry.public
-    if public is None:
-        raise Rejected(Reason.APPROVER_NOT_ALLOWED, "the key cannot be used")
-    return Approval(slug, claims, key, _assurance(signed.flags), "ssh", public.type.value)
+
+def approval_of(slug: str, candidate: Candidate) -> Approval:
+    """Give the approval that a candidate has become, all steps taken."""
+    signed = candidate.signed
+    assurance = _assurance(signed.flags)
+    return Approval(slug, signed.statement, candidate.key, assurance, "ssh", candidate.public.type.value)
 
 
 def _bytes(value: str) -> bytes:
@@ -156,52 +216,6 @@ def _bytes(value: str) -> bytes:
     if not data.startswith(b"{"):
         raise Rejected(Reason.APPROVAL_MALFORMED, "the approval is not a statement with an SSH signature below it")
     return data
-
-
-def _blob(data: bytes, memo: Memo) -> bytes:
-    """Step 2."""
-    known = memo.get(hashlib.sha256(data).digest())
-    return known.key_blob if known is not None else sshsig.parse(data).key_blob
-
-
-def _key(blob: bytes, registry: Registry, now: float) -> RegisteredKey:
-    """Step 3."""
-    key = registry.find(blob)
-    if key is None:
-        raise Rejected(Reason.APPROVER_UNKNOWN, "the key is not registered")
-    if key.problem:
-        raise Rejected(
-            Reason.APPROVER_NOT_ALLOWED, "the key is registered but does not count: see its Approver's status"
-        )
-    if key.entry.not_after is not None and now >= key.entry.not_after:
-        raise Rejected(Reason.KEY_REVOKED, "the key's notAfter has passed")
-    return key
-
-
-def _check_object(claims: Statement, target: Target) -> None:
-    detail = claims.detail
-    namespace = detail.namespace if isinstance(detail.namespace, str) else ""
-    if detail.identifier != target.uid:
-        raise Rejected(Reason.WRONG_OBJECT, "the approval is for another object, or one that was recreated since (uid)")
-    if (detail.group, detail.resource) != target.resource or (namespace, detail.name) != (
-        target.namespace,
-        target.name,
-    ):
-        raise Rejected(Reason.WRONG_OBJECT, "the approval names another object than its uid belongs to")
-
-
-def _check_action(claims: Statement, action: Action) -> None:
-    # To delete takes everything else with it.
-    if action not in claims.detail.actions and Action.DELETE not in claims.detail.actions:
-        raise Rejected(Reason.WRONG_ACTION, "the approval is for another action")
-
-
-def _check_peer(claims: Statement, key: RegisteredKey, context: Context) -> None:
-    barred = {context.requester, *context.operators}
-    if context.agent is not None:
-        barred.add(context.agent)
-    if claims.iss in barred or not barred.isdisjoint(key.approver.kubernetes_users):
-        raise Rejected(Reason.SELF_APPROVAL, "the approver is the requester, the agent, or who set the agent going")
 
 
 def _assurance(flags: int) -> Assurance:

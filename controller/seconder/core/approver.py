@@ -1,7 +1,7 @@
 """Who may approve, and by which keys: the registry that every verification starts from."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,18 +53,15 @@ class Registry:
         principals = Counter(each.principal for each in self.approvers)
         holders = Counter(blob for each in self.approvers for blob in {key.blob for key in each.keys if key.blob})
         self._keys: Final[dict[bytes, RegisteredKey]] = {}
-        self.problems: Final[Mapping[tuple[str, str], str]] = {
-            (approver.name, key.name): _problem(approver, key, principals, holders)
-            for approver in self.approvers
-            for key in approver.keys
-        }
+        self.problems: Final[dict[tuple[str, str], str]] = {}
         for approver in self.approvers:
             for key in approver.keys:
-                if key.blob:
-                    problem = self.problems[approver.name, key.name]
+                problem = _problem(approver, key, principals, holders)
+                self.problems[approver.name, key.name] = problem
+                if key.blob and _ends_first(key, self._keys.get(key.blob)):
                     self._keys[key.blob] = RegisteredKey(key, approver, problem)
         self.usable: Final = len({key.approver.name for key in self._keys.values() if not key.problem})
-        """How many approvers have at least one key that counts."""
+        """How many approvers have at least one key that counts, an end of its time left aside."""
 
     def find(self, blob: bytes) -> RegisteredKey | None:
         """Give the key of exactly this encoding, whether it counts or not."""
@@ -74,6 +71,15 @@ class Registry:
 def _problem(approver: Approver, key: KeyEntry, principals: Counter[str], holders: Counter[bytes]) -> str:
     if key.problem:
         return key.problem
+    if not approver.principal or not approver.kubernetes_users:
+        return "the Approver names no principal or no Kubernetes user, so that nobody can tell a peer"
     if principals[approver.principal] > 1:
         return f"Duplicate: principal {approver.principal} stands in another Approver too, and counts in neither"
     return DUPLICATE if holders[key.blob] > 1 else ""
+
+
+def _ends_first(key: KeyEntry, listed: RegisteredKey | None) -> bool:
+    # One Approver may list a key twice: whoever set an end to one of the entries meant the key.
+    if listed is None or listed.entry.not_after is None:
+        return True
+    return key.not_after is not None and key.not_after < listed.entry.not_after

@@ -132,6 +132,7 @@ def _judged(
     context = Context(
         audience=world.audience,
         requester=requester.username,
+        by_agent=requester.agent,
         agent=requester.agent_name,
         operators=requester.operators,
         target=request.target,

@@ -57,7 +57,8 @@ def needs_approval(
 
 def refused(request: Request, requester: Requester, what: str, reason: Reason, advice: str) -> str:
     """Say that no approval would help: the verdict, the object, the requester, and what to do instead."""
-    subject = f"{request.operation} of {describe(request.target)}"
+    what_of = f"{request.target.resource}/{request.subresource}" if request.subresource else request.target.resource
+    subject = f"{request.operation} of {clean(f'{what_of} {request.target.path}')}"
     return "\n".join([f"{subject} is refused: {what} ({reason})", *_facts(request, requester), advice])
 
 

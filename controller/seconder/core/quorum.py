@@ -10,21 +10,31 @@ from typing import Final
 import msgspec
 
 from seconder.core import names
-from seconder.core.approval import Approval, Context, Memo, key_of, verify
+from seconder.core.approval import (
+    Approval,
+    Candidate,
+    Context,
+    Memo,
+    approval_of,
+    authenticate,
+    check_fit,
+    examine,
+)
 from seconder.core.approver import Registry
 from seconder.core.policy import Assurance, Requirement, UnknownOperator
 from seconder.core.reasons import Reason, Rejected
-from seconder.core.statement import peek_expiry
+from seconder.core.request import NAMESPACES, Action
+from seconder.core.statement import NamedImpact
 
 _STRENGTH: Final = {Assurance.SOFTWARE: 0, Assurance.PRESENCE: 1, Assurance.VERIFIED: 2}
 
 _PROGRESS: Final = (
     Reason.APPROVAL_MALFORMED,
-    Reason.APPROVAL_EXPIRED,
     Reason.APPROVER_UNKNOWN,
     Reason.APPROVER_NOT_ALLOWED,
     Reason.KEY_REVOKED,
     Reason.SIGNATURE_INVALID,
+    Reason.APPROVAL_EXPIRED,
     Reason.APPROVAL_NOT_YET_VALID,
     Reason.WRONG_CLUSTER,
     Reason.WRONG_OBJECT,
@@ -72,57 +82,69 @@ class Verdict:
 def verify_all(values: Mapping[str, str], context: Context, registry: Registry, now: float, memo: Memo) -> Presented:
     """Verify the values by their slugs. Signatures are checked for at most eight of them.
 
-    Values that are expired by their own word, or whose key is not one that counts, take up none of these places, so
-    that whoever may write annotations cannot crowd an approver out with them.
+    Places go to values that have passed every check that needs no signature, and first to those whose claims fit this
+    request: neither rubbish nor approvals of other requests can crowd one out that counts.
     """
-    approvals: list[Approval] = []
+    candidates: list[tuple[str, Candidate]] = []
     failures: list[Failure] = []
-    places = names.MAX_APPROVALS
     for slug in sorted(values):
-        value = values[slug]
-        key_type = ""
         try:
-            expiry = peek_expiry(value.partition("\n")[0].encode()) if len(value) <= names.MAX_APPROVAL_BYTES else None
-            if expiry is not None and expiry <= now:
-                # Nothing is lost by believing this unverified: the worst it can do is not to count.
-                raise Rejected(Reason.APPROVAL_EXPIRED, "the approval has expired")
-            public = key_of(value, registry, now, memo).entry.public
-            key_type = public.type.value if public is not None else ""
-            if places == 0:
-                raise Rejected(Reason.APPROVAL_MALFORMED, f"more than {names.MAX_APPROVALS} approvals: remove some")
-            places -= 1
-            approvals.append(verify(slug, value, context, registry, now, memo))
+            candidates.append((slug, examine(values[slug], registry, now, memo)))
         except Rejected as rejected:
+            failures.append(Failure(slug, rejected.reason, rejected.detail))
+    if len(candidates) > names.MAX_APPROVALS:
+        candidates.sort(key=lambda each: (not _fits(each[1], context, now), each[0]))
+
+    approvals: list[Approval] = []
+    for place, (slug, candidate) in enumerate(candidates):
+        try:
+            if place >= names.MAX_APPROVALS:
+                text = f"not looked at: more than {names.MAX_APPROVALS} unexpired approvals, remove some"
+                raise Rejected(Reason.APPROVAL_MALFORMED, text)
+            authenticate(candidate, memo)
+            check_fit(candidate, context, now)
+            approvals.append(approval_of(slug, candidate))
+        except Rejected as rejected:
+            key_type = candidate.public.type.value
             failures.append(Failure(slug, rejected.reason, rejected.detail, key_type=key_type))
-        except UnicodeEncodeError:
-            failures.append(Failure(slug, Reason.APPROVAL_MALFORMED, "the approval is not UTF-8"))
-    return Presented(approvals, failures, context)
+    return Presented(tuple(approvals), tuple(sorted(failures, key=lambda each: each.slug)), context)
+
+
+def _fits(candidate: Candidate, context: Context, now: float) -> bool:
+    """Say whether the claims, unproven, are for this request. Decides on the order of looking at them only."""
+    try:
+        check_fit(candidate, context, now)
+    except Rejected:
+        return False
+    return True
 
 
 def judge(presented: Presented, requirement: Requirement, impact: str | None) -> Verdict:
     """Judge what was presented by one policy's requirement. ``impact`` is the digest to be named, where one is bound.
 
+    Where the requirement binds a namespace's impact, none known is none named: nothing counts.
     Raises ValueError for a requirement of nobody: it would be satisfied by nothing.
     """
     if requirement.required < 1:
         raise ValueError("a requirement of no approval at all")
-    failures = list(presented.failures)
     fitting: list[Approval] = []
+    unfit: list[Failure] = []
     for approval in presented.approvals:
         try:
             _check(approval, presented.context, requirement, impact)
             fitting.append(approval)
         except Rejected as rejected:
-            failures.append(
-                Failure(approval.slug, rejected.reason, rejected.detail, approval.format, approval.key_type)
-            )
-    counted = _largest_quorum(fitting, needs_transaction=requirement.required > 1)
+            unfit.append(Failure(approval.slug, rejected.reason, rejected.detail, approval.format, approval.key_type))
+    failures = (*presented.failures, *unfit)
+    counted = _largest_quorum(fitting)
     if len(counted) >= requirement.required:
-        return Verdict(True, Reason.APPROVED, tuple(counted), tuple(failures))
+        return Verdict(True, Reason.APPROVED, tuple(counted), failures)
     if fitting:
-        return Verdict(False, Reason.QUORUM_NOT_REACHED, (), tuple(failures))
-    reason = max((each.reason for each in failures), key=_PROGRESS.index, default=Reason.APPROVAL_MISSING)
-    return Verdict(False, reason, (), tuple(failures))
+        return Verdict(False, Reason.QUORUM_NOT_REACHED, (), failures)
+    # What failed the requirement alone got further than anything that failed before it.
+    furthest = unfit or presented.failures
+    reason = max((each.reason for each in furthest), key=_PROGRESS.index, default=Reason.APPROVAL_MISSING)
+    return Verdict(False, reason, (), failures)
 
 
 def _check(approval: Approval, context: Context, requirement: Requirement, impact: str | None) -> None:
@@ -133,29 +155,33 @@ def _check(approval: Approval, context: Context, requirement: Requirement, impac
         raise Rejected(Reason.APPROVER_NOT_ALLOWED, "the approver belongs to none of the teams that may approve this")
     if _STRENGTH[approval.assurance] < _STRENGTH[requirement.assurance]:
         raise Rejected(Reason.ASSURANCE_TOO_LOW, f"the signature does not prove {requirement.assurance}")
-    unknown = context.agent is not None and not context.operators
+    unknown = context.by_agent and not context.operators
     if unknown and requirement.unknown_operator is UnknownOperator.REFUSE:
         raise Rejected(Reason.SELF_APPROVAL, "nobody recorded who set this agent going, so no approver is known a peer")
+    deletes_namespace = context.target.resource == NAMESPACES and context.action is Action.DELETE
+    if impact is None and requirement.bind_impact and deletes_namespace:
+        raise Rejected(Reason.IMPACT_CHANGED, "what goes down with the namespace is not known")
     if impact is not None:
         named = claims.detail.impact
         if named is msgspec.UNSET:
             raise Rejected(Reason.IMPACT_CHANGED, "the approval does not name what goes down with the object")
         if named.sha256 != impact:
             raise Rejected(Reason.IMPACT_CHANGED, "what goes down with the object has changed since it was approved")
+    if requirement.required > 1 and claims.txn is msgspec.UNSET:
+        raise Rejected(Reason.QUORUM_NOT_REACHED, "the approval names no change request (txn), as one of several must")
 
 
-def _largest_quorum(approvals: Sequence[Approval], *, needs_transaction: bool) -> list[Approval]:
+def _largest_quorum(approvals: Sequence[Approval]) -> list[Approval]:
     """Give the largest set of distinct approvers with distinct keys who approved the same thing."""
     groups: dict[object, dict[str, Approval]] = {}
     for approval in approvals:
         claims = approval.statement
-        if needs_transaction and claims.txn is msgspec.UNSET:
-            continue
         detail = claims.detail
-        named = detail.impact.sha256 if detail.impact is not msgspec.UNSET else None
-        same = (claims.txn, frozenset(detail.actions), named)
-        # Keyed by approver: a second signature, or a second key, of one person adds nobody. A key has one owner only.
+        named = detail.impact.sha256 if isinstance(detail.impact, NamedImpact) else None
+        # Everything else in authorization_details is the same already: each fits the one request.
+        same = (claims.txn, tuple(detail.actions), named)
+        # Keyed by approver: a second signature, or a second key, of one person adds nobody.
         groups.setdefault(same, {}).setdefault(claims.iss, approval)
-    if not groups:
-        return []
-    return list(max(groups.values(), key=len).values())
+    # The registry gives a key to one approver only; held to it here once more, since a quorum rests on it.
+    distinct = (list({each.key.entry.blob: each for each in group.values()}.values()) for group in groups.values())
+    return max(distinct, key=len, default=[])

@@ -14,10 +14,13 @@ from seconder.core.reasons import Reason, Rejected
 from seconder.core.request import Action
 
 _CLOSED: Final = {"forbid_unknown_fields": True, "frozen": True, "kw_only": True}
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories without a shape of their own: control, format (bidi among them), surrogates, unassigned."""
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that steer the display: control, format (bidi among them), surrogates, line and paragraph ends."""
 
 Text = Annotated[str, Meta(min_length=1, max_length=253)]
+Subject = Annotated[str, Meta(min_length=1, max_length=512)]
+"""A user name. That of a ServiceAccount alone may have 339 characters."""
+
 Time = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
@@ -25,7 +28,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 class Actor(Struct, **_CLOSED):
     """The ``act`` claim (RFC 8693 section 4.1): the agent, as the requester's credential names it."""
 
-    sub: Text
+    sub: Subject
 
 
 class NamedImpact(Struct, **_CLOSED):
@@ -51,8 +54,8 @@ class Detail(Struct, **_CLOSED):
 class Statement(Struct, **_CLOSED):
     """The claims. Times are seconds since 1970 (NumericDate, whole)."""
 
-    iss: Text
-    sub: Text
+    iss: Subject
+    sub: Subject
     aud: Text
     iat: Time
     exp: Time
@@ -93,7 +96,7 @@ def parse(signed: bytes) -> Statement:
     if len(set(detail.actions)) != len(detail.actions):
         raise _malformed("the statement names an action twice")
     if any(unicodedata.category(character) in _UNSEEN for character in statement.reason):
-        raise _malformed("the reason holds control, format or unassigned characters")
+        raise _malformed("the reason holds control or format characters")
     if statement.exp <= statement.iat:
         raise _malformed("the statement ends before it begins")
     return statement
@@ -102,21 +105,6 @@ def parse(signed: bytes) -> Statement:
 def encode(statement: Statement) -> bytes:
     """Give the canonical line with its newline: the bytes to sign."""
     return _encoder.encode(statement) + b"\n"
-
-
-def peek_expiry(signed: bytes) -> int | None:
-    """Give the ``exp`` that a value claims, unverified; None when it claims none."""
-    try:
-        return _expiry.decode(signed).exp
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return None
-
-
-class _Expiry(Struct):
-    exp: int
-
-
-_expiry: Final = msgspec.json.Decoder(_Expiry)
 
 
 def _malformed(detail: str) -> Rejected:
