@@ -91,12 +91,13 @@ class Seconder:
                 NAMESPACE, f"seconder-{component}", _TOKEN_HOURS, self._kubeconfig(component)
             )
 
-    def start_operator(self) -> None:
-        """Start the operator without waiting for it."""
+    def start_operator(self, *flags: str) -> None:
+        """Start the operator, with more flags where wanted, without waiting for it."""
         self._start(
             "operator",
             f"--webhook-url=https://{self.webhook_address}",
             f"--metrics-bind-address={self.operator_metrics_address}",
+            *flags,
         )
 
     def start_webhook(self) -> None:
@@ -131,6 +132,10 @@ class Seconder:
         for child in self._children.values():
             child.stop()
         self._children.clear()
+
+    def pid_of(self, component: str) -> int:
+        """Give the process id of ``operator`` or ``webhook``, which must run."""
+        return self._children[component].pid
 
     def log_of(self, component: str) -> Path:
         """Give the log of ``operator`` or ``webhook``."""
