@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,9 @@ def main() -> int:
         "each server on a core of its own" if machine.can_pin() else "no core of its own for anything (needs taskset)"
     )
     print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}; {pinned}.", flush=True)
+    print("This takes some minutes; leave the machine alone meanwhile.", flush=True)
+    # Asked to stop either way, it stops what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seconder-bench-")))

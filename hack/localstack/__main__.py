@@ -20,6 +20,7 @@ def main() -> int:
     commands.add_parser("up", help="start the stack in .local and leave it running")
     commands.add_parser("down", help="stop what up started and remove .local")
     commands.add_parser("demo", help="play the whole story, then clean up")
+    commands.add_parser("generate", help="write the generated files anew")
     binaries = commands.add_parser("binaries", help="find or build Kubernetes' binaries")
     binaries.add_argument(
         "--for",
@@ -51,6 +52,8 @@ def _run(arguments: argparse.Namespace) -> int:
             importlib.import_module("localstack.left_running").down()
         case "binaries":
             importlib.import_module("localstack.binaries").provide(any_kubectl=arguments.purpose == "demo")
+        case "generate":
+            return int(importlib.import_module("localstack.generate").main())
         case "demo":
             return int(importlib.import_module("localstack.demo").main())
     return 0

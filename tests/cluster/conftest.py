@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.cluster import Cluster
+
 from localstack.binaries import provide
 from localstack.stack import Stack
-from tests.support.cluster import Cluster
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +33,7 @@ def cluster(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the end of both logs below a cluster test that failed."""
     report = yield
     running = getattr(item, "funcargs", {}).get("stack")

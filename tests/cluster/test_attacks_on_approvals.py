@@ -29,7 +29,7 @@ def test_an_approval_replayed_on_another_object(cluster: Cluster) -> None:
 
 
 def test_an_approval_replayed_on_a_recreated_object_of_the_same_name(cluster: Cluster) -> None:
-    """replace --force and the like bring the annotation back, but not the uid."""
+    """A replace --force and the like bring the annotation back, but not the uid."""
     cluster.deployment()
     cluster.approve(cluster.alice)
     value = _value(cluster)
@@ -182,7 +182,9 @@ def test_an_agent_that_writes_approvals_itself(cluster: Cluster) -> None:
     result = cluster.agent("annotate", "deployment", "checkout", place, f"approval.seconder.dev/alice={value}")
     assert result.refused_with("ProtectedConfiguration"), result.err
     patch = json.dumps({"metadata": {"annotations": {"approval.seconder.dev/alice": value}}})
-    status = cluster.agent("patch", "deployment", "checkout", place, "--subresource=status", "--type=merge", "-p", patch)
+    status = cluster.agent(
+        "patch", "deployment", "checkout", place, "--subresource=status", "--type=merge", "-p", patch
+    )
     assert status.refused_with("ProtectedConfiguration"), status.err
 
 

@@ -29,9 +29,7 @@ def _impact(cluster: Cluster) -> dict[str, Any]:
 
 
 def _approve(cluster: Cluster, **detail: Any) -> None:
-    cluster.approve(
-        cluster.alice, "namespace", cluster.namespace, resource="namespaces", group="", detail=detail
-    )
+    cluster.approve(cluster.alice, "namespace", cluster.namespace, resource="namespaces", group="", detail=detail)
 
 
 def _gone(cluster: Cluster) -> bool:

@@ -11,7 +11,9 @@ _DEPLOYMENTS = [{"group": "apps", "resources": ["deployments"]}]
 
 def _apply(cluster: Cluster, kind: str, spec: dict[str, Any]) -> str:
     document = {"apiVersion": "seconder.dev/v1alpha1", "kind": kind, "metadata": {"name": "trial"}, "spec": spec}
-    result = cluster.human("create", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(document))
+    result = cluster.human(
+        "create", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(document)
+    )
     return "" if result.code == 0 else result.err
 
 
@@ -48,7 +50,10 @@ def _apply(cluster: Cluster, kind: str, spec: dict[str, Any]) -> str:
             "fieldManagers never match a Delete",
         ),
         ({"subjects": "Everyone", "resources": [{"group": "*", "resources": ["*"]}]}, "'*' cannot be used"),
-        ({"subjects": "Everyone", "resources": [{"group": "seconder.dev", "resources": ["approvers"]}]}, "seconder.dev"),
+        (
+            {"subjects": "Everyone", "resources": [{"group": "seconder.dev", "resources": ["approvers"]}]},
+            "seconder.dev",
+        ),
     ],
 )
 def test_a_policy_that_says_nothing_sensible_is_refused_at_apply(
@@ -196,7 +201,7 @@ def test_an_object_tagged_by_annotation_needs_a_peer_whoever_asks(cluster: Clust
 
 
 def test_audit_warns_and_lets_through(cluster: Cluster) -> None:
-    """Decided, counted, warned of, not blocked. (A person, since agents are bound by the default policy too.)"""
+    """Decided, counted, warned of, not blocked: for a person, since agents are bound by the default policy too."""
     cluster.deployment()
     cluster.policy("watching", subjects="Everyone", mode="Audit")
     result = cluster.delete(cluster.human)

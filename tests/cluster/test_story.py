@@ -17,7 +17,8 @@ def test_an_agents_deletion_is_refused_with_what_is_missing_and_whom_to_ask(clus
         f"Delete of deployments.apps {path} needs approval by 1 peer (ApprovalMissing)",
         f"object: deployments.apps {path}, uid {uid}",
         f"requester: {AGENT} (agent kiro)",
-        f"Ask an approver: kubectl seconder approve deployment.apps/checkout -n {cluster.namespace} --requester {AGENT}",
+        "Ask an approver: kubectl seconder approve deployment.apps/checkout "
+        f"-n {cluster.namespace} --requester {AGENT}",
     ]
     assert result.code == 1
     assert cluster.exists("deployment", "checkout")
@@ -84,7 +85,9 @@ def test_a_withdrawn_approval_does_not_count(cluster: Cluster) -> None:
     """Removing the annotation is all that it takes."""
     cluster.deployment()
     cluster.approve(cluster.alice)
-    cluster.admin("annotate", "deployment", "checkout", f"--namespace={cluster.namespace}", "approval.seconder.dev/alice-")
+    cluster.admin(
+        "annotate", "deployment", "checkout", f"--namespace={cluster.namespace}", "approval.seconder.dev/alice-"
+    )
     assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
 
 

@@ -90,7 +90,9 @@ class Cluster:
         arguments = ("get", kind, name, f"--namespace={self.namespace}", "--ignore-not-found", "--output=name")
         return bool(self.admin(*arguments).strip())
 
-    def delete(self, who: Callable[..., Result], kind: str = "deployment", name: str = "checkout", *more: str) -> Result:
+    def delete(
+        self, who: Callable[..., Result], kind: str = "deployment", name: str = "checkout", *more: str
+    ) -> Result:
         """Try to delete something, without waiting for finalizers."""
         place = () if kind == "namespace" else (f"--namespace={self.namespace}",)
         return who("delete", kind, name, *place, "--wait=false", *more)
@@ -157,7 +159,8 @@ class Cluster:
             "wait",
             f"protectionpolicy/{name}",
             "--timeout=10s",
-            "--for=jsonpath={.status.observedGeneration}=" + str(self.get("protectionpolicy", name)["metadata"]["generation"]),
+            "--for=jsonpath={.status.observedGeneration}="
+            + str(self.get("protectionpolicy", name)["metadata"]["generation"]),
         )
         return name
 

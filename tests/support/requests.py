@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import urllib3
+
 from seconder.kube import credentials
 
 
@@ -59,7 +60,9 @@ class Stream:
         return f"{answer.status} {causes[0].get('reason') or status.get('message')}"
 
 
-def post_review(address: str, secret: dict[str, Any], review: dict[str, Any], path: str = "/validate") -> dict[str, Any]:
+def post_review(
+    address: str, secret: dict[str, Any], review: dict[str, Any], path: str = "/validate"
+) -> dict[str, Any]:
     """Post an AdmissionReview to the webhook as the API server would; give the response."""
     authority = base64.b64decode(secret["data"]["ca.crt"]).decode()
     context = ssl.create_default_context(cadata=authority)
@@ -72,7 +75,9 @@ def post_review(address: str, secret: dict[str, Any], review: dict[str, Any], pa
         return response
 
 
-def delete_review(target: dict[str, Any], user: str, resource: tuple[str, str] = ("apps", "deployments")) -> dict[str, Any]:
+def delete_review(
+    target: dict[str, Any], user: str, resource: tuple[str, str] = ("apps", "deployments")
+) -> dict[str, Any]:
     """Give the review of a DELETE of this object."""
     group, plural = resource
     metadata = target["metadata"]

@@ -15,6 +15,7 @@ Whoever may write to an object can put anything in its annotations: only the sig
 11. It is for this action.
 12. It is for this requester, and for this agent.
 13. The approver is a peer: neither the requester, nor the agent, nor who set the agent going.
+14. If it is a security key's, somebody touched that key.
 
 Steps 1 to 6 cost little and so come before the arithmetic of step 7. What they take from the statement is not proven
 yet: it can only refuse, and a forger who makes a statement that is refused sooner has gained nothing. Steps 2, 3 and 7
@@ -29,7 +30,7 @@ from threading import Lock
 
 from seconder.core import names, sshsig, statement
 from seconder.core.approver import RegisteredKey, Registry
-from seconder.core.keys import PublicKey
+from seconder.core.keys import SECURITY_KEYS, PublicKey
 from seconder.core.policy import Assurance
 from seconder.core.reasons import Reason, Rejected
 from seconder.core.request import Action, Target
@@ -164,7 +165,7 @@ def authenticate(candidate: Candidate, memo: Memo) -> None:
 
 
 def check_fit(candidate: Candidate, context: Context, now: float) -> None:
-    """Take steps 8 to 13. Raises Rejected."""
+    """Take steps 8 to 14. Raises Rejected."""
     claims = candidate.signed.statement
     detail = claims.detail
     target = context.target
@@ -196,6 +197,9 @@ def check_fit(candidate: Candidate, context: Context, now: float) -> None:
         barred.add(context.agent)
     if claims.iss in barred or not barred.isdisjoint(candidate.key.approver.kubernetes_users):
         raise Rejected(Reason.SELF_APPROVAL, "the approver is the requester, the agent, or who set the agent going")
+    # Step 14. ssh-keygen is content without; but whoever registered a security key counts on the touch.
+    if candidate.public.type in SECURITY_KEYS and not candidate.signed.flags & sshsig.USER_PRESENT:
+        raise Rejected(Reason.ASSURANCE_TOO_LOW, "nobody touched the security key")
 
 
 def approval_of(slug: str, candidate: Candidate) -> Approval:
@@ -219,7 +223,6 @@ def _bytes(value: str) -> bytes:
 
 
 def _assurance(flags: int) -> Assurance:
-    present, verified = bool(flags & sshsig.USER_PRESENT), bool(flags & sshsig.USER_VERIFIED)
-    if present and verified:
-        return Assurance.VERIFIED
-    return Assurance.PRESENCE if present else Assurance.SOFTWARE
+    if not flags & sshsig.USER_PRESENT:
+        return Assurance.SOFTWARE
+    return Assurance.VERIFIED if flags & sshsig.USER_VERIFIED else Assurance.PRESENCE

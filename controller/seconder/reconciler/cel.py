@@ -1,6 +1,6 @@
 """CEL for matchConditions. Every string from a policy enters an expression through ``quote`` and nowhere else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./: ")
@@ -36,19 +36,21 @@ def username_in(values: Iterable[str]) -> str:
     return f"request.userInfo.username in {listed(values)}"
 
 
-def in_group(group: str) -> str:
-    """Test one group. A caller may have none at all, and the key is then absent."""
-    return f"has(request.userInfo.groups) && {quote(group)} in request.userInfo.groups"
+def in_groups(values: Iterable[str]) -> str:
+    """Test the caller's groups against an exact list. A caller may have none at all, and the key is then absent."""
+    return f"has(request.userInfo.groups) && request.userInfo.groups.exists(group, group in {listed(values)})"
 
 
-def has_extra(key: str) -> str:
-    """Test one key of userInfo.extra. Most callers have no extra, and the key is then absent."""
-    return f"has(request.userInfo.extra) && {quote(key)} in request.userInfo.extra"
+def has_extra(keys: Iterable[str]) -> str:
+    """Test the keys of userInfo.extra. Most callers have no extra, and the key is then absent."""
+    return f"has(request.userInfo.extra) && request.userInfo.extra.exists(key, key in {listed(keys)})"
 
 
-def service_account_of(namespace: str) -> str:
-    """Test for any ServiceAccount of one namespace. A colon ends the namespace, which cannot contain one."""
-    return f"request.userInfo.username.startsWith({quote(f'system:serviceaccount:{namespace}:')})"
+def service_account_of(namespaces: Iterable[str]) -> str:
+    """Test for any ServiceAccount of some namespaces: the third of the words between colons."""
+    prefix = quote("system:serviceaccount:")
+    words = 'request.userInfo.username.split(":")'
+    return f"request.userInfo.username.startsWith({prefix}) && {words}[2] in {listed(namespaces)}"
 
 
 def annotated(which: str, test: str) -> str:
@@ -57,14 +59,19 @@ def annotated(which: str, test: str) -> str:
     return f"{held} && {test.replace('@', f'{which}.metadata.annotations')}"
 
 
-def pack(parts: Iterable[str], limit: int) -> list[list[str]]:
-    """Divide alternatives into groups whose joined length stays under ``limit`` characters, in order."""
+def slices(values: Iterable[str], limit: int) -> list[list[str]]:
+    """Divide texts, sorted, into lists that stay under ``limit`` characters when quoted."""
+    return pack(sorted(values), limit, lambda text: len(quote(text)) + len(", "))
+
+
+def pack(parts: Iterable[str], limit: int, size_of: Callable[[str], int] = len) -> list[list[str]]:
+    """Divide texts into groups whose sizes together stay under ``limit``, in order; one that is larger is alone."""
     groups: list[list[str]] = []
-    size = limit
+    size = 0
     for part in parts:
-        size += len(part) + len(" || ()")
-        if size > limit:
+        size += size_of(part)
+        if not groups or size > limit:
             groups.append([])
-            size = len(part)
+            size = size_of(part)
         groups[-1].append(part)
     return groups

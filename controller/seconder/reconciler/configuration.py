@@ -28,11 +28,17 @@ NAME: Final = "seconder"
 
 LABELS: Final = {"app.kubernetes.io/name": "seconder", "app.kubernetes.io/managed-by": "seconder-operator"}
 
-_EXPRESSION: Final = 16_000
-"""Characters in one matchCondition. CEL takes 100,000 code points; shorter ones stay far from its cost limits."""
+_EXPRESSION: Final = 40_000
+"""Characters in one matchCondition, about. CEL takes 100,000 code points."""
 
-_CONFIGURATION: Final = 900_000
-"""Characters of all expressions. etcd takes requests of 1.5 MiB."""
+_EXACT: Final = 350_000
+"""Characters of all Everyone policies' tests in one mode. Beyond, places are for the webhook: etcd takes 1.5 MiB."""
+
+_SEPARATE_RULES: Final = 50
+"""API groups that get a rule each. Rules are repeated in every entry, and the webhook is exact anyway."""
+
+_REPEATED: Final = 8_000
+"""Characters of tests that may be repeated from entry to entry so that no request is asked about twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,35 +79,43 @@ _Entry = tuple[str, list[dict[str, Any]], list[tuple[str, str]]]
 
 
 def _agents(policies: Sequence[Policy], own: Guarded) -> Iterable[_Entry]:
-    if not policies:
-        return
-    rules = _rules(policies)
-    before: list[tuple[str, str]] = []
-    for number, test in enumerate(_agent_tests(policies, own)):
-        yield _numbered("agents", number), rules, [*_NOT_CONTROLLERS, *before, ("agent", test)]
-        before.append((f"not-agents-{number}", f"!({test})"))
+    if policies:
+        yield from _tagged("agents", _rules(policies), _agent_tests(policies, own), [])
 
 
 def _everyone(policies: Sequence[Policy], own: Guarded) -> Iterable[_Entry]:
     everyone = [policy for policy in policies if policy.subjects is Subjects.EVERYONE and not policy.problem]
     if not everyone:
         return
-    no_agents = [(f"not-agents-{n}", f"!({test})") for n, test in enumerate(_agent_tests(policies, own))]
     spared = cel.listed({"kube-system", own.namespace})
     conditions = [
         *_NOT_CONTROLLERS,
-        *no_agents,
+        *_negated(_agent_tests(policies, own)),
         ("not-added-controllers", f"!({cel.username_in(own.controllers)})"),
         ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
         ("not-own-kinds", f"request.resource.group != {cel.quote(names.DOMAIN)}"),
     ]
     exact = [_everyone_test(policy, places=True) for policy in everyone]
-    tests = (
-        exact if sum(map(len, exact)) <= _CONFIGURATION else [_everyone_test(each, places=False) for each in everyone]
-    )
+    tests = exact if sum(map(len, exact)) <= _EXACT else [_everyone_test(each, places=False) for each in everyone]
     rules = _rules(everyone)
     for number, group in enumerate(cel.pack(dict.fromkeys(tests), _EXPRESSION)):
         yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
+
+
+def _tagged(
+    name: str, rules: list[dict[str, Any]], tests: Sequence[str], also: Sequence[tuple[str, str]]
+) -> Iterable[_Entry]:
+    """Give one entry for each test, none of which is asked about what an earlier one was."""
+    for number, test in enumerate(tests):
+        before = _negated(tests[:number])
+        yield _numbered(name, number), rules, [*_NOT_CONTROLLERS, *before, ("agent", test), *also]
+
+
+def _negated(tests: Sequence[str]) -> list[tuple[str, str]]:
+    # Where there are so many tags that repeating them would fill etcd's limit, a request may be asked about twice.
+    if sum(map(len, tests)) > _REPEATED:
+        return []
+    return [(f"not-agents-{number}", f"!({test})") for number, test in enumerate(tests)]
 
 
 def _everyone_test(policy: Policy, *, places: bool) -> str:
@@ -142,35 +156,31 @@ def _guard(known: AgentTags, own: Guarded) -> Iterable[_Entry]:
         ]
     )
     rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
-    before: list[tuple[str, str]] = []
-    for number, group in enumerate(cel.pack(_identity_tests(known), _EXPRESSION)):
-        test = cel.either(group)
-        yield _numbered("guard", number), rules, [*_NOT_CONTROLLERS, *before, ("agent", test), ("own", touched)]
-        before.append((f"not-agents-{number}", f"!({test})"))
+    tests = [cel.either(group) for group in cel.pack(_identity_tests(known), _EXPRESSION)]
+    yield from _tagged("guard", rules, tests, [("own", touched)])
 
 
 def _agent_tests(policies: Sequence[Policy], own: Guarded) -> list[str]:
     """Give expressions of which any one says that some policy takes the request as an agent's."""
     known = PolicyIndex(policies).known_tags if policies else DEFAULT_TAGS
     tests = _identity_tests(known)
-    for key in sorted(known.annotations):
-        marked = cel.annotated("oldObject", f"{cel.quote(key)} in @")
+    for keys in cel.slices(known.annotations, _EXPRESSION // 2):
+        marked = cel.annotated("oldObject", f"@.exists(key, key in {cel.listed(keys)})")
         tests.append(f"{marked} && !({cel.username_in(own.controllers)})" if own.controllers else marked)
     return [cel.either(group) for group in cel.pack(tests, _EXPRESSION)]
 
 
 def _identity_tests(tags: AgentTags) -> list[str]:
-    users = [cel.username_in(group) for group in _slices(sorted(tags.users), 50)]
     return [
-        *(cel.in_group(each) for each in sorted(tags.groups)),
-        *users,
-        *(cel.service_account_of(each) for each in sorted(tags.service_account_namespaces)),
-        *(cel.has_extra(each) for each in sorted(tags.extra_keys)),
+        test(values)
+        for test, all_values in (
+            (cel.in_groups, tags.groups),
+            (cel.username_in, tags.users),
+            (cel.service_account_of, tags.service_account_namespaces),
+            (cel.has_extra, tags.extra_keys),
+        )
+        for values in cel.slices(all_values, _EXPRESSION // 2)
     ]
-
-
-def _slices(values: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 _NOT_CONTROLLERS: Final = [
@@ -178,20 +188,25 @@ _NOT_CONTROLLERS: Final = [
     (
         "not-kubelets",
         '!(request.resource.group == "" && request.resource.resource == "pods"'
-        f' && request.userInfo.username.startsWith("system:node:") && {cel.in_group("system:nodes")})',
+        f' && request.userInfo.username.startsWith("system:node:") && {cel.in_groups(["system:nodes"])})',
     ),
 ]
 
 
 def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
+    """Name groups and resources, each group with its own; with very many groups, all resources in all of them."""
     groups: dict[str, set[str]] = {}
     for policy in policies:
         for group, plural in _covered_resources(policy):
             groups.setdefault(group, set()).add(plural)
-    return [
-        _rule([group], ["*"] if "*" in plurals else sorted(plurals), ["DELETE"])
-        for group, plurals in sorted(groups.items())
-    ]
+    if len(groups) > _SEPARATE_RULES:
+        wanted = ["*"] if "*" in groups else sorted(groups)
+        return [_rule(wanted, _plurals(set().union(*groups.values())), ["DELETE"])]
+    return [_rule([group], _plurals(plurals), ["DELETE"]) for group, plurals in sorted(groups.items())]
+
+
+def _plurals(plurals: set[str]) -> list[str]:
+    return ["*"] if "*" in plurals else sorted(plurals)
 
 
 def _covered_resources(policy: Policy) -> set[GroupResource]:

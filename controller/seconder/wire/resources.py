@@ -283,9 +283,7 @@ class Key(_Strict, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=63, pattern=_DNS_LABEL)]
     ssh: SshLine | UnsetType = UNSET
     jwk: Jwk | UnsetType = UNSET
-    not_after: Annotated[datetime, Meta(tz=True, description="It stops counting at this time.")] | UnsetType = (
-        UNSET
-    )
+    not_after: Annotated[datetime, Meta(tz=True, description="It stops counting at this time.")] | UnsetType = UNSET
 
 
 KEY_RULES: Final = _cel(("has(self.ssh) != has(self.jwk)", "give exactly one of ssh and jwk"))

@@ -1,23 +1,24 @@
 """The signature format, against the real ssh-keygen: all that is taken here, it takes too."""
 
 import base64
+import functools
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from seconder.core import keys, sshsig
-from seconder.core.reasons import Reason, Rejected
-
 from tests.support import signing
 from tests.support.fido import PRESENT, VERIFIED, Authenticator
 from tests.support.signing import SshKey, armor, mpint, sshsig_blob, string
+
+from seconder.core import keys, sshsig
+from seconder.core.reasons import Reason, Rejected
 
 LINE = signing.line_of(signing.claims())
 KINDS = [("ed25519", None), ("ecdsa", 256), ("ecdsa", 384), ("rsa", 3072)]
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=400, deadline=None)
 
 
 def _verify(value: str, line: str) -> int:
@@ -71,15 +72,13 @@ def test_flags_and_counter_are_signed(kind: str) -> None:
 
 def test_the_application_of_a_security_key_is_signed() -> None:
     """The same point under another application is another key, and its signatures are not this one's."""
-    device, blob = Authenticator(), b""
+    device = Authenticator()
     armored = device.sign(LINE.encode())
     kind, point, _ = signing.strings_in(device.blob)
     blob = string(kind) + string(point) + string(b"ssh:elsewhere")
     fields = signing.fields_of(signing.unarmor(armored))
     with pytest.raises(Rejected) as caught:
-        sshsig.verify_signature(
-            sshsig.parse((LINE + armor(sshsig_blob(blob, fields[4]))).encode()), keys.parse(blob)
-        )
+        sshsig.verify_signature(sshsig.parse((LINE + armor(sshsig_blob(blob, fields[4]))).encode()), keys.parse(blob))
     assert caught.value.reason is Reason.SIGNATURE_INVALID
 
 
@@ -207,9 +206,7 @@ def test_ecdsa_numbers_are_positive_and_have_one_encoding() -> None:
         string(r) + string(s) + b"\x00",
         string(r) + string(s) + string(s),
     ):
-        blob = sshsig_blob(public, string(kind) + string(numbers))
-        if blob != sshsig_blob(public, signature):
-            _malformed(LINE + armor(blob))
+        _malformed(LINE + armor(sshsig_blob(public, string(kind) + string(numbers))))
     for numbers in (mpint(P256_ORDER) + mpint(1), mpint(1) + mpint(P256_ORDER), mpint(2**500) + mpint(1)):
         with pytest.raises(Rejected) as caught:
             _verify(LINE + armor(sshsig_blob(public, string(kind) + string(numbers))), signer.line)
@@ -252,23 +249,17 @@ def test_a_type_that_is_not_known_is_left_to_the_registry() -> None:
     assert envelope.key_blob == signer.blob
 
 
-def _all_signers() -> list[tuple[str, str]]:
-    signers = [(signing.key("alice", kind, bits).line, signing.key("alice", kind, bits)) for kind, bits in KINDS]
-    found = [(line, signing.signed(LINE, signer)) for line, signer in signers]
+@functools.cache
+def _signers() -> list[tuple[str, str]]:
+    signers = [signing.key("alice", kind, bits) for kind, bits in KINDS]
+    found = [(signer.line, signing.signed(LINE, signer)) for signer in signers]
     for kind in ("ed25519", "ecdsa"):
         device = Authenticator(kind)
         found.append((device.line, LINE + device.sign(LINE.encode()).rstrip("\n")))
     return found
 
 
-SIGNERS = st.deferred(lambda: st.sampled_from(_all_signers_once()))
-_made: list[tuple[str, str]] = []
-
-
-def _all_signers_once() -> list[tuple[str, str]]:
-    if not _made:
-        _made.extend(_all_signers())
-    return _made
+SIGNERS = st.deferred(lambda: st.sampled_from(_signers()))
 
 
 def _taken(value: str, line: str) -> bool:
@@ -281,17 +272,12 @@ def _taken(value: str, line: str) -> bool:
 
 @quick
 @given(signer=SIGNERS, at=st.integers(0, 10**6), bit=st.integers(0, 7))
-def test_no_flipped_bit_of_the_blob_is_taken_unless_ssh_keygen_takes_it(
-    signer: tuple[str, str], at: int, bit: int
-) -> None:
+def test_no_flipped_bit_of_the_blob_is_taken(signer: tuple[str, str], at: int, bit: int) -> None:
     """A changed signature, key, namespace or length counts for nothing."""
     line, value = signer
     blob = bytearray(signing.unarmor(value.removeprefix(LINE)))
     blob[at % len(blob)] ^= 1 << bit
-    changed = armor(bytes(blob))
-    if _taken(LINE + changed, line):
-        assert signing.ssh_verify(line, LINE.encode(), changed)
-        raise AssertionError("one flipped bit was taken")
+    assert not _taken(LINE + armor(bytes(blob)), line)
 
 
 @quick
@@ -312,17 +298,16 @@ def test_no_flipped_bit_of_the_value_is_taken(signer: tuple[str, str], at: int, 
     length=st.integers(0, 40),
     put=st.binary(max_size=12) | st.just(b"\x00\x00\x00\x00"),
 )
-def test_no_spliced_blob_is_taken_unless_ssh_keygen_takes_it(
-    signer: tuple[str, str], start: int, length: int, put: bytes
-) -> None:
-    """Cut out, put in or replaced bytes leave either the same blob or none that counts."""
+def test_no_spliced_blob_is_taken(signer: tuple[str, str], start: int, length: int, put: bytes) -> None:
+    """Cut out, put in or replaced bytes leave either the same blob, which ssh-keygen takes, or none that counts."""
     line, value = signer
     blob = signing.unarmor(value.removeprefix(LINE))
     at = start % (len(blob) + 1)
     changed = blob[:at] + put + blob[at + length :]
-    if changed and _taken(LINE + armor(changed), line):
-        assert changed == blob
+    if changed == blob:
         assert signing.ssh_verify(line, LINE.encode(), armor(changed))
+    else:
+        assert not changed or not _taken(LINE + armor(changed), line)
 
 
 @quick
