@@ -1,0 +1,77 @@
+"""AdmissionReviews as a real API server sent them, decided as an agent's and as a person's."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seconder.core.approval import Memo
+from seconder.core.approver import Registry
+from seconder.core.contents import Item
+from seconder.core.decision import Decision, Evidence, World, decide, needs
+from seconder.core.matching import Guarded, PolicyIndex
+from seconder.core.policy import Mode, Policy, ResolvedResource
+from seconder.core.reasons import Reason
+from seconder.core.request import NAMESPACES, Action, GroupResource
+from seconder.wire import review
+
+_REVIEWS = Path(__file__).with_name("reviews")
+_DEPLOYMENTS = GroupResource("apps", "deployments")
+_AGENT = {
+    "username": "system:serviceaccount:seconder-agents:kiro",
+    "uid": "1",
+    "groups": ["system:serviceaccounts", "system:authenticated"],
+}
+
+
+def _policy(*named: GroupResource) -> Policy:
+    resolved = {each: ResolvedResource(each, "v1", each != NAMESPACES, custom=False) for each in named}
+    return Policy("default", resources=frozenset(named), resolved=resolved)
+
+
+def _decide(name: str, caller: dict[str, Any] | None, *policies: Policy, holds: bool = False) -> Decision:
+    document = json.loads((_REVIEWS / f"{name}.json").read_text())
+    if caller is not None:
+        document["request"]["userInfo"] = caller
+    request = review.decode(json.dumps(document).encode())
+    world = World(PolicyIndex(policies), Registry([]), {}, "urn:uuid:1", Guarded())
+    found = {each.resource.resource: [Item("x", "1")] if holds else [] for each in needs(request, world, Mode.ENFORCE)}
+    return decide(request, world, Mode.ENFORCE, Evidence(fresh=True, contents=found), 0.0, Memo(8))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in _REVIEWS.glob("*.json")))
+def test_a_persons_request_is_not_covered(name: str) -> None:
+    """Whatever a person did when these were recorded; the one that carried an agent's tag is an agent's."""
+    decision = _decide(name, None, _policy(NAMESPACES, _DEPLOYMENTS))
+    expected = Reason.APPROVAL_MISSING if name == "delete-impersonated" else Reason.NOT_COVERED
+    assert decision.reason is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "covered"),
+    [
+        ("delete-deployment", True),
+        ("deletecollection-deployments", True),
+        ("delete-dry-run", True),
+        ("delete-namespace", True),
+        ("update-annotate", False),
+        ("update-scale", False),
+        ("update-status", False),
+        ("create-configmap", False),
+        ("create-token", False),
+    ],
+)
+def test_an_agents_deletions_need_approval(name: str, covered: bool) -> None:
+    """Every form of a DELETE, and nothing else yet."""
+    decision = _decide(name, _AGENT, _policy(NAMESPACES, _DEPLOYMENTS))
+    assert decision.allowed is not covered
+    assert decision.reason is (Reason.APPROVAL_MISSING if covered else Reason.NOT_COVERED)
+    assert (decision.action is Action.DELETE) is covered
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_a_recorded_namespace_is_covered_for_what_it_holds(holds: bool) -> None:
+    """The API server names a Namespace as its own namespace; what it holds is looked up there."""
+    decision = _decide("delete-namespace", _AGENT, _policy(_DEPLOYMENTS), holds=holds)
+    assert decision.allowed is not holds
