@@ -3,7 +3,7 @@
 import base64
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ class Credentials:
     server: str
     ca: bytes
     certificate: bytes = b""
-    key: bytes = b""
+    key: bytes = field(default=b"", repr=False)
     token: Callable[[], str] | None = None
 
 
@@ -61,6 +61,8 @@ def _from_kubeconfig(path: Path, context: str | None) -> Credentials:
         chosen = _named(config, "contexts", context or config.get("current-context", ""))["context"]
         cluster = _named(config, "clusters", chosen["cluster"])["cluster"]
         user = _named(config, "users", chosen["user"])["user"]
+        if "exec" in user or "auth-provider" in user:
+            return _from_plugin(path, context)
         return Credentials(
             server=cluster["server"].rstrip("/"),
             ca=_pem(cluster, "certificate-authority", path),
@@ -95,6 +97,32 @@ def _token(user: Mapping[str, Any], kubeconfig: Path) -> Callable[[], str] | Non
         return _token_of(kubeconfig.parent / file)
     if token := user.get("token"):
         return lambda: str(token)
-    if "exec" in user or "auth-provider" in user:
-        raise ValueError("credential plugins are not supported here; use a token or a client certificate")
     return None
+
+
+def _from_plugin(path: Path, context: str | None) -> Credentials:
+    """Let the official client run credential plugins (KEP-541). It is large, and imported for these alone."""
+    from kubernetes import client, config
+
+    loaded = client.Configuration()
+    try:
+        config.load_kube_config(str(path), context=context, client_configuration=loaded)  # type: ignore[no-untyped-call]
+    except config.ConfigException as error:
+        raise NoCredentials(f"kubeconfig {path} is not usable: {error}") from None
+
+    def token() -> str:
+        # Asking for it renews it where the plugin's credential has expired.
+        header: str = loaded.get_api_key_with_prefix("BearerToken") or ""
+        return header.removeprefix("Bearer ")
+
+    return Credentials(
+        server=loaded.host,
+        ca=_file(loaded.ssl_ca_cert),
+        certificate=_file(loaded.cert_file),
+        key=_file(loaded.key_file),
+        token=token if token() else None,
+    )
+
+
+def _file(path: str | None) -> bytes:
+    return Path(path).read_bytes() if path else b""

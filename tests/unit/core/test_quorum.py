@@ -11,6 +11,7 @@ from tests.support.signing import NOW, approver, entry
 from seconder.core import sshsig
 from seconder.core.approver import Registry
 from seconder.core.keys import PublicKey
+from seconder.core.keys import PublicKey
 from seconder.core.policy import Assurance, Requirement, UnknownOperator
 from seconder.core.quorum import Verdict, judge, verify_all
 from seconder.core.reasons import Reason

@@ -71,7 +71,8 @@ def test_no_part_of_the_object_may_be_missing_null_or_of_another_type(claim: str
     """The object is named in full."""
     _bad(detail={claim: None})
     given_claims = signing.claims()
-    for value in (None, 7, True, [], {}, ["x"], [7]):
+    values: list[object] = [None, 7, True, [], {}, ["x"], [7]]
+    for value in values:
         changed = given_claims | {"authorization_details": [given_claims["authorization_details"][0] | {claim: value}]}
         _malformed(signing.line_of(changed))
 

@@ -1,0 +1,315 @@
+"""Writes the test vectors anew: ``python -m tests.vectors.generate``.
+
+Run on request only. ECDSA signatures and the keys themselves differ each time, so the files are kept as they were
+written, and the private keys are thrown away. What is expected of each case is written down here by hand; nothing of it
+is computed by the code that the vectors test.
+"""
+
+import base64
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.support import signing
+from tests.support.fido import PRESENT, VERIFIED, Authenticator
+from tests.support.signing import NOW, armor, line_of, mpint, sshsig_blob, string
+
+FOLDER = Path(__file__).parent
+ALICE, BOB, EVE = (signing.key(name) for name in ("alice", "bob", "eve"))
+TXN = "7d7c5ea4-1f1d-4c3b-9a39-4f9c1df0a1c2"
+IMPACT = {"counts": {"persistentvolumeclaims": 1, "services": 2}, "sha256": "ab" * 32}
+NAMESPACE = {"group": "", "resource": "namespaces", "namespace": "", "name": "payments", "uid": "1c0e9bfa-3e3e-4c44"}
+NAMESPACE_CLAIMS = {
+    "group": "",
+    "resource": "namespaces",
+    "namespace": None,
+    "name": "payments",
+    "identifier": NAMESPACE["uid"],
+}
+
+
+def person(name: str, *lines: str, **changes: Any) -> dict[str, Any]:
+    """Give an approver as the vectors write one."""
+    keys = [{"name": f"key{at}", "ssh": line} for at, line in enumerate(lines or (signing.key(name).line,))]
+    principal = f"{name}@example.com"
+    usual = {"name": name, "principal": principal, "kubernetesUsers": [principal], "teams": [], "keys": keys}
+    return usual | changes
+
+
+def case(name: str, expected: str, values: str | dict[str, str], **changes: Any) -> dict[str, Any]:
+    """Give one case: what is usual, but for the changes."""
+    target = dataclasses.asdict(signing.DEPLOYMENT)
+    group, resource = signing.DEPLOYMENT.resource
+    usual_target = {"group": group, "resource": resource} | {
+        each: target[each] for each in ("namespace", "name", "uid")
+    }
+    context = {
+        "audience": signing.AUDIENCE,
+        "requester": signing.REQUESTER,
+        "byAgent": True,
+        "agent": signing.AGENT,
+        "operators": [],
+        "target": usual_target,
+        "action": "Delete",
+    }
+    requirement = {
+        "required": 1,
+        "teams": [],
+        "maxTTL": 900,
+        "assurance": "Software",
+        "bindImpact": True,
+        "unknownOperator": "Accept",
+    }
+    return {
+        "name": name,
+        "now": changes.pop("now", NOW),
+        "approvers": changes.pop("approvers", [person("alice"), person("bob")]),
+        "context": context | changes.pop("context", {}),
+        "requirement": requirement | changes.pop("requirement", {}),
+        "impact": changes.pop("impact", None),
+        "values": {"alice": values} if isinstance(values, str) else values,
+        "expected": expected,
+    } | changes
+
+
+def by(name: str, **changes: Any) -> str:
+    """Give an approval by the approver of this name."""
+    return signing.approval(signing.key(name), **{"iss": f"{name}@example.com"} | changes)
+
+
+def accepted() -> Iterator[dict[str, Any]]:
+    """Every key type and hash, and the forms that may vary."""
+    line = line_of(signing.claims())
+    for kind, bits in (("ed25519", None), ("ecdsa", 256), ("ecdsa", 384), ("rsa", 3072)):
+        signer = signing.key("alice", kind, bits)
+        for hash_algorithm in ("sha256", "sha512"):
+            value = signing.signed(line, signer, hash_algorithm=hash_algorithm)
+            people = [person("alice", signer.line)]
+            yield case(f"{kind} {bits or 256} with {hash_algorithm}", "Approved", value, approvers=people)
+    for kind in ("ed25519", "ecdsa"):
+        device = Authenticator(kind)
+        people = [person("alice", device.line)]
+        for flags, tiers in (
+            (0, ()),
+            (VERIFIED, ()),
+            (PRESENT, ("Software", "Presence")),
+            (PRESENT | VERIFIED, ("Software", "Presence", "Verified")),
+        ):
+            value = line + device.sign(line.encode(), flags=flags).rstrip("\n")
+            for tier in ("Software", "Presence", "Verified"):
+                yield case(
+                    f"security key {kind}, flags {flags:#04x}, {tier} asked for",
+                    "Approved" if tier in tiers else "AssuranceTooLow",
+                    value,
+                    approvers=people,
+                    requirement={"assurance": tier},
+                )
+    blob = signing.unarmor(signing.ssh_sign(ALICE, line.encode()))
+    yield case("one newline at the end", "Approved", line + armor(blob))
+    yield case("armor 76 wide", "Approved", line + armor(blob, 76).rstrip("\n"))
+    yield case("armor 64 wide", "Approved", line + armor(blob, 64).rstrip("\n"))
+    yield case("armor 77 wide", "ApprovalMalformed", line + armor(blob, 77).rstrip("\n"))
+
+
+def envelope() -> Iterator[dict[str, Any]]:
+    """What may not be in the value around the statement."""
+    line = line_of(signing.claims())
+    good = signing.signed(line)
+    public, _, _, _, signature = signing.fields_of(signing.unarmor(good.partition("\n")[2]))
+    eves = signing.fields_of(signing.unarmor(signing.ssh_sign(EVE, line.encode())))[4]
+    raw = signing.strings_in(signature)[1]
+    malformed = {
+        "empty": "",
+        "a JSON Web Signature": "eyJhbGciOiJFZERTQSJ9.e30.c2ln",
+        "no signature": line,
+        "more than 8 KiB": good + "\n" * 8192,
+        "two newlines at the end": good + "\n\n",
+        "carriage returns": good.replace("\n", "\r\n"),
+        "an empty line before the armor": line + "\n" + good.removeprefix(line),
+        "two statements signed together": signing.signed(line + line),
+        "ragged armor": good[:-60] + "\n" + good[-60:],
+        "loose base64": good.replace("\n-----END", "=\n-----END"),
+        "another purpose": signing.signed(line, namespace="file"),
+        "version 2": line + armor(sshsig_blob(public, signature, version=2)),
+        "reserved in use": line + armor(sshsig_blob(public, signature, reserved=b"x")),
+        "hash sha1": line + armor(sshsig_blob(public, signature, hash_algorithm=b"sha1")),
+        "trailing byte in the blob": line + armor(sshsig_blob(public, signature) + b"\x00"),
+        "trailing byte in the signature": line + armor(sshsig_blob(public, signature + b"\x00")),
+        "another signature type": line + armor(sshsig_blob(public, string(b"rsa-sha2-256") + string(raw))),
+        "flags behind a plain signature": line + armor(sshsig_blob(public, signature + b"\x05\x00\x00\x00\x01")),
+    }
+    for name, value in malformed.items():
+        yield case(name, "ApprovalMalformed", value)
+    rsa = signing.key("alice", "rsa", 3072)
+    parts = signing.fields_of(signing.unarmor(signing.ssh_sign(rsa, line.encode())))
+    sha1 = sshsig_blob(parts[0], string(b"ssh-rsa") + string(signing.strings_in(parts[4])[1]))
+    yield case(
+        "ssh-rsa as signature type", "ApprovalMalformed", line + armor(sha1), approvers=[person("alice", rsa.line)]
+    )
+    ecdsa = signing.key("alice", "ecdsa", 256)
+    zero = sshsig_blob(ecdsa.blob, string(b"ecdsa-sha2-nistp256") + string(string(b"") + mpint(1)))
+    yield case("ECDSA with r = 0", "ApprovalMalformed", line + armor(zero), approvers=[person("alice", ecdsa.line)])
+    yield case("a key that nobody registered", "ApproverUnknown", signing.approval(EVE))
+    yield case("a stranger's signature under alice's key", "SignatureInvalid", line + armor(sshsig_blob(public, eves)))
+    rewritten = sshsig_blob(public, signature, hash_algorithm=b"sha256")
+    yield case("hash algorithm rewritten", "SignatureInvalid", line + armor(rewritten))
+    tampered = good.replace("INC-4821", "INC-4822")
+    yield case("statement changed after signing", "SignatureInvalid", tampered)
+    identity = b"\x01" + bytes(31)
+    weak = string(b"ssh-ed25519") + string(identity)
+    forged = sshsig_blob(weak, string(b"ssh-ed25519") + string(identity + bytes(32)))
+    people = [person("alice", f"ssh-ed25519 {base64.b64encode(weak).decode()}")]
+    yield case("a key of small order", "ApproverNotAllowed", line + armor(forged), approvers=people)
+    for kind, bits in (("rsa", 2048), ("ecdsa", 521)):
+        signer = signing.key("alice", kind, bits)
+        people = [person("alice", signer.line)]
+        yield case(f"registered {kind} {bits}", "ApproverNotAllowed", signing.approval(signer), approvers=people)
+
+
+def statement() -> Iterator[dict[str, Any]]:
+    """What may not be in the statement, signed by alice all the same."""
+    line = line_of(signing.claims())
+    exp = f'"exp":{NOW + 800}'
+    spelled = {
+        "spaces": json.dumps(signing.claims(), sort_keys=True) + "\n",
+        "another order": json.dumps(dict(reversed(signing.claims().items())), separators=(",", ":")) + "\n",
+        "a needless escape": line.replace('"alice@', '"\\u0061lice@'),
+        "a number with a fraction": line.replace(exp, exp + ".0"),
+        "a number with an exponent": line.replace(exp, '"exp":17953209e2'),
+        "a duplicate claim": line.replace(exp, f'"exp":1,{exp}'),
+        "a lone surrogate": line.replace("INC", "\\ud800"),
+    }
+    for name, text in spelled.items():
+        yield case(name, "ApprovalMalformed", signing.signed(text))
+    changed: dict[str, dict[str, Any]] = {
+        "an unknown claim": {"nbf": NOW},
+        "no jti": {"jti": None},
+        "a short jti": {"jti": "a" * 21},
+        "two details": {"authorization_details": signing.claims()["authorization_details"] * 2},
+        "no details": {"authorization_details": []},
+        "an unknown action": {"detail": {"actions": ["*"]}},
+        "an action twice": {"detail": {"actions": ["Delete", "Delete"]}},
+        "an empty namespace": {"detail": {"namespace": ""}},
+        "another type": {"detail": {"type": "https://seconder.dev/approval/v2"}},
+        "an audience list": {"aud": [signing.AUDIENCE]},
+        "a reason with a bidi override": {"reason": "a\u202eb"},
+        "a reason of 257 characters": {"reason": "x" * 257},
+        "a negative time": {"iat": -1},
+        "a time above 2^53 - 1": {"exp": 2**53},
+        "an end before the beginning": {"iat": NOW + 10, "exp": NOW + 10},
+        "an upper-case digest": {"detail": {"impact": IMPACT | {"sha256": "AB" * 32}}},
+    }
+    for name, changes in changed.items():
+        yield case(name, "ApprovalMalformed", signing.approval(**changes))
+    yield case("a reason beyond ASCII", "Approved", signing.approval(reason='理由 "déjà vu" \\ \U0001f600'))
+    yield case("a reason of 256 characters", "Approved", signing.approval(reason="x" * 256))
+
+
+def rules() -> Iterator[dict[str, Any]]:
+    """Time, cluster, object, action, requester and peers."""
+    good = signing.approval()
+    start = signing.approval(iat=NOW, exp=NOW + 100)
+    yield case("60 s before iat", "Approved", start, now=NOW - 60)
+    yield case("61 s before iat", "ApprovalNotYetValid", start, now=NOW - 61)
+    yield case("1 s before exp", "Approved", start, now=NOW + 99)
+    yield case("at exp", "ApprovalExpired", start, now=NOW + 100)
+    hour = signing.approval(iat=NOW, exp=NOW + 3600)
+    yield case("an hour", "Approved", hour, requirement={"maxTTL": 3600})
+    yield case("an hour, where the policy allows 15 min", "LifetimeTooLong", hour)
+    longer = signing.approval(iat=NOW, exp=NOW + 3601)
+    yield case("more than an hour", "LifetimeTooLong", longer, requirement={"maxTTL": 7200})
+    ended = person("alice")
+    ended["keys"][0]["notAfter"] = NOW
+    yield case("at the end of the key", "KeyRevoked", good, approvers=[ended])
+    yield case("before the end of the key", "Approved", good, approvers=[ended], now=NOW - 1)
+    yield case("another cluster", "WrongCluster", good, context={"audience": "urn:uuid:another"})
+    target = case("", "", "")["context"]["target"]
+    for part, other in (("uid", "another"), ("name", "x"), ("namespace", "x"), ("resource", "x"), ("group", "")):
+        yield case(f"another {part}", "WrongObject", good, context={"target": target | {part: other}})
+    for action in ("ScaleToZero", "RemoveFinalizers", "ChangeOwners"):
+        yield case(f"Delete covers {action}", "Approved", good, context={"action": action})
+        value = signing.approval(detail={"actions": [action]})
+        yield case(f"{action} does not cover Delete", "WrongAction", value)
+        yield case(f"{action} covers itself", "Approved", value, context={"action": action})
+    yield case("another requester", "WrongRequester", good, context={"requester": "another"})
+    yield case("another agent", "WrongRequester", good, context={"agent": "another"})
+    yield case("an agent named for a caller without a name", "WrongRequester", good, context={"agent": None})
+    yield case("no agent named for a caller with a name", "WrongRequester", signing.approval(act=None))
+    yield case("no agent on either side", "Approved", signing.approval(act=None), context={"agent": None})
+    own = signing.approval(sub="alice@example.com", act=None)
+    human = {"requester": "alice@example.com", "agent": None, "byAgent": False}
+    yield case("the requester's own principal", "SelfApproval", own, context=human)
+    other = signing.approval(sub="alice-admin", act=None)
+    people = [person("alice", kubernetesUsers=["alice", "alice-admin"])]
+    human = human | {"requester": "alice-admin"}
+    yield case("the requester's other user name", "SelfApproval", other, context=human, approvers=people)
+    yield case("the agent's operator", "SelfApproval", good, context={"operators": ["alice@example.com"]})
+    refuse = {"unknownOperator": "Refuse"}
+    yield case("no operator known, refused", "SelfApproval", good, requirement=refuse)
+    operators = {"operators": ["carol@example.com"]}
+    yield case("an operator known", "Approved", good, requirement=refuse, context=operators)
+    yield case("alice's key, bob's name", "SignatureInvalid", signing.approval(iss="bob@example.com"))
+    twice = [person("alice"), person("bob", ALICE.line)]
+    yield case("a key in two Approvers", "ApproverNotAllowed", good, approvers=twice)
+    twins = [person("alice"), person("alice2", BOB.line, principal="alice@example.com")]
+    yield case("a principal in two Approvers", "ApproverNotAllowed", good, approvers=twins)
+    yield case("no approvers", "ApproverUnknown", good, approvers=[])
+    teams = {"teams": ["payments", "sre"]}
+    yield case("no team of the policy's", "ApproverNotAllowed", good, requirement=teams)
+    yield case(
+        "a team of the policy's", "Approved", good, requirement=teams, approvers=[person("alice", teams=["sre"])]
+    )
+    on_namespace = {"target": NAMESPACE}
+    value = signing.approval(detail=NAMESPACE_CLAIMS | {"impact": IMPACT})
+    yield case("the impact that was signed", "Approved", value, context=on_namespace, impact=IMPACT["sha256"])
+    yield case("another impact", "ImpactChanged", value, context=on_namespace, impact="cd" * 32)
+    yield case("an impact that is not known", "ImpactChanged", value, context=on_namespace)
+    without = signing.approval(detail=NAMESPACE_CLAIMS)
+    yield case("no impact signed", "ImpactChanged", without, context=on_namespace, impact=IMPACT["sha256"])
+    unbound = {"bindImpact": False}
+    yield case("no impact asked for", "Approved", without, context=on_namespace, requirement=unbound)
+
+
+def quorum() -> Iterator[dict[str, Any]]:
+    """Several values on one object."""
+    two = {"required": 2}
+    alice, bob = by("alice", txn=TXN), by("bob", txn=TXN)
+    yield case("nothing there", "ApprovalMissing", {})
+    yield case("two peers", "Approved", {"a": alice, "b": bob}, requirement=two)
+    yield case("one of two", "QuorumNotReached", {"a": alice}, requirement=two)
+    yield case(
+        "one peer twice", "QuorumNotReached", {"a": alice, "b": by("alice", txn=TXN, jti="b" * 32)}, requirement=two
+    )
+    spare = signing.approval(signing.key("spare"), txn=TXN)
+    people = [person("alice", ALICE.line, signing.key("spare").line)]
+    yield case("one peer, two keys", "QuorumNotReached", {"a": alice, "b": spare}, requirement=two, approvers=people)
+    yield case("another txn", "QuorumNotReached", {"a": alice, "b": by("bob", txn="x")}, requirement=two)
+    yield case("no txn", "QuorumNotReached", {"a": by("alice"), "b": by("bob")}, requirement=two)
+    more = by("bob", txn=TXN, detail={"actions": ["Delete", "ScaleToZero"]})
+    yield case("other details", "QuorumNotReached", {"a": alice, "b": more}, requirement=two)
+    counted = by("alice", txn=TXN, detail={"impact": IMPACT})
+    recounted = by("bob", txn=TXN, detail={"impact": IMPACT | {"counts": {}}})
+    yield case("other counts of the same impact", "Approved", {"a": counted, "b": recounted}, requirement=two)
+    other = by("bob", txn=TXN, detail={"impact": IMPACT | {"sha256": "cd" * 32}})
+    yield case("another impact", "QuorumNotReached", {"a": counted, "b": other}, requirement=two)
+    rubbish = {f"a{at:02}": "{" for at in range(20)} | {f"b{at:02}": signing.approval(EVE) for at in range(2)}
+    yield case("rubbish beside a good one", "Approved", rubbish | {"z": alice})
+    others = {f"a{at:02}": by("alice", sub=f"agent-{at}") for at in range(9)}
+    yield case("nine approvals of others before it", "Approved", others | {"z": bob})
+    expired = {f"a{at:02}": by("alice", exp=NOW - at) for at in range(9)}
+    yield case("nine expired before it", "Approved", expired | {"z": bob})
+    yield case("the furthest failure counts", "ApprovalExpired", {"a": by("alice", exp=NOW), "b": "{"})
+
+
+def main() -> None:
+    """Write all files."""
+    for group in (accepted, envelope, statement, rules, quorum):
+        document = {"about": group.__doc__, "cases": list(group())}
+        text = json.dumps(document, indent=1, ensure_ascii=True) + "\n"
+        (FOLDER / f"{group.__name__}.json").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
