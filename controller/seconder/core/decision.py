@@ -123,9 +123,11 @@ def _judged(
     memo: Memo,
 ) -> Decision:
     values = _approvals(request)
+    if not values:
+        return _unmet(request, requester, world, action, Reason.APPROVAL_MISSING, covered, covered)
     bound = [policy for policy in covered if policy.requirement.bind_impact]
     impact = None
-    if values and bound and request.target.resource == NAMESPACES:
+    if bound and request.target.resource == NAMESPACES:
         if evidence.contents is None:
             return _undecided(request, requester, "what the namespace holds could not be looked up")
         impact = contents.impact(bound, evidence.contents)
@@ -147,7 +149,7 @@ def _judged(
     for requirement in dict.fromkeys(policy.requirement for policy in covered):
         digest = impact.sha256 if impact is not None and requirement.bind_impact else None
         verdict = judge(presented, requirement, digest)
-        counted.update({approval.statement.jti: approval for approval in verdict.counted})
+        counted.update({approval.slug: approval for approval in verdict.counted})
         failures.update({(failure.slug, failure.reason): failure for failure in verdict.failures})
         if not verdict.satisfied:
             if not unmet:
@@ -155,22 +157,31 @@ def _judged(
             unmet += [policy for policy in covered if policy.requirement == requirement]
     if unmet:
         counts = "" if impact is None else ", ".join(f"{n} {kind}" for kind, n in sorted(impact.counts.items()) if n)
-        text = message.needs_approval(
-            request,
-            requester,
-            action,
-            headline,
-            unmet,
-            failures.values(),
-            counts,
-            approvers=world.registry.usable > 0,
-        )
-        return Decision(False, headline, requester, action, text, _names(covered), (), tuple(failures.values()))
+        found = tuple(failures.values())
+        return _unmet(request, requester, world, action, headline, covered, unmet, found, counts)
     if not evidence.fresh:
         return _undecided(request, requester, "the approvers at hand may be out of date")
     return Decision(
         True, Reason.APPROVED, requester, action, "", _names(covered), tuple(counted.values()), tuple(failures.values())
     )
+
+
+def _unmet(
+    request: Request,
+    requester: Requester,
+    world: World,
+    action: Action,
+    reason: Reason,
+    covered: Sequence[Policy],
+    unmet: Sequence[Policy],
+    failures: Sequence[Failure] = (),
+    impact: str = "",
+) -> Decision:
+    """Refuse for want of approvals."""
+    text = message.needs_approval(
+        request, requester, action, reason, unmet, failures, impact, approvers=world.registry.usable > 0
+    )
+    return Decision(False, reason, requester, action, text, _names(covered), (), failures)
 
 
 def _holding(request: Request, requester: Requester, world: World, mode: Mode, named: Sequence[Policy]) -> list[Policy]:

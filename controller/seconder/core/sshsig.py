@@ -7,7 +7,7 @@ take, ``ssh-keygen -Y verify`` takes too.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
@@ -148,7 +148,8 @@ def verify_signature(envelope: Envelope, key: PublicKey) -> int:
 
 def _check(envelope: Envelope, key: PublicKey, signed: bytes) -> None:
     """Return if the signature is good, raise ``InvalidSignature`` if not."""
-    match key.material:
+    material = key.material
+    match material:
         case Ed25519PublicKey() as ed25519:
             ed25519.verify(envelope.signature, signed)
         case EllipticCurvePublicKey() as ecdsa:
@@ -158,3 +159,5 @@ def _check(envelope: Envelope, key: PublicKey, signed: bytes) -> None:
             if len(envelope.signature) != (rsa.key_size + 7) // 8:
                 raise InvalidSignature
             rsa.verify(envelope.signature, signed, PKCS1v15(), _RSA_HASHES[envelope.signature_type])
+        case _:  # Falling out of this match would be taking the signature.
+            assert_never(material)

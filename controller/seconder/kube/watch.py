@@ -86,10 +86,8 @@ class Watch(Generic[T]):
                 version = self._follow(version)
                 pause = _RETRY_SECONDS[0]
             except ApiError as error:
-                if error.status == 410:
-                    version = ""
-                    continue
-                self._failed(self._path, error)
+                if error.status != 410:  # Gone: our version is too old, which is nothing unusual
+                    self._failed(self._path, error)
                 # Anything but silence on the line may mean that our version is of no use any more.
                 version = version if error.status == 0 else ""
                 self._stopping.wait(pause)

@@ -167,9 +167,13 @@ class Reconciler:
             {"apiGroups": [g], "resources": sorted(plurals), "verbs": ["list"]} for g, plurals in sorted(groups.items())
         ]
         path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{LOOKUP_ROLE}"
-        role = self._api.get(path)
-        if role.get("rules") != rules:
-            self._api.replace(path, role | {"rules": rules})
+        try:
+            role = self._api.get(path)
+            if role.get("rules") != rules:
+                self._api.replace(path, role | {"rules": rules})
+        except ApiError as error:
+            # Without it deletions of namespaces are refused for want of an answer; the policies must be in force still.
+            self._log("look-ups", f"the webhook's ClusterRole {LOOKUP_ROLE} cannot be kept: {error}")
 
     def _approvers(self) -> list[approvers.Judged]:
         documents, _ = self._api.items(f"{_RESOURCES}/approvers")

@@ -73,9 +73,11 @@ class ReviewMetrics:
                 registry=registry,
             )
         )
-        self.in_flight = Gauge(
+        self.in_flight = 0
+        """Reviews being answered; touched by the event loop's thread alone, and read when metrics are rendered."""
+        Gauge(
             "seconder_admission_requests_in_flight", "Admission reviews being answered.", registry=registry
-        )
+        ).set_function(lambda: self.in_flight)
         self._verifications = _Children(
             Counter(
                 "seconder_approval_verifications",

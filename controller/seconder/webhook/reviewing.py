@@ -55,7 +55,7 @@ class Reviewer:
     async def _answer(self, body: bytes, mode: Mode) -> bytes:
         started = time.perf_counter()
         metrics = self._metrics
-        metrics.in_flight.inc()
+        metrics.in_flight += 1
         try:
             request = review.decode(body)
             world = self._snapshot.world
@@ -88,7 +88,7 @@ class Reviewer:
                 raise
             return self._give_up(uid, mode, Reason.INTERNAL_ERROR, _FAILED, started)
         finally:
-            metrics.in_flight.dec()
+            metrics.in_flight -= 1
 
     async def _look_up(self, lookups: list[Lookup]) -> Contents | None:
         # In a thread, since the API server may take its time; other reviews go on meanwhile.
