@@ -26,6 +26,8 @@ DEPLOYMENT = Target(
     GroupResource("apps", "deployments"), "Deployment", "payments", "checkout", "6f0c1f62-9f1c-4d0e-8f0a-2f8f3c6f7f11"
 )
 TYPE = "https://seconder.dev/approval/v1"
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
 @dataclass(frozen=True)

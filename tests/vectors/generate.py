@@ -9,6 +9,7 @@ import base64
 import dataclasses
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,11 @@ NAMESPACE_CLAIMS = {
 
 
 def person(name: str, *lines: str, **changes: Any) -> dict[str, Any]:
-    """Give an approver as the vectors write one."""
-    keys = [{"name": f"key{at}", "ssh": line} for at, line in enumerate(lines or (signing.key(name).line,))]
+    """Give an approver's document."""
+    keys = [{"name": f"key-{at}", "ssh": line} for at, line in enumerate(lines or (signing.key(name).line,))]
     principal = f"{name}@example.com"
-    usual = {"name": name, "principal": principal, "kubernetesUsers": [principal], "teams": [], "keys": keys}
-    return usual | changes
+    usual = {"principal": principal, "kubernetesUsers": [principal], "keys": keys}
+    return {"metadata": {"name": name}, "spec": usual | changes}
 
 
 def case(name: str, expected: str, values: str | dict[str, str], **changes: Any) -> dict[str, Any]:
@@ -120,11 +121,14 @@ def envelope() -> Iterator[dict[str, Any]]:
     public, _, _, _, signature = signing.fields_of(signing.unarmor(good.partition("\n")[2]))
     eves = signing.fields_of(signing.unarmor(signing.ssh_sign(EVE, line.encode())))[4]
     raw = signing.strings_in(signature)[1]
+    wide = {f"{at:0250}": at for at in range(40)}
     malformed = {
         "empty": "",
         "a JSON Web Signature": "eyJhbGciOiJFZERTQSJ9.e30.c2ln",
         "no signature": line,
-        "more than 8 KiB": good + "\n" * 8192,
+        "more than 8 KiB": signing.approval(detail={"impact": IMPACT | {"counts": wide}}),
+        "two signatures": good + "\n" + good.removeprefix(line),
+        "armor of another kind": good.replace("SSH SIGNATURE", "PGP SIGNATURE"),
         "two newlines at the end": good + "\n\n",
         "carriage returns": good.replace("\n", "\r\n"),
         "an empty line before the armor": line + "\n" + good.removeprefix(line),
@@ -149,10 +153,21 @@ def envelope() -> Iterator[dict[str, Any]]:
         "ssh-rsa as signature type", "ApprovalMalformed", line + armor(sha1), approvers=[person("alice", rsa.line)]
     )
     ecdsa = signing.key("alice", "ecdsa", 256)
+    kind, numbers = signing.strings_in(
+        signing.fields_of(signing.unarmor(signing.ssh_sign(ecdsa, line.encode())))[4],
+    )
+    r, s = (int.from_bytes(number, "big") for number in signing.strings_in(numbers))
+    same = sshsig_blob(ecdsa.blob, string(kind) + string(mpint(r) + mpint(signing.P256_ORDER - s)))
+    people = [person("alice", ecdsa.line)]
+    yield case("ECDSA with n - s for s, which says the same", "Approved", line + armor(same), approvers=people)
     zero = sshsig_blob(ecdsa.blob, string(b"ecdsa-sha2-nistp256") + string(string(b"") + mpint(1)))
     yield case("ECDSA with r = 0", "ApprovalMalformed", line + armor(zero), approvers=[person("alice", ecdsa.line)])
     yield case("a key that nobody registered", "ApproverUnknown", signing.approval(EVE))
     yield case("a stranger's signature under alice's key", "SignatureInvalid", line + armor(sshsig_blob(public, eves)))
+    repurposed = signing.fields_of(signing.unarmor(signing.ssh_sign(ALICE, line.encode(), namespace="git")))[4]
+    yield case("purpose rewritten", "SignatureInvalid", line + armor(sshsig_blob(public, repurposed)))
+    unended = signing.ssh_sign(ALICE, line.rstrip("\n").encode())
+    yield case("signed without the newline", "SignatureInvalid", line + unended)
     rewritten = sshsig_blob(public, signature, hash_algorithm=b"sha256")
     yield case("hash algorithm rewritten", "SignatureInvalid", line + armor(rewritten))
     tampered = good.replace("INC-4821", "INC-4822")
@@ -162,10 +177,10 @@ def envelope() -> Iterator[dict[str, Any]]:
     forged = sshsig_blob(weak, string(b"ssh-ed25519") + string(identity + bytes(32)))
     people = [person("alice", f"ssh-ed25519 {base64.b64encode(weak).decode()}")]
     yield case("a key of small order", "ApproverNotAllowed", line + armor(forged), approvers=people)
-    for kind, bits in (("rsa", 2048), ("ecdsa", 521)):
-        signer = signing.key("alice", kind, bits)
+    for weaker, bits in (("rsa", 2048), ("ecdsa", 521)):
+        signer = signing.key("alice", weaker, bits)
         people = [person("alice", signer.line)]
-        yield case(f"registered {kind} {bits}", "ApproverNotAllowed", signing.approval(signer), approvers=people)
+        yield case(f"registered {weaker} {bits}", "ApproverNotAllowed", signing.approval(signer), approvers=people)
 
 
 def statement() -> Iterator[dict[str, Any]]:
@@ -179,6 +194,9 @@ def statement() -> Iterator[dict[str, Any]]:
         "a number with a fraction": line.replace(exp, exp + ".0"),
         "a number with an exponent": line.replace(exp, '"exp":17953209e2'),
         "a duplicate claim": line.replace(exp, f'"exp":1,{exp}'),
+        "a number beyond all bounds": line.replace(exp, '"exp":' + "9" * 400),
+        "deep nesting": line.replace('{"sub":"kiro"}', "[" * 2000 + "]" * 2000),
+        "an escape sequence in the reason": line.replace("INC", "\\u001bINC"),
         "a lone surrogate": line.replace("INC", "\\ud800"),
     }
     for name, text in spelled.items():
@@ -221,7 +239,7 @@ def rules() -> Iterator[dict[str, Any]]:
     longer = signing.approval(iat=NOW, exp=NOW + 3601)
     yield case("more than an hour", "LifetimeTooLong", longer, requirement={"maxTTL": 7200})
     ended = person("alice")
-    ended["keys"][0]["notAfter"] = NOW
+    ended["spec"]["keys"][0]["notAfter"] = datetime.fromtimestamp(NOW, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     yield case("at the end of the key", "KeyRevoked", good, approvers=[ended])
     yield case("before the end of the key", "Approved", good, approvers=[ended], now=NOW - 1)
     yield case("another cluster", "WrongCluster", good, context={"audience": "urn:uuid:another"})
@@ -246,6 +264,8 @@ def rules() -> Iterator[dict[str, Any]]:
     human = human | {"requester": "alice-admin"}
     yield case("the requester's other user name", "SelfApproval", other, context=human, approvers=people)
     yield case("the agent's operator", "SelfApproval", good, context={"operators": ["alice@example.com"]})
+    people = [person("alice", principal="kiro")]
+    yield case("the agent itself", "SelfApproval", signing.approval(iss="kiro"), approvers=people)
     refuse = {"unknownOperator": "Refuse"}
     yield case("no operator known, refused", "SelfApproval", good, requirement=refuse)
     operators = {"operators": ["carol@example.com"]}
@@ -303,12 +323,16 @@ def quorum() -> Iterator[dict[str, Any]]:
     yield case("the furthest failure counts", "ApprovalExpired", {"a": by("alice", exp=NOW), "b": "{"})
 
 
+def files() -> dict[str, list[dict[str, Any]]]:
+    """Give all vectors by the names of their files."""
+    groups = (accepted, envelope, statement, rules, quorum)
+    return {f"{group.__name__}.json": list(group()) for group in groups}
+
+
 def main() -> None:
     """Write all files."""
-    for group in (accepted, envelope, statement, rules, quorum):
-        document = {"about": group.__doc__, "cases": list(group())}
-        text = json.dumps(document, indent=1, ensure_ascii=True) + "\n"
-        (FOLDER / f"{group.__name__}.json").write_text(text)
+    for name, vectors in files().items():
+        (FOLDER / name).write_text(json.dumps(vectors, indent=1) + "\n")
 
 
 if __name__ == "__main__":

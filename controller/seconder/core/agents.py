@@ -1,7 +1,8 @@
 """Who is an agent, what it is called, and who set it going."""
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from seconder.core import names
 from seconder.core.policy import AgentTags
@@ -57,8 +58,7 @@ Their work follows a decision that was made on the original request; stopping th
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Requester:
+class Requester(Struct, frozen=True, gc=False):
     """What is known of a caller beyond its user name.
 
     ``agent`` is true by identity alone, under the defaults or any policy. ``operators`` are the people recorded as

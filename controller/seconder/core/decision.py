@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
+
 from seconder.core import agents, contents, guard, matching, message, names
 from seconder.core.agents import Requester
 from seconder.core.approval import Approval, Context, Memo
@@ -35,8 +37,7 @@ class World:
     own: Guarded
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True, gc=False):
     """What was found out for one request.
 
     ``fresh``: the World is proven to be recent. ``contents``: the answers to ``needs``; None when one of them failed
@@ -47,8 +48,7 @@ class Evidence:
     contents: Contents | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True, gc=False):
     """A verdict. Made by this module alone; ``allowed`` has no default on purpose."""
 
     allowed: bool

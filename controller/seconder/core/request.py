@@ -1,9 +1,10 @@
 """What the API server asks about, in the core's own words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Operation(StrEnum):
@@ -38,17 +39,15 @@ class GroupResource(NamedTuple):
 NAMESPACES = GroupResource("", "namespaces")
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True, gc=False):
     """``AdmissionRequest.userInfo``: what the API server authenticated, and nothing a client chose freely."""
 
     username: str
     groups: frozenset[str] = frozenset()
-    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extra: Mapping[str, tuple[str, ...]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True, gc=False):
     """The object that a request is about. ``namespace`` is empty for cluster-scoped objects, Namespaces included."""
 
     resource: GroupResource
@@ -63,8 +62,7 @@ class Target:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False):
     """One admission request.
 
     ``stored`` are the annotations that the API server holds (``oldObject``), ``incoming`` those that it would hold

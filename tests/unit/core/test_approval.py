@@ -210,8 +210,15 @@ def test_a_statement_without_its_signature_is_told_apart_from_other_formats() ->
 
 
 def test_a_value_has_at_most_8_kib() -> None:
-    """Measured in bytes, before anything is parsed."""
-    assert _reason("{" + "x" * 8192) is Reason.APPROVAL_MALFORMED
+    """Measured in bytes, whatever it says and whoever signed it."""
+
+    def value(kinds: int) -> str:
+        counts = {f"{n:02}{'x' * 200}": 1 for n in range(kinds)}
+        return signing.approval(detail={"impact": {"counts": counts, "sha256": "ab" * 32}})
+
+    assert len(value(34)) <= 8192 < len(value(36))
+    assert _verify(value(34))
+    assert _reason(value(36)) is Reason.APPROVAL_MALFORMED
     assert _reason("{" + "é" * 4096) is Reason.APPROVAL_MALFORMED
 
 

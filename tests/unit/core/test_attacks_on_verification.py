@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.support import signing
 from tests.support.fido import Authenticator
 from tests.support.signing import NOW, approver, armor, entry, mpint, sshsig_blob, string
@@ -353,3 +355,27 @@ def test_what_is_claimed_before_the_signature_is_checked_can_only_refuse() -> No
 def test_nothing_about_an_unproven_statement_is_told_but_that_it_is_unproven(changes: dict[str, Any]) -> None:
     """The signature comes before what the statement is for."""
     _fails(Reason.SIGNATURE_INVALID, signing.approval().replace("INC-4821", "INC-4822"), **changes)
+
+
+# Anything else
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    kind=st.sampled_from([("ed25519", None), ("ecdsa", 256), ("ecdsa", 384), ("rsa", 3072)]),
+    start=st.integers(0, 10**6),
+    length=st.integers(0, 3),
+    put=st.text(max_size=3) | st.sampled_from(["\n", "\r", " ", "=", "A", '"', ",", "0", "\x00", "\ufeff"]),
+)
+def test_a_value_changed_anywhere(kind: tuple[str, int | None], start: int, length: int, put: str) -> None:
+    """Letters taken out, put in or replaced: only the same value counts, one newline at its end aside."""
+    signer = signing.key("alice", *kind)
+    value, registry = signing.approval(signer), signing.registry(approver("alice", entry(signer.line)))
+    at = start % (len(value) + 1)
+    changed = value[:at] + put + value[at + length :]
+    try:
+        _counts(changed, registry)
+    except Rejected:
+        assert changed.removesuffix("\n") != value
+    else:
+        assert changed.removesuffix("\n") == value

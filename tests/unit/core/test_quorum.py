@@ -1,8 +1,10 @@
 """Whether what stands on an object satisfies a policy: peers are counted, never signatures."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support import signing
 from tests.support.fido import PRESENT, VERIFIED, Authenticator
@@ -10,7 +12,6 @@ from tests.support.signing import NOW, approver, entry
 
 from seconder.core import sshsig
 from seconder.core.approver import Registry
-from seconder.core.keys import PublicKey
 from seconder.core.keys import PublicKey
 from seconder.core.policy import Assurance, Requirement, UnknownOperator
 from seconder.core.quorum import Verdict, judge, verify_all
@@ -93,6 +94,32 @@ def test_one_person_is_counted_once() -> None:
     spare = signing.approval(signing.key("spare"), txn=TXN)
     for second in (_by("alice"), _by("alice", jti="b" * 32), spare):
         _is(_judge({"alice": _by("alice"), "alice2": second}, TWO, registry=registry), Reason.QUORUM_NOT_REACHED)
+
+
+def test_the_second_form_of_an_ecdsa_signature_adds_nobody() -> None:
+    """(r, n - s) is another value with a good signature; it is the same person's."""
+    signer = signing.key("alice", "ecdsa", 256)
+    line = signing.line_of(signing.claims(txn=TXN))
+    public, *_, signature = signing.fields_of(signing.unarmor(signing.ssh_sign(signer, line.encode())))
+    kind, numbers = signing.strings_in(signature)
+    r, s = (int.from_bytes(number, "big") for number in signing.strings_in(numbers))
+    forms = [
+        line + signing.armor(signing.sshsig_blob(public, signing.string(kind) + signing.string(both)))
+        for both in (signing.mpint(r) + signing.mpint(n) for n in (s, signing.P256_ORDER - s))
+    ]
+    registry = signing.registry(approver("alice", entry(signer.line)))
+    for each in forms:
+        _is(_judge({"alice": each}, registry=registry), Reason.APPROVED)
+    _is(_judge(dict(zip("ab", forms, strict=True)), TWO, registry=registry), Reason.QUORUM_NOT_REACHED)
+
+
+def test_one_key_is_counted_once_even_if_it_had_two_owners() -> None:
+    """The registry lets no key be two people's; the count does not rest on that alone."""
+    presented = verify_all({"alice": _by("alice")}, signing.context(), signing.registry(), NOW, signing.memo())
+    (alice,) = presented.approvals
+    statement = msgspec.structs.replace(alice.statement, iss="carol@example.com")
+    twin = dataclasses.replace(alice, slug="carol", statement=statement)
+    _is(judge(dataclasses.replace(presented, approvals=(alice, twin)), TWO, None), Reason.QUORUM_NOT_REACHED)
 
 
 @pytest.mark.parametrize(

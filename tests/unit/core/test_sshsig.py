@@ -1,7 +1,9 @@
 """The signature format, against the real ssh-keygen: all that is taken here, it takes too."""
 
 import base64
+import dataclasses
 import functools
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -16,7 +18,6 @@ from seconder.core.reasons import Reason, Rejected
 
 LINE = signing.line_of(signing.claims())
 KINDS = [("ed25519", None), ("ecdsa", 256), ("ecdsa", 384), ("rsa", 3072)]
-P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 quick = settings(max_examples=400, deadline=None)
 
@@ -207,7 +208,11 @@ def test_ecdsa_numbers_are_positive_and_have_one_encoding() -> None:
         string(r) + string(s) + string(s),
     ):
         _malformed(LINE + armor(sshsig_blob(public, string(kind) + string(numbers))))
-    for numbers in (mpint(P256_ORDER) + mpint(1), mpint(1) + mpint(P256_ORDER), mpint(2**500) + mpint(1)):
+    for numbers in (
+        mpint(signing.P256_ORDER) + mpint(1),
+        mpint(1) + mpint(signing.P256_ORDER),
+        mpint(2**500) + mpint(1),
+    ):
         with pytest.raises(Rejected) as caught:
             _verify(LINE + armor(sshsig_blob(public, string(kind) + string(numbers))), signer.line)
         assert caught.value.reason is Reason.SIGNATURE_INVALID
@@ -219,11 +224,41 @@ def test_the_second_form_of_an_ecdsa_signature_says_nothing_else() -> None:
     public, _, _, _, signature = _fields(signer)
     kind, raw = signing.strings_in(signature)
     r, s = (int.from_bytes(number, "big") for number in signing.strings_in(raw))
-    other = armor(sshsig_blob(public, string(kind) + string(mpint(r) + mpint(P256_ORDER - s))))
+    other = armor(sshsig_blob(public, string(kind) + string(mpint(r) + mpint(signing.P256_ORDER - s))))
     envelope = sshsig.parse((LINE + other).encode())
-    assert decode_dss_signature(envelope.signature) == (r, P256_ORDER - s)
+    assert decode_dss_signature(envelope.signature) == (r, signing.P256_ORDER - s)
     assert sshsig.verify_signature(envelope, keys.parse_line(signer.line)) == 0
     assert signing.ssh_verify(signer.line, LINE.encode(), other)
+
+
+def test_an_ed25519_signature_has_one_form() -> None:
+    """RFC 8032 section 5.1.7: S + L, which the equation alone would take, is refused."""
+    public, _, _, _, signature = _fields()
+    kind, raw = signing.strings_in(signature)
+    great = int.from_bytes(raw[32:], "little") + signing.ED25519_ORDER
+    other = raw[:32] + great.to_bytes(32, "little")
+    with pytest.raises(Rejected) as caught:
+        _verify(LINE + armor(sshsig_blob(public, string(kind) + string(other))), signing.key("alice").line)
+    assert caught.value.reason is Reason.SIGNATURE_INVALID
+
+
+def test_no_number_above_the_modulus_is_an_rsa_signature() -> None:
+    """As long as it should be, and still refused in words."""
+    signer = signing.key("alice", "rsa", 3072)
+    for raw in (b"\xff" * 384, bytes(384)):
+        blob = sshsig_blob(signer.blob, string(b"rsa-sha2-512") + string(raw))
+        with pytest.raises(Rejected) as caught:
+            _verify(LINE + armor(blob), signer.line)
+        assert caught.value.reason is Reason.SIGNATURE_INVALID
+
+
+def test_a_key_of_no_known_arithmetic_takes_no_signature() -> None:
+    """To fall through the list of algorithms would be to take anything: it is an error instead."""
+    envelope = sshsig.parse(signing.signed(LINE).encode())
+    unknown: Any = object()
+    key = dataclasses.replace(keys.parse_line(signing.key("alice").line), material=unknown)
+    with pytest.raises(AssertionError):
+        sshsig.verify_signature(envelope, key)
 
 
 def test_a_signature_counts_for_its_own_key_alone() -> None:

@@ -205,7 +205,7 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 @pytest.mark.parametrize("opening", ["[", '{"act":', '{"z":', '{"act":{"sub":', '{"authorization_details":['])
 def test_deep_nesting_is_refused_like_anything_else(opening: str) -> None:
     """No depth reaches the parser's stack limit unnoticed."""
-    for depth in (1, 100, 8000):
+    for depth in (1, 100, 100_000):
         _malformed(opening * depth)
         _malformed(opening + "[" * depth)
 
