@@ -1,6 +1,7 @@
 """What the API server asks about, in the core's own words."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -47,7 +48,8 @@ class Caller(Struct, frozen=True, gc=False):
     extra: Mapping[str, tuple[str, ...]] = {}
 
 
-class Target(Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Target:
     """The object that a request is about. ``namespace`` is empty for cluster-scoped objects, Namespaces included."""
 
     resource: GroupResource
