@@ -156,8 +156,9 @@ class Story:
         arguments = f"{person.key} {person.principal} {_REQUESTER} {AGENT} 'INC-4821 decommission'"
         line = f"seconder_approve {arguments} deployments.apps checkout {_NAMESPACE}"
         self._tell.command("alice", line.replace(str(person.key), "~/.ssh/id_ed25519"))
-        environment = {
+        environment = os.environ | {
             "KUBECONFIG": str(person.kubeconfig),
+            "KUBECACHEDIR": str(self._stack.folder / "cache"),
             "PATH": f"{self._stack.folder / 'bin'}:{os.environ['PATH']}",
         }
         done = subprocess.run(

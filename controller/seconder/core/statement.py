@@ -90,7 +90,7 @@ def parse(signed: bytes) -> Statement:
         statement = _decoder.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise _malformed("the statement does not have exactly the claims of its type") from None
-    if line == signed or encode(statement) != signed:
+    if encode(statement) != signed:
         raise _malformed("the statement is not in canonical form (RFC 8785), one line")
     detail = statement.detail
     if len(set(detail.actions)) != len(detail.actions):

@@ -209,17 +209,25 @@ def test_a_statement_without_its_signature_is_told_apart_from_other_formats() ->
     assert _reason("{\ud800}") is Reason.APPROVAL_MALFORMED
 
 
-def test_a_value_has_at_most_8_kib() -> None:
-    """Measured in bytes, whatever it says and whoever signed it."""
+def _sized(size: int, letter: str) -> str:
+    """Give a good approval of this many bytes: its reason holds the letter, the names of what it counts fill the rest."""
 
-    def value(kinds: int) -> str:
-        counts = {f"{n:02}{'x' * 200}": 1 for n in range(kinds)}
-        return signing.approval(detail={"impact": {"counts": counts, "sha256": "ab" * 32}})
+    def value(*counted: str) -> str:
+        impact = {"counts": dict.fromkeys(counted, 0), "sha256": "ab" * 32}
+        return signing.approval(reason=letter * 200, detail={"impact": impact})
 
-    assert len(value(34)) <= 8192 < len(value(36))
-    assert _verify(value(34))
-    assert _reason(value(36)) is Reason.APPROVAL_MALFORMED
-    assert _reason("{" + "é" * 4096) is Reason.APPROVAL_MALFORMED
+    names = [f"{at:0100}" for at in range(60)]
+    short = size - len(value(*names, "z").encode())
+    return value(*names, "z" * (1 + short))
+
+
+@pytest.mark.parametrize("letter", ["e", "é"])
+def test_a_value_has_at_most_8_kib(letter: str) -> None:
+    """Measured in bytes and not in characters, whatever it says and whoever signed it."""
+    fits, exceeds = _sized(8192, letter), _sized(8193, letter)
+    assert (len(fits.encode()), len(exceeds.encode())) == (8192, 8193)
+    assert _verify(fits)
+    assert _reason(exceeds) is Reason.APPROVAL_MALFORMED
 
 
 def test_what_a_rejection_says_holds_no_text_of_the_value() -> None:
