@@ -256,3 +256,27 @@ def test_an_approvers_keys_are_linted_on_its_status(cluster: Cluster) -> None:
     finally:
         cluster.admin("delete", "approver", "mallory")
     cluster.admin("wait", "approver/bob", "--for=condition=Ready", "--timeout=5s")
+
+
+def test_a_policy_for_everyone_covers_the_namespace_that_holds_what_it_names(cluster: Cluster) -> None:
+    """A person who deletes the namespace would delete the Deployment in it."""
+    cluster.policy("everyone", subjects="Everyone")
+    empty = cluster.delete(cluster.human, "namespace", cluster.namespace, "--dry-run=server")
+    assert empty.code == 0, empty.err
+    cluster.deployment()
+    assert cluster.delete(cluster.human, "namespace", cluster.namespace).refused_with("ApprovalMissing")
+
+
+def test_without_any_approver_the_refusal_says_whom_to_ask_for_one(cluster: Cluster) -> None:
+    """Nobody can approve, and the message does not pretend otherwise."""
+    cluster.deployment()
+    documents = [cluster.get("approver", name) for name in ("alice", "bob")]
+    cluster.admin("delete", "approver", "alice", "bob")
+    try:
+        eventually(lambda: "No approver is registered" in cluster.delete(cluster.agent).err, 2, "the message says so")
+        assert cluster.exists("deployment", "checkout")
+    finally:
+        for document in documents:
+            metadata = {"name": document["metadata"]["name"]}
+            cluster.apply({key: document[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": metadata})
+    eventually(lambda: "Ask an approver" in cluster.delete(cluster.agent).err, 2, "approvers are known again")

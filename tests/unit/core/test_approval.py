@@ -210,13 +210,13 @@ def test_a_statement_without_its_signature_is_told_apart_from_other_formats() ->
 
 
 def _sized(size: int, letter: str) -> str:
-    """Give a good approval of this many bytes: its reason holds the letter, the names of what it counts fill the rest."""
+    """Give a good approval of this many bytes; its reason holds the letter, and what it counts fills the rest."""
 
     def value(*counted: str) -> str:
         impact = {"counts": dict.fromkeys(counted, 0), "sha256": "ab" * 32}
-        return signing.approval(reason=letter * 200, detail={"impact": impact})
+        return signing.approval(reason=letter * 100, detail={"impact": impact})
 
-    names = [f"{at:0100}" for at in range(60)]
+    names = [f"{at:0112}" for at in range(60)]
     short = size - len(value(*names, "z").encode())
     return value(*names, "z" * (1 + short))
 
