@@ -200,7 +200,7 @@ def test_an_agent_that_writes_approvals_itself(cluster: Cluster) -> None:
         ("delete", "secret", "seconder-ca", "--namespace=seconder-system"),
         ("create", "serviceaccount", "clean", "--namespace=seconder-agents"),
         ("annotate", "serviceaccount", "kiro", "--namespace=seconder-agents", "seconder.dev/operator=x"),
-        ("create", "token", "kiro", "--namespace=seconder-agents"),
+        ("create", "token", "default", "--namespace=seconder-agents"),
     ],
     ids=" ".join,
 )
@@ -208,3 +208,9 @@ def test_an_agent_that_changes_the_guard(cluster: Cluster, arguments: tuple[str,
     """Configuration of the guard is refused to agents, approvals or not."""
     result = cluster.agent(*arguments)
     assert result.refused_with("ProtectedConfiguration"), result.err
+
+
+def test_an_agent_renews_its_own_token(cluster: Cluster) -> None:
+    """The new one carries the same tag."""
+    result = cluster.agent("create", "token", "kiro", "--namespace=seconder-agents")
+    assert result.code == 0, result.err

@@ -39,7 +39,7 @@ def _blocks() -> list[Block]:
         if mark == "printed":
             blocks[-1].printed = body.splitlines()
         elif found["kind"] == "sh":
-            assert mark in {"executed", "executed: refused"}, f"neither executed nor said why not:\n{body}"
+            assert mark in {"executed", "executed: refused"}, f"these commands are not executed:\n{body}"
             blocks.append(Block(body, mark == "executed: refused"))
     return blocks
 

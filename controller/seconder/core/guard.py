@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from seconder.core import names
+from seconder.core.agents import service_account
 from seconder.core.matching import Guarded
 from seconder.core.policy import AgentTags
 from seconder.core.request import NAMESPACES, GroupResource, Operation, Request
@@ -26,7 +27,11 @@ def refusal(request: Request, known: AgentTags, own: Guarded) -> str:
     if target.resource == _CRDS and target.name.endswith(f".{names.DOMAIN}"):
         return "the guard's own resource definitions"
     if target.resource == _SERVICE_ACCOUNTS and target.namespace in known.service_account_namespaces:
-        return "ServiceAccounts and tokens of agents"
+        renewal = request.subresource == "token" and service_account(request.caller.username) == (
+            target.namespace,
+            target.name,
+        )
+        return "" if renewal else "ServiceAccounts and tokens of agents"
     if request.operation in _WRITES and _approvals(request.stored) != _approvals(request.incoming):
         return "approvals"
     return ""
