@@ -100,6 +100,20 @@ def test_a_changed_configuration_is_as_compiled_within_a_second(cluster: Cluster
     eventually(lambda: cluster.get(*_CONFIGURATION)["webhooks"] == before, 1.5, "the configuration is as compiled")
 
 
+def test_a_configuration_given_to_an_owner_that_does_not_exist_is_kept(cluster: Cluster) -> None:
+    """The garbage collector would take it away; whether it did or not, it is there without an owner soon after."""
+    before = cluster.get(*_CONFIGURATION)["webhooks"]
+    owner = {"apiVersion": "v1", "kind": "Namespace", "name": "ghost", "uid": "00000000-0000-4000-8000-000000000000"}
+    patch = json.dumps({"metadata": {"ownerReferences": [owner]}})
+    cluster.admin("patch", *_CONFIGURATION, "--type=merge", "-p", patch)
+
+    def mended() -> bool:
+        return _is_there(cluster) and "ownerReferences" not in cluster.get(*_CONFIGURATION)["metadata"]
+
+    eventually(mended, 5, "the configuration has no owner")
+    assert cluster.get(*_CONFIGURATION)["webhooks"] == before
+
+
 def test_certificates_and_ca_are_rotated_without_a_failed_review(cluster: Cluster) -> None:
     """Under a steady stream every single answer is our refusal, while CA and leaf are exchanged."""
     cluster.deployment()

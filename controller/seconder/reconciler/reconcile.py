@@ -96,12 +96,19 @@ class Reconciler:
             self._api.create(configuration_path(), wanted)
             return True
         labels = stored["metadata"].get("labels") or {}
-        if stored.get("webhooks") == wanted["webhooks"] and configuration.LABELS.items() <= labels.items():
+        labelled = configuration.LABELS.items() <= labels.items()
+        # An owner, and the garbage collector takes the configuration away with it.
+        owned = bool(stored["metadata"].get("ownerReferences"))
+        if stored.get("webhooks") == wanted["webhooks"] and labelled and not owned:
             return False
         # Replaced as a whole: a merge would keep entries and selectors that somebody slipped in.
-        metadata = {"name": configuration.NAME, "resourceVersion": stored["metadata"]["resourceVersion"]}
-        kept = {key: stored["metadata"][key] for key in ("annotations", "ownerReferences") if key in stored["metadata"]}
-        self._api.replace(path, wanted | {"metadata": metadata | kept | {"labels": labels | configuration.LABELS}})
+        metadata = {
+            "name": configuration.NAME,
+            "resourceVersion": stored["metadata"]["resourceVersion"],
+            "annotations": stored["metadata"].get("annotations") or {},
+            "labels": labels | configuration.LABELS,
+        }
+        self._api.replace(path, wanted | {"metadata": metadata})
         return True
 
     def _certify(self, policies: Iterable[Policy], now: datetime) -> Material:
