@@ -99,21 +99,27 @@ def _own(arguments: argparse.Namespace) -> Guarded:
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    if not colon or not port.isdecimal() or int(port) > 65535:
         raise UsageError(f"not an address: {text!r}; give HOST:PORT, such as 127.0.0.1:9443 or [::]:9443")
     return host or "::", int(port)
 
 
 def _host_of(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" or not parts.hostname or parts.path or parts.query or parts.fragment:
-        raise UsageError(f"not a base URL: {url!r}; give https://HOST:PORT")
+    wrong = UsageError(f"not a base URL: {url!r}; give https://HOST:PORT")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme != "https" or not parts.hostname or port == 0 or parts.path or parts.query or parts.fragment:
+        raise wrong
     return parts.hostname
 
 
 def _service(text: str) -> tuple[str, str, int]:
     place, _, port = text.partition(":")
     namespace, slash, name = place.partition("/")
-    if not (namespace and slash and name) or not (port or "443").isdigit():
+    number = int(port or "443") if (port or "443").isdecimal() else 0
+    if not (namespace and slash and name) or not 1 <= number <= 65535:
         raise UsageError(f"not a Service: {text!r}; give NAMESPACE/NAME:PORT")
-    return namespace, name, int(port or "443")
+    return namespace, name, number

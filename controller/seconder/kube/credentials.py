@@ -73,7 +73,9 @@ def _from_kubeconfig(path: Path, context: str | None) -> Credentials:
     except OSError as error:
         raise NoCredentials(f"cannot read kubeconfig {path}: {error.strerror}") from None
     except (yaml.YAMLError, KeyError, AttributeError, TypeError, ValueError) as error:
-        raise NoCredentials(f"kubeconfig {path} is not usable: {type(error).__name__} {error}") from None
+        # A parser tells of its trouble in several lines.
+        told = " ".join(f"{type(error).__name__} {error}".split())
+        raise NoCredentials(f"kubeconfig {path} is not usable: {told}") from None
 
 
 def _named(config: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:

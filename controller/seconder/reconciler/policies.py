@@ -10,6 +10,7 @@ import msgspec
 from seconder.core.matching import Guarded
 from seconder.core.message import clean
 from seconder.core.policy import Mode, Policy
+from seconder.core.request import Action
 from seconder.kube.api import Api, ApiError
 from seconder.reconciler import configuration, discovery
 from seconder.reconciler.configuration import Endpoint
@@ -102,7 +103,7 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
             "Ready",
             ok=ready,
             reason=reason,
-            text=problem or "in force",
+            text=problem or _in_force(spec),
             generation=generation,
             before=before.conditions,
         ),
@@ -120,6 +121,16 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
     written: dict[str, Any] = msgspec.to_builtins(status)
     policies = compiled.policies(document | {"status": written})
     return Judged(metadata["name"], policies[-1].mode, problem, written, policies)
+
+
+def _in_force(spec: PolicySpec | None) -> str:
+    """Say what a valid policy does, and which of its words this version does not act on yet."""
+    if spec is None:
+        return ""
+    waiting = [action.value for action in spec.actions if action is not Action.DELETE]
+    if spec.break_glass.groups:
+        waiting.append("breakGlass")
+    return f"in force, but for {', '.join(waiting)}: not acted on by this version" if waiting else "in force"
 
 
 def _before(document: dict[str, Any]) -> PolicyStatus:
