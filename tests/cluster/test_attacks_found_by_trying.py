@@ -1,0 +1,43 @@
+"""Attacks that somebody found by trying, and that worked once."""
+
+from tests.support.cluster import Cluster
+
+_ANNOTATIONS = 25_000
+
+
+def test_an_object_with_very_many_annotations_slows_nobody_down(cluster: Cluster) -> None:
+    """CEL that looks through them all takes seconds of the API server's time, for people and agents alike.
+
+    25,000 took it 2.5 s a write, 80,000 20 s: an agent could make an object that nobody can change any more.
+    """
+    many = {f"a{number}": "" for number in range(_ANNOTATIONS)}
+    before = _looked_for(cluster)
+    cluster.deployment(annotations=many)
+    place = f"--namespace={cluster.namespace}"
+    assert cluster.human("label", "deployment", "checkout", place, "touched=yes").code == 0
+    assert cluster.agent("label", "deployment", "checkout", place, "touched=twice", "--overwrite").code == 0
+    assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+    assert cluster.delete(cluster.human).code == 0
+    assert _looked_for(cluster) - before < 1.0
+
+
+def test_an_approval_among_very_many_annotations_is_still_out_of_an_agents_reach(cluster: Cluster) -> None:
+    """Beyond what CEL looks through, the webhook does: hiding an approval in a crowd does not work."""
+    cluster.deployment(annotations={f"a{number}": "" for number in range(2_000)})
+    place = f"--namespace={cluster.namespace}"
+    forged = cluster.agent("annotate", "deployment", "checkout", place, "approval.seconder.dev/alice=forged")
+    assert forged.refused_with("ProtectedConfiguration"), forged.err
+    assert cluster.agent("annotate", "deployment", "checkout", place, "note=mine").code == 0
+
+
+def test_the_tag_counts_among_very_many_annotations(cluster: Cluster) -> None:
+    """Neither does hiding the annotation that marks an object as an agent's."""
+    cluster.deployment(annotations={f"a{number}": "" for number in range(2_000)} | {"seconder.dev/agent": "kiro"})
+    assert cluster.delete(cluster.human).refused_with("ApprovalMissing")
+
+
+def _looked_for(cluster: Cluster) -> float:
+    """Give for how many seconds the API server has evaluated our matchConditions so far."""
+    lines = cluster.admin("get", "--raw=/metrics").splitlines()
+    name = "apiserver_admission_match_condition_evaluation_seconds_sum"
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name) and "seconder.dev" in line)

@@ -1,0 +1,145 @@
+"""What policies compile to, entry by entry."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seconder.core.matching import Guarded
+from seconder.core.policy import AgentTags, Mode, Policy, ResolvedResource, Subjects
+from seconder.core.request import NAMESPACES, Action, GroupResource
+from seconder.reconciler import cel
+from seconder.reconciler.configuration import Endpoint, configuration
+
+DEPLOYMENTS = GroupResource("apps", "deployments")
+NODES = GroupResource("", "nodes")
+RESOLVED = {DEPLOYMENTS: ResolvedResource(DEPLOYMENTS, "v1", namespaced=True, custom=False)}
+
+
+def _entries(*policies: Policy) -> dict[str, dict[str, Any]]:
+    document = configuration(policies, Guarded(), Endpoint(url="https://127.0.0.1:9443"), "Q0E=")
+    return {each["name"].removesuffix(".seconder.dev"): each for each in document["webhooks"]}
+
+
+def _policy(name: str = "p", **fields: Any) -> Policy:
+    return Policy(name, **({"resources": frozenset({DEPLOYMENTS}), "resolved": RESOLVED} | fields))
+
+
+def test_without_policies_the_guard_alone_stands() -> None:
+    """Seconder's own configuration is protected before anything else is."""
+    assert list(_entries()) == ["guard"]
+
+
+def test_enforcing_entries_fail_closed_and_audit_never_blocks() -> None:
+    """The policy's mode decides, and each mode has a path of its own."""
+    entries = _entries(_policy("a"), _policy("b", mode=Mode.AUDIT, subjects=Subjects.EVERYONE))
+    shape = {name: (each["failurePolicy"], each["clientConfig"]["url"][22:]) for name, each in entries.items()}
+    assert shape == {
+        "agents": ("Fail", "/validate"),
+        "audit-agents": ("Ignore", "/validate/audit"),
+        "audit-everyone": ("Ignore", "/validate/audit"),
+        "guard": ("Fail", "/validate"),
+    }
+    assert all(each["sideEffects"] == "None" for each in entries.values())
+
+
+def test_a_policy_on_namespaced_things_asks_about_namespaces_too() -> None:
+    """Their deletion takes such things along."""
+    rules = _entries(_policy())["agents"]["rules"]
+    assert {(*rule["apiGroups"], *rule["resources"]) for rule in rules} == {("", "namespaces"), ("apps", "deployments")}
+
+
+def test_a_policy_on_cluster_scoped_things_does_not() -> None:
+    """No namespace holds a node."""
+    resolved = {NODES: ResolvedResource(NODES, "v1", namespaced=False, custom=False)}
+    rules = _entries(_policy(resources=frozenset({NODES}), resolved=resolved))["agents"]["rules"]
+    assert [rule["resources"] for rule in rules] == [["nodes"]]
+
+
+def test_a_policy_whose_names_are_not_looked_up_yet_asks_about_namespaces() -> None:
+    """Rather one request too many than one too few."""
+    rules = _entries(_policy(resolved={}, resolution_current=False))["agents"]["rules"]
+    assert ["namespaces"] in [rule["resources"] for rule in rules]
+
+
+def test_a_policy_without_delete_compiles_to_nothing() -> None:
+    """Nothing leaves the API server for it."""
+    assert list(_entries(_policy(actions=frozenset({Action.SCALE_TO_ZERO})))) == ["guard"]
+
+
+def test_an_invalid_policy_names_what_was_probably_meant() -> None:
+    """Its coarse refusal must be asked for."""
+    misspelt = GroupResource("apps", "Deployment")
+    rules = _entries(_policy(resources=frozenset({misspelt}), problem="misspelt"))["agents"]["rules"]
+    assert ["deployments"] in [rule["resources"] for rule in rules]
+    assert "Deployment" not in json.dumps(rules)
+
+
+def test_everyone_is_asked_about_once() -> None:
+    """What the agents' entry takes, the one for everybody else leaves out."""
+    entries = _entries(_policy(subjects=Subjects.EVERYONE, namespaces=frozenset({"payments"})))
+    agent = {each["name"]: each["expression"] for each in entries["agents"]["matchConditions"]}["agent"]
+    everyone = {each["name"]: each["expression"] for each in entries["everyone"]["matchConditions"]}
+    assert everyone["not-agents-0"] == f"!({agent})"
+    assert '"payments"' in everyone["covered"]
+
+
+def test_equal_policies_compile_equally_in_any_order() -> None:
+    """Else the stored configuration would be written anew for nothing."""
+    policies = [_policy(f"p{n}", agents=AgentTags(users=frozenset({f"u{n}", f"v{n}"}))) for n in range(20)]
+    assert _entries(*policies) == _entries(*reversed(policies))
+
+
+@pytest.mark.parametrize("subjects", list(Subjects))
+def test_a_thousand_policies_fit(subjects: Subjects) -> None:
+    """At most 64 conditions an entry, none of them near CEL's limit, all of it below etcd's."""
+    policies = [
+        _policy(
+            f"policy-{number}",
+            subjects=subjects,
+            exempt_users=frozenset({f"person-{number}@example.com"}),
+            agents=AgentTags(users=frozenset({f"a{number}-{each}@example.com" for each in range(8)})),
+            resources=frozenset({GroupResource(f"g{number}.example.com", "things"), NAMESPACES}),
+            namespaces=frozenset({f"place-{number}-{each}" for each in range(64)}),
+        )
+        for number in range(1000)
+    ]
+    entries = _entries(*policies)
+    assert len(json.dumps(list(entries.values()))) < 1_400_000
+    for each in entries.values():
+        assert len(each["matchConditions"]) <= 64
+        assert max(len(condition["expression"]) for condition in each["matchConditions"]) < 90_000
+
+
+@given(st.text())
+def test_a_quoted_text_can_only_be_that_text(text: str) -> None:
+    """The literal is ASCII, has no quote or backslash but in escapes, and spells the text."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        with pytest.raises(ValueError, match="surrogate"):
+            cel.quote(text)
+        return
+    literal = cel.quote(text)
+    assert re.fullmatch(r'"([A-Za-z0-9_./: -]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8})*"', literal)
+    spelt = re.sub(r"\\u(.{4})|\\U(.{8})", lambda match: chr(int(match[1] or match[2], 16)), literal[1:-1])
+    assert spelt == text
+
+
+@given(st.text(min_size=1).filter(lambda text: not any("\ud800" <= character <= "\udfff" for character in text)))
+def test_no_text_of_a_policy_enters_an_expression_but_quoted(text: str) -> None:
+    """Removing every quoted literal leaves the same expression whatever the text."""
+    everywhere = frozenset({text})
+    tags = AgentTags(everywhere, everywhere, everywhere, everywhere, everywhere, everywhere)
+    fields: dict[str, Any] = {"subjects": Subjects.EVERYONE, "agents": tags, "exempt_users": everywhere}
+
+    def skeleton(policy: Policy) -> str:
+        conditions = [condition for each in _entries(policy).values() for condition in each["matchConditions"]]
+        expressions = " ".join(condition["expression"] for condition in conditions)
+        return re.sub(r'"([^"\\]|\\.)*"(, "([^"\\]|\\.)*")*', "S", expressions)
+
+    plain = frozenset({"zzz"})
+    same = AgentTags(plain, plain, plain, plain, plain, plain)
+    reference = _policy(**fields | {"agents": same, "exempt_users": plain, "namespaces": plain})
+    assert skeleton(_policy(**fields | {"namespaces": everywhere})) == skeleton(reference)

@@ -1,0 +1,48 @@
+"""A command line or kubeconfig that cannot be followed: one line that says why, exit code 1, no traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from seconder.__main__ import main
+
+_HERE = "--metrics-bind-address=127.0.0.1:0"
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1", "https://[::1", "https://127.0.0.1:99999", "https://127.0.0.1:x", "https://h/path"]
+)
+def test_a_webhook_url_that_is_none(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said at once: the API server would refuse it, or call nobody."""
+    assert main(["operator", f"--webhook-url={url}", _HERE]) == 1
+    assert _one_line(capsys).startswith("seconder operator: not a base URL: ")
+
+
+@pytest.mark.parametrize("service", ["name:443", "ns/name:0", "ns/name:99999", "ns/name:²", "/:"])
+def test_a_webhook_service_that_is_none(service: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said at once: the API server would refuse it."""
+    assert main(["operator", f"--webhook-service={service}", _HERE]) == 1
+    assert _one_line(capsys).startswith("seconder operator: not a Service: ")
+
+
+@pytest.mark.parametrize("address", ["x", "127.0.0.1:99999", "127.0.0.1:²"])
+def test_an_address_that_is_none(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said with an example of one."""
+    assert main(["webhook", f"--bind-address={address}"]) == 1
+    assert _one_line(capsys).startswith("seconder webhook: not an address: ")
+
+
+@pytest.mark.parametrize("content", [b"foo: [\n", b"foo", b"\x00\xff", b""])
+def test_a_kubeconfig_that_is_none(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, though a YAML parser tells it in five."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_bytes(content)
+    assert main(["webhook", f"--kubeconfig={kubeconfig}", "--bind-address=127.0.0.1:0", _HERE]) == 1
+    assert "is not usable: " in _one_line(capsys)
+
+
+def _one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1, err
+    return err
