@@ -23,6 +23,9 @@ from seconder.telemetry.metrics import OperatorMetrics
 RESYNC_SECONDS: Final = 15.0
 _RETRY_SECONDS: Final = (0.2, 10.0)
 _STOP_SECONDS: Final = 10.0
+_WATCH_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, *(2.0 for _ in range(1800)))
+"""Between attempts to watch, for an hour. Kopf's own pauses grow to 21 s, in which a configuration that somebody
+deletes after an outage would stay away, and after the ninth 403 it gives up."""
 
 _OWN_CONFIGURATION: Final = configuration.NAME
 
@@ -117,6 +120,7 @@ def run(credentials: Credentials, worker: Worker) -> None:
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
         settings.networking.request_timeout = 60
+        settings.networking.error_backoffs = _WATCH_RETRY_SECONDS
         settings.watching.server_timeout = 120
         settings.watching.client_timeout = 150
         settings.persistence.finalizer = f"{names.DOMAIN}/unused"
