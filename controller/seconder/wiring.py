@@ -72,8 +72,7 @@ def operator(arguments: argparse.Namespace) -> int:
         reconciler, OperatorMetrics(registry_), resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle))
     )
     _serve_ops(_address(arguments.metrics_bind_address), worker.unmet, registry_)
-    program.run(loaded, worker)
-    return 0
+    return 0 if program.run(loaded, worker) else 1
 
 
 def _serve_ops(address: tuple[str, int], unmet: "Unmet", registry: "CollectorRegistry") -> None:

@@ -1,7 +1,7 @@
 """The words that a refused caller reads. They name what is missing and whom to ask, never a way round."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from seconder.core.agents import Requester
@@ -12,6 +12,9 @@ from seconder.core.request import Action, Request, Target
 
 MAX_FIELD: Final = 320
 """Code points that a text from a client may take up. Names in Kubernetes have at most 253."""
+
+
+_MAX_FAILURES: Final = 10
 
 
 def clean(text: str) -> str:
@@ -32,7 +35,7 @@ def needs_approval(
     action: Action,
     reason: Reason,
     unmet: Sequence[Policy],
-    failures: Iterable[Failure],
+    failures: Sequence[Failure],
     impact: str,
     *,
     approvers: bool,
@@ -47,7 +50,9 @@ def needs_approval(
     teams = sorted({team for policy in unmet for team in policy.requirement.teams})
     if teams:
         lines.append(f"approvers: members of {clean(', '.join(teams))}")
-    lines += [f"approval {clean(each.slug)}: {clean(each.detail)} ({each.reason})" for each in failures]
+    lines += [f"approval {clean(each.slug)}: {clean(each.detail)} ({each.reason})" for each in failures[:_MAX_FAILURES]]
+    if len(failures) > _MAX_FAILURES:
+        lines.append(f"and {len(failures) - _MAX_FAILURES} more approvals that do not count")
     if approvers:
         lines.append(f"Ask an approver: {_approve_command(request)}")
     else:

@@ -5,6 +5,7 @@ event changes nothing; and no finalizer and no annotation is ever put on anybody
 """
 
 import asyncio
+import logging
 import threading
 import time
 from typing import Any, Final
@@ -21,7 +22,7 @@ from seconder.telemetry import log
 from seconder.telemetry.metrics import OperatorMetrics
 
 RESYNC_SECONDS: Final = 15.0
-_RETRY_SECONDS: Final = (0.2, 10.0)
+_RETRY_SECONDS: Final = (0.2, 2.0)
 _STOP_SECONDS: Final = 10.0
 _WATCH_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, *(2.0 for _ in range(1800)))
 """Between attempts to watch, for an hour. Kopf's own pauses grow to 21 s, in which a configuration that somebody
@@ -104,8 +105,10 @@ class Worker:
         log.info("reconciled", policies=len(report.judged), approvers=len(report.approvers), seconds=round(seconds, 3))
 
 
-def run(credentials: Credentials, worker: Worker) -> None:
-    """Watch and reconcile until SIGTERM or SIGINT. Call it on the main thread."""
+def run(credentials: Credentials, worker: Worker) -> bool:
+    """Watch and reconcile until SIGTERM or SIGINT, on the main thread; False when watching had to be given up."""
+    kopfs = logging.getLogger("kopf")
+    kopfs.handlers, kopfs.propagate = [log.Handler(logging.WARNING)], False
     registry = kopf.OperatorRegistry()
 
     def login(**_: Any) -> kopf.ConnectionInfo:
@@ -142,5 +145,10 @@ def run(credentials: Credentials, worker: Worker) -> None:
     )
     try:
         asyncio.run(kopf.operator(registry=registry, clusterwide=True, standalone=True))
+    except Exception as error:  # noqa: BLE001 - whatever kopf gives up for: said in one line, and started anew outside
+        log.failure("watching was given up", error)
+        return False
+    else:
+        return True
     finally:
         worker.stop()

@@ -1,5 +1,6 @@
 """One JSON object a line on standard output, for people's log pipelines."""
 
+import logging
 import os
 import sys
 import traceback
@@ -34,3 +35,11 @@ def failure(message: str, error: BaseException, **fields: Any) -> None:
 def trouble(message: str, error: BaseException, **fields: Any) -> None:
     """Log a foreseen failure, such as an API server that does not answer; no trace."""
     line("warning", message, error=str(error), **fields)
+
+
+class Handler(logging.Handler):
+    """Takes what libraries log and writes it as our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        line(record.levelname.lower(), record.getMessage(), logger=record.name)
