@@ -68,16 +68,16 @@ class Guarded:
 
 def binds(policy: Policy, request: Request, requester: agents.Requester, own: Guarded) -> bool:
     """Say whether the policy binds this caller on this object; what it names is looked at elsewhere."""
-    if policy.problem:
-        # An invalid policy may be invalid in its tags: the defaults count beside them.
-        return agents.identity_tagged(request.caller, DEFAULT_TAGS) or agents.request_tagged(request, policy.agents)
+    # An invalid policy may be invalid in its tags: the defaults count beside them.
+    if policy.problem and agents.identity_tagged(request.caller, DEFAULT_TAGS):
+        return True
     if agents.identity_tagged(request.caller, policy.agents):
         return True
     if request.caller.username in own.controllers:
         return False
     if agents.request_tagged(request, policy.agents):
         return True
-    if policy.subjects is Subjects.AGENTS:
+    if policy.problem or policy.subjects is Subjects.AGENTS:
         return False
     if request.target.resource.group == names.DOMAIN or _place(request) in {"kube-system", own.namespace}:
         return False

@@ -65,7 +65,8 @@ class Finder:
                 raise TimeoutError
             items, token = self._api.page(path, timeout=left, **query)
             found += [Item(item["metadata"]["name"], item["metadata"]["uid"]) for item in items]
-            if not token or not lookup.whole:
+            # A page may be empty although others follow.
+            if not token or (found and not lookup.whole):
                 return found
             if len(found) > self._most:
                 raise TimeoutError(f"more than {self._most} {resource.resource}")

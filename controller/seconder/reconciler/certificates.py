@@ -149,10 +149,13 @@ def restored(authority: Any, serving: Any, terms: Terms, now: datetime) -> Mater
 
     What cannot be read is made anew. While a serving pair is still in use, the CAs that came with it stay trusted.
     """
-    signer = _read_pair(authority) or new_authority(terms, now)
+    kept = _read_pair(authority)
+    if kept is not None and not _usable(kept, now):
+        kept = None
+    signer = kept or new_authority(terms, now)
     leaf = _read_pair(serving)
     bundle = [signer.certificate, *_read_bundle(authority), *(_read_bundle(serving) if leaf else ())]
-    notes = _notes(authority) if _read_pair(authority) else {}
+    notes = _notes(authority) if kept else {}
     return Material(
         authority=signer,
         trusted=tuple(dict.fromkeys(_canonical(each) for each in bundle)),
@@ -188,9 +191,11 @@ def _notes(secret: Any) -> dict[str, str]:
 
 def _time(text: str | None) -> datetime | None:
     try:
-        return datetime.fromisoformat(text) if text else None
+        found = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
+    # A time without a zone is none of ours, and could not be compared.
+    return found if found is not None and found.tzinfo is not None else None
 
 
 def authority_secret(material: Material) -> tuple[dict[str, str], dict[str, str]]:
@@ -222,7 +227,10 @@ def _serves(material: Material, terms: Terms, now: datetime) -> bool:
     if not _usable(material.serving, now):
         return False
     certificate = material.serving.x509
-    alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
     if set(alternative) != set(_names(terms.hosts)):
         return False
     return any(_issued(certificate, x509.load_pem_x509_certificate(each)) for each in material.trusted)

@@ -61,7 +61,10 @@ def resolve(named: Iterable[GroupResource], namespaces: bool, served: Catalogue)
     problems = []
     for each in sorted(named):
         if _ANY in each:
-            resources |= _expand(each, served)
+            expanded = _expand(each, served)
+            resources |= expanded
+            if not expanded:
+                problems.append(f"{each} stands for no resource of this cluster (see: kubectl api-resources)")
             continue
         if found := served.get(each):
             resources[each] = found.resolved

@@ -83,7 +83,7 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
         spec = compiled.parse_spec(document.get("spec") or {})
     except (msgspec.ValidationError, ValueError) as error:
         reason, problem = "SpecInvalid", clean(str(error))
-        named = compiled.coarse(metadata["name"], document.get("spec"), status, problem)
+        named = compiled.coarse(metadata["name"], document.get("spec"), status, generation, problem)
         status.resources = _docs(discovery.resolve(named.resources, bool(named.namespaces), served))
     if spec is not None:
         resolution = discovery.resolve(compiled.named_resources(spec), bool(spec.namespaces), served)
@@ -94,6 +94,12 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
             refusal = trial([compiled.policy_of(metadata["name"], spec, status, generation)])
             if refusal:
                 reason, problem = "RefusedByAPIServer", refusal
+    if problem:
+        # Where its last valid form stays in force, so does what that names.
+        kept = [named for each in compiled.last_valid(metadata["name"], status, generation) for named in each.resources]
+        known = {(each.group, each.resource) for each in status.resources}
+        also = _docs(discovery.resolve(kept, False, served))
+        status.resources += [each for each in also if (each.group, each.resource) not in known]
     ready = not problem
     if ready:
         status.last_valid = document["spec"]

@@ -48,13 +48,9 @@ def policy_of(name: str, spec: resources.PolicySpec, status: resources.PolicySta
     """Give the core's view of one valid spec. ``generation`` is the document's own, to see if the status is current."""
     agents = spec.agents
     approvals = spec.approvals
-    resolved = {
-        GroupResource(each.group, each.resource): ResolvedResource(
-            GroupResource(each.group, each.resource), each.version, each.namespaced, each.custom
-        )
-        for each in status.resources
-    }
+    resolved = _resolved(status)
     named = named_resources(spec)
+    current = status.observed_generation == generation or named <= resolved.keys()
     return Policy(
         name=name,
         mode=spec.mode,
@@ -80,15 +76,21 @@ def policy_of(name: str, spec: resources.PolicySpec, status: resources.PolicySta
             unknown_operator=approvals.unknown_operator,
         ),
         break_glass_groups=frozenset(spec.break_glass.groups),
-        resolved=resolved,
+        # The status may know more: of the form before an edit, or of an invalid one.
+        resolved={key: each for key, each in resolved.items() if key in named or _by_wildcard(named, key)},
         # An edit that names nothing new needs no new look at discovery.
-        resolution_current=status.observed_generation == generation or named <= resolved.keys(),
+        resolution_current=current,
     )
 
 
 def named_resources(spec: resources.PolicySpec) -> frozenset[GroupResource]:
     """Give what a spec names, wildcards as they stand."""
     return frozenset(GroupResource(each.group, plural) for each in spec.resources for plural in each.resources)
+
+
+def _by_wildcard(named: frozenset[GroupResource], resource: GroupResource) -> bool:
+    group, plural = resource
+    return not named.isdisjoint({(group, "*"), ("*", plural), ("*", "*")})
 
 
 def policies(document: Mapping[str, Any]) -> list[Policy]:
@@ -103,22 +105,24 @@ def policies(document: Mapping[str, Any]) -> list[Policy]:
     try:
         spec = parse_spec(document.get("spec", {}))
     except (msgspec.ValidationError, ValueError) as error:
-        return [*_last_valid(name, status), coarse(name, document.get("spec"), status, clean(str(error)))]
+        problem = clean(str(error))
+        return [*last_valid(name, status, generation), coarse(name, document.get("spec"), status, generation, problem)]
     policy = policy_of(name, spec, status, generation)
     problem = _problem(status, generation)
     if not problem:
         return [policy]
-    return [*_last_valid(name, status), coarse(name, document.get("spec"), status, problem)]
+    return [*last_valid(name, status, generation), coarse(name, document.get("spec"), status, generation, problem)]
 
 
-def coarse(name: str, spec: object, status: resources.PolicyStatus, problem: str) -> Policy:
+def coarse(name: str, spec: object, status: resources.PolicyStatus, generation: int, problem: str) -> Policy:
     """Give the refusal that stands for an invalid policy: to agents, for whatever names can still be read from it.
 
     Fields that do not parse fall back to their defaults, the defaults of the agents' tags included.
     """
     spec = spec if isinstance(spec, dict) else {}
     named: set[GroupResource] = set()
-    for each in spec.get("resources") or ():
+    listed = spec.get("resources")
+    for each in listed if isinstance(listed, list) else ():
         with contextlib.suppress(msgspec.ValidationError):
             read = msgspec.convert(each, resources.Resources)
             named |= {GroupResource(read.group, plural) for plural in read.resources}
@@ -128,7 +132,8 @@ def coarse(name: str, spec: object, status: resources.PolicyStatus, problem: str
             if field in spec:
                 parse_spec(readable | {field: spec[field]})
                 readable[field] = spec[field]
-    policy = policy_of(name, parse_spec(readable), status, 0)
+    policy = policy_of(name, parse_spec(readable), status, generation)
+    resolved = _resolved(status)
     return Policy(
         name=name,
         mode=policy.mode,
@@ -137,19 +142,31 @@ def coarse(name: str, spec: object, status: resources.PolicyStatus, problem: str
         resources=frozenset(named),
         namespaces=policy.namespaces,
         actions=policy.actions,
-        resolved=policy.resolved,
+        # All of it: beside a misspelt name stands what was probably meant.
+        resolved=resolved,
+        resolution_current=status.observed_generation == generation or named <= resolved.keys(),
         problem=problem,
     )
 
 
-def _last_valid(name: str, status: resources.PolicyStatus) -> Iterable[Policy]:
+def last_valid(name: str, status: resources.PolicyStatus, generation: int) -> Iterable[Policy]:
+    """Give the form in which a policy that bound everyone stays in force while its present one is invalid."""
     if not isinstance(status.last_valid, dict):
         return []
     with contextlib.suppress(msgspec.ValidationError, ValueError):
         spec = parse_spec(status.last_valid)
         if spec.subjects is Subjects.EVERYONE:
-            return [policy_of(name, spec, status, 0)]
+            return [policy_of(name, spec, status, generation)]
     return []
+
+
+def _resolved(status: resources.PolicyStatus) -> dict[GroupResource, ResolvedResource]:
+    return {
+        GroupResource(each.group, each.resource): ResolvedResource(
+            GroupResource(each.group, each.resource), each.version, each.namespaced, each.custom
+        )
+        for each in status.resources
+    }
 
 
 def _status(document: Mapping[str, Any]) -> resources.PolicyStatus:

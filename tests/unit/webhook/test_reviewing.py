@@ -1,0 +1,211 @@
+"""One review from its bytes to its answer: nothing that goes wrong on the way lets anything through."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.support import signing
+
+from seconder.core.contents import Contents, Lookup
+from seconder.core.decision import World
+from seconder.core.matching import Guarded, PolicyIndex
+from seconder.core.policy import Mode, Policy, ResolvedResource
+from seconder.core.request import GroupResource
+from seconder.kube.lookup import Finder, LookupFailed
+from seconder.kube.snapshot import Snapshot
+from seconder.telemetry.metrics import ReviewMetrics
+from seconder.webhook.front import BadReview
+from seconder.webhook.reviewing import Reviewer
+
+DEPLOYMENTS = GroupResource("apps", "deployments")
+RECORDED = Path(__file__).parents[2] / "edge" / "reviews"
+
+
+class View:
+    """What the reviewer sees of a snapshot, set by the test."""
+
+    def __init__(self, *policies: Policy) -> None:
+        self.world: World | None = World(PolicyIndex(policies), signing.registry(), {}, signing.AUDIENCE, Guarded())
+        self.is_fresh = True
+
+    def fresh(self) -> bool:
+        """Say so."""
+        return self.is_fresh
+
+
+class Search:
+    """Answers look-ups with nothing found, or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def find(self, lookups: list[Lookup]) -> Contents:
+        """See Finder."""
+        if self.error is not None:
+            raise self.error
+        return {lookup.resource.resource: [] for lookup in lookups}
+
+
+class Desk:
+    """A reviewer over a view and a search, with its metrics."""
+
+    def __init__(self, view: View, search: Search | None = None) -> None:
+        self.registry = CollectorRegistry()
+        self.view = view
+        self.reviewer = Reviewer(
+            cast(Snapshot, view),
+            cast(Finder, search or Search()),
+            ReviewMetrics(self.registry),
+            clock=lambda: float(signing.NOW),
+        )
+
+    def ask(self, document: Any, mode: Mode = Mode.ENFORCE) -> dict[str, Any]:
+        """Review a document, or bytes; give the response."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        answer = self.reviewer.enforce if mode is Mode.ENFORCE else self.reviewer.audit
+        response: dict[str, Any] = json.loads(asyncio.run(answer(body)))["response"]
+        return response
+
+    def count(self, name: str, **labels: str) -> float:
+        """Add up a metric's samples that have these labels."""
+        return sum(
+            sample.value
+            for metric in self.registry.collect()
+            for sample in metric.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+def _policy(mode: Mode = Mode.ENFORCE) -> Policy:
+    resolved = {DEPLOYMENTS: ResolvedResource(DEPLOYMENTS, "v1", namespaced=True, custom=False)}
+    return Policy("production", mode=mode, resources=frozenset({DEPLOYMENTS}), resolved=resolved)
+
+
+def _review(name: str = "delete-deployment", **request: Any) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
+    document["request"]["userInfo"] = {"username": signing.REQUESTER}
+    document["request"] |= request
+    return document
+
+
+def _approved(**request: Any) -> dict[str, Any]:
+    target = signing.DEPLOYMENT
+    metadata = {"name": target.name, "namespace": target.namespace, "uid": target.uid}
+    annotations = {"approval.seconder.dev/alice": signing.approval()}
+    named = {"name": target.name, "namespace": target.namespace}
+    return _review(oldObject={"metadata": metadata | {"annotations": annotations}}, **named, **request)
+
+
+def test_a_refusal_says_why_everywhere() -> None:
+    """403, the reason in the causes and the audit annotations, and counted once."""
+    desk = Desk(View(_policy()))
+    review = _review()
+    response = desk.ask(review)
+    assert (response["allowed"], response["uid"], response["status"]["code"]) == (False, review["request"]["uid"], 403)
+    assert response["status"]["details"]["causes"][0]["reason"] == "ApprovalMissing"
+    audit = response["auditAnnotations"]
+    assert (audit["decision"], audit["reason"], audit["policies"]) == ("deny", "ApprovalMissing", "production")
+    assert desk.count("seconder_admission_requests_total", decision="deny", reason="ApprovalMissing") == 1
+    assert desk.count("seconder_blocked_actions_total", agent="kiro", resource="deployments.apps", namespace="") == 1
+
+
+def test_an_approval_that_lets_through_is_named_in_the_audit_trail() -> None:
+    """By approver and token; its use is counted."""
+    desk = Desk(View(_policy()))
+    response = desk.ask(_approved())
+    assert response["allowed"]
+    audit = response["auditAnnotations"]
+    assert (audit["reason"], audit["approvers"]) == ("Approved", "alice@example.com")
+    assert audit["approvals"] == signing.claims()["jti"]
+    assert desk.count("seconder_approvals_used_total") == 1
+    assert desk.count("seconder_approval_age_seconds_sum") == 100
+
+
+def test_a_dry_run_is_decided_alike_and_not_counted_as_blocked_or_used() -> None:
+    """It changes nothing."""
+    desk = Desk(View(_policy()))
+    assert desk.ask(_approved(dryRun=True))["allowed"]
+    assert not desk.ask(_review(dryRun=True))["allowed"]
+    assert desk.count("seconder_approvals_used_total") == 0
+    assert desk.count("seconder_blocked_actions_total") == 0
+    assert desk.count("seconder_admission_requests_total", dry_run="true") == 2
+
+
+def test_a_view_that_is_not_fresh_counts_no_approval() -> None:
+    """InternalError, a refusal."""
+    desk = Desk(View(_policy()))
+    desk.view.is_fresh = False
+    assert desk.ask(_approved())["status"]["details"]["causes"][0]["reason"] == "InternalError"
+
+
+def test_a_view_that_is_not_loaded_refuses() -> None:
+    """To Audit it is a warning."""
+    desk = Desk(View())
+    desk.view.world = None
+    assert not desk.ask(_review())["allowed"]
+    assert desk.ask(_review(), Mode.AUDIT)["allowed"]
+
+
+def test_audit_never_blocks_and_says_what_would_have_happened() -> None:
+    """With a warning; nothing is counted as blocked."""
+    desk = Desk(View(_policy(Mode.AUDIT)))
+    response = desk.ask(_review(), Mode.AUDIT)
+    assert response["allowed"]
+    [warning] = response["warnings"]
+    assert warning.startswith("audit: would be refused: Delete of deployments.apps")
+    assert response["auditAnnotations"]["decision"] == "deny"
+    assert desk.count("seconder_blocked_actions_total") == 0
+    assert desk.ask(_review())["allowed"]
+
+
+@pytest.mark.parametrize("error", [LookupFailed("late"), KeyError("metadata"), RuntimeError("the password is hunter2")])
+def test_a_look_up_that_fails_in_any_way_refuses(error: Exception, capfd: pytest.CaptureFixture[str]) -> None:
+    """With nothing internal in the answer, and a line in the log."""
+    desk = Desk(View(_policy()), Search(error))
+    response = desk.ask(_review("delete-namespace"))
+    assert not response["allowed"]
+    assert response["status"]["details"]["causes"][0]["reason"] == "InternalError"
+    assert "hunter2" not in json.dumps(response)
+    assert desk.count("seconder_admission_requests_total", decision="error", reason="InternalError") == 1
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert any(line["level"] in {"warning", "error"} for line in lines)
+
+
+def test_an_empty_namespace_stays_free() -> None:
+    """The policy names deployments, and there are none."""
+    assert Desk(View(_policy())).ask(_review("delete-namespace"))["allowed"]
+
+
+def test_a_malformed_review_is_refused_with_its_uid() -> None:
+    """Without one there is nobody to answer; to Audit it is a warning."""
+    desk = Desk(View(_policy()))
+    response = desk.ask(b'{"request":{"uid":"u-1"}}')
+    assert (response["uid"], response["allowed"]) == ("u-1", False)
+    assert response["status"]["details"]["causes"][0]["reason"] == "RequestMalformed"
+    assert desk.ask(b'{"request":{"uid":"u-1"}}', Mode.AUDIT)["allowed"]
+    with pytest.raises(BadReview):
+        desk.ask(b"{}")
+    assert desk.count("seconder_admission_requests_total", reason="RequestMalformed") == 3
+
+
+def test_reviews_in_flight_come_back_to_none() -> None:
+    """Whatever became of them."""
+    desk = Desk(View(_policy()), Search(RuntimeError("x")))
+    for body in (b"{}", b'{"request":{"uid":"u"}}', json.dumps(_review("delete-namespace")).encode()):
+        try:
+            desk.ask(body)
+        except BadReview:
+            continue
+    assert desk.count("seconder_admission_requests_in_flight") == 0
+
+
+def test_a_decision_is_one_line_of_json(capfd: pytest.CaptureFixture[str]) -> None:
+    """However odd the names in it are."""
+    desk = Desk(View(_policy()))
+    desk.ask(_review(userInfo={"username": "a\nb\u202e\x1b[2J", "groups": ["seconder.dev:agents"]}))
+    [line] = capfd.readouterr().out.splitlines()
+    logged = json.loads(line)
+    assert (logged["decision"], logged["reason"], logged["user"]) == ("deny", "ApprovalMissing", "a\nb\u202e\x1b[2J")
