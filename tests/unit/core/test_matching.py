@@ -57,6 +57,15 @@ def test_an_invalid_policy_binds_no_person() -> None:
     assert not _binds(Policy("p", problem="broken", subjects=Subjects.EVERYONE), _request("dana"))
 
 
+def test_an_agent_of_any_policy_is_exempt_from_none() -> None:
+    """Although this one does not call it an agent, and lists it."""
+    policy = Policy("p", agents=NOBODY, subjects=Subjects.EVERYONE, exempt_users=frozenset({"bot"}))
+    request = _request("bot")
+    known = AgentTags(users=frozenset({"bot"}))
+    assert not _binds(policy, request)
+    assert binds(policy, request, requester_of(request.caller, known, None), Guarded())
+
+
 def test_cleared_tags_are_no_tags() -> None:
     """A policy with other tags than the defaults does not bind the defaults' agents."""
     assert not _binds(Policy("p", agents=NOBODY), _request("system:serviceaccount:seconder-agents:kiro"))

@@ -84,8 +84,8 @@ def _policy(mode: Mode = Mode.ENFORCE) -> Policy:
     return Policy("production", mode=mode, resources=frozenset({DEPLOYMENTS}), resolved=resolved)
 
 
-def _review(name: str = "delete-deployment", **request: Any) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
+def _review(recorded: str = "delete-deployment", /, **request: Any) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((RECORDED / f"{recorded}.json").read_text())
     document["request"]["userInfo"] = {"username": signing.REQUESTER}
     document["request"] |= request
     return document
