@@ -66,7 +66,7 @@ def configuration(policies: Iterable[Policy], own: Guarded, endpoint: Endpoint, 
     webhooks = []
     for mode, prefix, path in ((Mode.ENFORCE, "", "/validate"), (Mode.AUDIT, "audit-", "/validate/audit")):
         chosen = [each for each in index.all if each.mode is mode and Action.DELETE in each.actions]
-        for name, rules, conditions in (*_agents(chosen, own), *_everyone(chosen, own)):
+        for name, rules, conditions in (*_agents(chosen, own), *_everyone(chosen, own, index.known_tags)):
             webhooks.append(_webhook(prefix + name, mode, rules, conditions, endpoint.client_config(path, ca_bundle)))
     for name, rules, conditions in _guard(index.known_tags, own):
         client = endpoint.client_config("/validate", ca_bundle)
@@ -87,7 +87,7 @@ def _agents(policies: Sequence[Policy], own: Guarded) -> Iterable[_Entry]:
         yield from _tagged("agents", _rules(policies), _agent_tests(policies, own), [])
 
 
-def _everyone(policies: Sequence[Policy], own: Guarded) -> Iterable[_Entry]:
+def _everyone(policies: Sequence[Policy], own: Guarded, known: AgentTags) -> Iterable[_Entry]:
     everyone = [policy for policy in policies if policy.subjects is Subjects.EVERYONE and not policy.problem]
     if not everyone:
         return
@@ -99,8 +99,13 @@ def _everyone(policies: Sequence[Policy], own: Guarded) -> Iterable[_Entry]:
         ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
         ("not-own-kinds", f"request.resource.group != {cel.quote(names.DOMAIN)}"),
     ]
-    exact = [_everyone_test(policy, places=True) for policy in everyone]
-    tests = exact if sum(map(len, exact)) <= _EXACT else [_everyone_test(each, places=False) for each in everyone]
+    # Whom only a policy of the other mode, or one without Delete, calls an agent: no entry has taken them before.
+    others = _identity_tests(_without(known, PolicyIndex(policies).known_tags))
+    exact = [_everyone_test(policy, others, places=True) for policy in everyone]
+    if sum(map(len, exact)) <= _EXACT:
+        tests = exact
+    else:
+        tests = [_everyone_test(policy, others, places=False) for policy in everyone]
     rules = _rules(everyone)
     for number, group in enumerate(cel.pack(dict.fromkeys(tests), _EXPRESSION)):
         yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
@@ -122,12 +127,13 @@ def _negated(tests: Sequence[str]) -> list[tuple[str, str]]:
     return [(f"not-agents-{number}", f"!({test})") for number, test in enumerate(tests)]
 
 
-def _everyone_test(policy: Policy, *, places: bool) -> str:
+def _everyone_test(policy: Policy, other_agents: Sequence[str], *, places: bool) -> str:
     parts = [_names_test(policy)]
     if places and policy.namespaces:
         parts.append(f"has(request.namespace) && request.namespace in {cel.listed(policy.namespaces)}")
     if policy.exempt_users:
-        parts.append(f"!({cel.username_in(policy.exempt_users)})")
+        # An agent is never exempt.
+        parts.append(cel.either([f"!({cel.username_in(policy.exempt_users)})", *other_agents]))
     return " && ".join(f"({part})" for part in parts)
 
 
@@ -186,6 +192,17 @@ def _identity_tests(tags: AgentTags) -> list[str]:
         )
         for values in cel.slices(all_values, _EXPRESSION // 2)
     ]
+
+
+def _without(tags: AgentTags, less: AgentTags) -> AgentTags:
+    return AgentTags(
+        groups=tags.groups - less.groups,
+        users=tags.users - less.users,
+        service_account_namespaces=tags.service_account_namespaces - less.service_account_namespaces,
+        extra_keys=tags.extra_keys - less.extra_keys,
+        field_managers=tags.field_managers - less.field_managers,
+        annotations=tags.annotations - less.annotations,
+    )
 
 
 _NOT_CONTROLLERS: Final = [

@@ -87,6 +87,17 @@ def test_everyone_is_asked_about_once() -> None:
     assert '"payments"' in everyone["covered"]
 
 
+def test_whom_only_an_audit_policy_calls_an_agent_is_not_exempt_either() -> None:
+    """The exemption is for people; the API server asks about such a caller, and the webhook decides."""
+    tags = AgentTags(groups=frozenset({"bots"}))
+    everyone = _policy("e", subjects=Subjects.EVERYONE, exempt_users=frozenset({"dana"}))
+    conditions = _entries(_policy("a", mode=Mode.AUDIT, agents=tags), everyone)["everyone"]["matchConditions"]
+    covered = {each["name"]: each["expression"] for each in conditions}["covered"]
+    assert f'(!(request.userInfo.username in ["dana"])) || ({cel.in_groups(["bots"])})' in covered
+    alone = _entries(everyone)["everyone"]["matchConditions"]
+    assert "bots" not in json.dumps(alone)
+
+
 def test_equal_policies_compile_equally_in_any_order() -> None:
     """Else the stored configuration would be written anew for nothing."""
     policies = [_policy(f"p{n}", agents=AgentTags(users=frozenset({f"u{n}", f"v{n}"}))) for n in range(20)]
