@@ -75,7 +75,7 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
     """Judge one ProtectionPolicy document. Raises ApiError when the API server could not be asked."""
     metadata = document["metadata"]
     generation: int = metadata.get("generation", 0)
-    before = _before(document)
+    before = compiled.status_of(document)
     status = PolicyStatus(observed_generation=generation, last_valid=before.last_valid)
     spec: PolicySpec | None = None
     reason, problem = "", ""
@@ -137,13 +137,6 @@ def _in_force(spec: PolicySpec | None) -> str:
     if spec.break_glass.groups:
         waiting.append("breakGlass")
     return f"in force, but for {', '.join(waiting)}: not acted on by this version" if waiting else "in force"
-
-
-def _before(document: dict[str, Any]) -> PolicyStatus:
-    try:
-        return msgspec.convert(document.get("status") or {}, PolicyStatus)
-    except msgspec.ValidationError:
-        return PolicyStatus()
 
 
 def _docs(resolution: discovery.Resolution) -> list[ResolvedDoc]:

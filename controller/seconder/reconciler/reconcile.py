@@ -4,7 +4,7 @@ Order matters: the webhook may look up what a policy names before the policy is 
 anything signed by it is served.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -58,7 +58,6 @@ class Reconciler:
         self._log = log
         self._trial = Trial(api, settings.own, settings.endpoint)
         self._wanted: dict[str, Any] | None = None
-        self._catalogue: discovery.Catalogue = {}
 
     def restore(self) -> bool:
         """Put the last compiled configuration back if somebody changed or deleted it. Raises ApiError."""
@@ -67,9 +66,9 @@ class Reconciler:
     def run(self, now: datetime) -> Report:
         """Do one pass. Raises ApiError; what was done up to then stays, and the next pass goes on from there."""
         repaired = self.restore()
-        self._catalogue = discovery.catalogue(self._api)
+        served = discovery.catalogue(self._api)
         documents, _ = self._api.items(f"{_RESOURCES}/protectionpolicies")
-        judged = [judge(document, self._catalogue, self._trial.problem) for document in documents]
+        judged = [judge(document, served, self._trial.problem) for document in documents]
         policies = [policy for each in judged for policy in each.policies]
         self._allow_lookups(policies)
 
@@ -161,15 +160,12 @@ class Reconciler:
     def _secrets(self) -> str:
         return f"/api/v1/namespaces/{self._settings.namespace}/secrets"
 
-    def _allow_lookups(self, policies: Iterable[Policy]) -> None:
+    def _allow_lookups(self, policies: Sequence[Policy]) -> None:
         """Let the webhook list exactly what policies name, and what an impact counts."""
         groups: dict[str, set[str]] = {}
-        for resource in contents.counted(list(policies)):
-            groups.setdefault(resource.resource.group, set()).add(resource.resource.resource)
-        for policy in policies:
-            for resource in policy.resolved.values():
-                if resource.namespaced:
-                    groups.setdefault(resource.resource.group, set()).add(resource.resource.resource)
+        named = [resource for policy in policies for resource in policy.resolved.values() if resource.namespaced]
+        for each in (*contents.counted(policies), *named):
+            groups.setdefault(each.resource.group, set()).add(each.resource.resource)
         rules = [
             {"apiGroups": [g], "resources": sorted(plurals), "verbs": ["list"]} for g, plurals in sorted(groups.items())
         ]

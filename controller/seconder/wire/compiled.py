@@ -101,16 +101,14 @@ def policies(document: Mapping[str, Any]) -> list[Policy]:
     """
     metadata = document["metadata"]
     name, generation = metadata["name"], metadata.get("generation", 0)
-    status = _status(document)
+    status = status_of(document)
     try:
-        spec = parse_spec(document.get("spec", {}))
+        policy = policy_of(name, parse_spec(document.get("spec", {})), status, generation)
+        problem = _problem(status, generation)
+        if not problem:
+            return [policy]
     except (msgspec.ValidationError, ValueError) as error:
         problem = clean(str(error))
-        return [*last_valid(name, status, generation), coarse(name, document.get("spec"), status, generation, problem)]
-    policy = policy_of(name, spec, status, generation)
-    problem = _problem(status, generation)
-    if not problem:
-        return [policy]
     return [*last_valid(name, status, generation), coarse(name, document.get("spec"), status, generation, problem)]
 
 
@@ -169,7 +167,8 @@ def _resolved(status: resources.PolicyStatus) -> dict[GroupResource, ResolvedRes
     }
 
 
-def _status(document: Mapping[str, Any]) -> resources.PolicyStatus:
+def status_of(document: Mapping[str, Any]) -> resources.PolicyStatus:
+    """Read a ProtectionPolicy's status; an empty one where it cannot be read."""
     try:
         return msgspec.convert(document.get("status") or {}, resources.PolicyStatus)
     except msgspec.ValidationError:
