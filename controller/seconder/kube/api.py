@@ -15,6 +15,7 @@ from seconder.kube.credentials import Credentials
 
 _CONNECT_SECONDS: Final = 5.0
 _JSON: Final = "application/json"
+_MERGE: Final = "application/merge-patch+json"
 _METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _PAGE: Final = 500
@@ -34,6 +35,8 @@ class Api:
     """A client of one API server, safe to use from several threads."""
 
     def __init__(self, credentials: Credentials, *, user_agent: str, connections: int = 8) -> None:
+        self.server_date = ""
+        """The ``Date`` of the last answer (RFC 9110 section 6.6.1); empty before the first."""
         self._server = credentials.server
         self._token = credentials.token
         self._headers = {"User-Agent": user_agent}
@@ -52,6 +55,17 @@ class Api:
     def replace(self, path: str, document: Any, *, timeout: float = 10.0, **query: Any) -> Any:
         """PUT a document in the place of another. Raises ApiError (409 when it was changed meanwhile)."""
         return self._call("PUT", path, document, timeout=timeout, query=query)
+
+    def merge(self, path: str, changes: Any, *, timeout: float = 10.0, **query: Any) -> Any:
+        """PATCH with a JSON Merge Patch (RFC 7386). Raises ApiError.
+
+        ``metadata.uid`` among the changes makes it fail with 409 on any other object of the name.
+        """
+        return self._call("PATCH", path, changes, timeout=timeout, query=query, content_type=_MERGE)
+
+    def delete(self, path: str, *, uid: str, timeout: float = 10.0) -> None:
+        """DELETE the object if it is the one of this uid. Raises ApiError (409 when it is another)."""
+        self._call("DELETE", path, {"preconditions": {"uid": uid}}, timeout=timeout, query={})
 
     def items(
         self, path: str, *, metadata_only: bool = False, timeout: float = 10.0, **query: Any
@@ -100,9 +114,12 @@ class Api:
         timeout: float,
         accept: str = _JSON,
         query: Mapping[str, Any],
+        content_type: str = _JSON,
     ) -> Any:
         body = None if document is None else msgspec.json.encode(document)
-        response = self._open(method, path, body, timeout=timeout, accept=accept, query=query)
+        response = self._open(
+            method, path, body, timeout=timeout, accept=accept, query=query, content_type=content_type
+        )
         try:
             content = response.read()
         except urllib3.exceptions.HTTPError as error:
@@ -125,15 +142,16 @@ class Api:
         timeout: float,
         accept: str = _JSON,
         query: Mapping[str, Any],
+        content_type: str = _JSON,
     ) -> urllib3.BaseHTTPResponse:
         headers = self._headers | {"Accept": accept}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token()}"
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         url = f"{self._server}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
-            return self._pool.request(
+            response = self._pool.request(
                 method,
                 url,
                 body=body,
@@ -144,6 +162,8 @@ class Api:
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ApiError(0, f"{method} {path}: {type(error).__name__}") from None
+        self.server_date = response.headers.get("Date", "")
+        return response
 
 
 def _lines(response: urllib3.BaseHTTPResponse, path: str) -> Iterator[bytes]:
