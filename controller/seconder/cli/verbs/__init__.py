@@ -1,4 +1,5 @@
 """One module for each verb of ``kubectl seconder``, imported only when it is asked for.
 
-Each has ``parser() -> Parser`` and ``run(arguments: argparse.Namespace) -> int`` (the exit code), which may raise what ``main`` turns into one line: Problem, ApiError, NoCredentials, OSError.
+Each has ``parser() -> Parser`` and ``run(arguments: argparse.Namespace) -> int``, which gives the exit code and may
+raise what ``main`` turns into one line: Problem, ApiError, NoCredentials, OSError.
 """
