@@ -5,7 +5,7 @@ Whoever may write to an object can put anything in its annotations: only the sig
  1. The value has a bounded size and a known envelope.
  2. The envelope is well-formed, and made for this purpose.
  3. The bytes are one statement of the closed claim set in canonical form.
- 4. The key is, byte for byte, a registered key that counts and has not ended.
+ 4. The key that it names, by all its bytes or by a kid, is registered for this envelope, counts, and has not ended.
  5. The statement speaks for the person whose key it is.
  6. It is not over.
  7. The signature is that key's, over exactly these bytes.
@@ -18,24 +18,30 @@ Whoever may write to an object can put anything in its annotations: only the sig
 14. If it is a security key's, somebody touched that key.
 
 Steps 1 to 6 cost little and so come before the arithmetic of step 7. What they take from the statement is not proven
-yet: it can only refuse, and a forger who makes a statement that is refused sooner has gained nothing. Steps 2, 3 and 7
-depend on the value alone and are remembered; all the others are taken anew each time. Times are compared so that a
-number which is none (NaN) fails.
+yet: it can only refuse, and a forger who makes a statement that is refused sooner has gained nothing. Steps 2 and 3
+depend on the value alone, and step 7 on the value and the key: they are remembered together with that key. All the
+others are taken anew each time, and so is step 7 once a kid stands for another key. Times are compared so that a number
+which is none (NaN) fails.
 """
 
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
+from typing import Final
 
-from seconder.core import names, sshsig, statement
+from seconder.core import jws, names, sshsig, statement
 from seconder.core.approver import RegisteredKey, Registry
 from seconder.core.keys import SECURITY_KEYS, PublicKey
 from seconder.core.policy import Assurance
 from seconder.core.reasons import Reason, Rejected
 from seconder.core.request import Action, Target
-from seconder.core.sshsig import Envelope
 from seconder.core.statement import Statement
+
+Envelope = sshsig.Envelope | jws.Envelope
+
+_JWS: Final = "eyJ"
+"""The base64url of ``{"``, with which a compact header begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,10 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A statement that a registered peer made for exactly this request. Made by ``verify`` alone."""
+    """A statement that a registered peer made for exactly this request. Made by ``verify`` alone.
+
+    ``format`` is "ssh" or "jws"; ``key_type`` is one of ``KeyType``, or of the labels of ``jws``.
+    """
 
     slug: str
     statement: Statement
@@ -68,18 +77,30 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What steps 2 and 3 found in a value. ``flags`` are those of sshsig."""
+    """What steps 2 and 3 found in a value.
+
+    ``signer`` is the key as the value names it: an SSH signature by its bytes, a JSON Web Signature by its kid.
+    ``flags`` are those of sshsig.
+    """
 
     statement: Statement
-    key_blob: bytes
+    signer: bytes | str
     flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a value holds, and the exact encoding of the key under which its signature is good."""
+
+    signed: Signed
+    key_blob: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A value that has passed steps 1 to 6, its claims unproven.
 
-    ``envelope`` is None when step 7 has been taken before.
+    ``envelope`` is None when step 7 has been taken before, with this very key.
     """
 
     digest: bytes
@@ -88,19 +109,25 @@ class Candidate:
     key: RegisteredKey
     public: PublicKey
 
+    @property
+    def key_type(self) -> str:
+        """As in ``Approval``."""
+        return self.public.type.value if self.key.entry.kid is None else jws.label(self.public.type)
+
 
 class Memo:
     """Remembers values whose signature has been verified, the least recently used first to go.
 
-    What it holds is a function of the value's bytes alone: no change of registry, policy or time can make it wrong.
+    What it holds are facts about a value's bytes and a key's bytes: no change of registry, policy or time can make them
+    wrong. A kid is no key: what was verified under the key that it once named says nothing about the next one.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._known: OrderedDict[bytes, Signed] = OrderedDict()
+        self._known: OrderedDict[bytes, Verified] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, digest: bytes) -> Signed | None:
+    def get(self, digest: bytes) -> Verified | None:
         """Give what was found for this SHA-256 of a value."""
         with self._lock:
             found = self._known.get(digest)
@@ -108,10 +135,10 @@ class Memo:
                 self._known.move_to_end(digest)
             return found
 
-    def put(self, digest: bytes, signed: Signed) -> None:
+    def put(self, digest: bytes, verified: Verified) -> None:
         """Remember a verified value."""
         with self._lock:
-            self._known[digest] = signed
+            self._known[digest] = verified
             if len(self._known) > self._capacity:
                 self._known.popitem(last=False)
 
@@ -128,17 +155,17 @@ def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate
     """Take steps 1 to 6. Raises Rejected."""
     data = _bytes(value)
     digest = hashlib.sha256(data).digest()
+    # Steps 2 and 3.
     remembered = memo.get(digest)
-    envelope = None
+    envelope: Envelope | None = None
     if remembered is not None:
-        signed = remembered
+        signed = remembered.signed
     else:
-        # Steps 2 and 3.
-        envelope = sshsig.parse(data)
-        signed = Signed(statement.parse(envelope.message), envelope.key_blob, envelope.flags)
+        envelope = _envelope(data)
+        signed = _signed(envelope)
 
     # Step 4.
-    key = registry.find(signed.key_blob)
+    key = registry.find(signed.signer) if isinstance(signed.signer, bytes) else registry.find_kid(signed.signer)
     if key is None:
         raise Rejected(Reason.APPROVER_UNKNOWN, "the key is not registered")
     public = key.entry.public
@@ -154,14 +181,22 @@ def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate
     # Step 6.
     if not now < signed.statement.exp:
         raise Rejected(Reason.APPROVAL_EXPIRED, "the approval has expired")
+    if remembered is not None and remembered.key_blob != public.blob:
+        # The kid has another key by now: step 7 is due again.
+        envelope = _envelope(data)
     return Candidate(digest, signed, envelope, key, public)
 
 
 def authenticate(candidate: Candidate, memo: Memo) -> None:
     """Take step 7. Raises Rejected."""
-    if candidate.envelope is not None:
-        sshsig.verify_signature(candidate.envelope, candidate.public)
-        memo.put(candidate.digest, candidate.signed)
+    envelope = candidate.envelope
+    if envelope is None:
+        return
+    if isinstance(envelope, jws.Envelope):
+        jws.verify_signature(envelope, candidate.public)
+    else:
+        sshsig.verify_signature(envelope, candidate.public)
+    memo.put(candidate.digest, Verified(candidate.signed, candidate.public.blob))
 
 
 def check_fit(candidate: Candidate, context: Context, now: float) -> None:
@@ -206,7 +241,12 @@ def approval_of(slug: str, candidate: Candidate) -> Approval:
     """Give the approval that a candidate has become, all steps taken."""
     signed = candidate.signed
     assurance = _assurance(signed.flags)
-    return Approval(slug, signed.statement, candidate.key, assurance, "ssh", candidate.public.type.value)
+    return Approval(slug, signed.statement, candidate.key, assurance, candidate.key.entry.format, candidate.key_type)
+
+
+def format_of(value: str) -> str:
+    """Give the format that a value's beginning announces; "ssh", too, where it announces none."""
+    return "jws" if value.startswith(_JWS) else "ssh"
 
 
 def _bytes(value: str) -> bytes:
@@ -217,9 +257,22 @@ def _bytes(value: str) -> bytes:
         raise Rejected(Reason.APPROVAL_MALFORMED, "the approval is not UTF-8") from None
     if len(data) > names.MAX_APPROVAL_BYTES:
         raise Rejected(Reason.APPROVAL_MALFORMED, f"the approval has more than {names.MAX_APPROVAL_BYTES} bytes")
-    if not data.startswith(b"{"):
-        raise Rejected(Reason.APPROVAL_MALFORMED, "the approval is not a statement with an SSH signature below it")
+    if not value.startswith(("{", _JWS)):
+        text = "the approval is neither a statement with an SSH signature below it nor a JSON Web Signature"
+        raise Rejected(Reason.APPROVAL_MALFORMED, text)
     return data
+
+
+def _envelope(data: bytes) -> Envelope:
+    """Step 2."""
+    return sshsig.parse(data) if data.startswith(b"{") else jws.parse(data)
+
+
+def _signed(envelope: Envelope) -> Signed:
+    """Step 3."""
+    if isinstance(envelope, jws.Envelope):
+        return Signed(statement.parse_line(envelope.payload), envelope.kid, 0)
+    return Signed(statement.parse(envelope.message), envelope.key_blob, envelope.flags)
 
 
 def _assurance(flags: int) -> Assurance:

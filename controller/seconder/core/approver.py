@@ -2,19 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from seconder.core.keys import PublicKey
 
 DUPLICATE: Final = "Duplicate: this key stands in another Approver too, and counts in neither"
+DUPLICATE_KID: Final = "Duplicate: this kid stands for another key too, and counts for neither"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
     """A key as an Approver lists it. ``not_after`` is in seconds since 1970.
 
-    ``blob`` identifies the key even where it is unusable; ``public`` is None and ``problem`` says why then.
+    ``blob`` identifies the key even where it is unusable; ``public`` is None and ``problem`` says why then. ``kid`` is
+    the name of a JSON Web Key, and None for a key in SSH's notation.
     """
 
     name: str
@@ -23,6 +25,12 @@ class KeyEntry:
     fingerprint: str
     not_after: float | None = None
     problem: str = ""
+    kid: str | None = None
+
+    @property
+    def format(self) -> str:
+        """The envelope that this key signs: "ssh" or "jws"."""
+        return "ssh" if self.kid is None else "jws"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,11 @@ class Approver:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredKey:
-    """A key with the person behind it. ``problem`` is empty for a key that counts."""
+    """A key with the person behind it. ``problem`` is empty for a key that counts.
+
+    ``entry`` has the first end of all that its Approver gives for this key, in either notation: whoever set an end to
+    one of the entries meant the key.
+    """
 
     entry: KeyEntry
     approver: Approver
@@ -46,40 +58,61 @@ class RegisteredKey:
 
 
 class Registry:
-    """All approvers' keys, by their exact wire encoding. A look-up does not grow with their number."""
+    """All approvers' keys, by their exact wire encoding and by their kid. A look-up does not grow with their number.
+
+    A key signs in the notation in which it is registered; registered in both, it is still one key.
+    """
 
     def __init__(self, approvers: Iterable[Approver]) -> None:
         self.approvers: Final[Sequence[Approver]] = tuple(approvers)
-        principals = Counter(each.principal for each in self.approvers)
-        holders = Counter(blob for each in self.approvers for blob in {key.blob for key in each.keys if key.blob})
+        taken = _Taken(self.approvers)
         self._keys: Final[dict[bytes, RegisteredKey]] = {}
+        self._kids: Final[dict[str, RegisteredKey]] = {}
         self.problems: Final[dict[tuple[str, str], str]] = {}
         for approver in self.approvers:
             for key in approver.keys:
-                problem = _problem(approver, key, principals, holders)
+                problem = taken.problem(approver, key)
                 self.problems[approver.name, key.name] = problem
-                if key.blob and _ends_first(key, self._keys.get(key.blob)):
-                    self._keys[key.blob] = RegisteredKey(key, approver, problem)
-        self.usable: Final = len({key.approver.name for key in self._keys.values() if not key.problem})
+                registered = RegisteredKey(replace(key, not_after=taken.ends.get(key.blob)), approver, problem)
+                if key.kid is not None:
+                    self._kids[key.kid] = registered
+                elif key.blob:
+                    self._keys[key.blob] = registered
+        listed = (*self._keys.values(), *self._kids.values())
+        self.usable: Final = len({key.approver.name for key in listed if not key.problem})
         """How many approvers have at least one key that counts, an end of its time left aside."""
 
     def find(self, blob: bytes) -> RegisteredKey | None:
-        """Give the key of exactly this encoding, whether it counts or not."""
+        """Give the key that is registered in SSH's notation with exactly this encoding, whether it counts or not."""
         return self._keys.get(blob)
 
-
-def _problem(approver: Approver, key: KeyEntry, principals: Counter[str], holders: Counter[bytes]) -> str:
-    if key.problem:
-        return key.problem
-    if not approver.principal or not approver.kubernetes_users:
-        return "the Approver names no principal or no Kubernetes user, so that nobody can tell a peer"
-    if principals[approver.principal] > 1:
-        return f"Duplicate: principal {approver.principal} stands in another Approver too, and counts in neither"
-    return DUPLICATE if holders[key.blob] > 1 else ""
+    def find_kid(self, kid: str) -> RegisteredKey | None:
+        """Give the JSON Web Key of exactly this name, whether it counts or not."""
+        return self._kids.get(kid)
 
 
-def _ends_first(key: KeyEntry, listed: RegisteredKey | None) -> bool:
-    # One Approver may list a key twice: whoever set an end to one of the entries meant the key.
-    if listed is None or listed.entry.not_after is None:
-        return True
-    return key.not_after is not None and key.not_after < listed.entry.not_after
+class _Taken:
+    """What all approvers' entries say together: who holds a key, what a kid stands for, and when a key ends."""
+
+    def __init__(self, approvers: Sequence[Approver]) -> None:
+        self._principals = Counter(each.principal for each in approvers)
+        self._holders = Counter(blob for each in approvers for blob in {key.blob for key in each.keys if key.blob})
+        self._kids: dict[str, set[bytes]] = {}
+        self.ends: Final[dict[bytes, float]] = {}
+        for key in (key for each in approvers for key in each.keys):
+            if key.kid is not None:
+                self._kids.setdefault(key.kid, set()).add(key.blob)
+            if key.not_after is not None:
+                self.ends[key.blob] = min(key.not_after, self.ends.get(key.blob, key.not_after))
+
+    def problem(self, approver: Approver, key: KeyEntry) -> str:
+        """Say why this key does not count, or give an empty string."""
+        if key.problem:
+            return key.problem
+        if not approver.principal or not approver.kubernetes_users:
+            return "the Approver names no principal or no Kubernetes user, so that nobody can tell a peer"
+        if self._principals[approver.principal] > 1:
+            return f"Duplicate: principal {approver.principal} stands in another Approver too, and counts in neither"
+        if self._holders[key.blob] > 1:
+            return DUPLICATE
+        return DUPLICATE_KID if key.kid is not None and len(self._kids[key.kid]) > 1 else ""

@@ -1,4 +1,4 @@
-"""SSH public keys: what may stand in an Approver.
+"""Public keys, in SSH's notation and as JSON Web Keys: what may stand in an Approver.
 
 A key is linted once, when it is registered. Under a small-order Ed25519 point, for one, anybody can make a signature
 that verifies, so such a key must never get as far as a verification.
@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, E
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
+from seconder.core import base64url
 from seconder.core.policy import Assurance
-from seconder.core.sshwire import Reader, WireError, decode_base64
+from seconder.core.sshwire import Reader, WireError, decode_base64, string
 
 MAX_LINE: Final = 4096
 """Characters. An RSA key of the greatest size taken has about 1,400."""
@@ -89,6 +90,29 @@ def blob_of_line(line: str) -> bytes:
     if inner != words[0].encode():
         raise UnusableKey("the key's first word is not the type that the key itself names")
     return blob
+
+
+def blob_of_jwk(kty: str, crv: str, x: str, y: str | None) -> bytes:
+    """Give the SSH wire encoding of a JSON Web Key (RFC 8037 section 2, RFC 7518 section 6.2). Raises ``UnusableKey``.
+
+    One encoding for both notations: a key is linted by the same rules, and recognised as the same key.
+    """
+    if (kty, crv) == ("OKP", "Ed25519") and y is None:
+        return string(KeyType.ED25519.encode()) + string(_coordinate(x))
+    if (kty, crv) == ("EC", "P-256") and y is not None:
+        point = b"\x04" + _coordinate(x) + _coordinate(y)
+        return string(KeyType.ECDSA_P256.encode()) + string(b"nistp256") + string(point)
+    raise UnusableKey("the JSON Web Key is neither OKP Ed25519 with x alone nor EC P-256 with x and y")
+
+
+def _coordinate(text: str) -> bytes:
+    try:
+        data = base64url.decode(text.encode())
+    except ValueError:
+        raise UnusableKey("a coordinate of the JSON Web Key is not base64url without padding") from None
+    if len(data) != 32:
+        raise UnusableKey("a coordinate of the JSON Web Key does not have 32 bytes")
+    return data
 
 
 def parse_line(line: str) -> PublicKey:

@@ -81,16 +81,25 @@ _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
 def parse(signed: bytes) -> Statement:
-    """Read what was signed: one line of canonical JSON with its newline.
+    """Read what an SSH key signed: one line of canonical JSON with its newline.
 
     Raises Rejected (ApprovalMalformed).
     """
-    line = signed.removesuffix(b"\n")
+    if not signed.endswith(b"\n"):
+        raise _malformed("the statement does not end with a newline")
+    return parse_line(signed[:-1])
+
+
+def parse_line(line: bytes) -> Statement:
+    """Read the same line without its newline, as it is the payload of a JSON Web Signature.
+
+    Raises Rejected (ApprovalMalformed).
+    """
     try:
         statement = _decoder.decode(line)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise _malformed("the statement does not have exactly the claims of its type") from None
-    if encode(statement) != signed:
+    if _encoder.encode(statement) != line:
         raise _malformed("the statement is not in canonical form (RFC 8785), one line")
     detail = statement.detail
     if len(set(detail.actions)) != len(detail.actions):
@@ -103,7 +112,7 @@ def parse(signed: bytes) -> Statement:
 
 
 def encode(statement: Statement) -> bytes:
-    """Give the canonical line with its newline: the bytes to sign."""
+    """Give the canonical line with its newline: the bytes that an SSH key signs."""
     return _encoder.encode(statement) + b"\n"
 
 

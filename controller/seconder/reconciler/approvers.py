@@ -47,7 +47,7 @@ def _judge(document: dict[str, Any], parsed: Approver | str, registry: Registry)
                 KeyStatus(name=key.name, fingerprint=key.fingerprint, assurance=best, problem=clean(problem))
             )
             if not problem:
-                counting.append(("ssh", best))
+                counting.append((key.format, best))
             elif problem.startswith("Duplicate"):
                 duplicates.append(problem)
         bad = [key.name for key in status.keys if key.problem]

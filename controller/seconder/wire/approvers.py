@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from seconder.core.approver import Approver, KeyEntry
-from seconder.core.keys import UnusableKey, blob_of_line, fingerprint, parse
+from seconder.core.keys import UnusableKey, blob_of_jwk, blob_of_line, fingerprint, parse
 from seconder.core.message import clean
-from seconder.wire.resources import ApproverSpec, Key
+from seconder.wire.resources import ApproverSpec, Jwk, Key
 
 
 def approver(document: Mapping[str, Any]) -> Approver | None:
@@ -33,13 +33,20 @@ def parse_approver(document: Mapping[str, Any]) -> Approver:
 
 def _key(each: Key) -> KeyEntry:
     not_after = None if each.not_after is msgspec.UNSET else each.not_after.timestamp()
-    if each.ssh is msgspec.UNSET:
-        problem = "JSON Web Keys are not verified by this version: register an SSH key"
-        return KeyEntry(each.name, b"", None, "", not_after, problem)
+    kid = each.jwk.kid if isinstance(each.jwk, Jwk) else None
     blob, text = b"", ""
     try:
-        blob = blob_of_line(each.ssh)
+        blob = _blob(each)
         text = fingerprint(blob)
-        return KeyEntry(each.name, blob, parse(blob), text, not_after)
+        return KeyEntry(each.name, blob, parse(blob), text, not_after, kid=kid)
     except UnusableKey as error:
-        return KeyEntry(each.name, blob, None, text, not_after, clean(str(error)))
+        return KeyEntry(each.name, blob, None, text, not_after, clean(str(error)), kid)
+
+
+def _blob(each: Key) -> bytes:
+    match each.ssh, each.jwk:
+        case str() as line, msgspec.UNSET:
+            return blob_of_line(line)
+        case msgspec.UNSET, Jwk() as jwk:
+            return blob_of_jwk(jwk.kty, jwk.crv, jwk.x, jwk.y if isinstance(jwk.y, str) else None)
+    raise UnusableKey("give exactly one of ssh and jwk")

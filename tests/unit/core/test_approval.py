@@ -193,8 +193,8 @@ def test_the_memory_is_bounded_and_forgets_the_longest_unused() -> None:
     assert remembered == [True, False, True]
 
 
-def test_a_statement_without_its_signature_is_told_apart_from_other_formats() -> None:
-    """A JSON Web Signature is not verified by this release; neither it nor anything else is guessed at."""
+def test_what_is_in_neither_format_is_malformed() -> None:
+    """Nor is what only begins like one; nothing is guessed at."""
     for value in (
         "",
         "eyJhbGciOiJFZERTQSJ9.e30.c2ln",
