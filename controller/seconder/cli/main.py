@@ -50,33 +50,35 @@ def _main(given: list[str]) -> int:
     if verb not in VERBS:
         what = "flags come after the verb" if verb.startswith("-") else "there is no such verb"
         return _fail(f"{verb}: {what}; see {PROGRAM} --help")
-    from seconder.kube.api import ApiError
-    from seconder.kube.credentials import NoCredentials
-
     module = importlib.import_module(f"seconder.cli.verbs.{verb.replace('-', '_')}")
     parser: argparse.ArgumentParser = module.parser()
     try:
         parsed = parser.parse_args(given[1:])
         code: int = module.run(parsed)
-    except (Problem, NoCredentials) as error:
+    except Problem as error:
         return _fail(str(error))
-    except ApiError as error:
-        return _fail(_api_error(error))
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
     except Exception as error:
+        told = _foreseen(error)
         # One line for people; the trace for whoever asks for it.
-        if os.environ.get("SECONDER_TRACE"):
+        if told is None and os.environ.get("SECONDER_TRACE"):
             raise
-        return _fail(f"unexpected {type(error).__name__}: {error}; set SECONDER_TRACE=1 to see where, and report it")
+        unexpected = f"unexpected {type(error).__name__}: {error}; set SECONDER_TRACE=1 to see where, and report it"
+        return _fail(unexpected if told is None else told)
     return code
 
 
-def _api_error(error: Exception) -> str:
+def _foreseen(error: Exception) -> str | None:
+    """Give the words for what may go wrong with any API server; None for what nobody foresaw."""
+    # Imported only here: not every verb needs a client, and it takes a third of a fast verb's time.
     from seconder.kube.api import ApiError
+    from seconder.kube.credentials import NoCredentials
 
-    if not isinstance(error, ApiError):
+    if isinstance(error, NoCredentials):
         return str(error)
+    if not isinstance(error, ApiError):
+        return None
     if error.status == 0:
         return f"the API server cannot be reached ({error}): check --kubeconfig, --context and the network"
     if error.status == 401:
