@@ -33,7 +33,6 @@ def _parser() -> argparse.ArgumentParser:
     webhook.add_argument(
         "--serving-secret", default="seconder-webhook-tls", metavar="NAME", help="Secret with tls.crt and tls.key"
     )
-    webhook.add_argument("--cluster-id", default="", help="appended to the cluster's uid in approvals")
     webhook.add_argument(
         "--drain-delay", type=float, default=5.0, metavar="SECONDS", help="from the signal to stop to the last accept"
     )
@@ -56,11 +55,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long each step of a certificate rotation is given to reach everybody",
     )
+    operator.add_argument(
+        "--copy-approvals",
+        action="store_true",
+        help="copy approvals from change requests to the objects (it may patch whatever policies name, then)",
+    )
     return parser
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", metavar="FILE", help="left out: the pod's own ServiceAccount")
+    parser.add_argument("--cluster-id", default="", help="appended to the cluster's uid in approvals")
     parser.add_argument("--namespace", default=names.DEFAULT_NAMESPACE, help="where Seconder is installed")
     parser.add_argument("--metrics-bind-address", default="[::]:9090", metavar="HOST:PORT", help="probes and metrics")
     parser.add_argument(

@@ -47,9 +47,11 @@ def operator(arguments: argparse.Namespace) -> int:
     from datetime import timedelta
 
     from seconder.kube.api import Api
+    from seconder.kube.snapshot import Snapshot
     from seconder.reconciler import operator as program
     from seconder.reconciler.certificates import Terms
     from seconder.reconciler.configuration import Endpoint
+    from seconder.reconciler.keeper import Keeper
     from seconder.reconciler.reconcile import Reconciler, Settings
     from seconder.telemetry import log
     from seconder.telemetry.metrics import OperatorMetrics, registry
@@ -62,17 +64,27 @@ def operator(arguments: argparse.Namespace) -> int:
         service = _service(arguments.webhook_service)
         endpoint, hosts = Endpoint(service=service), (f"{service[1]}.{service[0]}.svc",)
     settle = timedelta(seconds=arguments.rotation_settle)
-    settings = Settings(arguments.namespace, _own(arguments), endpoint, Terms(hosts, settle))
+    own, copies = _own(arguments), arguments.copy_approvals
+    settings = Settings(arguments.namespace, own, endpoint, Terms(hosts, settle), copies)
     loaded = credentials.load(arguments.kubeconfig)
-    reconciler = Reconciler(
-        Api(loaded, user_agent="seconder-operator"), settings, lambda what, text: log.info(text, subject=what)
-    )
+    api = Api(loaded, user_agent="seconder-operator")
+    reconciler = Reconciler(api, settings, lambda what, text: log.info(text, subject=what))
+    snapshot = Snapshot(api, own, program.failed, cluster_id=arguments.cluster_id)
+    keeper = Keeper(api, snapshot, program.failed, copies=copies)
     registry_ = registry()
     worker = program.Worker(
-        reconciler, OperatorMetrics(registry_), resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle))
+        reconciler,
+        OperatorMetrics(registry_, keeper.count),
+        resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
     )
     _serve_ops(_address(arguments.metrics_bind_address), worker.unmet, registry_)
-    return 0 if program.run(loaded, worker) else 1
+    snapshot.start()
+    keeper.start()
+    try:
+        return 0 if program.run(loaded, worker) else 1
+    finally:
+        keeper.stop()
+        snapshot.stop()
 
 
 def _serve_ops(address: tuple[str, int], unmet: "Unmet", registry: "CollectorRegistry") -> None:

@@ -82,7 +82,8 @@ class Seconder:
         self.folder.mkdir(parents=True)
         kubectl, admin = self._control_plane.kubectl, self._control_plane.admin_kubeconfig
         crds = sorted((MANIFESTS / "crds").glob("*.yaml"))
-        manifests = [_ACCOUNTS, *(file.read_text() for file in (*crds, MANIFESTS / "rbac.yaml"))]
+        roles = sorted((MANIFESTS / "roles").glob("*.yaml"))
+        manifests = [_ACCOUNTS, *(file.read_text() for file in (*crds, MANIFESTS / "rbac.yaml", *roles))]
         self._control_plane.apply("\n---\n".join(manifests))
         files = [f"--filename={file}" for file in crds]
         kubectl.must(admin, "wait", "--for=condition=Established", f"--timeout={_READY_SECONDS:.0f}s", *files)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.support.cluster import AGENT, Cluster, eventually
+from tests.support.operator import operator_with
 from tests.support.requests import Stream, delete_review, post_review
 
 from localstack.stack import Stack
@@ -26,22 +27,6 @@ def _webhook_down(stack: Stack) -> Iterator[None]:
         yield
     finally:
         stack.seconder.start_webhook()
-        stack.seconder.wait_ready()
-
-
-@contextmanager
-def _operator_down(stack: Stack, *flags: str) -> Iterator[None]:
-    """Without an operator inside; or, with flags, with one that was started so."""
-    stack.seconder.stop_operator()
-    if flags:
-        stack.seconder.start_operator(*flags)
-        stack.seconder.wait_ready()
-    try:
-        yield
-    finally:
-        if flags:
-            stack.seconder.stop_operator()
-        stack.seconder.start_operator()
         stack.seconder.wait_ready()
 
 
@@ -64,7 +49,7 @@ def test_with_the_webhook_down_agents_are_refused_and_people_unaffected(cluster:
 def test_with_the_operator_down_all_goes_on(cluster: Cluster) -> None:
     """Refusals and approvals need the webhook alone."""
     cluster.deployment()
-    with _operator_down(cluster.stack):
+    with operator_with(cluster.stack):
         assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
         cluster.approve(cluster.alice)
         assert cluster.delete(cluster.agent).code == 0
@@ -118,7 +103,7 @@ def test_certificates_and_ca_are_rotated_without_a_failed_review(cluster: Cluste
     """Under a steady stream every single answer is our refusal, while CA and leaf are exchanged."""
     cluster.deployment()
     path = f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/checkout"
-    with _operator_down(cluster.stack, "--rotation-settle=1"):
+    with operator_with(cluster.stack, "--rotation-settle=1"):
         old = _bundle(cluster)
         leaf = _leaf(cluster)
         with Stream(cluster.stack.agent_kubeconfig, path) as stream:
@@ -160,7 +145,7 @@ def test_without_the_api_server_the_webhook_refuses_from_its_last_snapshot(clust
 def test_a_certificate_secret_that_is_deleted_is_made_anew(cluster: Cluster) -> None:
     """The webhook goes on with what it has, and takes the new one when it is there."""
     cluster.deployment()
-    with _operator_down(cluster.stack, "--rotation-settle=1"):
+    with operator_with(cluster.stack, "--rotation-settle=1"):
         cluster.admin("delete", "secret", "seconder-webhook-tls", "--namespace=seconder-system")
         assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
         present = ("get", "secret", "seconder-webhook-tls", "-n", "seconder-system", "--ignore-not-found", "-o", "name")

@@ -90,6 +90,10 @@ class Cluster:
         arguments = ("get", kind, name, f"--namespace={self.namespace}", "--ignore-not-found", "--output=name")
         return bool(self.admin(*arguments).strip())
 
+    def there(self, kind: str, name: str) -> bool:
+        """Say whether a cluster-scoped object is there."""
+        return bool(self.admin("get", kind, name, "--ignore-not-found", "--output=name").strip())
+
     def delete(
         self, who: Callable[..., Result], kind: str = "deployment", name: str = "checkout", *more: str
     ) -> Result:

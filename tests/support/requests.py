@@ -14,6 +14,18 @@ import urllib3
 from seconder.kube import credentials
 
 
+def connect(kubeconfig: Path, connections: int) -> tuple[urllib3.PoolManager, str, dict[str, str]]:
+    """Give kept connections to the API server as this user, its URL, and the headers that say who asks."""
+    found = credentials.load(str(kubeconfig))
+    headers = {"Authorization": f"Bearer {found.token()}"} if found.token else {}
+    context = ssl.create_default_context(cadata=found.ca.decode())
+    if found.certificate:
+        pair = kubeconfig.with_suffix(".pem")
+        pair.write_bytes(found.certificate + found.key)
+        context.load_cert_chain(pair)
+    return urllib3.PoolManager(ssl_context=context, maxsize=connections, retries=False), found.server, headers
+
+
 class Stream:
     """Repeats one dry-run DELETE from its own threads, over kept connections, until left; counts the outcomes.
 
@@ -21,15 +33,8 @@ class Stream:
     """
 
     def __init__(self, kubeconfig: Path, path: str, *, threads: int = 2) -> None:
-        found = credentials.load(str(kubeconfig))
-        self._url = f"{found.server}{path}?dryRun=All"
-        self._headers = {"Authorization": f"Bearer {found.token()}"} if found.token else {}
-        context = ssl.create_default_context(cadata=found.ca.decode())
-        if found.certificate:
-            pair = kubeconfig.with_suffix(".pem")
-            pair.write_bytes(found.certificate + found.key)
-            context.load_cert_chain(pair)
-        self._pool = urllib3.PoolManager(ssl_context=context, maxsize=threads, retries=False)
+        self._pool, server, self._headers = connect(kubeconfig, threads)
+        self._url = f"{server}{path}?dryRun=All"
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
         self.outcomes: Counter[str] = Counter()

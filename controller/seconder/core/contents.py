@@ -52,6 +52,12 @@ class Impact:
     sha256: str
     counts: Mapping[str, int]
 
+    @property
+    def summary(self) -> str:
+        """Give ``3 deployments, 1 services``: what there is of each kind, most of it first."""
+        present = sorted(((-count, kind) for kind, count in self.counts.items() if count))
+        return ", ".join(f"{-count} {kind}" for count, kind in present) or "nothing counted"
+
 
 def lookups(namespace: str, holding: Sequence[Policy], impact_of: Sequence[Policy]) -> list[Lookup]:
     """List the look-ups that a namespace's deletion needs.

@@ -5,19 +5,21 @@ command line and the tests reach the same verdict from the same values.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
-from seconder.core import agents, contents, guard, matching, message, names
+from seconder.core import agents, break_glass, contents, guard, matching, message, names
 from seconder.core.agents import Requester
 from seconder.core.approval import Approval, Context, Memo
 from seconder.core.approver import Registry
+from seconder.core.change import Change
 from seconder.core.contents import Contents, Lookup
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import Mode, Policy
-from seconder.core.quorum import Failure, judge, verify_all
+from seconder.core.quorum import Failure, judge_all, verify_all
 from seconder.core.reasons import Reason
 from seconder.core.request import NAMESPACES, Action, Operation, Request
 
@@ -26,8 +28,8 @@ from seconder.core.request import NAMESPACES, Action, Operation, Request
 class World:
     """All that a decision rests on beside the request, as it stood at one moment.
 
-    ``operators`` maps a ServiceAccount's user name to the operator recorded on it. ``audience`` is this cluster's
-    ``aud`` claim.
+    ``operators`` maps a ServiceAccount's user name to the operator recorded on it, ``token_ends`` to the time, in
+    seconds since 1970, beyond which it renews no token of its own. ``audience`` is this cluster's ``aud`` claim.
     """
 
     policies: PolicyIndex
@@ -35,6 +37,7 @@ class World:
     operators: Mapping[str, str]
     audience: str
     own: Guarded
+    token_ends: Mapping[str, float] = field(default_factory=dict)
 
 
 class Evidence(Struct, frozen=True, gc=False):
@@ -49,16 +52,29 @@ class Evidence(Struct, frozen=True, gc=False):
 
 
 class Decision(Struct, frozen=True, gc=False):
-    """A verdict. Made by this module alone; ``allowed`` has no default on purpose."""
+    """A verdict. Made by this module alone; ``allowed`` has no default on purpose.
+
+    ``message`` and ``ask`` are a refusal's words: what is missing, and whom to ask. ``change`` is what a change request
+    would record, None where none is due; ``recorded`` gives the words for when there is one. ``broken_glass`` is the
+    reason on the object for which somebody passed policies by.
+    """
 
     allowed: bool
     reason: Reason
     requester: Requester
     action: Action | None
     message: str = ""
+    ask: str = ""
     policies: Sequence[str] = ()
     counted: Sequence[Approval] = ()
     failures: Sequence[Failure] = ()
+    change: Change | None = None
+    broken_glass: str = ""
+
+    def text(self, *, recorded: bool = False) -> str:
+        """Give all that a refused caller reads. ``recorded``: there is a change request for it."""
+        ask = message.ask_with_change_request(self.change, self.ask) if recorded and self.change else self.ask
+        return f"{self.message}\n{ask}" if ask else self.message
 
 
 _TRY_AGAIN: Final = "Try again in a moment; if it stays so, tell the people who run this cluster."
@@ -86,9 +102,12 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
         return Decision(True, Reason.EXEMPT, requester, None)
 
     if mode is Mode.ENFORCE and requester.agent:
-        own = guard.refusal(request, world.policies.known_tags, world.own)
+        end = world.token_ends.get(request.caller.username)
+        own = guard.refusal(request, world.policies.known_tags, world.own, None if end is None else end - now)
         if own:
             return _refused(request, requester, f"agents may not change {own}", Reason.PROTECTED_CONFIGURATION)
+        if guard.renews(request) and not evidence.fresh:
+            return _undecided(request, requester, "the end at hand of its tokens may be out of date")
 
     action = _action(request)
     if action is None:
@@ -109,13 +128,23 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
         what = f"{_policies(invalid)} invalid, and so refuses what it names"
         advice = f"Ask an administrator to mend it: kubectl describe protectionpolicy {' '.join(sorted(set(invalid)))}"
         return _refused(request, requester, what, Reason.POLICY_INVALID, advice, covered)
-    return _judged(request, requester, world, action, covered, evidence, now, memo)
+    passed, emergency = break_glass.broken(request.stored, request.caller, requester, covered, now)
+    if not passed:
+        return _judged(request, requester, world, mode, action, covered, evidence, now, memo)
+    if not evidence.fresh:
+        return _undecided(request, requester, "the policies at hand may be out of date")
+    others = [policy for policy in covered if policy not in passed]
+    if others:
+        judged = _judged(request, requester, world, mode, action, others, evidence, now, memo)
+        return msgspec.structs.replace(judged, broken_glass=emergency) if judged.allowed else judged
+    return Decision(True, Reason.BREAK_GLASS, requester, action, policies=_names(covered), broken_glass=emergency)
 
 
 def _judged(
     request: Request,
     requester: Requester,
     world: World,
+    mode: Mode,
     action: Action,
     covered: Sequence[Policy],
     evidence: Evidence,
@@ -124,7 +153,7 @@ def _judged(
 ) -> Decision:
     values = _approvals(request)
     if not values:
-        return _unmet(request, requester, world, action, Reason.APPROVAL_MISSING, covered, covered)
+        return _unmet(request, requester, world, mode, action, Reason.APPROVAL_MISSING, covered, covered)
     bound = [policy for policy in covered if policy.requirement.bind_impact]
     impact = None
     if bound and request.target.resource == NAMESPACES:
@@ -142,27 +171,23 @@ def _judged(
     )
     presented = verify_all(values, context, world.registry, now, memo)
 
-    unmet: list[Policy] = []
-    counted: dict[str, Approval] = {}
-    failures: dict[tuple[str, Reason], Failure] = {}
-    headline = Reason.APPROVAL_MISSING
-    for requirement in dict.fromkeys(policy.requirement for policy in covered):
-        digest = impact.sha256 if impact is not None and requirement.bind_impact else None
-        verdict = judge(presented, requirement, digest)
-        counted.update({approval.slug: approval for approval in verdict.counted})
-        failures.update({(failure.slug, failure.reason): failure for failure in verdict.failures})
-        if not verdict.satisfied:
-            if not unmet:
-                headline = verdict.reason
-            unmet += [policy for policy in covered if policy.requirement == requirement]
-    if unmet:
-        counts = "" if impact is None else ", ".join(f"{n} {kind}" for kind, n in sorted(impact.counts.items()) if n)
-        found = tuple(failures.values())
-        return _unmet(request, requester, world, action, headline, covered, unmet, found, counts)
+    judged = judge_all(presented, covered, impact.sha256 if impact is not None else None)
+    if judged.unmet:
+        counts = "" if impact is None else impact.summary
+        return _unmet(
+            request, requester, world, mode, action, judged.reason, covered, judged.unmet, judged.failures, counts
+        )
     if not evidence.fresh:
         return _undecided(request, requester, "the approvers at hand may be out of date")
     return Decision(
-        True, Reason.APPROVED, requester, action, "", _names(covered), tuple(counted.values()), tuple(failures.values())
+        True,
+        Reason.APPROVED,
+        requester,
+        action,
+        policies=_names(covered),
+        counted=judged.counted,
+        failures=judged.failures,
+        change=_change(request, requester, action, covered),
     )
 
 
@@ -170,6 +195,7 @@ def _unmet(
     request: Request,
     requester: Requester,
     world: World,
+    mode: Mode,
     action: Action,
     reason: Reason,
     covered: Sequence[Policy],
@@ -178,10 +204,31 @@ def _unmet(
     impact: str = "",
 ) -> Decision:
     """Refuse for want of approvals."""
-    text = message.needs_approval(
-        request, requester, action, reason, unmet, failures, impact, approvers=world.registry.usable > 0
+    return Decision(
+        False,
+        reason,
+        requester,
+        action,
+        message.needs_approval(request, requester, action, reason, unmet, failures, impact),
+        message.whom_to_ask(request, approvers=world.registry.usable > 0),
+        policies=_names(covered),
+        failures=failures,
+        change=_change(request, requester, action, covered) if mode is Mode.ENFORCE and not request.dry_run else None,
     )
-    return Decision(False, reason, requester, action, text, _names(covered), (), failures)
+
+
+def _change(request: Request, requester: Requester, action: Action, covered: Sequence[Policy]) -> Change:
+    return Change(
+        requester=requester.username,
+        by_agent=requester.agent,
+        agent=requester.agent_name,
+        operators=requester.operators,
+        target=request.target,
+        version=request.version,
+        action=action,
+        claimed=message.clean(request.stored.get(names.REASON_KEY, "")),
+        policies=tuple(covered),
+    )
 
 
 def _holding(request: Request, requester: Requester, world: World, mode: Mode, named: Sequence[Policy]) -> list[Policy]:
@@ -214,8 +261,8 @@ def _refused(
     advice: str = "No approval changes this. Ask a person who administers this cluster.",
     covered: Sequence[Policy] = (),
 ) -> Decision:
-    text = message.refused(request, requester, what, reason, advice)
-    return Decision(False, reason, requester, _action(request), text, _names(covered))
+    text = message.refused(request, requester, what, reason)
+    return Decision(False, reason, requester, _action(request), text, advice, _names(covered))
 
 
 def _undecided(request: Request, requester: Requester, what: str) -> Decision:

@@ -7,17 +7,18 @@ from seconder.core import names
 from seconder.core.agents import service_account
 from seconder.core.matching import Guarded
 from seconder.core.policy import AgentTags
-from seconder.core.request import NAMESPACES, GroupResource, Operation, Request
+from seconder.core.request import NAMESPACES, GroupResource, Operation, Request, TokenRequest
 
 _SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
 _WRITES: Final = frozenset({Operation.CREATE, Operation.UPDATE})
 _CRDS: Final = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
 
 
-def refusal(request: Request, known: AgentTags, own: Guarded) -> str:
+def refusal(request: Request, known: AgentTags, own: Guarded, token_left: float | None) -> str:
     """Say in a few words what an agent must not touch here; empty when the request touches nothing of it.
 
     The caller is known to be an agent. ``known`` are the tags of the defaults and all policies together.
+    ``token_left`` is for how many seconds from now its ServiceAccount may have tokens; None where no end is set.
     """
     target = request.target
     if target.resource.group == names.DOMAIN:
@@ -27,15 +28,35 @@ def refusal(request: Request, known: AgentTags, own: Guarded) -> str:
     if target.resource == _CRDS and target.name.endswith(f".{names.DOMAIN}"):
         return "the guard's own resource definitions"
     if target.resource == _SERVICE_ACCOUNTS and target.namespace in known.service_account_namespaces:
-        renewal = request.subresource == "token" and service_account(request.caller.username) == (
-            target.namespace,
-            target.name,
-        )
-        return "" if renewal else "ServiceAccounts and tokens of agents"
-    if request.operation in _WRITES and _approvals(request.stored) != _approvals(request.incoming):
-        return "approvals"
+        if not renews(request):
+            return "ServiceAccounts and tokens of agents"
+        return "" if _within(request.token, token_left) else "the end that is set for their tokens"
+    if request.operation in _WRITES and _signed_off(request.stored) != _signed_off(request.incoming):
+        return "approvals and break-glass annotations"
     return ""
 
 
-def _approvals(annotations: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in annotations.items() if key.startswith(names.APPROVAL_PREFIX)}
+def renews(request: Request) -> bool:
+    """Say whether a ServiceAccount asks for a token of its own."""
+    target = request.target
+    return (
+        target.resource == _SERVICE_ACCOUNTS
+        and request.subresource == "token"
+        and service_account(request.caller.username) == (target.namespace, target.name)
+    )
+
+
+def _within(asked: TokenRequest | None, left: float | None) -> bool:
+    if left is None:
+        return True
+    # The API server gives some tokens that are bound to a pod a year, whatever they ask for.
+    return asked is not None and not asked.bound and 0 < asked.seconds <= left
+
+
+def _signed_off(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Give what only people may write on an object."""
+    return {
+        key: value
+        for key, value in annotations.items()
+        if key.startswith(names.APPROVAL_PREFIX) or key == names.BREAK_GLASS
+    }

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from seconder.core.agents import Requester
+from seconder.core.change import Change
 from seconder.core.policy import Policy
 from seconder.core.quorum import Failure
 from seconder.core.reasons import Reason
@@ -15,6 +16,8 @@ MAX_FIELD: Final = 320
 
 
 _MAX_FAILURES: Final = 10
+_ASK: Final = "Ask an approver: "
+_NOBODY: Final = "No approver is registered in this cluster: ask an administrator to create an Approver"
 
 
 def clean(text: str) -> str:
@@ -37,10 +40,8 @@ def needs_approval(
     unmet: Sequence[Policy],
     failures: Sequence[Failure],
     impact: str,
-    *,
-    approvers: bool,
 ) -> str:
-    """Say what is missing: the verdict, the object, the requester, why each approval fails, and whom to ask."""
+    """Say what is missing: the verdict, the object, the requester, and why each approval fails."""
     target = request.target
     required = max(policy.requirement.required for policy in unmet)
     peers = "1 peer" if required == 1 else f"{required} peers"
@@ -53,18 +54,25 @@ def needs_approval(
     lines += [f"approval {clean(each.slug)}: {clean(each.detail)} ({each.reason})" for each in failures[:_MAX_FAILURES]]
     if len(failures) > _MAX_FAILURES:
         lines.append(f"and {len(failures) - _MAX_FAILURES} more approvals that do not count")
-    if approvers:
-        lines.append(f"Ask an approver: {_approve_command(request)}")
-    else:
-        lines.append("No approver is registered in this cluster: ask an administrator to create an Approver")
     return "\n".join(lines)
 
 
-def refused(request: Request, requester: Requester, what: str, reason: Reason, advice: str) -> str:
-    """Say that no approval would help: the verdict, the object, the requester, and what to do instead."""
+def whom_to_ask(request: Request, *, approvers: bool) -> str:
+    """Say who can approve, where there is no change request."""
+    return f"{_ASK}{_approve_command(request)}" if approvers else _NOBODY
+
+
+def ask_with_change_request(change: Change, otherwise: str) -> str:
+    """Name the change request and whom to ask. ``otherwise`` is what is said without one."""
+    ask = otherwise if otherwise == _NOBODY else f"{_ASK}kubectl seconder approve {change.name}"
+    return f"change request: {change.name}\n{ask}"
+
+
+def refused(request: Request, requester: Requester, what: str, reason: Reason) -> str:
+    """Say that no approval would help: the verdict, the object, and the requester."""
     what_of = f"{request.target.resource}/{request.subresource}" if request.subresource else request.target.resource
     subject = f"{request.operation} of {clean(f'{what_of} {request.target.path}')}"
-    return "\n".join([f"{subject} is refused: {what} ({reason})", *_facts(request, requester), advice])
+    return "\n".join([f"{subject} is refused: {what} ({reason})", *_facts(request, requester)])
 
 
 def _facts(request: Request, requester: Requester) -> list[str]:

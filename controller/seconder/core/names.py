@@ -15,11 +15,23 @@ AGENT_KEY: Final = "seconder.dev/agent"
 OPERATOR_KEY: Final = "seconder.dev/operator"
 """Extra key, or annotation on the agent's ServiceAccount, that names the human who set the agent going."""
 
+TOKEN_END_KEY: Final = "seconder.dev/token-end"  # noqa: S105 - a name, not a token
+"""Annotation on an agent's ServiceAccount: the RFC 3339 time beyond which it renews no token of its own."""
+
+REASON_KEY: Final = "seconder.dev/reason"
+"""Annotation on the object in which a caller says why it wants what it wants. Shown to approvers as unproven."""
+
+BREAK_GLASS: Final = "seconder.dev/break-glass"
+"""Annotation on the object: ``<RFC 3339 end> <reason>``, for the groups that a policy names for emergencies."""
+
 AGENT_GROUP: Final = "seconder.dev:agents"
 AGENT_NAMESPACE: Final = "seconder-agents"
 
 SSHSIG_NAMESPACE: Final = "k8s-approval@seconder.dev"
 """Given to ``ssh-keygen -Y sign -n``, so that a signature made for anything else is no approval."""
+
+JWS_TYPE: Final = "k8s-approval+jwt"
+"""The ``typ`` of a JSON Web Signature that is an approval, for the same reason."""
 
 STATEMENT_TYPE: Final = "https://seconder.dev/approval/v1"
 """Names the closed claim set of a statement."""

@@ -19,9 +19,10 @@ from seconder.core.approval import (
     authenticate,
     check_fit,
     examine,
+    format_of,
 )
 from seconder.core.approver import Registry
-from seconder.core.policy import Assurance, Requirement, UnknownOperator
+from seconder.core.policy import Assurance, Policy, Requirement, UnknownOperator
 from seconder.core.reasons import Reason, Rejected
 from seconder.core.request import NAMESPACES, Action
 from seconder.core.statement import NamedImpact
@@ -71,9 +72,13 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether one requirement is satisfied, by whom, and what failed. ``reason`` is Approved if and only if it is."""
+    """Whether one requirement is satisfied, by whom, and what failed. ``reason`` is Approved if and only if it is.
+
+    ``reached`` is how many distinct peers have approved the same thing, for people to see.
+    """
 
     satisfied: bool
+    reached: int
     reason: Reason
     counted: Sequence[Approval]
     failures: Sequence[Failure]
@@ -91,7 +96,7 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
         try:
             candidates.append((slug, examine(values[slug], registry, now, memo)))
         except Rejected as rejected:
-            failures.append(Failure(slug, rejected.reason, rejected.detail))
+            failures.append(Failure(slug, rejected.reason, rejected.detail, format_of(values[slug])))
     if len(candidates) > names.MAX_APPROVALS:
         candidates.sort(key=lambda each: (not _fits(each[1], context, now), each[0]))
 
@@ -105,8 +110,8 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
             check_fit(candidate, context, now)
             approvals.append(approval_of(slug, candidate))
         except Rejected as rejected:
-            key_type = candidate.public.type.value
-            failures.append(Failure(slug, rejected.reason, rejected.detail, key_type=key_type))
+            form, key_type = candidate.key.entry.format, candidate.key_type
+            failures.append(Failure(slug, rejected.reason, rejected.detail, form, key_type))
     return Presented(tuple(approvals), tuple(sorted(failures, key=lambda each: each.slug)), context)
 
 
@@ -138,13 +143,46 @@ def judge(presented: Presented, requirement: Requirement, impact: str | None) ->
     failures = (*presented.failures, *unfit)
     counted = _largest_quorum(fitting)
     if len(counted) >= requirement.required:
-        return Verdict(True, Reason.APPROVED, tuple(counted), failures)
+        return Verdict(True, len(counted), Reason.APPROVED, tuple(counted), failures)
     if fitting:
-        return Verdict(False, Reason.QUORUM_NOT_REACHED, (), failures)
+        return Verdict(False, len(counted), Reason.QUORUM_NOT_REACHED, (), failures)
     # What failed the requirement alone got further than anything that failed before it.
     furthest = unfit or presented.failures
     reason = max((each.reason for each in furthest), key=_PROGRESS.index, default=Reason.APPROVAL_MISSING)
-    return Verdict(False, reason, (), failures)
+    return Verdict(False, 0, reason, (), failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was presented, judged by several policies. ``reason`` is that of the first one which is not satisfied.
+
+    ``missing`` is how many peers more the one farthest from it needs.
+    """
+
+    unmet: Sequence[Policy]
+    missing: int
+    reason: Reason
+    counted: Sequence[Approval]
+    failures: Sequence[Failure]
+
+
+def judge_all(presented: Presented, policies: Sequence[Policy], impact: str | None) -> Judgement:
+    """Judge what was presented by every policy's requirement; all must be satisfied. ``impact`` as for ``judge``."""
+    unmet: list[Policy] = []
+    counted: dict[str, Approval] = {}
+    failures: dict[tuple[str, Reason], Failure] = {}
+    reason = Reason.APPROVED
+    missing = 0
+    for requirement in dict.fromkeys(policy.requirement for policy in policies):
+        verdict = judge(presented, requirement, impact if requirement.bind_impact else None)
+        counted.update({approval.slug: approval for approval in verdict.counted})
+        failures.update({(failure.slug, failure.reason): failure for failure in verdict.failures})
+        if not verdict.satisfied:
+            if not unmet:
+                reason = verdict.reason
+            missing = max(missing, requirement.required - verdict.reached)
+            unmet += [policy for policy in policies if policy.requirement == requirement]
+    return Judgement(tuple(unmet), missing, reason, tuple(counted.values()), tuple(failures.values()))
 
 
 def _check(approval: Approval, context: Context, requirement: Requirement, impact: str | None) -> None:

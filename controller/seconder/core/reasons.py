@@ -4,11 +4,12 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """A reason code. The first three let a request through; every other one refuses it."""
+    """A reason code. The first four let a request through; every other one refuses it."""
 
     NOT_COVERED = "NotCovered"
     EXEMPT = "Exempt"
     APPROVED = "Approved"
+    BREAK_GLASS = "BreakGlass"
 
     APPROVAL_MISSING = "ApprovalMissing"
     APPROVAL_MALFORMED = "ApprovalMalformed"

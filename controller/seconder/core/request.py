@@ -64,11 +64,19 @@ class Target:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
+class TokenRequest(Struct, frozen=True, gc=False):
+    """What is asked of a ServiceAccount's token: for how many seconds, and whether it lives and ends with an object."""
+
+    seconds: int
+    bound: bool = False
+
+
 class Request(Struct, frozen=True, gc=False):
     """One admission request.
 
     ``stored`` are the annotations that the API server holds (``oldObject``), ``incoming`` those that it would hold
-    afterwards (``object``; empty on DELETE). Approvals are read from ``stored`` alone.
+    afterwards (``object``; empty on DELETE). Approvals are read from ``stored`` alone. ``token`` is set for a
+    ServiceAccount's ``token`` alone.
     """
 
     uid: str
@@ -80,3 +88,5 @@ class Request(Struct, frozen=True, gc=False):
     dry_run: bool
     stored: Mapping[str, str]
     incoming: Mapping[str, str]
+    version: str = ""
+    token: TokenRequest | None = None

@@ -48,6 +48,10 @@ class Api:
         """GET a document. Raises ApiError."""
         return self._call("GET", path, timeout=timeout, accept=accept, query=query)
 
+    def metadata(self, path: str, *, timeout: float = 10.0) -> Any:
+        """GET an object's metadata alone. Raises ApiError."""
+        return self.get(path, timeout=timeout, accept=_METADATA)
+
     def create(self, path: str, document: Any, *, timeout: float = 10.0, **query: Any) -> Any:
         """POST a document to a collection. Raises ApiError."""
         return self._call("POST", path, document, timeout=timeout, query=query)

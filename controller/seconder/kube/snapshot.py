@@ -11,7 +11,8 @@ from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import Policy
 from seconder.kube.api import Api, ApiError
 from seconder.kube.watch import Watch
-from seconder.wire import approvers, compiled
+from seconder.wire import accounts, approvers, compiled
+from seconder.wire.accounts import Account
 
 _RESOURCES: Final = f"/apis/{names.DOMAIN}/{names.API_VERSION}"
 _RETRY_SECONDS: Final = 0.5
@@ -27,7 +28,7 @@ def audience(api: Api, cluster_id: str = "") -> str:
 
 
 class Snapshot:
-    """Mirrors policies, approvers and agents' operators, and offers them as one World.
+    """Mirrors policies, approvers, and agents' operators and ends of tokens, and offers them as one World.
 
     A World is replaced as a whole and never changed, so that a decision sees one moment only.
     """
@@ -43,6 +44,7 @@ class Snapshot:
         self._policies: PolicyIndex | None = None
         self._registry: Registry | None = None
         self._operators: Mapping[str, str] | None = None
+        self._token_ends: Mapping[str, float] = {}
         self._audience = ""
         self._stopping = threading.Event()
         self.world: World | None = None
@@ -51,7 +53,7 @@ class Snapshot:
             "policies": Watch(api, f"{_RESOURCES}/protectionpolicies", compiled.policies, self._take_policies, failed),
             "approvers": Watch(api, f"{_RESOURCES}/approvers", approvers.approver, self._take_approvers, failed),
             "agents' operators": Watch(
-                api, "/api/v1/serviceaccounts", _operator, self._take_operators, failed, metadata_only=True
+                api, "/api/v1/serviceaccounts", accounts.account, self._take_accounts, failed, metadata_only=True
             ),
         }
 
@@ -102,18 +104,15 @@ class Snapshot:
             self._registry = registry
             self._publish()
 
-    def _take_operators(self, found: Mapping[str, str]) -> None:
-        operators = {agents.service_account_user(*key.split("/", 1)): value for key, value in found.items()}
+    def _take_accounts(self, found: Mapping[str, Account]) -> None:
+        by_user = {agents.service_account_user(*key.split("/", 1)): each for key, each in found.items()}
+        operators = {user: each.operator for user, each in by_user.items() if each.operator is not None}
+        token_ends = {user: each.token_end for user, each in by_user.items() if each.token_end is not None}
         with self._lock:
-            self._operators = operators
+            self._operators, self._token_ends = operators, token_ends
             self._publish()
 
     def _publish(self) -> None:
         if self._policies is None or self._registry is None or self._operators is None or not self._audience:
             return
-        self.world = World(self._policies, self._registry, self._operators, self._audience, self._own)
-
-
-def _operator(document: Mapping[str, Any]) -> str | None:
-    annotations = document["metadata"].get("annotations") or {}
-    return annotations.get(names.OPERATOR_KEY) or None
+        self.world = World(self._policies, self._registry, self._operators, self._audience, self._own, self._token_ends)

@@ -151,7 +151,10 @@ def _names_test(policy: Policy) -> str:
 
 def _guard(known: AgentTags, own: Guarded) -> Iterable[_Entry]:
     in_namespace = "has(request.namespace) && request.namespace"
-    approval = f"(@.size() > {_MANY} || @.exists(key, key.startsWith({cel.quote(names.APPROVAL_PREFIX)})))"
+    approval = (
+        f"(@.size() > {_MANY} || @.exists(key, key.startsWith({cel.quote(names.APPROVAL_PREFIX)})"
+        f" || key == {cel.quote(names.BREAK_GLASS)}))"
+    )
     touched = cel.either(
         [
             f"request.resource.group == {cel.quote(names.DOMAIN)}",

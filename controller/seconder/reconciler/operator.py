@@ -105,6 +105,14 @@ class Worker:
         log.info("reconciled", policies=len(report.judged), approvers=len(report.approvers), seconds=round(seconds, 3))
 
 
+def failed(what: str, error: Exception) -> None:
+    """Log what a thread of the operator could not do; it goes on by itself."""
+    if isinstance(error, ApiError):
+        log.trouble("interrupted, and tried again", error, subject=what, status=error.status)
+    else:
+        log.failure("interrupted, and tried again", error, subject=what)
+
+
 def run(credentials: Credentials, worker: Worker) -> bool:
     """Watch and reconcile until SIGTERM or SIGINT, on the main thread; False when watching had to be given up."""
     kopfs = logging.getLogger("kopf")

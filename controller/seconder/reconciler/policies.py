@@ -134,8 +134,6 @@ def _in_force(spec: PolicySpec | None) -> str:
     if spec is None:
         return ""
     waiting = [action.value for action in spec.actions if action is not Action.DELETE]
-    if spec.break_glass.groups:
-        waiting.append("breakGlass")
     return f"in force, but for {', '.join(waiting)}: not acted on by this version" if waiting else "in force"
 
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from seconder.core import contents, names
 from seconder.core.matching import Guarded
-from seconder.core.policy import Policy
+from seconder.core.policy import Policy, ResolvedResource
+from seconder.core.request import NAMESPACES
 from seconder.kube.api import Api, ApiError
 from seconder.reconciler import approvers, certificates, configuration, discovery
 from seconder.reconciler.certificates import Material, Terms
@@ -22,21 +23,24 @@ from seconder.reconciler.status import changed
 CA_SECRET: Final = "seconder-ca"  # noqa: S105 - a name
 SERVING_SECRET: Final = "seconder-webhook-tls"  # noqa: S105 - a name
 LOOKUP_ROLE: Final = "seconder-webhook-lookups"
+OBJECTS_ROLE: Final = "seconder-operator-objects"
 RENEW: Final = "seconder.dev/renew"
 """Annotation on the CA's Secret; any new value asks for a new CA."""
 
 _RENEWED: Final = "seconder.dev/renewed"
+_NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom=False)
 _RESOURCES: Final = f"/apis/{names.DOMAIN}/{names.API_VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the operator was set up."""
+    """How the operator was set up. ``copies``: approvals on change requests are copied to the objects."""
 
     namespace: str
     own: Guarded
     endpoint: Endpoint
     terms: Terms
+    copies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Reconciler:
         documents, _ = self._api.items(f"{_RESOURCES}/protectionpolicies")
         judged = [judge(document, served, self._trial.problem) for document in documents]
         policies = [policy for each in judged for policy in each.policies]
-        self._allow_lookups(policies)
+        self._allow(policies)
 
         material = self._certify(policies, now)
 
@@ -160,23 +164,27 @@ class Reconciler:
     def _secrets(self) -> str:
         return f"/api/v1/namespaces/{self._settings.namespace}/secrets"
 
-    def _allow_lookups(self, policies: Sequence[Policy]) -> None:
-        """Let the webhook list exactly what policies name, and what an impact counts."""
-        groups: dict[str, set[str]] = {}
-        named = [resource for policy in policies for resource in policy.resolved.values() if resource.namespaced]
-        for each in (*contents.counted(policies), *named):
-            groups.setdefault(each.resource.group, set()).add(each.resource.resource)
-        rules = [
-            {"apiGroups": [g], "resources": sorted(plurals), "verbs": ["list"]} for g, plurals in sorted(groups.items())
-        ]
-        path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{LOOKUP_ROLE}"
+    def _allow(self, policies: Sequence[Policy]) -> None:
+        """Let the two programs do what the policies ask of them, and no more.
+
+        The webhook lists what a namespace holds. The operator reads the objects of change requests, too, and where it
+        copies approvals to them, patches them.
+        """
+        resolved = [resource for policy in policies for resource in policy.resolved.values()]
+        inside = [*contents.counted(policies), *(each for each in resolved if each.namespaced)]
+        self._keep_role(LOOKUP_ROLE, _rules(inside, ["list"]))
+        verbs = ["get", "list", "patch"] if self._settings.copies else ["get", "list"]
+        self._keep_role(OBJECTS_ROLE, _rules([*inside, *resolved, _NAMESPACES], verbs))
+
+    def _keep_role(self, name: str, rules: list[dict[str, Any]]) -> None:
+        path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}"
         try:
             role = self._api.get(path)
             if role.get("rules") != rules:
                 self._api.replace(path, role | {"rules": rules})
         except ApiError as error:
             # Without it deletions of namespaces are refused for want of an answer; the policies must be in force still.
-            self._log("look-ups", f"the webhook's ClusterRole {LOOKUP_ROLE} cannot be kept: {error}")
+            self._log("rights", f"the ClusterRole {name} cannot be kept: {error}")
 
     def _approvers(self) -> list[approvers.Judged]:
         documents, _ = self._api.items(f"{_RESOURCES}/approvers")
@@ -195,3 +203,10 @@ class Reconciler:
             # Changed or deleted meanwhile: that change has woken the next pass already.
             if error.status not in {404, 409}:
                 raise
+
+
+def _rules(resources: Iterable[ResolvedResource], verbs: list[str]) -> list[dict[str, Any]]:
+    groups: dict[str, set[str]] = {}
+    for each in resources:
+        groups.setdefault(each.resource.group, set()).add(each.resource.resource)
+    return [{"apiGroups": [g], "resources": sorted(plurals), "verbs": verbs} for g, plurals in sorted(groups.items())]

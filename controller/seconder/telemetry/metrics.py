@@ -1,7 +1,8 @@
 """The metrics that Seconder exposes. Every label takes its values from a closed or bounded set."""
 
 import sys
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -10,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from seconder import __version__
 from seconder.core.decision import Decision
 from seconder.core.request import GroupResource, Request
+from seconder.wire.change_requests import Phase
 
 OTHER: Final = "other"
 _MAX_AGENTS: Final = 50
@@ -94,6 +96,14 @@ class ReviewMetrics:
                 registry=registry,
             )
         )
+        self._glass = _Children(
+            Counter(
+                "seconder_break_glass",
+                "Actions let through in an emergency, policies passed by.",
+                ["resource"],
+                registry=registry,
+            )
+        )
         self._age = Histogram(
             "seconder_approval_age_seconds",
             "Age of an approval when it was used, from its iat.",
@@ -132,6 +142,10 @@ class ReviewMetrics:
             self._used(str(request.target.resource), approval.assurance.value).inc()
             self._age.observe(max(0.0, now - approval.statement.iat))
 
+    def broke_glass(self, request: Request) -> None:
+        """Count an action that passed policies by. Its resource is one that a policy names."""
+        self._glass(str(request.target.resource)).inc()
+
     def undecided(self, reason: str, seconds: float) -> None:
         """Count a review that did not get as far as a decision."""
         self._requests("", OTHER, "error", reason, "false").inc()
@@ -150,9 +164,12 @@ class ReviewMetrics:
 
 
 class OperatorMetrics:
-    """What the operator counts."""
+    """What the operator counts. ``change_requests`` gives how many there are in a phase; asked when it is rendered."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, change_requests: Callable[[Phase], int]) -> None:
+        waiting = Gauge("seconder_change_requests", "ChangeRequests.", ["phase"], registry=registry)
+        for phase in Phase:
+            waiting.labels(phase.value).set_function(partial(change_requests, phase))
         self.in_sync = Gauge(
             "seconder_webhook_configuration_in_sync",
             "Whether the stored webhook configuration is as compiled (1) or could not be made so (0).",

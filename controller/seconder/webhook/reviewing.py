@@ -19,6 +19,7 @@ from seconder.kube.snapshot import Snapshot
 from seconder.telemetry import log
 from seconder.telemetry.metrics import ReviewMetrics
 from seconder.webhook.front import BadReview
+from seconder.webhook.recording import Recorder
 from seconder.wire import review
 
 _MEMO: Final = 4096
@@ -34,11 +35,13 @@ class Reviewer:
         self,
         snapshot: Snapshot,
         finder: Finder,
+        recorder: Recorder,
         metrics: ReviewMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._snapshot = snapshot
         self._finder = finder
+        self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
         self._memo = Memo(_MEMO)
@@ -69,12 +72,13 @@ class Reviewer:
             allowed = decided.allowed or mode is Mode.AUDIT
             seconds = time.perf_counter() - started
             metrics.answered(request, decided, known=world.policies.known, allowed=allowed, seconds=seconds)
-            if decided.counted and decided.allowed and not request.dry_run:
-                metrics.used(request, decided, now)
+            recorded = self._record(request, decided, mode, now)
             _log(request, decided, mode, allowed, seconds)
             audit = _audit_annotations(decided, mode)
             if not allowed:
-                return review.denied(request.uid, decided.message, decided.reason, request.target, audit)
+                return review.denied(
+                    request.uid, decided.text(recorded=recorded), decided.reason, request.target, audit
+                )
             return review.allowed(request.uid, audit, _warnings(decided))
         except review.Malformed as bad:
             if not bad.uid:
@@ -89,6 +93,21 @@ class Reviewer:
             return self._give_up(uid, mode, Reason.INTERNAL_ERROR, _FAILED, started)
         finally:
             metrics.in_flight -= 1
+
+    def _record(self, request: Request, decided: Decision, mode: Mode, now: float) -> bool:
+        """Leave a note of what the decision led to; say whether there is a change request for a refusal."""
+        if request.dry_run or mode is Mode.AUDIT:
+            return False
+        if decided.broken_glass:
+            self._metrics.broke_glass(request)
+            self._recorder.broke_glass(request, decided.broken_glass)
+        if decided.change is None:
+            return False
+        if not decided.allowed:
+            return self._recorder.refused(decided.change, decided.reason)
+        self._metrics.used(request, decided, now)
+        self._recorder.allowed(decided.change)
+        return False
 
     async def _look_up(self, lookups: list[Lookup]) -> Contents | None:
         # In a thread, since the API server may take its time; other reviews go on meanwhile.
@@ -122,6 +141,8 @@ def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
         audit["agent"] = clean(decided.requester.agent_name)
     if decided.policies:
         audit["policies"] = ",".join(decided.policies)
+    if decided.broken_glass:
+        audit["break-glass"] = clean(decided.broken_glass)
     if decided.counted:
         audit["approvers"] = ",".join(each.statement.iss for each in decided.counted)
         audit["approvals"] = ",".join(each.statement.jti for each in decided.counted)
@@ -148,6 +169,8 @@ def _log(request: Request, decided: Decision, mode: Mode, allowed: bool, seconds
         approvers=[each.statement.iss for each in decided.counted],
         approvals=[each.statement.jti for each in decided.counted],
         rejected=[f"{each.slug}: {each.reason}" for each in decided.failures],
+        change_request=decided.change.name if decided.change else None,
+        break_glass=decided.broken_glass or None,
         dry_run=request.dry_run,
         seconds=round(seconds, 6),
     )

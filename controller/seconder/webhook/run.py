@@ -19,6 +19,7 @@ from seconder.telemetry.metrics import ReviewMetrics, registry
 from seconder.telemetry.ops import ops_app
 from seconder.webhook import serving
 from seconder.webhook.front import Front
+from seconder.webhook.recording import Recorder
 from seconder.webhook.reviewing import Reviewer
 from seconder.webhook.tls import ServingCertificate
 
@@ -95,7 +96,8 @@ async def run(credentials: Credentials, options: Options) -> bool:
     metrics = ReviewMetrics(registry_, namespaces=options.namespace_label)
     snapshot = Snapshot(api, options.own, _failed, cluster_id=options.cluster_id)
     served = _Serving(api, options, metrics)
-    reviewer = Reviewer(snapshot, Finder(api), metrics)
+    recorder = Recorder(api, snapshot, _failed)
+    reviewer = Reviewer(snapshot, Finder(api), recorder, metrics)
     serving_now = threading.Event()
 
     def unmet() -> list[str]:
@@ -109,6 +111,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     reviews = serving.bind(*options.review_address)
     ops = serving.bind(*options.ops_address)
     snapshot.start()
+    recorder.start()
     served.watch.start()
     front = Front(
         {"/validate": reviewer.enforce, "/validate/audit": reviewer.audit},
@@ -129,5 +132,6 @@ async def run(credentials: Credentials, options: Options) -> bool:
         )
     finally:
         snapshot.stop()
+        recorder.stop()
         served.watch.stop()
         log.info("stopped")

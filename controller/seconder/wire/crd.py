@@ -7,7 +7,7 @@ import msgspec
 from msgspec import NODEFAULT, inspect
 
 from seconder.core import names
-from seconder.wire import resources
+from seconder.wire import change_requests, resources
 
 _AGE: Final = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 
@@ -56,6 +56,31 @@ def approver() -> dict[str, Any]:
             _column("Teams", ".spec.teams"),
             _column("Ready", f"{_ready()}.status"),
             _column("Problem", f"{_ready()}.message", priority=1),
+            _AGE,
+        ],
+    )
+
+
+def change_request() -> dict[str, Any]:
+    """Give the CRD of ChangeRequest."""
+    return _crd(
+        kind="ChangeRequest",
+        plural="changerequests",
+        short="chg",
+        description="A refused action that waits for peers' approval.",
+        spec=change_requests.ChangeRequestSpec,
+        spec_rules=change_requests.SPEC_RULES,
+        status=change_requests.ChangeRequestStatus,
+        columns=[
+            _column("Phase", ".status.phase"),
+            _column("Action", ".spec.action"),
+            _column("Object", ".status.object"),
+            _column("Impact", ".status.impact"),
+            _column("Requester", ".spec.requester"),
+            _column("Approvals", ".status.progress"),
+            _column("Until", ".status.expiresAt"),
+            _column("Attempts", ".status.attempts", "integer", priority=1),
+            _column("Reason", ".status.lastReason", priority=1),
             _AGE,
         ],
     )
@@ -134,10 +159,12 @@ def _schema(kind: inspect.Type) -> dict[str, Any]:
     simple: dict[type, dict[str, Any]] = {
         inspect.BoolType: {"type": "boolean"},
         inspect.DateTimeType: {"type": "string", "format": "date-time"},
-        inspect.DictType: {"type": "object"},
     }
     if type(kind) in simple:
         return dict(simple[type(kind)])
+    if isinstance(kind, inspect.DictType):
+        plain = isinstance(kind.value_type, inspect.AnyType)
+        return {"type": "object"} | ({} if plain else {"additionalProperties": _schema(kind.value_type)})
     if isinstance(kind, inspect.StrType):
         return {"type": "string"} | _bounds(minLength=kind.min_length, maxLength=kind.max_length, pattern=kind.pattern)
     if isinstance(kind, inspect.IntType):

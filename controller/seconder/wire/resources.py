@@ -18,14 +18,16 @@ _DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _QUALIFIED: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 
 
-def _cel(*rules: tuple[str, str]) -> dict[str, Any]:
+def cel_rules(*rules: tuple[str, str]) -> dict[str, Any]:
+    """Give the schema's part that holds CEL rules, each with its message."""
     return {"x-kubernetes-validations": [{"rule": rule, "message": text} for rule, text in rules]}
 
 
 _SET: Final = {"x-kubernetes-list-type": "set"}
 
 
-def _by(key: str) -> dict[str, Any]:
+def list_map(key: str) -> dict[str, Any]:
+    """Give the schema's part that makes a list a map by this field."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
 
 
@@ -89,7 +91,7 @@ class Agents(_Strict, kw_only=True):
     ] = _list(names.AGENT_KEY)
 
 
-AGENTS_RULES: Final = _cel(
+AGENTS_RULES: Final = cel_rules(
     (
         "size(self.groups) + size(self.users) + size(self.serviceAccountNamespaces) + size(self.extraKeys)"
         " + size(self.fieldManagers) + size(self.annotations) > 0",
@@ -131,7 +133,7 @@ class Approvals(_Strict, kw_only=True):
             max_length=16,
             pattern=r"^([0-9]+[hms])+$",
             description="The longest lifetime of an approval, such as 15m; at most 1h.",
-            extra_json_schema=_cel(
+            extra_json_schema=cel_rules(
                 (
                     "duration(self) >= duration('1s') && duration(self) <= duration('1h')",
                     "maxTTL must be from 1s to 1h",
@@ -193,7 +195,7 @@ class PolicySpec(_Strict, kw_only=True):
     break_glass: BreakGlass = msgspec.field(default_factory=BreakGlass)
 
 
-POLICY_RULES: Final = _cel(
+POLICY_RULES: Final = cel_rules(
     (
         "self.subjects != 'Everyone' || !self.resources.exists(r, r.group == '*' || r.resources.exists(n, n == '*'))",
         "'*' cannot be used with subjects: Everyone; name the groups and resources",
@@ -226,7 +228,7 @@ Conditions = Annotated[
     list[ConditionDoc],
     Meta(
         max_length=8,
-        extra_json_schema=_by("type"),
+        extra_json_schema=list_map("type"),
     ),
 ]
 
@@ -277,16 +279,24 @@ class Jwk(_Strict, kw_only=True):
     y: Coordinate | UnsetType = UNSET
 
 
+JWK_RULES: Final = cel_rules(
+    (
+        "self.kty == 'OKP' ? self.crv == 'Ed25519' && !has(self.y) : self.crv == 'P-256' && has(self.y)",
+        "give kty OKP, crv Ed25519 and x, or kty EC, crv P-256, x and y",
+    )
+)
+
+
 class Key(_Strict, kw_only=True):
     """A public key, in one of two notations."""
 
     name: Annotated[str, Meta(min_length=1, max_length=63, pattern=_DNS_LABEL)]
     ssh: SshLine | UnsetType = UNSET
-    jwk: Jwk | UnsetType = UNSET
+    jwk: Annotated[Jwk, Meta(extra_json_schema=JWK_RULES)] | UnsetType = UNSET
     not_after: Annotated[datetime, Meta(tz=True, description="It stops counting at this time.")] | UnsetType = UNSET
 
 
-KEY_RULES: Final = _cel(("has(self.ssh) != has(self.jwk)", "give exactly one of ssh and jwk"))
+KEY_RULES: Final = cel_rules(("has(self.ssh) != has(self.jwk)", "give exactly one of ssh and jwk"))
 
 
 class ApproverSpec(_Strict, kw_only=True):
@@ -306,7 +316,7 @@ class ApproverSpec(_Strict, kw_only=True):
         Meta(
             min_length=1,
             max_length=16,
-            extra_json_schema=_by("name"),
+            extra_json_schema=list_map("name"),
         ),
     ]
 
@@ -327,5 +337,5 @@ class ApproverStatus(Struct, rename="camel", kw_only=True):
     observed_generation: int = 0
     keys: Annotated[
         list[KeyStatus],
-        Meta(max_length=16, extra_json_schema=_by("name")),
+        Meta(max_length=16, extra_json_schema=list_map("name")),
     ] = []

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.core import message
-from seconder.core.request import NAMESPACES, Caller, GroupResource, Operation, Request, Target
+from seconder.core.request import NAMESPACES, Caller, GroupResource, Operation, Request, Target, TokenRequest
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
@@ -39,6 +39,14 @@ class _Metadata(msgspec.Struct):
 class _Object(msgspec.Struct):
     # Options of a CONNECT (PodExecOptions) and Scale carry less; the name is then the request's.
     metadata: _Metadata | None = None
+    # Left as it stands: its shape is each kind's own.
+    spec: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _TokenRequestSpec(msgspec.Struct, rename="camel"):
+    # The API server fills this in before it asks, with the same number.
+    expiration_seconds: int | None = 3600
+    bound_object_ref: dict[str, Any] | None = None
 
 
 class _Options(msgspec.Struct, rename="camel"):
@@ -83,8 +91,10 @@ class Malformed(Exception):
 
 
 _review: Final = msgspec.json.Decoder(_Review)
+_token_request_spec: Final = msgspec.json.Decoder(_TokenRequestSpec)
 _uid_only: Final = msgspec.json.Decoder(_UidOnly)
 _encoder: Final = msgspec.json.Encoder()
+_SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
 _NO_METADATA: Final = _Metadata()
 _MAX_UID: Final = 128
 
@@ -143,7 +153,21 @@ def _to_request(request: _Request) -> Request:
         dry_run=bool(request.dry_run),
         stored=old.annotations or {},
         incoming=new.annotations or {},
+        version=request.resource.version,
+        token=_token(request) if resource == _SERVICE_ACCOUNTS and request.sub_resource == "token" else None,
     )
+
+
+def _token(request: _Request) -> TokenRequest | None:
+    if request.object is None:
+        return None
+    try:
+        spec = _token_request_spec.decode(request.object.spec)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Malformed(request.uid, f"the TokenRequest's spec is not understood: {_plain(error)}") from None
+    if spec.expiration_seconds is None:
+        return None
+    return TokenRequest(spec.expiration_seconds, bound=spec.bound_object_ref is not None)
 
 
 def allowed(uid: str, audit: dict[str, str], warnings: list[str]) -> bytes:

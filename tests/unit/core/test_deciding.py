@@ -235,7 +235,7 @@ def test_the_guard_guards_itself_from_agents_alone(operation: Operation, target:
 def test_text_from_clients_is_stripped_of_what_moves_a_cursor() -> None:
     """No control and no bidi characters in a message, and nothing overlong."""
     caller = Caller("a\u202eb\x1b[31m\nc" + "d" * 1000, frozenset({"seconder.dev:agents"}))
-    text = _decide(_request(caller, _target(name="x\u2066y")), _policy()).message
+    text = _decide(_request(caller, _target(name="x\u2066y")), _policy()).text()
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "\u2066" not in text

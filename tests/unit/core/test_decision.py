@@ -229,7 +229,7 @@ def test_a_policy_for_what_the_namespace_holds_joins_those_that_name_it() -> Non
 
 def test_without_any_approver_the_message_says_so() -> None:
     """Nobody is sent to ask whom there is not."""
-    text = _decide(_delete(), _world(_policy(), registry=Registry([]))).message
+    text = _decide(_delete(), _world(_policy(), registry=Registry([]))).text()
     assert "No approver is registered" in text
     assert "kubectl seconder approve" not in text
 

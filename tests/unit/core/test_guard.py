@@ -21,7 +21,7 @@ def _refusal(
     subresource: str = "",
 ) -> str:
     request = Request("r", operation, target, subresource, Caller(MINE), "", False, stored or {}, incoming or {})
-    return refusal(request, DEFAULT_TAGS, Guarded())
+    return refusal(request, DEFAULT_TAGS, Guarded(), None)
 
 
 def _target(group: str, resource: str, namespace: str, name: str) -> Target:
@@ -47,12 +47,15 @@ def test_agents_neither_add_nor_change_nor_remove_approvals(
 ) -> None:
     """On the object or through a subresource that stores annotations."""
     for subresource in ("", "status", "finalize"):
-        assert _refusal(Operation.UPDATE, DEPLOYMENT, stored, incoming, subresource) == "approvals"
+        assert (
+            _refusal(Operation.UPDATE, DEPLOYMENT, stored, incoming, subresource)
+            == "approvals and break-glass annotations"
+        )
 
 
 def test_agents_make_no_object_with_an_approval_on_it() -> None:
     """An exported manifest carries the old one along."""
-    assert _refusal(Operation.CREATE, DEPLOYMENT, {}, OLD) == "approvals"
+    assert _refusal(Operation.CREATE, DEPLOYMENT, {}, OLD) == "approvals and break-glass annotations"
 
 
 def test_agents_go_on_with_objects_that_carry_approvals() -> None:

@@ -1,12 +1,14 @@
 """What a refused caller reads: what is missing and whom to ask, whatever was put into the names."""
 
+import re
 import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seconder.core.agents import Requester
-from seconder.core.message import MAX_FIELD, clean, needs_approval, refused
+from seconder.core.change import Change
+from seconder.core.message import MAX_FIELD, ask_with_change_request, clean, needs_approval, refused, whom_to_ask
 from seconder.core.policy import Policy, Requirement
 from seconder.core.quorum import Failure
 from seconder.core.reasons import Reason
@@ -24,7 +26,8 @@ def _text(request: Request, agent: str | None = "kiro", failures: tuple[Failure,
     requester = Requester(request.caller.username, True, agent, frozenset())
     policies = [Policy(name, requirement=Requirement(required=count)) for name, count in (required or {"p": 1}).items()]
     reason = Reason.APPROVAL_MISSING
-    return needs_approval(request, requester, Action.DELETE, reason, policies, failures, "", approvers=True)
+    text = needs_approval(request, requester, Action.DELETE, reason, policies, failures, "")
+    return f"{text}\n{whom_to_ask(request, approvers=True)}"
 
 
 def test_the_message_is_as_documented() -> None:
@@ -60,8 +63,8 @@ def test_no_text_of_a_client_adds_lines_or_steers_a_terminal(name: str, namespac
     request = _request(name, namespace, user, uid)
     texts = [_text(request, agent=name or None, failures=(Failure(user, Reason.APPROVAL_MALFORMED, "bad"),))]
     requester = Requester(user, True, name, frozenset())
-    texts.append(refused(request, requester, "what", Reason.PROTECTED_CONFIGURATION, "advice"))
-    for text, lines in zip(texts, (5, 4), strict=True):
+    texts.append(refused(request, requester, "what", Reason.PROTECTED_CONFIGURATION))
+    for text, lines in zip(texts, (5, 3), strict=True):
         assert len(text.split("\n")) == lines
         steering = {"Cc", "Cf", "Cs", "Zl", "Zp"}
         assert not [character for character in text if unicodedata.category(character) in steering - {"Cc"}]
@@ -81,3 +84,32 @@ def test_a_name_that_is_a_command_is_quoted() -> None:
     """The line is made to be pasted into a shell."""
     command = _text(_request(user="x; rm -rf ~")).splitlines()[-1]
     assert command.endswith("--requester 'x; rm -rf ~'")
+
+
+def _change(name: str = "checkout") -> Change:
+    target = Target(GroupResource("apps", "deployments"), "Deployment", "payments", name, "6f0c")
+    return Change(KIRO, True, "kiro", frozenset(), target, "v1", Action.DELETE, "", ())
+
+
+def test_a_change_request_takes_the_place_of_the_long_command() -> None:
+    """Its name is all that an approver needs."""
+    change = _change()
+    assert ask_with_change_request(change, whom_to_ask(_request(), approvers=True)).splitlines() == [
+        f"change request: {change.name}",
+        f"Ask an approver: kubectl seconder approve {change.name}",
+    ]
+
+
+def test_nobody_is_sent_to_ask_whom_there_is_not() -> None:
+    """With a change request or without."""
+    nobody = whom_to_ask(_request(), approvers=False)
+    assert "kubectl seconder" not in nobody
+    assert ask_with_change_request(_change(), nobody).splitlines()[1] == nobody
+
+
+def test_a_change_requests_name_is_chg_and_26_digits_that_do_not_look_alike() -> None:
+    """128 bits in Crockford's base32."""
+    name = _change().name
+    assert re.fullmatch("chg-[0-9a-hjkmnp-tv-z]{26}", name)
+    assert name == _change().name
+    assert name != _change("other").name

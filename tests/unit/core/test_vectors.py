@@ -25,6 +25,7 @@ VECTORS = [(path.name, vector) for path in FILES for vector in json.loads(path.r
 OTHERS_GIVE = {
     Reason.NOT_COVERED,
     Reason.EXEMPT,
+    Reason.BREAK_GLASS,
     Reason.PROTECTED_CONFIGURATION,
     Reason.POLICY_INVALID,
     Reason.REQUEST_MALFORMED,

@@ -9,15 +9,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.support import signing
 
+from seconder.core.change import Change
 from seconder.core.contents import Contents, Lookup
 from seconder.core.decision import World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import Mode, Policy, ResolvedResource
-from seconder.core.request import GroupResource
+from seconder.core.reasons import Reason
+from seconder.core.request import GroupResource, Request
 from seconder.kube.lookup import Finder, LookupFailed
 from seconder.kube.snapshot import Snapshot
 from seconder.telemetry.metrics import ReviewMetrics
 from seconder.webhook.front import BadReview
+from seconder.webhook.recording import Recorder
 from seconder.webhook.reviewing import Reviewer
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
@@ -49,15 +52,40 @@ class Search:
         return {lookup.resource.resource: [] for lookup in lookups}
 
 
+class Notes:
+    """What the reviewer had recorded. Says of every refusal that there is a change request, unless it is full."""
+
+    def __init__(self) -> None:
+        self.refusals: list[Change] = []
+        self.uses: list[Change] = []
+        self.emergencies: list[str] = []
+        self.full = False
+
+    def refused(self, change: Change, reason: Reason) -> bool:
+        """See Recorder."""
+        self.refusals.append(change)
+        return not self.full
+
+    def allowed(self, change: Change) -> None:
+        """See Recorder."""
+        self.uses.append(change)
+
+    def broke_glass(self, request: Request, reason: str) -> None:
+        """See Recorder."""
+        self.emergencies.append(reason)
+
+
 class Desk:
     """A reviewer over a view and a search, with its metrics."""
 
     def __init__(self, view: View, search: Search | None = None) -> None:
         self.registry = CollectorRegistry()
         self.view = view
+        self.notes = Notes()
         self.reviewer = Reviewer(
             cast(Snapshot, view),
             cast(Finder, search or Search()),
+            cast(Recorder, self.notes),
             ReviewMetrics(self.registry),
             clock=lambda: float(signing.NOW),
         )

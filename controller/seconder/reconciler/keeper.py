@@ -1,0 +1,239 @@
+"""The thread that looks after change requests: the fresher one is, the oftener its object is looked at."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from seconder.core import contents, draft, names
+from seconder.core.approval import Memo
+from seconder.kube.api import Api, ApiError
+from seconder.kube.events import Events
+from seconder.kube.lookup import Finder, LookupFailed
+from seconder.kube.snapshot import Snapshot
+from seconder.kube.watch import Watch
+from seconder.reconciler import change_requests as rules
+from seconder.reconciler.change_requests import Found
+from seconder.wire import change_requests
+from seconder.wire.change_requests import ChangeRequest, ChangeRequestStatus, Phase
+
+PATH: Final = f"/apis/{names.DOMAIN}/{names.API_VERSION}/changerequests"
+
+_PACE: Final = 0.03
+"""Seconds between two looks: however many there are, the API server gets no more than some 30 requests a second."""
+
+_OFTEN: Final = 1.0
+_SELDOM: Final = 30.0
+_TURN: Final = 60.0
+"""An open one is looked at each second in the minute after it was refused or approved, and ever more seldom then."""
+
+
+class Keeper:
+    """Keeps change requests while the operator runs.
+
+    ``copies``: approvals annotated on a change request are verified and copied to the object.
+    """
+
+    def __init__(
+        self, api: Api, snapshot: Snapshot, failed: Callable[[str, Exception], None], *, copies: bool = False
+    ) -> None:
+        self._api = api
+        self._snapshot = snapshot
+        self._failed = failed
+        self._copies = copies
+        self._finder = Finder(api, at_once=2)
+        self._events = Events(api, "seconder-operator")
+        self._memo = Memo(1024)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._requests: dict[str, ChangeRequest] = {}
+        self._next: dict[str, float] = {}
+        self._watch = Watch(api, PATH, _parsed, self._take, failed)
+        self._thread = threading.Thread(target=self._run, name="change requests", daemon=True)
+        self._phases: Mapping[Phase, int] = {}
+
+    def start(self) -> None:
+        """Begin."""
+        self._watch.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the look under way, if any."""
+        self._stopping.set()
+        self._wake.set()
+        self._watch.stop()
+
+    def count(self, phase: Phase) -> int:
+        """Give how many there are in this phase."""
+        return self._phases.get(phase, 0)
+
+    def _take(self, found: Mapping[str, ChangeRequest]) -> None:
+        phases = dict.fromkeys(Phase, 0)
+        for each in found.values():
+            phases[each.status.phase] += 1
+        with self._lock:
+            for name, request in found.items():
+                before = self._requests.get(name)
+                if before is None or before.metadata["resourceVersion"] != request.metadata["resourceVersion"]:
+                    self._next[name] = 0.0
+            self._requests = dict(found)
+            self._next = {name: when for name, when in self._next.items() if name in found}
+            self._phases = phases
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            request, pause = self._due()
+            if request is None:
+                self._wake.wait(pause)
+                self._wake.clear()
+                continue
+            try:
+                self._keep(request)
+            except ApiError as error:
+                self._failed(f"change request {request.name}", error)
+            except Exception as error:  # noqa: BLE001 - a thread that died in silence would keep nothing any more
+                self._failed(f"change request {request.name}", error)
+            self._stopping.wait(_PACE)
+
+    def _due(self) -> tuple[ChangeRequest | None, float]:
+        """Give the one whose turn it is; else None and the seconds until the next one's."""
+        now = time.monotonic()
+        with self._lock:
+            if not self._next or self._snapshot.world is None:
+                return None, _OFTEN
+            name = min(self._next, key=lambda each: self._next[each])
+            if self._next[name] > now:
+                return None, self._next[name] - now
+            request = self._requests[name]
+            self._next[name] = now + _interval(request.status, datetime.now(UTC))
+            return request, 0.0
+
+    def _keep(self, request: ChangeRequest) -> None:
+        now = datetime.now(UTC)
+        world = self._snapshot.world
+        if world is None or not self._snapshot.fresh():
+            return
+        if rules.over(request.status, now):
+            self._remove(request)
+            return
+        try:
+            found = self._look(request)
+        except LookupFailed as error:
+            self._failed("what a namespace holds", error)
+            return
+        if self._copies and found is not None and request.status.phase.open:
+            found = self._copy(request, found)
+        status = rules.following(request, found, world, now, self._memo, copies=self._copies)
+        if rules.changed(request, status) and self._write(request, status):
+            self._tell(request, status, now)
+
+    def _look(self, request: ChangeRequest) -> Found | None:
+        """Read the object, and what a namespace holds if there are approvals to compare it with.
+
+        Raises ApiError and LookupFailed.
+        """
+        try:
+            found = rules.found_of(self._api.metadata(rules.path_of(request)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        world = self._snapshot.world
+        values = found.approvals or (
+            rules.approvals_of(request.metadata.get("annotations") or {}) if self._copies else {}
+        )
+        if world is None or not values:
+            return found
+        bound = draft.binds_impact(request.target, request.spec.action, rules.in_force(request, world))
+        if not bound:
+            return found
+        held = self._finder.find(contents.lookups(request.target.name, [], bound))
+        return Found(found.uid, found.annotations, found.leaving, held)
+
+    def _copy(self, request: ChangeRequest, found: Found) -> Found:
+        """Copy each approval on the change request that counts for this very change to the object."""
+        world = self._snapshot.world
+        offered = rules.approvals_of(request.metadata.get("annotations") or {})
+        if world is None or not offered:
+            return found
+        shown = rules.presented(request, offered, world, time.time(), self._memo)
+        missing = {
+            f"{names.APPROVAL_PREFIX}{approval.slug}": offered[approval.slug]
+            for approval in shown.approvals
+            if found.approvals.get(approval.slug) != offered[approval.slug]
+        }
+        if not missing or found.uid != request.spec.object.uid:
+            return found
+        # The uid makes it a conflict where another object has taken the name meanwhile.
+        self._api.merge(rules.path_of(request), {"metadata": {"uid": found.uid, "annotations": missing}})
+        return Found(found.uid, {**found.annotations, **missing}, found.leaving, found.contents)
+
+    def _write(self, request: ChangeRequest, status: ChangeRequestStatus) -> bool:
+        try:
+            self._api.replace(f"{PATH}/{request.name}/status", change_requests.with_status(request, status))
+        except ApiError as error:
+            # Written or removed by somebody else meanwhile: the watch brings it round again.
+            if error.status not in {404, 409}:
+                raise
+            return False
+        return True
+
+    def _remove(self, request: ChangeRequest) -> None:
+        try:
+            self._api.delete(f"{PATH}/{request.name}", uid=request.uid)
+        except ApiError as error:
+            if error.status not in {404, 409}:
+                raise
+
+    def _tell(self, request: ChangeRequest, status: ChangeRequestStatus, now: datetime) -> None:
+        """Leave an event on the object when another peer has approved."""
+        before, after = (
+            {each.name for each in each_status.approvals if not each.reason} for each_status in (request.status, status)
+        )
+        if not after - before:
+            return
+        spec = request.spec
+        note = (
+            f"{spec.action} for {spec.requester} approved by {rules.approvers_of(status)} ({status.progress}),"
+            f" change request {request.name}"
+        )
+        try:
+            self._events.tell(
+                request.target,
+                spec.object.version,
+                key=f"{request.name}.approved",
+                reason="Approved" if status.phase is Phase.APPROVED else "ApprovalSeen",
+                note=note,
+                warning=False,
+                count=len(after),
+                now=now,
+            )
+        except ApiError as error:
+            if error.status not in {403, 404}:
+                raise
+
+
+def _interval(status: ChangeRequestStatus, now: datetime) -> float:
+    """Give the seconds until an object is looked at again."""
+    if not status.phase.open:
+        return _SELDOM
+    refused = change_requests.moment(status.last_refused_at)
+    if refused is None or status.phase is Phase.APPROVED:
+        return _OFTEN
+    return min(_SELDOM, max(_OFTEN, (now - refused).total_seconds() / _TURN))
+
+
+def _parsed(document: Mapping[str, Any]) -> ChangeRequest | None:
+    try:
+        found = change_requests.parse(document)
+    except msgspec.ValidationError:
+        return None
+    annotations = found.metadata.get("annotations") or {}
+    kept = {key: value for key, value in annotations.items() if key.startswith(names.APPROVAL_PREFIX)}
+    shown = {key: found.metadata[key] for key in ("name", "uid", "resourceVersion")}
+    return msgspec.structs.replace(found, metadata=shown | {"annotations": kept})

@@ -1,0 +1,286 @@
+"""ChangeRequest as a document: its models, from which the CRD is generated, and its passage to and from the core."""
+
+import enum
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from seconder.core import draft, names
+from seconder.core.change import Change
+from seconder.core.contents import Impact
+from seconder.core.policy import Assurance, Policy
+from seconder.core.request import Action, GroupResource, Target
+from seconder.wire.resources import cel_rules, list_map
+
+PENDING_FOR: Final = timedelta(hours=24)
+KEPT_FOR: Final = timedelta(hours=1)
+"""How long an ended one stays to be read."""
+
+
+class Phase(enum.StrEnum):
+    """Where a change request stands. The first two are open; the others are ends, until it is refused again."""
+
+    PENDING = "Pending"
+    APPROVED = "Approved"
+    USED = "Used"
+    EXPIRED = "Expired"
+    WITHDRAWN = "Withdrawn"
+
+    @property
+    def open(self) -> bool:
+        """Whether it still waits for something."""
+        return self in {Phase.PENDING, Phase.APPROVED}
+
+
+class _Document(Struct, rename="camel"):
+    """Names as in Kubernetes. Unknown fields are passed over: only the API server's schema need be strict here."""
+
+
+Text = Annotated[str, Meta(max_length=512)]
+
+
+class ObjectDoc(_Document, kw_only=True):
+    """The object that the change is about."""
+
+    group: Annotated[str, Meta(max_length=253)] = ""
+    version: Annotated[str, Meta(max_length=63)]
+    resource: Annotated[str, Meta(max_length=63)]
+    kind: Annotated[str, Meta(max_length=63)]
+    namespace: Annotated[str, Meta(max_length=63)] | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=253)]
+    uid: Annotated[str, Meta(max_length=128)]
+
+
+class ImpactDoc(_Document, kw_only=True):
+    """What goes down with a namespace, as it stood at the first refusal."""
+
+    counts: Annotated[dict[str, int], Meta(extra_json_schema={"maxProperties": 64})]
+    sha256: Annotated[str, Meta(max_length=64)]
+
+
+class RequirementDoc(_Document, kw_only=True):
+    """What one policy requires."""
+
+    name: Annotated[str, Meta(max_length=253)]
+    required: int
+    teams: Annotated[list[Annotated[str, Meta(max_length=63)]], Meta(max_length=32)] = []
+    assurance: Assurance
+    max_ttl_seconds: int = msgspec.field(name="maxTTLSeconds")
+    bind_impact: bool
+
+
+class ChangeRequestSpec(_Document, kw_only=True):
+    """What was refused, to whom, and what it takes. Never changed."""
+
+    requester: Annotated[str, Meta(max_length=512, description="User name of the refused request.")]
+    by_agent: Annotated[bool, Meta(description="The requester is an agent.")] = False
+    agent: Annotated[str, Meta(max_length=512, description="The agent's name, if its credential gives one.")] = ""
+    operator: Annotated[Text, Meta(description="Who set the agent going, if recorded. They cannot approve.")] = ""
+    other_operators: Annotated[
+        list[Text], Meta(max_length=8, description="Whoever else is recorded as that. None of them can approve.")
+    ] = []
+    reason: Annotated[str, Meta(max_length=400, description="The requester's own words, unproven.")] = ""
+    object: ObjectDoc
+    action: Action
+    impact: ImpactDoc | UnsetType = UNSET
+    policies: Annotated[list[RequirementDoc], Meta(max_length=256, description="All of these must be satisfied.")] = []
+
+
+SPEC_RULES: Final = cel_rules(("self == oldSelf", "a change request is a record: its spec cannot be changed"))
+
+
+class ApprovalDoc(_Document, kw_only=True):
+    """One approval on the object. ``reason`` is why it does not count, empty where it does."""
+
+    name: Annotated[str, Meta(max_length=63)]
+    approver: Text = ""
+    fingerprint: Annotated[str, Meta(max_length=128)] = ""
+    assurance: Annotated[str, Meta(max_length=16)] = ""
+    expires_at: Annotated[str, Meta(max_length=32)] = ""
+    reason: Annotated[str, Meta(max_length=64)] = ""
+    message: Annotated[str, Meta(max_length=512)] = ""
+
+
+class ChangeRequestStatus(_Document, kw_only=True):
+    """Where it stands. Times are RFC 3339."""
+
+    phase: Phase = Phase.PENDING
+    object: Annotated[str, Meta(max_length=512, description="The object in one word or two.")] = ""
+    impact: Annotated[str, Meta(max_length=1024, description="What goes down with it.")] = ""
+    progress: Annotated[str, Meta(max_length=16, description="Peers who approved, of those required.")] = ""
+    approvals: Annotated[list[ApprovalDoc], Meta(max_length=16, extra_json_schema=list_map("name"))] = []
+    attempts: Annotated[int, Meta(description="How often it was refused.")] = 0
+    last_reason: Annotated[str, Meta(max_length=64, description="Reason code of the last refusal.")] = ""
+    first_refused_at: str = ""
+    last_refused_at: str = ""
+    expires_at: Annotated[str, Meta(description="Until then it waits.")] = ""
+    allowed_at: Annotated[str, Meta(description="When the webhook last let it through.")] = ""
+    ended_at: str = ""
+    message: Annotated[str, Meta(max_length=512, description="Why it ended.")] = ""
+    accepts_approvals: Annotated[bool, Meta(description="Approvals annotated here are copied to the object.")] = False
+    statement: Annotated[
+        str,
+        Meta(max_length=8192, description="What to sign, lacking iss, iat, exp, jti and reason."),
+    ] = ""
+
+
+class ChangeRequest(_Document, kw_only=True):
+    """A whole document. ``metadata`` is as the API server gave it."""
+
+    api_version: str = f"{names.DOMAIN}/{names.API_VERSION}"
+    kind: str = "ChangeRequest"
+    metadata: dict[str, Any]
+    spec: ChangeRequestSpec
+    status: ChangeRequestStatus = msgspec.field(default_factory=ChangeRequestStatus)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.metadata["name"])
+
+    @property
+    def uid(self) -> str:
+        """Its uid: the ``txn`` of approvals for it."""
+        return str(self.metadata["uid"])
+
+    @property
+    def target(self) -> Target:
+        """The object, in the core's words."""
+        given = self.spec.object
+        namespace = given.namespace if isinstance(given.namespace, str) else ""
+        return Target(GroupResource(given.group, given.resource), given.kind, namespace, given.name, given.uid)
+
+    def change(self, policies: Sequence[Policy]) -> Change:
+        """Give the change that it records, under these policies, which are the ones in force now."""
+        spec = self.spec
+        return Change(
+            requester=spec.requester,
+            by_agent=spec.by_agent,
+            agent=spec.agent or None,
+            operators=frozenset(each for each in (spec.operator, *spec.other_operators) if each),
+            target=self.target,
+            version=spec.object.version,
+            action=spec.action,
+            claimed=spec.reason,
+            policies=tuple(policies),
+        )
+
+
+def parse(document: Mapping[str, Any]) -> ChangeRequest:
+    """Read a ChangeRequest. Raises msgspec.ValidationError."""
+    return msgspec.convert(document, ChangeRequest)
+
+
+def with_status(found: ChangeRequest, status: ChangeRequestStatus) -> dict[str, Any]:
+    """Give the document to PUT on the status subresource; its resourceVersion makes a lost update a conflict."""
+    written: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(found, status=status))
+    return written
+
+
+def document(change: Change, impact: Impact | None) -> dict[str, Any]:
+    """Give the document to create for a refused change. The API server drops a status then: that is written after."""
+    target = change.target
+    operators = sorted(change.operators)
+    spec = ChangeRequestSpec(
+        requester=change.requester,
+        by_agent=change.by_agent,
+        agent=change.agent or "",
+        operator=operators[0] if operators else "",
+        other_operators=operators[1:],
+        reason=change.claimed,
+        object=ObjectDoc(
+            group=target.resource.group,
+            version=change.version,
+            resource=target.resource.resource,
+            kind=target.kind,
+            namespace=target.namespace or UNSET,
+            name=target.name,
+            uid=target.uid,
+        ),
+        action=change.action,
+        impact=UNSET if impact is None else ImpactDoc(counts=dict(impact.counts), sha256=impact.sha256),
+        policies=[
+            RequirementDoc(
+                name=policy.name,
+                required=policy.requirement.required,
+                teams=sorted(policy.requirement.teams),
+                assurance=policy.requirement.assurance,
+                max_ttl_seconds=policy.requirement.max_ttl,
+                bind_impact=policy.requirement.bind_impact,
+            )
+            for policy in change.policies
+        ],
+    )
+    made: dict[str, Any] = {
+        "apiVersion": f"{names.DOMAIN}/{names.API_VERSION}",
+        "kind": "ChangeRequest",
+        "metadata": {"name": change.name},
+        "spec": msgspec.to_builtins(spec),
+    }
+    return made
+
+
+def refused(
+    before: ChangeRequestStatus,
+    change: Change,
+    *,
+    times: int,
+    reason: str,
+    audience: str,
+    txn: str,
+    impact: Impact | None,
+    now: datetime,
+) -> ChangeRequestStatus:
+    """Give the status after it was refused ``times`` more: open, for 24 h from its first refusal since it was closed.
+
+    ``impact``: what goes down with the object now; None where that is not known, and then there is nothing to sign.
+    """
+    reopened = not before.first_refused_at or not before.phase.open
+    bound = draft.binds_impact(change.target, change.action, change.policies)
+    known = not bound or impact is not None
+    statement = draft.line(draft.draft(change, audience, txn, impact)) if known else ""
+    target = change.target
+    return msgspec.structs.replace(
+        before,
+        phase=Phase.PENDING if reopened else before.phase,
+        object=f"{target.resource} {target.path}",
+        impact=_goes_down(impact, bound=bool(bound)),
+        progress=f"0/{required(change.policies)}" if reopened else before.progress,
+        approvals=[] if reopened else before.approvals,
+        attempts=before.attempts + times,
+        last_reason=reason,
+        first_refused_at=before.first_refused_at or stamp(now),
+        last_refused_at=stamp(now),
+        expires_at=stamp(now + PENDING_FOR) if reopened else before.expires_at,
+        allowed_at="" if reopened else before.allowed_at,
+        ended_at="",
+        message="",
+        statement=statement or before.statement,
+    )
+
+
+def _goes_down(impact: Impact | None, *, bound: bool) -> str:
+    if impact is not None:
+        return impact.summary
+    return "not known yet" if bound else "the object itself"
+
+
+def required(policies: Sequence[Policy]) -> int:
+    """Give how many peers the most demanding policy requires."""
+    return max((policy.requirement.required for policy in policies), default=0)
+
+
+def stamp(moment: datetime) -> str:
+    """Give RFC 3339 in UTC, to the second, as Kubernetes writes times."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str) -> datetime | None:
+    """Read what ``stamp`` wrote; None for nothing and for anything else."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None

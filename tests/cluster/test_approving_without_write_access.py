@@ -1,0 +1,107 @@
+"""Approvals on a change request: copied to the object by an operator that was told to, and only those that count."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.test_change_requests import refused
+from tests.support.cluster import Cluster, eventually, sign
+from tests.support.operator import operator_with
+
+_ROLE = "seconder-approver"
+
+
+@pytest.fixture
+def frank(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
+    """The kubeconfig of frank, who has the role for approvers and nothing else."""
+    kubeconfig = tmp_path / "frank.kubeconfig"
+    cluster.stack.control_plane.client_kubeconfig("frank@example.com", [], kubeconfig)
+    name = f"frank-{cluster.namespace}"
+    cluster.admin("create", "clusterrolebinding", name, f"--clusterrole={_ROLE}", "--user=frank@example.com")
+    yield kubeconfig
+    cluster.admin("delete", "clusterrolebinding", name)
+
+
+def _approval(cluster: Cluster, **changes: object) -> str:
+    return sign(
+        cluster.alice.key, cluster.claims(cluster.get("deployment", "checkout"), "deployments", "apps", **changes)
+    )
+
+
+def _on_object(cluster: Cluster) -> dict[str, str]:
+    annotations: dict[str, str] = cluster.get("deployment", "checkout")["metadata"].get("annotations") or {}
+    return {key: value for key, value in annotations.items() if key.startswith("approval.seconder.dev/")}
+
+
+def test_an_approval_on_the_change_request_is_copied_to_the_object(cluster: Cluster, frank: Path) -> None:
+    """By an approver who may not touch the object; the agent's command then goes through."""
+    cluster.deployment()
+    with operator_with(cluster.stack, "--copy-approvals"):
+        chg = refused(cluster)
+        value = _approval(cluster)
+        denied = cluster.kubectl(frank, "annotate", "deployment", "checkout", "-n", cluster.namespace, f"a={value}")
+        assert "cannot patch resource" in denied.err
+        done = cluster.kubectl(frank, "annotate", "chg", chg, f"approval.seconder.dev/alice={value}")
+        assert done.code == 0, done.err
+        eventually(lambda: cluster.get("chg", chg)["status"]["phase"] == "Approved", 5, "approved")
+        assert cluster.get("chg", chg)["status"]["acceptsApprovals"] is True
+        assert _on_object(cluster) == {"approval.seconder.dev/alice": value}
+        assert cluster.delete(cluster.agent).code == 0
+
+
+def test_what_does_not_count_is_not_copied(cluster: Cluster, frank: Path) -> None:
+    """Rubbish, another object's approval, another requester's: the operator lends nobody its rights."""
+    cluster.deployment()
+    other = cluster.deployment("other")
+    with operator_with(cluster.stack, "--copy-approvals"):
+        chg = refused(cluster)
+        for slug, value in {
+            "rubbish": "x" * 100,
+            "object": _approval(cluster, detail={"identifier": other, "name": "other"}),
+            "requester": _approval(cluster, sub="dana@example.com"),
+            "expired": _approval(cluster, iat=1, exp=2),
+        }.items():
+            assert cluster.kubectl(frank, "annotate", "chg", chg, f"approval.seconder.dev/{slug}={value}").code == 0
+        good = _approval(cluster)
+        assert cluster.kubectl(frank, "annotate", "chg", chg, f"approval.seconder.dev/alice={good}").code == 0
+        eventually(lambda: _on_object(cluster), 5, "the good one is copied")
+        assert _on_object(cluster) == {"approval.seconder.dev/alice": good}
+
+
+def test_without_the_flag_nothing_is_copied_and_the_operator_may_patch_nothing(cluster: Cluster, frank: Path) -> None:
+    """Off by default: then approvals on a change request are words."""
+    cluster.deployment()
+    chg = refused(cluster)
+    assert cluster.kubectl(frank, "annotate", "chg", chg, f"approval.seconder.dev/alice={_approval(cluster)}").code == 0
+    eventually(lambda: "acceptsApprovals" in cluster.get("chg", chg)["status"], 5, "the operator has looked")
+    assert cluster.get("chg", chg)["status"]["acceptsApprovals"] is False
+    assert _on_object(cluster) == {}
+    rules = json.loads(cluster.admin("get", "clusterrole", "seconder-operator-objects", "-o", "json"))["rules"]
+    assert rules
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "what", "may"),
+    [
+        ("get", "changerequests.seconder.dev", True),
+        ("patch", "changerequests.seconder.dev", True),
+        ("list", "deployments.apps", True),
+        ("list", "approvers.seconder.dev", True),
+        ("patch", "changerequests.seconder.dev --subresource=status", False),
+        ("delete", "changerequests.seconder.dev", False),
+        ("create", "changerequests.seconder.dev", False),
+        ("patch", "deployments.apps", False),
+        ("patch", "namespaces", False),
+        ("patch", "approvers.seconder.dev", False),
+        ("patch", "protectionpolicies.seconder.dev", False),
+        ("get", "secrets", False),
+    ],
+)
+def test_approvers_may_read_what_is_to_be_decided_and_patch_change_requests(
+    cluster: Cluster, frank: Path, verb: str, what: str, may: bool
+) -> None:
+    """And nothing else, as the API server's own authorizer says."""
+    answer = cluster.kubectl(frank, "auth", "can-i", verb, *what.split(), "-n", cluster.namespace)
+    assert answer.out.strip() == ("yes" if may else "no")
