@@ -1,18 +1,16 @@
 """A refused request that approvals would let through: what a change request records of it."""
 
+import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from seconder.core.policy import Policy
 from seconder.core.request import Action, Target
 
 PREFIX: Final = "chg-"
-_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_CROCKFORD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
 """Crockford's base32: no letter that reads like a digit, since people read these names to each other."""
-
-_LENGTH: Final = 26
-"""Digits of 5 bits each, for 128 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +30,12 @@ class Change:
     action: Action
     claimed: str
     policies: tuple[Policy, ...]
+    name: str = field(init=False)
+    """The change request's name: the same for the same requester, agent, object, uid and action."""
 
-    @property
-    def name(self) -> str:
-        """The change request's name: the same for the same requester, agent, object, uid and action."""
-        return name_of(self.requester, self.agent or "", self.target, self.action)
+    def __post_init__(self) -> None:
+        """Name it once: the name is asked for several times on the way of a refusal."""
+        object.__setattr__(self, "name", name_of(self.requester, self.agent or "", self.target, self.action))
 
 
 def name_of(requester: str, agent: str, target: Target, action: Action) -> str:
@@ -45,5 +44,5 @@ def name_of(requester: str, agent: str, target: Target, action: Action) -> str:
     parts = (requester, agent, group, resource, target.namespace, target.name, target.uid, action.value)
     # Each with its length, so that no two different lists make the same bytes.
     framed = b"".join(len(data).to_bytes(4, "big") + data for data in (part.encode() for part in parts))
-    number = int.from_bytes(hashlib.sha256(framed).digest()[:16], "big")
-    return PREFIX + "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(_LENGTH)))
+    digest = hashlib.sha256(framed).digest()[:16]
+    return PREFIX + base64.b32encode(digest).rstrip(b"=").translate(_CROCKFORD).decode()
