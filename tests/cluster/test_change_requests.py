@@ -100,6 +100,8 @@ def test_its_phase_follows_the_approval_and_the_use(cluster: Cluster) -> None:
     cluster.approve(cluster.alice)
     assert cluster.delete(cluster.agent).code == 0
     _phase_is(cluster, chg, "Used")
+    status = _status(cluster, chg)
+    assert (status["progress"], status["approvals"][0]["approver"]) == ("1/1", "alice@example.com")
 
 
 def test_an_approval_that_does_not_count_is_listed_with_its_reason(cluster: Cluster) -> None:

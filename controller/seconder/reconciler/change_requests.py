@@ -5,7 +5,7 @@ It judges by the same code as the webhook, from the same kind of view; but nothi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -143,17 +143,7 @@ def _ended(status: ChangeRequestStatus, phase: Phase, message: str, now: datetim
 
 def _docs(shown: Presented, judged: Judgement) -> list[ApprovalDoc]:
     why = {failure.slug: failure for failure in judged.failures}
-    valid = [
-        ApprovalDoc(
-            name=approval.slug,
-            approver=approval.statement.iss,
-            fingerprint=approval.key.entry.fingerprint,
-            assurance=approval.assurance.value,
-            expires_at=change_requests.stamp(datetime.fromtimestamp(approval.statement.exp, UTC)),
-        )
-        for approval in shown.approvals
-        if approval.slug not in why
-    ]
+    valid = [change_requests.approval_doc(each) for each in shown.approvals if each.slug not in why]
     failed = [
         ApprovalDoc(name=slug[:63], reason=failure.reason.value, message=failure.detail)
         for slug, failure in sorted(why.items())

@@ -7,7 +7,7 @@ Losing a note, or flooding this, never changes a decision.
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from seconder.core import contents, draft, names
+from seconder.core.approval import Approval
 from seconder.core.change import Change
 from seconder.core.contents import Impact
 from seconder.core.reasons import Reason
@@ -53,12 +54,12 @@ class _Known(NamedTuple):
 
 @dataclass(slots=True)
 class _Note:
-    """What is to be written about one change. ``times`` refused since it was last written, or let through."""
+    """What is to be written about one change: ``times`` refused since it was last written; or let through, by what."""
 
     change: Change
     reason: Reason
     times: int
-    allowed: bool
+    allowed: Sequence[Approval] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +124,21 @@ class Recorder:
             if not recorded and not self._has_place(change):
                 return False
             if len(self._notes) < self._bounds.notes:
-                self._notes[name] = _Note(change, reason, 1, allowed=False)
+                self._notes[name] = _Note(change, reason, 1)
                 self._work.notify()
                 return True
             return recorded
 
-    def allowed(self, change: Change) -> None:
-        """Note that approvals let a recorded change through."""
+    def allowed(self, change: Change, counted: Sequence[Approval]) -> None:
+        """Note that these approvals let a recorded change through."""
         name = change.name
         with self._work:
             known = self._known.get(name)
             note = self._notes.get(name)
             if note is not None:
-                note.allowed = True
+                note.allowed = counted
             elif known is not None and known.open and len(self._notes) < self._bounds.notes:
-                self._notes[name] = _Note(change, Reason.APPROVED, 0, allowed=True)
+                self._notes[name] = _Note(change, Reason.APPROVED, 0, counted)
             # At once, whatever was written a moment ago: the object is about to go.
             self._written.pop(name, None)
             self._work.notify()
@@ -236,7 +237,7 @@ class Recorder:
                     now=now,
                 )
             if note.allowed:
-                status = msgspec.structs.replace(status, allowed_at=change_requests.stamp(now))
+                status = change_requests.let_through(status, change, note.allowed, now)
             try:
                 self._api.replace(f"{PATH}/{change.name}/status", change_requests.with_status(found, status))
             except ApiError as error:

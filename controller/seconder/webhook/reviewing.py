@@ -106,7 +106,7 @@ class Reviewer:
         if not decided.allowed:
             return self._recorder.refused(decided.change, decided.reason)
         self._metrics.used(request, decided, now)
-        self._recorder.allowed(decided.change)
+        self._recorder.allowed(decided.change, decided.counted)
         return False
 
     async def _look_up(self, lookups: list[Lookup]) -> Contents | None:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from seconder.core import draft, names
+from seconder.core.approval import Approval
 from seconder.core.change import Change
 from seconder.core.contents import Impact
 from seconder.core.policy import Assurance, Policy
@@ -259,6 +260,30 @@ def refused(
         ended_at="",
         message="",
         statement=statement or before.statement,
+    )
+
+
+def let_through(
+    before: ChangeRequestStatus, change: Change, counted: Sequence[Approval], now: datetime
+) -> ChangeRequestStatus:
+    """Give the status after these approvals let it through. Whether it went through is for the operator to see."""
+    needed = required(change.policies)
+    return msgspec.structs.replace(
+        before,
+        progress=f"{needed}/{needed}",
+        approvals=[approval_doc(each) for each in counted],
+        allowed_at=stamp(now),
+    )
+
+
+def approval_doc(approval: Approval) -> ApprovalDoc:
+    """Describe an approval that counts."""
+    return ApprovalDoc(
+        name=approval.slug,
+        approver=approval.statement.iss,
+        fingerprint=approval.key.entry.fingerprint,
+        assurance=approval.assurance.value,
+        expires_at=stamp(datetime.fromtimestamp(approval.statement.exp, UTC)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.support import signing
 
+from seconder.core.approval import Approval
 from seconder.core.change import Change
 from seconder.core.contents import Contents, Lookup
 from seconder.core.decision import World
@@ -66,7 +68,7 @@ class Notes:
         self.refusals.append(change)
         return not self.full
 
-    def allowed(self, change: Change) -> None:
+    def allowed(self, change: Change, counted: Sequence[Approval]) -> None:
         """See Recorder."""
         self.uses.append(change)
 
