@@ -164,6 +164,47 @@ def test_a_dry_run_is_decided_alike_and_not_counted_as_blocked_or_used() -> None
     assert desk.count("seconder_admission_requests_total", dry_run="true") == 2
 
 
+def test_a_refusal_is_noted_and_names_its_change_request() -> None:
+    """Where there is no place for one, it says how to approve without."""
+    desk = Desk(View(_policy()))
+    first = desk.ask(_review())["status"]["message"]
+    (change,) = desk.notes.refusals
+    assert f"change request: {change.name}" in first
+    assert first.endswith(f"Ask an approver: kubectl seconder approve {change.name}")
+    desk.notes.full = True
+    second = desk.ask(_review())["status"]["message"]
+    assert "change request:" not in second
+    assert "--requester" in second
+
+
+def test_what_changes_nothing_is_not_noted() -> None:
+    """Neither dry runs nor what Audit watches."""
+    desk = Desk(View(_policy()))
+    desk.ask(_review(dryRun=True))
+    desk.ask(_approved(dryRun=True))
+    watching = Desk(View(_policy(Mode.AUDIT)))
+    watching.ask(_review(), Mode.AUDIT)
+    watching.ask(_approved(), Mode.AUDIT)
+    for each in (desk, watching):
+        assert (each.notes.refusals, each.notes.uses) == ([], [])
+
+
+def test_what_was_let_through_is_noted() -> None:
+    """So that its change request can be told used from withdrawn."""
+    desk = Desk(View(_policy()))
+    assert desk.ask(_approved())["allowed"]
+    assert [change.requester for change in desk.notes.uses] == [signing.REQUESTER]
+
+
+def test_no_change_request_is_noted_for_what_no_approval_lets_through() -> None:
+    """An agent's touch of the guard itself."""
+    desk = Desk(View(_policy()))
+    resource = {"group": "seconder.dev", "version": "v1alpha1", "resource": "approvers"}
+    response = desk.ask(_review(resource=resource))
+    assert response["status"]["details"]["causes"][0]["reason"] == "ProtectedConfiguration"
+    assert desk.notes.refusals == []
+
+
 def test_a_view_that_is_not_fresh_counts_no_approval() -> None:
     """InternalError, a refusal."""
     desk = Desk(View(_policy()))
