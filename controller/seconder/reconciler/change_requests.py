@@ -54,6 +54,11 @@ def in_force(request: ChangeRequest, world: World) -> list[Policy]:
     ]
 
 
+def to_be_looked_at(request: ChangeRequest, world: World) -> bool:
+    """Say whether what the change request is depends on its object; for the rest we may have no right to look."""
+    return request.status.phase.open and bool(in_force(request, world))
+
+
 def presented(request: ChangeRequest, values: Mapping[str, str], world: World, now: float, memo: Memo) -> Presented:
     """Verify these values as approvals of this change."""
     change = request.change(())
@@ -72,29 +77,30 @@ def presented(request: ChangeRequest, values: Mapping[str, str], world: World, n
 def following(
     request: ChangeRequest, found: Found | None, world: World, now: datetime, memo: Memo, *, copies: bool
 ) -> ChangeRequestStatus:
-    """Give the status that the change request should have. ``found`` is None when the object is gone.
+    """Give the status that the change request should have.
+
+    ``found`` is None when the object is gone, and where ``to_be_looked_at`` says that it makes no difference.
 
     ``copies``: approvals annotated on the change request are copied to the object.
     """
     status = msgspec.structs.replace(request.status, accepts_approvals=copies)
-    gone = found is None or found.uid != request.spec.object.uid or found.leaving
     if not status.phase.open:
-        if status.phase is Phase.WITHDRAWN and gone and status.allowed_at:
+        # The webhook's note of the use may come later than the object's end is seen.
+        if status.phase is Phase.WITHDRAWN and status.message == _GONE and status.allowed_at:
             return msgspec.structs.replace(status, phase=Phase.USED, message="")
         return status
     if not status.first_refused_at:
         # Whoever made it did not get as far as its status.
         status = _initial(request, status, world, now)
-    if gone:
+    policies = in_force(request, world)
+    if not policies:
+        return _ended(status, Phase.WITHDRAWN, "no policy asks for approval of it any more", now)
+    if found is None or found.uid != request.spec.object.uid or found.leaving:
         used = bool(status.allowed_at)
         return _ended(status, Phase.USED if used else Phase.WITHDRAWN, "" if used else _GONE, now)
     until = change_requests.moment(status.expires_at)
     if until is None or now >= until:
         return _ended(status, Phase.EXPIRED, "nobody approved it in time", now)
-    policies = in_force(request, world)
-    if not policies:
-        return _ended(status, Phase.WITHDRAWN, "no policy asks for approval of it any more", now)
-    assert found is not None  # noqa: S101 - for the type checker: gone is false
     return _judged(request, status, found, policies, world, now, memo)
 
 

@@ -10,9 +10,10 @@ import msgspec
 
 from seconder.core import contents, draft, names
 from seconder.core.approval import Memo
+from seconder.core.decision import World
 from seconder.kube.api import Api, ApiError
 from seconder.kube.events import Events
-from seconder.kube.lookup import Finder, LookupFailed
+from seconder.kube.lookup import Finder
 from seconder.kube.snapshot import Snapshot
 from seconder.kube.watch import Watch
 from seconder.reconciler import change_requests as rules
@@ -94,10 +95,11 @@ class Keeper:
                 continue
             try:
                 self._keep(request)
-            except ApiError as error:
-                self._failed(f"change request {request.name}", error)
             except Exception as error:  # noqa: BLE001 - a thread that died in silence would keep nothing any more
                 self._failed(f"change request {request.name}", error)
+                with self._lock:
+                    if request.name in self._requests:
+                        self._next[request.name] = time.monotonic() + _SELDOM
             self._stopping.wait(_PACE)
 
     def _due(self) -> tuple[ChangeRequest | None, float]:
@@ -121,18 +123,14 @@ class Keeper:
         if rules.over(request.status, now):
             self._remove(request)
             return
-        try:
-            found = self._look(request)
-        except LookupFailed as error:
-            self._failed("what a namespace holds", error)
-            return
-        if self._copies and found is not None and request.status.phase.open:
-            found = self._copy(request, found)
+        found = self._look(request, world) if rules.to_be_looked_at(request, world) else None
+        if self._copies and found is not None:
+            found = self._copy(request, found, world)
         status = rules.following(request, found, world, now, self._memo, copies=self._copies)
         if rules.changed(request, status) and self._write(request, status):
             self._tell(request, status, now)
 
-    def _look(self, request: ChangeRequest) -> Found | None:
+    def _look(self, request: ChangeRequest, world: World) -> Found | None:
         """Read the object, and what a namespace holds if there are approvals to compare it with.
 
         Raises ApiError and LookupFailed.
@@ -143,11 +141,10 @@ class Keeper:
             if error.status != 404:
                 raise
             return None
-        world = self._snapshot.world
         values = found.approvals or (
             rules.approvals_of(request.metadata.get("annotations") or {}) if self._copies else {}
         )
-        if world is None or not values:
+        if not values:
             return found
         bound = draft.binds_impact(request.target, request.spec.action, rules.in_force(request, world))
         if not bound:
@@ -155,11 +152,10 @@ class Keeper:
         held = self._finder.find(contents.lookups(request.target.name, [], bound))
         return Found(found.uid, found.annotations, found.leaving, held)
 
-    def _copy(self, request: ChangeRequest, found: Found) -> Found:
+    def _copy(self, request: ChangeRequest, found: Found, world: World) -> Found:
         """Copy each approval on the change request that counts for this very change to the object."""
-        world = self._snapshot.world
         offered = rules.approvals_of(request.metadata.get("annotations") or {})
-        if world is None or not offered:
+        if not offered:
             return found
         shown = rules.presented(request, offered, world, time.time(), self._memo)
         missing = {

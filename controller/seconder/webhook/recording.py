@@ -40,6 +40,8 @@ class Bounds:
     notes: int = 256
     open_of_one: int = 50
     open_in_all: int = 1000
+    in_all: int = 5000
+    """Ended ones included, which stay for an hour."""
     again: float = 5.0
     """Between two writes of one change request: refusals in between are counted and written as one."""
     pace: float = 0.04
@@ -157,7 +159,11 @@ class Recorder:
             return False
         waiting = Counter(note.change.requester for note in self._notes.values() if not self._is_open(note.change))
         of_one = self._open[change.requester] + waiting[change.requester]
-        return of_one < self._bounds.open_of_one and self._open.total() + waiting.total() < self._bounds.open_in_all
+        return (
+            of_one < self._bounds.open_of_one
+            and self._open.total() + waiting.total() < self._bounds.open_in_all
+            and len(self._known) + waiting.total() < self._bounds.in_all
+        )
 
     def _is_open(self, change: Change) -> bool:
         known = self._known.get(change.name)
@@ -208,6 +214,10 @@ class Recorder:
     def _guarded(self, write: Callable[[T], None], what: T) -> bool:
         try:
             write(what)
+        except ApiError as error:
+            self._failed("recording", error)
+            # The API server is well, and will not have this one: no reason to leave the others out.
+            return error.status in {400, 413, 422}
         except Exception as error:  # noqa: BLE001 - a thread that died in silence would record nothing any more
             self._failed("recording", error)
             return False

@@ -13,7 +13,7 @@ from seconder.core.decision import World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import Mode, Policy, Requirement
 from seconder.core.request import Action, GroupResource
-from seconder.reconciler.change_requests import Found, following, in_force, over, path_of
+from seconder.reconciler.change_requests import Found, following, in_force, over, path_of, to_be_looked_at
 from seconder.wire import change_requests
 from seconder.wire.change_requests import ChangeRequest, ChangeRequestStatus, Phase, stamp
 
@@ -120,8 +120,9 @@ def test_without_its_object_it_is_used_if_it_was_let_through_and_withdrawn_if_no
 
 def test_a_use_that_is_noted_late_is_a_use_still() -> None:
     """The webhook's note and the object's end come in any order."""
-    withdrawn = _request(phase=Phase.WITHDRAWN, ended_at=stamp(NOW), allowed_at=stamp(NOW))
-    assert _following(withdrawn, None).phase is Phase.USED
+    ended = {"phase": Phase.WITHDRAWN, "ended_at": stamp(NOW), "allowed_at": stamp(NOW)}
+    assert _following(_request(**ended, message="the object is gone"), None).phase is Phase.USED
+    assert _following(_request(**ended, message="no policy asks"), None).phase is Phase.WITHDRAWN
 
 
 def test_it_waits_for_24_hours() -> None:
@@ -190,6 +191,13 @@ def test_only_policies_that_asked_then_and_ask_now_are_judged_by() -> None:
     """A policy that came later shows when the request is refused by it."""
     late = Policy("late", resources=POLICY.resources, requirement=Requirement(required=3))
     assert [policy.name for policy in in_force(_request(), _world(POLICY, late))] == ["p"]
+
+
+def test_an_object_is_looked_at_only_where_it_makes_a_difference() -> None:
+    """Rights to read what no policy names any more are gone."""
+    assert to_be_looked_at(_request(), _world(POLICY))
+    assert not to_be_looked_at(_request(), _world())
+    assert not to_be_looked_at(_request(phase=Phase.USED), _world(POLICY))
 
 
 def test_an_invalid_policy_is_not_judged_by() -> None:
