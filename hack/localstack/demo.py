@@ -16,12 +16,10 @@ from typing import Final
 from localstack.binaries import provide
 from localstack.errors import StackError
 from localstack.pins import Binary
-from localstack.stack import AGENT, AGENT_NAMESPACE, Stack
+from localstack.stack import AGENT, Stack
 
 _NEEDED: Final = (Binary.ETCD, Binary.APISERVER, Binary.KUBECTL)
-_REQUESTER: Final = f"system:serviceaccount:{AGENT_NAMESPACE}:{AGENT}"
 _NAMESPACE: Final = "payments"
-_README: Final = Path(__file__).parents[2] / "README.md"
 
 
 class Unexpected(StackError):
@@ -69,6 +67,7 @@ class Story:
     def __init__(self, stack: Stack, narrator: Narrator) -> None:
         self._stack = stack
         self._tell = narrator
+        self._change_request = ""
         self._approval = ""
 
     def play(self) -> None:
@@ -91,7 +90,11 @@ class Story:
     def _refused(self) -> None:
         self._tell.scene('2. Asked to fix a problem, kiro decides to "delete and recreate the environment".')
         self._kubectl(AGENT, f"delete namespace {_NAMESPACE} --wait=false", refused="ApprovalMissing")
-        self._kubectl(AGENT, f"delete deployment checkout -n {_NAMESPACE}", refused="ApprovalMissing")
+        said = self._kubectl(AGENT, f"delete deployment checkout -n {_NAMESPACE}", refused="ApprovalMissing")
+        named = re.search(r"change request: (chg-\S+)", said.text)
+        if named is None:
+            raise Unexpected("the refusal names no change request")
+        self._change_request = named[1]
         self._tell.remark("The API server itself said no. Everything is still there.")
 
     def _self_help(self) -> None:
@@ -108,14 +111,17 @@ class Story:
         uid = self._kubectl(
             "alice", f"get deployment checkout -n {_NAMESPACE} -o jsonpath={{.metadata.uid}}", quiet=True
         )
-        self._approve()
+        self._plugin("pending")
+        self._plugin(
+            f"approve {self._change_request} --key {self._stack.alice.key} --reason 'INC-4821 decommission' --yes"
+        )
         value = self._kubectl(
             "alice", f"get deployment checkout -n {_NAMESPACE} -o jsonpath={{.metadata.annotations}}", quiet=True
         )
         if uid.text not in value.text or "BEGIN SSH SIGNATURE" not in value.text:
             raise Unexpected(f"the approval does not stand on the object: {value.text}")
         self._tell.remark(
-            "kubectl and ssh-keygen were all she needed. The approval names the object's uid and ends by itself."
+            "The approval names the object's uid and ends by itself. Without the plugin, kubectl and ssh-keygen do."
         )
         self._tell.scene("5. kiro repeats the same command.")
         self._kubectl(AGENT, f"delete deployment checkout -n {_NAMESPACE}", succeeds=True)
@@ -151,18 +157,18 @@ class Story:
                 f"the metrics tell of {blocked:.0f} blocked actions and {used:.0f} approvals, not of 5 and 1"
             )
 
-    def _approve(self) -> None:
+    def _plugin(self, line: str) -> None:
+        """Have alice run the kubectl plugin as she would: kubectl finds it on PATH."""
         person = self._stack.alice
-        arguments = f"{person.key} {person.principal} {_REQUESTER} {AGENT} 'INC-4821 decommission'"
-        line = f"seconder_approve {arguments} deployments.apps checkout {_NAMESPACE}"
-        self._tell.command("alice", line.replace(str(person.key), "~/.ssh/id_ed25519"))
+        self._tell.command("alice", f"kubectl seconder {line}".replace(str(person.key), "~/.ssh/id_ed25519"))
+        programs = f"{self._stack.folder / 'bin'}:{Path(sys.executable).parent}"
         environment = os.environ | {
             "KUBECONFIG": str(person.kubeconfig),
             "KUBECACHEDIR": str(self._stack.folder / "cache"),
-            "PATH": f"{self._stack.folder / 'bin'}:{os.environ['PATH']}",
+            "PATH": f"{programs}:{os.environ['PATH']}",
         }
         done = subprocess.run(
-            ["sh", "-c", f"{_documented_functions()}\n{line}"],
+            ["kubectl", "seconder", *shlex.split(line)],
             capture_output=True,
             text=True,
             check=False,
@@ -171,7 +177,7 @@ class Story:
         )
         self._tell.output(done.stdout + done.stderr)
         if done.returncode != 0:
-            raise Unexpected("alice could not approve")
+            raise Unexpected(f"alice could not: kubectl seconder {line}")
 
     def _kubectl(self, who: str, line: str, *, succeeds: bool = False, refused: str = "", quiet: bool = False) -> Said:
         kubeconfigs = {
@@ -190,14 +196,6 @@ class Story:
         if refused and (said.code == 0 or f"({refused})" not in said.text):
             raise Unexpected(f"this should have been refused with {refused}: kubectl {line}")
         return said
-
-
-def _documented_functions() -> str:
-    """Give the shell functions by which the README says to approve: the story is told with what people are told."""
-    block = re.search(r"```sh\n(# seconder_sign .*?)```", _README.read_text(), re.DOTALL)
-    if block is None:
-        raise Unexpected("the README does not show how to approve with kubectl and ssh-keygen")
-    return block.group(1)
 
 
 def main() -> int:

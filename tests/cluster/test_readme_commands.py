@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -61,6 +62,10 @@ def _checkout(stack: Stack, folder: Path) -> Iterator[Path]:
     for each in stack.folder.iterdir():
         local.joinpath(each.name).symlink_to(each)
     folder.joinpath("manifests").symlink_to(_REPOSITORY / "manifests")
+    programs = folder / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for program in ("kubectl-seconder", "kubectl_complete-seconder"):
+        programs.joinpath(program).symlink_to(Path(sys.executable).with_name(program))
     kubectl, admin = stack.control_plane.kubectl, stack.admin_kubeconfig
     try:
         yield folder
