@@ -8,8 +8,8 @@ import pytest
 
 from seconder.core.approval import Memo
 from seconder.core.approver import Registry
-from seconder.core.contents import Item
-from seconder.core.decision import Decision, Evidence, World, decide, needs
+from seconder.core.contents import Item, LiveObject
+from seconder.core.decision import Decision, Evidence, World, decide, looks, needs
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import Mode, Policy, ResolvedResource
 from seconder.core.reasons import Reason
@@ -37,7 +37,8 @@ def _decide(name: str, caller: dict[str, Any] | None, *policies: Policy, holds: 
     request = review.decode(json.dumps(document).encode())
     world = World(PolicyIndex(policies), Registry([]), {}, "urn:uuid:1", Guarded())
     found = {each.resource.resource: [Item("x", "1")] if holds else [] for each in needs(request, world, Mode.ENFORCE)}
-    return decide(request, world, Mode.ENFORCE, Evidence(fresh=True, contents=found), 0.0, Memo(8))
+    objects = {ref: LiveObject(request.target.uid, {}) for ref in looks(request, world, Mode.ENFORCE)}
+    return decide(request, world, Mode.ENFORCE, Evidence(fresh=True, contents=found, objects=objects), 0.0, Memo(8))
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in _REVIEWS.glob("*.json")))
@@ -56,14 +57,14 @@ def test_a_persons_request_is_not_covered(name: str) -> None:
         ("delete-dry-run", True),
         ("delete-namespace", True),
         ("update-annotate", False),
-        ("update-scale", False),
+        ("update-scale", True),
         ("update-status", False),
         ("create-configmap", False),
         ("create-token", False),
     ],
 )
 def test_an_agents_deletions_need_approval(name: str, covered: bool) -> None:
-    """Every form of a DELETE, and nothing else yet."""
+    """Every form of a DELETE, and a scale to zero; no other update."""
     decision = _decide(name, _AGENT, _policy(NAMESPACES, _DEPLOYMENTS))
     assert decision.allowed is not covered
     assert decision.reason is (Reason.APPROVAL_MISSING if covered else Reason.NOT_COVERED)

@@ -42,6 +42,22 @@ class Lookup:
     whole: bool
 
 
+class ObjectRef(NamedTuple):
+    """Where one object is to be read. ``namespace`` is empty for cluster-scoped ones."""
+
+    resource: ResolvedResource
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveObject:
+    """What was read of it."""
+
+    uid: str
+    annotations: Mapping[str, str]
+
+
 Contents = Mapping[GroupResource, Sequence[Item]]
 
 

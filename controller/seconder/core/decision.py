@@ -4,6 +4,7 @@
 command line and the tests reach the same verdict from the same values.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,17 +12,17 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from seconder.core import agents, break_glass, contents, guard, matching, message, names
+from seconder.core import agents, break_glass, contents, deeds, draft, guard, matching, message, names
 from seconder.core.agents import Requester
 from seconder.core.approval import Approval, Context, Memo
 from seconder.core.approver import Registry
 from seconder.core.change import Change
-from seconder.core.contents import Contents, Lookup
+from seconder.core.contents import Contents, LiveObject, Lookup, ObjectRef
 from seconder.core.matching import Guarded, PolicyIndex
-from seconder.core.policy import Mode, Policy
+from seconder.core.policy import Mode, Policy, ResolvedResource
 from seconder.core.quorum import Failure, judge_all, verify_all
 from seconder.core.reasons import Reason
-from seconder.core.request import NAMESPACES, Action, Operation, Request
+from seconder.core.request import NAMESPACES, Action, Operation, Owner, Request, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,13 @@ class World:
 class Evidence(Struct, frozen=True, gc=False):
     """What was found out for one request.
 
-    ``fresh``: the World is proven to be recent. ``contents``: the answers to ``needs``; None when one of them failed
-    or came too late.
+    ``fresh``: the World is proven to be recent. ``contents`` are the answers to ``needs``, ``objects`` those to
+    ``looks``, without what is not there. Either is None when one of its answers failed or came too late.
     """
 
     fresh: bool
     contents: Contents | None
+    objects: Mapping[ObjectRef, LiveObject] | None = {}
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -77,25 +79,56 @@ class Decision(Struct, frozen=True, gc=False):
         return f"{self.message}\n{ask}" if ask else self.message
 
 
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")
+"""What a name in a path of the API may look like; the API server itself takes any text in an ownerReference."""
+
+_MOST_OBJECTS: Final = 8
+"""That are read for one request. Owners beyond it are unknown, and so protected by nothing."""
+
 _TRY_AGAIN: Final = "Try again in a moment; if it stays so, tell the people who run this cluster."
 
 
 def needs(request: Request, world: World, mode: Mode) -> list[Lookup]:
     """List what must be looked up before ``decide``; empty for all but the deletion of a namespace."""
-    if request.target.resource != NAMESPACES or _action(request) is None or agents.builtin_controller(request):
+    if request.target.resource != NAMESPACES or Action.DELETE not in deeds.actions(request):
+        return []
+    if agents.builtin_controller(request):
         return []
     requester = _requester(request, world)
     named = matching.covering(request, requester, world.policies, mode, Action.DELETE, world.own)
     within = _holding(request, requester, world, mode, named)
     bound = [policy for policy in (*named, *within) if policy.requirement.bind_impact]
-    return contents.lookups(request.target.name, within, bound if _approvals(request) else [])
+    return contents.lookups(request.target.name, within, bound if _approvals(request.stored) else [])
+
+
+def looks(request: Request, world: World, mode: Mode) -> list[ObjectRef]:
+    """List the objects that must be read before ``decide``.
+
+    Behind the scale subresource, whose reviews carry no annotations, the object itself; and the owners that an update
+    adds, since one that is protected too changes nothing.
+    """
+    if agents.builtin_controller(request):
+        return []
+    requester = _requester(request, world)
+    wanted: list[ObjectRef] = []
+    for action in deeds.actions(request):
+        if not matching.covering(request, requester, world.policies, mode, action, world.own):
+            continue
+        if deeds.scales(request):
+            wanted.append(_itself(request))
+        elif action is Action.CHANGE_OWNERS:
+            found = (
+                _owner_ref(owner, request, requester, world, mode) for owner in sorted(deeds.added_owners(request))
+            )
+            wanted += [ref for ref in found if ref is not None]
+    return list(dict.fromkeys(wanted))[:_MOST_OBJECTS]
 
 
 def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: float, memo: Memo) -> Decision:
     """Decide one request under the policies of one mode. ``now`` is in seconds since 1970.
 
     Nothing is allowed but by falling under no policy, by being the control plane's own controller, or by satisfying
-    every policy that covers the request.
+    every policy that covers the request, for each action that it amounts to.
     """
     requester = _requester(request, world)
     if agents.builtin_controller(request):
@@ -109,126 +142,198 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
         if guard.renews(request) and not evidence.fresh:
             return _undecided(request, requester, "the end at hand of its tokens may be out of date")
 
-    action = _action(request)
-    if action is None:
-        return Decision(True, Reason.NOT_COVERED, requester, None)
-    covered = matching.covering(request, requester, world.policies, mode, action, world.own)
-    within = _holding(request, requester, world, mode, covered)
-    if within:
-        if evidence.contents is None or contents.unresolved(within):
-            return _undecided(request, requester, "what the namespace holds could not be looked up")
-        covered += [policy for policy in within if contents.held(policy, evidence.contents)]
-    if not covered:
+    decided = Decision(True, Reason.NOT_COVERED, requester, None)
+    for action in deeds.actions(request):
+        step = _Case(request, requester, world, mode, action, evidence, now, memo).decide()
+        if not step.allowed:
+            return step
+        decided = step if decided.reason is Reason.NOT_COVERED else _both(decided, step)
+    return decided
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One action of one request, and all that it is decided by."""
+
+    request: Request
+    requester: Requester
+    world: World
+    mode: Mode
+    action: Action
+    evidence: Evidence
+    now: float
+    memo: Memo
+
+    def decide(self) -> Decision:
+        request, requester, world, evidence = self.request, self.requester, self.world, self.evidence
+        covered = matching.covering(request, requester, world.policies, self.mode, self.action, world.own)
+        if self.action is Action.DELETE:
+            within = _holding(request, requester, world, self.mode, covered)
+            if within:
+                if evidence.contents is None or contents.unresolved(within):
+                    return self._undecided("what the namespace holds could not be looked up")
+                covered += [policy for policy in within if contents.held(policy, evidence.contents)]
+        if not covered or self._owners_are_protected():
+            if not evidence.fresh:
+                return self._undecided("the policies at hand may be out of date")
+            return Decision(True, Reason.NOT_COVERED, requester, self.action)
+
+        invalid = [policy.name for policy in covered if policy.problem]
+        if invalid:
+            what = f"{_policies(invalid)} invalid, and so refuses what it names"
+            named = " ".join(sorted(set(invalid)))
+            advice = f"Ask an administrator to mend it: kubectl describe protectionpolicy {named}"
+            return _refused(request, requester, what, Reason.POLICY_INVALID, advice, covered, self.action)
+        stored = self._annotations()
+        if stored is None:
+            return self._undecided("the object's approvals could not be looked up")
+        passed, emergency = break_glass.broken(stored, request.caller, requester, covered, self.now)
+        if not passed:
+            return self._judged(covered, stored)
         if not evidence.fresh:
-            return _undecided(request, requester, "the policies at hand may be out of date")
-        return Decision(True, Reason.NOT_COVERED, requester, action)
-
-    invalid = [policy.name for policy in covered if policy.problem]
-    if invalid:
-        what = f"{_policies(invalid)} invalid, and so refuses what it names"
-        advice = f"Ask an administrator to mend it: kubectl describe protectionpolicy {' '.join(sorted(set(invalid)))}"
-        return _refused(request, requester, what, Reason.POLICY_INVALID, advice, covered)
-    passed, emergency = break_glass.broken(request.stored, request.caller, requester, covered, now)
-    if not passed:
-        return _judged(request, requester, world, mode, action, covered, evidence, now, memo)
-    if not evidence.fresh:
-        return _undecided(request, requester, "the policies at hand may be out of date")
-    others = [policy for policy in covered if policy not in passed]
-    if others:
-        judged = _judged(request, requester, world, mode, action, others, evidence, now, memo)
-        return msgspec.structs.replace(judged, broken_glass=emergency) if judged.allowed else judged
-    return Decision(True, Reason.BREAK_GLASS, requester, action, policies=_names(covered), broken_glass=emergency)
-
-
-def _judged(
-    request: Request,
-    requester: Requester,
-    world: World,
-    mode: Mode,
-    action: Action,
-    covered: Sequence[Policy],
-    evidence: Evidence,
-    now: float,
-    memo: Memo,
-) -> Decision:
-    values = _approvals(request)
-    if not values:
-        return _unmet(request, requester, world, mode, action, Reason.APPROVAL_MISSING, covered, covered)
-    bound = [policy for policy in covered if policy.requirement.bind_impact]
-    impact = None
-    if bound and request.target.resource == NAMESPACES:
-        if evidence.contents is None:
-            return _undecided(request, requester, "what the namespace holds could not be looked up")
-        impact = contents.impact(bound, evidence.contents)
-    context = Context(
-        audience=world.audience,
-        requester=requester.username,
-        by_agent=requester.agent,
-        agent=requester.agent_name,
-        operators=requester.operators,
-        target=request.target,
-        action=action,
-    )
-    presented = verify_all(values, context, world.registry, now, memo)
-
-    judged = judge_all(presented, covered, impact.sha256 if impact is not None else None)
-    if judged.unmet:
-        counts = "" if impact is None else impact.summary
-        return _unmet(
-            request, requester, world, mode, action, judged.reason, covered, judged.unmet, judged.failures, counts
+            return self._undecided("the policies at hand may be out of date")
+        others = [policy for policy in covered if policy not in passed]
+        if others:
+            judged = self._judged(others, stored)
+            return msgspec.structs.replace(judged, broken_glass=emergency) if judged.allowed else judged
+        return Decision(
+            True, Reason.BREAK_GLASS, requester, self.action, policies=_names(covered), broken_glass=emergency
         )
-    if not evidence.fresh:
-        return _undecided(request, requester, "the approvers at hand may be out of date")
-    return Decision(
-        True,
-        Reason.APPROVED,
-        requester,
-        action,
-        policies=_names(covered),
-        counted=judged.counted,
-        failures=judged.failures,
-        change=_change(request, requester, action, covered),
+
+    def _annotations(self) -> Mapping[str, str] | None:
+        """Give the object's annotations as they are stored; None where they are not known."""
+        if not deeds.scales(self.request):
+            return self.request.stored
+        live = (self.evidence.objects or {}).get(_itself(self.request))
+        # Another object may have taken the name meanwhile.
+        return live.annotations if live is not None and live.uid == self.request.target.uid else None
+
+    def _owners_are_protected(self) -> bool:
+        """Say whether every owner that the request adds is itself protected: then nothing is lost by it."""
+        if self.action is not Action.CHANGE_OWNERS:
+            return False
+        found = self.evidence.objects or {}
+        for owner in deeds.added_owners(self.request):
+            ref = _owner_ref(owner, self.request, self.requester, self.world, self.mode)
+            live = found.get(ref) if ref is not None else None
+            if live is None or live.uid != owner.uid:
+                return False
+        return True
+
+    def _judged(self, covered: Sequence[Policy], stored: Mapping[str, str]) -> Decision:
+        request, requester, world = self.request, self.requester, self.world
+        values = _approvals(stored)
+        if not values:
+            return self._unmet(Reason.APPROVAL_MISSING, covered, covered, stored)
+        bound = draft.binds_impact(request.target, self.action, covered)
+        impact = None
+        if bound:
+            if self.evidence.contents is None:
+                return self._undecided("what the namespace holds could not be looked up")
+            impact = contents.impact(bound, self.evidence.contents)
+        context = Context(
+            audience=world.audience,
+            requester=requester.username,
+            by_agent=requester.agent,
+            agent=requester.agent_name,
+            operators=requester.operators,
+            target=request.target,
+            action=self.action,
+        )
+        presented = verify_all(values, context, world.registry, self.now, self.memo)
+        judged = judge_all(presented, covered, impact.sha256 if impact is not None else None)
+        if judged.unmet:
+            counts = "" if impact is None else impact.summary
+            return self._unmet(judged.reason, covered, judged.unmet, stored, judged.failures, counts)
+        if not self.evidence.fresh:
+            return self._undecided("the approvers at hand may be out of date")
+        return Decision(
+            True,
+            Reason.APPROVED,
+            requester,
+            self.action,
+            policies=_names(covered),
+            counted=judged.counted,
+            failures=judged.failures,
+            change=self._change(covered, stored),
+        )
+
+    def _unmet(
+        self,
+        reason: Reason,
+        covered: Sequence[Policy],
+        unmet: Sequence[Policy],
+        stored: Mapping[str, str],
+        failures: Sequence[Failure] = (),
+        impact: str = "",
+    ) -> Decision:
+        """Refuse for want of approvals."""
+        request, requester, action = self.request, self.requester, self.action
+        due = self.mode is Mode.ENFORCE and not request.dry_run
+        return Decision(
+            False,
+            reason,
+            requester,
+            action,
+            message.needs_approval(request, requester, action, reason, unmet, failures, impact),
+            message.whom_to_ask(request, action, approvers=self.world.registry.usable > 0),
+            policies=_names(covered),
+            failures=failures,
+            change=self._change(covered, stored) if due else None,
+        )
+
+    def _change(self, covered: Sequence[Policy], stored: Mapping[str, str]) -> Change:
+        return Change(
+            requester=self.requester.username,
+            by_agent=self.requester.agent,
+            agent=self.requester.agent_name,
+            operators=self.requester.operators,
+            target=self.request.target,
+            version=self.request.version,
+            action=self.action,
+            claimed=message.clean(stored.get(names.REASON_KEY, "")),
+            policies=tuple(covered),
+        )
+
+    def _undecided(self, what: str) -> Decision:
+        return _undecided(self.request, self.requester, what, self.action)
+
+
+def _both(first: Decision, second: Decision) -> Decision:
+    """Join what let two actions of one request through."""
+    if second.reason is Reason.NOT_COVERED:
+        return first
+    return msgspec.structs.replace(
+        first,
+        policies=tuple(sorted({*first.policies, *second.policies})),
+        counted=tuple({each.slug: each for each in (*first.counted, *second.counted)}.values()),
+        failures=(*first.failures, *second.failures),
+        broken_glass=first.broken_glass or second.broken_glass,
     )
 
 
-def _unmet(
-    request: Request,
-    requester: Requester,
-    world: World,
-    mode: Mode,
-    action: Action,
-    reason: Reason,
-    covered: Sequence[Policy],
-    unmet: Sequence[Policy],
-    failures: Sequence[Failure] = (),
-    impact: str = "",
-) -> Decision:
-    """Refuse for want of approvals."""
-    return Decision(
-        False,
-        reason,
-        requester,
-        action,
-        message.needs_approval(request, requester, action, reason, unmet, failures, impact),
-        message.whom_to_ask(request, approvers=world.registry.usable > 0),
-        policies=_names(covered),
-        failures=failures,
-        change=_change(request, requester, action, covered) if mode is Mode.ENFORCE and not request.dry_run else None,
-    )
+def _itself(request: Request) -> ObjectRef:
+    target = request.target
+    resource = ResolvedResource(target.resource, request.version, bool(target.namespace), custom=False)
+    return ObjectRef(resource, target.namespace, target.name)
 
 
-def _change(request: Request, requester: Requester, action: Action, covered: Sequence[Policy]) -> Change:
-    return Change(
-        requester=requester.username,
-        by_agent=requester.agent,
-        agent=requester.agent_name,
-        operators=requester.operators,
-        target=request.target,
-        version=request.version,
-        action=action,
-        claimed=message.clean(request.stored.get(names.REASON_KEY, "")),
-        policies=tuple(covered),
-    )
+def _owner_ref(owner: Owner, request: Request, requester: Requester, world: World, mode: Mode) -> ObjectRef | None:
+    """Say where an owner would be, if some policy protects it from this caller's deletion; None otherwise.
+
+    An owner is cluster-scoped or in the same namespace. Its name is the client's own words.
+    """
+    if not _NAME.fullmatch(owner.name):
+        return None
+    for resource in world.policies.of_kind(owner.group, owner.kind):
+        namespace = request.target.namespace if resource.namespaced else ""
+        target = Target(resource.resource, owner.kind, namespace, owner.name, owner.uid)
+        deletion = msgspec.structs.replace(
+            request, operation=Operation.DELETE, target=target, subresource="", stored={}, incoming={}
+        )
+        if matching.covering(deletion, requester, world.policies, mode, Action.DELETE, world.own):
+            return ObjectRef(resource, namespace, owner.name)
+    return None
 
 
 def _holding(request: Request, requester: Requester, world: World, mode: Mode, named: Sequence[Policy]) -> list[Policy]:
@@ -242,15 +347,9 @@ def _requester(request: Request, world: World) -> Requester:
     return agents.requester_of(caller, world.policies.known_tags, world.operators.get(caller.username))
 
 
-def _action(request: Request) -> Action | None:
-    if request.operation is Operation.DELETE and not request.subresource:
-        return Action.DELETE
-    return None
-
-
-def _approvals(request: Request) -> dict[str, str]:
+def _approvals(stored: Mapping[str, str]) -> dict[str, str]:
     skip = len(names.APPROVAL_PREFIX)
-    return {key[skip:]: value for key, value in request.stored.items() if key.startswith(names.APPROVAL_PREFIX)}
+    return {key[skip:]: value for key, value in stored.items() if key.startswith(names.APPROVAL_PREFIX)}
 
 
 def _refused(
@@ -260,13 +359,14 @@ def _refused(
     reason: Reason,
     advice: str = "No approval changes this. Ask a person who administers this cluster.",
     covered: Sequence[Policy] = (),
+    action: Action | None = None,
 ) -> Decision:
     text = message.refused(request, requester, what, reason)
-    return Decision(False, reason, requester, _action(request), text, advice, _names(covered))
+    return Decision(False, reason, requester, action, text, advice, _names(covered))
 
 
-def _undecided(request: Request, requester: Requester, what: str) -> Decision:
-    return _refused(request, requester, what, Reason.INTERNAL_ERROR, _TRY_AGAIN)
+def _undecided(request: Request, requester: Requester, what: str, action: Action | None = None) -> Decision:
+    return _refused(request, requester, what, Reason.INTERNAL_ERROR, _TRY_AGAIN, action=action)
 
 
 def _names(policies: Sequence[Policy]) -> tuple[str, ...]:

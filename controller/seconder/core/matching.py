@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from seconder.core import agents, names
-from seconder.core.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
+from seconder.core.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, ResolvedResource, Subjects
 from seconder.core.request import NAMESPACES, Action, GroupResource, Request
 
 ANY: Final = "*"
@@ -23,9 +23,12 @@ class PolicyIndex:
         )
         self._naming: Final[dict[tuple[str, str, str], list[Policy]]] = {}
         self._within: Final[dict[str, list[Policy]]] = {}
+        self._kinds: Final[dict[tuple[str, str], set[ResolvedResource]]] = {}
         self._wildcards = False
         for policy in self.all:
             named = policy.resources | policy.resolved.keys() if policy.problem else policy.resources
+            for each in policy.resolved.values():
+                self._kinds.setdefault((each.resource.group, each.kind), set()).add(each)
             self._wildcards |= any(ANY in resource for resource in named)
             for place in policy.namespaces or {_EVERYWHERE}:
                 self._within.setdefault(place, []).append(policy)
@@ -51,6 +54,11 @@ class PolicyIndex:
                     if key not in seen:
                         seen.add(key)
                         yield policy
+
+    def of_kind(self, group: str, kind: str) -> Sequence[ResolvedResource]:
+        """Give the resources of this kind that some policy names."""
+        found = self._kinds.get((group, kind), set()) if kind else set()
+        return sorted(found, key=lambda each: (each.resource, each.version))
 
     def within(self, namespace: str) -> Iterator[Policy]:
         """Give each policy that protects objects in this namespace."""
@@ -91,7 +99,11 @@ def covering(
     return [
         policy
         for policy in index.naming(request.target.resource, _place(request))
-        if policy.mode is mode and action in policy.actions and binds(policy, request, requester, own)
+        if policy.mode is mode
+        and action in policy.actions
+        and binds(policy, request, requester, own)
+        # Controllers and people set owners all day: this one is asked of agents alone, and on what is tagged as theirs.
+        and (action is not Action.CHANGE_OWNERS or requester.agent or agents.request_tagged(request, policy.agents))
     ]
 
 

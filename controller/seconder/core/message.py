@@ -2,14 +2,17 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from seconder.core.agents import Requester
 from seconder.core.change import Change
 from seconder.core.policy import Policy
-from seconder.core.quorum import Failure
 from seconder.core.reasons import Reason
 from seconder.core.request import Action, Request, Target
+
+if TYPE_CHECKING:
+    # Only its name is needed, and behind it is all of cryptography: cleaning a text should not take that long to load.
+    from seconder.core.quorum import Failure
 
 MAX_FIELD: Final = 320
 """Code points that a text from a client may take up. Names in Kubernetes have at most 253."""
@@ -38,7 +41,7 @@ def needs_approval(
     action: Action,
     reason: Reason,
     unmet: Sequence[Policy],
-    failures: Sequence[Failure],
+    failures: "Sequence[Failure]",
     impact: str,
 ) -> str:
     """Say what is missing: the verdict, the object, the requester, and why each approval fails."""
@@ -57,9 +60,9 @@ def needs_approval(
     return "\n".join(lines)
 
 
-def whom_to_ask(request: Request, *, approvers: bool) -> str:
+def whom_to_ask(request: Request, action: Action, *, approvers: bool) -> str:
     """Say who can approve, where there is no change request."""
-    return f"{_ASK}{_approve_command(request)}" if approvers else _NOBODY
+    return f"{_ASK}{_approve_command(request, action)}" if approvers else _NOBODY
 
 
 def ask_with_change_request(change: Change, otherwise: str) -> str:
@@ -84,11 +87,12 @@ def _facts(request: Request, requester: Requester) -> list[str]:
     return [f"object: {describe(target)}{uid}", f"requester: {clean(who)}"]
 
 
-def _approve_command(request: Request) -> str:
+def _approve_command(request: Request, action: Action) -> str:
     target = request.target
     kind = target.kind.lower()
     if target.resource.group:
         kind = f"{kind}.{target.resource.group}"
     namespace = f" -n {shlex.quote(clean(target.namespace))}" if target.namespace else ""
     name = shlex.quote(clean(f"{kind}/{target.name}"))
-    return f"kubectl seconder approve {name}{namespace} --requester {shlex.quote(clean(request.caller.username))}"
+    deed = "" if action is Action.DELETE else f" --action {action}"
+    return f"kubectl seconder approve {name}{namespace} --requester {shlex.quote(clean(request.caller.username))}{deed}"

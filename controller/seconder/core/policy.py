@@ -72,12 +72,14 @@ class ResolvedResource:
     """A resource that a policy names, as this cluster's discovery knows it.
 
     ``custom``: served from a CustomResourceDefinition, hence part of a namespace's impact when a policy names it.
+    ``kind`` is what ownerReferences name it by.
     """
 
     resource: GroupResource
     version: str
     namespaced: bool
     custom: bool
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

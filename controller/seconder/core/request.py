@@ -71,12 +71,38 @@ class TokenRequest(Struct, frozen=True, gc=False):
     bound: bool = False
 
 
+class Owner(NamedTuple):
+    """An entry of ``metadata.ownerReferences``: whose end is this object's end."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+    @property
+    def group(self) -> str:
+        """The API group, without the version."""
+        return self.api_version.rpartition("/")[0]
+
+
+class State(Struct, frozen=True, gc=False):
+    """What an update may take away. ``leaving``: deletion has begun. ``replicas`` is None where there is no such field.
+
+    ``finalizers`` holds a Namespace's ``spec.finalizers`` too.
+    """
+
+    finalizers: frozenset[str] = frozenset()
+    owners: frozenset[Owner] = frozenset()
+    replicas: int | None = None
+    leaving: bool = False
+
+
 class Request(Struct, frozen=True, gc=False):
     """One admission request.
 
     ``stored`` are the annotations that the API server holds (``oldObject``), ``incoming`` those that it would hold
     afterwards (``object``; empty on DELETE). Approvals are read from ``stored`` alone. ``token`` is set for a
-    ServiceAccount's ``token`` alone.
+    ServiceAccount's ``token`` alone, ``before`` and ``after`` for an UPDATE.
     """
 
     uid: str
@@ -90,3 +116,5 @@ class Request(Struct, frozen=True, gc=False):
     incoming: Mapping[str, str]
     version: str = ""
     token: TokenRequest | None = None
+    before: State | None = None
+    after: State | None = None

@@ -63,7 +63,7 @@ class Api:
     def merge(self, path: str, changes: Any, *, timeout: float = 10.0, **query: Any) -> Any:
         """PATCH with a JSON Merge Patch (RFC 7386). Raises ApiError.
 
-        ``metadata.uid`` among the changes makes it fail with 409 on any other object of the name.
+        ``metadata.uid`` among the changes makes it fail (422, the field is immutable) on any other object of the name.
         """
         return self._call("PATCH", path, changes, timeout=timeout, query=query, content_type=_MERGE)
 

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 from typing import Final
 
-from seconder.core.contents import Contents, Item, Lookup
+from seconder.core.contents import Contents, Item, LiveObject, Lookup, ObjectRef
+from seconder.core.policy import ResolvedResource
 from seconder.kube.api import Api, ApiError
 
 _PAGE: Final = 500
@@ -52,11 +53,35 @@ class Finder:
                 future.cancel()
             self._places.release()
 
+    def look(self, refs: Sequence[ObjectRef]) -> dict[ObjectRef, LiveObject]:
+        """Read these objects' metadata; one that is not there is left out. Raises LookupFailed."""
+        deadline = time.monotonic() + self._seconds
+        if not self._places.acquire(timeout=self._seconds):
+            raise LookupFailed("too many look-ups at once")
+        try:
+            found = {ref: self._read(ref, deadline) for ref in refs}
+        except (ApiError, TimeoutError) as error:
+            raise LookupFailed(str(error) or "too late") from error
+        finally:
+            self._places.release()
+        return {ref: live for ref, live in found.items() if live is not None}
+
+    def _read(self, ref: ObjectRef, deadline: float) -> LiveObject | None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        try:
+            metadata = self._api.metadata(f"{_collection(ref.resource, ref.namespace)}/{ref.name}", timeout=left)[
+                "metadata"
+            ]
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        return LiveObject(metadata["uid"], metadata.get("annotations") or {})
+
     def _one(self, lookup: Lookup, deadline: float) -> list[Item]:
-        resource = lookup.resource
-        group = resource.resource.group
-        base = f"/apis/{group}/{resource.version}" if group else f"/api/{resource.version}"
-        path = f"{base}/namespaces/{lookup.namespace}/{resource.resource.resource}"
+        path = _collection(lookup.resource, lookup.namespace)
         found: list[Item] = []
         query = {"limit": str(_PAGE if lookup.whole else 1)}
         while True:
@@ -69,5 +94,11 @@ class Finder:
             if not token or (found and not lookup.whole):
                 return found
             if len(found) > self._most:
-                raise TimeoutError(f"more than {self._most} {resource.resource}")
+                raise TimeoutError(f"more than {self._most} {lookup.resource.resource}")
             query["continue"] = token
+
+
+def _collection(resource: ResolvedResource, namespace: str) -> str:
+    group, plural = resource.resource
+    base = f"/apis/{group}/{resource.version}" if group else f"/api/{resource.version}"
+    return f"{base}/namespaces/{namespace}/{plural}" if namespace else f"{base}/{plural}"

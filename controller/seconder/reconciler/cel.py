@@ -59,6 +59,33 @@ def annotated(which: str, test: str) -> str:
     return f"{held} && {test.replace('@', f'{which}.metadata.annotations')}"
 
 
+def field_manager_in(values: Iterable[str]) -> str:
+    """Test the field manager that a client gave itself. The options of a DELETE have none."""
+    manager = "request.options.fieldManager"
+    told = f'request.operation != "DELETE" && has(request.options) && request.options != null && has({manager})'
+    return f"{told} && {manager} in {listed(values)}"
+
+
+_REPLICAS: Final = "type(object.spec) == map && has(object.spec.replicas) && object.spec.replicas"
+_LEAVING: Final = "has(oldObject.metadata) && has(oldObject.metadata.deletionTimestamp)"
+_OWNERS: Final = (
+    "has(object.metadata) && has(object.metadata.ownerReferences) && !(has(oldObject.metadata)"
+    " && has(oldObject.metadata.ownerReferences)"
+    " && object.metadata.ownerReferences == oldObject.metadata.ownerReferences)"
+)
+_SUBRESOURCE: Final = "has(request.subResource) && request.subResource"
+DEED: Final = (
+    'request.operation == "DELETE" || object == null || oldObject == null'
+    f' || ({_LEAVING}) || ({_OWNERS}) || ({_SUBRESOURCE} == "finalize")'
+    f' || ({_SUBRESOURCE} == "scale" ? !(has(object.spec) && has(object.spec.replicas) && object.spec.replicas > 0)'
+    f" : has(object.spec) && {_REPLICAS} == 0)"
+)
+"""Whether a request may be one of the actions that policies name; it spares ordinary updates the way to the webhook.
+
+A Scale of nothing leaves its number out. A kind of its own may keep any thing in ``spec``.
+"""
+
+
 def slices(values: Iterable[str], limit: int) -> list[list[str]]:
     """Divide texts, sorted, into lists that stay under ``limit`` characters when quoted."""
     return pack(sorted(values), limit, lambda text: len(quote(text)) + len(", "))

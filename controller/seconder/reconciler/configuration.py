@@ -65,7 +65,7 @@ def configuration(policies: Iterable[Policy], own: Guarded, endpoint: Endpoint, 
     index = PolicyIndex(policies)
     webhooks = []
     for mode, prefix, path in ((Mode.ENFORCE, "", "/validate"), (Mode.AUDIT, "audit-", "/validate/audit")):
-        chosen = [each for each in index.all if each.mode is mode and Action.DELETE in each.actions]
+        chosen = [each for each in index.all if each.mode is mode]
         for name, rules, conditions in (*_agents(chosen, own), *_everyone(chosen, own, index.known_tags)):
             webhooks.append(_webhook(prefix + name, mode, rules, conditions, endpoint.client_config(path, ca_bundle)))
     for name, rules, conditions in _guard(index.known_tags, own):
@@ -84,7 +84,7 @@ _Entry = tuple[str, list[dict[str, Any]], list[tuple[str, str]]]
 
 def _agents(policies: Sequence[Policy], own: Guarded) -> Iterable[_Entry]:
     if policies:
-        yield from _tagged("agents", _rules(policies), _agent_tests(policies, own), [])
+        yield from _tagged("agents", _rules(policies), _agent_tests(policies, own), [("deed", cel.DEED)])
 
 
 def _everyone(policies: Sequence[Policy], own: Guarded, known: AgentTags) -> Iterable[_Entry]:
@@ -94,12 +94,13 @@ def _everyone(policies: Sequence[Policy], own: Guarded, known: AgentTags) -> Ite
     spared = cel.listed({"kube-system", own.namespace})
     conditions = [
         *_NOT_CONTROLLERS,
+        ("deed", cel.DEED),
         *_negated(_agent_tests(policies, own)),
         ("not-added-controllers", f"!({cel.username_in(own.controllers)})"),
         ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
         ("not-own-kinds", f"request.resource.group != {cel.quote(names.DOMAIN)}"),
     ]
-    # Whom only a policy of the other mode, or one without Delete, calls an agent: no entry has taken them before.
+    # Whom only a policy of the other mode calls an agent: no entry has taken them before.
     others = _identity_tests(_without(known, PolicyIndex(policies).known_tags))
     exact = [_everyone_test(policy, others, places=True) for policy in everyone]
     if sum(map(len, exact)) <= _EXACT:
@@ -138,9 +139,7 @@ def _everyone_test(policy: Policy, other_agents: Sequence[str], *, places: bool)
 
 
 def _names_test(policy: Policy) -> str:
-    groups: dict[str, set[str]] = {}
-    for group, plural in _covered_resources(policy):
-        groups.setdefault(group, set()).add(plural)
+    groups = _by_group(_deleted(policy))
     return cel.either(
         [
             f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
@@ -177,10 +176,13 @@ def _agent_tests(policies: Sequence[Policy], own: Guarded) -> list[str]:
     """Give expressions of which any one says that some policy takes the request as an agent's."""
     known = PolicyIndex(policies).known_tags if policies else DEFAULT_TAGS
     tests = _identity_tests(known)
+    for managers in cel.slices(known.field_managers, _EXPRESSION // 2):
+        tests.append(cel.field_manager_in(managers))
     for keys in cel.slices(known.annotations, _EXPRESSION // 2):
         # Asked of the few tags, not of the annotations: anyone may put 80,000 of those on an object, and see _MANY.
-        marked = cel.annotated("oldObject", f"{cel.listed(keys)}.exists(key, key in @)")
-        tests.append(f"{marked} && !({cel.username_in(own.controllers)})" if own.controllers else marked)
+        named = f"{cel.listed(keys)}.exists(key, key in @)"
+        marked = f"({cel.annotated('oldObject', named)}) || ({cel.annotated('object', named)})"
+        tests.append(f"({marked}) && !({cel.username_in(own.controllers)})" if own.controllers else marked)
     return [cel.either(group) for group in cel.pack(tests, _EXPRESSION)]
 
 
@@ -219,26 +221,47 @@ _NOT_CONTROLLERS: Final = [
 
 
 def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
-    """Name groups and resources, each group with its own; with very many groups, all resources in all of them."""
+    """Name groups and resources, each group with its own; with very many groups, all resources in all of them.
+
+    Deletions of what is covered; and updates of what is named, where policies name actions that are updates.
+    """
+    deleted = _by_group(each for policy in policies if Action.DELETE in policy.actions for each in _deleted(policy))
+    updated = _by_group(each for policy in policies if policy.actions - {Action.DELETE} for each in _named(policy))
+    if len(deleted | updated) > _SEPARATE_RULES:
+        groups = deleted.keys() | updated.keys()
+        plurals = set().union(*deleted.values(), *updated.values())
+        return [_rule(["*"] if "*" in groups else sorted(groups), _with_subresources(plurals), ["DELETE", "UPDATE"])]
+    return [
+        *(_rule([group], _plurals(plurals), ["DELETE"]) for group, plurals in sorted(deleted.items())),
+        *(_rule([group], _with_subresources(plurals), ["UPDATE"]) for group, plurals in sorted(updated.items())),
+    ]
+
+
+def _by_group(resources: Iterable[GroupResource]) -> dict[str, set[str]]:
     groups: dict[str, set[str]] = {}
-    for policy in policies:
-        for group, plural in _covered_resources(policy):
-            groups.setdefault(group, set()).add(plural)
-    if len(groups) > _SEPARATE_RULES:
-        wanted = ["*"] if "*" in groups else sorted(groups)
-        return [_rule(wanted, _plurals(set().union(*groups.values())), ["DELETE"])]
-    return [_rule([group], _plurals(plurals), ["DELETE"]) for group, plurals in sorted(groups.items())]
+    for group, plural in resources:
+        groups.setdefault(group, set()).add(plural)
+    return groups
 
 
 def _plurals(plurals: set[str]) -> list[str]:
     return ["*"] if "*" in plurals else sorted(plurals)
 
 
-def _covered_resources(policy: Policy) -> set[GroupResource]:
-    """Give what the policy names, and Namespaces when it names anything that these can hold."""
+def _with_subresources(plurals: set[str]) -> list[str]:
+    """Name each with all of its subresources: metadata gets in through some of them, a scale through another."""
+    return ["*/*"] if "*" in plurals else sorted([*plurals, *(f"{plural}/*" for plural in plurals)])
+
+
+def _named(policy: Policy) -> set[GroupResource]:
+    """Give what the policy names; of an invalid one, what it may have meant too."""
     named = {each for each in policy.resources if policy.problem == "" or _registrable(each)}
-    if policy.problem:
-        named |= policy.resolved.keys()
+    return named | policy.resolved.keys() if policy.problem else named
+
+
+def _deleted(policy: Policy) -> set[GroupResource]:
+    """Give what the policy names, and Namespaces when it names anything that these can hold."""
+    named = _named(policy)
     if not policy.resolution_current or any(each.namespaced for each in policy.resolved.values()):
         named.add(NAMESPACES)
     return named

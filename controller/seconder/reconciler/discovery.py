@@ -50,7 +50,9 @@ def _served(group: str, version: str, each: dict[str, Any], custom: set[str]) ->
     resource = GroupResource(group, each["resource"])
     names = (each["responseKind"]["kind"], each.get("singularResource", ""), *(each.get("shortNames") or ()))
     return Served(
-        ResolvedResource(resource, version, each["scope"] == "Namespaced", f"{resource}" in custom),
+        ResolvedResource(
+            resource, version, each["scope"] == "Namespaced", f"{resource}" in custom, each["responseKind"]["kind"]
+        ),
         frozenset(name.lower() for name in names if name),
     )
 

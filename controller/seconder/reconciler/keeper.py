@@ -165,7 +165,7 @@ class Keeper:
         }
         if not missing or found.uid != request.spec.object.uid:
             return found
-        # The uid makes it a conflict where another object has taken the name meanwhile.
+        # The uid makes it fail where another object has taken the name meanwhile.
         self._api.merge(rules.path_of(request), {"metadata": {"uid": found.uid, "annotations": missing}})
         return Found(found.uid, {**found.annotations, **missing}, found.leaving, found.contents)
 

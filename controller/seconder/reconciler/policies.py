@@ -10,7 +10,6 @@ import msgspec
 from seconder.core.matching import Guarded
 from seconder.core.message import clean
 from seconder.core.policy import Mode, Policy
-from seconder.core.request import Action
 from seconder.kube.api import Api, ApiError
 from seconder.reconciler import configuration, discovery
 from seconder.reconciler.configuration import Endpoint
@@ -109,7 +108,7 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
             "Ready",
             ok=ready,
             reason=reason,
-            text=problem or _in_force(spec),
+            text=problem or "in force",
             generation=generation,
             before=before.conditions,
         ),
@@ -129,14 +128,6 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
     return Judged(metadata["name"], policies[-1].mode, problem, written, policies)
 
 
-def _in_force(spec: PolicySpec | None) -> str:
-    """Say what a valid policy does, and which of its words this version does not act on yet."""
-    if spec is None:
-        return ""
-    waiting = [action.value for action in spec.actions if action is not Action.DELETE]
-    return f"in force, but for {', '.join(waiting)}: not acted on by this version" if waiting else "in force"
-
-
 def _docs(resolution: discovery.Resolution) -> list[ResolvedDoc]:
     return [
         ResolvedDoc(
@@ -145,6 +136,7 @@ def _docs(resolution: discovery.Resolution) -> list[ResolvedDoc]:
             resource=each.resource.resource,
             namespaced=each.namespaced,
             custom=each.custom,
+            kind=each.kind,
         )
         for each in resolution.resources
     ]

@@ -167,12 +167,12 @@ class Reconciler:
     def _allow(self, policies: Sequence[Policy]) -> None:
         """Let the two programs do what the policies ask of them, and no more.
 
-        The webhook lists what a namespace holds. The operator reads the objects of change requests, too, and where it
-        copies approvals to them, patches them.
+        The webhook lists what a namespace holds, and reads what is scaled or made an owner. The operator reads the
+        objects of change requests, and where it copies approvals to them, it patches them.
         """
         resolved = [resource for policy in policies for resource in policy.resolved.values()]
         inside = [*contents.counted(policies), *(each for each in resolved if each.namespaced)]
-        self._keep_role(LOOKUP_ROLE, _rules(inside, ["list"]))
+        self._keep_role(LOOKUP_ROLE, _rules([*inside, *resolved], ["get", "list"]))
         verbs = ["get", "list", "patch"] if self._settings.copies else ["get", "list"]
         self._keep_role(OBJECTS_ROLE, _rules([*inside, *resolved, _NAMESPACES], verbs))
 

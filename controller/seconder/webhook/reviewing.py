@@ -4,11 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeVar
 
 from seconder.core import decision as core
 from seconder.core.approval import Memo
-from seconder.core.contents import Contents, Lookup
 from seconder.core.decision import Decision, Evidence
 from seconder.core.message import clean
 from seconder.core.policy import Mode
@@ -21,6 +20,9 @@ from seconder.telemetry.metrics import ReviewMetrics
 from seconder.webhook.front import BadReview
 from seconder.webhook.recording import Recorder
 from seconder.wire import review
+
+Q = TypeVar("Q")
+A = TypeVar("A")
 
 _MEMO: Final = 4096
 _LOOKUPS_AT_ONCE: Final = 8
@@ -65,9 +67,11 @@ class Reviewer:
             if world is None:
                 return self._give_up(request.uid, mode, Reason.INTERNAL_ERROR, _NOT_LOADED, started)
             lookups = core.needs(request, world, mode)
-            contents = await self._look_up(lookups) if lookups else {}
+            contents = await self._look_up(self._finder.find, lookups) if lookups else {}
+            refs = core.looks(request, world, mode)
+            objects = await self._look_up(self._finder.look, refs) if refs else {}
             now = self._clock()
-            evidence = Evidence(self._snapshot.fresh(), contents)
+            evidence = Evidence(self._snapshot.fresh(), contents, objects)
             decided = core.decide(request, world, mode, evidence, now, self._memo)
             allowed = decided.allowed or mode is Mode.AUDIT
             seconds = time.perf_counter() - started
@@ -109,10 +113,10 @@ class Reviewer:
         self._recorder.allowed(decided.change, decided.counted)
         return False
 
-    async def _look_up(self, lookups: list[Lookup]) -> Contents | None:
+    async def _look_up(self, look: Callable[[list[Q]], A], questions: list[Q]) -> A | None:
         # In a thread, since the API server may take its time; other reviews go on meanwhile.
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._finder.find, lookups)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, look, questions)
         except LookupFailed as error:
             log.trouble("a look-up failed", error)
             return None

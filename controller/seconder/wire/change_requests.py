@@ -3,18 +3,21 @@
 import enum
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from seconder.core import draft, names
-from seconder.core.approval import Approval
 from seconder.core.change import Change
 from seconder.core.contents import Impact
 from seconder.core.policy import Assurance, Policy
 from seconder.core.request import Action, GroupResource, Target
 from seconder.wire.resources import cel_rules, list_map
+
+if TYPE_CHECKING:
+    # Only its name is needed; a list of what waits should not take as long to load as a verification.
+    from seconder.core.approval import Approval
 
 PENDING_FOR: Final = timedelta(hours=24)
 KEPT_FOR: Final = timedelta(hours=1)
@@ -264,7 +267,7 @@ def refused(
 
 
 def let_through(
-    before: ChangeRequestStatus, change: Change, counted: Sequence[Approval], now: datetime
+    before: ChangeRequestStatus, change: Change, counted: "Sequence[Approval]", now: datetime
 ) -> ChangeRequestStatus:
     """Give the status after these approvals let it through. Whether it went through is for the operator to see."""
     needed = required(change.policies)
@@ -276,7 +279,7 @@ def let_through(
     )
 
 
-def approval_doc(approval: Approval) -> ApprovalDoc:
+def approval_doc(approval: "Approval") -> ApprovalDoc:
     """Describe an approval that counts."""
     return ApprovalDoc(
         name=approval.slug,

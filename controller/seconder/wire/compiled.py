@@ -161,7 +161,7 @@ def last_valid(name: str, status: resources.PolicyStatus, generation: int) -> It
 def _resolved(status: resources.PolicyStatus) -> dict[GroupResource, ResolvedResource]:
     return {
         GroupResource(each.group, each.resource): ResolvedResource(
-            GroupResource(each.group, each.resource), each.version, each.namespaced, each.custom
+            GroupResource(each.group, each.resource), each.version, each.namespaced, each.custom, each.kind
         )
         for each in status.resources
     }

@@ -241,6 +241,7 @@ class ResolvedDoc(Struct, rename="camel", kw_only=True):
     resource: str
     namespaced: bool
     custom: bool = False
+    kind: str = ""
 
 
 class PolicyStatus(Struct, rename="camel", kw_only=True):

@@ -5,7 +5,17 @@ from typing import Any, Final
 import msgspec
 
 from seconder.core import message
-from seconder.core.request import NAMESPACES, Caller, GroupResource, Operation, Request, Target, TokenRequest
+from seconder.core.request import (
+    NAMESPACES,
+    Caller,
+    GroupResource,
+    Operation,
+    Owner,
+    Request,
+    State,
+    Target,
+    TokenRequest,
+)
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
@@ -29,11 +39,21 @@ class _UserInfo(msgspec.Struct):
     extra: dict[str, list[str] | None] | None = None
 
 
-class _Metadata(msgspec.Struct):
+class _OwnerReference(msgspec.Struct, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class _Metadata(msgspec.Struct, rename="camel"):
     name: str = ""
     namespace: str = ""
     uid: str = ""
     annotations: dict[str, str] | None = None
+    finalizers: list[str] | None = None
+    owner_references: list[_OwnerReference] | None = None
+    deletion_timestamp: str | None = None
 
 
 class _Object(msgspec.Struct):
@@ -47,6 +67,14 @@ class _TokenRequestSpec(msgspec.Struct, rename="camel"):
     # The API server fills this in before it asks, with the same number.
     expiration_seconds: int | None = 3600
     bound_object_ref: dict[str, Any] | None = None
+
+
+class _Scaled(msgspec.Struct):
+    replicas: int | None = None
+
+
+class _Finalized(msgspec.Struct):
+    finalizers: list[str] | None = None
 
 
 class _Options(msgspec.Struct, rename="camel"):
@@ -93,6 +121,8 @@ class Malformed(Exception):
 _review: Final = msgspec.json.Decoder(_Review)
 _token_request_spec: Final = msgspec.json.Decoder(_TokenRequestSpec)
 _uid_only: Final = msgspec.json.Decoder(_UidOnly)
+_scaled: Final = msgspec.json.Decoder(_Scaled)
+_finalized: Final = msgspec.json.Decoder(_Finalized)
 _encoder: Final = msgspec.json.Encoder()
 _SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
 _NO_METADATA: Final = _Metadata()
@@ -154,8 +184,46 @@ def _to_request(request: _Request) -> Request:
         stored=old.annotations or {},
         incoming=new.annotations or {},
         version=request.resource.version,
+        before=_state(request, request.old_object) if request.operation is Operation.UPDATE else None,
+        after=_state(request, request.object) if request.operation is Operation.UPDATE else None,
         token=_token(request) if resource == _SERVICE_ACCOUNTS and request.sub_resource == "token" else None,
     )
+
+
+def _state(request: _Request, found: _Object | None) -> State:
+    if found is None or found.metadata is None:
+        raise Malformed(request.uid, "an UPDATE without object.metadata or oldObject.metadata")
+    metadata = found.metadata
+    finalizers = frozenset(metadata.finalizers or ())
+    if (request.resource.group, request.resource.resource) == NAMESPACES:
+        finalizers |= {f"spec.finalizers/{each}" for each in _namespace_finalizers(found)}
+    replicas = _replicas(found)
+    if request.sub_resource == "scale" and replicas is None:
+        # A Scale of nothing leaves the number out.
+        replicas = 0
+    return State(
+        finalizers=finalizers,
+        owners=frozenset(
+            Owner(each.api_version, each.kind, each.name, each.uid) for each in metadata.owner_references or ()
+        ),
+        replicas=replicas,
+        leaving=metadata.deletion_timestamp is not None,
+    )
+
+
+def _replicas(found: _Object) -> int | None:
+    try:
+        return _scaled.decode(found.spec).replicas
+    except (msgspec.MsgspecError, RecursionError):
+        # A kind of its own, whose spec holds something else under this name, or is no object at all.
+        return None
+
+
+def _namespace_finalizers(found: _Object) -> list[str]:
+    try:
+        return _finalized.decode(found.spec).finalizers or []
+    except (msgspec.MsgspecError, RecursionError):
+        return []
 
 
 def _token(request: _Request) -> TokenRequest | None:

@@ -27,7 +27,7 @@ def _text(request: Request, agent: str | None = "kiro", failures: tuple[Failure,
     policies = [Policy(name, requirement=Requirement(required=count)) for name, count in (required or {"p": 1}).items()]
     reason = Reason.APPROVAL_MISSING
     text = needs_approval(request, requester, Action.DELETE, reason, policies, failures, "")
-    return f"{text}\n{whom_to_ask(request, approvers=True)}"
+    return f"{text}\n{whom_to_ask(request, Action.DELETE, approvers=True)}"
 
 
 def test_the_message_is_as_documented() -> None:
@@ -94,7 +94,7 @@ def _change(name: str = "checkout") -> Change:
 def test_a_change_request_takes_the_place_of_the_long_command() -> None:
     """Its name is all that an approver needs."""
     change = _change()
-    assert ask_with_change_request(change, whom_to_ask(_request(), approvers=True)).splitlines() == [
+    assert ask_with_change_request(change, whom_to_ask(_request(), Action.DELETE, approvers=True)).splitlines() == [
         f"change request: {change.name}",
         f"Ask an approver: kubectl seconder approve {change.name}",
     ]
@@ -102,7 +102,7 @@ def test_a_change_request_takes_the_place_of_the_long_command() -> None:
 
 def test_nobody_is_sent_to_ask_whom_there_is_not() -> None:
     """With a change request or without."""
-    nobody = whom_to_ask(_request(), approvers=False)
+    nobody = whom_to_ask(_request(), Action.DELETE, approvers=False)
     assert "kubectl seconder" not in nobody
     assert ask_with_change_request(_change(), nobody).splitlines()[1] == nobody
 

@@ -49,14 +49,15 @@ def test_enforcing_entries_fail_closed_and_audit_never_blocks() -> None:
 def test_a_policy_on_namespaced_things_asks_about_namespaces_too() -> None:
     """Their deletion takes such things along."""
     rules = _entries(_policy())["agents"]["rules"]
-    assert {(*rule["apiGroups"], *rule["resources"]) for rule in rules} == {("", "namespaces"), ("apps", "deployments")}
+    deleted = {(*rule["apiGroups"], *rule["resources"]) for rule in rules if rule["operations"] == ["DELETE"]}
+    assert deleted == {("", "namespaces"), ("apps", "deployments")}
 
 
 def test_a_policy_on_cluster_scoped_things_does_not() -> None:
     """No namespace holds a node."""
     resolved = {NODES: ResolvedResource(NODES, "v1", namespaced=False, custom=False)}
     rules = _entries(_policy(resources=frozenset({NODES}), resolved=resolved))["agents"]["rules"]
-    assert [rule["resources"] for rule in rules] == [["nodes"]]
+    assert [rule["resources"] for rule in rules] == [["nodes"], ["nodes", "nodes/*"]]
 
 
 def test_a_policy_whose_names_are_not_looked_up_yet_asks_about_namespaces() -> None:
@@ -65,9 +66,18 @@ def test_a_policy_whose_names_are_not_looked_up_yet_asks_about_namespaces() -> N
     assert ["namespaces"] in [rule["resources"] for rule in rules]
 
 
-def test_a_policy_without_delete_compiles_to_nothing() -> None:
+def test_a_policy_without_delete_asks_about_updates_alone() -> None:
+    """Through the object itself and each of its subresources."""
+    rules = _entries(_policy(actions=frozenset({Action.SCALE_TO_ZERO})))["agents"]["rules"]
+    assert [(rule["operations"], rule["resources"]) for rule in rules] == [
+        (["UPDATE"], ["deployments", "deployments/*"])
+    ]
+
+
+def test_a_policy_on_deletions_alone_asks_about_no_update() -> None:
     """Nothing leaves the API server for it."""
-    assert list(_entries(_policy(actions=frozenset({Action.SCALE_TO_ZERO})))) == ["guard"]
+    rules = _entries(_policy(actions=frozenset({Action.DELETE})))["agents"]["rules"]
+    assert {operation for rule in rules for operation in rule["operations"]} == {"DELETE"}
 
 
 def test_an_invalid_policy_names_what_was_probably_meant() -> None:

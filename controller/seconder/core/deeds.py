@@ -1,0 +1,43 @@
+"""What a request amounts to, in the action names of policies: deleting is not the only way to lose an object."""
+
+from typing import Final
+
+from seconder.core.request import Action, Operation, Owner, Request, State
+
+_SCALE: Final = "scale"
+_FINALIZE: Final = "finalize"
+
+
+def actions(request: Request) -> tuple[Action, ...]:
+    """Give every protected action that the request amounts to; none for ordinary work. One update may be several."""
+    if request.operation is Operation.DELETE:
+        return () if request.subresource else (Action.DELETE,)
+    before, after = request.before, request.after
+    if request.operation is not Operation.UPDATE or before is None or after is None:
+        return ()
+    found = []
+    if _to_zero(before, after):
+        found.append(Action.SCALE_TO_ZERO)
+    # Of a namespace that is not under deletion, too: what is finalized first is gone at the next deletion.
+    if (before.leaving or request.subresource == _FINALIZE) and before.finalizers - after.finalizers:
+        found.append(Action.REMOVE_FINALIZERS)
+    if added_owners(request):
+        found.append(Action.CHANGE_OWNERS)
+    return tuple(found)
+
+
+def added_owners(request: Request) -> frozenset[Owner]:
+    """Give the owners that the request adds to a stored object."""
+    before, after = request.before, request.after
+    if request.operation is not Operation.UPDATE or before is None or after is None:
+        return frozenset()
+    return after.owners - before.owners
+
+
+def scales(request: Request) -> bool:
+    """Say whether the request is one of the scale subresource, whose reviews carry no annotations."""
+    return request.subresource == _SCALE
+
+
+def _to_zero(before: State, after: State) -> bool:
+    return after.replicas == 0 and before.replicas != 0

@@ -1,0 +1,234 @@
+"""Losing an object without deleting it: an agent scales to zero, empties finalizers, gives objects to the collector."""
+
+import json
+from typing import Any
+
+import pytest
+from tests.support.cluster import Cluster, eventually
+
+_PATCH = ("patch", "deployment", "checkout", "--type=merge")
+
+
+def _patch(cluster: Cluster, what: dict[str, Any], *more: str) -> Any:
+    return cluster.agent(*_PATCH, "-n", cluster.namespace, f"--patch={json.dumps(what)}", *more)
+
+
+def _owner(kind: str, name: str, uid: str, version: str = "v1") -> dict[str, Any]:
+    owner = {"apiVersion": version, "kind": kind, "name": name, "uid": uid}
+    return {"metadata": {"ownerReferences": [owner]}}
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        ("scale", "deployment", "checkout", "--replicas=0"),
+        ("patch", "deployment", "checkout", "--type=merge", '--patch={"spec":{"replicas":0}}'),
+        (
+            "patch",
+            "deployment",
+            "checkout",
+            "--type=json",
+            '--patch=[{"op":"replace","path":"/spec/replicas","value":0}]',
+        ),
+        ("patch", "deployment", "checkout", "--subresource=scale", "--type=merge", '--patch={"spec":{"replicas":0}}'),
+    ],
+    ids=["kubectl scale", "merge patch", "JSON patch", "patch of the scale"],
+)
+def test_scaling_to_zero_needs_approval(cluster: Cluster, attempt: tuple[str, ...]) -> None:
+    """Through the object and through its scale; with an approval of it the same goes through."""
+    cluster.deployment()
+    answer = cluster.agent(*attempt, "-n", cluster.namespace)
+    assert answer.refused_with("ApprovalMissing"), answer.err
+    assert "ScaleToZero of deployments.apps" in answer.err
+    cluster.approve(cluster.alice, detail={"actions": ["ScaleToZero"]})
+    done = cluster.agent(*attempt, "-n", cluster.namespace)
+    assert done.code == 0, done.err
+    assert cluster.get("deployment", "checkout")["spec"]["replicas"] == 0
+    assert cluster.delete(cluster.agent).refused_with("WrongAction"), "an approval of a scale is none of a deletion"
+
+
+def test_scaling_to_zero_by_server_side_apply_needs_approval(cluster: Cluster) -> None:
+    """As any other update of the object."""
+    cluster.deployment()
+    applied = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "checkout", "namespace": cluster.namespace},
+        "spec": {"replicas": 0},
+    }
+    flags = ("apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-")
+    answer = cluster.agent(*flags, stdin=json.dumps(applied))
+    assert answer.refused_with("ApprovalMissing"), answer.err
+
+
+def test_an_approval_of_a_deletion_covers_scaling_to_zero(cluster: Cluster) -> None:
+    """Who may delete it may stop it."""
+    cluster.deployment()
+    cluster.approve(cluster.alice)
+    assert cluster.agent("scale", "deployment", "checkout", "--replicas=0", "-n", cluster.namespace).code == 0
+
+
+def test_ordinary_work_stays_free(cluster: Cluster) -> None:
+    """Images, scaling up and down, labels, annotations, a new object with an owner."""
+    uid = cluster.deployment()
+    for attempt in (
+        ("set", "image", "deployment/checkout", "main=none:1"),
+        ("scale", "deployment", "checkout", "--replicas=3"),
+        ("scale", "deployment", "checkout", "--replicas=1"),
+        ("label", "deployment", "checkout", "a=b"),
+        ("annotate", "deployment", "checkout", "a=b"),
+    ):
+        answer = cluster.agent(*attempt, "-n", cluster.namespace)
+        assert answer.code == 0, answer.err
+    owned = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c", "namespace": cluster.namespace}
+        | _owner("Deployment", "checkout", uid, "apps/v1")["metadata"],
+    }
+    assert cluster.agent("create", "-f", "-", stdin=json.dumps(owned)).code == 0
+
+
+@pytest.mark.parametrize("subresource", ["", "status"])
+def test_emptying_finalizers_under_deletion_needs_approval(cluster: Cluster, subresource: str) -> None:
+    """It is what keeps the object: whoever removes the last one removes the object."""
+    cluster.deployment(finalizers=["example.com/backup"])
+    assert cluster.delete(cluster.human).code == 0
+    more = [f"--subresource={subresource}"] if subresource else []
+    answer = _patch(cluster, {"metadata": {"finalizers": None}}, *more)
+    assert answer.refused_with("ApprovalMissing"), answer.err
+    assert "RemoveFinalizers of deployments.apps" in answer.err
+    assert cluster.exists("deployment", "checkout")
+    cluster.approve(cluster.alice, detail={"actions": ["RemoveFinalizers"]})
+    assert _patch(cluster, {"metadata": {"finalizers": None}}, *more).code == 0
+    assert not cluster.exists("deployment", "checkout")
+
+
+def test_a_persons_controller_goes_on_removing_finalizers(cluster: Cluster) -> None:
+    """A policy for agents binds agents."""
+    cluster.deployment(finalizers=["example.com/backup"])
+    assert cluster.delete(cluster.human).code == 0
+    freed = cluster.human(*_PATCH, "-n", cluster.namespace, '--patch={"metadata":{"finalizers":null}}')
+    assert freed.code == 0, freed.err
+
+
+@pytest.mark.parametrize("subresource", ["", "status"])
+def test_an_owner_that_does_not_exist_needs_approval(cluster: Cluster, subresource: str) -> None:
+    """The garbage collector would take the object within milliseconds."""
+    cluster.deployment()
+    more = [f"--subresource={subresource}"] if subresource else []
+    ghost = _owner("ConfigMap", "ghost", "00000000-0000-0000-0000-000000000000")
+    answer = _patch(cluster, ghost, *more)
+    assert answer.refused_with("ApprovalMissing"), answer.err
+    assert "ChangeOwners of deployments.apps" in answer.err
+    assert cluster.exists("deployment", "checkout")
+
+
+def test_an_unprotected_owner_needs_approval(cluster: Cluster) -> None:
+    """Its deletion would take the object along."""
+    cluster.deployment()
+    made = cluster.agent("create", "configmap", "mine", "-n", cluster.namespace, "-o", "jsonpath={.metadata.uid}")
+    assert _patch(cluster, _owner("ConfigMap", "mine", made.out)).refused_with("ApprovalMissing")
+
+
+def test_an_owner_that_is_protected_too_is_free(cluster: Cluster) -> None:
+    """Nothing is lost by it, as long as it is that very object; an old or invented uid is a ghost's."""
+    cluster.deployment()
+    owner = cluster.deployment("owner")
+    ghost = _owner("Deployment", "owner", "00000000-0000-0000-0000-000000000000", "apps/v1")
+    assert _patch(cluster, ghost).refused_with("ApprovalMissing")
+    answer = _patch(cluster, _owner("Deployment", "owner", owner, "apps/v1"))
+    assert answer.code == 0, answer.err
+
+
+@pytest.mark.parametrize("name", ["../../../v1/namespaces/kube-system", "a/b", "..", "%2e%2e", "x" * 300])
+def test_an_owners_name_steers_no_look_up(cluster: Cluster, name: str) -> None:
+    """The API server takes any text there; ours goes into no path."""
+    cluster.deployment()
+    uid = cluster.get("namespace", "kube-system")["metadata"]["uid"]
+    assert _patch(cluster, _owner("Deployment", name, uid, "apps/v1")).refused_with("ApprovalMissing")
+
+
+def test_one_update_that_does_two_things_needs_both(cluster: Cluster) -> None:
+    """An approval of one is none of the other."""
+    cluster.deployment()
+    ghost = _owner("ConfigMap", "ghost", "00000000-0000-0000-0000-000000000000")
+    both = ghost | {"spec": {"replicas": 0}}
+    cluster.approve(cluster.alice, detail={"actions": ["ScaleToZero"]})
+    assert _patch(cluster, both).refused_with("WrongAction")
+    assert _patch(cluster, {"spec": {"replicas": 0}}).code == 0
+
+
+def test_a_policys_actions_are_its_own(cluster: Cluster) -> None:
+    """What it does not name stays free there."""
+    cluster.policy(
+        f"scale-{cluster.namespace}",
+        resources=[{"group": "apps", "resources": ["statefulsets"]}],
+        actions=["ScaleToZero"],
+    )
+    document = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "db", "namespace": cluster.namespace},
+        "spec": {
+            "serviceName": "db",
+            "selector": {"matchLabels": {"a": "b"}},
+            "template": {
+                "metadata": {"labels": {"a": "b"}},
+                "spec": {"containers": [{"name": "m", "image": "none:0"}]},
+            },
+        },
+    }
+    cluster.apply(document)
+    scale = ("scale", "statefulset", "db", "--replicas=0", "-n", cluster.namespace)
+    eventually(lambda: cluster.agent(*scale, "--dry-run=server").refused, 5, "in force")
+    assert cluster.agent(*scale).refused_with("ApprovalMissing")
+    assert cluster.delete(cluster.agent, "statefulset", "db").code == 0
+
+
+def test_people_scale_to_zero_under_a_policy_for_everyone_only_with_approval(cluster: Cluster) -> None:
+    """And go on with all the rest, without the webhook being asked."""
+    cluster.policy(f"all-{cluster.namespace}", subjects="Everyone")
+    cluster.deployment()
+    scale = ("scale", "deployment", "checkout", "-n", cluster.namespace)
+    eventually(lambda: cluster.human(*scale, "--replicas=0", "--dry-run=server").refused, 5, "in force")
+    assert cluster.human(*scale, "--replicas=2").code == 0
+    assert cluster.human("label", "deployment", "checkout", "a=b", "-n", cluster.namespace).code == 0
+    log = cluster.stack.seconder.log_of("webhook").read_text().splitlines()
+    asked = [line for line in log if f'"namespace":"{cluster.namespace}"' in line and '"decision":"allow"' in line]
+    assert asked == []
+
+
+def test_an_object_of_a_kind_of_its_own_may_hold_anything_in_its_spec(cluster: Cluster) -> None:
+    """A word, a list, or replicas that are no number: people and agents update it as they like."""
+    names = {"plural": "oddities", "singular": "oddity", "kind": "Oddity", "listKind": "OddityList"}
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "oddities.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": names,
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }
+    cluster.apply(crd)
+    try:
+        cluster.admin("wait", "--for=condition=Established", "crd/oddities.example.com", "--timeout=10s")
+        odd = [{"group": "example.com", "resources": ["oddities"]}]
+        cluster.policy(f"odd-{cluster.namespace}", subjects="Everyone", resources=odd)
+        for number, spec in enumerate(("a word", ["a", "list"], {"replicas": "0"}, {"replicas": 0.5}, 7, None)):
+            document = {
+                "apiVersion": "example.com/v1",
+                "kind": "Oddity",
+                "metadata": {"name": f"o{number}", "namespace": cluster.namespace},
+                "spec": spec,
+            }
+            assert cluster.human("create", "-f", "-", stdin=json.dumps(document)).code == 0
+            for who in (cluster.human, cluster.agent):
+                answer = who("label", "oddity", f"o{number}", "--overwrite", "a=b", "-n", cluster.namespace)
+                assert answer.code == 0, (spec, answer.err)
+    finally:
+        cluster.admin("delete", "crd", "oddities.example.com")
