@@ -1,5 +1,6 @@
 """One real control plane with Seconder beside it for the whole run; each test has a namespace of its own."""
 
+import json
 import os
 import re
 from collections.abc import Generator, Iterator
@@ -26,8 +27,9 @@ def cluster(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     cluster = Cluster(stack, f"{words[:48].strip('-')}-{os.urandom(3).hex()}")
     cluster.admin("create", "namespace", cluster.namespace)
     yield cluster
-    found = cluster.admin("get", "protectionpolicies", "--output=name").split()
-    ours = [name for name in found if not name.endswith("/default")]
+    # Change requests too: the agent is the same in all tests, and has a bounded number of open ones.
+    found = json.loads(cluster.admin("get", "protectionpolicies,changerequests", "--output=json"))["items"]
+    ours = [f"{each['kind']}/{each['metadata']['name']}" for each in found if each["metadata"]["name"] != "default"]
     if ours:
         cluster.admin("delete", *ours)
 

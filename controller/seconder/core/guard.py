@@ -9,6 +9,9 @@ from seconder.core.matching import Guarded
 from seconder.core.policy import AgentTags
 from seconder.core.request import NAMESPACES, GroupResource, Operation, Request, TokenRequest
 
+_MOST_ANNOTATIONS: Final = 192 * 1024
+"""Bytes. An object holds 256 KiB of them; eight approvals of 8 KiB each must find room."""
+
 _SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
 _WRITES: Final = frozenset({Operation.CREATE, Operation.UPDATE})
 _CRDS: Final = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
@@ -31,8 +34,13 @@ def refusal(request: Request, known: AgentTags, own: Guarded, token_left: float 
         if not renews(request):
             return "ServiceAccounts and tokens of agents"
         return "" if _within(request.token, token_left) else "the end that is set for their tokens"
-    if request.operation in _WRITES and _signed_off(request.stored) != _signed_off(request.incoming):
-        return "approvals and break-glass annotations"
+    if target.resource == NAMESPACES and request.subresource == "finalize":
+        return "the finalizers of namespaces"
+    if request.operation in _WRITES:
+        if _signed_off(request.stored) != _signed_off(request.incoming):
+            return "approvals and break-glass annotations"
+        if _size(request.incoming) > max(_MOST_ANNOTATIONS, _size(request.stored)):
+            return "annotations so that no approval finds room beside them"
     return ""
 
 
@@ -51,6 +59,10 @@ def _within(asked: TokenRequest | None, left: float | None) -> bool:
         return True
     # The API server gives some tokens that are bound to a pod a year, whatever they ask for.
     return asked is not None and not asked.bound and 0 < asked.seconds <= left
+
+
+def _size(annotations: Mapping[str, str]) -> int:
+    return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
 
 
 def _signed_off(annotations: Mapping[str, str]) -> dict[str, str]:

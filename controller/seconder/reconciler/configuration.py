@@ -45,6 +45,10 @@ _MANY: Final = 500
 asks), so an agent's write of an object with more goes to the webhook unlooked at."""
 
 
+_CROWDED: Final = 64 * 1024
+"""Code points of annotations beyond which the webhook is asked whether they leave room for approvals."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where the API server finds the webhook: a URL, or a Service (namespace, name, port) in the cluster."""
@@ -150,10 +154,11 @@ def _names_test(policy: Policy) -> str:
 
 def _guard(known: AgentTags, own: Guarded) -> Iterable[_Entry]:
     in_namespace = "has(request.namespace) && request.namespace"
-    approval = (
+    signed = (
         f"(@.size() > {_MANY} || @.exists(key, key.startsWith({cel.quote(names.APPROVAL_PREFIX)})"
         f" || key == {cel.quote(names.BREAK_GLASS)}))"
     )
+    crowded = f"(@.size() > {_MANY} || @.map(key, @[key].size()).sum() > {_CROWDED})"
     touched = cel.either(
         [
             f"request.resource.group == {cel.quote(names.DOMAIN)}",
@@ -163,8 +168,10 @@ def _guard(known: AgentTags, own: Guarded) -> Iterable[_Entry]:
             'request.resource.group == "apiextensions.k8s.io"'
             ' && request.resource.resource == "customresourcedefinitions"'
             f" && (!has(request.name) || request.name.endsWith({cel.quote('.' + names.DOMAIN)}))",
-            f'request.operation in ["CREATE", "UPDATE"] && (({cel.annotated("object", approval)})'
-            f" || ({cel.annotated('oldObject', approval)}))",
+            f'request.operation in ["CREATE", "UPDATE"] && (({cel.annotated("object", signed)})'
+            f" || ({cel.annotated('oldObject', signed)}) || ({cel.annotated('object', crowded)}))",
+            'request.resource.group == "" && request.resource.resource == "namespaces"'
+            ' && has(request.subResource) && request.subResource == "finalize"',
         ]
     )
     rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
