@@ -46,6 +46,16 @@ def test_a_flood_of_refusals_is_bounded_and_slows_no_decision(cluster: Cluster) 
     eventually(of_this_namespace, 5, "some are recorded")
     open_ = json.loads(cluster.admin("get", "chg", "-o", "json"))["items"]
     assert len([each for each in open_ if each["spec"]["requester"] == AGENT]) <= _OPEN
+
+    def attempts() -> list[int]:
+        listed = json.loads(cluster.admin("get", "chg", "-o", "json"))["items"]
+        return [
+            each.get("status", {}).get("attempts", 0)
+            for each in listed
+            if each["spec"]["object"].get("namespace") == cluster.namespace
+        ]
+
+    eventually(lambda: min(attempts()) >= 2, 30, "each record counts both refusals of its object")
     assert cluster.exists("deployment", "d0")
     # An approval counts as it always does, recorded or not.
     cluster.approve(cluster.alice, name=f"d{_OBJECTS - 1}")

@@ -33,6 +33,10 @@ T = TypeVar("T")
 PATH: Final = f"/apis/{names.DOMAIN}/{names.API_VERSION}/changerequests"
 
 
+_IN_VIEW: Final = 5.0
+"""Seconds in which what was written is seen by the watch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much is recorded. ``again`` and ``pace`` are in seconds."""
@@ -56,12 +60,17 @@ class _Known(NamedTuple):
 
 @dataclass(slots=True)
 class _Note:
-    """What is to be written about one change: ``times`` refused since it was last written; or let through, by what."""
+    """What is to be written about one change: ``times`` refused since it was last written; or let through, by what.
+
+    ``new``: there is no open record of it. One that was there and is gone was removed by somebody, and stays so until
+    the next refusal.
+    """
 
     change: Change
     reason: Reason
     times: int
     allowed: Sequence[Approval] = ()
+    new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +104,8 @@ class Recorder:
         self._written: OrderedDict[str, float] = OrderedDict()
         self._known: Mapping[str, _Known] = {}
         self._open: Counter[str] = Counter()
+        self._made: dict[str, tuple[str, float]] = {}
+        """What was written a moment ago and may not be in view yet: its requester, and until when it is counted."""
         self._quiet_until = float("-inf")
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -116,8 +127,7 @@ class Recorder:
         """Note a refusal; say whether there is, or in a moment will be, a change request for it."""
         name = change.name
         with self._work:
-            known = self._known.get(name)
-            recorded = known is not None and known.open
+            recorded = self._is_open(name) or name in self._made
             note = self._notes.get(name)
             if note is not None:
                 note.times += 1
@@ -126,7 +136,7 @@ class Recorder:
             if not recorded and not self._has_place(change):
                 return False
             if len(self._notes) < self._bounds.notes:
-                self._notes[name] = _Note(change, reason, 1)
+                self._notes[name] = _Note(change, reason, 1, new=not recorded)
                 self._work.notify()
                 return True
             return recorded
@@ -157,7 +167,11 @@ class Recorder:
         # Without a present view of what is open, nothing bounds it.
         if now < self._quiet_until or self.watch.age() > names.FRESH_SECONDS:
             return False
-        waiting = Counter(note.change.requester for note in self._notes.values() if not self._is_open(note.change))
+        noted = {name: note.change.requester for name, note in self._notes.items()}
+        self._made = {name: made for name, made in self._made.items() if made[1] > now}
+        made = {name: who for name, (who, _) in self._made.items()}
+        coming = {name: who for name, who in (noted | made).items() if not self._is_open(name)}
+        waiting = Counter(coming.values())
         of_one = self._open[change.requester] + waiting[change.requester]
         return (
             of_one < self._bounds.open_of_one
@@ -165,14 +179,19 @@ class Recorder:
             and len(self._known) + waiting.total() < self._bounds.in_all
         )
 
-    def _is_open(self, change: Change) -> bool:
-        known = self._known.get(change.name)
+    def _is_open(self, name: str) -> bool:
+        known = self._known.get(name)
         return known is not None and known.open
 
     def _take(self, found: Mapping[str, _Known]) -> None:
         known = dict(found)
         open_ = Counter(each.requester for each in known.values() if each.open)
         with self._work:
+            # Seen open, or seen and gone again: the view says all there is to say about it.
+            settled = {
+                name for name in self._made if (name in known or name in self._known) and not _ended(known.get(name))
+            }
+            self._made = {name: made for name, made in self._made.items() if name not in settled}
             self._known, self._open = known, open_
 
     def _run(self) -> None:
@@ -202,14 +221,19 @@ class Recorder:
 
     def _next_due(self) -> _Note | None:
         now = self._clock()
-        name = next((name for name in self._notes if self._due(name) <= now), None)
-        if name is None:
+        due = [name for name in self._notes if self._due(name) <= now]
+        if not due:
             return None
+        # Somebody waits for a new record; a count that is higher by one nobody misses.
+        name = next((name for name in due if self._notes[name].new or self._notes[name].allowed), due[0])
         self._written[name] = now
         self._written.move_to_end(name)
         while len(self._written) > self._bounds.open_in_all:
             self._written.popitem(last=False)
-        return self._notes.pop(name)
+        note = self._notes.pop(name)
+        if note.new:
+            self._made[name] = (note.change.requester, now + _IN_VIEW)
+        return note
 
     def _guarded(self, write: Callable[[T], None], what: T) -> bool:
         try:
@@ -231,7 +255,7 @@ class Recorder:
         now = datetime.now(UTC)
         impact = self._impact(change) if note.times else None
         for _ in range(5):
-            found = self._read(change, impact) if note.times else self._existing(change)
+            found = self._open_record(change, impact) if note.new else self._existing(change)
             if found is None:
                 return
             status = found.status
@@ -259,10 +283,8 @@ class Recorder:
         if note.times:
             self._tell_refusal(change, note.reason, status.attempts, now)
 
-    def _read(self, change: Change, impact: Impact | None) -> ChangeRequest:
-        found = self._existing(change) if self._known.get(change.name) else None
-        if found is not None:
-            return found
+    def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest:
+        """Create it, or give the one that ended before."""
         try:
             return change_requests.parse(self._api.create(PATH, change_requests.document(change, impact)))
         except ApiError as error:
@@ -305,6 +327,10 @@ class Recorder:
             # 403: the namespace is being deleted, and takes no new objects.
             if error.status not in {403, 404}:
                 raise
+
+
+def _ended(known: _Known | None) -> bool:
+    return known is not None and not known.open
 
 
 def _known(document: Mapping[str, Any]) -> _Known | None:
