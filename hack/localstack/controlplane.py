@@ -34,9 +34,10 @@ rules:
 class ControlPlane:
     """A control plane whose files are all in ``folder``, which must be empty; used as a context or started and stopped.
 
-    ``apiserver_flags``: added to kube-apiserver's. ``controllers``: start kube-controller-manager too; without it
-    nothing clears namespaces, collects garbage or makes default ServiceAccounts. ``dies_with_parent``: see ``Child``.
-    ``on_start`` hears of each process as it starts.
+    ``apiserver_flags``: added to kube-apiserver's. ``authorization``: its flag that says how it authorizes, which may
+    stand there only once. ``controllers``: start kube-controller-manager too; without it nothing clears namespaces,
+    collects garbage or makes default ServiceAccounts. ``dies_with_parent``: see ``Child``. ``on_start`` hears
+    of each process as it starts.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class ControlPlane:
         binaries: Mapping[Binary, Path],
         *,
         apiserver_flags: Sequence[str] = (),
+        authorization: str = "--authorization-mode=RBAC",
         controllers: bool = True,
         dies_with_parent: bool = True,
         on_start: Callable[[Child], None] = lambda _: None,
@@ -55,6 +57,7 @@ class ControlPlane:
         self.admin_kubeconfig: Final = self.folder / "admin.kubeconfig"
         self.kubectl: Final = Kubectl(binaries[Binary.KUBECTL], self.folder / "kubectl-cache")
         self._apiserver_flags = tuple(apiserver_flags)
+        self._authorization: Final = authorization
         self._controllers: Final = controllers
         self._dies_with_parent: Final = dies_with_parent
         self._on_start: Final = on_start
@@ -246,7 +249,7 @@ class ControlPlane:
             "--service-account-signing-key-file=pki/service-accounts.key",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.0.0.0/24",
-            "--authorization-mode=RBAC",
+            self._authorization,
             "--allow-privileged=true",
             "--profiling=false",
             "--audit-policy-file=audit-policy.yaml",

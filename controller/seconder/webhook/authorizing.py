@@ -1,0 +1,45 @@
+"""Answers the API server's authorizer, where a control plane's owner has set it up to ask."""
+
+from seconder.core import authorization
+from seconder.core.message import clean
+from seconder.core.policy import DEFAULT_TAGS
+from seconder.kube.snapshot import Snapshot
+from seconder.telemetry import log
+from seconder.webhook.front import BadReview
+from seconder.wire import access_review
+
+
+class Authorizer:
+    """Says "denied" or "no opinion", never "allowed".
+
+    So whoever else reaches the endpoint gains nothing by asking, and clients need no certificate. ``own_namespace``:
+    where Seconder is installed.
+    """
+
+    def __init__(self, snapshot: Snapshot, own_namespace: str) -> None:
+        self._snapshot = snapshot
+        self._own_namespace = own_namespace
+
+    async def answer(self, body: bytes) -> bytes:
+        """Answer one SubjectAccessReview. Raises BadReview, on which the API server acts by its ``failurePolicy``."""
+        try:
+            access = access_review.decode(body)
+        except access_review.Malformed as bad:
+            raise BadReview(bad.detail) from None
+        world = self._snapshot.world
+        # Without policies the defaults still hold. The rest is let through to RBAC: our own first list is among it.
+        known = world.policies.known_tags if world else DEFAULT_TAGS
+        reason = authorization.denial(access, known, self._own_namespace) if access else ""
+        if not (access and reason):
+            return access_review.no_opinion()
+        log.info(
+            "access refused",
+            reason=reason,
+            user=clean(access.caller.username),
+            verb=clean(access.verb),
+            resource=clean(str(access.resource)),
+            subresource=clean(access.subresource),
+            namespace=clean(access.namespace),
+            name=clean(access.name),
+        )
+        return access_review.denied(reason)
