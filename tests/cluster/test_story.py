@@ -1,6 +1,7 @@
 """The main job: refused, approved by a peer, done; and a person notices nothing."""
 
 import json
+import re
 import urllib.request
 
 from tests.support.cluster import AGENT, Cluster, eventually
@@ -12,13 +13,15 @@ def test_an_agents_deletion_is_refused_with_what_is_missing_and_whom_to_ask(clus
     result = cluster.delete(cluster.agent)
     lines = result.err.strip().splitlines()
     path = f"{cluster.namespace}/checkout"
+    name = lines[3].removeprefix("change request: ")
+    assert re.fullmatch("chg-[0-9a-z]{26}", name)
     assert lines == [
         'Error from server (Forbidden): admission webhook "agents.seconder.dev" denied the request: '
         f"Delete of deployments.apps {path} needs approval by 1 peer (ApprovalMissing)",
         f"object: deployments.apps {path}, uid {uid}",
         f"requester: {AGENT} (agent kiro)",
-        "Ask an approver: kubectl seconder approve deployment.apps/checkout "
-        f"-n {cluster.namespace} --requester {AGENT}",
+        f"change request: {name}",
+        f"Ask an approver: kubectl seconder approve {name}",
     ]
     assert result.code == 1
     assert cluster.exists("deployment", "checkout")

@@ -60,7 +60,6 @@ def test_a_persons_request_is_not_covered(name: str) -> None:
         ("update-scale", True),
         ("update-status", False),
         ("create-configmap", False),
-        ("create-token", False),
     ],
 )
 def test_an_agents_deletions_need_approval(name: str, covered: bool) -> None:
@@ -68,7 +67,13 @@ def test_an_agents_deletions_need_approval(name: str, covered: bool) -> None:
     decision = _decide(name, _AGENT, _policy(NAMESPACES, _DEPLOYMENTS))
     assert decision.allowed is not covered
     assert decision.reason is (Reason.APPROVAL_MISSING if covered else Reason.NOT_COVERED)
-    assert (decision.action is Action.DELETE) is covered
+    deed = Action.SCALE_TO_ZERO if name == "update-scale" else Action.DELETE
+    assert decision.action is (deed if covered else None)
+
+
+def test_an_agent_gets_no_token_of_another_serviceaccount() -> None:
+    """That a person asked for, when this was recorded."""
+    assert _decide("create-token", _AGENT).reason is Reason.PROTECTED_CONFIGURATION
 
 
 @pytest.mark.parametrize("holds", [True, False])

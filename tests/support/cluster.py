@@ -51,6 +51,11 @@ class Cluster:
         """Run kubectl as the agent kiro."""
         return self.kubectl(self.stack.agent_kubeconfig, *arguments, stdin=stdin)
 
+    def agent_with_all_rights(self, *arguments: str, stdin: str = "") -> Result:
+        """Run kubectl as an agent to which RBAC forbids nothing."""
+        tagged = ("--as=hal", "--as-group=people", "--as-group=seconder.dev:agents")
+        return self.kubectl(self.stack.human_kubeconfig, *tagged, *arguments, stdin=stdin)
+
     def human(self, *arguments: str, stdin: str = "") -> Result:
         """Run kubectl as dana, a person who is no agent."""
         return self.kubectl(self.stack.human_kubeconfig, *arguments, stdin=stdin)

@@ -86,6 +86,12 @@ def service_account_user(namespace: str, name: str) -> str:
     return f"{_SERVICE_ACCOUNT}{namespace}:{name}"
 
 
+def service_account_caller(namespace: str, name: str) -> Caller:
+    """Give what the API server makes of a ServiceAccount's token, but for the extra that names the token itself."""
+    groups = {"system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"}
+    return Caller(service_account_user(namespace, name), frozenset(groups))
+
+
 def identity_tagged(caller: Caller, tags: AgentTags) -> bool:
     """Say whether the authenticated identity itself carries one of the tags."""
     if not tags.groups.isdisjoint(caller.groups) or caller.username in tags.users:
@@ -94,6 +100,16 @@ def identity_tagged(caller: Caller, tags: AgentTags) -> bool:
         return True
     account = service_account(caller.username)
     return account is not None and account[0] in tags.service_account_namespaces
+
+
+def keeps_its_tags(caller: Caller, namespace: str, name: str, tags: AgentTags) -> bool:
+    """Say whether an agent with a token of this ServiceAccount would be an agent by all that it is one by now."""
+    renewed = service_account_caller(namespace, name)
+    return (
+        identity_tagged(renewed, tags)
+        and tags.extra_keys.isdisjoint(caller.extra)
+        and tags.groups & caller.groups <= renewed.groups
+    )
 
 
 def request_tagged(request: Request, tags: AgentTags) -> bool:

@@ -12,17 +12,33 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from seconder.core import agents, break_glass, contents, deeds, draft, guard, matching, message, names
+from seconder.core import (
+    agents,
+    borrowing,
+    break_glass,
+    contents,
+    deeds,
+    draft,
+    grants,
+    guard,
+    matching,
+    message,
+    names,
+    owned,
+)
 from seconder.core.agents import Requester
 from seconder.core.approval import Approval, Context, Memo
 from seconder.core.approver import Registry
+from seconder.core.borrowing import Account, Borrowed, Right
 from seconder.core.change import Change
 from seconder.core.contents import Contents, LiveObject, Lookup, ObjectRef
 from seconder.core.matching import Guarded, PolicyIndex
+from seconder.core.owned import Owned
 from seconder.core.policy import Mode, Policy, ResolvedResource
 from seconder.core.quorum import Failure, judge_all, verify_all
+from seconder.core.rbac import RoleRef, Rule
 from seconder.core.reasons import Reason
-from seconder.core.request import NAMESPACES, Action, Operation, Owner, Request, Target
+from seconder.core.request import NAMESPACES, Action, GroupResource, Operation, Owner, Request, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +61,17 @@ class Evidence(Struct, frozen=True, gc=False):
     """What was found out for one request.
 
     ``fresh``: the World is proven to be recent. ``contents`` are the answers to ``needs``, ``objects`` those to
-    ``looks``, without what is not there. Either is None when one of its answers failed or came too late.
+    ``looks``, without what is not there, ``role`` are the rules of ``role_to_read``, ``borrowed`` is the answer to
+    ``account_to_ask``. Each is None when one of its answers failed or came too late. ``owned`` is what is found under
+    ``owner_keys``, None while that is not known.
     """
 
     fresh: bool
     contents: Contents | None
     objects: Mapping[ObjectRef, LiveObject] | None = {}
+    role: Sequence[Rule] | None = None
+    borrowed: Borrowed | None = None
+    owned: Sequence[Owned] | None = ()
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -58,7 +79,8 @@ class Decision(Struct, frozen=True, gc=False):
 
     ``message`` and ``ask`` are a refusal's words: what is missing, and whom to ask. ``change`` is what a change request
     would record, None where none is due; ``recorded`` gives the words for when there is one. ``broken_glass`` is the
-    reason on the object for which somebody passed policies by.
+    reason on the object for which somebody passed policies by. ``parts`` are the decisions on each object, where there
+    is more than one to decide on; a refusal's are those that refuse.
     """
 
     allowed: bool
@@ -72,6 +94,7 @@ class Decision(Struct, frozen=True, gc=False):
     failures: Sequence[Failure] = ()
     change: Change | None = None
     broken_glass: str = ""
+    parts: Sequence["Decision"] = ()
 
     def text(self, *, recorded: bool = False) -> str:
         """Give all that a refused caller reads. ``recorded``: there is a change request for it."""
@@ -83,29 +106,46 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")
 """What a name in a path of the API may look like; the API server itself takes any text in an ownerReference."""
 
 _MOST_OBJECTS: Final = 8
-"""That are read for one request. Owners beyond it are unknown, and so protected by nothing."""
+"""That are read for one request. Owners beyond it are unknown, and so protected by nothing; more than so many owned
+objects are refused together."""
 
 _TRY_AGAIN: Final = "Try again in a moment; if it stays so, tell the people who run this cluster."
 
 
-def needs(request: Request, world: World, mode: Mode) -> list[Lookup]:
-    """List what must be looked up before ``decide``; empty for all but the deletion of a namespace."""
-    if request.target.resource != NAMESPACES or Action.DELETE not in deeds.actions(request):
-        return []
+def owner_keys(request: Request, world: World, mode: Mode) -> frozenset[str]:
+    """Give the keys under which to find what an agent's request may take along; empty when it takes nothing."""
+    if mode is not Mode.ENFORCE or not deeds.may_end(request) or agents.builtin_controller(request):
+        return frozenset()
+    if not _requester(request, world).agent or not world.policies.follows:
+        return frozenset()
+    return owned.keys(request)
+
+
+def needs(request: Request, world: World, mode: Mode, found: Sequence[Owned] | None = ()) -> list[Lookup]:
+    """List what must be looked up before ``decide``; empty for all but the deletion of a namespace.
+
+    ``found`` is what goes along, as in ``Evidence.owned``.
+    """
     if agents.builtin_controller(request):
         return []
+    deletions = _of_namespaces(request, _along(request, world, found or ()))
+    if not deletions:
+        return []
+    deletion = deletions[0]
     requester = _requester(request, world)
-    named = matching.covering(request, requester, world.policies, mode, Action.DELETE, world.own)
-    within = _holding(request, requester, world, mode, named)
+    named = matching.covering(deletion, requester, world.policies, mode, Action.DELETE, world.own)
+    within = _holding(deletion, requester, world, mode, named)
     bound = [policy for policy in (*named, *within) if policy.requirement.bind_impact]
-    return contents.lookups(request.target.name, within, bound if _approvals(request.stored) else [])
+    # Whether there are approvals on what goes along is not known yet.
+    compared = deletion is not request or bool(_approvals(request.stored))
+    return contents.lookups(deletion.target.name, within, bound if compared else [])
 
 
-def looks(request: Request, world: World, mode: Mode) -> list[ObjectRef]:
-    """List the objects that must be read before ``decide``.
+def looks(request: Request, world: World, mode: Mode, found: Sequence[Owned] | None = ()) -> list[ObjectRef]:
+    """List the objects that must be read before ``decide``. ``found`` is what goes along, as in ``Evidence.owned``.
 
-    Behind the scale subresource, whose reviews carry no annotations, the object itself; and the owners that an update
-    adds, since one that is protected too changes nothing.
+    Behind the scale subresource, whose reviews carry no annotations, the object itself; the owners that an update
+    adds, since one that is protected too changes nothing; and what goes along, for its own approvals.
     """
     if agents.builtin_controller(request):
         return []
@@ -117,11 +157,27 @@ def looks(request: Request, world: World, mode: Mode) -> list[ObjectRef]:
         if deeds.scales(request):
             wanted.append(_itself(request))
         elif action is Action.CHANGE_OWNERS:
-            found = (
+            owners = (
                 _owner_ref(owner, request, requester, world, mode) for owner in sorted(deeds.added_owners(request))
             )
-            wanted += [ref for ref in found if ref is not None]
-    return list(dict.fromkeys(wanted))[:_MOST_OBJECTS]
+            wanted += [ref for ref in owners if ref is not None]
+    along = [_itself(deletion) for deletion in _along(request, world, found or ())]
+    return list(dict.fromkeys([*wanted[:_MOST_OBJECTS], *(along if len(along) <= _MOST_OBJECTS else [])]))
+
+
+def role_to_read(request: Request, world: World, mode: Mode) -> RoleRef | None:
+    """Name the role whose rules must be read before ``decide``: the one that an agent gives away."""
+    if mode is not Mode.ENFORCE or agents.builtin_controller(request) or not _requester(request, world).agent:
+        return None
+    return grants.role_to_read(request)
+
+
+def account_to_ask(request: Request, world: World, mode: Mode) -> tuple[Account, tuple[Right, ...]] | None:
+    """Name the ServiceAccount that an agent would act as, and the rights to ask about before ``decide``."""
+    if mode is not Mode.ENFORCE or agents.builtin_controller(request) or not _requester(request, world).agent:
+        return None
+    found = borrowing.account(request, world.own)
+    return (found, borrowing.questions(found, world.policies)) if found else None
 
 
 def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: float, memo: Memo) -> Decision:
@@ -141,6 +197,9 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
             return _refused(request, requester, f"agents may not change {own}", Reason.PROTECTED_CONFIGURATION)
         if guard.renews(request) and not evidence.fresh:
             return _undecided(request, requester, "the end at hand of its tokens may be out of date")
+        refused = _grant(request, requester, world, evidence) or _borrowed(request, requester, world, evidence)
+        if refused is not None:
+            return refused
 
     decided = Decision(True, Reason.NOT_COVERED, requester, None)
     for action in deeds.actions(request):
@@ -148,6 +207,8 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
         if not step.allowed:
             return step
         decided = step if decided.reason is Reason.NOT_COVERED else _both(decided, step)
+    if owner_keys(request, world, mode):
+        return _with_owned(decided, request, world, evidence, now, memo)
     return decided
 
 
@@ -299,14 +360,121 @@ class _Case:
         return _undecided(self.request, self.requester, what, self.action)
 
 
+def _with_owned(
+    itself: Decision, request: Request, world: World, evidence: Evidence, now: float, memo: Memo
+) -> Decision:
+    """Decide on what goes along with an object that may go: each needs the approvals of a deletion of its own."""
+    requester = itself.requester
+    if evidence.owned is None:
+        return _undecided(request, requester, "what it owns is not known yet")
+    along = _along(request, world, evidence.owned)
+    if len(along) > _MOST_OBJECTS or (along and len(_of_namespaces(request, along)) > 1):
+        what = f"{len(along)} protected objects go with it, too many to be approved together"
+        advice = "Ask an approver about these objects themselves: they can be deleted one by one."
+        return _refused(request, requester, what, Reason.APPROVAL_MISSING, advice)
+    if along and evidence.objects is None:
+        return _undecided(request, requester, "the approvals of what it owns could not be looked up")
+    decided, parts, unmet = itself, [itself], []
+    for deletion in along:
+        live = (evidence.objects or {}).get(_itself(deletion))
+        if live is None:
+            continue  # gone before it
+        if live.uid != deletion.target.uid:
+            return _undecided(request, requester, "what it owns has just changed")
+        known = msgspec.structs.replace(deletion, stored=live.annotations)
+        part = _Case(known, requester, world, Mode.ENFORCE, Action.DELETE, evidence, now, memo).decide()
+        parts.append(part)
+        if not part.allowed:
+            unmet.append((part, deletion.target))
+        else:
+            decided = part if decided.reason is Reason.NOT_COVERED else _both(decided, part)
+    if unmet:
+        first = unmet[0][0]
+        text = message.goes_along(first.message, request, [target for _, target in unmet[1:]])
+        return msgspec.structs.replace(first, message=text, parts=[part for part, _ in unmet])
+    return msgspec.structs.replace(decided, parts=parts) if len(parts) > 1 else decided
+
+
+def _along(request: Request, world: World, found: Sequence[Owned]) -> list[Request]:
+    """Give the deletions that an object's end amounts to: one for each protected object that goes with it.
+
+    What an owner's own controller makes needs no approval beside the owner's, under the policies that cover both.
+    """
+    known: dict[tuple[GroupResource, str], list[Policy]] = {}
+
+    def protecting(target: Target) -> list[Policy]:
+        place = (target.resource, matching.place_of(target))
+        if place not in known:
+            known[place] = world.policies.protecting(target)
+        return known[place]
+
+    deletions = []
+    for each in found:
+        covering = protecting(each.target)
+        if not covering or (each.made and all(policy in protecting(each.maker) for policy in covering)):
+            continue
+        deletions.append(
+            msgspec.structs.replace(
+                request,
+                operation=Operation.DELETE,
+                target=each.target,
+                subresource="",
+                stored={},
+                incoming={},
+                version=each.resource.version,
+                before=None,
+                after=None,
+            )
+        )
+    return deletions
+
+
+def _of_namespaces(request: Request, along: Sequence[Request]) -> list[Request]:
+    """Give the deletions of namespaces among the request, which comes first, and what goes along with it."""
+    return [
+        each
+        for each in (request, *along)
+        if each.target.resource == NAMESPACES and Action.DELETE in deeds.actions(each)
+    ]
+
+
+def _grant(request: Request, requester: Requester, world: World, evidence: Evidence) -> Decision | None:
+    """Refuse an agent that gives away what it may not; None when it does not."""
+    if request.rbac is None:
+        return None
+    if grants.role_to_read(request) is not None and evidence.role is None:
+        return _undecided(request, requester, "the role could not be looked up")
+    given = grants.refusal(request, world.policies, evidence.role or ())
+    if given:
+        return _refused(request, requester, f"agents may not {given}", Reason.PROTECTED_CONFIGURATION)
+    # What may be given away depends on what policies name.
+    if not evidence.fresh:
+        return _undecided(request, requester, "the policies at hand may be out of date")
+    return None
+
+
+def _borrowed(request: Request, requester: Requester, world: World, evidence: Evidence) -> Decision | None:
+    """Refuse an agent that would act as somebody else who may do what it may not; None when it does not."""
+    if borrowing.account(request, world.own) is None:
+        return None
+    if evidence.borrowed is None:
+        return _undecided(request, requester, "what the pod's ServiceAccount may do could not be looked up")
+    borrowed = borrowing.refusal(evidence.borrowed, request, world.policies, world.token_ends)
+    if borrowed:
+        return _refused(request, requester, f"agents may not {borrowed}", Reason.PROTECTED_CONFIGURATION)
+    if not evidence.fresh:
+        return _undecided(request, requester, "the policies at hand may be out of date")
+    return None
+
+
 def _both(first: Decision, second: Decision) -> Decision:
-    """Join what let two actions of one request through."""
+    """Join what let two actions of one request, or two objects, through."""
     if second.reason is Reason.NOT_COVERED:
         return first
     return msgspec.structs.replace(
         first,
         policies=tuple(sorted({*first.policies, *second.policies})),
-        counted=tuple({each.slug: each for each in (*first.counted, *second.counted)}.values()),
+        counted=tuple({(each.slug, each.statement.jti): each for each in (*first.counted, *second.counted)}.values()),
         failures=(*first.failures, *second.failures),
         broken_glass=first.broken_glass or second.broken_glass,
     )

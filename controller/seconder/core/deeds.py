@@ -26,6 +26,14 @@ def actions(request: Request) -> tuple[Action, ...]:
     return tuple(found)
 
 
+def may_end(request: Request) -> bool:
+    """Say whether the object may go by this request, now or later, and what it owns with it.
+
+    To an object under deletion a finalizer may be all that keeps what it owns from the garbage collector.
+    """
+    return not {Action.DELETE, Action.REMOVE_FINALIZERS, Action.CHANGE_OWNERS}.isdisjoint(actions(request))
+
+
 def added_owners(request: Request) -> frozenset[Owner]:
     """Give the owners that the request adds to a stored object."""
     before, after = request.before, request.after

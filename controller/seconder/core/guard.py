@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from seconder.core import names
-from seconder.core.agents import service_account
+from seconder.core import names, rbac
+from seconder.core.agents import keeps_its_tags, service_account
 from seconder.core.matching import Guarded
 from seconder.core.policy import AgentTags
 from seconder.core.request import NAMESPACES, GroupResource, Operation, Request, TokenRequest
@@ -15,6 +15,11 @@ _MOST_ANNOTATIONS: Final = 192 * 1024
 _SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
 _WRITES: Final = frozenset({Operation.CREATE, Operation.UPDATE})
 _CRDS: Final = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
+_OWN_ROLES: Final = (GroupResource(rbac.GROUP, "clusterroles"), GroupResource(rbac.GROUP, "clusterrolebindings"))
+_NODES: Final = GroupResource("", "nodes")
+TOKEN_SECRETS: Final = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
+SERVERS: Final = "apiregistration.k8s.io"
+CERTIFICATES: Final = "certificates.k8s.io"
 
 
 def refusal(request: Request, known: AgentTags, own: Guarded, token_left: float | None) -> str:
@@ -30,10 +35,19 @@ def refusal(request: Request, known: AgentTags, own: Guarded, token_left: float 
         return "what is in the guard's own namespace"
     if target.resource == _CRDS and target.name.endswith(f".{names.DOMAIN}"):
         return "the guard's own resource definitions"
-    if target.resource == _SERVICE_ACCOUNTS and target.namespace in known.service_account_namespaces:
-        if not renews(request):
-            return "ServiceAccounts and tokens of agents"
-        return "" if _within(request.token, token_left) else "the end that is set for their tokens"
+    if target.resource in _OWN_ROLES and target.name.startswith("seconder-"):
+        return "the guard's own roles"
+    # A server of an agent's own could answer for any object, ours among them.
+    if target.resource.group == SERVERS:
+        return "which server answers for an API"
+    if target.resource == _SERVICE_ACCOUNTS:
+        return _accounts(request, known, token_left)
+    if target.resource.group == CERTIFICATES and request.operation in _WRITES:
+        return "certificates that identities rest on"
+    if request.secret_type in TOKEN_SECRETS:
+        return "Secrets that hold tokens of identities"
+    if target.resource == _NODES and request.operation is Operation.CONNECT:
+        return "what runs on nodes"
     if target.resource == NAMESPACES and request.subresource == "finalize":
         return "the finalizers of namespaces"
     if request.operation in _WRITES:
@@ -42,6 +56,16 @@ def refusal(request: Request, known: AgentTags, own: Guarded, token_left: float 
         if _size(request.incoming) > max(_MOST_ANNOTATIONS, _size(request.stored)):
             return "annotations so that no approval finds room beside them"
     return ""
+
+
+def _accounts(request: Request, known: AgentTags, token_left: float | None) -> str:
+    target = request.target
+    ours = target.namespace in known.service_account_namespaces
+    if not ours and request.subresource != "token":
+        return ""
+    if renews(request) and keeps_its_tags(request.caller, target.namespace, target.name, known):
+        return "" if _within(request.token, token_left) else "the end that is set for their tokens"
+    return "ServiceAccounts and tokens of agents" if ours else "tokens of ServiceAccounts"
 
 
 def renews(request: Request) -> bool:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from seconder.core import agents, names
+from seconder.core import agents, names, owned
 from seconder.core.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, ResolvedResource, Subjects
-from seconder.core.request import NAMESPACES, Action, GroupResource, Request
+from seconder.core.request import NAMESPACES, Action, GroupResource, Request, Target
 
 ANY: Final = "*"
 _EVERYWHERE: Final = ""
@@ -21,6 +21,9 @@ class PolicyIndex:
         self.known: Final = frozenset(
             {NAMESPACES, *(each for policy in self.all for each in (*policy.resources, *policy.resolved))}
         )
+        self.followed: Final = owned.followed(self.all)
+        self.followed_known: Final = all(each.resolution_current for each in owned.protecting(self.all))
+        """Whether ``followed`` is all of it: discovery has looked at every policy."""
         self._naming: Final[dict[tuple[str, str, str], list[Policy]]] = {}
         self._within: Final[dict[str, list[Policy]]] = {}
         self._kinds: Final[dict[tuple[str, str], set[ResolvedResource]]] = {}
@@ -55,6 +58,19 @@ class PolicyIndex:
                         seen.add(key)
                         yield policy
 
+    def protecting(self, target: Target) -> list[Policy]:
+        """Give the policies that refuse somebody or other the deletion of this object, or of what it holds."""
+        place = place_of(target)
+        found = [*self.naming(target.resource, place)]
+        if target.resource == NAMESPACES:
+            found += [each for each in self.within(place) if each not in found]
+        return owned.protecting(found)
+
+    @property
+    def follows(self) -> bool:
+        """Whether some object's owners matter, or may once discovery has looked at every policy."""
+        return bool(self.followed) or not self.followed_known
+
     def of_kind(self, group: str, kind: str) -> Sequence[ResolvedResource]:
         """Give the resources of this kind that some policy names."""
         found = self._kinds.get((group, kind), set()) if kind else set()
@@ -87,7 +103,7 @@ def binds(policy: Policy, request: Request, requester: agents.Requester, own: Gu
         return True
     if policy.problem or policy.subjects is Subjects.AGENTS:
         return False
-    if request.target.resource.group == names.DOMAIN or _place(request) in {"kube-system", own.namespace}:
+    if request.target.resource.group == names.DOMAIN or place_of(request.target) in {"kube-system", own.namespace}:
         return False
     return requester.agent or request.caller.username not in policy.exempt_users
 
@@ -98,7 +114,7 @@ def covering(
     """Give the policies of this mode that name the object itself, the action, and bind the caller."""
     return [
         policy
-        for policy in index.naming(request.target.resource, _place(request))
+        for policy in index.naming(request.target.resource, place_of(request.target))
         if policy.mode is mode
         and action in policy.actions
         and binds(policy, request, requester, own)
@@ -128,8 +144,8 @@ def _places(policy: Policy, resource: GroupResource) -> frozenset[str]:
     return policy.namespaces
 
 
-def _place(request: Request) -> str:
-    target = request.target
+def place_of(target: Target) -> str:
+    """Give the namespace that an object counts for: a Namespace's is its own name."""
     return target.name if target.resource == NAMESPACES else target.namespace
 
 

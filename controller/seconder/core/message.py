@@ -60,6 +60,14 @@ def needs_approval(
     return "\n".join(lines)
 
 
+def goes_along(text: str, request: Request, others: Sequence[Target]) -> str:
+    """Add to what is said of one object that it goes with the one asked about, and ``others`` too."""
+    first, newline, rest = text.partition("\n")
+    owner = f"{request.operation} of {describe(request.target)} takes along what it owns: this object"
+    more = "".join(f", {describe(each)}" for each in others)
+    return f"{first}\n{owner}{more}{newline}{rest}"
+
+
 def whom_to_ask(request: Request, action: Action, *, approvers: bool) -> str:
     """Say who can approve, where there is no change request."""
     return f"{_ASK}{_approve_command(request, action)}" if approvers else _NOBODY

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from seconder.core.rbac import BindingEdit, RoleEdit
+
 
 class Operation(StrEnum):
     """``AdmissionRequest.operation`` of admission.k8s.io/v1."""
@@ -102,7 +104,9 @@ class Request(Struct, frozen=True, gc=False):
 
     ``stored`` are the annotations that the API server holds (``oldObject``), ``incoming`` those that it would hold
     afterwards (``object``; empty on DELETE). Approvals are read from ``stored`` alone. ``token`` is set for a
-    ServiceAccount's ``token`` alone, ``before`` and ``after`` for an UPDATE.
+    ServiceAccount's ``token`` alone, ``orphans`` for a DELETE that leaves what the object owns, ``before`` and
+    ``after`` for an UPDATE, ``rbac`` for a role or binding that is written, ``secret_type`` for a Secret that is.
+    ``runs_as`` names the ServiceAccount of the pods that are made or changed.
     """
 
     uid: str
@@ -116,5 +120,9 @@ class Request(Struct, frozen=True, gc=False):
     incoming: Mapping[str, str]
     version: str = ""
     token: TokenRequest | None = None
+    orphans: bool = False
     before: State | None = None
     after: State | None = None
+    rbac: RoleEdit | BindingEdit | None = None
+    secret_type: str = ""
+    runs_as: str = ""

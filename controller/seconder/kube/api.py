@@ -79,13 +79,27 @@ class Api:
         Returns the items and the list's resourceVersion. Raises ApiError, also for a list of over 100,000 items.
         """
         found: list[Any] = []
+        version = ""
+        for items, listed in self.pages(path, metadata_only=metadata_only, timeout=timeout, **query):
+            found += items
+            version = listed
+        return found, version
+
+    def pages(
+        self, path: str, *, metadata_only: bool = False, timeout: float = 10.0, **query: Any
+    ) -> Iterator[tuple[list[Any], str]]:
+        """List a collection, giving one page after the other, so that no more than that is held at once.
+
+        Each comes with a resourceVersion, the last one's being that of the whole list. Raises ApiError as ``items``.
+        """
         for _ in range(_MAX_PAGES):
             accept = _METADATA_LIST if metadata_only else _JSON
             page = self.get(path, timeout=timeout, accept=accept, **({"limit": _PAGE} | query))
-            found += page.get("items") or []
+            # A list that is made up on the spot (ComponentStatus) has no version.
+            yield page.get("items") or [], page["metadata"].get("resourceVersion", "")
             token = page["metadata"].get("continue")
             if not token:
-                return found, page["metadata"]["resourceVersion"]
+                return
             query["continue"] = token
         raise ApiError(0, f"{path} has too many items to list")
 

@@ -71,7 +71,7 @@ class Finder:
         if left <= 0:
             raise TimeoutError
         try:
-            metadata = self._api.metadata(f"{_collection(ref.resource, ref.namespace)}/{ref.name}", timeout=left)[
+            metadata = self._api.metadata(f"{collection(ref.resource, ref.namespace)}/{ref.name}", timeout=left)[
                 "metadata"
             ]
         except ApiError as error:
@@ -81,7 +81,7 @@ class Finder:
         return LiveObject(metadata["uid"], metadata.get("annotations") or {})
 
     def _one(self, lookup: Lookup, deadline: float) -> list[Item]:
-        path = _collection(lookup.resource, lookup.namespace)
+        path = collection(lookup.resource, lookup.namespace)
         found: list[Item] = []
         query = {"limit": str(_PAGE if lookup.whole else 1)}
         while True:
@@ -98,7 +98,8 @@ class Finder:
             query["continue"] = token
 
 
-def _collection(resource: ResolvedResource, namespace: str) -> str:
+def collection(resource: ResolvedResource, namespace: str = "") -> str:
+    """Give the API path of a resource's objects: in one namespace, or in all of them."""
     group, plural = resource.resource
     base = f"/apis/{group}/{resource.version}" if group else f"/api/{resource.version}"
     return f"{base}/namespaces/{namespace}/{plural}" if namespace else f"{base}/{plural}"

@@ -34,12 +34,20 @@ class Snapshot:
     """
 
     def __init__(
-        self, api: Api, own: Guarded, failed: Callable[[str, Exception], None], *, cluster_id: str = ""
+        self,
+        api: Api,
+        own: Guarded,
+        failed: Callable[[str, Exception], None],
+        *,
+        cluster_id: str = "",
+        on_policies: Callable[[PolicyIndex], None] = lambda _: None,
     ) -> None:
+        """``on_policies`` is told of every change of policies, before they are part of a World."""
         self._api = api
         self._own = own
         self._failed = failed
         self._cluster_id = cluster_id
+        self._on_policies = on_policies
         self._lock = threading.Lock()
         self._policies: PolicyIndex | None = None
         self._registry: Registry | None = None
@@ -94,6 +102,7 @@ class Snapshot:
 
     def _take_policies(self, found: Mapping[str, list[Policy]]) -> None:
         index = PolicyIndex(policy for each in found.values() for policy in each)
+        self._on_policies(index)
         with self._lock:
             self._policies = index
             self._publish()

@@ -99,9 +99,13 @@ class Watch(Generic[T]):
 
     def _list(self) -> str:
         asked = self._clock()
-        items, version = self._api.items(self._path, metadata_only=self._metadata_only, **self._query)
-        selected = ((_key(item), self._select(item)) for item in items)
-        self._values = {key: value for key, value in selected if value is not None}
+        values: dict[str, T] = {}
+        version = ""
+        for items, listed in self._api.pages(self._path, metadata_only=self._metadata_only, **self._query):
+            selected = ((_key(item), self._select(item)) for item in items)
+            values |= {key: value for key, value in selected if value is not None}
+            version = listed
+        self._values = values
         self._changed(self._values)
         self._proven = asked
         return version

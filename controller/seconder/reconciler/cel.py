@@ -86,6 +86,10 @@ A Scale of nothing leaves its number out. A kind of its own may keep any thing i
 """
 
 
+ENDS: Final = f'request.operation == "DELETE" || object == null || oldObject == null || ({_LEAVING}) || ({_OWNERS})'
+"""Whether an object may go by a request, now or later, and what it owns with it."""
+
+
 def slices(values: Iterable[str], limit: int) -> list[list[str]]:
     """Divide texts, sorted, into lists that stay under ``limit`` characters when quoted."""
     return pack(sorted(values), limit, lambda text: len(quote(text)) + len(", "))

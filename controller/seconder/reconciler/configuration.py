@@ -8,7 +8,8 @@ Entries, each called at most once for a request and exclusive among one mode's:
 
 - ``agents``: what tagged callers, or anyone on a tagged object, do to what a policy names;
 - ``everyone``: what the others do to what an Everyone policy names;
-- ``guard``: what tagged callers do to Seconder itself;
+- ``guard``: what tagged callers do to Seconder itself, and what they delete of all the rest, since it may own what a
+  policy names;
 - ``audit-agents``, ``audit-everyone``: the same for policies in Audit mode, never blocking (failurePolicy Ignore).
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from seconder.core import names
+from seconder.core import guard, names, rbac
 from seconder.core.agents import BUILTIN_CONTROLLERS
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
@@ -49,6 +50,20 @@ _CROWDED: Final = 64 * 1024
 """Code points of annotations beyond which the webhook is asked whether they leave room for approvals."""
 
 
+_IDENTITIES: Final = frozenset({rbac.GROUP, guard.SERVERS, guard.CERTIFICATES})
+"""API groups of which every write by an agent is looked at: who somebody is, what they may do, and who answers."""
+
+
+_RUNNING: Final = [
+    f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
+    for group, plurals in (
+        ("", ["pods", "replicationcontrollers"]),
+        ("apps", ["daemonsets", "deployments", "replicasets", "statefulsets"]),
+        ("batch", ["cronjobs", "jobs"]),
+    )
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where the API server finds the webhook: a URL, or a Service (namespace, name, port) in the cluster."""
@@ -72,7 +87,7 @@ def configuration(policies: Iterable[Policy], own: Guarded, endpoint: Endpoint, 
         chosen = [each for each in index.all if each.mode is mode]
         for name, rules, conditions in (*_agents(chosen, own), *_everyone(chosen, own, index.known_tags)):
             webhooks.append(_webhook(prefix + name, mode, rules, conditions, endpoint.client_config(path, ca_bundle)))
-    for name, rules, conditions in _guard(index.known_tags, own):
+    for name, rules, conditions in _guard(index, own):
         client = endpoint.client_config("/validate", ca_bundle)
         webhooks.append(_webhook(name, Mode.ENFORCE, rules, conditions, client))
     return {
@@ -152,7 +167,8 @@ def _names_test(policy: Policy) -> str:
     )
 
 
-def _guard(known: AgentTags, own: Guarded) -> Iterable[_Entry]:
+def _guard(index: PolicyIndex, own: Guarded) -> Iterable[_Entry]:
+    known = index.known_tags
     in_namespace = "has(request.namespace) && request.namespace"
     signed = (
         f"(@.size() > {_MANY} || @.exists(key, key.startsWith({cel.quote(names.APPROVAL_PREFIX)})"
@@ -163,8 +179,16 @@ def _guard(known: AgentTags, own: Guarded) -> Iterable[_Entry]:
         [
             f"request.resource.group == {cel.quote(names.DOMAIN)}",
             f"{in_namespace} == {cel.quote(own.namespace)}",
-            f'request.resource.group == "" && request.resource.resource == "serviceaccounts" && {in_namespace} in '
-            + cel.listed(known.service_account_namespaces),
+            'request.resource.group == "" && request.resource.resource == "serviceaccounts"'
+            f" && (({in_namespace} in {cel.listed(known.service_account_namespaces)})"
+            ' || (has(request.subResource) && request.subResource == "token"))',
+            f"request.resource.group in {cel.listed(_IDENTITIES)}",
+            'request.resource.group == "" && request.resource.resource == "secrets" && object != null'
+            f" && has(object.type) && object.type in {cel.listed(guard.TOKEN_SECRETS)}",
+            'request.operation == "CONNECT" && request.resource.group == "" && request.resource.resource == "nodes"',
+            # As whom a pod runs, or would run. What these subresources store of it runs nothing.
+            f'request.operation != "DELETE" && ({cel.either(_RUNNING)})'
+            ' && !(has(request.subResource) && request.subResource in ["eviction", "scale", "status"])',
             'request.resource.group == "apiextensions.k8s.io"'
             ' && request.resource.resource == "customresourcedefinitions"'
             f" && (!has(request.name) || request.name.endsWith({cel.quote('.' + names.DOMAIN)}))",
@@ -172,11 +196,36 @@ def _guard(known: AgentTags, own: Guarded) -> Iterable[_Entry]:
             f" || ({cel.annotated('oldObject', signed)}) || ({cel.annotated('object', crowded)}))",
             'request.resource.group == "" && request.resource.resource == "namespaces"'
             ' && has(request.subResource) && request.subResource == "finalize"',
+            *_ends(index),
         ]
     )
     rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
     tests = [cel.either(group) for group in cel.pack(_identity_tests(known), _EXPRESSION)]
     yield from _tagged("guard", rules, tests, [("own", touched)])
+
+
+def _ends(index: PolicyIndex) -> list[str]:
+    """Test for what may take along an object that a policy names, but for what the ``agents`` entry takes anyway."""
+    if not index.follows:
+        return []
+    enforced = [each for each in index.all if each.mode is Mode.ENFORCE]
+    taken = cel.either(_identity_tests(PolicyIndex(enforced).known_tags))
+    deleted, updated = _by_operation(enforced)
+    named = f'request.operation == "DELETE" ? ({_is_one_of(deleted)}) : ({_is_one_of(updated)})'
+    ends = f'request.operation in ["DELETE", "UPDATE"] && ({cel.ENDS})'
+    # As elsewhere, rather asked about twice than too long.
+    short = len(taken) + len(named) <= _REPEATED
+    return [f"{ends} && !(({taken}) && ({named}))" if short else ends]
+
+
+def _is_one_of(groups: Mapping[str, set[str]]) -> str:
+    """Test for a resource that the ``agents`` entry's rules name."""
+    tests = []
+    for group, plurals in sorted(groups.items()):
+        parts = [] if group == "*" else [f"request.resource.group == {cel.quote(group)}"]
+        parts += [] if "*" in plurals else [f"request.resource.resource in {cel.listed(plurals)}"]
+        tests.append(" && ".join(parts) or "true")
+    return cel.either(tests)
 
 
 def _agent_tests(policies: Sequence[Policy], own: Guarded) -> list[str]:
@@ -232,8 +281,7 @@ def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
 
     Deletions of what is covered; and updates of what is named, where policies name actions that are updates.
     """
-    deleted = _by_group(each for policy in policies if Action.DELETE in policy.actions for each in _deleted(policy))
-    updated = _by_group(each for policy in policies if policy.actions - {Action.DELETE} for each in _named(policy))
+    deleted, updated = _by_operation(policies)
     if len(deleted | updated) > _SEPARATE_RULES:
         groups = deleted.keys() | updated.keys()
         plurals = set().union(*deleted.values(), *updated.values())
@@ -242,6 +290,13 @@ def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
         *(_rule([group], _plurals(plurals), ["DELETE"]) for group, plurals in sorted(deleted.items())),
         *(_rule([group], _with_subresources(plurals), ["UPDATE"]) for group, plurals in sorted(updated.items())),
     ]
+
+
+def _by_operation(policies: Sequence[Policy]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Give by API group the resources whose deletions, and those whose updates, are asked about."""
+    deleted = _by_group(each for policy in policies if Action.DELETE in policy.actions for each in _deleted(policy))
+    updated = _by_group(each for policy in policies if policy.actions - {Action.DELETE} for each in _named(policy))
+    return deleted, updated
 
 
 def _by_group(resources: Iterable[GroupResource]) -> dict[str, set[str]]:

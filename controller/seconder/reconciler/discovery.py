@@ -10,14 +10,19 @@ from seconder.kube.api import Api
 
 _AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _ANY: Final = "*"
+_KEPT: Final = frozenset({"list", "watch", "delete"})
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A resource that the cluster serves. ``aliases`` are its kind, singular and short names, in lower case."""
+    """A resource that the cluster serves. ``aliases`` are its kind, singular and short names, in lower case.
+
+    ``kept``: its objects can be listed, watched and deleted. Others are mere questions (reviews, bindings).
+    """
 
     resolved: ResolvedResource
     aliases: frozenset[str]
+    kept: bool = True
 
 
 Catalogue = dict[GroupResource, Served]
@@ -54,6 +59,7 @@ def _served(group: str, version: str, each: dict[str, Any], custom: set[str]) ->
             resource, version, each["scope"] == "Namespaced", f"{resource}" in custom, each["responseKind"]["kind"]
         ),
         frozenset(name.lower() for name in names if name),
+        kept=_KEPT.issubset(each.get("verbs") or ()),
     )
 
 
@@ -86,7 +92,7 @@ def _expand(pattern: GroupResource, served: Catalogue) -> dict[GroupResource, Re
     return {
         resource: each.resolved
         for resource, each in served.items()
-        if pattern.group in {_ANY, resource.group} and pattern.resource in {_ANY, resource.resource}
+        if each.kept and pattern.group in {_ANY, resource.group} and pattern.resource in {_ANY, resource.resource}
     }
 
 

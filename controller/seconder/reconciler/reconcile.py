@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from seconder.core import contents, names
+from seconder.core import contents, names, owned
 from seconder.core.matching import Guarded
 from seconder.core.policy import Policy, ResolvedResource
 from seconder.core.request import NAMESPACES
 from seconder.kube.api import Api, ApiError
-from seconder.reconciler import approvers, certificates, configuration, discovery
+from seconder.reconciler import approvers, certificates, configuration, deputies, discovery
 from seconder.reconciler.certificates import Material, Terms
 from seconder.reconciler.configuration import Endpoint
 from seconder.reconciler.policies import Judged, Trial, configuration_path, judge
@@ -79,8 +79,9 @@ class Reconciler:
         material = self._certify(policies, now)
 
         # Statuses come last: Ready means in force.
+        unnamed = deputies.unprotected(served, policies)
         for document, each in zip(documents, judged, strict=True):
-            self._set_status("protectionpolicies", document, each.status)
+            self._set_status("protectionpolicies", document, deputies.status(each, document, unnamed))
         seen = self._approvers()
         return Report(judged, seen, repaired, material.serving.x509.not_valid_after_utc)
 
@@ -167,12 +168,13 @@ class Reconciler:
     def _allow(self, policies: Sequence[Policy]) -> None:
         """Let the two programs do what the policies ask of them, and no more.
 
-        The webhook lists what a namespace holds, and reads what is scaled or made an owner. The operator reads the
-        objects of change requests, and where it copies approvals to them, it patches them.
+        The webhook lists what a namespace holds, reads what is scaled or made an owner, and follows who owns what. The
+        operator reads the objects of change requests, and where it copies approvals to them, it patches them.
         """
         resolved = [resource for policy in policies for resource in policy.resolved.values()]
         inside = [*contents.counted(policies), *(each for each in resolved if each.namespaced)]
-        self._keep_role(LOOKUP_ROLE, _rules([*inside, *resolved], ["get", "list"]))
+        followed = _rules(owned.followed(policies), ["list", "watch"])
+        self._keep_role(LOOKUP_ROLE, _rules([*inside, *resolved], ["get", "list"]) + followed)
         verbs = ["get", "list", "patch"] if self._settings.copies else ["get", "list"]
         self._keep_role(OBJECTS_ROLE, _rules([*inside, *resolved, _NAMESPACES], verbs))
 

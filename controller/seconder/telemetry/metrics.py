@@ -136,10 +136,10 @@ class ReviewMetrics:
             namespace = request.target.namespace if self._namespaces else ""
             self._blocked(operation, resource, namespace, self._agent(decision), reason).inc()
 
-    def used(self, request: Request, decision: Decision, now: float) -> None:
-        """Count the approvals that let an action through."""
+    def used(self, resource: GroupResource, decision: Decision, now: float) -> None:
+        """Count the approvals that let an action through, on an object of a resource that some policy names."""
         for approval in decision.counted:
-            self._used(str(request.target.resource), approval.assurance.value).inc()
+            self._used(str(resource), approval.assurance.value).inc()
             self._age.observe(max(0.0, now - approval.statement.iat))
 
     def broke_glass(self, request: Request) -> None:

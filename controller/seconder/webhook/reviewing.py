@@ -2,18 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, TypeVar
 
 from seconder.core import decision as core
 from seconder.core.approval import Memo
-from seconder.core.decision import Decision, Evidence
+from seconder.core.decision import Decision, Evidence, World
 from seconder.core.message import clean
+from seconder.core.owned import Owned
 from seconder.core.policy import Mode
 from seconder.core.reasons import Reason
 from seconder.core.request import Request
 from seconder.kube.lookup import Finder, LookupFailed
+from seconder.kube.owners import Owners
+from seconder.kube.rights import Rights
 from seconder.kube.snapshot import Snapshot
 from seconder.telemetry import log
 from seconder.telemetry.metrics import ReviewMetrics
@@ -37,17 +41,23 @@ class Reviewer:
         self,
         snapshot: Snapshot,
         finder: Finder,
+        rights: Rights,
+        owners: Owners,
         recorder: Recorder,
         metrics: ReviewMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._snapshot = snapshot
         self._finder = finder
+        self._rights = rights
+        self._owners = owners
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
         self._memo = Memo(_MEMO)
         self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="review")
+        # Asked for agents alone, who may ask a lot: nobody else waits behind them.
+        self._askers = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="rights")
 
     async def enforce(self, body: bytes) -> bytes:
         """Answer a review under the policies that refuse."""
@@ -66,12 +76,17 @@ class Reviewer:
             world = self._snapshot.world
             if world is None:
                 return self._give_up(request.uid, mode, Reason.INTERNAL_ERROR, _NOT_LOADED, started)
-            lookups = core.needs(request, world, mode)
+            owned = await self._owned(request, world, mode)
+            lookups = core.needs(request, world, mode, owned)
             contents = await self._look_up(self._finder.find, lookups) if lookups else {}
-            refs = core.looks(request, world, mode)
+            refs = core.looks(request, world, mode, owned)
             objects = await self._look_up(self._finder.look, refs) if refs else {}
             now = self._clock()
-            evidence = Evidence(self._snapshot.fresh(), contents, objects)
+            given = core.role_to_read(request, world, mode)
+            role = await self._look_up(self._rights.rules, given, self._askers) if given else None
+            asked = core.account_to_ask(request, world, mode)
+            borrowed = await self._look_up(self._rights.borrowed, asked, self._askers) if asked else None
+            evidence = Evidence(self._snapshot.fresh(), contents, objects, role, borrowed, owned)
             decided = core.decide(request, world, mode, evidence, now, self._memo)
             allowed = decided.allowed or mode is Mode.AUDIT
             seconds = time.perf_counter() - started
@@ -105,18 +120,30 @@ class Reviewer:
         if decided.broken_glass:
             self._metrics.broke_glass(request)
             self._recorder.broke_glass(request, decided.broken_glass)
-        if decided.change is None:
-            return False
-        if not decided.allowed:
-            return self._recorder.refused(decided.change, decided.reason)
-        self._metrics.used(request, decided, now)
-        self._recorder.allowed(decided.change, decided.counted)
-        return False
+        recorded = []
+        for part in decided.parts or (decided,):
+            if part.change is None:
+                continue
+            if not part.allowed:
+                recorded.append(self._recorder.refused(part.change, part.reason))
+            else:
+                self._metrics.used(part.change.target.resource, part, now)
+                self._recorder.allowed(part.change, part.counted)
+        return decided.change is not None and recorded[:1] == [True]
 
-    async def _look_up(self, look: Callable[[list[Q]], A], questions: list[Q]) -> A | None:
+    async def _owned(self, request: Request, world: World, mode: Mode) -> Sequence[Owned] | None:
+        keys = core.owner_keys(request, world, mode)
+        if not keys:
+            return ()
+        look = partial(self._owners.owned, world.policies, keys)
+        return await self._look_up(look, request.target)
+
+    async def _look_up(
+        self, look: Callable[[Q], A], questions: Q, threads: ThreadPoolExecutor | None = None
+    ) -> A | None:
         # In a thread, since the API server may take its time; other reviews go on meanwhile.
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, look, questions)
+            return await asyncio.get_running_loop().run_in_executor(threads or self._threads, look, questions)
         except LookupFailed as error:
             log.trouble("a look-up failed", error)
             return None

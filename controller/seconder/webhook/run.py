@@ -12,12 +12,15 @@ from seconder.core.matching import Guarded
 from seconder.kube.api import Api, ApiError
 from seconder.kube.credentials import Credentials
 from seconder.kube.lookup import Finder
+from seconder.kube.owners import Owners
+from seconder.kube.rights import Rights
 from seconder.kube.snapshot import Snapshot
 from seconder.kube.watch import Watch
 from seconder.telemetry import log
 from seconder.telemetry.metrics import ReviewMetrics, registry
 from seconder.telemetry.ops import ops_app
 from seconder.webhook import serving
+from seconder.webhook.authorizing import Authorizer
 from seconder.webhook.front import Front
 from seconder.webhook.recording import Recorder
 from seconder.webhook.reviewing import Reviewer
@@ -94,10 +97,11 @@ async def run(credentials: Credentials, options: Options) -> bool:
     api = Api(credentials, user_agent=_USER_AGENT, connections=16)
     registry_ = registry()
     metrics = ReviewMetrics(registry_, namespaces=options.namespace_label)
-    snapshot = Snapshot(api, options.own, _failed, cluster_id=options.cluster_id)
+    owners = Owners(api, _failed)
+    snapshot = Snapshot(api, options.own, _failed, cluster_id=options.cluster_id, on_policies=owners.follow)
     served = _Serving(api, options, metrics)
     recorder = Recorder(api, snapshot, _failed)
-    reviewer = Reviewer(snapshot, Finder(api), recorder, metrics)
+    reviewer = Reviewer(snapshot, Finder(api), Rights(api), owners, recorder, metrics)
     serving_now = threading.Event()
 
     def unmet() -> list[str]:
@@ -114,7 +118,11 @@ async def run(credentials: Credentials, options: Options) -> bool:
     recorder.start()
     served.watch.start()
     front = Front(
-        {"/validate": reviewer.enforce, "/validate/audit": reviewer.audit},
+        {
+            "/validate": reviewer.enforce,
+            "/validate/audit": reviewer.audit,
+            "/authorize": Authorizer(snapshot, options.own.namespace).answer,
+        },
         FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False),
         lambda error: log.failure("a review failed", error),
     )
@@ -132,6 +140,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
         )
     finally:
         snapshot.stop()
+        owners.stop()
         recorder.stop()
         served.watch.stop()
         log.info("stopped")

@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.core import message
+from seconder.core.rbac import BindingEdit, Role, RoleEdit
 from seconder.core.request import (
     NAMESPACES,
     Caller,
@@ -16,9 +17,13 @@ from seconder.core.request import (
     Target,
     TokenRequest,
 )
+from seconder.wire import pods, rbac_documents
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
+
+
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class _GroupVersionKind(msgspec.Struct):
@@ -51,16 +56,22 @@ class _Metadata(msgspec.Struct, rename="camel"):
     namespace: str = ""
     uid: str = ""
     annotations: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
     finalizers: list[str] | None = None
     owner_references: list[_OwnerReference] | None = None
     deletion_timestamp: str | None = None
 
 
-class _Object(msgspec.Struct):
+class _Object(msgspec.Struct, rename="camel"):
     # Options of a CONNECT (PodExecOptions) and Scale carry less; the name is then the request's.
     metadata: _Metadata | None = None
     # Left as it stands: its shape is each kind's own.
-    spec: msgspec.Raw = msgspec.Raw(b"null")
+    spec: msgspec.Raw = _NULL
+    type: msgspec.Raw = _NULL
+    rules: msgspec.Raw = _NULL
+    aggregation_rule: msgspec.Raw = _NULL
+    subjects: msgspec.Raw = _NULL
+    role_ref: msgspec.Raw = _NULL
 
 
 class _TokenRequestSpec(msgspec.Struct, rename="camel"):
@@ -79,6 +90,8 @@ class _Finalized(msgspec.Struct):
 
 class _Options(msgspec.Struct, rename="camel"):
     field_manager: str = ""
+    propagation_policy: str | None = None
+    orphan_dependents: bool | None = None
 
 
 class _Request(msgspec.Struct, rename="camel"):
@@ -125,7 +138,12 @@ _scaled: Final = msgspec.json.Decoder(_Scaled)
 _finalized: Final = msgspec.json.Decoder(_Finalized)
 _encoder: Final = msgspec.json.Encoder()
 _SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
+_SECRETS: Final = GroupResource("", "secrets")
+_secret_type: Final = msgspec.json.Decoder(str | None)
 _NO_METADATA: Final = _Metadata()
+_ORPHAN_POLICY: Final = "Orphan"
+_ORPHAN_FINALIZER: Final = "orphan"
+_FOREGROUND_FINALIZER: Final = "foregroundDeletion"
 _MAX_UID: Final = 128
 
 
@@ -184,10 +202,25 @@ def _to_request(request: _Request) -> Request:
         stored=old.annotations or {},
         incoming=new.annotations or {},
         version=request.resource.version,
+        orphans=request.operation is Operation.DELETE and _orphans(request.options or _Options(), old),
         before=_state(request, request.old_object) if request.operation is Operation.UPDATE else None,
         after=_state(request, request.object) if request.operation is Operation.UPDATE else None,
         token=_token(request) if resource == _SERVICE_ACCOUNTS and request.sub_resource == "token" else None,
+        rbac=_rbac(request, resource),
+        runs_as=_runs_as(request, resource) if resource in pods.RUNNERS else "",
+        secret_type=_type(request) if resource == _SECRETS else "",
     )
+
+
+def _orphans(options: _Options, stored: _Metadata) -> bool:
+    """Say whether what the object owns stays. The options come before what the object itself says."""
+    if options.orphan_dependents is not None:
+        return options.orphan_dependents
+    if options.propagation_policy is not None:
+        return options.propagation_policy == _ORPHAN_POLICY
+    # The first one of the two that stands there counts.
+    ways = [each for each in stored.finalizers or () if each in {_ORPHAN_FINALIZER, _FOREGROUND_FINALIZER}]
+    return ways[:1] == [_ORPHAN_FINALIZER]
 
 
 def _state(request: _Request, found: _Object | None) -> State:
@@ -224,6 +257,44 @@ def _namespace_finalizers(found: _Object) -> list[str]:
         return _finalized.decode(found.spec).finalizers or []
     except (msgspec.MsgspecError, RecursionError):
         return []
+
+
+def _rbac(request: _Request, resource: GroupResource) -> RoleEdit | BindingEdit | None:
+    old, new = request.old_object, request.object
+    if new is None or resource not in rbac_documents.ROLES | rbac_documents.BINDINGS:
+        return None
+    try:
+        if resource in rbac_documents.ROLES:
+            return RoleEdit(_role(old) if old else None, _role(new))
+        before = old.subjects if old else _NULL
+        return rbac_documents.binding(new.role_ref, new.subjects, before, request.namespace)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Malformed(request.uid, f"the role or binding is not understood: {_plain(error)}") from None
+
+
+def _role(found: _Object) -> Role:
+    labels = (found.metadata or _NO_METADATA).labels or {}
+    return rbac_documents.role(found.rules, found.aggregation_rule, labels)
+
+
+def _runs_as(request: _Request, resource: GroupResource) -> str:
+    # Another subresource stores nothing of the pods' specification, or nothing that runs.
+    if request.object is None or request.sub_resource not in {"", "ephemeralcontainers"}:
+        return ""
+    before = request.old_object.spec if request.old_object else _NULL
+    try:
+        return pods.runs_as(resource, before, request.object.spec)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Malformed(request.uid, f"the pods' specification is not understood: {_plain(error)}") from None
+
+
+def _type(request: _Request) -> str:
+    if request.object is None:
+        return ""
+    try:
+        return _secret_type.decode(request.object.type) or ""
+    except msgspec.MsgspecError as error:
+        raise Malformed(request.uid, f"the Secret's type is not understood: {_plain(error)}") from None
 
 
 def _token(request: _Request) -> TokenRequest | None:

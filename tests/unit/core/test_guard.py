@@ -6,7 +6,7 @@ import pytest
 
 from seconder.core.guard import refusal
 from seconder.core.matching import Guarded
-from seconder.core.policy import DEFAULT_TAGS
+from seconder.core.policy import DEFAULT_TAGS, AgentTags
 from seconder.core.request import NAMESPACES, Caller, GroupResource, Operation, Request, Target
 
 MINE = "system:serviceaccount:seconder-agents:kiro"
@@ -106,3 +106,81 @@ def test_an_agent_renews_its_own_token_and_no_other() -> None:
 def test_what_only_looks_like_the_guards_own_is_free(target: Target) -> None:
     """Names are compared exactly."""
     assert _refusal(Operation.DELETE, target) == ""
+
+
+def _minted(
+    resource: GroupResource, operation: Operation = Operation.CREATE, secret_type: str = "", subresource: str = ""
+) -> str:
+    target = Target(resource, "Kind", "payments", "x", "uid")
+    caller = Caller(MINE)
+    request = Request("r", operation, target, subresource, caller, "", False, {}, {}, secret_type=secret_type)
+    return refusal(request, DEFAULT_TAGS, Guarded(), None)
+
+
+@pytest.mark.parametrize("secret_type", ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"])
+def test_secrets_that_become_tokens_are_guarded(secret_type: str) -> None:
+    """Wherever they are; others are free, and so is deleting one."""
+    secrets = GroupResource("", "secrets")
+    assert _minted(secrets, secret_type=secret_type) == "Secrets that hold tokens of identities"
+    assert _minted(secrets, Operation.UPDATE, secret_type) == "Secrets that hold tokens of identities"
+    assert _minted(secrets, secret_type="Opaque") == _minted(secrets, Operation.DELETE) == ""
+
+
+def test_certificates_are_guarded() -> None:
+    """Asking, approving and signing; a request that nobody wants any more may go."""
+    requests = GroupResource("certificates.k8s.io", "certificatesigningrequests")
+    for subresource in ("", "approval", "status"):
+        assert _minted(requests, Operation.UPDATE, subresource=subresource)
+    assert _minted(requests) == "certificates that identities rest on"
+    assert _minted(requests, Operation.DELETE) == ""
+
+
+def test_nodes_are_not_entered() -> None:
+    """Whatever else an agent does with them is not the guard's business."""
+    nodes = GroupResource("", "nodes")
+    assert _minted(nodes, Operation.CONNECT, subresource="proxy") == "what runs on nodes"
+    assert _minted(nodes, Operation.UPDATE) == ""
+
+
+@pytest.mark.parametrize("resource", ["clusterroles", "clusterrolebindings"])
+def test_the_guards_own_roles_are_guarded(resource: str) -> None:
+    """By name; a Role of that name in some namespace is not the guard's."""
+    for operation in (Operation.CREATE, Operation.UPDATE, Operation.DELETE):
+        target = _target("rbac.authorization.k8s.io", resource, "", "seconder-webhook")
+        assert _refusal(operation, target) == "the guard's own roles"
+    assert _refusal(Operation.DELETE, _target("rbac.authorization.k8s.io", resource, "", "seconders")) == ""
+    assert _refusal(Operation.DELETE, _target("rbac.authorization.k8s.io", "roles", "payments", "seconder-x")) == ""
+
+
+def test_which_server_answers_is_guarded() -> None:
+    """For any group: aggregation goes by group and version, and the API server's own may be taken over."""
+    for operation in (Operation.CREATE, Operation.UPDATE, Operation.DELETE):
+        target = _target("apiregistration.k8s.io", "apiservices", "", "v1.apps")
+        assert _refusal(operation, target) == "which server answers for an API"
+
+
+@pytest.mark.parametrize(
+    ("caller", "renewed"),
+    [
+        (Caller("system:serviceaccount:ci:bot"), True),
+        (Caller("system:serviceaccount:ci:bot", frozenset({"bots"})), False),
+        (Caller("system:serviceaccount:ci:bot", frozenset({"system:serviceaccounts:ci"})), True),
+        (Caller("system:serviceaccount:ci:bot", frozenset(), {"seconder.dev/agent": ("kiro",)}), False),
+        (Caller("system:serviceaccount:ci:other"), False),
+    ],
+)
+def test_a_token_of_its_own_is_renewed_where_nothing_of_its_tags_is_lost(caller: Caller, renewed: bool) -> None:
+    """An extra key or a group that a token does not give would be left behind."""
+    users = frozenset({"system:serviceaccount:ci:bot"})
+    known = AgentTags(users=users, groups=frozenset({"bots", "system:serviceaccounts:ci"}))
+    target = _target("", "serviceaccounts", "ci", "bot")
+    request = Request("r", Operation.CREATE, target, "token", caller, "", False, {}, {})
+    assert refusal(request, known, Guarded(), None) == ("" if renewed else "tokens of ServiceAccounts")
+
+
+def test_a_token_is_refused_to_whom_it_would_not_make_an_agent() -> None:
+    """It asks for its own, but is an agent by something else."""
+    target = _target("", "serviceaccounts", "ci", "bot")
+    caller = Caller("system:serviceaccount:ci:bot")
+    request = Request("r", Operation.CREATE, target, "token", caller, "", False, {}, {})
+    assert refusal(request, DEFAULT_TAGS, Guarded(), None) == "tokens of ServiceAccounts"

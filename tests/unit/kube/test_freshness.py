@@ -35,10 +35,10 @@ class Server:
         self.watches = 0
         self.error: ApiError | None = None
 
-    def items(self, path: str, **_: Any) -> tuple[list[Any], str]:
+    def pages(self, path: str, **_: Any) -> Iterator[tuple[list[Any], str]]:
         """List."""
         self.lists += 1
-        return [_object("one", "1")], "1"
+        yield [_object("one", "1")], "1"
 
     @contextlib.contextmanager
     def stream(self, path: str, **_: Any) -> Iterator[Iterator[bytes]]:

@@ -114,6 +114,51 @@ def test_equal_policies_compile_equally_in_any_order() -> None:
     assert _entries(*policies) == _entries(*reversed(policies))
 
 
+def _own(*policies: Policy) -> str:
+    conditions = _entries(*policies)["guard"]["matchConditions"]
+    return {each["name"]: str(each["expression"]) for each in conditions}["own"]
+
+
+def test_agents_deletions_of_anything_are_asked_about_where_deletions_are_refused() -> None:
+    """It may own what a policy names; not where policies only watch, or are about other actions."""
+    assert cel.ENDS in _own(_policy())
+    assert cel.ENDS in _own(_policy(resolved={}, resolution_current=False))
+    for nothing in ([], [_policy(mode=Mode.AUDIT)], [_policy(actions=frozenset({Action.SCALE_TO_ZERO}))]):
+        assert cel.ENDS not in _own(*nothing)
+
+
+def test_what_the_agents_entry_takes_is_not_asked_about_again() -> None:
+    """By operation, resource and caller; callers whom only an Audit policy calls agents are not its own."""
+    tags = AgentTags(groups=frozenset({"bots"}))
+    own = _own(_policy(actions=frozenset({Action.DELETE})), _policy("a", mode=Mode.AUDIT, agents=tags))
+    asked = own.partition(cel.ENDS)[2]
+    assert '"deployments"' in asked.partition("?")[2].partition(":")[0]
+    assert '"deployments"' not in asked.partition("?")[2].partition(":")[2]
+    assert '"seconder.dev:agents"' in asked
+    assert "bots" not in asked
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        (GroupResource("*", "*"), "(true)"),
+        (GroupResource("apps", "*"), '(request.resource.group == "apps")'),
+        (GroupResource("*", "widgets"), '(request.resource.resource in ["widgets"])'),
+    ],
+)
+def test_wildcards_are_taken_by_the_agents_entry_whole(named: GroupResource, expected: str) -> None:
+    """What its rules match, and no more, is left to it."""
+    assert expected in _own(_policy(resources=frozenset({named}))).partition(cel.ENDS)[2]
+
+
+def test_an_exception_that_grows_too_long_is_left_out() -> None:
+    """Then a request may be asked about twice, and none is missed."""
+    many = frozenset(GroupResource("apps", f"a-resource-of-some-length-{number}") for number in range(500))
+    own = _own(_policy(resources=many))
+    assert cel.ENDS in own
+    assert "a-resource-of-some-length" not in own
+
+
 @pytest.mark.parametrize("subjects", list(Subjects))
 def test_a_thousand_policies_fit(subjects: Subjects) -> None:
     """At most 64 conditions an entry, none of them near CEL's limit, all of it below etcd's."""

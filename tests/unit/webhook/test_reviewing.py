@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,14 +11,19 @@ from prometheus_client import CollectorRegistry
 from tests.support import signing
 
 from seconder.core.approval import Approval
+from seconder.core.borrowing import Account, Borrowed, Right
 from seconder.core.change import Change
-from seconder.core.contents import Contents, Lookup
+from seconder.core.contents import Contents, LiveObject, Lookup, ObjectRef
 from seconder.core.decision import World
 from seconder.core.matching import Guarded, PolicyIndex
+from seconder.core.owned import Owned
 from seconder.core.policy import Mode, Policy, ResolvedResource
+from seconder.core.rbac import RoleRef, Rule
 from seconder.core.reasons import Reason
-from seconder.core.request import GroupResource, Request
+from seconder.core.request import GroupResource, Request, Target
 from seconder.kube.lookup import Finder, LookupFailed
+from seconder.kube.owners import Owners
+from seconder.kube.rights import Rights
 from seconder.kube.snapshot import Snapshot
 from seconder.telemetry.metrics import ReviewMetrics
 from seconder.webhook.front import BadReview
@@ -42,16 +47,36 @@ class View:
 
 
 class Search:
-    """Answers look-ups with nothing found, or fails."""
+    """Answers look-ups with nothing held, and objects as the test set them; or fails."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
+        self.live: dict[str, LiveObject] = {}
+
+    def look(self, refs: Sequence[ObjectRef]) -> dict[ObjectRef, LiveObject]:
+        """See Finder."""
+        if self.error is not None:
+            raise self.error
+        return {ref: self.live.get(ref.name, LiveObject(f"uid-{ref.name}", {})) for ref in refs}
 
     def find(self, lookups: list[Lookup]) -> Contents:
         """See Finder."""
         if self.error is not None:
             raise self.error
         return {lookup.resource.resource: [] for lookup in lookups}
+
+
+class Ownerships:
+    """Answers what goes with an object: nothing, something, or that it is not known."""
+
+    def __init__(self) -> None:
+        self.found: Sequence[Owned] | None = ()
+        self.asked: list[Target] = []
+
+    def owned(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> Sequence[Owned] | None:
+        """See Owners."""
+        self.asked.append(target)
+        return self.found
 
 
 class Notes:
@@ -77,6 +102,27 @@ class Notes:
         self.emergencies.append(reason)
 
 
+class Answers:
+    """Says what a role gives and what a ServiceAccount may do, or fails."""
+
+    def __init__(self) -> None:
+        self.role: list[Rule] = []
+        self.right: Right | None = None
+        self.fails = False
+
+    def rules(self, role: RoleRef) -> list[Rule]:
+        """See Rights."""
+        if self.fails:
+            raise LookupFailed("no")
+        return self.role
+
+    def borrowed(self, asked: tuple[Account, Sequence[Right]]) -> Borrowed:
+        """See Rights."""
+        if self.fails:
+            raise LookupFailed("no")
+        return Borrowed(asked[0], self.right)
+
+
 class Desk:
     """A reviewer over a view and a search, with its metrics."""
 
@@ -84,9 +130,13 @@ class Desk:
         self.registry = CollectorRegistry()
         self.view = view
         self.notes = Notes()
+        self.owners = Ownerships()
+        self.rights = Answers()
         self.reviewer = Reviewer(
             cast(Snapshot, view),
             cast(Finder, search or Search()),
+            cast(Rights, self.rights),
+            cast(Owners, self.owners),
             cast(Recorder, self.notes),
             ReviewMetrics(self.registry),
             clock=lambda: float(signing.NOW),
@@ -162,6 +212,48 @@ def test_a_dry_run_is_decided_alike_and_not_counted_as_blocked_or_used() -> None
     assert desk.count("seconder_approvals_used_total") == 0
     assert desk.count("seconder_blocked_actions_total") == 0
     assert desk.count("seconder_admission_requests_total", dry_run="true") == 2
+
+
+def _owned(name: str) -> Owned:
+    resource = ResolvedResource(DEPLOYMENTS, "v1", namespaced=True, custom=False, kind="Deployment")
+    return Owned(resource, "payments", name, f"uid-{name}", GroupResource("", "configmaps"))
+
+
+def _of_config_map(**request: Any) -> dict[str, Any]:
+    review = _review(**request)
+    review["request"]["resource"] = {"group": "", "version": "v1", "resource": "configmaps"}
+    review["request"]["kind"] = {"group": "", "version": "v1", "kind": "ConfigMap"}
+    return review
+
+
+def test_what_goes_along_is_refused_and_noted_object_by_object() -> None:
+    """One refusal; a change request for each object that lacks approval."""
+    desk = Desk(View(_policy()))
+    desk.owners.found = [_owned("a"), _owned("b")]
+    message = desk.ask(_of_config_map())["status"]["message"]
+    assert [change.target.name for change in desk.notes.refusals] == ["a", "b"]
+    assert f"change request: {desk.notes.refusals[0].name}" in message
+    assert [target.resource.resource for target in desk.owners.asked] == ["configmaps"]
+
+
+def test_what_goes_along_on_approval_is_noted_object_by_object() -> None:
+    """With the approvals of each; they are counted under the kind of the object that they are on."""
+    search = Search()
+    search.live["checkout"] = LiveObject(signing.DEPLOYMENT.uid, {"approval.seconder.dev/alice": signing.approval()})
+    desk = Desk(View(_policy()), search)
+    desk.owners.found = [_owned("checkout")._replace(uid=signing.DEPLOYMENT.uid)]
+    assert desk.ask(_of_config_map())["allowed"]
+    assert [change.target.name for change in desk.notes.uses] == ["checkout"]
+    assert desk.count("seconder_approvals_used_total", resource="deployments.apps") == 1
+
+
+def test_while_it_is_not_known_who_owns_what_an_agents_deletion_is_refused() -> None:
+    """Of anything; a person's is not looked at."""
+    desk = Desk(View(_policy()))
+    desk.owners.found = None
+    assert "what it owns is not known yet" in desk.ask(_of_config_map())["status"]["message"]
+    assert desk.ask(_of_config_map(userInfo={"username": "dana@example.com"}))["allowed"]
+    assert len(desk.owners.asked) == 1
 
 
 def test_a_refusal_is_noted_and_names_its_change_request() -> None:
@@ -280,3 +372,35 @@ def test_a_decision_is_one_line_of_json(capfd: pytest.CaptureFixture[str]) -> No
     [line] = capfd.readouterr().out.splitlines()
     logged = json.loads(line)
     assert (logged["decision"], logged["reason"], logged["user"]) == ("deny", "ApprovalMissing", "a\nb\u202e\x1b[2J")
+
+
+def _binding() -> dict[str, Any]:
+    document = {
+        "metadata": {"name": "x"},
+        "roleRef": {"kind": "ClusterRole", "name": "r"},
+        "subjects": [{"kind": "User", "name": "erin"}],
+    }
+    resource = {"group": "rbac.authorization.k8s.io", "version": "v1", "resource": "clusterrolebindings"}
+    return _review(operation="CREATE", resource=resource, name="x", namespace="", object=document, oldObject=None)
+
+
+def _pod() -> dict[str, Any]:
+    document = {"metadata": {"name": "x"}, "spec": {"serviceAccountName": "worker"}}
+    resource = {"group": "", "version": "v1", "resource": "pods"}
+    return _review(operation="CREATE", resource=resource, name="x", object=document, oldObject=None)
+
+
+@pytest.mark.parametrize("make", [_binding, _pod])
+def test_what_is_given_or_borrowed_is_looked_up(make: Callable[[], dict[str, Any]]) -> None:
+    """And refused when it is too much, when it cannot be told, and when policies may be others by now."""
+    desk = Desk(View(_policy()))
+    assert desk.ask(make())["allowed"]
+    desk.rights.role = [Rule(frozenset({"apps"}), frozenset({"deployments"}), frozenset({"delete"}))]
+    desk.rights.right = Right("delete", "apps", "deployments", "", "payments")
+    assert desk.ask(make())["auditAnnotations"]["reason"] == Reason.PROTECTED_CONFIGURATION
+    desk.rights.fails = True
+    assert desk.ask(make())["auditAnnotations"]["reason"] == Reason.INTERNAL_ERROR
+    assert desk.ask(make() | {"request": make()["request"] | {"userInfo": {"username": "erin"}}})["allowed"]
+    stale = Desk(View(_policy()))
+    stale.view.is_fresh = False
+    assert stale.ask(make())["auditAnnotations"]["reason"] == Reason.INTERNAL_ERROR

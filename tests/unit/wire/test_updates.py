@@ -41,7 +41,8 @@ def test_replicas_that_are_left_out_are_none_but_in_a_scale() -> None:
 @pytest.mark.parametrize("spec", ["word", ["a"], 7, None, {"replicas": "0"}, {"replicas": None}, {"replicas": [0]}])
 def test_a_spec_of_another_shape_has_no_replicas(spec: Any) -> None:
     """Kinds are free in what they hold."""
-    assert _decoded(_object({"replicas": 2}), _object(spec))[1] == State()
+    widgets = {"group": "example.com", "version": "v1", "resource": "widgets"}
+    assert _decoded(_object({"replicas": 2}), _object(spec), resource=widgets)[1] == State()
 
 
 def test_finalizers_owners_and_the_end_are_read() -> None:

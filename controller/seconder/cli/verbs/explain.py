@@ -12,7 +12,7 @@ from seconder.cli.problem import Problem
 from seconder.cli.reading import Place
 from seconder.core import agents, matching
 from seconder.core.approval import Memo
-from seconder.core.decision import Decision, Evidence, World, decide, needs
+from seconder.core.decision import Decision, Evidence, World, decide, needs, owner_keys
 from seconder.core.matching import ANY, PolicyIndex
 from seconder.core.message import clean
 from seconder.core.policy import Mode, Policy
@@ -21,6 +21,7 @@ from seconder.core.request import NAMESPACES, Action, Caller, GroupResource, Ope
 from seconder.kube.api import Api, ApiError
 
 _CONFIGURATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/seconder"
+_OWNED: Final = "what the object owns is not looked at here; of it, what is protected needs approval too, for an agent"
 _NOT_LOOKED_AT: Final = frozenset(
     {
         Reason.NOT_COVERED,
@@ -112,7 +113,8 @@ def explanation(place: Place, caller: Caller, seen: World, api: Api, now: float)
     asked, asking = True, ""
     if enforce.reason in {Reason.NOT_COVERED, Reason.EXEMPT} and audit.reason is enforce.reason:
         asked, asking = _asking(request, enforce, seen)
-    return Explanation(place, request, seen, enforce, audit, asked, asking, _notes(api))
+    notes = [*_notes(api), *([_OWNED] if owner_keys(request, seen, Mode.ENFORCE) else [])]
+    return Explanation(place, request, seen, enforce, audit, asked, asking, notes)
 
 
 def lines(found: Explanation) -> Iterator[str]:
@@ -222,6 +224,8 @@ def _asking(request: Request, decided: Decision, seen: World) -> tuple[bool, str
     resource, who = request.target.resource, request.caller.username
     if decided.reason is Reason.EXEMPT:
         return False, f"The API server does not ask Seconder: {who} is one of the control plane's own controllers"
+    if owner_keys(request, seen, Mode.ENFORCE):
+        return True, "Seconder is asked, as about whatever an agent deletes, and no policy covers this object itself"
     naming = [each for each in seen.policies.all if Action.DELETE in each.actions and _names(each, resource)]
     if not naming:
         return False, f"The API server does not ask Seconder: no policy names {resource}"

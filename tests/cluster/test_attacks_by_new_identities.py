@@ -1,0 +1,104 @@
+"""An agent that makes itself an identity that nobody knows as an agent's."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from tests.support.cluster import Cluster
+
+
+def _create(cluster: Cluster, document: dict[str, Any]) -> str:
+    answer = cluster.agent("create", "--filename=-", stdin=json.dumps(document))
+    assert answer.refused_with("ProtectedConfiguration"), answer.err
+    return answer.err
+
+
+def _secret(cluster: Cluster, kind: str, account: str, namespace: str | None = None) -> dict[str, Any]:
+    annotations = {"kubernetes.io/service-account.name": account}
+    place = namespace or cluster.namespace
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "token", "namespace": place, "annotations": annotations},
+        "type": kind,
+    }
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name"),
+    [("kube-system", "generic-garbage-collector"), ("seconder-agents", "default"), ("", "worker")],
+)
+def test_a_token_of_another_serviceaccount_is_refused(cluster: Cluster, namespace: str, name: str) -> None:
+    """Of the control plane's, another agent's, or one that it has just made."""
+    place = namespace or cluster.namespace
+    if not namespace:
+        assert cluster.agent("create", "serviceaccount", name, f"--namespace={place}").code == 0
+    answer = cluster.agent("create", "token", name, f"--namespace={place}")
+    assert answer.refused_with("ProtectedConfiguration"), answer.err
+
+
+@pytest.mark.parametrize("namespace", ["", "kube-system", "seconder-agents"])
+def test_a_secret_that_a_token_is_written_into_is_refused(cluster: Cluster, namespace: str) -> None:
+    """Anywhere: the API server's own controller fills it."""
+    said = _create(cluster, _secret(cluster, "kubernetes.io/service-account-token", "default", namespace or None))
+    assert "agents may not change Secrets that hold tokens of identities" in said
+
+
+def test_a_token_secret_that_is_there_does_not_go_to_another_account(cluster: Cluster) -> None:
+    """Changing one is refused like making it."""
+    cluster.apply(_secret(cluster, "kubernetes.io/service-account-token", "default"))
+    change = ("annotate", "secret", "token", "--overwrite", "kubernetes.io/service-account.name=worker")
+    answer = cluster.agent(*change, f"--namespace={cluster.namespace}")
+    assert answer.refused_with("ProtectedConfiguration"), answer.err
+
+
+def test_a_bootstrap_token_is_refused(cluster: Cluster) -> None:
+    """It logs in as a node to be."""
+    document = _secret(cluster, "bootstrap.kubernetes.io/token", "x", "kube-system")
+    document["stringData"] = {"token-id": "abcdef", "token-secret": "0123456789abcdef"}
+    document["metadata"]["name"] = "bootstrap-token-abcdef"
+    _create(cluster, document)
+
+
+def _certificate_request(name: str) -> dict[str, Any]:
+    """Give a request for the certificate of somebody who is no agent."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "erin")])
+    asked = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": name},
+        "spec": {
+            "request": base64.b64encode(asked.public_bytes(Encoding.PEM)).decode(),
+            "signerName": "kubernetes.io/kube-apiserver-client",
+            "usages": ["client auth"],
+        },
+    }
+
+
+def test_asking_for_a_certificate_is_refused(cluster: Cluster) -> None:
+    """Before anybody could approve it."""
+    said = _create(cluster, _certificate_request(cluster.namespace))
+    assert "agents may not change certificates that identities rest on" in said
+
+
+def test_approving_or_signing_a_certificate_is_refused(cluster: Cluster) -> None:
+    """That somebody else asked for, too."""
+    name = cluster.namespace
+    cluster.apply(_certificate_request(name))
+    through_status = json.dumps({"metadata": {"labels": {"a": "b"}}})
+    for words in (
+        ("certificate", "approve", name),
+        ("patch", "csr", name, "--subresource=status", "--type=merge", "-p", through_status),
+    ):
+        answer = cluster.agent_with_all_rights(*words)
+        assert answer.refused_with("ProtectedConfiguration"), answer.err
+    assert "conditions" not in cluster.get("csr", name).get("status", {})
+    cluster.admin("delete", "csr", name)
