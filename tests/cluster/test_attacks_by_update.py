@@ -201,19 +201,7 @@ def test_people_scale_to_zero_under_a_policy_for_everyone_only_with_approval(clu
 
 def test_an_object_of_a_kind_of_its_own_may_hold_anything_in_its_spec(cluster: Cluster) -> None:
     """A word, a list, or replicas that are no number: people and agents update it as they like."""
-    names = {"plural": "oddities", "singular": "oddity", "kind": "Oddity", "listKind": "OddityList"}
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    crd = {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "oddities.example.com"},
-        "spec": {
-            "group": "example.com",
-            "scope": "Namespaced",
-            "names": names,
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
-        },
-    }
+    crd = _definition("example.com", "oddities")
     cluster.apply(crd)
     try:
         cluster.admin("wait", "--for=condition=Established", "crd/oddities.example.com", "--timeout=10s")
@@ -222,13 +210,55 @@ def test_an_object_of_a_kind_of_its_own_may_hold_anything_in_its_spec(cluster: C
         for number, spec in enumerate(("a word", ["a", "list"], {"replicas": "0"}, {"replicas": 0.5}, 7, None)):
             document = {
                 "apiVersion": "example.com/v1",
-                "kind": "Oddity",
+                "kind": crd["spec"]["names"]["kind"],
                 "metadata": {"name": f"o{number}", "namespace": cluster.namespace},
                 "spec": spec,
             }
             assert cluster.human("create", "-f", "-", stdin=json.dumps(document)).code == 0
             for who in (cluster.human, cluster.agent):
-                answer = who("label", "oddity", f"o{number}", "--overwrite", "a=b", "-n", cluster.namespace)
+                answer = who("label", "oddities", f"o{number}", "--overwrite", "a=b", "-n", cluster.namespace)
                 assert answer.code == 0, (spec, answer.err)
     finally:
         cluster.admin("delete", "crd", "oddities.example.com")
+
+
+def test_deleting_the_definition_of_a_protected_custom_resource_needs_approval(cluster: Cluster) -> None:
+    """All objects of the kind go with it, without admission of their own; a definition that nobody names is free."""
+    group = f"g{cluster.namespace[-6:]}.example.com"
+    for plural in ("widgets", "gadgets"):
+        cluster.apply(_definition(group, plural))
+        cluster.admin("wait", "--for=condition=Established", f"crd/{plural}.{group}", "--timeout=10s")
+    named = [{"group": group, "resources": ["widgets"]}]
+    cluster.policy(f"widgets-{cluster.namespace}", resources=named)
+    delete = ("delete", "crd", "--wait=false")
+    eventually(
+        lambda: cluster.agent(*delete, f"widgets.{group}", "--dry-run=server").refused_with("ApprovalMissing"),
+        5,
+        "refused",
+    )
+    cluster.approve(
+        cluster.alice,
+        "crd",
+        f"widgets.{group}",
+        resource="customresourcedefinitions",
+        group="apiextensions.k8s.io",
+    )
+    for plural in ("widgets", "gadgets"):
+        done = cluster.agent(*delete, f"{plural}.{group}")
+        assert done.code == 0, done.err
+
+
+def _definition(group: str, plural: str) -> dict[str, Any]:
+    kind = plural.removesuffix("s").capitalize()
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    }

@@ -234,6 +234,8 @@ class _Case:
                 if evidence.contents is None or contents.unresolved(within):
                     return self._undecided("what the namespace holds could not be looked up")
                 covered += [policy for policy in within if contents.held(policy, evidence.contents)]
+            defining = matching.covering_definition(request, requester, world.policies, self.mode, world.own)
+            covered += [policy for policy in defining if policy not in covered]
         if not covered or self._owners_are_protected():
             if not evidence.fresh:
                 return self._undecided("the policies at hand may be out of date")

@@ -9,6 +9,7 @@ from seconder.core.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Resolved
 from seconder.core.request import NAMESPACES, Action, GroupResource, Request, Target
 
 ANY: Final = "*"
+DEFINITIONS: Final = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
 _EVERYWHERE: Final = ""
 
 
@@ -133,6 +134,26 @@ def covering_contents(
         policy
         for policy in index.within(request.target.name)
         if policy.mode is mode and Action.DELETE in policy.actions and binds(policy, request, requester, own)
+    ]
+
+
+def covering_definition(
+    request: Request, requester: agents.Requester, index: PolicyIndex, mode: Mode, own: Guarded
+) -> list[Policy]:
+    """Give the policies that cover the deletion of a CustomResourceDefinition for the objects that go with it.
+
+    They are deleted without any admission of their own, in all namespaces.
+    """
+    if request.target.resource != DEFINITIONS:
+        return []
+    plural, _, group = request.target.name.partition(".")
+    return [
+        policy
+        for policy in index.all
+        if policy.mode is mode
+        and Action.DELETE in policy.actions
+        and any(each.group in {group, ANY} and each.resource in {plural, ANY} for each in policy.resources)
+        and binds(policy, request, requester, own)
     ]
 
 
