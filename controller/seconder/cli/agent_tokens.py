@@ -5,14 +5,13 @@ import contextlib
 import hashlib
 import json
 import os
-import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from seconder.cli import private_files
 from seconder.cli.exec_credential import Status
 from seconder.cli.own_credential import home
 from seconder.cli.problem import Problem
@@ -20,7 +19,6 @@ from seconder.cli.problem import Problem
 LIFETIME_SECONDS: Final = 900
 _RENEWED_BEFORE_SECONDS: Final = 120
 _MAX_LIFETIME_SECONDS: Final = 3660
-_MAX_BYTES: Final = 64 * 1024
 _TIMEOUT_SECONDS: Final = 10.0
 _UNSUPPORTED: Final = ("insecure-skip-tls-verify", "tls-server-name", "proxy-url")
 
@@ -115,26 +113,14 @@ def _key(account: Account, cluster: Mapping[str, Any]) -> str:
 def _read(path: Path, now: float) -> Status | None:
     """Give the kept token, unless it ends soon or anybody else could have written or read it."""
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-                return None
-            document = json.loads(file.read(_MAX_BYTES))
+        document = json.loads(private_files.read(path))
         status = {name: document[name] for name in ("token", "expirationTimestamp")}
         left = _expiry(status) - now
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (Problem, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return status if _RENEWED_BEFORE_SECONDS < left <= _MAX_LIFETIME_SECONDS else None
 
 
 def _keep(path: Path, status: Status) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A file of its own (mkstemp: 0600), then one rename: whoever reads meanwhile finds a whole one.
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with open(handle, "w") as file:
-            json.dump(status, file)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    private_files.write(path, json.dumps(status).encode())
