@@ -68,6 +68,41 @@ def test_an_approval_of_a_deletion_covers_scaling_to_zero(cluster: Cluster) -> N
     assert cluster.agent("scale", "deployment", "checkout", "--replicas=0", "-n", cluster.namespace).code == 0
 
 
+def _autoscaler(cluster: Cluster, least: int, name: str = "checkout") -> str:
+    external = {"type": "External", "external": {"metric": {"name": "q"}, "target": {"type": "Value", "value": "1"}}}
+    return json.dumps(
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": f"h{least}", "namespace": cluster.namespace},
+            "spec": {
+                "minReplicas": least,
+                "maxReplicas": 3,
+                "metrics": [external],
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            },
+        }
+    )
+
+
+def test_an_autoscaler_that_may_scale_to_zero_needs_approval(cluster: Cluster) -> None:
+    """On the workload that it would empty; made so, or changed to be so. Others are ordinary work."""
+    cluster.deployment()
+    answer = cluster.agent("create", "-f", "-", stdin=_autoscaler(cluster, 0))
+    assert answer.refused_with("ApprovalMissing"), answer.err
+    assert f"ScaleToZero of deployments.apps {cluster.namespace}/checkout" in answer.err
+    assert cluster.agent("create", "-f", "-", stdin=_autoscaler(cluster, 1)).code == 0
+    least = ("patch", "hpa", "h1", "-n", cluster.namespace, "--type=merge", '--patch={"spec":{"minReplicas":0}}')
+    assert cluster.agent(*least).refused_with("ApprovalMissing")
+    missing = cluster.agent("create", "-f", "-", stdin=_autoscaler(cluster, 0, "not-there"))
+    assert "is not there" in missing.err
+    cluster.approve(cluster.alice, detail={"actions": ["ScaleToZero"]})
+    done = cluster.agent(*least)
+    assert done.code == 0, done.err
+    labelled = cluster.agent("label", "hpa", "h1", "a=b", "-n", cluster.namespace)
+    assert labelled.code == 0, labelled.err
+
+
 def test_ordinary_work_stays_free(cluster: Cluster) -> None:
     """Images, scaling up and down, labels, annotations, a new object with an owner."""
     uid = cluster.deployment()

@@ -4,6 +4,7 @@
 command line and the tests reach the same verdict from the same values.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -161,6 +162,8 @@ def looks(request: Request, world: World, mode: Mode, found: Sequence[Owned] | N
                 _owner_ref(owner, request, requester, world, mode) for owner in sorted(deeds.added_owners(request))
             )
             wanted += [ref for ref in owners if ref is not None]
+    if request.shrinks is not None and (scaled := _scaled(request, requester, world, mode)):
+        wanted.append(_itself(scaled))
     along = [_itself(deletion) for deletion in _along(request, world, found or ())]
     return list(dict.fromkeys([*wanted[:_MOST_OBJECTS], *(along if len(along) <= _MOST_OBJECTS else [])]))
 
@@ -204,6 +207,12 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
     decided = Decision(True, Reason.NOT_COVERED, requester, None)
     for action in deeds.actions(request):
         step = _Case(request, requester, world, mode, action, evidence, now, memo).decide()
+        if not step.allowed:
+            return step
+        decided = step if decided.reason is Reason.NOT_COVERED else _both(decided, step)
+    scaled = _scaled(request, requester, world, mode)
+    if scaled is not None:
+        step = _emptied(scaled, requester, world, mode, evidence, now, memo)
         if not step.allowed:
             return step
         decided = step if decided.reason is Reason.NOT_COVERED else _both(decided, step)
@@ -360,6 +369,51 @@ class _Case:
 
     def _undecided(self, what: str) -> Decision:
         return _undecided(self.request, self.requester, what, self.action)
+
+
+def _scaled(request: Request, requester: Requester, world: World, mode: Mode) -> Request | None:
+    """Give what an autoscaler's write amounts to: an update of a protected workload that scales it to nothing.
+
+    The workload's uid and annotations are not known yet.
+    """
+    named = request.shrinks
+    if named is None or not _NAME.fullmatch(named.name):
+        return None
+    for resource in world.policies.of_kind(named.group, named.kind):
+        target = Target(resource.resource, named.kind, request.target.namespace, named.name, "")
+        update = msgspec.structs.replace(
+            request,
+            operation=Operation.UPDATE,
+            target=target,
+            version=resource.version,
+            stored={},
+            incoming={},
+            shrinks=None,
+        )
+        if matching.covering(update, requester, world.policies, mode, Action.SCALE_TO_ZERO, world.own):
+            return update
+    return None
+
+
+def _emptied(
+    update: Request,
+    requester: Requester,
+    world: World,
+    mode: Mode,
+    evidence: Evidence,
+    now: float,
+    memo: Memo,
+) -> Decision:
+    """Decide on the workload that an autoscaler may scale to nothing, by the approvals on the workload itself."""
+    if evidence.objects is None:
+        return _undecided(update, requester, "the workload's approvals could not be looked up")
+    live = evidence.objects.get(_itself(update))
+    if live is None:
+        what = "the workload that it may scale to nothing is not there, so that nobody can approve it"
+        return _refused(update, requester, what, Reason.APPROVAL_MISSING, "Make the workload first.")
+    target = dataclasses.replace(update.target, uid=live.uid)
+    known = msgspec.structs.replace(update, target=target, stored=live.annotations, incoming=live.annotations)
+    return _Case(known, requester, world, mode, Action.SCALE_TO_ZERO, evidence, now, memo).decide()
 
 
 def _with_owned(

@@ -40,6 +40,7 @@ class GroupResource(NamedTuple):
 
 
 NAMESPACES = GroupResource("", "namespaces")
+AUTOSCALERS = GroupResource("autoscaling", "horizontalpodautoscalers")
 
 
 class Caller(Struct, frozen=True, gc=False):
@@ -71,6 +72,19 @@ class TokenRequest(Struct, frozen=True, gc=False):
 
     seconds: int
     bound: bool = False
+
+
+class Reference(NamedTuple):
+    """An object that another names by its kind, in its own namespace."""
+
+    api_version: str
+    kind: str
+    name: str
+
+    @property
+    def group(self) -> str:
+        """The API group, without the version."""
+        return self.api_version.rpartition("/")[0]
 
 
 class Owner(NamedTuple):
@@ -106,7 +120,8 @@ class Request(Struct, frozen=True, gc=False):
     afterwards (``object``; empty on DELETE). Approvals are read from ``stored`` alone. ``token`` is set for a
     ServiceAccount's ``token`` alone, ``orphans`` for a DELETE that leaves what the object owns, ``before`` and
     ``after`` for an UPDATE, ``rbac`` for a role or binding that is written, ``secret_type`` for a Secret that is.
-    ``runs_as`` names the ServiceAccount of the pods that are made or changed.
+    ``runs_as`` names the ServiceAccount of the pods that are made or changed. ``shrinks`` is what an autoscaler is told
+    that it may scale to nothing.
     """
 
     uid: str
@@ -126,3 +141,4 @@ class Request(Struct, frozen=True, gc=False):
     rbac: RoleEdit | BindingEdit | None = None
     secret_type: str = ""
     runs_as: str = ""
+    shrinks: Reference | None = None

@@ -196,6 +196,9 @@ def _guard(index: PolicyIndex, own: Guarded) -> Iterable[_Entry]:
             f" || ({cel.annotated('oldObject', signed)}) || ({cel.annotated('object', crowded)}))",
             'request.resource.group == "" && request.resource.resource == "namespaces"'
             ' && has(request.subResource) && request.subResource == "finalize"',
+            # An autoscaler that may take what it scales to nothing.
+            'request.resource.group == "autoscaling" && request.resource.resource == "horizontalpodautoscalers"'
+            " && object != null && has(object.spec) && has(object.spec.minReplicas) && object.spec.minReplicas == 0",
             *_ends(index),
         ]
     )

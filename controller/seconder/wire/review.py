@@ -7,11 +7,13 @@ import msgspec
 from seconder.core import message
 from seconder.core.rbac import BindingEdit, Role, RoleEdit
 from seconder.core.request import (
+    AUTOSCALERS,
     NAMESPACES,
     Caller,
     GroupResource,
     Operation,
     Owner,
+    Reference,
     Request,
     State,
     Target,
@@ -84,6 +86,17 @@ class _Scaled(msgspec.Struct):
     replicas: int | None = None
 
 
+class _ScaleTarget(msgspec.Struct, rename="camel"):
+    kind: str = ""
+    name: str = ""
+    api_version: str = ""
+
+
+class _Autoscaler(msgspec.Struct, rename="camel"):
+    min_replicas: int | None = None
+    scale_target_ref: _ScaleTarget = msgspec.field(default_factory=_ScaleTarget)
+
+
 class _Finalized(msgspec.Struct):
     finalizers: list[str] | None = None
 
@@ -135,6 +148,7 @@ _review: Final = msgspec.json.Decoder(_Review)
 _token_request_spec: Final = msgspec.json.Decoder(_TokenRequestSpec)
 _uid_only: Final = msgspec.json.Decoder(_UidOnly)
 _scaled: Final = msgspec.json.Decoder(_Scaled)
+_autoscaler: Final = msgspec.json.Decoder(_Autoscaler)
 _finalized: Final = msgspec.json.Decoder(_Finalized)
 _encoder: Final = msgspec.json.Encoder()
 _SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
@@ -209,6 +223,7 @@ def _to_request(request: _Request) -> Request:
         rbac=_rbac(request, resource),
         runs_as=_runs_as(request, resource) if resource in pods.RUNNERS else "",
         secret_type=_type(request) if resource == _SECRETS else "",
+        shrinks=_shrinks(request) if resource == AUTOSCALERS else None,
     )
 
 
@@ -242,6 +257,21 @@ def _state(request: _Request, found: _Object | None) -> State:
         replicas=replicas,
         leaving=metadata.deletion_timestamp is not None,
     )
+
+
+def _shrinks(request: _Request) -> Reference | None:
+    """Give what an autoscaler may scale to nothing now and could not before."""
+    if request.sub_resource or request.object is None or request.operation is Operation.DELETE:
+        return None
+    try:
+        after = _autoscaler.decode(request.object.spec)
+        before = _autoscaler.decode(request.old_object.spec) if request.old_object else _Autoscaler()
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Malformed(request.uid, f"the autoscaler is not understood: {_plain(error)}") from None
+    if after.min_replicas != 0 or after == before:
+        return None
+    target = after.scale_target_ref
+    return Reference(target.api_version, target.kind, target.name)
 
 
 def _replicas(found: _Object) -> int | None:
