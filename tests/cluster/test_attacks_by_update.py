@@ -297,3 +297,36 @@ def _definition(group: str, plural: str) -> dict[str, Any]:
             "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
         },
     }
+
+
+def test_deleting_the_replica_set_of_a_protected_deployment_needs_approval(cluster: Cluster) -> None:
+    """It comes back, but not while the Deployment is paused; its pods do, and are free."""
+    cluster.deployment()
+    listed = ("get", "replicasets", "-n", cluster.namespace, "-l", "app=checkout", "-o", "name")
+    eventually(lambda: cluster.admin(*listed), 10, "a ReplicaSet")
+    (name,) = cluster.admin(*listed).split()
+    delete = ("delete", name, "-n", cluster.namespace, "--wait=false")
+    answer = cluster.agent(*delete)
+    assert answer.refused_with("ApprovalMissing"), answer.err
+    assert f"Delete of deployments.apps {cluster.namespace}/checkout" in answer.err
+    pods = cluster.agent("delete", "pods", "-n", cluster.namespace, "-l", "app=checkout", "--wait=false")
+    assert pods.code == 0, pods.err
+    cluster.approve(cluster.alice)
+    done = cluster.agent(*delete)
+    assert done.code == 0, done.err
+
+
+def test_deleting_a_replica_set_that_nobody_made_stays_free(cluster: Cluster) -> None:
+    """It is named by no policy here."""
+    labels = {"app": "alone"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "none:0"}]}}
+    cluster.apply(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "ReplicaSet",
+            "metadata": {"name": "alone", "namespace": cluster.namespace},
+            "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+        }
+    )
+    done = cluster.delete(cluster.agent, "replicaset", "alone")
+    assert done.code == 0, done.err

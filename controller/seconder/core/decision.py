@@ -162,8 +162,8 @@ def looks(request: Request, world: World, mode: Mode, found: Sequence[Owned] | N
                 _owner_ref(owner, request, requester, world, mode) for owner in sorted(deeds.added_owners(request))
             )
             wanted += [ref for ref in owners if ref is not None]
-    if request.shrinks is not None and (scaled := _scaled(request, requester, world, mode)):
-        wanted.append(_itself(scaled))
+    if other := _elsewhere(request, requester, world, mode):
+        wanted.append(_itself(other[0]))
     along = [_itself(deletion) for deletion in _along(request, world, found or ())]
     return list(dict.fromkeys([*wanted[:_MOST_OBJECTS], *(along if len(along) <= _MOST_OBJECTS else [])]))
 
@@ -210,9 +210,9 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
         if not step.allowed:
             return step
         decided = step if decided.reason is Reason.NOT_COVERED else _both(decided, step)
-    scaled = _scaled(request, requester, world, mode)
-    if scaled is not None:
-        step = _emptied(scaled, requester, world, mode, evidence, now, memo)
+    other = _elsewhere(request, requester, world, mode)
+    if other is not None:
+        step = _on_other(request, *other, requester, world, mode, evidence, now, memo)
         if not step.allowed:
             return step
         decided = step if decided.reason is Reason.NOT_COVERED else _both(decided, step)
@@ -371,32 +371,33 @@ class _Case:
         return _undecided(self.request, self.requester, what, self.action)
 
 
-def _scaled(request: Request, requester: Requester, world: World, mode: Mode) -> Request | None:
-    """Give what an autoscaler's write amounts to: an update of a protected workload that scales it to nothing.
-
-    The workload's uid and annotations are not known yet.
-    """
-    named = request.shrinks
-    if named is None or not _NAME.fullmatch(named.name):
+def _elsewhere(request: Request, requester: Requester, world: World, mode: Mode) -> tuple[Request, Action] | None:
+    """Give the request on a protected object that this one amounts to; its uid and annotations are not known yet."""
+    amounts = deeds.elsewhere(request)
+    if amounts is None or not _NAME.fullmatch(amounts[0].name):
         return None
+    named, action = amounts
     for resource in world.policies.of_kind(named.group, named.kind):
         target = Target(resource.resource, named.kind, request.target.namespace, named.name, "")
-        update = msgspec.structs.replace(
+        on_other = msgspec.structs.replace(
             request,
-            operation=Operation.UPDATE,
+            operation=Operation.DELETE if action is Action.DELETE else Operation.UPDATE,
             target=target,
             version=resource.version,
             stored={},
             incoming={},
             shrinks=None,
+            maker=None,
         )
-        if matching.covering(update, requester, world.policies, mode, Action.SCALE_TO_ZERO, world.own):
-            return update
+        if matching.covering(on_other, requester, world.policies, mode, action, world.own):
+            return on_other, action
     return None
 
 
-def _emptied(
-    update: Request,
+def _on_other(
+    request: Request,
+    on_other: Request,
+    action: Action,
     requester: Requester,
     world: World,
     mode: Mode,
@@ -404,16 +405,19 @@ def _emptied(
     now: float,
     memo: Memo,
 ) -> Decision:
-    """Decide on the workload that an autoscaler may scale to nothing, by the approvals on the workload itself."""
+    """Decide on the object that a request amounts to an action on, by the approvals on that object."""
     if evidence.objects is None:
-        return _undecided(update, requester, "the workload's approvals could not be looked up")
-    live = evidence.objects.get(_itself(update))
+        return _undecided(request, requester, "the approvals of what it amounts to could not be looked up")
+    live = evidence.objects.get(_itself(on_other))
+    if request.maker is not None and (live is None or live.uid != request.maker.uid):
+        # Nobody's any more: it is what it is.
+        return Decision(True, Reason.NOT_COVERED, requester, action)
     if live is None:
         what = "the workload that it may scale to nothing is not there, so that nobody can approve it"
-        return _refused(update, requester, what, Reason.APPROVAL_MISSING, "Make the workload first.")
-    target = dataclasses.replace(update.target, uid=live.uid)
-    known = msgspec.structs.replace(update, target=target, stored=live.annotations, incoming=live.annotations)
-    return _Case(known, requester, world, mode, Action.SCALE_TO_ZERO, evidence, now, memo).decide()
+        return _refused(request, requester, what, Reason.APPROVAL_MISSING, "Make the workload first.")
+    target = dataclasses.replace(on_other.target, uid=live.uid)
+    known = msgspec.structs.replace(on_other, target=target, stored=live.annotations, incoming=live.annotations)
+    return _Case(known, requester, world, mode, action, evidence, now, memo).decide()
 
 
 def _with_owned(

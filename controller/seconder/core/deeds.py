@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from seconder.core.request import Action, Operation, Owner, Request, State
+from seconder.core.request import Action, Operation, Owner, Reference, Request, State
 
 _SCALE: Final = "scale"
 _FINALIZE: Final = "finalize"
@@ -40,6 +40,19 @@ def added_owners(request: Request) -> frozenset[Owner]:
     if request.operation is not Operation.UPDATE or before is None or after is None:
         return frozenset()
     return after.owners - before.owners
+
+
+def elsewhere(request: Request) -> tuple[Reference, Action] | None:
+    """Give what a request amounts to on another object than its own.
+
+    An autoscaler that may go to nothing empties its workload. A ReplicaSet that is deleted comes back, but not while
+    its Deployment is paused: it counts as the Deployment.
+    """
+    if request.shrinks is not None:
+        return request.shrinks, Action.SCALE_TO_ZERO
+    if request.maker is not None and request.operation is Operation.DELETE and not request.subresource:
+        return Reference(request.maker.api_version, request.maker.kind, request.maker.name), Action.DELETE
+    return None
 
 
 def scales(request: Request) -> bool:

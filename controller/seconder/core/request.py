@@ -40,6 +40,7 @@ class GroupResource(NamedTuple):
 
 
 NAMESPACES = GroupResource("", "namespaces")
+REPLICA_SETS = GroupResource("apps", "replicasets")
 AUTOSCALERS = GroupResource("autoscaling", "horizontalpodautoscalers")
 
 
@@ -121,7 +122,7 @@ class Request(Struct, frozen=True, gc=False):
     ServiceAccount's ``token`` alone, ``orphans`` for a DELETE that leaves what the object owns, ``before`` and
     ``after`` for an UPDATE, ``rbac`` for a role or binding that is written, ``secret_type`` for a Secret that is.
     ``runs_as`` names the ServiceAccount of the pods that are made or changed. ``shrinks`` is what an autoscaler is told
-    that it may scale to nothing.
+    that it may scale to nothing, ``maker`` the controller of a ReplicaSet that is deleted.
     """
 
     uid: str
@@ -142,3 +143,4 @@ class Request(Struct, frozen=True, gc=False):
     secret_type: str = ""
     runs_as: str = ""
     shrinks: Reference | None = None
+    maker: Owner | None = None

@@ -9,6 +9,7 @@ from seconder.core.rbac import BindingEdit, Role, RoleEdit
 from seconder.core.request import (
     AUTOSCALERS,
     NAMESPACES,
+    REPLICA_SETS,
     Caller,
     GroupResource,
     Operation,
@@ -51,6 +52,7 @@ class _OwnerReference(msgspec.Struct, rename="camel"):
     kind: str = ""
     name: str = ""
     uid: str = ""
+    controller: bool | None = None
 
 
 class _Metadata(msgspec.Struct, rename="camel"):
@@ -224,6 +226,7 @@ def _to_request(request: _Request) -> Request:
         runs_as=_runs_as(request, resource) if resource in pods.RUNNERS else "",
         secret_type=_type(request) if resource == _SECRETS else "",
         shrinks=_shrinks(request) if resource == AUTOSCALERS else None,
+        maker=_maker(old) if resource == REPLICA_SETS and request.operation is Operation.DELETE else None,
     )
 
 
@@ -257,6 +260,14 @@ def _state(request: _Request, found: _Object | None) -> State:
         replicas=replicas,
         leaving=metadata.deletion_timestamp is not None,
     )
+
+
+def _maker(metadata: _Metadata) -> Owner | None:
+    """Give the one owner that controls the object."""
+    for each in metadata.owner_references or ():
+        if each.controller:
+            return Owner(each.api_version, each.kind, each.name, each.uid)
+    return None
 
 
 def _shrinks(request: _Request) -> Reference | None:
