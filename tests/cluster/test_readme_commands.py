@@ -126,3 +126,33 @@ def test_every_file_that_the_readme_links_is_there() -> None:
     for page in (_README, *(_REPOSITORY / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert page.parent.joinpath(target).exists(), f"{page.name} links {target}"
+
+
+def test_the_documented_function_of_ten_lines_reaches_a_quorum(cluster: Cluster, tmp_path: Path) -> None:
+    """Two peers, kubectl and ssh-keygen: each signs the change request's own statement."""
+    found = re.search(r"^seconder_approve\(\) .*?^\)$", _README.read_text(), re.MULTILINE | re.DOTALL)
+    assert found
+    assert len(found[0].splitlines()) <= 10
+    cluster.policy(f"two-{cluster.namespace}", approvals={"required": 2})
+    cluster.deployment()
+    answer = cluster.delete(cluster.agent)
+    named = re.search("^change request: (chg-.*)$", answer.err, re.MULTILINE)
+    assert named, answer.err
+    cluster.admin("wait", "--for=create", f"chg/{named[1]}", "--timeout=5s")
+    cluster.admin("wait", "--for=jsonpath={.status.statement}", f"chg/{named[1]}", "--timeout=5s")
+    for person in (cluster.alice, cluster.bob):
+        line = f"seconder_approve {named[1]} {person.key} {person.principal} 'INC-4821 decommission'"
+        done = subprocess.run(
+            ["sh", "-c", f"{found[0]}\n{line}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+            env={
+                "PATH": f"{cluster.stack.folder / 'bin'}:{os.environ['PATH']}",
+                "KUBECONFIG": str(person.kubeconfig),
+                "HOME": str(tmp_path),
+            },
+        )
+        assert done.returncode == 0, done.stderr
+    assert cluster.delete(cluster.agent).code == 0
