@@ -3,23 +3,29 @@
 It judges by the same code as the webhook, from the same kind of view; but nothing is ever decided from a phase.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
-from seconder.core import contents, draft, names
-from seconder.core.approval import Context, Memo
+from seconder.core import agents, contents, draft, matching, names
+from seconder.core.approval import Context, Memo, examine
 from seconder.core.contents import Contents
 from seconder.core.decision import World
-from seconder.core.policy import Mode, Policy
+from seconder.core.policy import Mode, Policy, Subjects
 from seconder.core.quorum import Judgement, Presented, judge_all, verify_all
+from seconder.core.reasons import Rejected
+from seconder.core.request import Action, Caller
 from seconder.wire import change_requests
 from seconder.wire.change_requests import KEPT_FOR, ApprovalDoc, ChangeRequest, ChangeRequestStatus, Phase
 
 _SHOWN: Final = 16
+_SLUG: Final = 54
+"""Characters of a slug that leave room for a mark of its own: an annotation's name has at most 63."""
 _GONE: Final = "the object is gone"
 
 
@@ -45,18 +51,64 @@ def approvals_of(annotations: Mapping[str, str]) -> dict[str, str]:
 
 
 def in_force(request: ChangeRequest, world: World) -> list[Policy]:
-    """Give the policies that asked for approval when it was refused and that still do."""
+    """Give the policies that ask for approval of it: those that did when it was refused, and newer ones that would.
+
+    Invalid ones are among them: they refuse, and no approval changes that.
+    """
+    target, action = request.target, request.spec.action
     named = {each.name for each in request.spec.policies}
-    return [
+    asked = [policy for policy in world.policies.all if policy.name in named and policy.mode is Mode.ENFORCE]
+    newer = [
         policy
-        for policy in world.policies.all
-        if policy.name in named and policy.mode is Mode.ENFORCE and not policy.problem
+        for policy in world.policies.naming(target.resource, matching.place_of(target))
+        if policy.name not in named
+        and policy.mode is Mode.ENFORCE
+        and action in policy.actions
+        and _binds(policy, request, asked, world)
     ]
+    return [*asked, *newer]
+
+
+def _binds(policy: Policy, request: ChangeRequest, asked: Sequence[Policy], world: World) -> bool:
+    """Say whether a policy that did not ask before binds the requester, by what the record tells of that one."""
+    spec, target = request.spec, request.target
+    account = agents.service_account(spec.requester)
+    caller = agents.service_account_caller(*account) if account else Caller(spec.requester, frozenset())
+    if agents.identity_tagged(caller, policy.agents):
+        return True
+    if policy.subjects is Subjects.EVERYONE and not policy.problem:
+        spared = {"kube-system", world.own.namespace}
+        return matching.place_of(target) not in spared and (
+            spec.by_agent or spec.requester not in policy.exempt_users | world.own.controllers
+        )
+    # Its groups and extra keys are not recorded; but a policy with the same tags took it for an agent.
+    return spec.by_agent and any(policy.agents == each.agents for each in asked)
 
 
 def to_be_looked_at(request: ChangeRequest, world: World) -> bool:
     """Say whether what the change request is depends on its object; for the rest we may have no right to look."""
     return request.status.phase.open and bool(in_force(request, world))
+
+
+def place(slug: str, value: str, taken: Mapping[str, str], world: World, now: float, memo: Memo) -> str:
+    """Give the slug under which a value is copied to an object with these approvals.
+
+    That is its own, unless an approval that has not ended has it: of another request, perhaps, or by somebody else.
+    """
+    try:
+        if slug in taken:
+            examine(taken[slug], world.registry, now, memo)
+    except Rejected:
+        return slug
+    if slug not in taken:
+        return slug
+    return f"{slug[:_SLUG].rstrip('-_.')}-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+
+
+def overdue(request: ChangeRequest, now: datetime) -> bool:
+    """Say whether it has waited as long as it may, whatever its object is like."""
+    until = change_requests.moment(request.status.expires_at)
+    return request.status.phase.open and until is not None and now >= until
 
 
 def presented(request: ChangeRequest, values: Mapping[str, str], world: World, now: float, memo: Memo) -> Presented:
@@ -95,13 +147,24 @@ def following(
     policies = in_force(request, world)
     if not policies:
         return _ended(status, Phase.WITHDRAWN, "no policy asks for approval of it any more", now)
-    if found is None or found.uid != request.spec.object.uid or found.leaving:
-        used = bool(status.allowed_at)
-        return _ended(status, Phase.USED if used else Phase.WITHDRAWN, "" if used else _GONE, now)
+    deletes = request.spec.action is Action.DELETE
+    # What is under deletion may lose its finalizers still, and that is what such a request is about.
+    gone = found is None or found.uid != request.spec.object.uid or (found.leaving and deletes)
+    # Of an update there is nothing more to see than that it was let through.
+    if status.allowed_at and (gone or not deletes):
+        return _ended(status, Phase.USED, "", now)
+    if found is None or gone:
+        return _ended(status, Phase.WITHDRAWN, _GONE, now)
     until = change_requests.moment(status.expires_at)
     if until is None or now >= until:
-        return _ended(status, Phase.EXPIRED, "nobody approved it in time", now)
+        return expired(status, now)
     return _judged(request, status, found, policies, world, now, memo)
+
+
+def expired(status: ChangeRequestStatus, now: datetime) -> ChangeRequestStatus:
+    """Give the status of one that has waited as long as it may."""
+    approved = status.phase is Phase.APPROVED
+    return _ended(status, Phase.EXPIRED, "it was not used in time" if approved else "nobody approved it in time", now)
 
 
 def _judged(
@@ -114,13 +177,14 @@ def _judged(
     memo: Memo,
 ) -> ChangeRequestStatus:
     shown = presented(request, found.approvals, world, now.timestamp(), memo)
-    bound = draft.binds_impact(request.target, request.spec.action, policies)
+    valid = [policy for policy in policies if not policy.problem]
+    bound = draft.binds_impact(request.target, request.spec.action, valid)
     digest = contents.impact(bound, found.contents).sha256 if bound and found.contents is not None else None
-    judged = judge_all(shown, policies, digest)
-    required = change_requests.required(policies)
+    judged = judge_all(shown, valid, digest)
+    required = change_requests.required(valid)
     return msgspec.structs.replace(
         status,
-        phase=Phase.PENDING if judged.unmet else Phase.APPROVED,
+        phase=Phase.PENDING if judged.unmet or len(valid) < len(policies) else Phase.APPROVED,
         progress=f"{required - judged.missing}/{required}",
         approvals=_docs(shown, judged),
     )
@@ -170,9 +234,13 @@ def changed(request: ChangeRequest, status: ChangeRequestStatus) -> bool:
 def path_of(request: ChangeRequest) -> str:
     """Give the API path of the object."""
     given, target = request.spec.object, request.target
-    base = f"/apis/{given.group}/{given.version}" if given.group else f"/api/{given.version}"
-    place = f"/namespaces/{target.namespace}" if target.namespace else ""
-    return f"{base}{place}/{given.resource}/{given.name}"
+    # Whoever wrote it by hand may have written anything; and a role's own name may well hold a question mark.
+    group, version, namespace, plural, name = (
+        quote(part, safe="") for part in (given.group, given.version, target.namespace, given.resource, given.name)
+    )
+    base = f"/apis/{group}/{version}" if group else f"/api/{version}"
+    place = f"/namespaces/{namespace}" if namespace else ""
+    return f"{base}{place}/{plural}/{name}"
 
 
 def found_of(document: Mapping[str, Any]) -> Found:

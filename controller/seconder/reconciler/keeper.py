@@ -13,7 +13,7 @@ from seconder.core.approval import Memo
 from seconder.core.decision import World
 from seconder.kube.api import Api, ApiError
 from seconder.kube.events import Events
-from seconder.kube.lookup import Finder
+from seconder.kube.lookup import Finder, LookupFailed
 from seconder.kube.snapshot import Snapshot
 from seconder.kube.watch import Watch
 from seconder.reconciler import change_requests as rules
@@ -53,6 +53,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._requests: dict[str, ChangeRequest] = {}
         self._next: dict[str, float] = {}
+        self._troubled: set[str] = set()
         self._watch = Watch(api, PATH, _parsed, self._take, failed)
         self._thread = threading.Thread(target=self._run, name="change requests", daemon=True)
         self._phases: Mapping[Phase, int] = {}
@@ -95,9 +96,14 @@ class Keeper:
                 continue
             try:
                 self._keep(request)
+                self._troubled.discard(request.name)
             except Exception as error:  # noqa: BLE001 - a thread that died in silence would keep nothing any more
-                self._failed(f"change request {request.name}", error)
+                # Said once until it is well again: there may be a thousand that all lack the same right.
+                if request.name not in self._troubled:
+                    self._troubled.add(request.name)
+                    self._failed(f"change request {request.name}", error)
                 with self._lock:
+                    self._troubled &= self._requests.keys()
                     if request.name in self._requests:
                         self._next[request.name] = time.monotonic() + _SELDOM
             self._stopping.wait(_PACE)
@@ -123,12 +129,32 @@ class Keeper:
         if rules.over(request.status, now):
             self._remove(request)
             return
-        found = self._look(request, world) if rules.to_be_looked_at(request, world) else None
-        if self._copies and found is not None:
-            found = self._copy(request, found, world)
-        status = rules.following(request, found, world, now, self._memo, copies=self._copies)
+        status, trouble = self._followed(request, world, now)
         if rules.changed(request, status) and self._write(request, status):
             self._tell(request, status, now)
+        if trouble is not None:
+            raise trouble
+
+    def _followed(
+        self, request: ChangeRequest, world: World, now: datetime
+    ) -> tuple[ChangeRequestStatus, Exception | None]:
+        """Give the status that it should have, and what went wrong but does not keep it from having that."""
+        trouble: Exception | None = None
+        found = None
+        if rules.to_be_looked_at(request, world):
+            try:
+                found = self._look(request, world)
+            except (ApiError, LookupFailed) as error:
+                # What cannot be looked at does not wait for ever all the same.
+                if not rules.overdue(request, now):
+                    raise
+                return rules.expired(request.status, now), error
+        if self._copies and found is not None:
+            try:
+                found = self._copy(request, found, world)
+            except ApiError as error:
+                trouble = error
+        return rules.following(request, found, world, now, self._memo, copies=self._copies), trouble
 
     def _look(self, request: ChangeRequest, world: World) -> Found | None:
         """Read the object, and what a namespace holds if there are approvals to compare it with.
@@ -146,7 +172,8 @@ class Keeper:
         )
         if not values:
             return found
-        bound = draft.binds_impact(request.target, request.spec.action, rules.in_force(request, world))
+        valid = [policy for policy in rules.in_force(request, world) if not policy.problem]
+        bound = draft.binds_impact(request.target, request.spec.action, valid)
         if not bound:
             return found
         held = self._finder.find(contents.lookups(request.target.name, [], bound))
@@ -157,12 +184,14 @@ class Keeper:
         offered = rules.approvals_of(request.metadata.get("annotations") or {})
         if not offered:
             return found
-        shown = rules.presented(request, offered, world, time.time(), self._memo)
-        missing = {
-            f"{names.APPROVAL_PREFIX}{approval.slug}": offered[approval.slug]
-            for approval in shown.approvals
-            if found.approvals.get(approval.slug) != offered[approval.slug]
-        }
+        now = time.time()
+        shown = rules.presented(request, offered, world, now, self._memo)
+        there = found.approvals
+        missing = {}
+        for slug in (approval.slug for approval in shown.approvals):
+            value = offered[slug]
+            if value not in there.values():
+                missing[names.APPROVAL_PREFIX + rules.place(slug, value, there, world, now, self._memo)] = value
         if not missing or found.uid != request.spec.object.uid:
             return found
         # The uid makes it fail where another object has taken the name meanwhile.

@@ -175,8 +175,9 @@ class Reconciler:
         inside = [*contents.counted(policies), *(each for each in resolved if each.namespaced)]
         followed = _rules(owned.followed(policies), ["list", "watch"])
         self._keep_role(LOOKUP_ROLE, _rules([*inside, *resolved], ["get", "list"]) + followed)
-        verbs = ["get", "list", "patch"] if self._settings.copies else ["get", "list"]
-        self._keep_role(OBJECTS_ROLE, _rules([*inside, *resolved, _NAMESPACES], verbs))
+        objects = [*resolved, _NAMESPACES]
+        patched = _rules(objects, ["patch"]) if self._settings.copies else []
+        self._keep_role(OBJECTS_ROLE, _rules([*inside, *objects], ["get", "list"]) + patched)
 
     def _keep_role(self, name: str, rules: list[dict[str, Any]]) -> None:
         path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}"

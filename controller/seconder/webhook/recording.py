@@ -51,6 +51,8 @@ class Bounds:
     pace: float = 0.04
     """Between any two: a flood keeps the API server no busier than this."""
     after_trouble: float = 10.0
+    tries: int = 8
+    """Of one note, ``again`` seconds apart: as long as the API server needs to be started anew."""
 
 
 class _Known(NamedTuple):
@@ -71,6 +73,7 @@ class _Note:
     times: int
     allowed: Sequence[Approval] = ()
     new: bool = False
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +148,10 @@ class Recorder:
         """Note that these approvals let a recorded change through."""
         name = change.name
         with self._work:
-            known = self._known.get(name)
             note = self._notes.get(name)
             if note is not None:
                 note.allowed = counted
-            elif known is not None and known.open and len(self._notes) < self._bounds.notes:
+            elif (self._is_open(name) or name in self._made) and len(self._notes) < self._bounds.notes:
                 self._notes[name] = _Note(change, Reason.APPROVED, 0, counted)
             # At once, whatever was written a moment ago: the object is about to go.
             self._written.pop(name, None)
@@ -163,6 +165,8 @@ class Recorder:
                 self._work.notify()
 
     def _has_place(self, change: Change) -> bool:
+        if not change_requests.fits(change):
+            return False
         now = self._clock()
         # Without a present view of what is open, nothing bounds it.
         if now < self._quiet_until or self.watch.age() > names.FRESH_SECONDS:
@@ -208,7 +212,19 @@ class Recorder:
             if note is not None and not self._guarded(self._write, note):
                 with self._work:
                     self._quiet_until = self._clock() + self._bounds.after_trouble
+                    self._keep_for_later(note)
             time.sleep(self._bounds.pace)
+
+    def _keep_for_later(self, note: _Note) -> None:
+        """Put back what could not be written: somebody has been told of it."""
+        note.tries += 1
+        later = self._notes.get(note.change.name)
+        if later is not None:
+            later.times += note.times
+            later.new |= note.new
+            later.allowed = later.allowed or note.allowed
+        elif note.tries < self._bounds.tries and len(self._notes) < self._bounds.notes:
+            self._notes[note.change.name] = note
 
     def _due(self, name: str) -> float:
         return self._written.get(name, float("-inf")) + self._bounds.again

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from seconder.core import draft, names
+from seconder.core import draft, message, names
 from seconder.core.change import Change
 from seconder.core.contents import Impact
 from seconder.core.policy import Assurance, Policy
@@ -227,6 +227,15 @@ def document(change: Change, impact: Impact | None) -> dict[str, Any]:
     return made
 
 
+def fits(change: Change) -> bool:
+    """Say whether it can be recorded: user names may be longer than the API server takes them here."""
+    try:
+        parse(document(change, None))
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def refused(
     before: ChangeRequestStatus,
     change: Change,
@@ -246,11 +255,10 @@ def refused(
     bound = draft.binds_impact(change.target, change.action, change.policies)
     known = not bound or impact is not None
     statement = draft.line(draft.draft(change, audience, txn, impact)) if known else ""
-    target = change.target
     return msgspec.structs.replace(
         before,
         phase=Phase.PENDING if reopened else before.phase,
-        object=f"{target.resource} {target.path}",
+        object=message.describe(change.target),
         impact=_goes_down(impact, bound=bool(bound)),
         progress=f"0/{required(change.policies)}" if reopened else before.progress,
         approvals=[] if reopened else before.approvals,

@@ -10,9 +10,9 @@ from seconder.core.approver import Registry
 from seconder.core.break_glass import BreakGlass, parse
 from seconder.core.decision import Decision, Evidence, World, decide
 from seconder.core.matching import Guarded, PolicyIndex
-from seconder.core.policy import Mode, Policy, Subjects
+from seconder.core.policy import AgentTags, Mode, Policy, Subjects
 from seconder.core.reasons import Reason
-from seconder.core.request import Caller, GroupResource, Operation, Request, Target
+from seconder.core.request import Caller, GroupResource, Operation, Request, State, Target
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
 NOW = 1_795_320_000.0  # 2026-11-22T04:00:00Z
@@ -151,3 +151,22 @@ def test_agents_do_not_write_it() -> None:
         request = Request("r", operation, target, "", agent, "", False, stored, incoming)
         decided = decide(request, world, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4))
         assert decided.reason is Reason.PROTECTED_CONFIGURATION
+
+
+def test_an_agent_that_only_its_field_manager_gives_away_does_not_pass() -> None:
+    """It works with the credential of a member; the member's own tools pass."""
+    policy = _policy(agents=AgentTags(field_managers=frozenset({"assistant"})))
+    world = World(PolicyIndex([policy]), Registry([]), {}, "urn:uuid:1", Guarded())
+    none: frozenset[str] = frozenset()
+    before, after = (State(none, frozenset(), replicas, leaving=False) for replicas in (1, 0))
+    target = Target(DEPLOYMENTS, "Deployment", "payments", "checkout", "uid-1")
+    stored = {names.BREAK_GLASS: INCIDENT}
+
+    def allowed(manager: str) -> bool:
+        request = Request(
+            "r", Operation.UPDATE, target, "", ONCALL, manager, False, stored, stored, before=before, after=after
+        )
+        return decide(request, world, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4)).allowed
+
+    assert allowed("kubectl-client-side-apply")
+    assert not allowed("assistant")

@@ -1,5 +1,6 @@
 """Where a change request stands, from what is found of its object."""
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,13 +12,15 @@ from seconder.core.approval import Memo
 from seconder.core.change import Change
 from seconder.core.decision import World
 from seconder.core.matching import Guarded, PolicyIndex
-from seconder.core.policy import Mode, Policy, Requirement
+from seconder.core.policy import AgentTags, Mode, Policy, Requirement
 from seconder.core.request import Action, GroupResource
-from seconder.reconciler.change_requests import Found, following, in_force, over, path_of, to_be_looked_at
+from seconder.reconciler.change_requests import Found, following, in_force, over, path_of, place, to_be_looked_at
 from seconder.wire import change_requests
 from seconder.wire.change_requests import ChangeRequest, ChangeRequestStatus, Phase, stamp
 
 NOW = datetime.fromtimestamp(signing.NOW, UTC)
+_NONE: frozenset[str] = frozenset()
+_OTHERS = AgentTags(groups=frozenset({"others"}), service_account_namespaces=_NONE, extra_keys=_NONE)
 POLICY = Policy("p", resources=frozenset({GroupResource("apps", "deployments")}))
 
 
@@ -125,6 +128,30 @@ def test_a_use_that_is_noted_late_is_a_use_still() -> None:
     assert _following(_request(**ended, message="no policy asks"), None).phase is Phase.WITHDRAWN
 
 
+def _update(action: Action, **status: Any) -> ChangeRequest:
+    request = _request(**status)
+    return msgspec.structs.replace(request, spec=msgspec.structs.replace(request.spec, action=action))
+
+
+def test_the_removal_of_finalizers_waits_although_the_object_is_under_deletion() -> None:
+    """That is when it is asked about."""
+    assert _following(_update(Action.REMOVE_FINALIZERS), _found(leaving=True)).phase is Phase.PENDING
+
+
+@pytest.mark.parametrize("action", [Action.SCALE_TO_ZERO, Action.REMOVE_FINALIZERS, Action.CHANGE_OWNERS])
+def test_an_update_is_used_when_it_was_let_through(action: Action) -> None:
+    """Its object stays, so that nothing else will ever tell."""
+    status = _following(_update(action, allowed_at=stamp(NOW)), _found())
+    assert (status.phase, status.ended_at) == (Phase.USED, stamp(NOW))
+
+
+def test_it_is_not_said_that_nobody_approved_what_was_approved() -> None:
+    """Approved in the last minutes of its day, and not used."""
+    approved = _request(phase=Phase.APPROVED)
+    expired = _following(approved, _found(), now=NOW + timedelta(hours=24))
+    assert (expired.phase, expired.message) == (Phase.EXPIRED, "it was not used in time")
+
+
 def test_it_waits_for_24_hours() -> None:
     """From the refusal that opened it."""
     request = _request()
@@ -136,7 +163,7 @@ def test_it_waits_for_24_hours() -> None:
 @pytest.mark.parametrize(
     "policies",
     [
-        (Policy("other", resources=POLICY.resources),),
+        (Policy("other", resources=frozenset({GroupResource("", "services")})),),
         (Policy("p", resources=POLICY.resources, mode=Mode.AUDIT),),
     ],
     ids=["removed", "only watching"],
@@ -187,10 +214,28 @@ def test_a_record_without_a_status_gets_one() -> None:
     assert '"txn":"txn-1"' in status.statement
 
 
-def test_only_policies_that_asked_then_and_ask_now_are_judged_by() -> None:
-    """A policy that came later shows when the request is refused by it."""
+def test_what_a_policy_that_came_later_asks_is_asked_too() -> None:
+    """Else it would be called approved although the webhook refuses."""
     late = Policy("late", resources=POLICY.resources, requirement=Requirement(required=3))
-    assert [policy.name for policy in in_force(_request(), _world(POLICY, late))] == ["p"]
+    assert [policy.name for policy in in_force(_request(), _world(POLICY, late))] == ["p", "late"]
+    status = _following(_request(), _approved(txn="txn-1"), POLICY, late)
+    assert (status.phase, status.progress) == (Phase.PENDING, "1/3")
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        Policy("late", resources=frozenset({GroupResource("", "services")})),
+        Policy("late", resources=POLICY.resources, actions=frozenset({Action.SCALE_TO_ZERO})),
+        Policy("late", resources=POLICY.resources, namespaces=frozenset({"elsewhere"})),
+        Policy("late", resources=POLICY.resources, mode=Mode.AUDIT),
+        Policy("late", resources=POLICY.resources, agents=_OTHERS),
+    ],
+    ids=["another resource", "another action", "another namespace", "only watching", "other agents"],
+)
+def test_a_later_policy_that_does_not_bind_the_request_asks_nothing(late: Policy) -> None:
+    """Nobody would ever satisfy it."""
+    assert in_force(_request(), _world(POLICY, late)) == [POLICY]
 
 
 def test_an_object_is_looked_at_only_where_it_makes_a_difference() -> None:
@@ -203,9 +248,41 @@ def test_an_object_is_looked_at_only_where_it_makes_a_difference() -> None:
 def test_an_invalid_policy_is_not_judged_by() -> None:
     """It refuses, and no approval changes that."""
     broken = Policy("p", resources=POLICY.resources, problem="misspelt")
-    assert in_force(_request(), _world(broken)) == []
+    assert _following(_request(), _approved(), broken).phase is Phase.PENDING
 
 
 def test_the_objects_path_is_that_of_its_own_api() -> None:
     """Group, version, namespace, plural, name."""
     assert path_of(_request()) == "/apis/apps/v1/namespaces/payments/deployments/checkout"
+
+
+def test_the_objects_path_leads_to_no_other_object() -> None:
+    """Whatever a record says that somebody wrote by hand."""
+    request = _request()
+    odd = {
+        "version": "v1/namespaces/x",
+        "name": "checkout?dryRun=All",
+        "namespace": "a/b#c",
+        "resource": "deployments/x",
+    }
+    spec = msgspec.structs.replace(request.spec, object=msgspec.structs.replace(request.spec.object, **odd))
+    expected = "/apis/apps/v1%2Fnamespaces%2Fx/namespaces/a%2Fb%23c/deployments%2Fx/checkout%3FdryRun%3DAll"
+    assert path_of(msgspec.structs.replace(request, spec=spec)) == expected
+
+
+def test_a_name_from_outside_is_shown_without_what_turns_a_line_round() -> None:
+    """Names of some built-in kinds may hold anything but a slash and a percent sign."""
+    change = _change()
+    odd = dataclasses.replace(change, target=dataclasses.replace(change.target, name="a\u202eb\nc"))
+    assert _refused(ChangeRequestStatus(), odd).object == "deployments.apps payments/abc"
+
+
+def test_a_copy_never_takes_the_place_of_an_approval_that_has_not_ended() -> None:
+    """It may be of another request, or of somebody else; one that has ended makes room."""
+    world, value, other = _world(POLICY), signing.approval(), signing.approval(sub="somebody else")
+    assert place("alice", value, {}, world, signing.NOW, Memo(8)) == "alice"
+    assert place("alice", value, {"alice": "rubbish"}, world, signing.NOW, Memo(8)) == "alice"
+    beside = place("a" * 63, value, {"a" * 63: other}, world, signing.NOW, Memo(8))
+    assert beside.startswith("a" * 54 + "-")
+    assert len(beside) == 63
+    assert place("alice", value, {"alice": other}, world, signing.NOW + 3600, Memo(8)) == "alice"

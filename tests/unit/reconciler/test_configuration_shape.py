@@ -193,7 +193,10 @@ def test_a_quoted_text_can_only_be_that_text(text: str) -> None:
     assert spelt == text
 
 
-@given(st.text(min_size=1).filter(lambda text: not any("\ud800" <= character <= "\udfff" for character in text)))
+@given(
+    # A text that takes up very much makes the operator leave out exceptions, as the test on those says.
+    st.text(min_size=1, max_size=32).filter(lambda text: not any("\ud800" <= each <= "\udfff" for each in text))
+)
 def test_no_text_of_a_policy_enters_an_expression_but_quoted(text: str) -> None:
     """Removing every quoted literal leaves the same expression whatever the text."""
     everywhere = frozenset({text})

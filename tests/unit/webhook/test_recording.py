@@ -1,10 +1,13 @@
 """What a refusal may leave behind is bounded before anything is written."""
 
+import time
+from collections.abc import Callable
 from typing import cast
 
 import pytest
 from tests.support import signing
 
+from seconder.core.approval import Approval
 from seconder.core.change import Change
 from seconder.core.reasons import Reason
 from seconder.core.request import Action, GroupResource, Target
@@ -18,9 +21,15 @@ from seconder.webhook.recording import Bounds, Recorder
 class Still(Recorder):
     """A recorder whose threads are not started; its view is as the test says, and it has no API server to write to."""
 
-    def __init__(self, bounds: Bounds, monkeypatch: pytest.MonkeyPatch, age: float = 0.0) -> None:
+    def __init__(
+        self,
+        bounds: Bounds,
+        monkeypatch: pytest.MonkeyPatch,
+        age: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         api = Api(Credentials("https://127.0.0.1:1", b""), user_agent="test")
-        super().__init__(api, cast(Snapshot, None), lambda _what, _error: None, bounds=bounds)
+        super().__init__(api, cast(Snapshot, None), lambda _what, _error: None, bounds=bounds, clock=clock)
         monkeypatch.setattr(Watch, "age", lambda _: age)
 
 
@@ -59,6 +68,44 @@ def test_without_a_present_view_of_what_is_open_nothing_new_is_recorded(monkeypa
     """Nothing would bound it."""
     recorder = Still(Bounds(), monkeypatch, age=61)
     assert not recorder.refused(_change("d"), Reason.APPROVAL_MISSING)
+
+
+def test_what_cannot_be_recorded_is_not_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal names no change request that will never be there."""
+    assert not Still(Bounds(), monkeypatch).refused(_change("d", "x" * 513), Reason.APPROVAL_MISSING)
+    assert Still(Bounds(), monkeypatch).refused(_change("d", "x" * 512), Reason.APPROVAL_MISSING)
+
+
+def test_a_note_that_could_not_be_written_is_tried_again_a_bounded_number_of_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody has been told its name; but an API server that takes none does not fill the memory."""
+    now = [100.0]
+    recorder = Still(Bounds(tries=3, again=5.0), monkeypatch, clock=lambda: now[0])
+    assert recorder.refused(_change("d"), Reason.APPROVAL_MISSING)
+    tried = 0
+    for _ in range(10):
+        note = recorder._next_due()
+        if note is not None:
+            tried += 1
+            assert (note.new, note.times) == (True, 1)
+            recorder._keep_for_later(note)
+            assert recorder._next_due() is None, "not at once"
+        now[0] += 5.0
+    assert tried == 3
+
+
+def test_a_use_right_after_the_refusal_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record that was just written may not be in view yet; unnoted, it would end as withdrawn."""
+    recorder = Still(Bounds(), monkeypatch)
+    change = _change("d")
+    assert recorder.refused(change, Reason.APPROVAL_MISSING)
+    assert recorder._next_due() is not None, "what its thread takes up first"
+    approval = cast(Approval, None)
+    recorder.allowed(change, [approval])
+    note = recorder._next_due()
+    assert note is not None
+    assert list(note.allowed) == [approval]
 
 
 def test_a_use_of_what_was_never_refused_takes_no_place(
