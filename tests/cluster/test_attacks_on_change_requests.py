@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from tests.cluster.test_change_requests import refused
 from tests.support.cluster import AGENT, Cluster, Result, eventually, sign
 from tests.support.operator import operator_with
@@ -167,6 +168,24 @@ def test_the_deletion_of_a_definition_is_followed_too(cluster: Cluster) -> None:
     _phase_is(cluster, chg, "Approved")
     assert cluster.delete(cluster.agent, "crd", f"gizmos.{group}").code == 0
     _phase_is(cluster, chg, "Used")
+
+
+@pytest.mark.parametrize("tag", ["users", "groups"])
+def test_an_agent_outside_the_agents_namespace_keeps_its_operator_and_its_end(cluster: Cluster, tag: str) -> None:
+    """Else whoever set it going has it forget that, and approves it."""
+    account = f"system:serviceaccount:{cluster.namespace}:bot"
+    tags = {"users": [account], "groups": [f"system:serviceaccounts:{cluster.namespace}"]}
+    cluster.policy(f"bots-{cluster.namespace}", agents={tag: tags[tag]})
+    metadata = {"name": "bot", "namespace": cluster.namespace}
+    noted = {"seconder.dev/operator": "alice@example.com"}
+    made = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata | {"annotations": noted}}
+    cluster.apply(made)
+
+    def forgets() -> Result:
+        change = ("annotate", "serviceaccount", "bot", "-n", cluster.namespace, "--overwrite", "--dry-run=server")
+        return cluster.agent_with_all_rights(*change, "seconder.dev/operator=bob@example.com")
+
+    eventually(lambda: forgets().refused_with("ProtectedConfiguration"), 5, f"refused: {forgets()}")
 
 
 def test_what_was_announced_is_recorded_after_an_outage_of_the_api_server(cluster: Cluster) -> None:

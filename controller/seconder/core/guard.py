@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from seconder.core import names, rbac
-from seconder.core.agents import keeps_its_tags, service_account
+from seconder.core.agents import identity_tagged, keeps_its_tags, service_account, service_account_caller
 from seconder.core.matching import Guarded
 from seconder.core.policy import AgentTags
 from seconder.core.request import NAMESPACES, GroupResource, Operation, Request, TokenRequest
@@ -60,7 +60,8 @@ def refusal(request: Request, known: AgentTags, own: Guarded, token_left: float 
 
 def _accounts(request: Request, known: AgentTags, token_left: float | None) -> str:
     target = request.target
-    ours = target.namespace in known.service_account_namespaces
+    # Of agents that are tagged otherwise, too: what stands there says who may not approve, and when its tokens end.
+    ours = identity_tagged(service_account_caller(target.namespace, target.name), known)
     if not ours and request.subresource != "token":
         return ""
     if renews(request) and keeps_its_tags(request.caller, target.namespace, target.name, known):

@@ -179,9 +179,8 @@ def _guard(index: PolicyIndex, own: Guarded) -> Iterable[_Entry]:
         [
             f"request.resource.group == {cel.quote(names.DOMAIN)}",
             f"{in_namespace} == {cel.quote(own.namespace)}",
-            'request.resource.group == "" && request.resource.resource == "serviceaccounts"'
-            f" && (({in_namespace} in {cel.listed(known.service_account_namespaces)})"
-            ' || (has(request.subResource) && request.subResource == "token"))',
+            # Of those that are no agents' their tokens alone, but a group may tag any.
+            'request.resource.group == "" && request.resource.resource == "serviceaccounts"',
             f"request.resource.group in {cel.listed(_IDENTITIES)}",
             'request.resource.group == "" && request.resource.resource == "secrets" && object != null'
             f" && has(object.type) && object.type in {cel.listed(guard.TOKEN_SECRETS)}",

@@ -175,7 +175,7 @@ def test_a_token_of_its_own_is_renewed_where_nothing_of_its_tags_is_lost(caller:
     known = AgentTags(users=users, groups=frozenset({"bots", "system:serviceaccounts:ci"}))
     target = _target("", "serviceaccounts", "ci", "bot")
     request = Request("r", Operation.CREATE, target, "token", caller, "", False, {}, {})
-    assert refusal(request, known, Guarded(), None) == ("" if renewed else "tokens of ServiceAccounts")
+    assert refusal(request, known, Guarded(), None) == ("" if renewed else "ServiceAccounts and tokens of agents")
 
 
 def test_a_token_is_refused_to_whom_it_would_not_make_an_agent() -> None:
@@ -184,3 +184,15 @@ def test_a_token_is_refused_to_whom_it_would_not_make_an_agent() -> None:
     caller = Caller("system:serviceaccount:ci:bot")
     request = Request("r", Operation.CREATE, target, "token", caller, "", False, {}, {})
     assert refusal(request, DEFAULT_TAGS, Guarded(), None) == "tokens of ServiceAccounts"
+
+
+def test_the_account_of_an_agent_is_guarded_wherever_it_is() -> None:
+    """It records who set the agent going and when its tokens end; its neighbours are nobody's."""
+    tags = AgentTags(users=frozenset({"system:serviceaccount:ci:bot"}), groups=frozenset({"system:serviceaccounts:qa"}))
+    caller = Caller("hal", frozenset({"seconder.dev:agents"}))
+    for namespace, name, guarded in (("ci", "bot", True), ("ci", "other", False), ("qa", "any", True)):
+        for operation in (Operation.CREATE, Operation.UPDATE, Operation.DELETE):
+            target = _target("", "serviceaccounts", namespace, name)
+            request = Request("r", operation, target, "", caller, "", False, {}, {})
+            expected = "ServiceAccounts and tokens of agents" if guarded else ""
+            assert refusal(request, tags, Guarded(), None) == expected
