@@ -122,11 +122,11 @@ def _within(ask: Callable[[], Candidates]) -> Candidates:
 
 
 def _requests(given: Sequence[str], *, everything: bool) -> Candidates:
-    from seconder.cli.connection import RESOURCES
+    from seconder.core import names
     from seconder.wire import change_requests
 
     found = []
-    for document in _api(given).get(f"{RESOURCES}/changerequests", timeout=_SECONDS, limit=_MOST)["items"]:
+    for document in _api(given).get(f"{names.API_PATH}/changerequests", timeout=_SECONDS, limit=_MOST)["items"]:
         try:
             request = change_requests.parse(document)
         except msgspec.ValidationError:

@@ -4,12 +4,10 @@ import argparse
 from dataclasses import dataclass
 from typing import Final
 
-from seconder.core import names
 from seconder.kube import credentials
 from seconder.kube.api import Api
 from seconder.kube.credentials import Credentials
 
-RESOURCES: Final = f"/apis/{names.DOMAIN}/{names.API_VERSION}"
 _USER_AGENT: Final = "kubectl-seconder"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from seconder.cli import output, reading
 from seconder.cli.reading import Case
 from seconder.core import contents, names
-from seconder.core.approval import Memo
+from seconder.core.approval import Memo, approvals_of
 from seconder.core.message import clean
 from seconder.core.policy import Policy
 from seconder.core.quorum import Judgement, Presented, judge_all, verify_all
@@ -123,7 +123,7 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
         yield "goes down", "the object itself"
     for each in sorted(change.policies, key=lambda each: each.name):
         yield "policy", policy(each)
-    for line in approvals(case, reading.approvals_of(place.annotations), now):
+    for line in approvals(case, approvals_of(place.annotations), now):
         yield "approval", line
 
 

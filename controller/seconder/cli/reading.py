@@ -10,11 +10,11 @@ from typing import Any, Final
 import msgspec
 
 from seconder.cli import resource_types
-from seconder.cli.connection import RESOURCES, Connection
+from seconder.cli.connection import Connection
 from seconder.cli.problem import Problem
 from seconder.core import agents, change, contents, draft, matching, names
 from seconder.core.agents import Requester
-from seconder.core.approval import Context
+from seconder.core.approval import Context, context_of
 from seconder.core.approver import Registry
 from seconder.core.change import Change
 from seconder.core.contents import Contents, Impact
@@ -29,7 +29,6 @@ from seconder.kube.snapshot import audience
 from seconder.wire import accounts, approvers, change_requests, compiled
 from seconder.wire.change_requests import ChangeRequest
 
-CHANGE_REQUESTS: Final = f"{RESOURCES}/changerequests"
 _LOOKUP_SECONDS: Final = 20.0
 _NAME: Final = re.compile(rf"(?:(?:chg|changerequests?)(?:\.{re.escape(names.DOMAIN)})?/)?({change.PREFIX}[0-9a-z]+)")
 _OBJECT_NAME: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9.:_]{0,252}")
@@ -84,16 +83,7 @@ class Case:
     @property
     def context(self) -> Context:
         """What an approval must fit."""
-        change = self.change
-        return Context(
-            audience=self.world.audience,
-            requester=change.requester,
-            by_agent=change.by_agent,
-            agent=change.agent,
-            operators=change.operators,
-            target=change.target,
-            action=change.action,
-        )
+        return context_of(self.change, self.world.audience)
 
     @property
     def digest(self) -> str | None:
@@ -141,7 +131,7 @@ def locate(connection: Connection, text: str) -> Place:
 def read_request(api: Api, name: str) -> ChangeRequest:
     """Read a change request. Raises Problem and ApiError."""
     try:
-        found = change_requests.parse(api.get(f"{CHANGE_REQUESTS}/{name}"))
+        found = change_requests.parse(api.get(f"{change_requests.PATH}/{name}"))
     except ApiError as error:
         if error.status == 404 and error.reason == "NotFound" and "could not find" not in str(error):
             raise Problem(
@@ -159,7 +149,7 @@ def read_request(api: Api, name: str) -> ChangeRequest:
 def open_requests(api: Api) -> list[ChangeRequest]:
     """List the change requests that wait for something. Raises ApiError."""
     found = []
-    for document in api.items(CHANGE_REQUESTS)[0]:
+    for document in api.items(change_requests.PATH)[0]:
         try:
             request = change_requests.parse(document)
         except msgspec.ValidationError:
@@ -214,7 +204,9 @@ def context_for(api: Api, target: Target, world: World, requester: str, agent: s
 def read_world(api: Api, request: ChangeRequest | None, cluster_id: str = "") -> World:
     """Read policies and approvers. Agents' operators are read one by one, where needed. Raises ApiError."""
     policies = [
-        policy for document in api.items(f"{RESOURCES}/protectionpolicies")[0] for policy in compiled.policies(document)
+        policy
+        for document in api.items(f"{names.API_PATH}/protectionpolicies")[0]
+        for policy in compiled.policies(document)
     ]
     found = audience(api, cluster_id)
     recorded = _recorded_audience(request)
@@ -226,14 +218,8 @@ def read_world(api: Api, request: ChangeRequest | None, cluster_id: str = "") ->
 
 def read_registry(api: Api) -> Registry:
     """Read the approvers. Raises ApiError."""
-    documents = api.items(f"{RESOURCES}/approvers")[0]
+    documents = api.items(f"{names.API_PATH}/approvers")[0]
     return Registry(each for each in map(approvers.approver, documents) if each is not None)
-
-
-def approvals_of(annotations: Mapping[str, str]) -> dict[str, str]:
-    """Give the annotations that are approvals, by their slugs."""
-    skip = len(names.APPROVAL_PREFIX)
-    return {key[skip:]: value for key, value in annotations.items() if key.startswith(names.APPROVAL_PREFIX)}
 
 
 def annotations_of(document: Mapping[str, Any]) -> Mapping[str, str]:

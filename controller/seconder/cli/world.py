@@ -140,7 +140,7 @@ def readable() -> Iterator[None]:
 
 def _any_request(api: Api) -> ChangeRequest | None:
     try:
-        found = api.get(reading.CHANGE_REQUESTS, limit=1)["items"]
+        found = api.get(change_requests.PATH, limit=1)["items"]
         return change_requests.parse(found[0]) if found else None
     except ApiError as error:
         if error.status != 403:

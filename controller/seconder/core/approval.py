@@ -26,12 +26,14 @@ which is none (NaN) fails.
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
 
 from seconder.core import jws, names, sshsig, statement
 from seconder.core.approver import RegisteredKey, Registry
+from seconder.core.change import Change
 from seconder.core.keys import SECURITY_KEYS, PublicKey
 from seconder.core.policy import Assurance
 from seconder.core.reasons import Reason, Rejected
@@ -58,6 +60,25 @@ class Context:
     operators: frozenset[str]
     target: Target
     action: Action
+
+
+def approvals_of(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Give the annotations that are approvals, by their slugs."""
+    skip = len(names.APPROVAL_PREFIX)
+    return {key[skip:]: value for key, value in annotations.items() if key.startswith(names.APPROVAL_PREFIX)}
+
+
+def context_of(change: Change, audience: str) -> Context:
+    """Give what an approval of this change must fit."""
+    return Context(
+        audience=audience,
+        requester=change.requester,
+        by_agent=change.by_agent,
+        agent=change.agent,
+        operators=change.operators,
+        target=change.target,
+        action=change.action,
+    )
 
 
 @dataclass(frozen=True, slots=True)

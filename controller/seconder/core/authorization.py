@@ -7,7 +7,7 @@ from msgspec import Struct
 from seconder.core import names
 from seconder.core.agents import BUILTIN_CONTROLLERS, identity_tagged, service_account
 from seconder.core.policy import AgentTags
-from seconder.core.request import NAMESPACES, Caller, GroupResource
+from seconder.core.request import DEFINITIONS, NAMESPACES, Caller, GroupResource
 
 _READS: Final = frozenset({"get", "list", "watch"})
 _LONGER_POWERS: Final = ("bind", "escalate")
@@ -15,7 +15,6 @@ _CERTIFICATE_VERBS: Final = frozenset({"approve", "attest", "sign"})
 _CONNECTIONS: Final = frozenset({"attach", "exec", "portforward", "proxy"})
 """Subresources that a connection is made to; over a WebSocket the verb is ``get``."""
 
-_CRDS: Final = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
 _NODES: Final = GroupResource("", "nodes")
 _SECRETS: Final = GroupResource("", "secrets")
 _SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
@@ -94,7 +93,9 @@ def _by_write(access: Access, known: AgentTags, own_namespace: str) -> str:
     if access.namespace == own_namespace or (access.resource == NAMESPACES and access.name == own_namespace):
         return _own(own_namespace)
     # A collection's deletion says no names: ours may be among them.
-    if access.resource == _CRDS and (access.name.endswith(f".{names.DOMAIN}") or access.verb == "deletecollection"):
+    if access.resource == DEFINITIONS and (
+        access.name.endswith(f".{names.DOMAIN}") or access.verb == "deletecollection"
+    ):
         return "agents may not change the guard's own resource definitions"
     if access.resource == _SERVICE_ACCOUNTS and not _renews(access):
         if access.subresource == "token":

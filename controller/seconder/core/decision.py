@@ -28,7 +28,7 @@ from seconder.core import (
     owned,
 )
 from seconder.core.agents import Requester
-from seconder.core.approval import Approval, Context, Memo
+from seconder.core.approval import Approval, Memo, approvals_of, context_of
 from seconder.core.approver import Registry
 from seconder.core.borrowing import Account, Borrowed, Right
 from seconder.core.change import Change
@@ -138,7 +138,7 @@ def needs(request: Request, world: World, mode: Mode, found: Sequence[Owned] | N
     within = _holding(deletion, requester, world, mode, named)
     bound = [policy for policy in (*named, *within) if policy.requirement.bind_impact]
     # Whether there are approvals on what goes along is not known yet.
-    compared = deletion is not request or bool(_approvals(request.stored))
+    compared = deletion is not request or bool(approvals_of(request.stored))
     return contents.lookups(deletion.target.name, within, bound if compared else [])
 
 
@@ -297,7 +297,7 @@ class _Case:
 
     def _judged(self, covered: Sequence[Policy], stored: Mapping[str, str]) -> Decision:
         request, requester, world = self.request, self.requester, self.world
-        values = _approvals(stored)
+        values = approvals_of(stored)
         if not values:
             return self._unmet(Reason.APPROVAL_MISSING, covered, covered, stored)
         bound = draft.binds_impact(request.target, self.action, covered)
@@ -306,15 +306,8 @@ class _Case:
             if self.evidence.contents is None:
                 return self._undecided("what the namespace holds could not be looked up")
             impact = contents.impact(bound, self.evidence.contents)
-        context = Context(
-            audience=world.audience,
-            requester=requester.username,
-            by_agent=requester.agent,
-            agent=requester.agent_name,
-            operators=requester.operators,
-            target=request.target,
-            action=self.action,
-        )
+        change = self._change(covered, stored)
+        context = context_of(change, world.audience)
         presented = verify_all(values, context, world.registry, self.now, self.memo)
         judged = judge_all(presented, covered, impact.sha256 if impact is not None else None)
         if judged.unmet:
@@ -330,7 +323,7 @@ class _Case:
             policies=_names(covered),
             counted=judged.counted,
             failures=judged.failures,
-            change=self._change(covered, stored),
+            change=change,
         )
 
     def _unmet(
@@ -576,11 +569,6 @@ def _holding(request: Request, requester: Requester, world: World, mode: Mode, n
 def _requester(request: Request, world: World) -> Requester:
     caller = request.caller
     return agents.requester_of(caller, world.policies.known_tags, world.operators.get(caller.username))
-
-
-def _approvals(stored: Mapping[str, str]) -> dict[str, str]:
-    skip = len(names.APPROVAL_PREFIX)
-    return {key[skip:]: value for key, value in stored.items() if key.startswith(names.APPROVAL_PREFIX)}
 
 
 def _refused(

@@ -7,14 +7,13 @@ from seconder.core import names, rbac
 from seconder.core.agents import identity_tagged, keeps_its_tags, service_account, service_account_caller
 from seconder.core.matching import Guarded
 from seconder.core.policy import AgentTags
-from seconder.core.request import NAMESPACES, GroupResource, Operation, Request, TokenRequest
+from seconder.core.request import DEFINITIONS, NAMESPACES, GroupResource, Operation, Request, TokenRequest
 
 _MOST_ANNOTATIONS: Final = 192 * 1024
 """Bytes. An object holds 256 KiB of them; eight approvals of 8 KiB each must find room."""
 
 _SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
 _WRITES: Final = frozenset({Operation.CREATE, Operation.UPDATE})
-_CRDS: Final = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
 _OWN_ROLES: Final = (GroupResource(rbac.GROUP, "clusterroles"), GroupResource(rbac.GROUP, "clusterrolebindings"))
 _NODES: Final = GroupResource("", "nodes")
 TOKEN_SECRETS: Final = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
@@ -33,7 +32,7 @@ def refusal(request: Request, known: AgentTags, own: Guarded, token_left: float 
         return "policies, approvers and change requests"
     if target.namespace == own.namespace or (target.resource == NAMESPACES and target.name == own.namespace):
         return "what is in the guard's own namespace"
-    if target.resource == _CRDS and target.name.endswith(f".{names.DOMAIN}"):
+    if target.resource == DEFINITIONS and target.name.endswith(f".{names.DOMAIN}"):
         return "the guard's own resource definitions"
     if target.resource in _OWN_ROLES and target.name.startswith("seconder-"):
         return "the guard's own roles"

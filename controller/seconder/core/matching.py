@@ -6,10 +6,9 @@ from typing import Final
 
 from seconder.core import agents, names, owned
 from seconder.core.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, ResolvedResource, Subjects
-from seconder.core.request import NAMESPACES, Action, GroupResource, Request, Target
+from seconder.core.request import DEFINITIONS, NAMESPACES, Action, GroupResource, Request, Target
 
 ANY: Final = "*"
-DEFINITIONS: Final = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
 _EVERYWHERE: Final = ""
 
 

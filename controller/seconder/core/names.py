@@ -4,6 +4,9 @@ from typing import Final
 
 DOMAIN: Final = "seconder.dev"
 API_VERSION: Final = "v1alpha1"
+API_PATH: Final = f"/apis/{DOMAIN}/{API_VERSION}"
+"""Where the API server serves our own kinds."""
+
 DEFAULT_NAMESPACE: Final = "seconder-system"
 
 APPROVAL_PREFIX: Final = "approval.seconder.dev/"

@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from seconder.core.policy import Mode, Policy, ResolvedResource
-from seconder.core.request import NAMESPACES, Action, GroupResource, Operation, Request, Target
+from seconder.core.request import DEFINITIONS, NAMESPACES, Action, GroupResource, Operation, Request, Target
 
-_CRDS: Final = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
 _NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom=False, kind="Namespace")
 
 _NEVER_ORPHANS: Final = frozenset(
     # The API server passes over the wish for Events; the others are emptied whatever becomes of what they own.
-    {GroupResource("", "events"), GroupResource("events.k8s.io", "events"), NAMESPACES, _CRDS}
+    {GroupResource("", "events"), GroupResource("events.k8s.io", "events"), NAMESPACES, DEFINITIONS}
 )
 
 _MADE: Final = frozenset(
@@ -87,7 +86,7 @@ def keys(request: Request) -> frozenset[str]:
     """Give the keys of owners that end with this request's object: itself, and what a definition defines."""
     target = request.target
     found = set() if request.orphans and target.resource not in _NEVER_ORPHANS else {target.uid}
-    if target.resource == _CRDS and request.operation is Operation.DELETE:
+    if target.resource == DEFINITIONS and request.operation is Operation.DELETE:
         # Its plural and its group; a kind's name is not in it, and others of the group may be taken for it.
         found.add(group_key(target.name.partition(".")[2]))
     return frozenset(found)

@@ -40,6 +40,7 @@ class GroupResource(NamedTuple):
 
 
 NAMESPACES = GroupResource("", "namespaces")
+DEFINITIONS = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
 REPLICA_SETS = GroupResource("apps", "replicasets")
 AUTOSCALERS = GroupResource("autoscaling", "horizontalpodautoscalers")
 

@@ -14,7 +14,6 @@ from seconder.kube.watch import Watch
 from seconder.wire import accounts, approvers, compiled
 from seconder.wire.accounts import Account
 
-_RESOURCES: Final = f"/apis/{names.DOMAIN}/{names.API_VERSION}"
 _RETRY_SECONDS: Final = 0.5
 
 
@@ -58,8 +57,10 @@ class Snapshot:
         self.world: World | None = None
         """None until everything has been loaded once."""
         self._watches: dict[str, Watch[Any]] = {
-            "policies": Watch(api, f"{_RESOURCES}/protectionpolicies", compiled.policies, self._take_policies, failed),
-            "approvers": Watch(api, f"{_RESOURCES}/approvers", approvers.approver, self._take_approvers, failed),
+            "policies": Watch(
+                api, f"{names.API_PATH}/protectionpolicies", compiled.policies, self._take_policies, failed
+            ),
+            "approvers": Watch(api, f"{names.API_PATH}/approvers", approvers.approver, self._take_approvers, failed),
             "agents' operators": Watch(
                 api, "/api/v1/serviceaccounts", accounts.account, self._take_accounts, failed, metadata_only=True
             ),

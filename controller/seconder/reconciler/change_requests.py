@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from seconder.core import agents, contents, draft, matching, names
-from seconder.core.approval import Context, Memo, examine
+from seconder.core import agents, contents, draft, matching
+from seconder.core.approval import Memo, approvals_of, context_of, examine
 from seconder.core.contents import Contents
 from seconder.core.decision import World
 from seconder.core.policy import Mode, Policy, Subjects
@@ -42,12 +42,6 @@ class Found:
     def approvals(self) -> dict[str, str]:
         """The annotations that are approvals, by their slugs."""
         return approvals_of(self.annotations)
-
-
-def approvals_of(annotations: Mapping[str, str]) -> dict[str, str]:
-    """Give the annotations that are approvals, by their slugs."""
-    skip = len(names.APPROVAL_PREFIX)
-    return {key[skip:]: value for key, value in annotations.items() if key.startswith(names.APPROVAL_PREFIX)}
 
 
 def in_force(request: ChangeRequest, world: World) -> list[Policy]:
@@ -113,17 +107,7 @@ def overdue(request: ChangeRequest, now: datetime) -> bool:
 
 def presented(request: ChangeRequest, values: Mapping[str, str], world: World, now: float, memo: Memo) -> Presented:
     """Verify these values as approvals of this change."""
-    change = request.change(())
-    context = Context(
-        audience=world.audience,
-        requester=change.requester,
-        by_agent=change.by_agent,
-        agent=change.agent,
-        operators=change.operators,
-        target=change.target,
-        action=change.action,
-    )
-    return verify_all(values, context, world.registry, now, memo)
+    return verify_all(values, context_of(request.change(()), world.audience), world.registry, now, memo)
 
 
 def following(

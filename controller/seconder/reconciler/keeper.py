@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.core import contents, draft, names
-from seconder.core.approval import Memo
+from seconder.core.approval import Memo, approvals_of
 from seconder.core.decision import World
 from seconder.kube.api import Api, ApiError
 from seconder.kube.events import Events
@@ -20,8 +20,6 @@ from seconder.reconciler import change_requests as rules
 from seconder.reconciler.change_requests import Found
 from seconder.wire import change_requests
 from seconder.wire.change_requests import ChangeRequest, ChangeRequestStatus, Phase
-
-PATH: Final = f"/apis/{names.DOMAIN}/{names.API_VERSION}/changerequests"
 
 _PACE: Final = 0.03
 """Seconds between two looks: however many there are, the API server gets no more than some 30 requests a second."""
@@ -54,7 +52,7 @@ class Keeper:
         self._requests: dict[str, ChangeRequest] = {}
         self._next: dict[str, float] = {}
         self._troubled: set[str] = set()
-        self._watch = Watch(api, PATH, _parsed, self._take, failed)
+        self._watch = Watch(api, change_requests.PATH, _parsed, self._take, failed)
         self._thread = threading.Thread(target=self._run, name="change requests", daemon=True)
         self._phases: Mapping[Phase, int] = {}
 
@@ -167,9 +165,7 @@ class Keeper:
             if error.status != 404:
                 raise
             return None
-        values = found.approvals or (
-            rules.approvals_of(request.metadata.get("annotations") or {}) if self._copies else {}
-        )
+        values = found.approvals or (approvals_of(request.metadata.get("annotations") or {}) if self._copies else {})
         if not values:
             return found
         valid = [policy for policy in rules.in_force(request, world) if not policy.problem]
@@ -181,7 +177,7 @@ class Keeper:
 
     def _copy(self, request: ChangeRequest, found: Found, world: World) -> Found:
         """Copy each approval on the change request that counts for this very change to the object."""
-        offered = rules.approvals_of(request.metadata.get("annotations") or {})
+        offered = approvals_of(request.metadata.get("annotations") or {})
         if not offered:
             return found
         now = time.time()
@@ -200,7 +196,9 @@ class Keeper:
 
     def _write(self, request: ChangeRequest, status: ChangeRequestStatus) -> bool:
         try:
-            self._api.replace(f"{PATH}/{request.name}/status", change_requests.with_status(request, status))
+            self._api.replace(
+                f"{change_requests.PATH}/{request.name}/status", change_requests.with_status(request, status)
+            )
         except ApiError as error:
             # Written or removed by somebody else meanwhile: the watch brings it round again.
             if error.status not in {404, 409}:
@@ -210,7 +208,7 @@ class Keeper:
 
     def _remove(self, request: ChangeRequest) -> None:
         try:
-            self._api.delete(f"{PATH}/{request.name}", uid=request.uid)
+            self._api.delete(f"{change_requests.PATH}/{request.name}", uid=request.uid)
         except ApiError as error:
             if error.status not in {404, 409}:
                 raise

@@ -29,7 +29,6 @@ RENEW: Final = "seconder.dev/renew"
 
 _RENEWED: Final = "seconder.dev/renewed"
 _NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom=False)
-_RESOURCES: Final = f"/apis/{names.DOMAIN}/{names.API_VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class Reconciler:
         """Do one pass. Raises ApiError; what was done up to then stays, and the next pass goes on from there."""
         repaired = self.restore()
         served = discovery.catalogue(self._api)
-        documents, _ = self._api.items(f"{_RESOURCES}/protectionpolicies")
+        documents, _ = self._api.items(f"{names.API_PATH}/protectionpolicies")
         judged = [judge(document, served, self._trial.problem) for document in documents]
         policies = [policy for each in judged for policy in each.policies]
         self._allow(policies)
@@ -190,7 +189,7 @@ class Reconciler:
             self._log("rights", f"the ClusterRole {name} cannot be kept: {error}")
 
     def _approvers(self) -> list[approvers.Judged]:
-        documents, _ = self._api.items(f"{_RESOURCES}/approvers")
+        documents, _ = self._api.items(f"{names.API_PATH}/approvers")
         judged = approvers.judge(documents)
         for document, each in zip(documents, judged, strict=True):
             self._set_status("approvers", document, each.status)
@@ -201,7 +200,7 @@ class Reconciler:
             return
         name = document["metadata"]["name"]
         try:
-            self._api.replace(f"{_RESOURCES}/{plural}/{name}/status", document | {"status": status})
+            self._api.replace(f"{names.API_PATH}/{plural}/{name}/status", document | {"status": status})
         except ApiError as error:
             # Changed or deleted meanwhile: that change has woken the next pass already.
             if error.status not in {404, 409}:

@@ -30,8 +30,6 @@ from seconder.wire.change_requests import ChangeRequest
 
 T = TypeVar("T")
 
-PATH: Final = f"/apis/{names.DOMAIN}/{names.API_VERSION}/changerequests"
-
 
 _IN_VIEW: Final = 5.0
 """Seconds in which what was written is seen by the watch."""
@@ -112,7 +110,7 @@ class Recorder:
         self._quiet_until = float("-inf")
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-        self.watch: Final = Watch(api, PATH, _known, self._take, failed)
+        self.watch: Final = Watch(api, change_requests.PATH, _known, self._take, failed)
 
     def start(self) -> None:
         """Begin to follow what is recorded, and to write."""
@@ -289,7 +287,9 @@ class Recorder:
             if note.allowed:
                 status = change_requests.let_through(status, change, note.allowed, now)
             try:
-                self._api.replace(f"{PATH}/{change.name}/status", change_requests.with_status(found, status))
+                self._api.replace(
+                    f"{change_requests.PATH}/{change.name}/status", change_requests.with_status(found, status)
+                )
             except ApiError as error:
                 # The operator wrote, or removed it, in between.
                 if error.status not in {404, 409}:
@@ -302,15 +302,17 @@ class Recorder:
     def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest:
         """Create it, or give the one that ended before."""
         try:
-            return change_requests.parse(self._api.create(PATH, change_requests.document(change, impact)))
+            return change_requests.parse(
+                self._api.create(change_requests.PATH, change_requests.document(change, impact))
+            )
         except ApiError as error:
             if error.status != 409:
                 raise
-            return change_requests.parse(self._api.get(f"{PATH}/{change.name}"))
+            return change_requests.parse(self._api.get(f"{change_requests.PATH}/{change.name}"))
 
     def _existing(self, change: Change) -> ChangeRequest | None:
         try:
-            return change_requests.parse(self._api.get(f"{PATH}/{change.name}"))
+            return change_requests.parse(self._api.get(f"{change_requests.PATH}/{change.name}"))
         except ApiError as error:
             if error.status != 404:
                 raise

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     # Only its name is needed; a list of what waits should not take as long to load as a verification.
     from seconder.core.approval import Approval
 
+PATH: Final = f"{names.API_PATH}/changerequests"
+"""Where the API server serves them."""
+
 PENDING_FOR: Final = timedelta(hours=24)
 KEPT_FOR: Final = timedelta(hours=1)
 """How long an ended one stays to be read."""

@@ -202,7 +202,7 @@ def _agent_in(file: Path) -> str:
 def _known_tags(api: Api, me: Caller) -> AgentTags:
     """Give the tags of the defaults and all policies. Raises Problem when they make the caller an agent."""
     if not identity_tagged(me, DEFAULT_TAGS):
-        documents, _ = api.items(f"{connection.RESOURCES}/protectionpolicies")
+        documents, _ = api.items(f"{names.API_PATH}/protectionpolicies")
         known = PolicyIndex(policy for each in documents for policy in compiled.policies(each)).known_tags
         if not identity_tagged(me, known):
             return known

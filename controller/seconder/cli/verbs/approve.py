@@ -16,7 +16,7 @@ from seconder.cli.problem import Problem
 from seconder.cli.reading import Case
 from seconder.cli.signing import Signer
 from seconder.core import draft, names, statement
-from seconder.core.approval import Memo, verify
+from seconder.core.approval import Memo, approvals_of, verify
 from seconder.core.message import clean
 from seconder.core.policy import DEFAULT_TAGS
 from seconder.core.quorum import Judgement, Presented, judge_all
@@ -24,6 +24,7 @@ from seconder.core.reasons import Rejected
 from seconder.core.request import Caller
 from seconder.core.statement import Statement
 from seconder.kube.api import ApiError
+from seconder.wire import change_requests
 
 
 def parser() -> Parser:
@@ -151,14 +152,14 @@ def _put(connected: Connection, case: Case, signer: Signer, signed: _Signed, for
     place = case.place
     approver = signer.registered.approver
     on_request = place.request.metadata.get("annotations") or {} if place.request else {}
-    values = reading.approvals_of({**on_request, **place.annotations})
+    values = approvals_of({**on_request, **place.annotations})
     slug = slugs.slug_for(approver.name, values, approver.principal, case.context, case.world.registry, time.time())
     key = f"{names.APPROVAL_PREFIX}{slug}"
     slugs.within_limit(place.annotations, key, signed.value)
     copied = False
     try:
         stored = _annotate(connected, place.path, case.change.target.uid, key, signed.value)
-        after = reading.approvals_of(reading.annotations_of(stored))
+        after = approvals_of(reading.annotations_of(stored))
     except ApiError as error:
         if error.status != 403 or "cannot patch resource" not in str(error):
             raise _not_stored(case, error) from None
@@ -169,7 +170,7 @@ def _put(connected: Connection, case: Case, signer: Signer, signed: _Signed, for
                 f"{f' in namespace {place.target.namespace}' if place.target.namespace else ''}, where the approval "
                 "belongs: ask for that right, or for Seconder to copy approvals (--copy-approvals)"
             ) from None
-        _annotate(connected, f"{reading.CHANGE_REQUESTS}/{request.name}", request.uid, key, signed.value)
+        _annotate(connected, f"{change_requests.PATH}/{request.name}", request.uid, key, signed.value)
         after, copied = {**values, slug: signed.value}, True
     _, verdict = describing.judged(case, after, time.time())
     _tell(case, signed, slug, verdict, copied=copied, form=form)

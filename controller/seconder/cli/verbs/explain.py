@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from seconder.cli import connection, describing, output, reading, slugs, times, whoami, world
+from seconder.cli import connection, describing, output, slugs, times, whoami, world
 from seconder.cli.connection import Connection
 from seconder.cli.parser import Parser
 from seconder.cli.problem import Problem
 from seconder.cli.reading import Place
 from seconder.core import agents, matching
-from seconder.core.approval import Memo
+from seconder.core.approval import Memo, approvals_of
 from seconder.core.decision import Decision, Evidence, World, decide, needs, owner_keys
 from seconder.core.matching import ANY, PolicyIndex
 from seconder.core.message import clean
@@ -129,7 +129,7 @@ def lines(found: Explanation) -> Iterator[str]:
         yield ""
         yield "Policies that cover it:"
         yield from (f"  {describing.policy(each)} ({each.mode})" for each in covering)
-    values = reading.approvals_of(found.place.annotations)
+    values = approvals_of(found.place.annotations)
     if values:
         yield ""
         yield "Approvals on the object, which this rests on:"
@@ -168,7 +168,7 @@ def document(found: Explanation) -> dict[str, Any]:
             {"mode": policy.mode.value, **document}
             for policy, document in zip(_covering(found), describing.documents(_covering(found)), strict=True)
         ],
-        "approvals": _approval_documents(found.judged, reading.approvals_of(found.place.annotations)),
+        "approvals": _approval_documents(found.judged, approvals_of(found.place.annotations)),
         "notes": list(found.notes),
     }
 

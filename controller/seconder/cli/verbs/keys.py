@@ -11,7 +11,6 @@ from typing import Any, Final
 import msgspec
 
 from seconder.cli import connection, output
-from seconder.cli.connection import RESOURCES
 from seconder.cli.parser import Parser
 from seconder.cli.problem import Problem
 from seconder.core import names
@@ -73,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _in_cluster(arguments: argparse.Namespace) -> Iterator[Finding]:
     api = connection.connect(arguments).api
-    documents, _ = api.items(f"{RESOURCES}/approvers")
+    documents, _ = api.items(f"{names.API_PATH}/approvers")
     yield from _in_approvers(documents, "")
 
 

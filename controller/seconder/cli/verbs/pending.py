@@ -11,14 +11,12 @@ from typing import Any, Final
 import msgspec
 
 from seconder.cli import connection, output
-from seconder.cli.connection import RESOURCES
 from seconder.cli.parser import Parser
 from seconder.core.message import clean
 from seconder.kube.api import Api, ApiError
 from seconder.wire import change_requests
 from seconder.wire.change_requests import ChangeRequest, Phase
 
-_PATH: Final = f"{RESOURCES}/changerequests"
 _HEADER: Final = ("NAME", "OBJECT", "ACTION", "REQUESTER", "IMPACT", "APPROVALS", "WAITS", "AGE")
 _WIDE: Final = ("ATTEMPTS", "LAST REASON", "SAYS")
 _WIDTHS: Final = (30, 32, 6, 24, 16)
@@ -44,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the list; follow it if asked to."""
     api = connection.connect(arguments).api
     form = arguments.output
-    documents, _ = api.items(_PATH)
+    documents, _ = api.items(change_requests.PATH)
     waiting = _longest_waiting_first(read for read in map(_read, documents) if read and read.status.phase.open)
     if arguments.watch:
         return _follow(api, waiting, form)
@@ -165,7 +163,7 @@ def _follow(api: Api, waiting: list[ChangeRequest], form: str | None) -> int:
         _print([_header(form)])
     _tell(waiting, form)
     changes = _Changes(waiting)
-    watch = Watch(api, _PATH, _read, changes.take, changes.failed)
+    watch = Watch(api, change_requests.PATH, _read, changes.take, changes.failed)
     watch.start()
     pause = threading.Event()
     try:

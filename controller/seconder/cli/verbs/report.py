@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.cli import connection, output, reading, times, world
+from seconder.cli import connection, output, times, world
 from seconder.cli.parser import Parser
 from seconder.cli.problem import Problem
 from seconder.core.message import clean, describe
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise Problem("--since must be before --until")
     api = connection.connect(arguments).api
     with world.readable():
-        documents = api.items(reading.CHANGE_REQUESTS)[0]
+        documents = api.items(change_requests.PATH)[0]
     requests, damaged = _parsed(documents)
     events, unread = _events(api)
     report = Report(since, until, requests, events, [*damaged, *unread])

@@ -9,10 +9,12 @@ from seconder.cli.parser import Parser
 from seconder.cli.problem import Problem
 from seconder.cli.reading import Place
 from seconder.core import names
+from seconder.core.approval import approvals_of
 from seconder.core.approver import Registry
 from seconder.core.message import clean
 from seconder.core.policy import DEFAULT_TAGS
 from seconder.kube.api import ApiError
+from seconder.wire import change_requests
 
 
 def parser() -> Parser:
@@ -64,7 +66,7 @@ def _principals(registry: Registry, username: str, file: str | None) -> set[str]
 def _mine(annotations: Mapping[str, str], principals: set[str]) -> dict[str, str]:
     """Give one's own approvals: slug, and whose wish each is for."""
     found = {}
-    for slug, value in reading.approvals_of(annotations).items():
+    for slug, value in approvals_of(annotations).items():
         claims = slugs.claims_of(value)
         if claims is not None and claims.iss in principals:
             found[slug] = claims.sub
@@ -96,7 +98,7 @@ def _remove(connected: Connection, place: Place, on_request: Mapping[str, str], 
     key = f"{names.APPROVAL_PREFIX}{slug}"
     # The change request's own first: what stands there may be copied to the object again.
     if place.request is not None and key in on_request:
-        path = f"{reading.CHANGE_REQUESTS}/{place.request.name}"
+        path = f"{change_requests.PATH}/{place.request.name}"
         connected.api.merge(path, {"metadata": {"uid": place.request.uid, "annotations": {key: None}}})
     if key not in place.annotations:
         return

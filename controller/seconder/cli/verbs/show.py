@@ -12,7 +12,7 @@ from seconder.cli.connection import Connection
 from seconder.cli.parser import Parser
 from seconder.cli.problem import Problem
 from seconder.cli.reading import Case, Place
-from seconder.core.approval import Memo, verify
+from seconder.core.approval import Memo, approvals_of, verify
 from seconder.core.message import clean
 from seconder.core.reasons import Reason, Rejected
 from seconder.core.request import Action
@@ -78,7 +78,7 @@ def _case_lines(case: Case) -> list[str]:
         return [*lines, *_end(request)]
     if not case.change.policies:
         return [*lines, "No policy asks for approval of it."]
-    _, verdict = describing.judged(case, reading.approvals_of(case.place.annotations), now)
+    _, verdict = describing.judged(case, approvals_of(case.place.annotations), now)
     reached, required = describing.progress(case, verdict)
     if not verdict.unmet:
         return [*lines, f"{'approved:':12}{reached} of {required}"]
@@ -96,7 +96,7 @@ def _command(case: Case) -> str:
 
 
 def _case_document(case: Case) -> dict[str, Any]:
-    values = reading.approvals_of(case.place.annotations)
+    values = approvals_of(case.place.annotations)
     presented, verdict = describing.judged(case, values, time.time())
     reached, required = describing.progress(case, verdict)
     why = {failure.slug: failure for failure in verdict.failures}
@@ -151,7 +151,7 @@ def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace)
     where = f" in namespace {place.target.namespace}" if place.target.namespace else ""
     lines = [f"{'object:':12}{clean(f'{place.typed}{where}, uid {place.target.uid}')}"]
     documents: list[dict[str, Any]] = []
-    values = reading.approvals_of(place.annotations)
+    values = approvals_of(place.annotations)
     world = reading.read_world(connected.api, None, arguments.cluster_id)
     for slug, value in sorted(values.items()):
         claims = slugs.claims_of(value)

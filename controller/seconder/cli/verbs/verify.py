@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seconder.cli import connection, output, reading, saved, slugs, times, world
+from seconder.cli import connection, output, saved, slugs, times, world
 from seconder.cli.parser import Parser
 from seconder.cli.problem import Problem
 from seconder.core import agents, names
-from seconder.core.approval import Candidate, Context, Memo, approval_of, authenticate, check_fit, examine
+from seconder.core.approval import Candidate, Context, Memo, approval_of, approvals_of, authenticate, check_fit, examine
 from seconder.core.approver import Registry
 from seconder.core.message import clean, describe
 from seconder.core.policy import Assurance
@@ -139,7 +139,7 @@ def _from_files(arguments: argparse.Namespace) -> tuple[Subject, float]:
         raise Problem("standard input cannot be both the object and the approvers")
     document = saved.read_object(arguments.filename)
     target = document.target(arguments.resource)
-    values = reading.approvals_of(document.metadata.annotations or {})
+    values = approvals_of(document.metadata.annotations or {})
     registry = saved.read_registry(arguments.approvers)
     assumed = ["action", "agent", "the agent's operator (unknown)", "what goes down with it"]
     assumed += [] if arguments.requester else ["requester"]
@@ -187,7 +187,7 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
             action=claims.detail.actions[0],
         )
 
-    values = reading.approvals_of(place.annotations)
+    values = approvals_of(place.annotations)
     present = world.clock(connected.api)
     return Subject(place.target, values, registry or seen.registry, context, assumed), present
 
