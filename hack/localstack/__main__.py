@@ -25,9 +25,9 @@ def main() -> int:
     binaries.add_argument(
         "--for",
         dest="purpose",
-        choices=("demo", "test"),
+        choices=("demo", "test", "e2e"),
         default="test",
-        help="demo takes a kubectl on PATH that is close enough in version (default: test)",
+        help="test adds Helm, e2e what a node needs; demo takes a kubectl on PATH that is close enough (default: test)",
     )
     arguments = parser.parse_args()
     for number in _STOPPING:
@@ -51,7 +51,9 @@ def _run(arguments: argparse.Namespace) -> int:
         case "down":
             importlib.import_module("localstack.left_running").down()
         case "binaries":
-            importlib.import_module("localstack.binaries").provide(any_kubectl=arguments.purpose == "demo")
+            pins = importlib.import_module("localstack.pins")
+            wanted = {"demo": pins.LOCAL_STACK, "test": pins.TESTS, "e2e": (*pins.TESTS, *pins.NODE)}[arguments.purpose]
+            importlib.import_module("localstack.binaries").provide(wanted, any_kubectl=arguments.purpose == "demo")
         case "generate":
             return int(importlib.import_module("localstack.generate").main())
         case "demo":

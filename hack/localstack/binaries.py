@@ -13,7 +13,7 @@ from typing import Final, TextIO
 
 from localstack.build import build
 from localstack.locking import locked
-from localstack.pins import KUBERNETES_VERSION, Binary, cache_key
+from localstack.pins import KUBERNETES_VERSION, LOCAL_STACK, Binary, cache_key
 from localstack.toolchain import find_go
 
 ASSETS: Final = "KUBEBUILDER_ASSETS"
@@ -31,7 +31,7 @@ class Place:
 
 
 def provide(
-    wanted: Collection[Binary] = tuple(Binary), *, any_kubectl: bool, stream: TextIO = sys.stderr
+    wanted: Collection[Binary] = LOCAL_STACK, *, any_kubectl: bool, stream: TextIO = sys.stderr
 ) -> dict[Binary, Path]:
     """Give the path of each binary that is wanted, building into the cache what ``find`` does not find.
 

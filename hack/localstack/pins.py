@@ -1,6 +1,6 @@
 """Which binaries the stack needs, at which versions, and how each is built.
 
-The versions stand in the two go.mod files beside this one and nowhere else.
+The versions stand in the go.mod files beside this one and nowhere else.
 """
 
 import hashlib
@@ -16,6 +16,8 @@ from localstack.errors import StackError
 GO_MODULES: Final = Path(__file__).parent / "gomod"
 _KUBERNETES: Final = "kubernetes"
 _ETCD: Final = "etcd"
+_CONTAINERD: Final = "containerd"
+_HELM: Final = "helm"
 _ARCHITECTURES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -26,6 +28,23 @@ class Binary(StrEnum):
     APISERVER = "kube-apiserver"
     CONTROLLER_MANAGER = "kube-controller-manager"
     KUBECTL = "kubectl"
+    SCHEDULER = "kube-scheduler"
+    PROXY = "kube-proxy"
+    KUBELET = "kubelet"
+    CONTAINERD = "containerd"
+    SHIM = "containerd-shim-runc-v2"
+    CTR = "ctr"
+    HELM = "helm"
+
+
+LOCAL_STACK: Final = (Binary.ETCD, Binary.APISERVER, Binary.CONTROLLER_MANAGER, Binary.KUBECTL)
+"""What a control plane without nodes is made of."""
+
+TESTS: Final = (*LOCAL_STACK, Binary.HELM)
+"""What the tests run: some of them install charts."""
+
+NODE: Final = (Binary.SCHEDULER, Binary.PROXY, Binary.KUBELET, Binary.CONTAINERD, Binary.SHIM, Binary.CTR)
+"""What runs pods on this machine, beside the local stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +85,10 @@ def required_go(go_mod: str) -> tuple[int, int]:
 
 
 KUBERNETES_VERSION: Final = required_version("k8s.io/kubernetes", (GO_MODULES / _KUBERNETES / "go.mod").read_text())
+CONTAINERD_VERSION: Final = required_version(
+    "github.com/containerd/containerd/v2", (GO_MODULES / _CONTAINERD / "go.mod").read_text()
+)
+HELM_VERSION: Final = required_version("helm.sh/helm/v4", (GO_MODULES / _HELM / "go.mod").read_text())
 ETCD_VERSION: Final = required_version("go.etcd.io/etcd/server/v3", (GO_MODULES / _ETCD / "go.mod").read_text())
 GO_RELEASE: Final = required_go((GO_MODULES / _KUBERNETES / "go.mod").read_text())
 
@@ -90,9 +113,31 @@ MODULES: Final = (
         title=f"Kubernetes {KUBERNETES_VERSION}",
         programs={
             binary: f"k8s.io/kubernetes/cmd/{binary}"
-            for binary in (Binary.APISERVER, Binary.CONTROLLER_MANAGER, Binary.KUBECTL)
+            for binary in (
+                Binary.APISERVER,
+                Binary.CONTROLLER_MANAGER,
+                Binary.KUBECTL,
+                Binary.SCHEDULER,
+                Binary.PROXY,
+                Binary.KUBELET,
+            )
         },
         flags=(*_COMMON_FLAGS, f"-ldflags=-s -w {_VERSION_FLAGS}"),
+    ),
+    Module(
+        name=_CONTAINERD,
+        title=f"containerd {CONTAINERD_VERSION}",
+        programs={
+            binary: f"github.com/containerd/containerd/v2/cmd/{binary}"
+            for binary in (Binary.CONTAINERD, Binary.SHIM, Binary.CTR)
+        },
+        flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
+    ),
+    Module(
+        name=_HELM,
+        title=f"Helm {HELM_VERSION}",
+        programs={Binary.HELM: "helm.sh/helm/v4/cmd/helm"},
+        flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
     ),
 )
 

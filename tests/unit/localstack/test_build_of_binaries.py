@@ -13,7 +13,7 @@ import pytest
 from localstack.build import build
 from localstack.errors import StackError
 from localstack.identity import start_of
-from localstack.pins import Binary
+from localstack.pins import NODE, Binary
 
 GO = """\
 #!/bin/sh
@@ -23,7 +23,7 @@ case "$1 $*" in
   for argument; do case "$argument" in -o=*) out="${argument#-o=}" ;; esac; done
   echo a
   for argument; do
-    case "$argument" in k8s.io/*|go.etcd.io/*) printf half > "$out$(basename "${argument%/v3}")" ;; esac
+    case "$argument" in */cmd/*|go.etcd.io/*) printf half > "$out$(basename "${argument%/v3}")" ;; esac
   done
   touch "$GOTMPDIR/left-by-go"
   BEHAVIOUR
@@ -49,10 +49,10 @@ def test_a_finished_build_leaves_only_the_programs(tmp_path: Path) -> None:
     """Each program gets its own name, is complete, and no scratch folder stays."""
     cache = tmp_path / "cache"
     stream = io.StringIO()
-    build(go_that(tmp_path, ":"), list(Binary), cache / "key", stream)
-    assert {path.name: path.read_text() for path in (cache / "key").iterdir()} == dict.fromkeys(Binary, "whole")
+    build(go_that(tmp_path, ":"), NODE, cache / "key", stream)
+    assert {path.name: path.read_text() for path in (cache / "key").iterdir()} == dict.fromkeys(NODE, "whole")
     assert entries(cache) == {"key"}
-    assert "Building kube-apiserver, kube-controller-manager, kubectl (Kubernetes v1." in stream.getvalue()
+    assert "Building kube-scheduler, kube-proxy, kubelet (Kubernetes v1." in stream.getvalue()
 
 
 def test_a_failed_build_leaves_nothing_and_shows_the_compilers_words(tmp_path: Path) -> None:
