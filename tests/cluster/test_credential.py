@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -17,10 +16,12 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.support.cluster import AGENT, Cluster, Result
+from tests.support.documents import blocks
 from tests.support.orphan import run_orphaned
 
 from localstack.stack import HUMAN
 
+_FILE = Path(__file__).name
 _DOCUMENT = Path(__file__).parents[2] / "docs/assistants.md"
 _ASSISTANT = {"CLAUDECODE": "1"}
 
@@ -79,9 +80,8 @@ def _laptop(cluster: Cluster, home: Path, kubeconfig: Path) -> Laptop:
 
 
 def _commands(mark: str) -> str:
-    found = re.search(rf"<!-- {mark} -->\n```sh\n(.*?)```", _DOCUMENT.read_text(), re.DOTALL)
-    assert found
-    return found[1]
+    (found,) = [block for block in blocks(_DOCUMENT) if block.mark == f"executed by tests/cluster/{_FILE}: {mark}"]
+    return found.commands
 
 
 def _whoami(result: Result) -> str:

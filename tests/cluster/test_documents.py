@@ -6,69 +6,27 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.support.cluster import Cluster
+from tests.support.documents import PAGES, REPOSITORY, checkout, executed, run
 
 from localstack.stack import Stack
 
-_REPOSITORY = Path(__file__).parents[2]
-_README = _REPOSITORY / "README.md"
-_EXAMPLES = sorted((_REPOSITORY / "manifests/examples").glob("*.yaml"))
-_FENCE = re.compile(r"(?:^<!-- (?P<mark>[^\n]*) -->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-_END = "@@ end of block"
+_README = REPOSITORY / "README.md"
+_EXAMPLES = sorted((REPOSITORY / "manifests/examples").glob("*.yaml"))
+_PAGES = [page for page in PAGES if page != _README and executed(page)]
 _NAMESPACE = "payments"
-_SECONDS = 120
-
-
-@dataclass
-class Block:
-    """Commands as they stand in the README, whether they must fail, and lines that they must print."""
-
-    commands: str
-    refused: bool
-    printed: list[str] = field(default_factory=list)
-
-
-def _blocks() -> list[Block]:
-    blocks: list[Block] = []
-    for found in _FENCE.finditer(_README.read_text()):
-        mark, body = found["mark"], found["body"]
-        if mark == "printed":
-            blocks[-1].printed = body.splitlines()
-        elif found["kind"] == "sh":
-            assert mark in {"executed", "executed: refused"}, f"these commands are not executed:\n{body}"
-            blocks.append(Block(body, mark == "executed: refused"))
-    return blocks
-
-
-def _script(blocks: list[Block]) -> str:
-    """Run the blocks one after the other in one shell, as a person would; stop at the first that fails unexpectedly."""
-    parts = []
-    for block in blocks:
-        parts.append("set +e\n" if block.refused else "set -e\n")
-        parts.append(f"{block.commands}printf '\\n{_END} %s\\n' \"$?\"\n")
-    return "".join(parts)
 
 
 @contextmanager
-def _checkout(stack: Stack, folder: Path) -> Iterator[Path]:
-    """A folder that looks like a checkout after ``make up``; what the commands made is taken away at the end."""
-    local = folder / ".local"
-    local.mkdir()
-    for each in stack.folder.iterdir():
-        local.joinpath(each.name).symlink_to(each)
-    folder.joinpath("manifests").symlink_to(_REPOSITORY / "manifests")
-    programs = folder / ".venv" / "bin"
-    programs.mkdir(parents=True)
-    for program in ("kubectl-seconder", "kubectl_complete-seconder"):
-        programs.joinpath(program).symlink_to(Path(sys.executable).with_name(program))
+def _story(stack: Stack, folder: Path) -> Iterator[Path]:
+    """A checkout; what the story made is taken away at the end."""
     kubectl, admin = stack.control_plane.kubectl, stack.admin_kubeconfig
     try:
-        yield folder
+        yield checkout(stack, folder)
     finally:
         for what in (("approver", "carol"), ("protectionpolicy", "production"), ("namespace", _NAMESPACE)):
             kubectl.must(admin, "delete", *what, "--ignore-not-found")
@@ -77,29 +35,22 @@ def _checkout(stack: Stack, folder: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_the_readmes_commands_do_what_it_says(stack: Stack, tmp_path: Path, shell: str) -> None:
     """Refused, approved with kubectl and ssh-keygen alone, done; for a deployment, and for a namespace."""
-    blocks = _blocks()
-    assert sum(block.refused for block in blocks) == 2, "the story has an agent refused twice"
-    with _checkout(stack, tmp_path) as folder:
-        done = subprocess.run(
-            [shell],
-            input=f"exec 2>&1\n{_script(blocks)}",
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=folder,
-            timeout=_SECONDS,
-            env={"PATH": os.environ["PATH"], "HOME": str(folder), "KUBERC": "off", "LANG": "C.UTF-8"},
-        )
-    *outputs, rest = re.split(rf"\n{_END} (\d+)\n", done.stdout)
-    answers = list(zip(outputs[0::2], outputs[1::2], strict=True))
-    assert len(answers) == len(blocks), f"this block failed:\n{blocks[len(answers)].commands}\n{rest}{done.stderr}"
-    for block, (output, code) in zip(blocks, answers, strict=True):
-        assert (code != "0") == block.refused, f"{block.commands}\n{output}"
-        if block.refused:
-            assert " denied the request: " in output, output
-        for line in block.printed:
-            pattern = ".*".join(map(re.escape, line.split("...")))
-            assert re.search(f"^{pattern}$", output, re.MULTILINE), f"not printed: {line}\n{output}"
+    assert sum(block.refused for block in executed(_README)) == 2, "the story has an agent refused twice"
+    with _story(stack, tmp_path) as folder:
+        run(_README, folder, shell, os.environ["PATH"])
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=[page.stem for page in _PAGES])
+def test_the_commands_of_a_page_do_what_it_says(cluster: Cluster, stack: Stack, tmp_path: Path, page: Path) -> None:
+    """Each page stands for itself: what it needs is set up by commands of its own, which readers do not see."""
+    programs = [stack.folder / "bin", Path(sys.executable).parent]
+    run(
+        page,
+        checkout(stack, tmp_path),
+        "bash",
+        os.pathsep.join((*map(str, programs), os.environ["PATH"])),
+        {"KUBECONFIG": str(stack.admin_kubeconfig), "NAMESPACE": cluster.namespace},
+    )
 
 
 @pytest.mark.parametrize("file", _EXAMPLES, ids=[file.stem for file in _EXAMPLES])
@@ -123,7 +74,7 @@ def test_there_are_examples_of_both_kinds() -> None:
 
 def test_every_file_that_the_readme_links_is_there() -> None:
     """So are the ones that the documents link among themselves."""
-    for page in (_README, *(_REPOSITORY / "docs").rglob("*.md")):
+    for page in (_README, *(REPOSITORY / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert page.parent.joinpath(target).exists(), f"{page.name} links {target}"
 
