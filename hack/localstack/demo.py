@@ -16,7 +16,8 @@ from typing import Final
 from localstack.binaries import provide
 from localstack.errors import StackError
 from localstack.pins import Binary
-from localstack.stack import AGENT, Stack
+from localstack.scene import AGENT
+from localstack.stack import Stack
 
 _NEEDED: Final = (Binary.ETCD, Binary.APISERVER, Binary.KUBECTL)
 _NAMESPACE: Final = "payments"

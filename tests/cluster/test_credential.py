@@ -19,7 +19,7 @@ from tests.support.cluster import AGENT, Cluster, Result
 from tests.support.documents import blocks
 from tests.support.orphan import run_orphaned
 
-from localstack.stack import HUMAN
+from localstack.scene import HUMAN
 
 _FILE = Path(__file__).name
 _DOCUMENT = Path(__file__).parents[2] / "docs/assistants.md"

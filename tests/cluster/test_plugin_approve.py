@@ -14,7 +14,7 @@ from tests.support.cluster import AGENT, Cluster, Result, eventually
 from tests.support.operator import operator_with
 from tests.support.plugin import Plugin
 
-from localstack.stack import make_ssh_key
+from localstack.scene import make_ssh_key
 
 _SCRIPT = ("--yes", "--reason=INC-4821 decommission")
 

@@ -16,7 +16,7 @@ from tests.support.cluster import AGENT, Cluster, eventually
 from tests.support.operator import operator_with
 from tests.support.plugin import Plugin
 
-from localstack.stack import approver_manifest, make_ssh_key
+from localstack.scene import approver_manifest, make_ssh_key
 
 _ANNOTATION = "approval.seconder.dev/"
 

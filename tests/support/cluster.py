@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localstack.stack import Person, Stack
+from localstack.scene import Person, Scene
+from localstack.stack import Stack
 
 AGENT = "system:serviceaccount:seconder-agents:kiro"
 
@@ -33,36 +34,36 @@ class Result:
         return self.refused and first.endswith(f"({reason})")
 
 
-class Cluster:
-    """One namespace of a test's own on the shared stack, and kubectl in everybody's hands."""
+class Place:
+    """One namespace of a test's own, and kubectl in everybody's hands."""
 
-    def __init__(self, stack: Stack, namespace: str) -> None:
-        self.stack = stack
+    def __init__(self, scene: Scene, namespace: str) -> None:
+        self.scene = scene
         self.namespace = namespace
-        self.alice = stack.alice
-        self.bob = stack.bob
+        self.alice = scene.alice
+        self.bob = scene.bob
 
     def kubectl(self, kubeconfig: Path, *arguments: str, stdin: str = "", seconds: float = 30) -> Result:
         """Run kubectl with this kubeconfig."""
-        done = self.stack.control_plane.kubectl.run(kubeconfig, *arguments, stdin=stdin, seconds=seconds)
+        done = self.scene.control_plane.kubectl.run(kubeconfig, *arguments, stdin=stdin, seconds=seconds)
         return Result(done.returncode, done.stdout, done.stderr)
 
     def agent(self, *arguments: str, stdin: str = "") -> Result:
         """Run kubectl as the agent kiro."""
-        return self.kubectl(self.stack.agent_kubeconfig, *arguments, stdin=stdin)
+        return self.kubectl(self.scene.agent_kubeconfig, *arguments, stdin=stdin)
 
     def agent_with_all_rights(self, *arguments: str, stdin: str = "") -> Result:
         """Run kubectl as an agent to which RBAC forbids nothing."""
         tagged = ("--as=hal", "--as-group=people", "--as-group=seconder.dev:agents")
-        return self.kubectl(self.stack.human_kubeconfig, *tagged, *arguments, stdin=stdin)
+        return self.kubectl(self.scene.human_kubeconfig, *tagged, *arguments, stdin=stdin)
 
     def human(self, *arguments: str, stdin: str = "") -> Result:
         """Run kubectl as dana, a person who is no agent."""
-        return self.kubectl(self.stack.human_kubeconfig, *arguments, stdin=stdin)
+        return self.kubectl(self.scene.human_kubeconfig, *arguments, stdin=stdin)
 
     def admin(self, *arguments: str, stdin: str = "") -> str:
         """Run kubectl as an administrator; it must succeed."""
-        result = self.kubectl(self.stack.admin_kubeconfig, *arguments, stdin=stdin)
+        result = self.kubectl(self.scene.admin_kubeconfig, *arguments, stdin=stdin)
         assert result.code == 0, result.err
         return result.out
 
@@ -172,6 +173,14 @@ class Cluster:
             + str(self.get("protectionpolicy", name)["metadata"]["generation"]),
         )
         return name
+
+
+class Cluster(Place):
+    """One namespace of a test's own on the shared stack."""
+
+    def __init__(self, stack: Stack, namespace: str) -> None:
+        super().__init__(stack, namespace)
+        self.stack = stack
 
 
 def sign(key: Path, claims: Mapping[str, Any]) -> str:

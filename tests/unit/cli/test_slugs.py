@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.support.cluster import sign
 
-from localstack.stack import make_ssh_key
+from localstack.scene import make_ssh_key
 from seconder.cli import slugs
 from seconder.cli.problem import Problem
 from seconder.core.approval import Context
