@@ -31,9 +31,6 @@ def _parser() -> argparse.ArgumentParser:
     _common(webhook)
     webhook.add_argument("--bind-address", default="[::]:9443", metavar="HOST:PORT", help="for reviews (TLS)")
     webhook.add_argument(
-        "--serving-secret", default="seconder-webhook-tls", metavar="NAME", help="Secret with tls.crt and tls.key"
-    )
-    webhook.add_argument(
         "--drain-delay", type=float, default=5.0, metavar="SECONDS", help="from the signal to stop to the last accept"
     )
     webhook.add_argument(
@@ -47,6 +44,12 @@ def _parser() -> argparse.ArgumentParser:
     operator.add_argument("--webhook-url", default="", metavar="URL", help="where the API server finds the webhook")
     operator.add_argument(
         "--webhook-service", default="", metavar="NAMESPACE/NAME:PORT", help="the same, in the cluster"
+    )
+    operator.add_argument(
+        "--certificates",
+        choices=("operator", "secret"),
+        default="operator",
+        help="who makes the serving certificate: the operator, or whoever keeps the Secret, with ca.crt beside it",
     )
     operator.add_argument(
         "--rotation-settle",
@@ -67,6 +70,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", metavar="FILE", help="left out: the pod's own ServiceAccount")
     parser.add_argument("--cluster-id", default="", help="appended to the cluster's uid in approvals")
     parser.add_argument("--namespace", default=names.DEFAULT_NAMESPACE, help="where Seconder is installed")
+    parser.add_argument(
+        "--serving-secret", default="seconder-webhook-tls", metavar="NAME", help="Secret with tls.crt and tls.key"
+    )
     parser.add_argument("--metrics-bind-address", default="[::]:9090", metavar="HOST:PORT", help="probes and metrics")
     parser.add_argument(
         "--controller",

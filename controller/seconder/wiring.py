@@ -65,7 +65,15 @@ def operator(arguments: argparse.Namespace) -> int:
         endpoint, hosts = Endpoint(service=service), (f"{service[1]}.{service[0]}.svc",)
     settle = timedelta(seconds=arguments.rotation_settle)
     own, copies = _own(arguments), arguments.copy_approvals
-    settings = Settings(arguments.namespace, own, endpoint, Terms(hosts, settle), copies)
+    settings = Settings(
+        arguments.namespace,
+        own,
+        endpoint,
+        Terms(hosts, settle),
+        arguments.serving_secret,
+        issues=arguments.certificates == "operator",
+        copies=copies,
+    )
     loaded = credentials.load(arguments.kubeconfig)
     api = Api(loaded, user_agent="seconder-operator")
     reconciler = Reconciler(api, settings, lambda what, text: log.info(text, subject=what))

@@ -3,11 +3,14 @@
 import json
 import secrets
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.support.cluster import Cluster, eventually
+from tests.support.operator import operator_with
 
 _ORPHANED_SECONDS = 2.0
 """For how long an object must outlive its owner: the garbage collector takes it within a tenth of that."""
@@ -54,7 +57,9 @@ def _give(cluster: Cluster, owner: dict[str, Any], name: str = "checkout") -> No
     owners = [*(cluster.get("deployment", name)["metadata"].get("ownerReferences") or []), owner]
     patch = json.dumps({"metadata": {"ownerReferences": owners}})
     place = f"--namespace={cluster.namespace}"
-    assert cluster.human("patch", "deployment", name, "--type=merge", f"--patch={patch}", place).code == 0
+    give = ("patch", "deployment", name, "--type=merge", f"--patch={patch}", place)
+    # An owner of a kind that is new may be read a moment later.
+    eventually(lambda: cluster.human(*give).code == 0, 5, "given")
     _followed(cluster, owner)
 
 
@@ -259,6 +264,33 @@ def test_right_after_a_restart_of_the_webhook(cluster: Cluster) -> None:
         assert time.monotonic() < deadline, answer.err
     seconder.wait_ready()
     assert cluster.exists("configmap", "owner")
+
+
+def test_a_webhook_that_is_ready_knows_who_owns_what(cluster: Cluster) -> None:
+    """While it may not even list them it says so; then an agent's first request is decided, not put off."""
+    cluster.deployment()
+    _give(cluster, _owner(cluster))
+    seconder = cluster.stack.seconder
+    role = ("clusterrole", "seconder-webhook-lookups")
+    with operator_with(cluster.stack):
+        cluster.admin("patch", *role, "--type=merge", '--patch={"rules":[]}')
+        seconder.stop_webhook()
+        seconder.start_webhook()
+        eventually(lambda: _unready(seconder.webhook_metrics_address) == "who owns what is not loaded", 10, "waits")
+    seconder.wait_ready()
+    _refused(cluster, "delete", "configmap", "owner")
+    assert _unready(seconder.webhook_metrics_address) == ""
+
+
+def _unready(address: str) -> str:
+    """Ask the webhook what it waits for; empty once it is ready."""
+    try:
+        urllib.request.urlopen(f"http://{address}/readyz", timeout=5).close()
+    except urllib.error.HTTPError as unready:
+        return str(unready.read().decode().strip())
+    except OSError:
+        return "it does not answer"
+    return ""
 
 
 def test_people_delete_owners_freely(cluster: Cluster) -> None:

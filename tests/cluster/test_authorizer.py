@@ -1,6 +1,8 @@
 """What the authorizer holds alone: no webhook configuration, no static policy, and an agent that is cluster-admin."""
 
 import json
+import re
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -163,3 +165,20 @@ def test_others_who_ask_the_api_server_get_the_same_answer(
         out = layers.must(layers.person, "create", "--filename=-", "--output=json", stdin=review)
         status = json.loads(out)["status"]
         assert (status["allowed"], status.get("denied", False)) == (not refused, refused), status
+
+
+def test_what_agents_are_denied_is_counted(layers: Layers) -> None:
+    """So that an alert can tell of it: no review is."""
+    before = _denied(layers)
+    tried = layers.run(layers.agent, "get", "namespaces", "--as=somebody-new")
+    assert tried.code == 1
+    assert _denied(layers) > before
+
+
+def _denied(layers: Layers) -> float:
+    with urllib.request.urlopen(f"http://{layers.seconder.webhook_metrics_address}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    series = r'^seconder_authorization_requests_total\{decision="deny",reason="ProtectedConfiguration"\} (\S+)$'
+    found = re.search(series, text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])

@@ -80,6 +80,7 @@ class Layers:
             self.agent = self.plane.token_kubeconfig("seconder-agents", "kiro")
             self.builder = self.plane.token_kubeconfig("default", "builder")
             self.seconder.start()
+            self.must(self.person, "delete", f"--filename={MANIFESTS / 'admission-policy.yaml'}")
             self._write_authorizer_kubeconfig()
             self.ask_authorizer()
         except BaseException:

@@ -47,11 +47,19 @@ _KUBE_SYSTEM_CONTROLLERS: Final = (
     "ttl-controller",
 )
 
-BUILTIN_CONTROLLERS: Final = frozenset(
-    {f"{_SERVICE_ACCOUNT}kube-system:{name}" for name in _KUBE_SYSTEM_CONTROLLERS}
-    # Without --use-service-account-credentials every controller runs under the first of these.
-    | {"system:kube-controller-manager", "system:kube-scheduler", "system:apiserver"}
-)
+_CONTROLLER_MANAGER: Final = "system:kube-controller-manager"
+
+
+def kube_system_controllers(*names: str) -> frozenset[str]:
+    """Give the user names under which these controllers call."""
+    # Without --use-service-account-credentials every controller runs under the one that is added.
+    return frozenset({f"{_SERVICE_ACCOUNT}kube-system:{name}" for name in names} | {_CONTROLLER_MANAGER})
+
+
+BUILTIN_CONTROLLERS: Final = kube_system_controllers(*_KUBE_SYSTEM_CONTROLLERS) | {
+    "system:kube-scheduler",
+    "system:apiserver",
+}
 """Exact user names of the control plane's own controllers, which nothing here ever binds.
 
 Their work follows a decision that was made on the original request; stopping them leaves namespaces in Terminating.

@@ -18,6 +18,7 @@ from seconder.core import (
     borrowing,
     break_glass,
     contents,
+    dangling,
     deeds,
     draft,
     grants,
@@ -63,8 +64,8 @@ class Evidence(Struct, frozen=True, gc=False):
 
     ``fresh``: the World is proven to be recent. ``contents`` are the answers to ``needs``, ``objects`` those to
     ``looks``, without what is not there, ``role`` are the rules of ``role_to_read``, ``borrowed`` is the answer to
-    ``account_to_ask``. Each is None when one of its answers failed or came too late. ``owned`` is what is found under
-    ``owner_keys``, None while that is not known.
+    ``account_to_ask``, ``missing`` are those of ``owners_to_find`` that do not exist. Each is None when one of its
+    answers failed or came too late. ``owned`` is what is found under ``owner_keys``, None while that is not known.
     """
 
     fresh: bool
@@ -73,6 +74,7 @@ class Evidence(Struct, frozen=True, gc=False):
     role: Sequence[Rule] | None = None
     borrowed: Borrowed | None = None
     owned: Sequence[Owned] | None = ()
+    missing: frozenset[Owner] | None = None
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -110,6 +112,10 @@ _MOST_OBJECTS: Final = 8
 """That are read for one request. Owners beyond it are unknown, and so protected by nothing; more than so many owned
 objects are refused together."""
 
+_REWRITTEN: Final = (
+    "No approval changes this. If you added no owner, something rewrites requests in this cluster: ask the people who"
+    " run it to look at its mutating webhooks and policies."
+)
 _TRY_AGAIN: Final = "Try again in a moment; if it stays so, tell the people who run this cluster."
 
 
@@ -123,7 +129,7 @@ def owner_keys(request: Request, world: World, mode: Mode) -> frozenset[str]:
 
 
 def needs(request: Request, world: World, mode: Mode, found: Sequence[Owned] | None = ()) -> list[Lookup]:
-    """List what must be looked up before ``decide``; empty for all but the deletion of a namespace.
+    """List what must be looked up before ``decide``; empty for all but the end of a namespace.
 
     ``found`` is what goes along, as in ``Evidence.owned``.
     """
@@ -133,10 +139,11 @@ def needs(request: Request, world: World, mode: Mode, found: Sequence[Owned] | N
     if not deletions:
         return []
     deletion = deletions[0]
+    action = Action.DELETE if deletion.operation is Operation.DELETE else Action.CHANGE_OWNERS
     requester = _requester(request, world)
-    named = matching.covering(deletion, requester, world.policies, mode, Action.DELETE, world.own)
-    within = _holding(deletion, requester, world, mode, named)
-    bound = [policy for policy in (*named, *within) if policy.requirement.bind_impact]
+    named = matching.covering(deletion, requester, world.policies, mode, action, world.own)
+    within = _holding(deletion, requester, world, mode, action, named)
+    bound = draft.binds_impact(deletion.target, action, [*named, *within])
     # Whether there are approvals on what goes along is not known yet.
     compared = deletion is not request or bool(approvals_of(request.stored))
     return contents.lookups(deletion.target.name, within, bound if compared else [])
@@ -168,6 +175,11 @@ def looks(request: Request, world: World, mode: Mode, found: Sequence[Owned] | N
     return list(dict.fromkeys([*wanted[:_MOST_OBJECTS], *(along if len(along) <= _MOST_OBJECTS else [])]))
 
 
+def owners_to_find(request: Request, world: World, mode: Mode) -> list[Owner]:
+    """List the owners that the request adds and of which must be known before ``decide`` whether they exist."""
+    return dangling.to_find(request, _requester(request, world), world.policies, mode, world.own)
+
+
 def role_to_read(request: Request, world: World, mode: Mode) -> RoleRef | None:
     """Name the role whose rules must be read before ``decide``: the one that an agent gives away."""
     if mode is not Mode.ENFORCE or agents.builtin_controller(request) or not _requester(request, world).agent:
@@ -187,11 +199,12 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
     """Decide one request under the policies of one mode. ``now`` is in seconds since 1970.
 
     Nothing is allowed but by falling under no policy, by being the control plane's own controller, or by satisfying
-    every policy that covers the request, for each action that it amounts to.
+    every policy that covers the request, for each action that it amounts to; and no owner that does not exist.
     """
     requester = _requester(request, world)
     if agents.builtin_controller(request):
-        return Decision(True, Reason.EXEMPT, requester, None)
+        exempt = Decision(True, Reason.EXEMPT, requester, None)
+        return _dangling(request, requester, world, mode, evidence) or exempt
 
     if mode is Mode.ENFORCE and requester.agent:
         end = world.token_ends.get(request.caller.username)
@@ -203,6 +216,9 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
         refused = _grant(request, requester, world, evidence) or _borrowed(request, requester, world, evidence)
         if refused is not None:
             return refused
+    lost = _dangling(request, requester, world, mode, evidence)
+    if lost is not None:
+        return lost
 
     decided = Decision(True, Reason.NOT_COVERED, requester, None)
     for action in deeds.actions(request):
@@ -237,13 +253,15 @@ class _Case:
     def decide(self) -> Decision:
         request, requester, world, evidence = self.request, self.requester, self.world, self.evidence
         covered = matching.covering(request, requester, world.policies, self.mode, self.action, world.own)
-        if self.action is Action.DELETE:
-            within = _holding(request, requester, world, self.mode, covered)
+        if self.action in deeds.ENDINGS:
+            within = _holding(request, requester, world, self.mode, self.action, covered)
             if within:
                 if evidence.contents is None or contents.unresolved(within):
                     return self._undecided("what the namespace holds could not be looked up")
                 covered += [policy for policy in within if contents.held(policy, evidence.contents)]
-            defining = matching.covering_definition(request, requester, world.policies, self.mode, world.own)
+            defining = matching.covering_definition(
+                request, requester, world.policies, self.mode, world.own, self.action
+            )
             covered += [policy for policy in defining if policy not in covered]
         if not covered or self._owners_are_protected():
             if not evidence.fresh:
@@ -486,12 +504,29 @@ def _along(request: Request, world: World, found: Sequence[Owned]) -> list[Reque
 
 
 def _of_namespaces(request: Request, along: Sequence[Request]) -> list[Request]:
-    """Give the deletions of namespaces among the request, which comes first, and what goes along with it."""
+    """Give the endings of namespaces among the request, which comes first, and what goes along with it."""
     return [
         each
         for each in (request, *along)
-        if each.target.resource == NAMESPACES and Action.DELETE in deeds.actions(each)
+        if each.target.resource == NAMESPACES and not deeds.ENDINGS.isdisjoint(deeds.actions(each))
     ]
+
+
+def _dangling(request: Request, requester: Requester, world: World, mode: Mode, evidence: Evidence) -> Decision | None:
+    """Refuse an owner that does not exist; None where each one exists, or other things decide."""
+    asked = owners_to_find(request, world, mode)
+    if not asked:
+        return None
+    action = Action.CHANGE_OWNERS
+    if evidence.missing is None:
+        what = "whether the owner that it would get exists could not be looked up"
+        return _undecided(request, requester, what, action)
+    for owner in asked:
+        if owner in evidence.missing:
+            named = message.clean(f"{owner.kind} {owner.name}")
+            what = f"the owner that it would get, {named}, does not exist or is being deleted, and it would go as well"
+            return _refused(request, requester, what, Reason.PROTECTED_CONFIGURATION, _REWRITTEN, action=action)
+    return None
 
 
 def _grant(request: Request, requester: Requester, world: World, evidence: Evidence) -> Decision | None:
@@ -560,9 +595,11 @@ def _owner_ref(owner: Owner, request: Request, requester: Requester, world: Worl
     return None
 
 
-def _holding(request: Request, requester: Requester, world: World, mode: Mode, named: Sequence[Policy]) -> list[Policy]:
-    """Give the policies that cover the deletion of a namespace only for what it holds."""
-    within = matching.covering_contents(request, requester, world.policies, mode, world.own)
+def _holding(
+    request: Request, requester: Requester, world: World, mode: Mode, action: Action, named: Sequence[Policy]
+) -> list[Policy]:
+    """Give the policies that cover the end of a namespace by this action only for what it holds."""
+    within = matching.covering_contents(request, requester, world.policies, mode, world.own, action)
     return [policy for policy in within if policy not in named]
 
 

@@ -7,6 +7,9 @@ from seconder.core.request import Action, Operation, Owner, Reference, Request, 
 _SCALE: Final = "scale"
 _FINALIZE: Final = "finalize"
 
+ENDINGS: Final = frozenset({Action.DELETE, Action.CHANGE_OWNERS})
+"""With an object go the things in it and of it, whether it is deleted or left to the garbage collector."""
+
 
 def actions(request: Request) -> tuple[Action, ...]:
     """Give every protected action that the request amounts to; none for ordinary work. One update may be several."""

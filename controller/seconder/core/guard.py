@@ -7,7 +7,7 @@ from seconder.core import names, rbac
 from seconder.core.agents import identity_tagged, keeps_its_tags, service_account, service_account_caller
 from seconder.core.matching import Guarded
 from seconder.core.policy import AgentTags
-from seconder.core.request import DEFINITIONS, NAMESPACES, GroupResource, Operation, Request, TokenRequest
+from seconder.core.request import DEFINITIONS, NAMESPACES, GroupResource, Operation, Request, Target, TokenRequest
 
 _MOST_ANNOTATIONS: Final = 192 * 1024
 """Bytes. An object holds 256 KiB of them; eight approvals of 8 KiB each must find room."""
@@ -28,14 +28,8 @@ def refusal(request: Request, known: AgentTags, own: Guarded, token_left: float 
     ``token_left`` is for how many seconds from now its ServiceAccount may have tokens; None where no end is set.
     """
     target = request.target
-    if target.resource.group == names.DOMAIN:
-        return "policies, approvers and change requests"
-    if target.namespace == own.namespace or (target.resource == NAMESPACES and target.name == own.namespace):
-        return "what is in the guard's own namespace"
-    if target.resource == DEFINITIONS and target.name.endswith(f".{names.DOMAIN}"):
-        return "the guard's own resource definitions"
-    if target.resource in _OWN_ROLES and target.name.startswith("seconder-"):
-        return "the guard's own roles"
+    if ours := own_thing(target, own):
+        return ours
     # A server of an agent's own could answer for any object, ours among them.
     if target.resource.group == SERVERS:
         return "which server answers for an API"
@@ -54,6 +48,19 @@ def refusal(request: Request, known: AgentTags, own: Guarded, token_left: float 
             return "approvals and break-glass annotations"
         if _size(request.incoming) > max(_MOST_ANNOTATIONS, _size(request.stored)):
             return "annotations so that no approval finds room beside them"
+    return ""
+
+
+def own_thing(target: Target, own: Guarded) -> str:
+    """Say what of the guard's own an object is; empty where it is none of it."""
+    if target.resource.group == names.DOMAIN:
+        return "policies, approvers and change requests"
+    if target.namespace == own.namespace or (target.resource == NAMESPACES and target.name == own.namespace):
+        return "what is in the guard's own namespace"
+    if target.resource == DEFINITIONS and target.name.endswith(f".{names.DOMAIN}"):
+        return "the guard's own resource definitions"
+    if target.resource in _OWN_ROLES and target.name.startswith("seconder-"):
+        return "the guard's own roles"
     return ""
 
 

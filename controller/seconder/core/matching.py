@@ -115,45 +115,62 @@ def covering(
     return [
         policy
         for policy in index.naming(request.target.resource, place_of(request.target))
-        if policy.mode is mode
-        and action in policy.actions
-        and binds(policy, request, requester, own)
-        # Controllers and people set owners all day: this one is asked of agents alone, and on what is tagged as theirs.
-        and (action is not Action.CHANGE_OWNERS or requester.agent or agents.request_tagged(request, policy.agents))
+        if _asks(policy, request, requester, mode, action, own)
     ]
 
 
 def covering_contents(
-    request: Request, requester: agents.Requester, index: PolicyIndex, mode: Mode, own: Guarded
+    request: Request,
+    requester: agents.Requester,
+    index: PolicyIndex,
+    mode: Mode,
+    own: Guarded,
+    action: Action = Action.DELETE,
 ) -> list[Policy]:
-    """Give the policies that cover a namespace's deletion if it holds an object that they name."""
+    """Give the policies that cover a namespace's end by this action if it holds an object that they name."""
     if request.target.resource != NAMESPACES:
         return []
     return [
-        policy
-        for policy in index.within(request.target.name)
-        if policy.mode is mode and Action.DELETE in policy.actions and binds(policy, request, requester, own)
+        policy for policy in index.within(request.target.name) if _asks(policy, request, requester, mode, action, own)
     ]
 
 
 def covering_definition(
-    request: Request, requester: agents.Requester, index: PolicyIndex, mode: Mode, own: Guarded
+    request: Request,
+    requester: agents.Requester,
+    index: PolicyIndex,
+    mode: Mode,
+    own: Guarded,
+    action: Action = Action.DELETE,
 ) -> list[Policy]:
-    """Give the policies that cover the deletion of a CustomResourceDefinition for the objects that go with it.
+    """Give the policies that cover the end of a CustomResourceDefinition for the objects that go with it."""
+    return [
+        policy for policy in defining(request.target, index) if _asks(policy, request, requester, mode, action, own)
+    ]
 
-    They are deleted without any admission of their own, in all namespaces.
+
+def defining(target: Target, index: PolicyIndex) -> list[Policy]:
+    """Give the policies that name what a CustomResourceDefinition defines.
+
+    Those objects are deleted with it without any admission of their own, in all namespaces.
     """
-    if request.target.resource != DEFINITIONS:
+    if target.resource != DEFINITIONS:
         return []
-    plural, _, group = request.target.name.partition(".")
+    plural, _, group = target.name.partition(".")
     return [
         policy
         for policy in index.all
-        if policy.mode is mode
-        and Action.DELETE in policy.actions
-        and any(each.group in {group, ANY} and each.resource in {plural, ANY} for each in policy.resources)
-        and binds(policy, request, requester, own)
+        if any(each.group in {group, ANY} and each.resource in {plural, ANY} for each in policy.resources)
     ]
+
+
+def _asks(
+    policy: Policy, request: Request, requester: agents.Requester, mode: Mode, action: Action, own: Guarded
+) -> bool:
+    if policy.mode is not mode or action not in policy.actions or not binds(policy, request, requester, own):
+        return False
+    # Controllers and people set owners all day: this one is asked of agents alone, and on what is tagged as theirs.
+    return action is not Action.CHANGE_OWNERS or requester.agent or agents.request_tagged(request, policy.agents)
 
 
 def _places(policy: Policy, resource: GroupResource) -> frozenset[str]:

@@ -78,9 +78,13 @@ class Snapshot:
         for watch in self._watches.values():
             watch.stop()
 
+    def age(self) -> float:
+        """Give the seconds since all of it was last proven to be true; infinite until everything was loaded."""
+        return max(watch.age() for watch in self._watches.values())
+
     def fresh(self) -> bool:
         """Say whether every watch has given a sign of life recently enough for approvals to count."""
-        return all(watch.age() <= names.FRESH_SECONDS for watch in self._watches.values())
+        return self.age() <= names.FRESH_SECONDS
 
     def unmet(self) -> list[str]:
         """List what is not loaded yet."""

@@ -30,7 +30,8 @@ class Watch(Generic[T]):
 
     ``select`` makes of each document the value to keep; None keeps nothing of it. ``changed`` is called in that thread
     with all values by key (``namespace/name``, or the bare name) after a list and after each change of a value; the
-    mapping is the watch's own. Exceptions are passed to ``failed`` and end nothing.
+    mapping is the watch's own. Where ``one`` is given, it is called instead after a change of one value, with its key,
+    what was kept of it, and what is kept. Exceptions are passed to ``failed`` and end nothing.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Watch(Generic[T]):
         *,
         metadata_only: bool = False,
         field_selector: str = "",
+        one: Callable[[str, T | None, T | None], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
@@ -50,6 +52,7 @@ class Watch(Generic[T]):
         self._select = select
         self._changed = changed
         self._failed = failed
+        self._one = one
         self._metadata_only = metadata_only
         self._query: dict[str, Any] = {"fieldSelector": field_selector} if field_selector else {}
         self._clock = clock
@@ -147,13 +150,17 @@ class Watch(Generic[T]):
             return
         key = _key(event.object)
         value = None if event.type == "DELETED" else self._select(event.object)
-        if self._values.get(key) == value:
+        before = self._values.get(key)
+        if before == value:
             return
         if value is None:
             del self._values[key]
         else:
             self._values[key] = value
-        self._changed(self._values)
+        if self._one is not None:
+            self._one(key, before, value)
+        else:
+            self._changed(self._values)
 
 
 def _key(item: Mapping[str, Any]) -> str:

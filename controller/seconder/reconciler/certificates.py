@@ -165,6 +165,30 @@ def restored(authority: Any, serving: Any, terms: Terms, now: datetime) -> Mater
     )
 
 
+class Unusable(Exception):
+    """A Secret that somebody else keeps cannot be served with; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What somebody else made: the CAs to trust (PEM), and when the serving certificate ends."""
+
+    bundle: bytes
+    expires: datetime
+
+
+def given(secret: Any, name: str) -> Given:
+    """Read the Secret of this name, kept by cert-manager or by hand. Raises Unusable."""
+    if secret is None:
+        raise Unusable(f"there is no Secret {name}: make it with tls.crt, tls.key and ca.crt, or wait for its issuer")
+    pair, bundle = _read_pair(secret), b"".join(_read_bundle(secret))
+    if pair is None:
+        raise Unusable(f"tls.crt and tls.key of Secret {name} are no certificate with its key")
+    if not bundle:
+        raise Unusable(f"ca.crt of Secret {name} holds no CA: the API server must be told which one to trust")
+    return Given(bundle, pair.x509.not_valid_after_utc)
+
+
 def _read_pair(secret: Any) -> Pair | None:
     try:
         pair = Pair(_decoded(secret["data"], "tls.crt"), _decoded(secret["data"], "tls.key"))

@@ -4,24 +4,27 @@ Only requests that some policy may cover leave the API server: rules name the re
 inside the API server) pick the callers. The webhook decides again, exactly; what is compiled here may let a request too
 many through to it, and never one too few.
 
-Entries, each called at most once for a request and exclusive among one mode's:
+Entries, each called at most once for a request and exclusive among one mode's, but for updates that add an owner
+besides what ``everyone`` takes:
 
 - ``agents``: what tagged callers, or anyone on a tagged object, do to what a policy names;
 - ``everyone``: what the others do to what an Everyone policy names;
+- ``owners``: what all callers not taken by ``agents`` give owners to, of what a policy names or Seconder rests on;
 - ``guard``: what tagged callers do to Seconder itself, and what they delete of all the rest, since it may own what a
   policy names;
-- ``audit-agents``, ``audit-everyone``: the same for policies in Audit mode, never blocking (failurePolicy Ignore).
+- ``audit-agents``, ``audit-everyone``, ``audit-owners``: the same for policies in Audit mode, never blocking
+  (failurePolicy Ignore).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from seconder.core import guard, names, rbac
+from seconder.core import dangling, guard, names, rbac
 from seconder.core.agents import BUILTIN_CONTROLLERS
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
-from seconder.core.request import NAMESPACES, Action, GroupResource
+from seconder.core.request import DEFINITIONS, NAMESPACES, Action, GroupResource
 from seconder.reconciler import cel
 
 NAME: Final = "seconder"
@@ -85,7 +88,8 @@ def configuration(policies: Iterable[Policy], own: Guarded, endpoint: Endpoint, 
     webhooks = []
     for mode, prefix, path in ((Mode.ENFORCE, "", "/validate"), (Mode.AUDIT, "audit-", "/validate/audit")):
         chosen = [each for each in index.all if each.mode is mode]
-        for name, rules, conditions in (*_agents(chosen, own), *_everyone(chosen, own, index.known_tags)):
+        entries = (*_agents(chosen, own), *_everyone(chosen, own, index.known_tags), *_owners(chosen, own, mode))
+        for name, rules, conditions in entries:
             webhooks.append(_webhook(prefix + name, mode, rules, conditions, endpoint.client_config(path, ca_bundle)))
     for name, rules, conditions in _guard(index, own):
         client = endpoint.client_config("/validate", ca_bundle)
@@ -113,7 +117,8 @@ def _everyone(policies: Sequence[Policy], own: Guarded, known: AgentTags) -> Ite
     spared = cel.listed({"kube-system", own.namespace})
     conditions = [
         *_NOT_CONTROLLERS,
-        ("deed", cel.DEED),
+        # An owner that people add is asked about elsewhere, and no action of theirs.
+        ("deed", cel.OTHERS_DEED),
         *_negated(_agent_tests(policies, own)),
         ("not-added-controllers", f"!({cel.username_in(own.controllers)})"),
         ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
@@ -129,6 +134,39 @@ def _everyone(policies: Sequence[Policy], own: Guarded, known: AgentTags) -> Ite
     rules = _rules(everyone)
     for number, group in enumerate(cel.pack(dict.fromkeys(tests), _EXPRESSION)):
         yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
+
+
+def _owners(policies: Sequence[Policy], own: Guarded, mode: Mode) -> Iterable[_Entry]:
+    """Ask about owners that are added to what policies name, and to what these are in or of.
+
+    In Enforce, to Seconder's own kinds, namespace and definitions as well.
+    """
+    asking = [policy for policy in policies if Action.CHANGE_OWNERS in policy.actions]
+    if not asking and mode is Mode.AUDIT:
+        return
+    named = _by_group(each for policy in asking for each in _named(policy))
+    if mode is Mode.ENFORCE:
+        named.setdefault(names.DOMAIN, set()).add("*")
+    if mode is Mode.ENFORCE or any(NAMESPACES in _deleted(policy) for policy in asking):
+        named.setdefault(NAMESPACES.group, set()).add(NAMESPACES.resource)
+    if mode is Mode.ENFORCE or any(_may_be_custom(policy) for policy in asking):
+        named.setdefault(DEFINITIONS.group, set()).add(DEFINITIONS.resource)
+    conditions = [("adds-owners", cel.ADDS_OWNERS), ("not-adopted", f"!({cel.either(_ADOPTED)})")]
+    if asking:
+        taken = cel.either(_agent_tests(policies, own))
+        updated = _is_one_of(_by_operation(policies)[1])
+        # As elsewhere, rather asked about twice than too long.
+        if len(taken) + len(updated) <= _REPEATED:
+            not_controllers = " && ".join(f"({test})" for _, test in _NOT_CONTROLLERS)
+            conditions.append(("not-asked-of-agents", f"!({not_controllers} && ({taken}) && ({updated}))"))
+    places = cel.listed({own.namespace}.union(*(policy.namespaces for policy in asking)))
+    if all(policy.namespaces for policy in asking) and len(places) <= _EXPRESSION:
+        conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
+    yield "owners", _update_rules(named), conditions
+
+
+def _may_be_custom(policy: Policy) -> bool:
+    return not policy.resolution_current or any(each.custom for each in policy.resolved.values())
 
 
 def _tagged(
@@ -268,6 +306,13 @@ def _without(tags: AgentTags, less: AgentTags) -> AgentTags:
     )
 
 
+_ADOPTED: Final = [
+    f"request.resource.group == {cel.quote(group)} && request.resource.resource == {cel.quote(plural)}"
+    f" && {cel.username_in(controllers)}"
+    for (group, plural), controllers in dangling.ADOPTED.items()
+]
+
+
 _NOT_CONTROLLERS: Final = [
     ("not-controllers", f"!({cel.username_in(BUILTIN_CONTROLLERS)})"),
     (
@@ -290,8 +335,20 @@ def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
         return [_rule(["*"] if "*" in groups else sorted(groups), _with_subresources(plurals), ["DELETE", "UPDATE"])]
     return [
         *(_rule([group], _plurals(plurals), ["DELETE"]) for group, plurals in sorted(deleted.items())),
-        *(_rule([group], _with_subresources(plurals), ["UPDATE"]) for group, plurals in sorted(updated.items())),
+        *_update_rules(updated),
     ]
+
+
+def _update_rules(groups: Mapping[str, set[str]]) -> list[dict[str, Any]]:
+    if len(groups) > _SEPARATE_RULES:
+        return [
+            _rule(
+                ["*"] if "*" in groups else sorted(groups),
+                _with_subresources(set().union(*groups.values())),
+                ["UPDATE"],
+            )
+        ]
+    return [_rule([group], _with_subresources(plurals), ["UPDATE"]) for group, plurals in sorted(groups.items())]
 
 
 def _by_operation(policies: Sequence[Policy]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from seconder.core import dangling
 from seconder.core.policy import ResolvedResource
 from seconder.core.request import NAMESPACES, GroupResource
 from seconder.kube.api import Api
@@ -61,6 +62,15 @@ def _served(group: str, version: str, each: dict[str, Any], custom: set[str]) ->
         frozenset(name.lower() for name in names if name),
         kept=_KEPT.issubset(each.get("verbs") or ()),
     )
+
+
+def owners(served: Catalogue) -> list[ResolvedResource]:
+    """Give the resources that are made owners of what policies protect: custom ones, and some built-in."""
+    return [
+        each.resolved
+        for resource, each in sorted(served.items())
+        if each.kept and (each.resolved.custom or resource in dangling.READABLE)
+    ]
 
 
 def resolve(named: Iterable[GroupResource], namespaces: bool, served: Catalogue) -> Resolution:

@@ -15,7 +15,7 @@ import kopf
 from seconder.core import names
 from seconder.kube.api import ApiError
 from seconder.kube.credentials import Credentials
-from seconder.reconciler import configuration
+from seconder.reconciler import certificates, configuration
 from seconder.reconciler.certificates import utc_now
 from seconder.reconciler.reconcile import Reconciler, Report
 from seconder.telemetry import log
@@ -78,6 +78,8 @@ class Worker:
                 continue
             except ApiError as error:
                 log.trouble("reconciling failed and is tried again", error, status=error.status)
+            except certificates.Unusable as error:
+                log.trouble("reconciling failed and is tried again", error)
             except Exception as error:  # noqa: BLE001 - a thread that died in silence would leave the guard unattended
                 log.failure("reconciling failed and is tried again", error)
             self._metrics.failures.inc()
@@ -93,13 +95,9 @@ class Worker:
         if report.repaired:
             metrics.repairs.inc()
             log.info("the webhook configuration had been changed or deleted, and was put back")
-        metrics.policies.clear()
-        for policy in report.judged:
-            metrics.policies.labels(policy.mode.value, "false" if policy.problem else "true").inc()
-        metrics.keys.clear()
-        for approver in report.approvers:
-            for kind, assurance in approver.counting:
-                metrics.keys.labels(kind, assurance).inc()
+        metrics.policies((policy.mode, not policy.problem) for policy in report.judged)
+        metrics.keys(key for approver in report.approvers for key in approver.counting)
+        metrics.last_success.set_to_current_time()
         if not report.judged:
             log.info("no ProtectionPolicy: only Seconder itself is guarded")
         log.info("reconciled", policies=len(report.judged), approvers=len(report.approvers), seconds=round(seconds, 3))

@@ -15,30 +15,42 @@ from seconder.core.policy import Policy, ResolvedResource
 from seconder.core.request import NAMESPACES
 from seconder.kube.api import Api, ApiError
 from seconder.reconciler import approvers, certificates, configuration, deputies, discovery
-from seconder.reconciler.certificates import Material, Terms
+from seconder.reconciler.certificates import Terms
 from seconder.reconciler.configuration import Endpoint
+from seconder.reconciler.discovery import Catalogue
 from seconder.reconciler.policies import Judged, Trial, configuration_path, judge
 from seconder.reconciler.status import changed
 
 CA_SECRET: Final = "seconder-ca"  # noqa: S105 - a name
-SERVING_SECRET: Final = "seconder-webhook-tls"  # noqa: S105 - a name
 LOOKUP_ROLE: Final = "seconder-webhook-lookups"
 OBJECTS_ROLE: Final = "seconder-operator-objects"
+OWN_ROLE: Final = "seconder-operator"
+"""Owns the webhook configuration: where Seconder is uninstalled, the garbage collector takes the configuration along,
+whether or not an operator is alive."""
+
 RENEW: Final = "seconder.dev/renew"
 """Annotation on the CA's Secret; any new value asks for a new CA."""
 
 _RENEWED: Final = "seconder.dev/renewed"
+_ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 _NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the operator was set up. ``copies``: approvals on change requests are copied to the objects."""
+    """How the operator was set up.
+
+    ``serving_secret``: where the certificate of reviews is. ``issues``: the operator makes it, by a CA of its own;
+    otherwise somebody else does, with the CA as ``ca.crt`` beside it. ``copies``: approvals on change requests are
+    copied to the objects.
+    """
 
     namespace: str
     own: Guarded
     endpoint: Endpoint
     terms: Terms
+    serving_secret: str
+    issues: bool = True
     copies: bool = False
 
 
@@ -61,6 +73,7 @@ class Reconciler:
         self._log = log
         self._trial = Trial(api, settings.own, settings.endpoint)
         self._wanted: dict[str, Any] | None = None
+        self._owner: list[dict[str, str]] = []
 
     def restore(self) -> bool:
         """Put the last compiled configuration back if somebody changed or deleted it. Raises ApiError."""
@@ -73,36 +86,41 @@ class Reconciler:
         documents, _ = self._api.items(f"{names.API_PATH}/protectionpolicies")
         judged = [judge(document, served, self._trial.problem) for document in documents]
         policies = [policy for each in judged for policy in each.policies]
-        self._allow(policies)
+        self._allow(policies, served)
 
-        material = self._certify(policies, now)
+        expiry = self._certify(policies, now) if self._settings.issues else self._use_given(policies)
 
         # Statuses come last: Ready means in force.
         unnamed = deputies.unprotected(served, policies)
         for document, each in zip(documents, judged, strict=True):
             self._set_status("protectionpolicies", document, deputies.status(each, document, unnamed))
         seen = self._approvers()
-        return Report(judged, seen, repaired, material.serving.x509.not_valid_after_utc)
+        return Report(judged, seen, repaired, expiry)
 
-    def _configuration(self, policies: Iterable[Policy], material: Material) -> dict[str, Any]:
-        bundle = certificates.encoded(material.bundle)
-        return configuration.configuration(policies, self._settings.own, self._settings.endpoint, bundle)
+    def _put_in_force(self, policies: Iterable[Policy], bundle: bytes) -> None:
+        settings = self._settings
+        self._wanted = configuration.configuration(
+            policies, settings.own, settings.endpoint, certificates.encoded(bundle)
+        )
+        self._apply(self._wanted)
 
     def _apply(self, wanted: dict[str, Any]) -> bool:
         """Make the stored configuration equal to ``wanted``; say whether that took a change."""
         path = configuration_path(configuration.NAME)
+        owner = self._find_owner()
         try:
             stored = self._api.get(path)
         except ApiError as error:
             if error.status != 404:
                 raise
-            self._api.create(configuration_path(), wanted)
+            metadata = wanted["metadata"] | {"ownerReferences": owner}
+            self._api.create(configuration_path(), wanted | {"metadata": metadata})
             return True
         labels = stored["metadata"].get("labels") or {}
         labelled = configuration.LABELS.items() <= labels.items()
-        # An owner, and the garbage collector takes the configuration away with it.
-        owned = bool(stored["metadata"].get("ownerReferences"))
-        if stored.get("webhooks") == wanted["webhooks"] and labelled and not owned:
+        # Any other owner, and the garbage collector takes the configuration away with it.
+        owned = (stored["metadata"].get("ownerReferences") or []) == owner
+        if stored.get("webhooks") == wanted["webhooks"] and labelled and owned:
             return False
         # Replaced as a whole: a merge would keep entries and selectors that somebody slipped in.
         metadata = {
@@ -110,13 +128,44 @@ class Reconciler:
             "resourceVersion": stored["metadata"]["resourceVersion"],
             "annotations": stored["metadata"].get("annotations") or {},
             "labels": labels | configuration.LABELS,
+            "ownerReferences": owner,
         }
         self._api.replace(path, wanted | {"metadata": metadata})
         return True
 
-    def _certify(self, policies: Iterable[Policy], now: datetime) -> Material:
-        """Put the configuration and the certificates in force, and take the next step of a rotation if one is due."""
-        authority, serving = self._secret(CA_SECRET), self._secret(SERVING_SECRET)
+    def _find_owner(self) -> list[dict[str, str]]:
+        """Give the ownerReferences of the configuration; none where Seconder was installed without its own role.
+
+        A role that is gone stays the owner: what is put back during an uninstall goes as well.
+        """
+        try:
+            role = self._api.metadata(f"{_ROLES}/{OWN_ROLE}")
+        except ApiError as error:
+            if error.status not in {403, 404}:
+                raise
+            return self._owner
+        self._owner = [
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "ClusterRole",
+                "name": OWN_ROLE,
+                "uid": role["metadata"]["uid"],
+            }
+        ]
+        return self._owner
+
+    def _use_given(self, policies: Iterable[Policy]) -> datetime:
+        """Put the configuration in force with a certificate that somebody else makes; say when that ends."""
+        given = certificates.given(self._secret(self._settings.serving_secret), self._settings.serving_secret)
+        self._put_in_force(policies, given.bundle)
+        return given.expires
+
+    def _certify(self, policies: Iterable[Policy], now: datetime) -> datetime:
+        """Put the configuration and the certificates in force, and take the next step of a rotation if one is due.
+
+        Give the end of the serving certificate.
+        """
+        authority, serving = self._secret(CA_SECRET), self._secret(self._settings.serving_secret)
         notes = (authority or {}).get("metadata", {}).get("annotations") or {}
         asked = notes.get(RENEW, "")
         material = certificates.restored(authority, serving, self._settings.terms, now)
@@ -130,12 +179,11 @@ class Reconciler:
 
         # First kept, so that it cannot be lost; then trusted by the API server; and only then served.
         self._write_secret(CA_SECRET, *certificates.authority_secret(following), renewed)
-        self._wanted = self._configuration(policies, following)
-        self._apply(self._wanted)
+        self._put_in_force(policies, following.bundle)
         following = certificates.trusted(following, now)
         self._write_secret(CA_SECRET, *certificates.authority_secret(following), renewed)
-        self._write_secret(SERVING_SECRET, *certificates.serving_secret(following), {})
-        return following
+        self._write_secret(self._settings.serving_secret, *certificates.serving_secret(following), {})
+        return following.serving.x509.not_valid_after_utc
 
     def _secret(self, name: str) -> dict[str, Any] | None:
         try:
@@ -164,22 +212,24 @@ class Reconciler:
     def _secrets(self) -> str:
         return f"/api/v1/namespaces/{self._settings.namespace}/secrets"
 
-    def _allow(self, policies: Sequence[Policy]) -> None:
+    def _allow(self, policies: Sequence[Policy], served: Catalogue) -> None:
         """Let the two programs do what the policies ask of them, and no more.
 
-        The webhook lists what a namespace holds, reads what is scaled or made an owner, and follows who owns what. The
-        operator reads the objects of change requests, and where it copies approvals to them, it patches them.
+        The webhook lists what a namespace holds, reads what is scaled, follows who owns what, and looks for owners of
+        whatever kind. The operator reads the objects of change requests, and where it copies approvals to them, it
+        patches them.
         """
         resolved = [resource for policy in policies for resource in policy.resolved.values()]
         inside = [*contents.counted(policies), *(each for each in resolved if each.namespaced)]
         followed = _rules(owned.followed(policies), ["list", "watch"])
-        self._keep_role(LOOKUP_ROLE, _rules([*inside, *resolved], ["get", "list"]) + followed)
+        owners = _rules(discovery.owners(served), ["get"])
+        self._keep_role(LOOKUP_ROLE, _rules([*inside, *resolved], ["get", "list"]) + followed + owners)
         objects = [*resolved, _NAMESPACES]
         patched = _rules(objects, ["patch"]) if self._settings.copies else []
         self._keep_role(OBJECTS_ROLE, _rules([*inside, *objects], ["get", "list"]) + patched)
 
     def _keep_role(self, name: str, rules: list[dict[str, Any]]) -> None:
-        path = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{name}"
+        path = f"{_ROLES}/{name}"
         try:
             role = self._api.get(path)
             if role.get("rules") != rules:

@@ -5,6 +5,7 @@ from seconder.core.message import clean
 from seconder.core.policy import DEFAULT_TAGS
 from seconder.kube.snapshot import Snapshot
 from seconder.telemetry import log
+from seconder.telemetry.metrics import AuthorizerMetrics
 from seconder.webhook.front import BadReview
 from seconder.wire import access_review
 
@@ -16,22 +17,26 @@ class Authorizer:
     where Seconder is installed.
     """
 
-    def __init__(self, snapshot: Snapshot, own_namespace: str) -> None:
+    def __init__(self, snapshot: Snapshot, own_namespace: str, metrics: AuthorizerMetrics) -> None:
         self._snapshot = snapshot
         self._own_namespace = own_namespace
+        self._metrics = metrics
 
     async def answer(self, body: bytes) -> bytes:
         """Answer one SubjectAccessReview. Raises BadReview, on which the API server acts by its ``failurePolicy``."""
         try:
             access = access_review.decode(body)
         except access_review.Malformed as bad:
+            self._metrics.malformed.inc()
             raise BadReview(bad.detail) from None
         world = self._snapshot.world
         # Without policies the defaults still hold. The rest is let through to RBAC: our own first list is among it.
         known = world.policies.known_tags if world else DEFAULT_TAGS
         reason = authorization.denial(access, known, self._own_namespace) if access else ""
         if not (access and reason):
+            self._metrics.passed.inc()
             return access_review.no_opinion()
+        self._metrics.denied.inc()
         log.info(
             "access refused",
             reason=reason,

@@ -14,7 +14,8 @@ from seconder.core.message import clean
 from seconder.core.owned import Owned
 from seconder.core.policy import Mode
 from seconder.core.reasons import Reason
-from seconder.core.request import Request
+from seconder.core.request import Owner, Request
+from seconder.kube.existence import Existence
 from seconder.kube.lookup import Finder, LookupFailed
 from seconder.kube.owners import Owners
 from seconder.kube.rights import Rights
@@ -42,6 +43,7 @@ class Reviewer:
         snapshot: Snapshot,
         finder: Finder,
         rights: Rights,
+        existence: Existence,
         owners: Owners,
         recorder: Recorder,
         metrics: ReviewMetrics,
@@ -50,6 +52,7 @@ class Reviewer:
         self._snapshot = snapshot
         self._finder = finder
         self._rights = rights
+        self._existence = existence
         self._owners = owners
         self._recorder = recorder
         self._metrics = metrics
@@ -58,6 +61,8 @@ class Reviewer:
         self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="review")
         # Asked for agents alone, who may ask a lot: nobody else waits behind them.
         self._askers = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="rights")
+        # Asked for people and controllers alone, who wait behind no agent.
+        self._seekers = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="existence")
 
     async def enforce(self, body: bytes) -> bytes:
         """Answer a review under the policies that refuse."""
@@ -86,7 +91,8 @@ class Reviewer:
             role = await self._look_up(self._rights.rules, given, self._askers) if given else None
             asked = core.account_to_ask(request, world, mode)
             borrowed = await self._look_up(self._rights.borrowed, asked, self._askers) if asked else None
-            evidence = Evidence(self._snapshot.fresh(), contents, objects, role, borrowed, owned)
+            missing = await self._missing(request, world, mode)
+            evidence = Evidence(self._snapshot.fresh(), contents, objects, role, borrowed, owned, missing)
             decided = core.decide(request, world, mode, evidence, now, self._memo)
             allowed = decided.allowed or mode is Mode.AUDIT
             seconds = time.perf_counter() - started
@@ -137,6 +143,12 @@ class Reviewer:
             return ()
         look = partial(self._owners.owned, world.policies, keys)
         return await self._look_up(look, request.target)
+
+    async def _missing(self, request: Request, world: World, mode: Mode) -> frozenset[Owner] | None:
+        asked = core.owners_to_find(request, world, mode)
+        if not asked:
+            return frozenset()
+        return await self._look_up(self._existence.missing, (request.target.namespace, asked), self._seekers)
 
     async def _look_up(
         self, look: Callable[[Q], A], questions: Q, threads: ThreadPoolExecutor | None = None

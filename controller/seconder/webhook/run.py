@@ -11,13 +11,14 @@ from fastapi import FastAPI
 from seconder.core.matching import Guarded
 from seconder.kube.api import Api, ApiError
 from seconder.kube.credentials import Credentials
+from seconder.kube.existence import Existence
 from seconder.kube.lookup import Finder
 from seconder.kube.owners import Owners
 from seconder.kube.rights import Rights
 from seconder.kube.snapshot import Snapshot
 from seconder.kube.watch import Watch
 from seconder.telemetry import log
-from seconder.telemetry.metrics import ReviewMetrics, registry
+from seconder.telemetry.metrics import AuthorizerMetrics, ReviewMetrics, registry
 from seconder.telemetry.ops import ops_app
 from seconder.webhook import serving
 from seconder.webhook.authorizing import Authorizer
@@ -99,13 +100,14 @@ async def run(credentials: Credentials, options: Options) -> bool:
     metrics = ReviewMetrics(registry_, namespaces=options.namespace_label)
     owners = Owners(api, _failed)
     snapshot = Snapshot(api, options.own, _failed, cluster_id=options.cluster_id, on_policies=owners.follow)
+    metrics.view_age.set_function(snapshot.age)
     served = _Serving(api, options, metrics)
     recorder = Recorder(api, snapshot, _failed)
-    reviewer = Reviewer(snapshot, Finder(api), Rights(api), owners, recorder, metrics)
+    reviewer = Reviewer(snapshot, Finder(api), Rights(api), Existence(api), owners, recorder, metrics)
     serving_now = threading.Event()
 
     def unmet() -> list[str]:
-        waiting = snapshot.unmet()
+        waiting = snapshot.unmet() or owners.unmet()
         if served.certificate.context is None:
             waiting.append(f"no serving certificate in Secret {options.serving_secret}")
         elif not serving_now.is_set():
@@ -121,7 +123,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
         {
             "/validate": reviewer.enforce,
             "/validate/audit": reviewer.audit,
-            "/authorize": Authorizer(snapshot, options.own.namespace).answer,
+            "/authorize": Authorizer(snapshot, options.own.namespace, AuthorizerMetrics(registry_)).answer,
         },
         FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False),
         lambda error: log.failure("a review failed", error),

@@ -39,9 +39,15 @@ def _request(before: State, after: State, caller: Caller = AGENT, **fields: Any)
     )
 
 
-def _decide(request: Request, *policies: Policy, objects: Any = None, fresh: bool = True) -> Decision:
+def _decide(
+    request: Request,
+    *policies: Policy,
+    objects: Any = None,
+    fresh: bool = True,
+    missing: frozenset[Owner] | None = None,
+) -> Decision:
     world = World(PolicyIndex(policies or (POLICY,)), signing.registry(), {}, signing.AUDIENCE, Guarded())
-    evidence = Evidence(fresh, {}, {} if objects is None else objects)
+    evidence = Evidence(fresh, {}, {} if objects is None else objects, missing=missing)
     return decide(request, world, Mode.ENFORCE, evidence, float(signing.NOW), signing.memo())
 
 
@@ -151,11 +157,11 @@ def test_an_owners_name_that_is_no_name_is_not_looked_up(name: str) -> None:
     assert _decide(request).reason is Reason.APPROVAL_MISSING
 
 
-def test_owners_that_people_and_their_controllers_set_are_their_own_affair() -> None:
-    """Under a policy for everyone, too; what is tagged as an agent's is asked about whoever asks."""
+def test_owners_that_people_and_their_controllers_set_need_no_approval() -> None:
+    """Under a policy for everyone, too, as long as they exist; what is tagged as an agent's is asked about anyway."""
     everyone = Policy("e", subjects=Subjects.EVERYONE, resources=POLICY.resources, resolved=POLICY.resolved)
     adds = (State(), State(owners=frozenset({GHOST})))
-    assert _decide(_request(*adds, HUMAN), everyone).reason is Reason.NOT_COVERED
+    assert _decide(_request(*adds, HUMAN), everyone, missing=frozenset()).reason is Reason.NOT_COVERED
     tagged = _request(*adds, HUMAN, stored={names.AGENT_KEY: "kiro"})
     assert _decide(tagged, everyone).reason is Reason.APPROVAL_MISSING
     assert _decide(_request(*adds), everyone).reason is Reason.APPROVAL_MISSING

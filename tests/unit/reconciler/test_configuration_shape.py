@@ -30,7 +30,7 @@ def _policy(name: str = "p", **fields: Any) -> Policy:
 
 def test_without_policies_the_guard_alone_stands() -> None:
     """Seconder's own configuration is protected before anything else is."""
-    assert list(_entries()) == ["guard"]
+    assert list(_entries()) == ["owners", "guard"]
 
 
 def test_enforcing_entries_fail_closed_and_audit_never_blocks() -> None:
@@ -39,8 +39,10 @@ def test_enforcing_entries_fail_closed_and_audit_never_blocks() -> None:
     shape = {name: (each["failurePolicy"], each["clientConfig"]["url"][22:]) for name, each in entries.items()}
     assert shape == {
         "agents": ("Fail", "/validate"),
+        "owners": ("Fail", "/validate"),
         "audit-agents": ("Ignore", "/validate/audit"),
         "audit-everyone": ("Ignore", "/validate/audit"),
+        "audit-owners": ("Ignore", "/validate/audit"),
         "guard": ("Fail", "/validate"),
     }
     assert all(each["sideEffects"] == "None" for each in entries.values())
@@ -106,6 +108,62 @@ def test_whom_only_an_audit_policy_calls_an_agent_is_not_exempt_either() -> None
     assert f'(!(request.userInfo.username in ["dana"])) || ({cel.in_groups(["bots"])})' in covered
     alone = _entries(everyone)["everyone"]["matchConditions"]
     assert "bots" not in json.dumps(alone)
+
+
+def _conditions(entry: dict[str, Any]) -> dict[str, str]:
+    return {each["name"]: each["expression"] for each in entry["matchConditions"]}
+
+
+def _updated(entry: dict[str, Any]) -> set[tuple[str, ...]]:
+    assert all(rule["operations"] == ["UPDATE"] for rule in entry["rules"])
+    return {(*rule["apiGroups"], *rule["resources"]) for rule in entry["rules"]}
+
+
+_OWN_RULES = {
+    ("seconder.dev", "*/*"),
+    ("", "namespaces", "namespaces/*"),
+    ("apiextensions.k8s.io", "customresourcedefinitions", "customresourcedefinitions/*"),
+}
+
+
+def test_owners_are_asked_about_where_policies_name_that_and_on_seconders_own() -> None:
+    """Of anybody, through every subresource, and for what namespaces hold and definitions define."""
+    assert _updated(_entries()["owners"]) == _OWN_RULES
+    owners = _entries(_policy())["owners"]
+    assert _updated(owners) == _OWN_RULES | {("apps", "deployments", "deployments/*")}
+    assert "not-controllers" not in _conditions(owners)
+    assert _updated(_entries(_policy(actions=frozenset({Action.DELETE})))["owners"]) == _OWN_RULES
+    watched = _entries(_policy(mode=Mode.AUDIT))["audit-owners"]
+    assert _updated(watched) == {("apps", "deployments", "deployments/*"), ("", "namespaces", "namespaces/*")}
+    assert "audit-owners" not in _entries(_policy(mode=Mode.AUDIT, actions=frozenset({Action.DELETE})))
+
+
+def test_owners_are_asked_about_in_the_places_that_policies_name() -> None:
+    """And in Seconder's own; one policy for all places is for all places."""
+    place = "!has(request.namespace) || request.namespace in"
+    named = _policy("a", namespaces=frozenset({"payments"}))
+    assert _conditions(_entries(named)["owners"])["places"] == f'{place} ["payments", "seconder-system"]'
+    assert "places" not in _conditions(_entries(named, _policy("b"))["owners"])
+    assert _conditions(_entries()["owners"])["places"] == f'{place} ["seconder-system"]'
+
+
+def test_what_the_agents_entry_takes_the_owners_entry_leaves_out() -> None:
+    """But not from controllers, which that entry never takes, nor of kinds that it does not name."""
+    entries = _entries(_policy())
+    agent = _conditions(entries["agents"])["agent"]
+    condition = _conditions(entries["owners"])["not-asked-of-agents"]
+    assert f"(({agent}))" in condition or f"({agent})" in condition
+    for controllers in ("not-controllers", "not-kubelets"):
+        assert _conditions(entries["agents"])[controllers] in condition
+    assert '"deployments"' in condition
+    assert "namespaces" not in condition
+
+
+def test_an_owner_is_no_deed_of_people_under_a_policy_for_everyone() -> None:
+    """Their owners are asked about once."""
+    entries = _entries(_policy(subjects=Subjects.EVERYONE))
+    assert "ownerReferences" in _conditions(entries["agents"])["deed"]
+    assert "ownerReferences" not in _conditions(entries["everyone"])["deed"]
 
 
 def test_equal_policies_compile_equally_in_any_order() -> None:

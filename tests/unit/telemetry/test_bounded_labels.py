@@ -9,6 +9,7 @@ from seconder.core.request import Action, Caller, GroupResource, Operation, Requ
 from seconder.telemetry.metrics import OTHER, ReviewMetrics
 
 KNOWN = frozenset({GroupResource("apps", "deployments")})
+_TARGET = Target(GroupResource("apps", "deployments"), "Deployment", "payments", "checkout", "uid")
 
 
 def _labels(registry: CollectorRegistry, name: str, label: str) -> set[str]:
@@ -51,3 +52,44 @@ def test_namespaces_are_labels_only_when_asked_for() -> None:
         metrics = ReviewMetrics(registry, namespaces=wanted)
         _answer(metrics, next(iter(KNOWN)), "kiro")
         assert _labels(registry, "seconder_blocked_actions_total", "namespace") == {"payments" if wanted else ""}
+
+
+def test_namespaces_beyond_the_first_hundred_are_counted_together() -> None:
+    """An agent may delete collections in namespaces that do not even exist."""
+    registry = CollectorRegistry()
+    metrics = ReviewMetrics(registry, namespaces=True)
+    for number in range(300):
+        _answer(metrics, next(iter(KNOWN)), "kiro", f"made-up-{number}")
+    namespaces = _labels(registry, "seconder_blocked_actions_total", "namespace")
+    assert len(namespaces) == 101
+    assert {"made-up-0", "made-up-99", OTHER} <= namespaces
+
+
+def test_an_agent_without_a_name_is_told_from_a_person() -> None:
+    """A group may be all that tags it."""
+    registry = CollectorRegistry()
+    metrics = ReviewMetrics(registry)
+    for agent in (True, False):
+        request = Request("r", Operation.DELETE, _TARGET, "", Caller("hal"), "", False, {}, {})
+        decision = Decision(False, Reason.APPROVAL_MISSING, Requester("hal", agent, None, frozenset()), Action.DELETE)
+        metrics.answered(request, decision, known=KNOWN, allowed=False, seconds=0.001)
+    assert _labels(registry, "seconder_blocked_actions_total", "agent") == {OTHER, ""}
+
+
+def test_a_very_long_name_is_cut() -> None:
+    """Who may impersonate may call itself anything."""
+    registry = CollectorRegistry()
+    _answer(ReviewMetrics(registry), next(iter(KNOWN)), "x" * 100_000)
+    assert {len(agent) for agent in _labels(registry, "seconder_blocked_actions_total", "agent")} == {253}
+
+
+def test_agents_requests_are_counted_dry_runs_and_people_not() -> None:
+    """What their share of changes is made of."""
+    registry = CollectorRegistry()
+    metrics = ReviewMetrics(registry)
+    for agent, dry_run in ((True, False), (True, True), (False, False)):
+        request = Request("r", Operation.DELETE, _TARGET, "", Caller("hal"), "", dry_run, {}, {})
+        decision = Decision(True, Reason.NOT_COVERED, Requester("hal", agent, None, frozenset()), None)
+        metrics.answered(request, decision, known=KNOWN, allowed=True, seconds=0.001)
+    labels = {"operation": "DELETE", "resource": "deployments.apps"}
+    assert registry.get_sample_value("seconder_agent_requests_total", labels) == 1

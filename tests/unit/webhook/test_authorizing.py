@@ -1,16 +1,19 @@
 """One question of the API server's authorizer from its bytes to its answer."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any, cast
 
 import pytest
+from prometheus_client import CollectorRegistry
 from tests.support import signing
 
 from seconder.core.decision import World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import AgentTags, Policy
 from seconder.kube.snapshot import Snapshot
+from seconder.telemetry.metrics import AuthorizerMetrics
 from seconder.webhook.authorizing import Authorizer
 from seconder.webhook.front import BadReview
 
@@ -27,8 +30,9 @@ class View:
         self.world = World(index, signing.registry(), {}, signing.AUDIENCE, Guarded()) if loaded else None
 
 
-def _answer(view: View, body: bytes) -> dict[str, Any]:
-    authorizer = Authorizer(cast(Snapshot, view), "seconder-system")
+def _answer(view: View, body: bytes, registry: CollectorRegistry | None = None) -> dict[str, Any]:
+    metrics = AuthorizerMetrics(registry or CollectorRegistry())
+    authorizer = Authorizer(cast(Snapshot, view), "seconder-system", metrics)
     answer: dict[str, Any] = json.loads(asyncio.run(authorizer.answer(body)))
     assert (answer["apiVersion"], answer["kind"]) == ("authorization.k8s.io/v1", "SubjectAccessReview")
     status: dict[str, Any] = answer["status"]
@@ -139,3 +143,35 @@ def test_a_denial_is_logged_in_one_short_line(capfd: pytest.CaptureFixture[str])
     assert (logged["message"], logged["user"], logged["verb"]) == ("access refused", "hal", "impersonate")
     assert logged["reason"] == DENIED["reason"]
     assert len(line) < 1000
+
+
+@pytest.mark.parametrize(
+    ("body", "labels"),
+    [
+        (
+            _review(user="hal", groups=["seconder.dev:agents"], resourceAttributes=IMPERSONATE),
+            {"decision": "deny", "reason": "ProtectedConfiguration"},
+        ),
+        (_review(user="dana", resourceAttributes=IMPERSONATE), {"decision": "no_opinion", "reason": "NotCovered"}),
+        (
+            _review(user="dana", nonResourceAttributes={"path": "/metrics", "verb": "get"}),
+            {"decision": "no_opinion", "reason": "NotCovered"},
+        ),
+        (b"{", {"decision": "error", "reason": "RequestMalformed"}),
+    ],
+    ids=["denied", "no opinion", "path", "malformed"],
+)
+def test_every_answer_is_counted_once_by_what_was_decided(body: bytes, labels: dict[str, str]) -> None:
+    """In three series, whatever is asked; each is there from the start, so that its first increase is seen."""
+    registry = CollectorRegistry()
+    with contextlib.suppress(BadReview):
+        _answer(View(), body, registry)
+    samples = [
+        sample
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "seconder_authorization_requests_total"
+    ]
+    assert len(samples) == 3
+    assert [sample.labels for sample in samples if sample.value == 1] == [labels]
+    assert sum(sample.value for sample in samples) == 1

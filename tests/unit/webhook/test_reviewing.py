@@ -20,7 +20,8 @@ from seconder.core.owned import Owned
 from seconder.core.policy import Mode, Policy, ResolvedResource
 from seconder.core.rbac import RoleRef, Rule
 from seconder.core.reasons import Reason
-from seconder.core.request import GroupResource, Request, Target
+from seconder.core.request import GroupResource, Owner, Request, Target
+from seconder.kube.existence import Existence
 from seconder.kube.lookup import Finder, LookupFailed
 from seconder.kube.owners import Owners
 from seconder.kube.rights import Rights
@@ -123,6 +124,22 @@ class Answers:
         return Borrowed(asked[0], self.right)
 
 
+class Register:
+    """Says which owners are missing, or fails."""
+
+    def __init__(self) -> None:
+        self.missing_names: set[str] = set()
+        self.error: Exception | None = None
+        self.asked: list[tuple[str, Sequence[Owner]]] = []
+
+    def missing(self, asked: tuple[str, Sequence[Owner]]) -> frozenset[Owner]:
+        """See Existence."""
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
+        return frozenset(each for each in asked[1] if each.name in self.missing_names)
+
+
 class Desk:
     """A reviewer over a view and a search, with its metrics."""
 
@@ -132,10 +149,12 @@ class Desk:
         self.notes = Notes()
         self.owners = Ownerships()
         self.rights = Answers()
+        self.register = Register()
         self.reviewer = Reviewer(
             cast(Snapshot, view),
             cast(Finder, search or Search()),
             cast(Rights, self.rights),
+            cast(Existence, self.register),
             cast(Owners, self.owners),
             cast(Recorder, self.notes),
             ReviewMetrics(self.registry),
@@ -404,3 +423,43 @@ def test_what_is_given_or_borrowed_is_looked_up(make: Callable[[], dict[str, Any
     stale = Desk(View(_policy()))
     stale.view.is_fresh = False
     assert stale.ask(make())["auditAnnotations"]["reason"] == Reason.INTERNAL_ERROR
+
+
+def _owned_by(name: str, **request: Any) -> dict[str, Any]:
+    owners = [{"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": "uid-9"}]
+    stored = {"name": "checkout", "namespace": "payments", "uid": "uid-1"}
+    given = {"name": "checkout", "namespace": "payments", "operation": "UPDATE", "options": {}}
+    person = {"username": "dana@example.com"}
+    objects = {"object": {"metadata": stored | {"ownerReferences": owners}}, "oldObject": {"metadata": stored}}
+    return _review(**(given | objects | {"userInfo": person} | request))
+
+
+def test_a_persons_new_owner_is_looked_for() -> None:
+    """In the object's namespace; one that is there is no matter, one that is not is refused."""
+    desk = Desk(View(_policy()))
+    desk.register.missing_names = {"ghost"}
+    assert desk.ask(_owned_by("real"))["allowed"]
+    refused = desk.ask(_owned_by("ghost"))
+    assert refused["auditAnnotations"]["reason"] == "ProtectedConfiguration"
+    assert refused["auditAnnotations"]["action"] == "ChangeOwners"
+    assert [namespace for namespace, _ in desk.register.asked] == ["payments", "payments"]
+    assert desk.notes.refusals == []
+
+
+@pytest.mark.parametrize("error", [LookupFailed("late"), RuntimeError("a bug")])
+def test_an_owner_that_cannot_be_looked_for_is_refused(error: Exception, capfd: pytest.CaptureFixture[str]) -> None:
+    """For want of an answer, whatever the cause."""
+    desk = Desk(View(_policy()))
+    desk.register.error = error
+    response = desk.ask(_owned_by("real"))
+    assert not response["allowed"]
+    assert response["auditAnnotations"]["reason"] == "InternalError"
+    assert capfd.readouterr().out
+
+
+def test_an_agents_new_owner_is_not_looked_for() -> None:
+    """Approvals decide there, and nobody is kept busy by it."""
+    desk = Desk(View(_policy()))
+    response = desk.ask(_owned_by("real", userInfo={"username": signing.REQUESTER}))
+    assert response["auditAnnotations"]["reason"] == "ApprovalMissing"
+    assert desk.register.asked == []

@@ -1,0 +1,62 @@
+"""Registries of both programs, in which everything that can be counted has been, once."""
+
+from prometheus_client import CollectorRegistry
+from tests.support import signing
+
+from seconder.core.agents import Requester
+from seconder.core.approval import verify
+from seconder.core.decision import Decision
+from seconder.core.policy import Assurance, Mode
+from seconder.core.quorum import Failure
+from seconder.core.reasons import Reason
+from seconder.core.request import Action, Caller, Operation, Request
+from seconder.telemetry.metrics import OperatorMetrics, ReviewMetrics, registry
+
+Shape = tuple[str, frozenset[str]]
+"""A metric's type and labels."""
+
+
+def webhook_registry() -> CollectorRegistry:
+    """Give what the webhook exposes after a refusal, an approval that was used, an emergency and a malformed review."""
+    made = registry("0123abc")
+    metrics = ReviewMetrics(made)
+    target = signing.DEPLOYMENT
+    request = Request("r", Operation.DELETE, target, "", Caller(signing.REQUESTER), "", False, {}, {})
+    requester = Requester(signing.REQUESTER, True, signing.AGENT, frozenset())
+    approval = verify("alice", signing.approval(), signing.context(), signing.registry(), signing.NOW, signing.memo())
+    refused = Decision(
+        False,
+        Reason.SIGNATURE_INVALID,
+        requester,
+        Action.DELETE,
+        failures=[Failure("alice", Reason.SIGNATURE_INVALID, "forged", "ssh", "ssh-ed25519")],
+    )
+    allowed = Decision(True, Reason.APPROVED, requester, Action.DELETE, counted=[approval])
+    for decision in (refused, allowed):
+        known = frozenset({target.resource})
+        metrics.answered(request, decision, known=known, allowed=decision.allowed, seconds=0.001)
+    metrics.used(target.resource, allowed, signing.NOW)
+    metrics.broke_glass(request)
+    metrics.undecided(Reason.REQUEST_MALFORMED, 0.001)
+    return made
+
+
+def operator_registry() -> CollectorRegistry:
+    """Give what the operator exposes after a pass."""
+    made = registry("0123abc")
+    metrics = OperatorMetrics(made, lambda _: 1)
+    metrics.policies([(Mode.ENFORCE, True), (Mode.AUDIT, False)])
+    metrics.keys([("ssh", Assurance.SOFTWARE.value)])
+    metrics.last_success.set_to_current_time()
+    return made
+
+
+def shapes(registry: CollectorRegistry) -> dict[str, Shape]:
+    """Give each metric's type and labels by the name that it has in queries."""
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name: (
+            family.type,
+            frozenset(label for sample in family.samples for label in sample.labels) - {"le"},
+        )
+        for family in registry.collect()
+    }
