@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from chart import files as chart
+from observability import files as observability
 from seconder.wire import crd
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,17 +28,25 @@ def generated() -> dict[Path, str]:
         "approvers": crd.approver(),
         "changerequests": crd.change_request(),
     }
+    # Helm installs what stands in the folder crds before all else, and never removes it.
+    places = (ROOT / "manifests" / "crds", chart.CHART / "crds")
     return {
-        ROOT / "manifests" / "crds" / f"{name}.yaml": _HEADER
-        + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120)
+        place / f"{name}.yaml": _HEADER + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120)
+        for place in places
         for name, document in crds.items()
-    }
+    } | {chart.CHART / "files" / name: content for name, content in observability.written().items()}
+
+
+def from_chart() -> dict[Path, str]:
+    """Give what is made from the chart, which must hold what ``generated`` gives. Raises ``StackError``."""
+    return chart.written()
 
 
 def main() -> int:
     """Write all generated files."""
-    for path, content in generated().items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-        print(f"wrote {path.relative_to(ROOT)}", file=sys.stderr)
+    for make in (generated, from_chart):
+        for path, content in make().items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+            print(f"wrote {path.relative_to(ROOT)}", file=sys.stderr)
     return 0

@@ -78,12 +78,13 @@ class Seconder:
             raise
 
     def install(self) -> None:
-        """Apply the CRDs and RBAC, and write the kubeconfigs of the two ServiceAccounts."""
+        """Apply the CRDs, RBAC and the admission policy; write the kubeconfigs of the two ServiceAccounts."""
         self.folder.mkdir(parents=True)
         kubectl, admin = self._control_plane.kubectl, self._control_plane.admin_kubeconfig
         crds = sorted((MANIFESTS / "crds").glob("*.yaml"))
         roles = sorted((MANIFESTS / "roles").glob("*.yaml"))
-        manifests = [_ACCOUNTS, *(file.read_text() for file in (*crds, MANIFESTS / "rbac.yaml", *roles))]
+        others = (MANIFESTS / "rbac.yaml", *roles, MANIFESTS / "admission-policy.yaml")
+        manifests = [_ACCOUNTS, *(file.read_text() for file in (*crds, *others))]
         self._control_plane.apply("\n---\n".join(manifests))
         files = [f"--filename={file}" for file in crds]
         kubectl.must(admin, "wait", "--for=condition=Established", f"--timeout={_READY_SECONDS:.0f}s", *files)

@@ -1,0 +1,81 @@
+{{- define "seconder.labels" -}}
+app.kubernetes.io/name: seconder
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+{{- with .component }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "seconder.selector" -}}
+app.kubernetes.io/name: seconder
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+
+{{- define "seconder.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{- /* What both programs are told. */ -}}
+{{- define "seconder.commonArgs" -}}
+- --namespace={{ .Release.Namespace }}
+- --serving-secret={{ .Values.certificates.secretName }}
+{{- with .Values.clusterId }}
+- --cluster-id={{ . }}
+{{- end }}
+{{- range .Values.controllers }}
+- --controller={{ . }}
+{{- end }}
+{{- end }}
+
+{{- /* What both pods have. Values: root, component, settings (webhook or operator). */ -}}
+{{- define "seconder.podSpec" -}}
+serviceAccountName: seconder-{{ .component }}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 0 }}
+{{- end }}
+{{- with .settings.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  seccompProfile: {type: RuntimeDefault}
+{{- with .settings.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .settings.tolerations }}
+tolerations: {{- toYaml . | nindent 0 }}
+{{- end }}
+{{- with .settings.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+volumes:
+# OpenSSL reads certificates from files alone.
+- name: tmp
+  emptyDir: {medium: Memory, sizeLimit: 1Mi}
+{{- end }}
+
+{{- define "seconder.container" -}}
+image: {{ include "seconder.image" .root }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+resources: {{- toYaml .settings.resources | nindent 2 }}
+volumeMounts:
+- {name: tmp, mountPath: /tmp}
+livenessProbe:
+  httpGet: {path: /healthz, port: metrics}
+  initialDelaySeconds: 10
+  periodSeconds: 10
+  timeoutSeconds: 2
+{{- end }}

@@ -1,0 +1,50 @@
+"""What is written from the chart, and what is copied into it."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from chart import values
+from localstack.binaries import provide
+from localstack.errors import StackError
+from localstack.pins import Binary
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+CHART: Final = ROOT / "charts" / "seconder"
+_MANIFESTS: Final = ROOT / "manifests"
+_NAMESPACE: Final = "seconder-system"
+_HEADER: Final = "# Generated from charts/seconder: change that, then run make generate.\n"
+_SECONDS: Final = 60
+
+
+def written() -> dict[Path, str]:
+    """Give each file's path and content. Raises ``StackError`` when Helm cannot render the chart."""
+    read = values.read((CHART / "values.yaml").read_text())
+    copied = {CHART / "files" / name: (_MANIFESTS / name).read_text() for name in _copied()}
+    return copied | {
+        CHART / "values.schema.json": json.dumps(values.schema(read), indent=2) + "\n",
+        CHART / "README.md": _readme(values.table(read)),
+        _MANIFESTS / "rbac.yaml": _HEADER + rendered("--show-only=templates/rbac.yaml"),
+        _MANIFESTS / "install.yaml": f"{_HEADER}apiVersion: v1\nkind: Namespace\nmetadata: {{name: {_NAMESPACE}}}\n"
+        + rendered("--include-crds"),
+    }
+
+
+def rendered(*flags: str) -> str:
+    """Give what Helm makes of the chart. Raises ``StackError`` with its own words when it cannot."""
+    helm = provide((Binary.HELM,), any_kubectl=False)[Binary.HELM]
+    command: list[str | Path] = [helm, "template", "seconder", CHART, f"--namespace={_NAMESPACE}", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
+    if done.returncode != 0:
+        raise StackError(f"helm template failed: {done.stderr.strip()}")
+    return str(done.stdout)
+
+
+def _copied() -> list[str]:
+    roles = sorted(path.name for path in (_MANIFESTS / "roles").glob("*.yaml"))
+    return ["admission-policy.yaml", *(f"roles/{name}" for name in roles)]
+
+
+def _readme(table: str) -> str:
+    return (Path(__file__).parent / "README.head.md").read_text() + table + "\n"

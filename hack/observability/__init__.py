@@ -1,0 +1,1 @@
+"""Writes what on-call people look at: alert rules, a Grafana dashboard, and a console for Prometheus itself."""
