@@ -29,6 +29,7 @@ _HIDDEN: Final = frozenset({"agent-token", "credential"})
 
 _WITH_REQUESTS: Final = frozenset({"approve", "show", "revoke"})
 _WITH_OBJECTS: Final = frozenset({"approve", "show", "revoke", "explain", "verify"})
+_WITH_FILES: Final = frozenset({"replay"})
 _TYPES: Final = ("deployment.apps/", "namespace/")
 
 # cobra's ShellCompDirective.
@@ -96,6 +97,8 @@ def _values(flag: argparse.Action, given: Sequence[str]) -> tuple[Candidates, in
 def _positional(
     verb: str, word: str, given: Sequence[str], actions: Sequence[argparse.Action]
 ) -> tuple[Candidates, int]:
+    if verb in _WITH_FILES:
+        return [], _DEFAULT
     choices = [(str(each), "") for action in actions if not action.option_strings for each in action.choices or ()]
     if choices or verb not in _WITH_OBJECTS:
         return choices, _NO_FILES

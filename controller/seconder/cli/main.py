@@ -22,7 +22,8 @@ VERBS: Final = {
     "agent-kubeconfig": "give an agent an identity and a kubeconfig of its own",
     "agent-token": "(for kubeconfigs) give an agent's token, renewed while it is valid",
     "credential": "(for kubeconfigs) tell an AI assistant's kubectl from its owner's",
-    "report": "tell what agents tried and who approved what",
+    "report": "tell what agents tried and who approved what, as text or as a page",
+    "replay": "tell what policies would have refused in the past, from audit logs",
 }
 
 

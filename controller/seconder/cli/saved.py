@@ -39,13 +39,13 @@ class SavedObject(msgspec.Struct, rename="camel"):
         """Give it in the core's words. ``resource``: its plural, where the kind's is no regular one."""
         group = self.api_version.rpartition("/")[0]
         metadata = self.metadata
-        plural = resource or _plural(self.kind)
-        return Target(GroupResource(group, plural), self.kind, metadata.namespace, metadata.name, metadata.uid)
+        named = resource or plural(self.kind)
+        return Target(GroupResource(group, named), self.kind, metadata.namespace, metadata.name, metadata.uid)
 
 
 def read_object(path: str) -> SavedObject:
     """Read the one object in this file (``-``: standard input). Raises Problem."""
-    found = list(_documents(path))
+    found = list(documents(path))
     if len(found) != 1:
         raise Problem(f"{path} holds {len(found)} objects: save one alone, with kubectl get TYPE/NAME -o yaml")
     try:
@@ -57,7 +57,7 @@ def read_object(path: str) -> SavedObject:
 def read_registry(path: str) -> Registry:
     """Read the Approvers in this file (``-``: standard input). Raises Problem."""
     found = []
-    for document in _documents(path):
+    for document in documents(path):
         if document.get("kind") != "Approver" or not str(document.get("apiVersion")).startswith(f"{names.DOMAIN}/"):
             continue
         try:
@@ -69,7 +69,7 @@ def read_registry(path: str) -> Registry:
     return Registry(found)
 
 
-def _plural(kind: str) -> str:
+def plural(kind: str) -> str:
     """Guess as UnsafeGuessKindToResource of k8s.io/apimachinery does."""
     name = kind.lower()
     if name == "endpoints":
@@ -79,8 +79,8 @@ def _plural(kind: str) -> str:
     return f"{name.removesuffix('y')}ies" if name.endswith("y") else f"{name}s"
 
 
-def _documents(path: str) -> Iterator[dict[str, Any]]:
-    """Give the documents of a file, those in a List one by one."""
+def documents(path: str) -> Iterator[dict[str, Any]]:
+    """Give the documents of a file, those in a List one by one. Raises Problem."""
     try:
         content = _bytes(path)
         # JSON is read as JSON: YAML knows other escapes.

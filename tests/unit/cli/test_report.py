@@ -7,7 +7,8 @@ import pytest
 
 from seconder.cli import times
 from seconder.cli.problem import Problem
-from seconder.cli.verbs.report import Event, Report, _lines
+from seconder.cli.reporting import Event, Report
+from seconder.cli.verbs.report import _lines
 from seconder.wire import change_requests
 from seconder.wire.change_requests import ChangeRequest
 
@@ -108,7 +109,7 @@ def test_an_event_tells_what_no_change_request_does() -> None:
     report = _report(_request("chg-1", firstRefusedAt=_at(0)), events=(known, gone, approved))
     assert [(each.at, each.what, each.detail) for each in report.timeline] == [
         (_at(0), "Refused", "first of 1"),
-        (_at(1), "NeedsApproval", "refused"),
+        (_at(1), "Refused", "refused"),
         (_at(2), "Approved", "approved by alice"),
     ]
 

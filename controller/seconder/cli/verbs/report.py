@@ -1,35 +1,59 @@
 """``report``: what agents tried, what was refused, who approved what, and what came of it, in a span of time."""
 
 import argparse
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from seconder.cli import connection, output, times, world
+from seconder import __version__
+from seconder.cli import (
+    audit_log,
+    connection,
+    output,
+    reading,
+    report_page,
+    reporting,
+    resource_types,
+    saved,
+    times,
+    world,
+)
+from seconder.cli.audit_log import Reading
 from seconder.cli.parser import Parser
 from seconder.cli.problem import Problem
+from seconder.cli.progress import Progress
+from seconder.cli.reporting import Event, Logged, Report, Signed, signed, who
+from seconder.core.approval import approvals_of
+from seconder.core.approver import Registry
 from seconder.core.message import clean, describe
+from seconder.core.request import GroupResource, Target
 from seconder.kube.api import Api, ApiError
+from seconder.kube.snapshot import audience
 from seconder.wire import change_requests
 from seconder.wire.change_requests import ChangeRequest, Phase
 
 _COMPONENTS: Final = ("seconder-webhook", "seconder-operator")
-_WHERE: Final = "Change requests are removed an hour after their end, and Events sooner or later: audit logs keep more."
+_MOST_OBJECTS: Final = 100
+"""That are read for the approvals on them."""
 
 
 def parser() -> Parser:
     """Describe the command line."""
-    found = Parser("report", "Tell what agents tried, what was refused, and who approved what.", epilog=_WHERE)
+    found = Parser("report", "Tell what agents tried, what was refused, and who approved what.", epilog=reporting.KEPT)
+    span = "a while such as 24h or 7d, or RFC 3339"
+    found.add_argument("--since", "--from", metavar="TIME", default="24h", help=f"{span} (%(default)s)")
+    found.add_argument("--until", "--to", metavar="TIME", help="the same; left out: now")
     found.add_argument(
-        "--since", metavar="TIME", default="24h", help="a while such as 24h or 7d, or RFC 3339 (%(default)s)"
+        "--audit-log",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="an API audit log beside, .gz too, - for stdin; may be repeated",
     )
-    found.add_argument("--until", metavar="TIME", help="the same; left out: now")
-    output.add_format(found)
+    output.add_format(found, "text", "html")
     connection.add_flags(found, namespace=False)
     return found
 
@@ -46,116 +70,71 @@ def run(arguments: argparse.Namespace) -> int:
         documents = api.items(change_requests.PATH)[0]
     requests, damaged = _parsed(documents)
     events, unread = _events(api)
-    report = Report(since, until, requests, events, [*damaged, *unread])
-    print(output.dump(_document(report), arguments.output) if arguments.output else "\n".join(_lines(report)))
+    logged, cut = _logged(arguments.audit_log, since, until)
+    registry, unproven = _registry(api)
+    approvals = _signed(api, requests, logged, registry)
+    notes = [*damaged, *unread, *unproven, *cut]
+    report = Report(since, until, requests, events, notes, logged, approvals)
+    print(_printed(report, arguments, api, now))
     return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Something that happened. ``at`` is RFC 3339 in UTC, so that text order is the order of time."""
-
-    at: str
-    what: str
-    object: str
-    who: str
-    request: str
-    detail: str
+def _printed(report: Report, arguments: argparse.Namespace, api: Api, now: float) -> str:
+    if arguments.output == "html":
+        made = report_page.Making(times.rfc3339(now), __version__, _cluster(api), tuple(arguments.audit_log))
+        return report_page.page(report, made)
+    if arguments.output in {"json", "yaml"}:
+        return output.dump(_document(report), arguments.output)
+    return "\n".join(_lines(report))
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An Event of Seconder's, as far as the report needs it. ``last`` is RFC 3339."""
-
-    last: str
-    reason: str
-    object: str
-    note: str
-    name: str
+def _cluster(api: Api) -> str:
+    try:
+        return audience(api, "")
+    except ApiError:
+        return "not known: you may not read namespace kube-system"
 
 
-class Report:
-    """What happened in a span, by the change requests and the Events that are still there."""
-
-    def __init__(
-        self,
-        since: float,
-        until: float,
-        requests: Iterable[ChangeRequest],
-        events: Iterable[Event],
-        notes: Sequence[str],
-    ) -> None:
-        self.since = times.rfc3339(since)
-        self.until = times.rfc3339(until)
-        self.notes = [*notes, _WHERE]
-        every = list(requests)
-        self.requests = sorted((each for each in every if self._touches(each)), key=lambda each: each.name)
-        known = {each.name for each in every}
-        entries = [entry for request in self.requests for entry in _entries(request)]
-        entries += [_entry(event) for event in events if not _tells_of(event, known)]
-        self.timeline = sorted(
-            (each for each in entries if self._within(each.at)), key=lambda each: (each.at, each.what)
-        )
-
-    def requesters(self) -> list[tuple[str, list[ChangeRequest]]]:
-        """Give the requests by who made them, the most refused first."""
-        found: dict[str, list[ChangeRequest]] = {}
-        for each in self.requests:
-            found.setdefault(_who(each), []).append(each)
-        return sorted(found.items(), key=lambda each: (-sum(one.status.attempts for one in each[1]), each[0]))
-
-    def approvers(self) -> Counter[str]:
-        """Count on how many requests each approver's approval counts."""
-        counted = {
-            (approval.approver, each.name)
-            for each in self.requests
-            for approval in each.status.approvals
-            if not approval.reason and approval.approver
-        }
-        return Counter(approver for approver, _ in counted)
-
-    def _within(self, at: str) -> bool:
-        return self.since <= at <= self.until
-
-    def _touches(self, request: ChangeRequest) -> bool:
-        status = request.status
-        first = status.first_refused_at
-        waits = status.expires_at if status.phase.open else ""
-        last = max(first, status.last_refused_at, status.allowed_at, status.ended_at, waits)
-        return bool(first) and first <= self.until and last >= self.since
+def _logged(paths: Sequence[str], since: float, until: float) -> tuple[Logged | None, list[str]]:
+    if not paths:
+        return None, []
+    logged, read, progress = Logged(since, until), Reading(), Progress("report")
+    try:
+        for event in audit_log.requests(paths, read, progress):
+            logged.add(event)
+    finally:
+        progress.done()
+    return logged, read.notes
 
 
-def _entries(request: ChangeRequest) -> Iterator[Entry]:
-    status = request.status
-    who, what, name = _who(request), describe(request.target), request.name
-
-    def entry(at: str, happened: str, detail: str) -> Entry:
-        return Entry(at, happened, what, who, name, detail)
-
-    if status.first_refused_at:
-        yield entry(status.first_refused_at, "Refused", f"first of {max(1, status.attempts)}")
-    if status.last_refused_at and status.last_refused_at != status.first_refused_at:
-        yield entry(status.last_refused_at, "Refused", f"last of {status.attempts}, {status.last_reason}")
-    if status.allowed_at:
-        peers = ", ".join(sorted({each.approver for each in status.approvals if not each.reason and each.approver}))
-        yield entry(status.allowed_at, "Allowed", f"approved by {peers}" if peers else "")
-    if status.ended_at:
-        yield entry(status.ended_at, status.phase.value, status.message)
+def _registry(api: Api) -> tuple[Registry | None, list[str]]:
+    try:
+        return reading.read_registry(api), []
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None, ["you may not read Approvers: no signature is checked"]
 
 
-def _who(request: ChangeRequest) -> str:
-    spec = request.spec
-    return f"{spec.requester} (agent {spec.agent})" if spec.agent else spec.requester
-
-
-def _entry(event: Event) -> Entry:
-    return Entry(event.last, event.reason, event.object, "", "", event.note)
-
-
-def _tells_of(event: Event, known: set[str]) -> bool:
-    """Say whether the event tells of a change request that tells the same itself."""
-    named = re.match(r"(chg-[0-9a-z]+)\.refused\Z", event.name)
-    return named is not None and named[1] in known
+def _signed(
+    api: Api, requests: Sequence[ChangeRequest], logged: Logged | None, registry: Registry | None
+) -> list[Signed]:
+    """Find the approvals on the objects that are still there, and those in the audit logs."""
+    values = dict(logged.values) if logged else {}
+    for request in requests[:_MOST_OBJECTS]:
+        given = request.spec.object
+        target = request.target
+        path = resource_types.path(target.resource, given.version, target.namespace, target.name)
+        try:
+            document = api.get(path)
+        except ApiError as error:
+            if error.status not in {403, 404}:
+                raise
+            continue
+        for value in approvals_of(reading.annotations_of(document)).values():
+            values.setdefault(value, ("annotation on the object", 0.0))
+    found = (signed(value, registry, source, seen) for value, (source, seen) in values.items())
+    return [each for each in found if each is not None]
 
 
 def _parsed(documents: Iterable[Any]) -> tuple[list[ChangeRequest], list[str]]:
@@ -183,13 +162,14 @@ def _events(api: Api) -> tuple[list[Event], list[str]]:
 
 def _event(document: Any) -> Event:
     about = document.get("involvedObject") or {}
-    namespace = about.get("namespace")
-    path = f"{namespace}/{about.get('name', '')}" if namespace else about.get("name", "")
+    group = str(about.get("apiVersion") or "").rpartition("/")[0]
+    resource = GroupResource(group, saved.plural(str(about.get("kind") or "")))
+    target = Target(resource, "", about.get("namespace") or "", about.get("name") or "", "")
     last = document.get("lastTimestamp") or document["metadata"].get("creationTimestamp") or ""
     return Event(
         last,
         document.get("reason") or "",
-        f"{about.get('kind', '').lower()} {path}",
+        describe(target),
         document.get("message") or "",
         document["metadata"]["name"],
     )
@@ -200,17 +180,19 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     if not report.requests and not report.timeline:
         yield "Nothing was refused."
-    if report.requests:
-        rows = [("REQUESTER", "REFUSED", "OBJECTS", *(phase.value.upper() for phase in Phase))]
-        for who, requests in report.requesters():
+    if report.requesters():
+        logs = ["IN LOG"] if report.logged else []
+        rows = [("REQUESTER", "REFUSED", *logs, "OBJECTS", *(phase.value.upper() for phase in Phase))]
+        for name, requests in report.requesters():
             phases = Counter(each.status.phase for each in requests)
             refused = sum(each.status.attempts for each in requests)
             objects = len({each.target.uid for each in requests})
-            rows.append((clean(who), str(refused), str(objects), *(str(phases[phase]) for phase in Phase)))
+            logged = [str(report.in_log(name))] if report.logged else []
+            rows.append((clean(name), str(refused), *logged, str(objects), *(str(phases[phase]) for phase in Phase)))
         yield from output.table(rows)
     if report.approvers():
         yield ""
-        counted = [(clean(who), str(count)) for who, count in sorted(report.approvers().items())]
+        counted = [(clean(name), str(count)) for name, count in sorted(report.approvers().items())]
         yield from output.table([("APPROVER", "REQUESTS"), *counted])
     if report.timeline:
         yield ""
@@ -218,7 +200,14 @@ def _lines(report: Report) -> Iterator[str]:
             tuple(map(clean, (each.at, each.what, each.object, each.who or "-", each.request or "-", each.detail)))
             for each in report.timeline
         ]
-        yield from output.table([("TIME", "WHAT", "OBJECT", "REQUESTER", "CHANGE REQUEST", "DETAIL"), *entries])
+        yield from output.table([("TIME", "WHAT", "OBJECT", "WHO", "CHANGE REQUEST", "DETAIL"), *entries])
+    if report.pending():
+        yield ""
+        waiting = [
+            (each.name, describe(each.target), each.status.progress, each.status.expires_at)
+            for each in report.pending()
+        ]
+        yield from output.table([("STILL WAITS", "OBJECT", "APPROVALS", "UNTIL"), *waiting])
     yield ""
     yield from (f"note: {clean(note)}" for note in report.notes)
 
@@ -229,14 +218,31 @@ def _document(report: Report) -> dict[str, Any]:
         "until": report.until,
         "requesters": [
             {
-                "requester": who,
+                "requester": name,
                 "refused": sum(each.status.attempts for each in requests),
+                **({"refusedInLog": report.in_log(name)} if report.logged else {}),
                 "objects": len({each.target.uid for each in requests}),
                 "phases": dict(sorted(Counter(each.status.phase.value for each in requests).items())),
             }
-            for who, requests in report.requesters()
+            for name, requests in report.requesters()
         ],
-        "approvers": [{"approver": who, "requests": count} for who, count in sorted(report.approvers().items())],
+        "approvers": [{"approver": name, "requests": count} for name, count in sorted(report.approvers().items())],
+        "approvals": [
+            {
+                "approver": each.approver,
+                "proven": each.proven,
+                "key": each.key,
+                "assurance": each.assurance,
+                "action": each.action,
+                "object": each.object,
+                "requester": each.requester,
+                "reason": each.reason,
+                "signedAt": each.at,
+                "expiresAt": each.until,
+                "source": each.source,
+            }
+            for each in report.signed
+        ],
         "timeline": [
             {
                 "at": each.at,
@@ -245,8 +251,19 @@ def _document(report: Report) -> dict[str, Any]:
                 "requester": each.who,
                 "changeRequest": each.request,
                 "detail": each.detail,
+                "source": each.source,
             }
             for each in report.timeline
+        ],
+        "pending": [
+            {
+                "changeRequest": each.name,
+                "object": describe(each.target),
+                "requester": who(each),
+                "approvals": each.status.progress,
+                "expiresAt": each.status.expires_at,
+            }
+            for each in report.pending()
         ],
         "notes": list(report.notes),
     }
