@@ -1,8 +1,10 @@
-"""etcd, kube-apiserver and kube-controller-manager on loopback, with an authority of their own."""
+"""etcd, kube-apiserver and kube-controller-manager with an authority of their own: on loopback but for nodes."""
 
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -30,6 +32,23 @@ rules:
 - {level: RequestResponse}
 """
 
+_LOOPBACK: Final = IPv4Address("127.0.0.1")
+_SERVICES: Final = IPv4Network("10.0.0.0/24")
+_NODE_FLAGS: Final = (
+    "--enable-admission-plugins=NodeRestriction",
+    "--kubelet-client-certificate=pki/kubelet-client.crt",
+    "--kubelet-client-key=pki/kubelet-client.key",
+    "--kubelet-preferred-address-types=InternalIP",  # the names of nodes are in no DNS
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Who can reach kube-apiserver: it listens at ``address``, and Services get their addresses from ``services``."""
+
+    address: IPv4Address = _LOOPBACK
+    services: IPv4Network = _SERVICES
+
 
 class ControlPlane:
     """A control plane whose files are all in ``folder``, which must be empty; used as a context or started and stopped.
@@ -37,7 +56,8 @@ class ControlPlane:
     ``apiserver_flags``: added to kube-apiserver's. ``authorization``: its flag that says how it authorizes, which may
     stand there only once. ``controllers``: start kube-controller-manager too; without it nothing clears namespaces,
     collects garbage or makes default ServiceAccounts. ``dies_with_parent``: see ``Child``. ``on_start`` hears
-    of each process as it starts.
+    of each process as it starts. ``reach``: with an address that is not loopback, nodes may join: pods find the API
+    server at the first address of its Services, and it finds their kubelets by address, as an administrator.
     """
 
     def __init__(
@@ -50,6 +70,7 @@ class ControlPlane:
         controllers: bool = True,
         dies_with_parent: bool = True,
         on_start: Callable[[Child], None] = lambda _: None,
+        reach: Reach = Reach(),
     ) -> None:
         self.folder: Final = folder.resolve()
         self.binaries: Final = binaries
@@ -61,6 +82,7 @@ class ControlPlane:
         self._controllers: Final = controllers
         self._dies_with_parent: Final = dies_with_parent
         self._on_start: Final = on_start
+        self._reach: Final = reach
         self._authority: Final = Authority()
         self._pki: Final = self.folder / "pki"
         self._ports: Final = free_ports(4)
@@ -70,7 +92,7 @@ class ControlPlane:
     @property
     def url(self) -> str:
         """Where kube-apiserver listens."""
-        return f"https://127.0.0.1:{self._apiserver_port}"
+        return f"https://{self._reach.address}:{self._apiserver_port}"
 
     @property
     def authority(self) -> bytes:
@@ -102,7 +124,7 @@ class ControlPlane:
         self._pki.mkdir(parents=True)
         (self.folder / "logs").mkdir()
         (self.folder / "clients").mkdir()
-        server = self._authority.issue_server()
+        server = self._authority.issue_server(self._reach.address, next(self._reach.services.hosts()))
         for name, content in {
             "ca.crt": self._authority.pem.certificate,
             "ca.key": self._authority.pem.key,
@@ -111,6 +133,10 @@ class ControlPlane:
             "service-accounts.key": new_signing_key(),
         }.items():
             write_private(self._pki / name, content)
+        if self._for_nodes:
+            kubelet_client = self._authority.issue_client("kube-apiserver-kubelet-client", [_ADMIN_GROUP])
+            write_private(self._pki / "kubelet-client.crt", kubelet_client.certificate)
+            write_private(self._pki / "kubelet-client.key", kubelet_client.key)
         (self.folder / "audit-policy.yaml").write_text(_AUDIT_POLICY)
         write_kubeconfig(
             self.admin_kubeconfig, self.url, self.authority, self._authority.issue_client("admin", [_ADMIN_GROUP])
@@ -129,7 +155,8 @@ class ControlPlane:
             kubeconfig = self.folder / "kube-controller-manager.kubeconfig"
             write_kubeconfig(kubeconfig, self.url, self.authority, self._authority.issue_client(user))
             manager = self._start(Binary.CONTROLLER_MANAGER, self._controller_manager_flags(kubeconfig))
-            manager.wait_until(self._probe(self._controller_manager_port, "/healthz"), _READY_SECONDS)
+            healthz = self._probe(f"https://{_LOOPBACK}:{self._controller_manager_port}/healthz")
+            manager.wait_until(healthz, _READY_SECONDS)
 
     def stop(self) -> None:
         """Stop everything that runs, etcd last."""
@@ -154,6 +181,10 @@ class ControlPlane:
         """Stop kube-apiserver alone; ``restart_apiserver`` brings it back."""
         self._children[Binary.APISERVER].stop(_APISERVER_GRACE_SECONDS)
 
+    def pid_of(self, binary: Binary) -> int:
+        """Give the process id of a part, which must run."""
+        return self._children[binary].pid
+
     def client_kubeconfig(self, user: str, groups: Sequence[str] = (), path: Path | None = None) -> Path:
         """Write a kubeconfig with a client certificate for ``user`` in ``groups``; give its path."""
         path = path or self._client_path(user)
@@ -177,6 +208,10 @@ class ControlPlane:
     def apply(self, manifest: str) -> None:
         """Apply YAML as the administrator; raises ``StackError`` with kubectl's words when it is refused."""
         self.kubectl.must(self.admin_kubeconfig, "apply", "--server-side", "--filename=-", stdin=manifest)
+
+    @property
+    def _for_nodes(self) -> bool:
+        return not self._reach.address.is_loopback
 
     @property
     def _etcd_port(self) -> int:
@@ -214,12 +249,12 @@ class ControlPlane:
         return child
 
     def _wait_apiserver(self) -> None:
-        etcd, ready = self._children[Binary.ETCD], self._probe(self._apiserver_port, "/readyz")
+        etcd, ready = self._children[Binary.ETCD], self._probe(f"{self.url}/readyz")
         self._children[Binary.APISERVER].wait_until(lambda: ready() or etcd.exit_code is not None, _READY_SECONDS)
         etcd.wait_until(lambda: etcd.exit_code is None, 0)
 
-    def _probe(self, port: int, path: str) -> Probe:
-        return Probe(f"https://127.0.0.1:{port}{path}", self._pki / "ca.crt")
+    def _probe(self, url: str) -> Probe:
+        return Probe(url, self._pki / "ca.crt")
 
     def _etcd_flags(self) -> list[str]:
         client, peer = (f"http://127.0.0.1:{port}" for port in (self._etcd_port, self._peer_port))
@@ -237,18 +272,18 @@ class ControlPlane:
     def _all_apiserver_flags(self) -> list[str]:
         return [
             f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
-            "--bind-address=127.0.0.1",
+            f"--bind-address={self._reach.address}",
             f"--secure-port={self._apiserver_port}",
             # Without these two it looks for a default route, and a machine that is offline has none.
-            "--advertise-address=127.0.0.1",
-            "--endpoint-reconciler-type=none",
+            f"--advertise-address={self._reach.address}",
+            *(_NODE_FLAGS if self._for_nodes else ["--endpoint-reconciler-type=none"]),
             "--tls-cert-file=pki/server.crt",
             "--tls-private-key-file=pki/server.key",
             "--client-ca-file=pki/ca.crt",
             "--service-account-key-file=pki/service-accounts.key",
             "--service-account-signing-key-file=pki/service-accounts.key",
             "--service-account-issuer=https://kubernetes.default.svc",
-            "--service-cluster-ip-range=10.0.0.0/24",
+            f"--service-cluster-ip-range={self._reach.services}",
             self._authorization,
             "--allow-privileged=true",
             "--profiling=false",

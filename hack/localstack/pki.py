@@ -1,9 +1,9 @@
 """A certificate authority of the stack's own, and what it issues."""
 
 import datetime
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Final
 
 from cryptography import x509
@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 _LIFETIME: Final = datetime.timedelta(days=365)
 _LEEWAY: Final = datetime.timedelta(minutes=5)
 _SERVER_NAMES: Final = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-_SERVER_ADDRESSES: Final = ("127.0.0.1", "10.0.0.1")
+_SERVER_ADDRESSES: Final = (IPv4Address("127.0.0.1"), IPv4Address("10.0.0.1"))
 """Loopback, and the first address of the Service range: what pods and clients call the API server."""
 
 
@@ -51,12 +51,12 @@ class Authority:
         )
         self.pem: Final = KeyPair(_certificate_pem(certificate), _private_key_pem(self._key))
 
-    def issue_server(self) -> KeyPair:
-        """Give a certificate for what listens on loopback and for the API server's usual names."""
+    def issue_server(self, *more: IPv4Address) -> KeyPair:
+        """Give a certificate for what listens on loopback or at ``more``, and for the API server's usual names."""
         names = x509.SubjectAlternativeName(
             [
                 *(x509.DNSName(name) for name in _SERVER_NAMES),
-                *(x509.IPAddress(ipaddress.ip_address(address)) for address in _SERVER_ADDRESSES),
+                *(x509.IPAddress(address) for address in dict.fromkeys([*_SERVER_ADDRESSES, *more])),
             ]
         )
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])

@@ -361,11 +361,19 @@ _HEALTH: Final = Section(
             width=8,
         ),
         Panel(
+            "Answers to the authorizer",
+            "Where the API server's authorizer asks the webhook: deny is an agent's impersonation or the like; all"
+            " others get no opinion.",
+            Look.BARS,
+            (Query(_events("seconder_authorization_requests_total", "decision", STEP), "{{decision}}"),),
+            width=8,
+        ),
+        Panel(
             "Builds",
             "What runs where.",
             Look.TABLE,
             (Query("sum by (job, instance, version, revision) (seconder_build_info)"),),
-            width=24,
+            width=16,
         ),
     ),
 )

@@ -10,7 +10,7 @@ from seconder.core.policy import Assurance, Mode
 from seconder.core.quorum import Failure
 from seconder.core.reasons import Reason
 from seconder.core.request import Action, Caller, Operation, Request
-from seconder.telemetry.metrics import OperatorMetrics, ReviewMetrics, registry
+from seconder.telemetry.metrics import AuthorizerMetrics, OperatorMetrics, ReviewMetrics, registry
 
 Shape = tuple[str, frozenset[str]]
 """A metric's type and labels."""
@@ -19,6 +19,7 @@ Shape = tuple[str, frozenset[str]]
 def webhook_registry() -> CollectorRegistry:
     """Give what the webhook exposes after a refusal, an approval that was used, an emergency and a malformed review."""
     made = registry("0123abc")
+    AuthorizerMetrics(made)
     metrics = ReviewMetrics(made)
     target = signing.DEPLOYMENT
     request = Request("r", Operation.DELETE, target, "", Caller(signing.REQUESTER), "", False, {}, {})
