@@ -97,13 +97,12 @@ def operator(arguments: argparse.Namespace) -> int:
 
 def _serve_ops(address: tuple[str, int], unmet: "Unmet", registry: "CollectorRegistry") -> None:
     """Serve probes and metrics from a thread of their own, since kopf owns the main one; it ends with the process."""
-    import socket
-
     import uvicorn
 
+    from seconder.telemetry.listening import bind
     from seconder.telemetry.ops import ops_app
 
-    listening = socket.create_server(address, family=socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    listening = bind(*address)
     config = uvicorn.Config(
         ops_app(unmet, registry), access_log=False, log_config=None, lifespan="off", server_header=False
     )

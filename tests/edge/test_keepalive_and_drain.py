@@ -15,6 +15,7 @@ import uvloop
 from tests.edge.conftest import Start
 from tests.support.http import DEADLINE, REVIEW, WHOLE, Served, head, post, read_all, read_one, status
 
+from seconder.telemetry.listening import bind
 from seconder.webhook import serving
 from seconder.webhook.limits import Limits
 
@@ -35,7 +36,7 @@ def on_a_listener(limits: Limits, use: Any) -> Any:
         await send({"type": "http.response.body", "body": body})
 
     async def run() -> Any:
-        sock = serving.bind("127.0.0.1", 0)
+        sock = bind("127.0.0.1", 0)
         listener = serving.Listener(app, sock, limits)
         async with asyncio.TaskGroup() as tasks:
             listener.start(tasks)
@@ -293,17 +294,17 @@ def test_it_can_be_stopped_while_it_waits_for_its_certificate(start: Start, tmp_
 
 def test_an_address_that_is_taken_is_an_error_before_anything_is_served() -> None:
     """``bind`` raises, and takes no port that another process listens on."""
-    with serving.bind("127.0.0.1", 0) as taken:
+    with bind("127.0.0.1", 0) as taken:
         taken.listen()
         with pytest.raises(OSError, match="in use"):
-            serving.bind("127.0.0.1", taken.getsockname()[1])
+            bind("127.0.0.1", taken.getsockname()[1])
 
 
 def test_the_ipv6_wildcard_takes_ipv4_clients_too() -> None:
     """One address for clusters of either kind, or both."""
     if not socket.has_dualstack_ipv6():
         pytest.skip("this machine has no IPv6")
-    with serving.bind("::", 0) as sock:
+    with bind("::", 0) as sock:
         sock.listen()
         for host in ("127.0.0.1", "::1"):
             socket.create_connection((host, sock.getsockname()[1]), timeout=DEADLINE).close()

@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Metric
 from prometheus_client.registry import Collector
 
+from seconder.telemetry.listening import bind
 from seconder.telemetry.ops import ops_app
 from seconder.webhook import serving
 from seconder.webhook.front import BadReview, Front
@@ -117,7 +118,7 @@ async def main(options: Options) -> None:
     Counter("tests", "A counter.", registry=registry).inc()
     if options.scrape_seconds:
         registry.register(SlowCollector(options.scrape_seconds))
-    reviews, ops = serving.bind("127.0.0.1", 0), serving.bind("127.0.0.1", 0)
+    reviews, ops = bind("127.0.0.1", 0), bind("127.0.0.1", 0)
     say(reviews.getsockname()[1], ops.getsockname()[1])
     load()
     routes = {"/validate": review, "/validate/audit": audit, "/peak": peak, "/spent": spent}

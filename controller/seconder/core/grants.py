@@ -1,7 +1,8 @@
 """What agents may not give away: means to what they are guarded from, and rights past any guard.
 
 The API server lets nobody grant what they do not hold, and agents hold the right to delete, so that reviews decide.
-Given to somebody who is no agent, the same right is decided by nobody.
+Given to somebody who is no agent, the same right is decided by nobody. Nor may they take: the guard's own roles stay
+with those who have them, approvers among them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ _CHANGES: Final = frozenset({"create", "update", "patch", "delete", "deletecolle
 _LOSSES: Final = frozenset({"update", "patch", "delete", "deletecollection"})
 _ALL: Final = frozenset({"get", "list", "watch"}) | _CHANGES
 _MADE: Final = frozenset({"create", "update", "patch"})
+_OWN_ROLES: Final = "seconder-"
 _MOST_RULES: Final = 256
 _MOST_NAMED: Final = 4096
 """Pairs of a group and a resource, and verbs, of all rules together; so that judging them takes milliseconds."""
@@ -85,6 +87,8 @@ def refusal(request: Request, index: PolicyIndex, role: Sequence[Rule]) -> str:
     edit = request.rbac
     if edit is None:
         return ""
+    if isinstance(edit, BindingEdit) and _ours(edit.role):
+        return "change who has the guard's own roles"
     if isinstance(edit, RoleEdit):
         if edit.after.gathers and (edit.before is None or edit.before.gathers != edit.after.gathers):
             return "make roles that gather the rules of others"
@@ -103,6 +107,11 @@ def refusal(request: Request, index: PolicyIndex, role: Sequence[Rule]) -> str:
         return f"give anybody the right {power}"
     means = _means(given, whom, request, index)
     return where.format(means) if means else ""
+
+
+def _ours(role: RoleRef) -> bool:
+    """Say whether approvers and the guard's programs may have their rights by it: those roles are refused already."""
+    return not role.namespace and role.name.startswith(_OWN_ROLES)
 
 
 def _size(rule: Rule) -> int:

@@ -46,7 +46,7 @@ class RoleEdit(Struct, frozen=True, gc=False):
 
 
 class BindingEdit(Struct, frozen=True, gc=False):
-    """A binding that is written. ``added``: the subjects that it did not have before."""
+    """A binding that is written or deleted. ``added``: the subjects that it did not have before."""
 
     role: RoleRef
     added: frozenset[Subject]

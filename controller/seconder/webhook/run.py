@@ -18,6 +18,7 @@ from seconder.kube.rights import Rights
 from seconder.kube.snapshot import Snapshot
 from seconder.kube.watch import Watch
 from seconder.telemetry import log
+from seconder.telemetry.listening import bind
 from seconder.telemetry.metrics import AuthorizerMetrics, ReviewMetrics, registry
 from seconder.telemetry.ops import ops_app
 from seconder.webhook import serving
@@ -114,8 +115,8 @@ async def run(credentials: Credentials, options: Options) -> bool:
             waiting.append("reviews are not served")
         return waiting
 
-    reviews = serving.bind(*options.review_address)
-    ops = serving.bind(*options.ops_address)
+    reviews = bind(*options.review_address)
+    ops = bind(*options.ops_address)
     snapshot.start()
     recorder.start()
     served.watch.start()

@@ -29,25 +29,6 @@ _TICK_SECONDS: Final = 1.0
 _DRAIN_POLL_SECONDS: Final = 0.02
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Take an address without listening yet: until ``serve`` does, clients are refused at once.
-
-    ``host`` is an address; ``::`` takes IPv4 clients too. Port 0 takes a free one. OSError: it is not to be had.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
-        sock.bind((host, port))
-    except OSError:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return sock
-
-
 class Listener:
     """One listening socket and its connections, each held to ``limits``. With a ``certificate``, TLS."""
 

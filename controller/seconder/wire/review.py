@@ -302,9 +302,13 @@ def _namespace_finalizers(found: _Object) -> list[str]:
 
 def _rbac(request: _Request, resource: GroupResource) -> RoleEdit | BindingEdit | None:
     old, new = request.old_object, request.object
-    if new is None or resource not in rbac_documents.ROLES | rbac_documents.BINDINGS:
+    # Of a role that is deleted nothing more is asked; a binding that is deleted gives its role to nobody.
+    known = rbac_documents.BINDINGS if new is None else rbac_documents.ROLES | rbac_documents.BINDINGS
+    if resource not in known:
         return None
     try:
+        if new is None:
+            return rbac_documents.binding(old.role_ref, _NULL, _NULL, request.namespace) if old else None
         if resource in rbac_documents.ROLES:
             return RoleEdit(_role(old) if old else None, _role(new))
         before = old.subjects if old else _NULL
