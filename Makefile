@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 .DEFAULT_GOAL := help
 
 help: ## show the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 # A stamp, so that a second run costs nothing and a changed lock is installed.
 $(VENV)/.ready: requirements-dev.lock pyproject.toml
@@ -31,6 +31,11 @@ test: $(VENV)/.ready ## run every test that this machine can run
 	@$(BIN)/python -m localstack binaries
 	@$(BIN)/python -m pytest
 
+e2e: $(VENV)/.ready ## run the tests that need a real node (Linux, root)
+	@$(BIN)/python -m node
+	@$(BIN)/python -m localstack binaries --for e2e
+	@$(BIN)/python -m pytest tests/e2e
+
 bench: $(VENV)/.ready ## print the performance table
 	@$(BIN)/python -m localstack binaries
 	@$(BIN)/python -m bench
@@ -45,4 +50,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --output-file requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
-.PHONY: help demo up down test bench lint generate lock
+.PHONY: help demo up down test e2e bench lint generate lock

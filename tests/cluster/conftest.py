@@ -29,9 +29,11 @@ def cluster(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     yield cluster
     # Change requests too: the agent is the same in all tests, and has a bounded number of open ones.
     found = json.loads(cluster.admin("get", "protectionpolicies,changerequests", "--output=json"))["items"]
-    ours = [f"{each['kind']}/{each['metadata']['name']}" for each in found if each["metadata"]["name"] != "default"]
-    if ours:
-        cluster.admin("delete", *ours)
+    policies = [each["metadata"]["name"] for each in found if each["kind"] == "ProtectionPolicy"]
+    if others := [name for name in policies if name != "default"]:
+        cluster.admin("delete", "protectionpolicies", *others)
+    if len(found) > len(policies):
+        cluster.admin("delete", "--raw=/apis/seconder.dev/v1alpha1/changerequests")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.support.cluster import Cluster, Result, eventually
+from tests.support.requests import Call, client
 
 _PLUGINS = Path(sys.executable).parent
 _PLUGIN = _PLUGINS / "kubectl-seconder"
@@ -430,7 +431,8 @@ _USEFUL = [
 def test_the_default_role_keeps_its_promises(engineer: Engineer) -> None:
     """As the API server's own authorizer sees it, with everything else that every ServiceAccount may do."""
     engineer.made()
-    answers = {each: _allowed(engineer, *each) for each in (*_NEVER, *_USEFUL)}
+    call = client(engineer.cluster.stack.admin_kubeconfig, 1)
+    answers = {each: _allowed(engineer, call, *each) for each in (*_NEVER, *_USEFUL)}
     assert [each for each in _NEVER if answers[each]] == []
     assert [each for each in _USEFUL if not answers[each]] == []
 
@@ -442,7 +444,7 @@ def test_the_default_role_has_no_wildcard(engineer: Engineer) -> None:
     assert [each for each in rules if "*" in {*each["apiGroups"], *each["resources"], *each["verbs"]}] == []
 
 
-def _allowed(engineer: Engineer, verb: str, group: str, resource: str) -> bool:
+def _allowed(engineer: Engineer, call: Call, verb: str, group: str, resource: str) -> bool:
     plural, _, subresource = resource.partition("/")
     attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
     groups = ["system:serviceaccounts", "system:serviceaccounts:seconder-agents", "system:authenticated"]
@@ -451,6 +453,6 @@ def _allowed(engineer: Engineer, verb: str, group: str, resource: str) -> bool:
         "kind": "SubjectAccessReview",
         "spec": {"user": engineer.user, "groups": groups, "resourceAttributes": attributes | {"namespace": "payments"}},
     }
-    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-    answer = engineer.cluster.admin("create", f"--raw={path}", "--filename=-", stdin=json.dumps(document))
-    return bool(json.loads(answer)["status"]["allowed"])
+    answer = call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", document)
+    assert answer.code == 201, answer.message
+    return bool(answer.document["status"]["allowed"])

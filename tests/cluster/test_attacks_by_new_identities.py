@@ -1,15 +1,10 @@
 """An agent that makes itself an identity that nobody knows as an agent's."""
 
-import base64
 import json
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from tests.support.certificates import certificate_request
 from tests.support.cluster import Cluster
 
 
@@ -66,33 +61,16 @@ def test_a_bootstrap_token_is_refused(cluster: Cluster) -> None:
     _create(cluster, document)
 
 
-def _certificate_request(name: str) -> dict[str, Any]:
-    """Give a request for the certificate of somebody who is no agent."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "erin")])
-    asked = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
-    return {
-        "apiVersion": "certificates.k8s.io/v1",
-        "kind": "CertificateSigningRequest",
-        "metadata": {"name": name},
-        "spec": {
-            "request": base64.b64encode(asked.public_bytes(Encoding.PEM)).decode(),
-            "signerName": "kubernetes.io/kube-apiserver-client",
-            "usages": ["client auth"],
-        },
-    }
-
-
 def test_asking_for_a_certificate_is_refused(cluster: Cluster) -> None:
     """Before anybody could approve it."""
-    said = _create(cluster, _certificate_request(cluster.namespace))
+    said = _create(cluster, certificate_request(cluster.namespace))
     assert "agents may not change certificates that identities rest on" in said
 
 
 def test_approving_or_signing_a_certificate_is_refused(cluster: Cluster) -> None:
     """That somebody else asked for, too."""
     name = cluster.namespace
-    cluster.apply(_certificate_request(name))
+    cluster.apply(certificate_request(name))
     through_status = json.dumps({"metadata": {"labels": {"a": "b"}}})
     for words in (
         ("certificate", "approve", name),

@@ -27,6 +27,25 @@ def test_changing_the_guards_own_roles_is_refused(cluster: Cluster, words: tuple
     assert cluster.there("clusterrole", "seconder-webhook")
 
 
+def test_taking_the_guards_roles_from_people_is_refused(cluster: Cluster) -> None:
+    """Whatever the binding is called: with nobody left who may approve, everything waits."""
+    kind, name = "clusterrolebinding", cluster.namespace
+    cluster.admin("create", kind, name, "--clusterrole=seconder-approver", "--user=alice@example.com")
+    before = cluster.get(kind, name)["subjects"]
+    for words in (
+        ("delete", kind, name),
+        ("delete", "--raw=/apis/rbac.authorization.k8s.io/v1/clusterrolebindings?fieldSelector=metadata.name=" + name),
+        ("patch", kind, name, "--type=merge", "-p", '{"subjects":[]}'),
+        ("patch", kind, name, "--type=json", "-p", '[{"op":"replace","path":"/subjects/0/name","value":"erin"}]'),
+    ):
+        answer = cluster.agent_with_all_rights(*words)
+        assert answer.refused_with("ProtectedConfiguration"), answer.err
+        assert "agents may not change who has the guard's own roles" in answer.err
+        assert cluster.get(kind, name)["subjects"] == before
+    taken = cluster.human("delete", kind, name)
+    assert taken.code == 0, taken.err
+
+
 @pytest.mark.parametrize("group", ["seconder.dev", "apps", "example.com"])
 def test_answering_for_an_api_is_refused(cluster: Cluster, group: str) -> None:
     """A server of an agent's own could give the webhook policies that protect nothing."""

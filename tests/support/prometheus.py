@@ -85,27 +85,31 @@ def _fires(alert: Mapping[str, Any]) -> bool:
 
 def scrapes(stack: Stack, folder: Path) -> list[dict[str, Any]]:
     """Give the scrape configurations of a stack: of webhook, operator and, as an administrator, API server."""
-    admin = credentials.load(str(stack.admin_kubeconfig))
-    files = {"ca_file": admin.ca, "cert_file": admin.certificate, "key_file": admin.key}
-    for name, content in files.items():
-        write_private(folder / name, content)
     own = stack.seconder
-    api_server = re.sub("^https://", "", stack.control_plane.url)
     return [
         {
             "job_name": "seconder",
             "static_configs": [{"targets": [own.webhook_metrics_address, own.operator_metrics_address]}],
         },
-        {
-            "job_name": "apiserver",
-            # It has very much to say: half a second is too little on a busy machine.
-            "scrape_interval": "2s",
-            "scrape_timeout": "2s",
-            "scheme": "https",
-            "tls_config": {name: str(folder / name) for name in files},
-            "static_configs": [{"targets": [api_server]}],
-        },
+        api_server(stack.admin_kubeconfig, folder),
     ]
+
+
+def api_server(kubeconfig: Path, folder: Path) -> dict[str, Any]:
+    """Give the scrape configuration of an API server, by the client certificate of an administrator."""
+    loaded = credentials.load(str(kubeconfig))
+    files = {"ca_file": loaded.ca, "cert_file": loaded.certificate, "key_file": loaded.key}
+    for name, content in files.items():
+        write_private(folder / name, content)
+    return {
+        "job_name": "apiserver",
+        # It has very much to say: half a second is too little on a busy machine.
+        "scrape_interval": "2s",
+        "scrape_timeout": "2s",
+        "scheme": "https",
+        "tls_config": {name: str(folder / name) for name in files},
+        "static_configs": [{"targets": [re.sub("^https://", "", loaded.server)]}],
+    }
 
 
 @contextmanager

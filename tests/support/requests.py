@@ -1,17 +1,21 @@
-"""A steady stream of requests to the API server, and reviews posted straight to the webhook."""
+"""Requests to the API server without kubectl, a steady stream of them, and reviews posted straight to the webhook."""
 
 import base64
 import json
 import ssl
 import threading
 from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import urllib3
 
 from seconder.kube import credentials
+
+_SECONDS: Final = 60
 
 
 def connect(kubeconfig: Path, connections: int) -> tuple[urllib3.PoolManager, str, dict[str, str]]:
@@ -24,6 +28,41 @@ def connect(kubeconfig: Path, connections: int) -> tuple[urllib3.PoolManager, st
         pair.write_bytes(found.certificate + found.key)
         context.load_cert_chain(pair)
     return urllib3.PoolManager(ssl_context=context, maxsize=connections, retries=False), found.server, headers
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server said."""
+
+    code: int
+    document: Mapping[str, Any]
+
+    @property
+    def message(self) -> str:
+        """The words of a failure."""
+        return str(self.document.get("message", ""))
+
+
+Call = Callable[..., Answer]
+"""Takes a method, a path and a document to send."""
+
+
+def client(kubeconfig: Path, connections: int) -> Call:
+    """Give a client that keeps its connections. A PATCH is a merge patch."""
+    pool, server, headers = connect(kubeconfig, connections)
+
+    def call(method: str, path: str, document: object = None) -> Answer:
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        answer = pool.request(
+            method,
+            f"{server}{path}",
+            body=json.dumps(document or {}),
+            headers=headers | {"Content-Type": kind},
+            timeout=_SECONDS,
+        )
+        return Answer(answer.status, answer.json())
+
+    return call
 
 
 class Stream:

@@ -30,6 +30,10 @@ deletes after an outage would stay away, and after the ninth 403 it gives up."""
 
 _OWN_CONFIGURATION: Final = configuration.NAME
 
+_IDENTITY: Final[Any] = "seconder-operator"
+"""Ours among kopf's peers, of which there are none. Left out, kopf asks for a login name, and not every user of a pod
+has one."""
+
 
 class Worker:
     """The reconciling thread. ``wake`` asks for a pass; without it there is one every ``resync`` seconds."""
@@ -52,7 +56,8 @@ class Worker:
         """End after the pass under way, if any."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join(_STOP_SECONDS)
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_SECONDS)
 
     def wake(self) -> None:
         """Ask for a pass. Many calls before it begins are one."""
@@ -150,7 +155,7 @@ def run(credentials: Credentials, worker: Worker) -> bool:
         woken
     )
     try:
-        asyncio.run(kopf.operator(registry=registry, clusterwide=True, standalone=True))
+        asyncio.run(kopf.operator(registry=registry, identity=_IDENTITY, clusterwide=True, standalone=True))
     except Exception as error:  # noqa: BLE001 - whatever kopf gives up for: said in one line, and started anew outside
         log.failure("watching was given up", error)
         return False

@@ -254,3 +254,13 @@ def test_a_role_is_read_where_it_is_given_to_somebody_new() -> None:
         assert role_to_read(_request(edit)) is None
     assert refusal(_request(None), PolicyIndex([DEFAULT]), [DELETES]) == ""
     assert refusal(_request(BindingEdit(ROLE, frozenset())), PolicyIndex([DEFAULT]), [DELETES]) == ""
+
+
+@pytest.mark.parametrize("added", [frozenset(), frozenset({ERIN}), frozenset({KIRO})])
+def test_who_has_the_guards_own_roles_is_not_for_agents_to_change(added: frozenset[Subject]) -> None:
+    """Nor to take them from approvers. A Role of such a name is not the guard's, and a name within another neither."""
+    for name in ("seconder-approver", "seconder-webhook"):
+        said = refusal(_request(BindingEdit(RoleRef("", name), added)), PolicyIndex([DEFAULT]), ())
+        assert said == "change who has the guard's own roles"
+    for role in (RoleRef("payments", "seconder-approver"), RoleRef("", "not-seconder-approver"), RoleRef("", "view")):
+        assert refusal(_request(BindingEdit(role, added)), PolicyIndex([DEFAULT]), (READS,)) == ""

@@ -74,6 +74,17 @@ def test_a_binding_tells_whom_it_adds_and_which_role_it_gives(kind: str, namespa
     assert not emptied.added
 
 
+def test_a_binding_that_is_deleted_tells_which_role_it_gave() -> None:
+    """And gives it to nobody."""
+    stored = {
+        "roleRef": {"kind": "ClusterRole", "name": "r"},
+        "subjects": [ERIN],
+        "metadata": {"name": "x", "uid": "1"},
+    }
+    deleted = _review("rbac.authorization.k8s.io", "clusterrolebindings", None, stored, operation="DELETE")
+    assert deleted.rbac == BindingEdit(RoleRef("", "r"), frozenset())
+
+
 @pytest.mark.parametrize(
     ("resource", "document"),
     [
