@@ -86,16 +86,19 @@ def test_a_changed_configuration_is_as_compiled_within_a_second(cluster: Cluster
 
 
 def test_a_configuration_given_to_an_owner_that_does_not_exist_is_kept(cluster: Cluster) -> None:
-    """The garbage collector would take it away; whether it did or not, it is there without an owner soon after."""
+    """The garbage collector would take it away; whether it did or not, it is there with its own owner soon after."""
     before = cluster.get(*_CONFIGURATION)["webhooks"]
     owner = {"apiVersion": "v1", "kind": "Namespace", "name": "ghost", "uid": "00000000-0000-4000-8000-000000000000"}
     patch = json.dumps({"metadata": {"ownerReferences": [owner]}})
     cluster.admin("patch", *_CONFIGURATION, "--type=merge", "-p", patch)
 
     def mended() -> bool:
-        return _is_there(cluster) and "ownerReferences" not in cluster.get(*_CONFIGURATION)["metadata"]
+        if not _is_there(cluster):
+            return False
+        owners = cluster.get(*_CONFIGURATION)["metadata"].get("ownerReferences") or []
+        return [(each["kind"], each["name"]) for each in owners] == [("ClusterRole", "seconder-operator")]
 
-    eventually(mended, 5, "the configuration has no owner")
+    eventually(mended, 5, "the configuration has its own owner alone")
     assert cluster.get(*_CONFIGURATION)["webhooks"] == before
 
 

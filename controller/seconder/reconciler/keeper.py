@@ -25,6 +25,7 @@ _PACE: Final = 0.03
 """Seconds between two looks: however many there are, the API server gets no more than some 30 requests a second."""
 
 _OFTEN: Final = 1.0
+_SOON: Final = 3.0
 _SELDOM: Final = 30.0
 _TURN: Final = 60.0
 """An open one is looked at each second in the minute after it was refused or approved, and ever more seldom then."""
@@ -103,7 +104,7 @@ class Keeper:
                 with self._lock:
                     self._troubled &= self._requests.keys()
                     if request.name in self._requests:
-                        self._next[request.name] = time.monotonic() + _SELDOM
+                        self._next[request.name] = time.monotonic() + _after(error)
             self._stopping.wait(_PACE)
 
     def _due(self) -> tuple[ChangeRequest | None, float]:
@@ -239,6 +240,12 @@ class Keeper:
         except ApiError as error:
             if error.status not in {403, 404}:
                 raise
+
+
+def _after(error: Exception) -> float:
+    """Give the seconds until what failed is tried again: soon where the API server was away, as in an upgrade."""
+    away = isinstance(error, ApiError) and (error.status == 0 or error.status >= 500)
+    return _SOON if away else _SELDOM
 
 
 def _interval(status: ChangeRequestStatus, now: datetime) -> float:
