@@ -19,6 +19,8 @@ _OTHER: Final = ("delivery", "deployer")
 
 _KINDS: Final = {"ProtectionPolicy": "protectionpolicies", "Approver": "approvers"}
 
+_JUDGED_SECONDS: Final = 300
+
 
 class Cluster:
     """The control plane of the benchmark, seen as its administrator. ``folder`` gets Seconder's files."""
@@ -29,25 +31,9 @@ class Cluster:
         self._seconder: Final = Seconder(plane, folder)
 
     def install(self, documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """Install Seconder with these policies and approvers; give the webhook configuration of its operator.
-
-        The operator is then stopped, and its configuration removed: what guards, and when, is up to the benchmark.
-        """
-        kubectl, admin = self.plane.kubectl, self.plane.admin_kubeconfig
+        """Install Seconder with these policies and approvers; give the webhook configuration of its operator."""
         self._seconder.install()
-        self.create(documents)
-        self._seconder.start_operator()
-        try:
-            self._seconder.wait_ready()
-            kubectl.must(
-                admin, "wait", "--for=condition=Ready", "--timeout=50s", "--all", "protectionpolicies,approvers"
-            )
-        finally:
-            self._seconder.stop_operator()
-        path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/seconder"
-        found: dict[str, Any] = self._api.get(path)
-        kubectl.must(admin, "delete", "validatingwebhookconfiguration", "seconder")
-        return found
+        return self.create(documents)
 
     @property
     def audience(self) -> str:
@@ -90,10 +76,25 @@ class Cluster:
         """Apply a few documents with kubectl."""
         self.plane.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(documents)}))
 
-    def create(self, documents: Iterable[Mapping[str, Any]]) -> None:
-        """Create many policies and approvers."""
+    def create(self, documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Create policies and approvers and let the operator judge them; give the webhook configuration that it made.
+
+        The operator is then stopped, and its configuration removed: what guards, and when, is up to the benchmark.
+        """
         for document in documents:
             self._api.create(f"/apis/{document['apiVersion']}/{_KINDS[document['kind']]}", document)
+        kubectl, admin = self.plane.kubectl, self.plane.admin_kubeconfig
+        self._seconder.start_operator()
+        try:
+            # Not for its readiness, which has a shorter limit: a thousand policies take it more than a minute.
+            wait = ("wait", "--for=condition=Ready", f"--timeout={_JUDGED_SECONDS}s", "--all")
+            kubectl.must(admin, *wait, "protectionpolicies,approvers", seconds=_JUDGED_SECONDS + 10)
+        finally:
+            self._seconder.stop_operator()
+        path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/seconder"
+        found: dict[str, Any] = self._api.get(path)
+        kubectl.must(admin, "delete", "validatingwebhookconfiguration", "seconder")
+        return found
 
     def agent(self) -> Credentials:
         """Give a token of the agent's."""

@@ -31,6 +31,8 @@ TOOLS: Final = (
     Tool("ip", "iproute2"),
     Tool("nft", "nftables"),
     Tool("nsenter", "util-linux"),
+    Tool("prometheus", "prometheus"),
+    Tool("promtool", "prometheus"),
     Tool("runc", "runc"),
     Tool("unshare", "util-linux"),
     *(Tool(str(CNI_PLUGINS / name), "containernetworking-plugins") for name in ("bridge", "host-local", "loopback")),
@@ -81,7 +83,8 @@ def ensure(environment: Mapping[str, str] = os.environ) -> None:
         f"Installing {', '.join(packages)}",
         ["sh", "-c", command],
         cache.folder("node") / "apt.log",
-        environment={**environment, "DEBIAN_FRONTEND": "noninteractive"},
+        # In runlevel 1 no package starts its service: of Prometheus the program is wanted.
+        environment={**environment, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"},
     )
     _try_namespaces()
 
