@@ -88,6 +88,11 @@ class Seconder:
         self._control_plane.apply("\n---\n".join(manifests))
         files = [f"--filename={file}" for file in crds]
         kubectl.must(admin, "wait", "--for=condition=Established", f"--timeout={_READY_SECONDS:.0f}s", *files)
+        self.write_credentials()
+
+    def write_credentials(self) -> None:
+        """Write the kubeconfigs of the two ServiceAccounts, which must be there; again after they were made anew."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         for component in ("operator", "webhook"):
             self._control_plane.token_kubeconfig(
                 NAMESPACE, f"seconder-{component}", _TOKEN_HOURS, self._kubeconfig(component)

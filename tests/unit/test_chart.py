@@ -1,0 +1,293 @@
+"""What the chart renders, for whatever values; and which values it refuses."""
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chart import files
+from localstack import generate
+from localstack.binaries import provide
+from localstack.pins import Binary
+from seconder import __main__ as program
+
+_CHART = files.CHART
+_MATRIX: dict[str, list[str]] = {
+    "defaults": [],
+    "one replica": ["webhook.replicas=1"],
+    "digest": [f"image.digest=sha256:{'0' * 64}", "image.repository=example/seconder"],
+    "cert-manager": ["certificates.provider=cert-manager"],
+    "cert-manager with an issuer": [
+        "certificates.provider=cert-manager",
+        "certificates.certManager.issuerName=ours",
+        "certificates.certManager.issuerKind=ClusterIssuer",
+    ],
+    "secret": ["certificates.provider=secret", "certificates.secretName=ours"],
+    "everything": [
+        "serviceMonitor.enabled=true",
+        "serviceMonitor.additionalLabels.release=prom",
+        "prometheusRule.enabled=true",
+        "prometheusRule.additionalLabels.release=prom",
+        "prometheusRule.runbookBase=https://example.com/runbooks/",
+        "dashboard.enabled=true",
+        "operator.copyApprovals=true",
+        "webhook.namespaceLabel=true",
+        "webhook.priorityClassName=system-cluster-critical",
+        "operator.priorityClassName=system-cluster-critical",
+        "webhook.nodeSelector.disk=ssd",
+        "webhook.tolerations[0].key=control-plane",
+        "webhook.affinity.nodeAffinity.x=y",
+        "imagePullSecrets[0].name=registry",
+        "controllers[0]=system:serviceaccount:argocd:controller",
+        "clusterId=blue",
+    ],
+    "nothing": [
+        "defaultPolicy.enabled=false",
+        "roles.enabled=false",
+        "admissionPolicy.enabled=false",
+        "networkPolicy.enabled=false",
+    ],
+}
+
+
+def _helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    helm = provide((Binary.HELM,), any_kubectl=False)[Binary.HELM]
+    return subprocess.run([helm, *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+def _render(*values: str) -> subprocess.CompletedProcess[str]:
+    flags = [f"--set={value}" for value in values]
+    return _helm("template", "seconder", _CHART, "--namespace=guard", *flags)
+
+
+def _documents(*values: str) -> list[dict[str, Any]]:
+    done = _render(*values)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def _of(documents: list[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
+    (found,) = [each for each in documents if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+def test_helm_finds_nothing_to_mend() -> None:
+    """``helm lint --strict``: a warning is an error."""
+    done = _helm("lint", "--strict", _CHART)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("values", _MATRIX.values(), ids=list(_MATRIX))
+def test_pods_are_restricted_and_started_with_flags_that_there_are(values: list[str]) -> None:
+    """As the Pod Security Standard "restricted" asks, with a root that nobody writes to; each flag is one of ours."""
+    documents = _documents(*values)
+    for component in ("webhook", "operator"):
+        pod = _of(documents, "Deployment", f"seconder-{component}")["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["serviceAccountName"] == f"seconder-{component}"
+        (container,) = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["livenessProbe"]
+        assert container["readinessProbe"]
+        assert container["resources"]["requests"]
+        parsed = program._parser().parse_args(container["args"])
+        assert parsed.command == component
+        assert parsed.namespace == "guard"
+        # Killed before it has drained, it would drop reviews.
+        if component == "webhook":
+            assert pod["terminationGracePeriodSeconds"] > parsed.drain_delay + 20
+
+
+def test_two_webhooks_are_kept_apart_and_one_is_always_there() -> None:
+    """A drained node, or a rollout, leaves one that answers."""
+    documents = _documents()
+    webhook = _of(documents, "Deployment", "seconder-webhook")["spec"]
+    assert webhook["replicas"] == 2
+    assert webhook["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert webhook["template"]["spec"]["topologySpreadConstraints"]
+    assert _of(documents, "PodDisruptionBudget", "seconder-webhook")["spec"]["minAvailable"] == 1
+    assert _of(documents, "Deployment", "seconder-operator")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_selectors_find_the_pods() -> None:
+    """Services and the budget by the same labels as the Deployments' pods; both programs' metrics by one name."""
+    documents = _documents("serviceMonitor.enabled=true")
+    for component in ("webhook", "operator"):
+        labels = _of(documents, "Deployment", f"seconder-{component}")["spec"]["template"]["metadata"]["labels"]
+        service = _of(documents, "Service", f"seconder-{component}")
+        assert service["spec"]["selector"].items() <= labels.items()
+        monitor = _of(documents, "ServiceMonitor", "seconder")["spec"]
+        assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+        assert "metrics" in [port["name"] for port in service["spec"]["ports"]]
+
+
+@pytest.mark.parametrize(
+    ("provider", "flags", "verbs"),
+    [
+        ("operator", [], {"seconder-ca": {"get", "update"}, "seconder-webhook-tls": {"get", "update"}}),
+        ("cert-manager", ["--certificates=secret"], {"seconder-webhook-tls": {"get"}}),
+        ("secret", ["--certificates=secret"], {"seconder-webhook-tls": {"get"}}),
+    ],
+)
+def test_only_an_operator_that_makes_certificates_may_write_secrets(
+    provider: str, flags: list[str], verbs: dict[str, set[str]]
+) -> None:
+    """Whoever else makes them, it reads one Secret."""
+    documents = _documents(f"certificates.provider={provider}")
+    args = _of(documents, "Deployment", "seconder-operator")["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert [each for each in args if each.startswith("--certificates")] == flags
+    named: dict[str, set[str]] = {}
+    for rule in _of(documents, "Role", "seconder-operator")["rules"]:
+        for name in rule.get("resourceNames", []):
+            named.setdefault(name, set()).update(rule["verbs"])
+    assert named == verbs
+
+
+def test_optional_parts_are_there_when_asked_for_and_not_otherwise() -> None:
+    """Nothing that needs somebody else's CRDs by default."""
+    kinds = {each["kind"] for each in _documents()}
+    assert not kinds & {"ServiceMonitor", "PrometheusRule", "Certificate", "Issuer", "ConfigMap"}
+    assert {"NetworkPolicy", "ProtectionPolicy", "ValidatingAdmissionPolicy"} <= kinds
+    everything = _documents(*_MATRIX["everything"])
+    rule = _of(everything, "PrometheusRule", "seconder")
+    urls = [each["annotations"]["runbook_url"] for group in rule["spec"]["groups"] for each in group["rules"]]
+    assert urls
+    assert all(url.startswith("https://example.com/runbooks/Seconder") for url in urls)
+    assert _of(everything, "ConfigMap", "seconder-dashboard")["metadata"]["labels"]["grafana_dashboard"] == "1"
+    nothing = {each["kind"] for each in _documents(*_MATRIX["nothing"])}
+    assert not nothing & {"NetworkPolicy", "ProtectionPolicy", "ValidatingAdmissionPolicy"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "webhook.replica=3",
+        "image.pullPolcy=Never",
+        "certificate.provider=secret",
+        "certificates.provider=vault",
+        "certificates.certManager.issuer=x",
+        "webhook.replicas=0",
+        "image.pullPolicy=Sometimes",
+        "image.digest=latest",
+        "networkPolicy.apiServerPorts[0]=70000",
+        "operator.copyApprovals=often",
+    ],
+)
+def test_a_misspelled_or_impossible_value_is_refused(value: str) -> None:
+    """By the schema, at every level: what is passed over in silence protects nobody."""
+    done = _render(value)
+    assert done.returncode != 0
+    assert "values don't meet the specifications of the schema" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (["image.tag=v1", f"image.digest=sha256:{'0' * 64}"], "give one of them"),
+        (["webhook.minAvailable=2"], "no node with a webhook could be drained"),
+        (["certificates.certManager.issuerName=x"], "set the provider, or leave the name out"),
+        (
+            ["certificates.provider=cert-manager", "certificates.certManager.issuerKind=ClusterIssuer"],
+            "no issuerName says which",
+        ),
+        (["defaultPolicy.spec.resources=null"], "name what is to be protected"),
+    ],
+)
+def test_values_that_contradict_each_other_fail_with_a_sentence(values: list[str], said: str) -> None:
+    """Before anything is installed, with what to do."""
+    done = _render(*values)
+    assert done.returncode != 0
+    assert said in done.stderr
+
+
+def test_what_is_made_from_the_chart_is_as_it_would_be_made() -> None:
+    """Else: make generate."""
+    stale = [str(path) for path, content in generate.from_chart().items() if path.read_text() != content]
+    assert stale == []
+
+
+def test_the_next_three_commands_are_told() -> None:
+    """Whoever has installed it is not done: nobody can approve yet."""
+    notes = (_CHART / "templates/NOTES.txt").read_text()
+    for command in ("kubectl get protectionpolicies", "kubectl apply -f -", "kubectl seconder agent-kubeconfig"):
+        assert command in notes
+
+
+_PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
+    # What each of the two may do, and where the code does it. A permission that is not here is one too many.
+    ("ClusterRole", "seconder-webhook"): {
+        "seconder.dev protectionpolicies,approvers get,list,watch": "kube/snapshot.py",
+        " serviceaccounts get,list,watch": "kube/snapshot.py",
+        "seconder.dev changerequests create,get,list,watch": "webhook/recording.py",
+        "seconder.dev changerequests/status update": "webhook/recording.py",
+        " events create,patch": "kube/events.py",
+        " namespaces[kube-system] get": "kube/snapshot.py",
+        "rbac.authorization.k8s.io clusterroles,roles get": "kube/rights.py",
+        " pods get": "kube/rights.py",
+        "authorization.k8s.io subjectaccessreviews create": "kube/rights.py",
+    },
+    ("Role", "seconder-webhook"): {" secrets[seconder-webhook-tls] get,list,watch": "webhook/tls.py"},
+    ("ClusterRole", "seconder-operator"): {
+        "seconder.dev protectionpolicies,approvers get,list,watch": "reconciler/reconcile.py",
+        "seconder.dev protectionpolicies/status,approvers/status update": "reconciler/reconcile.py",
+        "seconder.dev changerequests get,list,watch,delete": "reconciler/keeper.py",
+        "seconder.dev changerequests/status update": "reconciler/keeper.py",
+        " events create,patch": "kube/events.py",
+        " serviceaccounts get,list,watch": "kube/snapshot.py",
+        " namespaces[kube-system] get": "kube/snapshot.py",
+        "admissionregistration.k8s.io validatingwebhookconfigurations create,get,list,watch": "reconciler/reconcile.py",
+        "admissionregistration.k8s.io validatingwebhookconfigurations[seconder] update": "reconciler/reconcile.py",
+        "apiextensions.k8s.io customresourcedefinitions get,list,watch": "reconciler/discovery.py",
+        "rbac.authorization.k8s.io clusterroles[seconder-webhook-lookups,seconder-operator-objects]"
+        " get,update,escalate": "reconciler/reconcile.py",
+        "rbac.authorization.k8s.io clusterroles[seconder-operator] get": "reconciler/reconcile.py",
+    },
+    ("Role", "seconder-operator"): {
+        " secrets create": "reconciler/reconcile.py",
+        " secrets[seconder-ca,seconder-webhook-tls] get,update": "reconciler/reconcile.py",
+    },
+    # The operator keeps the rules of these at what policies name.
+    ("ClusterRole", "seconder-webhook-lookups"): {},
+    ("ClusterRole", "seconder-operator-objects"): {},
+}
+
+
+def _permissions(documents: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], set[str]]]:
+    for each in documents:
+        key = (each["kind"], each["metadata"]["name"])
+        if key in _PERMISSIONS:
+            yield (
+                key,
+                {
+                    f"{','.join(rule['apiGroups'])} {','.join(rule['resources'])}"
+                    + (f"[{','.join(rule['resourceNames'])}]" if "resourceNames" in rule else "")
+                    + f" {','.join(rule['verbs'])}"
+                    for rule in each.get("rules") or ()
+                },
+            )
+
+
+def test_every_permission_is_one_that_is_used() -> None:
+    """A new one is written down here with where it is used, or is not given."""
+    documents = _documents("roles.enabled=false")
+    found = dict(_permissions(documents))
+    assert found == {key: set(rules) for key, rules in _PERMISSIONS.items()}
+    named = {file for rules in _PERMISSIONS.values() for file in rules.values()}
+    assert [file for file in named if not (files.ROOT / "controller/seconder" / file).is_file()] == []
+    roles = {(each["kind"], each["metadata"]["name"]) for each in documents if each["kind"].endswith("Role")}
+    assert roles == set(_PERMISSIONS)
+
+
+def test_roles_that_the_operator_fills_have_no_rules_to_overwrite() -> None:
+    """An upgrade that brought ``rules: []`` would take what policies need away for a moment."""
+    documents = _documents()
+    for name in ("seconder-webhook-lookups", "seconder-operator-objects"):
+        assert "rules" not in _of(documents, "ClusterRole", name)
