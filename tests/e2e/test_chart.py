@@ -48,6 +48,7 @@ def test_an_upgrade_from_the_chart_before_fails_no_review(guarded: Guarded, figu
     """Agents are refused and people work on, all the while that Helm replaces everything."""
     before = guarded.configuration()
     with _no_failure(guarded, figures, "upgrade from the chart before, and a rollback") as _:
+        guarded.admin("apply", "--server-side", "--force-conflicts", f"--filename={CHART / 'crds'}")
         guarded.release.upgrade(webhook={"drainDelay": 6})
         guarded.release.rollback()
         guarded.release.upgrade()
