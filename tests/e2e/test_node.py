@@ -15,7 +15,7 @@ from localstack.identity import ProcessIdentity
 from localstack.pins import Binary
 from node import cgroups, image, network
 
-SECONDS_TO_GO = 20
+SECONDS_TO_GO = 60
 POD = {
     "apiVersion": "v1",
     "kind": "Pod",
