@@ -44,7 +44,7 @@ LABEL org.opencontainers.image.title="seconder" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/seconder /opt/seconder
 COPY --from=build /source/seconder.cdx.json /usr/share/sbom/
-ENV PATH=/opt/seconder/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PATH=/opt/seconder/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 SECONDER_REVISION=${REVISION}
 USER 65532:65532
 EXPOSE 9443 9090
 ENTRYPOINT ["seconder"]

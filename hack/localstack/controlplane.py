@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from localstack.files import write_private
 from localstack.kubeconfig import Token, write_kubeconfig
 from localstack.kubectl import Kubectl
+from localstack.lifetime import Lifetime
 from localstack.pins import Binary
 from localstack.pki import Authority, new_signing_key
 from localstack.ports import free_ports
@@ -50,7 +50,7 @@ class Reach:
     services: IPv4Network = _SERVICES
 
 
-class ControlPlane:
+class ControlPlane(Lifetime):
     """A control plane whose files are all in ``folder``, which must be empty; used as a context or started and stopped.
 
     ``apiserver_flags``: added to kube-apiserver's. ``authorization``: its flag that says how it authorizes, which may
@@ -98,17 +98,6 @@ class ControlPlane:
     def authority(self) -> bytes:
         """The PEM of the CA that kube-apiserver's certificate chains to."""
         return self._authority.pem.certificate
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def start(self) -> None:
         """Launch and wait; a start that fails leaves nothing running."""

@@ -3,10 +3,10 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from localstack.controlplane import ControlPlane
+from localstack.lifetime import Lifetime
 from localstack.ports import free_ports
 from localstack.probe import Probe
 from localstack.process import Child
@@ -15,22 +15,14 @@ NAMESPACE: Final = "seconder-system"
 MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
 _READY_SECONDS: Final = 60.0
 _TOKEN_HOURS: Final = 30 * 24
-_ACCOUNTS: Final = f"""\
+_NAMESPACE: Final = f"""\
 apiVersion: v1
 kind: Namespace
 metadata: {{name: {NAMESPACE}}}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {{name: seconder-operator, namespace: {NAMESPACE}}}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {{name: seconder-webhook, namespace: {NAMESPACE}}}
 """
 
 
-class Seconder:
+class Seconder(Lifetime):
     """The operator and the webhook, each under a ServiceAccount of its own with the least RBAC.
 
     Needs a running control plane. ``folder`` (empty) gets logs and kubeconfigs; each of the two can be stopped and
@@ -55,17 +47,6 @@ class Seconder:
         self.operator_metrics_address: Final = operator_metrics
         self._children: dict[str, Child] = {}
 
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop both."""
-        self.stop()
-
     def start(self) -> None:
         """Install, start both and wait for them; a start that fails leaves neither running."""
         try:
@@ -84,7 +65,7 @@ class Seconder:
         crds = sorted((MANIFESTS / "crds").glob("*.yaml"))
         roles = sorted((MANIFESTS / "roles").glob("*.yaml"))
         others = (MANIFESTS / "rbac.yaml", *roles, MANIFESTS / "admission-policy.yaml")
-        manifests = [_ACCOUNTS, *(file.read_text() for file in (*crds, *others))]
+        manifests = [_NAMESPACE, *(file.read_text() for file in (*crds, *others))]
         self._control_plane.apply("\n---\n".join(manifests))
         files = [f"--filename={file}" for file in crds]
         kubectl.must(admin, "wait", "--for=condition=Established", f"--timeout={_READY_SECONDS:.0f}s", *files)

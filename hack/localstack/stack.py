@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from localstack.controlplane import ControlPlane
+from localstack.lifetime import Lifetime
 from localstack.pins import Binary
 from localstack.process import Child
 from localstack.scene import Scene
@@ -23,7 +23,7 @@ spec:
 """
 
 
-class Stack(Scene):
+class Stack(Scene, Lifetime):
     """Everything in ``folder``, which must be empty; used as a context or started and stopped.
 
     ``controllers``, ``dies_with_parent`` and ``on_start``: as for ``ControlPlane``.
@@ -49,17 +49,6 @@ class Stack(Scene):
         self.seconder: Final = Seconder(
             control_plane, self.folder / "seconder", dies_with_parent=dies_with_parent, on_start=on_start
         )
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def start(self) -> None:
         """Start everything and wait until the default policy is in force; a start that fails leaves nothing running.

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from localstack.controlplane import ControlPlane, Reach
 from localstack.errors import StackError
 from localstack.kubectl import Kubectl
+from localstack.lifetime import Lifetime
 from localstack.locking import locked
 from localstack.pins import Binary
 from localstack.probe import Probe
@@ -28,7 +28,7 @@ _KUBERNETES_NAMESPACE: Final = "k8s.io"
 """containerd's, for what kubelet sees."""
 
 
-class Node:
+class Node(Lifetime):
     """A cluster of one node; used as a context or started and stopped.
 
     The machine has room for one at a time: another one is waited for. All processes end when we do, however we end;
@@ -63,17 +63,6 @@ class Node:
     def logs(self) -> list[Path]:
         """The logs of all that runs."""
         return sorted([*self.folder.glob("logs/*.log"), *self.folder.glob("control-plane/logs/*.log")])
-
-    def __enter__(self) -> Self:
-        """Start."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
 
     def start(self) -> None:
         """Start everything and wait until pods can run; a start that fails leaves nothing.

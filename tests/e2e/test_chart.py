@@ -147,6 +147,7 @@ def test_prometheus_tells_what_happens_to_the_pods(guarded: Guarded, figures: di
         assert guarded.delete(guarded.agent).refused_with("ApprovalMissing")
         eventually(lambda: watched.query("sum(seconder_blocked_actions_total)"), 10, "what was blocked is told")
         assert not watched.unhealthy()
+        assert len(watched.query('seconder_build_info{revision!=""}')) == _TARGETS - 1
         # Hung, not stopped: kube-proxy takes minutes to hear of an API server that went and came.
         api_server = guarded.node.control_plane.pid_of(Binary.APISERVER)
         os.kill(api_server, signal.SIGSTOP)

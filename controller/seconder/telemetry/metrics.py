@@ -1,6 +1,7 @@
 """The metrics that Seconder exposes. Every label takes its values from a closed or bounded set."""
 
 import collections
+import os
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from typing import Final, Generic, TypeVar
@@ -28,7 +29,11 @@ _AGE_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 M = TypeVar("M", bound=MetricWrapperBase)
 
 
-def registry(revision: str = "") -> CollectorRegistry:
+_REVISION: Final = os.environ.get("SECONDER_REVISION", "")
+"""The commit that the image was built from, which sets this; empty elsewhere."""
+
+
+def registry(revision: str = _REVISION) -> CollectorRegistry:
     """Make a registry that tells the build it belongs to."""
     # Without a type. Prometheus sees a start by itself, and these would double the series.
     disable_created_metrics()  # type: ignore[no-untyped-call]
