@@ -232,7 +232,7 @@ def test_nothing_of_the_build_is_left(unpacked: Unpacked) -> None:
     assert not list((unpacked.root / "run").rglob("*.pem"))
     assert not list((unpacked.root / "var/lib/apt/lists").rglob("*"))
     names = {entry.partition("=")[0] for entry in unpacked.config["Env"]}
-    assert names == {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+    assert names == {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "SECONDER_REVISION"}
 
 
 def test_everything_is_compiled_for_good(unpacked: Unpacked) -> None:

@@ -28,9 +28,11 @@ POD = {
 }
 ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "kube-proxy", "namespace": "kube-system"}}
 PROGRAM = """\
-import json, sys, time
+import json, signal, sys, time
 from pathlib import Path
 from node.node import Node
+# A shell's background job ignores Ctrl-C, and hands that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with Node({name: Path(path) for name, path in json.loads(sys.argv[1]).items()}) as node:
     for document in json.loads(sys.argv[2]):
         node.control_plane.apply(json.dumps(document))
