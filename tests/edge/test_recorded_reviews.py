@@ -9,9 +9,11 @@ import pytest
 from seconder.core.approval import Memo
 from seconder.core.approver import Registry
 from seconder.core.contents import Item, LiveObject
-from seconder.core.decision import Decision, Evidence, World, decide, looks, needs
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import Mode, Policy, ResolvedResource
+from seconder.core.prerequisites import looks, needs
 from seconder.core.reasons import Reason
 from seconder.core.request import NAMESPACES, Action, GroupResource
 from seconder.wire import review

@@ -18,7 +18,7 @@ from seconder.core.approval import Context, context_of
 from seconder.core.approver import Registry
 from seconder.core.change import Change
 from seconder.core.contents import Contents, Impact
-from seconder.core.decision import World
+from seconder.core.evidence import World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.message import clean
 from seconder.core.policy import Mode, Policy

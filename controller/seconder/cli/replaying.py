@@ -15,12 +15,13 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from seconder.cli.audit_log import Event, Reference
-from seconder.core import agents, decision
+from seconder.core import agents, prerequisites
 from seconder.core.approval import Memo
 from seconder.core.approver import Registry
 from seconder.core.borrowing import Borrowed
 from seconder.core.contents import Item, LiveObject, ObjectRef
-from seconder.core.decision import Decision, Evidence, World
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.matching import ANY, Guarded, PolicyIndex
 from seconder.core.policy import Mode, Policy
 from seconder.core.reasons import Reason
@@ -223,9 +224,9 @@ class Judge:
         world, mode = self._world, Mode.ENFORCE
         if request.operation is Operation.DELETE and request.target.resource == NAMESPACES:
             yield _Guess(Missing.CONTENTS, contents=True)
-        if decision.owner_keys(request, world, mode):
+        if prerequisites.owner_keys(request, world, mode):
             yield _Guess(Missing.OWNED, owned=True)
-        if decision.role_to_read(request, world, mode) or decision.account_to_ask(request, world, mode):
+        if prerequisites.role_to_read(request, world, mode) or prerequisites.account_to_ask(request, world, mode):
             yield _Guess(Missing.RIGHTS, rights=True)
 
     def _decide(self, request: Request, guesses: Sequence[_Guess] = ()) -> Decision:
@@ -234,17 +235,17 @@ class Judge:
         owned = any(each.owned for each in guesses)
         rights = any(each.rights for each in guesses)
         world, mode = self._world, Mode.ENFORCE
-        account = decision.account_to_ask(request, world, mode)
+        account = prerequisites.account_to_ask(request, world, mode)
         evidence = Evidence(
             fresh=True,
             contents=self._everything if contents else {},
-            objects={ref: _live(ref, request) for ref in decision.looks(request, world, mode)},
+            objects={ref: _live(ref, request) for ref in prerequisites.looks(request, world, mode)},
             role=None if rights else (),
             borrowed=None if rights or account is None else Borrowed(account[0], None),
             owned=None if owned else (),
             missing=frozenset(),
         )
-        return decision.decide(request, world, mode, evidence, 0.0, self._memo)
+        return decide(request, world, mode, evidence, 0.0, self._memo)
 
     def _verdict(
         self,

@@ -16,7 +16,7 @@ from seconder.cli.problem import Problem
 from seconder.cli.reading import Place
 from seconder.core import agents
 from seconder.core.contents import Contents, Lookup
-from seconder.core.decision import World
+from seconder.core.evidence import World
 from seconder.core.message import clean
 from seconder.core.request import Caller
 from seconder.kube.api import Api, ApiError

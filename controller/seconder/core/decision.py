@@ -1,13 +1,12 @@
 """The one place where a request is let through or refused.
 
-``needs`` says what must be looked up, ``decide`` decides with what was found. Both are pure, so that the webhook, the
-command line and the tests reach the same verdict from the same values.
+Pure, so that the webhook, the command line and the tests reach the same verdict from the same values. What must be
+looked up before says ``prerequisites``.
 """
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -18,7 +17,6 @@ from seconder.core import (
     borrowing,
     break_glass,
     contents,
-    dangling,
     deeds,
     draft,
     grants,
@@ -26,55 +24,17 @@ from seconder.core import (
     matching,
     message,
     names,
-    owned,
+    prerequisites,
+    reach,
 )
 from seconder.core.agents import Requester
 from seconder.core.approval import Approval, Memo, approvals_of, context_of
-from seconder.core.approver import Registry
-from seconder.core.borrowing import Account, Borrowed, Right
 from seconder.core.change import Change
-from seconder.core.contents import Contents, LiveObject, Lookup, ObjectRef
-from seconder.core.matching import Guarded, PolicyIndex
-from seconder.core.owned import Owned
-from seconder.core.policy import Mode, Policy, ResolvedResource
+from seconder.core.evidence import Evidence, World, requester_of
+from seconder.core.policy import Mode, Policy
 from seconder.core.quorum import Failure, judge_all, verify_all
-from seconder.core.rbac import RoleRef, Rule
 from seconder.core.reasons import Reason
-from seconder.core.request import NAMESPACES, Action, GroupResource, Operation, Owner, Request, Target
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """All that a decision rests on beside the request, as it stood at one moment.
-
-    ``operators`` maps a ServiceAccount's user name to the operator recorded on it, ``token_ends`` to the time, in
-    seconds since 1970, beyond which it renews no token of its own. ``audience`` is this cluster's ``aud`` claim.
-    """
-
-    policies: PolicyIndex
-    registry: Registry
-    operators: Mapping[str, str]
-    audience: str
-    own: Guarded
-    token_ends: Mapping[str, float] = field(default_factory=dict)
-
-
-class Evidence(Struct, frozen=True, gc=False):
-    """What was found out for one request.
-
-    ``fresh``: the World is proven to be recent. ``contents`` are the answers to ``needs``, ``objects`` those to
-    ``looks``, without what is not there, ``role`` are the rules of ``role_to_read``, ``borrowed`` is the answer to
-    ``account_to_ask``, ``missing`` are those of ``owners_to_find`` that do not exist. Each is None when one of its
-    answers failed or came too late. ``owned`` is what is found under ``owner_keys``, None while that is not known.
-    """
-
-    fresh: bool
-    contents: Contents | None
-    objects: Mapping[ObjectRef, LiveObject] | None = {}
-    role: Sequence[Rule] | None = None
-    borrowed: Borrowed | None = None
-    owned: Sequence[Owned] | None = ()
-    missing: frozenset[Owner] | None = None
+from seconder.core.request import Action, Request
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -105,94 +65,11 @@ class Decision(Struct, frozen=True, gc=False):
         return f"{self.message}\n{ask}" if ask else self.message
 
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")
-"""What a name in a path of the API may look like; the API server itself takes any text in an ownerReference."""
-
-_MOST_OBJECTS: Final = 8
-"""That are read for one request. Owners beyond it are unknown, and so protected by nothing; more than so many owned
-objects are refused together."""
-
 _REWRITTEN: Final = (
     "No approval changes this. If you added no owner, something rewrites requests in this cluster: ask the people who"
     " run it to look at its mutating webhooks and policies."
 )
 _TRY_AGAIN: Final = "Try again in a moment; if it stays so, tell the people who run this cluster."
-
-
-def owner_keys(request: Request, world: World, mode: Mode) -> frozenset[str]:
-    """Give the keys under which to find what an agent's request may take along; empty when it takes nothing."""
-    if mode is not Mode.ENFORCE or not deeds.may_end(request) or agents.builtin_controller(request):
-        return frozenset()
-    if not _requester(request, world).agent or not world.policies.follows:
-        return frozenset()
-    return owned.keys(request)
-
-
-def needs(request: Request, world: World, mode: Mode, found: Sequence[Owned] | None = ()) -> list[Lookup]:
-    """List what must be looked up before ``decide``; empty for all but the end of a namespace.
-
-    ``found`` is what goes along, as in ``Evidence.owned``.
-    """
-    if agents.builtin_controller(request):
-        return []
-    deletions = _of_namespaces(request, _along(request, world, found or ()))
-    if not deletions:
-        return []
-    deletion = deletions[0]
-    action = Action.DELETE if deletion.operation is Operation.DELETE else Action.CHANGE_OWNERS
-    requester = _requester(request, world)
-    named = matching.covering(deletion, requester, world.policies, mode, action, world.own)
-    within = _holding(deletion, requester, world, mode, action, named)
-    bound = draft.binds_impact(deletion.target, action, [*named, *within])
-    # Whether there are approvals on what goes along is not known yet.
-    compared = deletion is not request or bool(approvals_of(request.stored))
-    return contents.lookups(deletion.target.name, within, bound if compared else [])
-
-
-def looks(request: Request, world: World, mode: Mode, found: Sequence[Owned] | None = ()) -> list[ObjectRef]:
-    """List the objects that must be read before ``decide``. ``found`` is what goes along, as in ``Evidence.owned``.
-
-    Behind the scale subresource, whose reviews carry no annotations, the object itself; the owners that an update
-    adds, since one that is protected too changes nothing; and what goes along, for its own approvals.
-    """
-    if agents.builtin_controller(request):
-        return []
-    requester = _requester(request, world)
-    wanted: list[ObjectRef] = []
-    for action in deeds.actions(request):
-        if not matching.covering(request, requester, world.policies, mode, action, world.own):
-            continue
-        if deeds.scales(request):
-            wanted.append(_itself(request))
-        elif action is Action.CHANGE_OWNERS:
-            owners = (
-                _owner_ref(owner, request, requester, world, mode) for owner in sorted(deeds.added_owners(request))
-            )
-            wanted += [ref for ref in owners if ref is not None]
-    if other := _elsewhere(request, requester, world, mode):
-        wanted.append(_itself(other[0]))
-    along = [_itself(deletion) for deletion in _along(request, world, found or ())]
-    return list(dict.fromkeys([*wanted[:_MOST_OBJECTS], *(along if len(along) <= _MOST_OBJECTS else [])]))
-
-
-def owners_to_find(request: Request, world: World, mode: Mode) -> list[Owner]:
-    """List the owners that the request adds and of which must be known before ``decide`` whether they exist."""
-    return dangling.to_find(request, _requester(request, world), world.policies, mode, world.own)
-
-
-def role_to_read(request: Request, world: World, mode: Mode) -> RoleRef | None:
-    """Name the role whose rules must be read before ``decide``: the one that an agent gives away."""
-    if mode is not Mode.ENFORCE or agents.builtin_controller(request) or not _requester(request, world).agent:
-        return None
-    return grants.role_to_read(request)
-
-
-def account_to_ask(request: Request, world: World, mode: Mode) -> tuple[Account, tuple[Right, ...]] | None:
-    """Name the ServiceAccount that an agent would act as, and the rights to ask about before ``decide``."""
-    if mode is not Mode.ENFORCE or agents.builtin_controller(request) or not _requester(request, world).agent:
-        return None
-    found = borrowing.account(request, world.own)
-    return (found, borrowing.questions(found, world.policies)) if found else None
 
 
 def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: float, memo: Memo) -> Decision:
@@ -201,7 +78,7 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
     Nothing is allowed but by falling under no policy, by being the control plane's own controller, or by satisfying
     every policy that covers the request, for each action that it amounts to; and no owner that does not exist.
     """
-    requester = _requester(request, world)
+    requester = requester_of(request, world)
     if agents.builtin_controller(request):
         exempt = Decision(True, Reason.EXEMPT, requester, None)
         return _dangling(request, requester, world, mode, evidence) or exempt
@@ -226,13 +103,13 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
         if not step.allowed:
             return step
         decided = step if decided.reason is Reason.NOT_COVERED else _both(decided, step)
-    other = _elsewhere(request, requester, world, mode)
+    other = reach.elsewhere(request, requester, world, mode)
     if other is not None:
         step = _on_other(request, *other, requester, world, mode, evidence, now, memo)
         if not step.allowed:
             return step
         decided = step if decided.reason is Reason.NOT_COVERED else _both(decided, step)
-    if owner_keys(request, world, mode):
+    if prerequisites.owner_keys(request, world, mode):
         return _with_owned(decided, request, world, evidence, now, memo)
     return decided
 
@@ -254,7 +131,7 @@ class _Case:
         request, requester, world, evidence = self.request, self.requester, self.world, self.evidence
         covered = matching.covering(request, requester, world.policies, self.mode, self.action, world.own)
         if self.action in deeds.ENDINGS:
-            within = _holding(request, requester, world, self.mode, self.action, covered)
+            within = reach.holding(request, requester, world, self.mode, self.action, covered)
             if within:
                 if evidence.contents is None or contents.unresolved(within):
                     return self._undecided("what the namespace holds could not be looked up")
@@ -297,7 +174,7 @@ class _Case:
         """Give the object's annotations as they are stored; None where they are not known."""
         if not deeds.scales(self.request):
             return self.request.stored
-        live = (self.evidence.objects or {}).get(_itself(self.request))
+        live = (self.evidence.objects or {}).get(reach.itself(self.request))
         # Another object may have taken the name meanwhile.
         return live.annotations if live is not None and live.uid == self.request.target.uid else None
 
@@ -307,7 +184,7 @@ class _Case:
             return False
         found = self.evidence.objects or {}
         for owner in deeds.added_owners(self.request):
-            ref = _owner_ref(owner, self.request, self.requester, self.world, self.mode)
+            ref = reach.protected_owner(owner, self.request, self.requester, self.world, self.mode)
             live = found.get(ref) if ref is not None else None
             if live is None or live.uid != owner.uid:
                 return False
@@ -385,29 +262,6 @@ class _Case:
         return _undecided(self.request, self.requester, what, self.action)
 
 
-def _elsewhere(request: Request, requester: Requester, world: World, mode: Mode) -> tuple[Request, Action] | None:
-    """Give the request on a protected object that this one amounts to; its uid and annotations are not known yet."""
-    amounts = deeds.elsewhere(request)
-    if amounts is None or not _NAME.fullmatch(amounts[0].name):
-        return None
-    named, action = amounts
-    for resource in world.policies.of_kind(named.group, named.kind):
-        target = Target(resource.resource, named.kind, request.target.namespace, named.name, "")
-        on_other = msgspec.structs.replace(
-            request,
-            operation=Operation.DELETE if action is Action.DELETE else Operation.UPDATE,
-            target=target,
-            version=resource.version,
-            stored={},
-            incoming={},
-            shrinks=None,
-            maker=None,
-        )
-        if matching.covering(on_other, requester, world.policies, mode, action, world.own):
-            return on_other, action
-    return None
-
-
 def _on_other(
     request: Request,
     on_other: Request,
@@ -422,7 +276,7 @@ def _on_other(
     """Decide on the object that a request amounts to an action on, by the approvals on that object."""
     if evidence.objects is None:
         return _undecided(request, requester, "the approvals of what it amounts to could not be looked up")
-    live = evidence.objects.get(_itself(on_other))
+    live = evidence.objects.get(reach.itself(on_other))
     if request.maker is not None and (live is None or live.uid != request.maker.uid):
         # Nobody's any more: it is what it is.
         return Decision(True, Reason.NOT_COVERED, requester, action)
@@ -441,8 +295,8 @@ def _with_owned(
     requester = itself.requester
     if evidence.owned is None:
         return _undecided(request, requester, "what it owns is not known yet")
-    along = _along(request, world, evidence.owned)
-    if len(along) > _MOST_OBJECTS or (along and len(_of_namespaces(request, along)) > 1):
+    along = reach.along(request, world, evidence.owned)
+    if len(along) > reach.MOST_OBJECTS or (along and len(reach.endings_of_namespaces(request, along)) > 1):
         what = f"{len(along)} protected objects go with it, too many to be approved together"
         advice = "Ask an approver about these objects themselves: they can be deleted one by one."
         return _refused(request, requester, what, Reason.APPROVAL_MISSING, advice)
@@ -450,7 +304,7 @@ def _with_owned(
         return _undecided(request, requester, "the approvals of what it owns could not be looked up")
     decided, parts, unmet = itself, [itself], []
     for deletion in along:
-        live = (evidence.objects or {}).get(_itself(deletion))
+        live = (evidence.objects or {}).get(reach.itself(deletion))
         if live is None:
             continue  # gone before it
         if live.uid != deletion.target.uid:
@@ -469,52 +323,9 @@ def _with_owned(
     return msgspec.structs.replace(decided, parts=parts) if len(parts) > 1 else decided
 
 
-def _along(request: Request, world: World, found: Sequence[Owned]) -> list[Request]:
-    """Give the deletions that an object's end amounts to: one for each protected object that goes with it.
-
-    What an owner's own controller makes needs no approval beside the owner's, under the policies that cover both.
-    """
-    known: dict[tuple[GroupResource, str], list[Policy]] = {}
-
-    def protecting(target: Target) -> list[Policy]:
-        place = (target.resource, matching.place_of(target))
-        if place not in known:
-            known[place] = world.policies.protecting(target)
-        return known[place]
-
-    deletions = []
-    for each in found:
-        covering = protecting(each.target)
-        if not covering or (each.made and all(policy in protecting(each.maker) for policy in covering)):
-            continue
-        deletions.append(
-            msgspec.structs.replace(
-                request,
-                operation=Operation.DELETE,
-                target=each.target,
-                subresource="",
-                stored={},
-                incoming={},
-                version=each.resource.version,
-                before=None,
-                after=None,
-            )
-        )
-    return deletions
-
-
-def _of_namespaces(request: Request, along: Sequence[Request]) -> list[Request]:
-    """Give the endings of namespaces among the request, which comes first, and what goes along with it."""
-    return [
-        each
-        for each in (request, *along)
-        if each.target.resource == NAMESPACES and not deeds.ENDINGS.isdisjoint(deeds.actions(each))
-    ]
-
-
 def _dangling(request: Request, requester: Requester, world: World, mode: Mode, evidence: Evidence) -> Decision | None:
     """Refuse an owner that does not exist; None where each one exists, or other things decide."""
-    asked = owners_to_find(request, world, mode)
+    asked = prerequisites.owners_to_find(request, world, mode)
     if not asked:
         return None
     action = Action.CHANGE_OWNERS
@@ -569,43 +380,6 @@ def _both(first: Decision, second: Decision) -> Decision:
         failures=(*first.failures, *second.failures),
         broken_glass=first.broken_glass or second.broken_glass,
     )
-
-
-def _itself(request: Request) -> ObjectRef:
-    target = request.target
-    resource = ResolvedResource(target.resource, request.version, bool(target.namespace), custom=False)
-    return ObjectRef(resource, target.namespace, target.name)
-
-
-def _owner_ref(owner: Owner, request: Request, requester: Requester, world: World, mode: Mode) -> ObjectRef | None:
-    """Say where an owner would be, if some policy protects it from this caller's deletion; None otherwise.
-
-    An owner is cluster-scoped or in the same namespace. Its name is the client's own words.
-    """
-    if not _NAME.fullmatch(owner.name):
-        return None
-    for resource in world.policies.of_kind(owner.group, owner.kind):
-        namespace = request.target.namespace if resource.namespaced else ""
-        target = Target(resource.resource, owner.kind, namespace, owner.name, owner.uid)
-        deletion = msgspec.structs.replace(
-            request, operation=Operation.DELETE, target=target, subresource="", stored={}, incoming={}
-        )
-        if matching.covering(deletion, requester, world.policies, mode, Action.DELETE, world.own):
-            return ObjectRef(resource, namespace, owner.name)
-    return None
-
-
-def _holding(
-    request: Request, requester: Requester, world: World, mode: Mode, action: Action, named: Sequence[Policy]
-) -> list[Policy]:
-    """Give the policies that cover the end of a namespace by this action only for what it holds."""
-    within = matching.covering_contents(request, requester, world.policies, mode, world.own, action)
-    return [policy for policy in within if policy not in named]
-
-
-def _requester(request: Request, world: World) -> Requester:
-    caller = request.caller
-    return agents.requester_of(caller, world.policies.known_tags, world.operators.get(caller.username))
 
 
 def _refused(

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from seconder.core import agents, names
 from seconder.core.approver import Approver, Registry
-from seconder.core.decision import World
+from seconder.core.evidence import World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import Policy
 from seconder.kube.api import Api, ApiError

@@ -15,7 +15,7 @@ import msgspec
 from seconder.core import agents, contents, draft, matching
 from seconder.core.approval import Memo, approvals_of, context_of, examine
 from seconder.core.contents import Contents
-from seconder.core.decision import World
+from seconder.core.evidence import World
 from seconder.core.policy import Mode, Policy, Subjects
 from seconder.core.quorum import Judgement, Presented, judge_all, verify_all
 from seconder.core.reasons import Rejected

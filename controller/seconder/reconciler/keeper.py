@@ -10,7 +10,7 @@ import msgspec
 
 from seconder.core import contents, draft, names
 from seconder.core.approval import Memo, approvals_of
-from seconder.core.decision import World
+from seconder.core.evidence import World
 from seconder.kube.api import Api, ApiError
 from seconder.kube.events import Events
 from seconder.kube.lookup import Finder, LookupFailed

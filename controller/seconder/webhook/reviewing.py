@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, TypeVar
 
-from seconder.core import decision as core
+from seconder.core import prerequisites
 from seconder.core.approval import Memo
-from seconder.core.decision import Decision, Evidence, World
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.message import clean
 from seconder.core.owned import Owned
 from seconder.core.policy import Mode
@@ -82,18 +83,18 @@ class Reviewer:
             if world is None:
                 return self._give_up(request.uid, mode, Reason.INTERNAL_ERROR, _NOT_LOADED, started)
             owned = await self._owned(request, world, mode)
-            lookups = core.needs(request, world, mode, owned)
+            lookups = prerequisites.needs(request, world, mode, owned)
             contents = await self._look_up(self._finder.find, lookups) if lookups else {}
-            refs = core.looks(request, world, mode, owned)
+            refs = prerequisites.looks(request, world, mode, owned)
             objects = await self._look_up(self._finder.look, refs) if refs else {}
             now = self._clock()
-            given = core.role_to_read(request, world, mode)
+            given = prerequisites.role_to_read(request, world, mode)
             role = await self._look_up(self._rights.rules, given, self._askers) if given else None
-            asked = core.account_to_ask(request, world, mode)
+            asked = prerequisites.account_to_ask(request, world, mode)
             borrowed = await self._look_up(self._rights.borrowed, asked, self._askers) if asked else None
             missing = await self._missing(request, world, mode)
             evidence = Evidence(self._snapshot.fresh(), contents, objects, role, borrowed, owned, missing)
-            decided = core.decide(request, world, mode, evidence, now, self._memo)
+            decided = decide(request, world, mode, evidence, now, self._memo)
             allowed = decided.allowed or mode is Mode.AUDIT
             seconds = time.perf_counter() - started
             metrics.answered(request, decided, known=world.policies.known, allowed=allowed, seconds=seconds)
@@ -138,14 +139,14 @@ class Reviewer:
         return decided.change is not None and recorded[:1] == [True]
 
     async def _owned(self, request: Request, world: World, mode: Mode) -> Sequence[Owned] | None:
-        keys = core.owner_keys(request, world, mode)
+        keys = prerequisites.owner_keys(request, world, mode)
         if not keys:
             return ()
         look = partial(self._owners.owned, world.policies, keys)
         return await self._look_up(look, request.target)
 
     async def _missing(self, request: Request, world: World, mode: Mode) -> frozenset[Owner] | None:
-        asked = core.owners_to_find(request, world, mode)
+        asked = prerequisites.owners_to_find(request, world, mode)
         if not asked:
             return frozenset()
         return await self._look_up(self._existence.missing, (request.target.namespace, asked), self._seekers)

@@ -12,7 +12,7 @@ from seconder.cli import whoami, world
 from seconder.cli.reading import Place
 from seconder.cli.verbs import explain
 from seconder.core.approver import Registry
-from seconder.core.decision import World
+from seconder.core.evidence import World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import AgentTags, Mode, Policy, ResolvedResource, Subjects
 from seconder.core.request import Caller, GroupResource, Target

@@ -8,7 +8,8 @@ from seconder.core import names
 from seconder.core.approval import Memo
 from seconder.core.approver import Registry
 from seconder.core.break_glass import BreakGlass, parse
-from seconder.core.decision import Decision, Evidence, World, decide
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import AgentTags, Mode, Policy, Subjects
 from seconder.core.reasons import Reason

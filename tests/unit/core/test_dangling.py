@@ -9,9 +9,11 @@ from tests.support import signing
 from seconder.core import names
 from seconder.core.contents import Item
 from seconder.core.dangling import ADOPTED
-from seconder.core.decision import Decision, Evidence, World, decide, needs, owners_to_find
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import AgentTags, Mode, Policy, ResolvedResource, Subjects
+from seconder.core.prerequisites import needs, owners_to_find
 from seconder.core.reasons import Reason
 from seconder.core.request import (
     DEFINITIONS,

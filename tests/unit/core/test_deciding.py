@@ -8,9 +8,11 @@ from seconder.core.agents import BUILTIN_CONTROLLERS
 from seconder.core.approval import Memo
 from seconder.core.approver import Registry
 from seconder.core.contents import Item
-from seconder.core.decision import Decision, Evidence, World, decide, needs
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import AgentTags, Mode, Policy, ResolvedResource, Subjects
+from seconder.core.prerequisites import needs
 from seconder.core.reasons import Reason
 from seconder.core.request import NAMESPACES, Action, Caller, GroupResource, Operation, Request, Target
 

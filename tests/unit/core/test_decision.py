@@ -11,7 +11,8 @@ from seconder.core import contents, names
 from seconder.core.agents import service_account_user
 from seconder.core.approver import Registry
 from seconder.core.contents import Item
-from seconder.core.decision import Decision, Evidence, World, decide, needs
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import (
     AgentTags,
@@ -23,6 +24,7 @@ from seconder.core.policy import (
     Subjects,
     UnknownOperator,
 )
+from seconder.core.prerequisites import needs
 from seconder.core.quorum import judge, verify_all
 from seconder.core.reasons import Reason
 from seconder.core.request import NAMESPACES, Action, Caller, GroupResource, Operation, Request, Target

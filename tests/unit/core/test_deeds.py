@@ -7,9 +7,11 @@ from tests.support import signing
 
 from seconder.core import deeds, names
 from seconder.core.contents import LiveObject, ObjectRef
-from seconder.core.decision import Decision, Evidence, World, decide, looks
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import Mode, Policy, ResolvedResource, Subjects
+from seconder.core.prerequisites import looks
 from seconder.core.reasons import Reason
 from seconder.core.request import Action, Caller, GroupResource, Operation, Owner, Request, State, Target
 

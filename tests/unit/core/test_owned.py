@@ -10,10 +10,12 @@ from tests.support import signing
 from seconder.core import contents, names, owned
 from seconder.core.agents import BUILTIN_CONTROLLERS
 from seconder.core.contents import Item, LiveObject, ObjectRef
-from seconder.core.decision import Decision, Evidence, World, decide, looks, needs, owner_keys
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.owned import Owned
 from seconder.core.policy import AgentTags, Mode, Policy, Requirement, ResolvedResource
+from seconder.core.prerequisites import looks, needs, owner_keys
 from seconder.core.reasons import Reason
 from seconder.core.request import (
     NAMESPACES,

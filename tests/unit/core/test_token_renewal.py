@@ -9,7 +9,8 @@ import pytest
 from seconder.core import guard
 from seconder.core.approval import Memo
 from seconder.core.approver import Registry
-from seconder.core.decision import Decision, Evidence, World, decide
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import DEFAULT_TAGS, Mode
 from seconder.core.reasons import Reason

@@ -10,7 +10,7 @@ from tests.support import signing
 
 from seconder.core.approval import Memo
 from seconder.core.change import Change
-from seconder.core.decision import World
+from seconder.core.evidence import World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import AgentTags, Mode, Policy, Requirement
 from seconder.core.request import Action, GroupResource

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.support import signing
 
-from seconder.core.decision import World
+from seconder.core.evidence import World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import AgentTags, Policy
 from seconder.kube.snapshot import Snapshot

@@ -14,7 +14,7 @@ from seconder.core.approval import Approval
 from seconder.core.borrowing import Account, Borrowed, Right
 from seconder.core.change import Change
 from seconder.core.contents import Contents, LiveObject, Lookup, ObjectRef
-from seconder.core.decision import World
+from seconder.core.evidence import World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.owned import Owned
 from seconder.core.policy import Mode, Policy, ResolvedResource

@@ -12,10 +12,12 @@ from seconder.cli.problem import Problem
 from seconder.cli.reading import Place
 from seconder.core import agents, matching
 from seconder.core.approval import Memo, approvals_of
-from seconder.core.decision import Decision, Evidence, World, decide, needs, owner_keys
+from seconder.core.decision import Decision, decide
+from seconder.core.evidence import Evidence, World
 from seconder.core.matching import ANY, PolicyIndex
 from seconder.core.message import clean
 from seconder.core.policy import Mode, Policy
+from seconder.core.prerequisites import needs, owner_keys
 from seconder.core.reasons import Reason
 from seconder.core.request import NAMESPACES, Action, Caller, GroupResource, Operation, Request
 from seconder.kube.api import Api, ApiError
