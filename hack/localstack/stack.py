@@ -1,6 +1,6 @@
 """A control plane, Seconder beside it, and the people and the agent of the story."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,7 @@ spec:
 class Stack(Scene, Lifetime):
     """Everything in ``folder``, which must be empty; used as a context or started and stopped.
 
-    ``controllers``, ``dies_with_parent`` and ``on_start``: as for ``ControlPlane``.
+    ``apiserver_flags``, ``controllers``, ``dies_with_parent`` and ``on_start``: as for ``ControlPlane``.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Stack(Scene, Lifetime):
         folder: Path,
         binaries: Mapping[Binary, Path],
         *,
+        apiserver_flags: Sequence[str] = (),
         controllers: bool = True,
         dies_with_parent: bool = True,
         on_start: Callable[[Child], None] = lambda _: None,
@@ -41,6 +42,7 @@ class Stack(Scene, Lifetime):
         control_plane = ControlPlane(
             folder.resolve() / "control-plane",
             binaries,
+            apiserver_flags=apiserver_flags,
             controllers=controllers,
             dies_with_parent=dies_with_parent,
             on_start=on_start,

@@ -244,7 +244,8 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " serviceaccounts get,list,watch": "kube/snapshot.py",
         " namespaces[kube-system] get": "kube/snapshot.py",
         "admissionregistration.k8s.io validatingwebhookconfigurations create,get,list,watch": "reconciler/reconcile.py",
-        "admissionregistration.k8s.io validatingwebhookconfigurations[seconder] update": "reconciler/reconcile.py",
+        "admissionregistration.k8s.io validatingwebhookconfigurations[seconder]"
+        " update,delete": "reconciler/reconcile.py",
         "apiextensions.k8s.io customresourcedefinitions get,list,watch": "reconciler/discovery.py",
         "rbac.authorization.k8s.io clusterroles[seconder-webhook-lookups,seconder-operator-objects]"
         " get,update,escalate": "reconciler/reconcile.py",
