@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from seconder.cli.audit_log import Event, Reference
-from seconder.core import agents, prerequisites
+from seconder.core import agents, contents, prerequisites
 from seconder.core.approval import Memo
 from seconder.core.approver import Registry
 from seconder.core.borrowing import Borrowed
@@ -121,7 +121,8 @@ class Judge:
     def __init__(self, policies: Sequence[Policy]) -> None:
         index = PolicyIndex(replace(each, mode=Mode.ENFORCE) for each in policies)
         self._world: Final = World(index, Registry(()), {}, "", Guarded())
-        self._everything: Final = {each: [Item(_UNKNOWN, _UNKNOWN)] for each in index.known}
+        self._nothing: Final = {each.resource: () for each in contents.counted(list(index.all))}
+        self._everything: Final = self._nothing | {each: (Item(_UNKNOWN, _UNKNOWN),) for each in index.known}
         self._tags: Final = dict.fromkeys(sorted(index.known_tags.annotations), _UNKNOWN)
         self._named: Final[dict[tuple[str, str], bool]] = {}
         self._memo: Final = Memo(1)
@@ -231,14 +232,14 @@ class Judge:
 
     def _decide(self, request: Request, guesses: Sequence[_Guess] = ()) -> Decision:
         """Decide. What is supposed of a namespace's contents is all that policies name; of the rest, that it failed."""
-        contents = any(each.contents for each in guesses)
+        filled = any(each.contents for each in guesses)
         owned = any(each.owned for each in guesses)
         rights = any(each.rights for each in guesses)
         world, mode = self._world, Mode.ENFORCE
         account = prerequisites.account_to_ask(request, world, mode)
         evidence = Evidence(
             fresh=True,
-            contents=self._everything if contents else {},
+            contents=self._everything if filled else self._nothing,
             objects={ref: _live(ref, request) for ref in prerequisites.looks(request, world, mode)},
             role=None if rights else (),
             borrowed=None if rights or account is None else Borrowed(account[0], None),

@@ -184,6 +184,14 @@ def test_a_namespace_is_refused_for_what_it_held_if_it_did() -> None:
     assert _outcome(event(resource="namespaces", group="", ref={"name": "x", "namespace": "x"}), named) == "refused"
 
 
+def test_a_namespace_that_was_approved_then_is_judged_without_its_approval() -> None:
+    """Whose key that was, and what went along, is in no log."""
+    stored = {"metadata": {"name": "payments", "annotations": {"approval.seconder.dev/alice": "{}"}}}
+    gone = event(resource="namespaces", group="", ref={"name": "payments"}, responseObject=stored)
+    assert _outcome(gone) == "CONTENTS"
+    assert _outcome(gone, Policy("n", resources=frozenset({NAMESPACES}))) == "refused"
+
+
 def test_a_collection_is_judged_object_by_object() -> None:
     """Where the answer lists them; else it is not known what was there."""
     items = [_object(metadata={"name": name, "uid": name}) for name in ("a", "b")]
