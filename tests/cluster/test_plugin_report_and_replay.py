@@ -1,6 +1,7 @@
 """report and replay over the real API server's own audit log: what they say is what was, or would have been."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,31 @@ def test_the_report_tells_the_same_story_from_the_cluster_and_from_its_audit_log
 
 def _in(cluster: Cluster) -> tuple[str, ...]:
     return (f"--namespace={cluster.namespace}",)
+
+
+def test_an_event_in_the_guards_name_is_told_as_what_anybody_could_have_written(
+    cluster: Cluster, plugin: Plugin
+) -> None:
+    """An agent that may create Events can make one up; a fact of the report says that it rests on one."""
+    uid = cluster.deployment()
+    place = {"namespace": cluster.namespace, "name": "checkout"}
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "made-up", "namespace": cluster.namespace},
+        "involvedObject": {"apiVersion": "apps/v1", "kind": "Deployment", "uid": uid, **place},
+        "reason": "Approved",
+        "message": "by alice@example.com",
+        "source": {"component": "seconder-webhook"},
+        "lastTimestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    made = cluster.agent_with_all_rights("create", "--filename=-", stdin=json.dumps(event))
+    assert made.code == 0, made.err
+    told = json.loads(plugin.script(cluster.stack.human_kubeconfig, "report", "--since=1h", "-o", "json").out)
+    (entry,) = [each for each in told["timeline"] if each["detail"] == "by alice@example.com"]
+    assert entry["source"] == "Event"
+    assert "whoever may create Events could have written those that this report draws on" in told["notes"]
+    assert entry["object"] not in [each["object"] for each in told["approvals"]]
 
 
 def test_both_verbs_complete_flags_and_files(plugin: Plugin) -> None:

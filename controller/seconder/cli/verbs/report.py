@@ -35,6 +35,7 @@ from seconder.kube.snapshot import audience
 from seconder.wire import change_requests
 from seconder.wire.change_requests import ChangeRequest, Phase
 
+_HEARSAY: Final = "whoever may create Events could have written those that this report draws on"
 _COMPONENTS: Final = ("seconder-webhook", "seconder-operator")
 _MOST_OBJECTS: Final = 100
 """That are read for the approvals on them."""
@@ -157,7 +158,7 @@ def _events(api: Api) -> tuple[list[Event], list[str]]:
                 raise
             return [], ["you may not read Events: approvals of change requests that are gone are left out"]
         found += [_event(each) for each in items]
-    return found, []
+    return found, [_HEARSAY] if found else []
 
 
 def _event(document: Any) -> Event:
