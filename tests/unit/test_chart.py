@@ -106,6 +106,35 @@ def test_pods_are_restricted_and_started_with_flags_that_there_are(values: list[
             assert pod["terminationGracePeriodSeconds"] > parsed.drain_delay + 20
 
 
+def test_names_that_look_like_numbers_or_yaml_stay_text() -> None:
+    """A namespace may be called 1234, and Helm's own templates write values as they are."""
+    given = {
+        "webhook.priorityClassName": "1",
+        "image.tag": "1.0",
+        "certificates.secretName": "0x1",
+        "clusterId": "blue #1: {a}",
+        "controllers[0]": "- x: #y",
+        "serviceMonitor.interval": "30",
+    }
+    flags = [f"--set-string={key}={value}" for key, value in given.items()]
+    parts = [f"--set={each}.enabled=true" for each in ("serviceMonitor", "prometheusRule", "dashboard")]
+    for provider in ("operator", "cert-manager"):
+        more = f"--set=certificates.provider={provider}"
+        done = _helm("template", "1234", _CHART, "--namespace=5678", *flags, *parts, more)
+        assert done.returncode == 0, done.stderr
+        documents = [each for each in yaml.safe_load_all(done.stdout) if each]
+        assert {each["metadata"].get("namespace", "5678") for each in documents} == {"5678"}
+        for each in documents:
+            labels = each["metadata"].get("labels") or {}
+            assert {type(value) for value in labels.values()} <= {str}, each["metadata"]
+        for component in ("webhook", "operator"):
+            pod = _of(documents, "Deployment", f"seconder-{component}")["spec"]["template"]["spec"]
+            (container,) = pod["containers"]
+            assert {"--cluster-id=blue #1: {a}", "--controller=- x: #y", "--serving-secret=0x1"} < {*container["args"]}
+        subjects = [subject for each in documents for subject in each.get("subjects", ())]
+        assert {each["namespace"] for each in subjects} == {"5678"}
+
+
 def test_two_webhooks_are_kept_apart_and_one_is_always_there() -> None:
     """A drained node, or a rollout, leaves one that answers."""
     documents = _documents()

@@ -1,6 +1,6 @@
 {{- define "seconder.labels" -}}
 app.kubernetes.io/name: seconder
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- with .component }}
@@ -25,12 +25,12 @@ app.kubernetes.io/component: {{ . }}
 {{- /* What both programs are told. */ -}}
 {{- define "seconder.commonArgs" -}}
 - --namespace={{ .Release.Namespace }}
-- --serving-secret={{ .Values.certificates.secretName }}
+- {{ printf "--serving-secret=%s" .Values.certificates.secretName | quote }}
 {{- with .Values.clusterId }}
-- --cluster-id={{ . }}
+- {{ printf "--cluster-id=%s" . | quote }}
 {{- end }}
 {{- range .Values.controllers }}
-- --controller={{ . }}
+- {{ printf "--controller=%s" . | quote }}
 {{- end }}
 {{- end }}
 
@@ -41,7 +41,7 @@ serviceAccountName: seconder-{{ .component }}
 imagePullSecrets: {{- toYaml . | nindent 0 }}
 {{- end }}
 {{- with .settings.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 securityContext:
   runAsNonRoot: true
@@ -64,7 +64,7 @@ volumes:
 {{- end }}
 
 {{- define "seconder.container" -}}
-image: {{ include "seconder.image" .root }}
+image: {{ include "seconder.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
