@@ -390,3 +390,47 @@ def test_under_a_wildcard_it_becomes_known_who_owns_what(cluster: Cluster) -> No
     attempt = ("delete", "configmap", "alone", "-n", cluster.namespace)
     eventually(lambda: cluster.agent(*attempt, "--dry-run=server").code == 0, 20, "everything is known")
     assert cluster.agent(*attempt).code == 0
+
+
+def test_giving_others_the_right_to_delete_an_owner_is_refused(cluster: Cluster, stacks: str) -> None:
+    """By a role, by a role for everywhere, and by binding one that is there; where it owns nothing, it is free."""
+    place, elsewhere = f"--namespace={cluster.namespace}", "--namespace=default"
+    right = (f"--resource={stacks}", "--verb=delete")
+    cluster.deployment()
+    free = cluster.agent_with_all_rights("create", "role", "deleter", *right, place, "--dry-run=server")
+    assert free.code == 0, free.err
+    _give(cluster, _owner(cluster, kind=stacks))
+    words = f"to delete {stacks}, which own what policies protect"
+    refused = cluster.agent_with_all_rights("create", "role", "deleter", *right, place)
+    assert refused.refused_with("ProtectedConfiguration"), refused.err
+    assert f"agents may not put the right {words} into a role" in refused.err
+    everywhere = cluster.agent_with_all_rights("create", "clusterrole", cluster.namespace, *right)
+    assert everywhere.refused_with("ProtectedConfiguration"), everywhere.err
+    free = cluster.agent_with_all_rights("create", "role", "deleter", *right, elsewhere, "--dry-run=server")
+    assert free.code == 0, free.err
+    cluster.admin("create", "role", "deleter", *right, place)
+    bind = ("create", "rolebinding", "deleter", "--role=deleter", place)
+    bound = cluster.agent_with_all_rights(*bind, "--user=system:anonymous")
+    assert bound.refused_with("ProtectedConfiguration"), bound.err
+    assert f"agents may not give others than agents the right {words}" in bound.err
+    assert cluster.agent_with_all_rights(*bind, "--serviceaccount=seconder-agents:kiro").code == 0
+
+
+def test_a_pod_as_somebody_who_may_delete_an_owner_is_refused(cluster: Cluster, stacks: str) -> None:
+    """What the pod deletes as its ServiceAccount no review takes for an agent's."""
+    place = f"--namespace={cluster.namespace}"
+    cluster.admin("create", "serviceaccount", "deployer", place)
+    cluster.admin("create", "role", "deleter", f"--resource={stacks}", "--verb=delete", place)
+    cluster.admin(
+        "create", "rolebinding", "deleter", "--role=deleter", f"--serviceaccount={cluster.namespace}:deployer", place
+    )
+    spec = {"serviceAccountName": "deployer", "containers": [{"name": "main", "image": "none:0"}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "worker", "namespace": cluster.namespace}}
+    body = json.dumps(pod | {"spec": spec})
+    free = cluster.agent("create", "--dry-run=server", "--filename=-", stdin=body)
+    assert free.code == 0, free.err
+    cluster.deployment()
+    _give(cluster, _owner(cluster, kind=stacks))
+    refused = cluster.agent("create", "--filename=-", stdin=body)
+    assert refused.refused_with("ProtectedConfiguration"), refused.err
+    assert f"deployer, which may delete {stacks}" in refused.err

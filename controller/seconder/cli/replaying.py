@@ -227,7 +227,9 @@ class Judge:
             yield _Guess(Missing.CONTENTS, contents=True)
         if prerequisites.owner_keys(request, world, mode):
             yield _Guess(Missing.OWNED, owned=True)
-        if prerequisites.role_to_read(request, world, mode) or prerequisites.account_to_ask(request, world, mode):
+        if prerequisites.role_to_read(request, world, mode) or prerequisites.account_to_ask(
+            request, world, mode, frozenset()
+        ):
             yield _Guess(Missing.RIGHTS, rights=True)
 
     def _decide(self, request: Request, guesses: Sequence[_Guess] = ()) -> Decision:
@@ -236,7 +238,7 @@ class Judge:
         owned = any(each.owned for each in guesses)
         rights = any(each.rights for each in guesses)
         world, mode = self._world, Mode.ENFORCE
-        account = prerequisites.account_to_ask(request, world, mode)
+        account = prerequisites.account_to_ask(request, world, mode, frozenset())
         evidence = Evidence(
             fresh=True,
             contents=self._everything if filled else self._nothing,

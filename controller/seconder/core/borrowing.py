@@ -4,7 +4,7 @@ Where no review takes that one for an agent, what it may do is asked of the API 
 namespace, which tells what it may do everywhere too, and in the namespaces that policies name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from seconder.core import names, rbac
@@ -15,7 +15,8 @@ from seconder.core.request import NAMESPACES, GroupResource, Operation, Request
 
 _PODS: Final = GroupResource("", "pods")
 _ENTRANCES: Final = frozenset({"exec", "attach", "portforward", "proxy"})
-_LOSSES: Final = ("delete", "deletecollection", "patch", "update")
+_ENDS: Final = ("delete", "deletecollection")
+_LOSSES: Final = (*_ENDS, "patch", "update")
 _MOST: Final = 256
 """Questions about one ServiceAccount. Its own namespace is asked about first."""
 
@@ -62,12 +63,16 @@ def account(request: Request, own: Guarded) -> Account | None:
     return Account(target.namespace, request.runs_as) if request.runs_as else None
 
 
-def questions(of: Account, index: PolicyIndex) -> tuple[Right, ...]:
-    """List the rights of which none may be the account's; empty where it is an agent's, whom reviews bind."""
+def questions(of: Account, index: PolicyIndex, owning: Iterable[GroupResource]) -> tuple[Right, ...]:
+    """List the rights of which none may be the account's; empty where it is an agent's, whom reviews bind.
+
+    ``owning``: what owns protected objects in its namespace.
+    """
     known = index.known_tags
     if of.namespace in known.service_account_namespaces or _agents(of, index):
         return ()
-    asked = dict.fromkeys((*_past_any_guard(of.namespace), *_protected(of.namespace, index)))
+    owners = (Right(verb, *each, "", of.namespace) for each in sorted(owning) for verb in _ENDS)
+    asked = dict.fromkeys((*_past_any_guard(of.namespace), *owners, *_protected(of.namespace, index)))
     return tuple(asked)[:_MOST]
 
 

@@ -346,9 +346,11 @@ def _grant(request: Request, requester: Requester, world: World, evidence: Evide
         return None
     if grants.role_to_read(request) is not None and evidence.role is None:
         return _undecided(request, requester, "the role could not be looked up")
-    given = grants.refusal(request, world.policies, evidence.role or ())
+    given = grants.refusal(request, world.policies, evidence.role or (), evidence.owning or ())
     if given:
         return _refused(request, requester, f"agents may not {given}", Reason.PROTECTED_CONFIGURATION)
+    if evidence.owning is None:
+        return _undecided(request, requester, "what owns protected objects is not known yet")
     # What may be given away depends on what policies name.
     if not evidence.fresh:
         return _undecided(request, requester, "the policies at hand may be out of date")
@@ -364,6 +366,8 @@ def _borrowed(request: Request, requester: Requester, world: World, evidence: Ev
     borrowed = borrowing.refusal(evidence.borrowed, request, world.policies, world.token_ends)
     if borrowed:
         return _refused(request, requester, f"agents may not {borrowed}", Reason.PROTECTED_CONFIGURATION)
+    if evidence.owning is None:
+        return _undecided(request, requester, "what owns protected objects is not known yet")
     if not evidence.fresh:
         return _undecided(request, requester, "the policies at hand may be out of date")
     return None

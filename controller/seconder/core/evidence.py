@@ -13,7 +13,7 @@ from seconder.core.contents import Contents, LiveObject, ObjectRef
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.owned import Owned
 from seconder.core.rbac import Rule
-from seconder.core.request import Owner, Request
+from seconder.core.request import GroupResource, Owner, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Evidence(Struct, frozen=True, gc=False):
 
     ``fresh``: the World is proven to be recent. The rest answers what ``prerequisites`` asks: ``contents`` its
     ``needs``, ``objects`` its ``looks``, without what is not there, ``role`` are the rules of ``role_to_read``,
-    ``borrowed`` is the answer to ``account_to_ask``, ``missing`` are those of ``owners_to_find`` that do not exist.
-    Each is None when one of its answers failed or came too late. ``owned`` is what is found under ``owner_keys``, None
-    while that is not known.
+    ``borrowed`` is the answer to ``account_to_ask``, ``missing`` are those of ``owners_to_find`` that do not exist,
+    ``owning`` the resources of what owns protected objects in the ``place_of_owners``. Each is None when one of its
+    answers failed or came too late. ``owned`` is what is found under ``owner_keys``, None while that is not known.
     """
 
     fresh: bool
@@ -49,6 +49,7 @@ class Evidence(Struct, frozen=True, gc=False):
     borrowed: Borrowed | None = None
     owned: Sequence[Owned] | None = ()
     missing: frozenset[Owner] | None = None
+    owning: frozenset[GroupResource] | None = frozenset()
 
 
 def requester_of(request: Request, world: World) -> Requester:

@@ -5,7 +5,7 @@ Given to somebody who is no agent, the same right is decided by nobody. Nor may 
 with those who have them, approvers among them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from seconder.core import names, rbac
@@ -16,7 +16,8 @@ from seconder.core.rbac import BindingEdit, RoleEdit, RoleRef, Rule, Subject
 from seconder.core.request import NAMESPACES, Caller, GroupResource, Request
 
 _CHANGES: Final = frozenset({"create", "update", "patch", "delete", "deletecollection"})
-_LOSSES: Final = frozenset({"update", "patch", "delete", "deletecollection"})
+_ENDS: Final = frozenset({"delete", "deletecollection"})
+_LOSSES: Final = frozenset({"update", "patch"}) | _ENDS
 _ALL: Final = frozenset({"get", "list", "watch"}) | _CHANGES
 _MADE: Final = frozenset({"create", "update", "patch"})
 _OWN_ROLES: Final = "seconder-"
@@ -79,10 +80,17 @@ def role_to_read(request: Request) -> RoleRef | None:
     return edit.role if isinstance(edit, BindingEdit) and edit.added else None
 
 
-def refusal(request: Request, index: PolicyIndex, role: Sequence[Rule]) -> str:
+def gives(request: Request) -> bool:
+    """Say whether the request puts rights into a role, or gives a role to somebody."""
+    edit = request.rbac
+    return bool(_added(edit)) if isinstance(edit, RoleEdit) else edit is not None and bool(edit.added)
+
+
+def refusal(request: Request, index: PolicyIndex, role: Sequence[Rule], owning: Collection[GroupResource] = ()) -> str:
     """Say in a few words what an agent must not give here; empty when it gives nothing of the kind.
 
     The caller is known to be an agent. ``role``: the rules of ``role_to_read``, none where that role does not exist.
+    ``owning``: what owns protected objects where the rights are given.
     """
     edit = request.rbac
     if edit is None:
@@ -105,7 +113,7 @@ def refusal(request: Request, index: PolicyIndex, role: Sequence[Rule]) -> str:
     power = _first(given, _PAST_ANY_GUARD) or _unheard(given)
     if power:
         return f"give anybody the right {power}"
-    means = _means(given, whom, request, index)
+    means = _means(given, whom, request, index, owning)
     return where.format(means) if means else ""
 
 
@@ -134,8 +142,14 @@ def _unheard(rules: Iterable[Rule]) -> str:
     return "to pass on rights that one does not hold" if verbs & {"bind", "escalate"} else ""
 
 
-def _means(rules: Sequence[Rule], whom: frozenset[Subject] | None, request: Request, index: PolicyIndex) -> str:
-    given = _Given(rules)
+def _means(
+    rules: Sequence[Rule],
+    whom: frozenset[Subject] | None,
+    request: Request,
+    index: PolicyIndex,
+    owning: Collection[GroupResource],
+) -> str:
+    given = _Given(rules, _LOSSES)
     strangers = _strangers(whom, index.known_tags)
     place = request.target.namespace
     for policy in index.all:
@@ -150,7 +164,11 @@ def _means(rules: Sequence[Rule], whom: frozenset[Subject] | None, request: Requ
                     return f"to delete or change {named}"
     if not strangers:
         return ""
-    return f"to delete or change {NAMESPACES}" if given.holds(NAMESPACES) else _first(rules, _MEANS)
+    if given.holds(NAMESPACES):
+        return f"to delete or change {NAMESPACES}"
+    ended = _Given(rules, _ENDS)
+    owner = next((each for each in sorted(owning) if ended.holds(each)), None)
+    return f"to delete {owner}, which own what policies protect" if owner else _first(rules, _MEANS)
 
 
 def _strangers(subjects: frozenset[Subject] | None, tags: AgentTags) -> bool:
@@ -185,13 +203,13 @@ def _spellings(resource: str) -> tuple[str, ...]:
 
 
 class _Given:
-    """What some rules allow to change or delete, through the object itself or a subresource."""
+    """What some rules allow to do with some of these verbs, through the object itself or a subresource."""
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], verbs: frozenset[str]) -> None:
         self._pairs = {
             (group, resource.partition("/")[0])
             for rule in rules
-            if ANY in rule.verbs or not _LOSSES.isdisjoint(rule.verbs)
+            if ANY in rule.verbs or not verbs.isdisjoint(rule.verbs)
             for group in rule.groups
             for resource in rule.resources
         }

@@ -59,6 +59,13 @@ class Owned(NamedTuple):
         return (self.through, self.resource.resource) in _MADE
 
 
+class Kind(NamedTuple):
+    """A kind in the words of an ownerReference, which are its writer's own."""
+
+    api_version: str
+    kind: str
+
+
 class Ownership(NamedTuple):
     """What is kept of an owned object: its uid, and the keys of its owners."""
 
@@ -90,6 +97,17 @@ def keys(request: Request) -> frozenset[str]:
         # Its plural and its group; a kind's name is not in it, and others of the group may be taken for it.
         found.add(group_key(target.name.partition(".")[2]))
     return frozenset(found)
+
+
+def kind_key(kind: Kind) -> str:
+    """Give the key that all owners of one kind share."""
+    return f"/{kind.api_version}/{kind.kind}"
+
+
+def kind_of(key: str) -> Kind | None:
+    """Read a key of ``kind_key``; None for the others."""
+    api_version, slash, kind = key[1:].rpartition("/")
+    return Kind(api_version, kind) if key.startswith("/") and slash else None
 
 
 def group_key(group: str) -> str:

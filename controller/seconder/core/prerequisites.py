@@ -10,7 +10,7 @@ from seconder.core.evidence import World, requester_of
 from seconder.core.owned import Owned
 from seconder.core.policy import Mode
 from seconder.core.rbac import RoleRef
-from seconder.core.request import Action, Operation, Owner, Request
+from seconder.core.request import Action, GroupResource, Operation, Owner, Request
 
 
 def owner_keys(request: Request, world: World, mode: Mode) -> frozenset[str]:
@@ -82,9 +82,27 @@ def role_to_read(request: Request, world: World, mode: Mode) -> RoleRef | None:
     return grants.role_to_read(request)
 
 
-def account_to_ask(request: Request, world: World, mode: Mode) -> tuple[Account, tuple[Right, ...]] | None:
-    """Name the ServiceAccount that an agent would act as, and the rights to ask about before ``decide``."""
+def place_of_owners(request: Request, world: World, mode: Mode) -> str | None:
+    """Name the namespace of which must be known what owns protected objects there; empty for all, None for nowhere.
+
+    Asked where an agent gives rights away, or would act as another: to delete an owner is to delete what it owns.
+    """
+    if mode is not Mode.ENFORCE or agents.builtin_controller(request) or not requester_of(request, world).agent:
+        return None
+    if not world.policies.follows:
+        return None
+    borrows = borrowing.account(request, world.own)
+    return request.target.namespace if grants.gives(request) or borrows else None
+
+
+def account_to_ask(
+    request: Request, world: World, mode: Mode, owning: frozenset[GroupResource]
+) -> tuple[Account, tuple[Right, ...]] | None:
+    """Name the ServiceAccount that an agent would act as, and the rights to ask about before ``decide``.
+
+    ``owning``: as in ``Evidence``, nothing where it is not known.
+    """
     if mode is not Mode.ENFORCE or agents.builtin_controller(request) or not requester_of(request, world).agent:
         return None
     found = borrowing.account(request, world.own)
-    return (found, borrowing.questions(found, world.policies)) if found else None
+    return (found, borrowing.questions(found, world.policies, owning)) if found else None

@@ -4,7 +4,6 @@ An owner of a kind that is not served, and one in a namespace of an object in no
 collector would leave those objects alone for now.
 """
 
-import re
 import time
 from collections.abc import Sequence
 from threading import BoundedSemaphore
@@ -13,10 +12,10 @@ from urllib.parse import quote
 
 from seconder.core.request import Owner
 from seconder.kube.api import Api, ApiError
+from seconder.kube.kinds import path_of, served_as
 from seconder.kube.lookup import LookupFailed
 
 _MOST: Final = 32
-_API_VERSION: Final = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}/)?[a-z][a-z0-9-]{0,62}")
 _LONGEST: Final = 253
 
 
@@ -51,11 +50,11 @@ class Existence:
 
     def _exists(self, owner: Owner, namespace: str, deadline: float) -> bool:
         # Both are the client's own words, and become parts of paths.
-        if not _API_VERSION.fullmatch(owner.api_version) or not _possible(owner.name):
+        base = path_of(owner.api_version)
+        if base is None or not _possible(owner.name):
             return False
-        base = f"/apis/{owner.api_version}" if "/" in owner.api_version else f"/api/{owner.api_version}"
-        for each in (self._found(base, deadline) or {}).get("resources") or ():
-            if each["kind"] != owner.kind or "/" in each["name"] or (each["namespaced"] and not namespace):
+        for each in served_as(owner.kind, self._found(base, deadline) or {}):
+            if each["namespaced"] and not namespace:
                 continue
             place = f"{base}/namespaces/{namespace}" if each["namespaced"] else base
             found = self._found(f"{place}/{each['name']}/{quote(owner.name, safe=':')}", deadline, metadata=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from seconder.core import names
 from seconder.core.matching import PolicyIndex
-from seconder.core.owned import Owned, Ownership
+from seconder.core.owned import Kind, Owned, Ownership, kind_of
 from seconder.core.policy import ResolvedResource
 from seconder.core.request import GroupResource, Target
 from seconder.kube.api import Api, ApiError
@@ -61,6 +61,12 @@ class _Kind:
             owned = [(key, self._found.get(key)) for key in self._by_owner.get(owner, ())]
         # The watch changes what is found a moment before it tells.
         return [(key, each) for key, each in owned if each is not None and owner in each.keys]
+
+    def owned_by_kind(self) -> dict[Kind, set[str]]:
+        """Give what has an owner of each kind, by ``namespace/name``."""
+        with self._lock:
+            kinds = ((kind_of(key), owned) for key, owned in self._by_owner.items())
+            return {kind: set(owned) for kind, owned in kinds if kind is not None}
 
     def _take(self, found: Mapping[str, Ownership]) -> None:
         by_owner: dict[str, set[str]] = {}
@@ -140,6 +146,22 @@ class Owners:
             return None
         return [(each, kinds[each]) for each in sorted(kinds, key=lambda each: each.resource)]
 
+    def owning(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
+        """Give the kinds of what owns protected objects, in a namespace or, without one, anywhere.
+
+        None while it is not known.
+        """
+        kinds = self._known(policies)
+        if kinds is None:
+            return None
+        found = set()
+        for resource, kind in kinds:
+            for owner, owned in kind.owned_by_kind().items():
+                targets = (_target(resource, key) for key in owned if not place or key.startswith(f"{place}/"))
+                if any(policies.protecting(target) for target in targets):
+                    found.add(owner)
+        return frozenset(found)
+
     def owned(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> list[Owned] | None:
         """Give what goes with the owners of these keys, directly and through each other; None while it is not known.
 
@@ -162,3 +184,8 @@ class Owners:
                         following[each.uid] = resource.resource
             through = following
         return [each for each in found.values() if each]
+
+
+def _target(resource: ResolvedResource, key: str) -> Target:
+    namespace, _, name = key.rpartition("/")
+    return Target(resource.resource, resource.kind, namespace, name, "")

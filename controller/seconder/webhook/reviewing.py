@@ -15,8 +15,9 @@ from seconder.core.message import clean
 from seconder.core.owned import Owned
 from seconder.core.policy import Mode
 from seconder.core.reasons import Reason
-from seconder.core.request import Owner, Request
+from seconder.core.request import GroupResource, Owner, Request
 from seconder.kube.existence import Existence
+from seconder.kube.kinds import Kinds
 from seconder.kube.lookup import Finder, LookupFailed
 from seconder.kube.owners import Owners
 from seconder.kube.rights import Rights
@@ -46,6 +47,7 @@ class Reviewer:
         rights: Rights,
         existence: Existence,
         owners: Owners,
+        kinds: Kinds,
         recorder: Recorder,
         metrics: ReviewMetrics,
         clock: Callable[[], float] = time.time,
@@ -55,6 +57,7 @@ class Reviewer:
         self._rights = rights
         self._existence = existence
         self._owners = owners
+        self._kinds = kinds
         self._recorder = recorder
         self._metrics = metrics
         self._clock = clock
@@ -90,10 +93,11 @@ class Reviewer:
             now = self._clock()
             given = prerequisites.role_to_read(request, world, mode)
             role = await self._look_up(self._rights.rules, given, self._askers) if given else None
-            asked = prerequisites.account_to_ask(request, world, mode)
+            owning = await self._owning(request, world, mode)
+            asked = prerequisites.account_to_ask(request, world, mode, owning or frozenset())
             borrowed = await self._look_up(self._rights.borrowed, asked, self._askers) if asked else None
             missing = await self._missing(request, world, mode)
-            evidence = Evidence(self._snapshot.fresh(), contents, objects, role, borrowed, owned, missing)
+            evidence = Evidence(self._snapshot.fresh(), contents, objects, role, borrowed, owned, missing, owning)
             decided = decide(request, world, mode, evidence, now, self._memo)
             allowed = decided.allowed or mode is Mode.AUDIT
             seconds = time.perf_counter() - started
@@ -150,6 +154,15 @@ class Reviewer:
         if not asked:
             return frozenset()
         return await self._look_up(self._existence.missing, (request.target.namespace, asked), self._seekers)
+
+    async def _owning(self, request: Request, world: World, mode: Mode) -> frozenset[GroupResource] | None:
+        place = prerequisites.place_of_owners(request, world, mode)
+        if place is None:
+            return frozenset()
+        kinds = self._owners.owning(world.policies, place)
+        if kinds is None:
+            return None
+        return await self._look_up(self._kinds.resources, kinds, self._askers) if kinds else frozenset()
 
     async def _look_up(
         self, look: Callable[[Q], A], questions: Q, threads: ThreadPoolExecutor | None = None

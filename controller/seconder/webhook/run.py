@@ -12,6 +12,7 @@ from seconder.core.matching import Guarded
 from seconder.kube.api import Api, ApiError
 from seconder.kube.credentials import Credentials
 from seconder.kube.existence import Existence
+from seconder.kube.kinds import Kinds
 from seconder.kube.lookup import Finder
 from seconder.kube.owners import Owners
 from seconder.kube.rights import Rights
@@ -104,7 +105,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     metrics.view_age.set_function(snapshot.age)
     served = _Serving(api, options, metrics)
     recorder = Recorder(api, snapshot, _failed)
-    reviewer = Reviewer(snapshot, Finder(api), Rights(api), Existence(api), owners, recorder, metrics)
+    reviewer = Reviewer(snapshot, Finder(api), Rights(api), Existence(api), owners, Kinds(api), recorder, metrics)
     serving_now = threading.Event()
 
     def unmet() -> list[str]:

@@ -65,9 +65,9 @@ def test_the_guards_own_namespace_is_not_asked_about() -> None:
 def test_accounts_of_agents_are_not_asked_about() -> None:
     """Reviews bind them."""
     tags = AgentTags(users=frozenset({"system:serviceaccount:payments:worker"}))
-    assert questions(WORKER, PolicyIndex([Policy("p", agents=tags)])) == ()
-    assert questions(Account("seconder-agents", "", "p"), PolicyIndex([])) == ()
-    assert questions(Account("payments", "", "p"), PolicyIndex([Policy("p", agents=tags)]))
+    assert questions(WORKER, PolicyIndex([Policy("p", agents=tags)]), ()) == ()
+    assert questions(Account("seconder-agents", "", "p"), PolicyIndex([]), ()) == ()
+    assert questions(Account("payments", "", "p"), PolicyIndex([Policy("p", agents=tags)]), ())
 
 
 def test_an_agent_runs_pods_as_itself_and_as_no_other_agent() -> None:
@@ -106,7 +106,7 @@ def test_what_policies_name_is_asked_about_where_the_account_is_and_where_they_s
         Policy("there", resources=frozenset({GroupResource("", "configmaps")}), namespaces=frozenset({"prod"})),
         Policy("watching", mode=Mode.AUDIT, resources=frozenset({GroupResource("", "services")})),
     ]
-    asked = set(questions(WORKER, PolicyIndex(policies)))
+    asked = set(questions(WORKER, PolicyIndex(policies), ()))
     for verb in ("delete", "deletecollection", "patch", "update"):
         assert Right(verb, "apps", "deployments", "", "payments") in asked
         assert Right(verb, "", "nodes", "", "") in asked
@@ -117,10 +117,19 @@ def test_what_policies_name_is_asked_about_where_the_account_is_and_where_they_s
     assert Right("delete", "", "configmaps", "", "payments") not in asked
 
 
+def test_what_owns_protected_objects_is_asked_about_before_the_bound() -> None:
+    """To delete it is to delete these; to change it is not. Of agents' accounts nothing is asked."""
+    stacks = GroupResource("example.com", "stacks")
+    far = [Policy(f"p{n}", resources=frozenset({DEPLOYMENTS}), namespaces=frozenset({f"place-{n}"})) for n in range(99)]
+    asked = [each for each in questions(WORKER, PolicyIndex(far), {stacks}) if each.group == "example.com"]
+    assert asked == [Right(verb, *stacks, "", "payments") for verb in ("delete", "deletecollection")]
+    assert questions(Account("seconder-agents", "", "p"), PolicyIndex([]), {stacks}) == ()
+
+
 def test_what_is_asked_is_bounded_and_its_own_namespace_comes_first() -> None:
     """However many policies there are."""
     far = [Policy(f"p{n}", resources=frozenset({DEPLOYMENTS}), namespaces=frozenset({f"place-{n}"})) for n in range(99)]
-    asked = questions(WORKER, PolicyIndex([*far, Policy("z", resources=frozenset({DEPLOYMENTS}))]))
+    asked = questions(WORKER, PolicyIndex([*far, Policy("z", resources=frozenset({DEPLOYMENTS}))]), ())
     assert len(asked) == len(set(asked)) == 256
     assert MAY_DELETE in asked
 
@@ -132,4 +141,4 @@ def test_the_control_planes_controllers_are_asked_about() -> None:
             request = _request(Operation.CREATE, runs_as=username.rpartition(":")[2], namespace="kube-system")
             found = _account(request)
             assert found is not None
-            assert questions(found, PolicyIndex([]))
+            assert questions(found, PolicyIndex([]), ())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from seconder.core.grants import refusal, role_to_read
+from seconder.core.grants import gives, refusal, role_to_read
 from seconder.core.matching import PolicyIndex
 from seconder.core.policy import AgentTags, Mode, Policy
 from seconder.core.rbac import GROUP, BindingEdit, Role, RoleEdit, RoleRef, Rule, Subject
@@ -264,3 +264,39 @@ def test_who_has_the_guards_own_roles_is_not_for_agents_to_change(added: frozens
         assert said == "change who has the guard's own roles"
     for role in (RoleRef("payments", "seconder-approver"), RoleRef("", "not-seconder-approver"), RoleRef("", "view")):
         assert refusal(_request(BindingEdit(role, added)), PolicyIndex([DEFAULT]), (READS,)) == ""
+
+
+STACKS = GroupResource("example.com", "stacks")
+
+
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [
+        (_rule("example.com", "stacks", "delete"), True),
+        (_rule("example.com", "*", "deletecollection"), True),
+        (_rule("other.com example.com", "others stacks", "list delete"), True),
+        (_rule("example.com", "stacks", "get update patch create"), False),
+        (_rule("example.com", "others", "delete"), False),
+        (_rule("other.com", "stacks", "delete"), False),
+    ],
+)
+def test_the_right_to_delete_what_owns_protected_objects_counts_as_that_to_delete_these(
+    rule: Rule, refused: bool
+) -> None:
+    """Given to others, or put into a role that anybody may have; an agent may have it."""
+    what = "the right to delete stacks.example.com, which own what policies protect"
+    bound = refusal(_request(BindingEdit(ROLE, frozenset({ERIN}))), PolicyIndex([DEFAULT]), [rule], {STACKS})
+    assert bound == (f"give others than agents {what}" if refused else "")
+    written = _request(RoleEdit(None, Role(frozenset({rule}))))
+    assert refusal(written, PolicyIndex([DEFAULT]), (), {STACKS}) == (f"put {what} into a role" if refused else "")
+    assert refusal(_request(BindingEdit(ROLE, frozenset({KIRO}))), PolicyIndex([DEFAULT]), [rule], {STACKS}) == ""
+    assert refusal(written, PolicyIndex([DEFAULT]), (), ()) == ""
+
+
+def test_what_owns_protected_objects_is_asked_where_rights_are_given() -> None:
+    """Not where a binding only loses somebody, or a role only a rule."""
+    role = Role(frozenset({READS}))
+    assert gives(_request(BindingEdit(ROLE, frozenset({ERIN}))))
+    assert gives(_request(RoleEdit(None, role)))
+    for edit in (None, BindingEdit(ROLE, frozenset()), RoleEdit(role, Role(frozenset()))):
+        assert not gives(_request(edit))

@@ -14,7 +14,7 @@ import pytest
 from tests.support.cluster import eventually
 
 from seconder.core.matching import PolicyIndex
-from seconder.core.owned import Owned, group_key
+from seconder.core.owned import Kind, Owned, group_key
 from seconder.core.policy import Policy, ResolvedResource
 from seconder.core.request import NAMESPACES, GroupResource, Target
 from seconder.kube.api import Api, ApiError
@@ -192,6 +192,22 @@ def test_all_owners_of_a_group_are_found_by_it(followed: Followed) -> None:
     followed.known(index)
     assert followed.found(index, group_key("example.com")) == ["a"]
     assert followed.found(index, group_key("")) == ["c"]
+
+
+def test_the_kinds_of_what_owns_protected_objects_are_known_by_place(followed: Followed) -> None:
+    """Anywhere, or in a namespace; not those of what no policy protects."""
+    elsewhere = _object("b", "uid-2", api_version="example.com/v1")
+    elsewhere["metadata"]["namespace"] = "dev"
+    followed.server.holds[_DEPLOYMENTS_PATH] = [_object("a", "uid-owner"), elsewhere]
+    assert followed.owners.owning(_index(DEPLOYMENTS), "") is None
+    index = followed.follow(DEPLOYMENTS)
+    followed.known(index)
+    core, stack = Kind("v1", "X"), Kind("example.com/v1", "X")
+    assert followed.owners.owning(index, "") == frozenset({core, stack})
+    assert followed.owners.owning(index, "payments") == frozenset({core})
+    assert followed.owners.owning(index, "pay") == frozenset()
+    only = _index(DEPLOYMENTS, namespaces=frozenset({"dev"}))
+    assert followed.owners.owning(only, "") == frozenset({stack})
 
 
 def test_nothing_is_known_before_all_of_it_is(followed: Followed) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +16,13 @@ from seconder.core.change import Change
 from seconder.core.contents import Contents, LiveObject, Lookup, ObjectRef
 from seconder.core.evidence import World
 from seconder.core.matching import Guarded, PolicyIndex
-from seconder.core.owned import Owned
+from seconder.core.owned import Kind, Owned
 from seconder.core.policy import Mode, Policy, ResolvedResource
 from seconder.core.rbac import RoleRef, Rule
 from seconder.core.reasons import Reason
 from seconder.core.request import GroupResource, Owner, Request, Target
 from seconder.kube.existence import Existence
+from seconder.kube.kinds import Kinds
 from seconder.kube.lookup import Finder, LookupFailed
 from seconder.kube.owners import Owners
 from seconder.kube.rights import Rights
@@ -72,12 +73,32 @@ class Ownerships:
 
     def __init__(self) -> None:
         self.found: Sequence[Owned] | None = ()
+        self.kinds: frozenset[Kind] | None = frozenset()
         self.asked: list[Target] = []
+        self.places: list[str] = []
 
     def owned(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> Sequence[Owned] | None:
         """See Owners."""
         self.asked.append(target)
         return self.found
+
+    def owning(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
+        """See Owners."""
+        self.places.append(place)
+        return self.kinds
+
+
+class Served:
+    """Says that each kind is served as its plural, or fails."""
+
+    def __init__(self) -> None:
+        self.fails = False
+
+    def resources(self, kinds: Collection[Kind]) -> frozenset[GroupResource]:
+        """See Kinds."""
+        if self.fails:
+            raise LookupFailed("no")
+        return frozenset(GroupResource(each.api_version.rpartition("/")[0], f"{each.kind.lower()}s") for each in kinds)
 
 
 class Notes:
@@ -150,12 +171,14 @@ class Desk:
         self.owners = Ownerships()
         self.rights = Answers()
         self.register = Register()
+        self.served = Served()
         self.reviewer = Reviewer(
             cast(Snapshot, view),
             cast(Finder, search or Search()),
             cast(Rights, self.rights),
             cast(Existence, self.register),
             cast(Owners, self.owners),
+            cast(Kinds, self.served),
             cast(Recorder, self.notes),
             ReviewMetrics(self.registry),
             clock=lambda: float(signing.NOW),
@@ -423,6 +446,27 @@ def test_what_is_given_or_borrowed_is_looked_up(make: Callable[[], dict[str, Any
     stale = Desk(View(_policy()))
     stale.view.is_fresh = False
     assert stale.ask(make())["auditAnnotations"]["reason"] == Reason.INTERNAL_ERROR
+
+
+@pytest.mark.parametrize("make", [_binding, _pod])
+def test_what_owns_protected_objects_is_known_before_anything_is_given_or_borrowed(
+    make: Callable[[], dict[str, Any]],
+) -> None:
+    """Where that cannot be told, nothing is; who is no agent is not asked."""
+    desk = Desk(View(_policy()))
+    desk.owners.kinds = frozenset({Kind("example.com/v1", "Stack")})
+    desk.rights.role = [Rule(frozenset({"example.com"}), frozenset({"stacks"}), frozenset({"delete"}))]
+    desk.rights.right = Right("delete", "example.com", "stacks", "", "payments")
+    assert desk.ask(make())["auditAnnotations"]["reason"] == Reason.PROTECTED_CONFIGURATION
+    assert desk.owners.places == [make()["request"].get("namespace", "")]
+    desk.rights.role, desk.rights.right = [], None
+    assert desk.ask(make())["allowed"]
+    desk.served.fails = True
+    assert desk.ask(make())["auditAnnotations"]["reason"] == Reason.INTERNAL_ERROR
+    desk.owners.kinds = None
+    assert desk.ask(make())["auditAnnotations"]["reason"] == Reason.INTERNAL_ERROR
+    assert desk.ask(make() | {"request": make()["request"] | {"userInfo": {"username": "erin"}}})["allowed"]
+    assert len(desk.owners.places) == 4
 
 
 def _owned_by(name: str, **request: Any) -> dict[str, Any]:
