@@ -106,8 +106,10 @@ def kind_key(kind: Kind) -> str:
 
 def kind_of(key: str) -> Kind | None:
     """Read a key of ``kind_key``; None for the others."""
-    api_version, slash, kind = key[1:].rpartition("/")
-    return Kind(api_version, kind) if key.startswith("/") and slash else None
+    if not key.startswith("/"):
+        return None
+    api_version, _, kind = key[1:].rpartition("/")
+    return Kind(api_version, kind)
 
 
 def group_key(group: str) -> str:

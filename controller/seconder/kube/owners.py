@@ -65,8 +65,8 @@ class _Kind:
     def owned_by_kind(self) -> dict[Kind, set[str]]:
         """Give what has an owner of each kind, by ``namespace/name``."""
         with self._lock:
-            kinds = ((kind_of(key), owned) for key, owned in self._by_owner.items())
-            return {kind: set(owned) for kind, owned in kinds if kind is not None}
+            kinds = ((kind, owned) for key, owned in self._by_owner.items() if (kind := kind_of(key)))
+            return {kind: set(owned) for kind, owned in kinds}
 
     def _take(self, found: Mapping[str, Ownership]) -> None:
         by_owner: dict[str, set[str]] = {}

@@ -11,6 +11,7 @@ from seconder.core import prerequisites
 from seconder.core.approval import Memo
 from seconder.core.decision import Decision, decide
 from seconder.core.evidence import Evidence, World
+from seconder.core.matching import PolicyIndex
 from seconder.core.message import clean
 from seconder.core.owned import Owned
 from seconder.core.policy import Mode
@@ -159,10 +160,11 @@ class Reviewer:
         place = prerequisites.place_of_owners(request, world, mode)
         if place is None:
             return frozenset()
-        kinds = self._owners.owning(world.policies, place)
-        if kinds is None:
-            return None
-        return await self._look_up(self._kinds.resources, kinds, self._askers) if kinds else frozenset()
+        return await self._look_up(partial(self._resources_of_owners, world.policies), place, self._askers)
+
+    def _resources_of_owners(self, policies: PolicyIndex, place: str) -> frozenset[GroupResource] | None:
+        kinds = self._owners.owning(policies, place)
+        return None if kinds is None else self._kinds.resources(kinds)
 
     async def _look_up(
         self, look: Callable[[Q], A], questions: Q, threads: ThreadPoolExecutor | None = None
