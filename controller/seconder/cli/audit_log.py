@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, BinaryIO, Final, Protocol, cast
+from typing import Annotated, Any, BinaryIO, Final, Protocol, cast
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -30,7 +31,12 @@ _TELL_EVERY: Final = 1024 * 1024
 _GZIP: Final = b"\x1f\x8b"
 _KIND: Final = "Event"
 _GROUP: Final = "audit.k8s.io/"
+_WITH_BODIES: Final = frozenset({"Request", "RequestResponse"})
+_any: Final = msgspec.json.Decoder(Any)
 _NULL: Final = msgspec.Raw(b"null")
+_NO_UTC: Final = frozenset({1, 9999})
+"""Years in which a time may lie beyond all dates once its offset is taken off."""
+
 _LAST_STAGES: Final = frozenset({"ResponseComplete", "Panic"})
 
 
@@ -81,6 +87,7 @@ class Event(msgspec.Struct, rename="camel"):
     api_version: str
     stage: str
     verb: str
+    level: str = ""
     audit_id: str = msgspec.field(default="", name="auditID")
     request_uri: str = msgspec.field(default="", name="requestURI")
     user: User | None = None
@@ -96,6 +103,38 @@ class Event(msgspec.Struct, rename="camel"):
     def acting(self) -> User:
         """Whom admission was told about: the one who was impersonated, if anybody was."""
         return self.impersonated_user or self.user or User()
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        """What stands behind the path. The API server takes the first value where several are given."""
+        return parse_qs(self.request_uri.partition("?")[2], keep_blank_values=True)
+
+    @property
+    def deletion(self) -> dict[str, Any]:
+        """The DeleteOptions that counted: of the body alone where there is one, as the API server reads them.
+
+        Below level Request the log does not tell whether there was one: then nothing is known.
+        """
+        given = _any.decode(self.request_object)
+        if isinstance(given, dict):
+            return given
+        if self.level not in _WITH_BODIES:
+            return {}
+        query = self.query
+        found: dict[str, Any] = {key: query[key][0] for key in ("propagationPolicy", "dryRun") if key in query}
+        if "orphanDependents" in query:
+            found["orphanDependents"] = query["orphanDependents"][0].lower() not in {"0", "false"}
+        return found
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether it is known that nothing was to be stored."""
+        if not self.verb.startswith("delete"):
+            return any(self.query.get("dryRun", ()))
+        try:
+            return bool(self.deletion.get("dryRun"))
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return False
 
     @property
     def code(self) -> int:
@@ -186,7 +225,8 @@ def _events(path: str, stream: BinaryIO, reading: Reading, tell: Callable[[], No
             else:
                 reading.cut.append(path)
             continue
-        if event.kind != _KIND or not event.api_version.startswith(_GROUP):
+        at = event.request_received_timestamp
+        if event.kind != _KIND or not event.api_version.startswith(_GROUP) or (at and at.year in _NO_UTC):
             _bad(reading, path, number)
             continue
         yield event
@@ -209,6 +249,8 @@ def _rest_of_line(stream: BinaryIO) -> int:
 @contextmanager
 def _opened(path: str) -> Iterator[tuple[BinaryIO, Callable[[], int]]]:
     """Open a file, unpacked where it is packed; give its stream, and how many of its bytes have been taken."""
+    if path == STDIN and sys.stdin is None:
+        raise Problem("cannot read standard input: it is closed")
     try:
         raw = os.fdopen(os.dup(sys.stdin.fileno()), "rb", 0) if path == STDIN else open(path, "rb", 0)  # noqa: SIM115
     except (OSError, ValueError) as error:
@@ -218,7 +260,8 @@ def _opened(path: str) -> Iterator[tuple[BinaryIO, Callable[[], int]]]:
         buffered = io.BufferedReader(counted, _BUFFER)
         try:
             packed = buffered.peek(len(_GZIP))[: len(_GZIP)] == _GZIP
-            unpacked = io.BufferedReader(gzip.GzipFile(fileobj=buffered), _BUFFER) if packed else buffered
+            # No buffer of ours around it: where the file breaks off, all that was unpacked would be lost with that.
+            unpacked = gzip.GzipFile(fileobj=buffered) if packed else buffered
             yield cast("BinaryIO", unpacked), lambda: counted.taken
         except OSError as error:
             raise Problem(f"cannot read {clean(path)}: {error.strerror or error}") from None
@@ -245,6 +288,8 @@ def _total(paths: Sequence[str]) -> int | None:
     """Give the size of all files together; None where one of them has none, such as a pipe."""
     total = 0
     for path in paths:
+        if path == STDIN and sys.stdin is None:
+            return None
         try:
             found = os.fstat(sys.stdin.fileno()) if path == STDIN else os.stat(path)
         except (OSError, ValueError):

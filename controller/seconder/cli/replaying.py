@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -49,7 +48,6 @@ _OPERATIONS: Final = {
 }
 _CONNECTIONS: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _FAILED: Final = 400
-_MOST_RESOURCES: Final = 10_000
 _CREATED: Final = 201
 _ALWAYS: Final = frozenset({NAMESPACES, DEFINITIONS, AUTOSCALERS, REPLICA_SETS})
 """What a policy may cover without naming it."""
@@ -124,14 +122,14 @@ class Judge:
         self._nothing: Final = {each.resource: () for each in contents.counted(list(index.all))}
         self._everything: Final = self._nothing | {each: (Item(_UNKNOWN, _UNKNOWN),) for each in index.known}
         self._tags: Final = dict.fromkeys(sorted(index.known_tags.annotations), _UNKNOWN)
-        self._named: Final[dict[tuple[str, str], bool]] = {}
+        named = {each for policy in index.all for each in (*policy.resources, *policy.resolved)}
+        self._named: Final[set[tuple[str, str]]] = {*_ALWAYS, *named}
         self._memo: Final = Memo(1)
-        self._written: Final[set[tuple[str, str]]] = set()
+        self._unwritten: Final = {each for policy in index.all for each in policy.resources if ANY not in each}
 
     def unseen(self) -> list[str]:
         """Give the resources that policies name and of which no write was seen: some may be misspelt."""
-        named = {each for policy in self._world.policies.all for each in policy.resources if ANY not in each}
-        return sorted(str(each) for each in named if tuple(each) not in self._written)
+        return sorted(map(str, self._unwritten))
 
     def judge(self, event: Event) -> Verdict | None:
         """Give what would have become of it; None where no policy has anything to say."""
@@ -142,8 +140,8 @@ class Judge:
         operation = Operation.CONNECT if connects else _OPERATIONS.get(event.verb)
         if operation is None:
             return None
-        if len(self._written) < _MOST_RESOURCES:
-            self._written.add((ref.api_group, ref.resource))
+        if self._unwritten:
+            self._unwritten.discard(GroupResource(ref.api_group, ref.resource))
         user = event.acting
         if user.username in agents.BUILTIN_CONTROLLERS:
             return None
@@ -155,7 +153,8 @@ class Judge:
             operation = Operation.CREATE
         try:
             return self._judged(event, ref, operation, agent=agent)
-        except (msgspec.MsgspecError, review.Malformed, RecursionError, UnicodeError):
+        except (msgspec.MsgspecError, review.Malformed, RecursionError, ValueError):
+            # An address or a body that nobody can read (UnicodeError is a ValueError).
             logged = any(bytes(each) != _NULL for each in (event.request_object, event.response_object))
             return self._verdict(event, ref, operation, None, [], Missing.UNREADABLE if logged else Missing.BODY)
 
@@ -268,24 +267,14 @@ class Judge:
             decided,
             targets or [_named(ref)],
             event.code >= _FAILED,
-            _dry_run(event),
+            event.dry_run,
             missing,
         )
 
     def _is_named(self, ref: Reference) -> bool:
         """Say whether some policy may cover this resource for callers who are no agents."""
-        key = (ref.api_group, ref.resource)
-        known = self._named.get(key)
-        if known is None:
-            group, plural = key
-            resource = GroupResource(group, plural)
-            known = resource in _ALWAYS or any(
-                each.group in {ANY, group} and each.resource in {ANY, plural}
-                for policy in self._world.policies.all
-                for each in (*policy.resources, *policy.resolved)
-            )
-            self._named[key] = known
-        return known
+        group, plural = ref.api_group, ref.resource
+        return any(each in self._named for each in ((group, plural), (ANY, plural), (group, ANY), (ANY, ANY)))
 
 
 def _supposed(least: dict[str, Any], guesses: Sequence[_Guess]) -> dict[str, Any]:
@@ -299,10 +288,9 @@ def _supposed(least: dict[str, Any], guesses: Sequence[_Guess]) -> dict[str, Any
 def _request(event: Event, ref: Reference, operation: Operation, made: Mapping[str, Any]) -> Request:
     """Have the webhook's own parser read the review that the API server would have sent."""
     user = event.acting
-    query = parse_qs(urlsplit(event.request_uri).query)
-    options = {"fieldManager": query.get("fieldManager", [""])[-1]}
+    options: dict[str, Any] = {"fieldManager": event.query.get("fieldManager", [""])[0]}
     if operation is Operation.DELETE:
-        options |= _deletion_options(event, query)
+        options |= _deletion_options(event)
     name = ref.name or made.get("name") or ""
     body = {
         "apiVersion": review.API_VERSION,
@@ -316,7 +304,7 @@ def _request(event: Event, ref: Reference, operation: Operation, made: Mapping[s
             "name": name,
             "namespace": ref.namespace,
             "subResource": ref.subresource,
-            "dryRun": _dry_run(event),
+            "dryRun": event.dry_run,
             "object": made.get("object"),
             "oldObject": made.get("oldObject"),
             "options": options,
@@ -325,26 +313,9 @@ def _request(event: Event, ref: Reference, operation: Operation, made: Mapping[s
     return review.decode(msgspec.json.encode(body))
 
 
-def _deletion_options(event: Event, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    given = _body.decode(event.request_object)
-    found = (
-        {key: given.get(key) for key in ("propagationPolicy", "orphanDependents")} if isinstance(given, dict) else {}
-    )
-    if "propagationPolicy" in query:
-        found["propagationPolicy"] = query["propagationPolicy"][-1]
-    return found
-
-
-def _dry_run(event: Event) -> bool:
-    if "dryRun" in event.request_uri and "dryRun" in parse_qs(urlsplit(event.request_uri).query):
-        return True
-    if event.verb not in {"delete", _COLLECTION}:
-        return False
-    try:
-        given = _body.decode(event.request_object)
-    except (msgspec.MsgspecError, RecursionError):
-        return False
-    return isinstance(given, dict) and bool(given.get("dryRun"))
+def _deletion_options(event: Event) -> dict[str, Any]:
+    given = event.deletion
+    return {key: given.get(key) for key in ("propagationPolicy", "orphanDependents")}
 
 
 def _answer(event: Event) -> dict[str, Any] | None:

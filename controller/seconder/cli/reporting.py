@@ -24,12 +24,19 @@ from seconder.wire.change_requests import ChangeRequest, moment
 
 KEPT: Final = "Change requests are removed an hour after their end, and Events sooner or later: audit logs keep more."
 _MOST_LOGGED: Final = 5_000
+"""Of each kind of fact."""
+
 _MOST_SIGNED: Final = 1_000
+_MOST_REQUESTERS: Final = 10_000
+_OTHERS: Final = "(others)"
+_FAILED: Final = 400
 _SAME_MOMENT: Final = 2.0
 """Seconds between the API server's time of a refusal and the webhook's."""
 
 _NAMED: Final = re.compile(r"^change request: (chg-[0-9a-z]{26})$", re.MULTILINE)
-_NOT_ASKED: Final = re.compile(r'failed calling webhook "[a-z0-9-]+\.seconder\.dev"')
+_NOT_ASKED: Final = re.compile(r'Internal error occurred: failed calling webhook "[a-z0-9-]+\.seconder\.dev"')
+"""As the API server begins it; further on, a message may repeat what the client wrote."""
+
 _TOLD: Final = frozenset({Reason.APPROVED.value, Reason.BREAK_GLASS.value})
 _OURS: Final = f".{names.DOMAIN}/"
 _DENIED: Final = " denied the request: "
@@ -109,43 +116,58 @@ class Logged:
         self.entries: Final[list[Entry]] = []
         self.refused: Final[Counter[str]] = Counter()
         self.values: Final[dict[str, tuple[str, float]]] = {}
-        self.left_out = 0
+        self.left_out: Final[Counter[str]] = Counter()
+        self._listed: Final[Counter[str]] = Counter()
+        self._unlisted_approvals = False
 
     def add(self, event: audit_log.Event) -> None:
         """Take what Seconder said about one request, and the approvals that it carried."""
         at = event.request_received_timestamp
         if at is None or not self._since <= at <= self._until:
             return
-        for body in (event.request_object, event.response_object):
-            if APPROVAL_PREFIX.encode() in bytes(body):
-                self._approvals(body, event, at.timestamp())
+        # What came to nothing put no approval anywhere.
+        if event.code < _FAILED:
+            for body in (event.request_object, event.response_object):
+                if APPROVAL_PREFIX.encode() in bytes(body):
+                    self._approvals(body, event, at.timestamp())
         entry = _logged(event, at)
         if entry is None:
             return
         if entry.what == "Refused":
-            self.refused[entry.who] += 1
-        if len(self.entries) < _MOST_LOGGED:
+            known = entry.who in self.refused or len(self.refused) < _MOST_REQUESTERS
+            self.refused[entry.who if known else _OTHERS] += 1
+        # For each kind: a flood of refusals must not hide what was let through.
+        if self._listed[entry.what] < _MOST_LOGGED:
+            self._listed[entry.what] += 1
             self.entries.append(entry)
         else:
-            self.left_out += 1
+            self.left_out[entry.what] += 1
 
     @property
     def notes(self) -> list[str]:
         """Say what is left out."""
-        if not self.left_out:
-            return []
-        return [f"{self.left_out:,} more decisions in the audit logs are counted and not listed"]
+        found = [
+            f"{count:,} more facts of the kind {what!r} stand in the audit logs and are not listed"
+            for what, count in sorted(self.left_out.items())
+        ]
+        if self._unlisted_approvals:
+            found.append(f"the audit logs hold more than {_MOST_SIGNED:,} approvals: the later ones are not listed")
+        return found
 
     def _approvals(self, body: msgspec.Raw, event: audit_log.Event, at: float) -> None:
         try:
             document = _any.decode(body)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return
         metadata = document.get("metadata") if isinstance(document, dict) else None
         annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
         for value in approvals_of(annotations if isinstance(annotations, dict) else {}).values():
-            if isinstance(value, str) and len(self.values) < _MOST_SIGNED:
-                self.values.setdefault(value, (f"audit log, ID {event.audit_id}", at))
+            if not isinstance(value, str) or value in self.values:
+                continue
+            if len(self.values) < _MOST_SIGNED:
+                self.values[value] = (f"audit log, ID {event.audit_id}", at)
+            else:
+                self._unlisted_approvals = True
 
 
 class Report:
@@ -291,7 +313,7 @@ def _logged(event: audit_log.Event, at: datetime) -> Entry | None:
     ref = event.object_ref or Reference()
     message = event.response_status.message if event.response_status else ""
     if said is None:
-        if not _NOT_ASKED.search(message):
+        if not _NOT_ASKED.match(message):
             return None
         said = {"decision": "unasked"}
     named = _NAMED.search(message)
@@ -304,7 +326,7 @@ def _logged(event: audit_log.Event, at: datetime) -> Entry | None:
     if told is None:
         return None
     what, detail = told
-    if "dryRun=" in event.request_uri:
+    if event.dry_run:
         detail = f"{detail} (a dry run)"
     if event.impersonated_user and event.user:
         detail = f"{detail}; really {event.user.username}, who impersonated"

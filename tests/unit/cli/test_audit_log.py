@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,10 @@ def test_the_one_who_was_impersonated_is_who_acted(tmp_path: Path) -> None:
         b"[" * 100_000 + b"\n", line(event() | {"verb": 7}), line(event(user=[])),
         line(event(requestReceivedTimestamp="noon")),
         line(event(responseStatus={"code": "x"})),
+        line(event(requestReceivedTimestamp="0001-01-01T00:00:00+14:00")),
+        line(event(requestReceivedTimestamp="9999-12-31T23:59:59-14:00")),
     ],
-    ids=range(12),
+    ids=range(14),
 )  # fmt: skip
 def test_a_line_that_is_no_event_is_counted_and_told_where(tmp_path: Path, bad: bytes) -> None:
     """The rest is read on."""
@@ -130,6 +133,17 @@ def test_a_packed_log_that_is_broken_is_read_as_far_as_it_goes(tmp_path: Path, h
     path.write_bytes(packed[:half] if harm == "cut" else packed[:half] + b"\0" * 100 + packed[half + 100 :])
     found, reading = _read(path)
     assert found
+    assert reading.cut == [str(path)]
+
+
+def test_of_a_packed_log_that_breaks_off_no_whole_line_is_lost(tmp_path: Path) -> None:
+    """Such as one that is still being written: all but what is still in the packer's hands."""
+    path = tmp_path / "audit.log.gz"
+    packer = zlib.compressobj(wbits=31)
+    whole = packer.compress(b"".join(line(event()) for _ in range(500))) + packer.flush(zlib.Z_SYNC_FLUSH)
+    path.write_bytes(whole + packer.compress(line(event())) + packer.flush(zlib.Z_SYNC_FLUSH)[:-9])
+    found, reading = _read(path)
+    assert len(found) >= 500
     assert reading.cut == [str(path)]
 
 

@@ -1,5 +1,6 @@
 """Judging the past: refused only where it is certain, free only where it is certain, and everything else is said."""
 
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -241,10 +242,56 @@ def test_what_failed_anyway_and_what_was_tried_out_are_marked() -> None:
     failed = _judged(event(responseStatus={"code": 403}))
     assert failed is not None
     assert failed.failed
-    for dry in (event(requestURI="/x?dryRun=All"), event(requestObject={"dryRun": ["All"]})):
+    query = "/x?dryRun=All"
+    for dry in (event(requestURI=query, level="Request"), event(requestObject={"dryRun": ["All"]})):
         found = _judged(dry)
         assert found is not None
         assert (found.dry_run, found.failed) == (True, False)
+
+
+@pytest.mark.parametrize("changes", [{"requestObject": {"kind": "DeleteOptions"}, "level": "Request"}, {}])
+def test_a_deletion_is_no_dry_run_by_its_query_where_it_may_have_had_a_body(changes: dict[str, Any]) -> None:
+    """The API server reads the body alone then; below level Request the log does not tell."""
+    found = _judged(event(requestURI="/x?dryRun=All", **changes))
+    assert found is not None
+    assert not found.dry_run
+
+
+def test_a_query_beside_a_body_orphans_nothing() -> None:
+    """Or a deletion of what owns a protected object would be taken for one that leaves it alone."""
+    owner: dict[str, Any] = {"resource": "configmaps", "group": "", "requestURI": "/x?propagationPolicy=Orphan"}
+    assert _outcome(event(**owner, level="Request")) == "free"
+    assert _outcome(event(**owner, level="Request", requestObject={"kind": "DeleteOptions"})) == "OWNED"
+    assert _outcome(event(**owner)) == "OWNED"
+
+
+@pytest.mark.parametrize("uri", ["//[x/y", "//api\u2100/x", "?", "/x?%ff=%", "/x?dryRun"])
+@pytest.mark.parametrize("verb", ["delete", "update", "patch", "create", "deletecollection"])
+def test_no_address_makes_it_stumble(verb: str, uri: str) -> None:
+    """Whatever a client sent."""
+    assert _outcome(event(verb, requestURI=uri)) in {"free", "refused", *Missing.__members__}
+
+
+def test_a_body_that_is_no_text_does_not_make_it_stumble() -> None:
+    """The API server logs a patch as it came."""
+    for verb in ("delete", "patch", "update", "create", "deletecollection"):
+        raw = line(event(verb, requestObject={"a": "XX"})).replace(b"XX", b"\xff\xfe")
+        Judge((_POLICY,)).judge(msgspec.json.decode(raw, type=Event))
+
+
+def test_memory_does_not_grow_with_the_resources_that_are_asked_for() -> None:
+    """Anybody may ask for any that does not exist, under names as long as an address may be."""
+    judge = Judge((_POLICY,))
+    log = [
+        msgspec.json.decode(line(event(resource=f"r{number}" * 1000, user=DANA)), type=Event) for number in range(500)
+    ]
+    tracemalloc.start()
+    try:
+        for each in log:
+            judge.judge(each)
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_the_webhook_could_not_decide_is_not_taken_for_free() -> None:

@@ -235,6 +235,65 @@ def test_a_webhook_that_did_not_answer_is_a_fact() -> None:
     assert [each.what for each in logged.entries] == ["Not decided"]
 
 
+def test_a_name_that_repeats_the_api_servers_words_is_no_such_fact() -> None:
+    """Anybody may ask for an object of any name, and is told that there is none such."""
+    forged = 'deployments.apps "failed calling webhook "agents.seconder.dev"" not found'
+    logged = Logged(_NOON - 60, _NOON + 60)
+    logged.add(_event(event(responseStatus={"code": 404, "message": forged})))
+    assert logged.entries == []
+
+
+def test_a_flood_of_refusals_hides_nothing_that_was_let_through() -> None:
+    """Each kind of fact has its own bound; what is beyond it is told."""
+    logged = Logged(_NOON - 60, _NOON + 60)
+    refused = _event(event(annotations=_REFUSED, responseStatus={"code": 403}))
+    for _ in range(5_002):
+        logged.add(refused)
+    for reason in ("Approved", "BreakGlass"):
+        noted = {"agents.seconder.dev/decision": "allow", "agents.seconder.dev/reason": reason}
+        logged.add(_event(event(annotations=noted)))
+    assert {each.what for each in logged.entries} == {"Refused", "Allowed", "Emergency"}
+    assert logged.refused.total() == 5_002
+    assert logged.notes == ["2 more facts of the kind 'Refused' stand in the audit logs and are not listed"]
+
+
+def test_approvals_that_were_refused_to_agents_crowd_out_no_true_one() -> None:
+    """What came to nothing put no approval anywhere; were there too many all the same, that is told."""
+    logged = Logged(_NOON - 60, _NOON + 60)
+
+    def write(value: str, code: int) -> None:
+        body = {"metadata": {"annotations": {"approval.seconder.dev/x": value}}}
+        logged.add(_event(event("patch", requestObject=body, responseStatus={"code": code})))
+
+    for number in range(1_001):
+        write(f"forged {number}", 403)
+    write("true", 200)
+    assert list(logged.values) == ["true"]
+    assert logged.notes == []
+    for number in range(1_000):
+        write(f"more {number}", 200)
+    assert logged.notes == ["the audit logs hold more than 1,000 approvals: the later ones are not listed"]
+
+
+def test_a_patch_that_is_no_text_does_not_end_the_report() -> None:
+    """The API server logs it as it came, and an agent may send any."""
+    raw = line(event("patch", requestObject={"metadata": {"annotations": {"approval.seconder.dev/x": "XX"}}}))
+    logged = Logged(_NOON - 60, _NOON + 60)
+    logged.add(msgspec.json.decode(raw.replace(b"XX", b"\xff"), type=audit_log.Event))
+    assert logged.values == {}
+
+
+def test_a_deletion_that_only_its_address_calls_a_dry_run_is_told_as_it_was() -> None:
+    """With a body, which is logged, the API server does not look at the address."""
+    uri = "/x?dryRun=All"
+    details = []
+    for body in ({"kind": "DeleteOptions"}, {"kind": "DeleteOptions", "dryRun": ["All"]}):
+        logged = Logged(_NOON - 60, _NOON + 60)
+        logged.add(_event(event(annotations=_REFUSED, requestURI=uri, requestObject=body, level="Request")))
+        details += [each.detail for each in logged.entries]
+    assert details == ["delete: ApprovalMissing", "delete: ApprovalMissing (a dry run)"]
+
+
 def test_facts_of_one_second_stand_in_their_order() -> None:
     """Signed, refused, allowed, used, where nothing tells more than the second."""
     entries = [Event(_AT, what, "x", "", "e") for what in ("Used", "Allowed", "Approved", "Signed")]

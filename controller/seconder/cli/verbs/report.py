@@ -37,6 +37,9 @@ from seconder.wire.change_requests import ChangeRequest, Phase
 
 _HEARSAY: Final = "whoever may create Events could have written those that this report draws on"
 _COMPONENTS: Final = ("seconder-webhook", "seconder-operator")
+_LAST: Final = 253_402_300_799.0
+"""The end of the year 9999."""
+
 _MOST_OBJECTS: Final = 100
 """That are read for the approvals on them."""
 
@@ -64,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     now = time.time()
     since = times.moment_or_ago(arguments.since, "--since", now)
     until = times.moment_or_ago(arguments.until, "--until", now) if arguments.until else now
+    since, until = max(since, 0.0), min(until, _LAST)
     if not since < until:
         raise Problem("--since must be before --until")
     api = connection.connect(arguments).api
