@@ -31,13 +31,18 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the verb that the command line names; give its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        return _main(given)
+        code = _main(given)
+        # Not left to the interpreter's end, which would show where it failed.
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read the output has gone (head, less): nothing is left to say, on closing neither.
+    except OSError as error:
+        # What is still to be written goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        # Whoever read the output has gone (head, less): nothing is left to say.
+        return 1 if isinstance(error, BrokenPipeError) else _fail(f"the output: {error.strerror or error}")
 
 
 def _main(given: list[str]) -> int:
@@ -58,6 +63,8 @@ def _main(given: list[str]) -> int:
         code: int = module.run(parsed)
     except Problem as error:
         return _fail(str(error))
+    except BrokenPipeError:
+        raise
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error))
     except Exception as error:

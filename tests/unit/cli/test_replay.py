@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -122,6 +123,19 @@ def test_a_log_comes_from_standard_input_and_text_steers_no_terminal(tmp_path: P
     text = done.stdout.decode()
     assert "payments/a[2Jbc" in text
     assert not {"\x1b", "\u202e"} & set(text)
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "words"),
+    [("| true", 1, ""), (">/dev/full", 1, "No space left on device"), (">&-", 0, ""), ("<&-", 1, "it is closed")],
+)
+def test_an_output_or_input_that_is_gone_is_no_trace(tmp_path: Path, streams: str, code: int, words: str) -> None:
+    """Buffered, as for everybody: what could not be written shows at the very end."""
+    command = shlex.join(_command(tmp_path, "-" if streams == "<&-" else _log(tmp_path, event())))
+    done = _run(["bash", "-c", f"{command} {streams}; exit ${{PIPESTATUS[0]}}"])
+    assert done.returncode == code
+    assert words in done.stderr.decode()
+    assert done.stderr.count(b"\n") == bool(words)
 
 
 def test_an_interrupt_prints_what_was_read_until_then(tmp_path: Path) -> None:
