@@ -2,12 +2,15 @@
 
 import json
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from tests.support.cluster import AGENT, Cluster, eventually
 from tests.support.requests import connect
+
+T = TypeVar("T")
 
 _OBJECTS = 500
 _REFUSALS = 1_000
@@ -24,16 +27,17 @@ def test_a_flood_of_refusals_is_bounded_and_slows_no_decision(cluster: Cluster) 
     as_human, as_agent = _client(cluster.stack.human_kubeconfig), _client(cluster.stack.agent_kubeconfig)
     for code in _all(lambda name: as_human("POST", path, _deployment(name)), names):
         assert code == 201
-    twice = [*names, *names]
     dry = {"dryRun": ["All"]}
-    for code in _all(lambda name: as_agent("DELETE", f"{path}/{name}", dry), twice):
+    for code in _all(lambda name: as_agent("DELETE", f"{path}/{name}", dry), names):
         assert code == 403
     memory = _memory(cluster)
-    for code in _all(lambda name: as_agent("DELETE", f"{path}/{name}", {}), twice):
+    # Side by side, so that what else the machine does slows both.
+    both = [(name, body) for name in (*names, *names) for body in (dry, {})]
+    for code in _all(lambda each: as_agent("DELETE", f"{path}/{each[0]}", each[1]), both):
         assert code == 403
     assert _memory(cluster) - memory < _MORE_MEMORY
 
-    unrecorded, recorded = _seconds(cluster, dry_run=True), _seconds(cluster, dry_run=False)
+    unrecorded, recorded = _seconds(cluster, dry_run=True)[-_REFUSALS:], _seconds(cluster, dry_run=False)
     assert len(recorded) >= _REFUSALS
     assert statistics.median(recorded) < 2 * statistics.median(unrecorded), "recording slows decisions"
 
@@ -76,9 +80,9 @@ def _client(kubeconfig: Path) -> Call:
     return call
 
 
-def _all(call: Callable[[str], int], names: list[str]) -> Iterator[int]:
+def _all(call: Callable[[T], int], each: Sequence[T]) -> Iterator[int]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(call, names)
+        yield from pool.map(call, each)
 
 
 def _deployment(name: str) -> dict[str, object]:
