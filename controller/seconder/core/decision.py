@@ -1,7 +1,7 @@
 """The one place where a request is let through or refused.
 
-Pure, so that the webhook, the command line and the tests reach the same verdict from the same values. What must be
-looked up before says ``prerequisites``.
+Pure, so that the webhook, the command line and the tests reach the same verdict from the same values. The module
+``prerequisites`` says what must be looked up before.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from seconder.core import (
     borrowing,
     break_glass,
     contents,
+    dangling,
     deeds,
     draft,
     grants,
@@ -24,7 +25,6 @@ from seconder.core import (
     matching,
     message,
     names,
-    prerequisites,
     reach,
 )
 from seconder.core.agents import Requester
@@ -109,7 +109,7 @@ def decide(request: Request, world: World, mode: Mode, evidence: Evidence, now: 
         if not step.allowed:
             return step
         decided = step if decided.reason is Reason.NOT_COVERED else _both(decided, step)
-    if prerequisites.owner_keys(request, world, mode):
+    if reach.owner_keys(request, requester, world, mode):
         return _with_owned(decided, request, world, evidence, now, memo)
     return decided
 
@@ -325,7 +325,7 @@ def _with_owned(
 
 def _dangling(request: Request, requester: Requester, world: World, mode: Mode, evidence: Evidence) -> Decision | None:
     """Refuse an owner that does not exist; None where each one exists, or other things decide."""
-    asked = prerequisites.owners_to_find(request, world, mode)
+    asked = dangling.to_find(request, requester, world.policies, mode, world.own)
     if not asked:
         return None
     action = Action.CHANGE_OWNERS

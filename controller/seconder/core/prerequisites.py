@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from seconder.core import agents, borrowing, contents, dangling, deeds, draft, grants, matching, owned, reach
+from seconder.core import agents, borrowing, contents, dangling, deeds, draft, grants, matching, reach
 from seconder.core.approval import approvals_of
 from seconder.core.borrowing import Account, Right
 from seconder.core.contents import Lookup, ObjectRef
@@ -15,11 +15,7 @@ from seconder.core.request import Action, GroupResource, Operation, Owner, Reque
 
 def owner_keys(request: Request, world: World, mode: Mode) -> frozenset[str]:
     """Give the keys under which to find what an agent's request may take along; empty when it takes nothing."""
-    if mode is not Mode.ENFORCE or not deeds.may_end(request) or agents.builtin_controller(request):
-        return frozenset()
-    if not requester_of(request, world).agent or not world.policies.follows:
-        return frozenset()
-    return owned.keys(request)
+    return reach.owner_keys(request, requester_of(request, world), world, mode)
 
 
 def needs(request: Request, world: World, mode: Mode, found: Sequence[Owned] | None = ()) -> list[Lookup]:
@@ -27,10 +23,8 @@ def needs(request: Request, world: World, mode: Mode, found: Sequence[Owned] | N
 
     ``found`` is what goes along, as in ``Evidence.owned``.
     """
-    if agents.builtin_controller(request):
-        return []
     deletions = reach.endings_of_namespaces(request, reach.along(request, world, found or ()))
-    if not deletions:
+    if not deletions or agents.builtin_controller(request):
         return []
     deletion = deletions[0]
     action = Action.DELETE if deletion.operation is Operation.DELETE else Action.CHANGE_OWNERS
@@ -49,20 +43,20 @@ def looks(request: Request, world: World, mode: Mode, found: Sequence[Owned] | N
     Behind the scale subresource, whose reviews carry no annotations, the object itself; the owners that an update
     adds, since one that is protected too changes nothing; and what goes along, for its own approvals.
     """
-    if agents.builtin_controller(request):
+    scales = deeds.scales(request)
+    actions = [each for each in deeds.actions(request) if scales or each is Action.CHANGE_OWNERS]
+    if not (actions or found or deeds.elsewhere(request)) or agents.builtin_controller(request):
         return []
     requester = requester_of(request, world)
     wanted: list[ObjectRef] = []
-    for action in deeds.actions(request):
+    for action in actions:
         if not matching.covering(request, requester, world.policies, mode, action, world.own):
             continue
-        if deeds.scales(request):
+        if scales:
             wanted.append(reach.itself(request))
-        elif action is Action.CHANGE_OWNERS:
-            owners = (
-                reach.protected_owner(owner, request, requester, world, mode)
-                for owner in sorted(deeds.added_owners(request))
-            )
+        else:
+            added = sorted(deeds.added_owners(request))
+            owners = (reach.protected_owner(owner, request, requester, world, mode) for owner in added)
             wanted += [ref for ref in owners if ref is not None]
     if other := reach.elsewhere(request, requester, world, mode):
         wanted.append(reach.itself(other[0]))
@@ -72,14 +66,15 @@ def looks(request: Request, world: World, mode: Mode, found: Sequence[Owned] | N
 
 def owners_to_find(request: Request, world: World, mode: Mode) -> list[Owner]:
     """List the owners that the request adds and of which must be known before ``decide`` whether they exist."""
+    if not deeds.added_owners(request):
+        return []
     return dangling.to_find(request, requester_of(request, world), world.policies, mode, world.own)
 
 
 def role_to_read(request: Request, world: World, mode: Mode) -> RoleRef | None:
     """Name the role whose rules must be read before ``decide``: the one that an agent gives away."""
-    if mode is not Mode.ENFORCE or agents.builtin_controller(request) or not requester_of(request, world).agent:
-        return None
-    return grants.role_to_read(request)
+    given = grants.role_to_read(request)
+    return given if given and _of_an_agent(request, world, mode) else None
 
 
 def place_of_owners(request: Request, world: World, mode: Mode) -> str | None:
@@ -87,12 +82,9 @@ def place_of_owners(request: Request, world: World, mode: Mode) -> str | None:
 
     Asked where an agent gives rights away, or would act as another: to delete an owner is to delete what it owns.
     """
-    if mode is not Mode.ENFORCE or agents.builtin_controller(request) or not requester_of(request, world).agent:
+    if not world.policies.follows or not (grants.gives(request) or borrowing.account(request, world.own)):
         return None
-    if not world.policies.follows:
-        return None
-    borrows = borrowing.account(request, world.own)
-    return request.target.namespace if grants.gives(request) or borrows else None
+    return request.target.namespace if _of_an_agent(request, world, mode) else None
 
 
 def account_to_ask(
@@ -102,7 +94,12 @@ def account_to_ask(
 
     ``owning``: as in ``Evidence``, nothing where it is not known.
     """
-    if mode is not Mode.ENFORCE or agents.builtin_controller(request) or not requester_of(request, world).agent:
-        return None
     found = borrowing.account(request, world.own)
-    return (found, borrowing.questions(found, world.policies, owning)) if found else None
+    if not found or not _of_an_agent(request, world, mode):
+        return None
+    return found, borrowing.questions(found, world.policies, owning)
+
+
+def _of_an_agent(request: Request, world: World, mode: Mode) -> bool:
+    """Say whether the guard holds for who asks."""
+    return mode is Mode.ENFORCE and not agents.builtin_controller(request) and requester_of(request, world).agent

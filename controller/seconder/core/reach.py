@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from seconder.core import deeds, matching
+from seconder.core import agents, deeds, matching, owned
 from seconder.core.agents import Requester
 from seconder.core.contents import ObjectRef
 from seconder.core.evidence import World
@@ -20,6 +20,15 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")
 MOST_OBJECTS: Final = 8
 """That are read for one request. Owners beyond it are unknown, and so protected by nothing; more than so many owned
 objects are refused together."""
+
+
+def owner_keys(request: Request, requester: Requester, world: World, mode: Mode) -> frozenset[str]:
+    """Give the keys under which to find what an agent's request may take along; empty when it takes nothing."""
+    if mode is not Mode.ENFORCE or not requester.agent or not world.policies.follows:
+        return frozenset()
+    if not deeds.may_end(request) or agents.builtin_controller(request):
+        return frozenset()
+    return owned.keys(request)
 
 
 def itself(request: Request) -> ObjectRef:

@@ -55,6 +55,10 @@ class _Kind:
         """Whether what is found is all, and proven recently."""
         return self._never or self._watch.age() <= names.FRESH_SECONDS
 
+    def owns(self, owner: str) -> bool:
+        """Say whether something has an owner of this key."""
+        return owner in self._by_owner
+
     def owned_by(self, owner: str) -> list[tuple[str, Ownership]]:
         """Give what has an owner of this key."""
         with self._lock:
@@ -161,6 +165,11 @@ class Owners:
                 if any(policies.protecting(target) for target in targets):
                     found.add(owner)
         return frozenset(found)
+
+    def nothing_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
+        """Say whether nothing goes with the owners of these keys, and that is known. Takes microseconds."""
+        kinds = self._known(policies)
+        return kinds is not None and not any(kind.owns(key) for _, kind in kinds for key in keys)
 
     def owned(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> list[Owned] | None:
         """Give what goes with the owners of these keys, directly and through each other; None while it is not known.

@@ -145,7 +145,8 @@ class Reviewer:
 
     async def _owned(self, request: Request, world: World, mode: Mode) -> Sequence[Owned] | None:
         keys = prerequisites.owner_keys(request, world, mode)
-        if not keys:
+        # Most own nothing: to ask a thread would take longer than all the rest.
+        if not keys or self._owners.nothing_owned(world.policies, keys):
             return ()
         look = partial(self._owners.owned, world.policies, keys)
         return await self._look_up(look, request.target)

@@ -147,6 +147,18 @@ def test_what_an_object_owns_is_found_by_its_uid(followed: Followed) -> None:
     assert sorted(followed.server.asked) == [("/api/v1/namespaces", True), (_DEPLOYMENTS_PATH, True)]
 
 
+def test_that_nothing_is_owned_is_said_only_where_it_is_known(followed: Followed) -> None:
+    """Of none of the owners asked about."""
+    followed.server.holds[_DEPLOYMENTS_PATH] = [_object("a", "uid-owner")]
+    index = _index(DEPLOYMENTS)
+    assert not followed.owners.nothing_owned(index, frozenset({"uid-else"}))
+    index = followed.follow(DEPLOYMENTS)
+    followed.known(index)
+    assert followed.owners.nothing_owned(index, frozenset({"uid-else", "*.example.com"}))
+    assert not followed.owners.nothing_owned(index, frozenset({"uid-else", "uid-owner"}))
+    assert not followed.owners.nothing_owned(_index(DEPLOYMENTS, CONFIG_MAP.resource), frozenset({"uid-else"}))
+
+
 def test_changes_are_followed(followed: Followed) -> None:
     """An owner added later, one taken away, an object that is gone."""
     index = followed.follow(DEPLOYMENTS)

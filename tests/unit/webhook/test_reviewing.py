@@ -75,7 +75,13 @@ class Ownerships:
         self.found: Sequence[Owned] | None = ()
         self.kinds: frozenset[Kind] | None = frozenset()
         self.asked: list[Target] = []
+        self.keys: list[frozenset[str]] = []
         self.places: list[str] = []
+
+    def nothing_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
+        """See Owners."""
+        self.keys.append(keys)
+        return self.found is not None and not self.found
 
     def owned(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> Sequence[Owned] | None:
         """See Owners."""
