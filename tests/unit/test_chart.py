@@ -208,6 +208,10 @@ def test_optional_parts_are_there_when_asked_for_and_not_otherwise() -> None:
         "image.digest=latest",
         "networkPolicy.apiServerPorts[0]=70000",
         "operator.copyApprovals=often",
+        "image.repository=",
+        "certificates.secretName=",
+        "certificates.secretName=Ours/tls",
+        "prometheusRule.runbookBase=x: y",
     ],
 )
 def test_a_misspelled_or_impossible_value_is_refused(value: str) -> None:
@@ -228,6 +232,9 @@ def test_a_misspelled_or_impossible_value_is_refused(value: str) -> None:
             "no issuerName says which",
         ),
         (["defaultPolicy.spec.resources=null"], "name what is to be protected"),
+        (["certificates.secretName=seconder-ca"], "give another name"),
+        (["networkPolicy.apiServerPorts=null"], "name the API server's ports"),
+        (["defaultPolicy.spec.agents.serviceAccountNamespaces={guard}"], "a namespace of its own"),
     ],
 )
 def test_values_that_contradict_each_other_fail_with_a_sentence(values: list[str], said: str) -> None:
