@@ -79,6 +79,17 @@ def test_every_alert_has_its_runbook_and_every_runbook_its_alert() -> None:
         ]
 
 
+def test_runbooks_read_the_logs_of_all_webhooks() -> None:
+    """Of a Deployment kubectl shows one pod's, and by labels the last ten lines of each unless it is told otherwise."""
+    commands = [
+        each for path in RUNBOOKS.glob("*.md") for each in re.findall(r"^kubectl logs .*", path.read_text(), re.M)
+    ]
+    assert commands
+    for command in commands:
+        assert "deployment/seconder-webhook" not in command
+        assert "component=webhook" not in command or "--tail=" in command
+
+
 def test_every_alert_says_what_it_is_in_full() -> None:
     """A prefix of its own, a severity that pagers know, and sentences."""
     for rule in _rules():
