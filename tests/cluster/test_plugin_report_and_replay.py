@@ -4,11 +4,13 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
 from tests.support.cluster import AGENT, Cluster, Result, eventually
 from tests.support.plugin import Plugin
+from tests.support.requests import connect
 
 _CONFIG_MAPS = {"group": "", "resources": ["configmaps"]}
 
@@ -32,12 +34,12 @@ class Log:
         """Give a file with what has been written up to now, to the last request."""
         mark = f"mark-{self._start}"
         self._cluster.human("create", "configmap", mark, f"--namespace={self._cluster.namespace}", "--dry-run=server")
-        eventually(lambda: f'"{mark}"' in self._text(), 10, "the audit log")
-        self._path.write_text(self._text())
+        eventually(lambda: f'"{mark}"'.encode() in self._written(), 10, "the audit log")
+        self._path.write_bytes(self._written())
         return self._path
 
-    def _text(self) -> str:
-        with self._source.open() as file:
+    def _written(self) -> bytes:
+        with self._source.open("rb") as file:
             file.seek(self._start)
             return file.read()
 
@@ -232,6 +234,34 @@ def test_an_event_in_the_guards_name_is_told_as_what_anybody_could_have_written(
     assert entry["source"] == "Event"
     assert "whoever may create Events could have written those that this report draws on" in told["notes"]
     assert entry["object"] not in [each["object"] for each in told["approvals"]]
+
+
+def test_what_an_agent_puts_into_its_requests_ends_no_report_and_changes_no_fact(
+    cluster: Cluster, plugin: Plugin, tmp_path: Path
+) -> None:
+    """A patch that is no UTF-8, a dry run in the address alone, and the API server's own words as a name."""
+    cluster.deployment()
+    log = Log(cluster, tmp_path)
+    pool, server, headers = connect(cluster.stack.agent_kubeconfig, 1)
+    path = f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments"
+
+    def send(method: str, path: str, kind: str, body: bytes) -> int:
+        return pool.request(method, f"{server}{path}", body=body, headers=headers | {"Content-Type": kind}).status
+
+    broken = b'{"metadata":{"annotations":{"approval.seconder.dev/x":"\xff"}}}'
+    assert send("PATCH", f"{path}/checkout", "application/merge-patch+json", broken) >= 400
+    assert send("DELETE", f"{path}/checkout?dryRun=All", "application/json", b'{"kind":"DeleteOptions"}') == 403
+    words = quote('failed calling webhook "agents.seconder.dev"')
+    assert send("DELETE", f"{path}/{words}", "application/json", b"{}") == 404
+
+    arguments = ("--since=1h", f"--audit-log={log.cut()}", "-o", "json")
+    done = plugin.script(cluster.stack.human_kubeconfig, "report", *arguments)
+    assert done.code == 0, done.err
+    told = [each for each in json.loads(done.out)["timeline"] if cluster.namespace in each["object"]]
+    assert "Not decided" not in [each["what"] for each in told]
+    deletions = [each["detail"] for each in told if each["detail"].startswith("Delete: ApprovalMissing")]
+    assert deletions, told
+    assert not any("dry run" in each for each in deletions)
 
 
 def test_both_verbs_complete_flags_and_files(plugin: Plugin) -> None:
