@@ -69,8 +69,8 @@ def debian_packages(status: str, distribution: str) -> Iterator[Component]:
 
 
 def _library(purl: str, name: str, version: str, qualifiers: str = "") -> Component:
-    # A colon, as in an epoch, stands for itself in a purl.
-    reference = f"{purl}@{quote(version, safe=':')}{qualifiers}"
+    # A colon, as in an epoch, stands for itself in a purl; a plus, as in libstdc++6, does not.
+    reference = f"{quote(purl, safe=':/')}@{quote(version, safe=':')}{qualifiers}"
     return {"type": "library", "bom-ref": reference, "name": name, "version": version, "purl": reference}
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from packaging.markers import Marker
@@ -91,7 +92,7 @@ def bill(unpacked: Unpacked) -> dict[str, Any]:
 def listed(bill: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """Give each component whose purl has this beginning, by the name in its purl."""
     found = [each for each in bill["components"] if each["purl"].startswith(f"pkg:{kind}/")]
-    return {each["purl"].removeprefix(f"pkg:{kind}/").partition("@")[0]: each for each in found}
+    return {unquote(each["purl"].removeprefix(f"pkg:{kind}/").partition("@")[0]): each for each in found}
 
 
 def versions(components: dict[str, dict[str, Any]]) -> dict[str, str]:
