@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.cli.audit_log import Event, Reference
-from seconder.core import agents, contents, prerequisites
+from seconder.core import agents, contents, names, prerequisites
 from seconder.core.approval import Memo
 from seconder.core.approver import Registry
 from seconder.core.borrowing import Borrowed
@@ -116,9 +116,10 @@ class _Guess:
 class Judge:
     """Judges the requests of an audit log by policies, each as if it were in mode Enforce and nobody had approved."""
 
-    def __init__(self, policies: Sequence[Policy]) -> None:
+    def __init__(self, policies: Sequence[Policy], namespace: str = names.DEFAULT_NAMESPACE) -> None:
+        """``namespace``: where Seconder is installed, which agents never write to."""
         index = PolicyIndex(replace(each, mode=Mode.ENFORCE) for each in policies)
-        self._world: Final = World(index, Registry(()), {}, "", Guarded())
+        self._world: Final = World(index, Registry(()), {}, "", Guarded(namespace))
         self._nothing: Final = {each.resource: () for each in contents.counted(list(index.all))}
         self._everything: Final = self._nothing | {each: (Item(_UNKNOWN, _UNKNOWN),) for each in index.known}
         self._tags: Final = dict.fromkeys(sorted(index.known_tags.annotations), _UNKNOWN)

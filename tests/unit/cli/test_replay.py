@@ -125,6 +125,19 @@ def test_a_log_comes_from_standard_input_and_text_steers_no_terminal(tmp_path: P
     assert not {"\x1b", "\u202e"} & set(text)
 
 
+def test_seconders_own_namespace_is_where_it_is_installed(tmp_path: Path) -> None:
+    """What agents did there is counted as always refused, and there alone."""
+    log = _log(tmp_path, event(resource="configmaps", group="", ref={"namespace": "guard"}))
+
+    def refused(*flags: str) -> int:
+        done = _run([*_command(tmp_path, log), "-o", "json", *flags])
+        assert done.returncode == 0, done.stderr
+        return int(json.loads(done.stdout)["refused"]["requests"])
+
+    assert refused() == 0
+    assert refused("--installed-in=guard") == 1
+
+
 @pytest.mark.parametrize(
     ("streams", "code", "words"),
     [("| true", 1, ""), (">/dev/full", 1, "No space left on device"), (">&-", 0, ""), ("<&-", 1, "it is closed")],

@@ -68,6 +68,12 @@ def parser() -> Parser:
         default=[],
         help="a ProtectionPolicy in a file, YAML or JSON; may be repeated; left out: those in the cluster",
     )
+    found.add_argument(
+        "--installed-in",
+        metavar="NAMESPACE",
+        default=names.DEFAULT_NAMESPACE,
+        help="where Seconder is, or is to be, installed (%(default)s)",
+    )
     output.add_format(found)
     connection.add_flags(found, namespace=False)
     return found
@@ -78,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     if "-" in arguments.logs and "-" in arguments.policy:
         raise Problem("standard input cannot be both the log and a policy")
     policies = _from_files(arguments.policy) if arguments.policy else _from_cluster(arguments)
-    judge, reading, tallies = Judge(policies), Reading(), Tallies()
+    judge, reading, tallies = Judge(policies, arguments.installed_in), Reading(), Tallies()
     progress = Progress("replay")
     interrupted = False
     try:
