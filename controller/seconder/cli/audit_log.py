@@ -137,6 +137,14 @@ class Event(msgspec.Struct, rename="camel"):
             return False
 
     @property
+    def identity(self) -> int:
+        """Which request it was, where it stands in several logs.
+
+        A client chooses its audit ID: only with the API server's own time does it say that.
+        """
+        return hash((self.audit_id, self.request_received_timestamp, self.verb, self.request_uri))
+
+    @property
     def code(self) -> int:
         """HTTP's status code; 0 where none is recorded."""
         return self.response_status.code if self.response_status else 0

@@ -27,6 +27,9 @@ _MOST_LOGGED: Final = 5_000
 """Of each kind of fact."""
 
 _MOST_SIGNED: Final = 1_000
+_MOST_SEEN: Final = 500_000
+"""Decisions that are known again where two logs hold them."""
+
 _MOST_REQUESTERS: Final = 10_000
 _OTHERS: Final = "(others)"
 _FAILED: Final = 400
@@ -119,6 +122,7 @@ class Logged:
         self.left_out: Final[Counter[str]] = Counter()
         self._listed: Final[Counter[str]] = Counter()
         self._unlisted_approvals = False
+        self._seen: Final[set[int]] = set()
 
     def add(self, event: audit_log.Event) -> None:
         """Take what Seconder said about one request, and the approvals that it carried."""
@@ -131,8 +135,10 @@ class Logged:
                 if APPROVAL_PREFIX.encode() in bytes(body):
                     self._approvals(body, event, at.timestamp())
         entry = _logged(event, at)
-        if entry is None:
+        if entry is None or event.identity in self._seen:
             return
+        if len(self._seen) < _MOST_SEEN:
+            self._seen.add(event.identity)
         if entry.what == "Refused":
             known = entry.who in self.refused or len(self.refused) < _MOST_REQUESTERS
             self.refused[entry.who if known else _OTHERS] += 1

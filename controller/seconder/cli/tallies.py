@@ -124,8 +124,7 @@ class Tallies:
         return ((each, self.unknown[each]) for each in Missing if each in self.unknown)
 
     def _again(self, event: Event) -> bool:
-        # A client chooses its audit ID: only with the API server's own time does it say which request it was.
-        key = hash((event.audit_id, event.request_received_timestamp, event.verb, event.request_uri))
+        key = event.identity
         if key in self._seen:
             return True
         if not self.forgetful:

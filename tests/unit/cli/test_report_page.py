@@ -243,12 +243,20 @@ def test_a_name_that_repeats_the_api_servers_words_is_no_such_fact() -> None:
     assert logged.entries == []
 
 
+def test_a_refusal_that_stands_in_two_logs_is_told_once() -> None:
+    """As where a log was rotated by copying; another request under the same audit ID is another one."""
+    logged = Logged(_NOON - 60, _NOON + 60)
+    first = event(annotations=_REFUSED, responseStatus={"code": 403})
+    for document in (first, first, first | {"requestReceivedTimestamp": "2026-11-22T12:00:00.2Z"}):
+        logged.add(_event(document))
+    assert (len(logged.entries), logged.refused.total()) == (2, 2)
+
+
 def test_a_flood_of_refusals_hides_nothing_that_was_let_through() -> None:
     """Each kind of fact has its own bound; what is beyond it is told."""
     logged = Logged(_NOON - 60, _NOON + 60)
-    refused = _event(event(annotations=_REFUSED, responseStatus={"code": 403}))
     for _ in range(5_002):
-        logged.add(refused)
+        logged.add(_event(event(annotations=_REFUSED, responseStatus={"code": 403})))
     for reason in ("Approved", "BreakGlass"):
         noted = {"agents.seconder.dev/decision": "allow", "agents.seconder.dev/reason": reason}
         logged.add(_event(event(annotations=noted)))

@@ -209,7 +209,7 @@ def _lines(report: Report) -> Iterator[str]:
     if report.pending():
         yield ""
         waiting = [
-            (each.name, describe(each.target), each.status.progress, each.status.expires_at)
+            tuple(map(clean, (each.name, describe(each.target), each.status.progress, each.status.expires_at)))
             for each in report.pending()
         ]
         yield from output.table([("STILL WAITS", "OBJECT", "APPROVALS", "UNTIL"), *waiting])
