@@ -213,6 +213,24 @@ def test_a_person_under_a_policy_for_everyone_gets_one_too(cluster: Cluster) -> 
     assert (spec["requester"], spec["agent"], spec["byAgent"]) == ("dana@example.com", "", False)
 
 
+def test_a_refusal_is_counted_once_whoever_writes_it_down_first(cluster: Cluster) -> None:
+    """The operator fills in a record that it finds without a status; the webhook writes the same a moment later."""
+    names = [f"d{number}" for number in range(20)]
+    for name in names:
+        cluster.deployment(name)
+    # Each by itself: so the operator sees each as it comes.
+    for name in names:
+        refused(cluster, name=name)
+
+    def recorded() -> list[dict[str, Any]]:
+        found = json.loads(cluster.admin("get", "changerequests", "--output=json"))["items"]
+        ours = [each for each in found if each["spec"]["object"].get("namespace") == cluster.namespace]
+        return [each["status"] for each in ours if each.get("status", {}).get("lastReason")]
+
+    eventually(lambda: len(recorded()) == len(names), 20, "all of them recorded")
+    assert [each["attempts"] for each in recorded()] == [1] * len(names)
+
+
 @pytest.mark.parametrize("names", [60])
 def test_one_requester_has_a_bounded_number_of_open_ones(cluster: Cluster, names: int) -> None:
     """The rest are refused all the same, and told how to go on without a record."""

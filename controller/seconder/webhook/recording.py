@@ -268,16 +268,20 @@ class Recorder:
         change = note.change
         now = datetime.now(UTC)
         impact = self._impact(change) if note.times else None
+        made_now = False
         for _ in range(5):
             found = self._open_record(change, impact) if note.new else self._existing(change)
             if found is None:
                 return
             status = found.status
+            made_now |= not status.first_refused_at
             if note.times:
+                # The operator, which gives no reason, has counted the first of these in between.
+                counted = made_now and status.attempts > 0 and not status.last_reason
                 status = change_requests.refused(
                     status,
                     change,
-                    times=note.times,
+                    times=note.times - counted,
                     reason=note.reason.value,
                     audience=world.audience,
                     txn=found.uid,
