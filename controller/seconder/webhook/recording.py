@@ -151,6 +151,8 @@ class Recorder:
                 note.allowed = counted
             elif (self._is_open(name) or name in self._made) and len(self._notes) < self._bounds.notes:
                 self._notes[name] = _Note(change, Reason.APPROVED, 0, counted)
+            else:
+                return
             # At once, whatever was written a moment ago: the object is about to go.
             self._written.pop(name, None)
             self._work.notify()
