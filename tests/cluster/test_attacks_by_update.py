@@ -176,6 +176,20 @@ def test_an_owner_that_is_protected_too_is_free(cluster: Cluster) -> None:
     assert answer.code == 0, answer.err
 
 
+def test_a_protected_owner_on_its_way_out_needs_approval(cluster: Cluster) -> None:
+    """Its end is decided already, and the garbage collector takes along what it owns by then."""
+    cluster.deployment()
+    owner = cluster.deployment("owner", finalizers=["example.com/hold"])
+    assert cluster.human("delete", "deployment", "owner", "--wait=false", "-n", cluster.namespace).code == 0
+    answer = _patch(cluster, _owner("Deployment", "owner", owner, "apps/v1"))
+    assert answer.refused_with("ApprovalMissing"), answer.err
+    freed = cluster.human(
+        "patch", "deployment", "owner", "--type=merge", '-p={"metadata":{"finalizers":null}}', "-n", cluster.namespace
+    )
+    assert freed.code == 0, freed.err
+    assert cluster.exists("deployment", "checkout")
+
+
 @pytest.mark.parametrize("name", ["../../../v1/namespaces/kube-system", "a/b", "..", "%2e%2e", "x" * 300])
 def test_an_owners_name_steers_no_look_up(cluster: Cluster, name: str) -> None:
     """The API server takes any text there; ours goes into no path."""

@@ -52,10 +52,11 @@ class ObjectRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LiveObject:
-    """What was read of it."""
+    """What was read of it. ``leaving``: it is being deleted."""
 
     uid: str
     annotations: Mapping[str, str]
+    leaving: bool = False
 
 
 Contents = Mapping[GroupResource, Sequence[Item]]

@@ -179,14 +179,17 @@ class _Case:
         return live.annotations if live is not None and live.uid == self.request.target.uid else None
 
     def _owners_are_protected(self) -> bool:
-        """Say whether every owner that the request adds is itself protected: then nothing is lost by it."""
+        """Say whether every owner that the request adds is itself protected: then nothing is lost by it.
+
+        One that is being deleted is past its protection, and takes along what it is given.
+        """
         if self.action is not Action.CHANGE_OWNERS:
             return False
         found = self.evidence.objects or {}
         for owner in deeds.added_owners(self.request):
             ref = reach.protected_owner(owner, self.request, self.requester, self.world, self.mode)
             live = found.get(ref) if ref is not None else None
-            if live is None or live.uid != owner.uid:
+            if live is None or live.uid != owner.uid or live.leaving:
                 return False
         return True
 

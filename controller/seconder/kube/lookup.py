@@ -78,7 +78,7 @@ class Finder:
             if error.status != 404:
                 raise
             return None
-        return LiveObject(metadata["uid"], metadata.get("annotations") or {})
+        return LiveObject(metadata["uid"], metadata.get("annotations") or {}, "deletionTimestamp" in metadata)
 
     def _one(self, lookup: Lookup, deadline: float) -> list[Item]:
         path = collection(lookup.resource, lookup.namespace)

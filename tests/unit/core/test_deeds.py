@@ -129,6 +129,9 @@ def test_an_owner_that_is_protected_too_takes_no_approval() -> None:
     assert _looks(request) == [OWNER_REF]
     assert _decide(request, objects={OWNER_REF: LiveObject("uid-2", {})}).reason is Reason.NOT_COVERED
     assert _decide(request, objects={OWNER_REF: LiveObject("another", {})}).reason is Reason.APPROVAL_MISSING
+    assert _decide(request, objects={OWNER_REF: LiveObject("uid-2", {}, leaving=True)}).reason is (
+        Reason.APPROVAL_MISSING
+    )
     assert _decide(request, objects={}).reason is Reason.APPROVAL_MISSING
 
 
