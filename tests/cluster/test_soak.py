@@ -117,7 +117,7 @@ def _deployment(name: str, **metadata: Any) -> dict[str, Any]:
 def _audited(stack: Stack, since: datetime) -> Iterator[dict[str, Any]]:
     """Give what the API server's own audit log has on every write since then, in files that it may have rotated."""
     for path in stack.control_plane.folder.glob("audit*.log"):
-        with path.open() as log:
+        with path.open(errors="replace") as log:
             for line in log:
                 event = json.loads(line)
                 if datetime.fromisoformat(event["requestReceivedTimestamp"]) >= since:
