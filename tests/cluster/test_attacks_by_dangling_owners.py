@@ -259,6 +259,17 @@ def test_a_policy_given_to_nobody(cluster: Cluster) -> None:
     assert cluster.get("approver", "alice")["metadata"]["uid"] == approver["metadata"]["uid"]
 
 
+@pytest.mark.parametrize("kind", ["clusterrole", "clusterrolebinding"])
+def test_a_role_of_the_guard_given_to_nobody(cluster: Cluster, kind: str) -> None:
+    """With the operator's role would go the webhook configuration, and nobody could put it back."""
+    ghost = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "name": "ghost", "uid": _GHOST["uid"]}
+    patch = ("--type=merge", f"--patch={json.dumps({'metadata': {'ownerReferences': [ghost]}})}", "--dry-run=server")
+    answer = cluster.human("patch", kind, "seconder-operator", *patch)
+    assert answer.refused_with("ProtectedConfiguration"), answer.err
+    others = cluster.human("patch", "clusterrole", "view", *patch)
+    assert others.code == 0, others.err
+
+
 def test_what_no_policy_protects_is_given_to_whom_one_likes(cluster: Cluster) -> None:
     """Without a question, let alone an answer."""
     _config_map(cluster, "mine")

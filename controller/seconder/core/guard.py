@@ -14,8 +14,11 @@ _MOST_ANNOTATIONS: Final = 192 * 1024
 
 _SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
 _WRITES: Final = frozenset({Operation.CREATE, Operation.UPDATE})
-_OWN_ROLES: Final = (GroupResource(rbac.GROUP, "clusterroles"), GroupResource(rbac.GROUP, "clusterrolebindings"))
 _NODES: Final = GroupResource("", "nodes")
+OWN_ROLES: Final = (GroupResource(rbac.GROUP, "clusterroles"), GroupResource(rbac.GROUP, "clusterrolebindings"))
+OWN_PREFIX: Final = "seconder-"
+"""Of the names of the guard's own among these."""
+
 TOKEN_SECRETS: Final = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
 SERVERS: Final = "apiregistration.k8s.io"
 CERTIFICATES: Final = "certificates.k8s.io"
@@ -59,7 +62,7 @@ def own_thing(target: Target, own: Guarded) -> str:
         return "what is in the guard's own namespace"
     if target.resource == DEFINITIONS and target.name.endswith(f".{names.DOMAIN}"):
         return "the guard's own resource definitions"
-    if target.resource in _OWN_ROLES and target.name.startswith("seconder-"):
+    if target.resource in OWN_ROLES and target.name.startswith(OWN_PREFIX):
         return "the guard's own roles"
     return ""
 

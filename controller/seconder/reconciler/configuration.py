@@ -139,7 +139,8 @@ def _everyone(policies: Sequence[Policy], own: Guarded, known: AgentTags) -> Ite
 def _owners(policies: Sequence[Policy], own: Guarded, mode: Mode) -> Iterable[_Entry]:
     """Ask about owners that are added to what policies name, and to what these are in or of.
 
-    In Enforce, to Seconder's own kinds, namespace and definitions as well.
+    In Enforce, to Seconder's own kinds, roles, namespace and definitions as well: with the operator's role goes this
+    configuration.
     """
     asking = [policy for policy in policies if Action.CHANGE_OWNERS in policy.actions]
     if not asking and mode is Mode.AUDIT:
@@ -152,6 +153,13 @@ def _owners(policies: Sequence[Policy], own: Guarded, mode: Mode) -> Iterable[_E
     if mode is Mode.ENFORCE or any(_may_be_custom(policy) for policy in asking):
         named.setdefault(DEFINITIONS.group, set()).add(DEFINITIONS.resource)
     conditions = [("adds-owners", cel.ADDS_OWNERS), ("not-adopted", f"!({cel.either(_ADOPTED)})")]
+    if mode is Mode.ENFORCE:
+        unnamed = _by_group(each for each in guard.OWN_ROLES if not _names(named, each))
+        if unnamed:
+            ours = f"request.name.startsWith({cel.quote(guard.OWN_PREFIX)})"
+            conditions.append(("roles", f"!({_is_one_of(unnamed)}) || {ours}"))
+        for group, plurals in unnamed.items():
+            named.setdefault(group, set()).update(plurals)
     if asking:
         taken = cel.either(_agent_tests(policies, own))
         updated = _is_one_of(_by_operation(policies)[1])
@@ -163,6 +171,10 @@ def _owners(policies: Sequence[Policy], own: Guarded, mode: Mode) -> Iterable[_E
     if all(policy.namespaces for policy in asking) and len(places) <= _EXPRESSION:
         conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
     yield "owners", _update_rules(named), conditions
+
+
+def _names(groups: Mapping[str, set[str]], resource: GroupResource) -> bool:
+    return any(not {resource.resource, "*"}.isdisjoint(groups.get(group, ())) for group in (resource.group, "*"))
 
 
 def _may_be_custom(policy: Policy) -> bool:

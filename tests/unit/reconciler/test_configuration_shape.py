@@ -123,6 +123,13 @@ _OWN_RULES = {
     ("seconder.dev", "*/*"),
     ("", "namespaces", "namespaces/*"),
     ("apiextensions.k8s.io", "customresourcedefinitions", "customresourcedefinitions/*"),
+    (
+        "rbac.authorization.k8s.io",
+        "clusterrolebindings",
+        "clusterrolebindings/*",
+        "clusterroles",
+        "clusterroles/*",
+    ),
 }
 
 
@@ -145,6 +152,26 @@ def test_owners_are_asked_about_in_the_places_that_policies_name() -> None:
     assert _conditions(_entries(named)["owners"])["places"] == f'{place} ["payments", "seconder-system"]'
     assert "places" not in _conditions(_entries(named, _policy("b"))["owners"])
     assert _conditions(_entries()["owners"])["places"] == f'{place} ["seconder-system"]'
+
+
+@pytest.mark.parametrize(
+    ("group", "plural", "asked"),
+    [
+        ("rbac.authorization.k8s.io", "clusterroles", {"clusterrolebindings"}),
+        ("*", "clusterroles", {"clusterrolebindings"}),
+        ("rbac.authorization.k8s.io", "*", set()),
+        ("*", "*", set()),
+        ("apps", "deployments", {"clusterrolebindings", "clusterroles"}),
+    ],
+)
+def test_of_roles_that_no_policy_names_seconders_own_alone_are_asked_about(
+    group: str, plural: str, asked: set[str]
+) -> None:
+    """Other people's roles are given to whom they like."""
+    policy = _policy(resources=frozenset({GroupResource(group, plural)}))
+    condition = _conditions(_entries(policy)["owners"]).get("roles", "")
+    assert {each for each in ("clusterrolebindings", "clusterroles") if f'"{each}"' in condition} == asked
+    assert not asked or condition.endswith('|| request.name.startsWith("seconder-")')
 
 
 def test_what_the_agents_entry_takes_the_owners_entry_leaves_out() -> None:
