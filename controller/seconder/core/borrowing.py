@@ -18,7 +18,7 @@ _ENTRANCES: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _ENDS: Final = ("delete", "deletecollection")
 _LOSSES: Final = (*_ENDS, "patch", "update")
 _MOST: Final = 256
-"""Questions about one ServiceAccount. Its own namespace is asked about first."""
+"""Questions about one ServiceAccount for what policies name. Its own namespace is asked about first."""
 
 
 class Account(NamedTuple):
@@ -72,8 +72,9 @@ def questions(of: Account, index: PolicyIndex, owning: Iterable[GroupResource]) 
     if of.namespace in known.service_account_namespaces or _agents(of, index):
         return ()
     owners = (Right(verb, *each, "", of.namespace) for each in sorted(owning) for verb in _ENDS)
-    asked = dict.fromkeys((*_past_any_guard(of.namespace), *owners, *_protected(of.namespace, index)))
-    return tuple(asked)[:_MOST]
+    asked = dict.fromkeys((*_past_any_guard(of.namespace), *_protected(of.namespace, index)))
+    # Beside the bound: agents may make up owners, and must not crowd out what policies name.
+    return tuple(dict.fromkeys((*tuple(asked)[:_MOST], *owners)))
 
 
 def refusal(found: Borrowed, request: Request, index: PolicyIndex, token_ends: Mapping[str, float]) -> str:
