@@ -434,3 +434,48 @@ def test_a_pod_as_somebody_who_may_delete_an_owner_is_refused(cluster: Cluster, 
     refused = cluster.agent("create", "--filename=-", stdin=body)
     assert refused.refused_with("ProtectedConfiguration"), refused.err
     assert f"deployer, which may delete {stacks}" in refused.err
+
+
+def test_a_pod_as_somebody_who_may_delete_what_owns_a_namespace_is_refused(cluster: Cluster) -> None:
+    """Neither is in a namespace, so that the right to delete the owner works from wherever the pod is."""
+    group = f"g{secrets.token_hex(4)}.example.com"
+    name = cluster.namespace[-12:]
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    names = {"plural": "tenants", "singular": "tenant", "kind": "Tenant", "listKind": "TenantList"}
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"tenants.{group}"},
+        "spec": {"group": group, "scope": "Cluster", "names": names, "versions": [version]},
+    }
+    cluster.apply(crd)
+    try:
+        cluster.admin("wait", "--for=condition=Established", f"crd/tenants.{group}", "--timeout=10s")
+        cluster.admin("create", "serviceaccount", name, "--namespace=default")
+        cluster.admin("create", "clusterrole", name, f"--resource=tenants.{group}", "--verb=delete")
+        whom = f"--serviceaccount=default:{name}"
+        cluster.admin("create", "clusterrolebinding", name, f"--clusterrole={name}", whom)
+        spec = {"serviceAccountName": name, "containers": [{"name": "main", "image": "none:0"}]}
+        metadata = {"name": name, "namespace": "default"}
+        body = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        attempt = ("create", "--dry-run=server", "--filename=-")
+        free = cluster.agent(*attempt, stdin=body)
+        assert free.code == 0, free.err
+        cluster.apply({"apiVersion": f"{group}/v1", "kind": "Tenant", "metadata": {"name": name}})
+        owner = {"apiVersion": f"{group}/v1", "kind": "Tenant", "name": name}
+        owner["uid"] = cluster.get(f"tenants.{group}", name)["metadata"]["uid"]
+        patch = json.dumps({"metadata": {"ownerReferences": [owner]}})
+        give = ("patch", "namespace", cluster.namespace, "--type=merge", f"--patch={patch}")
+        eventually(lambda: cluster.human(*give).code == 0, 5, "given")
+        cluster.deployment()
+        delete = ("delete", f"tenants.{group}", name, "--dry-run=server")
+        eventually(lambda: cluster.agent(*delete).refused_with("ApprovalMissing"), 5, "the owner is known")
+        refused = cluster.agent("create", "--filename=-", stdin=body)
+        assert refused.refused_with("ProtectedConfiguration"), refused.err
+        assert f"{name}, which may delete tenants.{group}" in refused.err
+    finally:
+        free_it = '--patch={"metadata":{"ownerReferences":null}}'
+        cluster.admin("patch", "namespace", cluster.namespace, "--type=merge", free_it)
+        cluster.admin("delete", "crd", f"tenants.{group}")
+        cluster.admin("delete", f"clusterrolebinding/{name}", f"clusterrole/{name}", "--ignore-not-found")
+        cluster.admin("delete", f"pod/{name}", f"serviceaccount/{name}", "--namespace=default", "--ignore-not-found")

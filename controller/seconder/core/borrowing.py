@@ -66,7 +66,7 @@ def account(request: Request, own: Guarded) -> Account | None:
 def questions(of: Account, index: PolicyIndex, owning: Iterable[GroupResource]) -> tuple[Right, ...]:
     """List the rights of which none may be the account's; empty where it is an agent's, whom reviews bind.
 
-    ``owning``: what owns protected objects in its namespace.
+    ``owning``: what owns protected objects in its namespace, or in none.
     """
     known = index.known_tags
     if of.namespace in known.service_account_namespaces or _agents(of, index):

@@ -80,7 +80,8 @@ def role_to_read(request: Request, world: World, mode: Mode) -> RoleRef | None:
 def place_of_owners(request: Request, world: World, mode: Mode) -> str | None:
     """Name the namespace of which must be known what owns protected objects there; empty for all, None for nowhere.
 
-    Asked where an agent gives rights away, or would act as another: to delete an owner is to delete what it owns.
+    Asked where an agent gives rights away, or would act as another: to delete an owner is to delete what it owns. What
+    owns an object in no namespace counts with each.
     """
     if not world.policies.follows or not (grants.gives(request) or borrowing.account(request, world.own)):
         return None

@@ -153,7 +153,7 @@ class Owners:
     def owning(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
         """Give the kinds of what owns protected objects, in a namespace or, without one, anywhere.
 
-        None while it is not known.
+        What owns an object in no namespace is in none either, and so counts everywhere. None while it is not known.
         """
         kinds = self._known(policies)
         if kinds is None:
@@ -161,7 +161,8 @@ class Owners:
         found = set()
         for resource, kind in kinds:
             for owner, owned in kind.owned_by_kind().items():
-                targets = (_target(resource, key) for key in owned if not place or key.startswith(f"{place}/"))
+                counts = f"{place}/" if place and resource.namespaced else ""
+                targets = (_target(resource, key) for key in owned if key.startswith(counts))
                 if any(policies.protecting(target) for target in targets):
                     found.add(owner)
         return frozenset(found)

@@ -222,6 +222,17 @@ def test_the_kinds_of_what_owns_protected_objects_are_known_by_place(followed: F
     assert followed.owners.owning(only, "") == frozenset({stack})
 
 
+def test_what_owns_a_namespace_is_known_everywhere(followed: Followed) -> None:
+    """It is in no namespace itself: who may delete it may from wherever they are."""
+    namespace = _object("payments", "uid-tenant", api_version="example.com/v1")
+    del namespace["metadata"]["namespace"]
+    followed.server.holds["/api/v1/namespaces"] = [namespace]
+    index = followed.follow(NAMESPACES)
+    followed.known(index)
+    for place in ("", "payments", "dev"):
+        assert followed.owners.owning(index, place) == frozenset({Kind("example.com/v1", "X")})
+
+
 def test_nothing_is_known_before_all_of_it_is(followed: Followed) -> None:
     """One kind that cannot be listed leaves all unknown; it is tried again, and then it is known."""
     followed.server.errors["/apis/example.com/v1/widgets"] = 403
