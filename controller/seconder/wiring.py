@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from seconder.admission.policy_index import Guarded
+from seconder.admission.policy_index import Installation
 from seconder.client import credentials
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def webhook(arguments: argparse.Namespace) -> int:
         serving_secret=arguments.serving_secret,
         review_address=_address(arguments.bind_address),
         ops_address=_address(arguments.metrics_bind_address),
-        own=_own(arguments),
+        installation=_installation(arguments),
         cluster_id=arguments.cluster_id,
         drain_delay=arguments.drain_delay,
         drain_timeout=arguments.drain_timeout,
@@ -47,12 +47,12 @@ def operator(arguments: argparse.Namespace) -> int:
     from datetime import timedelta
 
     from seconder.client.api import Api
-    from seconder.client.cache import Snapshot
+    from seconder.client.cache import Cache
     from seconder.observability import log
     from seconder.observability.metrics import OperatorMetrics, registry
     from seconder.operator import program
     from seconder.operator.certificates import Terms
-    from seconder.operator.change_request_controller import Keeper
+    from seconder.operator.change_request_controller import ChangeRequestController
     from seconder.operator.reconciler import Reconciler, Settings
     from seconder.operator.webhook_configuration import Endpoint
 
@@ -64,10 +64,10 @@ def operator(arguments: argparse.Namespace) -> int:
         service = _service(arguments.webhook_service)
         endpoint, hosts = Endpoint(service=service), (f"{service[1]}.{service[0]}.svc",)
     settle = timedelta(seconds=arguments.rotation_settle)
-    own, copies = _own(arguments), arguments.copy_approvals
+    installation, copies = _installation(arguments), arguments.copy_approvals
     settings = Settings(
         arguments.namespace,
-        own,
+        installation,
         endpoint,
         Terms(hosts, settle),
         arguments.serving_secret,
@@ -77,8 +77,8 @@ def operator(arguments: argparse.Namespace) -> int:
     loaded = credentials.load(arguments.kubeconfig)
     api = Api(loaded, user_agent="seconder-operator")
     reconciler = Reconciler(api, settings, lambda what, text: log.info(text, subject=what))
-    snapshot = Snapshot(api, own, program.failed, cluster_id=arguments.cluster_id)
-    keeper = Keeper(api, snapshot, program.failed, copies=copies)
+    cache = Cache(api, installation, program.failed, cluster_id=arguments.cluster_id)
+    keeper = ChangeRequestController(api, cache, program.failed, copies=copies)
     registry_ = registry()
     worker = program.Worker(
         reconciler,
@@ -86,13 +86,13 @@ def operator(arguments: argparse.Namespace) -> int:
         resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
     )
     _serve_ops(_address(arguments.metrics_bind_address), worker.unmet, registry_)
-    snapshot.start()
+    cache.start()
     keeper.start()
     try:
         return 0 if program.run(loaded, worker) else 1
     finally:
         keeper.stop()
-        snapshot.stop()
+        cache.stop()
 
 
 def _serve_ops(address: tuple[str, int], unmet: "Unmet", registry: "CollectorRegistry") -> None:
@@ -110,8 +110,8 @@ def _serve_ops(address: tuple[str, int], unmet: "Unmet", registry: "CollectorReg
     threading.Thread(target=server.run, args=([listening],), name="ops", daemon=True).start()
 
 
-def _own(arguments: argparse.Namespace) -> Guarded:
-    return Guarded(arguments.namespace, frozenset(arguments.controller))
+def _installation(arguments: argparse.Namespace) -> Installation:
+    return Installation(arguments.namespace, frozenset(arguments.controller))
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from tests.support.cluster import Cluster
 
 from seconder.admission import cel
-from seconder.admission.policy_index import Guarded
+from seconder.admission.policy_index import Installation
 from seconder.api.policy import AgentTags, Mode, Policy, Subjects
 from seconder.api.resources import GroupResource
 from seconder.operator.webhook_configuration import Endpoint, configuration
 
-_OWN = Guarded()
+_OWN = Installation()
 _ENDPOINT = Endpoint(url="https://127.0.0.1:9443")
 _DEPLOYMENTS = frozenset({GroupResource("apps", "deployments")})
 

@@ -31,7 +31,7 @@ _REVIEWS: Final = re.compile(r"^seconder_admission_requests_total\{.*\} (\S+)", 
 _SECONDS: Final = 60
 
 
-class Guarded(Place):
+class Installation(Place):
     """The namespace ``shop`` with a Deployment ``checkout`` whose pods run, on a node with Seconder's release."""
 
     def __init__(self, node: Node, scene: Scene, release: Release) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.e2e.guarded import VALUES, Guarded, until_quiet
+from tests.e2e.guarded import VALUES, Installation, until_quiet
 from tests.e2e.release import CHART, NAMESPACE, Release, chart_before
 from tests.e2e.traffic import PERSON_WORKS
 from tests.support import prometheus
@@ -30,7 +30,7 @@ _TARGETS = 4
 
 
 @pytest.fixture(scope="module")
-def guarded(node: Node, binaries: dict[Binary, Path], tmp_path_factory: pytest.TempPathFactory) -> Guarded:
+def guarded(node: Node, binaries: dict[Binary, Path], tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """The chart as it was before its last change, installed as its README says."""
     folder = tmp_path_factory.mktemp("scene")
     scene = Scene(folder, node.control_plane)
@@ -39,12 +39,12 @@ def guarded(node: Node, binaries: dict[Binary, Path], tmp_path_factory: pytest.T
     release = Release(binaries[Binary.HELM], scene.admin_kubeconfig, VALUES)
     release.install(chart_before(tmp_path_factory.mktemp("before")) or CHART)
     scene.register()
-    guarded = Guarded(node, scene, release)
+    guarded = Installation(node, scene, release)
     guarded.open()
     return guarded
 
 
-def test_an_upgrade_from_the_chart_before_fails_no_review(guarded: Guarded, figures: dict[str, str]) -> None:
+def test_an_upgrade_from_the_chart_before_fails_no_review(guarded: Installation, figures: dict[str, str]) -> None:
     """Agents are refused and people work on, all the while that Helm replaces everything."""
     before = guarded.configuration()
     with _no_failure(guarded, figures, "upgrade from the chart before, and a rollback") as _:
@@ -55,7 +55,7 @@ def test_an_upgrade_from_the_chart_before_fails_no_review(guarded: Guarded, figu
     assert guarded.configuration() == before, "there was a moment without the configuration"
 
 
-def test_the_whole_story_with_real_pods(guarded: Guarded) -> None:
+def test_the_whole_story_with_real_pods(guarded: Installation) -> None:
     """Refused, and the pods run on; approved, and they are gone."""
     guarded.running_deployment("old")
     assert guarded.delete(guarded.agent, "deployment", "old").refused_with("ApprovalMissing")
@@ -66,14 +66,14 @@ def test_the_whole_story_with_real_pods(guarded: Guarded) -> None:
     eventually(lambda: not guarded.admin(*left).strip(), 30, "the pods are gone")
 
 
-def test_a_rolling_restart_fails_no_review(guarded: Guarded, figures: dict[str, str]) -> None:
+def test_a_rolling_restart_fails_no_review(guarded: Installation, figures: dict[str, str]) -> None:
     """Each pod goes on answering until no API server calls it any more."""
     with _no_failure(guarded, figures, "rolling restart of the webhook"):
         guarded.admin("rollout", "restart", "deployment/seconder-webhook", f"--namespace={NAMESPACE}")
         guarded.rolled_out("seconder-webhook")
 
 
-def test_a_killed_replica_never_lets_anything_through(guarded: Guarded, figures: dict[str, str]) -> None:
+def test_a_killed_replica_never_lets_anything_through(guarded: Installation, figures: dict[str, str]) -> None:
     """SIGKILL: at most the requests under way are refused with an error; people notice nothing."""
     with guarded.traffic() as stream:
         pod = guarded.busiest()
@@ -84,7 +84,7 @@ def test_a_killed_replica_never_lets_anything_through(guarded: Guarded, figures:
     _agents_alone_were_refused(stream, figures, "one of two replicas killed")
 
 
-def test_a_frozen_replica_never_lets_anything_through(guarded: Guarded, figures: dict[str, str]) -> None:
+def test_a_frozen_replica_never_lets_anything_through(guarded: Installation, figures: dict[str, str]) -> None:
     """SIGSTOP: the requests that it holds are refused with an error until it is found out; people notice nothing."""
     with guarded.traffic() as stream:
         pod = guarded.busiest()
@@ -97,7 +97,7 @@ def test_a_frozen_replica_never_lets_anything_through(guarded: Guarded, figures:
     _agents_alone_were_refused(stream, figures, "one of two replicas frozen")
 
 
-def test_a_restarted_operator_changes_nothing(guarded: Guarded, figures: dict[str, str]) -> None:
+def test_a_restarted_operator_changes_nothing(guarded: Installation, figures: dict[str, str]) -> None:
     """Reviews do not need it; and the new one puts back what somebody deletes."""
     (old,) = guarded.pods("operator")
     with _no_failure(guarded, figures, "operator restarted"):
@@ -110,7 +110,7 @@ def test_a_restarted_operator_changes_nothing(guarded: Guarded, figures: dict[st
     eventually(lambda: guarded.delete(guarded.agent).refused_with("ApprovalMissing"), 5, "it is in force")
 
 
-def test_a_rotated_certificate_fails_no_review(guarded: Guarded, figures: dict[str, str]) -> None:
+def test_a_rotated_certificate_fails_no_review(guarded: Installation, figures: dict[str, str]) -> None:
     """A new CA, a new certificate, the old CA gone; kubelet brings no files, the webhook watches the Secret."""
     secrets = ("get", "secret", "--namespace", NAMESPACE, "--output=jsonpath={.data}")
 
@@ -130,7 +130,7 @@ def test_a_rotated_certificate_fails_no_review(guarded: Guarded, figures: dict[s
     figures["a rotation of CA and certificate took"] = f"{seconds:.0f} s, with 5 s between its steps"
 
 
-def test_prometheus_tells_what_happens_to_the_pods(guarded: Guarded, figures: dict[str, str], tmp_path: Path) -> None:
+def test_prometheus_tells_what_happens_to_the_pods(guarded: Installation, figures: dict[str, str], tmp_path: Path) -> None:
     """All are scraped. Cut off from the API server, webhooks say that their view is old; gone, they are missed."""
     targets = tmp_path / "targets.json"
 
@@ -167,7 +167,7 @@ def test_prometheus_tells_what_happens_to_the_pods(guarded: Guarded, figures: di
     figures["webhooks without an API server raise an alert after"] = f"{seconds:.0f} s, its wait 1 s instead of 60"
 
 
-def test_an_uninstall_leaves_nothing_that_blocks(guarded: Guarded, figures: dict[str, str]) -> None:
+def test_an_uninstall_leaves_nothing_that_blocks(guarded: Installation, figures: dict[str, str]) -> None:
     """With the operator alive: its configuration goes, people notice nothing, and what people made stays."""
     with guarded.traffic() as stream:
         guarded.release.uninstall()
@@ -183,7 +183,7 @@ def test_an_uninstall_leaves_nothing_that_blocks(guarded: Guarded, figures: dict
     assert guarded.there("approver", "alice")
 
 
-def test_an_uninstall_with_a_dead_operator_leaves_nothing_that_blocks(guarded: Guarded) -> None:
+def test_an_uninstall_with_a_dead_operator_leaves_nothing_that_blocks(guarded: Installation) -> None:
     """Installed anew, it guards as before; then the operator hangs, and Helm is asked to remove everything."""
     guarded.release.install()
     guarded.running_deployment("checkout-again")
@@ -197,7 +197,7 @@ def test_an_uninstall_with_a_dead_operator_leaves_nothing_that_blocks(guarded: G
 
 
 @contextmanager
-def _no_failure(guarded: Guarded, figures: dict[str, str], what: str) -> Iterator[None]:
+def _no_failure(guarded: Installation, figures: dict[str, str], what: str) -> Iterator[None]:
     """Have traffic during the body, none of which may go wrong in any way."""
     before = guarded.failed_reviews()
     with guarded.traffic() as stream:

@@ -8,12 +8,12 @@ import pytest
 
 from seconder.admission import codec
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.evidence import Evidence, ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prerequisites import looks, needs
-from seconder.api.policy import Mode, Policy, ResolvedResource
+from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, Action, GroupResource
+from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource
 from seconder.approvals.impact import Item, LiveObject
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo
@@ -37,10 +37,10 @@ def _decide(name: str, caller: dict[str, Any] | None, *policies: Policy, holds: 
     if caller is not None:
         document["request"]["userInfo"] = caller
     request = codec.decode(json.dumps(document).encode())
-    world = World(PolicyIndex(policies), Registry([]), {}, "urn:uuid:1", Guarded())
-    found = {each.resource.resource: [Item("x", "1")] if holds else [] for each in needs(request, world, Mode.ENFORCE)}
-    objects = {ref: LiveObject(request.target.uid, {}) for ref in looks(request, world, Mode.ENFORCE)}
-    return decide(request, world, Mode.ENFORCE, Evidence(fresh=True, contents=found, objects=objects), 0.0, Memo(8))
+    state = ClusterState(PolicyIndex(policies), Registry([]), {}, "urn:uuid:1", Installation())
+    found = {each.resource.resource: [Item("x", "1")] if holds else [] for each in needs(request, state, Mode.ENFORCE)}
+    objects = {ref: LiveObject(request.target.uid, {}) for ref in looks(request, state, Mode.ENFORCE)}
+    return decide(request, state, Mode.ENFORCE, Evidence(fresh=True, contents=found, objects=objects), 0.0, Memo(8))
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in _REVIEWS.glob("*.json")))

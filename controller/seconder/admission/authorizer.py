@@ -4,32 +4,15 @@ from typing import Final
 
 from msgspec import Struct
 
+from seconder.admission import powers
+from seconder.admission.powers import POWERS, Place, Power
 from seconder.admission.principal import BUILTIN_CONTROLLERS, identity_tagged, service_account
 from seconder.admission.request import Caller
-from seconder.api import constants
 from seconder.api.policy import AgentTags
-from seconder.api.resources import DEFINITIONS, NAMESPACES, GroupResource
+from seconder.api.resources import DEFINITIONS, NAMESPACES, SERVICE_ACCOUNTS, GroupResource
 
-_READS: Final = frozenset({"get", "list", "watch"})
-_LONGER_POWERS: Final = ("bind", "escalate")
-_CERTIFICATE_VERBS: Final = frozenset({"approve", "attest", "sign"})
 _CONNECTIONS: Final = frozenset({"attach", "exec", "portforward", "proxy"})
 """Subresources that a connection is made to; over a WebSocket the verb is ``get``."""
-
-_NODES: Final = GroupResource("", "nodes")
-_SECRETS: Final = GroupResource("", "secrets")
-_SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
-
-_UNWRITABLE: Final = {
-    "admissionregistration.k8s.io": "agents may not change admission configuration",
-    # A server of an agent's own could answer for our resources.
-    "apiregistration.k8s.io": "agents may not change which server answers for an API",
-    # kube-controller-manager approves some requests by what their author is authorized to create.
-    "certificates.k8s.io": "agents may not ask for certificates or approve them",
-    # Whoever holds all rights passes the escalation check with any role.
-    "rbac.authorization.k8s.io": "agents may not change roles and bindings",
-    constants.DOMAIN: "agents may not change policies, approvers and change requests",
-}
 
 
 class Access(Struct, frozen=True, gc=False):
@@ -54,62 +37,47 @@ def denial(access: Access, known: AgentTags, own_namespace: str) -> str:
     whatever their tags, are none of its business: it never allows anything, and an approval cannot be seen here.
     """
     caller = access.caller
-    if caller.username in BUILTIN_CONTROLLERS or not identity_tagged(caller, known):
+    if caller.username in BUILTIN_CONTROLLERS or not identity_tagged(caller, known) or _renews(access):
         return ""
-    return (
-        _by_verb(access)
-        or _by_connection(access, own_namespace)
-        or _by_secrets(access, own_namespace)
-        or ("" if access.verb in _READS else _by_write(access, known, own_namespace))
-    )
-
-
-def _by_verb(access: Access) -> str:
     # Impersonation has many verbs: impersonate, impersonate:user-info, impersonate-on:user-info:delete.
     if access.verb.startswith("impersonate"):
-        return "agents act under their own name"
-    if access.verb.startswith(_LONGER_POWERS):
-        return "agents may not grant what they do not hold"
-    return _UNWRITABLE["certificates.k8s.io"] if access.verb in _CERTIFICATE_VERBS else ""
+        return "agents may not impersonate"
+    power = next((power for power in POWERS if power.denied and _is(access, power, known, own_namespace)), None)
+    if power is not None:
+        return f"agents may not {power.what}"
+    return _by_place(access, own_namespace)
 
 
-def _by_connection(access: Access, own_namespace: str) -> str:
-    # Kubelets ask this too, of whoever comes to them directly and past every review.
-    if access.resource == _NODES and access.subresource == "proxy":
-        return "agents may not run commands through nodes"
-    if access.namespace == own_namespace and access.subresource in _CONNECTIONS:
-        return _own(own_namespace)
-    return ""
+def _is(access: Access, power: Power, known: AgentTags, own_namespace: str) -> bool:
+    resource = f"{access.resource.resource}/{access.subresource}" if access.subresource else access.resource.resource
+    if access.verb not in power.verbs or not powers.covers(power, access.resource.group, resource):
+        return False
+    if power.name and power.name != access.name:
+        return False
+    namespaces = known.service_account_namespaces
+    counting = {
+        Place.ANYWHERE: not access.namespace or power.group in powers.GROUPS,
+        Place.HERE: True,
+        Place.KUBE_SYSTEM: access.namespace == "kube-system",
+        Place.INSTALLATION: access.namespace == own_namespace,
+        Place.AGENTS: access.namespace in namespaces,
+    }
+    return any(counting[place] for place in power.places)
 
 
-def _by_secrets(access: Access, own_namespace: str) -> str:
-    if access.resource == _SECRETS and access.namespace in {"", "kube-system", own_namespace}:
-        return "the secrets of the cluster's own programs are not for agents"
-    return ""
-
-
-def _by_write(access: Access, known: AgentTags, own_namespace: str) -> str:
-    if access.resource.group in _UNWRITABLE:
-        return _UNWRITABLE[access.resource.group]
-    if access.namespace == own_namespace or (access.resource == NAMESPACES and access.name == own_namespace):
-        return _own(own_namespace)
-    # A collection's deletion says no names: ours may be among them.
-    if access.resource == DEFINITIONS and (
-        access.name.endswith(f".{constants.DOMAIN}") or access.verb == "deletecollection"
-    ):
+def _by_place(access: Access, own_namespace: str) -> str:
+    """What is refused in the guard's own namespace, whatever it is, and among the definitions."""
+    reads = access.verb in powers.READS and access.subresource not in _CONNECTIONS
+    within = access.namespace == own_namespace
+    if not reads and (within or (access.resource == NAMESPACES and access.name == own_namespace)):
+        return f"agents may not change or enter namespace {own_namespace}"
+    # A collection's deletion says no names: the guard's own may be among them.
+    if access.resource == DEFINITIONS and access.verb == "deletecollection":
         return "agents may not change the guard's own resource definitions"
-    if access.resource == _SERVICE_ACCOUNTS and not _renews(access):
-        if access.subresource == "token":
-            return "agents may not have tokens of others"
-        if access.namespace in known.service_account_namespaces:
-            return "agents may not change the ServiceAccounts of agents"
     return ""
 
 
 def _renews(access: Access) -> bool:
+    """Say whether a ServiceAccount asks for a token of its own."""
     itself = service_account(access.caller.username) == (access.namespace, access.name)
-    return itself and access.subresource == "token"
-
-
-def _own(namespace: str) -> str:
-    return f"agents may not change or enter namespace {namespace}"
+    return itself and access.resource == SERVICE_ACCOUNTS and access.subresource == "token"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from seconder.admission.principal import Requester
+from seconder.admission.principal import Principal
 from seconder.admission.request import Caller
 from seconder.api import constants
 from seconder.api.policy import Policy, Subjects
@@ -40,14 +40,14 @@ def parse(annotations: Mapping[str, str]) -> BreakGlass | None:
 
 
 def broken(
-    annotations: Mapping[str, str], caller: Caller, requester: Requester, policies: Sequence[Policy], now: float
+    annotations: Mapping[str, str], caller: Caller, principal: Principal, policies: Sequence[Policy], now: float
 ) -> tuple[list[Policy], str]:
     """Give the policies that this caller may pass by in an emergency, and the reason on the object.
 
     Only those for Everyone, only for members of their groups who are no agents, and only with an end that has not
     passed and is at most an hour ahead. ``now`` is in seconds since 1970.
     """
-    if requester.agent:
+    if principal.agent:
         return [], ""
     given = parse(annotations)
     if given is None or not now < given.end <= now + constants.MAX_TTL_SECONDS:

@@ -66,44 +66,21 @@ def field_manager_in(values: Iterable[str]) -> str:
     return f"{told} && {manager} in {listed(values)}"
 
 
-_REPLICAS: Final = "type(object.spec) == map && has(object.spec.replicas) && object.spec.replicas"
-_LEAVING: Final = "has(oldObject.metadata) && has(oldObject.metadata.deletionTimestamp)"
-_OWNERS: Final = (
-    "has(object.metadata) && has(object.metadata.ownerReferences) && !(has(oldObject.metadata)"
+def subresource(name: str) -> str:
+    """Test for a subresource; the key is absent on the object itself."""
+    return f"has(request.subResource) && request.subResource == {quote(name)}"
+
+
+UNDER_DELETION: Final = "oldObject != null && has(oldObject.metadata) && has(oldObject.metadata.deletionTimestamp)"
+"""Whether the stored object is under deletion."""
+
+CHANGES_OWNERS: Final = (
+    "object != null && oldObject != null"
+    " && has(object.metadata) && has(object.metadata.ownerReferences) && !(has(oldObject.metadata)"
     " && has(oldObject.metadata.ownerReferences)"
     " && object.metadata.ownerReferences == oldObject.metadata.ownerReferences)"
 )
-_SUBRESOURCE: Final = "has(request.subResource) && request.subResource"
-OTHERS_DEED: Final = (
-    'request.operation == "DELETE" || object == null || oldObject == null'
-    f' || ({_LEAVING}) || ({_SUBRESOURCE} == "finalize")'
-    f' || ({_SUBRESOURCE} == "scale" ? !(has(object.spec) && has(object.spec.replicas) && object.spec.replicas > 0)'
-    f" : has(object.spec) && {_REPLICAS} == 0)"
-)
-"""Whether a request may be one of the actions that policies name, all but a change of owners.
-
-A Scale of nothing leaves its number out. A kind of its own may keep any thing in ``spec``.
-"""
-
-DEED: Final = f"{OTHERS_DEED} || ({_OWNERS})"
-"""Whether a request may be one of the actions that policies name; it spares ordinary updates the way to the webhook."""
-
-_MANY_OWNERS: Final = 64
-"""Owners of an object that CEL compares with those before, each with each."""
-
-ADDS_OWNERS: Final = (
-    f"object == null || oldObject == null || (({_OWNERS}) && (object.metadata.ownerReferences.size() > {_MANY_OWNERS}"
-    " || !has(oldObject.metadata) || !has(oldObject.metadata.ownerReferences)"
-    f" || oldObject.metadata.ownerReferences.size() > {_MANY_OWNERS}"
-    " || object.metadata.ownerReferences.exists(added, !oldObject.metadata.ownerReferences.exists(kept,"
-    " kept.uid == added.uid && kept.name == added.name && kept.kind == added.kind"
-    " && kept.apiVersion == added.apiVersion))))"
-)
-"""Whether an update gives the object an owner. It may lose one, or change how the one it has waits for it, unasked."""
-
-
-ENDS: Final = f'request.operation == "DELETE" || object == null || oldObject == null || ({_LEAVING}) || ({_OWNERS})'
-"""Whether an object may go by a request, now or later, and what it owns with it."""
+"""Whether an update leaves other owners than there were, and some."""
 
 
 def slices(values: Iterable[str], limit: int) -> list[list[str]]:

@@ -1,20 +1,28 @@
-"""AdmissionReview (admission.k8s.io/v1) to a core Request, and a verdict back to an AdmissionReview."""
+"""AdmissionReview (admission.k8s.io/v1) to a Request, and a verdict back to an AdmissionReview."""
 
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from seconder.admission import pod_templates, rbac_documents
-from seconder.admission.rbac import BindingEdit, Role, RoleEdit
-from seconder.admission.request import Caller, Operation, Owner, Reference, Request, State, TokenRequest
-from seconder.api.resources import AUTOSCALERS, NAMESPACES, REPLICA_SETS, GroupResource, Target
+from seconder.admission.request import (
+    NO_METADATA,
+    NO_OPTIONS,
+    NULL,
+    Caller,
+    Malformed,
+    Metadata,
+    Operation,
+    Options,
+    Request,
+)
+from seconder.api.resources import NAMESPACES, GroupResource, Target
 from seconder.api.text import clean
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
+_MAX_UID: Final = 128
 
-
-_NULL: Final = msgspec.Raw(b"null")
+T = TypeVar("T")
 
 
 class _GroupVersionKind(msgspec.Struct):
@@ -35,66 +43,11 @@ class _UserInfo(msgspec.Struct):
     extra: dict[str, list[str] | None] | None = None
 
 
-class _OwnerReference(msgspec.Struct, rename="camel"):
-    api_version: str = ""
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
-    controller: bool | None = None
-
-
-class _Metadata(msgspec.Struct, rename="camel"):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    annotations: dict[str, str] | None = None
-    labels: dict[str, str] | None = None
-    finalizers: list[str] | None = None
-    owner_references: list[_OwnerReference] | None = None
-    deletion_timestamp: str | None = None
-
-
-class _Object(msgspec.Struct, rename="camel"):
+class _Object(msgspec.Struct):
     # Options of a CONNECT (PodExecOptions) and Scale carry less; the name is then the request's.
-    metadata: _Metadata | None = None
+    metadata: Metadata | None = None
     # Left as it stands: its shape is each kind's own.
-    spec: msgspec.Raw = _NULL
-    type: msgspec.Raw = _NULL
-    rules: msgspec.Raw = _NULL
-    aggregation_rule: msgspec.Raw = _NULL
-    subjects: msgspec.Raw = _NULL
-    role_ref: msgspec.Raw = _NULL
-
-
-class _TokenRequestSpec(msgspec.Struct, rename="camel"):
-    # The API server fills this in before it asks, with the same number.
-    expiration_seconds: int | None = 3600
-    bound_object_ref: dict[str, Any] | None = None
-
-
-class _Scaled(msgspec.Struct):
-    replicas: int | None = None
-
-
-class _ScaleTarget(msgspec.Struct, rename="camel"):
-    kind: str = ""
-    name: str = ""
-    api_version: str = ""
-
-
-class _Autoscaler(msgspec.Struct, rename="camel"):
-    min_replicas: int | None = None
-    scale_target_ref: _ScaleTarget = msgspec.field(default_factory=_ScaleTarget)
-
-
-class _Finalized(msgspec.Struct):
-    finalizers: list[str] | None = None
-
-
-class _Options(msgspec.Struct, rename="camel"):
-    field_manager: str = ""
-    propagation_policy: str | None = None
-    orphan_dependents: bool | None = None
+    spec: msgspec.Raw = NULL
 
 
 class _Request(msgspec.Struct, rename="camel"):
@@ -109,7 +62,7 @@ class _Request(msgspec.Struct, rename="camel"):
     dry_run: bool | None = None
     object: _Object | None = None
     old_object: _Object | None = None
-    options: _Options | None = None
+    options: Options | None = None
 
 
 class _Review(msgspec.Struct, rename="camel"):
@@ -125,30 +78,9 @@ class _UidOnly(msgspec.Struct):
     request: Request
 
 
-class Malformed(Exception):
-    """The body is no AdmissionReview that can be decided. ``uid`` is the review's own, empty where there is none."""
-
-    def __init__(self, uid: str, detail: str) -> None:
-        super().__init__(detail)
-        self.uid = uid
-        self.detail = detail
-
-
 _review: Final = msgspec.json.Decoder(_Review)
-_token_request_spec: Final = msgspec.json.Decoder(_TokenRequestSpec)
 _uid_only: Final = msgspec.json.Decoder(_UidOnly)
-_scaled: Final = msgspec.json.Decoder(_Scaled)
-_autoscaler: Final = msgspec.json.Decoder(_Autoscaler)
-_finalized: Final = msgspec.json.Decoder(_Finalized)
 _encoder: Final = msgspec.json.Encoder()
-_SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
-_SECRETS: Final = GroupResource("", "secrets")
-_secret_type: Final = msgspec.json.Decoder(str | None)
-_NO_METADATA: Final = _Metadata()
-_ORPHAN_POLICY: Final = "Orphan"
-_ORPHAN_FINALIZER: Final = "orphan"
-_FOREGROUND_FINALIZER: Final = "foregroundDeletion"
-_MAX_UID: Final = 128
 
 
 def decode(body: bytes) -> Request:
@@ -160,186 +92,98 @@ def decode(body: bytes) -> Request:
     try:
         review = _review.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        raise Malformed(uid_of(body), f"the body is not an AdmissionReview: {_plain(error)}") from None
+        raise Malformed(uid_of(body), f"the body is not an AdmissionReview: {plain(error)}") from None
     request = review.request
     if review.api_version != API_VERSION or review.kind != KIND:
         raise Malformed(request.uid, f"only {KIND} of {API_VERSION} is understood")
     if not request.uid or len(request.uid) > _MAX_UID:
         raise Malformed("", "request.uid is empty or too long")
-    return _to_request(request)
+    return _to_request(request, body)
 
 
-def _to_request(request: _Request) -> Request:
-    old = (request.old_object and request.old_object.metadata) or _NO_METADATA
-    new = (request.object and request.object.metadata) or _NO_METADATA
-    identified = new if request.operation is Operation.CREATE else old
-    name = request.name or identified.name
+def _to_request(request: _Request, body: bytes) -> Request:
+    old_object, new_object = request.old_object, request.object
+    old = (old_object and old_object.metadata) or NO_METADATA
+    new = (new_object and new_object.metadata) or NO_METADATA
+    operation = request.operation
+    if operation is Operation.DELETE:
+        _check_deletion(request, old)
+    elif operation is Operation.UPDATE and (old is NO_METADATA or new is NO_METADATA):
+        raise Malformed(request.uid, "an UPDATE without object.metadata or oldObject.metadata")
+    identified = new if operation is Operation.CREATE else old
     resource = GroupResource(request.resource.group, request.resource.resource)
-    if request.operation is Operation.DELETE:
-        # A collection's deletion names no object in the request; what is stored does, and must not contradict it.
-        if not (old.name and old.uid):
-            raise Malformed(request.uid, "a DELETE without oldObject.metadata.name and uid")
-        if request.name and request.name != old.name:
-            raise Malformed(request.uid, "request.name is not the name in oldObject")
-        if old.namespace and request.namespace != old.namespace:
-            raise Malformed(request.uid, "request.namespace is not the namespace in oldObject")
     user = request.user_info
     return Request(
         uid=request.uid,
-        operation=request.operation,
+        operation=operation,
         target=Target(
             resource=resource,
             kind=request.kind.kind,
             # The API server repeats a Namespace's own name as its namespace.
             namespace="" if resource == NAMESPACES else request.namespace,
-            name=name,
+            name=request.name or identified.name,
             uid=identified.uid,
         ),
+        version=request.resource.version,
         subresource=request.sub_resource,
         caller=Caller(
             username=user.username,
             groups=frozenset(user.groups or ()),
             extra={key: tuple(values or ()) for key, values in user.extra.items()} if user.extra else {},
         ),
-        field_manager=request.options.field_manager if request.options else "",
         dry_run=bool(request.dry_run),
-        stored=old.annotations or {},
-        incoming=new.annotations or {},
-        version=request.resource.version,
-        orphans=request.operation is Operation.DELETE and _orphans(request.options or _Options(), old),
-        before=_state(request, request.old_object) if request.operation is Operation.UPDATE else None,
-        after=_state(request, request.object) if request.operation is Operation.UPDATE else None,
-        token=_token(request) if resource == _SERVICE_ACCOUNTS and request.sub_resource == "token" else None,
-        rbac=_rbac(request, resource),
-        runs_as=_runs_as(request, resource) if resource in pod_templates.RUNNERS else "",
-        secret_type=_type(request) if resource == _SECRETS else "",
-        shrinks=_shrinks(request) if resource == AUTOSCALERS else None,
-        maker=_maker(old) if resource == REPLICA_SETS and request.operation is Operation.DELETE else None,
+        options=request.options or NO_OPTIONS,
+        old=old,
+        new=new,
+        old_spec=old_object.spec if old_object else NULL,
+        new_spec=new_object.spec if new_object else NULL,
+        body=body,
     )
 
 
-def _orphans(options: _Options, stored: _Metadata) -> bool:
-    """Say whether what the object owns stays. The options come before what the object itself says."""
-    if options.orphan_dependents is not None:
-        return options.orphan_dependents
-    if options.propagation_policy is not None:
-        return options.propagation_policy == _ORPHAN_POLICY
-    # The first one of the two that stands there counts.
-    ways = [each for each in stored.finalizers or () if each in {_ORPHAN_FINALIZER, _FOREGROUND_FINALIZER}]
-    return ways[:1] == [_ORPHAN_FINALIZER]
+def _check_deletion(request: _Request, old: Metadata) -> None:
+    """Raise Malformed where a deletion contradicts itself.
+
+    A collection's deletion names no object in the request; what is stored does.
+    """
+    if not (old.name and old.uid):
+        raise Malformed(request.uid, "a DELETE without oldObject.metadata.name and uid")
+    if request.name and request.name != old.name:
+        raise Malformed(request.uid, "request.name is not the name in oldObject")
+    if old.namespace and request.namespace != old.namespace:
+        raise Malformed(request.uid, "request.namespace is not the namespace in oldObject")
 
 
-def _state(request: _Request, found: _Object | None) -> State:
-    if found is None or found.metadata is None:
-        raise Malformed(request.uid, "an UPDATE without object.metadata or oldObject.metadata")
-    metadata = found.metadata
-    finalizers = frozenset(metadata.finalizers or ())
-    if (request.resource.group, request.resource.resource) == NAMESPACES:
-        finalizers |= {f"spec.finalizers/{each}" for each in _namespace_finalizers(found)}
-    replicas = _replicas(found)
-    if request.sub_resource == "scale" and replicas is None:
-        # A Scale of nothing leaves the number out.
-        replicas = 0
-    return State(
-        finalizers=finalizers,
-        owners=frozenset(
-            Owner(each.api_version, each.kind, each.name, each.uid) for each in metadata.owner_references or ()
-        ),
-        replicas=replicas,
-        leaving=metadata.deletion_timestamp is not None,
-    )
+class Objects(msgspec.Struct, Generic[T], rename="camel"):
+    """``object`` and ``oldObject`` of a review; None where null."""
+
+    object: T | None = None
+    old_object: T | None = None
 
 
-def _maker(metadata: _Metadata) -> Owner | None:
-    """Give the one owner that controls the object."""
-    for each in metadata.owner_references or ():
-        if each.controller:
-            return Owner(each.api_version, each.kind, each.name, each.uid)
-    return None
+class ObjectsReview(msgspec.Struct, Generic[T]):
+    """A review as far as its two objects go."""
+
+    request: Objects[T]
 
 
-def _shrinks(request: _Request) -> Reference | None:
-    """Give what an autoscaler may scale to nothing now and could not before."""
-    if request.sub_resource or request.object is None or request.operation is Operation.DELETE:
-        return None
+def objects(request: Request, decoder: msgspec.json.Decoder[ObjectsReview[T]], what: str) -> Objects[T]:
+    """The two objects of a review, decoded again with the fields that one rule needs.
+
+    ``what`` names the kind for people. Raises Malformed.
+    """
     try:
-        after = _autoscaler.decode(request.object.spec)
-        before = _autoscaler.decode(request.old_object.spec) if request.old_object else _Autoscaler()
+        return decoder.decode(request.body).request
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Malformed(request.uid, f"the autoscaler is not understood: {_plain(error)}") from None
-    if after.min_replicas != 0 or after == before:
-        return None
-    target = after.scale_target_ref
-    return Reference(target.api_version, target.kind, target.name)
+        raise Malformed(request.uid, f"{what} is not understood: {plain(error)}") from None
 
 
-def _replicas(found: _Object) -> int | None:
+def read(request: Request, decoder: msgspec.json.Decoder[T], spec: msgspec.Raw, what: str) -> T:
+    """A part of the review, such as ``new_spec``, decoded. ``what`` names it for people. Raises Malformed."""
     try:
-        return _scaled.decode(found.spec).replicas
-    except (msgspec.MsgspecError, RecursionError):
-        # A kind of its own, whose spec holds something else under this name, or is no object at all.
-        return None
-
-
-def _namespace_finalizers(found: _Object) -> list[str]:
-    try:
-        return _finalized.decode(found.spec).finalizers or []
-    except (msgspec.MsgspecError, RecursionError):
-        return []
-
-
-def _rbac(request: _Request, resource: GroupResource) -> RoleEdit | BindingEdit | None:
-    old, new = request.old_object, request.object
-    # Of a role that is deleted nothing more is asked; a binding that is deleted gives its role to nobody.
-    known = rbac_documents.BINDINGS if new is None else rbac_documents.ROLES | rbac_documents.BINDINGS
-    if resource not in known:
-        return None
-    try:
-        if new is None:
-            return rbac_documents.binding(old.role_ref, _NULL, _NULL, request.namespace) if old else None
-        if resource in rbac_documents.ROLES:
-            return RoleEdit(_role(old) if old else None, _role(new))
-        before = old.subjects if old else _NULL
-        return rbac_documents.binding(new.role_ref, new.subjects, before, request.namespace)
+        return decoder.decode(spec)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Malformed(request.uid, f"the role or binding is not understood: {_plain(error)}") from None
-
-
-def _role(found: _Object) -> Role:
-    labels = (found.metadata or _NO_METADATA).labels or {}
-    return rbac_documents.role(found.rules, found.aggregation_rule, labels)
-
-
-def _runs_as(request: _Request, resource: GroupResource) -> str:
-    # Another subresource stores nothing of the pods' specification, or nothing that runs.
-    if request.object is None or request.sub_resource not in {"", "ephemeralcontainers"}:
-        return ""
-    before = request.old_object.spec if request.old_object else _NULL
-    try:
-        return pod_templates.runs_as(resource, before, request.object.spec)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise Malformed(request.uid, f"the pods' specification is not understood: {_plain(error)}") from None
-
-
-def _type(request: _Request) -> str:
-    if request.object is None:
-        return ""
-    try:
-        return _secret_type.decode(request.object.type) or ""
-    except msgspec.MsgspecError as error:
-        raise Malformed(request.uid, f"the Secret's type is not understood: {_plain(error)}") from None
-
-
-def _token(request: _Request) -> TokenRequest | None:
-    if request.object is None:
-        return None
-    try:
-        spec = _token_request_spec.decode(request.object.spec)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise Malformed(request.uid, f"the TokenRequest's spec is not understood: {_plain(error)}") from None
-    if spec.expiration_seconds is None:
-        return None
-    return TokenRequest(spec.expiration_seconds, bound=spec.bound_object_ref is not None)
+        raise Malformed(request.uid, f"{what} is not understood: {plain(error)}") from None
 
 
 def allowed(uid: str, audit: dict[str, str], warnings: list[str]) -> bytes:
@@ -379,6 +223,7 @@ def uid_of(body: bytes) -> str:
     return uid if len(uid) <= _MAX_UID else ""
 
 
-def _plain(error: Exception) -> str:
+def plain(error: Exception) -> str:
+    """What is wrong with JSON, in words that hold no text of a client's."""
     # msgspec names types and paths of ours ("Expected `str`, got `int` - at `$.request.uid`"), never values.
     return clean(str(error)) if isinstance(error, msgspec.MsgspecError) else "it nests too deeply or is not UTF-8"

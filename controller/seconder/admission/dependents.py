@@ -4,38 +4,22 @@ Only objects of kinds that policies protect from deletion are followed. An owner
 between is of such a kind itself; a chain through a kind that no policy names is not seen.
 """
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from seconder.admission.request import Operation, Request
-from seconder.api.policy import Mode, Policy, ResolvedResource
-from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource, Target
+from seconder.admission.kinds import MADE_BY_CONTROLLER
+from seconder.admission.request import Metadata, Operation, Options, Request
+from seconder.api.resources import DEFINITIONS, NAMESPACES, GroupResource, ResolvedResource, Target
 
-_NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom=False, kind="Namespace")
-
+_ORPHAN_POLICY: Final = "Orphan"
+_ORPHAN_FINALIZER: Final = "orphan"
+_FOREGROUND_FINALIZER: Final = "foregroundDeletion"
 _NEVER_ORPHANS: Final = frozenset(
     # The API server passes over the wish for Events; the others are emptied whatever becomes of what they own.
     {GroupResource("", "events"), GroupResource("events.k8s.io", "events"), NAMESPACES, DEFINITIONS}
 )
 
-_MADE: Final = frozenset(
-    (GroupResource(*maker), GroupResource(*made))
-    for maker, made in (
-        (("apps", "deployments"), ("apps", "replicasets")),
-        (("apps", "replicasets"), ("", "pods")),
-        (("apps", "daemonsets"), ("", "pods")),
-        (("apps", "daemonsets"), ("apps", "controllerrevisions")),
-        (("apps", "statefulsets"), ("", "pods")),
-        (("apps", "statefulsets"), ("apps", "controllerrevisions")),
-        (("batch", "cronjobs"), ("batch", "jobs")),
-        (("batch", "jobs"), ("", "pods")),
-        (("", "services"), ("discovery.k8s.io", "endpointslices")),
-        (("", "replicationcontrollers"), ("", "pods")),
-    )
-)
 
-
-class Owned(NamedTuple):
+class Dependent(NamedTuple):
     """A followed object that goes with another. ``through`` is the kind of the owner that it goes with at once."""
 
     resource: ResolvedResource
@@ -50,14 +34,14 @@ class Owned(NamedTuple):
         return Target(self.resource.resource, self.resource.kind, self.namespace, self.name, self.uid)
 
     @property
-    def maker(self) -> Target:
-        """The owner that it goes with at once, as far as policies ask: those in ``made`` share a namespace."""
+    def controller(self) -> Target:
+        """The owner that it goes with at once, as far as policies ask: both are in one namespace."""
         return Target(self.through, "", self.namespace, "", "")
 
     @property
-    def made(self) -> bool:
+    def made_by_controller(self) -> bool:
         """Whether it is what its owner's own controller makes: a Deployment's ReplicaSet, and its Pods."""
-        return (self.through, self.resource.resource) in _MADE
+        return (self.through, self.resource.resource) in MADE_BY_CONTROLLER
 
 
 class Kind(NamedTuple):
@@ -74,30 +58,26 @@ class Ownership(NamedTuple):
     keys: tuple[str, ...]
 
 
-def followed(policies: Iterable[Policy]) -> frozenset[ResolvedResource]:
-    """Give the resources whose objects' owners must be known: what Enforce policies protect from deletion.
-
-    And Namespaces, with which everything else in them goes.
-    """
-    found = {resource for each in protecting(policies) for resource in each.resolved.values()}
-    if any(resource.namespaced for resource in found):
-        found = {each for each in found if each.resource != NAMESPACES} | {_NAMESPACES}
-    return frozenset(found)
-
-
-def protecting(policies: Iterable[Policy]) -> list[Policy]:
-    """Give those that refuse deletions."""
-    return [each for each in policies if each.mode is Mode.ENFORCE and Action.DELETE in each.actions]
-
-
 def keys(request: Request) -> frozenset[str]:
-    """Give the keys of owners that end with this request's object: itself, and what a definition defines."""
+    """The keys of owners that end with this request's object: itself, and what a definition defines."""
     target = request.target
-    found = set() if request.orphans and target.resource not in _NEVER_ORPHANS else {target.uid}
+    orphans = request.operation is Operation.DELETE and _orphans(request.options, request.old)
+    found = set() if orphans and target.resource not in _NEVER_ORPHANS else {target.uid}
     if target.resource == DEFINITIONS and request.operation is Operation.DELETE:
         # Its plural and its group; a kind's name is not in it, and others of the group may be taken for it.
         found.add(group_key(target.name.partition(".")[2]))
     return frozenset(found)
+
+
+def _orphans(options: Options, stored: Metadata) -> bool:
+    """Say whether what the object owns stays. The options come before what the object itself says."""
+    if options.orphan_dependents is not None:
+        return options.orphan_dependents
+    if options.propagation_policy is not None:
+        return options.propagation_policy == _ORPHAN_POLICY
+    # The first one of the two that stands there counts.
+    ways = [each for each in stored.finalizers or () if each in {_ORPHAN_FINALIZER, _FOREGROUND_FINALIZER}]
+    return ways[:1] == [_ORPHAN_FINALIZER]
 
 
 def kind_key(kind: Kind) -> str:

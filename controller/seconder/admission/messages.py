@@ -4,8 +4,9 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from seconder.admission.principal import Requester
+from seconder.admission.principal import Principal
 from seconder.admission.request import Request
+from seconder.admission.review import Effect
 from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import Action, Target
@@ -22,19 +23,18 @@ _NOBODY: Final = "No approver is registered in this cluster: ask an administrato
 
 
 def needs_approval(
-    request: Request,
-    requester: Requester,
-    action: Action,
+    principal: Principal,
+    effect: Effect,
     reason: Reason,
     unmet: Sequence[Policy],
     failures: "Sequence[Failure]",
     impact: str,
 ) -> str:
-    """Say what is missing: the verdict, the object, the requester, and why each approval fails."""
-    target = request.target
+    """What is missing: the verdict, the object, the requester, and why each approval fails."""
+    target = effect.target
     required = max(policy.requirement.required for policy in unmet)
     peers = "1 peer" if required == 1 else f"{required} peers"
-    lines = [f"{action} of {describe(target)} needs approval by {peers} ({reason})", *_facts(request, requester)]
+    lines = [f"{effect.action} of {describe(target)} needs approval by {peers} ({reason})", *_facts(target, principal)]
     if impact:
         lines.append(f"impact: {impact}")
     teams = sorted({team for policy in unmet for team in policy.requirement.teams})
@@ -54,9 +54,9 @@ def goes_along(text: str, request: Request, others: Sequence[Target]) -> str:
     return f"{first}\n{owner}{more}{newline}{rest}"
 
 
-def whom_to_ask(request: Request, action: Action, *, approvers: bool) -> str:
-    """Say who can approve, where there is no change request."""
-    return f"{_ASK}{_approve_command(request, action)}" if approvers else _NOBODY
+def whom_to_ask(effect: Effect, requester: str, *, approvers: bool) -> str:
+    """Who can approve, where there is no change request."""
+    return f"{_ASK}{_approve_command(effect, requester)}" if approvers else _NOBODY
 
 
 def ask_with_change_request(change: Change, otherwise: str) -> str:
@@ -65,28 +65,28 @@ def ask_with_change_request(change: Change, otherwise: str) -> str:
     return f"change request: {change.name}\n{ask}"
 
 
-def refused(request: Request, requester: Requester, what: str, reason: Reason) -> str:
-    """Say that no approval would help: the verdict, the object, and the requester."""
-    what_of = f"{request.target.resource}/{request.subresource}" if request.subresource else request.target.resource
-    subject = f"{request.operation} of {clean(f'{what_of} {request.target.path}')}"
-    return "\n".join([f"{subject} is refused: {what} ({reason})", *_facts(request, requester)])
-
-
-def _facts(request: Request, requester: Requester) -> list[str]:
-    who = requester.username
-    if requester.agent_name:
-        who = f"{who} (agent {requester.agent_name})"
+def refused(request: Request, principal: Principal, what: str, reason: Reason) -> str:
+    """That no approval would help: the verdict, the object, and the requester."""
     target = request.target
+    what_of = f"{target.resource}/{request.subresource}" if request.subresource else target.resource
+    subject = f"{request.operation} of {clean(f'{what_of} {target.path}')}"
+    return "\n".join([f"{subject} is refused: {what} ({reason})", *_facts(target, principal)])
+
+
+def _facts(target: Target, principal: Principal) -> list[str]:
+    who = principal.username
+    if principal.agent_name:
+        who = f"{who} (agent {principal.agent_name})"
     uid = f", uid {clean(target.uid)}" if target.uid else ""
     return [f"object: {describe(target)}{uid}", f"requester: {clean(who)}"]
 
 
-def _approve_command(request: Request, action: Action) -> str:
-    target = request.target
+def _approve_command(effect: Effect, requester: str) -> str:
+    target = effect.target
     kind = target.kind.lower()
     if target.resource.group:
         kind = f"{kind}.{target.resource.group}"
     namespace = f" -n {shlex.quote(clean(target.namespace))}" if target.namespace else ""
     name = shlex.quote(clean(f"{kind}/{target.name}"))
-    deed = "" if action is Action.DELETE else f" --action {action}"
-    return f"kubectl seconder approve {name}{namespace} --requester {shlex.quote(clean(request.caller.username))}{deed}"
+    action = "" if effect.action is Action.DELETE else f" --action {effect.action}"
+    return f"kubectl seconder approve {name}{namespace} --requester {shlex.quote(clean(requester))}{action}"

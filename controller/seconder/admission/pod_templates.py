@@ -4,7 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.api.resources import GroupResource
+from seconder.admission.kinds import CRON_JOBS
+from seconder.api.resources import PODS, GroupResource
 
 _DEFAULT: Final = "default"
 _NULL: Final = msgspec.Raw(b"null")
@@ -38,28 +39,11 @@ _templated: Final = msgspec.json.Decoder(_Templated | None)
 _scheduled: Final = msgspec.json.Decoder(_Scheduled | None)
 _pod_spec: Final = msgspec.json.Decoder(_PodSpec | None)
 
-PODS: Final = GroupResource("", "pods")
-_CRON_JOBS: Final = GroupResource("batch", "cronjobs")
-RUNNERS: Final = frozenset(
-    {
-        PODS,
-        _CRON_JOBS,
-        GroupResource("", "replicationcontrollers"),
-        GroupResource("apps", "daemonsets"),
-        GroupResource("apps", "deployments"),
-        GroupResource("apps", "replicasets"),
-        GroupResource("apps", "statefulsets"),
-        GroupResource("batch", "jobs"),
-    }
-)
-"""The built-in kinds whose objects are pods or make some."""
-
 
 def runs_as(resource: GroupResource, before: msgspec.Raw, after: msgspec.Raw) -> str:
     """Name the ServiceAccount of the pods that a write makes or changes; empty where it does neither.
 
-    ``before`` and ``after`` are the ``spec`` of one of RUNNERS (JSON, ``null`` where there is none). Raises
-    msgspec.MsgspecError.
+    ``before`` and ``after`` are the ``spec`` of one of ``kinds.POD_RUNNERS``, as JSON. Raises msgspec.MsgspecError.
     """
     spec = _spec_of_pods(resource, after)
     if bytes(spec) in {b"null", bytes(_spec_of_pods(resource, before))}:
@@ -76,7 +60,7 @@ def account_of(document: Any) -> str:
 def _spec_of_pods(resource: GroupResource, spec: msgspec.Raw) -> msgspec.Raw:
     if resource == PODS:
         return spec
-    if resource == _CRON_JOBS:
+    if resource == CRON_JOBS:
         scheduled = _scheduled.decode(spec)
         job = scheduled.job_template if scheduled else None
         templated = job.spec if job else None

@@ -1,72 +1,114 @@
-"""Which policies cover a request."""
+"""All policies, found by what they name."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from seconder.admission import dependents, principal
-from seconder.admission.request import Request
 from seconder.api import constants
-from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, ResolvedResource, Subjects
-from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource, Target
+from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
+from seconder.api.resources import (
+    ANY,
+    DEFINITIONS,
+    NAMESPACES,
+    Action,
+    GroupResource,
+    ResolvedResource,
+    Target,
+)
 
-ANY: Final = "*"
 _EVERYWHERE: Final = ""
+_MOST_REMEMBERED: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Where Seconder is in this cluster. ``controllers``: user names that the installer added to the built-in ones."""
+
+    namespace: str = constants.DEFAULT_NAMESPACE
+    controllers: frozenset[str] = frozenset()
 
 
 class PolicyIndex:
-    """All policies, found by what they name. Built once per change; a look-up does not grow with their number."""
+    """All policies. Built once per change; a look-up does not grow with their number."""
 
     def __init__(self, policies: Iterable[Policy]) -> None:
         self.all: Final[Sequence[Policy]] = tuple(sorted(policies, key=lambda policy: policy.name))
-        self.known_tags: Final = _union([DEFAULT_TAGS, *(policy.agents for policy in self.all)])
+        self.tags: Final = frozenset({DEFAULT_TAGS, *(policy.agents for policy in self.all)})
+        """Each way in which some policy, or the defaults, recognise agents."""
+        self.known_tags: Final = union_of(self.tags)
+        """All of them together."""
         self.known: Final = frozenset(
-            {NAMESPACES, *(each for policy in self.all for each in (*policy.resources, *policy.resolved))}
+            {NAMESPACES, *(name for policy in self.all for name in (*policy.resources, *policy.resolved))}
         )
-        self.followed: Final = dependents.followed(self.all)
-        self.followed_known: Final = all(each.resolution_current for each in dependents.protecting(self.all))
+        enforced = [policy for policy in self.all if protects(policy)]
+        self.followed: Final = _followed(enforced)
+        """The resources whose objects' owners must be known: what Enforce policies protect from deletion."""
+        self.followed_known: Final = all(policy.resolution_current for policy in enforced)
         """Whether ``followed`` is all of it: discovery has looked at every policy."""
-        self._naming: Final[dict[tuple[str, str, str], list[Policy]]] = {}
+        self._naming: Final[dict[tuple[str, str], dict[str, list[Policy]]]] = {}
         self._within: Final[dict[str, list[Policy]]] = {}
         self._kinds: Final[dict[tuple[str, str], set[ResolvedResource]]] = {}
-        self._wildcards = False
+        self._remembered: Final[dict[tuple[GroupResource, str], tuple[Policy, ...]]] = {}
         for policy in self.all:
-            named = policy.resources | policy.resolved.keys() if policy.problem else policy.resources
-            for each in policy.resolved.values():
-                self._kinds.setdefault((each.resource.group, each.kind), set()).add(each)
-            self._wildcards |= any(ANY in resource for resource in named)
+            for resolved in policy.resolved.values():
+                self._kinds.setdefault((resolved.resource.group, resolved.kind), set()).add(resolved)
             for place in policy.namespaces or {_EVERYWHERE}:
                 self._within.setdefault(place, []).append(policy)
-            for resource in named:
+            for resource in _named(policy):
+                places = self._naming.setdefault((resource.group, resource.resource), {})
                 for place in _places(policy, resource):
-                    self._naming.setdefault((resource.group, resource.resource, place), []).append(policy)
+                    places.setdefault(place, []).append(policy)
 
-    def naming(self, resource: GroupResource, namespace: str) -> Iterator[Policy]:
-        """Give each policy that names this resource, once.
+    def naming(self, resource: GroupResource, place: str) -> tuple[Policy, ...]:
+        """The policies that name this resource, each once.
 
-        ``namespace``: where the object is; for a Namespace its own name; empty for other cluster-scoped objects.
+        ``place``: the namespace of the object; for a Namespace its own name; empty for other cluster-scoped objects.
         """
+        if place not in self._within:
+            # All places that no policy names are alike, so that what is remembered stays few.
+            place = _EVERYWHERE
+        found = self._remembered.get((resource, place))
+        if found is None:
+            found = self._find(resource, place)
+            if len(self._remembered) < _MOST_REMEMBERED:
+                self._remembered[resource, place] = found
+        return found
+
+    def _find(self, resource: GroupResource, place: str) -> tuple[Policy, ...]:
         group, plural = resource
-        names_ = [(group, plural)]
-        if self._wildcards:
-            names_ += [(group, ANY), (ANY, plural), (ANY, ANY)]
-        places = (namespace, _EVERYWHERE) if namespace else (_EVERYWHERE,)
-        seen: set[str] = set()
-        for place in places:
-            for group, plural in names_:
-                for policy in self._naming.get((group, plural, place), ()):
-                    key = f"{policy.name}/{policy.problem}"
-                    if key not in seen:
-                        seen.add(key)
-                        yield policy
+        found: dict[int, Policy] = {}
+        for somewhere in dict.fromkeys((place, _EVERYWHERE)):
+            for name in ((group, plural), (group, ANY), (ANY, plural), (ANY, ANY)):
+                for policy in self._naming.get(name, {}).get(somewhere, ()):
+                    found[id(policy)] = policy
+        return tuple(found.values())
+
+    def within(self, namespace: str) -> tuple[Policy, ...]:
+        """The policies that protect objects in this namespace."""
+        everywhere = self._within.get(_EVERYWHERE, ())
+        return (*self._within.get(namespace, ()), *everywhere) if namespace else tuple(everywhere)
+
+    def defining(self, definition: Target) -> list[Policy]:
+        """The policies that name what a CustomResourceDefinition defines; none for other objects.
+
+        Those objects are deleted with it without any admission of their own, in all namespaces.
+        """
+        if definition.resource != DEFINITIONS:
+            return []
+        plural, _, group = definition.name.partition(".")
+        return [
+            policy
+            for policy in self.all
+            if any(name.group in {group, ANY} and name.resource in {plural, ANY} for name in policy.resources)
+        ]
 
     def protecting(self, target: Target) -> list[Policy]:
-        """Give the policies that refuse somebody or other the deletion of this object, or of what it holds."""
+        """The policies that refuse somebody or other the deletion of this object, or of what it holds."""
         place = place_of(target)
         found = [*self.naming(target.resource, place)]
         if target.resource == NAMESPACES:
-            found += [each for each in self.within(place) if each not in found]
-        return dependents.protecting(found)
+            found += [policy for policy in self.within(place) if policy not in found]
+        return [policy for policy in found if protects(policy)]
 
     @property
     def follows(self) -> bool:
@@ -74,121 +116,24 @@ class PolicyIndex:
         return bool(self.followed) or not self.followed_known
 
     def of_kind(self, group: str, kind: str) -> Sequence[ResolvedResource]:
-        """Give the resources of this kind that some policy names."""
+        """The resources of this kind that some policy names."""
         found = self._kinds.get((group, kind), set()) if kind else set()
-        return sorted(found, key=lambda each: (each.resource, each.version))
-
-    def within(self, namespace: str) -> Iterator[Policy]:
-        """Give each policy that protects objects in this namespace."""
-        yield from self._within.get(namespace, ())
-        yield from self._within.get(_EVERYWHERE, ())
+        return sorted(found, key=lambda resolved: (resolved.resource, resolved.version))
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """What is Seconder's own in this cluster. ``controllers``: user names that the installer added to the built-in."""
-
-    namespace: str = constants.DEFAULT_NAMESPACE
-    controllers: frozenset[str] = frozenset()
-
-
-def binds(policy: Policy, request: Request, requester: principal.Requester, own: Guarded) -> bool:
-    """Say whether the policy binds this caller on this object; what it names is looked at elsewhere."""
-    # An invalid policy may be invalid in its tags: the defaults count beside them.
-    if policy.problem and principal.identity_tagged(request.caller, DEFAULT_TAGS):
-        return True
-    if principal.identity_tagged(request.caller, policy.agents):
-        return True
-    if request.caller.username in own.controllers:
-        return False
-    if principal.request_tagged(request, policy.agents):
-        return True
-    if policy.problem or policy.subjects is Subjects.AGENTS:
-        return False
-    if request.target.resource.group == constants.DOMAIN or place_of(request.target) in {"kube-system", own.namespace}:
-        return False
-    return requester.agent or request.caller.username not in policy.exempt_users
-
-
-def covering(
-    request: Request, requester: principal.Requester, index: PolicyIndex, mode: Mode, action: Action, own: Guarded
-) -> list[Policy]:
-    """Give the policies of this mode that name the object itself, the action, and bind the caller."""
-    return [
-        policy
-        for policy in index.naming(request.target.resource, place_of(request.target))
-        if _asks(policy, request, requester, mode, action, own)
-    ]
-
-
-def covering_contents(
-    request: Request,
-    requester: principal.Requester,
-    index: PolicyIndex,
-    mode: Mode,
-    own: Guarded,
-    action: Action = Action.DELETE,
-) -> list[Policy]:
-    """Give the policies that cover a namespace's end by this action if it holds an object that they name."""
-    if request.target.resource != NAMESPACES:
-        return []
-    return [
-        policy for policy in index.within(request.target.name) if _asks(policy, request, requester, mode, action, own)
-    ]
-
-
-def covering_definition(
-    request: Request,
-    requester: principal.Requester,
-    index: PolicyIndex,
-    mode: Mode,
-    own: Guarded,
-    action: Action = Action.DELETE,
-) -> list[Policy]:
-    """Give the policies that cover the end of a CustomResourceDefinition for the objects that go with it."""
-    return [
-        policy for policy in defining(request.target, index) if _asks(policy, request, requester, mode, action, own)
-    ]
-
-
-def defining(target: Target, index: PolicyIndex) -> list[Policy]:
-    """Give the policies that name what a CustomResourceDefinition defines.
-
-    Those objects are deleted with it without any admission of their own, in all namespaces.
-    """
-    if target.resource != DEFINITIONS:
-        return []
-    plural, _, group = target.name.partition(".")
-    return [
-        policy
-        for policy in index.all
-        if any(each.group in {group, ANY} and each.resource in {plural, ANY} for each in policy.resources)
-    ]
-
-
-def _asks(
-    policy: Policy, request: Request, requester: principal.Requester, mode: Mode, action: Action, own: Guarded
-) -> bool:
-    if policy.mode is not mode or action not in policy.actions or not binds(policy, request, requester, own):
-        return False
-    # Controllers and people set owners all day: this one is asked of agents alone, and on what is tagged as theirs.
-    return action is not Action.CHANGE_OWNERS or requester.agent or principal.request_tagged(request, policy.agents)
-
-
-def _places(policy: Policy, resource: GroupResource) -> frozenset[str]:
-    resolved = policy.resolved.get(resource)
-    if not policy.namespaces or (resolved and not resolved.namespaced and resource != NAMESPACES):
-        # A namespace list does not fit a cluster-scoped kind. It makes the policy invalid, never silent.
-        return frozenset({_EVERYWHERE})
-    return policy.namespaces
+def protects(policy: Policy) -> bool:
+    """Whether a policy refuses deletions."""
+    return policy.mode is Mode.ENFORCE and Action.DELETE in policy.actions
 
 
 def place_of(target: Target) -> str:
-    """Give the namespace that an object counts for: a Namespace's is its own name."""
+    """The namespace that an object counts for: a Namespace's is its own name."""
     return target.name if target.resource == NAMESPACES else target.namespace
 
 
-def _union(tags: Sequence[AgentTags]) -> AgentTags:
+def union_of(tags: Iterable[AgentTags]) -> AgentTags:
+    """All of some tags together."""
+    tags = tuple(tags)
     none: frozenset[str] = frozenset()
     return AgentTags(
         groups=none.union(*(each.groups for each in tags)),
@@ -198,3 +143,26 @@ def _union(tags: Sequence[AgentTags]) -> AgentTags:
         field_managers=none.union(*(each.field_managers for each in tags)),
         annotations=none.union(*(each.annotations for each in tags)),
     )
+
+
+_NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom=False, kind="Namespace")
+
+
+def _followed(policies: Iterable[Policy]) -> frozenset[ResolvedResource]:
+    """What these policies protect, and Namespaces, with which everything in them goes."""
+    found = {resolved for policy in policies for resolved in policy.resolved.values()}
+    if any(resolved.namespaced for resolved in found):
+        found = {resolved for resolved in found if resolved.resource != NAMESPACES} | {_NAMESPACES}
+    return frozenset(found)
+
+
+def _named(policy: Policy) -> Iterable[GroupResource]:
+    return policy.resources | policy.resolved.keys() if policy.problem else policy.resources
+
+
+def _places(policy: Policy, resource: GroupResource) -> frozenset[str]:
+    resolved = policy.resolved.get(resource)
+    if not policy.namespaces or (resolved and not resolved.namespaced and resource != NAMESPACES):
+        # A namespace list does not fit a cluster-scoped kind. It makes the policy invalid, never silent.
+        return frozenset({_EVERYWHERE})
+    return policy.namespaces

@@ -1,17 +1,17 @@
-"""Who is an agent, what it is called, and who set it going."""
+"""Who asks: whether that is an agent, what it is called, and who set it going."""
 
 from typing import Final
 
 from msgspec import Struct
 
-from seconder.admission.request import Caller, Operation, Request
+from seconder.admission.policy_index import PolicyIndex
+from seconder.admission.request import Caller
 from seconder.api import constants
 from seconder.api.policy import AgentTags
-from seconder.api.resources import GroupResource
+from seconder.api.resources import PODS, GroupResource
 
 _SERVICE_ACCOUNT: Final = "system:serviceaccount:"
 _NODE: Final = "system:node:"
-_PODS: Final = GroupResource("", "pods")
 
 _KUBE_SYSTEM_CONTROLLERS: Final = (
     "attachdetach-controller",
@@ -67,17 +67,26 @@ Their work follows a decision that was made on the original request; stopping th
 """
 
 
-class Requester(Struct, frozen=True, gc=False):
-    """What is known of a caller beyond its user name.
+class Principal(Struct, frozen=True, gc=False):
+    """A caller, classified.
 
-    ``agent`` is true by identity alone, under the defaults or any policy. ``operators`` are the people recorded as
-    having set the agent going; more than one is a contradiction, and all of them are then barred from approving.
+    ``agent`` is true by identity alone, under the defaults or any policy; ``tags`` are those of the policies, and the
+    defaults, by which it is one. ``operators`` are the people recorded as having set the agent going; more than one is
+    a contradiction, and all of them are then barred from approving. ``controller``: one of the control plane's own,
+    which nothing here ever binds. ``node``: a kubelet, which nothing binds where pods are concerned.
     """
 
     username: str
     agent: bool
     agent_name: str | None
     operators: frozenset[str]
+    tags: frozenset[AgentTags] = frozenset()
+    controller: bool = False
+    node: bool = False
+
+    def exempt_on(self, resource: GroupResource) -> bool:
+        """Whether nothing that policies say binds this caller on objects of this resource."""
+        return self.controller or (self.node and resource == PODS)
 
 
 def service_account(username: str) -> tuple[str, str] | None:
@@ -121,38 +130,28 @@ def keeps_its_tags(caller: Caller, namespace: str, name: str, tags: AgentTags) -
     )
 
 
-def request_tagged(request: Request, tags: AgentTags) -> bool:
-    """Say whether a policy with these tags takes the request as an agent's: by identity, field manager or annotation.
+def classify(caller: Caller, index: PolicyIndex, recorded_operator: str | None) -> Principal:
+    """The principal that a caller is under these policies.
 
-    An annotation counts whether it is stored or new. The scale subresource carries none, and DELETE no field manager.
+    ``recorded_operator`` is the annotation on the caller's ServiceAccount, if it has one. An agent's name does not
+    depend on which policy asks.
     """
-    if identity_tagged(request.caller, tags):
-        return True
-    if request.operation is not Operation.DELETE and request.field_manager in tags.field_managers:
-        return True
-    return not (tags.annotations.isdisjoint(request.stored) and tags.annotations.isdisjoint(request.incoming))
-
-
-def builtin_controller(request: Request) -> bool:
-    """Say whether one of the control plane's own controllers asks (for pods, a kubelet too)."""
-    caller = request.caller
-    if caller.username in BUILTIN_CONTROLLERS:
-        return True
-    return request.target.resource == _PODS and caller.username.startswith(_NODE) and "system:nodes" in caller.groups
-
-
-def requester_of(caller: Caller, known: AgentTags, recorded_operator: str | None) -> Requester:
-    """Describe the caller.
-
-    ``known`` are the tags of the defaults and of every policy together, so that an agent's name does not depend on
-    which policy asks. ``recorded_operator`` is the annotation on the caller's ServiceAccount, if it has one.
-    """
-    if not identity_tagged(caller, known):
-        return Requester(caller.username, False, None, frozenset())
+    controller = caller.username in BUILTIN_CONTROLLERS
+    node = caller.username.startswith(_NODE) and "system:nodes" in caller.groups
+    if not identity_tagged(caller, index.known_tags):
+        return Principal(caller.username, False, None, frozenset(), controller=controller, node=node)
     operators = {value for value in caller.extra.get(constants.OPERATOR_KEY, ()) if value}
     if recorded_operator:
         operators.add(recorded_operator)
-    return Requester(caller.username, True, _agent_name(caller, known), frozenset(operators))
+    return Principal(
+        caller.username,
+        True,
+        _agent_name(caller, index.known_tags),
+        frozenset(operators),
+        frozenset(tags for tags in index.tags if identity_tagged(caller, tags)),
+        controller,
+        node,
+    )
 
 
 def _agent_name(caller: Caller, known: AgentTags) -> str | None:

@@ -1,34 +1,47 @@
-"""Roles and bindings of rbac.authorization.k8s.io, as far as it matters who is given what."""
+"""Roles and bindings of rbac.authorization.k8s.io/v1, as far as it matters who is given what."""
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
+from seconder.api.resources import GroupResource
+
 GROUP: Final = "rbac.authorization.k8s.io"
+ROLES: Final = frozenset({GroupResource(GROUP, "roles"), GroupResource(GROUP, "clusterroles")})
+BINDINGS: Final = frozenset({GroupResource(GROUP, "rolebindings"), GroupResource(GROUP, "clusterrolebindings")})
 
 
-class Rule(NamedTuple):
+class Rule(Struct, rename="camel", frozen=True):
     """What a role allows, with ``*`` for any. Its ``resourceNames`` are left out: a rule never gives more with them."""
 
-    groups: frozenset[str]
-    resources: frozenset[str]
-    verbs: frozenset[str]
+    api_groups: frozenset[str] | None = frozenset()
+    resources: frozenset[str] | None = frozenset()
+    verbs: frozenset[str] | None = frozenset()
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """``apiGroups``; none for null."""
+        return self.api_groups or frozenset()
+
+    @property
+    def plurals(self) -> frozenset[str]:
+        """``resources``, with their subresources; none for null."""
+        return self.resources or frozenset()
+
+    def allows(self, verbs: frozenset[str]) -> bool:
+        """Whether it allows one of these verbs."""
+        given = self.verbs or frozenset()
+        return "*" in given or not verbs.isdisjoint(given)
 
 
-class Role(Struct, frozen=True, gc=False):
-    """A Role or ClusterRole. By its ``labels`` others may gather its rules; ``gathers``: how it gathers theirs."""
-
-    rules: frozenset[Rule]
-    labels: frozenset[tuple[str, str]] = frozenset()
-    gathers: bytes = b""
-
-
-class Subject(NamedTuple):
+class Subject(Struct, frozen=True):
     """To whom a binding gives its role. ``kind`` is User, Group or ServiceAccount."""
 
     kind: str
-    namespace: str
     name: str
+    namespace: str = ""
 
 
 class RoleRef(NamedTuple):
@@ -38,15 +51,34 @@ class RoleRef(NamedTuple):
     name: str
 
 
-class RoleEdit(Struct, frozen=True, gc=False):
-    """A role that is written. ``before`` is None when it is new."""
-
-    before: Role | None
-    after: Role
+class _Labelled(Struct):
+    labels: Mapping[str, str] | None = None
 
 
-class BindingEdit(Struct, frozen=True, gc=False):
-    """A binding that is written or deleted. ``added``: the subjects that it did not have before."""
+class Role(Struct, rename="camel"):
+    """A Role or ClusterRole. By its labels others may gather its rules; ``aggregation_rule``: how it gathers theirs."""
 
-    role: RoleRef
-    added: frozenset[Subject]
+    rules: frozenset[Rule] | None = None
+    aggregation_rule: dict[str, Any] | None = None
+    metadata: _Labelled = msgspec.field(default_factory=_Labelled)
+
+
+class _RoleRef(Struct):
+    kind: str
+    name: str
+
+
+class Binding(Struct, rename="camel"):
+    """A RoleBinding or ClusterRoleBinding."""
+
+    role_ref: _RoleRef
+    subjects: frozenset[Subject] | None = None
+
+    def role(self, namespace: str) -> RoleRef:
+        """The role that it gives. ``namespace`` is the binding's own."""
+        return RoleRef("" if self.role_ref.kind == "ClusterRole" else namespace, self.role_ref.name)
+
+
+def rules(document: Any) -> list[Rule]:
+    """The rules of a role as the API server gives it. Raises msgspec.ValidationError."""
+    return list(msgspec.convert(document, Role).rules or ())

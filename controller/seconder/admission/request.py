@@ -1,22 +1,37 @@
-"""What the API server asks about, in the core's own words."""
+"""One admission request (AdmissionRequest of admission.k8s.io/v1) and what can be read from it alone."""
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
-from seconder.admission.rbac import BindingEdit, RoleEdit
-from seconder.api.resources import Target
+from seconder.api.resources import NAMESPACES, Action, Target
 
 
 class Operation(StrEnum):
-    """``AdmissionRequest.operation`` of admission.k8s.io/v1."""
+    """``AdmissionRequest.operation``."""
 
     CREATE = "CREATE"
     UPDATE = "UPDATE"
     DELETE = "DELETE"
     CONNECT = "CONNECT"
+
+
+WRITES: Final = frozenset({Operation.CREATE, Operation.UPDATE})
+
+
+class Malformed(Exception):
+    """A review that cannot be decided.
+
+    ``uid`` is the review's own, empty where there is none. ``detail`` holds no text that a client supplied.
+    """
+
+    def __init__(self, uid: str, detail: str) -> None:
+        super().__init__(detail)
+        self.uid = uid
+        self.detail = detail
 
 
 class Caller(Struct, frozen=True, gc=False):
@@ -27,28 +42,8 @@ class Caller(Struct, frozen=True, gc=False):
     extra: Mapping[str, tuple[str, ...]] = {}
 
 
-class TokenRequest(Struct, frozen=True, gc=False):
-    """What is asked of a ServiceAccount's token: for how many seconds, and whether it lives and ends with an object."""
-
-    seconds: int
-    bound: bool = False
-
-
-class Reference(NamedTuple):
-    """An object that another names by its kind, in its own namespace."""
-
-    api_version: str
-    kind: str
-    name: str
-
-    @property
-    def group(self) -> str:
-        """The API group, without the version."""
-        return self.api_version.rpartition("/")[0]
-
-
 class Owner(NamedTuple):
-    """An entry of ``metadata.ownerReferences``: whose end is this object's end."""
+    """An entry of ``metadata.ownerReferences`` without its flags: whose end is this object's end."""
 
     api_version: str
     kind: str
@@ -61,45 +56,164 @@ class Owner(NamedTuple):
         return self.api_version.rpartition("/")[0]
 
 
-class State(Struct, frozen=True, gc=False):
-    """What an update may take away. ``leaving``: deletion has begun. ``replicas`` is None where there is no such field.
+class OwnerReference(Struct, rename="camel", frozen=True, gc=False):
+    """``OwnerReference`` (meta/v1)."""
 
-    ``finalizers`` holds a Namespace's ``spec.finalizers`` too.
-    """
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
 
-    finalizers: frozenset[str] = frozenset()
-    owners: frozenset[Owner] = frozenset()
-    replicas: int | None = None
-    leaving: bool = False
+    @property
+    def owner(self) -> Owner:
+        """The owner that it names."""
+        return Owner(self.api_version, self.kind, self.name, self.uid)
 
 
-class Request(Struct, frozen=True, gc=False):
+class Metadata(Struct, rename="camel", frozen=True, gc=False):
+    """``ObjectMeta`` (meta/v1), as far as a decision rests on it."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    annotations: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+    finalizers: list[str] | None = None
+    owner_references: list[OwnerReference] | None = None
+    deletion_timestamp: str | None = None
+
+    @property
+    def owners(self) -> frozenset[Owner]:
+        """The owners, without the flags of their references."""
+        return frozenset(reference.owner for reference in self.owner_references or ())
+
+    @property
+    def controller_owner(self) -> Owner | None:
+        """The one owner that controls the object."""
+        return next((reference.owner for reference in self.owner_references or () if reference.controller), None)
+
+
+NO_METADATA: Final = Metadata()
+NULL: Final = Raw(b"null")
+
+
+class Options(Struct, rename="camel", frozen=True, gc=False):
+    """``AdmissionRequest.options``: those of a creation, an update or a deletion."""
+
+    field_manager: str = ""
+    propagation_policy: str | None = None
+    orphan_dependents: bool | None = None
+
+
+NO_OPTIONS: Final = Options()
+
+
+class Request(Struct, frozen=True, gc=False, kw_only=True):
     """One admission request.
 
-    ``stored`` are the annotations that the API server holds (``oldObject``), ``incoming`` those that it would hold
-    afterwards (``object``; empty on DELETE). Approvals are read from ``stored`` alone. ``token`` is set for a
-    ServiceAccount's ``token`` alone, ``orphans`` for a DELETE that leaves what the object owns, ``before`` and
-    ``after`` for an UPDATE, ``rbac`` for a role or binding that is written, ``secret_type`` for a Secret that is.
-    ``runs_as`` names the ServiceAccount of the pods that are made or changed. ``shrinks`` is what an autoscaler is told
-    that it may scale to nothing, ``maker`` the controller of a ReplicaSet that is deleted.
+    ``old`` and ``new`` are the metadata of ``oldObject`` and ``object``, empty where these are null; ``old_spec`` and
+    ``new_spec`` their ``spec`` as JSON, ``null`` where there is none. ``body`` is the whole review.
     """
 
     uid: str
     operation: Operation
     target: Target
+    version: str
     subresource: str
     caller: Caller
-    field_manager: str
-    dry_run: bool
-    stored: Mapping[str, str]
-    incoming: Mapping[str, str]
-    version: str = ""
-    token: TokenRequest | None = None
-    orphans: bool = False
-    before: State | None = None
-    after: State | None = None
-    rbac: RoleEdit | BindingEdit | None = None
-    secret_type: str = ""
-    runs_as: str = ""
-    shrinks: Reference | None = None
-    maker: Owner | None = None
+    dry_run: bool = False
+    options: Options = NO_OPTIONS
+    old: Metadata = NO_METADATA
+    new: Metadata = NO_METADATA
+    old_spec: Raw = NULL
+    new_spec: Raw = NULL
+    body: bytes = b""
+
+    @property
+    def stored(self) -> Mapping[str, str]:
+        """The annotations that the API server holds. Approvals are read from these alone."""
+        return self.old.annotations or {}
+
+    @property
+    def incoming(self) -> Mapping[str, str]:
+        """The annotations that it would hold afterwards; none on DELETE."""
+        return self.new.annotations or {}
+
+    @property
+    def deletes(self) -> bool:
+        """Whether it is the deletion of the object itself."""
+        return self.operation is Operation.DELETE and not self.subresource
+
+    @property
+    def updates(self) -> bool:
+        """Whether it changes a stored object, through whichever subresource."""
+        return self.operation is Operation.UPDATE
+
+    @property
+    def added_owners(self) -> frozenset[Owner]:
+        """The owners that an update gives to a stored object."""
+        if not self.updates or not self.new.owner_references:
+            return frozenset()
+        return self.new.owners - self.old.owners
+
+    @property
+    def removes_finalizers(self) -> bool:
+        """Whether an update takes a finalizer from an object under deletion.
+
+        Of a Namespace through ``finalize`` before its deletion, too: it is then gone at the next one.
+        """
+        if not self.updates or (self.old.deletion_timestamp is None and self.subresource != "finalize"):
+            return False
+        return bool(
+            _finalizers(self.target, self.old, self.old_spec) - _finalizers(self.target, self.new, self.new_spec)
+        )
+
+    @property
+    def scales_to_zero(self) -> bool:
+        """Whether an update sets ``spec.replicas`` to 0, through the object or its scale subresource."""
+        return self.updates and self._replicas(self.new_spec) == 0 and self._replicas(self.old_spec) != 0
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the object may go by it, now or later, and what the object owns with it.
+
+        To an object under deletion a finalizer may be all that keeps what it owns from the garbage collector.
+        """
+        return self.deletes or self.removes_finalizers or bool(self.added_owners)
+
+    def _replicas(self, spec: Raw) -> int | None:
+        """``spec.replicas``; None where there is no such field, or something else of that name."""
+        try:
+            replicas = _scaled.decode(spec).replicas
+        except (msgspec.MsgspecError, RecursionError):
+            replicas = None
+        # A Scale of nothing leaves the number out.
+        return 0 if replicas is None and self.subresource == "scale" else replicas
+
+
+class _Scaled(Struct):
+    replicas: int | None = None
+
+
+class _Finalized(Struct):
+    finalizers: list[str] | None = None
+
+
+_scaled: Final = msgspec.json.Decoder(_Scaled)
+_finalized: Final = msgspec.json.Decoder(_Finalized)
+
+
+def _finalizers(target: Target, metadata: Metadata, spec: Raw) -> frozenset[str]:
+    finalizers = frozenset(metadata.finalizers or ())
+    if target.resource != NAMESPACES:
+        return finalizers
+    try:
+        in_spec = _finalized.decode(spec).finalizers or ()
+    except (msgspec.MsgspecError, RecursionError):
+        in_spec = ()
+    return finalizers | {f"spec.finalizers/{finalizer}" for finalizer in in_spec}
+
+
+ENDINGS: Final = frozenset({Action.DELETE, Action.CHANGE_OWNERS})
+"""With an object go the things in it and of it, whether it is deleted or left to the garbage collector."""

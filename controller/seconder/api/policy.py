@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from seconder.api import constants
-from seconder.api.resources import Action, GroupResource
+from seconder.api.resources import Action, GroupResource, ResolvedResource
 
 
 class Mode(StrEnum):
@@ -65,21 +65,6 @@ class Requirement:
     assurance: Assurance = Assurance.SOFTWARE
     bind_impact: bool = True
     unknown_operator: UnknownOperator = UnknownOperator.ACCEPT
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedResource:
-    """A resource that a policy names, as this cluster's discovery knows it.
-
-    ``custom``: served from a CustomResourceDefinition, hence part of a namespace's impact when a policy names it.
-    ``kind`` is what ownerReferences name it by.
-    """
-
-    resource: GroupResource
-    version: str
-    namespaced: bool
-    custom: bool
-    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

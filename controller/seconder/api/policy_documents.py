@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from seconder.api import constants, documents
-from seconder.api.policy import AgentTags, Policy, Requirement, ResolvedResource, Subjects
-from seconder.api.resources import Action, GroupResource
+from seconder.api.policy import AgentTags, Policy, Requirement, Subjects
+from seconder.api.resources import Action, GroupResource, ResolvedResource
 from seconder.api.text import clean
 
 _DURATION: Final = re.compile(r"([0-9]+)([hms])")

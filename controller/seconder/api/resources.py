@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Action(StrEnum):
@@ -25,10 +25,32 @@ class GroupResource(NamedTuple):
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
 
-NAMESPACES = GroupResource("", "namespaces")
-DEFINITIONS = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
-REPLICA_SETS = GroupResource("apps", "replicasets")
-AUTOSCALERS = GroupResource("autoscaling", "horizontalpodautoscalers")
+ANY: Final = "*"
+"""In a policy's names and in roles: any group, or any resource of a group."""
+
+NAMESPACES: Final = GroupResource("", "namespaces")
+NODES: Final = GroupResource("", "nodes")
+PODS: Final = GroupResource("", "pods")
+SECRETS: Final = GroupResource("", "secrets")
+SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
+DEFINITIONS: Final = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
+REPLICA_SETS: Final = GroupResource("apps", "replicasets")
+AUTOSCALERS: Final = GroupResource("autoscaling", "horizontalpodautoscalers")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedResource:
+    """A resource that a policy names, as this cluster's discovery knows it.
+
+    ``custom``: served from a CustomResourceDefinition, hence part of a namespace's impact when a policy names it.
+    ``kind`` is what ownerReferences name it by.
+    """
+
+    resource: GroupResource
+    version: str
+    namespaced: bool
+    custom: bool
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
-"""What goes down with a namespace: what must be looked up to know it, and the digest that an approval names."""
+"""What goes down with a namespace: the objects that count, and the digest that an approval names."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from seconder.api.policy import Policy, ResolvedResource
-from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.api.policy import Policy
+from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource
 
 _COUNTED: Final = tuple(
     ResolvedResource(GroupResource(group, resource), version, namespaced=True, custom=False)
@@ -30,35 +30,6 @@ class Item(NamedTuple):
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """A question to the API server: which objects of this resource a namespace holds.
-
-    ``whole``: every one of them is wanted, not merely whether there is one.
-    """
-
-    resource: ResolvedResource
-    namespace: str
-    whole: bool
-
-
-class ObjectRef(NamedTuple):
-    """Where one object is to be read. ``namespace`` is empty for cluster-scoped ones."""
-
-    resource: ResolvedResource
-    namespace: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class LiveObject:
-    """What was read of it. ``leaving``: it is being deleted."""
-
-    uid: str
-    annotations: Mapping[str, str]
-    leaving: bool = False
-
-
 Contents = Mapping[GroupResource, Sequence[Item]]
 
 
@@ -76,21 +47,6 @@ class Impact:
         return ", ".join(f"{-count} {kind}" for count, kind in present) or "nothing counted"
 
 
-def lookups(namespace: str, holding: Sequence[Policy], impact_of: Sequence[Policy]) -> list[Lookup]:
-    """List the look-ups that a namespace's deletion needs.
-
-    ``holding``: policies that cover it only if it holds an object that they name. ``impact_of``: policies whose
-    approvals name the impact, empty when there is no approval to compare with.
-    """
-    whole = counted(impact_of) if impact_of else []
-    found = {resource.resource: Lookup(resource, namespace, True) for resource in whole}
-    for policy in holding:
-        for resource in policy.resolved.values():
-            if resource.namespaced:
-                found.setdefault(resource.resource, Lookup(resource, namespace, False))
-    return [found[key] for key in sorted(found)]
-
-
 def counted(policies: Sequence[Policy]) -> list[ResolvedResource]:
     """Give the resources that an impact counts under these policies: the built-in ones and named custom resources."""
     custom = {
@@ -100,11 +56,6 @@ def counted(policies: Sequence[Policy]) -> list[ResolvedResource]:
         if resource.custom and resource.namespaced
     }
     return [*_COUNTED, *custom.values()]
-
-
-def unresolved(policies: Sequence[Policy]) -> bool:
-    """Say whether some policy's resources are not known yet, so that no look-up can tell what it covers."""
-    return any(not policy.resolution_current for policy in policies)
 
 
 def held(policy: Policy, contents: Contents) -> bool:

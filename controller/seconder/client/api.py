@@ -6,11 +6,12 @@ import ssl
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 import urllib3
 
+from seconder.api.resources import ResolvedResource
 from seconder.client.credentials import Credentials
 
 _CONNECT_SECONDS: Final = 5.0
@@ -47,6 +48,15 @@ class Api:
     def get(self, path: str, *, timeout: float = 10.0, accept: str = _JSON, **query: Any) -> Any:
         """GET a document. Raises ApiError."""
         return self._call("GET", path, timeout=timeout, accept=accept, query=query)
+
+    def find(self, path: str, *, timeout: float = 10.0, metadata: bool = False, **query: Any) -> Any:
+        """GET a document, or its metadata alone; None where there is none. Raises ApiError."""
+        try:
+            return self.get(path, timeout=timeout, accept=_METADATA if metadata else _JSON, **query)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
 
     def metadata(self, path: str, *, timeout: float = 10.0) -> Any:
         """GET an object's metadata alone. Raises ApiError."""
@@ -222,3 +232,20 @@ def _private_file(content: bytes) -> Iterator[str]:
         yield path
     finally:
         os.unlink(path)
+
+
+def collection(resource: ResolvedResource, namespace: str = "") -> str:
+    """The API path of a resource's objects: in one namespace, or in all of them."""
+    group, plural = resource.resource
+    base = f"/apis/{group}/{resource.version}" if group else f"/api/{resource.version}"
+    return f"{base}/namespaces/{namespace}/{plural}" if namespace else f"{base}/{plural}"
+
+
+def segment(name: str) -> str:
+    """A name, which is the client's own words, as a part of a path. A role may be named what little else may.
+
+    Raises ApiError for what no object can be named.
+    """
+    if not name or name in {".", ".."} or not {"/", "%"}.isdisjoint(name):
+        raise ApiError(404, "no object can have that name")
+    return quote(name, safe=":")

@@ -1,13 +1,13 @@
-"""The World that decisions rest on, mirrored from the API server and proven fresh."""
+"""The ClusterState that decisions rest on, mirrored from the API server and proven fresh."""
 
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from seconder.admission import principal, service_accounts
-from seconder.admission.evidence import World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.service_accounts import Account
+from seconder.admission.state import ClusterState
 from seconder.api import constants, policy_documents
 from seconder.api.policy import Policy
 from seconder.approvals import approver_documents
@@ -27,24 +27,24 @@ def audience(api: Api, cluster_id: str = "") -> str:
     return f"urn:uuid:{uid}:{cluster_id}" if cluster_id else f"urn:uuid:{uid}"
 
 
-class Snapshot:
-    """Mirrors policies, approvers, and agents' operators and ends of tokens, and offers them as one World.
+class Cache:
+    """Mirrors policies, approvers, and agents' operators and ends of tokens, and offers them as one ClusterState.
 
-    A World is replaced as a whole and never changed, so that a decision sees one moment only.
+    A ClusterState is replaced as a whole and never changed, so that a decision sees one moment only.
     """
 
     def __init__(
         self,
         api: Api,
-        own: Guarded,
+        installation: Installation,
         failed: Callable[[str, Exception], None],
         *,
         cluster_id: str = "",
         on_policies: Callable[[PolicyIndex], None] = lambda _: None,
     ) -> None:
-        """``on_policies`` is told of every change of policies, before they are part of a World."""
+        """``on_policies`` is told of every change of policies, before they are part of a ClusterState."""
         self._api = api
-        self._own = own
+        self._installation = installation
         self._failed = failed
         self._cluster_id = cluster_id
         self._on_policies = on_policies
@@ -55,7 +55,7 @@ class Snapshot:
         self._token_ends: Mapping[str, float] = {}
         self._audience = ""
         self._stopping = threading.Event()
-        self.world: World | None = None
+        self.state: ClusterState | None = None
         """None until everything has been loaded once."""
         self._watches: dict[str, Watch[Any]] = {
             "policies": Watch(
@@ -99,7 +99,7 @@ class Snapshot:
         waiting = [f"{name} are not loaded" for name, watch in self._watches.items() if not watch.loaded]
         if not self._audience:
             waiting.append("the cluster's identity is not known")
-        return waiting or ([] if self.world else ["the snapshot is not built"])
+        return waiting or ([] if self.state else ["the cache is not built"])
 
     def _find_audience(self) -> None:
         while not self._stopping.is_set():
@@ -137,4 +137,6 @@ class Snapshot:
     def _publish(self) -> None:
         if self._policies is None or self._registry is None or self._operators is None or not self._audience:
             return
-        self.world = World(self._policies, self._registry, self._operators, self._audience, self._own, self._token_ends)
+        self.state = ClusterState(
+            self._policies, self._registry, self._operators, self._audience, self._installation, self._token_ends
+        )

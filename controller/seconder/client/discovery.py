@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from seconder.admission import dangling
-from seconder.api.policy import ResolvedResource
-from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.admission.kinds import COMMON_OWNERS
+from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource
 from seconder.client.api import Api
 
 _AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -69,7 +68,7 @@ def owners(served: Catalogue) -> list[ResolvedResource]:
     return [
         each.resolved
         for resource, each in sorted(served.items())
-        if each.kept and (each.resolved.custom or resource in dangling.READABLE)
+        if each.kept and (each.resolved.custom or resource in COMMON_OWNERS)
     ]
 
 

@@ -2,7 +2,7 @@
 
 import collections
 import os
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from typing import Final, Generic, TypeVar
 
@@ -16,6 +16,7 @@ from seconder.api.change_request import Phase
 from seconder.api.policy import Assurance, Mode
 from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource
+from seconder.approvals.verification import Approval
 
 OTHER: Final = "other"
 MAX_AGENTS: Final = 50
@@ -176,17 +177,17 @@ class ReviewMetrics:
             self._verifications(approval.format, approval.key_type, "accepted", "").inc()
         if request.dry_run:
             return
-        requester = decision.requester
-        if requester.agent:
+        principal = decision.principal
+        if principal.agent:
             self._by_agents(operation, resource).inc()
         if not allowed:
             namespace = self._namespace(request.target.namespace)
-            agent = self._agent(requester.agent_name or OTHER) if requester.agent else ""
+            agent = self._agent(principal.agent_name or OTHER) if principal.agent else ""
             self._blocked(operation, resource, namespace, agent, reason).inc()
 
-    def used(self, resource: GroupResource, decision: Decision, now: float) -> None:
+    def used(self, resource: GroupResource, counted: Sequence[Approval], now: float) -> None:
         """Count the approvals that let an action through, on an object of a resource that some policy names."""
-        for approval in decision.counted:
+        for approval in counted:
             self._used(str(resource), approval.assurance.value).inc()
             self._age.observe(max(0.0, now - approval.statement.iat))
 

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission.evidence import World
+from seconder.admission.state import ClusterState
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase
 from seconder.approvals import draft, impact
 from seconder.approvals.verification import Memo, approvals_of
 from seconder.client.api import Api, ApiError
-from seconder.client.cache import Snapshot
+from seconder.client.cache import Cache
 from seconder.client.events import Events
 from seconder.client.lookup import Finder, LookupFailed
 from seconder.client.watch import Watch
@@ -31,17 +31,17 @@ _TURN: Final = 60.0
 """An open one is looked at each second in the minute after it was refused or approved, and ever more seldom then."""
 
 
-class Keeper:
+class ChangeRequestController:
     """Keeps change requests while the operator runs.
 
     ``copies``: approvals annotated on a change request are verified and copied to the object.
     """
 
     def __init__(
-        self, api: Api, snapshot: Snapshot, failed: Callable[[str, Exception], None], *, copies: bool = False
+        self, api: Api, cache: Cache, failed: Callable[[str, Exception], None], *, copies: bool = False
     ) -> None:
         self._api = api
-        self._snapshot = snapshot
+        self._cache = cache
         self._failed = failed
         self._copies = copies
         self._finder = Finder(api, at_once=2)
@@ -111,7 +111,7 @@ class Keeper:
         """Give the one whose turn it is; else None and the seconds until the next one's."""
         now = time.monotonic()
         with self._lock:
-            if not self._next or self._snapshot.world is None:
+            if not self._next or self._cache.state is None:
                 return None, _OFTEN
             name = min(self._next, key=lambda each: self._next[each])
             if self._next[name] > now:
@@ -122,27 +122,27 @@ class Keeper:
 
     def _keep(self, request: ChangeRequest) -> None:
         now = datetime.now(UTC)
-        world = self._snapshot.world
-        if world is None or not self._snapshot.fresh():
+        state = self._cache.state
+        if state is None or not self._cache.fresh():
             return
         if rules.over(request.status, now):
             self._remove(request)
             return
-        status, trouble = self._followed(request, world, now)
+        status, trouble = self._followed(request, state, now)
         if rules.changed(request, status) and self._write(request, status):
             self._tell(request, status, now)
         if trouble is not None:
             raise trouble
 
     def _followed(
-        self, request: ChangeRequest, world: World, now: datetime
+        self, request: ChangeRequest, state: ClusterState, now: datetime
     ) -> tuple[ChangeRequestStatus, Exception | None]:
         """Give the status that it should have, and what went wrong but does not keep it from having that."""
         trouble: Exception | None = None
         found = None
-        if rules.to_be_looked_at(request, world):
+        if rules.to_be_looked_at(request, state):
             try:
-                found = self._look(request, world)
+                found = self._look(request, state)
             except (ApiError, LookupFailed) as error:
                 # What cannot be looked at does not wait for ever all the same.
                 if not rules.overdue(request, now):
@@ -150,12 +150,12 @@ class Keeper:
                 return rules.expired(request.status, now), error
         if self._copies and found is not None:
             try:
-                found = self._copy(request, found, world)
+                found = self._copy(request, found, state)
             except ApiError as error:
                 trouble = error
-        return rules.following(request, found, world, now, self._memo, copies=self._copies), trouble
+        return rules.following(request, found, state, now, self._memo, copies=self._copies), trouble
 
-    def _look(self, request: ChangeRequest, world: World) -> Found | None:
+    def _look(self, request: ChangeRequest, state: ClusterState) -> Found | None:
         """Read the object, and what a namespace holds if there are approvals to compare it with.
 
         Raises ApiError and LookupFailed.
@@ -169,26 +169,26 @@ class Keeper:
         values = found.approvals or (approvals_of(request.metadata.get("annotations") or {}) if self._copies else {})
         if not values:
             return found
-        valid = [policy for policy in rules.in_force(request, world) if not policy.problem]
+        valid = [policy for policy in rules.in_force(request, state) if not policy.problem]
         bound = draft.binds_impact(request.target, request.spec.action, valid)
         if not bound:
             return found
         held = self._finder.find(impact.lookups(request.target.name, [], bound))
         return Found(found.uid, found.annotations, found.leaving, held)
 
-    def _copy(self, request: ChangeRequest, found: Found, world: World) -> Found:
+    def _copy(self, request: ChangeRequest, found: Found, state: ClusterState) -> Found:
         """Copy each approval on the change request that counts for this very change to the object."""
         offered = approvals_of(request.metadata.get("annotations") or {})
         if not offered:
             return found
         now = time.time()
-        shown = rules.presented(request, offered, world, now, self._memo)
+        shown = rules.presented(request, offered, state, now, self._memo)
         there = found.approvals
         missing = {}
         for slug in (approval.slug for approval in shown.approvals):
             value = offered[slug]
             if value not in there.values():
-                missing[constants.APPROVAL_PREFIX + rules.place(slug, value, there, world, now, self._memo)] = value
+                missing[constants.APPROVAL_PREFIX + rules.place(slug, value, there, state, now, self._memo)] = value
         if not missing or found.uid != request.spec.object.uid:
             return found
         # The uid makes it fail where another object has taken the name meanwhile.

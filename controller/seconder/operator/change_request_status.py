@@ -13,8 +13,8 @@ from urllib.parse import quote
 import msgspec
 
 from seconder.admission import policy_index, principal
-from seconder.admission.evidence import World
 from seconder.admission.request import Caller
+from seconder.admission.state import ClusterState
 from seconder.api import change_request
 from seconder.api.change_request import KEPT_FOR, ApprovalDoc, ChangeRequest, ChangeRequestStatus, Phase
 from seconder.api.policy import Mode, Policy, Subjects
@@ -46,26 +46,26 @@ class Found:
         return approvals_of(self.annotations)
 
 
-def in_force(request: ChangeRequest, world: World) -> list[Policy]:
+def in_force(request: ChangeRequest, state: ClusterState) -> list[Policy]:
     """Give the policies that ask for approval of it: those that did when it was refused, and newer ones that would.
 
     Invalid ones are among them: they refuse, and no approval changes that.
     """
     target, action = request.target, request.spec.action
     named = {each.name for each in request.spec.policies}
-    asked = [policy for policy in world.policies.all if policy.name in named and policy.mode is Mode.ENFORCE]
+    asked = [policy for policy in state.policies.all if policy.name in named and policy.mode is Mode.ENFORCE]
     newer = [
         policy
-        for policy in world.policies.naming(target.resource, policy_index.place_of(target))
+        for policy in state.policies.naming(target.resource, policy_index.place_of(target))
         if policy.name not in named
         and policy.mode is Mode.ENFORCE
         and action in policy.actions
-        and _binds(policy, request, asked, world)
+        and _binds(policy, request, asked, state)
     ]
     return [*asked, *newer]
 
 
-def _binds(policy: Policy, request: ChangeRequest, asked: Sequence[Policy], world: World) -> bool:
+def _binds(policy: Policy, request: ChangeRequest, asked: Sequence[Policy], state: ClusterState) -> bool:
     """Say whether a policy that did not ask before binds the requester, by what the record tells of that one."""
     spec, target = request.spec, request.target
     account = principal.service_account(spec.requester)
@@ -73,27 +73,27 @@ def _binds(policy: Policy, request: ChangeRequest, asked: Sequence[Policy], worl
     if principal.identity_tagged(caller, policy.agents):
         return True
     if policy.subjects is Subjects.EVERYONE and not policy.problem:
-        spared = {"kube-system", world.own.namespace}
+        spared = {"kube-system", state.installation.namespace}
         return policy_index.place_of(target) not in spared and (
-            spec.by_agent or spec.requester not in policy.exempt_users | world.own.controllers
+            spec.by_agent or spec.requester not in policy.exempt_users | state.installation.controllers
         )
     # Its groups and extra keys are not recorded; but a policy with the same tags took it for an agent.
     return spec.by_agent and any(policy.agents == each.agents for each in asked)
 
 
-def to_be_looked_at(request: ChangeRequest, world: World) -> bool:
+def to_be_looked_at(request: ChangeRequest, state: ClusterState) -> bool:
     """Say whether what the change request is depends on its object; for the rest we may have no right to look."""
-    return request.status.phase.open and bool(in_force(request, world))
+    return request.status.phase.open and bool(in_force(request, state))
 
 
-def place(slug: str, value: str, taken: Mapping[str, str], world: World, now: float, memo: Memo) -> str:
+def place(slug: str, value: str, taken: Mapping[str, str], state: ClusterState, now: float, memo: Memo) -> str:
     """Give the slug under which a value is copied to an object with these approvals.
 
     That is its own, unless an approval that has not ended has it: of another request, perhaps, or by somebody else.
     """
     try:
         if slug in taken:
-            examine(taken[slug], world.registry, now, memo)
+            examine(taken[slug], state.registry, now, memo)
     except Rejected:
         return slug
     if slug not in taken:
@@ -107,15 +107,17 @@ def overdue(request: ChangeRequest, now: datetime) -> bool:
     return request.status.phase.open and until is not None and now >= until
 
 
-def presented(request: ChangeRequest, values: Mapping[str, str], world: World, now: float, memo: Memo) -> Presented:
+def presented(
+    request: ChangeRequest, values: Mapping[str, str], state: ClusterState, now: float, memo: Memo
+) -> Presented:
     """Verify these values as approvals of this change."""
     return verify_all(
-        values, context_of(change_requests.change_of(request, ()), world.audience), world.registry, now, memo
+        values, context_of(change_requests.change_of(request, ()), state.audience), state.registry, now, memo
     )
 
 
 def following(
-    request: ChangeRequest, found: Found | None, world: World, now: datetime, memo: Memo, *, copies: bool
+    request: ChangeRequest, found: Found | None, state: ClusterState, now: datetime, memo: Memo, *, copies: bool
 ) -> ChangeRequestStatus:
     """Give the status that the change request should have.
 
@@ -131,8 +133,8 @@ def following(
         return status
     if not status.first_refused_at:
         # Whoever made it did not get as far as its status.
-        status = _initial(request, status, world, now)
-    policies = in_force(request, world)
+        status = _initial(request, status, state, now)
+    policies = in_force(request, state)
     if not policies:
         return _ended(status, Phase.WITHDRAWN, "no policy asks for approval of it any more", now)
     deletes = request.spec.action is Action.DELETE
@@ -146,7 +148,7 @@ def following(
     until = change_request.moment(status.expires_at)
     if until is None or now >= until:
         return expired(status, now)
-    return _judged(request, status, found, policies, world, now, memo)
+    return _judged(request, status, found, policies, state, now, memo)
 
 
 def expired(status: ChangeRequestStatus, now: datetime) -> ChangeRequestStatus:
@@ -160,11 +162,11 @@ def _judged(
     status: ChangeRequestStatus,
     found: Found,
     policies: Sequence[Policy],
-    world: World,
+    state: ClusterState,
     now: datetime,
     memo: Memo,
 ) -> ChangeRequestStatus:
-    shown = presented(request, found.approvals, world, now.timestamp(), memo)
+    shown = presented(request, found.approvals, state, now.timestamp(), memo)
     valid = [policy for policy in policies if not policy.problem]
     bound = draft.binds_impact(request.target, request.spec.action, valid)
     digest = impact.impact(bound, found.contents).sha256 if bound and found.contents is not None else None
@@ -184,14 +186,16 @@ def over(status: ChangeRequestStatus, now: datetime) -> bool:
     return not status.phase.open and (ended is None or now - ended > KEPT_FOR)
 
 
-def _initial(request: ChangeRequest, status: ChangeRequestStatus, world: World, now: datetime) -> ChangeRequestStatus:
-    change = change_requests.change_of(request, in_force(request, world))
+def _initial(
+    request: ChangeRequest, status: ChangeRequestStatus, state: ClusterState, now: datetime
+) -> ChangeRequestStatus:
+    change = change_requests.change_of(request, in_force(request, state))
     recorded = request.spec.impact
     first_seen = None
     if not isinstance(recorded, msgspec.UnsetType):
         first_seen = impact.Impact(recorded.sha256, recorded.counts)
     return change_requests.refused(
-        status, change, times=1, reason="", audience=world.audience, txn=request.uid, impact=first_seen, now=now
+        status, change, times=1, reason="", audience=state.audience, txn=request.uid, impact=first_seen, now=now
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from seconder.admission.policy_index import Guarded
+from seconder.admission.policy_index import Installation
 from seconder.api import policy_documents
 from seconder.api.documents import PolicySpec, PolicyStatus, ResolvedDoc
 from seconder.api.policy import Mode, Policy
@@ -34,9 +34,9 @@ class Judged:
 class Trial:
     """Tries a single policy on the API server: a server-side dry-run, remembered by what was tried."""
 
-    def __init__(self, api: Api, own: Guarded, endpoint: Endpoint, most: int = 4096) -> None:
+    def __init__(self, api: Api, installation: Installation, endpoint: Endpoint, most: int = 4096) -> None:
         self._api = api
-        self._own = own
+        self._installation = own
         self._endpoint = endpoint
         self._most = most
         self._known: dict[bytes, str] = {}
@@ -46,7 +46,7 @@ class Trial:
 
         Raises ApiError when it could not be asked.
         """
-        document = webhook_configuration.configuration(policies, self._own, self._endpoint, ca_bundle="")
+        document = webhook_configuration.configuration(policies, self._installation, self._endpoint, ca_bundle="")
         digest = hashlib.sha256(msgspec.json.encode(document["webhooks"])).digest()
         if digest not in self._known:
             if len(self._known) >= self._most:

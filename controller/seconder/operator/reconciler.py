@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from seconder.admission import dependents
-from seconder.admission.policy_index import Guarded
+from seconder.admission.policy_index import Installation
 from seconder.api import constants
-from seconder.api.policy import Policy, ResolvedResource
-from seconder.api.resources import NAMESPACES
+from seconder.api.policy import Policy
+from seconder.api.resources import NAMESPACES, ResolvedResource
 from seconder.approvals import impact
 from seconder.client import discovery
 from seconder.client.api import Api, ApiError
@@ -49,7 +49,7 @@ class Settings:
     """
 
     namespace: str
-    own: Guarded
+    installation: Installation
     endpoint: Endpoint
     terms: Terms
     serving_secret: str
@@ -74,7 +74,7 @@ class Reconciler:
         self._api = api
         self._settings = settings
         self._log = log
-        self._trial = Trial(api, settings.own, settings.endpoint)
+        self._trial = Trial(api, settings.installation, settings.endpoint)
         self._wanted: dict[str, Any] | None = None
         self._owner: list[dict[str, str]] = []
 
@@ -103,7 +103,7 @@ class Reconciler:
     def _put_in_force(self, policies: Iterable[Policy], bundle: bytes) -> None:
         settings = self._settings
         self._wanted = webhook_configuration.configuration(
-            policies, settings.own, settings.endpoint, certificates.encoded(bundle)
+            policies, settings.installation, settings.endpoint, certificates.encoded(bundle)
         )
         self._apply(self._wanted)
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from seconder.admission import cel, dangling, guard, rbac
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.api import constants
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
@@ -82,7 +82,9 @@ class Endpoint:
         return {"service": {"namespace": namespace, "name": name, "path": path, "port": port}, "caBundle": ca_bundle}
 
 
-def configuration(policies: Iterable[Policy], own: Guarded, endpoint: Endpoint, ca_bundle: str) -> dict[str, Any]:
+def configuration(
+    policies: Iterable[Policy], installation: Installation, endpoint: Endpoint, ca_bundle: str
+) -> dict[str, Any]:
     """Compile. ``policies`` are the ones that the webhook sees too, invalid ones included as their coarse refusal."""
     index = PolicyIndex(policies)
     webhooks = []
@@ -105,12 +107,12 @@ def configuration(policies: Iterable[Policy], own: Guarded, endpoint: Endpoint, 
 _Entry = tuple[str, list[dict[str, Any]], list[tuple[str, str]]]
 
 
-def _agents(policies: Sequence[Policy], own: Guarded) -> Iterable[_Entry]:
+def _agents(policies: Sequence[Policy], installation: Installation) -> Iterable[_Entry]:
     if policies:
         yield from _tagged("agents", _rules(policies), _agent_tests(policies, own), [("deed", cel.DEED)])
 
 
-def _everyone(policies: Sequence[Policy], own: Guarded, known: AgentTags) -> Iterable[_Entry]:
+def _everyone(policies: Sequence[Policy], installation: Installation, known: AgentTags) -> Iterable[_Entry]:
     everyone = [policy for policy in policies if policy.subjects is Subjects.EVERYONE and not policy.problem]
     if not everyone:
         return
@@ -136,7 +138,7 @@ def _everyone(policies: Sequence[Policy], own: Guarded, known: AgentTags) -> Ite
         yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
 
 
-def _owners(policies: Sequence[Policy], own: Guarded, mode: Mode) -> Iterable[_Entry]:
+def _owners(policies: Sequence[Policy], installation: Installation, mode: Mode) -> Iterable[_Entry]:
     """Ask about owners that are added to what policies name, and to what these are in or of.
 
     In Enforce, to Seconder's own kinds, roles, namespace and definitions as well: with the operator's role goes this
@@ -217,7 +219,7 @@ def _names_test(policy: Policy) -> str:
     )
 
 
-def _guard(index: PolicyIndex, own: Guarded) -> Iterable[_Entry]:
+def _guard(index: PolicyIndex, installation: Installation) -> Iterable[_Entry]:
     known = index.known_tags
     in_namespace = "has(request.namespace) && request.namespace"
     signed = (
@@ -280,7 +282,7 @@ def _is_one_of(groups: Mapping[str, set[str]]) -> str:
     return cel.either(tests)
 
 
-def _agent_tests(policies: Sequence[Policy], own: Guarded) -> list[str]:
+def _agent_tests(policies: Sequence[Policy], installation: Installation) -> list[str]:
     """Give expressions of which any one says that some policy takes the request as an agent's."""
     known = PolicyIndex(policies).known_tags if policies else DEFAULT_TAGS
     tests = _identity_tests(known)

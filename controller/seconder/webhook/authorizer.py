@@ -3,7 +3,7 @@
 from seconder.admission import authorizer, authorizer_codec
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.text import clean
-from seconder.client.cache import Snapshot
+from seconder.client.cache import Cache
 from seconder.observability import log
 from seconder.observability.metrics import AuthorizerMetrics
 from seconder.webhook.front import BadReview
@@ -16,8 +16,8 @@ class Authorizer:
     where Seconder is installed.
     """
 
-    def __init__(self, snapshot: Snapshot, own_namespace: str, metrics: AuthorizerMetrics) -> None:
-        self._snapshot = snapshot
+    def __init__(self, cache: Cache, own_namespace: str, metrics: AuthorizerMetrics) -> None:
+        self._cache = cache
         self._own_namespace = own_namespace
         self._metrics = metrics
 
@@ -28,9 +28,9 @@ class Authorizer:
         except authorizer_codec.Malformed as bad:
             self._metrics.malformed.inc()
             raise BadReview(bad.detail) from None
-        world = self._snapshot.world
+        state = self._cache.state
         # Without policies the defaults still hold. The rest is let through to RBAC: our own first list is among it.
-        known = world.policies.known_tags if world else DEFAULT_TAGS
+        known = state.policies.known_tags if state else DEFAULT_TAGS
         reason = authorizer.denial(access, known, self._own_namespace) if access else ""
         if not (access and reason):
             self._metrics.passed.inc()

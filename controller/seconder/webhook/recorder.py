@@ -14,19 +14,23 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from seconder.admission import adjudication, pipeline
+from seconder.admission.lookups import Unknown
+from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.request import Request
+from seconder.admission.review import Effect
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest
 from seconder.api.reasons import Reason
 from seconder.api.resources import Target
-from seconder.approvals import change_requests, draft, impact
+from seconder.approvals import change_requests
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Impact
 from seconder.approvals.verification import Approval
 from seconder.client.api import Api, ApiError
-from seconder.client.cache import Snapshot
+from seconder.client.cache import Cache
 from seconder.client.events import Events
-from seconder.client.lookup import Finder, LookupFailed
+from seconder.client.resolver import Resolver, within
 from seconder.client.watch import Watch
 
 T = TypeVar("T")
@@ -87,15 +91,16 @@ class Recorder:
     def __init__(
         self,
         api: Api,
-        snapshot: Snapshot,
+        cache: Cache,
+        resolver: Resolver,
         failed: Callable[[str, Exception], None],
         *,
         bounds: Bounds | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
-        self._snapshot = snapshot
-        self._finder = Finder(api, at_once=2)
+        self._cache = cache
+        self._resolver = resolver
         self._events = Events(api, "seconder-webhook")
         self._failed = failed
         self._bounds = bounds or Bounds()
@@ -265,12 +270,12 @@ class Recorder:
         return True
 
     def _write(self, note: _Note) -> None:
-        world = self._snapshot.world
-        if world is None:
+        state = self._cache.state
+        if state is None:
             return
         change = note.change
         now = datetime.now(UTC)
-        impact = self._impact(change) if note.times else None
+        impact = self._impact(change, state.policies) if note.times else None
         made_now = False
         for _ in range(5):
             found = self._open_record(change, impact) if note.new else self._existing(change)
@@ -286,7 +291,7 @@ class Recorder:
                     change,
                     times=note.times - counted,
                     reason=note.reason.value,
-                    audience=world.audience,
+                    audience=state.audience,
                     txn=found.uid,
                     impact=impact,
                     now=now,
@@ -323,14 +328,12 @@ class Recorder:
                 raise
             return None
 
-    def _impact(self, change: Change) -> Impact | None:
-        bound = draft.binds_impact(change.target, change.action, change.policies)
-        if not bound:
-            return None
+    def _impact(self, change: Change, policies: PolicyIndex) -> Impact | None:
+        effect = Effect(change.action, change.target, change.version, {})
+        looking, deadline = adjudication.goes_down(effect, change.policies), within()
         try:
-            return impact.impact(bound, self._finder.find(impact.lookups(change.target.name, [], bound)))
-        except LookupFailed as error:
-            self._failed("what goes down with a namespace", error)
+            return pipeline.drive(looking, lambda asked: self._resolver.answer(asked, policies, deadline))[0]
+        except Unknown:
             return None
 
     def _tell_refusal(self, change: Change, reason: Reason, count: int, now: datetime) -> None:

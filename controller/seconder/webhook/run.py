@@ -8,15 +8,12 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from seconder.admission.policy_index import Guarded
+from seconder.admission.policy_index import Installation
 from seconder.client.api import Api, ApiError
-from seconder.client.cache import Snapshot
+from seconder.client.cache import Cache
 from seconder.client.credentials import Credentials
-from seconder.client.existence import Existence
-from seconder.client.kinds import Kinds
-from seconder.client.lookup import Finder
-from seconder.client.owners import Owners
-from seconder.client.rights import Rights
+from seconder.client.dependents import DependentsIndex
+from seconder.client.resolver import Resolver
 from seconder.client.watch import Watch
 from seconder.observability import log
 from seconder.observability.listening import bind
@@ -40,7 +37,7 @@ class Options:
     serving_secret: str
     review_address: tuple[str, int]
     ops_address: tuple[str, int]
-    own: Guarded
+    installation: Installation
     cluster_id: str
     drain_delay: float
     drain_timeout: float
@@ -92,6 +89,10 @@ def _failed(what: str, error: Exception) -> None:
         log.failure("a watch was interrupted", error, watch=what)
 
 
+def _trouble(what: str, error: Exception) -> None:
+    log.trouble(what, error)
+
+
 async def run(credentials: Credentials, options: Options) -> bool:
     """Serve until told to stop. True when every review that had begun was answered.
 
@@ -100,16 +101,17 @@ async def run(credentials: Credentials, options: Options) -> bool:
     api = Api(credentials, user_agent=_USER_AGENT, connections=16)
     registry_ = registry()
     metrics = ReviewMetrics(registry_, namespaces=options.namespace_label)
-    owners = Owners(api, _failed)
-    snapshot = Snapshot(api, options.own, _failed, cluster_id=options.cluster_id, on_policies=owners.follow)
-    metrics.view_age.set_function(snapshot.age)
+    index = DependentsIndex(api, _failed)
+    cache = Cache(api, options.installation, _failed, cluster_id=options.cluster_id, on_policies=index.follow)
+    metrics.view_age.set_function(cache.age)
     served = _Serving(api, options, metrics)
-    recorder = Recorder(api, snapshot, _failed)
-    reviewer = Reviewer(snapshot, Finder(api), Rights(api), Existence(api), owners, Kinds(api), recorder, metrics)
+    agents, others, notes = (Resolver(api, index, cache.fresh, _trouble) for _ in range(3))
+    recorder = Recorder(api, cache, notes, _failed)
+    reviewer = Reviewer(cache, (agents, others), recorder, metrics)
     serving_now = threading.Event()
 
     def unmet() -> list[str]:
-        waiting = snapshot.unmet() or owners.unmet()
+        waiting = cache.unmet() or index.unmet()
         if served.certificate.context is None:
             waiting.append(f"no serving certificate in Secret {options.serving_secret}")
         elif not serving_now.is_set():
@@ -118,14 +120,14 @@ async def run(credentials: Credentials, options: Options) -> bool:
 
     reviews = bind(*options.review_address)
     ops = bind(*options.ops_address)
-    snapshot.start()
+    cache.start()
     recorder.start()
     served.watch.start()
     front = Front(
         {
             "/validate": reviewer.enforce,
             "/validate/audit": reviewer.audit,
-            "/authorize": Authorizer(snapshot, options.own.namespace, AuthorizerMetrics(registry_)).answer,
+            "/authorize": Authorizer(cache, options.installation.namespace, AuthorizerMetrics(registry_)).answer,
         },
         FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False),
         lambda error: log.failure("a review failed", error),
@@ -143,8 +145,8 @@ async def run(credentials: Credentials, options: Options) -> bool:
             options.drain_timeout,
         )
     finally:
-        snapshot.stop()
-        owners.stop()
+        cache.stop()
+        index.stop()
         recorder.stop()
         served.watch.stop()
         log.info("stopped")

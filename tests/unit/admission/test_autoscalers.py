@@ -8,14 +8,14 @@ from tests.support import signing
 
 from seconder.admission import codec
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.evidence import Evidence, ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prerequisites import looks
 from seconder.admission.request import Reference, Request
 from seconder.api import constants
-from seconder.api.policy import Mode, Policy, ResolvedResource
+from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import AUTOSCALERS, Action, GroupResource
+from seconder.api.resources import AUTOSCALERS, Action, GroupResource, ResolvedResource
 from seconder.approvals.impact import LiveObject
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
@@ -47,14 +47,14 @@ def _request(
 
 
 def _decide(request: Request, policy: Policy = POLICY, objects: Any = None) -> Decision:
-    world = World(PolicyIndex([policy]), signing.registry(), {}, signing.AUDIENCE, Guarded())
+    state = ClusterState(PolicyIndex([policy]), signing.registry(), {}, signing.AUDIENCE, Installation())
     evidence = Evidence(fresh=True, contents={}, objects=objects)
-    return decide(request, world, Mode.ENFORCE, evidence, float(signing.NOW), signing.memo())
+    return decide(request, state, Mode.ENFORCE, evidence, float(signing.NOW), signing.memo())
 
 
 def _live(**annotations: str) -> dict[Any, LiveObject]:
-    world = World(PolicyIndex([POLICY]), signing.registry(), {}, signing.AUDIENCE, Guarded())
-    (ref,) = looks(_request(0), world, Mode.ENFORCE)
+    state = ClusterState(PolicyIndex([POLICY]), signing.registry(), {}, signing.AUDIENCE, Installation())
+    (ref,) = looks(_request(0), state, Mode.ENFORCE)
     assert (ref.resource.resource, ref.namespace, ref.name) == (DEPLOYMENTS, "payments", "checkout")
     return {ref: LiveObject(signing.DEPLOYMENT.uid, annotations)}
 

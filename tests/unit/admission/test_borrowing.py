@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import pytest
 
 from seconder.admission.borrowing import Account, Borrowed, Right, account, questions, refusal
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Operation, Request
-from seconder.api.policy import AgentTags, Mode, Policy, ResolvedResource
-from seconder.api.resources import GroupResource, Target
+from seconder.api.policy import AgentTags, Mode, Policy
+from seconder.api.resources import GroupResource, ResolvedResource, Target
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
 PODS = GroupResource("", "pods")
@@ -33,7 +33,7 @@ def _request(
 
 
 def _account(request: Request) -> Account | None:
-    return account(request, Guarded())
+    return account(request, Installation())
 
 
 def _refusal(

@@ -6,8 +6,8 @@ import pytest
 
 from seconder.admission.break_glass import BreakGlass, parse
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.evidence import Evidence, ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.request import Caller, Operation, Request, State
 from seconder.api import constants
 from seconder.api.policy import AgentTags, Mode, Policy, Subjects
@@ -30,8 +30,8 @@ def _policy(name: str = "p", **fields: Any) -> Policy:
 def _decide(*policies: Policy, caller: Caller = ONCALL, value: str = INCIDENT, fresh: bool = True) -> Decision:
     target = Target(DEPLOYMENTS, "Deployment", "payments", "checkout", "uid-1")
     request = Request("r", Operation.DELETE, target, "", caller, "", False, {constants.BREAK_GLASS: value}, {})
-    world = World(PolicyIndex(policies or [_policy()]), Registry([]), {}, "urn:uuid:1", Guarded())
-    return decide(request, world, Mode.ENFORCE, Evidence(fresh, {}), NOW, Memo(4))
+    state = ClusterState(PolicyIndex(policies or [_policy()]), Registry([]), {}, "urn:uuid:1", Installation())
+    return decide(request, state, Mode.ENFORCE, Evidence(fresh, {}), NOW, Memo(4))
 
 
 def test_a_member_of_the_policys_group_passes_with_a_reason() -> None:
@@ -121,8 +121,8 @@ def test_a_policy_for_agents_has_no_exit() -> None:
     target = Target(DEPLOYMENTS, "Deployment", "payments", "checkout", "uid-1")
     stored = {constants.BREAK_GLASS: INCIDENT, constants.AGENT_KEY: "kiro"}
     request = Request("r", Operation.DELETE, target, "", ONCALL, "", False, stored, {})
-    world = World(PolicyIndex([policy]), Registry([]), {}, "urn:uuid:1", Guarded())
-    assert decide(request, world, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4)).reason is Reason.APPROVAL_MISSING
+    state = ClusterState(PolicyIndex([policy]), Registry([]), {}, "urn:uuid:1", Installation())
+    assert decide(request, state, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4)).reason is Reason.APPROVAL_MISSING
 
 
 def test_the_other_policies_hold() -> None:
@@ -142,7 +142,7 @@ def test_agents_do_not_write_it() -> None:
     """Neither new nor changed nor removed."""
     target = Target(DEPLOYMENTS, "Deployment", "payments", "checkout", "uid-1")
     agent = Caller("system:serviceaccount:seconder-agents:kiro")
-    world = World(PolicyIndex([]), Registry([]), {}, "urn:uuid:1", Guarded())
+    state = ClusterState(PolicyIndex([]), Registry([]), {}, "urn:uuid:1", Installation())
     note = {constants.BREAK_GLASS: INCIDENT}
     for operation, stored, incoming in (
         (Operation.CREATE, {}, note),
@@ -151,14 +151,14 @@ def test_agents_do_not_write_it() -> None:
         (Operation.UPDATE, note, {constants.BREAK_GLASS: "other"}),
     ):
         request = Request("r", operation, target, "", agent, "", False, stored, incoming)
-        decided = decide(request, world, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4))
+        decided = decide(request, state, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4))
         assert decided.reason is Reason.PROTECTED_CONFIGURATION
 
 
 def test_an_agent_that_only_its_field_manager_gives_away_does_not_pass() -> None:
     """It works with the credential of a member; the member's own tools pass."""
     policy = _policy(agents=AgentTags(field_managers=frozenset({"assistant"})))
-    world = World(PolicyIndex([policy]), Registry([]), {}, "urn:uuid:1", Guarded())
+    state = ClusterState(PolicyIndex([policy]), Registry([]), {}, "urn:uuid:1", Installation())
     none: frozenset[str] = frozenset()
     before, after = (State(none, frozenset(), replicas, leaving=False) for replicas in (1, 0))
     target = Target(DEPLOYMENTS, "Deployment", "payments", "checkout", "uid-1")
@@ -168,7 +168,7 @@ def test_an_agent_that_only_its_field_manager_gives_away_does_not_pass() -> None
         request = Request(
             "r", Operation.UPDATE, target, "", ONCALL, manager, False, stored, stored, before=before, after=after
         )
-        return decide(request, world, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4)).allowed
+        return decide(request, state, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4)).allowed
 
     assert allowed("kubectl-client-side-apply")
     assert not allowed("assistant")

@@ -8,14 +8,14 @@ from tests.support import signing
 
 from seconder.admission.dangling import ADOPTED
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.evidence import Evidence, ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prerequisites import needs, owners_to_find
 from seconder.admission.request import Caller, Operation, Owner, Request, State
 from seconder.api import constants
-from seconder.api.policy import AgentTags, Mode, Policy, ResolvedResource, Subjects
+from seconder.api.policy import AgentTags, Mode, Policy, Subjects
 from seconder.api.reasons import Reason
-from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource, Target
+from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource, ResolvedResource, Target
 from seconder.approvals.impact import Item
 
 DEPLOYMENTS = signing.DEPLOYMENT.resource
@@ -44,14 +44,14 @@ def _request(
     return msgspec.structs.replace(request, before=states[0], after=states[1])
 
 
-def _world(*policies: Policy) -> World:
-    return World(PolicyIndex(policies), signing.registry(), {}, signing.AUDIENCE, Guarded())
+def _world(*policies: Policy) -> ClusterState:
+    return ClusterState(PolicyIndex(policies), signing.registry(), {}, signing.AUDIENCE, Installation())
 
 
 def _decide(request: Request, *policies: Policy, mode: Mode = Mode.ENFORCE, **evidence: Any) -> Decision:
     given: dict[str, Any] = {"fresh": True, "contents": {}, "missing": frozenset({GHOST})} | evidence
-    world = _world(*(policies or (_policy(),)))
-    return decide(request, world, mode, Evidence(**given), signing.NOW, signing.memo())
+    state = _world(*(policies or (_policy(),)))
+    return decide(request, state, mode, Evidence(**given), signing.NOW, signing.memo())
 
 
 @pytest.mark.parametrize("caller", [DANA, CONTROLLER, COLLECTOR], ids=["person", "controller", "collector"])

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.evidence import Evidence, ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prerequisites import needs
 from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Operation, Request
-from seconder.api.policy import AgentTags, Mode, Policy, ResolvedResource, Subjects
+from seconder.api.policy import AgentTags, Mode, Policy, Subjects
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, Action, GroupResource, Target
+from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource, Target
 from seconder.approvals.impact import Item
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo
@@ -51,17 +51,17 @@ def _policy(name: str = "p", *named: GroupResource, **fields: Any) -> Policy:
 def _decide(
     request: Request,
     *policies: Policy,
-    own: Guarded | None = None,
+    installation: Installation | None = None,
     holds: bool | None = False,
     fresh: bool = True,
     mode: Mode = Mode.ENFORCE,
 ) -> Decision:
-    world = World(PolicyIndex(policies), Registry([]), {}, "urn:uuid:1", own or Guarded())
+    state = ClusterState(PolicyIndex(policies), Registry([]), {}, "urn:uuid:1", own or Installation())
     contents = None
     if holds is not None:
         found = [Item("x", "1")] if holds else []
-        contents = {lookup.resource.resource: found for lookup in needs(request, world, mode)}
-    return decide(request, world, mode, Evidence(fresh, contents), 0.0, Memo(4))
+        contents = {lookup.resource.resource: found for lookup in needs(request, state, mode)}
+    return decide(request, state, mode, Evidence(fresh, contents), 0.0, Memo(4))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_everyone_means_everyone_but_the_exempt_and_added_controllers() -> None:
     assert not _decide(_request(Caller("erin@example.com")), policy).allowed
     assert not _decide(_request(AGENT), policy).allowed
     argo = Caller("system:serviceaccount:argocd:controller")
-    own = Guarded(controllers=frozenset({argo.username}))
+    own = Installation(controllers=frozenset({argo.username}))
     assert _decide(_request(argo), policy, own=own).allowed
     assert not _decide(_request(argo), policy).allowed
 

@@ -8,24 +8,15 @@ from hypothesis import strategies as st
 from tests.support import signing
 
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.evidence import Evidence, ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prerequisites import needs
 from seconder.admission.principal import service_account_user
 from seconder.admission.request import Caller, Operation, Request
 from seconder.api import constants
-from seconder.api.policy import (
-    AgentTags,
-    Assurance,
-    Mode,
-    Policy,
-    Requirement,
-    ResolvedResource,
-    Subjects,
-    UnknownOperator,
-)
+from seconder.api.policy import AgentTags, Assurance, Mode, Policy, Requirement, Subjects, UnknownOperator
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, Action, GroupResource, Target
+from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource, Target
 from seconder.approvals import impact
 from seconder.approvals.impact import Item
 from seconder.approvals.quorum import judge, verify_all
@@ -51,15 +42,15 @@ def _delete(target: Target = signing.DEPLOYMENT, caller: Caller = AGENT, **value
     return Request("review", Operation.DELETE, target, "", caller, "", False, stored, {})
 
 
-def _world(*policies: Policy, registry: Registry | None = None, operators: Mapping[str, str] | None = None) -> World:
+def _world(*policies: Policy, registry: Registry | None = None, operators: Mapping[str, str] | None = None) -> ClusterState:
     known = registry or signing.registry()
-    return World(PolicyIndex(policies), known, operators or {}, signing.AUDIENCE, Guarded())
+    return ClusterState(PolicyIndex(policies), known, operators or {}, signing.AUDIENCE, Installation())
 
 
-def _decide(request: Request, world: World, *, fresh: bool = True, found: impact.Contents | None = None) -> Decision:
+def _decide(request: Request, state: ClusterState, *, fresh: bool = True, found: impact.Contents | None = None) -> Decision:
     if found is None:
-        found = {lookup.resource.resource: [] for lookup in needs(request, world, Mode.ENFORCE)}
-    return decide(request, world, Mode.ENFORCE, Evidence(fresh, found), signing.NOW, signing.memo())
+        found = {lookup.resource.resource: [] for lookup in needs(request, state, Mode.ENFORCE)}
+    return decide(request, state, Mode.ENFORCE, Evidence(fresh, found), signing.NOW, signing.memo())
 
 
 def test_a_peers_approval_lets_exactly_this_through() -> None:
@@ -97,8 +88,8 @@ def test_every_policy_must_be_satisfied_by_its_own_measure() -> None:
     strict = Requirement(teams=frozenset({"payments"}))
     request = _delete(alice=signing.approval())
     for first, second in (("a", "b"), ("b", "a")):
-        world = _world(_policy(first), _policy(second, requirement=strict))
-        decided = _decide(request, world)
+        state = _world(_policy(first), _policy(second, requirement=strict))
+        decided = _decide(request, state)
         assert decided.reason is Reason.APPROVER_NOT_ALLOWED
         assert decided.policies == ("a", "b")
     member = signing.registry(signing.approver("alice", teams=("payments",)))
@@ -122,8 +113,8 @@ def test_one_policys_quorum_is_not_met_by_anothers_approver() -> None:
 def test_approvals_do_not_outweigh_an_invalid_policy() -> None:
     """One policy that is satisfied does not excuse one that nobody can read."""
     request = _delete(alice=signing.approval())
-    world = _world(_policy("a"), _policy("b", problem="unknown field"))
-    assert _decide(request, world).reason is Reason.POLICY_INVALID
+    state = _world(_policy("a"), _policy("b", problem="unknown field"))
+    assert _decide(request, state).reason is Reason.POLICY_INVALID
 
 
 def test_no_approval_opens_the_guards_own_configuration() -> None:
@@ -171,12 +162,12 @@ def test_the_tags_of_any_policy_make_an_agent_for_all() -> None:
     assert _decide(_delete(caller=bot), _world(_policy(), other)).reason is Reason.NOT_COVERED
 
 
-def _found(world: World, request: Request, **held: list[Item]) -> impact.Contents:
+def _found(state: ClusterState, request: Request, **held: list[Item]) -> impact.Contents:
     return {
         lookup.resource.resource: held.get(lookup.resource.resource.group, [])
         if lookup.resource.resource in {DEPLOYMENTS, WIDGETS}
         else []
-        for lookup in needs(request, world, Mode.ENFORCE)
+        for lookup in needs(request, state, Mode.ENFORCE)
     }
 
 
@@ -195,18 +186,18 @@ def _namespace_approval(impact: str | None) -> str:
 def test_a_namespaces_approval_names_what_goes_down_with_it() -> None:
     """It counts for exactly that: not when something was added since, nor when it names nothing."""
     policy = _policy(named=(NAMESPACES, DEPLOYMENTS))
-    world = _world(policy)
+    state = _world(policy)
     empty = _delete(NAMESPACE, alice=_namespace_approval("0" * 64))
-    found = _found(world, empty, **HOLDS)
+    found = _found(state, empty, **HOLDS)
     digest = impact.impact([policy], found).sha256
     approved = _delete(NAMESPACE, alice=_namespace_approval(digest))
-    assert _decide(approved, world, found=found).allowed
-    more = _found(world, approved, apps=[*HOLDS["apps"], Item("cart", "u2")])
-    assert _decide(approved, world, found=more).reason is Reason.IMPACT_CHANGED
-    assert _decide(empty, world, found=found).reason is Reason.IMPACT_CHANGED
+    assert _decide(approved, state, found=found).allowed
+    more = _found(state, approved, apps=[*HOLDS["apps"], Item("cart", "u2")])
+    assert _decide(approved, state, found=more).reason is Reason.IMPACT_CHANGED
+    assert _decide(empty, state, found=found).reason is Reason.IMPACT_CHANGED
     unnamed = _delete(NAMESPACE, alice=_namespace_approval(None))
-    assert _decide(unnamed, world, found=found).reason is Reason.IMPACT_CHANGED
-    lost = decide(approved, world, Mode.ENFORCE, Evidence(True, None), signing.NOW, signing.memo())
+    assert _decide(unnamed, state, found=found).reason is Reason.IMPACT_CHANGED
+    lost = decide(approved, state, Mode.ENFORCE, Evidence(True, None), signing.NOW, signing.memo())
     assert lost.reason is Reason.INTERNAL_ERROR
 
 
@@ -223,11 +214,11 @@ def test_a_policy_for_what_the_namespace_holds_joins_those_that_name_it() -> Non
     named = _policy("named", named=(NAMESPACES,), requirement=Requirement(bind_impact=False))
     team = Requirement(teams=frozenset({"payments"}), bind_impact=False)
     held = _policy("held", named=(WIDGETS,), requirement=team)
-    world = _world(named, held)
+    state = _world(named, held)
     request = _delete(NAMESPACE, alice=_namespace_approval(None))
-    assert _decide(request, world).allowed
-    found = _found(world, request, **{"example.com": [Item("w", "1")]})
-    decided = _decide(request, world, found=found)
+    assert _decide(request, state).allowed
+    found = _found(state, request, **{"example.com": [Item("w", "1")]})
+    decided = _decide(request, state, found=found)
     assert (decided.reason, decided.policies) == (Reason.APPROVER_NOT_ALLOWED, ("held", "named"))
 
 
@@ -297,9 +288,9 @@ def test_no_agents_deletion_of_what_is_protected_passes_without_approval(
     """Said anew here, in plain words: who is an agent to a policy, and what that policy then asks for."""
     values = {slug: _VALUES[slug] for slug in presented}
     request = _delete(signing.DEPLOYMENT, caller, **values)
-    own = Guarded(controllers=frozenset({caller.username} if added else ()))
-    world = World(PolicyIndex(policies), signing.registry(), {}, signing.AUDIENCE, own)
-    decided = decide(request, world, Mode.ENFORCE, Evidence(fresh, {}), signing.NOW, signing.memo())
+    own = Installation(controllers=frozenset({caller.username} if added else ()))
+    state = ClusterState(PolicyIndex(policies), signing.registry(), {}, signing.AUDIENCE, own)
+    decided = decide(request, state, Mode.ENFORCE, Evidence(fresh, {}), signing.NOW, signing.memo())
     agent = decided.requester.agent
     for policy in policies:
         tags = policy.agents

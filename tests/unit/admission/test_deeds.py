@@ -7,14 +7,14 @@ from tests.support import signing
 
 from seconder.admission import actions
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.evidence import Evidence, ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prerequisites import looks
 from seconder.admission.request import Caller, Operation, Owner, Request, State
 from seconder.api import constants
-from seconder.api.policy import Mode, Policy, ResolvedResource, Subjects
+from seconder.api.policy import Mode, Policy, Subjects
 from seconder.api.reasons import Reason
-from seconder.api.resources import Action, GroupResource, Target
+from seconder.api.resources import Action, GroupResource, ResolvedResource, Target
 from seconder.approvals.impact import LiveObject, ObjectRef
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
@@ -50,14 +50,14 @@ def _decide(
     fresh: bool = True,
     missing: frozenset[Owner] | None = None,
 ) -> Decision:
-    world = World(PolicyIndex(policies or (POLICY,)), signing.registry(), {}, signing.AUDIENCE, Guarded())
+    state = ClusterState(PolicyIndex(policies or (POLICY,)), signing.registry(), {}, signing.AUDIENCE, Installation())
     evidence = Evidence(fresh, {}, {} if objects is None else objects, missing=missing)
-    return decide(request, world, Mode.ENFORCE, evidence, float(signing.NOW), signing.memo())
+    return decide(request, state, Mode.ENFORCE, evidence, float(signing.NOW), signing.memo())
 
 
 def _looks(request: Request, *policies: Policy) -> list[ObjectRef]:
-    world = World(PolicyIndex(policies or (POLICY,)), signing.registry(), {}, signing.AUDIENCE, Guarded())
-    return looks(request, world, Mode.ENFORCE)
+    state = ClusterState(PolicyIndex(policies or (POLICY,)), signing.registry(), {}, signing.AUDIENCE, Installation())
+    return looks(request, state, Mode.ENFORCE)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from seconder.admission.guard import refusal
-from seconder.admission.policy_index import Guarded
+from seconder.admission.policy_index import Installation
 from seconder.admission.request import Caller, Operation, Request
 from seconder.api.policy import DEFAULT_TAGS, AgentTags
 from seconder.api.resources import NAMESPACES, GroupResource, Target
@@ -22,7 +22,7 @@ def _refusal(
     subresource: str = "",
 ) -> str:
     request = Request("r", operation, target, subresource, Caller(MINE), "", False, stored or {}, incoming or {})
-    return refusal(request, DEFAULT_TAGS, Guarded(), None)
+    return refusal(request, DEFAULT_TAGS, Installation(), None)
 
 
 def _target(group: str, resource: str, namespace: str, name: str) -> Target:
@@ -115,7 +115,7 @@ def _minted(
     target = Target(resource, "Kind", "payments", "x", "uid")
     caller = Caller(MINE)
     request = Request("r", operation, target, subresource, caller, "", False, {}, {}, secret_type=secret_type)
-    return refusal(request, DEFAULT_TAGS, Guarded(), None)
+    return refusal(request, DEFAULT_TAGS, Installation(), None)
 
 
 @pytest.mark.parametrize("secret_type", ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"])
@@ -176,7 +176,7 @@ def test_a_token_of_its_own_is_renewed_where_nothing_of_its_tags_is_lost(caller:
     known = AgentTags(users=users, groups=frozenset({"bots", "system:serviceaccounts:ci"}))
     target = _target("", "serviceaccounts", "ci", "bot")
     request = Request("r", Operation.CREATE, target, "token", caller, "", False, {}, {})
-    assert refusal(request, known, Guarded(), None) == ("" if renewed else "ServiceAccounts and tokens of agents")
+    assert refusal(request, known, Installation(), None) == ("" if renewed else "ServiceAccounts and tokens of agents")
 
 
 def test_a_token_is_refused_to_whom_it_would_not_make_an_agent() -> None:
@@ -184,7 +184,7 @@ def test_a_token_is_refused_to_whom_it_would_not_make_an_agent() -> None:
     target = _target("", "serviceaccounts", "ci", "bot")
     caller = Caller("system:serviceaccount:ci:bot")
     request = Request("r", Operation.CREATE, target, "token", caller, "", False, {}, {})
-    assert refusal(request, DEFAULT_TAGS, Guarded(), None) == "tokens of ServiceAccounts"
+    assert refusal(request, DEFAULT_TAGS, Installation(), None) == "tokens of ServiceAccounts"
 
 
 def test_the_account_of_an_agent_is_guarded_wherever_it_is() -> None:
@@ -196,4 +196,4 @@ def test_the_account_of_an_agent_is_guarded_wherever_it_is() -> None:
             target = _target("", "serviceaccounts", namespace, name)
             request = Request("r", operation, target, "", caller, "", False, {}, {})
             expected = "ServiceAccounts and tokens of agents" if guarded else ""
-            assert refusal(request, tags, Guarded(), None) == expected
+            assert refusal(request, tags, Installation(), None) == expected

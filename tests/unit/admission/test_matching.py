@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from seconder.admission.policy_index import Guarded, PolicyIndex, binds, covering, covering_contents
+from seconder.admission.policy_index import Installation, PolicyIndex, binds, covering, covering_contents
 from seconder.admission.principal import requester_of
 from seconder.admission.request import Caller, Operation, Request
-from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, ResolvedResource, Subjects
-from seconder.api.resources import NAMESPACES, Action, GroupResource, Target
+from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
+from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource, Target
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
 NODES = GroupResource("", "nodes")
@@ -24,7 +24,7 @@ def _request(username: str, *, annotated: bool = False, resource: GroupResource 
 
 def _binds(policy: Policy, request: Request, *controllers: str) -> bool:
     return binds(
-        policy, request, requester_of(request.caller, DEFAULT_TAGS, None), Guarded(controllers=frozenset(controllers))
+        policy, request, requester_of(request.caller, DEFAULT_TAGS, None), Installation(controllers=frozenset(controllers))
     )
 
 
@@ -64,7 +64,7 @@ def test_an_agent_of_any_policy_is_exempt_from_none() -> None:
     request = _request("bot")
     known = AgentTags(users=frozenset({"bot"}))
     assert not _binds(policy, request)
-    assert binds(policy, request, requester_of(request.caller, known, None), Guarded())
+    assert binds(policy, request, requester_of(request.caller, known, None), Installation())
 
 
 def test_cleared_tags_are_no_tags() -> None:
@@ -74,7 +74,7 @@ def test_cleared_tags_are_no_tags() -> None:
 
 def _covering(policies: list[Policy], request: Request) -> list[Policy]:
     requester = requester_of(request.caller, DEFAULT_TAGS, None)
-    return covering(request, requester, PolicyIndex(policies), Mode.ENFORCE, Action.DELETE, Guarded())
+    return covering(request, requester, PolicyIndex(policies), Mode.ENFORCE, Action.DELETE, Installation())
 
 
 def test_both_forms_of_an_invalid_policy_are_found() -> None:
@@ -121,7 +121,7 @@ def test_contents_are_asked_about_for_namespaces_alone() -> None:
 
     def within(resource: GroupResource) -> list[Policy]:
         request = _request(requester.username, resource=resource)
-        return covering_contents(request, requester, index, Mode.ENFORCE, Guarded())
+        return covering_contents(request, requester, index, Mode.ENFORCE, Installation())
 
     assert within(NAMESPACES) == [here]
     assert within(DEPLOYMENTS) == []

@@ -10,15 +10,15 @@ from tests.support import signing
 from seconder.admission import dependents
 from seconder.admission.decision import Decision, decide
 from seconder.admission.dependents import Owned
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.evidence import Evidence, ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prerequisites import looks, needs, owner_keys
 from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Operation, Owner, Request, State
 from seconder.api import constants
-from seconder.api.policy import AgentTags, Mode, Policy, Requirement, ResolvedResource
+from seconder.api.policy import AgentTags, Mode, Policy, Requirement
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, Action, GroupResource, Target
+from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource, Target
 from seconder.approvals import impact
 from seconder.approvals.impact import Item, LiveObject, ObjectRef
 
@@ -55,8 +55,8 @@ def _request(target: Target = OWNER, caller: Caller = AGENT, **fields: Any) -> R
     return msgspec.structs.replace(request, **fields)
 
 
-def _world(*policies: Policy) -> World:
-    return World(PolicyIndex(policies or [_policy()]), signing.registry(), {}, signing.AUDIENCE, Guarded())
+def _world(*policies: Policy) -> ClusterState:
+    return ClusterState(PolicyIndex(policies or [_policy()]), signing.registry(), {}, signing.AUDIENCE, Installation())
 
 
 def _approved(value: str | None = None) -> dict[str, str]:
@@ -65,18 +65,18 @@ def _approved(value: str | None = None) -> dict[str, str]:
 
 def _decide(
     found: Sequence[Owned] | None,
-    world: World | None = None,
+    state: ClusterState | None = None,
     request: Request | None = None,
     annotations: Mapping[str, Mapping[str, str]] | None = None,
     **evidence: Any,
 ) -> Decision:
     """Decide with every object as it was found, its annotations by name."""
-    world, request = world or _world(), request or _request()
-    refs = looks(request, world, Mode.ENFORCE, found)
+    state, request = state or _world(), request or _request()
+    refs = looks(request, state, Mode.ENFORCE, found)
     uids = {each.name: each.uid for each in found or ()}
     live = {ref: LiveObject(uids[ref.name], (annotations or {}).get(ref.name, {})) for ref in refs}
     given: dict[str, Any] = {"fresh": True, "contents": {}, "objects": live, "owned": found} | evidence
-    return decide(request, world, Mode.ENFORCE, Evidence(**given), signing.NOW, signing.memo())
+    return decide(request, state, Mode.ENFORCE, Evidence(**given), signing.NOW, signing.memo())
 
 
 def test_an_owner_does_not_go_before_what_it_owns_may() -> None:
@@ -155,10 +155,10 @@ def test_objects_that_no_policy_protects_do_not_count() -> None:
 def test_a_policy_binds_on_owned_objects_whom_it_binds_otherwise() -> None:
     """Others' agents are none of its business."""
     tags = AgentTags(groups=frozenset({"bots"}), service_account_namespaces=frozenset(), annotations=frozenset())
-    world = _world(_policy(agents=tags))
-    assert _decide([_owned()], world).reason is Reason.NOT_COVERED
+    state = _world(_policy(agents=tags))
+    assert _decide([_owned()], state).reason is Reason.NOT_COVERED
     bot = _request(caller=Caller("bot", frozenset({"bots"})))
-    assert _decide([_owned()], world, bot).reason is Reason.APPROVAL_MISSING
+    assert _decide([_owned()], state, bot).reason is Reason.APPROVAL_MISSING
 
 
 def test_an_invalid_policy_refuses_on_owned_objects_too() -> None:
@@ -217,15 +217,15 @@ def test_a_namespace_goes_along_with_what_goes_down_with_it(bind_impact: bool) -
     """An approval of it names that; a policy on what it holds asks too."""
     tenant = Target(GroupResource("example.com", "tenants"), "Tenant", "", "tenant", "uid-tenant")
     found = [_owned("payments", "uid-ns", resource=_resolved(NAMESPACES), namespace="", through=tenant.resource)]
-    world = _world(_policy(requirement=Requirement(bind_impact=bind_impact)))
-    lookups = needs(_request(tenant), world, Mode.ENFORCE, found)
+    state = _world(_policy(requirement=Requirement(bind_impact=bind_impact)))
+    lookups = needs(_request(tenant), state, Mode.ENFORCE, found)
     assert {each.namespace for each in lookups} == {"payments"}
     empty: dict[GroupResource, list[Item]] = {each.resource.resource: [] for each in lookups}
     holds = empty | {DEPLOYMENTS: [Item("checkout", "uid-1")]}
     request = _request(tenant)
-    assert _decide(found, world, request, contents=empty).reason is Reason.NOT_COVERED
-    assert _decide(found, world, request, contents=None).reason is Reason.INTERNAL_ERROR
-    refused = _decide(found, world, request, contents=holds)
+    assert _decide(found, state, request, contents=empty).reason is Reason.NOT_COVERED
+    assert _decide(found, state, request, contents=None).reason is Reason.INTERNAL_ERROR
+    refused = _decide(found, state, request, contents=holds)
     assert refused.change is not None
     assert refused.change.target == Target(NAMESPACES, "Kind", "", "payments", "uid-ns")
     detail: dict[str, Any] = {
@@ -236,13 +236,13 @@ def test_a_namespace_goes_along_with_what_goes_down_with_it(bind_impact: bool) -
         "identifier": "uid-ns",
     }
     if bind_impact:
-        digest = impact.impact(list(world.policies.all), holds)
+        digest = impact.impact(list(state.policies.all), holds)
         detail["impact"] = {"counts": dict(digest.counts), "sha256": digest.sha256}
     annotations = {"payments": _approved(signing.approval(detail=detail))}
-    assert _decide(found, world, request, contents=holds, annotations=annotations).allowed
+    assert _decide(found, state, request, contents=holds, annotations=annotations).allowed
     if bind_impact:
         more = holds | {DEPLOYMENTS: [Item("checkout", "uid-1"), Item("new", "uid-2")]}
-        changed = _decide(found, world, request, contents=more, annotations=annotations)
+        changed = _decide(found, state, request, contents=more, annotations=annotations)
         assert changed.reason is Reason.IMPACT_CHANGED
 
 
@@ -250,9 +250,9 @@ def test_two_namespaces_at_once_are_refused() -> None:
     """What one of them holds is all that is looked at for one request."""
     one = _owned("one", "uid-1", resource=_resolved(NAMESPACES), namespace="")
     two = _owned("two", "uid-2", resource=_resolved(NAMESPACES), namespace="")
-    world = _world(_policy("p", NAMESPACES))
-    assert "2 protected objects go with it" in _decide([one, two], world).message
-    approved = _decide([one], world, _request(Target(NAMESPACES, "Namespace", "", "n", "uid-n")), contents={})
+    state = _world(_policy("p", NAMESPACES))
+    assert "2 protected objects go with it" in _decide([one, two], state).message
+    approved = _decide([one], state, _request(Target(NAMESPACES, "Namespace", "", "n", "uid-n")), contents={})
     assert not approved.allowed
 
 

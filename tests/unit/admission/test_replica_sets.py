@@ -8,24 +8,24 @@ from tests.support import signing
 
 from seconder.admission import codec
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.evidence import Evidence, ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prerequisites import looks
 from seconder.admission.request import Request
 from seconder.api import constants
-from seconder.api.policy import Mode, Policy, ResolvedResource
+from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import Action, GroupResource
+from seconder.api.resources import Action, GroupResource, ResolvedResource
 from seconder.approvals.impact import LiveObject
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
 RESOLVED = ResolvedResource(DEPLOYMENTS, "v1", namespaced=True, custom=False, kind="Deployment")
-WORLD = World(
+WORLD = ClusterState(
     PolicyIndex([Policy("p", resources=frozenset({DEPLOYMENTS}), resolved={DEPLOYMENTS: RESOLVED})]),
     signing.registry(),
     {},
     signing.AUDIENCE,
-    Guarded(),
+    Installation(),
 )
 
 

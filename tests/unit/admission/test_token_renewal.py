@@ -8,8 +8,8 @@ import pytest
 
 from seconder.admission import codec, guard, service_accounts
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.evidence import Evidence, ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.request import Caller, Operation, Request, TokenRequest
 from seconder.admission.service_accounts import Account
 from seconder.api.policy import DEFAULT_TAGS, Mode
@@ -30,12 +30,12 @@ def _request(token: TokenRequest | None = HOUR, name: str = "kiro", subresource:
 
 
 def _refusal(request: Request, left: float | None) -> str:
-    return guard.refusal(request, DEFAULT_TAGS, Guarded(), left)
+    return guard.refusal(request, DEFAULT_TAGS, Installation(), left)
 
 
 def _decide(request: Request, ends: dict[str, float], *, fresh: bool = True) -> Decision:
-    world = World(PolicyIndex([]), Registry([]), {}, "urn:uuid:1", Guarded(), ends)
-    return decide(request, world, Mode.ENFORCE, Evidence(fresh, {}), NOW, Memo(1))
+    state = ClusterState(PolicyIndex([]), Registry([]), {}, "urn:uuid:1", Installation(), ends)
+    return decide(request, state, Mode.ENFORCE, Evidence(fresh, {}), NOW, Memo(1))
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_a_signature_over_the_line_without_its_newline() -> None:
 
 
 def test_an_approval_of_another_clusters_object() -> None:
-    """Clusters restored from one snapshot share uids, not the audience."""
+    """Clusters restored from one cache share uids, not the audience."""
     for audience in ("urn:uuid:ffffffff-6c1f-4a53-8b32-b4bfbbd3c7b1", signing.AUDIENCE + "/two", signing.AUDIENCE[:-1]):
         _fails(Reason.WRONG_CLUSTER, signing.approval(), audience=audience)
         _counts(signing.approval(aud=audience), audience=audience)

@@ -2,8 +2,8 @@
 
 import hashlib
 
-from seconder.api.policy import Policy, ResolvedResource
-from seconder.api.resources import GroupResource
+from seconder.api.policy import Policy
+from seconder.api.resources import GroupResource, ResolvedResource
 from seconder.approvals.impact import Item, counted, impact, lookups
 
 PODS = ResolvedResource(GroupResource("", "pods"), "v1", namespaced=True, custom=False)

@@ -1,7 +1,6 @@
 """What a policy's names stand for: nothing is protected in silence that is not there."""
 
-from seconder.api.policy import ResolvedResource
-from seconder.api.resources import GroupResource
+from seconder.api.resources import GroupResource, ResolvedResource
 from seconder.client.discovery import Catalogue, Served, resolve
 
 DEPLOYMENTS = GroupResource("apps", "deployments")

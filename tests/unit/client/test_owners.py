@@ -15,8 +15,8 @@ from tests.support.cluster import eventually
 
 from seconder.admission.dependents import Kind, Owned, group_key
 from seconder.admission.policy_index import PolicyIndex
-from seconder.api.policy import Policy, ResolvedResource
-from seconder.api.resources import NAMESPACES, GroupResource, Target
+from seconder.api.policy import Policy
+from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
 from seconder.client.api import Api, ApiError
 from seconder.client.owners import Owners
 

@@ -12,8 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tests.support.cluster import eventually
 
-from seconder.api.policy import ResolvedResource
-from seconder.api.resources import GroupResource
+from seconder.api.resources import GroupResource, ResolvedResource
 from seconder.approvals.impact import Lookup
 from seconder.client.api import Api, ApiError
 from seconder.client.credentials import Credentials

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from tests.support import signing
 
-from seconder.admission.evidence import World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.state import ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, stamp
 from seconder.api.policy import AgentTags, Mode, Policy, Requirement
@@ -25,8 +25,8 @@ _OTHERS = AgentTags(groups=frozenset({"others"}), service_account_namespaces=_NO
 POLICY = Policy("p", resources=frozenset({GroupResource("apps", "deployments")}))
 
 
-def _world(*policies: Policy) -> World:
-    return World(PolicyIndex(policies), signing.registry(), {}, signing.AUDIENCE, Guarded())
+def _world(*policies: Policy) -> ClusterState:
+    return ClusterState(PolicyIndex(policies), signing.registry(), {}, signing.AUDIENCE, Installation())
 
 
 def _change(*policies: Policy) -> Change:
@@ -280,10 +280,10 @@ def test_a_name_from_outside_is_shown_without_what_turns_a_line_round() -> None:
 
 def test_a_copy_never_takes_the_place_of_an_approval_that_has_not_ended() -> None:
     """It may be of another request, or of somebody else; one that has ended makes room."""
-    world, value, other = _world(POLICY), signing.approval(), signing.approval(sub="somebody else")
-    assert place("alice", value, {}, world, signing.NOW, Memo(8)) == "alice"
-    assert place("alice", value, {"alice": "rubbish"}, world, signing.NOW, Memo(8)) == "alice"
-    beside = place("a" * 63, value, {"a" * 63: other}, world, signing.NOW, Memo(8))
+    state, value, other = _world(POLICY), signing.approval(), signing.approval(sub="somebody else")
+    assert place("alice", value, {}, state, signing.NOW, Memo(8)) == "alice"
+    assert place("alice", value, {"alice": "rubbish"}, state, signing.NOW, Memo(8)) == "alice"
+    beside = place("a" * 63, value, {"a" * 63: other}, state, signing.NOW, Memo(8))
     assert beside.startswith("a" * 54 + "-")
     assert len(beside) == 63
-    assert place("alice", value, {"alice": other}, world, signing.NOW + 3600, Memo(8)) == "alice"
+    assert place("alice", value, {"alice": other}, state, signing.NOW + 3600, Memo(8)) == "alice"

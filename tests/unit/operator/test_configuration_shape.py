@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seconder.admission import cel
-from seconder.admission.policy_index import Guarded
-from seconder.api.policy import AgentTags, Mode, Policy, ResolvedResource, Subjects
-from seconder.api.resources import NAMESPACES, Action, GroupResource
+from seconder.admission.policy_index import Installation
+from seconder.api.policy import AgentTags, Mode, Policy, Subjects
+from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource
 from seconder.operator.webhook_configuration import Endpoint, configuration
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
@@ -20,7 +20,7 @@ RESOLVED = {DEPLOYMENTS: ResolvedResource(DEPLOYMENTS, "v1", namespaced=True, cu
 
 
 def _entries(*policies: Policy) -> dict[str, dict[str, Any]]:
-    document = configuration(policies, Guarded(), Endpoint(url="https://127.0.0.1:9443"), "Q0E=")
+    document = configuration(policies, Installation(), Endpoint(url="https://127.0.0.1:9443"), "Q0E=")
     return {each["name"].removesuffix(".seconder.dev"): each for each in document["webhooks"]}
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from seconder.api.policy import Mode, Policy, ResolvedResource
-from seconder.api.resources import Action, GroupResource
+from seconder.api.policy import Mode, Policy
+from seconder.api.resources import Action, GroupResource, ResolvedResource
 from seconder.client.discovery import Catalogue, Served
 from seconder.operator import indirect_deleters
 from seconder.operator.policy_status import Judged

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from seconder.api.policy import Policy, ResolvedResource, Subjects
-from seconder.api.resources import GroupResource
+from seconder.api.policy import Policy, Subjects
+from seconder.api.resources import GroupResource, ResolvedResource
 from seconder.approvals.impact import unresolved
 from seconder.client.api import ApiError
 from seconder.client.discovery import Catalogue, Served

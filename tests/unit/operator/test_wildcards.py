@@ -1,7 +1,6 @@
 """What a wildcard stands for: kinds whose objects are kept, and can be lost."""
 
-from seconder.api.policy import ResolvedResource
-from seconder.api.resources import GroupResource
+from seconder.api.resources import GroupResource, ResolvedResource
 from seconder.client.discovery import Served, resolve
 
 SECRETS = GroupResource("", "secrets")

@@ -9,10 +9,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.support import signing
 
-from seconder.admission.evidence import World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.state import ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api.policy import AgentTags, Policy
-from seconder.client.cache import Snapshot
+from seconder.client.cache import Cache
 from seconder.observability.metrics import AuthorizerMetrics
 from seconder.webhook.authorizer import Authorizer
 from seconder.webhook.front import BadReview
@@ -23,16 +23,16 @@ IMPERSONATE = {"verb": "impersonate", "resource": "users", "name": "dana"}
 
 
 class View:
-    """What is seen of a snapshot."""
+    """What is seen of a cache."""
 
     def __init__(self, *policies: Policy, loaded: bool = True) -> None:
         index = PolicyIndex(policies)
-        self.world = World(index, signing.registry(), {}, signing.AUDIENCE, Guarded()) if loaded else None
+        self.state = ClusterState(index, signing.registry(), {}, signing.AUDIENCE, Installation()) if loaded else None
 
 
 def _answer(view: View, body: bytes, registry: CollectorRegistry | None = None) -> dict[str, Any]:
     metrics = AuthorizerMetrics(registry or CollectorRegistry())
-    authorizer = Authorizer(cast(Snapshot, view), "seconder-system", metrics)
+    authorizer = Authorizer(cast(Cache, view), "seconder-system", metrics)
     answer: dict[str, Any] = json.loads(asyncio.run(authorizer.answer(body)))
     assert (answer["apiVersion"], answer["kind"]) == ("authorization.k8s.io/v1", "SubjectAccessReview")
     status: dict[str, Any] = answer["status"]

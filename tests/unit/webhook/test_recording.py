@@ -12,7 +12,7 @@ from seconder.api.resources import Action, GroupResource, Target
 from seconder.approvals.change import Change
 from seconder.approvals.verification import Approval
 from seconder.client.api import Api
-from seconder.client.cache import Snapshot
+from seconder.client.cache import Cache
 from seconder.client.credentials import Credentials
 from seconder.client.watch import Watch
 from seconder.webhook.recorder import Bounds, Recorder
@@ -29,7 +29,7 @@ class Still(Recorder):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         api = Api(Credentials("https://127.0.0.1:1", b""), user_agent="test")
-        super().__init__(api, cast(Snapshot, None), lambda _what, _error: None, bounds=bounds, clock=clock)
+        super().__init__(api, cast(Cache, None), lambda _what, _error: None, bounds=bounds, clock=clock)
         monkeypatch.setattr(Watch, "age", lambda _: age)
 
 

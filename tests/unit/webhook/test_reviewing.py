@@ -12,17 +12,17 @@ from tests.support import signing
 
 from seconder.admission.borrowing import Account, Borrowed, Right
 from seconder.admission.dependents import Kind, Owned
-from seconder.admission.evidence import World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.state import ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.admission.request import Owner, Request
-from seconder.api.policy import Mode, Policy, ResolvedResource
+from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import GroupResource, Target
+from seconder.api.resources import GroupResource, ResolvedResource, Target
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, LiveObject, Lookup, ObjectRef
 from seconder.approvals.verification import Approval
-from seconder.client.cache import Snapshot
+from seconder.client.cache import Cache
 from seconder.client.existence import Existence
 from seconder.client.kinds import Kinds
 from seconder.client.lookup import Finder, LookupFailed
@@ -38,10 +38,10 @@ RECORDED = Path(__file__).parents[2] / "edge" / "reviews"
 
 
 class View:
-    """What the reviewer sees of a snapshot, set by the test."""
+    """What the reviewer sees of a cache, set by the test."""
 
     def __init__(self, *policies: Policy) -> None:
-        self.world: World | None = World(PolicyIndex(policies), signing.registry(), {}, signing.AUDIENCE, Guarded())
+        self.state: ClusterState | None = ClusterState(PolicyIndex(policies), signing.registry(), {}, signing.AUDIENCE, Installation())
         self.is_fresh = True
 
     def fresh(self) -> bool:
@@ -180,7 +180,7 @@ class Desk:
         self.register = Register()
         self.served = Served()
         self.reviewer = Reviewer(
-            cast(Snapshot, view),
+            cast(Cache, view),
             cast(Finder, search or Search()),
             cast(Rights, self.rights),
             cast(Existence, self.register),
@@ -356,7 +356,7 @@ def test_a_view_that_is_not_fresh_counts_no_approval() -> None:
 def test_a_view_that_is_not_loaded_refuses() -> None:
     """To Audit it is a warning."""
     desk = Desk(View())
-    desk.view.world = None
+    desk.view.state = None
     assert not desk.ask(_review())["allowed"]
     assert desk.ask(_review(), Mode.AUDIT)["allowed"]
 

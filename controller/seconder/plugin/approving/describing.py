@@ -19,7 +19,7 @@ _SHOWN_NAMES = 5
 
 def judged(case: Case, values: dict[str, str], now: float) -> tuple[Presented, Judgement]:
     """Verify these approvals for the case and judge them by its policies. ``now`` is in seconds since 1970."""
-    presented = verify_all(values, case.context, case.world.registry, now, Memo(len(values) + 1))
+    presented = verify_all(values, case.context, case.state.registry, now, Memo(len(values) + 1))
     return presented, judge_all(presented, case.change.policies, case.digest)
 
 

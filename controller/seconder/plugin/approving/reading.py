@@ -10,10 +10,10 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission import policy_index, principal, service_accounts
-from seconder.admission.evidence import World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.principal import Requester
 from seconder.admission.request import Caller, Operation, Request
+from seconder.admission.state import ClusterState
 from seconder.api import change_request, constants, policy_documents
 from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Mode, Policy
@@ -80,14 +80,14 @@ class Case:
 
     place: Place
     change: Change
-    world: World
+    state: ClusterState
     contents: Contents
     impact: Impact | None
 
     @property
     def context(self) -> Context:
         """What an approval must fit."""
-        return context_of(self.change, self.world.audience)
+        return context_of(self.change, self.state.audience)
 
     @property
     def digest(self) -> str | None:
@@ -172,40 +172,42 @@ def case_of(connection: Connection, place: Place, arguments: argparse.Namespace)
         recorded_by_us = place.request or next(iter(waiting), None)
     else:
         _same_wish(place.request, arguments)
-    world = read_world(connection.api, recorded_by_us, arguments.cluster_id)
+    state = read_state(connection.api, recorded_by_us, arguments.cluster_id)
     if place.request is not None:
         recorded = change_requests.change_of(place.request, ())
-        operators = recorded.operators | _operators(connection.api, recorded.requester, world)
-        return _case(connection.api, place, replace(recorded, operators=operators), world)
+        operators = recorded.operators | _operators(connection.api, recorded.requester, state)
+        return _case(connection.api, place, replace(recorded, operators=operators), state)
     if not arguments.requester:
         raise Problem(
             f"no change request waits for {place.typed}: say whose wish it is with --requester, or have the requester "
             "try again"
         )
-    caller = _caller(arguments.requester, arguments.agent or None, world)
-    wanted = principal.requester_of(caller, world.policies.known_tags, None)
+    caller = _caller(arguments.requester, arguments.agent or None, state)
+    wanted = principal.requester_of(caller, state.policies.known_tags, None)
     made = Change(
         requester=wanted.username,
         by_agent=wanted.agent,
         agent=wanted.agent_name,
-        operators=_operators(connection.api, wanted.username, world),
+        operators=_operators(connection.api, wanted.username, state),
         target=place.target,
         version=place.version,
         action=_action(arguments),
         claimed=clean(place.annotations.get(constants.REASON_KEY, "")),
         policies=(),
     )
-    return _case(connection.api, place, made, world)
+    return _case(connection.api, place, made, state)
 
 
-def context_for(api: Api, target: Target, world: World, requester: str, agent: str | None, action: Action) -> Context:
+def context_for(
+    api: Api, target: Target, state: ClusterState, requester: str, agent: str | None, action: Action
+) -> Context:
     """Give what an approval for this requester must fit, where nobody has made a wish. Raises ApiError."""
-    wanted = principal.requester_of(_caller(requester, agent, world), world.policies.known_tags, None)
-    operators = _operators(api, requester, world)
-    return Context(world.audience, requester, wanted.agent, wanted.agent_name, operators, target, action)
+    wanted = principal.requester_of(_caller(requester, agent, state), state.policies.known_tags, None)
+    operators = _operators(api, requester, state)
+    return Context(state.audience, requester, wanted.agent, wanted.agent_name, operators, target, action)
 
 
-def read_world(api: Api, request: ChangeRequest | None, cluster_id: str = "") -> World:
+def read_state(api: Api, request: ChangeRequest | None, cluster_id: str = "") -> ClusterState:
     """Read policies and approvers. Agents' operators are read one by one, where needed. Raises ApiError."""
     policies = [
         policy
@@ -217,7 +219,7 @@ def read_world(api: Api, request: ChangeRequest | None, cluster_id: str = "") ->
     # A cluster's configured id stands only in what Seconder itself wrote; the uid in it must be this cluster's.
     if not cluster_id and recorded.startswith(f"{found}:"):
         found = recorded
-    return World(PolicyIndex(policies), read_registry(api), {}, found, Guarded())
+    return ClusterState(PolicyIndex(policies), read_registry(api), {}, found, Installation())
 
 
 def read_registry(api: Api) -> Registry:
@@ -299,7 +301,7 @@ def _request_for(waiting: Sequence[ChangeRequest], place: Place, arguments: argp
     return fitting[0] if fitting else None
 
 
-def _case(api: Api, place: Place, wanted: Change, world: World) -> Case:
+def _case(api: Api, place: Place, wanted: Change, state: ClusterState) -> Case:
     """Find the policies that ask for approval of it now, and what goes down with it, as the webhook does."""
     requester = Requester(wanted.requester, wanted.by_agent, wanted.agent, wanted.operators)
     request = Request(
@@ -307,14 +309,14 @@ def _case(api: Api, place: Place, wanted: Change, world: World) -> Case:
         operation=Operation.DELETE,
         target=wanted.target,
         subresource="",
-        caller=_caller(wanted.requester, wanted.agent, world),
+        caller=_caller(wanted.requester, wanted.agent, state),
         field_manager="",
         dry_run=False,
         stored=place.annotations,
         incoming={},
         version=wanted.version,
     )
-    index, mode, own = world.policies, Mode.ENFORCE, world.own
+    index, mode, own = state.policies, Mode.ENFORCE, state.installation
     named = {each.name for each in place.request.spec.policies} if place.request else set()
     # What asked for it at the refusal may know the caller by more than its name.
     asked = [each for each in index.all if each.name in named and each.mode is mode and not each.problem]
@@ -334,7 +336,7 @@ def _case(api: Api, place: Place, wanted: Change, world: World) -> Case:
         covered += [policy for policy in within if impact.held(policy, found)]
         bound = [policy for policy in bound if policy in covered]
     going = impact.impact(bound, found) if bound else None
-    return Case(place, replace(wanted, policies=tuple(covered)), world, found, going)
+    return Case(place, replace(wanted, policies=tuple(covered)), state, found, going)
 
 
 def _look_up(api: Api, namespace: str, within: list[Policy], bound: list[Policy]) -> Contents:
@@ -344,17 +346,17 @@ def _look_up(api: Api, namespace: str, within: list[Policy], bound: list[Policy]
         raise Problem(f"what namespace {clean(namespace)} holds could not be looked up: {error}") from None
 
 
-def _caller(requester: str, agent: str | None, world: World) -> Caller:
+def _caller(requester: str, agent: str | None, state: ClusterState) -> Caller:
     """Give the caller as far as its names tell: an agent's name that is no ServiceAccount's came with the extra key."""
     plain = Caller(requester)
-    if agent is None or principal.requester_of(plain, world.policies.known_tags, None).agent_name == agent:
+    if agent is None or principal.requester_of(plain, state.policies.known_tags, None).agent_name == agent:
         return plain
     return Caller(requester, extra={constants.AGENT_KEY: (agent,)})
 
 
-def _operators(api: Api, requester: str, world: World) -> frozenset[str]:
+def _operators(api: Api, requester: str, state: ClusterState) -> frozenset[str]:
     account = principal.service_account(requester)
-    if account is None or not principal.identity_tagged(Caller(requester), world.policies.known_tags):
+    if account is None or not principal.identity_tagged(Caller(requester), state.policies.known_tags):
         return frozenset()
     try:
         document = api.metadata(f"/api/v1/namespaces/{account[0]}/serviceaccounts/{account[1]}")

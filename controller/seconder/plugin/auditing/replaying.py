@@ -16,8 +16,8 @@ import msgspec
 from seconder.admission import codec, pod_templates, prerequisites, principal, rbac_documents
 from seconder.admission.borrowing import Borrowed
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
-from seconder.admission.policy_index import ANY, Guarded, PolicyIndex
+from seconder.admission.evidence import ClusterState, Evidence
+from seconder.admission.policy_index import ANY, Installation, PolicyIndex
 from seconder.admission.request import Operation, Request
 from seconder.api import constants
 from seconder.api.policy import Mode, Policy
@@ -112,7 +112,7 @@ class Judge:
     def __init__(self, policies: Sequence[Policy], namespace: str = constants.DEFAULT_NAMESPACE) -> None:
         """``namespace``: where Seconder is installed, which agents never write to."""
         index = PolicyIndex(replace(each, mode=Mode.ENFORCE) for each in policies)
-        self._world: Final = World(index, Registry(()), {}, "", Guarded(namespace))
+        self._world: Final = ClusterState(index, Registry(()), {}, "", Installation(namespace))
         self._nothing: Final = {each.resource: () for each in impact.counted(list(index.all))}
         self._everything: Final = self._nothing | {each: (Item(_UNKNOWN, _UNKNOWN),) for each in index.known}
         self._tags: Final = dict.fromkeys(sorted(index.known_tags.annotations), _UNKNOWN)
@@ -215,13 +215,13 @@ class Judge:
 
     def _further(self, request: Request) -> Iterator[_Guess]:
         """Give what no body would tell."""
-        world, mode = self._world, Mode.ENFORCE
+        state, mode = self._world, Mode.ENFORCE
         if request.operation is Operation.DELETE and request.target.resource == NAMESPACES:
             yield _Guess(Missing.CONTENTS, contents=True)
-        if prerequisites.owner_keys(request, world, mode):
+        if prerequisites.owner_keys(request, state, mode):
             yield _Guess(Missing.OWNED, owned=True)
-        if prerequisites.role_to_read(request, world, mode) or prerequisites.account_to_ask(
-            request, world, mode, frozenset()
+        if prerequisites.role_to_read(request, state, mode) or prerequisites.account_to_ask(
+            request, state, mode, frozenset()
         ):
             yield _Guess(Missing.RIGHTS, rights=True)
 
@@ -230,18 +230,18 @@ class Judge:
         filled = any(each.contents for each in guesses)
         owned = any(each.owned for each in guesses)
         rights = any(each.rights for each in guesses)
-        world, mode = self._world, Mode.ENFORCE
-        account = prerequisites.account_to_ask(request, world, mode, frozenset())
+        state, mode = self._world, Mode.ENFORCE
+        account = prerequisites.account_to_ask(request, state, mode, frozenset())
         evidence = Evidence(
             fresh=True,
             contents=self._everything if filled else self._nothing,
-            objects={ref: _live(ref, request) for ref in prerequisites.looks(request, world, mode)},
+            objects={ref: _live(ref, request) for ref in prerequisites.looks(request, state, mode)},
             role=None if rights else (),
             borrowed=None if rights or account is None else Borrowed(account[0], None),
             owned=None if owned else (),
             missing=frozenset(),
         )
-        return decide(request, world, mode, evidence, 0.0, self._memo)
+        return decide(request, state, mode, evidence, 0.0, self._memo)
 
     def _verdict(
         self,

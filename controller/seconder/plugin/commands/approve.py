@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if place.found["metadata"].get("deletionTimestamp"):
         raise Problem(f"the deletion of {place.typed} has begun: nothing is left to approve")
     case = reading.case_of(connected, place, arguments)
-    callers.no_agent(caller, case.world.policies.known_tags)
+    callers.no_agent(caller, case.state.policies.known_tags)
     eligibility.approvable(case)
     seconds = eligibility.lifetime(arguments.ttl, case)
     signer = _signer(case, arguments.key, caller)
@@ -87,7 +87,7 @@ class _Signed:
 def _signer(case: Case, file: str | None, caller: Caller) -> Signer:
     """Choose the key: one that counts before one that does not, one's own before another person's."""
     found = signing.at_hand(file)
-    signers = signing.registered(found, case.world.registry)
+    signers = signing.registered(found, case.state.registry)
     if not signers:
         raise signing.none_registered(found, named=file is not None)
 
@@ -124,7 +124,7 @@ def _consent(case: Case, signer: Signer, arguments: argparse.Namespace, seconds:
 def _sign(case: Case, signer: Signer, reason: str, seconds: int) -> _Signed:
     """Sign, and verify what was made as the webhook will."""
     begins = int(time.time())
-    unsigned = draft.draft(case.change, case.world.audience, case.txn, case.impact)
+    unsigned = draft.draft(case.change, case.state.audience, case.txn, case.impact)
     made = draft.complete(
         unsigned,
         iss=signer.registered.approver.principal,
@@ -140,7 +140,7 @@ def _sign(case: Case, signer: Signer, reason: str, seconds: int) -> _Signed:
         raise Problem(f"this cannot be signed for: {rejected.detail}") from None
     value = line.decode() + signing.sign(signer.key, line).rstrip("\n")
     try:
-        approval = verify("new", value, case.context, case.world.registry, time.time(), Memo(1))
+        approval = verify("new", value, case.context, case.state.registry, time.time(), Memo(1))
     except Rejected as rejected:
         raise Problem(f"what was signed would not count: {rejected.detail} ({rejected.reason})") from None
     verdict = judge_all(Presented((approval,), (), case.context), case.change.policies, case.digest)
@@ -154,7 +154,7 @@ def _put(connected: Connection, case: Case, signer: Signer, signed: _Signed, for
     approver = signer.registered.approver
     on_request = place.request.metadata.get("annotations") or {} if place.request else {}
     values = approvals_of({**on_request, **place.annotations})
-    slug = slugs.slug_for(approver.name, values, approver.principal, case.context, case.world.registry, time.time())
+    slug = slugs.slug_for(approver.name, values, approver.principal, case.context, case.state.registry, time.time())
     key = f"{constants.APPROVAL_PREFIX}{slug}"
     slugs.within_limit(place.annotations, key, signed.value)
     copied = False

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from seconder.admission import policy_index, principal
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, World
+from seconder.admission.evidence import ClusterState, Evidence
 from seconder.admission.policy_index import ANY, PolicyIndex
 from seconder.admission.prerequisites import needs, owner_keys
 from seconder.admission.request import Caller, Operation, Request
@@ -20,7 +20,7 @@ from seconder.client.api import Api, ApiError
 from seconder.plugin.agents import whoami
 from seconder.plugin.approving import describing, slugs
 from seconder.plugin.approving.reading import Place
-from seconder.plugin.terminal import connection, output, times, world
+from seconder.plugin.terminal import connection, output, times
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
@@ -52,7 +52,7 @@ def parser() -> Parser:
     found.add_argument("--action", choices=[Action.DELETE.value], default=Action.DELETE.value)
     found.add_argument("--cluster-id", metavar="ID", default="", help="as Seconder was started with, if it was")
     output.add_format(found)
-    world.add_caller(found)
+    state.add_caller(found)
     connection.add_flags(found)
     return found
 
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.whoami == bool(arguments.object):
         raise Problem("give either TYPE/NAME or --whoami; see kubectl seconder explain --help")
     connected = connection.connect(arguments)
-    caller = world.caller_of(arguments, connected.api)
+    caller = state.caller_of(arguments, connected.api)
     told = _whoami(arguments, connected, caller) if arguments.whoami else _explain(arguments, connected, caller)
     print(told)
     return 0
@@ -77,7 +77,7 @@ class Explanation:
 
     place: Place
     request: Request
-    world: World
+    state: ClusterState
     enforce: Decision
     audit: Decision
     asked: bool
@@ -95,7 +95,7 @@ class Explanation:
         return self.audit if self.enforce.reason in _NOT_LOOKED_AT else self.enforce
 
 
-def explanation(place: Place, caller: Caller, seen: World, api: Api, now: float) -> Explanation:
+def explanation(place: Place, caller: Caller, seen: ClusterState, api: Api, now: float) -> Explanation:
     """Decide as the webhook would at this moment. ``now`` is in seconds since 1970. Raises Problem."""
     request = Request(
         uid="",
@@ -112,7 +112,7 @@ def explanation(place: Place, caller: Caller, seen: World, api: Api, now: float)
     memo = Memo(1000)
     decided = {}
     for mode in Mode:
-        contents = world.look_up(api, needs(request, seen, mode))
+        contents = state.look_up(api, needs(request, seen, mode))
         decided[mode] = decide(request, seen, mode, Evidence(True, contents), now, memo)
     enforce, audit = decided[Mode.ENFORCE], decided[Mode.AUDIT]
     asked, asking = True, ""
@@ -179,9 +179,9 @@ def document(found: Explanation) -> dict[str, Any]:
 
 
 def _explain(arguments: argparse.Namespace, connected: Connection, caller: Caller) -> str:
-    place = world.object_of(connected, arguments.object, arguments.namespace)
-    seen = world.read(connected.api, caller, arguments.cluster_id)
-    found = explanation(place, caller, seen, connected.api, world.clock(connected.api))
+    place = state.object_of(connected, arguments.object, arguments.namespace)
+    seen = state.read(connected.api, caller, arguments.cluster_id)
+    found = explanation(place, caller, seen, connected.api, state.clock(connected.api))
     if arguments.output:
         return output.dump(document(found), arguments.output)
     return "\n".join(lines(found))
@@ -190,9 +190,9 @@ def _explain(arguments: argparse.Namespace, connected: Connection, caller: Calle
 def _whoami(arguments: argparse.Namespace, connected: Connection, caller: Caller) -> str:
     policies, operator, notes = PolicyIndex(()), None, []
     try:
-        seen = world.read(connected.api, caller)
+        seen = state.read(connected.api, caller)
         policies, operator = seen.policies, seen.operators.get(caller.username)
-    except world.Unreadable as unreadable:
+    except state.Unreadable as unreadable:
         notes.append(f"by the default tags alone: {unreadable}")
     requester = principal.requester_of(caller, policies.known_tags, operator)
     tags = whoami.tags_on(caller, policies.all)
@@ -224,7 +224,7 @@ def _verdict(found: Explanation) -> Iterator[str]:
         yield f"Policies in Audit mode only warn and count: {clean(audit.message.partition(chr(10))[0])}"
 
 
-def _asking(request: Request, decided: Decision, seen: World) -> tuple[bool, str]:
+def _asking(request: Request, decided: Decision, seen: ClusterState) -> tuple[bool, str]:
     """Say whether the API server would ask Seconder about a request that nothing covers, and why not."""
     resource, who = request.target.resource, request.caller.username
     if decided.reason is Reason.EXEMPT:
@@ -237,7 +237,9 @@ def _asking(request: Request, decided: Decision, seen: World) -> tuple[bool, str
     tagged = decided.requester.agent or any(
         principal.request_tagged(request, each.agents) for each in seen.policies.all
     )
-    if not tagged and not any(policy_index.binds(each, request, decided.requester, seen.own) for each in naming):
+    if not tagged and not any(
+        policy_index.binds(each, request, decided.requester, seen.installation) for each in naming
+    ):
         return (
             False,
             f"The API server does not ask Seconder: {who} is no agent, and no policy names {resource} to others",
@@ -259,7 +261,7 @@ def _names(policy: Policy, resource: GroupResource) -> bool:
 def _covering(found: Explanation) -> list[Policy]:
     return [
         policy
-        for policy in found.world.policies.all
+        for policy in found.state.policies.all
         if policy.name in (found.enforce if policy.mode is Mode.ENFORCE else found.audit).policies
     ]
 

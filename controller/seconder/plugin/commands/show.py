@@ -153,7 +153,7 @@ def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace)
     lines = [f"{'object:':12}{clean(f'{place.typed}{where}, uid {place.target.uid}')}"]
     documents: list[dict[str, Any]] = []
     values = approvals_of(place.annotations)
-    world = reading.read_world(connected.api, None, arguments.cluster_id)
+    state = reading.read_state(connected.api, None, arguments.cluster_id)
     for slug, value in sorted(values.items()):
         claims = slugs.claims_of(value)
         if claims is None:
@@ -161,11 +161,11 @@ def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace)
             documents.append({"name": slug, "valid": False, "reason": Reason.APPROVAL_MALFORMED.value})
             continue
         action = claims.detail.actions[0]
-        context = reading.context_for(connected.api, place.target, world, claims.sub, claims.agent, action)
+        context = reading.context_for(connected.api, place.target, state, claims.sub, claims.agent, action)
         told = "is valid"
         document = {"name": slug, "valid": True, "statement": msgspec.to_builtins(claims)}
         try:
-            verify(slug, value, context, world.registry, time.time(), Memo(1))
+            verify(slug, value, context, state.registry, time.time(), Memo(1))
         except Rejected as rejected:
             told = f"does not count: {rejected.detail} ({rejected.reason})"
             document |= {"valid": False, "reason": rejected.reason.value, "message": rejected.detail}

@@ -16,7 +16,7 @@ from seconder.plugin.agents.processes import Process, Unreadable, ancestors, fro
 from seconder.plugin.terminal.problem import Problem
 
 _KNOWN = assistants.read(Path(assistants.__file__).with_name("assistants.yaml"))
-_LIST = Path(__file__).parents[3] / "docs/assistants.md"
+_LIST = Path(__file__).parents[4] / "docs/assistants.md"
 _SCRIPT = f"""
 import subprocess, sys
 sys.exit(subprocess.run([{sys.executable!r}, *sys.argv[1:]]).returncode)

@@ -8,9 +8,9 @@ import pytest
 from tests.support.audit import DANA, KIRO, event, line
 
 from seconder.admission.principal import BUILTIN_CONTROLLERS
-from seconder.api.policy import AgentTags, Mode, Policy, ResolvedResource, Subjects
+from seconder.api.policy import AgentTags, Mode, Policy, Subjects
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource
 from seconder.plugin.auditing.audit_log import Event
 from seconder.plugin.auditing.replaying import Judge, Missing, Verdict
 

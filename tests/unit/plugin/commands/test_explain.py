@@ -8,17 +8,17 @@ import pytest
 from tests.support import signing
 from tests.support.signing import DEPLOYMENT, NOW
 
-from seconder.admission.evidence import World
-from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.state import ClusterState
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.request import Caller
-from seconder.api.policy import AgentTags, Mode, Policy, ResolvedResource, Subjects
-from seconder.api.resources import GroupResource, Target
+from seconder.api.policy import AgentTags, Mode, Policy, Subjects
+from seconder.api.resources import GroupResource, ResolvedResource, Target
 from seconder.approvals.registry import Registry
 from seconder.client.api import ApiError
 from seconder.plugin.agents import whoami
 from seconder.plugin.approving.reading import Place
 from seconder.plugin.commands import explain
-from seconder.plugin.terminal import world
+from seconder.plugin.terminal import cluster_state
 
 _DEPLOYMENTS = GroupResource("apps", "deployments")
 _POLICY = Policy("default", resources=frozenset({_DEPLOYMENTS}))
@@ -50,7 +50,7 @@ def _explain(
 ) -> explain.Explanation:
     document = {"metadata": {"uid": target.uid, "annotations": dict(annotations or {})}}
     place = Place(target, "v1", document, "", None)
-    seen = World(PolicyIndex(policies), registry or signing.registry(), {}, signing.AUDIENCE, Guarded())
+    seen = ClusterState(PolicyIndex(policies), registry or signing.registry(), {}, signing.AUDIENCE, Installation())
     return explain.explanation(place, caller, seen, _Api(status), NOW)  # type: ignore[arg-type]
 
 
@@ -146,7 +146,7 @@ def test_the_clusters_clock_counts(date: str, told: float | None) -> None:
     """That of this machine only where the API server told none."""
     api = _Api()
     api.server_date = date
-    now = world.clock(api)  # type: ignore[arg-type]
+    now = state.clock(api)  # type: ignore[arg-type]
     assert now == told if told else abs(now - time.time()) < 5
 
 

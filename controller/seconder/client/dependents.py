@@ -3,16 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from sys import intern
+from typing import Any, Final
 
-from seconder.admission.dependents import Kind, Owned, Ownership, kind_of
+from seconder.admission.dependents import Dependent, Kind, Ownership, group_key, kind_key, kind_of
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api import constants
-from seconder.api.policy import ResolvedResource
-from seconder.api.resources import GroupResource, Target
-from seconder.client.api import Api, ApiError
-from seconder.client.lookup import collection
-from seconder.client.ownership import ownership
+from seconder.api.resources import GroupResource, ResolvedResource, Target
+from seconder.client.api import Api, ApiError, collection
 from seconder.client.watch import Watch
 
 _MOST_KINDS: Final = 200
@@ -98,7 +96,7 @@ class _Kind:
             self._failed(path, error)
 
 
-class Owners:
+class DependentsIndex:
     """Knows what goes with an object that is deleted. Safe to use from several threads."""
 
     def __init__(
@@ -150,7 +148,7 @@ class Owners:
             return None
         return [(each, kinds[each]) for each in sorted(kinds, key=lambda each: each.resource)]
 
-    def owning(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
+    def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
         """Give the kinds of what owns protected objects, in a namespace or, without one, anywhere.
 
         What owns an object in no namespace is in none either, and so counts everywhere. None while it is not known.
@@ -167,12 +165,12 @@ class Owners:
                     found.add(owner)
         return frozenset(found)
 
-    def nothing_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
+    def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
         """Say whether nothing goes with the owners of these keys, and that is known. Takes microseconds."""
         kinds = self._known(policies)
         return kinds is not None and not any(kind.owns(key) for _, kind in kinds for key in keys)
 
-    def owned(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> list[Owned] | None:
+    def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> list[Dependent] | None:
         """Give what goes with the owners of these keys, directly and through each other; None while it is not known.
 
         ``target`` is the object whose end it is, and not among them.
@@ -180,7 +178,7 @@ class Owners:
         kinds = self._known(policies)
         if kinds is None:
             return None
-        found: dict[str, Owned | None] = {target.uid: None}
+        found: dict[str, Dependent | None] = {target.uid: None}
         through = dict.fromkeys(sorted(keys), target.resource)
         while through:
             following: dict[str, GroupResource] = {}
@@ -190,7 +188,7 @@ class Owners:
                         if each.uid in found:
                             continue
                         namespace, _, name = key.rpartition("/")
-                        found[each.uid] = Owned(resource, namespace, name, each.uid, by)
+                        found[each.uid] = Dependent(resource, namespace, name, each.uid, by)
                         following[each.uid] = resource.resource
             through = following
         return [each for each in found.values() if each]
@@ -199,3 +197,15 @@ class Owners:
 def _target(resource: ResolvedResource, key: str) -> Target:
     namespace, _, name = key.rpartition("/")
     return Target(resource.resource, resource.kind, namespace, name, "")
+
+
+def ownership(document: Mapping[str, Any]) -> Ownership | None:
+    """What is kept of an object's ownerReferences; None where it has no owner."""
+    metadata = document["metadata"]
+    owners = metadata.get("ownerReferences") or ()
+    keys = set[str]()
+    for owner in owners:
+        group = owner["apiVersion"].rpartition("/")[0]
+        # What all owners of a kind share is kept once.
+        keys |= {owner["uid"], intern(group_key(group)), intern(kind_key(Kind(owner["apiVersion"], owner["kind"])))}
+    return Ownership(metadata["uid"], tuple(sorted(keys))) if keys else None

@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from seconder.admission import principal, service_accounts
-from seconder.admission.evidence import World
 from seconder.admission.request import Caller
+from seconder.admission.state import ClusterState
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
 from seconder.api.text import clean
@@ -33,13 +33,13 @@ class Unreadable(Problem):
     """The one who asks has no right to read something that the answer rests on."""
 
 
-def read(api: Api, caller: Caller, cluster_id: str = "") -> World:
+def read(api: Api, caller: Caller, cluster_id: str = "") -> ClusterState:
     """Read policies, approvers, the cluster's identity, and what is recorded of this caller. Raises Problem, ApiError.
 
     A cluster's configured id is taken from any change request that Seconder wrote, unless it is given.
     """
     with readable():
-        found = reading.read_world(api, None if cluster_id else _any_request(api), cluster_id)
+        found = reading.read_state(api, None if cluster_id else _any_request(api), cluster_id)
     recorded = operator_of(api, caller.username)
     return found if recorded is None else replace(found, operators={caller.username: recorded})
 

@@ -1,0 +1,117 @@
+"""Whether the approvals on one object are enough for what a request amounts to on it."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from seconder.admission import break_glass
+from seconder.admission.decision import Verdict
+from seconder.admission.findings import Affected
+from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ask
+from seconder.admission.review import Effect, ReviewContext
+from seconder.api import constants
+from seconder.api.policy import Policy
+from seconder.api.reasons import Reason
+from seconder.api.text import clean
+from seconder.approvals import draft, impact
+from seconder.approvals.change import Change
+from seconder.approvals.impact import Contents, Impact
+from seconder.approvals.quorum import judge_all, verify_all
+from seconder.approvals.verification import approvals_of, context_of
+
+
+def adjudicate(context: ReviewContext, affected: Affected) -> Asking[Verdict]:
+    """Judge one effect under the policies that cover it. Raises Unknown where what goes down with it is not known."""
+    effect, covering = affected.effect, affected.policies
+    if not covering:
+        return Verdict(allowed=True, reason=Reason.NOT_COVERED, effect=effect)
+    invalid = sorted({policy.name for policy in covering if policy.problem})
+    if invalid:
+        return _invalid(effect, covering, invalid)
+    # An agent that works with a person's credential is one by its field manager alone.
+    given_away = context.request.options.field_manager in context.state.policies.known_tags.field_managers
+    passable = [] if given_away else covering
+    passed, emergency = break_glass.broken(
+        effect.stored, context.request.caller, context.principal, passable, context.now
+    )
+    others = [policy for policy in covering if policy not in passed]
+    if not others:
+        return Verdict(
+            allowed=True, reason=Reason.BREAK_GLASS, effect=effect, covering=covering, broken_glass=emergency
+        )
+    verdict = yield from _judged(context, effect, others)
+    return msgspec.structs.replace(verdict, broken_glass=emergency) if passed and verdict.allowed else verdict
+
+
+def _invalid(effect: Effect, covering: Sequence[Policy], invalid: Sequence[str]) -> Verdict:
+    many = len(invalid) > 1
+    named = f"policies {', '.join(invalid)} are" if many else f"policy {invalid[0]} is"
+    return Verdict(
+        allowed=False,
+        reason=Reason.POLICY_INVALID,
+        effect=effect,
+        covering=covering,
+        what=f"{named} invalid, and so refuses what it names",
+        advice=f"Ask an administrator to mend it: kubectl describe protectionpolicy {' '.join(invalid)}",
+    )
+
+
+def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) -> Asking[Verdict]:
+    """Count the peers who approved."""
+    change = change_of(context, effect, covering)
+    values = approvals_of(effect.stored)
+    if not values:
+        return Verdict(
+            allowed=False,
+            reason=Reason.APPROVAL_MISSING,
+            effect=effect,
+            covering=covering,
+            unmet=covering,
+            missing=max(policy.requirement.required for policy in covering),
+            change=change,
+        )
+    going, contents = yield from goes_down(effect, covering)
+    state = context.state
+    presented = verify_all(values, context_of(change, state.audience), state.registry, context.now, context.memo)
+    judged = judge_all(presented, covering, going.sha256 if going is not None else None)
+    return Verdict(
+        allowed=not judged.unmet,
+        reason=judged.reason,
+        effect=effect,
+        covering=covering,
+        unmet=judged.unmet,
+        missing=judged.missing,
+        change=change,
+        counted=judged.counted,
+        valid=presented.approvals,
+        failures=judged.failures,
+        impact=going,
+        contents=contents,
+    )
+
+
+def goes_down(effect: Effect, covering: Sequence[Policy]) -> Asking[tuple[Impact | None, Contents]]:
+    """What goes down with the object, where some policy binds it, and the objects themselves. Raises Unknown."""
+    bound = draft.binds_impact(effect.target, effect.action, covering)
+    if not bound:
+        return None, {}
+    resources = {resolved.resource: HeldResource(resolved, True) for resolved in impact.counted(bound)}
+    held = tuple(resources[key] for key in sorted(resources))
+    contents = yield from ask(NamespaceContents(effect.target.name, held))
+    return impact.impact(bound, contents), contents
+
+
+def change_of(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) -> Change:
+    """What a change request would record of it, and what an approval must fit."""
+    principal = context.principal
+    return Change(
+        requester=principal.username,
+        by_agent=principal.agent,
+        agent=principal.agent_name,
+        operators=principal.operators,
+        target=effect.target,
+        version=effect.version,
+        action=effect.action,
+        claimed=clean(effect.stored.get(constants.REASON_KEY, "")),
+        policies=tuple(covering),
+    )

@@ -1,0 +1,91 @@
+"""Which policies cover an effect: for the object itself, for what it holds, and for what it defines."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ReadObjects, Unknown, ask
+from seconder.admission.request import ENDINGS, Metadata
+from seconder.admission.review import Effect, ReviewContext
+from seconder.api.policy import Policy
+from seconder.api.resources import NAMESPACES, Action, Target
+from seconder.approvals import impact
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")
+"""What a name in a path of the API may look like; the API server itself takes any text in an ownerReference."""
+
+
+def policies_for(context: ReviewContext, effect: Effect) -> Asking[list[Policy]]:
+    """The policies that cover an effect. Raises Unknown where what a namespace holds cannot be known."""
+    covering = context.naming(effect)
+    if effect.action not in ENDINGS:
+        return covering
+    policies = context.state.policies
+    if effect.target.resource == NAMESPACES:
+        within = [
+            policy for policy in context.covering(policies.within(effect.target.name), effect) if policy not in covering
+        ]
+        if within:
+            held = yield from _contents(effect.target.name, within)
+            covering += [policy for policy in within if impact.held(policy, held)]
+    defining = context.covering(policies.defining(effect.target), effect)
+    return covering + [policy for policy in defining if policy not in covering]
+
+
+def may_be_covered(context: ReviewContext, effect: Effect) -> bool:
+    """Whether some policy covers an effect, or would if the namespace held what it names."""
+    policies, target = context.state.policies, effect.target
+    if context.naming(effect) or context.covering(policies.defining(target), effect):
+        return True
+    return target.resource == NAMESPACES and bool(context.covering(policies.within(target.name), effect))
+
+
+def _contents(namespace: str, within: Sequence[Policy]) -> Asking[impact.Contents]:
+    if any(not policy.resolution_current for policy in within):
+        # What the policies name is not known yet, so that no look-up can tell what they cover.
+        raise Unknown(NamespaceContents.unknown)
+    resources = {
+        resolved.resource: HeldResource(resolved, False)
+        for policy in within
+        for resolved in policy.resolved.values()
+        if resolved.namespaced
+    }
+    return (yield from ask(NamespaceContents(namespace, tuple(resources[key] for key in sorted(resources)))))
+
+
+def named_object(
+    context: ReviewContext, group: str, kind: str, name: str, action: Action
+) -> Asking[tuple[Effect, Metadata | None] | None]:
+    """The effect on an object that another names by kind and name, in the same namespace, and its metadata.
+
+    None where no policy covers it. The metadata are None where the object is not there; else the effect has its
+    uid and annotations.
+    """
+    if not _NAME.fullmatch(name):
+        return None
+    for resolved in context.state.policies.of_kind(group, kind):
+        target = Target(resolved.resource, kind, context.request.target.namespace, name, "")
+        effect = Effect(action, target, resolved.version, {})
+        if not context.naming(effect):
+            continue
+        stored = yield from read(effect, "the approvals of what it amounts to could not be looked up")
+        if stored is None:
+            return effect, None
+        return at(effect, stored), stored
+    return None
+
+
+def read(effect: Effect, missing: str) -> Asking[Metadata | None]:
+    """The metadata of an effect's object as it is stored; None where it is not there.
+
+    ``missing`` says what is not known where it cannot be read. Raises Unknown.
+    """
+    found = yield from ask(ReadObjects((effect.ref,), missing))
+    return found.get(effect.ref)
+
+
+def at(effect: Effect, stored: Metadata) -> Effect:
+    """An effect on the object as it is stored."""
+    annotations = stored.annotations or {}
+    target = Target(effect.target.resource, effect.target.kind, effect.target.namespace, effect.target.name, stored.uid)
+    return Effect(effect.action, target, effect.version, annotations, annotations, effect.dependent)

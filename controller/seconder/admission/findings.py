@@ -1,0 +1,42 @@
+"""What a rule finds in a request."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from seconder.admission.lookups import Asking
+from seconder.admission.review import Effect
+from seconder.api.policy import Policy
+from seconder.api.reasons import Reason
+from seconder.api.resources import Action
+
+NO_APPROVAL = "No approval changes this. Ask a person who administers this cluster."
+
+
+class Refusal(Struct, frozen=True, gc=False):
+    """No approval lets the request through. ``what`` says why in a few words, ``advice`` what to do."""
+
+    what: str
+    reason: Reason = Reason.PROTECTED_CONFIGURATION
+    advice: str = NO_APPROVAL
+    action: Action | None = None
+
+
+class Affected(Struct, frozen=True, gc=False):
+    """The request amounts to an action on an object. It needs the approvals that these policies ask for; maybe none."""
+
+    effect: Effect
+    policies: Sequence[Policy]
+
+
+class Cleared(Struct, frozen=True, gc=False):
+    """The rule has looked, and nothing speaks against the request, as far as a fresh view tells.
+
+    ``stale`` says what is not known where the view is not fresh.
+    """
+
+    stale: str = "the policies at hand may be out of date"
+
+
+Finding = Refusal | Affected | Cleared
+Findings = Asking[Sequence[Finding]]

@@ -1,0 +1,71 @@
+"""Facts about built-in kinds, one table each: what makes what, who adopts what, what runs pods, what owns others."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from seconder.api.resources import NAMESPACES, PODS, REPLICA_SETS, GroupResource
+
+_REVISIONS: Final = GroupResource("apps", "controllerrevisions")
+_DAEMON_SETS: Final = GroupResource("apps", "daemonsets")
+_DEPLOYMENTS: Final = GroupResource("apps", "deployments")
+_STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
+_REPLICATION_CONTROLLERS: Final = GroupResource("", "replicationcontrollers")
+_SERVICES: Final = GroupResource("", "services")
+_JOBS: Final = GroupResource("batch", "jobs")
+CRON_JOBS: Final = GroupResource("batch", "cronjobs")
+
+MADE_BY_CONTROLLER: Final = frozenset(
+    {
+        (_DEPLOYMENTS, REPLICA_SETS),
+        (REPLICA_SETS, PODS),
+        (_DAEMON_SETS, PODS),
+        (_DAEMON_SETS, _REVISIONS),
+        (_STATEFUL_SETS, PODS),
+        (_STATEFUL_SETS, _REVISIONS),
+        (CRON_JOBS, _JOBS),
+        (_JOBS, PODS),
+        (_SERVICES, GroupResource("discovery.k8s.io", "endpointslices")),
+        (_REPLICATION_CONTROLLERS, PODS),
+    }
+)
+"""Pairs of an owner and what its own controller makes."""
+
+ADOPTERS: Final[Mapping[GroupResource, tuple[str, ...]]] = {
+    REPLICA_SETS: ("deployment-controller",),
+    PODS: (
+        "daemon-set-controller",
+        "job-controller",
+        "replicaset-controller",
+        "replication-controller",
+        "statefulset-controller",
+    ),
+    _REVISIONS: ("daemon-set-controller", "statefulset-controller"),
+}
+"""Controllers of kube-system that add owners to stored objects of a kind. What was lost of these they would make anew,
+and so they wait for nobody's answer."""
+
+POD_RUNNERS: Final = frozenset(
+    {PODS, CRON_JOBS, _REPLICATION_CONTROLLERS, _DAEMON_SETS, _DEPLOYMENTS, REPLICA_SETS, _STATEFUL_SETS, _JOBS}
+)
+"""Kinds whose objects are pods or make some."""
+
+COMMON_OWNERS: Final = frozenset(
+    {
+        NAMESPACES,
+        PODS,
+        REPLICA_SETS,
+        CRON_JOBS,
+        _DAEMON_SETS,
+        _DEPLOYMENTS,
+        _STATEFUL_SETS,
+        _JOBS,
+        _REPLICATION_CONTROLLERS,
+        _SERVICES,
+        GroupResource("", "configmaps"),
+        GroupResource("", "nodes"),
+        GroupResource("", "persistentvolumeclaims"),
+        GroupResource("rbac.authorization.k8s.io", "clusterroles"),
+        GroupResource("rbac.authorization.k8s.io", "roles"),
+    }
+)
+"""Kinds that programs make owners of workloads and namespaces. Custom resources are more so; never Secrets."""

@@ -1,0 +1,164 @@
+"""What a rule may ask while it decides: each question a type of its own, with the type of its answer.
+
+A rule yields one and is sent the answer, or ``Unknown`` is thrown into it. Nothing here looks anything up: a resolver
+in another room answers.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
+
+from seconder.admission.dependents import Dependent
+from seconder.admission.rbac import RoleRef, Rule
+from seconder.admission.request import Metadata, Owner
+from seconder.api.resources import GroupResource, ResolvedResource, Target
+from seconder.approvals.impact import Contents
+
+A = TypeVar("A")
+
+
+class Lookup(Struct, Generic[A], frozen=True):
+    """A question whose answer is an ``A``. ``unknown`` says in a few words what is not known where there is none."""
+
+    unknown: ClassVar[str] = "what the decision rests on could not be looked up"
+
+    @property
+    def unanswered(self) -> "Unknown":
+        """What to throw into the rule that asked where there is no answer."""
+        return Unknown(self.unknown)
+
+
+class Unknown(Exception):
+    """A question without an answer: refused, failed, or too late. Whoever meets it denies. ``what`` is for people."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+
+Asking = Generator[Lookup[Any], Any, A]
+"""A computation that asks questions and gives an ``A``."""
+
+
+def ask(lookup: Lookup[A]) -> Asking[A]:
+    """The answer to one question, with its type. Raises Unknown."""
+    answer: A = yield lookup
+    return answer
+
+
+class ObjectRef(NamedTuple):
+    """Where one object is to be read. ``namespace`` is empty for cluster-scoped ones."""
+
+    resource: ResolvedResource
+    namespace: str
+    name: str
+
+
+class ReadObjects(Lookup[Mapping[ObjectRef, Metadata]], frozen=True):
+    """What these objects' metadata is. What is not there is left out of the answer. ``missing``: see ``unknown``."""
+
+    refs: tuple[ObjectRef, ...]
+    missing: str = "the object's approvals could not be looked up"
+
+    @property
+    def unanswered(self) -> Unknown:
+        """See ``Lookup``."""
+        return Unknown(self.missing)
+
+
+class HeldResource(NamedTuple):
+    """Objects of one resource in a namespace. ``whole``: all of them are wanted, not merely whether there is one."""
+
+    resource: ResolvedResource
+    whole: bool
+
+
+class NamespaceContents(Lookup[Contents], frozen=True):
+    """Which objects of these resources a namespace holds."""
+
+    unknown: ClassVar[str] = "what the namespace holds could not be looked up"
+    namespace: str
+    held: tuple[HeldResource, ...]
+
+
+class Dependents(Lookup[Sequence[Dependent]], frozen=True):
+    """What the garbage collector would delete along with the owners of these keys, without ``target`` itself."""
+
+    unknown: ClassVar[str] = "what it owns is not known yet"
+    keys: frozenset[str]
+    target: Target
+
+
+class OwningResources(Lookup[frozenset[GroupResource]], frozen=True):
+    """The resources of what owns protected objects in a namespace; without one, anywhere.
+
+    What owns an object in no namespace counts with each.
+    """
+
+    unknown: ClassVar[str] = "what owns protected objects is not known yet"
+    namespace: str
+
+
+class MissingOwners(Lookup[frozenset[Owner]], frozen=True):
+    """Which of these owners of an object in this namespace do not exist, or are being deleted."""
+
+    unknown: ClassVar[str] = "whether the owner that it would get exists could not be looked up"
+    namespace: str
+    owners: tuple[Owner, ...]
+
+
+class RoleRules(Lookup[Sequence[Rule]], frozen=True):
+    """The rules of a role; none where it does not exist."""
+
+    unknown: ClassVar[str] = "the role could not be looked up"
+    role: RoleRef
+
+
+class Account(NamedTuple):
+    """A ServiceAccount."""
+
+    namespace: str
+    name: str
+
+
+class PodAccount(Lookup[Account], frozen=True):
+    """As which ServiceAccount a pod runs."""
+
+    unknown: ClassVar[str] = "what the pod's ServiceAccount may do could not be looked up"
+    namespace: str
+    pod: str
+
+
+class Right(NamedTuple):
+    """A question to the authorizer, in the words of a SubjectAccessReview.
+
+    ``namespace`` is empty for all of them, and so is ``name`` for all objects.
+    """
+
+    verb: str
+    group: str
+    resource: str
+    subresource: str
+    namespace: str
+    name: str = ""
+
+    @property
+    def what(self) -> str:
+        """``delete deployments.apps`` or ``patch deployments.apps/scale``."""
+        below = f"/{self.subresource}" if self.subresource else ""
+        return f"{self.verb} {GroupResource(self.group, self.resource)}{below}"
+
+
+class FirstRight(Lookup[Right | None], frozen=True):
+    """The first of these rights that a ServiceAccount has by the API server's authorizer; None where it has none."""
+
+    unknown: ClassVar[str] = "what the pod's ServiceAccount may do could not be looked up"
+    account: Account
+    rights: tuple[Right, ...]
+
+
+class ViewIsFresh(Lookup[bool], frozen=True):
+    """Whether the view of policies, approvers and agents was proven true recently enough to let anything through."""
+
+    unknown: ClassVar[str] = "the policies at hand may be out of date"

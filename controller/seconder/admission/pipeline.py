@@ -1,0 +1,114 @@
+"""The one place where a request is let through or refused.
+
+Pure, so that the webhook, the operator, the command line and the tests reach the same verdict by the same code: each
+drives ``review`` with a resolver of its own. The first refusal ends it; an answer that is not known denies.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from seconder.admission import adjudication, coverage, decision
+from seconder.admission.decision import Decision, Verdict
+from seconder.admission.findings import Affected, Cleared, Finding, Refusal
+from seconder.admission.lookups import Asking, Lookup, Unknown, ViewIsFresh, ask
+from seconder.admission.review import Effect, ReviewContext
+from seconder.admission.rule import Rule
+from seconder.admission.rules import RULES
+
+A = TypeVar("A")
+
+
+def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Decision]:
+    """Decide one request under the policies of one mode.
+
+    Nothing is allowed but by falling under no policy, by being the control plane's own controller, or by satisfying
+    every policy that covers the request, for each thing that it amounts to.
+    """
+    verdicts: list[Verdict] = []
+    stale = ""
+    for rule in rules:
+        if not rule.looks_at(context):
+            continue
+        try:
+            findings = yield from rule.evaluate(context)
+            if not findings:
+                continue
+            denial = yield from _deny(context, findings, verdicts)
+        except Unknown as unknown:
+            return decision.undecided(context, unknown.what)
+        if denial is not None:
+            return denial
+        stale = stale or next((each.stale for each in findings if isinstance(each, Cleared)), "")
+    if verdicts or stale:
+        fresh = yield from _fresh()
+        if not fresh:
+            approved = any(verdict.counted for verdict in verdicts)
+            what = stale or f"the {'approvers' if approved else 'policies'} at hand may be out of date"
+            return decision.undecided(context, what, verdicts[0].effect.action if verdicts else None)
+    if not verdicts and context.principal.exempt_on(context.request.target.resource):
+        return decision.exempt(context)
+    return decision.allowed(context, verdicts)
+
+
+def _deny(context: ReviewContext, findings: Sequence[Finding], verdicts: list[Verdict]) -> Asking[Decision | None]:
+    """Judge what one rule found, adding to ``verdicts``. Give the denial, if it comes to one. Raises Unknown."""
+    unmet: list[Verdict] = []
+    for finding in findings:
+        match finding:
+            case Refusal():
+                return decision.refused(context, finding.what, finding.reason, finding.advice, finding.action)
+            case Affected():
+                verdict = yield from adjudication.adjudicate(context, finding)
+                verdicts.append(verdict)
+                if not verdict.allowed:
+                    if not finding.effect.dependent:
+                        return decision.denied(context, verdict)
+                    # All of what goes along is told at once.
+                    unmet.append(verdict)
+            case Cleared():
+                pass
+    return decision.denied(context, unmet[0], unmet[1:]) if unmet else None
+
+
+def _fresh() -> Asking[bool]:
+    try:
+        return (yield from ask(ViewIsFresh()))
+    except Unknown:
+        return False
+
+
+def judge(context: ReviewContext, effect: Effect) -> Asking[Verdict]:
+    """Judge one effect alone: which policies cover it, and whether the approvals on the object are enough.
+
+    For whoever follows a change request, which is about one object. Raises Unknown.
+    """
+    policies = yield from coverage.policies_for(context, effect)
+    return (yield from adjudication.adjudicate(context, Affected(effect, policies)))
+
+
+Answer = Callable[[Lookup[Any]], Any]
+"""Gives the answer to a look-up, or raises Unknown."""
+
+
+def drive(asking: Asking[A], answer: Answer) -> A:
+    """Run a computation to its end."""
+    try:
+        return resume(asking, next(asking), answer)
+    except StopIteration as done:
+        value: A = done.value
+        return value
+
+
+def resume(asking: Asking[A], lookup: Lookup[Any], answer: Answer) -> A:
+    """Run a computation that waits for the answer to a look-up to its end."""
+    try:
+        while True:
+            try:
+                given = answer(lookup)
+            except Unknown as unknown:
+                lookup = asking.throw(unknown)
+            else:
+                lookup = asking.send(given)
+    except StopIteration as done:
+        value: A = done.value
+        return value

@@ -1,0 +1,239 @@
+"""Rights that end the guard or lead round it: one list, for all who must know them.
+
+An agent may not give them away (``rules.role_grants``), nor act as a ServiceAccount that has one
+(``rules.pod_identity``), and where a control plane's owner has set up the authorizer, it may not use those that are
+``denied`` (``authorizer``).
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Final
+
+from msgspec import Struct
+
+from seconder.admission import rbac
+from seconder.admission.installation import ROLE_PREFIX
+from seconder.api import constants
+from seconder.api.resources import ANY
+
+ADMISSION: Final = "admissionregistration.k8s.io"
+SERVERS: Final = "apiregistration.k8s.io"
+CERTIFICATES: Final = "certificates.k8s.io"
+_IDENTITIES: Final = "authentication.k8s.io"
+_DEFINITIONS: Final = "apiextensions.k8s.io"
+
+READS: Final = frozenset({"get", "list", "watch"})
+MAKES: Final = frozenset({"create", "update", "patch"})
+WRITES: Final = MAKES | {"delete", "deletecollection"}
+ENDS: Final = frozenset({"delete", "deletecollection"})
+_EDITS: Final = frozenset({"update", "patch"})
+
+
+class Place(Enum):
+    """Where a right counts."""
+
+    ANYWHERE = "anywhere"
+    """On cluster-scoped objects, and in all namespaces at once."""
+    HERE = "here"
+    """In the namespace of the ServiceAccount that has it, or of the role that gives it."""
+    KUBE_SYSTEM = "kube-system"
+    INSTALLATION = "installation"
+    """In the namespace where Seconder is installed."""
+    AGENTS = "agents"
+    """In the namespaces whose ServiceAccounts are agents."""
+
+
+class Power(Struct, frozen=True):
+    """A right by what it is for.
+
+    ``resource`` is as rules spell it, with its subresource. ``name`` limits it to the object of this name; a right on
+    all of them has an entry of its own. ``anybody``: it is not given to agents either, since it takes their tag off or
+    the guard away. ``denied``: agents do not use it, whatever their roles say; no review would see or decide it.
+    """
+
+    what: str
+    group: str
+    resource: str
+    verbs: frozenset[str]
+    places: tuple[Place, ...] = (Place.ANYWHERE,)
+    name: str = ""
+    anybody: bool = True
+    denied: bool = True
+
+
+def _powers(
+    what: str,
+    group: str,
+    resources: str,
+    verbs: frozenset[str],
+    places: tuple[Place, ...] = (Place.ANYWHERE,),
+    **more: bool | str,
+) -> Iterator[Power]:
+    for resource in resources.split():
+        yield Power(what, group, resource, verbs, places, **more)  # type: ignore[arg-type]  # name, anybody, denied
+
+
+_LOCAL: Final = (Place.HERE, Place.KUBE_SYSTEM)
+_SPECIAL: Final = (Place.ANYWHERE, Place.KUBE_SYSTEM, Place.INSTALLATION)
+_EVERY_PLACE: Final = (Place.HERE, Place.KUBE_SYSTEM, Place.AGENTS, Place.INSTALLATION)
+
+_ADMISSION_KINDS: Final = (
+    "validatingwebhookconfigurations mutatingwebhookconfigurations validatingadmissionpolicies"
+    " validatingadmissionpolicybindings mutatingadmissionpolicies mutatingadmissionpolicybindings"
+)
+_IMPERSONATION: Final = frozenset(
+    {
+        "impersonate",
+        "impersonate:user-info",
+        "impersonate:serviceaccount",
+        "impersonate:arbitrary-node",
+        "impersonate:associated-node",
+    }
+)
+"""The verbs of impersonation (KEP-5284, constrained impersonation, names those with a colon)."""
+
+POWERS: Final[tuple[Power, ...]] = (
+    *_powers("change admission configuration", ADMISSION, _ADMISSION_KINDS, WRITES),
+    Power(
+        "change admission configuration", ADMISSION, "validatingwebhookconfigurations", _EDITS | ENDS, name="seconder"
+    ),
+    Power("change which server answers for an API", SERVERS, "apiservices", WRITES),
+    *_powers("impersonate", "", "users groups", frozenset({"impersonate"})),
+    Power("impersonate", "", "serviceaccounts", frozenset({"impersonate"}), _LOCAL),
+    *_powers("impersonate", _IDENTITIES, "uids userextras userextras/seconder.dev/operator", _IMPERSONATION),
+    *_powers("impersonate", _IDENTITIES, "users groups nodes", _IMPERSONATION),
+    Power("impersonate", _IDENTITIES, "serviceaccounts", _IMPERSONATION, _LOCAL),
+    Power("pass on rights that one does not hold", rbac.GROUP, "clusterroles", frozenset({"bind", "escalate"})),
+    Power("pass on rights that one does not hold", rbac.GROUP, "roles", frozenset({"bind", "escalate"}), (Place.HERE,)),
+    Power("make or approve certificates", CERTIFICATES, "certificatesigningrequests", WRITES),
+    *_powers(
+        "make or approve certificates",
+        CERTIFICATES,
+        "certificatesigningrequests/approval certificatesigningrequests/status",
+        _EDITS,
+    ),
+    Power("make or approve certificates", CERTIFICATES, "signers", frozenset({"approve", "attest", "sign"})),
+    Power("make tokens of ServiceAccounts", "", "serviceaccounts/token", frozenset({"create"}), _EVERY_PLACE),
+    Power("run commands through nodes", "", "nodes/proxy", READS | WRITES),
+    Power("finalize namespaces", "", "namespaces/finalize", _EDITS),
+    *_powers(
+        "change policies, approvers and change requests",
+        constants.DOMAIN,
+        "protectionpolicies approvers changerequests",
+        WRITES,
+        anybody=False,
+    ),
+    *_powers(
+        "change policies, approvers and change requests",
+        constants.DOMAIN,
+        "protectionpolicies/status approvers/status changerequests/status",
+        _EDITS,
+        anybody=False,
+    ),
+    *_powers("change roles and bindings", rbac.GROUP, "clusterroles clusterrolebindings", WRITES, anybody=False),
+    *_powers(
+        "change roles and bindings", rbac.GROUP, "roles rolebindings", WRITES, (Place.INSTALLATION,), anybody=False
+    ),
+    Power("change roles and bindings", rbac.GROUP, "clusterroles", _EDITS | ENDS, name=f"{ROLE_PREFIX}operator"),
+    Power("use Secrets of the cluster's own programs", "", "secrets", READS | WRITES, _SPECIAL, anybody=False),
+    Power("write Secrets", "", "secrets", MAKES, (Place.HERE,), anybody=False, denied=False),
+    Power("change ServiceAccounts of agents", "", "serviceaccounts", WRITES, (Place.AGENTS,), anybody=False),
+    *_powers(
+        "change or enter the guard's own namespace",
+        "",
+        "pods secrets serviceaccounts configmaps",
+        WRITES,
+        (Place.INSTALLATION,),
+        anybody=False,
+    ),
+    Power(
+        "change or enter the guard's own namespace",
+        "",
+        "pods/exec",
+        frozenset({"create", "get"}),
+        (Place.INSTALLATION,),
+        anybody=False,
+    ),
+    Power(
+        "change or enter the guard's own namespace", "apps", "deployments", WRITES, (Place.INSTALLATION,), anybody=False
+    ),
+    *_powers(
+        "change resource definitions", _DEFINITIONS, "customresourcedefinitions", WRITES, anybody=False, denied=False
+    ),
+    *(
+        Power(
+            "change the guard's own resource definitions",
+            _DEFINITIONS,
+            "customresourcedefinitions",
+            _EDITS | ENDS,
+            name=f"{plural}.{constants.DOMAIN}",
+            anybody=False,
+        )
+        for plural in ("protectionpolicies", "approvers", "changerequests")
+    ),
+    *_powers("run pods", "", "pods replicationcontrollers", MAKES, _LOCAL, anybody=False, denied=False),
+    *_powers(
+        "run pods",
+        "apps",
+        "daemonsets deployments replicasets statefulsets",
+        MAKES,
+        _LOCAL,
+        anybody=False,
+        denied=False,
+    ),
+    *_powers("run pods", "batch", "cronjobs jobs", MAKES, _LOCAL, anybody=False, denied=False),
+    Power("change running pods", "", "pods/ephemeralcontainers", MAKES, _LOCAL, anybody=False, denied=False),
+    *_powers(
+        "connect to pods",
+        "",
+        "pods/exec pods/attach pods/portforward",
+        frozenset({"create", "get"}),
+        _LOCAL,
+        anybody=False,
+        denied=False,
+    ),
+    *_powers(
+        "connect to pods",
+        "",
+        "pods/proxy services/proxy",
+        MAKES | {"get", "delete"},
+        _LOCAL,
+        anybody=False,
+        denied=False,
+    ),
+    Power("evict pods", "", "pods/eviction", frozenset({"create"}), (Place.HERE,), anybody=False, denied=False),
+    Power(
+        "change autoscalers",
+        "autoscaling",
+        "horizontalpodautoscalers",
+        MAKES,
+        (Place.HERE,),
+        anybody=False,
+        denied=False,
+    ),
+    *_powers(
+        "change workloads",
+        "apps",
+        "deployments/scale deployments/status replicasets/scale replicasets/status statefulsets/scale"
+        " statefulsets/status",
+        _EDITS,
+        (Place.HERE,),
+        anybody=False,
+        denied=False,
+    ),
+)
+"""The first ones are those that few ServiceAccounts have and administrators all: the sooner asked, the sooner known."""
+
+GROUPS: Final = frozenset({ADMISSION, SERVERS, CERTIFICATES, rbac.GROUP, constants.DOMAIN})
+"""API groups of which every object is such a power, ones that a later Kubernetes adds to them included."""
+
+
+def covers(power: Power, group: str, resource: str) -> bool:
+    """Whether a power is about these, ``*`` for any on either side. ``resource`` has its subresource."""
+    if group not in {power.group, ANY}:
+        return False
+    if power.group in GROUPS and "/" not in power.resource:
+        return True
+    parent, slash, subresource = power.resource.partition("/")
+    spellings = {power.resource, ANY, f"{ANY}/{subresource}"} if slash else {parent, ANY}
+    return resource in spellings

@@ -1,0 +1,130 @@
+"""One review: the request, who asks, the cluster, and which policies cover what it amounts to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from seconder.admission import principal as principals
+from seconder.admission.lookups import ObjectRef
+from seconder.admission.policy_index import place_of
+from seconder.admission.principal import Principal
+from seconder.admission.request import Operation, Request
+from seconder.admission.state import ClusterState
+from seconder.api import constants
+from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
+from seconder.api.resources import Action, GroupResource, ResolvedResource, Target
+from seconder.approvals.verification import Memo
+
+MOST_DEPENDENTS: Final = 8
+"""More protected objects that go with one are refused together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a request amounts to on one object: the action on it.
+
+    ``stored`` are the annotations that the API server holds of the object, approvals among them; ``incoming`` those
+    that it would hold afterwards. ``version`` is the API version it is asked about in. ``dependent``: the object goes
+    along with the one that the request names.
+    """
+
+    action: Action
+    target: Target
+    version: str
+    stored: Mapping[str, str]
+    incoming: Mapping[str, str] = field(default_factory=dict)
+    dependent: bool = False
+
+    @property
+    def ref(self) -> ObjectRef:
+        """Where the object is read."""
+        resource = ResolvedResource(self.target.resource, self.version, bool(self.target.namespace), custom=False)
+        return ObjectRef(resource, self.target.namespace, self.target.name)
+
+
+class ReviewContext:
+    """All that the rules decide one request by. Made once a review; who asks is classified once.
+
+    ``now`` is in seconds since 1970. ``memo`` remembers signatures that were good.
+    """
+
+    __slots__ = ("_naming", "memo", "mode", "now", "principal", "request", "state")
+
+    def __init__(
+        self,
+        request: Request,
+        state: ClusterState,
+        mode: Mode,
+        now: float,
+        memo: Memo,
+        principal: Principal | None = None,
+    ) -> None:
+        """``principal``: who asks, where a record tells that instead of the request's own ``userInfo``."""
+        self.request = request
+        self.state = state
+        self.mode = mode
+        self.now = now
+        self.memo = memo
+        if principal is None:
+            caller = request.caller
+            principal = principals.classify(caller, state.policies, state.operators.get(caller.username))
+        self.principal = principal
+        self._naming: dict[tuple[GroupResource, str], tuple[Policy, ...]] = {}
+
+    @property
+    def guards(self) -> bool:
+        """Whether the caller is an agent from whom Seconder itself and others' identities are kept."""
+        return self.mode is Mode.ENFORCE and self.principal.agent
+
+    def effect(self, action: Action, stored: Mapping[str, str] | None = None) -> Effect:
+        """The effect of the request on its object. ``stored``: where the review carries no annotations."""
+        request = self.request
+        incoming = {} if action is Action.DELETE else request.incoming
+        return Effect(action, request.target, request.version, request.stored if stored is None else stored, incoming)
+
+    def naming(self, effect: Effect) -> list[Policy]:
+        """The policies that name the object itself and its action, and bind the caller."""
+        key = (effect.target.resource, place_of(effect.target))
+        named = self._naming.get(key)
+        if named is None:
+            named = self._naming[key] = self.state.policies.naming(*key)
+        return self.covering(named, effect)
+
+    def covering(self, policies: Sequence[Policy], effect: Effect) -> list[Policy]:
+        """Those of some policies that ask about this action on this object by this caller."""
+        return [policy for policy in policies if self._asks(policy, effect)]
+
+    def _asks(self, policy: Policy, effect: Effect) -> bool:
+        if policy.mode is not self.mode or effect.action not in policy.actions or not self.binds(policy, effect):
+            return False
+        # Controllers and people set owners all day: this is asked of agents alone, and on what is tagged as theirs.
+        return effect.action is not Action.CHANGE_OWNERS or self.principal.agent or self._tagged(policy.agents, effect)
+
+    def binds(self, policy: Policy, effect: Effect) -> bool:
+        """Whether the policy binds this caller on this object; what it names is looked at elsewhere."""
+        principal, installation = self.principal, self.state.installation
+        # An invalid policy may be invalid in its tags: the defaults count beside them.
+        if policy.agents in principal.tags or (policy.problem and DEFAULT_TAGS in principal.tags):
+            return True
+        if principal.username in installation.controllers:
+            return False
+        if self._tagged(policy.agents, effect):
+            return True
+        if policy.problem or policy.subjects is Subjects.AGENTS:
+            return False
+        spared = {"kube-system", installation.namespace}
+        if effect.target.resource.group == constants.DOMAIN or place_of(effect.target) in spared:
+            return False
+        return principal.agent or principal.username not in policy.exempt_users
+
+    def _tagged(self, tags: AgentTags, effect: Effect) -> bool:
+        """Whether a policy with these tags takes the request as an agent's, by identity, field manager or annotation.
+
+        An annotation counts whether it is stored or new. A deletion has no field manager that counts.
+        """
+        if tags in self.principal.tags:
+            return True
+        manages = self.request.operation is not Operation.DELETE and effect.action is not Action.DELETE
+        if manages and self.request.options.field_manager in tags.field_managers:
+            return True
+        return not (tags.annotations.isdisjoint(effect.stored) and tags.annotations.isdisjoint(effect.incoming))

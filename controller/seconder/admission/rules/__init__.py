@@ -1,0 +1,45 @@
+"""The rules, each in a module of its own. ``RULES`` is the only list; rules never import each other.
+
+Their order is that of the words which a caller reads: the first that refuses is told.
+"""
+
+from typing import Final
+
+from seconder.admission.rule import Rule
+from seconder.admission.rules import (
+    approval_annotations,
+    autoscaler,
+    controller_owner,
+    dangling_owners,
+    deletion,
+    dependents,
+    eviction,
+    finalizer_removal,
+    identities,
+    installation,
+    namespace_finalization,
+    owner_change,
+    pod_identity,
+    role_grants,
+    scale_to_zero,
+    service_accounts,
+)
+
+RULES: Final[tuple[Rule, ...]] = (
+    installation.RULE,
+    service_accounts.RULE,
+    identities.RULE,
+    namespace_finalization.RULE,
+    approval_annotations.RULE,
+    role_grants.RULE,
+    pod_identity.RULE,
+    dangling_owners.RULE,
+    scale_to_zero.RULE,
+    finalizer_removal.RULE,
+    owner_change.RULE,
+    deletion.RULE,
+    eviction.RULE,
+    autoscaler.RULE,
+    controller_owner.RULE,
+    dependents.RULE,
+)

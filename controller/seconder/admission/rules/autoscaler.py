@@ -1,0 +1,76 @@
+"""An autoscaler that may go to nothing empties its workload by the hand of its own controller."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from seconder.admission import codec, coverage
+from seconder.admission.findings import Affected, Findings, Refusal
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import WRITES, Request
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import Binds, Rule
+from seconder.api.reasons import Reason
+from seconder.api.resources import AUTOSCALERS, Action
+
+
+class _ScaleTarget(msgspec.Struct, rename="camel"):
+    kind: str = ""
+    name: str = ""
+    api_version: str = ""
+
+
+class _Autoscaler(msgspec.Struct, rename="camel"):
+    min_replicas: int | None = None
+    scale_target_ref: _ScaleTarget = msgspec.field(default_factory=_ScaleTarget)
+
+
+_spec: Final = msgspec.json.Decoder(_Autoscaler | None)
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """``ScaleToZero`` on the workload that the autoscaler may take to nothing now, and could not before."""
+    request = context.request
+    if request.target.resource != AUTOSCALERS or request.operation not in WRITES or request.subresource:
+        return []
+    target = _emptied(request)
+    if target is None:
+        return []
+    group = target.api_version.rpartition("/")[0]
+    named = yield from coverage.named_object(context, group, target.kind, target.name, Action.SCALE_TO_ZERO)
+    if named is None:
+        return []
+    effect, stored = named
+    if stored is None:
+        what = "the workload that it may scale to nothing is not there, so that nobody can approve it"
+        return [Refusal(what, Reason.APPROVAL_MISSING, "Make the workload first.")]
+    policies = yield from coverage.policies_for(context, effect)
+    return [Affected(effect, policies)]
+
+
+def _emptied(request: Request) -> _ScaleTarget | None:
+    after = codec.read(request, _spec, request.new_spec, "the autoscaler")
+    before = codec.read(request, _spec, request.old_spec, "the autoscaler")
+    return after.scale_target_ref if after and after.min_replicas == 0 and after != before else None
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """Writes of autoscalers that may go to nothing."""
+    return [
+        Prefilter(
+            Entry.GUARD,
+            'request.resource.group == "autoscaling" && request.resource.resource == "horizontalpodautoscalers"'
+            " && object != null && has(object.spec) && has(object.spec.minReplicas) && object.spec.minReplicas == 0",
+        )
+    ]
+
+
+RULE: Final = Rule(
+    "autoscaler",
+    "An autoscaler may take a protected workload to nothing only with approval of scaling it to nothing.",
+    Binds.CALLERS,
+    evaluate,
+    prefilters,
+)

@@ -1,0 +1,46 @@
+"""The eviction of a pod (policy/v1 Eviction, CREATE on ``pods/eviction``) ends it as a deletion does."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from seconder.admission import coverage
+from seconder.admission.findings import Affected, Findings
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry, Prefilter, Scope
+from seconder.admission.request import Operation
+from seconder.admission.review import Effect, ReviewContext
+from seconder.admission.rule import Binds, Rule
+from seconder.api.resources import PODS, Action, Target
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """``Delete`` on the pod. The review holds the Eviction alone, so that the pod is read for its approvals."""
+    request = context.request
+    pod = request.target
+    if pod.resource != PODS or request.subresource != "eviction" or request.operation is not Operation.CREATE:
+        return []
+    effect = Effect(Action.DELETE, Target(PODS, "Pod", pod.namespace, pod.name, ""), request.version, {})
+    # Whose tag the pod itself carries is seen only once it is read.
+    if not context.state.policies.naming(PODS, pod.namespace):
+        return [Affected(effect, [])]
+    stored = yield from coverage.read(effect, "the pod's approvals could not be looked up")
+    if stored is None:
+        return []
+    effect = coverage.at(effect, stored)
+    policies = yield from coverage.policies_for(context, effect)
+    return [Affected(effect, policies)]
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """Every eviction where a policy names pods."""
+    evicts = 'request.operation == "CREATE" && has(request.subResource) && request.subResource == "eviction"'
+    return [Prefilter(entry, evicts, Scope.EVICTIONS) for entry in (Entry.AGENTS, Entry.EVERYONE)]
+
+
+RULE: Final = Rule(
+    "eviction",
+    "A pod that a policy names is evicted only with the approval of its deletion.",
+    Binds.CALLERS,
+    evaluate,
+    prefilters,
+)

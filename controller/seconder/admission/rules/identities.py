@@ -1,0 +1,70 @@
+"""What identities rest on is not for agents: certificates, token Secrets, who answers for an API, and nodes."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from seconder.admission import cel, codec, powers
+from seconder.admission.findings import Findings, Refusal
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import WRITES, Operation, Request
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import Binds, Rule
+from seconder.api.resources import NODES, SECRETS
+
+TOKEN_SECRETS: Final = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
+"""Types of Secrets that the control plane fills with tokens, or takes tokens from."""
+
+
+class _Secret(msgspec.Struct):
+    type: str | None = None
+
+
+_secrets: Final = msgspec.json.Decoder(codec.ObjectsReview[_Secret])
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """Refuse what would give an agent another identity, or answers of its own making."""
+    yield from ()
+    request = context.request
+    what = _what(request)
+    return [Refusal(f"agents may not change {what}")] if what else []
+
+
+def _what(request: Request) -> str:
+    resource = request.target.resource
+    # A server of an agent's own could answer for any object, Seconder's among them.
+    if resource.group == powers.SERVERS:
+        return "which server answers for an API"
+    if resource.group == powers.CERTIFICATES and request.operation in WRITES:
+        return "certificates that identities rest on"
+    if resource == SECRETS and request.operation in WRITES:
+        secret = codec.objects(request, _secrets, "the Secret's type").object
+        return "Secrets that hold tokens of identities" if secret and secret.type in TOKEN_SECRETS else ""
+    if resource == NODES and request.operation is Operation.CONNECT:
+        return "what runs on nodes"
+    return ""
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """Two API groups, Secrets of two types, and connections to nodes."""
+    return [
+        Prefilter(Entry.GUARD, expression)
+        for expression in (
+            f"request.resource.group in {cel.listed([powers.SERVERS, powers.CERTIFICATES])}",
+            'request.resource.group == "" && request.resource.resource == "secrets" && object != null'
+            f" && has(object.type) && object.type in {cel.listed(TOKEN_SECRETS)}",
+            'request.operation == "CONNECT" && request.resource.group == "" && request.resource.resource == "nodes"',
+        )
+    ]
+
+
+RULE: Final = Rule(
+    "identities",
+    "Agents ask for no certificate, make no token Secret, register no API server and connect to no node.",
+    Binds.AGENTS,
+    evaluate,
+    prefilters,
+)

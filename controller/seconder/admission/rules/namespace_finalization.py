@@ -1,0 +1,39 @@
+"""Agents finalize no namespaces: what is finalized first is gone at the next deletion, its content left behind."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from seconder.admission.findings import Findings, Refusal
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import Binds, Rule
+from seconder.api.resources import NAMESPACES
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """Refuse ``namespaces/finalize``."""
+    yield from ()
+    request = context.request
+    finalizes = request.target.resource == NAMESPACES and request.subresource == "finalize"
+    return [Refusal("agents may not change the finalizers of namespaces")] if finalizes else []
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """That subresource."""
+    return [
+        Prefilter(
+            Entry.GUARD,
+            'request.resource.group == "" && request.resource.resource == "namespaces"'
+            ' && has(request.subResource) && request.subResource == "finalize"',
+        )
+    ]
+
+
+RULE: Final = Rule(
+    "namespace-finalization",
+    "Agents finalize no namespace.",
+    Binds.AGENTS,
+    evaluate,
+    prefilters,
+)

@@ -1,0 +1,165 @@
+"""Pods that agents make or enter: what runs there acts as the pod's ServiceAccount.
+
+Where no review takes that one for an agent, what it may do is asked of the API server's authorizer: in its own
+namespace, which tells what it may do everywhere too, and in the namespaces that policies name.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from seconder.admission import cel, codec, pod_templates
+from seconder.admission.findings import Cleared, Findings, Refusal
+from seconder.admission.kinds import POD_RUNNERS
+from seconder.admission.lookups import (
+    Account,
+    Asking,
+    FirstRight,
+    OwningResources,
+    PodAccount,
+    Right,
+    Unknown,
+    ask,
+)
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.powers import ENDS, POWERS, Place
+from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.principal import (
+    identity_tagged,
+    keeps_its_tags,
+    service_account_caller,
+    service_account_user,
+)
+from seconder.admission.request import Malformed, Operation, Request
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import Binds, Rule
+from seconder.api.policy import Mode, Policy
+from seconder.api.resources import ANY, NAMESPACES, PODS, GroupResource
+
+_ENTRANCES: Final = frozenset({"exec", "attach", "portforward", "proxy"})
+_LOSSES: Final = (*sorted(ENDS), "patch", "update")
+_MOST: Final = 4096
+"""Rights asked about one ServiceAccount. More than so many are not asked in part: what it may do is then unknown."""
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """Refuse pods that run as somebody else who may do what an agent may not."""
+    request, state = context.request, context.state
+    # The guard's own namespace is refused as a whole.
+    if not request.target.namespace or request.target.namespace == state.installation.namespace:
+        return []
+    account = yield from _account(request)
+    if account is None:
+        return []
+    known = state.policies.known_tags
+    if identity_tagged(service_account_caller(*account), known):
+        return [_as_agent(context, account) or Cleared()]
+    if account.namespace in known.service_account_namespaces:
+        return [Cleared()]
+    owning: Iterable[GroupResource] = ()
+    if state.policies.follows:
+        owning = yield from ask(OwningResources(account.namespace))
+    rights = tuple(dict.fromkeys(_rights(account, state.policies, state.installation, owning)))
+    if len(rights) > _MOST:
+        raise Unknown(FirstRight.unknown)
+    right = yield from ask(FirstRight(account, rights))
+    if right is None:
+        return [Cleared()]
+    return [Refusal(f"agents may not act as ServiceAccount {account.namespace}/{account.name}, which may {right.what}")]
+
+
+def _account(request: Request) -> Asking[Account | None]:
+    """The ServiceAccount that the pod of a request acts as; None where there is no pod. Raises Unknown."""
+    target = request.target
+    if target.resource == PODS and request.operation is Operation.CONNECT and request.subresource in _ENTRANCES:
+        return (yield from ask(PodAccount(target.namespace, target.name)))
+    # Another subresource stores nothing of the pods' specification, or nothing that runs.
+    if target.resource not in POD_RUNNERS or request.subresource not in {"", "ephemeralcontainers"}:
+        return None
+    try:
+        name = pod_templates.runs_as(target.resource, request.old_spec, request.new_spec)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        what = f"the pods' specification is not understood: {codec.plain(error)}"
+        raise Malformed(request.uid, what) from None
+    return Account(target.namespace, name) if name else None
+
+
+def _as_agent(context: ReviewContext, account: Account) -> Refusal | None:
+    """Under another agent's name its own operator could approve; and a pod's token is renewed while the pod runs."""
+    username, caller = service_account_user(*account), context.request.caller
+    who = f"ServiceAccount {account.namespace}/{account.name}"
+    known = context.state.policies.known_tags
+    if caller.username != username or not keeps_its_tags(caller, account.namespace, account.name, known):
+        return Refusal(f"agents may not act as {who}, another agent")
+    if username in context.state.token_ends:
+        return Refusal(f"agents may not run pods as {who}, whose tokens have an end")
+    return None
+
+
+def _rights(
+    account: Account, index: PolicyIndex, installation: Installation, owning: Iterable[GroupResource]
+) -> Iterator[Right]:
+    """The rights of which none may be the account's. ``owning``: what owns protected objects in its namespace."""
+    places = {
+        Place.ANYWHERE: ("",),
+        Place.HERE: (account.namespace,),
+        Place.KUBE_SYSTEM: ("kube-system",),
+        Place.INSTALLATION: (installation.namespace,),
+        Place.AGENTS: tuple(sorted(index.known_tags.service_account_namespaces)),
+    }
+    for power in POWERS:
+        resource, _, subresource = power.resource.partition("/")
+        for namespace in (namespace for place in power.places for namespace in places[place]):
+            for verb in sorted(power.verbs):
+                yield Right(verb, power.group, resource, subresource, namespace, power.name)
+    yield Right("delete", NAMESPACES.group, NAMESPACES.resource, "", "", installation.namespace)
+    enforced = [policy for policy in index.all if policy.mode is Mode.ENFORCE]
+    for policy in enforced:
+        if not policy.namespaces or account.namespace in policy.namespaces:
+            yield from _losses(policy, account.namespace)
+    for policy in enforced:
+        for namespace in sorted(policy.namespaces - {account.namespace}):
+            yield from _losses(policy, namespace)
+    for owner in sorted(owning):
+        for verb in sorted(ENDS):
+            yield Right(verb, owner.group, owner.resource, "", account.namespace)
+
+
+def _losses(policy: Policy, namespace: str) -> Iterator[Right]:
+    # What a wildcard names is among what is resolved.
+    names = policy.resources | policy.resolved.keys() | {NAMESPACES}
+    for resource in sorted(name for name in names if ANY not in name):
+        resolved = policy.resolved.get(resource)
+        place = "" if resolved and not resolved.namespaced and resource != NAMESPACES else namespace
+        for verb in _LOSSES:
+            yield Right(verb, *resource, "", place)
+        for verb in ("patch", "update"):
+            yield Right(verb, *resource, "scale", place)
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """Writes of what runs pods, but for the subresources that store nothing which runs, and connections to pods."""
+    groups: dict[str, list[str]] = {}
+    for group, plural in sorted(POD_RUNNERS):
+        groups.setdefault(group, []).append(plural)
+    running = [
+        f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
+        for group, plurals in groups.items()
+    ]
+    return [
+        Prefilter(
+            Entry.GUARD,
+            f'request.operation != "DELETE" && ({cel.either(running)})'
+            ' && !(has(request.subResource) && request.subResource in ["eviction", "scale", "status"])',
+        )
+    ]
+
+
+RULE: Final = Rule(
+    "pod-identity",
+    "Agents run or enter no pod whose ServiceAccount may do what needs approval, or end the guard.",
+    Binds.AGENTS,
+    evaluate,
+    prefilters,
+)

@@ -1,0 +1,214 @@
+"""What agents may not give away: means to what they are guarded from, and rights past any guard.
+
+The API server lets nobody grant what they do not hold, and agents hold the right to delete, so that reviews decide.
+Given to somebody who is no agent, the same right is decided by nobody. Nor may they take: the guard's own roles stay
+with those who have them, approvers among them.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from seconder.admission import cel, codec, powers, rbac
+from seconder.admission.findings import Cleared, Findings, Refusal
+from seconder.admission.installation import ROLE_PREFIX
+from seconder.admission.lookups import OwningResources, RoleRules, ask
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.powers import POWERS, Place, Power
+from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.principal import identity_tagged, service_account_caller
+from seconder.admission.rbac import Binding, Role, Rule, Subject
+from seconder.admission.request import Caller, Operation
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import Binds
+from seconder.admission.rule import Rule as ReviewRule
+from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode
+from seconder.api.resources import ANY, NAMESPACES, GroupResource
+
+_LOSSES: Final = frozenset({"update", "patch"}) | powers.ENDS
+_MOST_RULES: Final = 256
+_MOST_NAMED: Final = 4096
+"""Pairs of a group and a resource, and verbs, of all rules together; so that judging them takes milliseconds."""
+
+_roles: Final = msgspec.json.Decoder(codec.ObjectsReview[Role])
+_bindings: Final = msgspec.json.Decoder(codec.ObjectsReview[Binding])
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """Refuse roles and bindings that give away what an agent may not give."""
+    resource = context.request.target.resource
+    if resource in rbac.ROLES:
+        return (yield from _role(context))
+    if resource in rbac.BINDINGS:
+        return (yield from _binding(context))
+    return []
+
+
+def _role(context: ReviewContext) -> Findings:
+    """A role that is written. Who has it is not known: a binding names it and may be there already."""
+    if context.request.operation is Operation.DELETE:
+        return []
+    objects = codec.objects(context.request, _roles, "the role or binding")
+    before, after = objects.old_object, objects.object
+    if after is None:
+        return []
+    if after.aggregation_rule and (before is None or before.aggregation_rule != after.aggregation_rule):
+        return [Refusal("agents may not make roles that gather the rules of others")]
+    return (yield from _given(context, _added_rules(before, after), None, "put the right to {} into a role"))
+
+
+def _binding(context: ReviewContext) -> Findings:
+    objects = codec.objects(context.request, _bindings, "the role or binding")
+    before, after = objects.old_object, objects.object
+    # A binding that is deleted gives its role to nobody, but takes it.
+    written = after or before
+    if written is None:
+        return []
+    role = written.role(context.request.target.namespace)
+    if not role.namespace and role.name.startswith(ROLE_PREFIX):
+        # Approvers and the guard's programs may have their rights by it.
+        return [Refusal("agents may not change who has the guard's own roles")]
+    added = ((after and after.subjects) or frozenset()) - ((before and before.subjects) or frozenset())
+    if after is None or not added:
+        return [Cleared()]
+    given = yield from ask(RoleRules(role))
+    return (yield from _given(context, given, added, "give others than agents the right to {}"))
+
+
+def _given(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subject] | None, saying: str) -> Findings:
+    """Judge the rules that somebody gets. ``whom``: None where that is not known."""
+    if not given:
+        return [Cleared()]
+    if len(given) > _MOST_RULES or sum(map(_size, given)) > _MOST_NAMED:
+        return [Refusal("agents may not give away roles of that many rules")]
+    powerful = next((power.what for power in _powers_of(context, given) if power.anybody), "") or _unheard(given)
+    if powerful:
+        return [Refusal(f"agents may not give anybody the right to {powerful}")]
+    means = _means(context, given, whom)
+    if not means and _strangers(whom, context.state.policies.known_tags):
+        means = next((power.what for power in _powers_of(context, given)), "")
+        if not means and context.state.policies.follows:
+            owning = yield from ask(OwningResources(context.request.target.namespace))
+            means = _owners(given, owning)
+    return [Refusal(f"agents may not {saying.format(means)}")] if means else [Cleared()]
+
+
+def _size(rule: Rule) -> int:
+    return len(rule.groups) + len(rule.verbs or ()) + len(rule.groups) * len(rule.plurals)
+
+
+def _added_rules(before: Role | None, after: Role) -> Sequence[Rule]:
+    written = after.rules or frozenset()
+    # By a new label another role gathers rules that this one had before.
+    if before is None or (before.metadata.labels or {}) != (after.metadata.labels or {}):
+        return tuple(written)
+    return tuple(written - (before.rules or frozenset()))
+
+
+def _unheard(given: Iterable[Rule]) -> str:
+    """Impersonation has many verbs, and resources of its own for each kind of user."""
+    verbs = frozenset[str]().union(*(rule.verbs or () for rule in given))
+    if any(verb.startswith("impersonate") for verb in verbs):
+        return "impersonate"
+    return "pass on rights that one does not hold" if verbs & {"bind", "escalate"} else ""
+
+
+def _means(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subject] | None) -> str:
+    """What among the rules lets somebody lose what policies protect; empty for nothing."""
+    losing = _Named(given, _LOSSES)
+    strangers = _strangers(whom, context.state.policies.known_tags)
+    place = context.request.target.namespace
+    for policy in context.state.policies.all:
+        if place and policy.namespaces and place not in policy.namespaces:
+            continue
+        # An agent of one policy may be none of another, which holds back the one that gives and not the one that gets.
+        tags = DEFAULT_TAGS if policy.problem else policy.agents
+        enforced = policy.mode is Mode.ENFORCE and identity_tagged(context.request.caller, tags)
+        if strangers or (enforced and _strangers(whom, tags)):
+            for name in sorted(policy.resources | policy.resolved.keys()):
+                if losing.holds(name):
+                    return f"delete or change {name}"
+    return f"delete or change {NAMESPACES}" if strangers and losing.holds(NAMESPACES) else ""
+
+
+def _owners(given: Sequence[Rule], owning: Collection[GroupResource]) -> str:
+    ending = _Named(given, powers.ENDS)
+    owner = next((resource for resource in sorted(owning) if ending.holds(resource)), None)
+    return f"delete {owner}, which own what policies protect" if owner else ""
+
+
+def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]:
+    """The powers that some rules give, in the namespace of the role or binding; without one, everywhere."""
+    namespace, installation = context.request.target.namespace, context.state.installation
+    agents = context.state.policies.known_tags.service_account_namespaces
+    counting = {
+        Place.ANYWHERE: True,
+        Place.HERE: True,
+        Place.KUBE_SYSTEM: namespace in {"", "kube-system"},
+        Place.INSTALLATION: namespace in {"", installation.namespace},
+        Place.AGENTS: namespace in {"", *agents},
+    }
+    for power in POWERS:
+        if any(counting[place] for place in power.places) and any(_gives(rule, power) for rule in given):
+            yield power
+
+
+def _gives(rule: Rule, power: Power) -> bool:
+    return rule.allows(power.verbs) and any(
+        powers.covers(power, group, plural) for group in rule.groups for plural in rule.plurals
+    )
+
+
+def _strangers(subjects: frozenset[Subject] | None, tags: AgentTags) -> bool:
+    """Say whether somebody among them is no agent by these tags. None: it is not known who they are."""
+    return subjects is None or any(not _is_agent(subject, tags) for subject in subjects)
+
+
+def _is_agent(subject: Subject, tags: AgentTags) -> bool:
+    if subject.kind == "ServiceAccount":
+        return identity_tagged(service_account_caller(subject.namespace, subject.name), tags)
+    if subject.kind == "User":
+        return identity_tagged(Caller(subject.name), tags)
+    namespace = subject.name.removeprefix("system:serviceaccounts:")
+    return subject.name in tags.groups or (namespace != subject.name and namespace in tags.service_account_namespaces)
+
+
+class _Named:
+    """What some rules allow to do with some of these verbs, through the object itself or a subresource."""
+
+    def __init__(self, given: Iterable[Rule], verbs: frozenset[str]) -> None:
+        self._pairs = {
+            (group, plural.partition("/")[0])
+            for rule in given
+            if rule.allows(verbs)
+            for group in rule.groups
+            for plural in rule.plurals
+        }
+        self._groups = {group for group, _ in self._pairs}
+        self._resources = {resource for _, resource in self._pairs}
+
+    def holds(self, name: GroupResource) -> bool:
+        """Say whether something that a policy names so, with ``*`` for any, is among it."""
+        group, resource = name
+        if group == ANY or resource == ANY:
+            return (
+                (group == ANY or not self._groups.isdisjoint({group, ANY}))
+                and (resource == ANY or not self._resources.isdisjoint({resource, ANY}))
+                and bool(self._pairs)
+            )
+        return not self._pairs.isdisjoint({(group, resource), (group, ANY), (ANY, resource), (ANY, ANY)})
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """The whole API group: who somebody is, and what they may do."""
+    return [Prefilter(Entry.GUARD, f"request.resource.group == {cel.quote(rbac.GROUP)}")]
+
+
+RULE: Final = ReviewRule(
+    "role-grants",
+    "Agents give nobody else the means for a protected action, and nobody the means to shed a tag.",
+    Binds.AGENTS,
+    evaluate,
+    prefilters,
+)

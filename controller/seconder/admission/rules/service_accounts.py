@@ -1,0 +1,71 @@
+"""ServiceAccounts of agents, and tokens of any, are not for agents; the renewal of an agent's own token excepted."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from seconder.admission import codec
+from seconder.admission.findings import Cleared, Finding, Findings, Refusal
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.principal import identity_tagged, keeps_its_tags, service_account, service_account_caller
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import Binds, Rule
+from seconder.api.resources import SERVICE_ACCOUNTS
+
+
+class _TokenRequestSpec(msgspec.Struct, rename="camel"):
+    # The API server fills this in before it asks, with the same number.
+    expiration_seconds: int | None = 3600
+    bound_object_ref: dict[str, Any] | None = None
+
+
+_spec: Final = msgspec.json.Decoder(_TokenRequestSpec | None)
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """Refuse writes of agents' ServiceAccounts and requests for tokens."""
+    yield from ()
+    request, known = context.request, context.state.policies.known_tags
+    target = request.target
+    if target.resource != SERVICE_ACCOUNTS:
+        return []
+    # Of agents that are tagged otherwise, too: what stands there says who may not approve, and when its tokens end.
+    of_agents = identity_tagged(service_account_caller(target.namespace, target.name), known)
+    if request.subresource != "token":
+        return [Refusal("agents may not change ServiceAccounts and tokens of agents")] if of_agents else []
+    own = service_account(request.caller.username) == (target.namespace, target.name)
+    if own and keeps_its_tags(request.caller, target.namespace, target.name, known):
+        return [_renewal(context)]
+    what = "ServiceAccounts and tokens of agents" if of_agents else "tokens of ServiceAccounts"
+    return [Refusal(f"agents may not change {what}")]
+
+
+def _renewal(context: ReviewContext) -> Finding:
+    """An agent's token may be renewed up to the end that is set for it."""
+    end = context.state.token_ends.get(context.request.caller.username)
+    cleared = Cleared("the end at hand of its tokens may be out of date")
+    if end is None:
+        return cleared
+    spec = codec.read(context.request, _spec, context.request.new_spec, "the TokenRequest's spec")
+    asked = spec.expiration_seconds if spec is not None else None
+    # The API server gives some tokens that are bound to a pod a year, whatever they ask for.
+    bound = spec is not None and spec.bound_object_ref is not None
+    if asked is not None and not bound and 0 < asked <= end - context.now:
+        return cleared
+    return Refusal("agents may not change the end that is set for their tokens")
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """All ServiceAccounts: of those that are no agents' their tokens alone, but a group may tag any."""
+    return [Prefilter(Entry.GUARD, 'request.resource.group == "" && request.resource.resource == "serviceaccounts"')]
+
+
+RULE: Final = Rule(
+    "service-accounts",
+    "Agents write no ServiceAccount of agents, and get no token but renewals of their own up to its set end.",
+    Binds.AGENTS,
+    evaluate,
+    prefilters,
+)

@@ -1,0 +1,98 @@
+"""Asks the API server what roles and ServiceAccounts may do, within a deadline."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any, Final
+
+import msgspec
+
+from seconder.admission import pod_templates, rbac
+from seconder.admission.lookups import Account, FirstRight, PodAccount, Right, RoleRules
+from seconder.admission.principal import service_account_caller
+from seconder.admission.rbac import Rule
+from seconder.client.api import Api, segment
+from seconder.client.objects import left
+
+_REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+_MOST: Final = 1024
+"""ServiceAccounts of which the answer is remembered."""
+
+
+class _Status(msgspec.Struct):
+    allowed: bool
+
+
+class _Answer(msgspec.Struct):
+    status: _Status
+
+
+class Access:
+    """Safe to use from several threads.
+
+    ``pool`` asks several questions side by side. ``remembered`` is how long, in seconds, what a ServiceAccount may do
+    is not asked again.
+    """
+
+    def __init__(self, api: Api, pool: ThreadPoolExecutor, *, remembered: float = 60.0) -> None:
+        self._api = api
+        self._pool = pool
+        self._remembered = remembered
+        self._lock = Lock()
+        self._answers: OrderedDict[FirstRight, tuple[float, Right | None]] = OrderedDict()
+
+    def rules(self, lookup: RoleRules, deadline: float) -> Sequence[Rule]:
+        """Read what a role allows; nothing where it does not exist. Raises ApiError and TooLate."""
+        role, name = lookup.role, segment(lookup.role.name)
+        path = f"namespaces/{role.namespace}/roles/{name}" if role.namespace else f"clusterroles/{name}"
+        document = self._api.find(f"/apis/{rbac.GROUP}/v1/{path}", timeout=left(deadline))
+        return [] if document is None else rbac.rules(document)
+
+    def account(self, lookup: PodAccount, deadline: float) -> Account:
+        """Read as whom a pod runs. Raises ApiError, also for a pod that is not there, and TooLate."""
+        path = f"/api/v1/namespaces/{lookup.namespace}/pods/{segment(lookup.pod)}"
+        return Account(lookup.namespace, pod_templates.account_of(self._api.get(path, timeout=left(deadline))))
+
+    def first(self, lookup: FirstRight, deadline: float) -> Right | None:
+        """The first right that a ServiceAccount has, by the API server's authorizer. Raises ApiError and TooLate."""
+        with self._lock:
+            until, right = self._answers.get(lookup, (0.0, None))
+        if until > time.monotonic():
+            return right
+        right = self._ask(lookup, deadline)
+        with self._lock:
+            self._answers[lookup] = (time.monotonic() + self._remembered, right)
+            while len(self._answers) > _MOST:
+                self._answers.popitem(last=False)
+        return right
+
+    def _ask(self, lookup: FirstRight, deadline: float) -> Right | None:
+        futures = [self._pool.submit(self._has, lookup.account, right, deadline) for right in lookup.rights]
+        try:
+            for right, future in zip(lookup.rights, futures, strict=True):
+                if future.result(left(deadline)):
+                    return right
+        finally:
+            for future in futures:
+                future.cancel()
+        return None
+
+    def _has(self, account: Account, right: Right, deadline: float) -> bool:
+        answer = self._api.create(_REVIEWS, access_review(account, right), timeout=left(deadline))
+        return msgspec.convert(answer, _Answer).status.allowed
+
+
+def access_review(account: Account, right: Right) -> dict[str, Any]:
+    """The SubjectAccessReview (authorization.k8s.io/v1) that asks whether a ServiceAccount has a right."""
+    caller = service_account_caller(account.namespace, account.name)
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": caller.username,
+            "groups": sorted(caller.groups),
+            "resourceAttributes": {key: value for key, value in right._asdict().items() if value},
+        },
+    }

@@ -1,0 +1,107 @@
+"""Answers the look-ups of a review: the one place that does, each within the review's own deadline."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import msgspec
+
+from seconder.admission.lookups import (
+    Dependents,
+    FirstRight,
+    Lookup,
+    MissingOwners,
+    NamespaceContents,
+    OwningResources,
+    PodAccount,
+    ReadObjects,
+    RoleRules,
+    ViewIsFresh,
+)
+from seconder.admission.policy_index import PolicyIndex
+from seconder.client import owner_existence
+from seconder.client.access import Access
+from seconder.client.api import Api, ApiError
+from seconder.client.dependents import DependentsIndex
+from seconder.client.kinds import Kinds
+from seconder.client.objects import Objects, TooLate
+
+SECONDS: Final = 8.0
+"""All look-ups of one review together. The API server waits 10 s for the answer, and a reason must still reach it."""
+
+LATER: Final[Any] = object()
+"""Stands for an answer that is not at hand."""
+
+Trouble = Callable[[str, Exception], None]
+
+
+class Resolver:
+    """Safe to use from several threads.
+
+    ``at_once`` is how many requests to the API server run side by side. ``trouble`` is told of what failed.
+    """
+
+    def __init__(
+        self, api: Api, index: DependentsIndex, fresh: Callable[[], bool], trouble: Trouble, *, at_once: int = 8
+    ) -> None:
+        pool = ThreadPoolExecutor(at_once, thread_name_prefix="look-up")
+        self._api = api
+        self._index = index
+        self._fresh = fresh
+        self._trouble = trouble
+        self._objects = Objects(api, pool)
+        self._access = Access(api, pool)
+        self._kinds = Kinds(api)
+
+    def at_hand(self, lookup: Lookup[Any], policies: PolicyIndex) -> Any:
+        """Give an answer that is there already, else LATER. Takes microseconds."""
+        match lookup:
+            case ViewIsFresh():
+                return self._fresh()
+            # Most own nothing: to ask a thread would take longer than all the rest.
+            case Dependents() if self._index.none_owned(policies, lookup.keys):
+                return ()
+        return LATER
+
+    def answer(self, lookup: Lookup[Any], policies: PolicyIndex, deadline: float) -> Any:
+        """Answer a look-up by ``deadline``, a time of ``time.monotonic``. Raises Unknown where it cannot be done."""
+        try:
+            return self._answer(lookup, policies, deadline)
+        except (ApiError, TooLate, TimeoutError, msgspec.ValidationError) as error:
+            self._trouble("a look-up failed", error)
+            raise lookup.unanswered from error
+
+    def _answer(self, lookup: Lookup[Any], policies: PolicyIndex, deadline: float) -> Any:
+        match lookup:
+            case ViewIsFresh():
+                return self._fresh()
+            case ReadObjects():
+                return self._objects.read(lookup, deadline)
+            case NamespaceContents():
+                return self._objects.contents(lookup, deadline)
+            case Dependents():
+                return _known(self._index.dependents(policies, lookup.keys, lookup.target))
+            case OwningResources():
+                kinds = _known(self._index.owner_kinds(policies, lookup.namespace))
+                return self._kinds.resources(kinds, deadline)
+            case MissingOwners():
+                return owner_existence.missing(self._api, lookup, deadline)
+            case RoleRules():
+                return self._access.rules(lookup, deadline)
+            case PodAccount():
+                return self._access.account(lookup, deadline)
+            case FirstRight():
+                return self._access.first(lookup, deadline)
+        raise TypeError(f"no answer to {type(lookup).__name__}")
+
+
+def _known(found: Any) -> Any:
+    if found is None:
+        raise TooLate("who owns what is not known yet")
+    return found
+
+
+def within(seconds: float = SECONDS) -> float:
+    """The deadline of a review that begins now."""
+    return time.monotonic() + seconds
