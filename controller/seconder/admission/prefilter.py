@@ -22,17 +22,12 @@ class Entry(Enum):
     """What agents do to Seconder itself and to all the rest that no policy names."""
 
 
-class Scope(Enum):
-    """Which operations on what policies name an entry takes; ``guard`` takes all of them."""
-
-    DELETIONS = "deletions"
-    UPDATES = "updates"
-    EVICTIONS = "evictions"
-
-
 class Prefilter(Struct, frozen=True):
-    """One alternative of an entry's condition, in CEL over ``object``, ``oldObject`` and ``request``."""
+    """One alternative of an entry's condition, in CEL over ``object``, ``oldObject`` and ``request``.
+
+    ``but_named``: what it takes of objects that policies name, the entry ``agents`` takes already.
+    """
 
     entry: Entry
     expression: str
-    scope: Scope = Scope.UPDATES
+    but_named: bool = False

@@ -236,8 +236,11 @@ def _private_file(content: bytes) -> Iterator[str]:
 
 def collection(resource: ResolvedResource, namespace: str = "") -> str:
     """The API path of a resource's objects: in one namespace, or in all of them."""
-    group, plural = resource.resource
-    base = f"/apis/{group}/{resource.version}" if group else f"/api/{resource.version}"
+    # A change request that somebody wrote by hand may name anything.
+    group, plural, version, namespace = (
+        quote(part, safe="") for part in (*resource.resource, resource.version, namespace)
+    )
+    base = f"/apis/{group}/{version}" if group else f"/api/{version}"
     return f"{base}/namespaces/{namespace}/{plural}" if namespace else f"{base}/{plural}"
 
 

@@ -36,7 +36,7 @@ class Trial:
 
     def __init__(self, api: Api, installation: Installation, endpoint: Endpoint, most: int = 4096) -> None:
         self._api = api
-        self._installation = own
+        self._installation = installation
         self._endpoint = endpoint
         self._most = most
         self._known: dict[bytes, str] = {}

@@ -20,12 +20,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from seconder.admission import cel, dangling, guard, rbac
+from seconder.admission import cel
+from seconder.admission.installation import ROLE_PREFIX, ROLES
 from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry
 from seconder.admission.principal import BUILTIN_CONTROLLERS
+from seconder.admission.rules import RULES
 from seconder.api import constants
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
-from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource
+from seconder.api.resources import DEFINITIONS, NAMESPACES, PODS, Action, GroupResource
 
 NAME: Final = "seconder"
 """Of the ValidatingWebhookConfiguration."""
@@ -43,28 +46,6 @@ _SEPARATE_RULES: Final = 50
 
 _REPEATED: Final = 8_000
 """Characters of tests that may be repeated from entry to entry so that no request is asked about twice."""
-
-_MANY: Final = 500
-"""Annotations of an object that CEL looks through. Its time grows with their square (80,000 take it 12 s, whoever
-asks), so an agent's write of an object with more goes to the webhook unlooked at."""
-
-
-_CROWDED: Final = 64 * 1024
-"""Code points of annotations beyond which the webhook is asked whether they leave room for approvals."""
-
-
-_IDENTITIES: Final = frozenset({rbac.GROUP, guard.SERVERS, guard.CERTIFICATES})
-"""API groups of which every write by an agent is looked at: who somebody is, what they may do, and who answers."""
-
-
-_RUNNING: Final = [
-    f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
-    for group, plurals in (
-        ("", ["pods", "replicationcontrollers"]),
-        ("apps", ["daemonsets", "deployments", "replicasets", "statefulsets"]),
-        ("batch", ["cronjobs", "jobs"]),
-    )
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +71,14 @@ def configuration(
     webhooks = []
     for mode, prefix, path in ((Mode.ENFORCE, "", "/validate"), (Mode.AUDIT, "audit-", "/validate/audit")):
         chosen = [each for each in index.all if each.mode is mode]
-        entries = (*_agents(chosen, own), *_everyone(chosen, own, index.known_tags), *_owners(chosen, own, mode))
+        entries = (
+            *_agents(chosen, installation),
+            *_everyone(chosen, installation, index.known_tags),
+            *_owners(chosen, installation, mode),
+        )
         for name, rules, conditions in entries:
             webhooks.append(_webhook(prefix + name, mode, rules, conditions, endpoint.client_config(path, ca_bundle)))
-    for name, rules, conditions in _guard(index, own):
+    for name, rules, conditions in _guard(index, installation):
         client = endpoint.client_config("/validate", ca_bundle)
         webhooks.append(_webhook(name, Mode.ENFORCE, rules, conditions, client))
     return {
@@ -109,20 +94,21 @@ _Entry = tuple[str, list[dict[str, Any]], list[tuple[str, str]]]
 
 def _agents(policies: Sequence[Policy], installation: Installation) -> Iterable[_Entry]:
     if policies:
-        yield from _tagged("agents", _rules(policies), _agent_tests(policies, own), [("deed", cel.DEED)])
+        action = ("action", _asked(Entry.AGENTS, policies, installation))
+        yield from _tagged("agents", _rules(policies), _agent_tests(policies, installation), [action])
 
 
 def _everyone(policies: Sequence[Policy], installation: Installation, known: AgentTags) -> Iterable[_Entry]:
     everyone = [policy for policy in policies if policy.subjects is Subjects.EVERYONE and not policy.problem]
     if not everyone:
         return
-    spared = cel.listed({"kube-system", own.namespace})
+    spared = cel.listed({"kube-system", installation.namespace})
     conditions = [
         *_NOT_CONTROLLERS,
         # An owner that people add is asked about elsewhere, and no action of theirs.
-        ("deed", cel.OTHERS_DEED),
-        *_negated(_agent_tests(policies, own)),
-        ("not-added-controllers", f"!({cel.username_in(own.controllers)})"),
+        ("action", _asked(Entry.EVERYONE, policies, installation)),
+        *_negated(_agent_tests(policies, installation)),
+        ("not-added-controllers", f"!({cel.username_in(installation.controllers)})"),
         ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
         ("not-own-kinds", f"request.resource.group != {cel.quote(constants.DOMAIN)}"),
     ]
@@ -154,22 +140,22 @@ def _owners(policies: Sequence[Policy], installation: Installation, mode: Mode) 
         named.setdefault(NAMESPACES.group, set()).add(NAMESPACES.resource)
     if mode is Mode.ENFORCE or any(_may_be_custom(policy) for policy in asking):
         named.setdefault(DEFINITIONS.group, set()).add(DEFINITIONS.resource)
-    conditions = [("adds-owners", cel.ADDS_OWNERS), ("not-adopted", f"!({cel.either(_ADOPTED)})")]
+    conditions = [("adds-owners", _asked(Entry.OWNERS, policies, installation))]
     if mode is Mode.ENFORCE:
-        unnamed = _by_group(each for each in guard.OWN_ROLES if not _names(named, each))
+        unnamed = _by_group(each for each in ROLES if not _names(named, each))
         if unnamed:
-            ours = f"request.name.startsWith({cel.quote(guard.OWN_PREFIX)})"
+            ours = f"request.name.startsWith({cel.quote(ROLE_PREFIX)})"
             conditions.append(("roles", f"!({_is_one_of(unnamed)}) || {ours}"))
         for group, plurals in unnamed.items():
             named.setdefault(group, set()).update(plurals)
     if asking:
-        taken = cel.either(_agent_tests(policies, own))
+        taken = cel.either(_agent_tests(policies, installation))
         updated = _is_one_of(_by_operation(policies)[1])
         # As elsewhere, rather asked about twice than too long.
         if len(taken) + len(updated) <= _REPEATED:
             not_controllers = " && ".join(f"({test})" for _, test in _NOT_CONTROLLERS)
             conditions.append(("not-asked-of-agents", f"!({not_controllers} && ({taken}) && ({updated}))"))
-    places = cel.listed({own.namespace}.union(*(policy.namespaces for policy in asking)))
+    places = cel.listed({installation.namespace}.union(*(policy.namespaces for policy in asking)))
     if all(policy.namespaces for policy in asking) and len(places) <= _EXPRESSION:
         conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
     yield "owners", _update_rules(named), conditions
@@ -219,57 +205,34 @@ def _names_test(policy: Policy) -> str:
     )
 
 
+def _asked(entry: Entry, policies: Sequence[Policy], installation: Installation) -> str:
+    """Test for what some rule must see, of what an entry takes."""
+    index = PolicyIndex(policies)
+    found = (prefilter for rule in RULES for prefilter in rule.prefilters(index, installation))
+    return cel.either([prefilter.expression for prefilter in found if prefilter.entry is entry])
+
+
 def _guard(index: PolicyIndex, installation: Installation) -> Iterable[_Entry]:
-    known = index.known_tags
-    in_namespace = "has(request.namespace) && request.namespace"
-    signed = (
-        f"(@.size() > {_MANY} || @.exists(key, key.startsWith({cel.quote(constants.APPROVAL_PREFIX)})"
-        f" || key == {cel.quote(constants.BREAK_GLASS)}))"
-    )
-    crowded = f"(@.size() > {_MANY} || @.map(key, @[key].size()).sum() > {_CROWDED})"
-    touched = cel.either(
-        [
-            f"request.resource.group == {cel.quote(constants.DOMAIN)}",
-            f"{in_namespace} == {cel.quote(own.namespace)}",
-            # Of those that are no agents' their tokens alone, but a group may tag any.
-            'request.resource.group == "" && request.resource.resource == "serviceaccounts"',
-            f"request.resource.group in {cel.listed(_IDENTITIES)}",
-            'request.resource.group == "" && request.resource.resource == "secrets" && object != null'
-            f" && has(object.type) && object.type in {cel.listed(guard.TOKEN_SECRETS)}",
-            'request.operation == "CONNECT" && request.resource.group == "" && request.resource.resource == "nodes"',
-            # As whom a pod runs, or would run. What these subresources store of it runs nothing.
-            f'request.operation != "DELETE" && ({cel.either(_RUNNING)})'
-            ' && !(has(request.subResource) && request.subResource in ["eviction", "scale", "status"])',
-            'request.resource.group == "apiextensions.k8s.io"'
-            ' && request.resource.resource == "customresourcedefinitions"'
-            f" && (!has(request.name) || request.name.endsWith({cel.quote('.' + constants.DOMAIN)}))",
-            f'request.operation in ["CREATE", "UPDATE"] && (({cel.annotated("object", signed)})'
-            f" || ({cel.annotated('oldObject', signed)}) || ({cel.annotated('object', crowded)}))",
-            'request.resource.group == "" && request.resource.resource == "namespaces"'
-            ' && has(request.subResource) && request.subResource == "finalize"',
-            # An autoscaler that may take what it scales to nothing.
-            'request.resource.group == "autoscaling" && request.resource.resource == "horizontalpodautoscalers"'
-            " && object != null && has(object.spec) && has(object.spec.minReplicas) && object.spec.minReplicas == 0",
-            *_ends(index),
-        ]
-    )
+    """Ask about what agents do to Seconder and its footing, and about what may take along what a policy names."""
+    twice = _asked_of_agents([policy for policy in index.all if policy.mode is Mode.ENFORCE])
+    found = (prefilter for rule in RULES for prefilter in rule.prefilters(index, installation))
+    tests = [
+        f"({prefilter.expression}) && !({twice})" if prefilter.but_named and twice else prefilter.expression
+        for prefilter in found
+        if prefilter.entry is Entry.GUARD
+    ]
     rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
-    tests = [cel.either(group) for group in cel.pack(_identity_tests(known), _EXPRESSION)]
-    yield from _tagged("guard", rules, tests, [("own", touched)])
+    agents = [cel.either(group) for group in cel.pack(_identity_tests(index.known_tags), _EXPRESSION)]
+    yield from _tagged("guard", rules, agents, [("guarded", cel.either(tests))])
 
 
-def _ends(index: PolicyIndex) -> list[str]:
-    """Test for what may take along an object that a policy names, but for what the ``agents`` entry takes anyway."""
-    if not index.follows:
-        return []
-    enforced = [each for each in index.all if each.mode is Mode.ENFORCE]
+def _asked_of_agents(enforced: Sequence[Policy]) -> str:
+    """Test for what the ``agents`` entry takes anyway; empty where saying so takes too long."""
     taken = cel.either(_identity_tests(PolicyIndex(enforced).known_tags))
     deleted, updated = _by_operation(enforced)
     named = f'request.operation == "DELETE" ? ({_is_one_of(deleted)}) : ({_is_one_of(updated)})'
-    ends = f'request.operation in ["DELETE", "UPDATE"] && ({cel.ENDS})'
     # As elsewhere, rather asked about twice than too long.
-    short = len(taken) + len(named) <= _REPEATED
-    return [f"{ends} && !(({taken}) && ({named}))" if short else ends]
+    return f"({taken}) && ({named})" if len(taken) + len(named) <= _REPEATED else ""
 
 
 def _is_one_of(groups: Mapping[str, set[str]]) -> str:
@@ -292,7 +255,9 @@ def _agent_tests(policies: Sequence[Policy], installation: Installation) -> list
         # Asked of the few tags, not of the annotations: anyone may put 80,000 of those on an object, and see _MANY.
         named = f"{cel.listed(keys)}.exists(key, key in @)"
         marked = f"({cel.annotated('oldObject', named)}) || ({cel.annotated('object', named)})"
-        tests.append(f"({marked}) && !({cel.username_in(own.controllers)})" if own.controllers else marked)
+        tests.append(
+            f"({marked}) && !({cel.username_in(installation.controllers)})" if installation.controllers else marked
+        )
     return [cel.either(group) for group in cel.pack(tests, _EXPRESSION)]
 
 
@@ -320,13 +285,6 @@ def _without(tags: AgentTags, less: AgentTags) -> AgentTags:
     )
 
 
-_ADOPTED: Final = [
-    f"request.resource.group == {cel.quote(group)} && request.resource.resource == {cel.quote(plural)}"
-    f" && {cel.username_in(controllers)}"
-    for (group, plural), controllers in dangling.ADOPTED.items()
-]
-
-
 _NOT_CONTROLLERS: Final = [
     ("not-controllers", f"!({cel.username_in(BUILTIN_CONTROLLERS)})"),
     (
@@ -346,11 +304,20 @@ def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
     if len(deleted | updated) > _SEPARATE_RULES:
         groups = deleted.keys() | updated.keys()
         plurals = set().union(*deleted.values(), *updated.values())
-        return [_rule(["*"] if "*" in groups else sorted(groups), _with_subresources(plurals), ["DELETE", "UPDATE"])]
+        return [
+            _rule(["*"] if "*" in groups else sorted(groups), _with_subresources(plurals), ["DELETE", "UPDATE"]),
+            *_eviction_rules(deleted),
+        ]
     return [
         *(_rule([group], _plurals(plurals), ["DELETE"]) for group, plurals in sorted(deleted.items())),
         *_update_rules(updated),
+        *_eviction_rules(deleted),
     ]
+
+
+def _eviction_rules(deleted: Mapping[str, set[str]]) -> list[dict[str, Any]]:
+    """A pod's eviction is its deletion, by the creation of an Eviction."""
+    return [_rule([""], ["pods/eviction"], ["CREATE"])] if _names(deleted, PODS) else []
 
 
 def _update_rules(groups: Mapping[str, set[str]]) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
         'request.operation in ["DELETE", "UPDATE"] && (request.operation == "DELETE" || object == null'
         f" || oldObject == null || ({cel.UNDER_DELETION}) || ({cel.CHANGES_OWNERS}))"
     )
-    return [Prefilter(Entry.GUARD, ends)]
+    return [Prefilter(Entry.GUARD, ends, but_named=True)]
 
 
 RULE: Final = Rule(

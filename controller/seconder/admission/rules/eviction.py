@@ -6,7 +6,7 @@ from typing import Final
 from seconder.admission import coverage
 from seconder.admission.findings import Affected, Findings
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.prefilter import Entry, Prefilter, Scope
+from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import Binds, Rule
@@ -34,7 +34,7 @@ def evaluate(context: ReviewContext) -> Findings:
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Every eviction where a policy names pods."""
     evicts = 'request.operation == "CREATE" && has(request.subResource) && request.subResource == "eviction"'
-    return [Prefilter(entry, evicts, Scope.EVICTIONS) for entry in (Entry.AGENTS, Entry.EVERYONE)]
+    return [Prefilter(entry, evicts) for entry in (Entry.AGENTS, Entry.EVERYONE)]
 
 
 RULE: Final = Rule(
