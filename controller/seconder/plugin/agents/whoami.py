@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from seconder.admission import principal
-from seconder.admission.principal import Requester
+from seconder.admission.principal import Principal
 from seconder.admission.request import Caller
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Policy
 from seconder.api.text import clean
@@ -61,7 +61,7 @@ def here() -> Looks:
 
 
 def lines(
-    caller: Caller, requester: Requester, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
+    caller: Caller, requester: Principal, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
 ) -> Iterator[str]:
     """Tell it to people. ``looks`` is None where it is about somebody else; ``notes`` are what could not be seen."""
     yield f"The API server takes {'you' if looks else 'them'} for {clean(caller.username)}"
@@ -84,7 +84,7 @@ def lines(
 
 
 def document(
-    caller: Caller, requester: Requester, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
+    caller: Caller, requester: Principal, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
 ) -> dict[str, Any]:
     """Give it for programs."""
     found: dict[str, Any] = {

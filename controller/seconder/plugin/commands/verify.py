@@ -27,7 +27,7 @@ from seconder.approvals.verification import (
 )
 from seconder.plugin.agents import saved
 from seconder.plugin.approving import slugs
-from seconder.plugin.terminal import connection, output, times
+from seconder.plugin.terminal import cluster_state, connection, output, times
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 
@@ -179,29 +179,29 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
         raise Problem("--resource goes with -f: the cluster knows the plural")
     registry = saved.read_registry(arguments.approvers) if arguments.approvers else None
     connected = connection.connect(arguments)
-    place = state.object_of(connected, arguments.object, arguments.namespace)
-    seen = state.read(connected.api, Caller(""))
+    place = cluster_state.object_of(connected, arguments.object, arguments.namespace)
+    seen = cluster_state.read(connected.api, Caller(""))
     assumed = ["action", "agent", "what goes down with it"] + ([] if arguments.requester else ["requester"])
     operators: dict[str, str | None] = {}
 
     def context(claims: Statement) -> Context:
         user = arguments.requester or claims.sub
         if user not in operators:
-            operators[user] = state.operator_of(connected.api, user)
+            operators[user] = cluster_state.operator_of(connected.api, user)
         extra = {constants.AGENT_KEY: (claims.agent,)} if claims.agent else {}
-        requester = principal.requester_of(Caller(user, extra=extra), seen.policies.known_tags, operators[user])
+        asked = principal.classify(Caller(user, extra=extra), seen.policies, operators[user])
         return Context(
             audience=arguments.cluster or seen.audience,
             requester=user,
-            by_agent=requester.agent,
+            by_agent=asked.agent,
             agent=claims.agent,
-            operators=requester.operators,
+            operators=asked.operators,
             target=place.target,
             action=claims.detail.actions[0],
         )
 
     values = approvals_of(place.annotations)
-    present = state.clock(connected.api)
+    present = cluster_state.clock(connected.api)
     return Subject(place.target, values, registry or seen.registry, context, assumed), present
 
 
