@@ -4,17 +4,10 @@ Each is imported only when it is started: the webhook must be ready in well unde
 """
 
 import argparse
-import threading
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from seconder.core.matching import Guarded
 from seconder.kube import credentials
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-    from seconder.telemetry.ops import Unmet
 
 
 class UsageError(Exception):
@@ -46,6 +39,7 @@ def operator(arguments: argparse.Namespace) -> int:
     """Run ``seconder operator``; give its exit code."""
     from datetime import timedelta
 
+    from seconder.http.address import bind
     from seconder.kube.api import Api
     from seconder.kube.snapshot import Snapshot
     from seconder.reconciler import operator as program
@@ -55,6 +49,7 @@ def operator(arguments: argparse.Namespace) -> int:
     from seconder.reconciler.reconcile import Reconciler, Settings
     from seconder.telemetry import log
     from seconder.telemetry.metrics import OperatorMetrics, registry
+    from seconder.telemetry.ops import Ops, ops_app
 
     if bool(arguments.webhook_url) == bool(arguments.webhook_service):
         raise UsageError("give exactly one of --webhook-url and --webhook-service")
@@ -85,7 +80,8 @@ def operator(arguments: argparse.Namespace) -> int:
         OperatorMetrics(registry_, keeper.count),
         resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
     )
-    _serve_ops(_address(arguments.metrics_bind_address), worker.unmet, registry_)
+    # In a thread, since kopf owns the main one; it ends with the process.
+    Ops(ops_app(worker.unmet, registry_), bind(*_address(arguments.metrics_bind_address))).start()
     snapshot.start()
     keeper.start()
     try:
@@ -93,21 +89,6 @@ def operator(arguments: argparse.Namespace) -> int:
     finally:
         keeper.stop()
         snapshot.stop()
-
-
-def _serve_ops(address: tuple[str, int], unmet: "Unmet", registry: "CollectorRegistry") -> None:
-    """Serve probes and metrics from a thread of their own, since kopf owns the main one; it ends with the process."""
-    import uvicorn
-
-    from seconder.telemetry.listening import bind
-    from seconder.telemetry.ops import ops_app
-
-    listening = bind(*address)
-    config = uvicorn.Config(
-        ops_app(unmet, registry), access_log=False, log_config=None, lifespan="off", server_header=False
-    )
-    server = uvicorn.Server(config)
-    threading.Thread(target=server.run, args=([listening],), name="ops", daemon=True).start()
 
 
 def _own(arguments: argparse.Namespace) -> Guarded:

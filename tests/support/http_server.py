@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Metric
 from prometheus_client.registry import Collector
 
-from seconder.telemetry.listening import bind
+from seconder.http.address import bind
 from seconder.telemetry.ops import ops_app
 from seconder.webhook import serving
 from seconder.webhook.front import BadReview, Front

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from seconder.core.matching import Guarded
+from seconder.http.address import bind
 from seconder.kube.api import Api, ApiError
 from seconder.kube.credentials import Credentials
 from seconder.kube.existence import Existence
@@ -19,7 +20,6 @@ from seconder.kube.rights import Rights
 from seconder.kube.snapshot import Snapshot
 from seconder.kube.watch import Watch
 from seconder.telemetry import log
-from seconder.telemetry.listening import bind
 from seconder.telemetry.metrics import AuthorizerMetrics, ReviewMetrics, registry
 from seconder.telemetry.ops import ops_app
 from seconder.webhook import serving
