@@ -22,9 +22,7 @@ from tests.support.http import (
     status,
 )
 
-from seconder.webhook import serving
-from seconder.webhook.front import MAX_BODY_BYTES
-from seconder.webhook.limits import Limits
+from seconder.http.limits import MAX_BODY_BYTES, Limits
 
 MIB = 1024 * 1024
 REQUEST_SECONDS = 0.4
@@ -66,8 +64,7 @@ def closed_after(sock: socket.socket, begun: float) -> tuple[float, bytes]:
 
 def test_the_limits_in_use_are_those_that_the_api_server_needs() -> None:
     """Ten seconds for a request, more than the API server's 30 for an answer, 7 MiB of body, 1,000 connections."""
-    limits = serving.REVIEW_LIMITS
-    assert limits == Limits()
+    limits = Limits()
     assert (limits.request_seconds, limits.handshake_seconds, limits.connections) == (10, 10, 1000)
     assert (limits.header_count, limits.header_bytes, limits.body_bytes) == (64, 16384, MAX_BODY_BYTES)
     assert limits.response_seconds > 30
@@ -546,13 +543,3 @@ def test_reviews_go_on_while_clients_misbehave(server: Served) -> None:
             slowest = max(slowest, time.monotonic() - begun)
         client.close()
     assert slowest < 0.3
-
-
-def test_the_ops_port_is_held_to_limits_too(server: Served) -> None:
-    """The same protocol serves it: a half-sent request ends there as well."""
-    with socket.create_connection(("127.0.0.1", server.ops_port), timeout=DEADLINE) as sock:
-        begun = time.monotonic()
-        sock.sendall(b"GET /metrics HTTP/1.1\r\nHo")
-        took, said = closed_after(sock, begun)
-    assert REQUEST_SECONDS <= took < 4 * REQUEST_SECONDS
-    assert status(said) == 408

@@ -3,10 +3,10 @@
 from seconder.core import authorization
 from seconder.core.message import clean
 from seconder.core.policy import DEFAULT_TAGS
+from seconder.http.handler import BadReview
 from seconder.kube.snapshot import Snapshot
 from seconder.telemetry import log
 from seconder.telemetry.metrics import AuthorizerMetrics
-from seconder.webhook.front import BadReview
 from seconder.wire import access_review
 
 

@@ -12,10 +12,10 @@ from tests.support import signing
 from seconder.core.evidence import World
 from seconder.core.matching import Guarded, PolicyIndex
 from seconder.core.policy import AgentTags, Policy
+from seconder.http.handler import BadReview
 from seconder.kube.snapshot import Snapshot
 from seconder.telemetry.metrics import AuthorizerMetrics
 from seconder.webhook.authorizing import Authorizer
-from seconder.webhook.front import BadReview
 
 DENIED = {"allowed": False, "denied": True, "reason": "agents act under their own name"}
 NO_OPINION = {"allowed": False}

@@ -21,6 +21,7 @@ from seconder.core.policy import Mode, Policy, ResolvedResource
 from seconder.core.rbac import RoleRef, Rule
 from seconder.core.reasons import Reason
 from seconder.core.request import GroupResource, Owner, Request, Target
+from seconder.http.handler import BadReview
 from seconder.kube.existence import Existence
 from seconder.kube.kinds import Kinds
 from seconder.kube.lookup import Finder, LookupFailed
@@ -28,7 +29,6 @@ from seconder.kube.owners import Owners
 from seconder.kube.rights import Rights
 from seconder.kube.snapshot import Snapshot
 from seconder.telemetry.metrics import ReviewMetrics
-from seconder.webhook.front import BadReview
 from seconder.webhook.recording import Recorder
 from seconder.webhook.reviewing import Reviewer
 
