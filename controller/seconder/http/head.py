@@ -16,7 +16,7 @@ _SINGLE: Final = frozenset((b"host", b"content-type", b"content-length", b"trans
 
 _JSON: Final = b"application/json"
 _LONGEST_NUMBER: Final = 19
-"""Digits. What is longer is no size that anybody could send, and much longer ones are no ``int`` to Python."""
+"""Digits; what is longer is no size that anybody could send."""
 
 
 def fields_of(headers: Iterable[tuple[bytes, bytes]]) -> Fields | None:
@@ -30,7 +30,7 @@ def fields_of(headers: Iterable[tuple[bytes, bytes]]) -> Fields | None:
     return fields
 
 
-def unsound(version: str, fields: Fields, body_bytes: int) -> Refusal | None:
+def unsound(version: str, fields: Fields) -> Refusal | None:
     """Give why a request is refused for its framing or its version.
 
     The parser has seen to it already that there is one length at most, that it is a number, and that it does not stand
@@ -49,12 +49,15 @@ def unsound(version: str, fields: Fields, body_bytes: int) -> Refusal | None:
             return reply.MALFORMED
         if coding.strip().lower() != b"chunked":
             return reply.NO_CODING
-    length = fields.get(b"content-length")
-    if length is not None:
-        length = length.strip()
-        if len(length) > _LONGEST_NUMBER or int(length) > body_bytes:
-            return reply.TOO_LARGE
     return None
+
+
+def fits(length: bytes, body_bytes: int) -> bool:
+    """Say whether a body of this length, or one that is not announced, may be sent.
+
+    The parser has seen to it that it is a number. One of very many digits is no ``int`` to Python.
+    """
+    return not length or (len(length) <= _LONGEST_NUMBER and int(length) <= body_bytes)
 
 
 def path_of(target: bytes) -> bytes | None:

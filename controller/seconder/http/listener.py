@@ -12,6 +12,15 @@ IDLE_GRACE_SECONDS: Final = 5.0
 sooner, and then learns from the answer that it is the last one."""
 
 _BACKLOG: Final = 1024
+_RECEIVE_BYTES: Final = 16 * 1024
+"""What the kernel keeps of what came in, and doubles for its own needs. It may hand all of that over in one piece, and
+event loop and OpenSSL each keep a buffer as large as the largest piece that they were ever given, as long as a
+connection lasts."""
+
+_SEND_BYTES: Final = 32 * 1024
+"""What the kernel keeps of answers that a client does not take, and doubles. Left to itself it would grow to megabytes
+for each connection, which count as the process's own where its memory is limited."""
+
 _TICK_SECONDS: Final = 1.0
 _DRAIN_POLL_SECONDS: Final = 0.02
 
@@ -34,6 +43,9 @@ class Listener:
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Begin to listen. ``certificate`` has been loaded; ``tasks`` outlives the listener."""
         self._tasks = tasks
+        # Taken over by the connections.
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
         self._sock.listen(_BACKLOG)
         self._watching = tasks.create_task(self._watch())
 

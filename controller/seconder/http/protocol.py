@@ -13,6 +13,7 @@ from seconder.http import head, reply
 from seconder.http.handler import BadReview, Handler, Report
 from seconder.http.limits import FRAMING_BYTES, SMALL_BODY_BYTES, Limits
 from seconder.http.reply import Refusal, Replies
+from seconder.http.room import Room
 
 _BUFFER: Final = memoryview(bytearray(64 * 1024))
 """Where every connection's bytes arrive. One is enough: the event loop fills it and hands it on in one step, and the
@@ -43,6 +44,10 @@ _WHOLE: Final = _Phase.WHOLE
 _RECEIVING: Final = frozenset((_Phase.HEAD, _Phase.BODY, _Phase.DROPPING))
 
 
+Asked = tuple[bytes, str, bytes, list[tuple[bytes, bytes]]]
+"""A head without its ``Content-Length``: method, version, target, headers in their order."""
+
+
 class Shared:
     """What the connections of one listener have in common."""
 
@@ -52,7 +57,11 @@ class Shared:
         self.limits: Final = limits
         self.replies: Final = Replies()
         self.open: Final[set[ReviewProtocol]] = set()
-        self.large_bodies = 0
+        self.known: Asked | None = None
+        """The head that was last found good. The API server's are all alike, but for their length."""
+        self.known_handler: Handler | None = None
+        self.small_bodies: Final = Room(limits.small_bodies)
+        self.large_bodies: Final = Room(limits.large_bodies)
         self.draining = False
 
 
@@ -81,11 +90,13 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         "_headers",
         "_held",
         "_last",
+        "_length",
         "_method",
         "_now",
         "_parser",
         "_phase",
         "_refusal",
+        "_room",
         "_shared",
         "_target",
         "_task",
@@ -100,6 +111,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
     _target: bytes
     _method: bytes
     _headers: list[tuple[bytes, bytes]]
+    _length: bytes  # the value of Content-Length, where it is written so; else it is among the headers
     _body: bytes | bytearray
     _handler: Handler | None
     _refusal: Refusal | None
@@ -111,7 +123,8 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         self._parser = httptools.HttpRequestParser(self)
         self._phase = _Phase.CONNECTING
         self._task: asyncio.Future[bytes] | None = None
-        self._held = 0  # bytes of Shared.large_bodies
+        self._room: Room | None = None
+        self._held = 0  # bytes of that
         self._last = False  # the next answer ends the connection
         self._choked = False  # the client does not take its answers
         self.deadline = math.inf
@@ -152,9 +165,13 @@ class ReviewProtocol(asyncio.BufferedProtocol):
     def close(self) -> None:
         """Close once what has been written is on its way."""
         self._phase = _Phase.CLOSING
-        self._release()
+        self._forget()
         self.deadline = self._now() + self._shared.limits.closing_seconds
         self.transport.close()
+
+    def give_room(self) -> None:
+        """Refuse the request that is coming in, for the sake of others."""
+        self._end(reply.NO_ROOM)
 
     def abort(self) -> None:
         """End at once, whatever is under way."""
@@ -197,6 +214,13 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         elif phase in _RECEIVING:
             self._look_at_unfinished()
 
+    def eof_received(self) -> None:
+        """See ``asyncio.BufferedProtocol``. None of these connections stays half open: the transport closes itself."""
+        if self._task is None:
+            self._phase = _Phase.CLOSING
+            self._forget()
+            self.deadline = self._now() + self._shared.limits.closing_seconds
+
     def pause_writing(self) -> None:
         """See ``asyncio.BaseProtocol``."""
         self._choked = True
@@ -222,7 +246,10 @@ class ReviewProtocol(asyncio.BufferedProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools: a header, or a trailer."""
-        self._headers.append((name, value))
+        if name == b"Content-Length":
+            self._length = value
+        else:
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """See httptools."""
@@ -237,13 +264,13 @@ class ReviewProtocol(asyncio.BufferedProtocol):
             return
         if not self._body:
             self._body = body
-            return
-        # Not a list: a client may send each byte in a chunk of its own.
-        if isinstance(self._body, bytes):
-            self._body = bytearray(self._body)
-        self._body += body
-        if len(self._body) > SMALL_BODY_BYTES:
-            self._hold(len(self._body))
+        else:
+            # Not a list: a client may send each byte in a chunk of its own.
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
+        if len(self._body) > self._shared.limits.body_bytes:
+            self._stop(reply.TOO_LARGE)
 
     def on_message_complete(self) -> None:
         """See httptools."""
@@ -256,25 +283,40 @@ class ReviewProtocol(asyncio.BufferedProtocol):
 
     def _judge(self) -> Refusal | None:
         """Find the handler, or what is wrong with the head."""
-        shared = self._shared
-        self._method = self._parser.get_method()
+        shared, parser = self._shared, self._parser
+        self._method, version = parser.get_method(), parser.get_http_version()
+        if (self._method, version, self._target, self._headers) == shared.known and head.fits(
+            self._length, shared.limits.body_bytes
+        ):
+            self._handler = shared.known_handler
+            return None
+        refusal = self._judge_anew(version)
+        if refusal is None and not (self._last or self._expects):
+            # A copy: trailers are added to the list that is here.
+            shared.known = (self._method, version, self._target, list(self._headers))
+            shared.known_handler = self._handler
+        return refusal
+
+    def _judge_anew(self, version: str) -> Refusal | None:
         excess = self._excess_of_head()
         if excess is not None:
             return excess
         fields = head.fields_of(self._headers)
         if fields is None:
             return reply.REPEATED
-        version = self._parser.get_http_version()
-        unsound = head.unsound(version, fields, shared.limits.body_bytes)
+        unsound = head.unsound(version, fields)
         if unsound is not None:
             return unsound
+        if not head.fits(self._length or fields.get(b"content-length", b""), self._shared.limits.body_bytes):
+            return reply.TOO_LARGE
         self._last = version != "1.1" or not self._parser.should_keep_alive()
         expects = head.expects_continue(version, fields)
         refusal = self._route(fields)
         if refusal is None:
             self._expects = expects
-        elif expects:
-            # Whether the body that was asked about comes after this, nobody could tell.
+        elif expects or b"transfer-encoding" in fields:
+            # Whether the body that was asked about comes after this, nobody could tell; and how much there is of one
+            # in chunks, only who takes it.
             self._last = True
         return refusal
 
@@ -297,7 +339,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
 
     def _excess_of_head(self) -> Refusal | None:
         limits = self._shared.limits
-        if len(self._headers) > limits.header_count:
+        if len(self._headers) + bool(self._length) > limits.header_count:
             return reply.MANY_HEADERS
         if self._fed > limits.header_bytes and head.size_of(self._target, self._headers) > limits.header_bytes:
             return reply.LARGE_HEADERS
@@ -312,10 +354,11 @@ class ReviewProtocol(asyncio.BufferedProtocol):
             self._end(excess)
         elif self._refusal is not None and self._phase is _Phase.BODY:
             self._refuse(self._refusal)
+        elif self._body:
+            self._hold()
         elif self._expects:
             self._expects = False
-            if not self._body:
-                self.transport.write(reply.CONTINUE)
+            self.transport.write(reply.CONTINUE)
 
     def _excess(self) -> Refusal | None:
         limits = self._shared.limits
@@ -324,30 +367,29 @@ class ReviewProtocol(asyncio.BufferedProtocol):
             return reply.MANY_HEADERS
         if self._phase is _Phase.HEAD:
             return reply.LARGE_HEADERS if self._fed > limits.header_bytes else None
-        if self._fed > limits.header_bytes + limits.body_bytes + FRAMING_BYTES:
+        # A chunk of one byte costs more to take than a thousand bytes in one.
+        if self._phase is _Phase.BODY and self._fed - len(self._body) > limits.header_bytes + FRAMING_BYTES:
             return reply.TOO_LARGE
         return None
 
-    def _hold(self, size: int) -> None:
-        """Take room for a body of this size so far."""
-        limits, shared = self._shared.limits, self._shared
-        if size > limits.body_bytes:
-            self._stop(reply.TOO_LARGE)
-        more = size - SMALL_BODY_BYTES - self._held
-        if shared.large_bodies + more > limits.large_bodies:
-            self._stop(reply.NO_ROOM)
-        shared.large_bodies += more
-        self._held += more
+    def _hold(self) -> None:
+        """Take room for what has come of the body."""
+        shared, size = self._shared, len(self._body)
+        room = shared.small_bodies if size <= SMALL_BODY_BYTES else shared.large_bodies
+        if room is not self._room:
+            self._release()
+            self._room = room
+        more, self._held = size - self._held, size
+        room.take(self, more)
 
     def _answer(self) -> None:
         """Answer the request that has come."""
-        if self._handler is None:
+        handler = self._handler
+        if handler is None:
             self._refuse(self._refusal or reply.INTERNAL)
             return
-        body = bytes(self._body)
-        self._body = b""
         try:
-            answer = self._handler(body)
+            answer = handler(bytes(self._body))
             if not isinstance(answer, bytes):
                 self._wait_for(answer)
                 return
@@ -360,6 +402,12 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         self._task = asyncio.ensure_future(answer)
         self._task.add_done_callback(self._answer_late)
         self._phase = _Phase.ANSWERING
+        # The handler has the body now.
+        self._body = b""
+        if self._room is self._shared.large_bodies:
+            self._room.finish(self)
+        else:
+            self._release()
         self.deadline = self._now() + self._shared.limits.response_seconds
 
     def _answer_late(self, task: asyncio.Future[bytes]) -> None:
@@ -437,16 +485,19 @@ class ReviewProtocol(asyncio.BufferedProtocol):
 
     def _forget(self) -> None:
         self._fed = 0
-        self._target = self._method = b""
+        self._target = self._method = self._length = b""
         self._headers = []
         self._body = b""
         self._handler = None
         self._refusal = None
         self._expects = False
-        self._release()
+        if self._room is not None:
+            self._release()
 
     def _release(self) -> None:
-        self._shared.large_bodies -= self._held
+        if self._room is not None:
+            self._room.take_back(self, self._held)
+        self._room = None
         self._held = 0
 
     def _leave(self) -> None:

@@ -13,10 +13,11 @@ from tests.support.http import head, status
 from seconder.http import head as head_module
 from seconder.http import reply
 from seconder.http.handler import BadReview
-from seconder.http.limits import FRAMING_BYTES, MAX_BODY_BYTES, SMALL_BODY_BYTES, Limits
+from seconder.http.limits import FRAMING_BYTES, MAX_BODY_BYTES, Limits
 from seconder.http.protocol import ReviewProtocol, Shared
+from seconder.http.room import Room
 
-LIMITS = Limits(body_bytes=256 * 1024, large_bodies=512 * 1024)
+LIMITS = Limits(body_bytes=256 * 1024, small_bodies=256 * 1024, large_bodies=512 * 1024)
 CHUNKED = head() + b"5\r\nabcde\r\n1;x=y\r\nf\r\n0\r\nX: y\r\n\r\n"
 PLAIN = head(6) + b"abcdef"
 EXPECTANT = head(6, "Expect: 100-continue") + b"abcdef"
@@ -270,8 +271,8 @@ def test_bodies_of_requests_one_after_the_other_do_not_mix() -> None:
 
 def test_many_tiny_chunks_are_one_body() -> None:
     """And are kept as such: a list of them would take fifty times the memory."""
-    connection = ask(head() + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n")
-    assert connection.bodies == [b"x" * 50_000]
+    connection = ask(head() + b"1\r\nx\r\n" * 10_000 + b"0\r\n\r\n")
+    assert connection.bodies == [b"x" * 10_000]
 
 
 # Sizes
@@ -291,7 +292,7 @@ def test_a_larger_body_is_refused_and_the_connection_ends() -> None:
         connection = ask(opening)
         assert (statuses(connection.wire.said), connection.bodies) == ([413], [])
         assert connection.wire.closed
-        assert connection.shared.large_bodies == 0
+        assert connection.shared.large_bodies.left == LIMITS.large_bodies
 
 
 def test_the_default_limit_is_seven_mebibytes() -> None:
@@ -328,22 +329,45 @@ def test_a_dropped_body_is_bounded_like_any_other() -> None:
     assert (statuses(connection.wire.said), connection.wire.closed) == ([404], True)
 
 
-def test_what_large_bodies_hold_together_is_bounded_and_given_back() -> None:
-    """By whichever way a request ends. A small body needs no room."""
+def test_what_bodies_hold_together_is_bounded_and_the_oldest_makes_room() -> None:
+    """Large ones for large ones, small ones for small ones; and all is given back, however a request ends."""
 
     def run() -> None:
-        connection = Connection()
-        shared = connection.shared
-        part = b"x" * 200_000
-        others = [Connection(shared=shared) for _ in range(6)]
-        answers = [statuses(other.feed(head(250_000), part)) for other in others]
-        assert answers == [[]] * 3 + [[503]] * 3
-        assert shared.large_bodies == 3 * (len(part) - SMALL_BODY_BYTES)
-        assert statuses(connection.feed(PLAIN)) == [200]
-        others[0].feed(b"x" * 50_000)  # answered
-        others[1].protocol.enforce(others[1].protocol.deadline)  # too slow
-        others[2].lose()
-        assert shared.large_bodies == 0
+        for size, part, most, room in (
+            (250_000, b"x" * 200_000, 2, "large_bodies"),
+            (60_000, b"x" * 40_000, 6, "small_bodies"),
+        ):
+            shared = Connection().shared
+            full = {"small_bodies": LIMITS.small_bodies, "large_bodies": LIMITS.large_bodies}
+            others = [Connection(shared=shared) for _ in range(most + 3)]
+            for other in others:
+                other.feed(head(size), part)
+            assert [statuses(other.wire.said) for other in others] == [[503]] * 3 + [[]] * most
+            assert b"\r\nretry-after: 1\r\n" in others[0].wire.said
+            rooms: dict[str, Room] = {name: getattr(shared, name) for name in ("small_bodies", "large_bodies")}
+            assert rooms[room].left == full[room] - most * len(part)
+            others[-1].feed(b"x" * (size - len(part)))
+            others[-2].lose()
+            for other in others[3:-2]:
+                other.protocol.enforce(other.protocol.deadline)
+            assert statuses(others[-1].wire.said) == [200]
+            assert {name: each.left for name, each in rooms.items()} == full
+
+    on_a_loop(run)
+
+
+def test_a_small_body_gets_room_whatever_large_ones_hold() -> None:
+    """Those that are being looked at make no room for anybody; whoever wants more than there is gets none."""
+
+    async def run() -> None:
+        shared = Connection().shared
+        large = b"x" * 250_000
+        for _ in range(2):
+            Connection(shared=shared).feed(head(len(large), target="/late") + large)
+        third = Connection(shared=shared)
+        assert statuses(third.feed(head(len(large)), large)) == [503]
+        small = Connection(shared=shared)
+        assert statuses(small.feed(head(60_000), b"x" * 59_000, b"x" * 1000)) == [200]
 
     on_a_loop(run)
 
@@ -411,6 +435,48 @@ def test_what_two_servers_might_read_differently_is_refused_and_nothing_after_it
         assert statuses(connection.wire.said) == [expected]
         assert b"connection: close\r\n" in connection.wire.said
         assert (connection.bodies, connection.reported, connection.wire.closed) == ([], [], True)
+    assert statuses(ask(PLAIN, request_bytes + PLAIN).wire.said) == [200, expected]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (b"POST", b"PUT", 405),
+        (b"/validate", b"/other", 404),
+        (b"/json", b"/yaml", 415),
+        (b"Host: localhost\r\n", b"", 400),
+        (b"Content-Type: ", b"Host: localhost\r\nContent-Type: ", 400),
+        (b"Content-Length: 6", b"Content-Length: 999999", 413),
+        (b"Content-Length: 6", b"content-length: 999999", 413),
+        (b"HTTP/1.1", b"HTTP/2.0", 505),
+    ],
+)
+def test_a_head_is_judged_anew_when_anything_in_it_differs(old: bytes, new: bytes, expected: int) -> None:
+    """One that is like the last good one is not; whoever sent that."""
+
+    def run() -> None:
+        first = Connection()
+        assert statuses(first.feed(PLAIN, PLAIN)) == [200, 200]
+        assert statuses(first.feed(PLAIN.replace(old, new)))[2:] == [expected]
+        assert statuses(Connection(shared=first.shared).feed(PLAIN)) == [200]
+
+    on_a_loop(run)
+
+
+def test_a_trailer_is_never_taken_for_part_of_a_head() -> None:
+    """Neither of its own request's nor of the one that a later head is compared with."""
+
+    def run() -> None:
+        for line, expected in (("Host: x", b"400 "), ("Connection: close", b"connection: close")):
+            first = Connection()
+            said = first.feed(head() + b"0\r\n" + line.encode() + b"\r\n\r\n")
+            assert statuses(said) == [200]
+            assert not first.wire.closed
+            second = Connection(shared=first.shared)
+            assert expected in second.feed(head(None, line) + b"0\r\n\r\n")
+            assert second.wire.closed
+
+    on_a_loop(run)
 
 
 def test_an_upgrade_is_not_served() -> None:
@@ -586,11 +652,11 @@ def test_a_client_that_goes_away_stops_no_handler_and_its_place_is_kept_till_the
         connection.lose()
         assert connection.protocol in connection.shared.open
         assert connection.protocol.busy
-        assert connection.shared.large_bodies > 0
+        assert connection.shared.large_bodies.left < LIMITS.large_bodies - 100_000
         assert await connection.settle() == b""
         assert connection.finished == 1
         assert connection.shared.open == set()
-        assert connection.shared.large_bodies == 0
+        assert connection.shared.large_bodies.left == LIMITS.large_bodies
 
     on_a_loop(run)
 
@@ -601,7 +667,7 @@ def test_nothing_is_written_once_the_client_has_begun_to_close() -> None:
     async def run() -> None:
         connection = Connection()
         connection.feed(PLAIN.replace(b"/validate", b"/late"))
-        assert not connection.protocol.eof_received()
+        connection.protocol.eof_received()
         connection.wire.close()
         assert await connection.settle() == b""
         assert connection.finished == 1
@@ -738,7 +804,8 @@ def test_whatever_comes_in_however_it_is_cut_harms_nobody(data: bytes, cuts: lis
         assert connection.wire.said.count(b"connection: close") <= 1
         connection.lose()
         assert connection.reported == []
-        assert (connection.shared.open, connection.shared.large_bodies) == (set(), 0)
+        assert connection.shared.open == set()
+        assert connection.shared.small_bodies.left == LIMITS.small_bodies
 
     asyncio.run(run())
 
