@@ -201,7 +201,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """See ``asyncio.BufferedProtocol``."""
-        if self._phase is _Phase.CLOSING or (self._last and self._phase is _Phase.ANSWERING):
+        if self._phase is _Phase.CLOSING:
             return
         self._fed += nbytes
         try:

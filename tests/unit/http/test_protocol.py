@@ -33,11 +33,11 @@ class Wire(asyncio.Transport):
         self.pieces: list[bytes] = []
         self.closed = False
         self.aborted = False
+        self.too_late: list[bytes] = []
 
     def write(self, data: Any) -> None:
         """See ``asyncio.Transport``; the protocol promises to write to no closed one."""
-        assert not self.closed
-        self.pieces.append(data)
+        (self.too_late if self.closed else self.pieces).append(data)
 
     @property
     def said(self) -> bytes:
@@ -105,16 +105,16 @@ class Connection:
         for piece in pieces:
             for start in range(0, len(piece), 65536):
                 part = piece[start : start + 65536]
-                if self.wire.closed:
-                    break
                 self.protocol.get_buffer(-1)[: len(part)] = part
                 self.protocol.buffer_updated(len(part))
+        assert self.wire.too_late == []
         return self.wire.said
 
     async def settle(self) -> bytes:
         """Let handlers finish; give all that was said so far."""
         for _ in range(20):
             await asyncio.sleep(0)
+        assert self.wire.too_late == []
         return self.wire.said
 
     def lose(self) -> None:
@@ -539,9 +539,16 @@ def test_empty_lines_between_requests_are_no_request() -> None:
 )
 def test_a_client_that_asks_to_close_is_closed_on(request_bytes: bytes) -> None:
     """HTTP/1.0, which is not asked to stay, and Connection: close."""
-    said = ask(request_bytes)
-    assert b"\r\nconnection: close\r\n" in said.wire.said
-    assert said.wire.closed
+
+    async def run() -> None:
+        first = Connection()
+        for _ in range(2):  # the second time, the head is known
+            connection = Connection(shared=first.shared)
+            connection.feed(request_bytes)
+            assert b"\r\nconnection: close\r\n" in await connection.settle()
+            assert connection.wire.closed
+
+    on_a_loop(run)
 
 
 def test_http_1_0_needs_no_host() -> None:
@@ -554,6 +561,10 @@ def test_an_expectation_is_met_once_and_only_where_the_body_is_wanted() -> None:
     """RFC 9110, section 10.1.1. Whose request is refused instead may send its body or not, so nothing after is read."""
     expectant = head(6, "Expect: 100-Continue")
     assert ask(expectant).wire.said == reply.CONTINUE
+    again = ask(expectant + b"abcdef", expectant, b"abcdef").wire.said
+    assert (statuses(again), again.count(reply.CONTINUE)) == ([200, 100, 200], 1)
+    chunked = ask(head(None, "Expect: 100-continue"), b"6", b"\r\n", b"abc", b"def\r\n0\r\n\r\n").wire.said
+    assert statuses(chunked) == [100, 200]
     said = ask(expectant, b"abc", b"def").wire.said
     assert said.startswith(reply.CONTINUE + b"HTTP/1.1 200 ")
     assert reply.CONTINUE not in ask(expectant + b"abc", b"def").wire.said
