@@ -21,9 +21,9 @@ from seconder.api.text import clean
 from seconder.approvals.verification import Memo
 from seconder.client.cache import Cache
 from seconder.client.resolver import LATER, Resolver, within
+from seconder.http.handler import BadReview
 from seconder.observability import log
 from seconder.observability.metrics import ReviewMetrics
-from seconder.webhook.front import BadReview
 from seconder.webhook.recorder import Recorder
 
 _MEMO: Final = 4096
