@@ -172,7 +172,7 @@ def _webhook(cluster: Cluster, case: Case) -> Iterator[tuple[Reviewer, _Notes]]:
     try:
         _wait(lambda: _settled((*_VIEW, _RECORDS), cluster, failed))
         _wait(lambda: snapshot.world is not None or not failed.isdisjoint((*_VIEW, _IDENTITY)))
-        _wait(lambda: _settled(kinds, cluster, failed))
+        _wait(lambda: _settled(kinds, cluster, failed) or not owners.unmet())
         yield (
             Reviewer(
                 snapshot,

@@ -8,6 +8,7 @@ the diff. Signatures and names are the same each time.
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -23,28 +24,27 @@ _STATUSES: Final[dict[str, Any]] = {}
 
 
 def main() -> None:
-    """Write all files."""
+    """Write all files, unless a case is answered for another reason than its builder says."""
+    made = {area: list(cases()) for area, cases in AREAS.items()}
+    problems = [problem for cases in made.values() for case in cases if (problem := _record(case))]
+    names = Counter(case.name for cases in made.values() for case in cases)
+    problems += [f"{count} cases are called {name!r}" for name, count in names.items() if count > 1]
+    if problems:
+        sys.exit("\n".join(problems))
     stored.write_discovery(_DISCOVERY)
-    names: set[str] = set()
-    for area, cases in AREAS.items():
-        made = list(cases())
-        for case in made:
-            assert case.name not in names, f"two cases are called {case.name!r}"
-            names.add(case.name)
-            _record(case)
-        stored.write(area, made)
-        sys.stdout.write(f"{area}: {len(made)}\n")
-    sys.stdout.write(f"{len(names)} cases\n")
+    for area, cases in made.items():
+        stored.write(area, cases)
+        sys.stdout.write(f"{area}: {len(cases)}\n")
+    sys.stdout.write(f"{names.total()} cases\n")
 
 
-def _record(case: Expected) -> None:
+def _record(case: Expected) -> str:
+    """Fill in what is expected; say what is wrong with the case."""
     case.cluster = [_judged(document, case) for document in case.cluster]
     with _silent():
         case.expected = driver.answer(case, _DISCOVERY)
     reason = _reason(case.expected)
-    assert reason == case.reason, (
-        f"{case.name!r} gave {reason}, not {case.reason}:\n{json.dumps(case.expected, indent=1)}"
-    )
+    return "" if reason == case.reason else f"{case.name!r} gave {reason}, not {case.reason}"
 
 
 def _reason(expected: dict[str, Any]) -> str:

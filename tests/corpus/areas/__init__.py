@@ -3,9 +3,15 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from tests.corpus.areas import deletions
+from tests.corpus.areas import deletions, dependents, ghosts, namespaces, owners, stand_ins, updates
 from tests.corpus.builders.scene import Expected
 
 AREAS: Final[dict[str, Callable[[], Iterator[Expected]]]] = {
     "deletions": deletions.cases,
+    "updates": updates.cases,
+    "stand-ins": stand_ins.cases,
+    "namespaces": namespaces.cases,
+    "owners": owners.cases,
+    "dependents": dependents.cases,
+    "ghosts": ghosts.cases,
 }

@@ -49,7 +49,7 @@ def changed(document: Document, **fields: Any) -> Document:
 
 
 _METADATA: Final = frozenset(
-    {"name", "namespace", "uid", "labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp"}
+    {"uid", "generation", "labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp"}
 )
 
 

@@ -49,8 +49,10 @@ def review(operation: str, document: Document, by: Document, /, **given: Any) ->
     request |= {"requestSubResource": below} if below else {}
     request |= {"name": metadata["name"]} | ({"namespace": place} if place else {})
     request |= {"operation": operation, "userInfo": by, "object": None, "oldObject": None, "dryRun": False}
-    options = {"kind": _OPTIONS.get(operation, ""), "apiVersion": "meta.k8s.io/v1"}
-    request["options"] = (options | given.pop("options", {})) if operation in _OPTIONS else None
+    options = given.pop("options", {})
+    if operation in _OPTIONS and options is not None:
+        options = {"kind": _OPTIONS[operation], "apiVersion": "meta.k8s.io/v1"} | options
+    request["options"] = options or None
     return {
         "kind": "AdmissionReview",
         "apiVersion": "admission.k8s.io/v1",

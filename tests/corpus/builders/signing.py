@@ -6,6 +6,7 @@ The keys protect nothing: whoever reads this file has them.
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -159,6 +160,34 @@ def claims(document: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "sub": REQUESTER,
     } | changes
     return {name: value for name, value in given.items() if value is not None}
+
+
+def impact(held: Sequence[dict[str, Any]], custom: Sequence[str] = ()) -> dict[str, Any]:
+    """Give the impact of a namespace that holds these objects. ``custom`` are kinds that count beside the built-in."""
+    counted = [kinds.kind(each) for each in (*_COUNTED, *custom)]
+    names = {
+        (each.group, each.plural): f"{each.plural}.{each.group}" if each.kind in custom else each.plural
+        for each in counted
+    }
+    counts = dict.fromkeys(names.values(), 0)
+    lines = []
+    for each in held:
+        served, metadata = kinds.kind(each["kind"]), each["metadata"]
+        if served in counted:
+            counts[names[served.group, served.plural]] += 1
+            lines.append(f"{served.group}/{served.plural}/{metadata['name']}/{metadata['uid']}\n")
+    return {"counts": counts, "sha256": hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()}
+
+
+_COUNTED: Final = (
+    "PersistentVolumeClaim",
+    "Service",
+    "DaemonSet",
+    "Deployment",
+    "StatefulSet",
+    "CronJob",
+    "Ingress",
+)
 
 
 def line(given: dict[str, Any]) -> str:
