@@ -3,7 +3,18 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from tests.corpus.areas import deletions, dependents, ghosts, namespaces, owners, stand_ins, updates
+from tests.corpus.areas import (
+    deletions,
+    dependents,
+    ghosts,
+    grants,
+    guard,
+    namespaces,
+    owners,
+    pods,
+    stand_ins,
+    updates,
+)
 from tests.corpus.builders.scene import Expected
 
 AREAS: Final[dict[str, Callable[[], Iterator[Expected]]]] = {
@@ -14,4 +25,7 @@ AREAS: Final[dict[str, Callable[[], Iterator[Expected]]]] = {
     "owners": owners.cases,
     "dependents": dependents.cases,
     "ghosts": ghosts.cases,
+    "guard": guard.cases,
+    "grants": grants.cases,
+    "pods": pods.cases,
 }

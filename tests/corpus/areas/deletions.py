@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.corpus.builders.documents import (
-    APPROVERS,
-    KIRO,
     approver,
     changed,
     config_map,
@@ -233,7 +231,6 @@ def _told() -> Iterator[Expected]:
         DEPLOYMENTS,
         options={"clusterId": "east"},
     )
-    assert KIRO not in APPROVERS
 
 
 def _pending(number: int) -> dict[str, Any]:

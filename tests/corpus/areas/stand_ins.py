@@ -9,7 +9,6 @@ from tests.corpus.builders.documents import (
     changed,
     controller,
     definition,
-    deployment,
     make,
     owner,
     policy,
@@ -172,4 +171,3 @@ def _autoscalers() -> Iterator[Expected]:
         CHECKOUT,
         path=AUDIT,
     )
-    assert deployment() == CHECKOUT
