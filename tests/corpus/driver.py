@@ -9,7 +9,7 @@ import base64
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tests.corpus.cluster import Cluster
@@ -29,8 +29,9 @@ from seconder.kube.rights import Rights
 from seconder.kube.snapshot import Snapshot
 from seconder.reconciler import configuration, discovery, policies
 from seconder.reconciler.configuration import Endpoint
-from seconder.telemetry.metrics import ReviewMetrics, registry
-from seconder.webhook.front import BadReview
+from seconder.telemetry.metrics import AuthorizerMetrics, ReviewMetrics, registry
+from seconder.webhook.authorizing import Authorizer
+from seconder.webhook.front import BadReview, Handler
 from seconder.webhook.recording import Recorder
 from seconder.webhook.reviewing import Reviewer
 from seconder.wire import change_requests
@@ -38,6 +39,7 @@ from seconder.wire import change_requests
 _JSON: Final = "application/json"
 _SECONDS: Final = 10.0
 _METRICS: Final = ReviewMetrics(registry())
+_ACCESS_METRICS: Final = AuthorizerMetrics(registry())
 _RECORDS: Final = "/apis/seconder.dev/v1alpha1/changerequests"
 _VIEW: Final = (
     "/apis/seconder.dev/v1alpha1/protectionpolicies",
@@ -54,16 +56,17 @@ _SINCE: Final = "2026-11-20T08:00:00Z"
 def answer(case: Case, discovered: Mapping[str, Any]) -> dict[str, Any]:
     """Give the whole response to a case's review, and what was noted of it.
 
-    ``code`` is HTTP's. A note is ``refused`` or ``used``, with the spec of the change request, or ``brokeGlass``.
+    ``code`` is HTTP's; of an AdmissionReview the response is that part alone. A note is ``refused`` or ``used``, with
+    the spec of the change request, or ``brokeGlass``.
     """
     cluster = Cluster(case.cluster, discovered, case.faults, case.earlier)
-    with _webhook(cluster, case) as (reviewer, notes):
-        review = {"/validate": reviewer.enforce, "/validate/audit": reviewer.audit}[case.path]
+    with _webhook(cluster, case) as (handlers, notes):
+        review = handlers[case.path]
         try:
-            code, body = 200, asyncio.run(review(case.sent))
+            answered = json.loads(asyncio.run(_await(review(case.sent))))
         except BadReview as bad:
             return {"code": 400, "message": bad.detail, "notes": notes.taken}
-    return {"code": code, "response": json.loads(body)["response"], "notes": notes.taken}
+    return {"code": 200, "response": answered.get("response", answered), "notes": notes.taken}
 
 
 def compiled(
@@ -83,6 +86,10 @@ def compiled(
         "statuses": {each.name: each.status for each in judged},
         "configuration": configuration.configuration(in_force, own, endpoint, bundle),
     }
+
+
+async def _await(answered: Awaitable[bytes]) -> bytes:
+    return await answered
 
 
 class _Client(Api):
@@ -149,7 +156,7 @@ class _Notes(Recorder):
 
 
 @contextlib.contextmanager
-def _webhook(cluster: Cluster, case: Case) -> Iterator[tuple[Reviewer, _Notes]]:
+def _webhook(cluster: Cluster, case: Case) -> Iterator[tuple[Mapping[str, Handler], _Notes]]:
     failed: set[str] = set()
     kinds: list[str] = []
     api = _Client(cluster)
@@ -161,10 +168,9 @@ def _webhook(cluster: Cluster, case: Case) -> Iterator[tuple[Reviewer, _Notes]]:
         kinds.extend(collection(each) for each in index.followed)
         owners.follow(index)
 
+    own = _guarded(case.options)
     owners = Owners(api, fail)
-    snapshot = _View(
-        api, _guarded(case.options), fail, cluster_id=case.options.get("clusterId", ""), on_policies=follow
-    )
+    snapshot = _View(api, own, fail, cluster_id=case.options.get("clusterId", ""), on_policies=follow)
     snapshot.is_fresh = case.fresh
     notes = _Notes(api, snapshot, fail)
     snapshot.start()
@@ -173,18 +179,20 @@ def _webhook(cluster: Cluster, case: Case) -> Iterator[tuple[Reviewer, _Notes]]:
         _wait(lambda: _settled((*_VIEW, _RECORDS), cluster, failed))
         _wait(lambda: snapshot.world is not None or not failed.isdisjoint((*_VIEW, _IDENTITY)))
         _wait(lambda: _settled(kinds, cluster, failed) or not owners.unmet())
+        reviewer = Reviewer(
+            snapshot,
+            Finder(api),
+            Rights(api),
+            Existence(api),
+            owners,
+            Kinds(api),
+            notes,
+            _METRICS,
+            clock=lambda: float(case.now),
+        )
+        authorizer = Authorizer(snapshot, own.namespace, _ACCESS_METRICS)
         yield (
-            Reviewer(
-                snapshot,
-                Finder(api),
-                Rights(api),
-                Existence(api),
-                owners,
-                Kinds(api),
-                notes,
-                _METRICS,
-                clock=lambda: float(case.now),
-            ),
+            {"/validate": reviewer.enforce, "/validate/audit": reviewer.audit, "/authorize": authorizer.answer},
             notes,
         )
     finally:

@@ -50,7 +50,10 @@ def _record(case: Expected) -> str:
 def _reason(expected: dict[str, Any]) -> str:
     if "response" not in expected:
         return f"HTTP {expected['code']}"
-    return str(expected["response"]["auditAnnotations"]["reason"])
+    response = expected["response"]
+    if response.get("kind") == "SubjectAccessReview":
+        return "denied" if response["status"].get("denied") else "no opinion"
+    return str(response["auditAnnotations"]["reason"])
 
 
 def _judged(document: dict[str, Any], case: Expected) -> dict[str, Any]:

@@ -4,11 +4,19 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tests.corpus.areas import (
+    approvals,
+    authorizer,
     deletions,
     dependents,
+    emergencies,
+    everyday,
+    everyone,
     ghosts,
     grants,
     guard,
+    invalid_policies,
+    loading,
+    malformed,
     namespaces,
     owners,
     pods,
@@ -18,14 +26,22 @@ from tests.corpus.areas import (
 from tests.corpus.builders.scene import Expected
 
 AREAS: Final[dict[str, Callable[[], Iterator[Expected]]]] = {
+    "approvals": approvals.cases,
+    "authorizer": authorizer.cases,
     "deletions": deletions.cases,
-    "updates": updates.cases,
-    "stand-ins": stand_ins.cases,
+    "dependents": dependents.cases,
+    "emergencies": emergencies.cases,
+    "everyday": everyday.cases,
+    "everyone": everyone.cases,
+    "ghosts": ghosts.cases,
+    "grants": grants.cases,
+    "guard": guard.cases,
+    "invalid-policies": invalid_policies.cases,
+    "loading": loading.cases,
+    "malformed": malformed.cases,
     "namespaces": namespaces.cases,
     "owners": owners.cases,
-    "dependents": dependents.cases,
-    "ghosts": ghosts.cases,
-    "guard": guard.cases,
-    "grants": grants.cases,
     "pods": pods.cases,
+    "stand-ins": stand_ins.cases,
+    "updates": updates.cases,
 }

@@ -52,7 +52,8 @@ def _ours() -> Iterator[Expected]:
     for what, document in own.items():
         yield case(f"an agent deletes {what}", REFUSED, delete(document))
         yield case(f"an agent changes {what}", REFUSED, update(document, changed(document, labels={"a": "b"})))
-        yield case(f"a person changes {what}", FREE, update(document, changed(document, labels={"a": "b"}), PERSON))
+    for what in ("an Approver", "a role of the guard's"):
+        yield case(f"a person changes {what}", FREE, update(own[what], changed(own[what], labels={"a": "b"}), PERSON))
     yield case("an agent makes an Approver", REFUSED, create(make("Approver", "kiro", spec={})))
     yield case(
         "an agent writes a ChangeRequest's status",

@@ -192,6 +192,9 @@ def _at_once() -> Iterator[Expected]:
     yield case(
         "two actions under two policies, one for each", "Approved", update(ready, changed(ready, **both)), zero, last
     )
+    once = approved(leaving, detail={"actions": ["ScaleToZero"]})
+    spared = update(once, changed(once, **both))
+    yield case("two actions of which a policy names one, and that is approved", "Approved", spared, zero)
     done = update(leaving, changed(leaving, **both))
     yield case("two actions of which a policy names one", MISSING, done, last)
 

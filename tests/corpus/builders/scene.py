@@ -38,10 +38,10 @@ def case(
 
     ``reason`` is the code expected. ``live``: the object that the review is about is there as it is stored.
     """
-    stored = [body["request"]["oldObject"]] if live and isinstance(body, dict) else []
+    request = body.get("request") if isinstance(body, dict) else None
+    stored = [request["oldObject"]] if live and request else []
     held = [*BASE, *approvers, *(each for each in stored if each and each.get("kind") != "Scale"), *objects]
     cluster = {(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]): each for each in held}
-    if isinstance(body, dict):
-        identity = str(uuid.uuid5(uuid.NAMESPACE_URL, f"review of {name}"))
-        body = body | {"request": body["request"] | {"uid": identity}}
+    if request:
+        body = body | {"request": request | {"uid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"review of {name}"))}}
     return Expected(name, list(cluster.values()), path, body, given.pop("now", NOW), reason=reason, **given)
