@@ -27,7 +27,7 @@ from seconder.kube.lookup import Finder, collection
 from seconder.kube.owners import Owners
 from seconder.kube.rights import Rights
 from seconder.kube.snapshot import Snapshot
-from seconder.reconciler import configuration, discovery, policies
+from seconder.reconciler import configuration, deputies, discovery, policies
 from seconder.reconciler.configuration import Endpoint
 from seconder.telemetry.metrics import AuthorizerMetrics, ReviewMetrics, registry
 from seconder.webhook.authorizing import Authorizer
@@ -76,14 +76,16 @@ def compiled(
     own = _guarded(options or {})
     endpoint = Endpoint(service=(own.namespace, "seconder-webhook", 443))
     served = discovery.catalogue(_Client(cluster))
-    judged = [policies.judge(dict(each), served, lambda _: "") for each in documents]
-    for each in judged:
-        for condition in each.status["conditions"]:
+    judged = [(policies.judge(dict(each), served, lambda _: ""), dict(each)) for each in documents]
+    in_force = [policy for each, _ in judged for policy in each.policies]
+    unnamed = deputies.unprotected(served, in_force)
+    statuses = {each.name: deputies.status(each, document, unnamed) for each, document in judged}
+    for status in statuses.values():
+        for condition in status["conditions"]:
             condition["lastTransitionTime"] = _SINCE
     bundle = base64.b64encode(b"certificate").decode()
-    in_force = [policy for each in judged for policy in each.policies]
     return {
-        "statuses": {each.name: each.status for each in judged},
+        "statuses": statuses,
         "configuration": configuration.configuration(in_force, own, endpoint, bundle),
     }
 

@@ -18,6 +18,7 @@ from tests.corpus.areas import AREAS
 from tests.corpus.builders import kinds
 from tests.corpus.builders.scene import Expected
 from tests.corpus.cluster import Cluster
+from tests.corpus.sets import sets
 
 _DISCOVERY: Final = kinds.discovery()
 _STATUSES: Final[dict[str, Any]] = {}
@@ -35,7 +36,11 @@ def main() -> None:
     for area, cases in made.items():
         stored.write(area, cases)
         sys.stdout.write(f"{area}: {len(cases)}\n")
-    sys.stdout.write(f"{names.total()} cases\n")
+    kept = dict(sets())
+    for name, given in kept.items():
+        expected = driver.compiled(given["policies"], Cluster(given["cluster"], _DISCOVERY), given["options"])
+        stored.write_configuration(name, given | {"expected": expected})
+    sys.stdout.write(f"{names.total()} cases, {len(kept)} configurations\n")
 
 
 def _record(case: Expected) -> str:
