@@ -9,32 +9,30 @@ import base64
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tests.corpus.cluster import Cluster
 from tests.corpus.stored import Case
 
-from seconder.core.approval import Approval
-from seconder.core.change import Change
-from seconder.core.matching import Guarded, PolicyIndex
-from seconder.core.reasons import Reason
-from seconder.core.request import Request
-from seconder.kube.api import Api, ApiError
-from seconder.kube.existence import Existence
-from seconder.kube.kinds import Kinds
-from seconder.kube.lookup import Finder, collection
-from seconder.kube.owners import Owners
-from seconder.kube.rights import Rights
-from seconder.kube.snapshot import Snapshot
-from seconder.reconciler import configuration, deputies, discovery, policies
-from seconder.reconciler.configuration import Endpoint
-from seconder.telemetry.metrics import AuthorizerMetrics, ReviewMetrics, registry
-from seconder.webhook.authorizing import Authorizer
-from seconder.webhook.front import BadReview, Handler
-from seconder.webhook.recording import Recorder
-from seconder.webhook.reviewing import Reviewer
-from seconder.wire import change_requests
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.request import Request
+from seconder.api.reasons import Reason
+from seconder.approvals import change_requests
+from seconder.approvals.change import Change
+from seconder.approvals.verification import Approval
+from seconder.client import discovery
+from seconder.client.api import Api, ApiError, collection
+from seconder.client.cache import Cache
+from seconder.client.dependents import DependentsIndex
+from seconder.client.resolver import Resolver
+from seconder.http.handler import BadReview, Handler
+from seconder.observability.metrics import AuthorizerMetrics, ReviewMetrics, registry
+from seconder.operator import indirect_deleters, policy_status, webhook_configuration
+from seconder.operator.webhook_configuration import Endpoint
+from seconder.webhook.authorizer import Authorizer
+from seconder.webhook.recorder import Recorder
+from seconder.webhook.reviewer import Reviewer
 
 _JSON: Final = "application/json"
 _SECONDS: Final = 10.0
@@ -47,7 +45,7 @@ _VIEW: Final = (
     "/api/v1/serviceaccounts",
 )
 _IDENTITY: Final = "kube-system"
-"""As the snapshot calls the look-up of the cluster's identity when it fails."""
+"""As the cache calls the look-up of the cluster's identity when it fails."""
 
 _SINCE: Final = "2026-11-20T08:00:00Z"
 """When each condition of a status changed last, in the corpus."""
@@ -63,7 +61,7 @@ def answer(case: Case, discovered: Mapping[str, Any]) -> dict[str, Any]:
     with _webhook(cluster, case) as (handlers, notes):
         review = handlers[case.path]
         try:
-            answered = json.loads(asyncio.run(_await(review(case.sent))))
+            answered = json.loads(asyncio.run(_whole(review, case.sent)))
         except BadReview as bad:
             return {"code": 400, "message": bad.detail, "notes": notes.taken}
     return {"code": 200, "response": answered.get("response", answered), "notes": notes.taken}
@@ -76,22 +74,23 @@ def compiled(
     own = _guarded(options or {})
     endpoint = Endpoint(service=(own.namespace, "seconder-webhook", 443))
     served = discovery.catalogue(_Client(cluster))
-    judged = [(policies.judge(dict(each), served, lambda _: ""), dict(each)) for each in documents]
+    judged = [(policy_status.judge(dict(each), served, lambda _: ""), dict(each)) for each in documents]
     in_force = [policy for each, _ in judged for policy in each.policies]
-    unnamed = deputies.unprotected(served, in_force)
-    statuses = {each.name: deputies.status(each, document, unnamed) for each, document in judged}
+    unnamed = indirect_deleters.unprotected(served, in_force)
+    statuses = {each.name: indirect_deleters.status(each, document, unnamed) for each, document in judged}
     for status in statuses.values():
         for condition in status["conditions"]:
             condition["lastTransitionTime"] = _SINCE
     bundle = base64.b64encode(b"certificate").decode()
     return {
         "statuses": statuses,
-        "configuration": configuration.configuration(in_force, own, endpoint, bundle),
+        "configuration": webhook_configuration.configuration(in_force, own, endpoint, bundle),
     }
 
 
-async def _await(answered: Awaitable[bytes]) -> bytes:
-    return await answered
+async def _whole(review: Handler, body: bytes) -> bytes:
+    answered = review(body)
+    return answered if isinstance(answered, bytes) else await answered
 
 
 class _Client(Api):
@@ -125,13 +124,13 @@ class _Client(Api):
         yield self._cluster.follow(path)
 
 
-class _View(Snapshot):
-    """The snapshot as it is, fresh as the case says."""
+class _View(Cache):
+    """The cache as it is, fresh as the case says."""
 
     is_fresh = True
 
     def fresh(self) -> bool:
-        """See Snapshot."""
+        """See Cache."""
         return self.is_fresh
 
 
@@ -171,34 +170,25 @@ def _webhook(cluster: Cluster, case: Case) -> Iterator[tuple[Mapping[str, Handle
         owners.follow(index)
 
     own = _guarded(case.options)
-    owners = Owners(api, fail)
-    snapshot = _View(api, own, fail, cluster_id=case.options.get("clusterId", ""), on_policies=follow)
-    snapshot.is_fresh = case.fresh
-    notes = _Notes(api, snapshot, fail)
-    snapshot.start()
+    owners = DependentsIndex(api, fail)
+    cache = _View(api, own, fail, cluster_id=case.options.get("clusterId", ""), on_policies=follow)
+    cache.is_fresh = case.fresh
+    resolvers = Resolver(api, owners, cache.fresh, fail), Resolver(api, owners, cache.fresh, fail)
+    notes = _Notes(api, cache, resolvers[0], fail)
+    cache.start()
     notes.watch.start()
     try:
         _wait(lambda: _settled((*_VIEW, _RECORDS), cluster, failed))
-        _wait(lambda: snapshot.world is not None or not failed.isdisjoint((*_VIEW, _IDENTITY)))
+        _wait(lambda: cache.state is not None or not failed.isdisjoint((*_VIEW, _IDENTITY)))
         _wait(lambda: _settled(kinds, cluster, failed) or not owners.unmet())
-        reviewer = Reviewer(
-            snapshot,
-            Finder(api),
-            Rights(api),
-            Existence(api),
-            owners,
-            Kinds(api),
-            notes,
-            _METRICS,
-            clock=lambda: float(case.now),
-        )
-        authorizer = Authorizer(snapshot, own.namespace, _ACCESS_METRICS)
+        reviewer = Reviewer(cache, resolvers, notes, _METRICS, clock=lambda: float(case.now))
+        authorizer = Authorizer(cache, own.namespace, _ACCESS_METRICS)
         yield (
             {"/validate": reviewer.enforce, "/validate/audit": reviewer.audit, "/authorize": authorizer.answer},
             notes,
         )
     finally:
-        snapshot.stop()
+        cache.stop()
         owners.stop()
         notes.watch.stop()
         cluster.close()
@@ -216,9 +206,9 @@ def _wait(until: Callable[[], bool]) -> None:
         time.sleep(0.0005)
 
 
-def _guarded(options: Mapping[str, Any]) -> Guarded:
-    usual = Guarded()
-    return Guarded(options.get("namespace", usual.namespace), frozenset(options.get("controllers", ())))
+def _guarded(options: Mapping[str, Any]) -> Installation:
+    usual = Installation()
+    return Installation(options.get("namespace", usual.namespace), frozenset(options.get("controllers", ())))
 
 
 def _noted(change: Change) -> dict[str, Any]:

@@ -103,8 +103,8 @@ POWERS: Final[tuple[Power, ...]] = (
     *_powers("impersonate", _IDENTITIES, "uids userextras userextras/seconder.dev/operator", _IMPERSONATION),
     *_powers("impersonate", _IDENTITIES, "users groups nodes", _IMPERSONATION),
     Power("impersonate", _IDENTITIES, "serviceaccounts", _IMPERSONATION, _LOCAL),
-    Power("pass on rights that one does not hold", rbac.GROUP, "clusterroles", frozenset({"bind", "escalate"})),
-    Power("pass on rights that one does not hold", rbac.GROUP, "roles", frozenset({"bind", "escalate"}), (Place.HERE,)),
+    Power("grant what they do not hold", rbac.GROUP, "clusterroles", frozenset({"bind", "escalate"})),
+    Power("grant what they do not hold", rbac.GROUP, "roles", frozenset({"bind", "escalate"}), (Place.HERE,)),
     Power("make or approve certificates", CERTIFICATES, "certificatesigningrequests", WRITES),
     *_powers(
         "make or approve certificates",
@@ -141,7 +141,7 @@ POWERS: Final[tuple[Power, ...]] = (
     *_powers(
         "change or enter the guard's own namespace",
         "",
-        "pods secrets serviceaccounts configmaps",
+        "pods secrets serviceaccounts",
         WRITES,
         (Place.INSTALLATION,),
         anybody=False,

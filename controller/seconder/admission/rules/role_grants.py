@@ -111,7 +111,7 @@ def _unheard(given: Iterable[Rule]) -> str:
     verbs = frozenset[str]().union(*(rule.verbs or () for rule in given))
     if any(verb.startswith("impersonate") for verb in verbs):
         return "impersonate"
-    return "pass on rights that one does not hold" if verbs & {"bind", "escalate"} else ""
+    return "grant what they do not hold" if verbs & {"bind", "escalate"} else ""
 
 
 def _means(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subject] | None) -> str:
