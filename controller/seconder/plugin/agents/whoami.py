@@ -1,8 +1,10 @@
 """What somebody would be taken for, and why: by the API server, and by what runs on this machine."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import structs
 
 from seconder.admission import principal
 from seconder.admission.principal import Principal
@@ -13,7 +15,7 @@ from seconder.plugin.agents import assistants
 from seconder.plugin.terminal.problem import Problem
 
 _NONE: Final[frozenset[str]] = frozenset()
-_NOTHING: Final = AgentTags(_NONE, _NONE, _NONE, _NONE, _NONE, _NONE)
+_NOTHING: Final = AgentTags(**dict.fromkeys(AgentTags.__struct_fields__, _NONE))
 _KINDS: Final = {
     "groups": "group",
     "users": "user name",
@@ -105,5 +107,5 @@ def document(
 def _matching(caller: Caller, tags: AgentTags) -> Iterator[str]:
     for field, words in _KINDS.items():
         for value in sorted(getattr(tags, field)):
-            if principal.identity_tagged(caller, replace(_NOTHING, **{field: frozenset({value})})):
+            if principal.identity_tagged(caller, structs.replace(_NOTHING, **{field: frozenset({value})})):
                 yield f"{words} {value}"

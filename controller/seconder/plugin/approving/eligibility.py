@@ -6,8 +6,8 @@ from typing import Final
 from seconder.admission import messages
 from seconder.admission.review import Effect
 from seconder.api import constants
+from seconder.api.duration import Duration
 from seconder.api.policy import Assurance
-from seconder.api.policy_documents import duration_seconds
 from seconder.api.reasons import Reason
 from seconder.api.text import clean
 from seconder.plugin.approving.reading import Case
@@ -47,7 +47,7 @@ def lifetime(ttl: str | None, case: Case) -> int:
     if ttl is None:
         return min(constants.DEFAULT_TTL_SECONDS, most)
     try:
-        seconds = duration_seconds(ttl)
+        seconds = Duration.parse(ttl)
     except ValueError:
         raise Problem(f"--ttl {clean(ttl)} is no time: give 15m, 90s or 1h") from None
     if not 1 <= seconds <= most:

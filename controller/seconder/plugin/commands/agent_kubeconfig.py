@@ -18,6 +18,7 @@ from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.principal import identity_tagged
 from seconder.admission.request import Caller
 from seconder.api import constants, policy_documents
+from seconder.api.duration import Duration
 from seconder.api.policy import DEFAULT_TAGS, AgentTags
 from seconder.api.reasons import Reason
 from seconder.client.api import Api, ApiError
@@ -160,7 +161,7 @@ def _seconds(flag: str, text: str) -> int:
     try:
         if len(text) > 20:
             raise ValueError
-        return policy_documents.duration_seconds(text)
+        return Duration.parse(text)
     except ValueError:
         raise Problem(f"{flag} {text!r} is no duration: write it like 30m, 8h or 1h30m") from None
 
