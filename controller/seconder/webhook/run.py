@@ -67,6 +67,12 @@ class _Serving:
             field_selector=f"metadata.name={options.serving_secret}",
         )
 
+    def unmet(self, serving: bool) -> list[str]:
+        """Say what keeps reviews from being served; ``serving``: nothing does."""
+        if self.certificate.context is None:
+            return [f"no serving certificate in Secret {self._secret}"]
+        return [] if serving else ["reviews are not served"]
+
     def _take(self, found: Mapping[str, tuple[bytes, bytes]]) -> None:
         for certificate, key in found.values():
             try:
@@ -119,12 +125,8 @@ async def run(credentials: Credentials, options: Options) -> bool:
     pulse = Pulse()
 
     def unmet() -> list[str]:
-        waiting = cache.unmet() or index.unmet()
-        if served.certificate.context is None:
-            waiting.append(f"no serving certificate in Secret {options.serving_secret}")
-        elif not serving_now.is_set():
-            waiting.append("reviews are not served")
-        return waiting + pulse.standing(_SLOW_SECONDS)
+        unloaded = cache.unmet() or index.unmet()
+        return [*unloaded, *served.unmet(serving_now.is_set()), *pulse.standing(_SLOW_SECONDS)]
 
     reviews = bind(*options.review_address)
     ops = Ops(ops_app(unmet, registry_, lambda: pulse.standing(_STUCK_SECONDS)), bind(*options.ops_address))
