@@ -2,18 +2,21 @@
 
 import collections
 import os
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import partial
 from typing import Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from seconder import __version__
 from seconder.core.decision import Decision
 from seconder.core.policy import Assurance, Mode
 from seconder.core.reasons import Reason
 from seconder.core.request import GroupResource, Request
+from seconder.telemetry import log
 from seconder.wire.change_requests import Phase
 
 OTHER: Final = "other"
@@ -34,13 +37,23 @@ _REVISION: Final = os.environ.get("SECONDER_REVISION", "")
 
 
 def registry(revision: str = _REVISION) -> CollectorRegistry:
-    """Make a registry that tells the build it belongs to."""
+    """Make a registry that tells the build it belongs to, and what became of the log."""
     # Without a type. Prometheus sees a start by itself, and these would double the series.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     made = CollectorRegistry()
     build = Gauge("seconder_build_info", "Constant 1, labelled by the build.", ["version", "revision"], registry=made)
     build.labels(__version__, revision).set(1)
+    made.register(_LostLines())
     return made
+
+
+class _LostLines(Collector):
+    """Reads from the log, which counts by itself, what it lost."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "seconder_log_lines_dropped", "Log lines lost because nobody read them, or not fast enough.", log.lost()
+        )
 
 
 class _Children(Generic[M]):
