@@ -118,7 +118,7 @@ class Output:
         """Write all there is, or have it written; never waits."""
         self._turn = None
         with self._lock:
-            if self._writing:
+            if self._writing or not self._lines:
                 return
             self._writing = True
         if self._at_once is None or not self._write(self._at_once):

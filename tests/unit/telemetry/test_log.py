@@ -321,6 +321,22 @@ def test_a_process_ends_although_nobody_reads(pipe: Pipe) -> None:
     assert len(lines) >= 48
 
 
+@pytest.mark.parametrize("lines", [0, 3])
+def test_a_process_with_nothing_left_to_write_ends_at_once(lines: int) -> None:
+    """Whatever its standard output is: here what a thread writes to."""
+    code = f"""
+import time
+from {log.__package__} import log
+for _ in range({lines}):
+    log.info("x")
+time.sleep(0.1)
+started = time.monotonic()
+log._OUTPUT.close(5)
+assert time.monotonic() - started < 1
+"""
+    subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True)
+
+
 class _Decision(log.Line, kw_only=True, frozen=True, gc=False):
     reason: str
     policies: tuple[str, ...] = ()
