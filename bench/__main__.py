@@ -15,7 +15,7 @@ from bench.run import Benchmark
 from localstack.binaries import provide
 from localstack.controlplane import ControlPlane
 from localstack.errors import StackError
-from seconder.kube.api import ApiError
+from seconder.client.api import ApiError
 
 
 def main() -> int:

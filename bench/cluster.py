@@ -11,8 +11,8 @@ from bench import reviews, servers
 from bench.servers import Server
 from localstack.controlplane import ControlPlane
 from localstack.seconder import NAMESPACE, Seconder
-from seconder.kube.api import Api
-from seconder.kube.credentials import Credentials, load
+from seconder.client.api import Api
+from seconder.client.credentials import Credentials, load
 
 _OTHER: Final = ("delivery", "deployer")
 """A ServiceAccount that is no agent."""

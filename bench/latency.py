@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from bench import reviews
 from localstack.controlplane import ControlPlane
-from seconder.kube.credentials import Credentials
+from seconder.client.credentials import Credentials
 
 _SECONDS: Final = 30
 _POLL_SECONDS: Final = 0.02

@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from seconder import __version__, wiring
-from seconder.core import names
-from seconder.kube.credentials import NoCredentials
+from seconder.api import constants
+from seconder.client.credentials import NoCredentials
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", metavar="FILE", help="left out: the pod's own ServiceAccount")
     parser.add_argument("--cluster-id", default="", help="appended to the cluster's uid in approvals")
-    parser.add_argument("--namespace", default=names.DEFAULT_NAMESPACE, help="where Seconder is installed")
+    parser.add_argument("--namespace", default=constants.DEFAULT_NAMESPACE, help="where Seconder is installed")
     parser.add_argument(
         "--serving-secret", default="seconder-webhook-tls", metavar="NAME", help="Secret with tls.crt and tls.key"
     )

@@ -8,13 +8,13 @@ import threading
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from seconder.core.matching import Guarded
-from seconder.kube import credentials
+from seconder.admission.policy_index import Guarded
+from seconder.client import credentials
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from seconder.telemetry.ops import Unmet
+    from seconder.observability.ops import Unmet
 
 
 class UsageError(Exception):
@@ -46,15 +46,15 @@ def operator(arguments: argparse.Namespace) -> int:
     """Run ``seconder operator``; give its exit code."""
     from datetime import timedelta
 
-    from seconder.kube.api import Api
-    from seconder.kube.snapshot import Snapshot
-    from seconder.reconciler import operator as program
-    from seconder.reconciler.certificates import Terms
-    from seconder.reconciler.configuration import Endpoint
-    from seconder.reconciler.keeper import Keeper
-    from seconder.reconciler.reconcile import Reconciler, Settings
-    from seconder.telemetry import log
-    from seconder.telemetry.metrics import OperatorMetrics, registry
+    from seconder.client.api import Api
+    from seconder.client.cache import Snapshot
+    from seconder.observability import log
+    from seconder.observability.metrics import OperatorMetrics, registry
+    from seconder.operator import program
+    from seconder.operator.certificates import Terms
+    from seconder.operator.change_request_controller import Keeper
+    from seconder.operator.reconciler import Reconciler, Settings
+    from seconder.operator.webhook_configuration import Endpoint
 
     if bool(arguments.webhook_url) == bool(arguments.webhook_service):
         raise UsageError("give exactly one of --webhook-url and --webhook-service")
@@ -99,8 +99,8 @@ def _serve_ops(address: tuple[str, int], unmet: "Unmet", registry: "CollectorReg
     """Serve probes and metrics from a thread of their own, since kopf owns the main one; it ends with the process."""
     import uvicorn
 
-    from seconder.telemetry.listening import bind
-    from seconder.telemetry.ops import ops_app
+    from seconder.observability.listening import bind
+    from seconder.observability.ops import ops_app
 
     listening = bind(*address)
     config = uvicorn.Config(

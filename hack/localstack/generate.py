@@ -8,10 +8,10 @@ import yaml
 
 from chart import files as chart
 from observability import files as observability
-from seconder.wire import crd
+from seconder.api import crds
 
 ROOT = Path(__file__).resolve().parents[2]
-_HEADER = "# Generated from the models in controller/seconder/wire: change those, then run make generate.\n"
+_HEADER = "# Generated from the types in controller/seconder/api: change those, then run make generate.\n"
 
 
 class _Dumper(yaml.SafeDumper):
@@ -23,17 +23,17 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"),
 
 def generated() -> dict[Path, str]:
     """Give each generated file's path and content."""
-    crds = {
-        "protectionpolicies": crd.protection_policy(),
-        "approvers": crd.approver(),
-        "changerequests": crd.change_request(),
+    definitions = {
+        "protectionpolicies": crds.protection_policy_crd(),
+        "approvers": crds.approver_crd(),
+        "changerequests": crds.change_request_crd(),
     }
     # Helm installs what stands in the folder crds before all else, and never removes it.
     places = (ROOT / "manifests" / "crds", chart.CHART / "crds")
     return {
         place / f"{name}.yaml": _HEADER + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120)
         for place in places
-        for name, document in crds.items()
+        for name, document in definitions.items()
     } | {chart.CHART / "files" / name: content for name, content in observability.written().items()}
 
 

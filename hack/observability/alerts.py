@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from observability.promql import ENFORCING, duration, grown
-from seconder.core import names
+from seconder.api import constants
 
 RUNBOOKS: Final = "docs/runbooks"
 """Where ``runbook_url`` points, in this repository. The chart puts the base of its value in this one's place."""
@@ -104,7 +104,7 @@ def _guard(time: Callable[[float], str], scale: float) -> list[Alert]:
         Alert(
             "SeconderViewStale",
             "warning",
-            f"max(seconder_view_age_seconds) > {names.FRESH_SECONDS:.0f}",
+            f"max(seconder_view_age_seconds) > {constants.FRESH_SECONDS:.0f}",
             60 * scale,
             "A Seconder webhook does not hear from the API server, so approvals do not count there.",
             "Its view of policies and approvers was last proven true {{ $value | humanizeDuration }} ago. It goes on"

@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.cluster import Cluster
 
-from seconder.core.matching import Guarded
-from seconder.core.policy import AgentTags, Mode, Policy, Subjects
-from seconder.core.request import GroupResource
-from seconder.reconciler import cel
-from seconder.reconciler.configuration import Endpoint, configuration
+from seconder.admission import cel
+from seconder.admission.policy_index import Guarded
+from seconder.api.policy import AgentTags, Mode, Policy, Subjects
+from seconder.api.resources import GroupResource
+from seconder.operator.webhook_configuration import Endpoint, configuration
 
 _OWN = Guarded()
 _ENDPOINT = Endpoint(url="https://127.0.0.1:9443")

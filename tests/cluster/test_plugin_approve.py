@@ -332,7 +332,7 @@ def test_a_wrong_clock_is_found_before_anything_is_signed(
     chg = wish(cluster)
     program = (
         f"import sys, time; real = time.time; time.time = lambda: real() + {seconds}\n"
-        "from seconder.cli.main import main\nsys.exit(main())"
+        "from seconder.plugin.main import main\nsys.exit(main())"
     )
     python = str(Path(plugin.environment["PATH"].split(":")[0]) / "python")
     alice = cluster.alice

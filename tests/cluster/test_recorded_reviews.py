@@ -15,7 +15,7 @@ import pytest
 from tests.support.cluster import Cluster, eventually
 from tests.support.recorder import Recorder
 
-from seconder.wire import review
+from seconder.admission import codec
 
 REVIEWS = Path(__file__).parents[1] / "edge" / "reviews"
 
@@ -66,7 +66,7 @@ def test_the_api_server_sends_what_was_recorded(cluster: Cluster, tmp_path: Path
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
     assert _shape(recorded) == _shape(json.loads(path.read_text()))
-    review.decode(json.dumps(recorded).encode())
+    codec.decode(json.dumps(recorded).encode())
 
 
 def _first(reviews: list[dict[str, Any]], verb: str) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from tests.support.stream import Stream
 
-from seconder.kube.api import Api, ApiError
-from seconder.kube.credentials import load
+from seconder.client.api import Api, ApiError
+from seconder.client.credentials import load
 
 AGENT_DELETES: Final = "agent: delete"
 AGENT_WORKS: Final = "agent: annotate"

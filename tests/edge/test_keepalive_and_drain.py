@@ -15,7 +15,7 @@ import uvloop
 from tests.edge.conftest import Start
 from tests.support.http import DEADLINE, REVIEW, WHOLE, Served, head, post, read_all, read_one, status
 
-from seconder.telemetry.listening import bind
+from seconder.observability.listening import bind
 from seconder.webhook import serving
 from seconder.webhook.limits import Limits
 

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from seconder.core.approval import Memo
-from seconder.core.approver import Registry
-from seconder.core.contents import Item, LiveObject
-from seconder.core.decision import Decision, decide
-from seconder.core.evidence import Evidence, World
-from seconder.core.matching import Guarded, PolicyIndex
-from seconder.core.policy import Mode, Policy, ResolvedResource
-from seconder.core.prerequisites import looks, needs
-from seconder.core.reasons import Reason
-from seconder.core.request import NAMESPACES, Action, GroupResource
-from seconder.wire import review
+from seconder.admission import codec
+from seconder.admission.decision import Decision, decide
+from seconder.admission.evidence import Evidence, World
+from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.prerequisites import looks, needs
+from seconder.api.policy import Mode, Policy, ResolvedResource
+from seconder.api.reasons import Reason
+from seconder.api.resources import NAMESPACES, Action, GroupResource
+from seconder.approvals.impact import Item, LiveObject
+from seconder.approvals.registry import Registry
+from seconder.approvals.verification import Memo
 
 _REVIEWS = Path(__file__).with_name("reviews")
 _DEPLOYMENTS = GroupResource("apps", "deployments")
@@ -36,7 +36,7 @@ def _decide(name: str, caller: dict[str, Any] | None, *policies: Policy, holds: 
     document = json.loads((_REVIEWS / f"{name}.json").read_text())
     if caller is not None:
         document["request"]["userInfo"] = caller
-    request = review.decode(json.dumps(document).encode())
+    request = codec.decode(json.dumps(document).encode())
     world = World(PolicyIndex(policies), Registry([]), {}, "urn:uuid:1", Guarded())
     found = {each.resource.resource: [Item("x", "1")] if holds else [] for each in needs(request, world, Mode.ENFORCE)}
     objects = {ref: LiveObject(request.target.uid, {}) for ref in looks(request, world, Mode.ENFORCE)}

@@ -20,8 +20,8 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Metric
 from prometheus_client.registry import Collector
 
-from seconder.telemetry.listening import bind
-from seconder.telemetry.ops import ops_app
+from seconder.observability.listening import bind
+from seconder.observability.ops import ops_app
 from seconder.webhook import serving
 from seconder.webhook.front import BadReview, Front
 from seconder.webhook.tls import ServingCertificate

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from tests.support import signing
 
-from seconder.core import keys
-from seconder.core.approver import Approver, KeyEntry
+from seconder.approvals import keys
+from seconder.approvals.registry import Approver, KeyEntry
 
 TYPE = "k8s-approval+jwt"
 KINDS = ("ed25519", "es256")

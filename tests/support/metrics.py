@@ -3,14 +3,15 @@
 from prometheus_client import CollectorRegistry
 from tests.support import signing
 
-from seconder.core.agents import Requester
-from seconder.core.approval import verify
-from seconder.core.decision import Decision
-from seconder.core.policy import Assurance, Mode
-from seconder.core.quorum import Failure
-from seconder.core.reasons import Reason
-from seconder.core.request import Action, Caller, Operation, Request
-from seconder.telemetry.metrics import AuthorizerMetrics, OperatorMetrics, ReviewMetrics, registry
+from seconder.admission.decision import Decision
+from seconder.admission.principal import Requester
+from seconder.admission.request import Caller, Operation, Request
+from seconder.api.policy import Assurance, Mode
+from seconder.api.reasons import Reason
+from seconder.api.resources import Action
+from seconder.approvals.quorum import Failure
+from seconder.approvals.verification import verify
+from seconder.observability.metrics import AuthorizerMetrics, OperatorMetrics, ReviewMetrics, registry
 
 Shape = tuple[str, frozenset[str]]
 """A metric's type and labels."""

@@ -18,7 +18,7 @@ from localstack.ports import free_ports
 from localstack.probe import Probe
 from localstack.process import Child
 from localstack.stack import Stack
-from seconder.kube import credentials
+from seconder.client import credentials
 
 SCRAPE_SECONDS: Final = 0.5
 _READY_SECONDS: Final = 30.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from seconder.reconciler.certificates import Terms, create
+from seconder.operator.certificates import Terms, create
 
 
 class Recorder:

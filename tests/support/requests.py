@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 import urllib3
 
-from seconder.kube import credentials
+from seconder.client import credentials
 
 _SECONDS: Final = 60
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seconder.core import keys
-from seconder.core.approval import Context, Memo
-from seconder.core.approver import Approver, KeyEntry, Registry
-from seconder.core.request import Action, GroupResource, Target
+from seconder.api.resources import Action, GroupResource, Target
+from seconder.approvals import keys
+from seconder.approvals.registry import Approver, KeyEntry, Registry
+from seconder.approvals.verification import Context, Memo
 
 NAMESPACE = "k8s-approval@seconder.dev"
 NOW = 1_795_320_100

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from seconder.kube.api import ApiError
+from seconder.client.api import ApiError
 
 _STOP_SECONDS: Final = 60
 

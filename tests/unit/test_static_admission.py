@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from seconder.core import names
+from seconder.api import constants
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
@@ -27,7 +27,7 @@ def test_each_file_takes_the_same_callers_for_agents() -> None:
     asked = first["webhook"]["matchConditions"][0]["expression"]
     # A review has the caller below userInfo, where the authorizer has it at the top.
     assert asked == static.replace("userInfo.username", "user").replace("userInfo.", "")
-    for tag in (names.AGENT_GROUP, f"system:serviceaccount:{names.AGENT_NAMESPACE}:", names.AGENT_KEY):
+    for tag in (constants.AGENT_GROUP, f"system:serviceaccount:{constants.AGENT_NAMESPACE}:", constants.AGENT_KEY):
         assert f"'{tag}'" in static
 
 
@@ -35,9 +35,9 @@ def test_the_static_policy_guards_the_names_of_the_code() -> None:
     """Its own API group, and the namespace that it is installed in by default."""
     spec = _documents("static-admission/policies/seconder.yaml")[0]["spec"]
     variables = {each["name"]: each["expression"] for each in spec["variables"]}
-    assert variables["own"] == f"'{names.DEFAULT_NAMESPACE}'"
-    assert any(each["message"].endswith(f"namespace {names.DEFAULT_NAMESPACE}") for each in spec["validations"])
-    assert any(f"'{names.DOMAIN}'" in each["expression"] for each in spec["validations"])
+    assert variables["own"] == f"'{constants.DEFAULT_NAMESPACE}'"
+    assert any(each["message"].endswith(f"namespace {constants.DEFAULT_NAMESPACE}") for each in spec["validations"])
+    assert any(f"'{constants.DOMAIN}'" in each["expression"] for each in spec["validations"])
 
 
 def test_every_static_refusal_is_forbidden_in_one_line() -> None:

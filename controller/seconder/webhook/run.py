@@ -8,25 +8,25 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from seconder.core.matching import Guarded
-from seconder.kube.api import Api, ApiError
-from seconder.kube.credentials import Credentials
-from seconder.kube.existence import Existence
-from seconder.kube.kinds import Kinds
-from seconder.kube.lookup import Finder
-from seconder.kube.owners import Owners
-from seconder.kube.rights import Rights
-from seconder.kube.snapshot import Snapshot
-from seconder.kube.watch import Watch
-from seconder.telemetry import log
-from seconder.telemetry.listening import bind
-from seconder.telemetry.metrics import AuthorizerMetrics, ReviewMetrics, registry
-from seconder.telemetry.ops import ops_app
+from seconder.admission.policy_index import Guarded
+from seconder.client.api import Api, ApiError
+from seconder.client.cache import Snapshot
+from seconder.client.credentials import Credentials
+from seconder.client.existence import Existence
+from seconder.client.kinds import Kinds
+from seconder.client.lookup import Finder
+from seconder.client.owners import Owners
+from seconder.client.rights import Rights
+from seconder.client.watch import Watch
+from seconder.observability import log
+from seconder.observability.listening import bind
+from seconder.observability.metrics import AuthorizerMetrics, ReviewMetrics, registry
+from seconder.observability.ops import ops_app
 from seconder.webhook import serving
-from seconder.webhook.authorizing import Authorizer
+from seconder.webhook.authorizer import Authorizer
 from seconder.webhook.front import Front
-from seconder.webhook.recording import Recorder
-from seconder.webhook.reviewing import Reviewer
+from seconder.webhook.recorder import Recorder
+from seconder.webhook.reviewer import Reviewer
 from seconder.webhook.tls import ServingCertificate
 
 _USER_AGENT: Final = "seconder-webhook"

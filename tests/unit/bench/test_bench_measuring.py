@@ -13,7 +13,7 @@ import pytest
 from bench import imports, machine, reviews
 from bench.servers import Server
 
-from seconder.wire import review
+from seconder.admission import codec
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell another process's CPU time")
@@ -30,7 +30,7 @@ def test_reviews_are_what_the_goals_speak_of() -> None:
     first, second = reviews.review(), reviews.review()
     assert 7_000 <= len(first) <= 8_000
     assert json.loads(first)["request"]["uid"] != json.loads(second)["request"]["uid"]
-    request = review.decode(first)
+    request = codec.decode(first)
     assert (request.operation, str(request.target.resource), request.target.path, request.caller.username) == (
         "DELETE",
         "deployments.apps",

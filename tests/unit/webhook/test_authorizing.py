@@ -9,12 +9,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.support import signing
 
-from seconder.core.evidence import World
-from seconder.core.matching import Guarded, PolicyIndex
-from seconder.core.policy import AgentTags, Policy
-from seconder.kube.snapshot import Snapshot
-from seconder.telemetry.metrics import AuthorizerMetrics
-from seconder.webhook.authorizing import Authorizer
+from seconder.admission.evidence import World
+from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.api.policy import AgentTags, Policy
+from seconder.client.cache import Snapshot
+from seconder.observability.metrics import AuthorizerMetrics
+from seconder.webhook.authorizer import Authorizer
 from seconder.webhook.front import BadReview
 
 DENIED = {"allowed": False, "denied": True, "reason": "agents act under their own name"}

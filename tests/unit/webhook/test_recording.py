@@ -7,15 +7,15 @@ from typing import cast
 import pytest
 from tests.support import signing
 
-from seconder.core.approval import Approval
-from seconder.core.change import Change
-from seconder.core.reasons import Reason
-from seconder.core.request import Action, GroupResource, Target
-from seconder.kube.api import Api
-from seconder.kube.credentials import Credentials
-from seconder.kube.snapshot import Snapshot
-from seconder.kube.watch import Watch
-from seconder.webhook.recording import Bounds, Recorder
+from seconder.api.reasons import Reason
+from seconder.api.resources import Action, GroupResource, Target
+from seconder.approvals.change import Change
+from seconder.approvals.verification import Approval
+from seconder.client.api import Api
+from seconder.client.cache import Snapshot
+from seconder.client.credentials import Credentials
+from seconder.client.watch import Watch
+from seconder.webhook.recorder import Bounds, Recorder
 
 
 class Still(Recorder):

@@ -10,27 +10,28 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.support import signing
 
-from seconder.core.approval import Approval
-from seconder.core.borrowing import Account, Borrowed, Right
-from seconder.core.change import Change
-from seconder.core.contents import Contents, LiveObject, Lookup, ObjectRef
-from seconder.core.evidence import World
-from seconder.core.matching import Guarded, PolicyIndex
-from seconder.core.owned import Kind, Owned
-from seconder.core.policy import Mode, Policy, ResolvedResource
-from seconder.core.rbac import RoleRef, Rule
-from seconder.core.reasons import Reason
-from seconder.core.request import GroupResource, Owner, Request, Target
-from seconder.kube.existence import Existence
-from seconder.kube.kinds import Kinds
-from seconder.kube.lookup import Finder, LookupFailed
-from seconder.kube.owners import Owners
-from seconder.kube.rights import Rights
-from seconder.kube.snapshot import Snapshot
-from seconder.telemetry.metrics import ReviewMetrics
+from seconder.admission.borrowing import Account, Borrowed, Right
+from seconder.admission.dependents import Kind, Owned
+from seconder.admission.evidence import World
+from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.rbac import RoleRef, Rule
+from seconder.admission.request import Owner, Request
+from seconder.api.policy import Mode, Policy, ResolvedResource
+from seconder.api.reasons import Reason
+from seconder.api.resources import GroupResource, Target
+from seconder.approvals.change import Change
+from seconder.approvals.impact import Contents, LiveObject, Lookup, ObjectRef
+from seconder.approvals.verification import Approval
+from seconder.client.cache import Snapshot
+from seconder.client.existence import Existence
+from seconder.client.kinds import Kinds
+from seconder.client.lookup import Finder, LookupFailed
+from seconder.client.owners import Owners
+from seconder.client.rights import Rights
+from seconder.observability.metrics import ReviewMetrics
 from seconder.webhook.front import BadReview
-from seconder.webhook.recording import Recorder
-from seconder.webhook.reviewing import Reviewer
+from seconder.webhook.recorder import Recorder
+from seconder.webhook.reviewer import Reviewer
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
 RECORDED = Path(__file__).parents[2] / "edge" / "reviews"

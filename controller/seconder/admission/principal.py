@@ -1,0 +1,166 @@
+"""Who is an agent, what it is called, and who set it going."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from seconder.admission.request import Caller, Operation, Request
+from seconder.api import constants
+from seconder.api.policy import AgentTags
+from seconder.api.resources import GroupResource
+
+_SERVICE_ACCOUNT: Final = "system:serviceaccount:"
+_NODE: Final = "system:node:"
+_PODS: Final = GroupResource("", "pods")
+
+_KUBE_SYSTEM_CONTROLLERS: Final = (
+    "attachdetach-controller",
+    "certificate-controller",
+    "clusterrole-aggregation-controller",
+    "cronjob-controller",
+    "daemon-set-controller",
+    "deployment-controller",
+    "disruption-controller",
+    "endpoint-controller",
+    "endpointslice-controller",
+    "endpointslicemirroring-controller",
+    "ephemeral-volume-controller",
+    "expand-controller",
+    "generic-garbage-collector",
+    "horizontal-pod-autoscaler",
+    "job-controller",
+    "namespace-controller",
+    "node-controller",
+    "persistent-volume-binder",
+    "pod-garbage-collector",
+    "pv-protection-controller",
+    "pvc-protection-controller",
+    "replicaset-controller",
+    "replication-controller",
+    "resourcequota-controller",
+    "root-ca-cert-publisher",
+    "route-controller",
+    "service-account-controller",
+    "service-controller",
+    "statefulset-controller",
+    "taint-eviction-controller",
+    "ttl-after-finished-controller",
+    "ttl-controller",
+)
+
+_CONTROLLER_MANAGER: Final = "system:kube-controller-manager"
+
+
+def kube_system_controllers(*names: str) -> frozenset[str]:
+    """Give the user names under which these controllers call."""
+    # Without --use-service-account-credentials every controller runs under the one that is added.
+    return frozenset({f"{_SERVICE_ACCOUNT}kube-system:{name}" for name in names} | {_CONTROLLER_MANAGER})
+
+
+BUILTIN_CONTROLLERS: Final = kube_system_controllers(*_KUBE_SYSTEM_CONTROLLERS) | {
+    "system:kube-scheduler",
+    "system:apiserver",
+}
+"""Exact user names of the control plane's own controllers, which nothing here ever binds.
+
+Their work follows a decision that was made on the original request; stopping them leaves namespaces in Terminating.
+"""
+
+
+class Requester(Struct, frozen=True, gc=False):
+    """What is known of a caller beyond its user name.
+
+    ``agent`` is true by identity alone, under the defaults or any policy. ``operators`` are the people recorded as
+    having set the agent going; more than one is a contradiction, and all of them are then barred from approving.
+    """
+
+    username: str
+    agent: bool
+    agent_name: str | None
+    operators: frozenset[str]
+
+
+def service_account(username: str) -> tuple[str, str] | None:
+    """Split ``system:serviceaccount:NAMESPACE:NAME``; None for any other user name."""
+    if not username.startswith(_SERVICE_ACCOUNT):
+        return None
+    namespace, colon, name = username[len(_SERVICE_ACCOUNT) :].partition(":")
+    if not (namespace and colon and name) or ":" in name:
+        return None
+    return namespace, name
+
+
+def service_account_user(namespace: str, name: str) -> str:
+    """Give the user name under which a ServiceAccount calls."""
+    return f"{_SERVICE_ACCOUNT}{namespace}:{name}"
+
+
+def service_account_caller(namespace: str, name: str) -> Caller:
+    """Give what the API server makes of a ServiceAccount's token, but for the extra that names the token itself."""
+    groups = {"system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"}
+    return Caller(service_account_user(namespace, name), frozenset(groups))
+
+
+def identity_tagged(caller: Caller, tags: AgentTags) -> bool:
+    """Say whether the authenticated identity itself carries one of the tags."""
+    if not tags.groups.isdisjoint(caller.groups) or caller.username in tags.users:
+        return True
+    if caller.extra and not tags.extra_keys.isdisjoint(caller.extra):
+        return True
+    account = service_account(caller.username)
+    return account is not None and account[0] in tags.service_account_namespaces
+
+
+def keeps_its_tags(caller: Caller, namespace: str, name: str, tags: AgentTags) -> bool:
+    """Say whether an agent with a token of this ServiceAccount would be an agent by all that it is one by now."""
+    renewed = service_account_caller(namespace, name)
+    return (
+        identity_tagged(renewed, tags)
+        and tags.extra_keys.isdisjoint(caller.extra)
+        and tags.groups & caller.groups <= renewed.groups
+    )
+
+
+def request_tagged(request: Request, tags: AgentTags) -> bool:
+    """Say whether a policy with these tags takes the request as an agent's: by identity, field manager or annotation.
+
+    An annotation counts whether it is stored or new. The scale subresource carries none, and DELETE no field manager.
+    """
+    if identity_tagged(request.caller, tags):
+        return True
+    if request.operation is not Operation.DELETE and request.field_manager in tags.field_managers:
+        return True
+    return not (tags.annotations.isdisjoint(request.stored) and tags.annotations.isdisjoint(request.incoming))
+
+
+def builtin_controller(request: Request) -> bool:
+    """Say whether one of the control plane's own controllers asks (for pods, a kubelet too)."""
+    caller = request.caller
+    if caller.username in BUILTIN_CONTROLLERS:
+        return True
+    return request.target.resource == _PODS and caller.username.startswith(_NODE) and "system:nodes" in caller.groups
+
+
+def requester_of(caller: Caller, known: AgentTags, recorded_operator: str | None) -> Requester:
+    """Describe the caller.
+
+    ``known`` are the tags of the defaults and of every policy together, so that an agent's name does not depend on
+    which policy asks. ``recorded_operator`` is the annotation on the caller's ServiceAccount, if it has one.
+    """
+    if not identity_tagged(caller, known):
+        return Requester(caller.username, False, None, frozenset())
+    operators = {value for value in caller.extra.get(constants.OPERATOR_KEY, ()) if value}
+    if recorded_operator:
+        operators.add(recorded_operator)
+    return Requester(caller.username, True, _agent_name(caller, known), frozenset(operators))
+
+
+def _agent_name(caller: Caller, known: AgentTags) -> str | None:
+    for key in sorted(known.extra_keys, key=lambda key: (key != constants.AGENT_KEY, key)):
+        values = caller.extra.get(key)
+        if values and values[0]:
+            return values[0]
+    account = service_account(caller.username)
+    if account is not None and account[0] in known.service_account_namespaces:
+        return account[1]
+    return None

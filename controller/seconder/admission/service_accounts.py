@@ -1,0 +1,34 @@
+"""ServiceAccounts to what decisions need of them: who operates an agent, and when its tokens end."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+
+from seconder.api import constants
+
+_OVER: Final = 0.0
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Account(NamedTuple):
+    """What is recorded on a ServiceAccount. ``token_end`` is in seconds since 1970; None where no end is set."""
+
+    operator: str | None
+    token_end: float | None
+
+
+def account(document: Mapping[str, Any]) -> Account | None:
+    """Read a ServiceAccount; None where it records neither. An end that is no RFC 3339 time has passed already."""
+    annotations = document["metadata"].get("annotations") or {}
+    end = annotations.get(constants.TOKEN_END_KEY)
+    found = Account(annotations.get(constants.OPERATOR_KEY) or None, None if end is None else _seconds(end))
+    return None if found == Account(None, None) else found
+
+
+def _seconds(text: str) -> float:
+    try:
+        return msgspec.convert(text, _Moment).timestamp()
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        return _OVER

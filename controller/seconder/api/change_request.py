@@ -1,0 +1,179 @@
+"""ChangeRequest: its types, from which the CRD is generated."""
+
+import enum
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from seconder.api import constants
+from seconder.api.documents import cel_rules, list_map
+from seconder.api.policy import Assurance
+from seconder.api.resources import Action, GroupResource, Target
+
+PATH: Final = f"{constants.API_PATH}/changerequests"
+"""Where the API server serves them."""
+
+PENDING_FOR: Final = timedelta(hours=24)
+KEPT_FOR: Final = timedelta(hours=1)
+"""How long an ended one stays to be read."""
+
+
+class Phase(enum.StrEnum):
+    """Where a change request stands. The first two are open; the others are ends, until it is refused again."""
+
+    PENDING = "Pending"
+    APPROVED = "Approved"
+    USED = "Used"
+    EXPIRED = "Expired"
+    WITHDRAWN = "Withdrawn"
+
+    @property
+    def open(self) -> bool:
+        """Whether it still waits for something."""
+        return self in {Phase.PENDING, Phase.APPROVED}
+
+
+class _Document(Struct, rename="camel"):
+    """Names as in Kubernetes. Unknown fields are passed over: only the API server's schema need be strict here."""
+
+
+Text = Annotated[str, Meta(max_length=512)]
+
+
+class ObjectDoc(_Document, kw_only=True):
+    """The object that the change is about."""
+
+    group: Annotated[str, Meta(max_length=253)] = ""
+    version: Annotated[str, Meta(max_length=63)]
+    resource: Annotated[str, Meta(max_length=63)]
+    kind: Annotated[str, Meta(max_length=63)]
+    namespace: Annotated[str, Meta(max_length=63)] | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=253)]
+    uid: Annotated[str, Meta(max_length=128)]
+
+
+class ImpactDoc(_Document, kw_only=True):
+    """What goes down with a namespace, as it stood at the first refusal."""
+
+    counts: Annotated[dict[str, int], Meta(extra_json_schema={"maxProperties": 64})]
+    sha256: Annotated[str, Meta(max_length=64)]
+
+
+class RequirementDoc(_Document, kw_only=True):
+    """What one policy requires."""
+
+    name: Annotated[str, Meta(max_length=253)]
+    required: int
+    teams: Annotated[list[Annotated[str, Meta(max_length=63)]], Meta(max_length=32)] = []
+    assurance: Assurance
+    max_ttl_seconds: int = msgspec.field(name="maxTTLSeconds")
+    bind_impact: bool
+
+
+class ChangeRequestSpec(_Document, kw_only=True):
+    """What was refused, to whom, and what it takes. Never changed."""
+
+    requester: Annotated[str, Meta(max_length=512, description="User name of the refused request.")]
+    by_agent: Annotated[bool, Meta(description="The requester is an agent.")] = False
+    agent: Annotated[str, Meta(max_length=512, description="The agent's name, if its credential gives one.")] = ""
+    operator: Annotated[Text, Meta(description="Who set the agent going, if recorded. They cannot approve.")] = ""
+    other_operators: Annotated[
+        list[Text], Meta(max_length=8, description="Whoever else is recorded as that. None of them can approve.")
+    ] = []
+    reason: Annotated[str, Meta(max_length=400, description="The requester's own words, unproven.")] = ""
+    object: ObjectDoc
+    action: Action
+    impact: ImpactDoc | UnsetType = UNSET
+    policies: Annotated[list[RequirementDoc], Meta(max_length=256, description="All of these must be satisfied.")] = []
+
+
+SPEC_RULES: Final = cel_rules(("self == oldSelf", "a change request is a record: its spec cannot be changed"))
+
+
+class ApprovalDoc(_Document, kw_only=True):
+    """One approval on the object. ``reason`` is why it does not count, empty where it does."""
+
+    name: Annotated[str, Meta(max_length=63)]
+    approver: Text = ""
+    fingerprint: Annotated[str, Meta(max_length=128)] = ""
+    assurance: Annotated[str, Meta(max_length=16)] = ""
+    expires_at: Annotated[str, Meta(max_length=32)] = ""
+    reason: Annotated[str, Meta(max_length=64)] = ""
+    message: Annotated[str, Meta(max_length=512)] = ""
+
+
+class ChangeRequestStatus(_Document, kw_only=True):
+    """Where it stands. Times are RFC 3339."""
+
+    phase: Phase = Phase.PENDING
+    object: Annotated[str, Meta(max_length=512, description="The object in one word or two.")] = ""
+    impact: Annotated[str, Meta(max_length=1024, description="What goes down with it.")] = ""
+    progress: Annotated[str, Meta(max_length=16, description="Peers who approved, of those required.")] = ""
+    approvals: Annotated[list[ApprovalDoc], Meta(max_length=16, extra_json_schema=list_map("name"))] = []
+    attempts: Annotated[int, Meta(description="How often it was refused.")] = 0
+    last_reason: Annotated[str, Meta(max_length=64, description="Reason code of the last refusal.")] = ""
+    first_refused_at: str = ""
+    last_refused_at: str = ""
+    expires_at: Annotated[str, Meta(description="Until then it waits.")] = ""
+    allowed_at: Annotated[str, Meta(description="When the webhook last let it through.")] = ""
+    ended_at: str = ""
+    message: Annotated[str, Meta(max_length=512, description="Why it ended.")] = ""
+    accepts_approvals: Annotated[bool, Meta(description="Approvals annotated here are copied to the object.")] = False
+    statement: Annotated[
+        str,
+        Meta(max_length=8192, description="What to sign, lacking iss, iat, exp, jti and reason."),
+    ] = ""
+
+
+class ChangeRequest(_Document, kw_only=True):
+    """A whole document. ``metadata`` is as the API server gave it."""
+
+    api_version: str = f"{constants.DOMAIN}/{constants.API_VERSION}"
+    kind: str = "ChangeRequest"
+    metadata: dict[str, Any]
+    spec: ChangeRequestSpec
+    status: ChangeRequestStatus = msgspec.field(default_factory=ChangeRequestStatus)
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.metadata["name"])
+
+    @property
+    def uid(self) -> str:
+        """Its uid: the ``txn`` of approvals for it."""
+        return str(self.metadata["uid"])
+
+    @property
+    def target(self) -> Target:
+        """The object, in the core's words."""
+        given = self.spec.object
+        namespace = given.namespace if isinstance(given.namespace, str) else ""
+        return Target(GroupResource(given.group, given.resource), given.kind, namespace, given.name, given.uid)
+
+
+def parse(document: Mapping[str, Any]) -> ChangeRequest:
+    """Read a ChangeRequest. Raises msgspec.ValidationError."""
+    return msgspec.convert(document, ChangeRequest)
+
+
+def with_status(found: ChangeRequest, status: ChangeRequestStatus) -> dict[str, Any]:
+    """Give the document to PUT on the status subresource; its resourceVersion makes a lost update a conflict."""
+    written: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(found, status=status))
+    return written
+
+
+def stamp(moment: datetime) -> str:
+    """Give RFC 3339 in UTC, to the second, as Kubernetes writes times."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str) -> datetime | None:
+    """Read what ``stamp`` wrote; None for nothing and for anything else."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None

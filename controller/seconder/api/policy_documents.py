@@ -1,0 +1,182 @@
+"""ProtectionPolicy documents to core policies. What is wrong with one is named, and never passed over."""
+
+import contextlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from seconder.api import constants, documents
+from seconder.api.policy import AgentTags, Policy, Requirement, ResolvedResource, Subjects
+from seconder.api.resources import Action, GroupResource
+from seconder.api.text import clean
+
+_DURATION: Final = re.compile(r"([0-9]+)([hms])")
+_SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
+
+
+def duration_seconds(text: str) -> int:
+    """Convert ``15m`` or ``1h30m`` to seconds.
+
+    Raises ValueError for anything that the CRD's pattern refuses.
+    """
+    if not re.fullmatch(r"([0-9]+[hms])+", text):
+        raise ValueError(f"not a duration: {text!r}")
+    return sum(int(count) * _SECONDS[unit] for count, unit in _DURATION.findall(text))
+
+
+def parse_spec(document: Mapping[str, Any]) -> documents.PolicySpec:
+    """Parse a ProtectionPolicy's spec.
+
+    Raises msgspec.ValidationError, which names the field, for whatever the CRD's schema refuses.
+    """
+    spec = msgspec.convert(document, documents.PolicySpec, strict=True)
+    if not 1 <= duration_seconds(spec.approvals.max_ttl) <= constants.MAX_TTL_SECONDS:
+        raise msgspec.ValidationError("approvals.maxTTL must be from 1s to 1h")
+    agents = spec.agents
+    on_delete = (agents.groups, agents.users, agents.service_account_namespaces, agents.extra_keys, agents.annotations)
+    if not any(on_delete) and (Action.DELETE in spec.actions or not agents.field_managers):
+        raise msgspec.ValidationError("agents leaves no way to recognise an agent")
+    if spec.subjects is Subjects.EVERYONE and any("*" in resource for resource in named_resources(spec)):
+        raise msgspec.ValidationError("'*' cannot be used with subjects: Everyone")
+    return spec
+
+
+def policy_of(name: str, spec: documents.PolicySpec, status: documents.PolicyStatus, generation: int) -> Policy:
+    """Give the core's view of one valid spec. ``generation`` is the document's own, to see if the status is current."""
+    agents = spec.agents
+    approvals = spec.approvals
+    resolved = _resolved(status)
+    named = named_resources(spec)
+    current = status.observed_generation == generation or named <= resolved.keys()
+    return Policy(
+        name=name,
+        mode=spec.mode,
+        subjects=spec.subjects,
+        exempt_users=frozenset(spec.exempt.users),
+        agents=AgentTags(
+            groups=frozenset(agents.groups),
+            users=frozenset(agents.users),
+            service_account_namespaces=frozenset(agents.service_account_namespaces),
+            extra_keys=frozenset(agents.extra_keys),
+            field_managers=frozenset(agents.field_managers),
+            annotations=frozenset(agents.annotations),
+        ),
+        resources=named,
+        namespaces=frozenset(spec.namespaces),
+        actions=frozenset(spec.actions),
+        requirement=Requirement(
+            required=approvals.required,
+            teams=frozenset(approvals.teams),
+            max_ttl=duration_seconds(approvals.max_ttl),
+            assurance=approvals.assurance,
+            bind_impact=approvals.bind_impact,
+            unknown_operator=approvals.unknown_operator,
+        ),
+        break_glass_groups=frozenset(spec.break_glass.groups),
+        # The status may know more: of the form before an edit, or of an invalid one.
+        resolved={key: each for key, each in resolved.items() if key in named or _by_wildcard(named, key)},
+        # An edit that names nothing new needs no new look at discovery.
+        resolution_current=current,
+    )
+
+
+def named_resources(spec: documents.PolicySpec) -> frozenset[GroupResource]:
+    """Give what a spec names, wildcards as they stand."""
+    return frozenset(GroupResource(each.group, plural) for each in spec.resources for plural in each.resources)
+
+
+def _by_wildcard(named: frozenset[GroupResource], resource: GroupResource) -> bool:
+    group, plural = resource
+    return not named.isdisjoint({(group, "*"), ("*", plural), ("*", "*")})
+
+
+def policies(document: Mapping[str, Any]) -> list[Policy]:
+    """Give what one ProtectionPolicy amounts to: itself, or, when it is invalid, what it refuses meanwhile.
+
+    Invalid is what cannot be parsed, and what the operator's status says of this very generation. An invalid policy
+    refuses what it names to agents; where it bound everyone, its last valid form stays in force beside that.
+    """
+    metadata = document["metadata"]
+    name, generation = metadata["name"], metadata.get("generation", 0)
+    status = status_of(document)
+    try:
+        policy = policy_of(name, parse_spec(document.get("spec", {})), status, generation)
+        problem = _problem(status, generation)
+        if not problem:
+            return [policy]
+    except (msgspec.ValidationError, ValueError) as error:
+        problem = clean(str(error))
+    return [*last_valid(name, status, generation), coarse(name, document.get("spec"), status, generation, problem)]
+
+
+def coarse(name: str, spec: object, status: documents.PolicyStatus, generation: int, problem: str) -> Policy:
+    """Give the refusal that stands for an invalid policy: to agents, for whatever names can still be read from it.
+
+    Fields that do not parse fall back to their defaults, the defaults of the agents' tags included.
+    """
+    spec = spec if isinstance(spec, dict) else {}
+    named: set[GroupResource] = set()
+    listed = spec.get("resources")
+    for each in listed if isinstance(listed, list) else ():
+        with contextlib.suppress(msgspec.ValidationError):
+            read = msgspec.convert(each, documents.Resources)
+            named |= {GroupResource(read.group, plural) for plural in read.resources}
+    readable: dict[str, Any] = {"resources": [{"group": "", "resources": ["namespaces"]}]}
+    for field in ("mode", "agents", "namespaces", "actions"):
+        with contextlib.suppress(msgspec.ValidationError):
+            if field in spec:
+                parse_spec(readable | {field: spec[field]})
+                readable[field] = spec[field]
+    policy = policy_of(name, parse_spec(readable), status, generation)
+    resolved = _resolved(status)
+    return Policy(
+        name=name,
+        mode=policy.mode,
+        subjects=Subjects.AGENTS,
+        agents=policy.agents,
+        resources=frozenset(named),
+        namespaces=policy.namespaces,
+        actions=policy.actions,
+        # All of it: beside a misspelt name stands what was probably meant.
+        resolved=resolved,
+        resolution_current=status.observed_generation == generation or named <= resolved.keys(),
+        problem=problem,
+    )
+
+
+def last_valid(name: str, status: documents.PolicyStatus, generation: int) -> Iterable[Policy]:
+    """Give the form in which a policy that bound everyone stays in force while its present one is invalid."""
+    if not isinstance(status.last_valid, dict):
+        return []
+    with contextlib.suppress(msgspec.ValidationError, ValueError):
+        spec = parse_spec(status.last_valid)
+        if spec.subjects is Subjects.EVERYONE:
+            return [policy_of(name, spec, status, generation)]
+    return []
+
+
+def _resolved(status: documents.PolicyStatus) -> dict[GroupResource, ResolvedResource]:
+    return {
+        GroupResource(each.group, each.resource): ResolvedResource(
+            GroupResource(each.group, each.resource), each.version, each.namespaced, each.custom, each.kind
+        )
+        for each in status.resources
+    }
+
+
+def status_of(document: Mapping[str, Any]) -> documents.PolicyStatus:
+    """Read a ProtectionPolicy's status; an empty one where it cannot be read."""
+    try:
+        return msgspec.convert(document.get("status") or {}, documents.PolicyStatus)
+    except msgspec.ValidationError:
+        # Only the operator writes it. What cannot be read is as if it were not there: nothing is resolved.
+        return documents.PolicyStatus()
+
+
+def _problem(status: documents.PolicyStatus, generation: int) -> str:
+    for condition in status.conditions:
+        if condition.type == "Ready" and condition.status == "False" and condition.observed_generation == generation:
+            return clean(condition.message) or condition.reason
+    return ""

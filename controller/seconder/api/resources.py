@@ -1,0 +1,47 @@
+"""Kinds of objects, single objects, and what may be done to them, by the names that policies and approvals use."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Action(StrEnum):
+    """What a policy protects against, by the names that policies and approvals use."""
+
+    DELETE = "Delete"
+    SCALE_TO_ZERO = "ScaleToZero"
+    REMOVE_FINALIZERS = "RemoveFinalizers"
+    CHANGE_OWNERS = "ChangeOwners"
+
+
+class GroupResource(NamedTuple):
+    """A kind of object by API group (``""`` is the core group) and lower-case plural, version left out."""
+
+    group: str
+    resource: str
+
+    def __str__(self) -> str:
+        """Give kubectl's spelling: ``deployments.apps``, ``namespaces``."""
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+
+NAMESPACES = GroupResource("", "namespaces")
+DEFINITIONS = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
+REPLICA_SETS = GroupResource("apps", "replicasets")
+AUTOSCALERS = GroupResource("autoscaling", "horizontalpodautoscalers")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The object that a request is about. ``namespace`` is empty for cluster-scoped objects, Namespaces included."""
+
+    resource: GroupResource
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+    @property
+    def path(self) -> str:
+        """``payments/checkout``, or the bare name of a cluster-scoped object."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name

@@ -1,0 +1,52 @@
+"""Approver documents to core approvers. A key that cannot count stays visible with its problem."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from seconder.api.documents import ApproverSpec, Jwk, Key
+from seconder.api.text import clean
+from seconder.approvals.keys import UnusableKey, blob_of_jwk, blob_of_line, fingerprint, parse
+from seconder.approvals.registry import Approver, KeyEntry
+
+
+def approver(document: Mapping[str, Any]) -> Approver | None:
+    """Give the core's view of an Approver, or None for one that cannot be parsed, which then approves nothing."""
+    try:
+        return parse_approver(document)
+    except msgspec.ValidationError:
+        return None
+
+
+def parse_approver(document: Mapping[str, Any]) -> Approver:
+    """Parse strictly. Raises msgspec.ValidationError."""
+    spec = msgspec.convert(document.get("spec") or {}, ApproverSpec, strict=True)
+    return Approver(
+        name=document["metadata"]["name"],
+        principal=spec.principal,
+        kubernetes_users=frozenset(spec.kubernetes_users),
+        teams=frozenset(spec.teams),
+        keys=tuple(_key(each) for each in spec.keys),
+    )
+
+
+def _key(each: Key) -> KeyEntry:
+    not_after = None if each.not_after is msgspec.UNSET else each.not_after.timestamp()
+    kid = each.jwk.kid if isinstance(each.jwk, Jwk) else None
+    blob, text = b"", ""
+    try:
+        blob = _blob(each)
+        text = fingerprint(blob)
+        return KeyEntry(each.name, blob, parse(blob), text, not_after, kid=kid)
+    except UnusableKey as error:
+        return KeyEntry(each.name, blob, None, text, not_after, clean(str(error)), kid)
+
+
+def _blob(each: Key) -> bytes:
+    match each.ssh, each.jwk:
+        case str() as line, msgspec.UNSET:
+            return blob_of_line(line)
+        case msgspec.UNSET, Jwk() as jwk:
+            return blob_of_jwk(jwk.kty, jwk.crv, jwk.x, jwk.y if isinstance(jwk.y, str) else None)
+    raise UnusableKey("give exactly one of ssh and jwk")

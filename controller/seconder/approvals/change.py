@@ -1,0 +1,48 @@
+"""A refused request that approvals would let through: what a change request records of it."""
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final
+
+from seconder.api.policy import Policy
+from seconder.api.resources import Action, Target
+
+PREFIX: Final = "chg-"
+_CROCKFORD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
+"""Crockford's base32: no letter that reads like a digit, since people read these names to each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who wanted to do what to which object, and what that takes. ``version`` is the API version it was asked in.
+
+    ``by_agent``: the requester is an agent; one tagged by its group or user name has no name in ``agent``.
+    ``claimed`` is the caller's own reason, unproven. ``policies`` are all that ask for approval of it.
+    """
+
+    requester: str
+    by_agent: bool
+    agent: str | None
+    operators: frozenset[str]
+    target: Target
+    version: str
+    action: Action
+    claimed: str
+    policies: tuple[Policy, ...]
+    name: str = field(init=False)
+    """The change request's name: the same for the same requester, agent, object, uid and action."""
+
+    def __post_init__(self) -> None:
+        """Name it once: the name is asked for several times on the way of a refusal."""
+        object.__setattr__(self, "name", name_of(self.requester, self.agent or "", self.target, self.action))
+
+
+def name_of(requester: str, agent: str, target: Target, action: Action) -> str:
+    """Give ``chg-`` and 26 digits of a 128-bit hash. ``agent`` is empty for a requester without an agent's name."""
+    group, resource = target.resource
+    parts = (requester, agent, group, resource, target.namespace, target.name, target.uid, action.value)
+    # Each with its length, so that no two different lists make the same bytes.
+    framed = b"".join(len(data).to_bytes(4, "big") + data for data in (part.encode() for part in parts))
+    digest = hashlib.sha256(framed).digest()[:16]
+    return PREFIX + base64.b32encode(digest).rstrip(b"=").translate(_CROCKFORD).decode()

@@ -1,0 +1,173 @@
+"""A refused change on its way into a ChangeRequest's spec and status, and out of it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET
+
+from seconder.api import constants
+from seconder.api.change_request import (
+    PENDING_FOR,
+    ApprovalDoc,
+    ChangeRequest,
+    ChangeRequestSpec,
+    ChangeRequestStatus,
+    ImpactDoc,
+    ObjectDoc,
+    Phase,
+    RequirementDoc,
+    parse,
+    stamp,
+)
+from seconder.api.policy import Policy
+from seconder.api.text import describe
+from seconder.approvals import draft
+from seconder.approvals.change import Change
+from seconder.approvals.impact import Impact
+
+if TYPE_CHECKING:
+    # Only its name is needed; a list of what waits should not take as long to load as a verification.
+    from seconder.approvals.verification import Approval
+
+
+def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
+    """Give the change that it records, under these policies, which are the ones in force now."""
+    spec = recorded.spec
+    return Change(
+        requester=spec.requester,
+        by_agent=spec.by_agent,
+        agent=spec.agent or None,
+        operators=frozenset(each for each in (spec.operator, *spec.other_operators) if each),
+        target=recorded.target,
+        version=spec.object.version,
+        action=spec.action,
+        claimed=spec.reason,
+        policies=tuple(policies),
+    )
+
+
+def document(change: Change, impact: Impact | None) -> dict[str, Any]:
+    """Give the document to create for a refused change. The API server drops a status then: that is written after."""
+    target = change.target
+    operators = sorted(change.operators)
+    spec = ChangeRequestSpec(
+        requester=change.requester,
+        by_agent=change.by_agent,
+        agent=change.agent or "",
+        operator=operators[0] if operators else "",
+        other_operators=operators[1:],
+        reason=change.claimed,
+        object=ObjectDoc(
+            group=target.resource.group,
+            version=change.version,
+            resource=target.resource.resource,
+            kind=target.kind,
+            namespace=target.namespace or UNSET,
+            name=target.name,
+            uid=target.uid,
+        ),
+        action=change.action,
+        impact=UNSET if impact is None else ImpactDoc(counts=dict(impact.counts), sha256=impact.sha256),
+        policies=[
+            RequirementDoc(
+                name=policy.name,
+                required=policy.requirement.required,
+                teams=sorted(policy.requirement.teams),
+                assurance=policy.requirement.assurance,
+                max_ttl_seconds=policy.requirement.max_ttl,
+                bind_impact=policy.requirement.bind_impact,
+            )
+            for policy in change.policies
+        ],
+    )
+    made: dict[str, Any] = {
+        "apiVersion": f"{constants.DOMAIN}/{constants.API_VERSION}",
+        "kind": "ChangeRequest",
+        "metadata": {"name": change.name},
+        "spec": msgspec.to_builtins(spec),
+    }
+    return made
+
+
+def fits(change: Change) -> bool:
+    """Say whether it can be recorded: user names may be longer than the API server takes them here."""
+    try:
+        parse(document(change, None))
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def refused(
+    before: ChangeRequestStatus,
+    change: Change,
+    *,
+    times: int,
+    reason: str,
+    audience: str,
+    txn: str,
+    impact: Impact | None,
+    now: datetime,
+) -> ChangeRequestStatus:
+    """Give the status after it was refused ``times`` more: open, for 24 h from its first refusal since it was closed.
+
+    ``impact``: what goes down with the object now; None where that is not known, and then there is nothing to sign.
+    """
+    reopened = not before.first_refused_at or not before.phase.open
+    bound = draft.binds_impact(change.target, change.action, change.policies)
+    known = not bound or impact is not None
+    statement = draft.line(draft.draft(change, audience, txn, impact)) if known else ""
+    return msgspec.structs.replace(
+        before,
+        phase=Phase.PENDING if reopened else before.phase,
+        object=describe(change.target),
+        impact=_goes_down(impact, bound=bool(bound)),
+        progress=f"0/{required(change.policies)}" if reopened else before.progress,
+        approvals=[] if reopened else before.approvals,
+        attempts=before.attempts + times,
+        last_reason=reason,
+        first_refused_at=before.first_refused_at or stamp(now),
+        last_refused_at=stamp(now),
+        expires_at=stamp(now + PENDING_FOR) if reopened else before.expires_at,
+        allowed_at="" if reopened else before.allowed_at,
+        ended_at="",
+        message="",
+        statement=statement or before.statement,
+    )
+
+
+def let_through(
+    before: ChangeRequestStatus, change: Change, counted: "Sequence[Approval]", now: datetime
+) -> ChangeRequestStatus:
+    """Give the status after these approvals let it through. Whether it went through is for the operator to see."""
+    needed = required(change.policies)
+    return msgspec.structs.replace(
+        before,
+        progress=f"{needed}/{needed}",
+        approvals=[approval_doc(each) for each in counted],
+        allowed_at=stamp(now),
+    )
+
+
+def approval_doc(approval: "Approval") -> ApprovalDoc:
+    """Describe an approval that counts."""
+    return ApprovalDoc(
+        name=approval.slug,
+        approver=approval.statement.iss,
+        fingerprint=approval.key.entry.fingerprint,
+        assurance=approval.assurance.value,
+        expires_at=stamp(datetime.fromtimestamp(approval.statement.exp, UTC)),
+    )
+
+
+def _goes_down(impact: Impact | None, *, bound: bool) -> str:
+    if impact is not None:
+        return impact.summary
+    return "not known yet" if bound else "the object itself"
+
+
+def required(policies: Sequence[Policy]) -> int:
+    """Give how many peers the most demanding policy requires."""
+    return max((policy.requirement.required for policy in policies), default=0)

@@ -1,0 +1,77 @@
+"""The statement as it stands before somebody signs: all claims but the signer's own."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from seconder.api import constants
+from seconder.api.policy import Policy
+from seconder.api.resources import NAMESPACES, Action, Target
+from seconder.approvals.change import Change
+from seconder.approvals.impact import Impact
+from seconder.approvals.statement import Actor, Detail, NamedImpact, Statement
+
+
+class Draft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A statement without ``iss``, ``iat``, ``exp``, ``jti`` and ``reason``. ``txn`` is the change request's uid."""
+
+    aud: str
+    authorization_details: list[Detail]
+    sub: str
+    act: Actor | UnsetType = UNSET
+    txn: str | UnsetType = UNSET
+
+
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+
+
+def binds_impact(target: Target, action: Action, policies: Sequence[Policy]) -> list[Policy]:
+    """Give the policies under which an approval must name what goes down with the object."""
+    if target.resource != NAMESPACES or action is not Action.DELETE:
+        return []
+    return [policy for policy in policies if policy.requirement.bind_impact]
+
+
+def draft(change: Change, audience: str, txn: str, impact: Impact | None) -> Draft:
+    """Draft what a peer would sign for this change. ``txn`` is empty where there is no change request."""
+    target = change.target
+    detail = Detail(
+        actions=[change.action],
+        group=target.resource.group,
+        identifier=target.uid,
+        name=target.name,
+        resource=target.resource.resource,
+        type=constants.STATEMENT_TYPE,
+        namespace=target.namespace or UNSET,
+        impact=UNSET if impact is None else NamedImpact(counts=dict(impact.counts), sha256=impact.sha256),
+    )
+    return Draft(
+        aud=audience,
+        authorization_details=[detail],
+        sub=change.requester,
+        act=UNSET if change.agent is None else Actor(sub=change.agent),
+        txn=txn or UNSET,
+    )
+
+
+def line(unsigned: Draft) -> str:
+    """Give the canonical JSON that a change request's status holds."""
+    return _encoder.encode(unsigned).decode()
+
+
+def complete(unsigned: Draft, *, iss: str, iat: int, exp: int, jti: str, reason: str) -> Statement:
+    """Add the signer's own claims. Times are seconds since 1970."""
+    return Statement(
+        iss=iss,
+        sub=unsigned.sub,
+        aud=unsigned.aud,
+        iat=iat,
+        exp=exp,
+        jti=jti,
+        reason=reason,
+        authorization_details=unsigned.authorization_details,
+        act=unsigned.act,
+        txn=unsigned.txn,
+    )

@@ -1,0 +1,225 @@
+"""Whether the approvals on an object satisfy one requirement.
+
+Counted are the distinct peers that a policy asks for, never the signatures that somebody put there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from seconder.api import constants
+from seconder.api.policy import Assurance, Policy, Requirement, UnknownOperator
+from seconder.api.reasons import Reason, Rejected
+from seconder.api.resources import NAMESPACES, Action
+from seconder.approvals.registry import Registry
+from seconder.approvals.statement import NamedImpact
+from seconder.approvals.verification import (
+    Approval,
+    Candidate,
+    Context,
+    Memo,
+    approval_of,
+    authenticate,
+    check_fit,
+    examine,
+    format_of,
+)
+
+_STRENGTH: Final = {Assurance.SOFTWARE: 0, Assurance.PRESENCE: 1, Assurance.VERIFIED: 2}
+
+_PROGRESS: Final = (
+    Reason.APPROVAL_MALFORMED,
+    Reason.APPROVER_UNKNOWN,
+    Reason.APPROVER_NOT_ALLOWED,
+    Reason.KEY_REVOKED,
+    Reason.SIGNATURE_INVALID,
+    Reason.APPROVAL_EXPIRED,
+    Reason.APPROVAL_NOT_YET_VALID,
+    Reason.WRONG_CLUSTER,
+    Reason.WRONG_OBJECT,
+    Reason.WRONG_ACTION,
+    Reason.WRONG_REQUESTER,
+    Reason.SELF_APPROVAL,
+    Reason.LIFETIME_TOO_LONG,
+    Reason.ASSURANCE_TOO_LOW,
+    Reason.IMPACT_CHANGED,
+    Reason.QUORUM_NOT_REACHED,
+)
+"""Reasons in the order in which mending them brings the caller nearer; the last one found heads the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one annotation's value does not count."""
+
+    slug: str
+    reason: Reason
+    detail: str
+    format: str = "ssh"
+    key_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """Everything that stood on the object, each value verified once."""
+
+    approvals: Sequence[Approval]
+    failures: Sequence[Failure]
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether one requirement is satisfied, by whom, and what failed. ``reason`` is Approved if and only if it is.
+
+    ``reached`` is how many distinct peers have approved the same thing, for people to see.
+    """
+
+    satisfied: bool
+    reached: int
+    reason: Reason
+    counted: Sequence[Approval]
+    failures: Sequence[Failure]
+
+
+def verify_all(values: Mapping[str, str], context: Context, registry: Registry, now: float, memo: Memo) -> Presented:
+    """Verify the values by their slugs. Signatures are checked for at most eight of them.
+
+    Places go to values that have passed every check that needs no signature, and first to those whose claims fit this
+    request: neither rubbish nor approvals of other requests can crowd one out that counts.
+    """
+    candidates: list[tuple[str, Candidate]] = []
+    failures: list[Failure] = []
+    for slug in sorted(values):
+        try:
+            candidates.append((slug, examine(values[slug], registry, now, memo)))
+        except Rejected as rejected:
+            failures.append(Failure(slug, rejected.reason, rejected.detail, format_of(values[slug])))
+    if len(candidates) > constants.MAX_APPROVALS:
+        candidates.sort(key=lambda each: (not _fits(each[1], context, now), each[0]))
+
+    approvals: list[Approval] = []
+    for place, (slug, candidate) in enumerate(candidates):
+        try:
+            if place >= constants.MAX_APPROVALS:
+                text = f"not looked at: more than {constants.MAX_APPROVALS} unexpired approvals, remove some"
+                raise Rejected(Reason.APPROVAL_MALFORMED, text)
+            authenticate(candidate, memo)
+            check_fit(candidate, context, now)
+            approvals.append(approval_of(slug, candidate))
+        except Rejected as rejected:
+            form, key_type = candidate.key.entry.format, candidate.key_type
+            failures.append(Failure(slug, rejected.reason, rejected.detail, form, key_type))
+    return Presented(tuple(approvals), tuple(sorted(failures, key=lambda each: each.slug)), context)
+
+
+def _fits(candidate: Candidate, context: Context, now: float) -> bool:
+    """Say whether the claims, unproven, are for this request. Decides on the order of looking at them only."""
+    try:
+        check_fit(candidate, context, now)
+    except Rejected:
+        return False
+    return True
+
+
+def judge(presented: Presented, requirement: Requirement, impact: str | None) -> Verdict:
+    """Judge what was presented by one policy's requirement. ``impact`` is the digest to be named, where one is bound.
+
+    Where the requirement binds a namespace's impact, none known is none named: nothing counts.
+    Raises ValueError for a requirement of nobody: it would be satisfied by nothing.
+    """
+    if requirement.required < 1:
+        raise ValueError("a requirement of no approval at all")
+    fitting: list[Approval] = []
+    unfit: list[Failure] = []
+    for approval in presented.approvals:
+        try:
+            _check(approval, presented.context, requirement, impact)
+            fitting.append(approval)
+        except Rejected as rejected:
+            unfit.append(Failure(approval.slug, rejected.reason, rejected.detail, approval.format, approval.key_type))
+    failures = (*presented.failures, *unfit)
+    counted = _largest_quorum(fitting)
+    if len(counted) >= requirement.required:
+        return Verdict(True, len(counted), Reason.APPROVED, tuple(counted), failures)
+    if fitting:
+        return Verdict(False, len(counted), Reason.QUORUM_NOT_REACHED, (), failures)
+    # What failed the requirement alone got further than anything that failed before it.
+    furthest = unfit or presented.failures
+    reason = max((each.reason for each in furthest), key=_PROGRESS.index, default=Reason.APPROVAL_MISSING)
+    return Verdict(False, 0, reason, (), failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was presented, judged by several policies. ``reason`` is that of the first one which is not satisfied.
+
+    ``missing`` is how many peers more the one farthest from it needs.
+    """
+
+    unmet: Sequence[Policy]
+    missing: int
+    reason: Reason
+    counted: Sequence[Approval]
+    failures: Sequence[Failure]
+
+
+def judge_all(presented: Presented, policies: Sequence[Policy], impact: str | None) -> Judgement:
+    """Judge what was presented by every policy's requirement; all must be satisfied. ``impact`` as for ``judge``."""
+    unmet: list[Policy] = []
+    counted: dict[str, Approval] = {}
+    failures: dict[tuple[str, Reason], Failure] = {}
+    reason = Reason.APPROVED
+    missing = 0
+    for requirement in dict.fromkeys(policy.requirement for policy in policies):
+        verdict = judge(presented, requirement, impact if requirement.bind_impact else None)
+        counted.update({approval.slug: approval for approval in verdict.counted})
+        failures.update({(failure.slug, failure.reason): failure for failure in verdict.failures})
+        if not verdict.satisfied:
+            if not unmet:
+                reason = verdict.reason
+            missing = max(missing, requirement.required - verdict.reached)
+            unmet += [policy for policy in policies if policy.requirement == requirement]
+    return Judgement(tuple(unmet), missing, reason, tuple(counted.values()), tuple(failures.values()))
+
+
+def _check(approval: Approval, context: Context, requirement: Requirement, impact: str | None) -> None:
+    claims = approval.statement
+    if claims.exp - claims.iat > requirement.max_ttl:
+        raise Rejected(Reason.LIFETIME_TOO_LONG, f"the approval lasts longer than {requirement.max_ttl} s")
+    if requirement.teams and requirement.teams.isdisjoint(approval.key.approver.teams):
+        raise Rejected(Reason.APPROVER_NOT_ALLOWED, "the approver belongs to none of the teams that may approve this")
+    if _STRENGTH[approval.assurance] < _STRENGTH[requirement.assurance]:
+        raise Rejected(Reason.ASSURANCE_TOO_LOW, f"the signature does not prove {requirement.assurance}")
+    unknown = context.by_agent and not context.operators
+    if unknown and requirement.unknown_operator is UnknownOperator.REFUSE:
+        raise Rejected(Reason.SELF_APPROVAL, "nobody recorded who set this agent going, so no approver is known a peer")
+    deletes_namespace = context.target.resource == NAMESPACES and context.action is Action.DELETE
+    if impact is None and requirement.bind_impact and deletes_namespace:
+        raise Rejected(Reason.IMPACT_CHANGED, "what goes down with the namespace is not known")
+    if impact is not None:
+        named = claims.detail.impact
+        if named is msgspec.UNSET:
+            raise Rejected(Reason.IMPACT_CHANGED, "the approval does not name what goes down with the object")
+        if named.sha256 != impact:
+            raise Rejected(Reason.IMPACT_CHANGED, "what goes down with the object has changed since it was approved")
+    if requirement.required > 1 and claims.txn is msgspec.UNSET:
+        raise Rejected(Reason.QUORUM_NOT_REACHED, "the approval names no change request (txn), as one of several must")
+
+
+def _largest_quorum(approvals: Sequence[Approval]) -> list[Approval]:
+    """Give the largest set of distinct approvers with distinct keys who approved the same thing."""
+    groups: dict[object, dict[str, Approval]] = {}
+    for approval in approvals:
+        claims = approval.statement
+        detail = claims.detail
+        named = detail.impact.sha256 if isinstance(detail.impact, NamedImpact) else None
+        # Everything else in authorization_details is the same already: each fits the one request.
+        same = (claims.txn, tuple(detail.actions), named)
+        # Keyed by approver: a second signature, or a second key, of one person adds nobody.
+        groups.setdefault(same, {}).setdefault(claims.iss, approval)
+    # The registry gives a key to one approver only; held to it here once more, since a quorum rests on it.
+    distinct = (list({each.key.entry.blob: each for each in group.values()}.values()) for group in groups.values())
+    return max(distinct, key=len, default=[])

@@ -1,0 +1,303 @@
+"""Verifies one approval, step by step. It counts only if every step passes; the first that fails says why.
+
+Whoever may write to an object can put anything in its annotations: only the signature makes a statement a peer's.
+
+ 1. The value has a bounded size and a known envelope.
+ 2. The envelope is well-formed, and made for this purpose.
+ 3. The bytes are one statement of the closed claim set in canonical form.
+ 4. The key that it names, by all its bytes or by a kid, is registered for this envelope, counts, and has not ended.
+ 5. The statement speaks for the person whose key it is.
+ 6. It is not over.
+ 7. The signature is that key's, over exactly these bytes.
+ 8. It is valid already, and not for longer than any policy could allow.
+ 9. It is for this cluster.
+10. It is for this very object, by uid.
+11. It is for this action.
+12. It is for this requester, and for this agent.
+13. The approver is a peer: neither the requester, nor the agent, nor who set the agent going.
+14. If it is a security key's, somebody touched that key.
+
+Steps 1 to 6 cost little and so come before the arithmetic of step 7. What they take from the statement is not proven
+yet: it can only refuse, and a forger who makes a statement that is refused sooner has gained nothing. Steps 2 and 3
+depend on the value alone, and step 7 on the value and the key: they are remembered together with that key. All the
+others are taken anew each time, and so is step 7 once a kid stands for another key. Times are compared so that a number
+which is none (NaN) fails.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
+
+from seconder.api import constants
+from seconder.api.policy import Assurance
+from seconder.api.reasons import Reason, Rejected
+from seconder.api.resources import Action, Target
+from seconder.approvals import jws, sshsig, statement
+from seconder.approvals.change import Change
+from seconder.approvals.keys import SECURITY_KEYS, PublicKey
+from seconder.approvals.registry import RegisteredKey, Registry
+from seconder.approvals.statement import Statement
+
+Envelope = sshsig.Envelope | jws.Envelope
+
+_JWS: Final = "eyJ"
+"""The base64url of ``{"``, with which a compact header begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an approval must fit. ``operators`` are the people who set the agent going, as far as they are known.
+
+    ``by_agent``: the requester is an agent. One that is tagged by its group or user name has no name in ``agent``.
+    """
+
+    audience: str
+    requester: str
+    by_agent: bool
+    agent: str | None
+    operators: frozenset[str]
+    target: Target
+    action: Action
+
+
+def approvals_of(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Give the annotations that are approvals, by their slugs."""
+    skip = len(constants.APPROVAL_PREFIX)
+    return {key[skip:]: value for key, value in annotations.items() if key.startswith(constants.APPROVAL_PREFIX)}
+
+
+def context_of(change: Change, audience: str) -> Context:
+    """Give what an approval of this change must fit."""
+    return Context(
+        audience=audience,
+        requester=change.requester,
+        by_agent=change.by_agent,
+        agent=change.agent,
+        operators=change.operators,
+        target=change.target,
+        action=change.action,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A statement that a registered peer made for exactly this request. Made by ``verify`` alone.
+
+    ``format`` is "ssh" or "jws"; ``key_type`` is one of ``KeyType``, or of the labels of ``jws``.
+    """
+
+    slug: str
+    statement: Statement
+    key: RegisteredKey
+    assurance: Assurance
+    format: str
+    key_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What steps 2 and 3 found in a value.
+
+    ``signer`` is the key as the value names it: an SSH signature by its bytes, a JSON Web Signature by its kid.
+    ``flags`` are those of sshsig.
+    """
+
+    statement: Statement
+    signer: bytes | str
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a value holds, and the exact encoding of the key under which its signature is good."""
+
+    signed: Signed
+    key_blob: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A value that has passed steps 1 to 6, its claims unproven.
+
+    ``envelope`` is None when step 7 has been taken before, with this very key.
+    """
+
+    digest: bytes
+    signed: Signed
+    envelope: Envelope | None
+    key: RegisteredKey
+    public: PublicKey
+
+    @property
+    def key_type(self) -> str:
+        """As in ``Approval``."""
+        return self.public.type.value if self.key.entry.kid is None else jws.label(self.public.type)
+
+
+class Memo:
+    """Remembers values whose signature has been verified, the least recently used first to go.
+
+    What it holds are facts about a value's bytes and a key's bytes: no change of registry, policy or time can make them
+    wrong. A kid is no key: what was verified under the key that it once named says nothing about the next one.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._known: OrderedDict[bytes, Verified] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, digest: bytes) -> Verified | None:
+        """Give what was found for this SHA-256 of a value."""
+        with self._lock:
+            found = self._known.get(digest)
+            if found is not None:
+                self._known.move_to_end(digest)
+            return found
+
+    def put(self, digest: bytes, verified: Verified) -> None:
+        """Remember a verified value."""
+        with self._lock:
+            self._known[digest] = verified
+            if len(self._known) > self._capacity:
+                self._known.popitem(last=False)
+
+
+def verify(slug: str, value: str, context: Context, registry: Registry, now: float, memo: Memo) -> Approval:
+    """Verify one annotation's value. ``now`` is in seconds since 1970. Raises Rejected with the reason."""
+    candidate = examine(value, registry, now, memo)
+    authenticate(candidate, memo)
+    check_fit(candidate, context, now)
+    return approval_of(slug, candidate)
+
+
+def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate:
+    """Take steps 1 to 6. Raises Rejected."""
+    data = _bytes(value)
+    digest = hashlib.sha256(data).digest()
+    # Steps 2 and 3.
+    remembered = memo.get(digest)
+    envelope: Envelope | None = None
+    if remembered is not None:
+        signed = remembered.signed
+    else:
+        envelope = _envelope(data)
+        signed = _signed(envelope)
+
+    # Step 4.
+    key = registry.find(signed.signer) if isinstance(signed.signer, bytes) else registry.find_kid(signed.signer)
+    if key is None:
+        raise Rejected(Reason.APPROVER_UNKNOWN, "the key is not registered")
+    public = key.entry.public
+    if key.problem or public is None:
+        raise Rejected(
+            Reason.APPROVER_NOT_ALLOWED, "the key is registered but does not count: see its Approver's status"
+        )
+    if key.entry.not_after is not None and not now < key.entry.not_after:
+        raise Rejected(Reason.KEY_REVOKED, "the key's notAfter has passed")
+    # Step 5.
+    if signed.statement.iss != key.approver.principal:
+        raise Rejected(Reason.SIGNATURE_INVALID, "the statement speaks for somebody else than the key's owner")
+    # Step 6.
+    if not now < signed.statement.exp:
+        raise Rejected(Reason.APPROVAL_EXPIRED, "the approval has expired")
+    if remembered is not None and remembered.key_blob != public.blob:
+        # The kid has another key by now: step 7 is due again.
+        envelope = _envelope(data)
+    return Candidate(digest, signed, envelope, key, public)
+
+
+def authenticate(candidate: Candidate, memo: Memo) -> None:
+    """Take step 7. Raises Rejected."""
+    envelope = candidate.envelope
+    if envelope is None:
+        return
+    if isinstance(envelope, jws.Envelope):
+        jws.verify_signature(envelope, candidate.public)
+    else:
+        sshsig.verify_signature(envelope, candidate.public)
+    memo.put(candidate.digest, Verified(candidate.signed, candidate.public.blob))
+
+
+def check_fit(candidate: Candidate, context: Context, now: float) -> None:
+    """Take steps 8 to 14. Raises Rejected."""
+    claims = candidate.signed.statement
+    detail = claims.detail
+    target = context.target
+    # Step 8.
+    if not claims.iat - constants.CLOCK_SKEW_SECONDS <= now:
+        raise Rejected(Reason.APPROVAL_NOT_YET_VALID, "the approval begins in the future: compare the clocks")
+    if claims.exp - claims.iat > constants.MAX_TTL_SECONDS:
+        raise Rejected(Reason.LIFETIME_TOO_LONG, f"the approval lasts longer than {constants.MAX_TTL_SECONDS} s")
+    # Step 9.
+    if claims.aud != context.audience:
+        raise Rejected(Reason.WRONG_CLUSTER, "the approval is for another cluster")
+    # Step 10. The uid alone would do; the names are what the approver read.
+    if detail.identifier != target.uid:
+        raise Rejected(Reason.WRONG_OBJECT, "the approval is for another object, or one that was recreated since (uid)")
+    namespace = detail.namespace if isinstance(detail.namespace, str) else ""
+    if (detail.group, detail.resource, namespace, detail.name) != (*target.resource, target.namespace, target.name):
+        raise Rejected(Reason.WRONG_OBJECT, "the approval names another object than its uid")
+    # Step 11. An object that may be deleted may be scaled down, too.
+    if context.action not in detail.actions and Action.DELETE not in detail.actions:
+        raise Rejected(Reason.WRONG_ACTION, "the approval is for another action")
+    # Step 12.
+    if claims.sub != context.requester:
+        raise Rejected(Reason.WRONG_REQUESTER, "the approval is for another requester")
+    if claims.agent != context.agent:
+        raise Rejected(Reason.WRONG_REQUESTER, "the approval is for another agent (act.sub)")
+    # Step 13. By step 12, the requester and the agent are those that the statement names.
+    barred = {context.requester, *context.operators}
+    if context.agent is not None:
+        barred.add(context.agent)
+    if claims.iss in barred or not barred.isdisjoint(candidate.key.approver.kubernetes_users):
+        raise Rejected(Reason.SELF_APPROVAL, "the approver is the requester, the agent, or who set the agent going")
+    # Step 14. ssh-keygen is content without; but whoever registered a security key counts on the touch.
+    if candidate.public.type in SECURITY_KEYS and not candidate.signed.flags & sshsig.USER_PRESENT:
+        raise Rejected(Reason.ASSURANCE_TOO_LOW, "nobody touched the security key")
+
+
+def approval_of(slug: str, candidate: Candidate) -> Approval:
+    """Give the approval that a candidate has become, all steps taken."""
+    signed = candidate.signed
+    assurance = _assurance(signed.flags)
+    return Approval(slug, signed.statement, candidate.key, assurance, candidate.key.entry.format, candidate.key_type)
+
+
+def format_of(value: str) -> str:
+    """Give the format that a value's beginning announces; "ssh", too, where it announces none."""
+    return "jws" if value.startswith(_JWS) else "ssh"
+
+
+def _bytes(value: str) -> bytes:
+    """Step 1."""
+    try:
+        data = value.encode()
+    except UnicodeEncodeError:
+        raise Rejected(Reason.APPROVAL_MALFORMED, "the approval is not UTF-8") from None
+    if len(data) > constants.MAX_APPROVAL_BYTES:
+        raise Rejected(Reason.APPROVAL_MALFORMED, f"the approval has more than {constants.MAX_APPROVAL_BYTES} bytes")
+    if not value.startswith(("{", _JWS)):
+        text = "the approval is neither a statement with an SSH signature below it nor a JSON Web Signature"
+        raise Rejected(Reason.APPROVAL_MALFORMED, text)
+    return data
+
+
+def _envelope(data: bytes) -> Envelope:
+    """Step 2."""
+    return sshsig.parse(data) if data.startswith(b"{") else jws.parse(data)
+
+
+def _signed(envelope: Envelope) -> Signed:
+    """Step 3."""
+    if isinstance(envelope, jws.Envelope):
+        return Signed(statement.parse_line(envelope.payload), envelope.kid, 0)
+    return Signed(statement.parse(envelope.message), envelope.key_blob, envelope.flags)
+
+
+def _assurance(flags: int) -> Assurance:
+    if not flags & sshsig.USER_PRESENT:
+        return Assurance.SOFTWARE
+    return Assurance.VERIFIED if flags & sshsig.USER_VERIFIED else Assurance.PRESENCE

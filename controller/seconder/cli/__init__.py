@@ -1,1 +1,0 @@
-"""``kubectl seconder``: what approvers, auditors and agents' operators type. Every verb is a module of ``verbs``."""

@@ -1,0 +1,140 @@
+"""The World that decisions rest on, mirrored from the API server and proven fresh."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from seconder.admission import principal, service_accounts
+from seconder.admission.evidence import World
+from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.service_accounts import Account
+from seconder.api import constants, policy_documents
+from seconder.api.policy import Policy
+from seconder.approvals import approver_documents
+from seconder.approvals.registry import Approver, Registry
+from seconder.client.api import Api, ApiError
+from seconder.client.watch import Watch
+
+_RETRY_SECONDS: Final = 0.5
+
+
+def audience(api: Api, cluster_id: str = "") -> str:
+    """Give this cluster's ``aud`` claim: the uid of kube-system, with a configured cluster id appended.
+
+    Raises ApiError.
+    """
+    uid = api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
+    return f"urn:uuid:{uid}:{cluster_id}" if cluster_id else f"urn:uuid:{uid}"
+
+
+class Snapshot:
+    """Mirrors policies, approvers, and agents' operators and ends of tokens, and offers them as one World.
+
+    A World is replaced as a whole and never changed, so that a decision sees one moment only.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        own: Guarded,
+        failed: Callable[[str, Exception], None],
+        *,
+        cluster_id: str = "",
+        on_policies: Callable[[PolicyIndex], None] = lambda _: None,
+    ) -> None:
+        """``on_policies`` is told of every change of policies, before they are part of a World."""
+        self._api = api
+        self._own = own
+        self._failed = failed
+        self._cluster_id = cluster_id
+        self._on_policies = on_policies
+        self._lock = threading.Lock()
+        self._policies: PolicyIndex | None = None
+        self._registry: Registry | None = None
+        self._operators: Mapping[str, str] | None = None
+        self._token_ends: Mapping[str, float] = {}
+        self._audience = ""
+        self._stopping = threading.Event()
+        self.world: World | None = None
+        """None until everything has been loaded once."""
+        self._watches: dict[str, Watch[Any]] = {
+            "policies": Watch(
+                api, f"{constants.API_PATH}/protectionpolicies", policy_documents.policies, self._take_policies, failed
+            ),
+            "approvers": Watch(
+                api, f"{constants.API_PATH}/approvers", approver_documents.approver, self._take_approvers, failed
+            ),
+            "agents' operators": Watch(
+                api,
+                "/api/v1/serviceaccounts",
+                service_accounts.account,
+                self._take_accounts,
+                failed,
+                metadata_only=True,
+            ),
+        }
+
+    def start(self) -> None:
+        """Begin to load and follow. Returns at once."""
+        for watch in self._watches.values():
+            watch.start()
+        threading.Thread(target=self._find_audience, name="cluster identity", daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the watches end."""
+        self._stopping.set()
+        for watch in self._watches.values():
+            watch.stop()
+
+    def age(self) -> float:
+        """Give the seconds since all of it was last proven to be true; infinite until everything was loaded."""
+        return max(watch.age() for watch in self._watches.values())
+
+    def fresh(self) -> bool:
+        """Say whether every watch has given a sign of life recently enough for approvals to count."""
+        return self.age() <= constants.FRESH_SECONDS
+
+    def unmet(self) -> list[str]:
+        """List what is not loaded yet."""
+        waiting = [f"{name} are not loaded" for name, watch in self._watches.items() if not watch.loaded]
+        if not self._audience:
+            waiting.append("the cluster's identity is not known")
+        return waiting or ([] if self.world else ["the snapshot is not built"])
+
+    def _find_audience(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._audience = audience(self._api, self._cluster_id)
+            except ApiError as error:
+                self._failed("kube-system", error)
+                self._stopping.wait(_RETRY_SECONDS)
+            else:
+                with self._lock:
+                    self._publish()
+                return
+
+    def _take_policies(self, found: Mapping[str, list[Policy]]) -> None:
+        index = PolicyIndex(policy for each in found.values() for policy in each)
+        self._on_policies(index)
+        with self._lock:
+            self._policies = index
+            self._publish()
+
+    def _take_approvers(self, found: Mapping[str, Approver]) -> None:
+        registry = Registry(found.values())
+        with self._lock:
+            self._registry = registry
+            self._publish()
+
+    def _take_accounts(self, found: Mapping[str, Account]) -> None:
+        by_user = {principal.service_account_user(*key.split("/", 1)): each for key, each in found.items()}
+        operators = {user: each.operator for user, each in by_user.items() if each.operator is not None}
+        token_ends = {user: each.token_end for user, each in by_user.items() if each.token_end is not None}
+        with self._lock:
+            self._operators, self._token_ends = operators, token_ends
+            self._publish()
+
+    def _publish(self) -> None:
+        if self._policies is None or self._registry is None or self._operators is None or not self._audience:
+            return
+        self.world = World(self._policies, self._registry, self._operators, self._audience, self._own, self._token_ends)

@@ -1,0 +1,119 @@
+"""What this cluster serves, and what the names in a policy stand for in it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from seconder.admission import dangling
+from seconder.api.policy import ResolvedResource
+from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.client.api import Api
+
+_AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_ANY: Final = "*"
+_KEPT: Final = frozenset({"list", "watch", "delete"})
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A resource that the cluster serves. ``aliases`` are its kind, singular and short names, in lower case.
+
+    ``kept``: its objects can be listed, watched and deleted. Others are mere questions (reviews, bindings).
+    """
+
+    resolved: ResolvedResource
+    aliases: frozenset[str]
+    kept: bool = True
+
+
+Catalogue = dict[GroupResource, Served]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a policy's names stand for. Beside ``problems`` (sentences) stands what was probably meant."""
+
+    resources: list[ResolvedResource] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def catalogue(api: Api) -> Catalogue:
+    """Ask the API server what it serves: aggregated discovery, and which of it comes from CRDs. Raises ApiError."""
+    items, _ = api.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", metadata_only=True)
+    custom = {item["metadata"]["name"] for item in items}
+    found: Catalogue = {}
+    for root in ("/api", "/apis"):
+        for group in api.get(root, accept=_AGGREGATED)["items"]:
+            # The first version that has a resource is the preferred one.
+            for version in group["versions"]:
+                for each in version.get("resources") or ():
+                    served = _served(group["metadata"].get("name", ""), version["version"], each, custom)
+                    found.setdefault(served.resolved.resource, served)
+    return found
+
+
+def _served(group: str, version: str, each: dict[str, Any], custom: set[str]) -> Served:
+    resource = GroupResource(group, each["resource"])
+    names = (each["responseKind"]["kind"], each.get("singularResource", ""), *(each.get("shortNames") or ()))
+    return Served(
+        ResolvedResource(
+            resource, version, each["scope"] == "Namespaced", f"{resource}" in custom, each["responseKind"]["kind"]
+        ),
+        frozenset(name.lower() for name in names if name),
+        kept=_KEPT.issubset(each.get("verbs") or ()),
+    )
+
+
+def owners(served: Catalogue) -> list[ResolvedResource]:
+    """Give the resources that are made owners of what policies protect: custom ones, and some built-in."""
+    return [
+        each.resolved
+        for resource, each in sorted(served.items())
+        if each.kept and (each.resolved.custom or resource in dangling.READABLE)
+    ]
+
+
+def resolve(named: Iterable[GroupResource], namespaces: bool, served: Catalogue) -> Resolution:
+    """Look up what a policy names. ``namespaces``: it is limited to some namespaces."""
+    resources: dict[GroupResource, ResolvedResource] = {}
+    problems = []
+    for each in sorted(named):
+        if _ANY in each:
+            expanded = _expand(each, served)
+            resources |= expanded
+            if not expanded:
+                problems.append(f"{each} stands for no resource of this cluster (see: kubectl api-resources)")
+            continue
+        if found := served.get(each):
+            resources[each] = found.resolved
+            if namespaces and not found.resolved.namespaced and each != NAMESPACES:
+                problems.append(f"{each} is cluster-scoped: namespaces cannot limit it; give it a policy of its own")
+            continue
+        meant = _meant(each, served)
+        if meant:
+            resources[meant.resource] = meant
+            problems.append(f"{each} is not a resource of this cluster; did you mean {_spelled(meant.resource)}?")
+        else:
+            problems.append(f"{each} is not a resource of this cluster (see: kubectl api-resources)")
+    return Resolution(list(resources.values()), problems)
+
+
+def _expand(pattern: GroupResource, served: Catalogue) -> dict[GroupResource, ResolvedResource]:
+    return {
+        resource: each.resolved
+        for resource, each in served.items()
+        if each.kept and pattern.group in {_ANY, resource.group} and pattern.resource in {_ANY, resource.resource}
+    }
+
+
+def _meant(named: GroupResource, served: Catalogue) -> ResolvedResource | None:
+    word = named.resource.lower()
+    fitting = [
+        each.resolved for resource, each in sorted(served.items()) if word == resource.resource or word in each.aliases
+    ]
+    same_group = [each for each in fitting if each.resource.group == named.group.lower()]
+    return next(iter(same_group or fitting), None)
+
+
+def _spelled(resource: GroupResource) -> str:
+    return f'{resource.resource} in group "{resource.group}"'

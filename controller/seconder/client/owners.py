@@ -1,0 +1,201 @@
+"""Follows who owns what, of the kinds that policies protect from deletion: one watch a kind, metadata alone."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from seconder.admission.dependents import Kind, Owned, Ownership, kind_of
+from seconder.admission.policy_index import PolicyIndex
+from seconder.api import constants
+from seconder.api.policy import ResolvedResource
+from seconder.api.resources import GroupResource, Target
+from seconder.client.api import Api, ApiError
+from seconder.client.lookup import collection
+from seconder.client.ownership import ownership
+from seconder.client.watch import Watch
+
+_MOST_KINDS: Final = 200
+"""Each takes a thread and a connection. Where policies protect more, what owns what is not known."""
+
+_READY_SECONDS: Final = 30.0
+"""For how long readiness waits until it is known. What is not known is refused, but one broken API may not stop all."""
+
+
+class _Kind:
+    """The owned objects of one resource, by ``namespace/name``, and these by the keys of their owners."""
+
+    def __init__(
+        self,
+        api: Api,
+        resource: ResolvedResource,
+        failed: Callable[[str, Exception], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._failed = failed
+        self._never = False
+        self._lock = threading.Lock()
+        self._found: Mapping[str, Ownership] = {}
+        self._by_owner: dict[str, set[str]] = {}
+        self._watch = Watch(
+            api,
+            collection(resource),
+            ownership,
+            self._take,
+            self._trouble,
+            metadata_only=True,
+            one=self._take_one,
+            clock=clock,
+        )
+        self.start: Final = self._watch.start
+        self.stop: Final = self._watch.stop
+
+    @property
+    def known(self) -> bool:
+        """Whether what is found is all, and proven recently."""
+        return self._never or self._watch.age() <= constants.FRESH_SECONDS
+
+    def owns(self, owner: str) -> bool:
+        """Say whether something has an owner of this key."""
+        return owner in self._by_owner
+
+    def owned_by(self, owner: str) -> list[tuple[str, Ownership]]:
+        """Give what has an owner of this key."""
+        with self._lock:
+            owned = [(key, self._found.get(key)) for key in self._by_owner.get(owner, ())]
+        # The watch changes what is found a moment before it tells.
+        return [(key, each) for key, each in owned if each is not None and owner in each.keys]
+
+    def owned_by_kind(self) -> dict[Kind, set[str]]:
+        """Give what has an owner of each kind, by ``namespace/name``."""
+        with self._lock:
+            kinds = ((kind, owned) for key, owned in self._by_owner.items() if (kind := kind_of(key)))
+            return {kind: set(owned) for kind, owned in kinds}
+
+    def _take(self, found: Mapping[str, Ownership]) -> None:
+        by_owner: dict[str, set[str]] = {}
+        for key, each in found.items():
+            for owner in each.keys:
+                by_owner.setdefault(owner, set()).add(key)
+        with self._lock:
+            self._found, self._by_owner = found, by_owner
+
+    def _take_one(self, key: str, before: Ownership | None, after: Ownership | None) -> None:
+        with self._lock:
+            for owner in before.keys if before else ():
+                self._by_owner[owner].discard(key)
+                if not self._by_owner[owner]:
+                    del self._by_owner[owner]
+            for owner in after.keys if after else ():
+                self._by_owner.setdefault(owner, set()).add(key)
+
+    def _trouble(self, path: str, error: Exception) -> None:
+        if isinstance(error, ApiError) and error.status == 405:
+            # Not to be listed or watched, so the garbage collector leaves it alone too: it needs both.
+            self._never = True
+            self._watch.stop()
+        else:
+            self._failed(path, error)
+
+
+class Owners:
+    """Knows what goes with an object that is deleted. Safe to use from several threads."""
+
+    def __init__(
+        self, api: Api, failed: Callable[[str, Exception], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._api = api
+        self._failed = failed
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kinds: dict[ResolvedResource, _Kind] = {}
+        self._policies: PolicyIndex | None = None
+        self._ready = False
+        self._ready_by = 0.0
+
+    def follow(self, policies: PolicyIndex) -> None:
+        """Begin to follow what these policies protect, and leave what they do not."""
+        wanted = policies.followed if len(policies.followed) <= _MOST_KINDS else frozenset()
+        with self._lock:
+            if self._policies is None:
+                self._ready_by = self._clock() + _READY_SECONDS
+            self._policies = policies
+            for resource in self._kinds.keys() - wanted:
+                self._kinds.pop(resource).stop()
+            for resource in wanted - self._kinds.keys():
+                self._kinds[resource] = _Kind(self._api, resource, self._failed, self._clock)
+                self._kinds[resource].start()
+
+    def stop(self) -> None:
+        """Let the watches end."""
+        with self._lock:
+            for kind in self._kinds.values():
+                kind.stop()
+
+    def unmet(self) -> list[str]:
+        """Say that who owns what is not known: for a while after the first policies at most, and never again then."""
+        with self._lock:
+            policies = self._policies
+        if not self._ready and policies is not None:
+            self._ready = self._clock() >= self._ready_by or self._known(policies) is not None
+        return [] if self._ready else ["who owns what is not loaded"]
+
+    def _known(self, policies: PolicyIndex) -> list[tuple[ResolvedResource, _Kind]] | None:
+        """Give all that these policies protect, in a fixed order; None while one of it is not known."""
+        with self._lock:
+            kinds = {each: kind for each, kind in self._kinds.items() if each in policies.followed}
+        if not policies.followed_known or len(kinds) < len(policies.followed):
+            return None
+        if not all(kind.known for kind in kinds.values()):
+            return None
+        return [(each, kinds[each]) for each in sorted(kinds, key=lambda each: each.resource)]
+
+    def owning(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
+        """Give the kinds of what owns protected objects, in a namespace or, without one, anywhere.
+
+        What owns an object in no namespace is in none either, and so counts everywhere. None while it is not known.
+        """
+        kinds = self._known(policies)
+        if kinds is None:
+            return None
+        found = set()
+        for resource, kind in kinds:
+            for owner, owned in kind.owned_by_kind().items():
+                counts = f"{place}/" if place and resource.namespaced else ""
+                targets = (_target(resource, key) for key in owned if key.startswith(counts))
+                if any(policies.protecting(target) for target in targets):
+                    found.add(owner)
+        return frozenset(found)
+
+    def nothing_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
+        """Say whether nothing goes with the owners of these keys, and that is known. Takes microseconds."""
+        kinds = self._known(policies)
+        return kinds is not None and not any(kind.owns(key) for _, kind in kinds for key in keys)
+
+    def owned(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> list[Owned] | None:
+        """Give what goes with the owners of these keys, directly and through each other; None while it is not known.
+
+        ``target`` is the object whose end it is, and not among them.
+        """
+        kinds = self._known(policies)
+        if kinds is None:
+            return None
+        found: dict[str, Owned | None] = {target.uid: None}
+        through = dict.fromkeys(sorted(keys), target.resource)
+        while through:
+            following: dict[str, GroupResource] = {}
+            for resource, kind in kinds:
+                for owner, by in through.items():
+                    for key, each in kind.owned_by(owner):
+                        if each.uid in found:
+                            continue
+                        namespace, _, name = key.rpartition("/")
+                        found[each.uid] = Owned(resource, namespace, name, each.uid, by)
+                        following[each.uid] = resource.resource
+            through = following
+        return [each for each in found.values() if each]
+
+
+def _target(resource: ResolvedResource, key: str) -> Target:
+    namespace, _, name = key.rpartition("/")
+    return Target(resource.resource, resource.kind, namespace, name, "")

@@ -1,0 +1,170 @@
+"""Keeps a copy of a collection through list and watch, and knows how recently that copy was proven true."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from seconder.client.api import Api, ApiError
+
+WATCH_SECONDS: Final = 20
+"""How long the API server keeps one watch open. It sends a bookmark 2 s before it ends a watch, and opening the next
+one is a sign of life too, so that a healthy watch is never silent for longer than this."""
+
+_GRACE_SECONDS: Final = 5.0
+_RETRY_SECONDS: Final = (0.05, 5.0)
+
+
+T = TypeVar("T")
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: dict[str, Any]
+
+
+class Watch(Generic[T]):
+    """A thread that mirrors one collection.
+
+    ``select`` makes of each document the value to keep; None keeps nothing of it. ``changed`` is called in that thread
+    with all values by key (``namespace/name``, or the bare name) after a list and after each change of a value; the
+    mapping is the watch's own. Where ``one`` is given, it is called instead after a change of one value, with its key,
+    what was kept of it, and what is kept. Exceptions are passed to ``failed`` and end nothing.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        path: str,
+        select: Callable[[Mapping[str, Any]], T | None],
+        changed: Callable[[Mapping[str, T]], None],
+        failed: Callable[[str, Exception], None],
+        *,
+        metadata_only: bool = False,
+        field_selector: str = "",
+        one: Callable[[str, T | None, T | None], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._path = path
+        self._select = select
+        self._changed = changed
+        self._failed = failed
+        self._one = one
+        self._metadata_only = metadata_only
+        self._query: dict[str, Any] = {"fieldSelector": field_selector} if field_selector else {}
+        self._clock = clock
+        self._values: dict[str, T] = {}
+        self._proven: float | None = None
+        self._stopping = threading.Event()
+        self._decoder = msgspec.json.Decoder(_Event)
+        self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to list and watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; it does at its next sign of life."""
+        self._stopping.set()
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the collection has been listed in full at least once."""
+        return self._proven is not None
+
+    def age(self) -> float:
+        """Give the seconds since the copy was last proven to be true; infinite before the first list."""
+        return float("inf") if self._proven is None else self._clock() - self._proven
+
+    def _run(self) -> None:
+        pause = _RETRY_SECONDS[0]
+        version = ""
+        while not self._stopping.is_set():
+            try:
+                if not version:
+                    version = self._list()
+                version = self._follow(version)
+                pause = _RETRY_SECONDS[0]
+            except ApiError as error:
+                if error.status != 410:  # Gone: our version is too old, which is nothing unusual
+                    self._failed(self._path, error)
+                # Anything but silence on the line may mean that our version is of no use any more.
+                version = version if error.status == 0 else ""
+                self._stopping.wait(pause)
+                pause = min(pause * 2, _RETRY_SECONDS[1])
+            except Exception as error:  # noqa: BLE001 - a mirror that died in silence would be trusted for 60 s more
+                self._failed(self._path, error)
+                version = ""
+                self._stopping.wait(_RETRY_SECONDS[1])
+
+    def _list(self) -> str:
+        asked = self._clock()
+        values: dict[str, T] = {}
+        version = ""
+        for items, listed in self._api.pages(self._path, metadata_only=self._metadata_only, **self._query):
+            selected = ((_key(item), self._select(item)) for item in items)
+            values |= {key: value for key, value in selected if value is not None}
+            version = listed
+        self._values = values
+        self._changed(self._values)
+        self._proven = asked
+        return version
+
+    def _follow(self, version: str) -> str:
+        opened = self._clock()
+        query = self._query | {
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": WATCH_SECONDS,
+        }
+        read_timeout = WATCH_SECONDS + _GRACE_SECONDS
+        with self._api.stream(
+            self._path, read_timeout=read_timeout, metadata_only=self._metadata_only, **query
+        ) as lines:
+            self._alive(opened, opened)
+            for line in lines:
+                if self._stopping.is_set():
+                    return version
+                if not line:
+                    continue
+                event = self._decoder.decode(line)
+                if event.type == "ERROR":
+                    code = event.object.get("code", 0)
+                    raise ApiError(code if isinstance(code, int) else 0, str(event.object.get("message", "")))
+                version = event.object["metadata"]["resourceVersion"]
+                self._apply(event)
+                self._alive(opened, self._clock())
+        return version
+
+    def _alive(self, opened: float, now: float) -> None:
+        # The server ends a watch after WATCH_SECONDS. What is read later lay in a buffer (this process may have been
+        # stopped) and proves nothing about the present.
+        self._proven = min(now, opened + WATCH_SECONDS + _GRACE_SECONDS)
+
+    def _apply(self, event: _Event) -> None:
+        if event.type == "BOOKMARK":
+            return
+        key = _key(event.object)
+        value = None if event.type == "DELETED" else self._select(event.object)
+        before = self._values.get(key)
+        if before == value:
+            return
+        if value is None:
+            del self._values[key]
+        else:
+            self._values[key] = value
+        if self._one is not None:
+            self._one(key, before, value)
+        else:
+            self._changed(self._values)
+
+
+def _key(item: Mapping[str, Any]) -> str:
+    metadata = item["metadata"]
+    namespace = metadata.get("namespace")
+    name: str = metadata.get("name", "")
+    return f"{namespace}/{name}" if namespace else name

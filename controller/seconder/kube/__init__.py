@@ -1,1 +1,0 @@
-"""Talking to the API server: credentials, requests, watches, and the snapshot that the webhook decides from."""

@@ -1,0 +1,285 @@
+"""The metrics that Seconder exposes. Every label takes its values from a closed or bounded set."""
+
+import collections
+import os
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import partial
+from typing import Final, Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from seconder import __version__
+from seconder.admission.decision import Decision
+from seconder.admission.request import Request
+from seconder.api.change_request import Phase
+from seconder.api.policy import Assurance, Mode
+from seconder.api.reasons import Reason
+from seconder.api.resources import GroupResource
+from seconder.observability import log
+
+OTHER: Final = "other"
+MAX_AGENTS: Final = 50
+MAX_NAMESPACES: Final = 100
+_LONGEST: Final = 253
+"""Characters of a label's value that comes from outside: as long as a name may be in Kubernetes."""
+
+_FORMATS: Final = ("ssh", "jws")
+_REVIEW_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_AGE_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+
+M = TypeVar("M", bound=MetricWrapperBase)
+
+
+_REVISION: Final = os.environ.get("SECONDER_REVISION", "")
+"""The commit that the image was built from, which sets this; empty elsewhere."""
+
+
+def registry(revision: str = _REVISION) -> CollectorRegistry:
+    """Make a registry that tells the build it belongs to, and what became of the log."""
+    # Without a type. Prometheus sees a start by itself, and these would double the series.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    made = CollectorRegistry()
+    build = Gauge("seconder_build_info", "Constant 1, labelled by the build.", ["version", "revision"], registry=made)
+    build.labels(__version__, revision).set(1)
+    made.register(_LostLines())
+    return made
+
+
+class _LostLines(Collector):
+    """Reads from the log, which counts by itself, what it lost."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "seconder_log_lines_dropped", "Log lines lost because nobody read them, or not fast enough.", log.lost()
+        )
+
+
+class _Children(Generic[M]):
+    """Looks labelled children up in a plain dict: ``labels()`` costs four times the increment itself."""
+
+    def __init__(self, metric: M) -> None:
+        self._metric = metric
+        self._known: dict[Hashable, M] = {}
+
+    def __call__(self, *labels: str) -> M:
+        child = self._known.get(labels)
+        if child is None:
+            child = self._known[labels] = self._metric.labels(*labels)
+        return child
+
+
+class _First:
+    """Keeps the first ``most`` values, which are those of this cluster; whatever comes later is ``OTHER``."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: set[str] = set()
+
+    def __call__(self, value: str) -> str:
+        value = value[:_LONGEST]
+        if value not in self._known:
+            if len(self._known) >= self._most:
+                return OTHER
+            self._known.add(value)
+        return value
+
+
+class ReviewMetrics:
+    """What the webhook counts."""
+
+    def __init__(self, registry: CollectorRegistry, *, namespaces: bool = False) -> None:
+        """``namespaces``: label blocked actions by namespace, and not with an empty text."""
+        self._agent = _First(MAX_AGENTS)
+        self._namespace: Callable[[str], str] = _First(MAX_NAMESPACES) if namespaces else lambda _: ""
+        self._requests = _Children(
+            Counter(
+                "seconder_admission_requests",
+                "Admission reviews answered; an action that policies in both modes cover is two.",
+                ["operation", "resource", "decision", "reason", "dry_run"],
+                registry=registry,
+            )
+        )
+        self._by_agents = _Children(
+            Counter(
+                "seconder_agent_requests",
+                "Of the admission reviews, those of what agents asked for, dry runs not counted.",
+                ["operation", "resource"],
+                registry=registry,
+            )
+        )
+        self._blocked = _Children(
+            Counter(
+                "seconder_blocked_actions",
+                "Actions refused, dry runs and Audit not counted; agent is empty for who is none.",
+                ["operation", "resource", "namespace", "agent", "reason"],
+                registry=registry,
+            )
+        )
+        self._duration = _Children(
+            Histogram(
+                "seconder_admission_review_duration_seconds",
+                "Time from the arrival of an admission review to its answer.",
+                ["operation", "decision"],
+                buckets=_REVIEW_BUCKETS,
+                registry=registry,
+            )
+        )
+        self.in_flight = 0
+        """Reviews being answered; touched by the event loop's thread alone, and read when metrics are rendered."""
+        Gauge(
+            "seconder_admission_requests_in_flight", "Admission reviews being answered.", registry=registry
+        ).set_function(lambda: self.in_flight)
+        self._verifications = _Children(
+            Counter(
+                "seconder_approval_verifications",
+                "Approvals looked at, accepted or rejected; a rejected one has the reason.",
+                ["format", "key_type", "result", "reason"],
+                registry=registry,
+            )
+        )
+        self._used = _Children(
+            Counter(
+                "seconder_approvals_used",
+                "Approvals that let an action through; an action that takes two counts two.",
+                ["resource", "assurance"],
+                registry=registry,
+            )
+        )
+        self._glass = _Children(
+            Counter(
+                "seconder_break_glass",
+                "Actions let through in an emergency, past the policies.",
+                ["resource"],
+                registry=registry,
+            )
+        )
+        self.view_age = Gauge(
+            "seconder_view_age_seconds",
+            "Since the view of policies and approvers was last proven true; beyond 60 s approvals do not count.",
+            registry=registry,
+        )
+        self._age = Histogram(
+            "seconder_approval_age_seconds",
+            "Age of an approval when it let an action through, from its iat.",
+            buckets=_AGE_BUCKETS,
+            registry=registry,
+        )
+        self.certificate_expiry = Gauge(
+            "seconder_serving_certificate_expiry_timestamp_seconds",
+            "When the serving certificate expires; 0 while there is none.",
+            registry=registry,
+        )
+
+    def answered(
+        self, request: Request, decision: Decision, *, known: frozenset[GroupResource], allowed: bool, seconds: float
+    ) -> None:
+        """Count one decided review. ``allowed`` is what the API server was told: in Audit always true."""
+        resource = str(request.target.resource) if request.target.resource in known else OTHER
+        operation = request.operation.value
+        verdict = "allow" if allowed else "error" if decision.reason.is_error else "deny"
+        reason = decision.reason.value
+        self._requests(operation, resource, verdict, reason, "true" if request.dry_run else "false").inc()
+        self._duration(operation, verdict).observe(seconds)
+        for failure in decision.failures:
+            self._verifications(failure.format, failure.key_type, "rejected", failure.reason.value).inc()
+        for approval in decision.counted:
+            self._verifications(approval.format, approval.key_type, "accepted", "").inc()
+        if request.dry_run:
+            return
+        requester = decision.requester
+        if requester.agent:
+            self._by_agents(operation, resource).inc()
+        if not allowed:
+            namespace = self._namespace(request.target.namespace)
+            agent = self._agent(requester.agent_name or OTHER) if requester.agent else ""
+            self._blocked(operation, resource, namespace, agent, reason).inc()
+
+    def used(self, resource: GroupResource, decision: Decision, now: float) -> None:
+        """Count the approvals that let an action through, on an object of a resource that some policy names."""
+        for approval in decision.counted:
+            self._used(str(resource), approval.assurance.value).inc()
+            self._age.observe(max(0.0, now - approval.statement.iat))
+
+    def broke_glass(self, request: Request) -> None:
+        """Count an action that passed policies by. Its resource is one that a policy names."""
+        self._glass(str(request.target.resource)).inc()
+
+    def undecided(self, reason: str, seconds: float) -> None:
+        """Count a review that did not get as far as a decision."""
+        self._requests("", OTHER, "error", reason, "false").inc()
+        self._duration("", "error").observe(seconds)
+
+
+class AuthorizerMetrics:
+    """What the webhook counts of what the API server's authorizer asks it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        answers = Counter(
+            "seconder_authorization_requests",
+            "Questions of the API server's authorizer answered: deny, no_opinion or error; never allow.",
+            ["decision", "reason"],
+            registry=registry,
+        )
+        self.denied = answers.labels("deny", Reason.PROTECTED_CONFIGURATION.value)
+        self.passed = answers.labels("no_opinion", Reason.NOT_COVERED.value)
+        self.malformed = answers.labels("error", Reason.REQUEST_MALFORMED.value)
+
+
+class OperatorMetrics:
+    """What the operator counts. ``change_requests`` gives how many there are in a phase; asked when it is rendered."""
+
+    def __init__(self, registry: CollectorRegistry, change_requests: Callable[[Phase], int]) -> None:
+        waiting = Gauge(
+            "seconder_change_requests", "ChangeRequests; those Pending wait for a peer.", ["phase"], registry=registry
+        )
+        for phase in Phase:
+            waiting.labels(phase.value).set_function(partial(change_requests, phase))
+        self.in_sync = Gauge(
+            "seconder_webhook_configuration_in_sync",
+            "Whether the stored webhook configuration is as compiled (1) or could not be made so (0).",
+            registry=registry,
+        )
+        self.repairs = Counter(
+            "seconder_webhook_configuration_repairs",
+            "Times that the webhook configuration was found changed or deleted, and put back.",
+            registry=registry,
+        )
+        self._keys = Gauge(
+            "seconder_approver_keys",
+            "Approvers' keys that count, by the most that a signature with them can prove.",
+            ["format", "assurance"],
+            registry=registry,
+        )
+        self._policies = Gauge(
+            "seconder_policies", "ProtectionPolicies; invalid ones are not ready.", ["mode", "ready"], registry=registry
+        )
+        self.last_success = Gauge(
+            "seconder_reconcile_last_success_timestamp_seconds",
+            "When the operator last completed a pass; 0 before the first.",
+            registry=registry,
+        )
+        self.certificate_expiry = Gauge(
+            "seconder_serving_certificate_expiry_timestamp_seconds",
+            "When the serving certificate expires; 0 while there is none.",
+            registry=registry,
+        )
+        self.failures = Counter(
+            "seconder_reconcile_errors", "Passes of the operator that failed and were tried again.", registry=registry
+        )
+
+    def policies(self, found: Iterable[tuple[Mode, bool]]) -> None:
+        """Tell how many ProtectionPolicies there are, each given by its mode and whether it is ready."""
+        counted = collections.Counter(found)
+        for mode in Mode:
+            for ready in (True, False):
+                self._policies.labels(mode.value, "true" if ready else "false").set(counted[mode, ready])
+
+    def keys(self, found: Iterable[tuple[str, str]]) -> None:
+        """Tell how many keys of approvers count, each given by its format and its best assurance."""
+        counted = collections.Counter(found)
+        for kind in _FORMATS:
+            for assurance in Assurance:
+                self._keys.labels(kind, assurance.value).set(counted[kind, assurance.value])

@@ -1,0 +1,269 @@
+"""The thread that looks after change requests: the fresher one is, the oftener its object is looked at."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from seconder.admission.evidence import World
+from seconder.api import change_request, constants
+from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase
+from seconder.approvals import draft, impact
+from seconder.approvals.verification import Memo, approvals_of
+from seconder.client.api import Api, ApiError
+from seconder.client.cache import Snapshot
+from seconder.client.events import Events
+from seconder.client.lookup import Finder, LookupFailed
+from seconder.client.watch import Watch
+from seconder.operator import change_request_status as rules
+from seconder.operator.change_request_status import Found
+
+_PACE: Final = 0.03
+"""Seconds between two looks: however many there are, the API server gets no more than some 30 requests a second."""
+
+_OFTEN: Final = 1.0
+_SOON: Final = 3.0
+_SELDOM: Final = 30.0
+_TURN: Final = 60.0
+"""An open one is looked at each second in the minute after it was refused or approved, and ever more seldom then."""
+
+
+class Keeper:
+    """Keeps change requests while the operator runs.
+
+    ``copies``: approvals annotated on a change request are verified and copied to the object.
+    """
+
+    def __init__(
+        self, api: Api, snapshot: Snapshot, failed: Callable[[str, Exception], None], *, copies: bool = False
+    ) -> None:
+        self._api = api
+        self._snapshot = snapshot
+        self._failed = failed
+        self._copies = copies
+        self._finder = Finder(api, at_once=2)
+        self._events = Events(api, "seconder-operator")
+        self._memo = Memo(1024)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._requests: dict[str, ChangeRequest] = {}
+        self._next: dict[str, float] = {}
+        self._troubled: set[str] = set()
+        self._watch = Watch(api, change_request.PATH, _parsed, self._take, failed)
+        self._thread = threading.Thread(target=self._run, name="change requests", daemon=True)
+        self._phases: Mapping[Phase, int] = {}
+
+    def start(self) -> None:
+        """Begin."""
+        self._watch.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the look under way, if any."""
+        self._stopping.set()
+        self._wake.set()
+        self._watch.stop()
+
+    def count(self, phase: Phase) -> int:
+        """Give how many there are in this phase."""
+        return self._phases.get(phase, 0)
+
+    def _take(self, found: Mapping[str, ChangeRequest]) -> None:
+        phases = dict.fromkeys(Phase, 0)
+        for each in found.values():
+            phases[each.status.phase] += 1
+        with self._lock:
+            for name, request in found.items():
+                before = self._requests.get(name)
+                if before is None or before.metadata["resourceVersion"] != request.metadata["resourceVersion"]:
+                    self._next[name] = 0.0
+            self._requests = dict(found)
+            self._next = {name: when for name, when in self._next.items() if name in found}
+            self._phases = phases
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            request, pause = self._due()
+            if request is None:
+                self._wake.wait(pause)
+                self._wake.clear()
+                continue
+            try:
+                self._keep(request)
+                self._troubled.discard(request.name)
+            except Exception as error:  # noqa: BLE001 - a thread that died in silence would keep nothing any more
+                # Said once until it is well again: there may be a thousand that all lack the same right.
+                if request.name not in self._troubled:
+                    self._troubled.add(request.name)
+                    self._failed(f"change request {request.name}", error)
+                with self._lock:
+                    self._troubled &= self._requests.keys()
+                    if request.name in self._requests:
+                        self._next[request.name] = time.monotonic() + _after(error)
+            self._stopping.wait(_PACE)
+
+    def _due(self) -> tuple[ChangeRequest | None, float]:
+        """Give the one whose turn it is; else None and the seconds until the next one's."""
+        now = time.monotonic()
+        with self._lock:
+            if not self._next or self._snapshot.world is None:
+                return None, _OFTEN
+            name = min(self._next, key=lambda each: self._next[each])
+            if self._next[name] > now:
+                return None, self._next[name] - now
+            request = self._requests[name]
+            self._next[name] = now + _interval(request.status, datetime.now(UTC))
+            return request, 0.0
+
+    def _keep(self, request: ChangeRequest) -> None:
+        now = datetime.now(UTC)
+        world = self._snapshot.world
+        if world is None or not self._snapshot.fresh():
+            return
+        if rules.over(request.status, now):
+            self._remove(request)
+            return
+        status, trouble = self._followed(request, world, now)
+        if rules.changed(request, status) and self._write(request, status):
+            self._tell(request, status, now)
+        if trouble is not None:
+            raise trouble
+
+    def _followed(
+        self, request: ChangeRequest, world: World, now: datetime
+    ) -> tuple[ChangeRequestStatus, Exception | None]:
+        """Give the status that it should have, and what went wrong but does not keep it from having that."""
+        trouble: Exception | None = None
+        found = None
+        if rules.to_be_looked_at(request, world):
+            try:
+                found = self._look(request, world)
+            except (ApiError, LookupFailed) as error:
+                # What cannot be looked at does not wait for ever all the same.
+                if not rules.overdue(request, now):
+                    raise
+                return rules.expired(request.status, now), error
+        if self._copies and found is not None:
+            try:
+                found = self._copy(request, found, world)
+            except ApiError as error:
+                trouble = error
+        return rules.following(request, found, world, now, self._memo, copies=self._copies), trouble
+
+    def _look(self, request: ChangeRequest, world: World) -> Found | None:
+        """Read the object, and what a namespace holds if there are approvals to compare it with.
+
+        Raises ApiError and LookupFailed.
+        """
+        try:
+            found = rules.found_of(self._api.metadata(rules.path_of(request)))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        values = found.approvals or (approvals_of(request.metadata.get("annotations") or {}) if self._copies else {})
+        if not values:
+            return found
+        valid = [policy for policy in rules.in_force(request, world) if not policy.problem]
+        bound = draft.binds_impact(request.target, request.spec.action, valid)
+        if not bound:
+            return found
+        held = self._finder.find(impact.lookups(request.target.name, [], bound))
+        return Found(found.uid, found.annotations, found.leaving, held)
+
+    def _copy(self, request: ChangeRequest, found: Found, world: World) -> Found:
+        """Copy each approval on the change request that counts for this very change to the object."""
+        offered = approvals_of(request.metadata.get("annotations") or {})
+        if not offered:
+            return found
+        now = time.time()
+        shown = rules.presented(request, offered, world, now, self._memo)
+        there = found.approvals
+        missing = {}
+        for slug in (approval.slug for approval in shown.approvals):
+            value = offered[slug]
+            if value not in there.values():
+                missing[constants.APPROVAL_PREFIX + rules.place(slug, value, there, world, now, self._memo)] = value
+        if not missing or found.uid != request.spec.object.uid:
+            return found
+        # The uid makes it fail where another object has taken the name meanwhile.
+        self._api.merge(rules.path_of(request), {"metadata": {"uid": found.uid, "annotations": missing}})
+        return Found(found.uid, {**found.annotations, **missing}, found.leaving, found.contents)
+
+    def _write(self, request: ChangeRequest, status: ChangeRequestStatus) -> bool:
+        try:
+            self._api.replace(
+                f"{change_request.PATH}/{request.name}/status", change_request.with_status(request, status)
+            )
+        except ApiError as error:
+            # Written or removed by somebody else meanwhile: the watch brings it round again.
+            if error.status not in {404, 409}:
+                raise
+            return False
+        return True
+
+    def _remove(self, request: ChangeRequest) -> None:
+        try:
+            self._api.delete(f"{change_request.PATH}/{request.name}", uid=request.uid)
+        except ApiError as error:
+            if error.status not in {404, 409}:
+                raise
+
+    def _tell(self, request: ChangeRequest, status: ChangeRequestStatus, now: datetime) -> None:
+        """Leave an event on the object when another peer has approved."""
+        before, after = (
+            {each.name for each in each_status.approvals if not each.reason} for each_status in (request.status, status)
+        )
+        if not after - before:
+            return
+        spec = request.spec
+        note = (
+            f"{spec.action} for {spec.requester} approved by {rules.approvers_of(status)} ({status.progress}),"
+            f" change request {request.name}"
+        )
+        try:
+            self._events.tell(
+                request.target,
+                spec.object.version,
+                key=f"{request.name}.approved",
+                reason="Approved" if status.phase is Phase.APPROVED else "ApprovalSeen",
+                note=note,
+                warning=False,
+                count=len(after),
+                now=now,
+            )
+        except ApiError as error:
+            if error.status not in {403, 404}:
+                raise
+
+
+def _after(error: Exception) -> float:
+    """Give the seconds until what failed is tried again: soon where the API server was away, as in an upgrade."""
+    away = isinstance(error, ApiError) and (error.status == 0 or error.status >= 500)
+    return _SOON if away else _SELDOM
+
+
+def _interval(status: ChangeRequestStatus, now: datetime) -> float:
+    """Give the seconds until an object is looked at again."""
+    if not status.phase.open:
+        return _SELDOM
+    refused = change_request.moment(status.last_refused_at)
+    if refused is None or status.phase is Phase.APPROVED:
+        return _OFTEN
+    return min(_SELDOM, max(_OFTEN, (now - refused).total_seconds() / _TURN))
+
+
+def _parsed(document: Mapping[str, Any]) -> ChangeRequest | None:
+    try:
+        found = change_request.parse(document)
+    except msgspec.ValidationError:
+        return None
+    annotations = found.metadata.get("annotations") or {}
+    kept = {key: value for key, value in annotations.items() if key.startswith(constants.APPROVAL_PREFIX)}
+    shown = {key: found.metadata[key] for key in ("name", "uid", "resourceVersion")}
+    return msgspec.structs.replace(found, metadata=shown | {"annotations": kept})

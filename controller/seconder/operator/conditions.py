@@ -1,0 +1,31 @@
+"""Status conditions (KEP-1623): what a person reads in ``kubectl describe``."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from seconder.api.documents import ConditionDoc
+from seconder.api.text import clean
+
+_MAX_MESSAGE = 1024
+
+
+def condition(
+    kind: str, *, ok: bool, reason: str, text: str, generation: int, before: Sequence[ConditionDoc]
+) -> ConditionDoc:
+    """Make a condition that keeps its transition time while its status stays the same."""
+    value = "True" if ok else "False"
+    since = next((each.last_transition_time for each in before if each.type == kind and each.status == value), None)
+    return ConditionDoc(
+        type=kind,
+        status="True" if ok else "False",
+        reason=reason,
+        message=clean(text) if len(text) < _MAX_MESSAGE else clean(text[:_MAX_MESSAGE]),
+        last_transition_time=since or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        observed_generation=generation,
+    )
+
+
+def changed(document: dict[str, Any], status: dict[str, Any]) -> bool:
+    """Say whether a status differs from the stored one."""
+    return bool((document.get("status") or {}) != status)

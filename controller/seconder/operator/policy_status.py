@@ -1,0 +1,147 @@
+"""Judges each ProtectionPolicy on its own: that it parses, that its names are known, that the API server takes it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from seconder.admission.policy_index import Guarded
+from seconder.api import policy_documents
+from seconder.api.documents import PolicySpec, PolicyStatus, ResolvedDoc
+from seconder.api.policy import Mode, Policy
+from seconder.api.text import clean
+from seconder.client import discovery
+from seconder.client.api import Api, ApiError
+from seconder.client.discovery import Catalogue
+from seconder.operator import webhook_configuration
+from seconder.operator.conditions import condition
+from seconder.operator.webhook_configuration import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A policy's new status, and what it amounts to under it. ``problem`` is empty for a valid one."""
+
+    name: str
+    mode: Mode
+    problem: str
+    status: dict[str, Any]
+    policies: list[Policy]
+
+
+class Trial:
+    """Tries a single policy on the API server: a server-side dry-run, remembered by what was tried."""
+
+    def __init__(self, api: Api, own: Guarded, endpoint: Endpoint, most: int = 4096) -> None:
+        self._api = api
+        self._own = own
+        self._endpoint = endpoint
+        self._most = most
+        self._known: dict[bytes, str] = {}
+
+    def problem(self, policies: list[Policy]) -> str:
+        """Say why the API server would not take these policies; empty when it does.
+
+        Raises ApiError when it could not be asked.
+        """
+        document = webhook_configuration.configuration(policies, self._own, self._endpoint, ca_bundle="")
+        digest = hashlib.sha256(msgspec.json.encode(document["webhooks"])).digest()
+        if digest not in self._known:
+            if len(self._known) >= self._most:
+                self._known.clear()
+            self._known[digest] = self._ask(document, digest)
+        return self._known[digest]
+
+    def _ask(self, document: dict[str, Any], digest: bytes) -> str:
+        document["metadata"] = {"name": f"seconder-trial-{digest.hex()[:16]}"}
+        try:
+            self._api.create(configuration_path(), document, dryRun="All")
+        except ApiError as error:
+            if error.status in {400, 413, 422}:
+                return clean(str(error))
+            raise
+        return ""
+
+
+def configuration_path(name: str = "") -> str:
+    """Give the API path of ValidatingWebhookConfigurations, or of one."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    return f"{path}/{name}" if name else path
+
+
+def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Policy]], str]) -> Judged:
+    """Judge one ProtectionPolicy document. Raises ApiError when the API server could not be asked."""
+    metadata = document["metadata"]
+    generation: int = metadata.get("generation", 0)
+    before = policy_documents.status_of(document)
+    status = PolicyStatus(observed_generation=generation, last_valid=before.last_valid)
+    spec: PolicySpec | None = None
+    reason, problem = "", ""
+    try:
+        spec = policy_documents.parse_spec(document.get("spec") or {})
+    except (msgspec.ValidationError, ValueError) as error:
+        reason, problem = "SpecInvalid", clean(str(error))
+        named = policy_documents.coarse(metadata["name"], document.get("spec"), status, generation, problem)
+        status.resources = _docs(discovery.resolve(named.resources, bool(named.namespaces), served))
+    if spec is not None:
+        resolution = discovery.resolve(policy_documents.named_resources(spec), bool(spec.namespaces), served)
+        status.resources = _docs(resolution)
+        if resolution.problems:
+            reason, problem = "ResourcesInvalid", "; ".join(resolution.problems)
+        else:
+            refusal = trial([policy_documents.policy_of(metadata["name"], spec, status, generation)])
+            if refusal:
+                reason, problem = "RefusedByAPIServer", refusal
+    if problem:
+        # Where its last valid form stays in force, so does what that names.
+        kept = [
+            named
+            for each in policy_documents.last_valid(metadata["name"], status, generation)
+            for named in each.resources
+        ]
+        known = {(each.group, each.resource) for each in status.resources}
+        also = _docs(discovery.resolve(kept, False, served))
+        status.resources += [each for each in also if (each.group, each.resource) not in known]
+    ready = not problem
+    if ready:
+        status.last_valid = document["spec"]
+        reason = "Protecting" if spec is None or spec.mode is Mode.ENFORCE else "Auditing"
+    status.conditions = [
+        condition(
+            "Ready",
+            ok=ready,
+            reason=reason,
+            text=problem or "in force",
+            generation=generation,
+            before=before.conditions,
+        ),
+        condition(
+            "Compiled",
+            ok=ready,
+            reason="Compiled" if ready else "CoarseDenial",
+            text="in the webhook configuration as written"
+            if ready
+            else "until it is mended, what it names is refused to agents",
+            generation=generation,
+            before=before.conditions,
+        ),
+    ]
+    written: dict[str, Any] = msgspec.to_builtins(status)
+    policies = policy_documents.policies(document | {"status": written})
+    return Judged(metadata["name"], policies[-1].mode, problem, written, policies)
+
+
+def _docs(resolution: discovery.Resolution) -> list[ResolvedDoc]:
+    return [
+        ResolvedDoc(
+            group=each.resource.group,
+            version=each.version,
+            resource=each.resource.resource,
+            namespaced=each.namespaced,
+            custom=each.custom,
+            kind=each.kind,
+        )
+        for each in resolution.resources
+    ]

@@ -1,0 +1,165 @@
+"""``seconder operator``: kopf watches, one thread reconciles.
+
+kopf handlers only wake that thread. Nothing is decided from an event's content, so that a lost, doubled or reordered
+event changes nothing; and no finalizer and no annotation is ever put on anybody's object (``on.event`` handlers alone).
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from typing import Any, Final
+
+import kopf
+
+from seconder.api import constants
+from seconder.client.api import ApiError
+from seconder.client.credentials import Credentials
+from seconder.observability import log
+from seconder.observability.metrics import OperatorMetrics
+from seconder.operator import certificates, webhook_configuration
+from seconder.operator.certificates import utc_now
+from seconder.operator.reconciler import Reconciler, Report
+
+RESYNC_SECONDS: Final = 15.0
+_RETRY_SECONDS: Final = (0.2, 2.0)
+_STOP_SECONDS: Final = 10.0
+_WATCH_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, *(2.0 for _ in range(1800)))
+"""Between attempts to watch, for an hour. Kopf's own pauses grow to 21 s, in which a configuration that somebody
+deletes after an outage would stay away, and after the ninth 403 it gives up."""
+
+_OWN_CONFIGURATION: Final = webhook_configuration.NAME
+
+_IDENTITY: Final[Any] = "seconder-operator"
+"""Ours among kopf's peers, of which there are none. Left out, kopf asks for a login name, and not every user of a pod
+has one."""
+
+
+class Worker:
+    """The reconciling thread. ``wake`` asks for a pass; without it there is one every ``resync`` seconds."""
+
+    def __init__(self, reconciler: Reconciler, metrics: OperatorMetrics, *, resync: float = RESYNC_SECONDS) -> None:
+        self._reconciler = reconciler
+        self._metrics = metrics
+        self._resync = resync
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
+        self._done_once = False
+
+    def start(self) -> None:
+        """Begin with a first pass at once."""
+        self._wake.set()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the pass under way, if any."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_SECONDS)
+
+    def wake(self) -> None:
+        """Ask for a pass. Many calls before it begins are one."""
+        self._wake.set()
+
+    def unmet(self) -> list[str]:
+        """Say what keeps the operator from being ready."""
+        return [] if self._done_once else ["the webhook configuration has not been applied yet"]
+
+    def _run(self) -> None:
+        pause = _RETRY_SECONDS[0]
+        while not self._stopping.is_set():
+            self._wake.wait(self._resync)
+            self._wake.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                started = time.monotonic()
+                report = self._reconciler.run(utc_now())
+                self._tell(report, time.monotonic() - started)
+                self._done_once = True
+                pause = _RETRY_SECONDS[0]
+                continue
+            except ApiError as error:
+                log.trouble("reconciling failed and is tried again", error, status=error.status)
+            except certificates.Unusable as error:
+                log.trouble("reconciling failed and is tried again", error)
+            except Exception as error:  # noqa: BLE001 - a thread that died in silence would leave the guard unattended
+                log.failure("reconciling failed and is tried again", error)
+            self._metrics.failures.inc()
+            self._metrics.in_sync.set(0)
+            self._wake.set()
+            self._stopping.wait(pause)
+            pause = min(pause * 2, _RETRY_SECONDS[1])
+
+    def _tell(self, report: Report, seconds: float) -> None:
+        metrics = self._metrics
+        metrics.in_sync.set(1)
+        metrics.certificate_expiry.set(report.serving_expiry.timestamp())
+        if report.repaired:
+            metrics.repairs.inc()
+            log.info("the webhook configuration had been changed or deleted, and was put back")
+        metrics.policies((policy.mode, not policy.problem) for policy in report.judged)
+        metrics.keys(key for approver in report.approvers for key in approver.counting)
+        metrics.last_success.set_to_current_time()
+        if not report.judged:
+            log.info("no ProtectionPolicy: only Seconder itself is guarded")
+        log.info("reconciled", policies=len(report.judged), approvers=len(report.approvers), seconds=round(seconds, 3))
+
+
+def failed(what: str, error: Exception) -> None:
+    """Log what a thread of the operator could not do; it goes on by itself."""
+    if isinstance(error, ApiError):
+        log.trouble("interrupted, and tried again", error, subject=what, status=error.status)
+    else:
+        log.failure("interrupted, and tried again", error, subject=what)
+
+
+def run(credentials: Credentials, worker: Worker) -> bool:
+    """Watch and reconcile until SIGTERM or SIGINT, on the main thread; False when watching had to be given up."""
+    kopfs = logging.getLogger("kopf")
+    kopfs.handlers, kopfs.propagate = [log.Handler(logging.WARNING)], False
+    registry = kopf.OperatorRegistry()
+
+    def login(**_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(
+            server=credentials.server,
+            ca_data=credentials.ca or None,
+            certificate_data=credentials.certificate or None,
+            private_key_data=credentials.key or None,
+            token=credentials.token() if credentials.token else None,
+        )
+
+    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.posting.enabled = False
+        settings.networking.request_timeout = 60
+        settings.networking.error_backoffs = _WATCH_RETRY_SECONDS
+        settings.watching.server_timeout = 120
+        settings.watching.client_timeout = 150
+        settings.persistence.finalizer = f"{constants.DOMAIN}/unused"
+        worker.start()
+
+    def woken(**_: Any) -> None:
+        worker.wake()
+
+    def is_ours(name: str | None, **_: Any) -> bool:
+        return name == _OWN_CONFIGURATION
+
+    kopf.on.login(registry=registry)(login)
+    kopf.on.startup(registry=registry)(configure)
+    kopf.on.event(constants.DOMAIN, "protectionpolicies", registry=registry)(woken)
+    kopf.on.event(constants.DOMAIN, "approvers", registry=registry)(woken)
+    kopf.on.event("apiextensions.k8s.io", "customresourcedefinitions", registry=registry)(woken)
+    kopf.on.event("admissionregistration.k8s.io", "validatingwebhookconfigurations", registry=registry, when=is_ours)(
+        woken
+    )
+    try:
+        asyncio.run(kopf.operator(registry=registry, identity=_IDENTITY, clusterwide=True, standalone=True))
+    except Exception as error:  # noqa: BLE001 - whatever kopf gives up for: said in one line, and started anew outside
+        log.failure("watching was given up", error)
+        return False
+    else:
+        return True
+    finally:
+        worker.stop()

@@ -1,0 +1,437 @@
+"""Compiles all policies into one ValidatingWebhookConfiguration.
+
+Only requests that some policy may cover leave the API server: rules name the resources, matchConditions (CEL, evaluated
+inside the API server) pick the callers. The webhook decides again, exactly; what is compiled here may let a request too
+many through to it, and never one too few.
+
+Entries, each called at most once for a request and exclusive among one mode's, but for updates that add an owner
+besides what ``everyone`` takes:
+
+- ``agents``: what tagged callers, or anyone on a tagged object, do to what a policy names;
+- ``everyone``: what the others do to what an Everyone policy names;
+- ``owners``: what all callers not taken by ``agents`` give owners to, of what a policy names or Seconder rests on;
+- ``guard``: what tagged callers do to Seconder itself, and what they delete of all the rest, since it may own what a
+  policy names;
+- ``audit-agents``, ``audit-everyone``, ``audit-owners``: the same for policies in Audit mode, never blocking
+  (failurePolicy Ignore).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from seconder.admission import cel, dangling, guard, rbac
+from seconder.admission.policy_index import Guarded, PolicyIndex
+from seconder.admission.principal import BUILTIN_CONTROLLERS
+from seconder.api import constants
+from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
+from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource
+
+NAME: Final = "seconder"
+"""Of the ValidatingWebhookConfiguration."""
+
+LABELS: Final = {"app.kubernetes.io/name": "seconder", "app.kubernetes.io/managed-by": "seconder-operator"}
+
+_EXPRESSION: Final = 40_000
+"""Characters in one matchCondition, about. CEL takes 100,000 code points."""
+
+_EXACT: Final = 350_000
+"""Characters of all Everyone policies' tests in one mode. Beyond, places are for the webhook: etcd takes 1.5 MiB."""
+
+_SEPARATE_RULES: Final = 50
+"""API groups that get a rule each. Rules are repeated in every entry, and the webhook is exact anyway."""
+
+_REPEATED: Final = 8_000
+"""Characters of tests that may be repeated from entry to entry so that no request is asked about twice."""
+
+_MANY: Final = 500
+"""Annotations of an object that CEL looks through. Its time grows with their square (80,000 take it 12 s, whoever
+asks), so an agent's write of an object with more goes to the webhook unlooked at."""
+
+
+_CROWDED: Final = 64 * 1024
+"""Code points of annotations beyond which the webhook is asked whether they leave room for approvals."""
+
+
+_IDENTITIES: Final = frozenset({rbac.GROUP, guard.SERVERS, guard.CERTIFICATES})
+"""API groups of which every write by an agent is looked at: who somebody is, what they may do, and who answers."""
+
+
+_RUNNING: Final = [
+    f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
+    for group, plurals in (
+        ("", ["pods", "replicationcontrollers"]),
+        ("apps", ["daemonsets", "deployments", "replicasets", "statefulsets"]),
+        ("batch", ["cronjobs", "jobs"]),
+    )
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the API server finds the webhook: a URL, or a Service (namespace, name, port) in the cluster."""
+
+    url: str = ""
+    service: tuple[str, str, int] | None = None
+
+    def client_config(self, path: str, ca_bundle: str) -> dict[str, Any]:
+        """Give ``clientConfig`` (WebhookClientConfig of admissionregistration.k8s.io/v1). ``ca_bundle`` is base64."""
+        if self.service is None:
+            return {"url": f"{self.url}{path}", "caBundle": ca_bundle}
+        namespace, name, port = self.service
+        return {"service": {"namespace": namespace, "name": name, "path": path, "port": port}, "caBundle": ca_bundle}
+
+
+def configuration(policies: Iterable[Policy], own: Guarded, endpoint: Endpoint, ca_bundle: str) -> dict[str, Any]:
+    """Compile. ``policies`` are the ones that the webhook sees too, invalid ones included as their coarse refusal."""
+    index = PolicyIndex(policies)
+    webhooks = []
+    for mode, prefix, path in ((Mode.ENFORCE, "", "/validate"), (Mode.AUDIT, "audit-", "/validate/audit")):
+        chosen = [each for each in index.all if each.mode is mode]
+        entries = (*_agents(chosen, own), *_everyone(chosen, own, index.known_tags), *_owners(chosen, own, mode))
+        for name, rules, conditions in entries:
+            webhooks.append(_webhook(prefix + name, mode, rules, conditions, endpoint.client_config(path, ca_bundle)))
+    for name, rules, conditions in _guard(index, own):
+        client = endpoint.client_config("/validate", ca_bundle)
+        webhooks.append(_webhook(name, Mode.ENFORCE, rules, conditions, client))
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": NAME, "labels": dict(LABELS)},
+        "webhooks": webhooks,
+    }
+
+
+_Entry = tuple[str, list[dict[str, Any]], list[tuple[str, str]]]
+
+
+def _agents(policies: Sequence[Policy], own: Guarded) -> Iterable[_Entry]:
+    if policies:
+        yield from _tagged("agents", _rules(policies), _agent_tests(policies, own), [("deed", cel.DEED)])
+
+
+def _everyone(policies: Sequence[Policy], own: Guarded, known: AgentTags) -> Iterable[_Entry]:
+    everyone = [policy for policy in policies if policy.subjects is Subjects.EVERYONE and not policy.problem]
+    if not everyone:
+        return
+    spared = cel.listed({"kube-system", own.namespace})
+    conditions = [
+        *_NOT_CONTROLLERS,
+        # An owner that people add is asked about elsewhere, and no action of theirs.
+        ("deed", cel.OTHERS_DEED),
+        *_negated(_agent_tests(policies, own)),
+        ("not-added-controllers", f"!({cel.username_in(own.controllers)})"),
+        ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
+        ("not-own-kinds", f"request.resource.group != {cel.quote(constants.DOMAIN)}"),
+    ]
+    # Whom only a policy of the other mode calls an agent: no entry has taken them before.
+    others = _identity_tests(_without(known, PolicyIndex(policies).known_tags))
+    exact = [_everyone_test(policy, others, places=True) for policy in everyone]
+    if sum(map(len, exact)) <= _EXACT:
+        tests = exact
+    else:
+        tests = [_everyone_test(policy, others, places=False) for policy in everyone]
+    rules = _rules(everyone)
+    for number, group in enumerate(cel.pack(dict.fromkeys(tests), _EXPRESSION)):
+        yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
+
+
+def _owners(policies: Sequence[Policy], own: Guarded, mode: Mode) -> Iterable[_Entry]:
+    """Ask about owners that are added to what policies name, and to what these are in or of.
+
+    In Enforce, to Seconder's own kinds, roles, namespace and definitions as well: with the operator's role goes this
+    configuration.
+    """
+    asking = [policy for policy in policies if Action.CHANGE_OWNERS in policy.actions]
+    if not asking and mode is Mode.AUDIT:
+        return
+    named = _by_group(each for policy in asking for each in _named(policy))
+    if mode is Mode.ENFORCE:
+        named.setdefault(constants.DOMAIN, set()).add("*")
+    if mode is Mode.ENFORCE or any(NAMESPACES in _deleted(policy) for policy in asking):
+        named.setdefault(NAMESPACES.group, set()).add(NAMESPACES.resource)
+    if mode is Mode.ENFORCE or any(_may_be_custom(policy) for policy in asking):
+        named.setdefault(DEFINITIONS.group, set()).add(DEFINITIONS.resource)
+    conditions = [("adds-owners", cel.ADDS_OWNERS), ("not-adopted", f"!({cel.either(_ADOPTED)})")]
+    if mode is Mode.ENFORCE:
+        unnamed = _by_group(each for each in guard.OWN_ROLES if not _names(named, each))
+        if unnamed:
+            ours = f"request.name.startsWith({cel.quote(guard.OWN_PREFIX)})"
+            conditions.append(("roles", f"!({_is_one_of(unnamed)}) || {ours}"))
+        for group, plurals in unnamed.items():
+            named.setdefault(group, set()).update(plurals)
+    if asking:
+        taken = cel.either(_agent_tests(policies, own))
+        updated = _is_one_of(_by_operation(policies)[1])
+        # As elsewhere, rather asked about twice than too long.
+        if len(taken) + len(updated) <= _REPEATED:
+            not_controllers = " && ".join(f"({test})" for _, test in _NOT_CONTROLLERS)
+            conditions.append(("not-asked-of-agents", f"!({not_controllers} && ({taken}) && ({updated}))"))
+    places = cel.listed({own.namespace}.union(*(policy.namespaces for policy in asking)))
+    if all(policy.namespaces for policy in asking) and len(places) <= _EXPRESSION:
+        conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
+    yield "owners", _update_rules(named), conditions
+
+
+def _names(groups: Mapping[str, set[str]], resource: GroupResource) -> bool:
+    return any(not {resource.resource, "*"}.isdisjoint(groups.get(group, ())) for group in (resource.group, "*"))
+
+
+def _may_be_custom(policy: Policy) -> bool:
+    return not policy.resolution_current or any(each.custom for each in policy.resolved.values())
+
+
+def _tagged(
+    name: str, rules: list[dict[str, Any]], tests: Sequence[str], also: Sequence[tuple[str, str]]
+) -> Iterable[_Entry]:
+    """Give one entry for each test, none of which is asked about what an earlier one was."""
+    for number, test in enumerate(tests):
+        before = _negated(tests[:number])
+        yield _numbered(name, number), rules, [*_NOT_CONTROLLERS, *before, ("agent", test), *also]
+
+
+def _negated(tests: Sequence[str]) -> list[tuple[str, str]]:
+    # Where there are so many tags that repeating them would fill etcd's limit, a request may be asked about twice.
+    if sum(map(len, tests)) > _REPEATED:
+        return []
+    return [(f"not-agents-{number}", f"!({test})") for number, test in enumerate(tests)]
+
+
+def _everyone_test(policy: Policy, other_agents: Sequence[str], *, places: bool) -> str:
+    parts = [_names_test(policy)]
+    if places and policy.namespaces:
+        parts.append(f"has(request.namespace) && request.namespace in {cel.listed(policy.namespaces)}")
+    # An agent is never exempt. Where to say who is one takes too long, the webhook is asked about the exempt too.
+    if policy.exempt_users and sum(map(len, other_agents)) <= _REPEATED // 10:
+        parts.append(cel.either([f"!({cel.username_in(policy.exempt_users)})", *other_agents]))
+    return " && ".join(f"({part})" for part in parts)
+
+
+def _names_test(policy: Policy) -> str:
+    groups = _by_group(_deleted(policy))
+    return cel.either(
+        [
+            f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
+            for group, plurals in sorted(groups.items())
+        ]
+    )
+
+
+def _guard(index: PolicyIndex, own: Guarded) -> Iterable[_Entry]:
+    known = index.known_tags
+    in_namespace = "has(request.namespace) && request.namespace"
+    signed = (
+        f"(@.size() > {_MANY} || @.exists(key, key.startsWith({cel.quote(constants.APPROVAL_PREFIX)})"
+        f" || key == {cel.quote(constants.BREAK_GLASS)}))"
+    )
+    crowded = f"(@.size() > {_MANY} || @.map(key, @[key].size()).sum() > {_CROWDED})"
+    touched = cel.either(
+        [
+            f"request.resource.group == {cel.quote(constants.DOMAIN)}",
+            f"{in_namespace} == {cel.quote(own.namespace)}",
+            # Of those that are no agents' their tokens alone, but a group may tag any.
+            'request.resource.group == "" && request.resource.resource == "serviceaccounts"',
+            f"request.resource.group in {cel.listed(_IDENTITIES)}",
+            'request.resource.group == "" && request.resource.resource == "secrets" && object != null'
+            f" && has(object.type) && object.type in {cel.listed(guard.TOKEN_SECRETS)}",
+            'request.operation == "CONNECT" && request.resource.group == "" && request.resource.resource == "nodes"',
+            # As whom a pod runs, or would run. What these subresources store of it runs nothing.
+            f'request.operation != "DELETE" && ({cel.either(_RUNNING)})'
+            ' && !(has(request.subResource) && request.subResource in ["eviction", "scale", "status"])',
+            'request.resource.group == "apiextensions.k8s.io"'
+            ' && request.resource.resource == "customresourcedefinitions"'
+            f" && (!has(request.name) || request.name.endsWith({cel.quote('.' + constants.DOMAIN)}))",
+            f'request.operation in ["CREATE", "UPDATE"] && (({cel.annotated("object", signed)})'
+            f" || ({cel.annotated('oldObject', signed)}) || ({cel.annotated('object', crowded)}))",
+            'request.resource.group == "" && request.resource.resource == "namespaces"'
+            ' && has(request.subResource) && request.subResource == "finalize"',
+            # An autoscaler that may take what it scales to nothing.
+            'request.resource.group == "autoscaling" && request.resource.resource == "horizontalpodautoscalers"'
+            " && object != null && has(object.spec) && has(object.spec.minReplicas) && object.spec.minReplicas == 0",
+            *_ends(index),
+        ]
+    )
+    rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
+    tests = [cel.either(group) for group in cel.pack(_identity_tests(known), _EXPRESSION)]
+    yield from _tagged("guard", rules, tests, [("own", touched)])
+
+
+def _ends(index: PolicyIndex) -> list[str]:
+    """Test for what may take along an object that a policy names, but for what the ``agents`` entry takes anyway."""
+    if not index.follows:
+        return []
+    enforced = [each for each in index.all if each.mode is Mode.ENFORCE]
+    taken = cel.either(_identity_tests(PolicyIndex(enforced).known_tags))
+    deleted, updated = _by_operation(enforced)
+    named = f'request.operation == "DELETE" ? ({_is_one_of(deleted)}) : ({_is_one_of(updated)})'
+    ends = f'request.operation in ["DELETE", "UPDATE"] && ({cel.ENDS})'
+    # As elsewhere, rather asked about twice than too long.
+    short = len(taken) + len(named) <= _REPEATED
+    return [f"{ends} && !(({taken}) && ({named}))" if short else ends]
+
+
+def _is_one_of(groups: Mapping[str, set[str]]) -> str:
+    """Test for a resource that the ``agents`` entry's rules name."""
+    tests = []
+    for group, plurals in sorted(groups.items()):
+        parts = [] if group == "*" else [f"request.resource.group == {cel.quote(group)}"]
+        parts += [] if "*" in plurals else [f"request.resource.resource in {cel.listed(plurals)}"]
+        tests.append(" && ".join(parts) or "true")
+    return cel.either(tests)
+
+
+def _agent_tests(policies: Sequence[Policy], own: Guarded) -> list[str]:
+    """Give expressions of which any one says that some policy takes the request as an agent's."""
+    known = PolicyIndex(policies).known_tags if policies else DEFAULT_TAGS
+    tests = _identity_tests(known)
+    for managers in cel.slices(known.field_managers, _EXPRESSION // 2):
+        tests.append(cel.field_manager_in(managers))
+    for keys in cel.slices(known.annotations, _EXPRESSION // 2):
+        # Asked of the few tags, not of the annotations: anyone may put 80,000 of those on an object, and see _MANY.
+        named = f"{cel.listed(keys)}.exists(key, key in @)"
+        marked = f"({cel.annotated('oldObject', named)}) || ({cel.annotated('object', named)})"
+        tests.append(f"({marked}) && !({cel.username_in(own.controllers)})" if own.controllers else marked)
+    return [cel.either(group) for group in cel.pack(tests, _EXPRESSION)]
+
+
+def _identity_tests(tags: AgentTags) -> list[str]:
+    return [
+        test(values)
+        for test, all_values in (
+            (cel.in_groups, tags.groups),
+            (cel.username_in, tags.users),
+            (cel.service_account_of, tags.service_account_namespaces),
+            (cel.has_extra, tags.extra_keys),
+        )
+        for values in cel.slices(all_values, _EXPRESSION // 2)
+    ]
+
+
+def _without(tags: AgentTags, less: AgentTags) -> AgentTags:
+    return AgentTags(
+        groups=tags.groups - less.groups,
+        users=tags.users - less.users,
+        service_account_namespaces=tags.service_account_namespaces - less.service_account_namespaces,
+        extra_keys=tags.extra_keys - less.extra_keys,
+        field_managers=tags.field_managers - less.field_managers,
+        annotations=tags.annotations - less.annotations,
+    )
+
+
+_ADOPTED: Final = [
+    f"request.resource.group == {cel.quote(group)} && request.resource.resource == {cel.quote(plural)}"
+    f" && {cel.username_in(controllers)}"
+    for (group, plural), controllers in dangling.ADOPTED.items()
+]
+
+
+_NOT_CONTROLLERS: Final = [
+    ("not-controllers", f"!({cel.username_in(BUILTIN_CONTROLLERS)})"),
+    (
+        "not-kubelets",
+        '!(request.resource.group == "" && request.resource.resource == "pods"'
+        f' && request.userInfo.username.startsWith("system:node:") && {cel.in_groups(["system:nodes"])})',
+    ),
+]
+
+
+def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
+    """Name groups and resources, each group with its own; with very many groups, all resources in all of them.
+
+    Deletions of what is covered; and updates of what is named, where policies name actions that are updates.
+    """
+    deleted, updated = _by_operation(policies)
+    if len(deleted | updated) > _SEPARATE_RULES:
+        groups = deleted.keys() | updated.keys()
+        plurals = set().union(*deleted.values(), *updated.values())
+        return [_rule(["*"] if "*" in groups else sorted(groups), _with_subresources(plurals), ["DELETE", "UPDATE"])]
+    return [
+        *(_rule([group], _plurals(plurals), ["DELETE"]) for group, plurals in sorted(deleted.items())),
+        *_update_rules(updated),
+    ]
+
+
+def _update_rules(groups: Mapping[str, set[str]]) -> list[dict[str, Any]]:
+    if len(groups) > _SEPARATE_RULES:
+        return [
+            _rule(
+                ["*"] if "*" in groups else sorted(groups),
+                _with_subresources(set().union(*groups.values())),
+                ["UPDATE"],
+            )
+        ]
+    return [_rule([group], _with_subresources(plurals), ["UPDATE"]) for group, plurals in sorted(groups.items())]
+
+
+def _by_operation(policies: Sequence[Policy]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Give by API group the resources whose deletions, and those whose updates, are asked about."""
+    deleted = _by_group(each for policy in policies if Action.DELETE in policy.actions for each in _deleted(policy))
+    updated = _by_group(each for policy in policies if policy.actions - {Action.DELETE} for each in _named(policy))
+    return deleted, updated
+
+
+def _by_group(resources: Iterable[GroupResource]) -> dict[str, set[str]]:
+    groups: dict[str, set[str]] = {}
+    for group, plural in resources:
+        groups.setdefault(group, set()).add(plural)
+    return groups
+
+
+def _plurals(plurals: set[str]) -> list[str]:
+    return ["*"] if "*" in plurals else sorted(plurals)
+
+
+def _with_subresources(plurals: set[str]) -> list[str]:
+    """Name each with all of its subresources: metadata gets in through some of them, a scale through another."""
+    return ["*/*"] if "*" in plurals else sorted([*plurals, *(f"{plural}/*" for plural in plurals)])
+
+
+def _named(policy: Policy) -> set[GroupResource]:
+    """Give what the policy names; of an invalid one, what it may have meant too."""
+    named = {each for each in policy.resources if policy.problem == "" or _registrable(each)}
+    return named | policy.resolved.keys() if policy.problem else named
+
+
+def _deleted(policy: Policy) -> set[GroupResource]:
+    """Give what the policy names, and Namespaces when it names anything that these can hold."""
+    named = _named(policy)
+    if not policy.resolution_current or any(each.namespaced for each in policy.resolved.values()):
+        named.add(NAMESPACES)
+    return named
+
+
+def _registrable(resource: GroupResource) -> bool:
+    return resource.resource == resource.resource.lower() and resource.group == resource.group.lower()
+
+
+def _rule(groups: list[str], resources: list[str], operations: list[str]) -> dict[str, Any]:
+    return {"apiGroups": groups, "apiVersions": ["*"], "operations": operations, "resources": resources, "scope": "*"}
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 0 else f"{name}-{number}"
+
+
+def _webhook(
+    name: str,
+    mode: Mode,
+    rules: list[dict[str, Any]],
+    conditions: Sequence[tuple[str, str]],
+    client_config: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Give one entry with every default written out, so that what the API server stores compares equal."""
+    enforce = mode is Mode.ENFORCE
+    return {
+        "name": f"{name}.{constants.DOMAIN}",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": dict(client_config),
+        "failurePolicy": "Fail" if enforce else "Ignore",
+        "matchConditions": [{"name": each, "expression": expression} for each, expression in conditions],
+        "matchPolicy": "Equivalent",
+        "namespaceSelector": {},
+        "objectSelector": {},
+        "rules": rules,
+        "sideEffects": "None",
+        # A request waits 34 s for all its webhooks together; an Audit entry may not use that up.
+        "timeoutSeconds": 10 if enforce else 3,
+    }

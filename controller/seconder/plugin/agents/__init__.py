@@ -1,0 +1,1 @@
+"""What the commands share that make, renew and recognise agents' credentials."""

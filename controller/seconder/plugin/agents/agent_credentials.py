@@ -1,0 +1,185 @@
+"""An agent's token, which renews itself until an absolute end, and the kubeconfig that leads to it."""
+
+import base64
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from seconder.client.credentials import Credentials
+from seconder.plugin.agents import exec_credential, private_files
+from seconder.plugin.terminal.problem import Problem
+
+if TYPE_CHECKING:
+    from seconder.client.api import Api
+
+PROGRAM: Final = "kubectl-seconder"
+MIN_SECONDS: Final = 600
+"""The API server makes no token for less."""
+
+_LOCK_SECONDS: Final = 10.0
+_TIMEOUT_SECONDS: Final = 10.0
+_MARGIN_SECONDS: Final = 60
+"""The guard refuses a token that reaches one second beyond the end, by a clock that need not be this one."""
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the file beside an agent's kubeconfig holds.
+
+    ``authority`` is PEM. ``end`` and ``expires`` are in seconds since 1970, ``lifetime`` is what each token is asked
+    for, in seconds, and ``granted`` what the present one got.
+    """
+
+    server: str
+    authority: str
+    namespace: str
+    name: str
+    end: float
+    lifetime: int
+    token: str
+    expires: float
+    granted: int
+
+    def renewal(self, now: float) -> int:
+        """Give for how many seconds a new token can be asked for; 0 where it would not reach beyond this one."""
+        seconds = min(self.lifetime, int(self.end - now) - _MARGIN_SECONDS)
+        return seconds if seconds >= MIN_SECONDS and now + seconds > self.expires else 0
+
+    @property
+    def due(self) -> float:
+        """When to renew it: a third of its life is left."""
+        return self.expires - self.granted / 3
+
+    def status(self, now: float) -> exec_credential.Status:
+        """Give what kubectl is told. Programs that run for long ask again when the token is due, not later."""
+        told = self.due if now < self.due and self.renewal(self.due) else self.expires
+        return {"token": self.token, "expirationTimestamp": timestamp(told)}
+
+    def credentials(self) -> Credentials:
+        """Give how to reach the API server as the agent."""
+        return Credentials(server=self.server, ca=self.authority.encode(), token=lambda: self.token)
+
+
+def request(api: "Api", namespace: str, name: str, seconds: int) -> tuple[str, float, int]:
+    """Ask for a token of a ServiceAccount; give it, when it expires, and for how many seconds it was made.
+
+    Raises Problem and ApiError.
+    """
+    answer = api.create(
+        f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token",
+        token_request(seconds),
+        timeout=_TIMEOUT_SECONDS,
+    )
+    try:
+        status = answer["status"]
+        expires = datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
+        # What it grants may be less than what was asked for.
+        return str(status["token"]), expires, int(answer["spec"]["expirationSeconds"])
+    except (KeyError, TypeError, ValueError):
+        raise Problem("the API server's answer holds no token") from None
+
+
+def token_request(seconds: int) -> dict[str, Any]:
+    """Give the document that asks for a token."""
+    return {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": seconds},
+    }
+
+
+def read(path: Path) -> State:
+    """Read the file. Raises Problem."""
+    try:
+        return msgspec.json.decode(private_files.read(path), type=State)
+    except OSError as error:
+        raise Problem(f"{path}: {error.strerror}; {_ANEW}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise Problem(f"{path} does not hold an agent's token; {_ANEW}") from None
+
+
+def write(path: Path, state: State) -> None:
+    """Write the file. Raises OSError."""
+    private_files.write(path, msgspec.json.encode(state))
+
+
+def current(path: Path, now: float) -> State:
+    """Give the token that is in the file, or a new one when it is due. Raises Problem."""
+    state = read(path)
+    _check(state, now)
+    if now < state.due or not state.renewal(now):
+        return state
+    state = _renewed(path, state, now)
+    _check(state, now)
+    return state
+
+
+def kubeconfig(state: State, file: Path) -> dict[str, Any]:
+    """Give a kubeconfig whose user is the token in this file (an absolute path)."""
+    cluster = urlsplit(state.server).netloc
+    user = _who(state)
+    authority = {"certificate-authority-data": base64.b64encode(state.authority.encode()).decode()}
+    plugin = {
+        "apiVersion": f"{exec_credential.GROUP}/v1",
+        "command": PROGRAM,
+        "args": ["agent-token", "--state", str(file)],
+        "interactiveMode": "Never",
+        "provideClusterInfo": False,
+        "installHint": f"{PROGRAM} is not on PATH: install Seconder's kubectl plugin",
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": cluster, "cluster": {"server": state.server} | (authority if state.authority else {})}],
+        "users": [{"name": user, "user": {"exec": plugin}}],
+        "contexts": [{"name": user, "context": {"cluster": cluster, "user": user}}],
+        "current-context": user,
+    }
+
+
+def timestamp(moment: float) -> str:
+    """Give RFC 3339, rounded down to whole seconds."""
+    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_ANEW: Final = "a person has to run kubectl seconder agent-kubeconfig again"
+
+
+def _renewed(path: Path, state: State, now: float) -> State:
+    """Give a new token, or the one that is still good for a while: the next call tries again then."""
+    # Most calls do without them, and they are slow to load.
+    from filelock import FileLock
+
+    from seconder.client.api import Api, ApiError
+
+    # Of the system's own, which ends with this process: a lock that is but a file would outlive it.
+    lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=_LOCK_SECONDS, mode=0o600, fallback_to_soft=False)
+    try:
+        with lock:
+            # Somebody else may have renewed it meanwhile.
+            state = read(path)
+            if now < state.due:
+                return state
+            api = Api(state.credentials(), user_agent=PROGRAM, connections=1)
+            token, expires, granted = request(api, state.namespace, state.name, state.renewal(now))
+            state = msgspec.structs.replace(state, token=token, expires=expires, granted=granted)
+            write(path, state)
+    except ApiError as error:
+        if error.status == 401:
+            raise Problem(f"the API server does not accept the token of {_who(state)} any more; {_ANEW}") from None
+    except OSError:
+        pass
+    return state
+
+
+def _check(state: State, now: float) -> None:
+    if not now < state.end:
+        raise Problem(f"the access of {_who(state)} ended at {timestamp(state.end)}; {_ANEW}")
+    if not now < state.expires:
+        raise Problem(f"the token of {_who(state)} expired at {timestamp(state.expires)} unused; {_ANEW}")
+
+
+def _who(state: State) -> str:
+    return f"{state.namespace}/{state.name}"

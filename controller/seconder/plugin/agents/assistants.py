@@ -1,0 +1,109 @@
+"""Known AI assistants, and how one shows that a command is its own. A tag, not a lock: see docs/assistants.md."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from seconder.plugin.agents.processes import Process, Unreadable, ancestors
+from seconder.plugin.terminal.problem import Problem
+
+ANY: Final = "*"
+EXTRA: Final = "SECONDER_ASSISTANTS"
+_KNOWN: Final = Path(__file__).with_name("assistants.yaml")
+_MAX_BYTES: Final = 256 * 1024
+_MAX_ASSISTANTS: Final = 500
+
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class Variable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An environment variable that the assistant sets for its commands. Value ``*`` is any but the empty one."""
+
+    name: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    value: _Text
+    documentation: str = ""
+
+
+class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A program of the assistant's, by its exact base name."""
+
+    name: Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^/\s]+$")]
+    documentation: str = ""
+
+
+class Assistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An assistant and what it is known by; ``documentation`` of each mark is the public page that says so."""
+
+    name: _Text
+    environment: tuple[Variable, ...] = ()
+    processes: tuple[Program, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Which assistant runs this command, and what shows it, in words."""
+
+    assistant: str
+    why: str
+
+
+def detect(environment: Mapping[str, str], ancestors: Sequence[Process], known: Sequence[Assistant]) -> Evidence | None:
+    """Find the first known assistant that the environment shows, else the nearest process that is one."""
+    for assistant in known:
+        for variable in assistant.environment:
+            value = environment.get(variable.name, "")
+            if value and variable.value in {ANY, value}:
+                # Any value may be a session's id, which is nobody else's business.
+                shown = variable.name if variable.value == ANY else f"{variable.name}={value}"
+                return Evidence(assistant.name, f"the environment has {shown}")
+    named = {program.name: assistant for assistant in reversed(known) for program in assistant.processes}
+    for process in ancestors:
+        for name in process.names:
+            if name in named:
+                return Evidence(named[name].name, f"it runs below process {process.pid}, {name}")
+    return None
+
+
+def look_around(extra: Path | None = None) -> Evidence | None:
+    """Look for an assistant around this process: in its environment and among the processes above it.
+
+    ``extra`` (left out: the file that ``SECONDER_ASSISTANTS`` names) adds assistants, and never removes one.
+    Raises Problem: a bad file, or processes that cannot be read while the environment shows nothing.
+    """
+    added = extra or (Path(os.environ[EXTRA]) if os.environ.get(EXTRA) else None)
+    known = [*read(_KNOWN), *(read(added) if added else ())]
+    # The environment alone is enough to be taken for an assistant; to be taken for a person is not that easy.
+    if found := detect(os.environ, (), known):
+        return found
+    try:
+        above = ancestors()
+    except Unreadable as error:
+        raise Problem(f"cannot tell whether an AI assistant runs this command: {error}") from None
+    return detect({}, above, known)
+
+
+def read(path: Path) -> list[Assistant]:
+    """Read a list of assistants. Raises Problem."""
+    import yaml
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise Problem(f"list of assistants {path} is larger than {_MAX_BYTES // 1024} KiB: split or shorten it")
+        loaded = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
+        found = msgspec.convert(loaded, list[Assistant])
+    except OSError as error:
+        raise Problem(f"cannot read the list of assistants {path}: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise Problem(f"list of assistants {path} is not usable: {' '.join(str(error).split())}") from None
+    if len(found) > _MAX_ASSISTANTS:
+        raise Problem(f"list of assistants {path} has more than {_MAX_ASSISTANTS} entries: shorten it")
+    for each in found:
+        if not (each.environment or each.processes):
+            raise Problem(f"list of assistants {path} is not usable: {each.name!r} has no environment and no processes")
+    return found

@@ -1,0 +1,109 @@
+"""What somebody would be taken for, and why: by the API server, and by what runs on this machine."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from seconder.admission import principal
+from seconder.admission.principal import Requester
+from seconder.admission.request import Caller
+from seconder.api.policy import DEFAULT_TAGS, AgentTags, Policy
+from seconder.api.text import clean
+from seconder.plugin.agents import assistants
+from seconder.plugin.terminal.problem import Problem
+
+_NONE: Final[frozenset[str]] = frozenset()
+_NOTHING: Final = AgentTags(_NONE, _NONE, _NONE, _NONE, _NONE, _NONE)
+_KINDS: Final = {
+    "groups": "group",
+    "users": "user name",
+    "service_account_namespaces": "ServiceAccount of namespace",
+    "extra_keys": "extra key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A tag on an identity, and who takes it for one: ``the defaults``, or policies by name."""
+
+    what: str
+    known_to: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What this machine shows. ``assistant`` is empty where nothing shows one; ``why`` says what was seen."""
+
+    assistant: str
+    why: str
+
+
+def tags_on(caller: Caller, policies: Sequence[Policy]) -> list[Tag]:
+    """Give every tag that the identity carries, by the very code that decides whether it is an agent's."""
+    found: dict[str, list[str]] = {}
+    for name, tags in (("the defaults", DEFAULT_TAGS), *((f"policy {each.name}", each.agents) for each in policies)):
+        for what in _matching(caller, tags):
+            known = found.setdefault(what, [])
+            if name not in known:
+                known.append(name)
+    return [Tag(what, known) for what, known in found.items()]
+
+
+def here() -> Looks:
+    """Look for an AI assistant around this process, as ``credential`` does."""
+    try:
+        evidence = assistants.look_around()
+    except Problem as problem:
+        return Looks("", str(problem))
+    if evidence is None:
+        return Looks("", "nothing shows an AI assistant")
+    return Looks(evidence.assistant, evidence.why)
+
+
+def lines(
+    caller: Caller, requester: Requester, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
+) -> Iterator[str]:
+    """Tell it to people. ``looks`` is None where it is about somebody else; ``notes`` are what could not be seen."""
+    yield f"The API server takes {'you' if looks else 'them'} for {clean(caller.username)}"
+    yield f"  groups     {clean(', '.join(sorted(caller.groups))) or 'none'}"
+    for key, values in sorted(caller.extra.items()):
+        yield f"  extra      {clean(key)}: {clean(', '.join(values))}"
+    if requester.agent:
+        name = f"named {clean(requester.agent_name)}" if requester.agent_name else "without a name of its own"
+        yield f"Seconder takes that for an agent, {name}"
+        for tag in tags:
+            yield f"  tag        {clean(tag.what)}: known to {clean(', '.join(tag.known_to))}"
+        who = clean(", ".join(sorted(requester.operators))) or "not recorded"
+        yield f"  operator   {who}"
+    else:
+        yield "Seconder takes that for nobody's agent: no tag is on it"
+    if looks:
+        seen = f"{clean(looks.assistant)}: {clean(looks.why)}" if looks.assistant else clean(looks.why)
+        yield f"On this machine: {seen}"
+    yield from (f"note: {clean(note)}" for note in notes)
+
+
+def document(
+    caller: Caller, requester: Requester, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
+) -> dict[str, Any]:
+    """Give it for programs."""
+    found: dict[str, Any] = {
+        "username": caller.username,
+        "groups": sorted(caller.groups),
+        "extra": {key: list(values) for key, values in sorted(caller.extra.items())},
+        "agent": requester.agent,
+        "agentName": requester.agent_name or "",
+        "operators": sorted(requester.operators),
+        "tags": [{"tag": each.what, "knownTo": list(each.known_to)} for each in tags],
+        "notes": list(notes),
+    }
+    if looks:
+        found["here"] = {"assistant": looks.assistant, "why": looks.why}
+    return found
+
+
+def _matching(caller: Caller, tags: AgentTags) -> Iterator[str]:
+    for field, words in _KINDS.items():
+        for value in sorted(getattr(tags, field)):
+            if principal.identity_tagged(caller, replace(_NOTHING, **{field: frozenset({value})})):
+                yield f"{words} {value}"

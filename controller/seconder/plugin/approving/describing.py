@@ -1,0 +1,162 @@
+"""What an approver reads before signing: the object, whose wish it is, what goes down with it, and what it takes."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from seconder.api import change_request, constants
+from seconder.api.change_request import ChangeRequest
+from seconder.api.policy import Policy
+from seconder.api.text import clean
+from seconder.approvals import change_requests, impact
+from seconder.approvals.quorum import Judgement, Presented, judge_all, verify_all
+from seconder.approvals.verification import Memo, approvals_of
+from seconder.plugin.approving import reading
+from seconder.plugin.approving.reading import Case
+from seconder.plugin.terminal import output
+
+_SHOWN_NAMES = 5
+
+
+def judged(case: Case, values: dict[str, str], now: float) -> tuple[Presented, Judgement]:
+    """Verify these approvals for the case and judge them by its policies. ``now`` is in seconds since 1970."""
+    presented = verify_all(values, case.context, case.world.registry, now, Memo(len(values) + 1))
+    return presented, judge_all(presented, case.change.policies, case.digest)
+
+
+def progress(case: Case, verdict: Judgement) -> tuple[int, int]:
+    """Give how many peers have approved, and how many it takes."""
+    required = change_requests.required(case.change.policies)
+    return required - verdict.missing, required
+
+
+def lines(case: Case, now: float) -> list[str]:
+    """Describe the case; everything that came from the cluster is cleaned."""
+    return [f"{name + ':':12}{text}" for name, text in _facts(case, now)]
+
+
+def approvals(case: Case, values: dict[str, str], now: float) -> list[str]:
+    """Tell of each approval on the object why it counts or not."""
+    presented, verdict = judged(case, values, now)
+    why = {failure.slug: failure for failure in verdict.failures}
+    found = []
+    for approval in presented.approvals:
+        claims = approval.statement
+        if approval.slug in why:
+            continue
+        told = f"{claims.iss} ({approval.assurance}, {approval.key.entry.fingerprint}), expires {until(claims.exp)}"
+        found.append(f"{clean(approval.slug)}: counts: {clean(told)}: {clean(claims.reason)}")
+    found += [
+        f"{clean(slug)}: does not count: {clean(failure.detail)} ({failure.reason})"
+        for slug, failure in sorted(why.items())
+    ]
+    return found
+
+
+def policy(each: Policy) -> str:
+    """Describe what a policy requires."""
+    need = each.requirement
+    parts = ["1 peer" if need.required == 1 else f"{need.required} peers"]
+    if need.teams:
+        parts.append(f"of {', '.join(sorted(need.teams))}")
+    if need.assurance.value != "Software":
+        parts.append(f"signing with {need.assurance} assurance")
+    return clean(f"{each.name}: {' '.join(parts)}, for at most {output.short(need.max_ttl)}")
+
+
+def until(exp: float) -> str:
+    """Give ``14:32Z``, with the date when it is not today's."""
+    moment = time.gmtime(exp)
+    today = time.gmtime()[:3] == moment[:3]
+    return time.strftime("%H:%MZ" if today else "%Y-%m-%d %H:%MZ", moment)
+
+
+def request_line(request: ChangeRequest) -> str:
+    """Give a change request's name, its phase, and how often it was refused."""
+    attempts = request.status.attempts
+    return f"{request.name}, {request.status.phase}, refused {'once' if attempts <= 1 else f'{attempts} times'}"
+
+
+def who(case: Case) -> str:
+    """Name the requester."""
+    change = case.change
+    agent = f" (agent {change.agent})" if change.agent else " (an agent)" if change.by_agent else ""
+    return clean(f"{change.requester}{agent}")
+
+
+def impact_lines(case: Case) -> Iterator[str]:
+    """Tell how many of each kind go down with the object, and the names of the first few."""
+    if case.impact is None:
+        return
+    for resource in impact.counted(case.change.policies):
+        items = case.contents.get(resource.resource) or ()
+        if not items:
+            continue
+        first = ", ".join(item.name for item in items[:_SHOWN_NAMES])
+        more = f" and {len(items) - _SHOWN_NAMES} more" if len(items) > _SHOWN_NAMES else ""
+        yield clean(f"{len(items)} {resource.resource}: {first}{more}")
+
+
+def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
+    change, place = case.change, case.place
+    request = place.request
+    if request:
+        yield "request", request_line(request)
+    yield "action", change.action.value
+    where = f" in namespace {change.target.namespace}" if change.target.namespace else ""
+    yield "object", clean(f"{place.typed}{where}, uid {change.target.uid}")
+    document = place.found
+    if made := reading.created(document):
+        yield "created", f"{change_request.stamp(made)}, {output.short(now - made.timestamp())} ago"
+    if told := _state(document):
+        yield "state", told
+    yield "requester", who(case)
+    if change.operators:
+        yield "operator", clean(f"{', '.join(sorted(change.operators))} (cannot approve this)")
+    if change.claimed:
+        yield "says", f"{clean(change.claimed)} (the requester's own words, unproven)"
+    if request and (asked := change_request.moment(request.status.last_refused_at)):
+        yield "asked", f"{output.short(now - asked.timestamp())} ago"
+    if case.impact is not None:
+        yield "goes down", case.impact.summary
+        for line in impact_lines(case):
+            yield "", line
+    elif place.target.resource.resource != "namespaces":
+        yield "goes down", "the object itself"
+    for each in sorted(change.policies, key=lambda each: each.name):
+        yield "policy", policy(each)
+    for line in approvals(case, approvals_of(place.annotations), now):
+        yield "approval", line
+
+
+def _state(document: object) -> str:
+    """Tell what is worth knowing of a workload: its size and its images."""
+    if not isinstance(document, dict):
+        return ""
+    found: list[str] = []
+    spec, status = document.get("spec") or {}, document.get("status") or {}
+    if isinstance(spec.get("replicas"), int):
+        found.append(f"{status.get('readyReplicas') or 0}/{spec['replicas']} replicas ready")
+    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
+    images = [str(each.get("image", "")) for each in containers[:_SHOWN_NAMES] if each.get("image")]
+    if images:
+        found.append(f"image {', '.join(images)}")
+    if document["metadata"].get("deletionTimestamp"):
+        found.append("its deletion has begun")
+    if constants.AGENT_KEY in (document["metadata"].get("annotations") or {}):
+        found.append("marked as an agent's")
+    return clean("; ".join(found))
+
+
+def documents(each: Sequence[Policy]) -> list[dict[str, object]]:
+    """Give policies' requirements for programs."""
+    return [
+        {
+            "name": policy.name,
+            "required": policy.requirement.required,
+            "teams": sorted(policy.requirement.teams),
+            "assurance": policy.requirement.assurance.value,
+            "maxTTLSeconds": policy.requirement.max_ttl,
+            "bindImpact": policy.requirement.bind_impact,
+        }
+        for policy in each
+    ]

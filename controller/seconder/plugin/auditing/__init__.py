@@ -1,0 +1,1 @@
+"""What the commands share that read audit logs and report on them."""

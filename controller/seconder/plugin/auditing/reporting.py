@@ -1,0 +1,432 @@
+"""The facts of a report: what was tried, refused, approved and used, each with its time and where it is written."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from seconder.admission.principal import service_account
+from seconder.api import constants
+from seconder.api.change_request import ChangeRequest, moment
+from seconder.api.constants import APPROVAL_PREFIX
+from seconder.api.policy import Mode
+from seconder.api.reasons import Reason, Rejected
+from seconder.api.resources import NAMESPACES, GroupResource, Target
+from seconder.api.text import describe
+from seconder.approvals.registry import Registry
+from seconder.approvals.verification import Memo, approval_of, approvals_of, authenticate, examine
+from seconder.plugin.approving import slugs
+from seconder.plugin.auditing import audit_log
+from seconder.plugin.auditing.audit_log import Reference
+from seconder.plugin.terminal import times
+
+KEPT: Final = "Change requests are removed an hour after their end, and Events sooner or later: audit logs keep more."
+_MOST_LOGGED: Final = 5_000
+"""Of each kind of fact."""
+
+_MOST_SIGNED: Final = 1_000
+_MOST_SEEN: Final = 500_000
+"""Decisions that are known again where two logs hold them."""
+
+_MOST_REQUESTERS: Final = 10_000
+_OTHERS: Final = "(others)"
+_FAILED: Final = 400
+_SAME_MOMENT: Final = 2.0
+"""Seconds between the API server's time of a refusal and the webhook's."""
+
+_NAMED: Final = re.compile(r"^change request: (chg-[0-9a-z]{26})$", re.MULTILINE)
+_NOT_ASKED: Final = re.compile(r'Internal error occurred: failed calling webhook "[a-z0-9-]+\.seconder\.dev"')
+"""As the API server begins it; further on, a message may repeat what the client wrote."""
+
+_TOLD: Final = frozenset({Reason.APPROVED.value, Reason.BREAK_GLASS.value})
+_OURS: Final = f".{constants.DOMAIN}/"
+_DENIED: Final = " denied the request: "
+_REASONS: Final = {"NeedsApproval": "Refused", "BreakGlass": "Emergency", "ApprovalSeen": "Approval seen"}
+"""Of Events, in the words of the other sources."""
+
+_RANKS: Final = ("Refused", "Signed", "Approval seen", "Approved", "Allowed", "Emergency")
+"""In this order where the time does not tell."""
+
+_any: Final = msgspec.json.Decoder(Any)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something that happened. ``at`` is RFC 3339 in UTC, so that text order is the order of time.
+
+    ``source`` says where it is written. ``exact``: seconds since 1970, where more is known than the whole second.
+    """
+
+    at: str
+    what: str
+    object: str
+    who: str
+    request: str
+    detail: str
+    source: str = ""
+    exact: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """When, in seconds since 1970; 0 where that cannot be read."""
+        if self.exact:
+            return self.exact
+        found = moment(self.at)
+        return found.timestamp() if found else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An Event of Seconder's, as far as the report needs it. ``last`` is RFC 3339."""
+
+    last: str
+    reason: str
+    object: str
+    note: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """An approval that somebody signed. ``proven``: a key that is registered now made the signature.
+
+    Unproven, all of it is but what stands there. ``key`` is its fingerprint. ``seen``: when an audit log first has it,
+    in seconds since 1970, 0 where none does.
+    """
+
+    at: str
+    until: str
+    approver: str
+    key: str
+    assurance: str
+    action: str
+    object: str
+    requester: str
+    reason: str
+    proven: bool
+    source: str
+    seen: float = 0.0
+
+
+class Logged:
+    """What audit logs tell, of bounded size whatever they hold. ``since`` and ``until``: seconds since 1970."""
+
+    def __init__(self, since: float, until: float) -> None:
+        self._since = datetime.fromtimestamp(since, UTC)
+        self._until = datetime.fromtimestamp(until, UTC)
+        self.entries: Final[list[Entry]] = []
+        self.refused: Final[Counter[str]] = Counter()
+        self.values: Final[dict[str, tuple[str, float]]] = {}
+        self.left_out: Final[Counter[str]] = Counter()
+        self._listed: Final[Counter[str]] = Counter()
+        self._unlisted_approvals = False
+        self._seen: Final[set[int]] = set()
+
+    def add(self, event: audit_log.Event) -> None:
+        """Take what Seconder said about one request, and the approvals that it carried."""
+        at = event.request_received_timestamp
+        if at is None or not self._since <= at <= self._until:
+            return
+        # What came to nothing put no approval anywhere.
+        if event.code < _FAILED:
+            for body in (event.request_object, event.response_object):
+                if APPROVAL_PREFIX.encode() in bytes(body):
+                    self._approvals(body, event, at.timestamp())
+        entry = _logged(event, at)
+        if entry is None or event.identity in self._seen:
+            return
+        if len(self._seen) < _MOST_SEEN:
+            self._seen.add(event.identity)
+        if entry.what == "Refused":
+            known = entry.who in self.refused or len(self.refused) < _MOST_REQUESTERS
+            self.refused[entry.who if known else _OTHERS] += 1
+        # For each kind: a flood of refusals must not hide what was let through.
+        if self._listed[entry.what] < _MOST_LOGGED:
+            self._listed[entry.what] += 1
+            self.entries.append(entry)
+        else:
+            self.left_out[entry.what] += 1
+
+    @property
+    def notes(self) -> list[str]:
+        """Say what is left out."""
+        found = [
+            f"{count:,} more facts of the kind {what!r} stand in the audit logs and are not listed"
+            for what, count in sorted(self.left_out.items())
+        ]
+        if self._unlisted_approvals:
+            found.append(f"the audit logs hold more than {_MOST_SIGNED:,} approvals: the later ones are not listed")
+        return found
+
+    def _approvals(self, body: msgspec.Raw, event: audit_log.Event, at: float) -> None:
+        try:
+            document = _any.decode(body)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return
+        metadata = document.get("metadata") if isinstance(document, dict) else None
+        annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+        for value in approvals_of(annotations if isinstance(annotations, dict) else {}).values():
+            if not isinstance(value, str) or value in self.values:
+                continue
+            if len(self.values) < _MOST_SIGNED:
+                self.values[value] = (f"audit log, ID {event.audit_id}", at)
+            else:
+                self._unlisted_approvals = True
+
+
+class Report:
+    """What happened in a span, by all that is still there to tell it."""
+
+    def __init__(
+        self,
+        since: float,
+        until: float,
+        requests: Iterable[ChangeRequest],
+        events: Iterable[Event],
+        notes: Sequence[str],
+        logged: Logged | None = None,
+        signed: Sequence[Signed] = (),
+    ) -> None:
+        self.since = times.rfc3339(since)
+        self.until = times.rfc3339(until)
+        self.logged = logged
+        self.notes = [*notes, *(logged.notes if logged else []), KEPT]
+        every = list(requests)
+        self.requests = sorted((each for each in every if self._touches(each)), key=lambda each: each.name)
+        self.signed = sorted(
+            (each for each in signed if each.at <= self.until and each.until >= self.since),
+            key=lambda each: (each.at, each.approver),
+        )
+        known = {each.name for each in every}
+        told = logged.entries if logged else []
+        exact = _Moments(told)
+        entries = [*told]
+        entries += [entry for request in self.requests for entry in _entries(request) if not exact.tells(entry)]
+        others = [_entry(event) for event in events if not _tells_of(event, known | exact.requests)]
+        entries += [entry for entry in others if not exact.tells(entry)]
+        entries += [_signing(each) for each in self.signed]
+        self.timeline = sorted((each for each in entries if self._within(each.at)), key=_order)
+
+    def requesters(self) -> list[tuple[str, list[ChangeRequest]]]:
+        """Give the requests by who made them, the most refused first."""
+        found: dict[str, list[ChangeRequest]] = {}
+        for each in self.requests:
+            found.setdefault(who(each), []).append(each)
+        for name in self.logged.refused if self.logged else ():
+            found.setdefault(name, [])
+        return sorted(found.items(), key=lambda each: (-sum(one.status.attempts for one in each[1]), each[0]))
+
+    def in_log(self, requester: str) -> int:
+        """Count how often the audit logs have this requester refused."""
+        return self.logged.refused[requester] if self.logged else 0
+
+    def approvers(self) -> Counter[str]:
+        """Count on how many requests each approver's approval counts."""
+        counted = {
+            (approval.approver, each.name)
+            for each in self.requests
+            for approval in each.status.approvals
+            if not approval.reason and approval.approver
+        }
+        return Counter(approver for approver, _ in counted)
+
+    def objects(self) -> list[tuple[str, list[Entry]]]:
+        """Give what happened to each object, the one with the most first."""
+        found: dict[str, list[Entry]] = {}
+        for each in self.timeline:
+            found.setdefault(each.object, []).append(each)
+        return sorted(found.items(), key=lambda each: (-len(each[1]), each[0]))
+
+    def pending(self) -> list[ChangeRequest]:
+        """Give the change requests that still wait."""
+        return [each for each in self.requests if each.status.phase.open]
+
+    def _within(self, at: str) -> bool:
+        return self.since <= at <= self.until
+
+    def _touches(self, request: ChangeRequest) -> bool:
+        status = request.status
+        first = status.first_refused_at
+        waits = status.expires_at if status.phase.open else ""
+        last = max(first, status.last_refused_at, status.allowed_at, status.ended_at, waits)
+        return bool(first) and first <= self.until and last >= self.since
+
+
+class _Moments:
+    """What the audit logs tell to the moment, so that it need not be told twice."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.requests: Final[set[str]] = set()
+        self._at: Final[dict[tuple[str, str], list[float]]] = {}
+        for each in entries:
+            if each.request:
+                self.requests.add(each.request)
+            self._at.setdefault((each.what, each.object), []).append(each.seconds)
+
+    def tells(self, entry: Entry) -> bool:
+        return any(abs(each - entry.seconds) <= _SAME_MOMENT for each in self._at.get((entry.what, entry.object), ()))
+
+
+def signed(value: str, registry: Registry | None, source: str, seen: float = 0.0) -> Signed | None:
+    """Read an approval and check its signature by the keys that are registered now; None for what is none."""
+    claims = slugs.claims_of(value)
+    key = assurance = ""
+    if registry is not None:
+        memo = Memo(1)
+        try:
+            # At the beginning of time nothing has expired: what remains is whose key it is, and that it signed.
+            candidate = examine(value, registry, 0.0, memo)
+            authenticate(candidate, memo)
+            approval = approval_of("x", candidate)
+            claims, key, assurance = approval.statement, approval.key.entry.fingerprint, approval.assurance.value
+        except Rejected:
+            pass
+    if claims is None:
+        return None
+    detail = claims.detail
+    namespace = detail.namespace if isinstance(detail.namespace, str) else ""
+    resource = GroupResource(detail.group, detail.resource)
+    return Signed(
+        at=times.rfc3339(claims.iat),
+        until=times.rfc3339(claims.exp),
+        approver=claims.iss,
+        key=key,
+        assurance=assurance,
+        action=", ".join(each.value for each in detail.actions),
+        object=describe(Target(resource, "", namespace, detail.name, detail.identifier)),
+        requester=_named(claims.sub, claims.agent or ""),
+        reason=claims.reason,
+        proven=bool(key),
+        source=source,
+        seen=seen,
+    )
+
+
+def who(request: ChangeRequest) -> str:
+    """Give the requester, with the agent's name where there is one."""
+    return _named(request.spec.requester, request.spec.agent)
+
+
+def _named(requester: str, agent: str) -> str:
+    return f"{requester} (agent {agent})" if agent else requester
+
+
+def _logged(event: audit_log.Event, at: datetime) -> Entry | None:
+    """Give what one line of an audit log tells; None where Seconder had no part in it."""
+    said = _said(event.annotations or {})
+    ref = event.object_ref or Reference()
+    message = event.response_status.message if event.response_status else ""
+    if said is None:
+        if not _NOT_ASKED.match(message):
+            return None
+        said = {"decision": "unasked"}
+    named = _NAMED.search(message)
+    user = event.acting
+    account = service_account(user.username)
+    agent = said.get("agent", "")
+    if not agent and account is not None and account[0] == constants.AGENT_NAMESPACE:
+        agent = account[1]
+    told = _what(said, event)
+    if told is None:
+        return None
+    what, detail = told
+    if event.dry_run:
+        detail = f"{detail} (a dry run)"
+    if event.impersonated_user and event.user:
+        detail = f"{detail}; really {event.user.username}, who impersonated"
+    return Entry(
+        at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        what,
+        _object(ref),
+        _named(user.username, agent),
+        named[1] if named else "",
+        detail,
+        f"audit log, ID {event.audit_id}",
+        at.timestamp(),
+    )
+
+
+def _what(said: Mapping[str, str], event: audit_log.Event) -> tuple[str, str] | None:
+    reason, action = said.get("reason", ""), said.get("action", "")
+    message = event.response_status.message if event.response_status else ""
+    if said["decision"] == "unasked":
+        return "Not decided", "refused by the API server: Seconder did not answer"
+    if said["decision"] == "allow":
+        if reason not in _TOLD:
+            return None
+        if reason == Reason.BREAK_GLASS.value:
+            return "Emergency", f"{action} under break-glass: {said.get('break-glass', '')}"
+        return "Allowed", f"{action} approved by {said.get('approvers', '').replace(',', ', ')}"
+    text = f"{action or event.verb}: {reason}"
+    if policies := said.get("policies", ""):
+        text += f", {'policies' if ',' in policies else 'policy'} {policies.replace(',', ', ')}"
+    elif _DENIED in message:
+        text = message.partition(_DENIED)[2].partition("\n")[0]
+    return ("Would be refused" if said.get("mode") == Mode.AUDIT.value else "Refused"), text
+
+
+def _said(annotations: Mapping[str, str]) -> dict[str, str] | None:
+    """Give what the webhook noted in the audit log: a refusal before all else, then what approvals let through."""
+    found: dict[str, dict[str, str]] = {}
+    for key, value in annotations.items():
+        entry, ours, name = key.partition(_OURS)
+        if ours:
+            found.setdefault(entry, {})[name] = value
+    said = [each for each in found.values() if "decision" in each]
+    return min(said, key=_weight, default=None)
+
+
+def _weight(said: Mapping[str, str]) -> tuple[bool, bool, bool]:
+    return said["decision"] == "allow", said.get("mode") == Mode.AUDIT.value, said.get("reason") not in _TOLD
+
+
+def _object(ref: Reference) -> str:
+    resource = GroupResource(ref.api_group, ref.resource)
+    namespace = "" if resource == NAMESPACES else ref.namespace
+    return describe(Target(resource, "", namespace, ref.name or "*", ""))
+
+
+def _entries(request: ChangeRequest) -> Iterator[Entry]:
+    status = request.status
+    requester, what, name = who(request), describe(request.target), request.name
+
+    def entry(at: str, happened: str, detail: str) -> Entry:
+        return Entry(at, happened, what, requester, name, detail, "change request")
+
+    if status.first_refused_at:
+        yield entry(status.first_refused_at, "Refused", f"first of {max(1, status.attempts)}")
+    if status.last_refused_at and status.last_refused_at != status.first_refused_at:
+        yield entry(status.last_refused_at, "Refused", f"last of {status.attempts}, {status.last_reason}")
+    if status.allowed_at:
+        peers = ", ".join(sorted({each.approver for each in status.approvals if not each.reason and each.approver}))
+        yield entry(status.allowed_at, "Allowed", f"approved by {peers}" if peers else "")
+    if status.ended_at:
+        yield entry(status.ended_at, status.phase.value, status.message)
+
+
+def _entry(event: Event) -> Entry:
+    return Entry(event.last, _REASONS.get(event.reason, event.reason), event.object, "", "", event.note, "Event")
+
+
+def _signing(each: Signed) -> Entry:
+    detail = f"{each.action} for {each.requester}, until {each.until}: {each.reason}"
+    what = "Signed" if each.proven else "Signed, unproven"
+    # It says the second; written at once, the log has the moment.
+    exact = each.seen if times.rfc3339(each.seen) == each.at else 0.0
+    return Entry(each.at, what, each.object, each.approver, "", detail, each.source, exact)
+
+
+def _order(each: Entry) -> tuple[float, int, str]:
+    """What is known to the second only comes at its end, in the order in which it usually happens."""
+    rank = _RANKS.index(each.what) if each.what in _RANKS else len(_RANKS)
+    return each.seconds if each.exact else each.seconds + 0.999, rank, each.what
+
+
+def _tells_of(event: Event, known: set[str]) -> bool:
+    """Say whether the event tells of a change request that tells the same itself."""
+    named = re.match(r"(chg-[0-9a-z]+)\.refused\Z", event.name)
+    return named is not None and named[1] in known

@@ -1,0 +1,283 @@
+"""``agent-kubeconfig``: an identity of its own for an agent, and a kubeconfig that leads to it."""
+
+import argparse
+import email.utils
+import hashlib
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from seconder.admission import principal
+from seconder.admission.policy_index import PolicyIndex
+from seconder.admission.principal import identity_tagged
+from seconder.admission.request import Caller
+from seconder.api import constants, policy_documents
+from seconder.api.policy import DEFAULT_TAGS, AgentTags
+from seconder.api.reasons import Reason
+from seconder.client.api import Api, ApiError
+from seconder.client.credentials import Credentials
+from seconder.plugin.agents import agent_credentials, own_credential, private_files
+from seconder.plugin.agents.agent_credentials import State
+from seconder.plugin.agents.agent_objects import DEFAULT_ROLE, Agent, Maker
+from seconder.plugin.terminal import connection
+from seconder.plugin.terminal.callers import who_am_i
+from seconder.plugin.terminal.parser import Parser
+from seconder.plugin.terminal.problem import Problem
+from seconder.plugin.terminal.undo import Undo
+
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+_MAX_VALID_SECONDS: Final = 30 * 24 * 3600
+_MAX_OPERATOR: Final = 253
+_PROOF_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.1
+_SHEDDING: Final = (
+    ("impersonate", "", "users"),
+    ("impersonate", "", "serviceaccounts"),
+    ("escalate", "rbac.authorization.k8s.io", "clusterroles"),
+    ("bind", "rbac.authorization.k8s.io", "clusterroles"),
+)
+
+
+def parser() -> Parser:
+    """Describe the command line."""
+    found = Parser(
+        "agent-kubeconfig",
+        "Give an agent a ServiceAccount of its own, and a kubeconfig with a token that renews itself until an end.",
+        epilog="Run again, it sets a new end. Durations are written like 30m, 8h or 1h30m.",
+    )
+    found.add_argument("name", metavar="NAME", help="what the agent is called; the ServiceAccount's name")
+    found.add_argument("--operator", metavar="USER", help="who sets it going, and so never approves for it (you)")
+    found.add_argument(
+        "--clusterrole", metavar="NAME", default=DEFAULT_ROLE, help="what it may do in the cluster (%(default)s)"
+    )
+    found.add_argument("--valid", metavar="TIME", default="8h", help="until when it has access, from now (%(default)s)")
+    found.add_argument("--ttl", metavar="TIME", default="1h", help="how long each of its tokens lives (%(default)s)")
+    found.add_argument(
+        "--out", metavar="FILE", help="the kubeconfig, its token beside it (NAME.kubeconfig; - is standard output)"
+    )
+    found.add_argument("--force", action="store_true", help="write over files that are not this agent's")
+    connection.add_flags(found, namespace=False)
+    found.add_argument(
+        "-n", "--namespace", metavar="NAME", default=constants.AGENT_NAMESPACE, help="an agents' one (%(default)s)"
+    )
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the agent's objects, prove what they are worth, and write the kubeconfig."""
+    name, namespace = arguments.name, arguments.namespace
+    if not _NAME.fullmatch(name):
+        raise Problem(f"{name!r} cannot name a ServiceAccount: use a-z, 0-9, - and . and begin and end with a-z or 0-9")
+    if not _NAMESPACE.fullmatch(namespace):
+        raise Problem(f"{namespace!r} cannot name a namespace: see -n")
+    if not (0 < len(arguments.clusterrole) <= 253 and re.fullmatch(r"[^/%\s]+", arguments.clusterrole)):
+        raise Problem(f"{arguments.clusterrole!r} cannot name a ClusterRole: see kubectl get clusterroles")
+    valid, lifetime = _seconds("--valid", arguments.valid), _seconds("--ttl", arguments.ttl)
+    if lifetime < agent_credentials.MIN_SECONDS:
+        raise Problem(f"--ttl {arguments.ttl} is too short: the API server makes no token for less than 10m")
+    if valid < lifetime:
+        raise Problem(
+            f"--valid {arguments.valid} is shorter than --ttl {arguments.ttl}: lower --ttl too, to at least 10m"
+        )
+    if valid > _MAX_VALID_SECONDS:
+        raise Problem(
+            f"--valid {arguments.valid} is too long: at most {_MAX_VALID_SECONDS // 3600}h; run it again then"
+        )
+
+    connected = connection.connect(arguments)
+    out = None if arguments.out == "-" else Path(arguments.out or f"{name}.kubeconfig")
+    token_file = _token_file(out, connected.credentials, namespace, name)
+    user = principal.service_account_user(namespace, name)
+    _check_files(out, token_file, f"{namespace}/{name}", force=arguments.force)
+
+    api = connected.api
+    me = who_am_i(api)
+    known = _known_tags(api, me)
+    if namespace not in known.service_account_namespaces:
+        listed = ", ".join(sorted(known.service_account_namespaces))
+        raise Problem(
+            f"ServiceAccounts in {namespace} are no agents under this cluster's policies; -n is one of: {listed}"
+        )
+    operator = me.username if arguments.operator is None else arguments.operator
+    if not operator or len(operator) > _MAX_OPERATOR or operator != operator.strip() or not operator.isprintable():
+        raise Problem("--operator is no user name: give the one that kubectl auth whoami shows for that person")
+    if operator == user or identity_tagged(Caller(operator), known):
+        raise Problem(f"{operator} is an agent, and cannot operate one: name a person")
+    _check_role(api, arguments.clusterrole)
+
+    end = _now(api) + valid
+    agent = Agent(namespace, name, operator, agent_credentials.timestamp(end), arguments.clusterrole)
+    with Undo() as undo:
+        maker = Maker(api, undo)
+        maker.make(agent)
+        # Never less than the API server's minimum, a few seconds beyond the end where that is all there is.
+        asked = max(agent_credentials.MIN_SECONDS, min(lifetime, end - _now(api)))
+        token, expires, granted = agent_credentials.request(api, namespace, name, asked)
+        state = State(
+            server=connected.credentials.server,
+            authority=connected.credentials.ca.decode(),
+            namespace=namespace,
+            name=name,
+            end=end,
+            lifetime=lifetime,
+            token=token,
+            expires=expires,
+            granted=granted,
+        )
+        theirs = Api(state.credentials(), user_agent=agent_credentials.PROGRAM, connections=1)
+        _prove(theirs, user, known, state)
+        shedding = _shedding(theirs)
+        text = yaml.safe_dump(agent_credentials.kubeconfig(state, token_file), sort_keys=False)
+        _replace(undo, token_file, lambda: agent_credentials.write(token_file, state))
+        if out is not None:
+            _replace(undo, out, lambda: private_files.write(out, text.encode()))
+
+    if shedding:
+        _warn(f"ClusterRole {agent.role} or another role of {user} lets it {shedding}: with that it can shed its tag")
+    if operator != me.username:
+        _warn(
+            f"you get the token of an agent that {operator} operates: only {operator} is barred from approving for it"
+        )
+    if shutil.which(agent_credentials.PROGRAM) is None:
+        _warn(f"{agent_credentials.PROGRAM} is not on PATH, where kubectl will look for it")
+    told = f"agent {name}, operated by {operator}, has access until {agent.end}"
+    if out is None:
+        print(*maker.lines, told, sep="\n", file=sys.stderr)
+        print(text, end="")
+    else:
+        print(*maker.lines, told, f"kubectl --kubeconfig {out} get pods", sep="\n")
+    return 0
+
+
+def _seconds(flag: str, text: str) -> int:
+    try:
+        if len(text) > 20:
+            raise ValueError
+        return policy_documents.duration_seconds(text)
+    except ValueError:
+        raise Problem(f"{flag} {text!r} is no duration: write it like 30m, 8h or 1h30m") from None
+
+
+def _token_file(out: Path | None, credentials: Credentials, namespace: str, name: str) -> Path:
+    """Give where the token lies: beside the kubeconfig, or, for one on standard output, where programs keep state."""
+    if out is not None:
+        if not out.name:
+            raise Problem(f"{out} is a folder: name a file")
+        return Path(os.path.abspath(out.with_name(f"{out.name}.token")))
+    base = os.environ.get("XDG_STATE_HOME", "")
+    # A relative one is to be ignored (XDG Base Directory Specification).
+    folder = (Path(base) if os.path.isabs(base) else own_credential.home() / ".local" / "state") / "seconder"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    parts = (credentials.server, credentials.ca.decode(), namespace, name)
+    return folder / f"{name[:100]}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}.token"
+
+
+def _check_files(out: Path | None, token_file: Path, who: str, *, force: bool) -> None:
+    for file in (token_file, out):
+        if file is None:
+            continue
+        private_files.check_writable(file)
+        if file.exists() and not force and _agent_in(file) != who:
+            raise Problem(f"{file} is there already and not this agent's: name another with --out, or add --force")
+
+
+def _agent_in(file: Path) -> str:
+    """Give which agent a file of ours is for; empty for any other file."""
+    try:
+        document: Any = yaml.load(private_files.read(file), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        if "users" not in document:
+            return f"{document['namespace']}/{document['name']}"
+        (only,) = document["users"]
+        return str(only["name"]) if only["user"]["exec"]["args"][0] == "agent-token" else ""
+    except (OSError, Problem, yaml.YAMLError, KeyError, IndexError, TypeError, ValueError, RecursionError):
+        return ""
+
+
+def _known_tags(api: Api, me: Caller) -> AgentTags:
+    """Give the tags of the defaults and all policies. Raises Problem when they make the caller an agent."""
+    if not identity_tagged(me, DEFAULT_TAGS):
+        documents, _ = api.items(f"{constants.API_PATH}/protectionpolicies")
+        known = PolicyIndex(policy for each in documents for policy in policy_documents.policies(each)).known_tags
+        if not identity_tagged(me, known):
+            return known
+    raise Problem(f"you are {me.username}, an agent: only a person gives an agent its identity")
+
+
+def _check_role(api: Api, role: str) -> None:
+    try:
+        api.metadata(f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{role}")
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        raise Problem(f"there is no ClusterRole {role}: choose one of kubectl get clusterroles") from None
+
+
+def _now(api: Api) -> int:
+    """Give the API server's time, by which ends are judged: this machine's clock may be wrong."""
+    try:
+        return int(email.utils.parsedate_to_datetime(api.server_date).timestamp())
+    except ValueError:
+        return int(time.time())
+
+
+def _prove(theirs: Api, user: str, known: AgentTags, state: State) -> None:
+    """Raise Problem unless the token is this agent's, and the guard refuses it one beyond the end."""
+    deadline = time.monotonic() + _PROOF_SECONDS
+    while True:
+        missing = _missing(theirs, user, known, state)
+        if not missing:
+            return
+        if time.monotonic() > deadline:
+            raise Problem(f"the new identity is not safe to hand out, and what this made was removed: {missing}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _missing(theirs: Api, user: str, known: AgentTags, state: State) -> str:
+    """Say what is not so, or not yet: caches of the API server and of the guard take a moment."""
+    try:
+        caller = who_am_i(theirs)
+    except ApiError as error:
+        return f"its token does not work ({error})"
+    if caller.username != user or not identity_tagged(caller, known):
+        return f"its token is for {caller.username}, which no policy calls an agent"
+    account = f"/api/v1/namespaces/{state.namespace}/serviceaccounts/{state.name}"
+    beyond = agent_credentials.token_request(int(state.end - time.time()) + 24 * 3600)
+    try:
+        theirs.create(f"{account}/token", beyond, dryRun="All")
+    except ApiError as error:
+        if f"({Reason.PROTECTED_CONFIGURATION})" in str(error):
+            return ""
+        return f"the guard could not be asked ({error})"
+    return "the guard would give it a token beyond its end: is Seconder's webhook in force?"
+
+
+def _shedding(theirs: Api) -> str:
+    """Name what its roles allow by which an agent could act as somebody else; empty when there is nothing."""
+    found = []
+    for verb, group, resource in _SHEDDING:
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource}},
+        }
+        answer = theirs.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+        if answer["status"].get("allowed"):
+            found.append(f"{verb} {resource}")
+    return " and ".join(found)
+
+
+def _replace(undo: Undo, file: Path, write: Any) -> None:
+    before = file.read_bytes() if file.exists() else None
+    write()
+    undo.add(str(file), file.unlink if before is None else lambda: private_files.write(file, before))
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)

@@ -1,0 +1,218 @@
+"""``approve``: read what an agent wants from the cluster, show it, sign for it, and put the approval in place."""
+
+import argparse
+import base64
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from seconder.admission.request import Caller
+from seconder.api import change_request, constants
+from seconder.api.policy import DEFAULT_TAGS
+from seconder.api.reasons import Rejected
+from seconder.api.text import clean
+from seconder.approvals import draft, statement
+from seconder.approvals.quorum import Judgement, Presented, judge_all
+from seconder.approvals.statement import Statement
+from seconder.approvals.verification import Memo, approvals_of, verify
+from seconder.client.api import ApiError
+from seconder.plugin.approving import describing, eligibility, reading, signing, slugs
+from seconder.plugin.approving.reading import Case
+from seconder.plugin.approving.signing import Signer
+from seconder.plugin.terminal import callers, connection, output
+from seconder.plugin.terminal.connection import Connection
+from seconder.plugin.terminal.parser import Parser
+from seconder.plugin.terminal.problem import Problem
+
+
+def parser() -> Parser:
+    """Describe the command line."""
+    found = Parser(
+        "approve",
+        "Show what is to be approved, as the cluster has it; ask; sign with ssh-keygen; annotate the object.",
+        epilog="Without a terminal nothing is asked: --reason and --yes are needed.",
+    )
+    reading.add_reference(found)
+    found.add_argument("--reason", metavar="TEXT", help="why you approve it, for the record")
+    found.add_argument(
+        "--key", metavar="FILE", help="left out: ~/.ssh/id_* and the ssh-agent's, as Approvers list them"
+    )
+    found.add_argument(
+        "--ttl", metavar="TIME", help="how long it holds, such as 15m; left out: 15m, or the policy's most"
+    )
+    found.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    output.add_format(found)
+    reading.add_wish(found)
+    connection.add_flags(found)
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Approve."""
+    asking = output.interactive()
+    if not asking and not (arguments.yes and arguments.reason):
+        raise Problem("there is no terminal to ask at: give --reason TEXT and --yes")
+    connected = connection.connect(arguments)
+    caller = callers.who_am_i(connected.api)
+    callers.same_time(connected.api.server_date, time.time())
+    callers.no_agent(caller, DEFAULT_TAGS)
+    place = reading.locate(connected, arguments.what)
+    if place.request and not place.request.status.phase.open:
+        told = clean(place.request.status.message)
+        raise Problem(
+            f"{place.request.name} is over ({place.request.status.phase}{f': {told}' if told else ''}): should it be "
+            "refused again, it waits again"
+        )
+    if place.found["metadata"].get("deletionTimestamp"):
+        raise Problem(f"the deletion of {place.typed} has begun: nothing is left to approve")
+    case = reading.case_of(connected, place, arguments)
+    callers.no_agent(caller, case.world.policies.known_tags)
+    eligibility.approvable(case)
+    seconds = eligibility.lifetime(arguments.ttl, case)
+    signer = _signer(case, arguments.key, caller)
+    reason = _consent(case, signer, arguments, seconds)
+    signed = _sign(case, signer, reason, seconds)
+    return _put(connected, case, signer, signed, arguments.output)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    statement: Statement
+    value: str
+
+
+def _signer(case: Case, file: str | None, caller: Caller) -> Signer:
+    """Choose the key: one that counts before one that does not, one's own before another person's."""
+    found = signing.at_hand(file)
+    signers = signing.registered(found, case.world.registry)
+    if not signers:
+        raise signing.none_registered(found, named=file is not None)
+
+    def rank(signer: Signer) -> tuple[bool, bool]:
+        own = caller.username in signer.registered.approver.kubernetes_users
+        return bool(eligibility.obstacle(case, signer)), not own
+
+    chosen = min(signers, key=rank)
+    obstacle = eligibility.obstacle(case, chosen)
+    if obstacle:
+        raise Problem(f"key {chosen.key.name}, {clean(chosen.registered.approver.principal)}'s: {obstacle}")
+    return chosen
+
+
+def _consent(case: Case, signer: Signer, arguments: argparse.Namespace, seconds: int) -> str:
+    reason: str = arguments.reason or ""
+    if output.interactive():
+        output.tell(
+            [
+                *describing.lines(case, time.time()),
+                f"{'you:':12}{clean(signer.registered.approver.principal)}, key {signer.key.name}, "
+                f"for {output.short(seconds)}",
+            ]
+        )
+        if not reason:
+            reason = output.ask("Reason:")
+    if not 1 <= len(reason) <= 256 or not reason.isprintable():
+        raise Problem("a reason is needed: 1 to 256 characters, none of them a control or format character")
+    if not arguments.yes and output.ask("Approve? [y/N]").lower() not in {"y", "yes"}:
+        raise Problem("not approved: nothing was changed")
+    return reason
+
+
+def _sign(case: Case, signer: Signer, reason: str, seconds: int) -> _Signed:
+    """Sign, and verify what was made as the webhook will."""
+    begins = int(time.time())
+    unsigned = draft.draft(case.change, case.world.audience, case.txn, case.impact)
+    made = draft.complete(
+        unsigned,
+        iss=signer.registered.approver.principal,
+        iat=begins,
+        exp=begins + seconds,
+        jti=base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("="),
+        reason=reason,
+    )
+    line = statement.encode(made)
+    try:
+        statement.parse(line)
+    except Rejected as rejected:
+        raise Problem(f"this cannot be signed for: {rejected.detail}") from None
+    value = line.decode() + signing.sign(signer.key, line).rstrip("\n")
+    try:
+        approval = verify("new", value, case.context, case.world.registry, time.time(), Memo(1))
+    except Rejected as rejected:
+        raise Problem(f"what was signed would not count: {rejected.detail} ({rejected.reason})") from None
+    verdict = judge_all(Presented((approval,), (), case.context), case.change.policies, case.digest)
+    for failure in verdict.failures:
+        raise Problem(f"what was signed would not count: {failure.detail} ({failure.reason})")
+    return _Signed(made, value)
+
+
+def _put(connected: Connection, case: Case, signer: Signer, signed: _Signed, form: str | None) -> int:
+    place = case.place
+    approver = signer.registered.approver
+    on_request = place.request.metadata.get("annotations") or {} if place.request else {}
+    values = approvals_of({**on_request, **place.annotations})
+    slug = slugs.slug_for(approver.name, values, approver.principal, case.context, case.world.registry, time.time())
+    key = f"{constants.APPROVAL_PREFIX}{slug}"
+    slugs.within_limit(place.annotations, key, signed.value)
+    copied = False
+    try:
+        stored = _annotate(connected, place.path, case.change.target.uid, key, signed.value)
+        after = approvals_of(reading.annotations_of(stored))
+    except ApiError as error:
+        if error.status != 403 or "cannot patch resource" not in str(error):
+            raise _not_stored(case, error) from None
+        request = place.request
+        if request is None or not request.status.accepts_approvals:
+            raise Problem(
+                f"you may not patch {case.change.target.resource}"
+                f"{f' in namespace {place.target.namespace}' if place.target.namespace else ''}, where the approval "
+                "belongs: ask for that right, or for Seconder to copy approvals (--copy-approvals)"
+            ) from None
+        _annotate(connected, f"{change_request.PATH}/{request.name}", request.uid, key, signed.value)
+        after, copied = {**values, slug: signed.value}, True
+    _, verdict = describing.judged(case, after, time.time())
+    _tell(case, signed, slug, verdict, copied=copied, form=form)
+    return 0
+
+
+def _annotate(connected: Connection, path: str, uid: str, key: str, value: str) -> Any:
+    return connected.api.merge(path, {"metadata": {"uid": uid, "annotations": {key: value}}})
+
+
+def _not_stored(case: Case, error: ApiError) -> Exception:
+    if error.status == 404 or (error.status in {409, 422} and "uid" in str(error).lower()):
+        return Problem(f"{case.place.typed} was deleted, or made anew, meanwhile: nothing was changed")
+    return error
+
+
+def _tell(case: Case, signed: _Signed, slug: str, verdict: Judgement, *, copied: bool, form: str | None) -> None:
+    reached, required = describing.progress(case, verdict)
+    request = case.place.request
+    where = f"{request.name}, from where it is copied" if copied and request else ""
+    if form:
+        print(
+            output.dump(
+                {
+                    "object": case.place.typed,
+                    "namespace": case.change.target.namespace,
+                    "annotation": f"{constants.APPROVAL_PREFIX}{slug}",
+                    "changeRequest": request.name if request else "",
+                    "onChangeRequest": copied,
+                    "approved": not verdict.unmet,
+                    "peers": {"approved": reached, "required": required},
+                    "statement": msgspec.to_builtins(signed.statement),
+                },
+                form,
+            )
+        )
+        return
+    parts = [
+        f"{case.change.action} for {clean(case.change.requester)}",
+        f"{reached} of {required}",
+        f"expires {describing.until(signed.statement.exp)}",
+        *([f"on {where}"] if where else []),
+    ]
+    print(f"{case.place.typed} approved ({', '.join(parts)})")

@@ -1,0 +1,320 @@
+"""``explain``: what would happen to a deletion now, by the webhook's own decision code; or whom one is taken for."""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from seconder.admission import policy_index, principal
+from seconder.admission.decision import Decision, decide
+from seconder.admission.evidence import Evidence, World
+from seconder.admission.policy_index import ANY, PolicyIndex
+from seconder.admission.prerequisites import needs, owner_keys
+from seconder.admission.request import Caller, Operation, Request
+from seconder.api.policy import Mode, Policy
+from seconder.api.reasons import Reason
+from seconder.api.resources import NAMESPACES, Action, GroupResource
+from seconder.api.text import clean
+from seconder.approvals.verification import Memo, approvals_of
+from seconder.client.api import Api, ApiError
+from seconder.plugin.agents import whoami
+from seconder.plugin.approving import describing, slugs
+from seconder.plugin.approving.reading import Place
+from seconder.plugin.terminal import connection, output, times, world
+from seconder.plugin.terminal.connection import Connection
+from seconder.plugin.terminal.parser import Parser
+from seconder.plugin.terminal.problem import Problem
+
+_CONFIGURATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/seconder"
+_OWNED: Final = "what the object owns is not looked at here; of it, what is protected needs approval too, for an agent"
+_NOT_LOOKED_AT: Final = frozenset(
+    {
+        Reason.NOT_COVERED,
+        Reason.EXEMPT,
+        Reason.BREAK_GLASS,
+        Reason.PROTECTED_CONFIGURATION,
+        Reason.POLICY_INVALID,
+        Reason.INTERNAL_ERROR,
+    }
+)
+"""Decisions for which no approval matters."""
+
+
+def parser() -> Parser:
+    """Describe the command line."""
+    found = Parser(
+        "explain",
+        "Tell what would happen to the deletion of an object now, or, with --whoami, what you are taken for.",
+        epilog="Nothing is sent but reads. Whether the caller has the right (RBAC) to delete it is not looked at.",
+    )
+    found.add_argument("object", metavar="TYPE/NAME", nargs="?", help="the object, such as deployment.apps/checkout")
+    found.add_argument("--whoami", action="store_true", help="tell whom you, or --requester, are taken for, and why")
+    found.add_argument("--action", choices=[Action.DELETE.value], default=Action.DELETE.value)
+    found.add_argument("--cluster-id", metavar="ID", default="", help="as Seconder was started with, if it was")
+    output.add_format(found)
+    world.add_caller(found)
+    connection.add_flags(found)
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Explain; whatever the verdict, that is success."""
+    if arguments.whoami == bool(arguments.object):
+        raise Problem("give either TYPE/NAME or --whoami; see kubectl seconder explain --help")
+    connected = connection.connect(arguments)
+    caller = world.caller_of(arguments, connected.api)
+    told = _whoami(arguments, connected, caller) if arguments.whoami else _explain(arguments, connected, caller)
+    print(told)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A request as it would be decided now. ``asked``: the API server would ask Seconder; ``asking`` says why or not.
+
+    ``notes`` are what keeps the explanation from being the whole truth.
+    """
+
+    place: Place
+    request: Request
+    world: World
+    enforce: Decision
+    audit: Decision
+    asked: bool
+    asking: str
+    notes: Sequence[str] = ()
+
+    @property
+    def text(self) -> str:
+        """What the caller reads; empty when it is let through. A refusal leaves a change request, where one is due."""
+        return "" if self.enforce.allowed else self.enforce.text(recorded=self.enforce.change is not None)
+
+    @property
+    def judged(self) -> Decision:
+        """The decision that looked at the approvals: under the policies that refuse, else under those that watch."""
+        return self.audit if self.enforce.reason in _NOT_LOOKED_AT else self.enforce
+
+
+def explanation(place: Place, caller: Caller, seen: World, api: Api, now: float) -> Explanation:
+    """Decide as the webhook would at this moment. ``now`` is in seconds since 1970. Raises Problem."""
+    request = Request(
+        uid="",
+        operation=Operation.DELETE,
+        target=place.target,
+        subresource="",
+        caller=caller,
+        field_manager="",
+        dry_run=False,
+        stored=place.annotations,
+        incoming={},
+        version=place.version,
+    )
+    memo = Memo(1000)
+    decided = {}
+    for mode in Mode:
+        contents = world.look_up(api, needs(request, seen, mode))
+        decided[mode] = decide(request, seen, mode, Evidence(True, contents), now, memo)
+    enforce, audit = decided[Mode.ENFORCE], decided[Mode.AUDIT]
+    asked, asking = True, ""
+    if enforce.reason in {Reason.NOT_COVERED, Reason.EXEMPT} and audit.reason is enforce.reason:
+        asked, asking = _asking(request, enforce, seen)
+    notes = [*_notes(api), *([_OWNED] if owner_keys(request, seen, Mode.ENFORCE) else [])]
+    return Explanation(place, request, seen, enforce, audit, asked, asking, notes)
+
+
+def lines(found: Explanation) -> Iterator[str]:
+    """Tell it to people; everything that came from the cluster is cleaned."""
+    yield from _verdict(found)
+    if found.text:
+        yield ""
+        yield "The caller reads:"
+        yield from (f"  {line}" for line in found.text.split("\n"))
+    covering = _covering(found)
+    if covering:
+        yield ""
+        yield "Policies that cover it:"
+        yield from (f"  {describing.policy(each)} ({each.mode})" for each in covering)
+    values = approvals_of(found.place.annotations)
+    if values:
+        yield ""
+        yield "Approvals on the object, which this rests on:"
+        yield from (f"  {line}" for line in _approval_lines(found.judged, values))
+    if found.notes:
+        yield ""
+        yield from (f"note: {clean(note)}" for note in found.notes)
+
+
+def document(found: Explanation) -> dict[str, Any]:
+    """Give it for programs."""
+    target, decided = found.request.target, found.enforce
+    requester = decided.requester
+    return {
+        "object": {
+            "group": target.resource.group,
+            "resource": target.resource.resource,
+            "namespace": target.namespace,
+            "name": target.name,
+            "uid": target.uid,
+        },
+        "action": Action.DELETE.value,
+        "requester": {
+            "username": requester.username,
+            "agent": requester.agent,
+            "agentName": requester.agent_name or "",
+            "operators": sorted(requester.operators),
+        },
+        "allowed": decided.allowed,
+        "reason": decided.reason.value,
+        "message": found.text,
+        "asked": found.asked,
+        "asking": found.asking,
+        "audit": {"allowed": found.audit.allowed, "reason": found.audit.reason.value, "message": found.audit.message},
+        "policies": [
+            {"mode": policy.mode.value, **document}
+            for policy, document in zip(_covering(found), describing.documents(_covering(found)), strict=True)
+        ],
+        "approvals": _approval_documents(found.judged, approvals_of(found.place.annotations)),
+        "notes": list(found.notes),
+    }
+
+
+def _explain(arguments: argparse.Namespace, connected: Connection, caller: Caller) -> str:
+    place = world.object_of(connected, arguments.object, arguments.namespace)
+    seen = world.read(connected.api, caller, arguments.cluster_id)
+    found = explanation(place, caller, seen, connected.api, world.clock(connected.api))
+    if arguments.output:
+        return output.dump(document(found), arguments.output)
+    return "\n".join(lines(found))
+
+
+def _whoami(arguments: argparse.Namespace, connected: Connection, caller: Caller) -> str:
+    policies, operator, notes = PolicyIndex(()), None, []
+    try:
+        seen = world.read(connected.api, caller)
+        policies, operator = seen.policies, seen.operators.get(caller.username)
+    except world.Unreadable as unreadable:
+        notes.append(f"by the default tags alone: {unreadable}")
+    requester = principal.requester_of(caller, policies.known_tags, operator)
+    tags = whoami.tags_on(caller, policies.all)
+    looks = None if arguments.requester else whoami.here()
+    if arguments.output:
+        return output.dump(whoami.document(caller, requester, tags, looks, notes), arguments.output)
+    return "\n".join(whoami.lines(caller, requester, tags, looks, notes))
+
+
+def _verdict(found: Explanation) -> Iterator[str]:
+    decided, audit = found.enforce, found.audit
+    who = decided.requester.username
+    if decided.requester.agent:
+        name = decided.requester.agent_name
+        who += f" (agent {name})" if name else " (an agent)"
+    what = clean(f"{Action.DELETE} of {found.place.typed} by {who}")
+    if not decided.allowed:
+        yield f"Refused ({decided.reason}): {what}"
+    elif decided.reason is Reason.APPROVED:
+        peers = ", ".join(sorted({each.statement.iss for each in decided.counted}))
+        yield f"Allowed ({decided.reason}): {what}, approved by {clean(peers)}"
+    elif decided.broken_glass:
+        yield f"Allowed ({decided.reason}): {what}, in an emergency: {clean(decided.broken_glass)}"
+    else:
+        yield f"Allowed ({decided.reason}): {what}"
+    if found.asking:
+        yield clean(found.asking)
+    if not audit.allowed:
+        yield f"Policies in Audit mode only warn and count: {clean(audit.message.partition(chr(10))[0])}"
+
+
+def _asking(request: Request, decided: Decision, seen: World) -> tuple[bool, str]:
+    """Say whether the API server would ask Seconder about a request that nothing covers, and why not."""
+    resource, who = request.target.resource, request.caller.username
+    if decided.reason is Reason.EXEMPT:
+        return False, f"The API server does not ask Seconder: {who} is one of the control plane's own controllers"
+    if owner_keys(request, seen, Mode.ENFORCE):
+        return True, "Seconder is asked, as about whatever an agent deletes, and no policy covers this object itself"
+    naming = [each for each in seen.policies.all if Action.DELETE in each.actions and _names(each, resource)]
+    if not naming:
+        return False, f"The API server does not ask Seconder: no policy names {resource}"
+    tagged = decided.requester.agent or any(
+        principal.request_tagged(request, each.agents) for each in seen.policies.all
+    )
+    if not tagged and not any(policy_index.binds(each, request, decided.requester, seen.own) for each in naming):
+        return (
+            False,
+            f"The API server does not ask Seconder: {who} is no agent, and no policy names {resource} to others",
+        )
+    return True, "Seconder is asked, and lets it through: no policy covers this object for this caller"
+
+
+def _names(policy: Policy, resource: GroupResource) -> bool:
+    """Say whether the policy has the API server ask about this kind, wherever it is."""
+    group, plural = resource
+    for named in (*policy.resources, *policy.resolved):
+        if named.group in {ANY, group} and named.resource in {ANY, plural}:
+            return True
+    # A namespace goes with what it holds.
+    holds = not policy.resolution_current or any(each.namespaced for each in policy.resolved.values())
+    return resource == NAMESPACES and holds
+
+
+def _covering(found: Explanation) -> list[Policy]:
+    return [
+        policy
+        for policy in found.world.policies.all
+        if policy.name in (found.enforce if policy.mode is Mode.ENFORCE else found.audit).policies
+    ]
+
+
+def _approval_lines(judged: Decision, values: Mapping[str, str]) -> Iterator[str]:
+    for each in _approval_documents(judged, values):
+        said = f"{each['message']} ({each['reason']})" if each["reason"] else each["message"]
+        verdict = "counts" if each["counts"] else "does not count"
+        whose = ""
+        if each["approver"]:
+            whose = f"; {'by' if each['proven'] else 'it says it is by'} {each['approver']}, until {each['expiresAt']}"
+        yield clean(f"{each['name']}: {verdict}: {said}{whose}")
+
+
+def _approval_documents(judged: Decision, values: Mapping[str, str]) -> list[dict[str, Any]]:
+    failures = {each.slug: each for each in judged.failures}
+    counted = {each.slug: each for each in judged.counted}
+    found: list[dict[str, Any]] = []
+    for slug in sorted(values):
+        claims = slugs.claims_of(values[slug])
+        failure = failures.get(slug)
+        reason = ""
+        if judged.reason in _NOT_LOOKED_AT:
+            message, proven = "no policy asks for it here", False
+        elif slug in counted:
+            message, proven = "it is valid", True
+        elif failure is not None:
+            # That a signature was good is known for certain of those alone that did not fail.
+            message, reason, proven = failure.detail, failure.reason.value, False
+        else:
+            message, proven = "it is valid, but more peers are needed", True
+        found.append(
+            {
+                "name": slug,
+                "counts": slug in counted and judged.allowed,
+                "reason": reason,
+                "message": message,
+                "proven": proven,
+                "approver": claims.iss if claims else "",
+                "expiresAt": times.rfc3339(claims.exp) if claims else "",
+            }
+        )
+    return found
+
+
+def _notes(api: Api) -> list[str]:
+    try:
+        api.metadata(_CONFIGURATION)
+    except ApiError as error:
+        if error.status == 404:
+            return [
+                "nothing in this cluster asks Seconder (there is no ValidatingWebhookConfiguration seconder): "
+                "every request goes through"
+            ]
+        if error.status == 403:
+            return ["you may not see whether the API server is set up to ask Seconder: taken for granted"]
+        raise
+    return []

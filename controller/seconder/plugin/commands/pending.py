@@ -1,0 +1,189 @@
+"""``pending``: the change requests that wait for a peer."""
+
+import argparse
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from seconder.api import change_request
+from seconder.api.change_request import ChangeRequest, Phase
+from seconder.api.text import clean
+from seconder.client.api import Api, ApiError
+from seconder.plugin.terminal import connection, output
+from seconder.plugin.terminal.parser import Parser
+
+_HEADER: Final = ("NAME", "OBJECT", "ACTION", "REQUESTER", "IMPACT", "APPROVALS", "WAITS", "AGE")
+_WIDE: Final = ("ATTEMPTS", "LAST REASON", "SAYS")
+_WIDTHS: Final = (30, 32, 6, 24, 16)
+_ACCOUNT: Final = "system:serviceaccount:"
+_WAKE_SECONDS: Final = 1.0
+_HOPELESS: Final = frozenset({401, 403, 404})
+_HOPELESS_AFTER_SECONDS: Final = 20.0
+"""An API server that has just started answers so for a moment, before it has read its roles."""
+
+_CALM_SECONDS: Final = 10.0
+
+
+def parser() -> Parser:
+    """Describe the command line."""
+    found = Parser("pending", "List the change requests that wait for a peer, the longest waiting first.")
+    found.add_argument("-w", "--watch", action="store_true", help="go on with what changes, until Ctrl-C")
+    output.add_format(found, "wide")
+    connection.add_flags(found, namespace=False)
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the list; follow it if asked to."""
+    api = connection.connect(arguments).api
+    form = arguments.output
+    documents, _ = api.items(change_request.PATH)
+    waiting = _longest_waiting_first(read for read in map(_read, documents) if read and read.status.phase.open)
+    if arguments.watch:
+        return _follow(api, waiting, form)
+    if form in {"json", "yaml"}:
+        listed = {"apiVersion": "v1", "kind": "List", "items": [msgspec.to_builtins(each) for each in waiting]}
+        print(output.dump(listed, form))
+    elif waiting:
+        print("\n".join(output.table([_header(form), *(_row(each, form) for each in waiting)])))
+    else:
+        print("No change requests are waiting.", file=sys.stderr)
+    return 0
+
+
+def _read(document: Mapping[str, Any]) -> ChangeRequest | None:
+    try:
+        return change_request.parse(document)
+    except msgspec.ValidationError:
+        return None
+
+
+def _longest_waiting_first(found: Iterable[ChangeRequest]) -> list[ChangeRequest]:
+    # Each waits for the same time, so that the end of it tells when it was opened, or opened again.
+    return sorted(found, key=lambda each: (each.status.expires_at or each.metadata["creationTimestamp"], each.name))
+
+
+def _header(form: str | None) -> tuple[str, ...]:
+    return (*_HEADER, *_WIDE) if form == "wide" else _HEADER
+
+
+def _row(each: ChangeRequest, form: str | None) -> tuple[str, ...]:
+    now = time.time()
+    spec, status = each.spec, each.status
+    until = change_request.moment(status.expires_at)
+    made = change_request.moment(each.metadata["creationTimestamp"])
+    ends = "" if until is None else output.short(until.timestamp() - now)
+    row = (
+        each.name,
+        clean(f"{each.target.resource} {each.target.path}"),
+        spec.action.value,
+        clean(spec.requester.removeprefix(_ACCOUNT)),
+        clean(status.impact),
+        status.progress or f"0/{max((policy.required for policy in spec.policies), default=0)}",
+        ends if status.phase.open else status.phase.value,
+        "" if made is None else output.short(now - made.timestamp()),
+    )
+    if form != "wide":
+        return row
+    return (*row, str(status.attempts), status.last_reason, clean(spec.reason))
+
+
+class _Changes:
+    """What a watch has found, and what of it has been told."""
+
+    def __init__(self, told: Iterable[ChangeRequest]) -> None:
+        self._told = {each.uid: _essence(each) for each in told}
+        self._lock = threading.Lock()
+        self._changed: dict[str, ChangeRequest] = {}
+        self._errors: list[Exception] = []
+        self._trouble = Trouble()
+
+    def take(self, values: Mapping[str, ChangeRequest]) -> None:
+        """Keep what has changed (in the watch's thread)."""
+        with self._lock:
+            self._changed = {each.uid: each for each in values.values()}
+
+    def failed(self, _: str, error: Exception) -> None:
+        """Keep the error (in the watch's thread)."""
+        with self._lock:
+            self._errors = [error]
+
+    def give(self) -> list[ChangeRequest]:
+        """Give what is to be told. Raises ApiError where trying again is of no use."""
+        with self._lock:
+            changed, self._changed = self._changed, {}
+            errors, self._errors = self._errors, []
+        for error in errors:
+            if self._trouble.begins(error, time.monotonic()):
+                output.tell(["the API server cannot be reached: trying again"])
+        found = []
+        for each in changed.values():
+            known = self._told.get(each.uid)
+            if known == _essence(each) or (known is None and not each.status.phase.open):
+                continue
+            self._told[each.uid] = _essence(each)
+            found.append(each)
+        return _longest_waiting_first(found)
+
+
+class Trouble:
+    """Errors of a watch that tries again by itself: worth a word when they begin, and an end when they go on."""
+
+    def __init__(self) -> None:
+        self._since = self._last = float("-inf")
+
+    def begins(self, error: Exception, now: float) -> bool:
+        """Take note of an error; say whether it is the first. ``now``: monotonic seconds.
+
+        Raises it where it is an answer that has not changed for a while.
+        """
+        first = now - self._last > _CALM_SECONDS
+        self._last = now
+        if first:
+            self._since = now
+        if isinstance(error, ApiError) and error.status in _HOPELESS and now - self._since > _HOPELESS_AFTER_SECONDS:
+            raise error
+        return first
+
+
+def _essence(each: ChangeRequest) -> tuple[Phase, str, str]:
+    return each.status.phase, each.status.progress, each.status.impact
+
+
+def _follow(api: Api, waiting: list[ChangeRequest], form: str | None) -> int:
+    from seconder.client.watch import Watch
+
+    programs = form in {"json", "yaml"}
+    if not programs:
+        _print([_header(form)])
+    _tell(waiting, form)
+    changes = _Changes(waiting)
+    watch = Watch(api, change_request.PATH, _read, changes.take, changes.failed)
+    watch.start()
+    pause = threading.Event()
+    try:
+        while True:
+            _tell(changes.give(), form)
+            pause.wait(_WAKE_SECONDS)
+    finally:
+        watch.stop()
+
+
+def _tell(found: list[ChangeRequest], form: str | None) -> None:
+    for each in found:
+        if form == "json":
+            print(json.dumps(msgspec.to_builtins(each), ensure_ascii=False), flush=True)
+        elif form == "yaml":
+            print(f"---\n{output.dump(msgspec.to_builtins(each), form)}", flush=True)
+        else:
+            _print([_row(each, form)])
+
+
+def _print(rows: list[tuple[str, ...]]) -> None:
+    # Rows that come one by one cannot agree on widths: these do for most.
+    print("\n".join(output.table(rows, _WIDTHS)), flush=True)

@@ -1,0 +1,327 @@
+"""``replay``: what policies would have refused in the past, by the webhook's own decision code and an API audit log."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from seconder.api import constants, documents, policy_documents
+from seconder.api.policy import Policy
+from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.api.text import clean
+from seconder.plugin.agents import saved
+from seconder.plugin.auditing.audit_log import Reading, requests
+from seconder.plugin.auditing.replaying import Judge
+from seconder.plugin.auditing.tallies import Example, Tallies, Tally
+from seconder.plugin.terminal import connection, output, world
+from seconder.plugin.terminal.parser import Parser
+from seconder.plugin.terminal.problem import Problem
+from seconder.plugin.terminal.progress import Progress, size
+
+_INTERRUPTED: Final = 130
+_API_VERSION: Final = f"{constants.DOMAIN}/{constants.API_VERSION}"
+_ROWS: Final = 20
+_CLUSTER_SCOPED: Final = frozenset(
+    GroupResource(group, plural)
+    for group, plurals in (
+        ("", ("namespaces", "nodes", "persistentvolumes")),
+        ("admissionregistration.k8s.io", ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")),
+        ("apiextensions.k8s.io", ("customresourcedefinitions",)),
+        ("apiregistration.k8s.io", ("apiservices",)),
+        ("rbac.authorization.k8s.io", ("clusterrolebindings", "clusterroles")),
+        ("scheduling.k8s.io", ("priorityclasses",)),
+        ("storage.k8s.io", ("csidrivers", "csinodes", "storageclasses", "volumeattachments")),
+    )
+    for plural in plurals
+)
+"""What a policy in a file may name that is in no namespace. Taken for namespaced, it would only be asked about more."""
+
+_KINDS: Final = {
+    NAMESPACES: "Namespace",
+    GroupResource("apps", "deployments"): "Deployment",
+    GroupResource("apps", "replicasets"): "ReplicaSet",
+    GroupResource("apps", "statefulsets"): "StatefulSet",
+    GroupResource("", "replicationcontrollers"): "ReplicationController",
+}
+"""What autoscalers and ReplicaSets name others by."""
+
+_NOBODY: Final = "Judged as if every policy were in mode Enforce, and as if nobody had approved or broken the glass."
+_HELP: Final = """\
+Nothing is sent to the cluster but a read of its policies, and not even that with --policy. What the log does not hold
+is counted as not judged, never guessed: of the object before an update it holds nothing, and below level
+RequestResponse little else. See docs/reporting.md for an audit policy that holds what is needed."""
+
+
+def parser() -> Parser:
+    """Describe the command line."""
+    found = Parser("replay", "Tell what policies would have refused in the past, from API audit logs.", epilog=_HELP)
+    found.add_argument(
+        "logs", metavar="AUDIT-LOG", nargs="+", help="audit.k8s.io/v1 events, one a line; .gz too; - for stdin"
+    )
+    found.add_argument(
+        "--policy",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="a ProtectionPolicy in a file, YAML or JSON; may be repeated; left out: those in the cluster",
+    )
+    found.add_argument(
+        "--installed-in",
+        metavar="NAMESPACE",
+        default=constants.DEFAULT_NAMESPACE,
+        help="where Seconder is, or is to be, installed (%(default)s)",
+    )
+    output.add_format(found)
+    connection.add_flags(found, namespace=False)
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay; whatever would have been refused, that is success."""
+    if "-" in arguments.logs and "-" in arguments.policy:
+        raise Problem("standard input cannot be both the log and a policy")
+    policies = _from_files(arguments.policy) if arguments.policy else _from_cluster(arguments)
+    judge, reading, tallies = Judge(policies, arguments.installed_in), Reading(), Tallies()
+    progress = Progress("replay")
+    interrupted = False
+    try:
+        for event in requests(arguments.logs, reading, progress):
+            verdict = judge.judge(event)
+            if verdict is not None:
+                tallies.add(verdict)
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        progress.done()
+    notes = [*_notes(judge, tallies), *reading.notes]
+    if arguments.output:
+        print(output.dump(_document(policies, reading, tallies, notes, interrupted=interrupted), arguments.output))
+    else:
+        print("\n".join(_lines(policies, reading, tallies, notes)))
+    if interrupted:
+        print(f"interrupted after {size(reading.bytes)}: what follows in the log is not counted", file=sys.stderr)
+    return _INTERRUPTED if interrupted else 0
+
+
+def _from_cluster(arguments: argparse.Namespace) -> list[Policy]:
+    api = connection.connect(arguments).api
+    with world.readable():
+        documents = api.items(f"{constants.API_PATH}/protectionpolicies")[0]
+    found = [policy for document in documents for policy in policy_documents.policies(document)]
+    if not found:
+        raise Problem("this cluster has no ProtectionPolicy: give one with --policy FILE")
+    return found
+
+
+def _from_files(paths: Iterable[str]) -> list[Policy]:
+    found: dict[str, Policy] = {}
+    for path in paths:
+        before = len(found)
+        for document in saved.documents(path):
+            if document.get("kind") != "ProtectionPolicy" or document.get("apiVersion") != _API_VERSION:
+                continue
+            policy = _policy(path, document)
+            if policy.name in found:
+                raise Problem(f"{clean(path)} holds policy {clean(policy.name)}, which was given before")
+            found[policy.name] = policy
+        if len(found) == before:
+            raise Problem(f"{clean(path)} holds no ProtectionPolicy of {_API_VERSION}")
+    return list(found.values())
+
+
+def _policy(path: str, document: dict[str, Any]) -> Policy:
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if not isinstance(name, str) or not name:
+        raise Problem(f"{clean(path)} holds a ProtectionPolicy without a name")
+    try:
+        spec = policy_documents.parse_spec(document.get("spec") or {})
+    except (msgspec.ValidationError, ValueError) as error:
+        raise Problem(f"{clean(path)}: policy {clean(name)} is invalid: {clean(str(error))}") from None
+    # A file knows nothing of what the cluster serves: what it names is taken for what it usually is.
+    resolved = [
+        documents.ResolvedDoc(
+            group=each.group,
+            resource=each.resource,
+            version="v1",
+            namespaced=each not in _CLUSTER_SCOPED,
+            custom=False,
+            kind=_KINDS.get(each, ""),
+        )
+        for each in policy_documents.named_resources(spec)
+        if "*" not in each
+    ]
+    return policy_documents.policy_of(name, spec, documents.PolicyStatus(resources=resolved), 0)
+
+
+def _notes(judge: Judge, tallies: Tallies) -> list[str]:
+    found = [_NOBODY]
+    if tallies.dry_runs:
+        found.append(f"{tallies.dry_runs:,} of those that would have been refused were dry runs")
+    if tallies.failed:
+        found.append(
+            f"{tallies.failed:,} more might have been refused, but came to nothing anyway (status 400 or above)"
+        )
+    if tallies.twice:
+        found.append(f"{tallies.twice:,} stand in the logs twice and are counted once")
+    if tallies.forgetful:
+        found.append("there are too many requests to know each again: what stands in the logs twice is counted twice")
+    if unseen := judge.unseen():
+        found.append(f"the log holds no write to {', '.join(unseen)}: see whether policies spell it right")
+    return found
+
+
+def _lines(policies: list[Policy], reading: Reading, tallies: Tallies, notes: list[str]) -> Iterator[str]:
+    span = f", from {_time(reading.first)} to {_time(reading.last)}" if reading.first else ""
+    yield f"Read {reading.requests:,} requests in {size(reading.bytes)}{span}"
+    yield f"Policies: {', '.join(clean(name) for name in _names(policies))}"
+    yield ""
+    refused = tallies.refused
+    if refused.requests:
+        others = refused.requests - refused.by_agents
+        requests = "1 request" if refused.requests == 1 else f"{refused.requests:,} requests"
+        yield f"{requests} would have been refused: {refused.by_agents:,} by agents, {others:,} by others"
+    else:
+        yield "Nothing would have been refused, as far as the log tells."
+    if refused.requests:
+        yield ""
+        yield from _policies_table(tallies)
+        yield ""
+        yield from _requesters_table(tallies)
+        yield ""
+        yield from _objects_table(tallies)
+        yield ""
+        yield from _examples_table(tallies.examples)
+    unknown = list(tallies.unknowns())
+    if unknown:
+        yield ""
+        yield "Could not be judged:"
+        for missing, tally in unknown:
+            yield f"  {tally.requests:,} {missing} ({tally.by_agents:,} by agents)"
+            yield from (f"    such as {_one_line(each)}" for each in tallies.unknown_examples[missing][:1])
+    yield ""
+    yield from (f"note: {note}" for note in notes)
+
+
+def _policies_table(tallies: Tallies) -> list[str]:
+    rows = [
+        (clean(name), action, f"{tally.requests:,}", f"{tally.by_agents:,}", _time(tally.first), _time(tally.last))
+        for (name, action), tally in tallies.policies.most()
+    ]
+    return output.table(
+        [("POLICY", "ACTION", "REQUESTS", "BY AGENTS", "FIRST", "LAST"), *rows[:_ROWS], *_more(rows, 6)]
+    )
+
+
+def _requesters_table(tallies: Tallies) -> list[str]:
+    rows = [
+        (
+            clean(who),
+            (clean(name) or "yes") if agent else "no",
+            f"{tally.requests:,}",
+            _time(tally.first),
+            _time(tally.last),
+        )
+        for (who, name, agent), tally in tallies.requesters.most()
+    ]
+    return output.table([("REQUESTER", "AGENT", "REQUESTS", "FIRST", "LAST"), *rows[:_ROWS], *_more(rows, 5)])
+
+
+def _objects_table(tallies: Tallies) -> list[str]:
+    rows = [
+        (what, f"{tally.requests:,}", _time(tally.first), _time(tally.last)) for what, tally in tallies.objects.most()
+    ]
+    return output.table([("OBJECT", "REQUESTS", "FIRST", "LAST"), *rows[:_ROWS], *_more(rows, 4)])
+
+
+def _more(rows: list[Any], columns: int) -> list[tuple[str, ...]]:
+    left = len(rows) - _ROWS
+    return [(f"and {left:,} more (-o json)", *[""] * (columns - 1))] if left > 0 else []
+
+
+def _examples_table(examples: list[Example]) -> list[str]:
+    rows = [(_time(each.at), each.what, each.object, each.requester, each.audit_id) for each in examples]
+    return output.table([("FOR EXAMPLE", "ACTION", "OBJECT", "REQUESTER", "AUDIT ID"), *rows])
+
+
+def _one_line(each: Example) -> str:
+    return f"{each.what} of {each.object} by {each.requester} at {_time(each.at)} (audit ID {each.audit_id})"
+
+
+def _document(
+    policies: list[Policy], reading: Reading, tallies: Tallies, notes: list[str], *, interrupted: bool
+) -> dict[str, Any]:
+    return {
+        "policies": _names(policies),
+        "read": {
+            "bytes": reading.bytes,
+            "lines": reading.lines,
+            "requests": reading.requests,
+            "badLines": reading.bad,
+            "firstBadLine": reading.first_bad,
+            "first": _time(reading.first),
+            "last": _time(reading.last),
+            "interrupted": interrupted,
+        },
+        "refused": {
+            **_tally(tallies.refused),
+            "dryRuns": tallies.dry_runs,
+            "byPolicy": [
+                {"policy": name, "action": action, **_tally(tally)} for (name, action), tally in tallies.policies.most()
+            ],
+            "byRequester": [
+                {"requester": who, "agent": agent, "agentName": name, **_tally(tally)}
+                for (who, name, agent), tally in tallies.requesters.most()
+            ],
+            "byObject": [{"object": what, **_tally(tally)} for what, tally in tallies.objects.most()],
+            "beyondTheTables": {
+                "requesters": tallies.requesters.others.requests,
+                "objects": tallies.objects.others.requests,
+            },
+            "examples": [_example(each) for each in tallies.examples],
+        },
+        "notJudged": [
+            {
+                "reason": missing.name,
+                "message": missing.value,
+                **_tally(tally),
+                "examples": [_example(each) for each in tallies.unknown_examples[missing]],
+            }
+            for missing, tally in tallies.unknowns()
+        ],
+        "failedAnyway": tallies.failed,
+        "countedOnce": tallies.twice,
+        "notes": notes,
+    }
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    return {
+        "requests": tally.requests,
+        "byAgents": tally.by_agents,
+        "first": _time(tally.first),
+        "last": _time(tally.last),
+    }
+
+
+def _example(each: Example) -> dict[str, Any]:
+    return {
+        "at": _time(each.at),
+        "action": each.what,
+        "object": each.object,
+        "requester": each.requester,
+        "agent": each.agent,
+        "reason": each.reason,
+        "auditID": each.audit_id,
+    }
+
+
+def _names(policies: list[Policy]) -> list[str]:
+    return sorted({each.name for each in policies})
+
+
+def _time(at: datetime | None) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at is not None else ""

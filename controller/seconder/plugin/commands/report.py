@@ -1,0 +1,266 @@
+"""``report``: what agents tried, what was refused, who approved what, and what came of it, in a span of time."""
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from seconder import __version__
+from seconder.api import change_request
+from seconder.api.change_request import ChangeRequest, Phase
+from seconder.api.resources import GroupResource, Target
+from seconder.api.text import clean, describe
+from seconder.approvals.registry import Registry
+from seconder.approvals.verification import approvals_of
+from seconder.client.api import Api, ApiError
+from seconder.client.cache import audience
+from seconder.plugin.agents import saved
+from seconder.plugin.approving import reading
+from seconder.plugin.auditing import audit_log, report_page, reporting
+from seconder.plugin.auditing.audit_log import Reading
+from seconder.plugin.auditing.reporting import Event, Logged, Report, Signed, signed, who
+from seconder.plugin.terminal import connection, output, resource_types, times, world
+from seconder.plugin.terminal.parser import Parser
+from seconder.plugin.terminal.problem import Problem
+from seconder.plugin.terminal.progress import Progress
+
+_HEARSAY: Final = "whoever may create Events could have written those that this report draws on"
+_COMPONENTS: Final = ("seconder-webhook", "seconder-operator")
+_LAST: Final = 253_402_300_799.0
+"""The end of the year 9999."""
+
+_MOST_OBJECTS: Final = 100
+"""That are read for the approvals on them."""
+
+
+def parser() -> Parser:
+    """Describe the command line."""
+    found = Parser("report", "Tell what agents tried, what was refused, and who approved what.", epilog=reporting.KEPT)
+    span = "a while such as 24h or 7d, or RFC 3339"
+    found.add_argument("--since", "--from", metavar="TIME", default="24h", help=f"{span} (%(default)s)")
+    found.add_argument("--until", "--to", metavar="TIME", help="the same; left out: now")
+    found.add_argument(
+        "--audit-log",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="an API audit log beside, .gz too, - for stdin; may be repeated",
+    )
+    output.add_format(found, "text", "html")
+    connection.add_flags(found, namespace=False)
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the report."""
+    now = time.time()
+    since = times.moment_or_ago(arguments.since, "--since", now)
+    until = times.moment_or_ago(arguments.until, "--until", now) if arguments.until else now
+    since, until = max(since, 0.0), min(until, _LAST)
+    if not since < until:
+        raise Problem("--since must be before --until")
+    api = connection.connect(arguments).api
+    with world.readable():
+        documents = api.items(change_request.PATH)[0]
+    requests, damaged = _parsed(documents)
+    events, unread = _events(api)
+    logged, cut = _logged(arguments.audit_log, since, until)
+    registry, unproven = _registry(api)
+    approvals = _signed(api, requests, logged, registry)
+    notes = [*damaged, *unread, *unproven, *cut]
+    report = Report(since, until, requests, events, notes, logged, approvals)
+    print(_printed(report, arguments, api, now))
+    return 0
+
+
+def _printed(report: Report, arguments: argparse.Namespace, api: Api, now: float) -> str:
+    if arguments.output == "html":
+        made = report_page.Making(times.rfc3339(now), __version__, _cluster(api), tuple(arguments.audit_log))
+        return report_page.page(report, made)
+    if arguments.output in {"json", "yaml"}:
+        return output.dump(_document(report), arguments.output)
+    return "\n".join(_lines(report))
+
+
+def _cluster(api: Api) -> str:
+    try:
+        return audience(api, "")
+    except ApiError:
+        return "not known: you may not read namespace kube-system"
+
+
+def _logged(paths: Sequence[str], since: float, until: float) -> tuple[Logged | None, list[str]]:
+    if not paths:
+        return None, []
+    logged, read, progress = Logged(since, until), Reading(), Progress("report")
+    try:
+        for event in audit_log.requests(paths, read, progress):
+            logged.add(event)
+    finally:
+        progress.done()
+    return logged, read.notes
+
+
+def _registry(api: Api) -> tuple[Registry | None, list[str]]:
+    try:
+        return reading.read_registry(api), []
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None, ["you may not read Approvers: no signature is checked"]
+
+
+def _signed(
+    api: Api, requests: Sequence[ChangeRequest], logged: Logged | None, registry: Registry | None
+) -> list[Signed]:
+    """Find the approvals on the objects that are still there, and those in the audit logs."""
+    values = dict(logged.values) if logged else {}
+    for request in requests[:_MOST_OBJECTS]:
+        given = request.spec.object
+        target = request.target
+        path = resource_types.path(target.resource, given.version, target.namespace, target.name)
+        try:
+            document = api.get(path)
+        except ApiError as error:
+            if error.status not in {403, 404}:
+                raise
+            continue
+        for value in approvals_of(reading.annotations_of(document)).values():
+            values.setdefault(value, ("annotation on the object", 0.0))
+    found = (signed(value, registry, source, seen) for value, (source, seen) in values.items())
+    return [each for each in found if each is not None]
+
+
+def _parsed(documents: Iterable[Any]) -> tuple[list[ChangeRequest], list[str]]:
+    found, damaged = [], 0
+    for document in documents:
+        try:
+            found.append(change_request.parse(document))
+        except msgspec.ValidationError:
+            damaged += 1
+    return found, [f"{damaged} change requests are damaged and left out"] if damaged else []
+
+
+def _events(api: Api) -> tuple[list[Event], list[str]]:
+    found: list[Event] = []
+    for component in _COMPONENTS:
+        try:
+            items = api.items("/api/v1/events", fieldSelector=f"source={component}")[0]
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            return [], ["you may not read Events: approvals of change requests that are gone are left out"]
+        found += [_event(each) for each in items]
+    return found, [_HEARSAY] if found else []
+
+
+def _event(document: Any) -> Event:
+    about = document.get("involvedObject") or {}
+    group = str(about.get("apiVersion") or "").rpartition("/")[0]
+    resource = GroupResource(group, saved.plural(str(about.get("kind") or "")))
+    target = Target(resource, "", about.get("namespace") or "", about.get("name") or "", "")
+    last = document.get("lastTimestamp") or document["metadata"].get("creationTimestamp") or ""
+    return Event(
+        last,
+        document.get("reason") or "",
+        describe(target),
+        document.get("message") or "",
+        document["metadata"]["name"],
+    )
+
+
+def _lines(report: Report) -> Iterator[str]:
+    yield f"From {report.since} until {report.until}"
+    yield ""
+    if not report.requests and not report.timeline:
+        yield "Nothing was refused."
+    if report.requesters():
+        logs = ["IN LOG"] if report.logged else []
+        rows = [("REQUESTER", "REFUSED", *logs, "OBJECTS", *(phase.value.upper() for phase in Phase))]
+        for name, requests in report.requesters():
+            phases = Counter(each.status.phase for each in requests)
+            refused = sum(each.status.attempts for each in requests)
+            objects = len({each.target.uid for each in requests})
+            logged = [str(report.in_log(name))] if report.logged else []
+            rows.append((clean(name), str(refused), *logged, str(objects), *(str(phases[phase]) for phase in Phase)))
+        yield from output.table(rows)
+    if report.approvers():
+        yield ""
+        counted = [(clean(name), str(count)) for name, count in sorted(report.approvers().items())]
+        yield from output.table([("APPROVER", "REQUESTS"), *counted])
+    if report.timeline:
+        yield ""
+        entries = [
+            tuple(map(clean, (each.at, each.what, each.object, each.who or "-", each.request or "-", each.detail)))
+            for each in report.timeline
+        ]
+        yield from output.table([("TIME", "WHAT", "OBJECT", "WHO", "CHANGE REQUEST", "DETAIL"), *entries])
+    if report.pending():
+        yield ""
+        waiting = [
+            tuple(map(clean, (each.name, describe(each.target), each.status.progress, each.status.expires_at)))
+            for each in report.pending()
+        ]
+        yield from output.table([("STILL WAITS", "OBJECT", "APPROVALS", "UNTIL"), *waiting])
+    yield ""
+    yield from (f"note: {clean(note)}" for note in report.notes)
+
+
+def _document(report: Report) -> dict[str, Any]:
+    return {
+        "since": report.since,
+        "until": report.until,
+        "requesters": [
+            {
+                "requester": name,
+                "refused": sum(each.status.attempts for each in requests),
+                **({"refusedInLog": report.in_log(name)} if report.logged else {}),
+                "objects": len({each.target.uid for each in requests}),
+                "phases": dict(sorted(Counter(each.status.phase.value for each in requests).items())),
+            }
+            for name, requests in report.requesters()
+        ],
+        "approvers": [{"approver": name, "requests": count} for name, count in sorted(report.approvers().items())],
+        "approvals": [
+            {
+                "approver": each.approver,
+                "proven": each.proven,
+                "key": each.key,
+                "assurance": each.assurance,
+                "action": each.action,
+                "object": each.object,
+                "requester": each.requester,
+                "reason": each.reason,
+                "signedAt": each.at,
+                "expiresAt": each.until,
+                "source": each.source,
+            }
+            for each in report.signed
+        ],
+        "timeline": [
+            {
+                "at": each.at,
+                "what": each.what,
+                "object": each.object,
+                "requester": each.who,
+                "changeRequest": each.request,
+                "detail": each.detail,
+                "source": each.source,
+            }
+            for each in report.timeline
+        ],
+        "pending": [
+            {
+                "changeRequest": each.name,
+                "object": describe(each.target),
+                "requester": who(each),
+                "approvals": each.status.progress,
+                "expiresAt": each.status.expires_at,
+            }
+            for each in report.pending()
+        ],
+        "notes": list(report.notes),
+    }

@@ -1,0 +1,113 @@
+"""``revoke``: withdraw one's own approvals from an object."""
+
+import argparse
+from collections.abc import Mapping
+
+from seconder.api import change_request, constants
+from seconder.api.policy import DEFAULT_TAGS
+from seconder.api.text import clean
+from seconder.approvals.registry import Registry
+from seconder.approvals.verification import approvals_of
+from seconder.client.api import ApiError
+from seconder.plugin.approving import reading, signing, slugs
+from seconder.plugin.approving.reading import Place
+from seconder.plugin.terminal import callers, connection
+from seconder.plugin.terminal.connection import Connection
+from seconder.plugin.terminal.parser import Parser
+from seconder.plugin.terminal.problem import Problem
+
+
+def parser() -> Parser:
+    """Describe the command line."""
+    found = Parser("revoke", "Withdraw your approval: remove its annotation from the object.")
+    reading.add_reference(found)
+    which = found.add_mutually_exclusive_group()
+    which.add_argument("--slug", metavar="NAME", help="the one in annotation approval.seconder.dev/NAME")
+    which.add_argument("--all-mine", action="store_true", help="each of yours on the object, whatever it is for")
+    found.add_argument(
+        "--key", metavar="FILE", help="whose approvals are yours; left out: ~/.ssh, ssh-agent, user name"
+    )
+    connection.add_flags(found)
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Remove them."""
+    connected = connection.connect(arguments)
+    caller = callers.who_am_i(connected.api)
+    callers.no_agent(caller, DEFAULT_TAGS)
+    place = reading.locate(connected, arguments.what)
+    registry = reading.read_registry(connected.api)
+    principals = _principals(registry, caller.username, arguments.key)
+    on_request = place.request.metadata.get("annotations") or {} if place.request else {}
+    mine = _mine({**on_request, **place.annotations}, principals)
+    chosen = _chosen(place, mine, arguments)
+    for slug in chosen:
+        _remove(connected, place, on_request, slug)
+        print(f"{place.typed} approval {clean(slug)} revoked")
+    return 0
+
+
+def _principals(registry: Registry, username: str, file: str | None) -> set[str]:
+    """Give the names under which the caller signs: by the keys at hand, and by the user name."""
+    found = signing.at_hand(file)
+    signers = signing.registered(found, registry)
+    if file is not None:
+        if not signers:
+            raise signing.none_registered(found, named=True)
+        return {each.registered.approver.principal for each in signers}
+    by_name = {each.principal for each in registry.approvers if username in each.kubernetes_users}
+    by_key = {each.registered.approver.principal for each in signers}
+    if not by_name | by_key:
+        raise signing.none_registered(found, named=False)
+    return by_name | by_key
+
+
+def _mine(annotations: Mapping[str, str], principals: set[str]) -> dict[str, str]:
+    """Give one's own approvals: slug, and whose wish each is for."""
+    found = {}
+    for slug, value in approvals_of(annotations).items():
+        claims = slugs.claims_of(value)
+        if claims is not None and claims.iss in principals:
+            found[slug] = claims.sub
+    return found
+
+
+def _chosen(place: Place, mine: Mapping[str, str], arguments: argparse.Namespace) -> list[str]:
+    if arguments.slug is not None:
+        if arguments.slug not in mine:
+            raise Problem(f"{place.typed} has no approval of yours called {clean(arguments.slug)}")
+        return [arguments.slug]
+    request = place.request
+    chosen = [
+        slug
+        for slug, requester in sorted(mine.items())
+        if arguments.all_mine or request is None or requester == request.spec.requester
+    ]
+    if not chosen:
+        raise Problem(f"{place.typed} has no approval of yours{f' for {request.name}' if request else ''}")
+    if len(chosen) > 1 and request is None and not arguments.all_mine:
+        raise Problem(
+            f"{place.typed} has several approvals of yours: choose one with --slug ({', '.join(map(clean, chosen))}), "
+            "or take --all-mine"
+        )
+    return chosen
+
+
+def _remove(connected: Connection, place: Place, on_request: Mapping[str, str], slug: str) -> None:
+    key = f"{constants.APPROVAL_PREFIX}{slug}"
+    # The change request's own first: what stands there may be copied to the object again.
+    if place.request is not None and key in on_request:
+        path = f"{change_request.PATH}/{place.request.name}"
+        connected.api.merge(path, {"metadata": {"uid": place.request.uid, "annotations": {key: None}}})
+    if key not in place.annotations:
+        return
+    try:
+        connected.api.merge(place.path, {"metadata": {"uid": place.target.uid, "annotations": {key: None}}})
+    except ApiError as error:
+        if error.status != 403 or "cannot patch resource" not in str(error):
+            raise
+        raise Problem(
+            f"you may not patch {place.target.resource}, where approval {clean(slug)} stands: ask somebody who may, "
+            "or an administrator to end your key (notAfter)"
+        ) from None

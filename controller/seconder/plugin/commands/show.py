@@ -1,0 +1,195 @@
+"""``show``: a change request, or the approvals on an object, and why each counts or does not."""
+
+import argparse
+import shlex
+import time
+from typing import Any
+
+import msgspec
+
+from seconder.api.change_request import ChangeRequest
+from seconder.api.reasons import Reason, Rejected
+from seconder.api.resources import Action
+from seconder.api.text import clean
+from seconder.approvals.verification import Memo, approvals_of, verify
+from seconder.plugin.approving import describing, reading, slugs
+from seconder.plugin.approving.reading import Case, Place
+from seconder.plugin.terminal import connection, output
+from seconder.plugin.terminal.connection import Connection
+from seconder.plugin.terminal.parser import Parser
+from seconder.plugin.terminal.problem import Problem
+
+
+def parser() -> Parser:
+    """Describe the command line."""
+    found = Parser("show", "Show a change request, or an object: what it takes, and why each approval counts or not.")
+    reading.add_reference(found)
+    output.add_format(found)
+    reading.add_wish(found)
+    connection.add_flags(found)
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show it."""
+    connected = connection.connect(arguments)
+    place = reading.locate(connected, arguments.what)
+    request = place.request
+    if place.document is None:
+        if request is None:
+            raise Problem(place.missing)
+        shown: Any = {"changeRequest": msgspec.to_builtins(request), "object": None, "missing": place.missing}
+        print(output.dump(shown, arguments.output) if arguments.output else "\n".join(_record(request, place.missing)))
+        return 0
+    waiting: list[ChangeRequest | None] = [request] if request else [*_waiting(connected, place, arguments)]
+    if not waiting and arguments.requester:
+        waiting = [None]
+    if waiting:
+        cases = [_case(connected, place, each, arguments) for each in waiting]
+        told = [_case_lines(case) for case in cases]
+        documents = [_case_document(case) for case in cases]
+    else:
+        lines, document = _unasked(connected, place, arguments)
+        told, documents = [lines], [document]
+    if arguments.output:
+        print(output.dump(documents[0] if len(documents) == 1 else documents, arguments.output))
+    else:
+        print("\n\n".join("\n".join(each) for each in told))
+    return 0
+
+
+def _waiting(connected: Connection, place: Place, arguments: argparse.Namespace) -> list[ChangeRequest]:
+    return [
+        each
+        for each in reading.open_requests(connected.api)
+        if each.target.uid == place.target.uid and arguments.requester in {None, each.spec.requester}
+    ]
+
+
+def _case(connected: Connection, place: Place, request: ChangeRequest | None, arguments: argparse.Namespace) -> Case:
+    chosen = Place(place.target, place.version, place.document, place.missing, request)
+    return reading.case_of(connected, chosen, arguments)
+
+
+def _case_lines(case: Case) -> list[str]:
+    now = time.time()
+    lines = describing.lines(case, now)
+    request = case.place.request
+    if request and not request.status.phase.open:
+        return [*lines, *_end(request)]
+    if not case.change.policies:
+        return [*lines, "No policy asks for approval of it."]
+    _, verdict = describing.judged(case, approvals_of(case.place.annotations), now)
+    reached, required = describing.progress(case, verdict)
+    if not verdict.unmet:
+        return [*lines, f"{'approved:':12}{reached} of {required}"]
+    return [*lines, f"{'approved:':12}{reached} of {required} ({verdict.reason})", f"{'approve:':12}{_command(case)}"]
+
+
+def _command(case: Case) -> str:
+    if case.place.request:
+        return f"kubectl seconder approve {case.place.request.name}"
+    target = case.change.target
+    place = f" -n {shlex.quote(clean(target.namespace))}" if target.namespace else ""
+    action = "" if case.change.action is Action.DELETE else f" --action {case.change.action}"
+    requester = shlex.quote(clean(case.change.requester))
+    return f"kubectl seconder approve {shlex.quote(case.place.typed)}{place} --requester {requester}{action}"
+
+
+def _case_document(case: Case) -> dict[str, Any]:
+    values = approvals_of(case.place.annotations)
+    presented, verdict = describing.judged(case, values, time.time())
+    reached, required = describing.progress(case, verdict)
+    why = {failure.slug: failure for failure in verdict.failures}
+    request = case.place.request
+    return _plain_document(case.place) | {
+        "changeRequest": msgspec.to_builtins(request) if request else None,
+        "requester": case.change.requester,
+        "agent": case.change.agent or "",
+        "operators": sorted(case.change.operators),
+        "action": case.change.action.value,
+        "policies": describing.documents(case.change.policies),
+        "impact": None if case.impact is None else {"counts": dict(case.impact.counts), "sha256": case.impact.sha256},
+        "approved": bool(case.change.policies) and not verdict.unmet,
+        "peers": {"approved": reached, "required": required},
+        "approvals": [
+            {
+                "name": each.slug,
+                "counts": each.slug not in why,
+                "approver": each.statement.iss,
+                "fingerprint": each.key.entry.fingerprint,
+                "assurance": each.assurance.value,
+                "expires": each.statement.exp,
+                "statement": msgspec.to_builtins(each.statement),
+            }
+            for each in presented.approvals
+            if each.slug not in why
+        ]
+        + [
+            {"name": slug, "counts": False, "reason": failure.reason.value, "message": failure.detail}
+            for slug, failure in sorted(why.items())
+        ],
+    }
+
+
+def _plain_document(place: Place) -> dict[str, Any]:
+    target = place.target
+    return {
+        "object": {
+            "group": target.resource.group,
+            "version": place.version,
+            "resource": target.resource.resource,
+            "kind": target.kind,
+            "namespace": target.namespace,
+            "name": target.name,
+            "uid": target.uid,
+        }
+    }
+
+
+def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
+    """Show the approvals of an object for which nobody waits: each for whom it names itself."""
+    where = f" in namespace {place.target.namespace}" if place.target.namespace else ""
+    lines = [f"{'object:':12}{clean(f'{place.typed}{where}, uid {place.target.uid}')}"]
+    documents: list[dict[str, Any]] = []
+    values = approvals_of(place.annotations)
+    world = reading.read_world(connected.api, None, arguments.cluster_id)
+    for slug, value in sorted(values.items()):
+        claims = slugs.claims_of(value)
+        if claims is None:
+            lines.append(f"{'approval:':12}{clean(slug)}: is none: it cannot be read")
+            documents.append({"name": slug, "valid": False, "reason": Reason.APPROVAL_MALFORMED.value})
+            continue
+        action = claims.detail.actions[0]
+        context = reading.context_for(connected.api, place.target, world, claims.sub, claims.agent, action)
+        told = "is valid"
+        document = {"name": slug, "valid": True, "statement": msgspec.to_builtins(claims)}
+        try:
+            verify(slug, value, context, world.registry, time.time(), Memo(1))
+        except Rejected as rejected:
+            told = f"does not count: {rejected.detail} ({rejected.reason})"
+            document |= {"valid": False, "reason": rejected.reason.value, "message": rejected.detail}
+        what = f"{action} for {claims.sub}, by {claims.iss}, expires {describing.until(claims.exp)}"
+        lines.append(f"{'approval:':12}{clean(slug)}: {told}: {clean(what)}")
+        documents.append(document)
+    if not values:
+        lines.append("No approval stands on it, and no change request waits for one.")
+    return lines, _plain_document(place) | {"approvals": documents}
+
+
+def _record(request: ChangeRequest, missing: str) -> list[str]:
+    spec = request.spec
+    agent = f" (agent {spec.agent})" if spec.agent else ""
+    return [
+        f"{'request:':12}{describing.request_line(request)}",
+        f"{'action:':12}{spec.action}",
+        f"{'object:':12}{clean(f'{request.target.resource} {request.target.path}, uid {request.target.uid}')}",
+        f"{'requester:':12}{clean(f'{spec.requester}{agent}')}",
+        *(_end(request) if not request.status.phase.open else ()),
+        f"{'missing:':12}{missing}",
+    ]
+
+
+def _end(request: ChangeRequest) -> list[str]:
+    told = f": {clean(request.status.message)}" if request.status.message else ""
+    return [f"{'ended:':12}{request.status.phase} at {request.status.ended_at or 'a time not recorded'}{told}"]

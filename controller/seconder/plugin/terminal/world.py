@@ -1,0 +1,151 @@
+"""What a decision about one caller rests on, read from the cluster at this moment; and that caller."""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import msgspec
+
+from seconder.admission import principal, service_accounts
+from seconder.admission.evidence import World
+from seconder.admission.request import Caller
+from seconder.api import change_request
+from seconder.api.change_request import ChangeRequest
+from seconder.api.text import clean
+from seconder.approvals.impact import Contents, Lookup
+from seconder.client.api import Api, ApiError
+from seconder.client.lookup import Finder, LookupFailed
+from seconder.plugin.approving import reading
+from seconder.plugin.approving.reading import Place
+from seconder.plugin.terminal import callers
+from seconder.plugin.terminal.connection import Connection
+from seconder.plugin.terminal.problem import Problem
+
+_LOOKUP_SECONDS: Final = 5.0
+"""As the webhook's: what it would not find out in time is not known here either."""
+
+
+class Unreadable(Problem):
+    """The one who asks has no right to read something that the answer rests on."""
+
+
+def read(api: Api, caller: Caller, cluster_id: str = "") -> World:
+    """Read policies, approvers, the cluster's identity, and what is recorded of this caller. Raises Problem, ApiError.
+
+    A cluster's configured id is taken from any change request that Seconder wrote, unless it is given.
+    """
+    with readable():
+        found = reading.read_world(api, None if cluster_id else _any_request(api), cluster_id)
+    recorded = operator_of(api, caller.username)
+    return found if recorded is None else replace(found, operators={caller.username: recorded})
+
+
+def operator_of(api: Api, username: str) -> str | None:
+    """Give who is recorded on a ServiceAccount as having set it going. Raises Problem, ApiError.
+
+    None: nobody is, or it is no ServiceAccount. What may not be read is never taken for nobody.
+    """
+    account = principal.service_account(username)
+    if account is None:
+        return None
+    namespace, name = account
+    with readable():
+        try:
+            recorded = service_accounts.account(api.metadata(f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}"))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+    return recorded.operator if recorded else None
+
+
+def object_of(connection: Connection, text: str, namespace: str | None) -> Place:
+    """Read the object that somebody named. ``namespace`` is what the flag says. Raises Problem, ApiError."""
+    with readable():
+        place = reading.locate(connection, text)
+    if place.request is not None:
+        raise Problem(f"{clean(text)} is a change request: name its object, {place.typed}, as TYPE/NAME")
+    if namespace and not place.target.namespace:
+        raise Problem(f"{place.target.resource} are in no namespace: leave out -n {clean(namespace)}")
+    if place.document is None:
+        raise Problem(place.missing)
+    return place
+
+
+def look_up(api: Api, lookups: Sequence[Lookup]) -> Contents:
+    """Answer what a decision needs to know of a namespace's contents. Raises Problem."""
+    if not lookups:
+        return {}
+    try:
+        return Finder(api, seconds=_LOOKUP_SECONDS, at_once=4).find(lookups)
+    except LookupFailed as error:
+        place = clean(lookups[0].namespace)
+        raise Problem(f"what namespace {place} holds could not be looked up: {clean(str(error))}") from None
+
+
+def clock(api: Api) -> float:
+    """Give the time, in seconds since 1970, by the API server's last answer; by this machine where that told none.
+
+    What counts there is decided by the cluster's clock, however wrong this machine's may be.
+    """
+    try:
+        return parsedate_to_datetime(api.server_date).timestamp()
+    except ValueError:
+        return time.time()
+
+
+def add_caller(parser: argparse.ArgumentParser) -> None:
+    """Add what says whose request it is, where it is not one's own."""
+    group = parser.add_argument_group("whose request (left out: your own)")
+    group.add_argument("--requester", metavar="USER", help="a user name; a ServiceAccount's gets its groups by itself")
+    group.add_argument("--group", metavar="NAME", action="append", default=[], help="a group of theirs; repeatable")
+    group.add_argument("--extra", metavar="KEY=VALUE", action="append", default=[], help="extra of theirs; repeatable")
+
+
+def caller_of(arguments: argparse.Namespace, api: Api) -> Caller:
+    """Give the caller that the flags describe, or ask the API server who we are. Raises Problem, ApiError."""
+    if not arguments.requester:
+        if arguments.group or arguments.extra:
+            raise Problem("--group and --extra describe somebody else: name them with --requester")
+        return callers.who_am_i(api)
+    extra: dict[str, tuple[str, ...]] = {}
+    for each in arguments.extra:
+        key, equals, value = each.partition("=")
+        if not key or not equals:
+            raise Problem(f"--extra {clean(each)} is not KEY=VALUE")
+        extra[key] = (*extra.get(key, ()), value)
+    groups = {*arguments.group, "system:authenticated"}
+    account = principal.service_account(arguments.requester)
+    if account is not None:
+        groups |= {"system:serviceaccounts", f"system:serviceaccounts:{account[0]}"}
+    return Caller(arguments.requester, frozenset(groups), extra)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Turn a 403 into Unreadable."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        raise Unreadable(
+            f"you may not read what the answer rests on: {clean(str(error))}; ask an administrator for the right, or "
+            "somebody who has it"
+        ) from None
+
+
+def _any_request(api: Api) -> ChangeRequest | None:
+    try:
+        found = api.get(change_request.PATH, limit=1)["items"]
+        return change_request.parse(found[0]) if found else None
+    except ApiError as error:
+        if error.status != 403:
+            raise
+    except msgspec.ValidationError:
+        pass
+    return None

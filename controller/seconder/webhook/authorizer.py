@@ -1,0 +1,49 @@
+"""Answers the API server's authorizer, where a control plane's owner has set it up to ask."""
+
+from seconder.admission import authorizer, authorizer_codec
+from seconder.api.policy import DEFAULT_TAGS
+from seconder.api.text import clean
+from seconder.client.cache import Snapshot
+from seconder.observability import log
+from seconder.observability.metrics import AuthorizerMetrics
+from seconder.webhook.front import BadReview
+
+
+class Authorizer:
+    """Says "denied" or "no opinion", never "allowed".
+
+    So whoever else reaches the endpoint gains nothing by asking, and clients need no certificate. ``own_namespace``:
+    where Seconder is installed.
+    """
+
+    def __init__(self, snapshot: Snapshot, own_namespace: str, metrics: AuthorizerMetrics) -> None:
+        self._snapshot = snapshot
+        self._own_namespace = own_namespace
+        self._metrics = metrics
+
+    async def answer(self, body: bytes) -> bytes:
+        """Answer one SubjectAccessReview. Raises BadReview, on which the API server acts by its ``failurePolicy``."""
+        try:
+            access = authorizer_codec.decode(body)
+        except authorizer_codec.Malformed as bad:
+            self._metrics.malformed.inc()
+            raise BadReview(bad.detail) from None
+        world = self._snapshot.world
+        # Without policies the defaults still hold. The rest is let through to RBAC: our own first list is among it.
+        known = world.policies.known_tags if world else DEFAULT_TAGS
+        reason = authorizer.denial(access, known, self._own_namespace) if access else ""
+        if not (access and reason):
+            self._metrics.passed.inc()
+            return authorizer_codec.no_opinion()
+        self._metrics.denied.inc()
+        log.info(
+            "access refused",
+            reason=reason,
+            user=clean(access.caller.username),
+            verb=clean(access.verb),
+            resource=clean(str(access.resource)),
+            subresource=clean(access.subresource),
+            namespace=clean(access.namespace),
+            name=clean(access.name),
+        )
+        return authorizer_codec.denied(reason)

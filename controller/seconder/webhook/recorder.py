@@ -1,0 +1,364 @@
+"""Writes change requests and events off the decision's path: a review only leaves a note here and goes on.
+
+Everything is bounded, and what finds no place is not recorded: the refusal then says how to approve without a record.
+Losing a note, or flooding this, never changes a decision.
+"""
+
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from seconder.admission.request import Request
+from seconder.api import change_request, constants
+from seconder.api.change_request import ChangeRequest
+from seconder.api.reasons import Reason
+from seconder.api.resources import Target
+from seconder.approvals import change_requests, draft, impact
+from seconder.approvals.change import Change
+from seconder.approvals.impact import Impact
+from seconder.approvals.verification import Approval
+from seconder.client.api import Api, ApiError
+from seconder.client.cache import Snapshot
+from seconder.client.events import Events
+from seconder.client.lookup import Finder, LookupFailed
+from seconder.client.watch import Watch
+
+T = TypeVar("T")
+
+
+_IN_VIEW: Final = 5.0
+"""Seconds in which what was written is seen by the watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is recorded. ``again`` and ``pace`` are in seconds."""
+
+    notes: int = 256
+    open_of_one: int = 50
+    open_in_all: int = 1000
+    in_all: int = 5000
+    """Ended ones included, which stay for an hour."""
+    again: float = 5.0
+    """Between two writes of one change request: refusals in between are counted and written as one."""
+    pace: float = 0.04
+    """Between any two: a flood keeps the API server no busier than this."""
+    after_trouble: float = 10.0
+    tries: int = 8
+    """Of one note, ``again`` seconds apart: as long as the API server needs to be started anew."""
+
+
+class _Known(NamedTuple):
+    requester: str
+    open: bool
+
+
+@dataclass(slots=True)
+class _Note:
+    """What is to be written about one change: ``times`` refused since it was last written; or let through, by what.
+
+    ``new``: there is no open record of it. One that was there and is gone was removed by somebody, and stays so until
+    the next refusal.
+    """
+
+    change: Change
+    reason: Reason
+    times: int
+    allowed: Sequence[Approval] = ()
+    new: bool = False
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Emergency:
+    request: Request
+    reason: str
+
+
+class Recorder:
+    """Takes notes from reviews, in any thread, and writes them in its own."""
+
+    def __init__(
+        self,
+        api: Api,
+        snapshot: Snapshot,
+        failed: Callable[[str, Exception], None],
+        *,
+        bounds: Bounds | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._snapshot = snapshot
+        self._finder = Finder(api, at_once=2)
+        self._events = Events(api, "seconder-webhook")
+        self._failed = failed
+        self._bounds = bounds or Bounds()
+        self._clock = clock
+        self._work = threading.Condition()
+        self._notes: OrderedDict[str, _Note] = OrderedDict()
+        self._emergencies: list[_Emergency] = []
+        self._written: OrderedDict[str, float] = OrderedDict()
+        self._known: Mapping[str, _Known] = {}
+        self._open: Counter[str] = Counter()
+        self._made: dict[str, tuple[str, float]] = {}
+        """What was written a moment ago and may not be in view yet: its requester, and until when it is counted."""
+        self._quiet_until = float("-inf")
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self.watch: Final = Watch(api, change_request.PATH, _known, self._take, failed)
+
+    def start(self) -> None:
+        """Begin to follow what is recorded, and to write."""
+        self.watch.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; what is not written yet is lost."""
+        self.watch.stop()
+        with self._work:
+            self._stopping = True
+            self._work.notify()
+
+    def refused(self, change: Change, reason: Reason) -> bool:
+        """Note a refusal; say whether there is, or in a moment will be, a change request for it."""
+        name = change.name
+        with self._work:
+            recorded = self._is_open(name) or name in self._made
+            note = self._notes.get(name)
+            if note is not None:
+                note.times += 1
+                note.reason = reason
+                return recorded or not note.allowed
+            if not recorded and not self._has_place(change):
+                return False
+            if len(self._notes) < self._bounds.notes:
+                self._notes[name] = _Note(change, reason, 1, new=not recorded)
+                self._work.notify()
+                return True
+            return recorded
+
+    def allowed(self, change: Change, counted: Sequence[Approval]) -> None:
+        """Note that these approvals let a recorded change through."""
+        name = change.name
+        with self._work:
+            note = self._notes.get(name)
+            if note is not None:
+                note.allowed = counted
+            elif (self._is_open(name) or name in self._made) and len(self._notes) < self._bounds.notes:
+                self._notes[name] = _Note(change, Reason.APPROVED, 0, counted)
+            else:
+                return
+            # At once, whatever was written a moment ago: the object is about to go.
+            self._written.pop(name, None)
+            self._work.notify()
+
+    def broke_glass(self, request: Request, reason: str) -> None:
+        """Note that somebody passed policies by in an emergency."""
+        with self._work:
+            if len(self._emergencies) < self._bounds.notes:
+                self._emergencies.append(_Emergency(request, reason))
+                self._work.notify()
+
+    def _has_place(self, change: Change) -> bool:
+        if not change_requests.fits(change):
+            return False
+        now = self._clock()
+        # Without a present view of what is open, nothing bounds it.
+        if now < self._quiet_until or self.watch.age() > constants.FRESH_SECONDS:
+            return False
+        noted = {name: note.change.requester for name, note in self._notes.items()}
+        self._made = {name: made for name, made in self._made.items() if made[1] > now}
+        made = {name: who for name, (who, _) in self._made.items()}
+        coming = {name: who for name, who in (noted | made).items() if not self._is_open(name)}
+        waiting = Counter(coming.values())
+        of_one = self._open[change.requester] + waiting[change.requester]
+        return (
+            of_one < self._bounds.open_of_one
+            and self._open.total() + waiting.total() < self._bounds.open_in_all
+            and len(self._known) + waiting.total() < self._bounds.in_all
+        )
+
+    def _is_open(self, name: str) -> bool:
+        known = self._known.get(name)
+        return known is not None and known.open
+
+    def _take(self, found: Mapping[str, _Known]) -> None:
+        known = dict(found)
+        open_ = Counter(each.requester for each in known.values() if each.open)
+        with self._work:
+            # Seen open, or seen and gone again: the view says all there is to say about it.
+            settled = {
+                name for name in self._made if (name in known or name in self._known) and not _ended(known.get(name))
+            }
+            self._made = {name: made for name, made in self._made.items() if name not in settled}
+            self._known, self._open = known, open_
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                while not self._stopping and not self._emergencies and (pause := self._until_due()) != 0:
+                    self._work.wait(pause)
+                if self._stopping:
+                    return
+                emergencies, self._emergencies = self._emergencies, []
+                note = self._next_due()
+            for emergency in emergencies:
+                self._guarded(self._tell_emergency, emergency)
+            if note is not None and not self._guarded(self._write, note):
+                with self._work:
+                    self._quiet_until = self._clock() + self._bounds.after_trouble
+                    self._keep_for_later(note)
+            time.sleep(self._bounds.pace)
+
+    def _keep_for_later(self, note: _Note) -> None:
+        """Put back what could not be written: somebody has been told of it."""
+        note.tries += 1
+        later = self._notes.get(note.change.name)
+        if later is not None:
+            later.times += note.times
+            later.new |= note.new
+            later.allowed = later.allowed or note.allowed
+        elif note.tries < self._bounds.tries and len(self._notes) < self._bounds.notes:
+            self._notes[note.change.name] = note
+
+    def _due(self, name: str) -> float:
+        return self._written.get(name, float("-inf")) + self._bounds.again
+
+    def _until_due(self) -> float | None:
+        """Give the seconds until a note is due; None while there is none."""
+        if not self._notes:
+            return None
+        return max(0.0, min(map(self._due, self._notes)) - self._clock())
+
+    def _next_due(self) -> _Note | None:
+        now = self._clock()
+        due = [name for name in self._notes if self._due(name) <= now]
+        if not due:
+            return None
+        # Somebody waits for a new record; a count that is higher by one nobody misses.
+        name = next((name for name in due if self._notes[name].new or self._notes[name].allowed), due[0])
+        self._written[name] = now
+        self._written.move_to_end(name)
+        while len(self._written) > self._bounds.open_in_all:
+            self._written.popitem(last=False)
+        note = self._notes.pop(name)
+        if note.new:
+            self._made[name] = (note.change.requester, now + _IN_VIEW)
+        return note
+
+    def _guarded(self, write: Callable[[T], None], what: T) -> bool:
+        try:
+            write(what)
+        except ApiError as error:
+            self._failed("recording", error)
+            # The API server is well, and will not have this one: no reason to leave the others out.
+            return error.status in {400, 413, 422}
+        except Exception as error:  # noqa: BLE001 - a thread that died in silence would record nothing any more
+            self._failed("recording", error)
+            return False
+        return True
+
+    def _write(self, note: _Note) -> None:
+        world = self._snapshot.world
+        if world is None:
+            return
+        change = note.change
+        now = datetime.now(UTC)
+        impact = self._impact(change) if note.times else None
+        made_now = False
+        for _ in range(5):
+            found = self._open_record(change, impact) if note.new else self._existing(change)
+            if found is None:
+                return
+            status = found.status
+            made_now |= not status.first_refused_at
+            if note.times:
+                # The operator, which gives no reason, has counted the first of these in between.
+                counted = made_now and status.attempts > 0 and not status.last_reason
+                status = change_requests.refused(
+                    status,
+                    change,
+                    times=note.times - counted,
+                    reason=note.reason.value,
+                    audience=world.audience,
+                    txn=found.uid,
+                    impact=impact,
+                    now=now,
+                )
+            if note.allowed:
+                status = change_requests.let_through(status, change, note.allowed, now)
+            try:
+                self._api.replace(
+                    f"{change_request.PATH}/{change.name}/status", change_request.with_status(found, status)
+                )
+            except ApiError as error:
+                # The operator wrote, or removed it, in between.
+                if error.status not in {404, 409}:
+                    raise
+            else:
+                break
+        if note.times:
+            self._tell_refusal(change, note.reason, status.attempts, now)
+
+    def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest:
+        """Create it, or give the one that ended before."""
+        try:
+            return change_request.parse(self._api.create(change_request.PATH, change_requests.document(change, impact)))
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            return change_request.parse(self._api.get(f"{change_request.PATH}/{change.name}"))
+
+    def _existing(self, change: Change) -> ChangeRequest | None:
+        try:
+            return change_request.parse(self._api.get(f"{change_request.PATH}/{change.name}"))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def _impact(self, change: Change) -> Impact | None:
+        bound = draft.binds_impact(change.target, change.action, change.policies)
+        if not bound:
+            return None
+        try:
+            return impact.impact(bound, self._finder.find(impact.lookups(change.target.name, [], bound)))
+        except LookupFailed as error:
+            self._failed("what goes down with a namespace", error)
+            return None
+
+    def _tell_refusal(self, change: Change, reason: Reason, count: int, now: datetime) -> None:
+        note = f"{change.action} by {change.requester} refused ({reason}): kubectl seconder approve {change.name}"
+        self._tell(change.target, change.version, f"{change.name}.refused", "NeedsApproval", note, count, now)
+
+    def _tell_emergency(self, emergency: _Emergency) -> None:
+        request = emergency.request
+        note = f"{request.operation} by {request.caller.username} under break-glass: {emergency.reason}"
+        key = f"break-glass.{request.uid}".lower()
+        self._tell(request.target, request.version, key, "BreakGlass", note, 1, datetime.now(UTC))
+
+    def _tell(self, target: Target, version: str, key: str, reason: str, note: str, count: int, now: datetime) -> None:
+        try:
+            self._events.tell(target, version, key=key, reason=reason, note=note, warning=True, count=count, now=now)
+        except ApiError as error:
+            # 403: the namespace is being deleted, and takes no new objects.
+            if error.status not in {403, 404}:
+                raise
+
+
+def _ended(known: _Known | None) -> bool:
+    return known is not None and not known.open
+
+
+def _known(document: Mapping[str, Any]) -> _Known | None:
+    try:
+        found = change_request.parse(document)
+    except msgspec.ValidationError:
+        return None
+    return _Known(found.spec.requester, found.status.phase.open)

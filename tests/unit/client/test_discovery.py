@@ -1,0 +1,83 @@
+"""What a policy's names stand for: nothing is protected in silence that is not there."""
+
+from seconder.api.policy import ResolvedResource
+from seconder.api.resources import GroupResource
+from seconder.client.discovery import Catalogue, Served, resolve
+
+DEPLOYMENTS = GroupResource("apps", "deployments")
+PODS = GroupResource("", "pods")
+NODES = GroupResource("", "nodes")
+NAMESPACES = GroupResource("", "namespaces")
+METRICS = GroupResource("metrics.k8s.io", "pods")
+
+
+def _served(resource: GroupResource, *aliases: str, namespaced: bool = True) -> Served:
+    return Served(ResolvedResource(resource, "v1", namespaced, custom=False), frozenset(aliases))
+
+
+SERVED: Catalogue = {
+    DEPLOYMENTS: _served(DEPLOYMENTS, "deployment", "deploy"),
+    PODS: _served(PODS, "pod", "po"),
+    NODES: _served(NODES, "node", namespaced=False),
+    NAMESPACES: _served(NAMESPACES, "namespace", "ns", namespaced=False),
+    METRICS: _served(METRICS, "podmetrics", "pod"),
+}
+
+
+def _names(named: set[GroupResource], *, namespaces: bool = False) -> tuple[set[GroupResource], list[str]]:
+    found = resolve(named, namespaces, SERVED)
+    return {each.resource for each in found.resources}, found.problems
+
+
+def test_names_that_are_served_are_found() -> None:
+    """Without a word."""
+    assert _names({DEPLOYMENTS, NODES}) == ({DEPLOYMENTS, NODES}, [])
+
+
+def test_a_singular_kind_or_short_name_is_a_problem_that_names_what_was_meant() -> None:
+    """And that is resolved, so that it is refused meanwhile."""
+    for word in ("deployment", "Deployments", "deploy", "Deployment"):
+        resources, [problem] = _names({GroupResource("apps", word)})
+        assert resources == {DEPLOYMENTS}
+        assert 'did you mean deployments in group "apps"?' in problem
+
+
+def test_the_wrong_group_is_a_problem() -> None:
+    """Deployments are not in the core group."""
+    resources, [problem] = _names({GroupResource("", "deployments")})
+    assert resources == {DEPLOYMENTS}
+    assert "did you mean" in problem
+
+
+def test_what_was_meant_is_sought_in_the_same_group_first() -> None:
+    """Pods of the core group, not of another."""
+    assert _names({GroupResource("", "pod")})[0] == {PODS}
+    assert _names({GroupResource("metrics.k8s.io", "pod")})[0] == {METRICS}
+
+
+def test_an_unknown_name_is_a_problem() -> None:
+    """Nothing is guessed."""
+    resources, [problem] = _names({GroupResource("apps", "gadgets"), PODS})
+    assert resources == {PODS}
+    assert problem.startswith("gadgets.apps is not a resource")
+
+
+def test_wildcards_stand_for_all_that_fits() -> None:
+    """By group, by name, or both."""
+    assert _names({GroupResource("", "*")}) == ({PODS, NODES, NAMESPACES}, [])
+    assert _names({GroupResource("*", "pods")}) == ({PODS, METRICS}, [])
+    assert _names({GroupResource("*", "*")}) == (set(SERVED), [])
+
+
+def test_a_wildcard_that_stands_for_nothing_is_a_problem() -> None:
+    """A group that is misspelt protects nothing, and says so."""
+    for pattern in (GroupResource("app", "*"), GroupResource("*", "deployment")):
+        resources, [problem] = _names({pattern})
+        assert resources == set()
+        assert "stands for no resource" in problem
+
+
+def test_namespaces_cannot_limit_a_cluster_scoped_kind() -> None:
+    """Namespaces themselves they can: by their own names."""
+    assert _names({NODES}, namespaces=True)[1] != []
+    assert _names({NAMESPACES, PODS}, namespaces=True)[1] == []

@@ -1,0 +1,173 @@
+"""When a mirrored collection counts as proven: the clock is ours, the API server's lines are scripted."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from tests.support.cluster import eventually
+
+from seconder.client.api import ApiError
+from seconder.client.watch import WATCH_SECONDS, Watch
+
+_GRACE = 5.0
+
+
+class Clock:
+    """Seconds, set by the test."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+class Server:
+    """An API server of one collection: each watch plays the next script, then hangs silently until released."""
+
+    def __init__(self, *scripts: list[bytes | Callable[[], None]]) -> None:
+        self._scripts = list(scripts)
+        self.released = threading.Event()
+        self.lists = 0
+        self.watches = 0
+        self.error: ApiError | None = None
+
+    def pages(self, path: str, **_: Any) -> Iterator[tuple[list[Any], str]]:
+        """List."""
+        self.lists += 1
+        yield [_object("one", "1")], "1"
+
+    @contextlib.contextmanager
+    def stream(self, path: str, **_: Any) -> Iterator[Iterator[bytes]]:
+        """Watch."""
+        self.watches += 1
+        if self.error is not None:
+            raise self.error
+        yield self._play(self._scripts.pop(0) if self._scripts else [])
+
+    def _play(self, script: list[bytes | Callable[[], None]]) -> Iterator[bytes]:
+        for step in script:
+            if isinstance(step, bytes):
+                yield step
+            else:
+                step()
+        if not self._scripts:
+            self.released.wait(10)
+
+
+def _object(name: str, version: str, **more: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "resourceVersion": version} | more}
+
+
+def _line(kind: str, name: str, version: str) -> bytes:
+    return b'{"type":"%s","object":{"metadata":{"name":"%s","resourceVersion":"%s"}}}' % (
+        kind.encode(),
+        name.encode(),
+        version.encode(),
+    )
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[..., Watch[str]]]:
+    """Start watches that end with the test."""
+    started: list[tuple[Watch[str], Server]] = []
+
+    def begin(server: Server, clock: Clock, seen: list[dict[str, str]]) -> Watch[str]:
+        def select(document: Mapping[str, Any]) -> str:
+            return str(document["metadata"]["resourceVersion"])
+
+        def changed(values: Mapping[str, str]) -> None:
+            seen.append(dict(values))
+
+        watch = Watch(server, "/things", select, changed, lambda *_: None, clock=clock)  # type: ignore[arg-type]
+        started.append((watch, server))
+        watch.start()
+        return watch
+
+    yield begin
+    for watch, server in started:
+        watch.stop()
+        server.released.set()
+
+
+def test_silence_makes_the_copy_older_by_the_second(run: Callable[..., Watch[str]]) -> None:
+    """A watch that hangs half-open says nothing, and nothing is what it proves."""
+    clock, server = Clock(), Server([])
+    watch = run(server, clock, [])
+    eventually(lambda: server.watches, 5, "the watch is open")
+    eventually(lambda: watch.age() == 0, 5, "opening it was a sign of life")
+    clock.now += 61
+    assert watch.age() == 61
+
+
+def test_nothing_is_proven_before_the_first_list() -> None:
+    """Infinitely old, and not loaded."""
+    watch: Watch[str] = Watch(Server(), "/things", str, lambda _: None, lambda *_: None)  # type: ignore[arg-type]
+    assert not watch.loaded
+    assert watch.age() == float("inf")
+
+
+def test_a_bookmark_is_a_sign_of_life_and_changes_nothing(run: Callable[..., Watch[str]]) -> None:
+    """It says that all up to now has been sent."""
+    clock, seen = Clock(), list[dict[str, str]]()
+
+    def later() -> None:
+        clock.now += 18
+
+    server = Server([later, _line("BOOKMARK", "", "9")])
+    watch = run(server, clock, seen)
+    eventually(lambda: watch.age() == 0 and clock.now == 1018, 5, "the bookmark counts")
+    assert seen == [{"one": "1"}]
+
+
+def test_what_lay_in_a_buffer_while_the_process_was_stopped_proves_nothing(run: Callable[..., Watch[str]]) -> None:
+    """The server ends a watch after its time-out; a line that is read later was sent before that."""
+    clock, seen = Clock(), list[dict[str, str]]()
+
+    def stopped_for_an_hour() -> None:
+        clock.now += 3600
+
+    server = Server([stopped_for_an_hour, _line("MODIFIED", "one", "2")])
+    watch = run(server, clock, seen)
+    eventually(lambda: {"one": "2"} in seen, 5, "the event is applied")
+    eventually(lambda: watch.age() == 3600 - WATCH_SECONDS - _GRACE, 5, "and proves the past alone")
+
+
+def test_changes_are_applied_one_by_one(run: Callable[..., Watch[str]]) -> None:
+    """Added, modified, deleted."""
+    seen: list[dict[str, str]] = []
+    server = Server([_line("ADDED", "two", "2"), _line("MODIFIED", "one", "3"), _line("DELETED", "two", "4")])
+    run(server, Clock(), seen)
+    eventually(lambda: len(seen) == 4, 5, "all changes are seen")
+    assert seen == [{"one": "1"}, {"one": "1", "two": "2"}, {"one": "3", "two": "2"}, {"one": "3"}]
+
+
+def test_a_version_that_is_gone_is_listed_anew(run: Callable[..., Watch[str]]) -> None:
+    """410 Gone, as an event or as an answer, costs a new list and no data."""
+    gone = b'{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}'
+    server = Server([gone], [])
+    run(server, Clock(), [])
+    eventually(lambda: server.lists == 2, 5, "the collection is listed again")
+
+
+def test_an_api_server_that_answers_with_errors_is_no_sign_of_life(run: Callable[..., Watch[str]]) -> None:
+    """The copy ages while opening a watch fails."""
+    clock, server = Clock(), Server()
+    server.error = ApiError(0, "connection refused")
+    watch = run(server, clock, [])
+    eventually(lambda: server.watches >= 2, 5, "it is tried again")
+    clock.now += 70
+    eventually(lambda: server.watches >= 4, 5, "and again")
+    assert watch.age() >= 70
+
+
+def test_a_value_that_cannot_be_read_ends_nothing(run: Callable[..., Watch[str]]) -> None:
+    """The watch starts over, and goes on once the value is mended."""
+    seen: list[dict[str, str]] = []
+    broken = b'{"type":"MODIFIED","object":{"metadata":{"name":"one"}}}'
+    server = Server([broken], [_line("MODIFIED", "one", "7")])
+    run(server, Clock(), seen)
+    eventually(lambda: {"one": "7"} in seen, 10, "the watch goes on")

@@ -1,0 +1,300 @@
+"""Judging the past: refused only where it is certain, free only where it is certain, and everything else is said."""
+
+import tracemalloc
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support.audit import DANA, KIRO, event, line
+
+from seconder.admission.principal import BUILTIN_CONTROLLERS
+from seconder.api.policy import AgentTags, Mode, Policy, ResolvedResource, Subjects
+from seconder.api.reasons import Reason
+from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.plugin.auditing.audit_log import Event
+from seconder.plugin.auditing.replaying import Judge, Missing, Verdict
+
+_DEPLOYMENTS = GroupResource("apps", "deployments")
+_RESOLVED = {
+    _DEPLOYMENTS: ResolvedResource(_DEPLOYMENTS, "v1", namespaced=True, custom=False, kind="Deployment"),
+}
+_POLICY = Policy("p", resources=frozenset({_DEPLOYMENTS}), resolved=_RESOLVED)
+_UNTAGGED = Policy(
+    "p", resources=frozenset({_DEPLOYMENTS}), resolved=_RESOLVED, agents=AgentTags(annotations=frozenset())
+)
+_AGENTS = {"namespace": "seconder-agents"}
+_META = {"name": "checkout", "namespace": "payments", "uid": "u-1"}
+
+
+def _judged(document: dict[str, Any], *policies: Policy) -> Verdict | None:
+    return Judge(policies or (_POLICY,)).judge(msgspec.json.decode(line(document), type=Event))
+
+
+def _outcome(document: dict[str, Any], *policies: Policy) -> str:
+    """Give "free", "refused", or why it is not known."""
+    found = _judged(document, *policies)
+    if found is None:
+        return "free"
+    return found.missing.name if found.missing else "refused"
+
+
+def _object(**more: Any) -> dict[str, Any]:
+    metadata = _META | more.pop("metadata", {})
+    return {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": metadata, "spec": {"replicas": 3}} | more
+
+
+def test_an_agents_deletion_is_refused_at_any_level() -> None:
+    """Who it was and what it deleted stand in every event."""
+    found = _judged(event())
+    assert found is not None
+    assert (found.missing, found.decided.reason, found.decided.policies) == (None, Reason.APPROVAL_MISSING, ("p",))
+    assert found.decided.requester.agent_name == "kiro"
+    assert [target.path for target in found.targets] == ["payments/checkout"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"user": {"username": "x", "groups": ["seconder.dev:agents"]}},
+        {"user": {"username": "x", "extra": {"seconder.dev/agent": ["kiro"]}}},
+        {"user": DANA, "impersonatedUser": KIRO},
+        {"user": DANA | {"extra": {"seconder.dev/agent": [""]}}},
+    ],
+)
+def test_an_agent_is_known_by_every_tag(changes: dict[str, Any]) -> None:
+    """By the code that the webhook knows it by."""
+    assert _outcome(event(**changes)) == "refused"
+
+
+def test_who_impersonated_somebody_is_not_whom_admission_saw() -> None:
+    """An agent that acts as a person is a person to it."""
+    assert _outcome(event(user=KIRO, impersonatedUser=DANA), _UNTAGGED) == "free"
+
+
+def test_a_persons_deletion_depends_on_an_annotation_that_no_log_holds() -> None:
+    """Unless the answer was the object itself, or no policy asks for annotations."""
+    assert _outcome(event(user=DANA)) == "TAGGED"
+    assert _outcome(event(user=DANA), _UNTAGGED) == "free"
+    assert _outcome(event(user=DANA, responseObject=_object())) == "free"
+    tagged = _object(metadata={"annotations": {"seconder.dev/agent": "kiro"}})
+    assert _outcome(event(user=DANA, responseObject=tagged)) == "refused"
+
+
+def test_a_policy_for_everyone_hits_people_and_spares_controllers() -> None:
+    """The exempt and the control plane's own as ever."""
+    policy = Policy(
+        "p",
+        subjects=Subjects.EVERYONE,
+        exempt_users=frozenset({"argo"}),
+        agents=AgentTags(annotations=frozenset()),
+        resources=frozenset({_DEPLOYMENTS}),
+        resolved=_RESOLVED,
+    )
+    assert _outcome(event(user=DANA), policy) == "refused"
+    assert _outcome(event(user={"username": "argo"}), policy) == "free"
+    assert _outcome(event(user={"username": min(BUILTIN_CONTROLLERS)}), policy) == "free"
+
+
+def test_a_policy_that_only_watches_is_judged_as_if_it_refused() -> None:
+    """That is what one wants to know before switching it on."""
+    assert _outcome(event(), Policy("p", mode=Mode.AUDIT, resources=frozenset({_DEPLOYMENTS}))) == "refused"
+
+
+@pytest.mark.parametrize("verb", ["get", "list", "watch", "proxy", "options"])
+def test_reads_are_free(verb: str) -> None:
+    """Admission is never asked about them."""
+    assert _outcome(event(verb)) == "free"
+
+
+def test_what_no_policy_names_is_free_unless_it_owned_something() -> None:
+    """An agent's deletion may take along what is protected: no log tells what it owned, but whether it let go of it."""
+    assert _outcome(event(resource="configmaps", group="")) == "OWNED"
+    orphaned = event(resource="configmaps", group="", requestObject={"propagationPolicy": "Orphan"})
+    assert _outcome(orphaned) == "free"
+    assert _outcome(event(resource="configmaps", group="", user=DANA)) == "free"
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        # Nothing is known but that it was an update.
+        ({}, "BODY"),
+        # A whole answer tells all but what was before.
+        ({"responseObject": _object()}, "free"),
+        ({"responseObject": _object(spec={"replicas": 3, "template": {"spec": {}}})}, "RIGHTS"),
+        ({"responseObject": _object(spec={"replicas": 0})}, "REPLICAS"),
+        ({"responseObject": _object(metadata={"deletionTimestamp": "2026-11-22T12:00:00Z"})}, "FINALIZERS"),
+        ({"responseObject": _object(metadata={"ownerReferences": [{"kind": "X", "name": "x", "uid": "x"}]})}, "OWNERS"),
+    ],
+)
+def test_an_update_is_never_guessed(changes: dict[str, Any], outcome: str) -> None:
+    """The object as it was before is in no audit log."""
+    assert _outcome(event("update", **changes)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("patch", "answer", "outcome"),
+    [
+        ({"metadata": {"labels": {"a": "b"}}}, None, "free"),
+        ({"spec": {"replicas": 0}}, None, "REPLICAS"),
+        ({"spec": {"replicas": 2}}, None, "free"),
+        ([{"op": "replace", "path": "/spec/replicas", "value": 0}], None, "REPLICAS"),
+        ({"metadata": {"finalizers": None}}, None, "FINALIZERS"),
+        ([{"op": "replace", "path": "/metadata", "value": {}}], None, "FINALIZERS"),
+        ({"metadata": {"ownerReferences": [{}]}}, None, "OWNERS"),
+        # It names nothing, and so zero it was before.
+        ({"metadata": {"labels": {"a": "b"}}}, _object(spec={"replicas": 0}), "free"),
+        ({"spec": {"replicas": 0}}, _object(spec={"replicas": 0}), "REPLICAS"),
+        # An apply takes away what it leaves out.
+        ({"kind": "Deployment", "metadata": {}}, None, "FINALIZERS"),
+    ],
+)
+def test_a_patch_changes_what_it_names(patch: Any, answer: Any, outcome: str) -> None:
+    """Of a kind whose pods are not looked at: a policy's own resource."""
+    widgets = GroupResource("example.com", "widgets")
+    resolved = {widgets: ResolvedResource(widgets, "v1", namespaced=True, custom=True, kind="Widget")}
+    policy = Policy("p", resources=frozenset({widgets}), resolved=resolved)
+    document = event("patch", "widgets", "example.com", requestObject=patch, responseObject=answer)
+    assert _outcome(document, policy) == outcome
+
+
+def test_a_patch_that_is_spelt_with_escapes_may_name_anything() -> None:
+    """A field's name spelt so is the same to the API server."""
+    raw = line(event("patch", ref={"subresource": "scale"}, requestObject={"X": 1}))
+    raw = raw.replace(b'{"X":1}', b'{"spec":{"repl\\u0069cas":0}}')
+    found = Judge([_POLICY]).judge(msgspec.json.decode(raw, type=Event))
+    assert found is not None
+    assert found.missing is Missing.REPLICAS
+
+
+def test_the_scale_subresource_carries_no_annotations() -> None:
+    """So a person who scales to nothing is free, and an agent may not have been."""
+    scale: dict[str, Any] = {"ref": {"subresource": "scale"}, "requestObject": {"spec": {"replicas": 0}}}
+    assert _outcome(event("patch", user=DANA, **scale)) == "free"
+    assert _outcome(event("patch", **scale)) == "REPLICAS"
+    up: dict[str, Any] = scale | {"requestObject": {"spec": {"replicas": 3}}}
+    assert _outcome(event("patch", **up)) == "free"
+
+
+def test_a_namespace_is_refused_for_what_it_held_if_it_did() -> None:
+    """What a namespace held is in no log; that it is named is."""
+    gone = event(resource="namespaces", group="", ref={"name": "payments"})
+    assert _outcome(gone) == "CONTENTS"
+    named = Policy("n", resources=frozenset({NAMESPACES}))
+    assert _outcome(gone, named) == "refused"
+    assert _outcome(event(resource="namespaces", group="", ref={"name": "x", "namespace": "x"}), named) == "refused"
+
+
+def test_a_namespace_that_was_approved_then_is_judged_without_its_approval() -> None:
+    """Whose key that was, and what went along, is in no log."""
+    stored = {"metadata": {"name": "payments", "annotations": {"approval.seconder.dev/alice": "{}"}}}
+    gone = event(resource="namespaces", group="", ref={"name": "payments"}, responseObject=stored)
+    assert _outcome(gone) == "CONTENTS"
+    assert _outcome(gone, Policy("n", resources=frozenset({NAMESPACES}))) == "refused"
+
+
+def test_a_collection_is_judged_object_by_object() -> None:
+    """Where the answer lists them; else it is not known what was there."""
+    items = [_object(metadata={"name": name, "uid": name}) for name in ("a", "b")]
+    whole = event("deletecollection", ref={"name": ""}, responseObject={"kind": "DeploymentList", "items": items})
+    found = _judged(whole)
+    assert found is not None
+    assert found.missing is None
+    assert [target.name for target in found.targets] == ["a", "b"]
+    assert _outcome(event("deletecollection", ref={"name": ""})) == "OBJECTS"
+    nothing = event("deletecollection", ref={"name": ""}, responseObject={"kind": "DeploymentList", "items": []})
+    assert _outcome(nothing) == "free"
+
+
+@pytest.mark.parametrize(
+    ("document", "outcome"),
+    [
+        (event("create", "protectionpolicies", "seconder.dev", ref={"namespace": ""}), "refused"),
+        (event("create", "serviceaccounts", "", ref=_AGENTS, requestObject={"metadata": {}}), "refused"),
+        (event("get", "nodes", "", ref={"namespace": "", "subresource": "proxy"}), "refused"),
+        (event("create", "configmaps", ""), "free"),
+        (event("create", "secrets", ""), "BODY"),
+        (event("create", "secrets", "", requestObject={"metadata": {}, "type": "Opaque"}), "free"),
+        (event("create", "pods", "", requestObject={"metadata": {}, "spec": {}}), "RIGHTS"),
+        (event("create", "pods", "", ref={"subresource": "exec"}), "RIGHTS"),
+        (event("create", "rolebindings", "rbac.authorization.k8s.io"), "BODY"),
+    ],
+)  # fmt: skip
+def test_what_is_always_refused_to_agents_is_told_too(document: dict[str, Any], outcome: str) -> None:
+    """It comes with Seconder, whatever the policies are."""
+    assert _outcome(document) == outcome
+
+
+@pytest.mark.parametrize(
+    "body", [7, "x", {"metadata": 7}, {"metadata": {"finalizers": 7}}, {"metadata": {"annotations": []}}]
+)
+@pytest.mark.parametrize("verb", ["delete", "update", "patch", "create", "deletecollection"])
+def test_no_body_makes_it_stumble(verb: str, body: Any) -> None:
+    """What is not understood is not judged, or does not matter; a deletion by name is refused all the same."""
+    outcome = _outcome(event(verb, requestObject=body, responseObject=body))
+    assert outcome in {"free", "refused", *Missing.__members__}
+    if verb == "delete" and not isinstance(body, dict):
+        assert outcome == "refused"
+
+
+def test_what_failed_anyway_and_what_was_tried_out_are_marked() -> None:
+    """By the status; and by the query or the options of a deletion."""
+    failed = _judged(event(responseStatus={"code": 403}))
+    assert failed is not None
+    assert failed.failed
+    query = "/x?dryRun=All"
+    for dry in (event(requestURI=query, level="Request"), event(requestObject={"dryRun": ["All"]})):
+        found = _judged(dry)
+        assert found is not None
+        assert (found.dry_run, found.failed) == (True, False)
+
+
+@pytest.mark.parametrize("changes", [{"requestObject": {"kind": "DeleteOptions"}, "level": "Request"}, {}])
+def test_a_deletion_is_no_dry_run_by_its_query_where_it_may_have_had_a_body(changes: dict[str, Any]) -> None:
+    """The API server reads the body alone then; below level Request the log does not tell."""
+    found = _judged(event(requestURI="/x?dryRun=All", **changes))
+    assert found is not None
+    assert not found.dry_run
+
+
+def test_a_query_beside_a_body_orphans_nothing() -> None:
+    """Or a deletion of what owns a protected object would be taken for one that leaves it alone."""
+    owner: dict[str, Any] = {"resource": "configmaps", "group": "", "requestURI": "/x?propagationPolicy=Orphan"}
+    assert _outcome(event(**owner, level="Request")) == "free"
+    assert _outcome(event(**owner, level="Request", requestObject={"kind": "DeleteOptions"})) == "OWNED"
+    assert _outcome(event(**owner)) == "OWNED"
+
+
+@pytest.mark.parametrize("uri", ["//[x/y", "//api\u2100/x", "?", "/x?%ff=%", "/x?dryRun"])
+@pytest.mark.parametrize("verb", ["delete", "update", "patch", "create", "deletecollection"])
+def test_no_address_makes_it_stumble(verb: str, uri: str) -> None:
+    """Whatever a client sent."""
+    assert _outcome(event(verb, requestURI=uri)) in {"free", "refused", *Missing.__members__}
+
+
+def test_a_body_that_is_no_text_does_not_make_it_stumble() -> None:
+    """The API server logs a patch as it came."""
+    for verb in ("delete", "patch", "update", "create", "deletecollection"):
+        raw = line(event(verb, requestObject={"a": "XX"})).replace(b"XX", b"\xff\xfe")
+        Judge((_POLICY,)).judge(msgspec.json.decode(raw, type=Event))
+
+
+def test_memory_does_not_grow_with_the_resources_that_are_asked_for() -> None:
+    """Anybody may ask for any that does not exist, under names as long as an address may be."""
+    judge = Judge((_POLICY,))
+    log = [
+        msgspec.json.decode(line(event(resource=f"r{number}" * 1000, user=DANA)), type=Event) for number in range(500)
+    ]
+    tracemalloc.start()
+    try:
+        for each in log:
+            judge.judge(each)
+        assert tracemalloc.get_traced_memory()[0] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_the_webhook_could_not_decide_is_not_taken_for_free() -> None:
+    """A policy that nobody has looked up yet refuses the end of a namespace until somebody has."""
+    new = Policy("n", resources=frozenset({_DEPLOYMENTS}), resolution_current=False)
+    assert _outcome(event(resource="namespaces", group="", ref={"name": "payments"}), new) == "UNDECIDED"
