@@ -1,11 +1,6 @@
 """An agent's token, which renews itself until an absolute end, and the kubeconfig that leads to it."""
 
 import base64
-import contextlib
-import fcntl
-import os
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +20,6 @@ MIN_SECONDS: Final = 600
 """The API server makes no token for less."""
 
 _LOCK_SECONDS: Final = 10.0
-_POLL_SECONDS: Final = 0.05
 _TIMEOUT_SECONDS: Final = 10.0
 _MARGIN_SECONDS: Final = 60
 """The guard refuses a token that reaches one second beyond the end, by a clock that need not be this one."""
@@ -155,11 +149,15 @@ _ANEW: Final = "a person has to run kubectl seconder agent-kubeconfig again"
 
 def _renewed(path: Path, state: State, now: float) -> State:
     """Give a new token, or the one that is still good for a while: the next call tries again then."""
-    # Most calls do without it, and it is slow to load.
+    # Most calls do without them, and they are slow to load.
+    from filelock import FileLock
+
     from seconder.client.api import Api, ApiError
 
+    # Of the system's own, which ends with this process: a lock that is but a file would outlive it.
+    lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=_LOCK_SECONDS, mode=0o600, fallback_to_soft=False)
     try:
-        with _locked(path):
+        with lock:
             # Somebody else may have renewed it meanwhile.
             state = read(path)
             if now < state.due:
@@ -185,22 +183,3 @@ def _check(state: State, now: float) -> None:
 
 def _who(state: State) -> str:
     return f"{state.namespace}/{state.name}"
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock that ends with this process. Raises OSError, TimeoutError included."""
-    deadline = time.monotonic() + _LOCK_SECONDS
-    handle = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise TimeoutError from None
-                time.sleep(_POLL_SECONDS)
-        yield
-    finally:
-        os.close(handle)

@@ -1,5 +1,6 @@
 """An agent's token and files without a cluster: when it is renewed, what is kept, and what is told."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -151,6 +152,33 @@ def test_many_at_once_renew_once(tokens: Tokens, tmp_path: Path) -> None:
         found = set(pool.map(lambda _: agent_credentials.current(path, now).token, range(16)))
     assert len(tokens.asked) == 1
     assert found == {"token-1"}
+
+
+def test_whoever_waits_too_long_goes_on_with_the_token_that_is_still_good(
+    tokens: Tokens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program holds the lock, and its call to the API server hangs."""
+    monkeypatch.setattr(agent_credentials, "_LOCK_SECONDS", 0.2)
+    now = time.time()
+    path = _file(tmp_path, **_due(tokens, now))
+    with path.with_name(f"{path.name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert agent_credentials.current(path, now).token == "token-0"
+    assert tokens.asked == []
+    assert agent_credentials.current(path, now).token == "token-1"
+
+
+def test_the_lock_is_the_owners_alone_and_no_link_to_another_file(tokens: Tokens, tmp_path: Path) -> None:
+    """What a link leads to is neither made nor changed; without a lock nothing is renewed."""
+    now = time.time()
+    path, elsewhere = _file(tmp_path, **_due(tokens, now)), tmp_path / "elsewhere"
+    lock = path.with_name(f"{path.name}.lock")
+    lock.symlink_to(elsewhere)
+    assert agent_credentials.current(path, now).token == "token-0"
+    assert not elsewhere.exists()
+    lock.unlink()
+    assert agent_credentials.current(path, now).token == "token-1"
+    assert lock.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("status", [403, 500])
