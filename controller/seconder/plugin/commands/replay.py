@@ -16,7 +16,7 @@ from seconder.plugin.agents import saved
 from seconder.plugin.auditing.audit_log import Reading, requests
 from seconder.plugin.auditing.replaying import Judge
 from seconder.plugin.auditing.tallies import Example, Tallies, Tally
-from seconder.plugin.terminal import connection, output
+from seconder.plugin.terminal import cluster_state, connection, output
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 from seconder.plugin.terminal.progress import Progress, size
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _from_cluster(arguments: argparse.Namespace) -> list[Policy]:
     api = connection.connect(arguments).api
-    with state.readable():
+    with cluster_state.readable():
         documents = api.items(f"{constants.API_PATH}/protectionpolicies")[0]
     found = [policy for document in documents for policy in policy_documents.policies(document)]
     if not found:
