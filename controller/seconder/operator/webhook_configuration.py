@@ -25,6 +25,7 @@ from seconder.admission.installation import ROLE_PREFIX, ROLES
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry
 from seconder.admission.principal import BUILTIN_CONTROLLERS
+from seconder.admission.rule import Rule
 from seconder.admission.rules import RULES
 from seconder.api import constants
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
@@ -64,23 +65,26 @@ class Endpoint:
 
 
 def configuration(
-    policies: Iterable[Policy], installation: Installation, endpoint: Endpoint, ca_bundle: str
+    policies: Iterable[Policy],
+    installation: Installation,
+    endpoint: Endpoint,
+    ca_bundle: str,
+    rules: Sequence[Rule] = RULES,
 ) -> dict[str, Any]:
     """Compile. ``policies`` are the ones that the webhook sees too, invalid ones included as their coarse refusal."""
     index = PolicyIndex(policies)
+    compiler = _Compiler(installation, rules)
     webhooks = []
     for mode, prefix, path in ((Mode.ENFORCE, "", "/validate"), (Mode.AUDIT, "audit-", "/validate/audit")):
         chosen = [each for each in index.all if each.mode is mode]
         entries = (
-            *_agents(chosen, installation),
-            *_everyone(chosen, installation, index.known_tags),
-            *_owners(chosen, installation, mode),
+            *compiler.agents(chosen),
+            *compiler.everyone(chosen, index.known_tags),
+            *compiler.owners(chosen, mode),
+            *(compiler.guard(index) if mode is Mode.ENFORCE else ()),
         )
-        for name, rules, conditions in entries:
-            webhooks.append(_webhook(prefix + name, mode, rules, conditions, endpoint.client_config(path, ca_bundle)))
-    for name, rules, conditions in _guard(index, installation):
-        client = endpoint.client_config("/validate", ca_bundle)
-        webhooks.append(_webhook(name, Mode.ENFORCE, rules, conditions, client))
+        client = endpoint.client_config(path, ca_bundle)
+        webhooks += [_webhook(prefix + name, mode, asked, conditions, client) for name, asked, conditions in entries]
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
@@ -92,73 +96,105 @@ def configuration(
 _Entry = tuple[str, list[dict[str, Any]], list[tuple[str, str]]]
 
 
-def _agents(policies: Sequence[Policy], installation: Installation) -> Iterable[_Entry]:
-    if policies:
-        action = ("action", _asked(Entry.AGENTS, policies, installation))
-        yield from _tagged("agents", _rules(policies), _agent_tests(policies, installation), [action])
+class _Compiler:
+    """Gives the entries that some rules need, each with what it asks about and on which conditions."""
 
+    def __init__(self, installation: Installation, rules: Sequence[Rule]) -> None:
+        self._installation = installation
+        self._rules = rules
 
-def _everyone(policies: Sequence[Policy], installation: Installation, known: AgentTags) -> Iterable[_Entry]:
-    everyone = [policy for policy in policies if policy.subjects is Subjects.EVERYONE and not policy.problem]
-    if not everyone:
-        return
-    spared = cel.listed({"kube-system", installation.namespace})
-    conditions = [
-        *_NOT_CONTROLLERS,
-        # An owner that people add is asked about elsewhere, and no action of theirs.
-        ("action", _asked(Entry.EVERYONE, policies, installation)),
-        *_negated(_agent_tests(policies, installation)),
-        ("not-added-controllers", f"!({cel.username_in(installation.controllers)})"),
-        ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
-        ("not-own-kinds", f"request.resource.group != {cel.quote(constants.DOMAIN)}"),
-    ]
-    # Whom only a policy of the other mode calls an agent: no entry has taken them before.
-    others = _identity_tests(_without(known, PolicyIndex(policies).known_tags))
-    exact = [_everyone_test(policy, others, places=True) for policy in everyone]
-    if sum(map(len, exact)) <= _EXACT:
-        tests = exact
-    else:
-        tests = [_everyone_test(policy, others, places=False) for policy in everyone]
-    rules = _rules(everyone)
-    for number, group in enumerate(cel.pack(dict.fromkeys(tests), _EXPRESSION)):
-        yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
+    def agents(self, policies: Sequence[Policy]) -> Iterable[_Entry]:
+        """What agents, or anyone on an object that is tagged as an agent's, do to what policies name."""
+        asked = self._asked(Entry.AGENTS, policies)
+        if policies and asked:
+            action = ("action", asked)
+            yield from _tagged("agents", _rules(policies), _agent_tests(policies, self._installation), [action])
 
+    def everyone(self, policies: Sequence[Policy], known: AgentTags) -> Iterable[_Entry]:
+        """What the others do to what policies for Everyone name."""
+        everyone = [policy for policy in policies if policy.subjects is Subjects.EVERYONE and not policy.problem]
+        asked = self._asked(Entry.EVERYONE, policies)
+        if not everyone or not asked:
+            return
+        spared = cel.listed({"kube-system", self._installation.namespace})
+        conditions = [
+            *_NOT_CONTROLLERS,
+            # An owner that people add is asked about elsewhere, and no action of theirs.
+            ("action", asked),
+            *_negated(_agent_tests(policies, self._installation)),
+            ("not-added-controllers", f"!({cel.username_in(self._installation.controllers)})"),
+            ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
+            ("not-own-kinds", f"request.resource.group != {cel.quote(constants.DOMAIN)}"),
+        ]
+        # Whom only a policy of the other mode calls an agent: no entry has taken them before.
+        others = _identity_tests(_without(known, PolicyIndex(policies).known_tags))
+        exact = [_everyone_test(policy, others, places=True) for policy in everyone]
+        if sum(map(len, exact)) <= _EXACT:
+            tests = exact
+        else:
+            tests = [_everyone_test(policy, others, places=False) for policy in everyone]
+        rules = _rules(everyone)
+        for number, group in enumerate(cel.pack(dict.fromkeys(tests), _EXPRESSION)):
+            yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
 
-def _owners(policies: Sequence[Policy], installation: Installation, mode: Mode) -> Iterable[_Entry]:
-    """Ask about owners that are added to what policies name, and to what these are in or of.
+    def owners(self, policies: Sequence[Policy], mode: Mode) -> Iterable[_Entry]:
+        """Ask about owners that are added to what policies name, and to what these are in or of.
 
-    In Enforce, to Seconder's own kinds, roles, namespace and definitions as well: with the operator's role goes this
-    configuration.
-    """
-    asking = [policy for policy in policies if Action.CHANGE_OWNERS in policy.actions]
-    if not asking and mode is Mode.AUDIT:
-        return
-    named = _by_group(each for policy in asking for each in _named(policy))
-    if mode is Mode.ENFORCE:
-        named.setdefault(constants.DOMAIN, set()).add("*")
-    if mode is Mode.ENFORCE or any(NAMESPACES in _deleted(policy) for policy in asking):
-        named.setdefault(NAMESPACES.group, set()).add(NAMESPACES.resource)
-    if mode is Mode.ENFORCE or any(_may_be_custom(policy) for policy in asking):
-        named.setdefault(DEFINITIONS.group, set()).add(DEFINITIONS.resource)
-    conditions = [("adds-owners", _asked(Entry.OWNERS, policies, installation))]
-    if mode is Mode.ENFORCE:
-        unnamed = _by_group(each for each in ROLES if not _names(named, each))
-        if unnamed:
-            ours = f"request.name.startsWith({cel.quote(ROLE_PREFIX)})"
-            conditions.append(("roles", f"!({_is_one_of(unnamed)}) || {ours}"))
-        for group, plurals in unnamed.items():
-            named.setdefault(group, set()).update(plurals)
-    if asking:
-        taken = cel.either(_agent_tests(policies, installation))
-        updated = _is_one_of(_by_operation(policies)[1])
-        # As elsewhere, rather asked about twice than too long.
-        if len(taken) + len(updated) <= _REPEATED:
-            not_controllers = " && ".join(f"({test})" for _, test in _NOT_CONTROLLERS)
-            conditions.append(("not-asked-of-agents", f"!({not_controllers} && ({taken}) && ({updated}))"))
-    places = cel.listed({installation.namespace}.union(*(policy.namespaces for policy in asking)))
-    if all(policy.namespaces for policy in asking) and len(places) <= _EXPRESSION:
-        conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
-    yield "owners", _update_rules(named), conditions
+        In Enforce, to Seconder's own kinds, roles, namespace and definitions as well: with the operator's role goes
+        this configuration.
+        """
+        asking = [policy for policy in policies if Action.CHANGE_OWNERS in policy.actions]
+        asked = self._asked(Entry.OWNERS, policies)
+        if not asked or (not asking and mode is Mode.AUDIT):
+            return
+        named = _by_group(each for policy in asking for each in _named(policy))
+        if mode is Mode.ENFORCE:
+            named.setdefault(constants.DOMAIN, set()).add("*")
+        if mode is Mode.ENFORCE or any(NAMESPACES in _deleted(policy) for policy in asking):
+            named.setdefault(NAMESPACES.group, set()).add(NAMESPACES.resource)
+        if mode is Mode.ENFORCE or any(_may_be_custom(policy) for policy in asking):
+            named.setdefault(DEFINITIONS.group, set()).add(DEFINITIONS.resource)
+        conditions = [("adds-owners", asked)]
+        if mode is Mode.ENFORCE:
+            unnamed = _by_group(each for each in ROLES if not _names(named, each))
+            if unnamed:
+                ours = f"request.name.startsWith({cel.quote(ROLE_PREFIX)})"
+                conditions.append(("roles", f"!({_is_one_of(unnamed)}) || {ours}"))
+            for group, plurals in unnamed.items():
+                named.setdefault(group, set()).update(plurals)
+        if asking:
+            taken = cel.either(_agent_tests(policies, self._installation))
+            updated = _is_one_of(_by_operation(policies)[1])
+            # As elsewhere, rather asked about twice than too long.
+            if len(taken) + len(updated) <= _REPEATED:
+                not_controllers = " && ".join(f"({test})" for _, test in _NOT_CONTROLLERS)
+                conditions.append(("not-asked-of-agents", f"!({not_controllers} && ({taken}) && ({updated}))"))
+        places = cel.listed({self._installation.namespace}.union(*(policy.namespaces for policy in asking)))
+        if all(policy.namespaces for policy in asking) and len(places) <= _EXPRESSION:
+            conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
+        yield "owners", _update_rules(named), conditions
+
+    def _asked(self, entry: Entry, policies: Sequence[Policy]) -> str:
+        """Test for what some rule must see, of what an entry takes; empty where none must."""
+        index = PolicyIndex(policies)
+        found = (prefilter for rule in self._rules for prefilter in rule.prefilters(index, self._installation))
+        tests = [prefilter.expression for prefilter in found if prefilter.entry is entry]
+        return cel.either(tests) if tests else ""
+
+    def guard(self, index: PolicyIndex) -> Iterable[_Entry]:
+        """Ask about what agents do to Seconder and its footing, and about what may take along what a policy names."""
+        twice = _asked_of_agents([policy for policy in index.all if policy.mode is Mode.ENFORCE])
+        found = (prefilter for rule in self._rules for prefilter in rule.prefilters(index, self._installation))
+        tests = [
+            f"({prefilter.expression}) && !({twice})" if prefilter.but_named and twice else prefilter.expression
+            for prefilter in found
+            if prefilter.entry is Entry.GUARD
+        ]
+        if not tests:
+            return
+        rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
+        agents = [cel.either(group) for group in cel.pack(_identity_tests(index.known_tags), _EXPRESSION)]
+        yield from _tagged("guard", rules, agents, [("guarded", cel.either(tests))])
 
 
 def _names(groups: Mapping[str, set[str]], resource: GroupResource) -> bool:
@@ -203,27 +239,6 @@ def _names_test(policy: Policy) -> str:
             for group, plurals in sorted(groups.items())
         ]
     )
-
-
-def _asked(entry: Entry, policies: Sequence[Policy], installation: Installation) -> str:
-    """Test for what some rule must see, of what an entry takes."""
-    index = PolicyIndex(policies)
-    found = (prefilter for rule in RULES for prefilter in rule.prefilters(index, installation))
-    return cel.either([prefilter.expression for prefilter in found if prefilter.entry is entry])
-
-
-def _guard(index: PolicyIndex, installation: Installation) -> Iterable[_Entry]:
-    """Ask about what agents do to Seconder and its footing, and about what may take along what a policy names."""
-    twice = _asked_of_agents([policy for policy in index.all if policy.mode is Mode.ENFORCE])
-    found = (prefilter for rule in RULES for prefilter in rule.prefilters(index, installation))
-    tests = [
-        f"({prefilter.expression}) && !({twice})" if prefilter.but_named and twice else prefilter.expression
-        for prefilter in found
-        if prefilter.entry is Entry.GUARD
-    ]
-    rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
-    agents = [cel.either(group) for group in cel.pack(_identity_tests(index.known_tags), _EXPRESSION)]
-    yield from _tagged("guard", rules, agents, [("guarded", cel.either(tests))])
 
 
 def _asked_of_agents(enforced: Sequence[Policy]) -> str:

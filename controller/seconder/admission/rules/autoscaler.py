@@ -70,7 +70,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 RULE: Final = Rule(
     "autoscaler",
     "An autoscaler may take a protected workload to nothing only with approval of scaling it to nothing.",
-    Binds.CALLERS,
+    Binds.AGENTS,
     evaluate,
     prefilters,
 )
