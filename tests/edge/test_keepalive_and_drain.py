@@ -201,7 +201,8 @@ def test_new_connections_are_taken_until_the_delay_is_over(start: Start) -> None
     client = server.client()
     assert post(client, {"uid": "1"})[0] == 200
     client.close()
-    with suppress(ConnectionRefusedError):
+    # Reset: the kernel had taken it in the moment between the last look and the close.
+    with suppress(ConnectionRefusedError, ConnectionResetError):
         while time.monotonic() < begun + DEADLINE:
             server.connect().close()
     assert 0.4 <= time.monotonic() - begun < DEADLINE
