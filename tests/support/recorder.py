@@ -13,7 +13,7 @@ from seconder.operator.certificates import Terms, create
 
 
 class Recorder:
-    """Serves on loopback until left. ``reviews`` are the bodies in the order of arrival, ``paths`` where they came to."""
+    """Serves on loopback until left. ``reviews`` are the bodies in the order of arrival, ``paths`` where they came."""
 
     def __init__(self, folder: Path) -> None:
         material = create(Terms(("127.0.0.1",)), datetime.datetime.now(datetime.UTC))

@@ -41,6 +41,8 @@ class Place(Enum):
     """In the namespace where Seconder is installed."""
     AGENTS = "agents"
     """In the namespaces whose ServiceAccounts are agents."""
+    NAMED = "named"
+    """In the namespaces that policies name: whoever runs or enters pods there has what is protected at hand."""
 
 
 class Power(Struct, frozen=True):
@@ -75,7 +77,8 @@ def _powers(
 
 _LOCAL: Final = (Place.HERE, Place.KUBE_SYSTEM)
 _SPECIAL: Final = (Place.ANYWHERE, Place.KUBE_SYSTEM, Place.INSTALLATION)
-_EVERY_PLACE: Final = (Place.HERE, Place.KUBE_SYSTEM, Place.AGENTS, Place.INSTALLATION)
+_EVERY_PLACE: Final = (Place.HERE, Place.KUBE_SYSTEM, Place.AGENTS, Place.INSTALLATION, Place.NAMED)
+_LOCAL_OR_NAMED: Final = (*_LOCAL, Place.NAMED)
 
 _ADMISSION_KINDS: Final = (
     "validatingwebhookconfigurations mutatingwebhookconfigurations validatingadmissionpolicies"
@@ -171,7 +174,8 @@ POWERS: Final[tuple[Power, ...]] = (
         )
         for plural in ("protectionpolicies", "approvers", "changerequests")
     ),
-    *_powers("run pods", "", "pods replicationcontrollers", MAKES, _LOCAL, anybody=False, denied=False),
+    Power("run pods", "", "pods", MAKES, _LOCAL_OR_NAMED, anybody=False, denied=False),
+    Power("run pods", "", "replicationcontrollers", MAKES, _LOCAL, anybody=False, denied=False),
     *_powers(
         "run pods",
         "apps",
@@ -188,7 +192,7 @@ POWERS: Final[tuple[Power, ...]] = (
         "",
         "pods/exec pods/attach pods/portforward",
         frozenset({"create", "get"}),
-        _LOCAL,
+        _LOCAL_OR_NAMED,
         anybody=False,
         denied=False,
     ),

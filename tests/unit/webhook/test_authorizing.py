@@ -15,7 +15,7 @@ from seconder.api.policy import AgentTags, Policy
 from seconder.client.cache import Cache
 from seconder.observability.metrics import AuthorizerMetrics
 from seconder.webhook.authorizer import Authorizer
-from seconder.webhook.front import BadReview
+from seconder.http.handler import BadReview
 
 DENIED = {"allowed": False, "denied": True, "reason": "agents act under their own name"}
 NO_OPINION = {"allowed": False}

@@ -29,7 +29,7 @@ from seconder.client.lookup import Finder, LookupFailed
 from seconder.client.owners import Owners
 from seconder.client.rights import Rights
 from seconder.observability.metrics import ReviewMetrics
-from seconder.webhook.front import BadReview
+from seconder.http.handler import BadReview
 from seconder.webhook.recorder import Recorder
 from seconder.webhook.reviewer import Reviewer
 

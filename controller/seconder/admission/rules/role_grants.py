@@ -148,6 +148,7 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
         Place.KUBE_SYSTEM: namespace in {"", "kube-system"},
         Place.INSTALLATION: namespace in {"", installation.namespace},
         Place.AGENTS: namespace in {"", *agents},
+        Place.NAMED: True,
     }
     for power in POWERS:
         if any(counting[place] for place in power.places) and any(_gives(rule, power) for rule in given):

@@ -149,7 +149,7 @@ def documents(each: Sequence[Policy]) -> list[dict[str, object]]:
             "required": policy.requirement.required,
             "teams": sorted(policy.requirement.teams),
             "assurance": policy.requirement.assurance.value,
-            "maxTTLSeconds": policy.requirement.max_ttl,
+            "maxTTLSeconds": int(policy.requirement.max_ttl),
             "bindImpact": policy.requirement.bind_impact,
         }
         for policy in each

@@ -1,3 +1,0 @@
-"""The name under which ``reviewing`` still imports ``BadReview``; it is ``seconder.http.handler``'s."""
-
-from seconder.http.handler import BadReview as BadReview
