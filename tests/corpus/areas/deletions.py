@@ -88,6 +88,19 @@ def _tags() -> Iterator[Expected]:
     yield case(
         "an agent by an extra key that a policy names, which gives its name", MISSING, delete(CHECKOUT, bot), spaces
     )
+    both = user("x")
+    both["extra"] = {"bot/id": ["seven"], "seconder.dev/agent": ["eight"]}
+    yield case(
+        "an agent by two extra keys, of which our own gives its name",
+        MISSING,
+        delete(CHECKOUT, both),
+        spaces,
+        DEPLOYMENTS,
+    )
+    nameless = account("seconder-agents", "kiro", extra={"seconder.dev/agent": [""]})
+    yield case(
+        "an extra key with an empty name leaves the ServiceAccount's", MISSING, delete(CHECKOUT, nameless), DEPLOYMENTS
+    )
     yield case(
         "an agent by a namespace that a policy names", MISSING, delete(CHECKOUT, account("bots", "seven")), spaces
     )

@@ -157,13 +157,23 @@ def _roles() -> Iterator[Expected]:
         create(role("given", rule("delete", "configmaps"))),
         policy("production", "*.apps"),
     )
+    others = create(role("given", rule("delete", "statefulsets.apps")))
+    yield case(
+        "a role to delete StatefulSets under a policy on deployments.*",
+        FREE,
+        others,
+        policy("production", "deployments.*"),
+    )
     yield case(
         "a role without any rule of loss under a policy on *.*", FREE, create(narrow), policy("production", "*.*")
     )
     many = [rule("get", "pods", names=(f"pod-{number}",)) | {"verbs": [f"get-{number}"]} for number in range(257)]
+    yield case("a role of as many rules as are judged", FREE, create(role("given", *many[1:])))
     yield case("a role of very many rules", REFUSED, create(role("given", *many)))
-    names = rule("get", *(f"r-{number}.example.com" for number in range(4096)))
-    yield case("a role of very many names", REFUSED, create(role("given", names)))
+    fewer = {"apiGroups": ["example.com"], "resources": [f"r-{number}" for number in range(4094)], "verbs": ["get"]}
+    yield case("a role of as many names as are judged", FREE, create(role("given", fewer)))
+    more = fewer | {"verbs": ["get", "list"]}
+    yield case("a role of very many names", REFUSED, create(role("given", more)))
 
 
 def _bindings() -> Iterator[Expected]:
@@ -194,6 +204,9 @@ def _bindings() -> Iterator[Expected]:
     yield case(
         "an agent labels a binding", FREE, update(before, changed(before, labels={"a": "b"})), DEPLOYMENTS, deletes
     )
+    unread = {"path": f"{ROLES}/given", "status": 503}
+    labelled = update(before, changed(before, labels={"a": "b"}))
+    yield case("an agent labels a binding of a role that cannot be read", FREE, labelled, DEPLOYMENTS, faults=[unread])
     yield case("an agent deletes a binding", FREE, delete(before), DEPLOYMENTS, deletes)
     yield case(
         "an agent makes a binding for nobody",
@@ -238,6 +251,11 @@ def _subjects() -> Iterator[Expected]:
         "the agents' group": (FREE, subject("Group", "seconder.dev:agents")),
         "the group of the agents' ServiceAccounts": (FREE, subject("Group", "system:serviceaccounts:seconder-agents")),
         "the group of all ServiceAccounts": (REFUSED, subject("Group", "system:serviceaccounts")),
+        "the group of another namespace's ServiceAccounts": (
+            REFUSED,
+            subject("Group", "system:serviceaccounts:payments"),
+        ),
+        "a group that is called like the agents' namespace": (REFUSED, subject("Group", "seconder-agents")),
         "everybody": (REFUSED, subject("Group", "system:authenticated")),
         "an agent's user name": (FREE, subject("User", AGENT["username"])),
         "a subject of an unknown kind": (REFUSED, {"kind": "Robot", "apiGroup": "x", "name": "erin"}),

@@ -65,6 +65,7 @@ def _ours() -> Iterator[Expected]:
         REFUSED,
         connect(make("Pod", "webhook", "seconder-system", spec={}), "exec"),
     )
+    yield case("something else that is called like the guard's namespace", FREE, delete(config_map("seconder-system")))
     near = cluster_role("other-seconder-")
     yield case("a role that is not called like the guard's", FREE, delete(near))
     yield case("a Role in a namespace that is called so", FREE, delete(role("seconder-webhook")))

@@ -235,6 +235,10 @@ def _rights() -> Iterator[Expected]:
         two,
         *may(rule("delete", "deployments.apps"), space="staging"),
     )
+    for place, reason in (("payments", REFUSED), ("staging", FREE)):
+        one = policy("production", "deployments.apps", namespaces=[place])
+        name = f"as an account that may delete where it runs, under a policy on {place}"
+        yield case(name, reason, made, one, *may(rule("delete", "deployments.apps"), space="payments"))
     nodes = policy("platform", "nodes")
     yield case(
         "as an account that may delete something cluster-scoped", REFUSED, made, nodes, *may(rule("delete", "nodes"))
