@@ -26,6 +26,7 @@ def cases() -> Iterator[Expected]:
     """Give them all."""
     yield from _callers()
     yield from _tags()
+    yield from _tags_of_objects()
     yield from _what()
     yield from _several()
     yield from _told()
@@ -103,6 +104,12 @@ def _tags() -> Iterator[Expected]:
     )
     yield case(
         "an agent by a namespace that a policy names", MISSING, delete(CHECKOUT, account("bots", "seven")), spaces
+    )
+
+
+def _tags_of_objects() -> Iterator[Expected]:
+    spaces = policy(
+        "production", "deployments.apps", agents={"serviceAccountNamespaces": ["bots"], "extraKeys": ["bot/id"]}
     )
     yield case("an agent of the defaults that no policy in question calls one", FREE, delete(CHECKOUT), spaces)
     tagged = changed(CHECKOUT, annotations={"seconder.dev/agent": "kiro"})

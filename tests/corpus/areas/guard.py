@@ -32,6 +32,7 @@ SECRET = make("Secret", "token", type="Opaque", data={"a": "Yg=="})
 def cases() -> Iterator[Expected]:
     """Give them all."""
     yield from _ours()
+    yield from _by_whom()
     yield from _identities()
     yield from _tokens()
     yield from _annotations()
@@ -71,6 +72,10 @@ def _ours() -> Iterator[Expected]:
     yield case("a Role in a namespace that is called so", FREE, delete(role("seconder-webhook")))
     other = {"namespace": "guard"}
     yield case("the guard in another namespace", REFUSED, delete(config_map("x", "guard")), options=other)
+
+
+def _by_whom() -> Iterator[Expected]:
+    other = {"namespace": "guard"}
     yield case(
         "the usual namespace of a guard that is elsewhere",
         FREE,
