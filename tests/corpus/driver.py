@@ -11,22 +11,24 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
+from unittest.mock import patch
 
 from tests.corpus.cluster import Cluster
 from tests.corpus.stored import Case
 
 from seconder.core.approval import Approval
 from seconder.core.change import Change
-from seconder.core.matching import Guarded, PolicyIndex
+from seconder.core.matching import Guarded
 from seconder.core.reasons import Reason
 from seconder.core.request import Request
 from seconder.kube.api import Api, ApiError
 from seconder.kube.existence import Existence
 from seconder.kube.kinds import Kinds
-from seconder.kube.lookup import Finder, collection
+from seconder.kube.lookup import Finder
 from seconder.kube.owners import Owners
 from seconder.kube.rights import Rights
 from seconder.kube.snapshot import Snapshot
+from seconder.kube.watch import Watch
 from seconder.reconciler import configuration, deputies, discovery, policies
 from seconder.reconciler.configuration import Endpoint
 from seconder.telemetry.metrics import AuthorizerMetrics, ReviewMetrics, registry
@@ -40,14 +42,13 @@ _JSON: Final = "application/json"
 _SECONDS: Final = 10.0
 _METRICS: Final = ReviewMetrics(registry())
 _ACCESS_METRICS: Final = AuthorizerMetrics(registry())
-_RECORDS: Final = "/apis/seconder.dev/v1alpha1/changerequests"
-_VIEW: Final = (
+_NEEDED: Final = {
     "/apis/seconder.dev/v1alpha1/protectionpolicies",
     "/apis/seconder.dev/v1alpha1/approvers",
     "/api/v1/serviceaccounts",
-)
-_IDENTITY: Final = "kube-system"
-"""As the snapshot calls the look-up of the cluster's identity when it fails."""
+    "kube-system",
+}
+"""What a snapshot is made of, as it is called when it cannot be loaded."""
 
 _SINCE: Final = "2026-11-20T08:00:00Z"
 """When each condition of a status changed last, in the corpus."""
@@ -117,13 +118,6 @@ class _Client(Api):
             raise ApiError(said.status, said.document["message"])
         return said.document
 
-    @contextlib.contextmanager
-    def stream(
-        self, path: str, *, read_timeout: float, metadata_only: bool = False, **query: Any
-    ) -> Iterator[Iterator[bytes]]:
-        """See Api."""
-        yield self._cluster.follow(path)
-
 
 class _View(Snapshot):
     """The snapshot as it is, fresh as the case says."""
@@ -159,61 +153,47 @@ class _Notes(Recorder):
 
 @contextlib.contextmanager
 def _webhook(cluster: Cluster, case: Case) -> Iterator[tuple[Mapping[str, Handler], _Notes]]:
-    failed: set[str] = set()
-    kinds: list[str] = []
+    own, failed = _guarded(case.options), set[str]()
     api = _Client(cluster)
 
     def fail(what: str, error: Exception) -> None:
         failed.add(what)
 
-    def follow(index: PolicyIndex) -> None:
-        kinds.extend(collection(each) for each in index.followed)
-        owners.follow(index)
-
-    own = _guarded(case.options)
     owners = Owners(api, fail)
-    snapshot = _View(api, own, fail, cluster_id=case.options.get("clusterId", ""), on_policies=follow)
+    given = {"cluster_id": case.options.get("clusterId", ""), "on_policies": owners.follow}
+    snapshot = _View(api, own, fail, **given)
     snapshot.is_fresh = case.fresh
     notes = _Notes(api, snapshot, fail)
-    snapshot.start()
-    notes.watch.start()
+    finder, rights, existence, kinds = Finder(api), Rights(api), Existence(api), Kinds(api)
+    with patch.object(Watch, "start", _list):
+        snapshot.start()
+        notes.watch.start()
+        _wait(lambda: snapshot.world is not None or bool(failed & _NEEDED))
     try:
-        _wait(lambda: _settled((*_VIEW, _RECORDS), cluster, failed))
-        _wait(lambda: snapshot.world is not None or not failed.isdisjoint((*_VIEW, _IDENTITY)))
-        _wait(lambda: _settled(kinds, cluster, failed) or not owners.unmet())
         reviewer = Reviewer(
-            snapshot,
-            Finder(api),
-            Rights(api),
-            Existence(api),
-            owners,
-            Kinds(api),
-            notes,
-            _METRICS,
-            clock=lambda: float(case.now),
+            snapshot, finder, rights, existence, owners, kinds, notes, _METRICS, clock=lambda: float(case.now)
         )
-        authorizer = Authorizer(snapshot, own.namespace, _ACCESS_METRICS)
-        yield (
-            {"/validate": reviewer.enforce, "/validate/audit": reviewer.audit, "/authorize": authorizer.answer},
-            notes,
-        )
+        access = Authorizer(snapshot, own.namespace, _ACCESS_METRICS)
+        yield {"/validate": reviewer.enforce, "/validate/audit": reviewer.audit, "/authorize": access.answer}, notes
     finally:
         snapshot.stop()
-        owners.stop()
-        notes.watch.stop()
-        cluster.close()
 
 
-def _settled(paths: Iterable[str], cluster: Cluster, failed: set[str]) -> bool:
-    return all(path in cluster.followed or path in failed for path in paths)
+def _list(watch: Watch[Any]) -> None:
+    """Load what a watch would, at once and in this thread; nothing that happens later is of interest."""
+    try:
+        watch._list()
+    except ApiError as error:
+        watch._failed(watch._path, error)
 
 
 def _wait(until: Callable[[], bool]) -> None:
+    """Wait for the cluster's identity, which the snapshot looks up in a thread of its own."""
     deadline = time.monotonic() + _SECONDS
     while not until():
         if time.monotonic() > deadline:
             raise TimeoutError("the webhook did not load the cluster")
-        time.sleep(0.0005)
+        time.sleep(0.0002)
 
 
 def _guarded(options: Mapping[str, Any]) -> Guarded:
