@@ -1,12 +1,11 @@
 """A cluster in memory: an API server that answers from Kubernetes documents alone, and knows nothing of the controller.
 
-It serves reads, lists (whole objects and metadata alone, in pages), watches that stay silent, discovery (aggregated and
-plain), and SubjectAccessReviews, which it answers from the roles and bindings among its documents. Nothing is written.
+It serves reads, lists (whole objects and metadata alone, in pages), discovery (aggregated and plain), and
+SubjectAccessReviews, which it answers from the roles and bindings among its documents. Nothing is written.
 """
 
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import unquote
@@ -64,12 +63,9 @@ class Cluster:
     discovery: Mapping[str, Document]
     faults: Sequence[Document] = ()
     earlier: Sequence[Document] = ()
-    followed: set[str] = field(default_factory=set)
-    """Paths of the watches that were opened."""
 
     def __post_init__(self) -> None:
         """Sort the documents by where they are served."""
-        self._closed = threading.Event()
         self._served = [*_listed(self.discovery), *_custom(self.documents)]
         kinds = {(each.group, each.kind): each for each in self._served}
         self._objects: _Objects = {}
@@ -80,16 +76,6 @@ class Cluster:
                 metadata = document["metadata"]
                 place = (metadata.get("namespace", ""), metadata["name"])
                 objects.setdefault((served.group, served.plural), {})[place] = document
-
-    def close(self) -> None:
-        """End all watches."""
-        self._closed.set()
-
-    def follow(self, path: str) -> Iterator[bytes]:
-        """Open a watch. Nothing happens on it until the cluster is closed."""
-        self.followed.add(path)
-        self._closed.wait()
-        yield from ()
 
     def request(
         self, method: str, path: str, query: Mapping[str, Any], accept: str, document: Document | None

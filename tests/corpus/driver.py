@@ -11,21 +11,23 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
+from unittest.mock import patch
 
 from tests.corpus.cluster import Cluster
 from tests.corpus.stored import Case
 
-from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.policy_index import Installation
 from seconder.admission.request import Request
 from seconder.api.reasons import Reason
 from seconder.approvals import change_requests
 from seconder.approvals.change import Change
 from seconder.approvals.verification import Approval
 from seconder.client import discovery
-from seconder.client.api import Api, ApiError, collection
+from seconder.client.api import Api, ApiError
 from seconder.client.cache import Cache
 from seconder.client.dependents import DependentsIndex
 from seconder.client.resolver import Resolver
+from seconder.client.watch import Watch
 from seconder.http.handler import BadReview, Handler
 from seconder.observability.metrics import AuthorizerMetrics, ReviewMetrics, registry
 from seconder.operator import indirect_deleters, policy_status, webhook_configuration
@@ -38,14 +40,13 @@ _JSON: Final = "application/json"
 _SECONDS: Final = 10.0
 _METRICS: Final = ReviewMetrics(registry())
 _ACCESS_METRICS: Final = AuthorizerMetrics(registry())
-_RECORDS: Final = "/apis/seconder.dev/v1alpha1/changerequests"
-_VIEW: Final = (
+_NEEDED: Final = {
     "/apis/seconder.dev/v1alpha1/protectionpolicies",
     "/apis/seconder.dev/v1alpha1/approvers",
     "/api/v1/serviceaccounts",
-)
-_IDENTITY: Final = "kube-system"
-"""As the cache calls the look-up of the cluster's identity when it fails."""
+    "kube-system",
+}
+"""What a cache is made of, as it is called when it cannot be loaded."""
 
 _SINCE: Final = "2026-11-20T08:00:00Z"
 """When each condition of a status changed last, in the corpus."""
@@ -116,13 +117,6 @@ class _Client(Api):
             raise ApiError(said.status, said.document["message"])
         return said.document
 
-    @contextlib.contextmanager
-    def stream(
-        self, path: str, *, read_timeout: float, metadata_only: bool = False, **query: Any
-    ) -> Iterator[Iterator[bytes]]:
-        """See Api."""
-        yield self._cluster.follow(path)
-
 
 class _View(Cache):
     """The cache as it is, fresh as the case says."""
@@ -158,52 +152,45 @@ class _Notes(Recorder):
 
 @contextlib.contextmanager
 def _webhook(cluster: Cluster, case: Case) -> Iterator[tuple[Mapping[str, Handler], _Notes]]:
-    failed: set[str] = set()
-    kinds: list[str] = []
+    own, failed = _guarded(case.options), set[str]()
     api = _Client(cluster)
 
     def fail(what: str, error: Exception) -> None:
         failed.add(what)
 
-    def follow(index: PolicyIndex) -> None:
-        kinds.extend(collection(each) for each in index.followed)
-        owners.follow(index)
-
-    own = _guarded(case.options)
     owners = DependentsIndex(api, fail)
-    cache = _View(api, own, fail, cluster_id=case.options.get("clusterId", ""), on_policies=follow)
+    given = {"cluster_id": case.options.get("clusterId", ""), "on_policies": owners.follow}
+    cache = _View(api, own, fail, **given)
     cache.is_fresh = case.fresh
     resolvers = Resolver(api, owners, cache.fresh, fail), Resolver(api, owners, cache.fresh, fail)
     notes = _Notes(api, cache, resolvers[0], fail)
-    cache.start()
-    notes.watch.start()
+    with patch.object(Watch, "start", _list):
+        cache.start()
+        notes.watch.start()
+        _wait(lambda: cache.state is not None or bool(failed & _NEEDED))
     try:
-        _wait(lambda: _settled((*_VIEW, _RECORDS), cluster, failed))
-        _wait(lambda: cache.state is not None or not failed.isdisjoint((*_VIEW, _IDENTITY)))
-        _wait(lambda: _settled(kinds, cluster, failed) or not owners.unmet())
         reviewer = Reviewer(cache, resolvers, notes, _METRICS, clock=lambda: float(case.now))
-        authorizer = Authorizer(cache, own.namespace, _ACCESS_METRICS)
-        yield (
-            {"/validate": reviewer.enforce, "/validate/audit": reviewer.audit, "/authorize": authorizer.answer},
-            notes,
-        )
+        access = Authorizer(cache, own.namespace, _ACCESS_METRICS)
+        yield {"/validate": reviewer.enforce, "/validate/audit": reviewer.audit, "/authorize": access.answer}, notes
     finally:
         cache.stop()
-        owners.stop()
-        notes.watch.stop()
-        cluster.close()
 
 
-def _settled(paths: Iterable[str], cluster: Cluster, failed: set[str]) -> bool:
-    return all(path in cluster.followed or path in failed for path in paths)
+def _list(watch: Watch[Any]) -> None:
+    """Load what a watch would, at once and in this thread; nothing that happens later is of interest."""
+    try:
+        watch._list()
+    except ApiError as error:
+        watch._failed(watch._path, error)
 
 
 def _wait(until: Callable[[], bool]) -> None:
+    """Wait for the cluster's identity, which the cache looks up in a thread of its own."""
     deadline = time.monotonic() + _SECONDS
     while not until():
         if time.monotonic() > deadline:
             raise TimeoutError("the webhook did not load the cluster")
-        time.sleep(0.0005)
+        time.sleep(0.0002)
 
 
 def _guarded(options: Mapping[str, Any]) -> Installation:

@@ -16,7 +16,15 @@ CONFIGURATIONS: Final = FOLDER / "configurations"
 _DISCOVERY: Final = FOLDER / "discovery.json"
 _WIDTH: Final = 120
 _RUN: Final = 2000
-_DEPTHS: Final = {"documents": 3, "cluster": 3, "policies": 3, "review": 5, "response": 6, "notes": 5}
+_DEPTHS: Final = {
+    "documents": 3,
+    "cluster": 3,
+    "policies": 3,
+    "review": 5,
+    "response": 6,
+    "notes": 5,
+    "auditAnnotations": 0,
+}
 """How deep what stands under these names is broken into lines, counted from the file's beginning."""
 
 

@@ -43,6 +43,8 @@ def cases() -> Iterator[Expected]:
     yield from _claims()
     yield from _values()
     yield from _keys()
+    yield from _notations()
+    yield from _tokens()
     yield from _assurance()
     yield from _people()
     yield from _quorum()
@@ -173,6 +175,9 @@ def _keys() -> Iterator[Expected]:
         DEPLOYMENTS,
         approvers=twice,
     )
+
+
+def _notations() -> Iterator[Expected]:
     for what, key in (
         ("a line that is no key", {"ssh": "alice"}),
         ("no notation at all", {}),
@@ -205,6 +210,9 @@ def _keys() -> Iterator[Expected]:
         DEPLOYMENTS,
         approvers=both,
     )
+
+
+def _tokens() -> Iterator[Expected]:
     for curve in ("Ed25519", "P-256"):
         token = Token("alice-kms", curve=curve)
         people = (approver("alice", token.registered),)
@@ -262,6 +270,10 @@ def _assurance() -> Iterator[Expected]:
                 approvers=people,
             )
     touched = policy("production", "deployments.apps", approvals={"assurance": "Presence"})
+    token = Token("alice-kms")
+    signed = delete(approved(CHECKOUT, token))
+    people = (approver("alice", token.registered),)
+    yield case("a token proves nobody's presence", "AssuranceTooLow", signed, touched, approvers=people)
     yield case("a software key proves nobody's presence", "AssuranceTooLow", delete(approved(CHECKOUT)), touched)
 
 

@@ -1,7 +1,7 @@
 """What the API server's authorizer is told, where it asks: SubjectAccessReviews."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from tests.corpus.builders.documents import Document, policy
 from tests.corpus.builders.reviews import AGENT, PERSON, account, user
@@ -34,47 +34,51 @@ def _case(what: str, reason: str, body: Any, *objects: Document, **given: Any) -
     return case(f"the authorizer asks: {what}", reason, body, *objects, path=PATH, **given)
 
 
+_ASKED: Final[tuple[tuple[str, str, str, dict[str, str]], ...]] = (
+    (NONE, "delete", "deployments.apps", {"namespace": "payments", "name": "checkout"}),
+    (NONE, "get", "secrets", {"namespace": "payments"}),
+    (DENIED, "impersonate", "users", {"name": "dana"}),
+    (DENIED, "impersonate-on:user-info:delete", "users.authentication.k8s.io", {}),
+    (DENIED, "bind", "clusterroles.rbac.authorization.k8s.io", {}),
+    (DENIED, "escalate", "roles.rbac.authorization.k8s.io", {}),
+    (DENIED, "approve", "signers.certificates.k8s.io", {}),
+    (DENIED, "sign", "signers.certificates.k8s.io", {}),
+    (DENIED, "create", "certificatesigningrequests.certificates.k8s.io", {}),
+    (NONE, "get", "certificatesigningrequests.certificates.k8s.io", {}),
+    (DENIED, "get", "nodes/proxy", {"name": "worker-1"}),
+    (NONE, "get", "nodes/metrics", {"name": "worker-1"}),
+    (NONE, "patch", "nodes", {"name": "worker-1"}),
+    (DENIED, "create", "pods/exec", {"namespace": "seconder-system", "name": "x"}),
+    (DENIED, "get", "pods/portforward", {"namespace": "seconder-system", "name": "x"}),
+    (NONE, "get", "pods/log", {"namespace": "seconder-system", "name": "x"}),
+    (NONE, "create", "pods/exec", {"namespace": "payments", "name": "x"}),
+    (DENIED, "list", "secrets", {}),
+    (DENIED, "get", "secrets", {"namespace": "kube-system"}),
+    (DENIED, "watch", "secrets", {"namespace": "seconder-system"}),
+    (DENIED, "patch", "validatingwebhookconfigurations.admissionregistration.k8s.io", {}),
+    (NONE, "list", "validatingwebhookconfigurations.admissionregistration.k8s.io", {}),
+    (DENIED, "create", "apiservices.apiregistration.k8s.io", {}),
+    (DENIED, "update", "clusterrolebindings.rbac.authorization.k8s.io", {}),
+    (DENIED, "delete", "protectionpolicies.seconder.dev", {}),
+    (NONE, "get", "changerequests.seconder.dev", {}),
+    (DENIED, "patch", "deployments.apps", {"namespace": "seconder-system", "name": "x"}),
+    (DENIED, "delete", "namespaces", {"name": "seconder-system"}),
+    (NONE, "delete", "namespaces", {"name": "payments"}),
+    (DENIED, "delete", "customresourcedefinitions.apiextensions.k8s.io", {"name": "approvers.seconder.dev"}),
+    (DENIED, "deletecollection", "customresourcedefinitions.apiextensions.k8s.io", {}),
+    (NONE, "delete", "customresourcedefinitions.apiextensions.k8s.io", {"name": "stacks.example.com"}),
+    (NONE, "deletecollection", "deployments.apps", {"namespace": "payments"}),
+    (NONE, "delete", "nodes", {"name": "worker.seconder.dev"}),
+    (DENIED, "create", "serviceaccounts/token", {"namespace": "payments", "name": "worker"}),
+    (NONE, "create", "serviceaccounts/token", {"namespace": "seconder-agents", "name": "kiro"}),
+    (DENIED, "create", "serviceaccounts/token", {"namespace": "seconder-agents", "name": "other"}),
+    (DENIED, "patch", "serviceaccounts", {"namespace": "seconder-agents", "name": "kiro"}),
+    (NONE, "patch", "serviceaccounts", {"namespace": "payments", "name": "worker"}),
+)
+
+
 def _asked() -> Iterator[Expected]:
-    asked: tuple[tuple[str, str, str, dict[str, str]], ...] = (
-        (NONE, "delete", "deployments.apps", {"namespace": "payments", "name": "checkout"}),
-        (NONE, "get", "secrets", {"namespace": "payments"}),
-        (DENIED, "impersonate", "users", {"name": "dana"}),
-        (DENIED, "impersonate-on:user-info:delete", "users.authentication.k8s.io", {}),
-        (DENIED, "bind", "clusterroles.rbac.authorization.k8s.io", {}),
-        (DENIED, "escalate", "roles.rbac.authorization.k8s.io", {}),
-        (DENIED, "approve", "signers.certificates.k8s.io", {}),
-        (DENIED, "sign", "signers.certificates.k8s.io", {}),
-        (DENIED, "create", "certificatesigningrequests.certificates.k8s.io", {}),
-        (NONE, "get", "certificatesigningrequests.certificates.k8s.io", {}),
-        (DENIED, "get", "nodes/proxy", {"name": "worker-1"}),
-        (NONE, "get", "nodes/metrics", {"name": "worker-1"}),
-        (NONE, "patch", "nodes", {"name": "worker-1"}),
-        (DENIED, "create", "pods/exec", {"namespace": "seconder-system", "name": "x"}),
-        (DENIED, "get", "pods/portforward", {"namespace": "seconder-system", "name": "x"}),
-        (NONE, "get", "pods/log", {"namespace": "seconder-system", "name": "x"}),
-        (NONE, "create", "pods/exec", {"namespace": "payments", "name": "x"}),
-        (DENIED, "list", "secrets", {}),
-        (DENIED, "get", "secrets", {"namespace": "kube-system"}),
-        (DENIED, "watch", "secrets", {"namespace": "seconder-system"}),
-        (DENIED, "patch", "validatingwebhookconfigurations.admissionregistration.k8s.io", {}),
-        (NONE, "list", "validatingwebhookconfigurations.admissionregistration.k8s.io", {}),
-        (DENIED, "create", "apiservices.apiregistration.k8s.io", {}),
-        (DENIED, "update", "clusterrolebindings.rbac.authorization.k8s.io", {}),
-        (DENIED, "delete", "protectionpolicies.seconder.dev", {}),
-        (NONE, "get", "changerequests.seconder.dev", {}),
-        (DENIED, "patch", "deployments.apps", {"namespace": "seconder-system", "name": "x"}),
-        (DENIED, "delete", "namespaces", {"name": "seconder-system"}),
-        (NONE, "delete", "namespaces", {"name": "payments"}),
-        (DENIED, "delete", "customresourcedefinitions.apiextensions.k8s.io", {"name": "approvers.seconder.dev"}),
-        (DENIED, "deletecollection", "customresourcedefinitions.apiextensions.k8s.io", {}),
-        (NONE, "delete", "customresourcedefinitions.apiextensions.k8s.io", {"name": "stacks.example.com"}),
-        (DENIED, "create", "serviceaccounts/token", {"namespace": "payments", "name": "worker"}),
-        (NONE, "create", "serviceaccounts/token", {"namespace": "seconder-agents", "name": "kiro"}),
-        (DENIED, "create", "serviceaccounts/token", {"namespace": "seconder-agents", "name": "other"}),
-        (DENIED, "patch", "serviceaccounts", {"namespace": "seconder-agents", "name": "kiro"}),
-        (NONE, "patch", "serviceaccounts", {"namespace": "payments", "name": "worker"}),
-    )
-    for reason, verb, resource, attributes in asked:
+    for reason, verb, resource, attributes in _ASKED:
         where = "".join(f", {key} {value}" for key, value in attributes.items())
         yield _case(f"may an agent {verb} {resource}{where}", reason, access(verb, resource, AGENT, **attributes))
     metrics = access("get", "x")

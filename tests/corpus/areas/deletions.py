@@ -26,6 +26,7 @@ def cases() -> Iterator[Expected]:
     """Give them all."""
     yield from _callers()
     yield from _tags()
+    yield from _tags_of_objects()
     yield from _what()
     yield from _several()
     yield from _told()
@@ -88,8 +89,27 @@ def _tags() -> Iterator[Expected]:
     yield case(
         "an agent by an extra key that a policy names, which gives its name", MISSING, delete(CHECKOUT, bot), spaces
     )
+    both = user("x")
+    both["extra"] = {"bot/id": ["seven"], "seconder.dev/agent": ["eight"]}
+    yield case(
+        "an agent by two extra keys, of which our own gives its name",
+        MISSING,
+        delete(CHECKOUT, both),
+        spaces,
+        DEPLOYMENTS,
+    )
+    nameless = account("seconder-agents", "kiro", extra={"seconder.dev/agent": [""]})
+    yield case(
+        "an extra key with an empty name leaves the ServiceAccount's", MISSING, delete(CHECKOUT, nameless), DEPLOYMENTS
+    )
     yield case(
         "an agent by a namespace that a policy names", MISSING, delete(CHECKOUT, account("bots", "seven")), spaces
+    )
+
+
+def _tags_of_objects() -> Iterator[Expected]:
+    spaces = policy(
+        "production", "deployments.apps", agents={"serviceAccountNamespaces": ["bots"], "extraKeys": ["bot/id"]}
     )
     yield case("an agent of the defaults that no policy in question calls one", FREE, delete(CHECKOUT), spaces)
     tagged = changed(CHECKOUT, annotations={"seconder.dev/agent": "kiro"})

@@ -37,9 +37,12 @@ def cases() -> Iterator[Expected]:
     yield from _orphans()
     yield from _other_endings()
     yield from _several()
+    yield from _through_each_other()
     yield from _made()
     yield from _namespaces()
+    yield from _namespaces_together()
     yield from _not_known()
+    yield from _changed_since()
 
 
 def owned(name: str, by: Document = APP, space: str = "payments", **fields: Any) -> Document:
@@ -208,6 +211,10 @@ def _several() -> Iterator[Expected]:
         owned("a", cell),
         owned("a", cell, "staging"),
     )
+
+
+def _through_each_other() -> Iterator[Expected]:
+    cell = make("Cell", "east")
     here = policy("production", "deployments.apps", namespaces=["staging"])
     yield case(
         "what goes along in two namespaces, of which a policy names one",
@@ -295,6 +302,12 @@ def _namespaces() -> Iterator[Expected]:
         held,
     )
     yield case("and no more than that", "ImpactChanged", delete(cell), NAMESPACES, known, ready)
+
+
+def _namespaces_together() -> Iterator[Expected]:
+    cell, known = make("Cell", "east"), definition("Cell")
+    place = namespace("shop", ownerReferences=[owner(cell)])
+    held = deployment(namespace="shop")
     fault = {"path": "/apis/apps/v1/namespaces/shop/deployments", "status": 503}
     yield case(
         "what such a namespace holds cannot be listed",
@@ -365,6 +378,9 @@ def _not_known() -> Iterator[Expected]:
         faults=[fault],
     )
     yield case("the same under Audit", FREE, delete(APP), DEPLOYMENTS, OWNED, faults=[fault], path=AUDIT)
+
+
+def _changed_since() -> Iterator[Expected]:
     never = {"path": LIST, "status": 405}
     yield case("a kind that cannot be listed is owned by nobody", FREE, delete(APP), DEPLOYMENTS, OWNED, faults=[never])
     spaces = {"path": "/api/v1/namespaces", "status": 503}

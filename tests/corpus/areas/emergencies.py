@@ -1,5 +1,7 @@
 """Break-glass: the emergency exit of policies for Everyone."""
 
+import calendar
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,8 +51,21 @@ def _ends() -> Iterator[Expected]:
         ("2026-11-22T04:31:00Z two\nlines\u202e", BROKEN),
     ):
         yield case(f"a break-glass of {value!r}", reason, delete(broken(value), HELPER), EVERYONE)
-    leap = "2028-02-29T00:30:00Z on a leap day"
-    yield case("a break-glass on a leap day", BROKEN, delete(broken(leap), HELPER), EVERYONE, now=1_835_395_200)
+    for value, reason in (
+        ("2028-02-29T00:30:00", BROKEN),
+        ("2027-02-29T00:30:00", MISSING),
+        ("2026-11-31T00:30:00", MISSING),
+        ("2026-12-32T00:30:00", MISSING),
+        ("2026-12-00T00:30:00", MISSING),
+        ("2026-11-22T24:30:00", MISSING),
+        ("2026-11-22T04:60:00", MISSING),
+        ("2026-11-22T04:30:60", MISSING),
+    ):
+        # As it would be counted if it were a time.
+        year, month, day, hour, minute, second = map(int, re.findall(r"\d+", value))
+        end = calendar.timegm((year, month, day, hour, minute, second))
+        name = f"a break-glass of {value}, half an hour before"
+        yield case(name, reason, delete(broken(f"{value}Z a day"), HELPER), EVERYONE, now=end - 1800)
 
 
 def _callers() -> Iterator[Expected]:
@@ -112,3 +127,12 @@ def _beside() -> Iterator[Expected]:
     leaving = changed(broken(), deletionTimestamp="2026-11-22T04:00:00Z", finalizers=["a.example.com/x"])
     both = update(leaving, changed(leaving, finalizers=None, spec__replicas=0), HELPER)
     yield case("two actions in an emergency", BROKEN, both, EVERYONE)
+    for first, second in (("ScaleToZero", "RemoveFinalizers"), ("RemoveFinalizers", "ScaleToZero")):
+        exits = policy(
+            "exits", "deployments.apps", subjects="Everyone", actions=[first], breakGlass={"groups": ["sre"]}
+        )
+        holds = policy("holds", "deployments.apps", subjects="Everyone", actions=[second])
+        peer = approved(leaving, detail={"actions": [second]}, **mine)
+        done = update(peer, changed(peer, finalizers=None, spec__replicas=0), HELPER)
+        reason = BROKEN if first == "ScaleToZero" else "Approved"
+        yield case(f"{first} in an emergency, and {second} by an approval", reason, done, exits, holds)

@@ -15,6 +15,12 @@ PODS = policy("everyone", "pods", subjects="Everyone")
 
 def cases() -> Iterator[Expected]:
     """Give them all."""
+    yield from _exempt()
+    yield from _controllers()
+    yield from _beside()
+
+
+def _exempt() -> Iterator[Expected]:
     yield case("somebody's DELETE", MISSING, delete(CHECKOUT, user("erin@example.com")), EVERYONE)
     yield case("somebody's deletecollection", MISSING, delete_collection(CHECKOUT, user("erin@example.com")), EVERYONE)
     yield case("a DELETE by who is exempt", FREE, delete(CHECKOUT, PERSON), EVERYONE)
@@ -53,6 +59,10 @@ def cases() -> Iterator[Expected]:
         EVERYONE,
         options={"controllers": [argo["username"]]},
     )
+
+
+def _controllers() -> Iterator[Expected]:
+    argo = account("argocd", "controller")
     yield case("a controller that was not added is bound", MISSING, delete(CHECKOUT, argo), EVERYONE)
     kubelet = user("system:node:worker-1", "system:nodes")
     yield case("a kubelet deletes a pod", EXEMPT, delete(pod(), kubelet), PODS)
@@ -88,6 +98,9 @@ def cases() -> Iterator[Expected]:
         watched,
         path=AUDIT,
     )
+
+
+def _beside() -> Iterator[Expected]:
     yield case("an agent under Everyone and a policy for agents", MISSING, delete(CHECKOUT), EVERYONE, DEPLOYMENTS)
     yield case(
         "somebody under Everyone and a policy for agents",

@@ -32,12 +32,13 @@ COLLECTOR = account("kube-system", "generic-garbage-collector")
 
 def cases() -> Iterator[Expected]:
     """Give them all."""
+    yield from _by_whom()
     yield from _of_protected_objects()
     yield from _how_they_are_missing()
     yield from _of_the_guard()
 
 
-def _of_protected_objects() -> Iterator[Expected]:
+def _by_whom() -> Iterator[Expected]:
     ghost = owner(APP)
     yield case(
         "a person gives a protected object an owner that is there", FREE, gets(ghost, by=PERSON), DEPLOYMENTS, APP
@@ -76,6 +77,10 @@ def _of_protected_objects() -> Iterator[Expected]:
     )
     yield case("a controller, of what is tagged", REFUSED, gets(ghost, stored=tagged, by=COLLECTOR), DEPLOYMENTS)
     yield case("an agent whose approval covers it", "Approved", gets(ghost, stored=approved(CHECKOUT)), DEPLOYMENTS)
+
+
+def _of_protected_objects() -> Iterator[Expected]:
+    ghost = owner(APP)
     watched = policy("production", "deployments.apps", mode="Audit")
     yield case("a person's ghost that Audit watches", REFUSED, gets(ghost, by=PERSON), watched, path=AUDIT)
     yield case("a person's ghost under Audit is let through", FREE, gets(ghost, by=PERSON), watched)

@@ -32,12 +32,18 @@ ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 
 def cases() -> Iterator[Expected]:
     """Give them all."""
-    yield from _powers()
+    yield from _past_any_guard()
+    yield from _means()
     yield from _roles()
+    yield from _by_policies()
     yield from _bindings()
+    yield from _bindings_of()
     yield from _subjects()
+    yield from _of_other_policies()
     yield from _owners()
+    yield from _owners_of_other_kinds()
     yield from _not_known()
+    yield from _out_of_date()
 
 
 def bound(*rules: Document, to: Document = ERIN, cluster: bool = True, **given: Any) -> tuple[Document, Document]:
@@ -46,7 +52,7 @@ def bound(*rules: Document, to: Document = ERIN, cluster: bool = True, **given: 
     return create(binding("given", held, to, cluster=cluster), **given), held
 
 
-def _powers() -> Iterator[Expected]:
+def _past_any_guard() -> Iterator[Expected]:
     anybody = (
         rule("bind", "clusterroles.rbac.authorization.k8s.io"),
         rule("escalate", "roles.rbac.authorization.k8s.io"),
@@ -70,6 +76,10 @@ def _powers() -> Iterator[Expected]:
     for each in anybody:
         spelled = f"{' '.join(each['verbs'])} {', '.join(each['resources'])} of {each['apiGroups']}"
         yield case(f"to an agent: {spelled}", REFUSED, *bound(each, to=agents))
+
+
+def _means() -> Iterator[Expected]:
+    agents = subject("ServiceAccount", "kiro", "seconder-agents")
     strangers = (
         rule("create", "approvers.seconder.dev"),
         rule("delete", "customresourcedefinitions.apiextensions.k8s.io"),
@@ -140,6 +150,11 @@ def _roles() -> Iterator[Expected]:
     yield case("a Role where the policy looks", REFUSED, create(role("given", DELETES)), here)
     elsewhere = policy("production", "deployments.apps", namespaces=["elsewhere"])
     yield case("a Role where the policy does not look", FREE, create(role("given", DELETES)), elsewhere)
+
+
+def _by_policies() -> Iterator[Expected]:
+    wide, narrow = cluster_role("given", READS, DELETES), cluster_role("given", READS)
+    elsewhere = policy("production", "deployments.apps", namespaces=["elsewhere"])
     yield case("a ClusterRole, which may be bound anywhere", REFUSED, create(wide), elsewhere)
     watched = policy("production", "deployments.apps", mode="Audit")
     yield case("a role to delete what Audit watches", REFUSED, create(wide), watched)
@@ -157,13 +172,23 @@ def _roles() -> Iterator[Expected]:
         create(role("given", rule("delete", "configmaps"))),
         policy("production", "*.apps"),
     )
+    others = create(role("given", rule("delete", "statefulsets.apps")))
+    yield case(
+        "a role to delete StatefulSets under a policy on deployments.*",
+        FREE,
+        others,
+        policy("production", "deployments.*"),
+    )
     yield case(
         "a role without any rule of loss under a policy on *.*", FREE, create(narrow), policy("production", "*.*")
     )
     many = [rule("get", "pods", names=(f"pod-{number}",)) | {"verbs": [f"get-{number}"]} for number in range(257)]
+    yield case("a role of as many rules as are judged", FREE, create(role("given", *many[1:])))
     yield case("a role of very many rules", REFUSED, create(role("given", *many)))
-    names = rule("get", *(f"r-{number}.example.com" for number in range(4096)))
-    yield case("a role of very many names", REFUSED, create(role("given", names)))
+    fewer = {"apiGroups": ["example.com"], "resources": [f"r-{number}" for number in range(4094)], "verbs": ["get"]}
+    yield case("a role of as many names as are judged", FREE, create(role("given", fewer)))
+    more = fewer | {"verbs": ["get", "list"]}
+    yield case("a role of very many names", REFUSED, create(role("given", more)))
 
 
 def _bindings() -> Iterator[Expected]:
@@ -194,7 +219,14 @@ def _bindings() -> Iterator[Expected]:
     yield case(
         "an agent labels a binding", FREE, update(before, changed(before, labels={"a": "b"})), DEPLOYMENTS, deletes
     )
+    unread = {"path": f"{ROLES}/given", "status": 503}
+    labelled = update(before, changed(before, labels={"a": "b"}))
+    yield case("an agent labels a binding of a role that cannot be read", FREE, labelled, DEPLOYMENTS, faults=[unread])
     yield case("an agent deletes a binding", FREE, delete(before), DEPLOYMENTS, deletes)
+
+
+def _bindings_of() -> Iterator[Expected]:
+    deletes = cluster_role("given", DELETES)
     yield case(
         "an agent makes a binding for nobody",
         FREE,
@@ -238,6 +270,11 @@ def _subjects() -> Iterator[Expected]:
         "the agents' group": (FREE, subject("Group", "seconder.dev:agents")),
         "the group of the agents' ServiceAccounts": (FREE, subject("Group", "system:serviceaccounts:seconder-agents")),
         "the group of all ServiceAccounts": (REFUSED, subject("Group", "system:serviceaccounts")),
+        "the group of another namespace's ServiceAccounts": (
+            REFUSED,
+            subject("Group", "system:serviceaccounts:payments"),
+        ),
+        "a group that is called like the agents' namespace": (REFUSED, subject("Group", "seconder-agents")),
         "everybody": (REFUSED, subject("Group", "system:authenticated")),
         "an agent's user name": (FREE, subject("User", AGENT["username"])),
         "a subject of an unknown kind": (REFUSED, {"kind": "Robot", "apiGroup": "x", "name": "erin"}),
@@ -253,6 +290,11 @@ def _subjects() -> Iterator[Expected]:
         DEPLOYMENTS,
         other,
     )
+
+
+def _of_other_policies() -> Iterator[Expected]:
+    other = policy("bots", "statefulsets.apps", agents={"groups": ["bots"], "users": ["deployer"]})
+    to_bots = subject("Group", "bots")
     yield case(
         "an agent of another policy gives what that one names",
         FREE,
@@ -321,6 +363,13 @@ def _owners() -> Iterator[Expected]:
         stack,
         owned,
     )
+
+
+def _owners_of_other_kinds() -> Iterator[Expected]:
+    stack = make("Stack", "app", spec={})
+    owned = deployment(ownerReferences=[owner(stack)])
+    known = definition("Stack")
+    deletes = rule("delete", "stacks.example.com")
     yield case(
         "a right to update what owns something protected",
         FREE,
@@ -394,6 +443,10 @@ def _not_known() -> Iterator[Expected]:
         DEPLOYMENTS,
         faults=[lists],
     )
+
+
+def _out_of_date() -> Iterator[Expected]:
+    lists = {"path": "/apis/apps/v1/deployments", "status": 503}
     yield case(
         "nothing is given, while that is not known",
         FREE,

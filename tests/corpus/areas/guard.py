@@ -32,6 +32,7 @@ SECRET = make("Secret", "token", type="Opaque", data={"a": "Yg=="})
 def cases() -> Iterator[Expected]:
     """Give them all."""
     yield from _ours()
+    yield from _by_whom()
     yield from _identities()
     yield from _tokens()
     yield from _annotations()
@@ -65,11 +66,16 @@ def _ours() -> Iterator[Expected]:
         REFUSED,
         connect(make("Pod", "webhook", "seconder-system", spec={}), "exec"),
     )
+    yield case("something else that is called like the guard's namespace", FREE, delete(config_map("seconder-system")))
     near = cluster_role("other-seconder-")
     yield case("a role that is not called like the guard's", FREE, delete(near))
     yield case("a Role in a namespace that is called so", FREE, delete(role("seconder-webhook")))
     other = {"namespace": "guard"}
     yield case("the guard in another namespace", REFUSED, delete(config_map("x", "guard")), options=other)
+
+
+def _by_whom() -> Iterator[Expected]:
+    other = {"namespace": "guard"}
     yield case(
         "the usual namespace of a guard that is elsewhere",
         FREE,

@@ -18,6 +18,7 @@ def cases() -> Iterator[Expected]:
     """Give them all."""
     yield from _misspelt()
     yield from _unreadable()
+    yield from _unreadable_in_part()
     yield from _last_valid()
     yield from _stale()
 
@@ -117,6 +118,9 @@ def _unreadable() -> Iterator[Expected]:
     for what, spec in specs.items():
         document = make("ProtectionPolicy", "odd", generation=1, spec=spec)
         yield case(f"a policy with {what}", INVALID, delete(CHECKOUT), document)
+
+
+def _unreadable_in_part() -> Iterator[Expected]:
     for what, spec in {
         "no spec": {},
         "no resources": {"resources": []},
@@ -161,6 +165,30 @@ def _last_valid() -> Iterator[Expected]:
 
 
 def _stale() -> Iterator[Expected]:
+    bad = changed(_judged(DEPLOYMENTS, "Protecting", "in force", True), generation=2)
+    bad["spec"] = {"resources": APPS, "excepted": []}
+    place = delete(namespace())
+    yield case("an edit that cannot be read, of a policy whose names are known", INVALID, place, bad, CHECKOUT)
+    unknown = changed(bad, status={"observedGeneration": 1, "conditions": [], "resources": []})
+    yield case(
+        "an edit that cannot be read, of a policy whose names are not", "InternalError", place, unknown, CHECKOUT
+    )
+    wide = make(
+        "ProtectionPolicy",
+        "odd",
+        generation=1,
+        spec={"resources": [{"group": "*", "resources": ["*"]}], "subjects": "Everyone"},
+    )
+    unseen = changed(wide, status={})
+    yield case(
+        "a wildcard for Everyone that the operator has not seen, and a person", FREE, delete(CHECKOUT, PERSON), unseen
+    )
+    yield case(
+        "a wildcard for Everyone that the operator has not seen, and an agent", INVALID, delete(CHECKOUT), unseen
+    )
+    warned = _judged(DEPLOYMENTS, "NamedByNoPolicy", "nothing names them", True)
+    warned["status"]["conditions"][0]["type"] = "DeputiesUnprotected"
+    yield case("another condition that is False", MISSING, delete(CHECKOUT), warned)
     unseen = changed(DEPLOYMENTS, generation=2, status={"observedGeneration": 1, "conditions": [], "resources": []})
     yield case("a policy that the operator has not seen names what it names", MISSING, delete(CHECKOUT), unseen)
     given = update(CHECKOUT, changed(CHECKOUT, spec__replicas=0))

@@ -54,6 +54,8 @@ def _bodies() -> Iterator[Expected]:
     unnamed = delete(CHECKOUT)
     unnamed["request"]["uid"] = ""
     yield case("a review whose uid is empty", NOBODY, json.dumps(unnamed), DEPLOYMENTS)
+    unnamed["request"]["uid"] = "x" * 129
+    yield case("a review whose uid is too long", NOBODY, json.dumps(unnamed), DEPLOYMENTS)
     for path in (ENFORCE, AUDIT):
         yield case(f"a uid and nothing else, to {path}", MALFORMED, '{"request":{"uid":"u-1"}}', DEPLOYMENTS, path=path)
     for field, value in (

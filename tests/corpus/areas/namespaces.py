@@ -34,6 +34,7 @@ def cases() -> Iterator[Expected]:
     yield from _named()
     yield from _for_what_it_holds()
     yield from _bound()
+    yield from _bound_otherwise()
     yield from _not_known()
     yield from _definitions()
 
@@ -143,6 +144,9 @@ def _bound() -> Iterator[Expected]:
     yield case(
         "both are satisfied by an approval that names it", "Approved", delete(_bound_to(*HELD)), LOOSE, strict, *HELD
     )
+
+
+def _bound_otherwise() -> Iterator[Expected]:
     stacks = policy("production", "stacks.example.com", "namespaces")
     stack, known = make("Stack", "checkout", spec={}), definition("Stack")
     named = _bound_to(CHECKOUT, stack, custom=["Stack"])

@@ -28,7 +28,9 @@ FAULT = {"path": "/apis/apps/v1/namespaces/payments/deployments/ledger", "status
 def cases() -> Iterator[Expected]:
     """Give them all."""
     yield from _by_agents()
+    yield from _of_which_objects()
     yield from _that_are_protected()
+    yield from _of_other_kinds()
     yield from _by_tags()
 
 
@@ -73,6 +75,9 @@ def _by_agents() -> Iterator[Expected]:
         DEPLOYMENTS,
         APP,
     )
+
+
+def _of_which_objects() -> Iterator[Expected]:
     other = policy("production", "deployments.apps", actions=["Delete", "ScaleToZero"])
     yield case("a policy without ChangeOwners", FREE, gets(owner(APP)), other, APP)
     yield case(
@@ -133,6 +138,9 @@ def _that_are_protected() -> Iterator[Expected]:
     yield case("an owner whose name no object can have", MISSING, gets(odd), DEPLOYMENTS, LEDGER)
     kindless = owner(LEDGER, kind="")
     yield case("an owner without a kind", MISSING, gets(kindless), DEPLOYMENTS, LEDGER)
+
+
+def _of_other_kinds() -> Iterator[Expected]:
     cells = policy("cells", "cells.example.com")
     cell = make("Cell", "east")
     yield case(

@@ -35,8 +35,11 @@ SLOW = {"path": "/apis/authorization.k8s.io/v1/subjectaccessreviews", "status": 
 def cases() -> Iterator[Expected]:
     """Give them all."""
     yield from _made()
+    yield from _changed()
     yield from _entered()
     yield from _rights()
+    yield from _rights_by_policies()
+    yield from _rights_beyond()
     yield from _agents()
     yield from _not_known()
 
@@ -99,6 +102,10 @@ def _made() -> Iterator[Expected]:
     job = {"spec": {"template": {"spec": pod_spec("worker")}}}
     cron = make("CronJob", "x", spec={"schedule": "@hourly", "jobTemplate": job})
     yield case("an agent's CronJob as such an account", REFUSED, create(cron), DEPLOYMENTS, *POWER)
+
+
+def _changed() -> Iterator[Expected]:
+    made = pod(account="worker")
     for spec in (
         {},
         {"jobTemplate": None},
@@ -227,6 +234,10 @@ def _rights() -> Iterator[Expected]:
         spelled += f" named {each['resourceNames']}" if "resourceNames" in each else ""
         where = f" in {space}" if space else ""
         yield case(f"as an account that may {spelled}{where}", reason, made, DEPLOYMENTS, *may(each, space=space))
+
+
+def _rights_by_policies() -> Iterator[Expected]:
+    made = create(pod(account="worker"))
     two = policy("production", "deployments.apps", namespaces=["payments", "staging"])
     yield case(
         "as an account that may delete in another namespace that the policy names",
@@ -235,6 +246,10 @@ def _rights() -> Iterator[Expected]:
         two,
         *may(rule("delete", "deployments.apps"), space="staging"),
     )
+    for place, reason in (("payments", REFUSED), ("staging", FREE)):
+        one = policy("production", "deployments.apps", namespaces=[place])
+        name = f"as an account that may delete where it runs, under a policy on {place}"
+        yield case(name, reason, made, one, *may(rule("delete", "deployments.apps"), space="payments"))
     nodes = policy("platform", "nodes")
     yield case(
         "as an account that may delete something cluster-scoped", REFUSED, made, nodes, *may(rule("delete", "nodes"))
@@ -260,6 +275,16 @@ def _rights() -> Iterator[Expected]:
         *many,
         *may(rule("delete", "deployments.apps"), space="space-47"),
     )
+
+
+def _rights_beyond() -> Iterator[Expected]:
+    made = create(pod(account="worker"))
+    many = [
+        policy(
+            f"p-{number:02}", "deployments.apps", namespaces=[f"space-{at}" for at in range(number * 8, number * 8 + 8)]
+        )
+        for number in range(6)
+    ]
     yield case(
         "as an account with a right among the last that are asked",
         REFUSED,

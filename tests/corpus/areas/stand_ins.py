@@ -28,7 +28,9 @@ FAULT = {"path": LIVE, "status": 503}
 def cases() -> Iterator[Expected]:
     """Give them all."""
     yield from _replica_sets()
+    yield from _replica_sets_otherwise()
     yield from _autoscalers()
+    yield from _autoscalers_otherwise()
 
 
 def replica_set(**fields: Any) -> Document:
@@ -71,6 +73,11 @@ def _replica_sets() -> Iterator[Expected]:
     yield case(
         "a ReplicaSet that a policy names itself, too", MISSING, delete(made), DEPLOYMENTS, sets, approved(CHECKOUT)
     )
+
+
+def _replica_sets_otherwise() -> Iterator[Expected]:
+    made = replica_set()
+    sets = policy("sets", "replicasets.apps")
     ready = approved(made)
     yield case("a ReplicaSet that only its own policy covers", "Approved", delete(ready), sets, CHECKOUT)
     yield case(
@@ -141,6 +148,11 @@ def _autoscalers() -> Iterator[Expected]:
     yield case(
         "an autoscaler of a workload that is protected from deletion alone", FREE, create(none), deletes, CHECKOUT
     )
+
+
+def _autoscalers_otherwise() -> Iterator[Expected]:
+    usual, none = autoscaler(), autoscaler(least=0)
+    zero = approved(CHECKOUT, detail={"actions": ["ScaleToZero"]})
     yield case("an autoscaler's status", FREE, update(usual, none, below="status"), DEPLOYMENTS, CHECKOUT)
     yield case("an autoscaler's DELETE", FREE, delete(none), DEPLOYMENTS, CHECKOUT)
     nameless = autoscaler(least=0, target={"apiVersion": "apps/v1", "kind": "Deployment"})
