@@ -137,7 +137,14 @@ POWERS: Final[tuple[Power, ...]] = (
     *_powers(
         "change roles and bindings", rbac.GROUP, "roles rolebindings", WRITES, (Place.INSTALLATION,), anybody=False
     ),
-    Power("change roles and bindings", rbac.GROUP, "clusterroles", _EDITS | ENDS, name=f"{ROLE_PREFIX}operator"),
+    Power(
+        "change roles and bindings",
+        rbac.GROUP,
+        "clusterroles",
+        _EDITS | ENDS,
+        name=f"{ROLE_PREFIX}operator",
+        anybody=False,
+    ),
     Power("use Secrets of the cluster's own programs", "", "secrets", READS | WRITES, _SPECIAL, anybody=False),
     Power("write Secrets", "", "secrets", MAKES, (Place.HERE,), anybody=False, denied=False),
     Power("change ServiceAccounts of agents", "", "serviceaccounts", WRITES, (Place.AGENTS,), anybody=False),

@@ -8,6 +8,8 @@ from enum import Enum
 
 from msgspec import Struct
 
+from seconder.api.resources import GroupResource
+
 
 class Entry(Enum):
     """An entry of the webhook configuration, by whose requests it takes."""
@@ -25,9 +27,11 @@ class Entry(Enum):
 class Prefilter(Struct, frozen=True):
     """One alternative of an entry's condition, in CEL over ``object``, ``oldObject`` and ``request``.
 
-    ``but_named``: what it takes of objects that policies name, the entry ``agents`` takes already.
+    ``but_named``: what it takes of objects that policies name, the entry ``agents`` takes already. ``creates``: a
+    resource and its subresource whose creation is asked about where policies that name Delete name the resource.
     """
 
     entry: Entry
     expression: str
     but_named: bool = False
+    creates: tuple[GroupResource, str] | None = None

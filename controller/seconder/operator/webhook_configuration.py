@@ -23,13 +23,13 @@ from typing import Any, Final
 from seconder.admission import cel
 from seconder.admission.installation import ROLE_PREFIX, ROLES
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.prefilter import Entry
+from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.rule import Rule
 from seconder.admission.rules import RULES
 from seconder.api import constants
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
-from seconder.api.resources import DEFINITIONS, NAMESPACES, PODS, Action, GroupResource
+from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource
 
 NAME: Final = "seconder"
 """Of the ValidatingWebhookConfiguration."""
@@ -108,7 +108,9 @@ class _Compiler:
         asked = self._asked(Entry.AGENTS, policies)
         if policies and asked:
             action = ("action", asked)
-            yield from _tagged("agents", _rules(policies), _agent_tests(policies, self._installation), [action])
+            yield from _tagged(
+                "agents", self._taken(Entry.AGENTS, policies), _agent_tests(policies, self._installation), [action]
+            )
 
     def everyone(self, policies: Sequence[Policy], known: AgentTags) -> Iterable[_Entry]:
         """What the others do to what policies for Everyone name."""
@@ -133,7 +135,7 @@ class _Compiler:
             tests = exact
         else:
             tests = [_everyone_test(policy, others, places=False) for policy in everyone]
-        rules = _rules(everyone)
+        rules = self._taken(Entry.EVERYONE, everyone)
         for number, group in enumerate(cel.pack(dict.fromkeys(tests), _EXPRESSION)):
             yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
 
@@ -176,15 +178,23 @@ class _Compiler:
 
     def _asked(self, entry: Entry, policies: Sequence[Policy]) -> str:
         """Test for what some rule must see, of what an entry takes; empty where none must."""
-        index = PolicyIndex(policies)
-        found = (prefilter for rule in self._rules for prefilter in rule.prefilters(index, self._installation))
+        found = self._prefilters(PolicyIndex(policies))
         tests = [prefilter.expression for prefilter in found if prefilter.entry is entry]
         return cel.either(tests) if tests else ""
+
+    def _taken(self, entry: Entry, policies: Sequence[Policy]) -> list[dict[str, Any]]:
+        """What an entry takes: the deletions and updates of what policies name, and what amounts to a deletion."""
+        found = self._prefilters(PolicyIndex(policies))
+        created = {prefilter.creates for prefilter in found if prefilter.entry is entry and prefilter.creates}
+        return _rules(policies, created)
+
+    def _prefilters(self, index: PolicyIndex) -> list[Prefilter]:
+        return [prefilter for rule in self._rules for prefilter in rule.prefilters(index, self._installation)]
 
     def guard(self, index: PolicyIndex) -> Iterable[_Entry]:
         """Ask about what agents do to Seconder and its footing, and about what may take along what a policy names."""
         twice = _asked_of_agents([policy for policy in index.all if policy.mode is Mode.ENFORCE])
-        found = (prefilter for rule in self._rules for prefilter in rule.prefilters(index, self._installation))
+        found = self._prefilters(index)
         tests = [
             f"({prefilter.expression}) && !({twice})" if prefilter.but_named and twice else prefilter.expression
             for prefilter in found
@@ -310,7 +320,7 @@ _NOT_CONTROLLERS: Final = [
 ]
 
 
-def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
+def _rules(policies: Sequence[Policy], created: Iterable[tuple[GroupResource, str]]) -> list[dict[str, Any]]:
     """Name groups and resources, each group with its own; with very many groups, all resources in all of them.
 
     Deletions of what is covered; and updates of what is named, where policies name actions that are updates.
@@ -321,18 +331,24 @@ def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
         plurals = set().union(*deleted.values(), *updated.values())
         return [
             _rule(["*"] if "*" in groups else sorted(groups), _with_subresources(plurals), ["DELETE", "UPDATE"]),
-            *_eviction_rules(deleted),
+            *_creation_rules(created, deleted),
         ]
     return [
         *(_rule([group], _plurals(plurals), ["DELETE"]) for group, plurals in sorted(deleted.items())),
         *_update_rules(updated),
-        *_eviction_rules(deleted),
+        *_creation_rules(created, deleted),
     ]
 
 
-def _eviction_rules(deleted: Mapping[str, set[str]]) -> list[dict[str, Any]]:
-    """A pod's eviction is its deletion, by the creation of an Eviction."""
-    return [_rule([""], ["pods/eviction"], ["CREATE"])] if _names(deleted, PODS) else []
+def _creation_rules(
+    created: Iterable[tuple[GroupResource, str]], deleted: Mapping[str, set[str]]
+) -> list[dict[str, Any]]:
+    """The creation of a subresource, of what is named, that amounts to a deletion."""
+    return [
+        _rule([resource.group], [f"{resource.resource}/{subresource}"], ["CREATE"])
+        for resource, subresource in sorted(created)
+        if _names(deleted, resource)
+    ]
 
 
 def _update_rules(groups: Mapping[str, set[str]]) -> list[dict[str, Any]]:

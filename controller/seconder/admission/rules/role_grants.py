@@ -151,6 +151,9 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
         Place.NAMED: True,
     }
     for power in POWERS:
+        # Names in a rule are not looked at, so that those on all objects stand for the ones on a single one.
+        if power.name:
+            continue
         if any(counting[place] for place in power.places) and any(_gives(rule, power) for rule in given):
             yield power
 
