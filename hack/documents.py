@@ -3,11 +3,13 @@
 import configparser
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Final
 
 from seconder.admission.lookups import Lookup
+from seconder.admission.powers import POWERS
 from seconder.admission.rules import RULES
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -79,6 +81,28 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
+def _powers() -> str:
+    rows: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for power in POWERS:
+        given = "nobody" if power.anybody else "agents"
+        used = "refused" if power.denied else "decided by reviews"
+        groups = rows.setdefault((power.what, given, used), {})
+        name = f" named `{power.name}`" if power.name else ""
+        groups.setdefault(power.group, []).append(f"`{power.resource}`{name}")
+    return _table(
+        ("the right to", "of", "an agent gives it to", "an agent uses it, with the authorizer"),
+        (
+            (what, "; ".join(starmap(_resources, groups.items())), given, used)
+            for (what, given, used), groups in rows.items()
+        ),
+    )
+
+
+def _resources(group: str, resources: Sequence[str]) -> str:
+    listed = ", ".join(resources)
+    return f"{listed} of {group}" if group else listed
+
+
 def _layers(contract: str) -> str:
     found = configparser.ConfigParser()
     found.read_string((ROOT / ".importlinter").read_text())
@@ -104,6 +128,7 @@ def _decision(page: Path) -> Sequence[str]:
 
 _PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "rules": _rules,
+    "powers": _powers,
     "layers": lambda: _layers("layers"),
     "admission-layers": lambda: _layers("admission"),
     "eviction": _eviction,
