@@ -89,6 +89,12 @@ class Answers(Resolver):
         """What was asked of one kind."""
         return [lookup for lookup in self.asked if isinstance(lookup, kind)]
 
+    @property
+    def read(self) -> list[tuple[GroupResource, str, str]]:
+        """The objects that were read."""
+        refs = [ref for lookup in self.questions(ReadObjects) for ref in lookup.refs]
+        return [(ref.resource.resource, ref.namespace, ref.name) for ref in refs]
+
     def at_hand(self, lookup: Lookup[Any], policies: PolicyIndex) -> Any:
         """See Resolver."""
         nothing_owned = isinstance(lookup, Dependents) and not self.dependents and Dependents not in self.unknown
