@@ -115,7 +115,8 @@ POWERS: Final[tuple[Power, ...]] = (
     Power("make or approve certificates", CERTIFICATES, "signers", frozenset({"approve", "attest", "sign"})),
     Power("make tokens of ServiceAccounts", "", "serviceaccounts/token", frozenset({"create"}), _EVERY_PLACE),
     Power("run commands through nodes", "", "nodes/proxy", READS | WRITES),
-    Power("finalize namespaces", "", "namespaces/finalize", _EDITS),
+    # The API server takes a Namespace's own name for the namespace that the right counts in.
+    Power("finalize namespaces", "", "namespaces/finalize", _EDITS, (Place.HERE,)),
     *_powers(
         "change policies, approvers and change requests",
         constants.DOMAIN,

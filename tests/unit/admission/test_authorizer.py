@@ -132,6 +132,13 @@ def test_tokens_are_for_oneself() -> None:
     assert token(OWN, "bot", within)
 
 
+def test_no_namespace_is_finalized() -> None:
+    """The API server gives a Namespace's own name as the namespace that is asked about."""
+    for verb in ("update", "patch"):
+        assert _ask(verb, "namespaces", subresource="finalize", namespace="payments", name="payments")
+        assert _ask(verb, "namespaces", subresource="status", namespace="payments", name="payments") == ""
+
+
 @pytest.mark.parametrize("verb", WRITES)
 def test_serviceaccounts_of_agents_are_not_an_agents_to_change(verb: str) -> None:
     """They say who its operator is, and until when its tokens last; its own is no exception."""
