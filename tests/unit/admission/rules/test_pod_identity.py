@@ -66,7 +66,7 @@ def test_entering_a_pod_asks_as_whom_it_runs(subresource: str) -> None:
 
 def test_making_or_changing_pods_says_as_whom_they_run() -> None:
     """Reading logs and deleting do not."""
-    before = {"serviceAccountName": "worker"}
+    before: dict[str, Any] = {"serviceAccountName": "worker"}
     after = before | {"ephemeralContainers": [{}]}
     changed = update(POD, old={"spec": before}, new={"spec": after}, subResource="ephemeralcontainers")
     for request in (_pod(), changed):
