@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from seconder.admission.evidence import ClusterState, Evidence
 
 from seconder.admission.break_glass import BreakGlass, parse
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, ClusterState
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.request import Caller, Operation, Request, State
 from seconder.api import constants

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
+from seconder.admission.evidence import ClusterState, Evidence
+from seconder.admission.prerequisites import needs
 
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, ClusterState
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.prerequisites import needs
 from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Operation, Request
 from seconder.api.policy import AgentTags, Mode, Policy, Subjects

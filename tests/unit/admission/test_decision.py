@@ -5,12 +5,12 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from seconder.admission.evidence import ClusterState, Evidence
+from seconder.admission.prerequisites import needs
 from tests.support import signing
 
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, ClusterState
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.prerequisites import needs
 from seconder.admission.principal import service_account_user
 from seconder.admission.request import Caller, Operation, Request
 from seconder.api import constants

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 import pytest
-
 from seconder.admission.grants import gives, refusal, role_to_read
+
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.rbac import GROUP, BindingEdit, Role, RoleEdit, RoleRef, Rule, Subject
 from seconder.admission.request import Caller, Operation, Request
