@@ -60,7 +60,8 @@ class _Kind:
     def owned_by(self, owner: str) -> list[tuple[str, Ownership]]:
         """Give what has an owner of this key."""
         with self._lock:
-            owned = [(key, self._found.get(key)) for key in self._by_owner.get(owner, ())]
+            # Sorted, so that the same request is refused in the same words each time.
+            owned = [(key, self._found.get(key)) for key in sorted(self._by_owner.get(owner, ()))]
         # The watch changes what is found a moment before it tells.
         return [(key, each) for key, each in owned if each is not None and owner in each.keys]
 
