@@ -8,6 +8,7 @@ from seconder.admission import powers
 from seconder.admission.powers import POWERS, Place, Power
 from seconder.admission.principal import BUILTIN_CONTROLLERS, identity_tagged, service_account
 from seconder.admission.request import Caller
+from seconder.api import constants
 from seconder.api.policy import AgentTags
 from seconder.api.resources import DEFINITIONS, NAMESPACES, SERVICE_ACCOUNTS, GroupResource
 
@@ -37,15 +38,16 @@ def denial(access: Access, known: AgentTags, own_namespace: str) -> str:
     whatever their tags, are none of its business: it never allows anything, and an approval cannot be seen here.
     """
     caller = access.caller
-    if caller.username in BUILTIN_CONTROLLERS or not identity_tagged(caller, known) or _renews(access):
+    if caller.username in BUILTIN_CONTROLLERS or not identity_tagged(caller, known):
         return ""
     # Impersonation has many verbs: impersonate, impersonate:user-info, impersonate-on:user-info:delete.
     if access.verb.startswith("impersonate"):
         return "agents may not impersonate"
-    power = next((power for power in POWERS if power.denied and _is(access, power, known, own_namespace)), None)
-    if power is not None:
-        return f"agents may not {power.what}"
-    return _by_place(access, own_namespace)
+    if not _renews(access):
+        power = next((power for power in POWERS if power.denied and _is(access, power, known, own_namespace)), None)
+        if power is not None:
+            return f"agents may not {power.what}"
+    return _whatever_the_verb(access, own_namespace)
 
 
 def _is(access: Access, power: Power, known: AgentTags, own_namespace: str) -> bool:
@@ -66,15 +68,18 @@ def _is(access: Access, power: Power, known: AgentTags, own_namespace: str) -> b
     return any(counting[place] for place in power.places)
 
 
-def _by_place(access: Access, own_namespace: str) -> str:
-    """What is refused in the guard's own namespace, whatever it is, and among the definitions."""
-    reads = access.verb in powers.READS and access.subresource not in _CONNECTIONS
-    within = access.namespace == own_namespace
-    if not reads and (within or (access.resource == NAMESPACES and access.name == own_namespace)):
+def _whatever_the_verb(access: Access, own_namespace: str) -> str:
+    """What is refused by any verb but those of reading, one that a later Kubernetes adds included."""
+    if access.verb in powers.READS and access.subresource not in _CONNECTIONS:
+        return ""
+    if access.namespace == own_namespace or (access.resource == NAMESPACES and access.name == own_namespace):
         return f"agents may not change or enter namespace {own_namespace}"
     # A collection's deletion says no names: the guard's own may be among them.
-    if access.resource == DEFINITIONS and access.verb == "deletecollection":
+    own_definition = access.name.endswith(f".{constants.DOMAIN}") or access.verb == "deletecollection"
+    if access.resource == DEFINITIONS and own_definition:
         return "agents may not change the guard's own resource definitions"
+    if access.resource.group in powers.GROUPS:
+        return f"agents may not change anything of {access.resource.group}"
     return ""
 
 

@@ -118,7 +118,8 @@ POWERS: Final[tuple[Power, ...]] = (
     Power("make or approve certificates", CERTIFICATES, "signers", frozenset({"approve", "attest", "sign"})),
     Power("make tokens of ServiceAccounts", "", "serviceaccounts/token", frozenset({"create"}), _EVERY_PLACE),
     Power("run commands through nodes", "", "nodes/proxy", READS | WRITES),
-    Power("finalize namespaces", "", "namespaces/finalize", _EDITS),
+    # The API server takes a Namespace's own name for the namespace that the right counts in.
+    Power("finalize namespaces", "", "namespaces/finalize", _EDITS, (Place.HERE,)),
     *_powers(
         "change policies, approvers and change requests",
         constants.DOMAIN,
@@ -238,12 +239,15 @@ POWERS: Final[tuple[Power, ...]] = (
 GROUPS: Final = frozenset({ADMISSION, SERVERS, CERTIFICATES, rbac.GROUP, constants.DOMAIN})
 """API groups of which every object is such a power, ones that a later Kubernetes adds to them included."""
 
+_WHOLE: Final = GROUPS | {_IDENTITIES}
+"""Each key of ``userextras`` is a resource of its own."""
+
 
 def covers(power: Power, group: str, resource: str) -> bool:
     """Whether a power is about these, ``*`` for any on either side. ``resource`` has its subresource."""
     if group not in {power.group, ANY}:
         return False
-    if power.group in GROUPS and "/" not in power.resource:
+    if power.group in _WHOLE and "/" not in power.resource:
         return True
     parent, slash, subresource = power.resource.partition("/")
     spellings = {power.resource, ANY, f"{ANY}/{subresource}"} if slash else {parent, ANY}

@@ -3,20 +3,16 @@
 from typing import Any
 
 import pytest
+from tests.support.builders import deletion, policy, state, update
+from tests.support.resolving import Answers, decide
 
 from seconder.admission.break_glass import BreakGlass, parse
-from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, ClusterState
-from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.request import Caller, Operation, Request, State
+from seconder.admission.decision import Decision
+from seconder.admission.request import Caller
 from seconder.api import constants
-from seconder.api.policy import AgentTags, Mode, Policy, Subjects
+from seconder.api.policy import AgentTags, Policy, Subjects
 from seconder.api.reasons import Reason
-from seconder.api.resources import GroupResource, Target
-from seconder.approvals.registry import Registry
-from seconder.approvals.verification import Memo
 
-DEPLOYMENTS = GroupResource("apps", "deployments")
 NOW = 1_795_320_000.0  # 2026-11-22T04:00:00Z
 INCIDENT = "2026-11-22T04:30:00Z INC-4821 database is full"
 ONCALL = Caller("dana@example.com", frozenset({"oncall"}))
@@ -24,14 +20,16 @@ ONCALL = Caller("dana@example.com", frozenset({"oncall"}))
 
 def _policy(name: str = "p", **fields: Any) -> Policy:
     given: dict[str, Any] = {"subjects": Subjects.EVERYONE, "break_glass_groups": frozenset({"oncall"})}
-    return Policy(name, resources=frozenset({DEPLOYMENTS}), **(given | fields))
+    return policy(name=name, **(given | fields))
 
 
-def _decide(*policies: Policy, caller: Caller = ONCALL, value: str = INCIDENT, fresh: bool = True) -> Decision:
-    target = Target(DEPLOYMENTS, "Deployment", "payments", "checkout", "uid-1")
-    request = Request("r", Operation.DELETE, target, "", caller, "", False, {constants.BREAK_GLASS: value}, {})
-    state = ClusterState(PolicyIndex(policies or [_policy()]), Registry([]), {}, "urn:uuid:1", Installation())
-    return decide(request, state, Mode.ENFORCE, Evidence(fresh, {}), NOW, Memo(4))
+def _stored(value: str = INCIDENT, **more: str) -> dict[str, Any]:
+    return {"annotations": {constants.BREAK_GLASS: value} | more}
+
+
+def _decide(*policies: Policy, user: Caller = ONCALL, value: str = INCIDENT, **answers: Any) -> Decision:
+    asked = deletion(user=user, stored=_stored(value))
+    return decide(asked, state(*(policies or [_policy()])), answers=Answers(**answers), now=NOW)
 
 
 def test_a_member_of_the_policys_group_passes_with_a_reason() -> None:
@@ -99,7 +97,7 @@ def test_an_hour_ahead_to_the_second_is_taken() -> None:
 )
 def test_who_is_not_in_the_group_does_not_pass(caller: Caller) -> None:
     """Groups are compared exactly, and a user's name is no group."""
-    assert _decide(caller=caller).reason is Reason.APPROVAL_MISSING
+    assert _decide(user=caller).reason is Reason.APPROVAL_MISSING
 
 
 @pytest.mark.parametrize(
@@ -112,17 +110,14 @@ def test_who_is_not_in_the_group_does_not_pass(caller: Caller) -> None:
 )
 def test_an_agent_never_passes_whatever_its_groups(caller: Caller) -> None:
     """By the defaults, under a policy that clears them too."""
-    assert _decide(caller=caller).reason is Reason.APPROVAL_MISSING
+    assert _decide(user=caller).reason is Reason.APPROVAL_MISSING
 
 
 def test_a_policy_for_agents_has_no_exit() -> None:
     """It binds people only on what is tagged as an agent's, and there too."""
-    policy = _policy(subjects=Subjects.AGENTS)
-    target = Target(DEPLOYMENTS, "Deployment", "payments", "checkout", "uid-1")
-    stored = {constants.BREAK_GLASS: INCIDENT, constants.AGENT_KEY: "kiro"}
-    request = Request("r", Operation.DELETE, target, "", ONCALL, "", False, stored, {})
-    state = ClusterState(PolicyIndex([policy]), Registry([]), {}, "urn:uuid:1", Installation())
-    assert decide(request, state, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4)).reason is Reason.APPROVAL_MISSING
+    asked = deletion(user=ONCALL, stored=_stored(**{constants.AGENT_KEY: "kiro"}))
+    decided = decide(asked, state(_policy(subjects=Subjects.AGENTS)), now=NOW)
+    assert decided.reason is Reason.APPROVAL_MISSING
 
 
 def test_the_other_policies_hold() -> None:
@@ -138,37 +133,14 @@ def test_it_needs_a_fresh_view() -> None:
     assert _decide(fresh=False).reason is Reason.INTERNAL_ERROR
 
 
-def test_agents_do_not_write_it() -> None:
-    """Neither new nor changed nor removed."""
-    target = Target(DEPLOYMENTS, "Deployment", "payments", "checkout", "uid-1")
-    agent = Caller("system:serviceaccount:seconder-agents:kiro")
-    state = ClusterState(PolicyIndex([]), Registry([]), {}, "urn:uuid:1", Installation())
-    note = {constants.BREAK_GLASS: INCIDENT}
-    for operation, stored, incoming in (
-        (Operation.CREATE, {}, note),
-        (Operation.UPDATE, {}, note),
-        (Operation.UPDATE, note, {}),
-        (Operation.UPDATE, note, {constants.BREAK_GLASS: "other"}),
-    ):
-        request = Request("r", operation, target, "", agent, "", False, stored, incoming)
-        decided = decide(request, state, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4))
-        assert decided.reason is Reason.PROTECTED_CONFIGURATION
-
-
 def test_an_agent_that_only_its_field_manager_gives_away_does_not_pass() -> None:
     """It works with the credential of a member; the member's own tools pass."""
-    policy = _policy(agents=AgentTags(field_managers=frozenset({"assistant"})))
-    state = ClusterState(PolicyIndex([policy]), Registry([]), {}, "urn:uuid:1", Installation())
-    none: frozenset[str] = frozenset()
-    before, after = (State(none, frozenset(), replicas, leaving=False) for replicas in (1, 0))
-    target = Target(DEPLOYMENTS, "Deployment", "payments", "checkout", "uid-1")
-    stored = {constants.BREAK_GLASS: INCIDENT}
-
-    def allowed(manager: str) -> bool:
-        request = Request(
-            "r", Operation.UPDATE, target, "", ONCALL, manager, False, stored, stored, before=before, after=after
+    cluster = state(_policy(agents=AgentTags(field_managers=frozenset({"assistant"}))))
+    for manager, allowed in (("kubectl-client-side-apply", True), ("assistant", False)):
+        asked = update(
+            user=ONCALL,
+            old=_stored() | {"spec": {"replicas": 1}},
+            new=_stored() | {"spec": {"replicas": 0}},
+            options={"fieldManager": manager},
         )
-        return decide(request, state, Mode.ENFORCE, Evidence(True, {}), NOW, Memo(4)).allowed
-
-    assert allowed("kubectl-client-side-apply")
-    assert not allowed("assistant")
+        assert decide(asked, cluster, now=NOW).allowed is allowed

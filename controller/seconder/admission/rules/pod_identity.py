@@ -114,7 +114,8 @@ def _rights(
         for namespace in (namespace for place in power.places for namespace in places[place]):
             for verb in sorted(power.verbs):
                 yield Right(verb, power.group, resource, subresource, namespace, power.name)
-    yield Right("delete", NAMESPACES.group, NAMESPACES.resource, "", "", installation.namespace)
+    # The API server takes a Namespace's own name for the namespace that the right counts in.
+    yield Right("delete", *NAMESPACES, "", installation.namespace, installation.namespace)
     enforced = [policy for policy in index.all if policy.mode is Mode.ENFORCE]
     for policy in enforced:
         if not policy.namespaces or account.namespace in policy.namespaces:

@@ -11,19 +11,16 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from tests.support.builders import CONFIG_MAPS, DEPLOYMENTS, WIDGETS, policy, target
 from tests.support.cluster import eventually
 
-from seconder.admission.dependents import Kind, Owned, group_key
+from seconder.admission.dependents import Dependent, Kind, group_key
 from seconder.admission.policy_index import PolicyIndex
-from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
+from seconder.api.resources import NAMESPACES, REPLICA_SETS, GroupResource, Target
 from seconder.client.api import Api, ApiError
-from seconder.client.owners import Owners
+from seconder.client.dependents import DependentsIndex
 
-DEPLOYMENTS = GroupResource("apps", "deployments")
-REPLICA_SETS = GroupResource("apps", "replicasets")
-WIDGETS = GroupResource("example.com", "widgets")
-CONFIG_MAP = Target(GroupResource("", "configmaps"), "ConfigMap", "payments", "owner", "uid-owner")
+CONFIG_MAP = target(CONFIG_MAPS, "owner", uid="uid-owner")
 
 
 class Clock:
@@ -85,32 +82,34 @@ class Server:
 
 
 class Followed:
-    """Owners over a scripted API server."""
+    """What is followed over a scripted API server."""
 
     def __init__(self) -> None:
         self.server = Server()
         self.clock = Clock()
         self.troubles: list[str] = []
-        self.owners = Owners(cast(Api, self.server), lambda path, _: self.troubles.append(path), clock=self.clock)
+        self.index = DependentsIndex(
+            cast(Api, self.server), lambda path, _: self.troubles.append(path), clock=self.clock
+        )
 
     def follow(self, *resources: GroupResource, **fields: Any) -> PolicyIndex:
         """Follow what one policy names."""
-        index = _index(*resources, **fields)
-        self.owners.follow(index)
-        return index
+        policies = _index(*resources, **fields)
+        self.index.follow(policies)
+        return policies
 
-    def found(self, index: PolicyIndex, *keys: str, target: Target = CONFIG_MAP) -> list[str] | None:
+    def found(self, policies: PolicyIndex, *keys: str, target: Target = CONFIG_MAP) -> list[str] | None:
         """Give the names of what goes along."""
-        found = self.owners.owned(index, frozenset(keys or {target.uid}), target)
+        found = self.index.dependents(policies, frozenset(keys or {target.uid}), target)
         return None if found is None else sorted(each.name for each in found)
 
-    def finds(self, index: PolicyIndex, expected: list[str]) -> bool:
+    def finds(self, policies: PolicyIndex, expected: list[str]) -> bool:
         """Say whether exactly these go along with the ConfigMap."""
-        return self.found(index) == expected
+        return self.found(policies) == expected
 
-    def known(self, index: PolicyIndex) -> None:
+    def known(self, policies: PolicyIndex) -> None:
         """Wait until everything is listed."""
-        eventually(lambda: self.found(index) is not None, 5, "loaded")
+        eventually(lambda: self.found(policies) is not None, 5, "loaded")
 
 
 @pytest.fixture
@@ -118,13 +117,12 @@ def followed() -> Iterator[Followed]:
     """Follow nothing yet."""
     made = Followed()
     yield made
-    made.owners.stop()
+    made.index.stop()
     made.server.end()
 
 
 def _index(*resources: GroupResource, **fields: Any) -> PolicyIndex:
-    resolved = {each: ResolvedResource(each, "v1", each != NAMESPACES, custom=False, kind="K") for each in resources}
-    return PolicyIndex([Policy("p", **({"resources": frozenset(resources), "resolved": resolved} | fields))])
+    return PolicyIndex([policy(*resources, **fields)])
 
 
 def _object(name: str, *owners: str, api_version: str = "v1", uid: str = "") -> dict[str, Any]:
@@ -139,31 +137,41 @@ _DEPLOYMENTS_PATH = "/apis/apps/v1/deployments"
 def test_what_an_object_owns_is_found_by_its_uid(followed: Followed) -> None:
     """With its kind, place and uid; read as metadata alone."""
     followed.server.holds[_DEPLOYMENTS_PATH] = [_object("a", "uid-owner"), _object("b"), _object("c", "uid-else")]
-    index = followed.follow(DEPLOYMENTS)
-    followed.known(index)
-    found = followed.owners.owned(index, frozenset({"uid-owner"}), CONFIG_MAP)
-    resource = index.all[0].resolved[DEPLOYMENTS]
-    assert found == [Owned(resource, "payments", "a", "uid-a", CONFIG_MAP.resource)]
+    policies = followed.follow(DEPLOYMENTS)
+    followed.known(policies)
+    found = followed.index.dependents(policies, frozenset({"uid-owner"}), CONFIG_MAP)
+    resource = policies.all[0].resolved[DEPLOYMENTS]
+    assert found == [Dependent(resource, "payments", "a", "uid-a", CONFIG_MAP.resource)]
     assert sorted(followed.server.asked) == [("/api/v1/namespaces", True), (_DEPLOYMENTS_PATH, True)]
+
+
+def test_what_goes_along_is_told_in_a_fixed_order(followed: Followed) -> None:
+    """So that the same request is refused in the same words by each replica."""
+    names = [f"d-{number:02}" for number in range(20)]
+    followed.server.holds[_DEPLOYMENTS_PATH] = [_object(name, "uid-owner") for name in reversed(names)]
+    policies = followed.follow(DEPLOYMENTS)
+    followed.known(policies)
+    found = followed.index.dependents(policies, frozenset({"uid-owner"}), CONFIG_MAP) or []
+    assert [dependent.name for dependent in found] == names
 
 
 def test_that_nothing_is_owned_is_said_only_where_it_is_known(followed: Followed) -> None:
     """Of none of the owners asked about."""
     followed.server.holds[_DEPLOYMENTS_PATH] = [_object("a", "uid-owner")]
-    index = _index(DEPLOYMENTS)
-    assert not followed.owners.nothing_owned(index, frozenset({"uid-else"}))
-    index = followed.follow(DEPLOYMENTS)
-    followed.known(index)
-    assert followed.owners.nothing_owned(index, frozenset({"uid-else", "*.example.com"}))
-    assert not followed.owners.nothing_owned(index, frozenset({"uid-else", "uid-owner"}))
-    assert not followed.owners.nothing_owned(_index(DEPLOYMENTS, CONFIG_MAP.resource), frozenset({"uid-else"}))
+    policies = _index(DEPLOYMENTS)
+    assert not followed.index.none_owned(policies, frozenset({"uid-else"}))
+    policies = followed.follow(DEPLOYMENTS)
+    followed.known(policies)
+    assert followed.index.none_owned(policies, frozenset({"uid-else", "*.example.com"}))
+    assert not followed.index.none_owned(policies, frozenset({"uid-else", "uid-owner"}))
+    assert not followed.index.none_owned(_index(DEPLOYMENTS, CONFIG_MAP.resource), frozenset({"uid-else"}))
 
 
 def test_changes_are_followed(followed: Followed) -> None:
     """An owner added later, one taken away, an object that is gone."""
-    index = followed.follow(DEPLOYMENTS)
-    followed.known(index)
-    assert followed.found(index) == []
+    policies = followed.follow(DEPLOYMENTS)
+    followed.known(policies)
+    assert followed.found(policies) == []
     for kind, document, expected in (
         ("ADDED", _object("a"), []),
         ("MODIFIED", _object("a", "uid-owner", "uid-else"), ["a"]),
@@ -172,7 +180,7 @@ def test_changes_are_followed(followed: Followed) -> None:
         ("DELETED", _object("b", "uid-owner"), []),
     ):
         followed.server.tell(_DEPLOYMENTS_PATH, kind, document)
-        eventually(partial(followed.finds, index, expected), 5, f"{kind} is seen")
+        eventually(partial(followed.finds, policies, expected), 5, f"{kind} is seen")
 
 
 def test_what_is_owned_by_what_is_owned_goes_too(followed: Followed) -> None:
@@ -181,16 +189,16 @@ def test_what_is_owned_by_what_is_owned_goes_too(followed: Followed) -> None:
         _DEPLOYMENTS_PATH: [_object("a", "uid-owner"), _object("round", "uid-set"), _object("self", "uid-self")],
         "/apis/apps/v1/replicasets": [_object("set", "uid-a", "uid-round")],
     }
-    index = followed.follow(DEPLOYMENTS, REPLICA_SETS)
-    followed.known(index)
-    found = followed.owners.owned(index, frozenset({"uid-owner"}), CONFIG_MAP) or []
+    policies = followed.follow(DEPLOYMENTS, REPLICA_SETS)
+    followed.known(policies)
+    found = followed.index.dependents(policies, frozenset({"uid-owner"}), CONFIG_MAP) or []
     assert {each.name: each.through for each in found} == {
         "a": CONFIG_MAP.resource,
         "set": DEPLOYMENTS,
         "round": REPLICA_SETS,
     }
     itself = Target(DEPLOYMENTS, "Deployment", "payments", "self", "uid-self")
-    assert followed.found(index, target=itself) == []
+    assert followed.found(policies, target=itself) == []
 
 
 def test_all_owners_of_a_group_are_found_by_it(followed: Followed) -> None:
@@ -200,10 +208,10 @@ def test_all_owners_of_a_group_are_found_by_it(followed: Followed) -> None:
         _object("b", "uid-2", api_version="other.example.com/v1"),
         _object("c", "uid-3"),
     ]
-    index = followed.follow(DEPLOYMENTS)
-    followed.known(index)
-    assert followed.found(index, group_key("example.com")) == ["a"]
-    assert followed.found(index, group_key("")) == ["c"]
+    policies = followed.follow(DEPLOYMENTS)
+    followed.known(policies)
+    assert followed.found(policies, group_key("example.com")) == ["a"]
+    assert followed.found(policies, group_key("")) == ["c"]
 
 
 def test_the_kinds_of_what_owns_protected_objects_are_known_by_place(followed: Followed) -> None:
@@ -211,15 +219,15 @@ def test_the_kinds_of_what_owns_protected_objects_are_known_by_place(followed: F
     elsewhere = _object("b", "uid-2", api_version="example.com/v1")
     elsewhere["metadata"]["namespace"] = "dev"
     followed.server.holds[_DEPLOYMENTS_PATH] = [_object("a", "uid-owner"), elsewhere]
-    assert followed.owners.owning(_index(DEPLOYMENTS), "") is None
-    index = followed.follow(DEPLOYMENTS)
-    followed.known(index)
+    assert followed.index.owner_kinds(_index(DEPLOYMENTS), "") is None
+    policies = followed.follow(DEPLOYMENTS)
+    followed.known(policies)
     core, stack = Kind("v1", "X"), Kind("example.com/v1", "X")
-    assert followed.owners.owning(index, "") == frozenset({core, stack})
-    assert followed.owners.owning(index, "payments") == frozenset({core})
-    assert followed.owners.owning(index, "pay") == frozenset()
+    assert followed.index.owner_kinds(policies, "") == frozenset({core, stack})
+    assert followed.index.owner_kinds(policies, "payments") == frozenset({core})
+    assert followed.index.owner_kinds(policies, "pay") == frozenset()
     only = _index(DEPLOYMENTS, namespaces=frozenset({"dev"}))
-    assert followed.owners.owning(only, "") == frozenset({stack})
+    assert followed.index.owner_kinds(only, "") == frozenset({stack})
 
 
 def test_what_owns_a_namespace_is_known_everywhere(followed: Followed) -> None:
@@ -227,26 +235,26 @@ def test_what_owns_a_namespace_is_known_everywhere(followed: Followed) -> None:
     namespace = _object("payments", "uid-tenant", api_version="example.com/v1")
     del namespace["metadata"]["namespace"]
     followed.server.holds["/api/v1/namespaces"] = [namespace]
-    index = followed.follow(NAMESPACES)
-    followed.known(index)
+    policies = followed.follow(NAMESPACES)
+    followed.known(policies)
     for place in ("", "payments", "dev"):
-        assert followed.owners.owning(index, place) == frozenset({Kind("example.com/v1", "X")})
+        assert followed.index.owner_kinds(policies, place) == frozenset({Kind("example.com/v1", "X")})
 
 
 def test_nothing_is_known_before_all_of_it_is(followed: Followed) -> None:
     """One kind that cannot be listed leaves all unknown; it is tried again, and then it is known."""
     followed.server.errors["/apis/example.com/v1/widgets"] = 403
-    index = followed.follow(DEPLOYMENTS, WIDGETS)
+    policies = followed.follow(DEPLOYMENTS, WIDGETS)
     eventually(lambda: followed.troubles, 5, "refused")
-    assert followed.found(index) is None
+    assert followed.found(policies) is None
     del followed.server.errors["/apis/example.com/v1/widgets"]
-    followed.known(index)
+    followed.known(policies)
 
 
 def test_what_policies_of_a_moment_later_name_is_not_known_yet(followed: Followed) -> None:
     """A decision's policies and what is followed may differ for a moment; then nothing is said."""
-    index = followed.follow(DEPLOYMENTS)
-    followed.known(index)
+    policies = followed.follow(DEPLOYMENTS)
+    followed.known(policies)
     assert followed.found(_index(DEPLOYMENTS, WIDGETS)) is None
     unseen = _index(DEPLOYMENTS, resolution_current=False)
     assert followed.found(unseen) is None
@@ -254,19 +262,19 @@ def test_what_policies_of_a_moment_later_name_is_not_known_yet(followed: Followe
 
 def test_silence_makes_it_unknown(followed: Followed) -> None:
     """A watch that has given no sign of life for a minute proves nothing."""
-    index = followed.follow(DEPLOYMENTS)
-    followed.known(index)
+    policies = followed.follow(DEPLOYMENTS)
+    followed.known(policies)
     followed.clock.now += 59
-    assert followed.found(index) == []
+    assert followed.found(policies) == []
     followed.clock.now += 2
-    assert followed.found(index) is None
+    assert followed.found(policies) is None
 
 
 def test_kinds_that_cannot_be_listed_or_watched_own_nothing_to_collect(followed: Followed) -> None:
     """The garbage collector needs both as well. A wildcard names some of them; they are not asked for again."""
     followed.server.errors["/apis/example.com/v1/widgets"] = 405
-    index = followed.follow(DEPLOYMENTS, WIDGETS)
-    followed.known(index)
+    policies = followed.follow(DEPLOYMENTS, WIDGETS)
+    followed.known(policies)
     assert followed.troubles == []
 
 
@@ -285,72 +293,72 @@ def test_what_no_policy_names_any_more_is_left(followed: Followed) -> None:
 
 def test_very_many_kinds_are_not_followed(followed: Followed) -> None:
     """Nothing is said then, rather than something wrong."""
-    index = followed.follow(*(GroupResource("example.com", f"kind{number}") for number in range(300)))
-    assert followed.found(index) is None
+    policies = followed.follow(*(GroupResource("example.com", f"kind{number}") for number in range(300)))
+    assert followed.found(policies) is None
     assert followed.server.asked == []
 
 
 def test_readiness_waits_until_all_of_it_is_known(followed: Followed) -> None:
     """And never comes back to it, whatever happens to a watch or a policy names later."""
-    assert followed.owners.unmet()
+    assert followed.index.unmet()
     followed.server.errors["/apis/example.com/v1/widgets"] = 403
-    index = followed.follow(DEPLOYMENTS, WIDGETS)
+    policies = followed.follow(DEPLOYMENTS, WIDGETS)
     eventually(lambda: followed.troubles, 5, "refused")
-    assert followed.owners.unmet()
+    assert followed.index.unmet()
     del followed.server.errors["/apis/example.com/v1/widgets"]
-    followed.known(index)
-    assert followed.owners.unmet() == []
+    followed.known(policies)
+    assert followed.index.unmet() == []
     followed.server.errors["/apis/apps/v1/replicasets"] = 403
     more = followed.follow(DEPLOYMENTS, WIDGETS, REPLICA_SETS)
     assert followed.found(more) is None
-    assert followed.owners.unmet() == []
+    assert followed.index.unmet() == []
     followed.clock.now += 3600
-    assert followed.found(index) is None
-    assert followed.owners.unmet() == []
+    assert followed.found(policies) is None
+    assert followed.index.unmet() == []
 
 
 def test_one_broken_api_keeps_nobody_from_being_ready_for_long(followed: Followed) -> None:
     """Half a minute after the first policies it is given up; what is not known stays refused."""
     followed.server.errors["/apis/example.com/v1/widgets"] = 503
-    index = followed.follow(DEPLOYMENTS, WIDGETS)
+    policies = followed.follow(DEPLOYMENTS, WIDGETS)
     followed.clock.now += 29
     followed.follow(DEPLOYMENTS, WIDGETS)
-    assert followed.owners.unmet()
+    assert followed.index.unmet()
     followed.clock.now += 2
-    assert followed.owners.unmet() == []
-    assert followed.found(index) is None
+    assert followed.index.unmet() == []
+    assert followed.found(policies) is None
 
 
 def test_a_relisted_collection_is_all_there_is(followed: Followed) -> None:
     """What was deleted while nobody watched is not found any more, by no owner of its own."""
     followed.server.holds[_DEPLOYMENTS_PATH] = [_object("a", "uid-owner"), _object("b", "uid-owner")]
-    index = followed.follow(DEPLOYMENTS)
-    eventually(partial(followed.finds, index, ["a", "b"]), 5, "listed")
+    policies = followed.follow(DEPLOYMENTS)
+    eventually(partial(followed.finds, policies, ["a", "b"]), 5, "listed")
     followed.server.holds[_DEPLOYMENTS_PATH] = [_object("b", "uid-owner"), _object("a", "uid-else")]
     gone = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
     with followed.server.wake:
         followed.server.events.setdefault(_DEPLOYMENTS_PATH, []).append(gone)
         followed.server.wake.notify_all()
-    eventually(partial(followed.finds, index, ["b"]), 5, "listed anew")
+    eventually(partial(followed.finds, policies, ["b"]), 5, "listed anew")
 
 
 def test_owners_that_come_and_go_leave_nothing_behind(followed: Followed) -> None:
     """Two thousand of them in turn take no more memory than the last."""
     followed.server.holds[_DEPLOYMENTS_PATH] = [_object("a", "uid-owner")]
-    index = followed.follow(DEPLOYMENTS)
-    followed.known(index)
+    policies = followed.follow(DEPLOYMENTS)
+    followed.known(policies)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
         for number in range(2000):
             followed.server.tell(_DEPLOYMENTS_PATH, "MODIFIED", _object("a", f"uid-of-owner-{number}"))
         followed.server.tell(_DEPLOYMENTS_PATH, "MODIFIED", _object("a", "uid-owner", "uid-last"))
-        eventually(lambda: followed.found(index, "uid-last") == ["a"], 20, "the last one is seen")
+        eventually(lambda: followed.found(policies, "uid-last") == ["a"], 20, "the last one is seen")
         assert tracemalloc.get_traced_memory()[0] - before < 0.2e6
     finally:
         tracemalloc.stop()
-    assert followed.found(index) == ["a"]
-    assert followed.found(index, "uid-of-owner-7") == []
+    assert followed.found(policies) == ["a"]
+    assert followed.found(policies, "uid-of-owner-7") == []
 
 
 def test_a_look_up_takes_no_longer_for_what_others_own(followed: Followed) -> None:
@@ -359,11 +367,11 @@ def test_a_look_up_takes_no_longer_for_what_others_own(followed: Followed) -> No
         *(_object(f"d-{number}", f"uid-of-{number}") for number in range(20_000)),
         _object("mine", "uid-owner"),
     ]
-    index = followed.follow(DEPLOYMENTS)
-    eventually(partial(followed.finds, index, ["mine"]), 20, "listed")
+    policies = followed.follow(DEPLOYMENTS)
+    eventually(partial(followed.finds, policies, ["mine"]), 20, "listed")
     started = time.process_time()
     for _ in range(1000):
-        assert followed.found(index) == ["mine"]
+        assert followed.found(policies) == ["mine"]
     assert time.process_time() - started < 1.0
 
 
@@ -389,17 +397,17 @@ def test_ten_thousand_deployments_take_little_memory(owned: bool, megabytes: flo
             yield [], "1"
 
     server = Large()
-    owners = Owners(cast(Api, server), lambda *_: None)
-    index = _index(DEPLOYMENTS)
+    index = DependentsIndex(cast(Api, server), lambda *_: None)
+    policies = _index(DEPLOYMENTS)
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        owners.follow(index)
-        eventually(lambda: owners.owned(index, frozenset({"none"}), CONFIG_MAP) is not None, 60, "loaded")
+        index.follow(policies)
+        eventually(lambda: index.dependents(policies, frozenset({"none"}), CONFIG_MAP) is not None, 60, "loaded")
         kept, peak = (each - before for each in tracemalloc.get_traced_memory())
     finally:
         tracemalloc.stop()
-        owners.stop()
+        index.stop()
         server.end()
     assert kept < megabytes * 1e6
     assert peak < 20e6

@@ -1,6 +1,7 @@
 """What agents are denied before anything is admitted, and what is none of the authorizer's business."""
 
 import pytest
+from tests.support.builders import AGENT
 
 from seconder.admission.authorizer import Access, denial
 from seconder.admission.principal import BUILTIN_CONTROLLERS
@@ -8,7 +9,6 @@ from seconder.admission.request import Caller
 from seconder.api.policy import DEFAULT_TAGS, AgentTags
 from seconder.api.resources import GroupResource
 
-KIRO = Caller("system:serviceaccount:seconder-agents:kiro")
 OWN = "seconder-system"
 READS = ["get", "list", "watch"]
 WRITES = ["create", "update", "patch", "delete", "deletecollection"]
@@ -23,7 +23,7 @@ def _ask(
     subresource: str = "",
     namespace: str = "",
     name: str = "",
-    caller: Caller = KIRO,
+    caller: Caller = AGENT,
     tags: AgentTags = DEFAULT_TAGS,
 ) -> str:
     return denial(Access(caller, verb, GroupResource(group, resource), subresource, namespace, name), tags, OWN)
@@ -43,7 +43,7 @@ def _ask(
 @pytest.mark.parametrize("resource", ["users", "groups", "serviceaccounts", "uids", "userextras", "deployments"])
 def test_every_verb_of_impersonation_is_denied(verb: str, resource: str) -> None:
     """On whatever it is asked for."""
-    assert _ask(verb, resource) == "agents act under their own name"
+    assert _ask(verb, resource) == "agents may not impersonate"
 
 
 @pytest.mark.parametrize("verb", ["bind", "escalate", "approve", "sign", "attest"])
@@ -121,7 +121,7 @@ def test_the_guards_own_definitions_stay() -> None:
 def test_tokens_are_for_oneself() -> None:
     """An agent may renew its own; who is no ServiceAccount has none to renew."""
 
-    def token(namespace: str, name: str, caller: Caller = KIRO) -> str:
+    def token(namespace: str, name: str, caller: Caller = AGENT) -> str:
         return _ask("create", "serviceaccounts", subresource="token", namespace=namespace, name=name, caller=caller)
 
     assert token("seconder-agents", "kiro") == ""
@@ -130,6 +130,13 @@ def test_tokens_are_for_oneself() -> None:
     assert token("seconder-agents", "kiro", Caller("kiro", frozenset({"seconder.dev:agents"})))
     within = Caller(f"system:serviceaccount:{OWN}:bot", frozenset({"seconder.dev:agents"}))
     assert token(OWN, "bot", within)
+
+
+def test_no_namespace_is_finalized() -> None:
+    """The API server gives a Namespace's own name as the namespace that is asked about."""
+    for verb in ("update", "patch"):
+        assert _ask(verb, "namespaces", subresource="finalize", namespace="payments", name="payments")
+        assert _ask(verb, "namespaces", subresource="status", namespace="payments", name="payments") == ""
 
 
 @pytest.mark.parametrize("verb", WRITES)
@@ -165,7 +172,7 @@ FORBIDDEN = [
         Caller("bot", frozenset({"seconder.dev:agents"})),
         Caller("bot", NONE, {"seconder.dev/agent": ("kiro",)}),
         Caller("bot", NONE, {"seconder.dev/agent": ()}),
-        KIRO,
+        AGENT,
     ],
 )
 def test_each_default_tag_makes_an_agent(caller: Caller, verb: str, resource: str, group: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from seconder.admission import codec
+from seconder.admission.request import Malformed
 
 _GOOD = Path(__file__).parents[2] / "edge" / "reviews" / "delete-deployment.json"
 
@@ -17,8 +18,8 @@ def _review(**request: Any) -> dict[str, Any]:
     return document
 
 
-def _malformed(body: bytes) -> codec.Malformed:
-    with pytest.raises(codec.Malformed) as caught:
+def _malformed(body: bytes) -> Malformed:
+    with pytest.raises(Malformed) as caught:
         codec.decode(body)
     return caught.value
 

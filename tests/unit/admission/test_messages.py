@@ -5,36 +5,45 @@ import unicodedata
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.builders import AGENT, deletion, policy, state, target
+from tests.support.resolving import decide
 
 from seconder.admission.messages import ask_with_change_request, needs_approval, refused, whom_to_ask
-from seconder.admission.principal import Requester
-from seconder.admission.request import Caller, Operation, Request
-from seconder.api.policy import Policy, Requirement
+from seconder.admission.principal import Principal
+from seconder.admission.request import Caller
+from seconder.admission.review import Effect
+from seconder.api.policy import Requirement
 from seconder.api.reasons import Reason
-from seconder.api.resources import Action, GroupResource, Target
+from seconder.api.resources import Action
 from seconder.api.text import MAX_FIELD, clean
 from seconder.approvals.change import Change
 from seconder.approvals.quorum import Failure
 
-KIRO = "system:serviceaccount:seconder-agents:kiro"
+KIRO = AGENT.username
 
 
-def _request(name: str = "checkout", namespace: str = "payments", user: str = KIRO, uid: str = "6f0c") -> Request:
-    target = Target(GroupResource("apps", "deployments"), "Deployment", namespace, name, uid)
-    return Request("r", Operation.DELETE, target, "", Caller(user), "", False, {}, {})
+def _effect(name: str = "checkout", namespace: str = "payments", uid: str = "6f0c") -> Effect:
+    return Effect(Action.DELETE, target(name=name, namespace=namespace, uid=uid), "v1", {})
 
 
-def _text(request: Request, agent: str | None = "kiro", failures: tuple[Failure, ...] = (), **required: int) -> str:
-    requester = Requester(request.caller.username, True, agent, frozenset())
-    policies = [Policy(name, requirement=Requirement(required=count)) for name, count in (required or {"p": 1}).items()]
-    reason = Reason.APPROVAL_MISSING
-    text = needs_approval(request, requester, Action.DELETE, reason, policies, failures, "")
-    return f"{text}\n{whom_to_ask(request, Action.DELETE, approvers=True)}"
+def _text(
+    effect: Effect | None = None,
+    user: str = KIRO,
+    agent: str | None = "kiro",
+    failures: tuple[Failure, ...] = (),
+    **required: int,
+) -> str:
+    effect = effect or _effect()
+    principal = Principal(user, True, agent, frozenset())
+    asked = (required or {"p": 1}).items()
+    unmet = [policy(name=name, requirement=Requirement(required=count)) for name, count in asked]
+    text = needs_approval(principal, effect, Reason.APPROVAL_MISSING, unmet, failures, "")
+    return f"{text}\n{whom_to_ask(effect, user, approvers=True)}"
 
 
 def test_the_message_is_as_documented() -> None:
     """Four lines, the first with the reason code."""
-    assert _text(_request()).splitlines() == [
+    assert _text().splitlines() == [
         "Delete of deployments.apps payments/checkout needs approval by 1 peer (ApprovalMissing)",
         "object: deployments.apps payments/checkout, uid 6f0c",
         f"requester: {KIRO} (agent kiro)",
@@ -44,7 +53,7 @@ def test_the_message_is_as_documented() -> None:
 
 def test_the_most_peers_that_any_policy_asks_for_are_named() -> None:
     """Fewer would not do."""
-    assert "approval by 3 peers (" in _text(_request(), a=1, b=3, c=2)
+    assert "approval by 3 peers (" in _text(a=1, b=3, c=2)
 
 
 def test_each_failed_approval_has_its_own_reason() -> None:
@@ -53,7 +62,7 @@ def test_each_failed_approval_has_its_own_reason() -> None:
         Failure("alice", Reason.APPROVAL_EXPIRED, "the approval has expired"),
         Failure("bob", Reason.WRONG_OBJECT, "the approval is for another object"),
     )
-    assert _text(_request(), failures=failures).splitlines()[3:5] == [
+    assert _text(failures=failures).splitlines()[3:5] == [
         "approval alice: the approval has expired (ApprovalExpired)",
         "approval bob: the approval is for another object (WrongObject)",
     ]
@@ -62,10 +71,10 @@ def test_each_failed_approval_has_its_own_reason() -> None:
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
 def test_no_text_of_a_client_adds_lines_or_steers_a_terminal(name: str, namespace: str, user: str, uid: str) -> None:
     """Names, user and agent as odd as they come."""
-    request = _request(name, namespace, user, uid)
-    texts = [_text(request, agent=name or None, failures=(Failure(user, Reason.APPROVAL_MALFORMED, "bad"),))]
-    requester = Requester(user, True, name, frozenset())
-    texts.append(refused(request, requester, "what", Reason.PROTECTED_CONFIGURATION))
+    failures = (Failure(user, Reason.APPROVAL_MALFORMED, "bad"),)
+    texts = [_text(_effect(name, namespace, uid), user, name or None, failures)]
+    asked = deletion(target(name=name or "x", namespace=namespace, uid=uid or "1"), Caller(user))
+    texts.append(refused(asked, Principal(user, True, name, frozenset()), "what", Reason.PROTECTED_CONFIGURATION))
     for text, lines in zip(texts, (5, 3), strict=True):
         assert len(text.split("\n")) == lines
         steering = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -84,19 +93,18 @@ def test_cleaning_twice_is_cleaning_once_but_for_length(text: str) -> None:
 
 def test_a_name_that_is_a_command_is_quoted() -> None:
     """The line is made to be pasted into a shell."""
-    command = _text(_request(user="x; rm -rf ~")).splitlines()[-1]
+    command = _text(user="x; rm -rf ~").splitlines()[-1]
     assert command.endswith("--requester 'x; rm -rf ~'")
 
 
 def _change(name: str = "checkout") -> Change:
-    target = Target(GroupResource("apps", "deployments"), "Deployment", "payments", name, "6f0c")
-    return Change(KIRO, True, "kiro", frozenset(), target, "v1", Action.DELETE, "", ())
+    return Change(KIRO, True, "kiro", frozenset(), _effect(name).target, "v1", Action.DELETE, "", ())
 
 
 def test_a_change_request_takes_the_place_of_the_long_command() -> None:
     """Its name is all that an approver needs."""
     change = _change()
-    assert ask_with_change_request(change, whom_to_ask(_request(), Action.DELETE, approvers=True)).splitlines() == [
+    assert ask_with_change_request(change, whom_to_ask(_effect(), KIRO, approvers=True)).splitlines() == [
         f"change request: {change.name}",
         f"Ask an approver: kubectl seconder approve {change.name}",
     ]
@@ -104,7 +112,7 @@ def test_a_change_request_takes_the_place_of_the_long_command() -> None:
 
 def test_nobody_is_sent_to_ask_whom_there_is_not() -> None:
     """With a change request or without."""
-    nobody = whom_to_ask(_request(), Action.DELETE, approvers=False)
+    nobody = whom_to_ask(_effect(), KIRO, approvers=False)
     assert "kubectl seconder" not in nobody
     assert ask_with_change_request(_change(), nobody).splitlines()[1] == nobody
 
@@ -115,3 +123,14 @@ def test_a_change_requests_name_is_chg_and_26_digits_that_do_not_look_alike() ->
     assert re.fullmatch("chg-[0-9a-hjkmnp-tv-z]{26}", name)
     assert name == _change().name
     assert name != _change("other").name
+
+
+def test_text_from_clients_is_stripped_of_what_moves_a_cursor() -> None:
+    """No control and no bidi characters in a message, and nothing overlong."""
+    caller = Caller("a\u202eb\x1b[31m\nc" + "d" * 1000, frozenset({"seconder.dev:agents"}))
+    text = decide(deletion(target(name="x\u2066y"), caller), state(policy())).text()
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\u2066" not in text
+    assert "ab[31mc" in text
+    assert max(map(len, text.splitlines())) < 800

@@ -1,0 +1,125 @@
+"""The one stand-in for what answers a review's look-ups, and a review decided by it."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from tests.support import signing
+
+from seconder.admission import pipeline
+from seconder.admission.decision import Decision
+from seconder.admission.dependents import Dependent
+from seconder.admission.lookups import (
+    Account,
+    Dependents,
+    FirstRight,
+    Lookup,
+    MissingOwners,
+    NamespaceContents,
+    OwningResources,
+    PodAccount,
+    ReadObjects,
+    Right,
+    RoleRules,
+    ViewIsFresh,
+)
+from seconder.admission.policy_index import PolicyIndex
+from seconder.admission.rbac import Rule
+from seconder.admission.request import Metadata, Request
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import Rule as ReviewRule
+from seconder.admission.rules import RULES
+from seconder.admission.state import ClusterState
+from seconder.api.policy import Mode
+from seconder.api.resources import GroupResource
+from seconder.approvals.impact import Item
+from seconder.client.resolver import LATER, Resolver
+
+L = TypeVar("L", bound=Lookup[Any])
+
+
+@dataclass(eq=False)
+class Answers(Resolver):
+    """Answers from what the test gave; else nothing is there, nobody may anything, and the view is fresh.
+
+    ``objects`` are by resource, namespace and name. ``missing`` are names of owners. ``unknown`` are the look-ups that
+    nobody answers. ``asked`` is what was asked, in order.
+    """
+
+    objects: Mapping[tuple[GroupResource, str, str], Metadata] = field(default_factory=dict)
+    holds: Mapping[GroupResource, Sequence[Item]] = field(default_factory=dict)
+    dependents: Sequence[Dependent] = ()
+    owning: frozenset[GroupResource] = frozenset()
+    missing: Collection[str] = ()
+    rules: Sequence[Rule] = ()
+    runs_as: str = "default"
+    may: Collection[Right] = ()
+    fresh: bool = True
+    unknown: Collection[type[Lookup[Any]]] = ()
+    asked: list[Lookup[Any]] = field(default_factory=list)
+
+    def __call__(self, lookup: Lookup[Any]) -> Any:
+        """Answer. Raises Unknown."""
+        self.asked.append(lookup)
+        if type(lookup) in self.unknown:
+            raise lookup.unanswered
+        match lookup:
+            case ViewIsFresh():
+                return self.fresh
+            case ReadObjects():
+                places = {ref: (ref.resource.resource, ref.namespace, ref.name) for ref in lookup.refs}
+                return {ref: self.objects[place] for ref, place in places.items() if place in self.objects}
+            case NamespaceContents():
+                return {held.resource.resource: self.holds.get(held.resource.resource, ()) for held in lookup.held}
+            case Dependents():
+                return self.dependents
+            case OwningResources():
+                return self.owning
+            case MissingOwners():
+                return frozenset(owner for owner in lookup.owners if owner.name in self.missing)
+            case RoleRules():
+                return self.rules
+            case PodAccount():
+                return Account(lookup.namespace, self.runs_as)
+            case FirstRight():
+                return next((right for right in lookup.rights if right in self.may), None)
+        raise AssertionError(f"no answer to {lookup}")
+
+    def questions(self, kind: type[L]) -> list[L]:
+        """What was asked of one kind."""
+        return [lookup for lookup in self.asked if isinstance(lookup, kind)]
+
+    @property
+    def read(self) -> list[tuple[GroupResource, str, str]]:
+        """The objects that were read."""
+        refs = [ref for lookup in self.questions(ReadObjects) for ref in lookup.refs]
+        return [(ref.resource.resource, ref.namespace, ref.name) for ref in refs]
+
+    def at_hand(self, lookup: Lookup[Any], policies: PolicyIndex) -> Any:
+        """See Resolver."""
+        nothing_owned = isinstance(lookup, Dependents) and not self.dependents and Dependents not in self.unknown
+        return self(lookup) if nothing_owned or isinstance(lookup, ViewIsFresh) else LATER
+
+    def answer(self, lookup: Lookup[Any], policies: PolicyIndex, deadline: float) -> Any:
+        """See Resolver."""
+        return self(lookup)
+
+
+def decide(
+    asked: Request,
+    cluster: ClusterState,
+    mode: Mode = Mode.ENFORCE,
+    answers: Answers | None = None,
+    now: float = signing.NOW,
+    rules: Iterable[ReviewRule] = RULES,
+) -> Decision:
+    """Decide a request as the webhook would."""
+    context = ReviewContext(asked, cluster, mode, now, signing.memo())
+    return pipeline.drive(pipeline.review(context, rules), answers or Answers())
+
+
+def refusal(decided: Decision) -> str:
+    """What is said in a few words to whom no approval would help; empty where the request is let through."""
+    if decided.allowed:
+        return ""
+    return decided.message.partition("\n")[0].partition(" is refused: ")[2].rpartition(" (")[0]

@@ -1,0 +1,58 @@
+"""The deletion of a ReplicaSet is decided on as that of the Deployment that made it."""
+
+from typing import Any
+
+import pytest
+from tests.support.builders import AGENT, DEPLOYMENT, PERSON, approved, deletion, live, policy, state, target
+from tests.support.resolving import Answers, decide
+
+from seconder.admission.lookups import ReadObjects
+from seconder.admission.request import Caller, Request
+from seconder.api.reasons import Reason
+from seconder.api.resources import REPLICA_SETS, Action
+
+THERE = Answers(objects=live(DEPLOYMENT))
+PROTECTED = state(policy())
+
+
+def _request(user: Caller = AGENT, **owner: Any) -> Request:
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "controller": True}
+    stored = {"ownerReferences": [reference | {"uid": DEPLOYMENT.uid} | owner]}
+    return deletion(target(REPLICA_SETS, "checkout-5d"), user, stored=stored)
+
+
+def test_it_needs_the_approval_of_its_deployments_deletion() -> None:
+    """On the Deployment, and for its deletion."""
+    refused = decide(_request(), PROTECTED, answers=THERE)
+    assert (refused.reason, refused.action) == (Reason.APPROVAL_MISSING, Action.DELETE)
+    assert refused.change is not None
+    assert refused.change.target == DEPLOYMENT
+    held = Answers(objects=live(DEPLOYMENT, annotations=approved()))
+    assert decide(_request(), PROTECTED, answers=held).reason is Reason.APPROVED
+
+
+@pytest.mark.parametrize("objects", [{}, live(DEPLOYMENT, uid="made anew")], ids=["gone", "made anew"])
+def test_one_whose_deployment_is_gone_is_free(objects: Any) -> None:
+    """Nobody's any more."""
+    assert decide(_request(), PROTECTED, answers=Answers(objects=objects)).reason is Reason.NOT_COVERED
+
+
+@pytest.mark.parametrize(
+    "owner", [{"controller": False}, {"kind": "Rollout"}, {"apiVersion": "example.com/v1"}, {"name": "../x"}]
+)
+def test_one_that_no_protected_kind_made_is_free(owner: dict[str, Any]) -> None:
+    """Kind and group are taken exactly, and a name that is none steers no path."""
+    answers = Answers(objects=live(DEPLOYMENT))
+    assert decide(_request(**owner), PROTECTED, answers=answers).reason is Reason.NOT_COVERED
+    assert answers.read == []
+
+
+def test_people_delete_them_as_they_like() -> None:
+    """A policy for agents binds agents."""
+    assert decide(_request(PERSON), PROTECTED, answers=THERE).reason is Reason.NOT_COVERED
+
+
+def test_a_failed_look_up_refuses() -> None:
+    """What is not known is never taken for absent."""
+    decided = decide(_request(), PROTECTED, answers=Answers(unknown=[ReadObjects]))
+    assert decided.reason is Reason.INTERNAL_ERROR

@@ -1,0 +1,281 @@
+"""What goes along with an object: an owner is not let go before each protected object that it owns may go itself."""
+
+from typing import Any
+
+import pytest
+from tests.support.builders import (
+    CONFIG_MAPS,
+    DEPLOYMENT,
+    DEPLOYMENTS,
+    GHOST,
+    PERSON,
+    approved,
+    approved_for,
+    deletion,
+    live,
+    policy,
+    resolved,
+    state,
+    target,
+    update,
+)
+from tests.support.resolving import Answers, decide, refusal
+
+from seconder.admission.decision import Decision
+from seconder.admission.dependents import Dependent
+from seconder.admission.lookups import Dependents, NamespaceContents, ReadObjects
+from seconder.admission.principal import BUILTIN_CONTROLLERS
+from seconder.admission.request import Caller, Metadata, Request
+from seconder.api.policy import AgentTags, Mode, Policy, Requirement
+from seconder.api.reasons import Reason
+from seconder.api.resources import NAMESPACES, PODS, REPLICA_SETS, Action, GroupResource, Target
+from seconder.approvals import impact
+from seconder.approvals.impact import Item
+
+OWNER = target(CONFIG_MAPS, "owner", uid="uid-of-owner")
+TENANT = Target(GroupResource("example.com", "tenants"), "Tenant", "", "tenant", "uid-tenant")
+
+
+def _dependent(object_: Target = DEPLOYMENT, through: GroupResource = CONFIG_MAPS) -> Dependent:
+    return Dependent(resolved(object_.resource), object_.namespace, object_.name, object_.uid, through)
+
+
+def _named(name: str, resource: GroupResource = DEPLOYMENTS) -> Target:
+    return target(resource, name, uid=f"uid-{name}")
+
+
+def _decide(
+    *found: Dependent,
+    policies: tuple[Policy, ...] = (),
+    request: Request | None = None,
+    annotations: dict[str, dict[str, str]] | None = None,
+    **more: Any,
+) -> Decision:
+    """Decide with every object as it was found, its annotations by name."""
+    objects: dict[Any, Metadata] = {}
+    for dependent in found:
+        objects |= live(dependent.target, annotations=(annotations or {}).get(dependent.name))
+    answers = Answers(**({"objects": objects, "dependents": found} | more))
+    return decide(request or deletion(OWNER), state(*(policies or (policy(),))), answers=answers)
+
+
+def _asked(request: Request, *policies: Policy, mode: Mode = Mode.ENFORCE) -> list[Dependents]:
+    answers = Answers()
+    decide(request, state(*(policies or (policy(),))), mode, answers)
+    return answers.questions(Dependents)
+
+
+def test_an_owner_does_not_go_before_what_it_owns_may() -> None:
+    """The refusal is that of the owned object, by name; and so is what would be recorded."""
+    decided = _decide(_dependent())
+    assert decided.reason is Reason.APPROVAL_MISSING
+    assert decided.message.startswith("Delete of deployments.apps payments/checkout needs approval")
+    assert "DELETE of configmaps payments/owner takes along what it owns" in decided.message
+    assert decided.change is not None
+    assert decided.change.target == DEPLOYMENT
+    assert (decided.change.action, decided.change.version) == (Action.DELETE, "v1")
+
+
+def test_an_approval_on_the_owned_object_lets_the_owner_go() -> None:
+    """What was used is that object's approval, and it is told as such."""
+    decided = _decide(_dependent(), annotations={"checkout": approved()})
+    assert (decided.allowed, decided.reason) == (True, Reason.APPROVED)
+    assert [approval.statement.iss for approval in decided.counted] == ["alice@example.com"]
+    assert [part.change.target.name for part in decided.parts if part.change] == ["checkout"]
+
+
+def test_an_approval_on_the_owner_is_none_of_what_it_owns() -> None:
+    """It stands on another object."""
+    decided = _decide(_dependent(), request=deletion(OWNER, stored={"annotations": approved()}))
+    assert decided.reason is Reason.APPROVAL_MISSING
+
+
+def test_each_owned_object_needs_its_own_approval() -> None:
+    """All that lack one are named, and each is to be recorded."""
+    found = [_dependent(), _dependent(_named("b")), _dependent(_named("c"))]
+    decided = _decide(*found, annotations={"checkout": approved(), "b": approved()})
+    assert decided.reason is Reason.WRONG_OBJECT
+    assert "this object, deployments.apps payments/c" in decided.message
+    assert [part.change.target.name for part in decided.parts if part.change] == ["b", "c"]
+
+
+def test_what_is_not_known_is_refused() -> None:
+    """Who owns what, the objects' approvals, or that the policies are recent."""
+    for unknown in (Dependents, ReadObjects):
+        assert _decide(_dependent(), unknown=[unknown]).reason is Reason.INTERNAL_ERROR
+    stale = _decide(_dependent(), annotations={"checkout": approved()}, fresh=False)
+    assert stale.reason is Reason.INTERNAL_ERROR
+    assert _decide(fresh=False).reason is Reason.INTERNAL_ERROR
+    assert _decide().reason is Reason.NOT_COVERED
+
+
+def test_an_object_that_took_the_name_meanwhile_is_not_judged() -> None:
+    """What stands there now may be owned as well; one that is simply gone is lost already."""
+    other = live(DEPLOYMENT, uid="another-uid", annotations=approved())
+    assert _decide(_dependent(), objects=other).reason is Reason.INTERNAL_ERROR
+    assert _decide(_dependent(), objects={}).reason is Reason.NOT_COVERED
+
+
+def test_very_many_are_refused_together_and_not_read() -> None:
+    """With their number; eight can be approved at once."""
+    nine = [_named(f"d{number}") for number in range(9)]
+    for count, read in ((8, 8), (9, 0)):
+        answers = Answers(dependents=[_dependent(object_) for object_ in nine[:count]])
+        for object_ in nine[:count]:
+            answers.objects = {**answers.objects, **live(object_)}
+        decided = decide(deletion(OWNER), state(policy()), answers=answers)
+        assert decided.reason is Reason.APPROVAL_MISSING
+        assert len(answers.read) == read
+        assert ("9 protected objects go with it" in refusal(decided)) is (count == 9)
+
+
+def test_objects_that_no_policy_protects_do_not_count() -> None:
+    """The kind is followed for another namespace's sake, or only watched, or for other actions."""
+    for other in (
+        policy(namespaces=frozenset({"elsewhere"})),
+        policy(mode=Mode.AUDIT),
+        policy(actions=frozenset({Action.SCALE_TO_ZERO})),
+    ):
+        decided = _decide(*[_dependent()] * 20, policies=(other, policy(PODS, name="q")))
+        assert decided.reason is Reason.NOT_COVERED
+
+
+def test_a_policy_binds_on_owned_objects_whom_it_binds_otherwise() -> None:
+    """Others' agents are none of its business."""
+    tags = AgentTags(groups=frozenset({"bots"}), service_account_namespaces=frozenset(), annotations=frozenset())
+    policies = (policy(agents=tags),)
+    assert _decide(_dependent(), policies=policies).reason is Reason.NOT_COVERED
+    bot = deletion(OWNER, Caller("bot", frozenset({"bots"})))
+    assert _decide(_dependent(), policies=policies, request=bot).reason is Reason.APPROVAL_MISSING
+
+
+def test_an_invalid_policy_refuses_on_owned_objects_too() -> None:
+    """Whatever approvals there are."""
+    policies = (policy(problem="misspelt"),)
+    decided = _decide(_dependent(), policies=policies, annotations={"checkout": approved()})
+    assert decided.reason is Reason.POLICY_INVALID
+
+
+def test_a_dry_run_is_refused_and_leaves_no_record() -> None:
+    """As for the object itself."""
+    decided = _decide(_dependent(), request=deletion(OWNER, dryRun=True))
+    assert (decided.allowed, decided.change) == (False, None)
+
+
+def test_the_owner_itself_is_decided_first() -> None:
+    """Where it is protected too, both need approval."""
+    owner = target(DEPLOYMENTS, "owner", uid="uid-of-owner")
+    owned = _dependent(through=DEPLOYMENTS)
+    decided = _decide(owned, request=deletion(owner))
+    assert decided.change is not None
+    assert decided.change.target.name == "owner"
+    itself = deletion(owner, stored={"annotations": approved_for(owner)})
+    other = _decide(owned, request=itself)
+    assert other.change is not None
+    assert other.change.target.name == "checkout"
+    both = _decide(owned, request=itself, annotations={"checkout": approved()})
+    assert both.allowed
+    assert [part.change.target.name for part in both.parts if part.change] == ["owner", "checkout"]
+    assert len(both.counted) == 2
+
+
+def test_what_a_controller_makes_of_an_approved_object_goes_with_it() -> None:
+    """Under the policies that cover both; under another's it needs that one's approval."""
+    everything = policy(DEPLOYMENTS, REPLICA_SETS, PODS)
+    found = [
+        _dependent(_named("checkout-1", REPLICA_SETS), DEPLOYMENTS),
+        *(_dependent(_named(f"x{n}", PODS), REPLICA_SETS) for n in range(20)),
+    ]
+    request = deletion(stored={"annotations": approved()})
+    assert _decide(*found, policies=(everything,), request=request).allowed
+    also = policy(REPLICA_SETS, name="q", requirement=Requirement(required=2))
+    refused = _decide(*found, policies=(everything, also), request=request)
+    assert refused.reason is Reason.APPROVAL_MISSING
+    assert "replicasets.apps payments/checkout-1" in refused.message
+    given = _dependent(_named("given"), DEPLOYMENTS)
+    assert not _decide(given, policies=(everything,), request=request).allowed, "this one was given to it"
+
+
+def test_pods_of_an_unprotected_replica_set_count() -> None:
+    """Their owner needs no approval, so theirs are asked for."""
+    found = _dependent(_named("x", PODS), REPLICA_SETS)
+    request = deletion(target(REPLICA_SETS, "checkout-1"))
+    assert _decide(found, policies=(policy(PODS),), request=request).reason is Reason.APPROVAL_MISSING
+
+
+@pytest.mark.parametrize("bind_impact", [True, False])
+def test_a_namespace_goes_along_with_what_goes_down_with_it(bind_impact: bool) -> None:
+    """An approval of it names that; a policy on what it holds asks too."""
+    namespace = target(NAMESPACES, "payments", uid="uid-ns")
+    found, holding = _dependent(namespace, TENANT.resource), policy(requirement=Requirement(bind_impact=bind_impact))
+    holds: dict[GroupResource, list[Item]] = {DEPLOYMENTS: [Item("checkout", "uid-1")]}
+
+    def decided(**more: Any) -> Decision:
+        return _decide(found, policies=(holding,), request=deletion(TENANT), **more)
+
+    assert decided().reason is Reason.NOT_COVERED
+    assert decided(holds=holds, unknown=[NamespaceContents]).reason is Reason.INTERNAL_ERROR
+    refused = decided(holds=holds)
+    assert refused.change is not None
+    assert refused.change.target == namespace
+    detail: dict[str, Any] = {}
+    if bind_impact:
+        none: dict[GroupResource, list[Item]] = {each.resource: [] for each in impact.counted([holding])}
+        digest = impact.impact([holding], none | holds)
+        detail["impact"] = {"counts": dict(digest.counts), "sha256": digest.sha256}
+    annotations = {"payments": approved_for(namespace, **detail)}
+    assert decided(holds=holds, annotations=annotations).allowed
+    more = {DEPLOYMENTS: [*holds[DEPLOYMENTS], Item("new", "uid-2")]}
+    assert decided(holds=more, annotations=annotations).reason is (
+        Reason.IMPACT_CHANGED if bind_impact else Reason.APPROVED
+    )
+
+
+def test_two_namespaces_at_once_are_refused() -> None:
+    """Two deletions of namespaces are two matters, whichever of them the request names."""
+    one, two = (_dependent(target(NAMESPACES, name, uid=f"uid-{name}"), TENANT.resource) for name in ("one", "two"))
+    assert "2 protected objects go with it" in _decide(one, two, policies=(policy(NAMESPACES),)).message
+    request = deletion(target(NAMESPACES, "n"))
+    assert not _decide(one, policies=(policy(NAMESPACES),), request=request).allowed
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        deletion(OWNER),
+        update(OWNER, old={"finalizers": ["orphan"], "deletionTimestamp": "x"}, new={"deletionTimestamp": "x"}),
+        update(OWNER, new={"owners": [GHOST]}),
+    ],
+    ids=["delete", "finalizers", "owners"],
+)
+def test_whatever_may_end_the_owner_counts(request_: Request) -> None:
+    """Its deletion, a finalizer taken from it under deletion, and an owner that would take it along."""
+    assert _asked(request_) == [Dependents(frozenset({"uid-of-owner"}), OWNER)]
+    assert _decide(_dependent(), request=request_).reason is Reason.APPROVAL_MISSING
+
+
+def test_ordinary_updates_of_an_owner_are_free() -> None:
+    """Nobody asks what it owns."""
+    assert _asked(update(OWNER)) == []
+    assert _decide(request=update(OWNER), unknown=[Dependents]).allowed
+
+
+@pytest.mark.parametrize("user", [PERSON, *map(Caller, sorted(BUILTIN_CONTROLLERS))])
+def test_people_and_the_collector_itself_delete_owners_freely(user: Caller) -> None:
+    """Even while nothing is known of who owns what."""
+    assert _asked(deletion(OWNER, user)) == []
+    assert _decide(request=deletion(OWNER, user), unknown=[Dependents]).allowed
+
+
+def test_without_a_policy_that_refuses_deletions_nobody_asks() -> None:
+    """Audit, or other actions alone; but a policy that discovery has not looked at may name anything."""
+    for other in (policy(mode=Mode.AUDIT), policy(actions=frozenset({Action.SCALE_TO_ZERO}))):
+        assert _asked(deletion(OWNER), other) == []
+    unseen = policy(resolved={}, resolution_current=False)
+    assert _asked(deletion(OWNER), unseen) == [Dependents(frozenset({"uid-of-owner"}), OWNER)]
+    assert _asked(deletion(OWNER), unseen, mode=Mode.AUDIT) == []
+
+
+def test_an_owner_that_leaves_what_it_owns_is_free() -> None:
+    """Nobody asks what that is."""
+    assert _asked(deletion(OWNER, options={"propagationPolicy": "Orphan"})) == []

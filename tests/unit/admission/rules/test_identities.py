@@ -1,0 +1,62 @@
+"""What identities rest on is not for agents."""
+
+from typing import Any
+
+import pytest
+from tests.support.builders import PERSON, creation, deletion, document, request, state, target, update
+from tests.support.resolving import decide, refusal
+
+from seconder.admission.request import Malformed, Operation
+from seconder.api.resources import NODES, SECRETS, GroupResource
+
+CERTIFICATES = target(GroupResource("certificates.k8s.io", "certificatesigningrequests"), "x", "")
+SERVERS = target(GroupResource("apiregistration.k8s.io", "apiservices"), "v1.apps", "")
+SECRET = target(SECRETS, "x")
+
+
+@pytest.mark.parametrize("secret_type", ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"])
+def test_secrets_that_become_tokens_are_guarded(secret_type: str) -> None:
+    """Wherever they are; others are free, and so is deleting one."""
+    token = {"type": secret_type}
+    for made in (creation(SECRET, new=token), update(SECRET, old=token, new=token)):
+        assert refusal(decide(made, state())) == "agents may not change Secrets that hold tokens of identities"
+    for free in (
+        creation(SECRET, new={"type": "Opaque"}),
+        creation(SECRET),
+        deletion(SECRET, stored=token),
+        creation(target(GroupResource("", "events")), new=token),
+        creation(SECRET, PERSON, new=token),
+    ):
+        assert decide(free, state()).allowed
+
+
+def test_the_type_of_a_secret_is_read() -> None:
+    """Of nothing else; what is none is refused."""
+    strange: dict[str, Any] = {"type": 5}
+    with pytest.raises(Malformed, match="the Secret's type is not understood"):
+        decide(creation(SECRET, new=strange), state())
+    assert decide(creation(target(GroupResource("example.com", "widgets")), new=strange), state()).allowed
+
+
+def test_certificates_are_guarded() -> None:
+    """Asking, approving and signing; a request that nobody wants any more may go."""
+    refused = "agents may not change certificates that identities rest on"
+    assert refusal(decide(creation(CERTIFICATES), state())) == refused
+    for subresource in ("", "approval", "status"):
+        assert refusal(decide(update(CERTIFICATES, subResource=subresource), state())) == refused
+    assert decide(deletion(CERTIFICATES), state()).allowed
+
+
+def test_nodes_are_not_entered() -> None:
+    """Whatever else an agent does with them is not the guard's business."""
+    node = target(NODES, "n1")
+    entered = request(Operation.CONNECT, node, subResource="proxy", object={"kind": "NodeProxyOptions"})
+    assert refusal(decide(entered, state())) == "agents may not change what runs on nodes"
+    assert decide(update(node), state()).allowed
+
+
+@pytest.mark.parametrize("operation", [Operation.CREATE, Operation.UPDATE, Operation.DELETE])
+def test_which_server_answers_is_guarded(operation: Operation) -> None:
+    """For any group: aggregation goes by group and version, and the API server's own may be taken over."""
+    made = request(operation, SERVERS, object=document(SERVERS), oldObject=document(SERVERS))
+    assert refusal(decide(made, state())) == "agents may not change which server answers for an API"

@@ -1,0 +1,235 @@
+"""As whom an agent's pods run, and what is asked about that ServiceAccount."""
+
+from typing import Any
+
+import pytest
+from tests.support.builders import (
+    AGENT,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    PERSON,
+    connection,
+    creation,
+    deletion,
+    policy,
+    resolved,
+    state,
+    target,
+    update,
+)
+from tests.support.resolving import Answers, decide, refusal
+
+from seconder.admission.kinds import POD_RUNNERS
+from seconder.admission.lookups import Account, FirstRight, OwningResources, PodAccount, Right
+from seconder.admission.powers import POWERS, Place
+from seconder.admission.principal import BUILTIN_CONTROLLERS, service_account
+from seconder.admission.request import Caller, Malformed, Request
+from seconder.api.policy import AgentTags, Mode, Policy
+from seconder.api.reasons import Reason
+from seconder.api.resources import NAMESPACES, NODES, PODS, GroupResource
+
+WORKER = Account("payments", "worker")
+MAY_DELETE = Right("delete", "apps", "deployments", "", "payments")
+WORKERS = AgentTags(users=frozenset({"system:serviceaccount:payments:worker"}))
+POD = target(PODS, "p")
+STACKS = GroupResource("example.com", "stacks")
+
+
+def _pod(runs_as: str = "worker", namespace: str = "payments", user: Caller = AGENT) -> Request:
+    return creation(target(PODS, "p", namespace), user, new={"spec": {"serviceAccountName": runs_as}})
+
+
+def _asked(request: Request, *policies: Policy, **answers: Any) -> list[FirstRight]:
+    given = Answers(**answers)
+    decide(request, state(*policies), answers=given)
+    return given.questions(FirstRight)
+
+
+def _rights(*policies: Policy, **answers: Any) -> tuple[Right, ...]:
+    (asked,) = _asked(_pod(), *policies, **answers)
+    assert asked.account == WORKER
+    return asked.rights
+
+
+def _far(count: int) -> list[Policy]:
+    return [policy(name=f"p{number}", namespaces=frozenset({f"place-{number}"})) for number in range(count)]
+
+
+@pytest.mark.parametrize("subresource", ["exec", "attach", "portforward", "proxy"])
+def test_entering_a_pod_asks_as_whom_it_runs(subresource: str) -> None:
+    """The review does not say."""
+    answers = Answers(runs_as="worker")
+    assert decide(connection(POD, subresource), state(), answers=answers).allowed
+    assert answers.questions(PodAccount) == [PodAccount("payments", "p")]
+    assert [asked.account for asked in answers.questions(FirstRight)] == [WORKER]
+
+
+def test_making_or_changing_pods_says_as_whom_they_run() -> None:
+    """Reading logs and deleting do not."""
+    before: dict[str, Any] = {"serviceAccountName": "worker"}
+    after = before | {"ephemeralContainers": [{}]}
+    changed = update(POD, old={"spec": before}, new={"spec": after}, subResource="ephemeralcontainers")
+    for request in (_pod(), changed):
+        assert [asked.account for asked in _asked(request)] == [WORKER]
+    for request in (update(POD), deletion(POD), connection(POD, "log")):
+        assert _asked(request) == []
+
+
+@pytest.mark.parametrize("resource", sorted(POD_RUNNERS), ids=str)
+def test_as_whom_pods_run_is_read_from_every_kind(resource: GroupResource) -> None:
+    """Where nothing is said, as ``default``; where nothing of the pods changes, nothing is said."""
+
+    def wrapped(run: Any, **more: Any) -> dict[str, Any]:
+        job = {"template": {"spec": run}} | more
+        if resource == PODS:
+            return {"spec": run}
+        return {"spec": {"jobTemplate": {"spec": job}}} if resource.resource == "cronjobs" else {"spec": job}
+
+    def runs_as(new: Any, old: Any = None, **fields: Any) -> str:
+        made = update(target(resource), old=old, new=new, **fields) if old else creation(target(resource), new=new)
+        return "".join(asked.account.name for asked in _asked(made))
+
+    run = {"serviceAccountName": "worker", "containers": []}
+    other = run | {"containers": [{"image": "x"}]}
+    assert runs_as(wrapped(run)) == "worker"
+    assert runs_as(wrapped({"containers": []})) == "default"
+    assert runs_as(wrapped(run, replicas=3), wrapped(run)) == ""
+    assert runs_as(wrapped(other), wrapped(run)) == "worker"
+    assert runs_as(wrapped(other), wrapped(run), subResource="status") == ""
+    assert runs_as(wrapped(other), wrapped(run), subResource="ephemeralcontainers") == "worker"
+    assert runs_as({"spec": None}) == ""
+    with pytest.raises(Malformed, match="the pods' specification is not understood"):
+        runs_as(wrapped({"serviceAccountName": 5}))
+
+
+def test_the_spec_of_other_kinds_may_be_anything() -> None:
+    """Custom resources choose its shape."""
+    assert _asked(creation(target(STACKS), new={"spec": {"serviceAccountName": "worker"}})) == []
+    assert _asked(creation(target(STACKS), new={"spec": "text"})) == []
+
+
+def test_the_guards_own_namespace_is_not_asked_about() -> None:
+    """It is refused as a whole; and what has no namespace is no pod."""
+    assert _asked(_pod(namespace="seconder-system")) == []
+    assert _asked(connection(target(PODS, "p", ""), "exec")) == []
+
+
+@pytest.mark.parametrize(("runs_as", "namespace"), [("kiro", "seconder-agents"), ("worker", "payments")])
+def test_accounts_of_agents_are_not_asked_about(runs_as: str, namespace: str) -> None:
+    """Reviews bind them; of their neighbours it is asked."""
+    tagged = policy(agents=WORKERS)
+    assert _asked(_pod(runs_as, namespace), tagged) == []
+    pod = connection(target(PODS, "p", namespace), "exec")
+    assert _asked(pod, tagged, runs_as=runs_as) == []
+    assert _asked(_pod("other"), tagged)
+
+
+def test_an_agent_runs_pods_as_itself_and_as_no_other_agent() -> None:
+    """The other one's operator is another: its own could approve."""
+    assert decide(_pod("kiro", "seconder-agents"), state()).allowed
+    other = decide(_pod("hal", "seconder-agents"), state())
+    assert refusal(other) == "agents may not act as ServiceAccount seconder-agents/hal, another agent"
+    assert refusal(decide(_pod(), state(policy(agents=WORKERS)))).endswith("another agent")
+
+
+def test_an_agent_does_not_shed_a_tag_or_its_tokens_end_in_a_pod() -> None:
+    """The pod's token says nothing of an extra key, and is renewed for as long as the pod runs."""
+    tagged = Caller(AGENT.username, frozenset(), {"seconder.dev/agent": ("x",)})
+    assert refusal(decide(_pod("kiro", "seconder-agents", tagged), state())).endswith("another agent")
+    mine = _pod("kiro", "seconder-agents")
+    ended = decide(mine, state(token_ends={AGENT.username: 1.0}))
+    assert refusal(ended).endswith("run pods as ServiceAccount seconder-agents/kiro, whose tokens have an end")
+    assert decide(mine, state(token_ends={"system:serviceaccount:seconder-agents:hal": 1.0})).allowed
+
+
+def test_the_first_right_refuses() -> None:
+    """In a few words; without any there is no reason to. People run their pods as whom they like."""
+    answers = Answers(may={MAY_DELETE})
+    said = "agents may not act as ServiceAccount payments/worker, which may delete deployments.apps"
+    assert refusal(decide(_pod(), state(policy()), answers=answers)) == said
+    assert decide(_pod(), state(policy())).allowed
+    assert decide(_pod(user=PERSON), state(policy()), answers=answers).allowed
+    assert Right("create", "", "pods", "exec", "").what == "create pods/exec"
+
+
+@pytest.mark.parametrize("unknown", [PodAccount, FirstRight, OwningResources])
+def test_what_cannot_be_told_is_refused(unknown: Any) -> None:
+    """And so is what a stale view lets through."""
+    asked = state(policy())
+    decided = decide(connection(POD, "exec"), asked, answers=Answers(unknown=[unknown]))
+    assert decided.reason is Reason.INTERNAL_ERROR
+    assert decide(_pod(), asked, answers=Answers(fresh=False)).reason is Reason.INTERNAL_ERROR
+    as_itself = _pod("kiro", "seconder-agents")
+    assert decide(as_itself, asked, answers=Answers(fresh=False)).reason is Reason.INTERNAL_ERROR
+
+
+def test_what_policies_name_is_asked_about_where_the_account_is_and_where_they_say() -> None:
+    """A wildcard through what it stands for; of cluster-scoped things without a namespace; nothing of Audit."""
+    policies = [
+        policy(GroupResource("apps", "*"), resolved={name: resolved(name) for name in (DEPLOYMENTS, NODES)}),
+        policy(CONFIG_MAPS, name="there", namespaces=frozenset({"prod"})),
+        policy(GroupResource("", "services"), name="watching", mode=Mode.AUDIT),
+    ]
+    asked = set(_rights(*policies))
+    for verb in ("delete", "deletecollection", "patch", "update"):
+        assert Right(verb, *DEPLOYMENTS, "", "payments") in asked
+        assert Right(verb, *NODES, "", "") in asked
+        assert Right(verb, *CONFIG_MAPS, "", "prod") in asked
+        assert Right(verb, *NAMESPACES, "", "prod") in asked
+    assert Right("patch", *DEPLOYMENTS, "scale", "payments") in asked
+    assert not {right for right in asked if right.resource in {"services", "*"} and not right.subresource}
+    assert Right("delete", *CONFIG_MAPS, "", "payments") not in asked
+
+
+def test_what_owns_protected_objects_is_asked_about_and_crowds_nothing_out() -> None:
+    """To delete it is to delete these; to change it is not. Of agents' accounts nothing is asked."""
+    without = _rights(*_far(99))
+    asked = _rights(*_far(99), owning=frozenset({STACKS}))
+    assert asked[: len(without)] == without
+    assert list(asked[len(without) :]) == [
+        Right(verb, *STACKS, "", "payments") for verb in ("delete", "deletecollection")
+    ]
+    assert _asked(_pod("kiro", "seconder-agents"), policy(), owning=frozenset({STACKS})) == []
+
+
+def test_where_owners_matter_is_the_accounts_own_namespace() -> None:
+    """And nowhere where no policy protects from deletion."""
+    for policies, asked in (([policy()], [OwningResources("payments")]), ([], [])):
+        answers = Answers()
+        decide(_pod(), state(*policies), answers=answers)
+        assert answers.questions(OwningResources) == asked
+
+
+def test_what_is_asked_is_bounded_and_its_own_namespace_comes_first() -> None:
+    """More than can be asked is not known; what is asked is asked once."""
+    asked = _rights(*_far(200), policy(name="z"))
+    assert len(asked) == len(set(asked))
+    assert asked.index(MAY_DELETE) < asked.index(MAY_DELETE._replace(namespace="place-0"))
+    many = decide(_pod(), state(*_far(400)))
+    assert many.reason is Reason.INTERNAL_ERROR
+
+
+def test_every_power_is_asked_about() -> None:
+    """In each place where it counts; the guard's own namespace may not be deleted either."""
+    rights = _rights()
+    places = {
+        Place.ANYWHERE: "",
+        Place.HERE: "payments",
+        Place.KUBE_SYSTEM: "kube-system",
+        Place.INSTALLATION: "seconder-system",
+        Place.AGENTS: "seconder-agents",
+    }
+    for power in POWERS:
+        resource, _, subresource = power.resource.partition("/")
+        for place in power.places:
+            for verb in power.verbs:
+                assert Right(verb, power.group, resource, subresource, places[place], power.name) in rights
+    assert Right("delete", *NAMESPACES, "", "seconder-system", "seconder-system") in rights
+
+
+def test_the_control_planes_controllers_are_asked_about() -> None:
+    """They are exempt from everything, so nobody else may be one."""
+    for username in sorted(BUILTIN_CONTROLLERS):
+        account = service_account(username)
+        if account is not None:
+            assert [asked.account for asked in _asked(_pod(account[1], account[0]))] == [Account(*account)]

@@ -1,0 +1,454 @@
+"""What agents may not give away, rule by rule and subject by subject."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support.builders import AGENT, CONFIG_MAPS, PERSON, creation, deletion, policy, state, target, update
+from tests.support.resolving import Answers, decide, refusal
+
+from seconder.admission.lookups import OwningResources, RoleRules
+from seconder.admission.powers import POWERS
+from seconder.admission.rbac import RoleRef, Rule
+from seconder.admission.request import Caller, Malformed, Request
+from seconder.api.policy import AgentTags, Mode, Policy
+from seconder.api.reasons import Reason
+from seconder.api.resources import GroupResource
+
+RBAC = "rbac.authorization.k8s.io"
+DEFAULT = policy()
+STACKS = GroupResource("example.com", "stacks")
+DELETING = "the right to delete or change deployments.apps"
+TO_OTHERS = f"agents may not give others than agents {DELETING}"
+INTO_A_ROLE = f"agents may not put {DELETING} into a role"
+
+Document = dict[str, Any]
+
+
+def _subject(kind: str, name: str, namespace: str = "") -> Document:
+    return {"kind": kind, "name": name, "namespace": namespace}
+
+
+KIRO = _subject("ServiceAccount", "kiro", "seconder-agents")
+ERIN = _subject("User", "erin")
+
+
+def _rule(groups: str, resources: str, verbs: str) -> Document:
+    words = {"apiGroups": groups, "resources": resources, "verbs": verbs}
+    return {name: text.split(" ") for name, text in words.items()}
+
+
+DELETES = _rule("apps", "deployments", "delete")
+READS = _rule("apps", "*", "get list watch") | {"resourceNames": ["x"]}
+
+
+def _binding(*subjects: Document, kind: str = "Role", role: str = "r") -> Document:
+    return {"roleRef": {"kind": kind, "name": role}, "subjects": list(subjects)}
+
+
+def _bindings(namespace: str = "payments") -> Any:
+    return target(GroupResource(RBAC, "rolebindings" if namespace else "clusterrolebindings"), "x", namespace)
+
+
+def _bound(
+    subject: Document,
+    *rules: Document,
+    policies: tuple[Policy, ...] = (DEFAULT,),
+    namespace: str = "payments",
+    user: Caller = AGENT,
+    **more: Any,
+) -> str:
+    answers = Answers(rules=[msgspec.convert(rule, Rule) for rule in rules], **more)
+    made = creation(_bindings(namespace), user, new=_binding(subject))
+    return refusal(decide(made, state(*policies), answers=answers))
+
+
+def _role(new: Any, old: Any = None, resource: str = "roles") -> Request:
+    role = target(GroupResource(RBAC, resource), "r")
+    return creation(role, new=new) if old is None else update(role, old=old, new=new)
+
+
+def _written(*rules: Document, **more: Any) -> str:
+    return refusal(decide(_role({"rules": rules}), state(DEFAULT), answers=Answers(**more)))
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        ERIN,
+        _subject("User", "system:anonymous"),
+        _subject("User", "system:serviceaccount:payments:x"),
+        _subject("User", "seconder.dev:agents"),
+        _subject("Group", "people"),
+        _subject("Group", "system:serviceaccounts"),
+        _subject("Group", "system:serviceaccounts:payments"),
+        _subject("Group", "seconder-agents"),
+        _subject("ServiceAccount", "kiro", "payments"),
+        _subject("ServiceAccount", "kiro"),
+        _subject("Robot", "kiro", "seconder-agents"),
+    ],
+    ids=str,
+)
+def test_who_is_no_agent_gets_nothing_that_deletes(subject: Document) -> None:
+    """Nor who is only named like one. People give what they like."""
+    assert _bound(subject, DELETES) == TO_OTHERS
+    assert _bound(subject, READS) == ""
+    assert _bound(subject) == ""
+    assert _bound(subject, DELETES, user=PERSON) == ""
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        KIRO,
+        _subject("User", "system:serviceaccount:seconder-agents:kiro"),
+        _subject("Group", "seconder.dev:agents"),
+        _subject("Group", "system:serviceaccounts:seconder-agents"),
+    ],
+    ids=str,
+)
+def test_agents_may_have_what_reviews_decide(subject: Document) -> None:
+    """They are asked when they use it. Together with somebody who is none, the role goes to nobody."""
+    assert _bound(subject, DELETES, _rule("", "pods pods/exec", "*")) == ""
+    both = creation(_bindings(), new=_binding(subject, ERIN))
+    answers = Answers(rules=[msgspec.convert(DELETES, Rule)])
+    assert refusal(decide(both, state(DEFAULT), answers=answers)) == TO_OTHERS
+
+
+def test_subjects_tagged_by_a_policy_are_agents() -> None:
+    """By user, group, or the group of all ServiceAccounts of a namespace; who asks is one by the last."""
+    tags = AgentTags(users=frozenset({"bot"}), groups=frozenset({"bots", "system:serviceaccounts:ci"}))
+    for subject in (_subject("User", "bot"), _subject("Group", "bots"), _subject("ServiceAccount", "x", "ci")):
+        assert _bound(subject, DELETES, policies=(policy(agents=tags),)) == ""
+
+
+def test_an_agent_of_one_policy_does_not_get_what_another_holds_the_giver_back_from() -> None:
+    """The bots are not bound by the default policy, and would not be asked."""
+    bots = AgentTags(groups=frozenset({"bots"}), service_account_namespaces=frozenset(), extra_keys=frozenset())
+    other = policy(CONFIG_MAPS, name="other", agents=bots)
+    group = _subject("Group", "bots")
+    assert _bound(group, DELETES, policies=(DEFAULT, other)) == TO_OTHERS
+    keeps = _rule("", "configmaps", "delete")
+    for subject in (group, KIRO):
+        assert _bound(subject, keeps, policies=(DEFAULT, other)) == ""
+    watching = policy(CONFIG_MAPS, name="other", mode=Mode.AUDIT, agents=bots)
+    assert _bound(KIRO, DELETES, policies=(DEFAULT, watching)) == ""
+    broken = policy(agents=AgentTags(groups=bots.groups), problem="x")
+    assert _bound(group, DELETES, policies=(broken, other))
+
+
+@pytest.mark.parametrize("verb", ["delete", "deletecollection", "update", "patch", "*"])
+@pytest.mark.parametrize(
+    ("group", "resource"),
+    [("apps", "deployments"), ("apps", "*"), ("*", "deployments"), ("*", "*"), ("apps", "deployments/scale"),
+     ("apps", "*/scale"), ("apps extensions", "widgets deployments/status")],
+)  # fmt: skip
+def test_every_spelling_of_a_protected_verb_counts(group: str, resource: str, verb: str) -> None:
+    """Subresources and wildcards too, whatever stands beside them."""
+    assert _bound(ERIN, READS, _rule(group, resource, f"get {verb}")).startswith("agents may not give ")
+    assert _written(_rule(group, resource, f"get {verb}")).startswith(("agents may not put ", "agents may not give "))
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "verb"),
+    [("apps", "deployments", "get list watch"), ("", "deployments", "delete"), ("apps", "deploymentconfigs", "delete"),
+     ("", "services", "* delete"), ("apps", "controllerrevisions", "update"), ("", "pods pods/log", "get list")],
+)  # fmt: skip
+def test_what_no_policy_names_is_free(group: str, resource: str, verb: str) -> None:
+    """And so is reading; and rules for paths give nothing on resources."""
+    rule = _rule(group, resource, verb)
+    assert _bound(ERIN, rule) == ""
+    assert _written(rule, {"verbs": ["get"], "nonResourceURLs": ["/metrics"]}) == ""
+
+
+@pytest.mark.parametrize(
+    ("named", "given", "free"),
+    [
+        (("apps", "*"), "widgets", "pods"),
+        (("*", "widgets"), "widgets", "gadgets"),
+        (("*", "*"), "widgets", ""),
+    ],
+)
+def test_what_a_policy_names_by_a_wildcard_counts(named: tuple[str, str], given: str, free: str) -> None:
+    """As far as the wildcard goes."""
+    policies = (policy(GroupResource(*named)),)
+    group = "" if named[0] == "*" else "apps"
+    assert _bound(ERIN, _rule(group, given, "delete"), policies=policies)
+    assert _bound(ERIN, _rule("*", "*", "delete"), policies=policies)
+    assert not _bound(ERIN, _rule("example.com", free, "delete"), policies=policies) or not free
+    assert _bound(ERIN, _rule(group, given, "get"), policies=policies) == ""
+
+
+def test_a_policys_namespaces_limit_what_a_rolebinding_gives_and_no_clusterrolebinding() -> None:
+    """It gives everywhere."""
+    policies = (policy(STACKS, namespaces=frozenset({"payments"})),)
+    keeps = _rule("example.com", "stacks", "delete")
+    assert _bound(ERIN, keeps, policies=policies, namespace="payments")
+    assert _bound(ERIN, keeps, policies=policies, namespace="sandbox") == ""
+    assert _bound(ERIN, keeps, policies=policies, namespace="")
+
+
+def test_namespaces_count_without_any_policy() -> None:
+    """They hold what policies name."""
+    assert _bound(ERIN, _rule("", "namespaces", "delete"), policies=()).endswith("to delete or change namespaces")
+
+
+_PASS_ON = "pass on rights that one does not hold"
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "verb", "right"),
+    [
+        ("", "users", "impersonate", "impersonate"),
+        ("", "serviceaccounts", "*", "impersonate"),
+        ("authentication.k8s.io", "userextras/scopes", "*", "impersonate"),
+        ("apps", "deployments", "impersonate-on:user-info:get", "impersonate"),
+        (RBAC, "roles", "bind", _PASS_ON),
+        ("*", "clusterroles", "bind", _PASS_ON),
+        ("x", "y", "escalate", _PASS_ON),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies", "patch", "change admission configuration"),
+        ("admissionregistration.k8s.io", "of-the-future", "patch", "change admission configuration"),
+        ("*", "*", "*", "change admission configuration"),
+        ("apiregistration.k8s.io", "apiservices", "update", "change which server answers for an API"),
+        ("certificates.k8s.io", "signers", "sign", "make or approve certificates"),
+        ("certificates.k8s.io", "certificatesigningrequests", "create", "make or approve certificates"),
+        ("", "serviceaccounts/token", "create", "make tokens of ServiceAccounts"),
+        ("", "*/token", "create", "make tokens of ServiceAccounts"),
+        ("", "nodes/proxy", "get", "run commands through nodes"),
+        ("", "namespaces/finalize", "update", "finalize namespaces"),
+    ],
+)
+def test_rights_past_any_guard_go_to_nobody(group: str, resource: str, verb: str, right: str) -> None:
+    """Agents no more than others, and into no role."""
+    rule = _rule(group, resource, verb)
+    said = f"agents may not give anybody the right to {right}"
+    assert _bound(KIRO, rule) == _bound(ERIN, rule) == _written(rule) == said
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "verb"),
+    [
+        ("seconder.dev", "approvers", "create"),
+        (RBAC, "rolebindings", "create"),
+        ("apiextensions.k8s.io", "customresourcedefinitions", "delete"),
+        ("autoscaling", "horizontalpodautoscalers", "create"),
+        ("", "secrets", "create"),
+        ("", "pods/eviction", "create"),
+        ("", "pods/exec", "get"),
+        ("", "pods/exec", "create"),
+        ("", "services/proxy", "get"),
+        ("", "pods/ephemeralcontainers", "patch"),
+        ("", "pods", "create"),
+        ("batch", "cronjobs", "create"),
+        ("apps", "statefulsets", "create"),
+    ],
+)
+def test_other_ways_to_what_is_protected_go_to_agents_alone(group: str, resource: str, verb: str) -> None:
+    """For whom reviews decide."""
+    rule = _rule(group, resource, verb)
+    assert _bound(ERIN, rule).startswith("agents may not give others than agents the right to ")
+    assert _bound(KIRO, rule) == ""
+
+
+def test_every_power_is_kept() -> None:
+    """From others by a binding that counts everywhere, and from whom it may not go at all; in each of its spellings."""
+    for power in POWERS:
+        subresource = power.resource.partition("/")[2]
+        for resource in {power.resource, "*", f"*/{subresource}" if subresource else "*"}:
+            rule = _rule(power.group, resource, min(power.verbs))
+            assert _bound(ERIN, rule, namespace=""), rule
+            assert _bound(KIRO, rule, namespace="") or not power.anybody, rule
+
+
+def test_a_role_that_stays_what_it_was_is_free() -> None:
+    """However much it gives; less of it too. A new label is a new way for others to gather its rules."""
+    before = {"rules": [DELETES, READS], "labels": {"a": "b"}}
+
+    def said(*rules: Document, labels: Any = None) -> str:
+        return refusal(decide(_role({"rules": rules, "labels": labels}, before), state(DEFAULT)))
+
+    assert said(DELETES, READS, labels={"a": "b"}) == ""
+    assert said(READS, labels={"a": "b"}) == ""
+    assert said(DELETES) == INTO_A_ROLE
+    assert said(DELETES, _rule("apps", "deployments", "delete patch"), labels={"a": "b"}) == INTO_A_ROLE
+
+
+@pytest.mark.parametrize("resource", ["roles", "clusterroles"])
+def test_a_role_is_read_as_it_was_and_as_it_will_be(resource: str) -> None:
+    """No rules are none; and one that is deleted gives nothing."""
+    given = {"rules": [DELETES]}
+    assert refusal(decide(_role(given, {"rules": None}, resource), state(DEFAULT))) == INTO_A_ROLE
+    assert decide(_role({"rules": None}, given, resource), state(DEFAULT)).allowed
+    gone = deletion(target(GroupResource(RBAC, resource), "r"), stored={"rules": 5})
+    assert decide(gone, state(DEFAULT)).allowed
+
+
+_ONE, _SAME, _OTHER = (
+    {"aggregationRule": {"clusterRoleSelectors": [selector]}} for selector in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {})
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "refused"),
+    [
+        (None, _ONE, True),
+        ({}, _ONE, True),
+        (_OTHER, _ONE, True),
+        (_ONE, _ONE, False),
+        (_ONE, {}, False),
+        (_ONE, {"aggregationRule": None}, False),
+    ],
+)
+def test_gathering_is_refused_when_it_is_new_or_other(before: Any, after: Any, refused: bool) -> None:
+    """What stays is not the agent's doing."""
+    said = refusal(decide(_role(after, before, "clusterroles"), state()))
+    assert said == ("agents may not make roles that gather the rules of others" if refused else "")
+
+
+def test_how_a_role_gathers_is_compared_by_what_it_says() -> None:
+    """The order of keys makes no difference."""
+    assert decide(_role(_SAME, _ONE, "clusterroles"), state()).allowed
+
+
+def test_roles_too_large_to_judge_are_refused() -> None:
+    """By the number of rules, or of what stands in them."""
+    many = [_rule("example.com", f"r{number}", "get") for number in range(257)]
+    wide = _rule("example.com", " ".join(f"r{number}" for number in range(4096)), "get")
+    assert _bound(KIRO, *many[:256]) == ""
+    product = _rule(
+        " ".join(f"g{number}" for number in range(70)), " ".join(f"r{number}" for number in range(70)), "get"
+    )
+    for said in (_bound(KIRO, *many), _written(wide), _bound(KIRO, product)):
+        assert said == "agents may not give away roles of that many rules"
+
+
+def _roles_read(made: Request) -> list[RoleRef]:
+    answers = Answers(rules=[msgspec.convert(READS, Rule)])
+    assert decide(made, state(DEFAULT), answers=answers).allowed
+    return [lookup.role for lookup in answers.questions(RoleRules)]
+
+
+def test_a_role_is_read_where_it_is_given_to_somebody_new() -> None:
+    """Nothing else needs a look."""
+    erin = _binding(ERIN)
+    assert _roles_read(creation(_bindings(), new=erin)) == [RoleRef("payments", "r")]
+    assert _roles_read(update(_bindings(), old=erin, new=_binding(ERIN, KIRO))) == [RoleRef("payments", "r")]
+    for made in (
+        creation(_bindings(), new=_binding()),
+        update(_bindings(), old=erin, new=erin),
+        update(_bindings(), old=erin, new=_binding()),
+        deletion(_bindings(), stored=erin),
+        _role({"rules": [READS]}),
+        creation(target(GroupResource(RBAC, "others")), new={"rules": "text", "roleRef": 5}),
+    ):
+        assert _roles_read(made) == []
+
+
+@pytest.mark.parametrize(("kind", "namespace"), [("ClusterRole", ""), ("Role", "payments"), ("Other", "payments")])
+def test_a_binding_tells_whom_it_adds_and_which_role_it_gives(kind: str, namespace: str) -> None:
+    """Who had it before is not news: the agent that is added may have what erin has already."""
+    read = creation(_bindings(), new=_binding(ERIN, KIRO, kind=kind))
+    assert _roles_read(read) == [RoleRef(namespace, "r")]
+    old, new = _binding(ERIN, kind=kind), _binding(ERIN, KIRO, kind=kind)
+    answers = Answers(rules=[msgspec.convert(DELETES, Rule)])
+    assert decide(update(_bindings(), old=old, new=new), state(DEFAULT), answers=answers).allowed
+
+
+@pytest.mark.parametrize("subjects", [[], [ERIN], [KIRO]])
+def test_who_has_the_guards_own_roles_is_not_for_agents_to_change(subjects: Sequence[Document]) -> None:
+    """Nor to take them from approvers. A Role of such a name is not the guard's, and a name within another neither."""
+
+    def said(kind: str, role: str) -> str:
+        given = _binding(*subjects, kind=kind, role=role)
+        answers = Answers(rules=[msgspec.convert(READS, Rule)])
+        made = refusal(decide(creation(_bindings(), new=given), state(DEFAULT), answers=answers))
+        gone = refusal(decide(deletion(_bindings(), stored=given), state(DEFAULT), answers=answers))
+        assert made == gone, "a binding that is deleted tells which role it gave"
+        return made
+
+    for name in ("seconder-approver", "seconder-webhook"):
+        assert said("ClusterRole", name) == "agents may not change who has the guard's own roles"
+    for other in (("Role", "seconder-approver"), ("ClusterRole", "not-seconder-approver"), ("ClusterRole", "view")):
+        assert said(*other) == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [
+        (_rule("example.com", "stacks", "delete"), True),
+        (_rule("example.com", "*", "deletecollection"), True),
+        (_rule("other.com example.com", "others stacks", "list delete"), True),
+        (_rule("example.com", "stacks", "get update patch create"), False),
+        (_rule("example.com", "others", "delete"), False),
+        (_rule("other.com", "stacks", "delete"), False),
+    ],
+)
+def test_the_right_to_delete_what_owns_protected_objects_counts_as_that_to_delete_these(
+    rule: Document, refused: bool
+) -> None:
+    """Given to others, or put into a role that anybody may have; an agent may have it."""
+    what = "the right to delete stacks.example.com, which own what policies protect"
+    owning = frozenset({STACKS})
+    assert _bound(ERIN, rule, owning=owning) == (f"agents may not give others than agents {what}" if refused else "")
+    assert _written(rule, owning=owning) == (f"agents may not put {what} into a role" if refused else "")
+    assert _bound(KIRO, rule, owning=owning) == ""
+    assert _written(rule) == ""
+
+
+def test_what_owns_protected_objects_is_asked_where_rights_are_given() -> None:
+    """Not where a binding only loses somebody, or a role only a rule, or an agent is given it."""
+
+    def asked(made: Request) -> list[OwningResources]:
+        answers = Answers(rules=[msgspec.convert(READS, Rule)])
+        decide(made, state(DEFAULT), answers=answers)
+        return answers.questions(OwningResources)
+
+    erin = _binding(ERIN)
+    assert asked(creation(_bindings(), new=erin)) == [OwningResources("payments")]
+    assert asked(creation(_bindings(""), new=erin)) == [OwningResources("")]
+    assert asked(_role({"rules": [READS]})) == [OwningResources("payments")]
+    for made in (
+        creation(_bindings(), new=_binding()),
+        creation(_bindings(), new=_binding(KIRO)),
+        update(_bindings(), old=erin, new=_binding()),
+        _role({"rules": []}, {"rules": [READS]}),
+    ):
+        assert asked(made) == []
+
+
+def test_what_cannot_be_told_is_refused() -> None:
+    """What the role gives, what owns protected objects, or that the policies are those of now."""
+    made = creation(_bindings(), new=_binding(ERIN))
+    for answers in (
+        Answers(unknown=[RoleRules]),
+        Answers(rules=[msgspec.convert(READS, Rule)], unknown=[OwningResources]),
+        Answers(fresh=False),
+    ):
+        assert decide(made, state(DEFAULT), answers=answers).reason is Reason.INTERNAL_ERROR
+    for other in (deletion(_bindings(), stored=_binding(ERIN)), _role({"rules": []})):
+        assert decide(other, state(DEFAULT), answers=Answers(fresh=False)).reason is Reason.INTERNAL_ERROR
+
+
+@pytest.mark.parametrize(
+    ("resource", "new"),
+    [
+        ("roles", {"rules": "all"}),
+        ("roles", {"rules": [{"verbs": "get"}]}),
+        ("clusterroles", {"aggregationRule": []}),
+        ("rolebindings", {"subjects": []}),
+        ("rolebindings", {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User"}]}),
+    ],
+)
+def test_what_is_not_understood_is_refused(resource: str, new: Document) -> None:
+    """Rather than taken for nothing."""
+    made = creation(target(GroupResource(RBAC, resource)), new=new)
+    with pytest.raises(Malformed, match="the role or binding is not understood"):
+        decide(made, state())
+
+
+@pytest.mark.parametrize("resource", [STACKS, GroupResource(RBAC, "others")])
+def test_other_kinds_may_have_fields_of_these_names(resource: GroupResource) -> None:
+    """Of any shape."""
+    odd = {"rules": 5, "subjects": "x", "roleRef": [], "aggregationRule": 1}
+    assert decide(creation(target(resource), new=odd), state()).allowed

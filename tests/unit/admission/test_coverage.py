@@ -1,0 +1,60 @@
+"""Which policies cover an effect, and what is looked up to know it."""
+
+import pytest
+from tests.support import signing
+from tests.support.builders import (
+    DEPLOYMENTS,
+    WIDGETS,
+    deletion,
+    policy,
+    state,
+    target,
+)
+from tests.support.resolving import Answers
+
+from seconder.admission import coverage, pipeline
+from seconder.admission.lookups import HeldResource, NamespaceContents, Unknown
+from seconder.admission.review import ReviewContext
+from seconder.api.policy import Mode, Policy
+from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, Target
+from seconder.approvals.impact import Item
+
+NAMESPACE = target(NAMESPACES, "payments")
+
+
+def _covering(on: Target, *policies: Policy, answers: Answers | None = None) -> list[str]:
+    context = ReviewContext(deletion(on), state(*policies), Mode.ENFORCE, signing.NOW, signing.memo())
+    asking = coverage.policies_for(context, context.effect(Action.DELETE))
+    return [found.name for found in pipeline.drive(asking, answers or Answers())]
+
+
+def test_contents_are_asked_about_for_namespaces_alone() -> None:
+    """And only where the policy protects."""
+    here, there = (policy(name=name, namespaces=frozenset({name})) for name in ("payments", "other"))
+    answers = Answers(holds={DEPLOYMENTS: [Item("x", "1")]})
+    assert _covering(NAMESPACE, here, there, answers=answers) == ["payments"]
+    assert answers.asked == [NamespaceContents("payments", (HeldResource(here.resolved[DEPLOYMENTS], whole=False),))]
+    assert _covering(target(NAMESPACES, "third"), here, there, answers=Answers(unknown=[NamespaceContents])) == []
+    assert _covering(target(), here, there, answers=Answers(unknown=[NamespaceContents])) == ["payments"]
+
+
+def test_a_policy_that_names_the_namespace_needs_no_look_into_it() -> None:
+    """Whatever else it names; the others beside it do."""
+    both = policy(NAMESPACES, DEPLOYMENTS, name="both")
+    assert _covering(NAMESPACE, both, answers=Answers(unknown=[NamespaceContents])) == ["both"]
+    answers = Answers(holds={WIDGETS: [Item("x", "1")]})
+    assert _covering(NAMESPACE, both, policy(WIDGETS, name="held"), answers=answers) == ["both", "held"]
+    assert _covering(NAMESPACE, both, policy(WIDGETS, name="held")) == ["both"]
+
+
+def test_what_is_not_looked_up_yet_covers_nobody_knows_what() -> None:
+    """Neither everything nor nothing."""
+    with pytest.raises(Unknown):
+        _covering(NAMESPACE, policy(resolved={}, resolution_current=False))
+
+
+def test_a_definition_is_covered_for_what_it_defines() -> None:
+    """In all namespaces, and for its own name once."""
+    definition = target(DEFINITIONS, "widgets.example.com")
+    limited = policy(WIDGETS, name="limited", namespaces=frozenset({"elsewhere"}))
+    assert _covering(definition, limited, policy(DEFINITIONS, WIDGETS, name="both"), policy()) == ["both", "limited"]

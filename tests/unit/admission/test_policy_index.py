@@ -1,0 +1,74 @@
+"""All policies, found by what they name."""
+
+from tests.support.builders import DEPLOYMENTS, WIDGETS, policy, resolved
+
+from seconder.admission.policy_index import PolicyIndex
+from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Subjects
+from seconder.api.resources import NAMESPACES, NODES, PODS, Action, GroupResource
+
+
+def test_both_forms_of_an_invalid_policy_are_found() -> None:
+    """Its coarse refusal, and its last valid form, under one name."""
+    everyone, coarse = policy(subjects=Subjects.EVERYONE), policy(problem="broken")
+    assert PolicyIndex([everyone, coarse]).naming(DEPLOYMENTS, "payments") == (everyone, coarse)
+
+
+def test_a_policy_is_found_once_however_often_it_names_a_thing() -> None:
+    """By name and by wildcard."""
+    ways = (DEPLOYMENTS, GroupResource("apps", "*"), GroupResource("*", "*"), GroupResource("*", "deployments"))
+    one = policy(*ways)
+    index = PolicyIndex([one])
+    assert index.naming(DEPLOYMENTS, "payments") == index.naming(DEPLOYMENTS, "") == (one,)
+
+
+def test_a_namespace_list_on_a_cluster_scoped_kind_still_covers_it() -> None:
+    """It makes the policy invalid, and an invalid policy refuses what it names wherever that is."""
+    one = policy(NODES, namespaces=frozenset({"payments"}), problem="broken")
+    assert PolicyIndex([one]).naming(NODES, "") == (one,)
+
+
+def test_a_wildcard_limited_to_a_namespace_covers_that_namespace_and_nothing_cluster_wide() -> None:
+    """Names, never labels."""
+    one = policy(GroupResource("*", "*"), namespaces=frozenset({"payments"}))
+    index = PolicyIndex([one])
+    for resource, place, found in ((NAMESPACES, "payments", (one,)), (PODS, "payments", (one,)), (NODES, "", ())):
+        assert index.naming(resource, place) == found
+    assert index.naming(NAMESPACES, "other") == index.naming(PODS, "other") == ()
+
+
+def test_what_is_found_is_remembered_in_bounds() -> None:
+    """An agent may ask about any number of kinds and namespaces; the answers stay right."""
+    one, there = policy(WIDGETS), policy(name="q", namespaces=frozenset({"payments"}))
+    index = PolicyIndex([one, there])
+    for number in range(5000):
+        assert index.naming(GroupResource("example.com", f"r{number}"), f"place-{number}") == ()
+        assert index.naming(DEPLOYMENTS, f"place-{number}") == ()
+    assert index.naming(DEPLOYMENTS, "payments") == (there,)
+    assert index.naming(WIDGETS, "payments") == index.naming(WIDGETS, "elsewhere") == (one,)
+    assert len(index._remembered) <= 4096
+
+
+def test_the_known_tags_are_those_of_all_policies_and_the_defaults() -> None:
+    """Audit and invalid ones included."""
+    index = PolicyIndex(
+        [
+            policy(agents=AgentTags(users=frozenset({"bot"})), mode=Mode.AUDIT),
+            policy(agents=AgentTags(groups=frozenset({"bots"}), extra_keys=frozenset()), name="b", problem="broken"),
+        ]
+    )
+    assert index.known_tags.users == {"bot"}
+    assert index.known_tags.groups == {"bots", "seconder.dev:agents"}
+    assert index.known_tags.extra_keys == {"seconder.dev/agent"}
+    assert len(index.tags) == 3
+    assert PolicyIndex([]).known_tags == DEFAULT_TAGS
+
+
+def test_namespaces_are_followed_with_whatever_they_can_hold() -> None:
+    """Once, however a policy names them; and nothing where no policy refuses deletions."""
+    namespaces = resolved(NAMESPACES)
+    assert PolicyIndex([policy()]).followed == {resolved(DEPLOYMENTS), namespaces}
+    assert PolicyIndex([policy(DEPLOYMENTS, NAMESPACES)]).followed == {resolved(DEPLOYMENTS), namespaces}
+    assert PolicyIndex([policy(NODES)]).followed == {resolved(NODES)}
+    for other in (policy(mode=Mode.AUDIT), policy(actions=frozenset({Action.SCALE_TO_ZERO}))):
+        assert not PolicyIndex([other]).follows
+    assert PolicyIndex([policy(resolved={}, resolution_current=False)]).follows
