@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seconder.api.duration import Duration
 from seconder.api import policy_documents
+from seconder.api.duration import Duration
 from seconder.api.policy import DEFAULT_TAGS, Mode, Policy, Subjects
 from seconder.api.policy_documents import policies
 from seconder.api.resources import NAMESPACES, Action, GroupResource

@@ -10,13 +10,13 @@ from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from seconder.client.lookup import Finder, LookupFailed
 from tests.support.cluster import eventually
 
 from seconder.api.resources import GroupResource, ResolvedResource
 from seconder.approvals.impact import Lookup
 from seconder.client.api import Api, ApiError
 from seconder.client.credentials import Credentials
-from seconder.client.lookup import Finder, LookupFailed
 from seconder.client.watch import Watch
 
 Query = Mapping[str, str]
