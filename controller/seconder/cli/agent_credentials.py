@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from seconder.cli import exec_credential, private_files
+from seconder.cli import private_files
 from seconder.cli.problem import Problem
 from seconder.kube.credentials import Credentials
+from seconder.kube.exec_plugin import GROUP, Status
 
 if TYPE_CHECKING:
     from seconder.kube.api import Api
@@ -58,7 +59,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """When to renew it: a third of its life is left."""
         return self.expires - self.granted / 3
 
-    def status(self, now: float) -> exec_credential.Status:
+    def status(self, now: float) -> Status:
         """Give what kubectl is told. Programs that run for long ask again when the token is due, not later."""
         told = self.due if now < self.due and self.renewal(self.due) else self.expires
         return {"token": self.token, "expirationTimestamp": timestamp(told)}
@@ -128,7 +129,7 @@ def kubeconfig(state: State, file: Path) -> dict[str, Any]:
     user = _who(state)
     authority = {"certificate-authority-data": base64.b64encode(state.authority.encode()).decode()}
     plugin = {
-        "apiVersion": f"{exec_credential.GROUP}/v1",
+        "apiVersion": f"{GROUP}/v1",
         "command": PROGRAM,
         "args": ["agent-token", "--state", str(file)],
         "interactiveMode": "Never",
