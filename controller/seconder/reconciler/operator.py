@@ -10,11 +10,14 @@ import threading
 import time
 from typing import Any, Final
 
+import aiohttp
 import kopf
+from multidict import CIMultiDict
 
 from seconder.core import names
+from seconder.kube import proxies, tls
 from seconder.kube.api import ApiError
-from seconder.kube.credentials import Credentials
+from seconder.kube.credentials import Credentials, NoCredentials
 from seconder.reconciler import certificates, configuration
 from seconder.reconciler.certificates import utc_now
 from seconder.reconciler.reconcile import Reconciler, Report
@@ -116,20 +119,45 @@ def failed(what: str, error: Exception) -> None:
         log.failure("interrupted, and tried again", error, subject=what)
 
 
+async def session(credentials: Credentials, *, refused: bool = False) -> kopf.AiohttpSession:
+    """The API server as everything else here reaches it, in the same name. Raises NoCredentials.
+
+    ``refused``: the API server did not accept the last one.
+    """
+    if refused and credentials.plugin is not None:
+        credentials.plugin.refused()
+    # A token may be read from a disk, and a plugin takes its time.
+    identity = await asyncio.to_thread(credentials.identity)
+    headers = CIMultiDict(
+        # This client encodes them as UTF-8 itself.
+        (name, value.encode("latin-1").decode())
+        for name, value in credentials.headers(identity)
+    )
+    context = tls.context(credentials, identity)
+    made = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=context), headers=headers, proxy=credentials.proxy or None
+    )
+    return kopf.AiohttpSession(server=credentials.server, aiohttp_session=made)
+
+
 def run(credentials: Credentials, worker: Worker) -> bool:
-    """Watch and reconcile until SIGTERM or SIGINT, on the main thread; False when watching had to be given up."""
+    """Watch and reconcile until SIGTERM or SIGINT, on the main thread; False when watching had to be given up.
+
+    Raises NoCredentials where the API server cannot be watched by these credentials.
+    """
+    if credentials.proxy.startswith("socks"):
+        raise NoCredentials(f"proxy {proxies.shown(credentials.proxy)} speaks SOCKS, which the operator does not")
     kopfs = logging.getLogger("kopf")
     kopfs.handlers, kopfs.propagate = [log.Handler(logging.WARNING)], False
     registry = kopf.OperatorRegistry()
 
-    def login(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(
-            server=credentials.server,
-            ca_data=credentials.ca or None,
-            certificate_data=credentials.certificate or None,
-            private_key_data=credentials.key or None,
-            token=credentials.token() if credentials.token else None,
-        )
+    logins = 0
+
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        nonlocal logins
+        logins += 1
+        # kopf asks anew when it was answered 401.
+        return await session(credentials, refused=logins > 1)
 
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
