@@ -5,12 +5,14 @@ Both call servers on loopback that write down what arrives: no API server, and n
 
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,12 +123,16 @@ class Servers:
 
 @dataclass(frozen=True)
 class Run:
-    """How the two are called: ``config`` is what KUBECONFIG holds, ``arguments`` are both's, ``folder`` is theirs."""
+    """How the two are called: ``config`` is what KUBECONFIG holds, ``arguments`` are both's, ``folder`` is theirs.
+
+    ``typed`` is typed at a terminal; without it, nobody can be asked.
+    """
 
     config: str | Path = ""
     arguments: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
+    typed: str = ""
 
 
 @dataclass(frozen=True)
@@ -346,6 +352,26 @@ def _plugin_of_v1beta1(place: Place) -> Path:
 @case(sends=False, why="needs a terminal")
 def _plugin_that_must_ask(place: Place) -> Path:
     return place.config(place.exec(interactiveMode="Always"))
+
+
+@case(who=lambda seen: seen.authorization == "Bearer hello")
+def _plugin_that_must_ask_at_a_terminal(place: Place) -> Run:
+    return Run(place.config(_asking(place, "Always")), typed="hello")
+
+
+@case(who=lambda seen: seen.authorization == "Bearer hello")
+def _plugin_that_may_ask_at_a_terminal(place: Place) -> Run:
+    return Run(place.config(_asking(place, "IfAvailable")), typed="hello")
+
+
+@case(who=lambda seen: seen.authorization == "Bearer nobody")
+def _plugin_that_may_ask_and_cannot(place: Place) -> Run:
+    return Run(place.config(_asking(place, "IfAvailable")))
+
+
+@case(who=lambda seen: seen.authorization == "Bearer nobody")
+def _plugin_that_never_asks_at_a_terminal(place: Place) -> Run:
+    return Run(place.config(_asking(place, "Never")), typed="hello")
 
 
 @case(who=lambda seen: seen.authorization.startswith("Bearer "))
@@ -1018,6 +1044,16 @@ def _kubeconfig_by_flag(place: Place) -> Run:
     return Run(place.config({"token": "t"}), ("--kubeconfig=sub/other",), folder=str(config.parents[1]))
 
 
+def _asking(place: Place, mode: str) -> Document:
+    """Give a user whose plugin makes a token of the line that it reads."""
+    script = f"""\
+        #!/bin/sh
+        read -r answer || answer=nobody
+        echo '{{"apiVersion": "{_V1}", "kind": "ExecCredential", "status": {{"token": "'"$answer"'"}}}}'
+        """
+    return place.exec(command=str(place.file("asking", textwrap.dedent(script), 0o700)), interactiveMode=mode)
+
+
 def _telling(place: Place, **fields: Any) -> Document:
     """Give a user whose plugin makes a token of what it is told, but for fields that are null."""
     script = f"""\
@@ -1100,6 +1136,20 @@ def results(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> dict[
         return dict(zip(CASES, pool.map(run, CASES), strict=True))
 
 
+@contextmanager
+def _stdin(typed: str) -> Iterator[int]:
+    if not typed:
+        yield subprocess.DEVNULL
+        return
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{typed}\n".encode())
+        yield theirs
+    finally:
+        os.close(theirs)
+        os.close(ours)
+
+
 def _ran(place: Place, made: Run, command: Sequence[str], path: str) -> Ran:
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -1108,16 +1158,17 @@ def _ran(place: Place, made: Run, command: Sequence[str], path: str) -> Ran:
         "KUBECONFIG": str(made.config),
         "PYTHONWARNINGS": "error",
     }
-    done = subprocess.run(
-        command,
-        env={key: value for key, value in {**environment, **made.environment}.items() if value},
-        cwd=made.folder or "/",
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    with _stdin(made.typed) as stdin:
+        done = subprocess.run(
+            command,
+            env={key: value for key, value in {**environment, **made.environment}.items() if value},
+            cwd=made.folder or "/",
+            stdin=stdin,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
     arrived = [
         one for one in place.servers.loopback.at(f"/{place.name}/") if one.path.startswith(f"/{place.name}{path}")
     ]
