@@ -255,6 +255,7 @@ def _reached(place: _Place, cluster: Cluster, authority: bytes) -> Credentials:
         insecure=cluster.insecure_skip_tls_verify,
         server_name=cluster.tls_server_name,
         proxy=cluster.proxy_url or proxies.from_environment(server, os.environ),
+        proxy_url=cluster.proxy_url,
         origin=place.user,
         ca_origin=place.cluster,
     )

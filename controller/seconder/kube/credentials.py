@@ -63,8 +63,9 @@ class Credentials:
     ``ca``, ``certificate`` and ``key`` are PEM; without ``ca`` the machine's own authorities count. ``token`` is called
     for each request, since tokens are renewed on disk. ``password`` is a user name and its password. ``plugin`` gives
     everything that proves who asks where it is set. ``server_name`` is what the server's certificate is checked for,
-    ``proxy`` a URL, ``namespace`` the one that requests without one mean. ``timeout`` bounds one request, in seconds;
-    None leaves it to each request, and 0 is no bound. ``origin`` and ``ca_origin`` say where all that was read.
+    ``proxy`` the URL of the proxy, ``proxy_url`` that of one which does not come from the environment. ``namespace`` is
+    the one that requests without one mean. ``timeout`` bounds one request, in seconds; None leaves it to each request,
+    and 0 is no bound. ``origin`` and ``ca_origin`` say where all that was read.
     """
 
     server: str
@@ -79,6 +80,7 @@ class Credentials:
     insecure: bool = False
     server_name: str = ""
     proxy: str = field(default="", repr=False)
+    proxy_url: str = field(default="", repr=False)
     timeout: float | None = None
     origin: str = ""
     ca_origin: str = ""
