@@ -5,6 +5,7 @@ event changes nothing; and no finalizer and no annotation is ever put on anybody
 """
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
@@ -150,14 +151,11 @@ def run(credentials: Credentials, worker: Worker) -> bool:
     kopfs = logging.getLogger("kopf")
     kopfs.handlers, kopfs.propagate = [log.Handler(logging.WARNING)], False
     registry = kopf.OperatorRegistry()
-
-    logins = 0
+    logins = itertools.count()
 
     async def login(**_: Any) -> kopf.AiohttpSession:
-        nonlocal logins
-        logins += 1
         # kopf asks anew when it was answered 401.
-        return await session(credentials, refused=logins > 1)
+        return await session(credentials, refused=next(logins) > 0)
 
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
