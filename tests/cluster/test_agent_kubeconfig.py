@@ -370,7 +370,7 @@ def test_a_plain_token_needs_no_plugin_and_ends(engineer: Engineer) -> None:
     assert not engineer.state.exists()
     assert engineer.kubeconfig.stat().st_mode & 0o777 == 0o600
     kubectl = engineer.cluster.stack.folder / "bin" / "kubectl"
-    command = [kubectl, f"--kubeconfig={engineer.kubeconfig}", "auth", "whoami", "--output=json"]
+    command: list[str | Path] = [kubectl, f"--kubeconfig={engineer.kubeconfig}", "auth", "whoami", "--output=json"]
     done = subprocess.run(command, env={"PATH": "/usr/bin:/bin", "HOME": "/"}, capture_output=True, text=True)
     assert json.loads(done.stdout)["status"]["userInfo"]["username"] == engineer.user, done.stderr
     (user,) = yaml.safe_load(engineer.kubeconfig.read_text())["users"]

@@ -6,25 +6,26 @@ Both call servers on loopback that write down what arrives: no API server, and n
 import json
 import os
 import pty
+import queue
 import re
 import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
+from tests.support.forked import Plugin
 from tests.support.loopback import LOOPBACK, Arrived, Authority, Loopback, Pair, listening
 
 from localstack.binaries import provide
 from localstack.pins import Binary
 
-_PROGRAM = Path(sys.executable).with_name("kubectl-seconder")
 _AT_ONCE = 2
 _SECONDS = 30.0
 _V1 = "client.authentication.k8s.io/v1"
@@ -1123,56 +1124,73 @@ def results(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> dict[
     kubectl = provide([Binary.KUBECTL], any_kubectl=True)[Binary.KUBECTL]
     folder = tmp_path_factory.mktemp("kubeconfigs")
 
-    def run(name: str) -> Both:
-        place = Place(name, folder / name, servers)
-        place.folder.mkdir()
-        made = CASES[name].make(place)
-        made = made if isinstance(made, Run) else Run(made)
-        theirs = [str(kubectl), "get", "--raw=/by-kubectl", *made.arguments]
-        ours = [str(_PROGRAM), "pending", *made.arguments]
-        return Both(_ran(place, made, theirs, "/by-kubectl"), _ran(place, made, ours, "/apis"))
+    with ExitStack() as stack, ThreadPoolExecutor(_AT_ONCE) as pool:
+        idle: queue.SimpleQueue[Plugin] = queue.SimpleQueue()
+        for _ in range(_AT_ONCE):
+            idle.put(stack.enter_context(Plugin()))
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        def run(name: str) -> Both:
+            place = Place(name, folder / name, servers)
+            place.folder.mkdir()
+            made = CASES[name].make(place)
+            made = made if isinstance(made, Run) else Run(made)
+            plugin = idle.get()
+            try:
+                return Both(_of_kubectl(place, made, kubectl), _of_plugin(place, made, plugin))
+            finally:
+                idle.put(plugin)
+
         return dict(zip(CASES, pool.map(run, CASES), strict=True))
 
 
-@contextmanager
-def _stdin(typed: str) -> Iterator[int]:
-    if not typed:
-        yield subprocess.DEVNULL
-        return
-    ours, theirs = pty.openpty()
-    try:
-        os.write(ours, f"{typed}\n".encode())
-        yield theirs
-    finally:
-        os.close(theirs)
-        os.close(ours)
-
-
-def _ran(place: Place, made: Run, command: Sequence[str], path: str) -> Ran:
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(place.folder / "nobody"),
-        "KUBERC": "off",
-        "KUBECONFIG": str(made.config),
-        "PYTHONWARNINGS": "error",
-    }
-    with _stdin(made.typed) as stdin:
+def _of_kubectl(place: Place, made: Run, program: Path) -> Ran:
+    with _stdin(made.typed) as stdin, open(stdin) as opened:
         done = subprocess.run(
-            command,
-            env={key: value for key, value in {**environment, **made.environment}.items() if value},
+            [program, "get", "--raw=/by-kubectl", *made.arguments],
+            env=_environment(place, made),
             cwd=made.folder or "/",
-            stdin=stdin,
+            stdin=opened,
             capture_output=True,
             text=True,
             timeout=_SECONDS,
             check=False,
         )
-    arrived = [
-        one for one in place.servers.loopback.at(f"/{place.name}/") if one.path.startswith(f"/{place.name}{path}")
-    ]
-    return Ran(arrived, done.returncode, done.stderr + done.stdout)
+    return Ran(_arrived(place, "by-kubectl"), done.returncode, done.stderr + done.stdout)
+
+
+def _of_plugin(place: Place, made: Run, plugin: Plugin) -> Ran:
+    with _stdin(made.typed) as stdin:
+        code, said = plugin.run(["pending", *made.arguments], _environment(place, made), made.folder or "/", stdin)
+    return Ran(_arrived(place, "apis"), code, said)
+
+
+def _environment(place: Place, made: Run) -> dict[str, str]:
+    known = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(place.folder / "nobody"),
+        "KUBERC": "off",
+        "KUBECONFIG": str(made.config),
+    }
+    return {key: value for key, value in {**known, **made.environment}.items() if value}
+
+
+def _arrived(place: Place, below: str) -> list[Arrived]:
+    return place.servers.loopback.at(f"/{place.name}/{below}")
+
+
+@contextmanager
+def _stdin(typed: str) -> Iterator[str]:
+    """Give the path of an empty file, or of a terminal at which somebody has typed this."""
+    if not typed:
+        yield os.devnull
+        return
+    ours, theirs = pty.openpty()
+    try:
+        os.write(ours, f"{typed}\n".encode())
+        yield os.ttyname(theirs)
+    finally:
+        os.close(theirs)
+        os.close(ours)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -250,21 +250,22 @@ class _HttpProxy(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         """Lead a CONNECT, or requests for absolute URLs, to the API server."""
         first = self.rfile.readline()
-        headers = {}
-        while (line := self.rfile.readline().strip()) != b"":
+        known, kept = "", b""
+        while (line := self.rfile.readline()).strip():
             name, _, value = line.partition(b":")
-            headers[name.lower()] = value.strip()
+            if name.lower() == b"proxy-authorization":
+                known = value.strip().decode()
+            else:
+                kept += line
         method, target, _ = first.decode().split(" ", 2)
-        known = headers.get(b"proxy-authorization", b"").decode()
         if method == "CONNECT":
             with _onward(self.server, target, known) as onward:
                 self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 _pump(self.connection, onward)
             return
         host, slash, path = target.removeprefix("http://").partition("/")
-        kept = [b"%s: %s\r\n" % pair for pair in headers.items() if pair[0] != b"proxy-authorization"]
         with _onward(self.server, host if ":" in host else f"{host}:80", known) as onward:
-            onward.sendall(f"{method} {slash}{path} HTTP/1.1\r\n".encode() + b"".join(kept) + b"\r\n")
+            onward.sendall(f"{method} {slash}{path} HTTP/1.1\r\n".encode() + kept + b"\r\n")
             _pump(self.connection, onward)
 
 

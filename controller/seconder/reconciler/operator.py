@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import aiohttp
 import kopf
-from multidict import CIMultiDict
 
 from seconder.core import names
 from seconder.kube import proxies, tls
@@ -129,11 +128,8 @@ async def session(credentials: Credentials, *, refused: bool = False) -> kopf.Ai
         credentials.plugin.refused()
     # A token may be read from a disk, and a plugin takes its time.
     identity = await asyncio.to_thread(credentials.identity)
-    headers = CIMultiDict(
-        # This client encodes them as UTF-8 itself.
-        (name, value.encode("latin-1").decode())
-        for name, value in credentials.headers(identity)
-    )
+    # This client encodes them as UTF-8 itself.
+    headers = [(name, value.encode("latin-1").decode()) for name, value in credentials.headers(identity)]
     context = tls.context(credentials, identity)
     made = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=context), headers=headers, proxy=credentials.proxy or None
