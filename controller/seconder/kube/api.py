@@ -3,6 +3,7 @@
 import contextlib
 import ssl
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -19,6 +20,7 @@ _JSON: Final = "application/json"
 _MERGE: Final = "application/merge-patch+json"
 _METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_LOOK_AGAIN_SECONDS: Final = 60.0
 _PAGE: Final = 500
 _MAX_PAGES: Final = 200
 
@@ -56,6 +58,7 @@ class Api:
         # A plugin's certificate is not known before the plugin has run.
         self._pool: urllib3.PoolManager | None = None
         self._shown = Identity()
+        self._looked = float("-inf")
         if credentials.plugin is None:
             self._pool_for(Identity("", credentials.certificate, credentials.key))
 
@@ -223,7 +226,10 @@ class Api:
         proxy = self._credentials.proxy
         through = f" through {proxies.shown(proxy)}" if proxy else ""
         if isinstance(cause, urllib3.exceptions.SSLError) and isinstance(cause.args[0], ssl.SSLError):
-            return f"{self._server}{through}: {tls.explain(cause.args[0], self._credentials)}"
+            # Programs that try again for hours do not look at the certificate each time.
+            look = time.monotonic() - self._looked > _LOOK_AGAIN_SECONDS
+            self._looked = time.monotonic() if look else self._looked
+            return f"{self._server}{through}: {tls.explain(cause.args[0], self._credentials, look=look)}"
         return f"{self._server}{through}: {_reason(cause)}"
 
 

@@ -68,12 +68,15 @@ def context(credentials: Credentials, identity: Identity) -> Context:
     return made
 
 
-def explain(error: ssl.SSLError, credentials: Credentials) -> str:
-    """Say what is wrong with a server's certificate, or with its TLS. Reads the certificate, sending nothing else."""
+def explain(error: ssl.SSLError, credentials: Credentials, *, look: bool) -> str:
+    """Say what is wrong with a server's certificate, or with its TLS.
+
+    ``look``: the certificate is read once more, without sending anything, to say what stands in it.
+    """
     if not isinstance(error, ssl.SSLCertVerificationError):
         return _protocol(error)
     who = f"the certificate of {urlsplit(credentials.server).netloc}"
-    certificate = _shown(credentials)
+    certificate = _shown(credentials) if look else None
     if error.verify_code in _UNKNOWN_AUTHORITY:
         issuer = f", issued by {_name(certificate.issuer)}," if certificate else ""
         trusted = f"the certificate authority of {credentials.ca_origin or 'the cluster'} ({_authorities(credentials)})"

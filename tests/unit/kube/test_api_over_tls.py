@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from tests.support import http
 from tests.support.loopback import LOOPBACK, Authority, Loopback, Pair, listening
 
 from seconder.kube.api import Api, ApiError, NoIdentity
@@ -126,11 +127,17 @@ def test_groups_are_sent_one_by_one_and_letters_as_the_api_server_reads_them(ser
     ]
 
 
-@pytest.mark.parametrize("bad", ["certificate", "key"])
-def test_a_certificate_that_cannot_be_shown_is_told_before_anything_is_sent(servers: Servers, bad: str) -> None:
+@pytest.mark.parametrize(
+    "bad",
+    [{"certificate": b"nonsense"}, {"key": b"nonsense"}, {"key": http.Pair().encrypted_key()}],
+    ids=["certificate", "key", "key with a password"],
+)
+def test_a_certificate_that_cannot_be_shown_is_told_before_anything_is_sent(
+    servers: Servers, bad: dict[str, Any]
+) -> None:
     """In one line, without asking for a password of the key."""
     pair = servers.authority.issue("dana")
-    fields: dict[str, Any] = {"certificate": pair.certificate, "key": pair.key} | {bad: b"nonsense"}
+    fields: dict[str, Any] = {"certificate": pair.certificate, "key": pair.key} | bad
     with pytest.raises(NoCredentials, match="client certificate and key that cannot be used"):
         Api(servers.credentials(**fields), user_agent="test")
 
@@ -143,6 +150,9 @@ def test_what_is_wrong_with_the_servers_certificate_is_said(servers: Servers) ->
     ) as error:
         api.get("/expired")
     assert error.value.status == 0
+    # The second time, a moment later, nobody looks again.
+    with pytest.raises(ApiError, match=r"has expired; is this machine's clock right"):
+        api.get("/expired")
     assert servers.loopback.at("/expired") == []
 
 
