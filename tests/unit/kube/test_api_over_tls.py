@@ -1,5 +1,6 @@
 """What the client sends and shows over TLS, to a server that writes it down; and what it says when that fails."""
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -162,3 +163,11 @@ def test_a_time_limit_of_the_command_line_counts_for_every_request(servers: Serv
     with pytest.raises(ApiError, match="no answer in time"):
         limited.get("/limited", timeout=30.0)
     assert Api(servers.credentials(timeout=0.0), user_agent="test").get("/limited", timeout=0.000001)["kind"] == "List"
+
+
+def test_a_proxy_that_speaks_socks_says_what_it_needs(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where that is not installed; nothing goes directly instead."""
+    monkeypatch.setitem(sys.modules, "socks", None)
+    monkeypatch.delitem(sys.modules, "urllib3.contrib.socks", raising=False)
+    with pytest.raises(NoCredentials, match=r"proxy socks5://127\.0\.0\.1:1 speaks SOCKS, .*pip install PySocks"):
+        Api(servers.credentials(proxy="socks5://dana:secret@127.0.0.1:1", token=lambda: "t"), user_agent="test")
