@@ -678,6 +678,12 @@ def _plain_http_without_credential(place: Place) -> Path:
     return place.config({}, place.url("plain", "http"))
 
 
+@case(sends=False, why="both exec and auth-provider")
+def _plain_http_with_what_contradicts_itself(place: Place) -> Path:
+    user = place.exec() | {"auth-provider": {"name": "oidc", "config": {}}}
+    return place.config(user, place.url("plain", "http"))
+
+
 @case(sends=False, why="does not speak TLS")
 def _plain_http_called_https(place: Place) -> Path:
     return place.config({"token": "t"}, place.url("plain"))

@@ -138,6 +138,8 @@ def check_user(user: User, origin: str) -> None:
         _refuse(origin, "both a token and a user name with a password: leave one of them out")
     if (user.as_uid or user.as_groups or user.as_user_extra) and not user.as_user:
         _refuse(origin, "as-uid, as-groups or as-user-extra, which need a user to impersonate: add as (--as)")
+    if user.exec_plugin is not None and user.auth_provider is not None:
+        _refuse(origin, "both exec and auth-provider: leave one of them out")
     if user.exec_plugin is not None and (problem := user.exec_plugin.problem()):
         raise NoCredentials(f"{origin}: {problem}")
 
@@ -300,7 +302,8 @@ def _server(origin: str, cluster: Cluster) -> SplitResult:
     except ValueError:
         usable = False
     if not usable:
-        raise NoCredentials(f"{origin} has the server {text!r}, which is no URL: write it like https://HOST:PORT")
+        shown = text if "@" not in text else "(not shown, since it may hold a password)"
+        raise NoCredentials(f"{origin} has the server {shown}, which is no URL: write it like https://HOST:PORT")
     if url.username is not None:
         _refuse(origin, "a server with a user name in its URL, which would be sent in the place of the user's own")
     return url
@@ -354,4 +357,4 @@ def _cluster_info(cluster: Cluster, authority: bytes) -> dict[str, Any]:
         "disable-compression": cluster.disable_compression,
         "config": next((each.extension for each in cluster.extensions if each.name == _EXEC_EXTENSION), None),
     }
-    return {name: value for name, value in found.items() if value or name == "server"}
+    return {name: value for name, value in found.items() if value not in ("", None, False) or name == "server"}
