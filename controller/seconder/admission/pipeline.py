@@ -35,7 +35,7 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
                 continue
             denial = yield from _deny(context, findings, verdicts)
         except Unknown as unknown:
-            return decision.undecided(context, unknown.what)
+            return decision.undecided(context, unknown.what, rule.action)
         if denial is not None:
             return denial
         stale = stale or next((each.stale for each in findings if isinstance(each, Cleared)), "")

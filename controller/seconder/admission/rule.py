@@ -9,6 +9,7 @@ from seconder.admission.findings import Findings
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Prefilter
 from seconder.admission.review import ReviewContext
+from seconder.api.resources import Action
 
 
 class Binds(Enum):
@@ -26,8 +27,9 @@ class Rule(Struct, frozen=True):
     """One rule. ``name`` stands in the documents and in the tests; ``promise`` says what it keeps from happening.
 
     ``evaluate`` is a pure generator: it yields look-ups, is sent their answers, and returns what it finds. An answer
-    that is not known is thrown into it as ``Unknown``, which denies the request. ``prefilters`` say what the API
-    server must ask Seconder about so that the rule sees all that it would find something in.
+    that is not known is thrown into it as ``Unknown``, which denies the request; ``action`` is what is then said to be
+    denied. ``prefilters`` say what the API server must ask Seconder about so that the rule sees all that it would find
+    something in.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Rule(Struct, frozen=True):
     binds: Binds
     evaluate: Callable[[ReviewContext], Findings]
     prefilters: Callable[[PolicyIndex, Installation], Sequence[Prefilter]]
+    action: Action | None = None
 
     def looks_at(self, context: ReviewContext) -> bool:
         """Whether the caller is one whose requests the rule looks at."""

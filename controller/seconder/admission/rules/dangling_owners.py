@@ -97,4 +97,5 @@ RULE: Final = Rule(
     Binds.EVERYBODY,
     evaluate,
     prefilters,
+    Action.CHANGE_OWNERS,
 )

@@ -43,4 +43,5 @@ RULE: Final = Rule(
     Binds.CALLERS,
     evaluate,
     prefilters,
+    Action.DELETE,
 )

@@ -33,4 +33,5 @@ RULE: Final = Rule(
     Binds.CALLERS,
     evaluate,
     prefilters,
+    Action.REMOVE_FINALIZERS,
 )

@@ -32,4 +32,5 @@ RULE: Final = Rule(
     Binds.CALLERS,
     evaluate,
     prefilters,
+    Action.CHANGE_OWNERS,
 )

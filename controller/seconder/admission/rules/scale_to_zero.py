@@ -48,4 +48,5 @@ RULE: Final = Rule(
     Binds.CALLERS,
     evaluate,
     prefilters,
+    Action.SCALE_TO_ZERO,
 )
