@@ -150,10 +150,12 @@ def test_a_policy_binds_on_owned_objects_whom_it_binds_otherwise() -> None:
 
 
 def test_an_invalid_policy_refuses_on_owned_objects_too() -> None:
-    """Whatever approvals there are."""
+    """Whatever approvals there are; it tells of the object that the policy names."""
     policies = (policy(problem="misspelt"),)
     decided = _decide(_dependent(), policies=policies, annotations={"checkout": approved()})
     assert decided.reason is Reason.POLICY_INVALID
+    assert decided.message.startswith("Delete of deployments.apps payments/checkout is refused: policy p is invalid")
+    assert "\nobject: deployments.apps payments/checkout" in decided.message
 
 
 def test_a_dry_run_is_refused_and_leaves_no_record() -> None:
