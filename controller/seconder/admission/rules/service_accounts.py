@@ -21,7 +21,7 @@ class _TokenRequestSpec(msgspec.Struct, rename="camel"):
     bound_object_ref: dict[str, Any] | None = None
 
 
-_spec: Final = msgspec.json.Decoder(_TokenRequestSpec | None)
+_spec: Final = msgspec.json.Decoder(_TokenRequestSpec)
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -46,13 +46,12 @@ def _renewal(context: ReviewContext) -> Finding:
     """An agent's token may be renewed up to the end that is set for it."""
     end = context.state.token_ends.get(context.request.caller.username)
     cleared = Cleared("the end at hand of its tokens may be out of date")
+    spec = codec.read(context.request, _spec, context.request.new_spec, "the TokenRequest's spec")
     if end is None:
         return cleared
-    spec = codec.read(context.request, _spec, context.request.new_spec, "the TokenRequest's spec")
-    asked = spec.expiration_seconds if spec is not None else None
+    asked = spec.expiration_seconds
     # The API server gives some tokens that are bound to a pod a year, whatever they ask for.
-    bound = spec is not None and spec.bound_object_ref is not None
-    if asked is not None and not bound and 0 < asked <= end - context.now:
+    if asked is not None and spec.bound_object_ref is None and 0 < asked <= end - context.now:
         return cleared
     return Refusal("agents may not change the end that is set for their tokens")
 
