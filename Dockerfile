@@ -12,12 +12,11 @@ FROM runtime AS build
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3-pip
 WORKDIR /source
-COPY requirements.lock requirements-dev.lock ./
+COPY requirements.lock requirements-build.lock ./
 # Where pip needs settings or a CA of its own: --secret id=pip.conf,src=FILE --secret id=ca.pem,src=FILE. Neither stays.
-# setuptools, which builds the package, is locked among the tools of development.
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=ca.pem \
-    sed -n '/^setuptools==/,/[^\\]$/p' requirements-dev.lock > build.lock \
- && pip install --break-system-packages --no-cache-dir --require-hashes --requirement build.lock \
+    pip install --break-system-packages --no-cache-dir --only-binary :all: \
+    --require-hashes --requirement requirements-build.lock \
  && python3 -m venv --without-pip /opt/seconder \
  && pip --python /opt/seconder/bin/python install --no-cache-dir --no-compile --only-binary :all: \
     --require-hashes --requirement requirements.lock --report /source/installed.json

@@ -46,8 +46,11 @@ lint: $(VENV)/.ready ## check style, types and layers alone
 generate: $(VENV)/.ready ## write the generated files anew
 	@$(BIN)/python -m localstack generate
 
+COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+
 lock: ## resolve the dependencies anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --output-file requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	uv pip compile $(COMPILE) pyproject.toml --output-file requirements.lock
+	uv pip compile $(COMPILE) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	uv pip compile $(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 
 .PHONY: help demo up down test e2e bench lint generate lock

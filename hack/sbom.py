@@ -1,6 +1,6 @@
-"""Writes the image's software bill of materials: CycloneDX 1.6, JSON. The standard library is all it needs.
+"""Writes the image's software bill of materials: CycloneDX 1.6, JSON.
 
-Called by the Dockerfile: sbom.py PYPROJECT PIP-REPORT DPKG-STATUS
+Called by the Dockerfile, where the packages of requirements-build.lock are: sbom.py PYPROJECT PIP-REPORT DPKG-STATUS
 """
 
 import json
@@ -8,70 +8,65 @@ import platform
 import sys
 import tomllib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
-Component = dict[str, Any]
+from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.license import LicenseExpression
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
 
 _ROOT: Final = "seconder"
 
 
-def bill(product: Component, libraries: list[Component]) -> dict[str, Any]:
-    """Give the document: ``product`` is what the image is for, ``libraries`` all else in it.
+def bill(product: Component, libraries: Iterable[Component]) -> dict[str, Any]:
+    """The document: ``product`` is what the image is for, ``libraries`` all else in it.
 
     Alike for alike input: its serial number follows from the content, and it has no time.
     """
-    libraries = sorted(libraries, key=lambda each: each["bom-ref"])
-    content = {
-        "metadata": {"component": product},
-        "components": libraries,
-        "dependencies": [
-            {"ref": product["bom-ref"], "dependsOn": [library["bom-ref"] for library in libraries]},
-        ],
-    }
-    serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(content))
-    head = {"bomFormat": "CycloneDX", "specVersion": "1.6", "serialNumber": serial.urn, "version": 1}
-    return head | content
+    content = Bom(metadata=BomMetaData(component=product), components=libraries)
+    content.register_dependency(product, content.components)
+    document: dict[str, Any] = json.loads(JsonV1Dot6(content).output_as_string())
+    del document["serialNumber"], document["metadata"]["timestamp"]
+    return document | {"serialNumber": uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(document, sort_keys=True)).urn}
 
 
 def product(pyproject: str) -> Component:
-    """Give Seconder itself, from the text of its pyproject.toml."""
+    """Seconder itself, from the text of its pyproject.toml."""
     project = tomllib.loads(pyproject)["project"]
     about = {key: project[key] for key in ("name", "version", "description")}
-    return {"type": "application", "bom-ref": _ROOT, **about}
+    return Component(type=ComponentType.APPLICATION, bom_ref=_ROOT, **about)
 
 
 def python_packages(report: dict[str, Any]) -> Iterator[Component]:
-    """Give what pip installed, from its report, each with the digest of the very wheel.
+    """What pip installed, from its report, each with the digest of the very wheel.
 
     Source: https://pip.pypa.io/en/stable/reference/installation-report/
     """
     for item in report["install"]:
         metadata, archive = item["metadata"], item["download_info"]["archive_info"]
-        # Names in purls are normalised. Source: the purl specification, type "pypi".
-        name = metadata["name"].lower().replace("_", "-").replace(".", "-")
-        component = _library(f"pkg:pypi/{name}", metadata["name"], metadata["version"])
-        component["hashes"] = [{"alg": "SHA-256", "content": archive["hashes"]["sha256"]}]
+        component = _library(PackageURL("pypi", None, metadata["name"], metadata["version"]), metadata["name"])
+        component.hashes.add(HashType(alg=HashAlgorithm.SHA_256, content=archive["hashes"]["sha256"]))
         if expression := metadata.get("license_expression"):
-            component["licenses"] = [{"expression": expression}]
+            component.licenses.add(LicenseExpression(expression))
         yield component
 
 
 def debian_packages(status: str, distribution: str) -> Iterator[Component]:
-    """Give the installed packages of dpkg's status file. ``distribution`` is as in ``debian-13``."""
+    """The installed packages of dpkg's status file. ``distribution`` is as in ``debian-13``."""
     for paragraph in status.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line and line[0] != " ")
         if fields.get("Status", "").endswith(" installed"):
-            qualifiers = f"?arch={fields['Architecture']}&distro={distribution}"
-            yield _library(f"pkg:deb/debian/{fields['Package']}", fields["Package"], fields["Version"], qualifiers)
+            qualifiers = {"arch": fields["Architecture"], "distro": distribution}
+            purl = PackageURL("deb", "debian", fields["Package"], fields["Version"], qualifiers)
+            yield _library(purl, fields["Package"])
 
 
-def _library(purl: str, name: str, version: str, qualifiers: str = "") -> Component:
-    # A colon, as in an epoch, stands for itself in a purl; a plus, as in libstdc++6, does not.
-    reference = f"{quote(purl, safe=':/')}@{quote(version, safe=':')}{qualifiers}"
-    return {"type": "library", "bom-ref": reference, "name": name, "version": version, "purl": reference}
+def _library(purl: PackageURL, name: str) -> Component:
+    return Component(type=ComponentType.LIBRARY, bom_ref=str(purl), name=name, version=purl.version, purl=purl)
 
 
 def main() -> int:

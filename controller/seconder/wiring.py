@@ -4,17 +4,10 @@ Each is imported only when it is started: the webhook must be ready in well unde
 """
 
 import argparse
-import threading
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from seconder.admission.policy_index import Installation
 from seconder.client import credentials
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-
-    from seconder.observability.ops import Unmet
 
 
 class UsageError(Exception):
@@ -48,8 +41,10 @@ def operator(arguments: argparse.Namespace) -> int:
 
     from seconder.client.api import Api
     from seconder.client.cache import Cache
+    from seconder.http.address import bind
     from seconder.observability import log
     from seconder.observability.metrics import OperatorMetrics, registry
+    from seconder.observability.ops import Ops, ops_app
     from seconder.operator import program
     from seconder.operator.certificates import Terms
     from seconder.operator.change_request_controller import ChangeRequestController
@@ -78,36 +73,22 @@ def operator(arguments: argparse.Namespace) -> int:
     api = Api(loaded, user_agent="seconder-operator")
     reconciler = Reconciler(api, settings, lambda what, text: log.info(text, subject=what))
     cache = Cache(api, installation, program.failed, cluster_id=arguments.cluster_id)
-    keeper = ChangeRequestController(api, cache, program.failed, copies=copies)
+    change_requests = ChangeRequestController(api, cache, program.failed, copies=copies)
     registry_ = registry()
     worker = program.Worker(
         reconciler,
-        OperatorMetrics(registry_, keeper.count),
+        OperatorMetrics(registry_, change_requests.count),
         resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
     )
-    _serve_ops(_address(arguments.metrics_bind_address), worker.unmet, registry_)
+    # In a thread, since kopf owns the main one; it ends with the process.
+    Ops(ops_app(worker.unmet, registry_), bind(*_address(arguments.metrics_bind_address))).start()
     cache.start()
-    keeper.start()
+    change_requests.start()
     try:
         return 0 if program.run(loaded, worker) else 1
     finally:
-        keeper.stop()
+        change_requests.stop()
         cache.stop()
-
-
-def _serve_ops(address: tuple[str, int], unmet: "Unmet", registry: "CollectorRegistry") -> None:
-    """Serve probes and metrics from a thread of their own, since kopf owns the main one; it ends with the process."""
-    import uvicorn
-
-    from seconder.observability.listening import bind
-    from seconder.observability.ops import ops_app
-
-    listening = bind(*address)
-    config = uvicorn.Config(
-        ops_app(unmet, registry), access_log=False, log_config=None, lifespan="off", server_header=False
-    )
-    server = uvicorn.Server(config)
-    threading.Thread(target=server.run, args=([listening],), name="ops", daemon=True).start()
 
 
 def _installation(arguments: argparse.Namespace) -> Installation:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+import documents
 from chart import files as chart
 from observability import files as observability
 from seconder.api import crds
@@ -30,11 +31,13 @@ def generated() -> dict[Path, str]:
     }
     # Helm installs what stands in the folder crds before all else, and never removes it.
     places = (ROOT / "manifests" / "crds", chart.CHART / "crds")
-    return {
+    crds_written = {
         place / f"{name}.yaml": _HEADER + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=120)
         for place in places
         for name, document in definitions.items()
-    } | {chart.CHART / "files" / name: content for name, content in observability.written().items()}
+    }
+    chart_written = {chart.CHART / "files" / name: content for name, content in observability.written().items()}
+    return crds_written | chart_written | documents.written()
 
 
 def from_chart() -> dict[Path, str]:

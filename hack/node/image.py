@@ -26,7 +26,7 @@ _CONTEXT: Final = (
     "controller",
     "hack/sbom.py",
     "pyproject.toml",
-    "requirements-dev.lock",
+    "requirements-build.lock",
     "requirements.lock",
 )
 """What .dockerignore lets through, and the two files that say what is done with it."""

@@ -90,8 +90,8 @@ def test_a_subject_more_on_a_binding_that_is_there_is_refused(cluster: Cluster) 
     [
         ("impersonate", "users", "to impersonate"),
         ("impersonate", "serviceaccounts", "to impersonate"),
-        ("escalate", "clusterroles", "to pass on rights that one does not hold"),
-        ("bind", "roles", "to pass on rights that one does not hold"),
+        ("escalate", "clusterroles", "to grant what they do not hold"),
+        ("bind", "roles", "to grant what they do not hold"),
         ("delete", "validatingwebhookconfigurations", "to change admission configuration"),
         ("create", "mutatingadmissionpolicies", "to change admission configuration"),
         ("update", "apiservices", "to change which server answers for an API"),

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.layers import AGENT, Layers, webhook_configuration
+from tests.support.powers import POWERS, Power, has
+from tests.support.requests import client
 
 from localstack.binaries import provide
 
@@ -165,6 +167,14 @@ def test_others_who_ask_the_api_server_get_the_same_answer(
         out = layers.must(layers.person, "create", "--filename=-", "--output=json", stdin=review)
         status = json.loads(out)["status"]
         assert (status["allowed"], status.get("denied", False)) == (not refused, refused), status
+
+
+@pytest.mark.parametrize("power", [power for power in POWERS if not power.decided], ids=str)
+def test_no_power_that_ends_the_guard_is_an_agents(layers: Layers, power: Power) -> None:
+    """Nor is it left to reviews: no approval would allow it. A person with the same role has it."""
+    admin = client(layers.plane.admin_kubeconfig, 1)
+    assert not has(admin, AGENT, power, "default")
+    assert has(admin, "system:serviceaccount:default:builder", power, "default")
 
 
 def test_what_agents_are_denied_is_counted(layers: Layers) -> None:

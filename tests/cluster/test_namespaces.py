@@ -17,7 +17,7 @@ _COUNTED = (
 )
 
 
-def _impact(cluster: Cluster) -> dict[str, Any]:
+def impact(cluster: Cluster) -> dict[str, Any]:
     """Digest the namespace as an approver would, from what kubectl shows."""
     lines, counts = [], {}
     for group, plural in _COUNTED:
@@ -41,7 +41,7 @@ def test_a_namespace_goes_for_good_once_approved_with_what_it_holds(cluster: Clu
     cluster.deployment("one")
     cluster.deployment("two")
     assert cluster.delete(cluster.agent, "namespace", cluster.namespace).refused_with("ApprovalMissing")
-    _approve(cluster, impact=_impact(cluster))
+    _approve(cluster, impact=impact(cluster))
     result = cluster.delete(cluster.agent, "namespace", cluster.namespace)
     assert result.code == 0, result.err
     eventually(lambda: _gone(cluster), 30, "the namespace is gone")
@@ -56,7 +56,7 @@ def test_an_approval_that_does_not_name_the_impact(cluster: Cluster) -> None:
 def test_a_deployment_added_after_the_approval(cluster: Cluster) -> None:
     """What was approved is what was there."""
     cluster.deployment("one")
-    _approve(cluster, impact=_impact(cluster))
+    _approve(cluster, impact=impact(cluster))
     cluster.deployment("two")
     assert cluster.delete(cluster.agent, "namespace", cluster.namespace).refused_with("ImpactChanged")
 
@@ -66,7 +66,7 @@ def test_a_policy_may_leave_the_impact_out(cluster: Cluster) -> None:
     cluster.policy("loose", resources=[{"group": "", "resources": ["namespaces"]}], approvals={"bindImpact": False})
     _approve(cluster)
     assert cluster.delete(cluster.agent, "namespace", cluster.namespace).refused_with("ImpactChanged")
-    _approve(cluster, impact=_impact(cluster))
+    _approve(cluster, impact=impact(cluster))
     assert cluster.delete(cluster.agent, "namespace", cluster.namespace).code == 0
 
 

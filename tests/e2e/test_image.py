@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.markers import Marker
 from tests.e2e.unpacked import Unpacked
 
@@ -204,6 +206,11 @@ def test_no_shell_is_needed(unpacked: Unpacked, tmp_path: Path) -> None:
     assert unpacked.config["Entrypoint"] == ["seconder"]
 
 
+def test_the_bill_is_valid_by_the_schema(bill: dict[str, Any]) -> None:
+    """CycloneDX's own, with every package of the image in it."""
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill)) is None
+
+
 def test_the_bill_lists_what_the_lock_pins(bill: dict[str, Any]) -> None:
     """Neither more nor less than what the lock has for this system, at its versions."""
     assert versions(listed(bill, "pypi")) == {name: version for name, (version, _) in locked().items()}
@@ -228,7 +235,8 @@ def test_nothing_of_the_build_is_left(unpacked: Unpacked) -> None:
     """No installer, no setting of the machine that built it, no package lists."""
     packages = unpacked.root / "opt/seconder/lib/python3.13/site-packages"
     assert (packages / "seconder").is_dir()
-    left = [packages / "pip", packages / "setuptools", unpacked.root / "etc/pip.conf", unpacked.root / "source"]
+    left = [packages / name for name in ("pip", "setuptools", "cyclonedx")]
+    left += [unpacked.root / "etc/pip.conf", unpacked.root / "source"]
     assert [path for path in left if path.exists()] == []
     assert not list((unpacked.root / "run").rglob("*.pem"))
     assert not list((unpacked.root / "var/lib/apt/lists").rglob("*"))

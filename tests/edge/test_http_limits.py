@@ -22,9 +22,7 @@ from tests.support.http import (
     status,
 )
 
-from seconder.webhook import serving
-from seconder.webhook.front import MAX_BODY_BYTES
-from seconder.webhook.limits import Limits
+from seconder.http.limits import MAX_BODY_BYTES, Limits
 
 MIB = 1024 * 1024
 REQUEST_SECONDS = 0.4
@@ -66,8 +64,7 @@ def closed_after(sock: socket.socket, begun: float) -> tuple[float, bytes]:
 
 def test_the_limits_in_use_are_those_that_the_api_server_needs() -> None:
     """Ten seconds for a request, more than the API server's 30 for an answer, 7 MiB of body, 1,000 connections."""
-    limits = serving.REVIEW_LIMITS
-    assert limits == Limits()
+    limits = Limits()
     assert (limits.request_seconds, limits.handshake_seconds, limits.connections) == (10, 10, 1000)
     assert (limits.header_count, limits.header_bytes, limits.body_bytes) == (64, 16384, MAX_BODY_BYTES)
     assert limits.response_seconds > 30
@@ -176,6 +173,25 @@ def test_an_answer_that_does_not_come_ends_the_connection(server: Served) -> Non
         took, said = closed_after(sock, time.monotonic())
     assert 0.6 <= took < 2
     assert said == b""
+
+
+def test_a_client_that_leaves_stops_no_handler(start: Start) -> None:
+    """What it has begun it ends, such as a record of what was let through; nobody is there to answer."""
+    server = start()
+    slow = b'{"uid": "gone", "sleep": 0.3}'
+    with server.connect() as sock:
+        sock.sendall(head(len(slow)) + slow)
+        time.sleep(0.1)
+    assert server.wait_for("slept") == "slept gone"
+    assert server.stop() == (0, "drained", "")
+
+
+def test_a_client_that_only_closes_its_side_gets_the_answer_that_is_there(server: Served) -> None:
+    """TLS knows no half-closed connection, but what was written is on its way."""
+    with server.connect() as sock:
+        sock.sendall(WHOLE)
+        socket.socket.shutdown(sock, socket.SHUT_WR)  # SSLSocket's own forgets the keys
+        assert status(read_all(sock)) == 200
 
 
 def test_a_closing_connection_does_not_linger(server: Served) -> None:
@@ -324,6 +340,55 @@ def test_many_large_bodies_at_once_do_not_add_up_and_small_ones_pass(start: Star
             assert read_one(sock).read().startswith(b'{"uid"')
 
 
+def test_many_unfinished_bodies_do_not_add_up_and_the_oldest_make_room(start: Start) -> None:
+    """Each of them ordinary in size: who leaves them unfinished gives way to who does not."""
+    server = start(limits={"small_bodies": 2 * MIB})
+    part = b" " * 60_000
+    before = server.peak()
+
+    def leave_unfinished(count: int) -> list[ssl.SSLSocket]:
+        socks = [stack.enter_context(server.connect()) for _ in range(count)]
+        for sock in socks:
+            sock.sendall(head(len(part) + 1) + part)
+        for _ in range(10):  # by then all of it has come in, too
+            client = server.client()
+            assert post(client, {"uid": "1", "pad": "x" * 50_000})[0] == 200
+            client.close()
+        return socks
+
+    with ExitStack() as stack:
+        oldest, newest = leave_unfinished(180), leave_unfinished(20)
+        answers = []
+        for sock in oldest + newest:
+            said = b""
+            with suppress(ConnectionError, ssl.SSLError):
+                sock.sendall(b" ")
+                said = sock.recv(1000)
+            answers.append(status(said))
+        assert answers[:180].count(500) < 20  # the others got 503, if they still looked
+        assert answers[180:] == [500] * 20  # they are there as a whole, and no JSON
+        assert server.peak() - before < 24 * MIB
+
+
+def test_answers_that_nobody_takes_do_not_add_up(start: Start) -> None:
+    """A client that only asks, and large answers at that, is ended; memory does not follow what it asked for."""
+    server = start(limits={"closing_seconds": 0.3})
+    order = b'{"uid": "1", "more": 30000}'
+    before = server.peak()
+    with ExitStack() as stack:
+        for _ in range(5):
+            sock = stack.enter_context(server.connect())
+            begun = time.monotonic()
+            with suppress(OSError):
+                while time.monotonic() < begun + DEADLINE:
+                    sock.sendall(head(len(order)) + order)
+            assert time.monotonic() < begun + DEADLINE
+        client = server.client()
+        assert post(client, {"uid": "1"})[0] == 200
+        client.close()
+        assert server.peak() - before < 10 * MIB
+
+
 def test_connections_beyond_the_limit_are_refused_and_the_others_served(start: Start) -> None:
     """Those in their handshake count, and a place that becomes free is given away again."""
     server = start(limits={"connections": 10, "handshake_seconds": 5})
@@ -356,6 +421,7 @@ def test_connections_beyond_the_limit_are_refused_and_the_others_served(start: S
 def test_a_process_without_file_descriptors_serves_on_and_recovers(start: Start) -> None:
     """Open connections are answered meanwhile, without the loop spinning, and new ones once there is room again."""
     server = start(files=40)
+    server.wait_for_ops()
     client = server.client()
     assert post(client, {"uid": "1"})[0] == 200
     with ExitStack() as stack:
@@ -546,13 +612,3 @@ def test_reviews_go_on_while_clients_misbehave(server: Served) -> None:
             slowest = max(slowest, time.monotonic() - begun)
         client.close()
     assert slowest < 0.3
-
-
-def test_the_ops_port_is_held_to_limits_too(server: Served) -> None:
-    """The same protocol serves it: a half-sent request ends there as well."""
-    with socket.create_connection(("127.0.0.1", server.ops_port), timeout=DEADLINE) as sock:
-        begun = time.monotonic()
-        sock.sendall(b"GET /metrics HTTP/1.1\r\nHo")
-        took, said = closed_after(sock, begun)
-    assert REQUEST_SECONDS <= took < 4 * REQUEST_SECONDS
-    assert status(said) == 408

@@ -1,14 +1,18 @@
 """The port for probes and Prometheus."""
 
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 from tests.edge.conftest import Start
-from tests.support.http import Pair, Served, post
+from tests.support.http import DEADLINE, Pair, Served, head, post, read_all, status
+
+MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +66,77 @@ def test_nothing_else_is_served(server: Served) -> None:
     assert {server.ops(path)[0] for path in ("/", "/docs", "/redoc", "/openapi.json", "/validate", "/metrics/")} == {
         404
     }
+
+
+# What it bounds, and how it fares when reviews do not
+
+
+def plain(server: Served) -> socket.socket:
+    """Give a raw connection to the ops port."""
+    return socket.create_connection(("127.0.0.1", server.ops_port), timeout=DEADLINE)
+
+
+def test_whoever_opens_many_connections_keeps_no_probe_out_and_takes_no_room_from_reviews(start: Start) -> None:
+    """Silent and half-sent ones: the oldest is ended for a new one, so that few are open and the newest is served."""
+    server = start(ops_connections=8, files=60)
+    with ExitStack() as stack:
+        socks = []
+        for turn in range(100):
+            sock = stack.enter_context(plain(server))
+            with suppress(ConnectionError):
+                sock.sendall((b"", b"G", b"GET /metrics HTTP/1.1\r\nHo")[turn % 3])
+            socks.append(sock)
+        time.sleep(0.3)  # in the very burst the newest may be refused, too
+        for _ in range(10):
+            assert server.ops("/healthz")[:2] == (200, b"ok")
+        client = server.client()
+        assert post(client, {"uid": "1"})[0] == 200
+        client.close()
+        assert read_all(socks[0]) == b""
+    assert server.stop() == (0, "drained", "")
+
+
+def test_a_large_head_is_refused_early(server: Served) -> None:
+    """Long before its end, and without a line in the log for each."""
+    for opening in (b"GET /metrics HTTP/1.1\r\nX: ", b"GET /"):
+        with plain(server) as sock:
+            sock.sendall(opening)
+            sent, said = 0, b""
+            with suppress(ConnectionError):
+                while sent < 20 * MIB:
+                    sock.sendall(b"y" * 16384)
+                    sent += 16384
+            said = read_all(sock)
+        assert status(said) in (400, 0)  # 0: the close overtook the answer, the client being busy sending
+        assert sent < 10 * MIB
+
+
+def test_a_body_is_not_kept(server: Served) -> None:
+    """Nobody reads one here."""
+    before = server.peak()
+    with plain(server) as sock:
+        sock.sendall(head(40 * MIB).replace(b"POST /validate", b"GET /healthz"))
+        with suppress(ConnectionError):
+            for _ in range(40):
+                sock.sendall(b" " * MIB)
+    assert server.ops("/healthz")[0] == 200
+    assert server.peak() - before < 8 * MIB
+
+
+def test_a_loop_that_is_busy_is_alive_and_one_that_stands_is_not_ready_then_not_alive(start: Start) -> None:
+    """A probe never waits for reviews: the kubelet must not end a process because it is in use."""
+    server = start(stuck_seconds=0.8)
+    client = server.client()
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(post, client, {"uid": "1", "hold": 3})
+        time.sleep(0.1)
+        assert [server.ops(path)[0] for path in ("/healthz", "/readyz")] == [200, 200]
+        time.sleep(0.9)
+        assert server.ops("/healthz")[0] == 200
+        assert server.ops("/readyz")[:2] == (503, b"the event loop has not turned for 0.8 s\n")
+        time.sleep(0.9)
+        assert server.ops("/healthz")[:2] == (503, b"the event loop has not turned for 1.6 s\n")
+        assert held.result()[0] == 200
+    client.close()
+    time.sleep(0.6)  # it beats twice a second
+    assert [server.ops(path)[0] for path in ("/healthz", "/readyz")] == [200, 200]

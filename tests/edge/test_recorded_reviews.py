@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from seconder.admission.evidence import ClusterState, Evidence
+from seconder.admission.prerequisites import looks, needs
 
 from seconder.admission import codec
 from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import Evidence, ClusterState
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.prerequisites import looks, needs
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource

@@ -15,7 +15,7 @@ import pytest
 from tests.edge.conftest import Start
 from tests.support.http import DEADLINE, Pair, Served, context, post
 
-from seconder.webhook.tls import ServingCertificate
+from seconder.http.tls import ServingCertificate
 
 
 def test_there_is_nothing_to_serve_with_before_the_first_certificate() -> None:

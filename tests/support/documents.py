@@ -18,6 +18,7 @@ from localstack.stack import Stack
 REPOSITORY: Final = Path(__file__).parents[2]
 PAGES: Final = (
     REPOSITORY / "README.md",
+    REPOSITORY / "CONTRIBUTING.md",
     *sorted((REPOSITORY / "docs").rglob("*.md")),
     *sorted((REPOSITORY / "manifests").rglob("*.md")),
     *sorted((REPOSITORY / "charts").rglob("*.md")),

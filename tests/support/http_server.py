@@ -11,27 +11,31 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import uvloop
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Metric
 from prometheus_client.registry import Collector
 
-from seconder.observability.listening import bind
-from seconder.observability.ops import ops_app
-from seconder.webhook import serving
-from seconder.webhook.front import BadReview, Front
-from seconder.webhook.tls import ServingCertificate
+from seconder.http.address import bind
+from seconder.http.handler import BadReview, Handler
+from seconder.http.limits import Limits
+from seconder.http.listener import Listener
+from seconder.http.protocol import Shared
+from seconder.http.server import Drain, Pulse, serve
+from seconder.http.tls import ServingCertificate
+from seconder.observability.ops import Ops, ops_app
 
 
 @dataclass
 class Options:
-    """``folder`` holds tls.crt and tls.key, or will. ``limits`` replaces fields of both ports'.
+    """``folder`` holds tls.crt and tls.key, or will. ``limits`` replaces fields of those for reviews.
 
-    ``files`` is how many file descriptors the process may have; 0 leaves it at what the machine says.
+    ``files`` is how many file descriptors the process may have; 0 leaves it at what the machine says. An event loop
+    that stands for ``stuck_seconds`` is reported by both probes.
     """
 
     folder: str
@@ -40,6 +44,8 @@ class Options:
     drain_timeout: float = 5.0
     scrape_seconds: float = 0.0
     files: int = 0
+    ops_connections: int = 64
+    stuck_seconds: float = 60.0
 
 
 class SlowCollector(Collector):
@@ -60,30 +66,47 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-async def review(body: bytes) -> bytes:
+def review(body: bytes) -> bytes | Awaitable[bytes]:
     """Do what the body says, else answer with its size and uid."""
     order = json.loads(body)
+    if "hold" in order:
+        time.sleep(order["hold"])
     if "sleep" in order:
+        return review_later(order, len(body))
+    return obey(order, len(body))
+
+
+async def review_later(order: dict[str, Any], size: int) -> bytes:
+    """Do the same after a while, and say that it was done."""
+    try:
         await asyncio.sleep(order["sleep"])
+        return obey(order, size)
+    finally:
+        say("slept", order.get("uid"))
+
+
+def obey(order: dict[str, Any], size: int) -> bytes:
+    """Do what is left to do."""
+    more = b" " * int(order.get("more", 0))
     if "crash" in order:
         raise RuntimeError(order["crash"])
     if "uid" not in order:
         raise BadReview("no uid")
-    return json.dumps({"uid": order["uid"], "size": len(body)}).encode()
+    return json.dumps({"uid": order["uid"], "size": size}).encode() + more
 
 
 async def audit(body: bytes) -> bytes:
-    """Answer differently from ``review``."""
+    """Answer differently from ``review``, and as a task."""
     return b'{"audit": true}'
 
 
-async def peak(body: bytes) -> bytes:
+def peak(body: bytes) -> bytes:
     """Give the highest resident memory of this process so far, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return b"%d" % (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
-async def spent(body: bytes) -> bytes:
+def spent(body: bytes) -> bytes:
     """Give the CPU time of this process so far, in seconds."""
     return str(time.process_time()).encode()
 
@@ -118,22 +141,25 @@ async def main(options: Options) -> None:
     Counter("tests", "A counter.", registry=registry).inc()
     if options.scrape_seconds:
         registry.register(SlowCollector(options.scrape_seconds))
-    reviews, ops = bind("127.0.0.1", 0), bind("127.0.0.1", 0)
-    say(reviews.getsockname()[1], ops.getsockname()[1])
-    load()
-    routes = {"/validate": review, "/validate/audit": audit, "/peak": peak, "/spent": spent}
-    clean = await serving.serve(
-        Front(routes, FastAPI(openapi_url=None), report),
-        certificate,
-        reviews,
-        ops_app(lambda: [] if ready else ["not serving reviews"], registry),
-        ops,
-        on_ready,
-        drain_delay=options.drain_delay,
-        drain_timeout=options.drain_timeout,
-        review_limits=replace(serving.REVIEW_LIMITS, **options.limits),  # type: ignore[arg-type]
-        ops_limits=replace(serving.OPS_LIMITS, **options.limits),  # type: ignore[arg-type]
+    sock, pulse = bind("127.0.0.1", 0), Pulse()
+
+    def unmet() -> list[str]:
+        return ([] if ready else ["not serving reviews"]) + pulse.standing(options.stuck_seconds)
+
+    listening = bind("127.0.0.1", 0)
+    say(sock.getsockname()[1], listening.getsockname()[1])
+    ops = Ops(
+        ops_app(unmet, registry, lambda: pulse.standing(2 * options.stuck_seconds)), listening, options.ops_connections
     )
+    ops.start()
+    load()
+    routes: dict[str, Handler] = {"/validate": review, "/validate/audit": audit, "/peak": peak, "/spent": spent}
+    limits = replace(Limits(), **options.limits)  # type: ignore[arg-type]
+    listener = Listener(sock, Shared(routes, report, limits), certificate)
+    try:
+        clean = await serve(listener, on_ready, Drain(options.drain_delay, options.drain_timeout), pulse)
+    finally:
+        ops.stop()
     say("drained" if clean else "cut")
 
 

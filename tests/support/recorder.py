@@ -13,13 +13,14 @@ from seconder.operator.certificates import Terms, create
 
 
 class Recorder:
-    """Serves on loopback until left; ``reviews`` are the bodies in the order of their arrival."""
+    """Serves on loopback until left. ``reviews`` are the bodies in the order of arrival, ``paths`` where they came."""
 
     def __init__(self, folder: Path) -> None:
         material = create(Terms(("127.0.0.1",)), datetime.datetime.now(datetime.UTC))
         self.authority = material.bundle
         self.reviews: list[dict[str, Any]] = []
-        reviews = self.reviews
+        self.paths: list[str] = []
+        reviews, paths = self.reviews, self.paths
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -29,6 +30,7 @@ class Recorder:
             def do_POST(self) -> None:
                 review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 reviews.append(review)
+                paths.append(self.path.partition("?")[0])
                 response = {"uid": review["request"]["uid"], "allowed": True}
                 answer = json.dumps(review | {"request": None, "response": response}).encode()
                 self.send_response(200)
@@ -47,7 +49,8 @@ class Recorder:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"https://127.0.0.1:{self._server.server_address[1]}/record"
+        self.base = f"https://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"{self.base}/record"
         self._thread = threading.Thread(target=self._server.serve_forever)
 
     def __enter__(self) -> Self:

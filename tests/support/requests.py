@@ -105,15 +105,15 @@ class Stream:
 
 
 def post_review(
-    address: str, secret: dict[str, Any], review: dict[str, Any], path: str = "/validate"
+    address: str, secret: dict[str, Any], review: dict[str, Any], path: str = "/validate", seconds: float = 10
 ) -> dict[str, Any]:
-    """Post an AdmissionReview to the webhook as the API server would; give the response."""
+    """Post an AdmissionReview to the webhook as the API server would; give the response, which takes ``seconds``."""
     authority = base64.b64decode(secret["data"]["ca.crt"]).decode()
     context = ssl.create_default_context(cadata=authority)
     with urllib3.PoolManager(ssl_context=context, retries=False) as pool:
         body = json.dumps(review).encode()
         headers = {"Content-Type": "application/json"}
-        answer = pool.request("POST", f"https://{address}{path}", body=body, headers=headers, timeout=10)
+        answer = pool.request("POST", f"https://{address}{path}", body=body, headers=headers, timeout=seconds)
         assert answer.status == 200, answer.data
         response: dict[str, Any] = answer.json()["response"]
         return response

@@ -9,6 +9,7 @@ import pytest
 from localstack.generate import generated
 
 ROOT = Path(__file__).parents[2]
+_LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
 
 
 def _tracked() -> list[Path]:
@@ -23,7 +24,7 @@ def test_generated_files_are_as_they_would_be_written(path: Path) -> None:
     assert path.read_text() == generated()[path]
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "hack/localstack/go-requirements.lock"])
+@pytest.mark.parametrize("name", [*_LOCKS, "hack/localstack/go-requirements.lock"])
 def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
     """What is installed is what was locked, from wherever the machine gets its packages."""
     text = (ROOT / name).read_text()
@@ -34,13 +35,12 @@ def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
         assert "--hash=sha256:" in entry, entry
 
 
-def test_the_development_lock_agrees_with_the_runtime_lock() -> None:
-    """Tests run what ships."""
-    runtime, development = (
-        set(re.findall(r"(?m)^([A-Za-z0-9_.-]+==\S+)", (ROOT / name).read_text()))
-        for name in ("requirements.lock", "requirements-dev.lock")
+def test_the_development_lock_agrees_with_the_others() -> None:
+    """Tests run what ships, and what makes it."""
+    runtime, build, development = (
+        set(re.findall(r"(?m)^([A-Za-z0-9_.-]+==\S+)", (ROOT / name).read_text())) for name in _LOCKS
     )
-    assert runtime <= development
+    assert runtime | build <= development
 
 
 def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:

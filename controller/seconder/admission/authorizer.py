@@ -63,6 +63,7 @@ def _is(access: Access, power: Power, known: AgentTags, own_namespace: str) -> b
         Place.KUBE_SYSTEM: access.namespace == "kube-system",
         Place.INSTALLATION: access.namespace == own_namespace,
         Place.AGENTS: access.namespace in namespaces,
+        Place.NAMED: True,
     }
     return any(counting[place] for place in power.places)
 

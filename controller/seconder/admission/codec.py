@@ -1,5 +1,6 @@
 """AdmissionReview (admission.k8s.io/v1) to a Request, and a verdict back to an AdmissionReview."""
 
+from collections.abc import Mapping
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -184,6 +185,25 @@ def read(request: Request, decoder: msgspec.json.Decoder[T], spec: msgspec.Raw, 
         return decoder.decode(spec)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Malformed(request.uid, f"{what} is not understood: {plain(error)}") from None
+
+
+def deletion_review(target: Target, version: str, caller: Caller, document: Mapping[str, Any] | None = None) -> bytes:
+    """The review of an object's deletion as the API server would send it. ``document``: the object as it is stored."""
+    group, resource = target.resource
+    namespace = target.name if target.resource == NAMESPACES else target.namespace
+    metadata = {"name": target.name, "namespace": target.namespace, "uid": target.uid}
+    request = {
+        "uid": "unsent",
+        "kind": {"group": group, "version": version, "kind": target.kind},
+        "resource": {"group": group, "version": version, "resource": resource},
+        "operation": Operation.DELETE,
+        "userInfo": {"username": caller.username, "groups": sorted(caller.groups), "extra": caller.extra},
+        "name": target.name,
+        "namespace": namespace,
+        "oldObject": document or {"metadata": metadata},
+        "options": {},
+    }
+    return _encoder.encode({"apiVersion": API_VERSION, "kind": KIND, "request": request})
 
 
 def allowed(uid: str, audit: dict[str, str], warnings: list[str]) -> bytes:

@@ -58,9 +58,8 @@ class Ownership(NamedTuple):
     keys: tuple[str, ...]
 
 
-def keys(request: Request) -> frozenset[str]:
+def keys(request: Request, target: Target) -> frozenset[str]:
     """The keys of owners that end with this request's object: itself, and what a definition defines."""
-    target = request.target
     orphans = request.operation is Operation.DELETE and _orphans(request.options, request.old)
     found = set() if orphans and target.resource not in _NEVER_ORPHANS else {target.uid}
     if target.resource == DEFINITIONS and request.operation is Operation.DELETE:

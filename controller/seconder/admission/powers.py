@@ -41,6 +41,8 @@ class Place(Enum):
     """In the namespace where Seconder is installed."""
     AGENTS = "agents"
     """In the namespaces whose ServiceAccounts are agents."""
+    NAMED = "named"
+    """In the namespaces that policies name: whoever runs or enters pods there has what is protected at hand."""
 
 
 class Power(Struct, frozen=True):
@@ -75,7 +77,8 @@ def _powers(
 
 _LOCAL: Final = (Place.HERE, Place.KUBE_SYSTEM)
 _SPECIAL: Final = (Place.ANYWHERE, Place.KUBE_SYSTEM, Place.INSTALLATION)
-_EVERY_PLACE: Final = (Place.HERE, Place.KUBE_SYSTEM, Place.AGENTS, Place.INSTALLATION)
+_EVERY_PLACE: Final = (Place.HERE, Place.KUBE_SYSTEM, Place.AGENTS, Place.INSTALLATION, Place.NAMED)
+_LOCAL_OR_NAMED: Final = (*_LOCAL, Place.NAMED)
 
 _ADMISSION_KINDS: Final = (
     "validatingwebhookconfigurations mutatingwebhookconfigurations validatingadmissionpolicies"
@@ -103,8 +106,8 @@ POWERS: Final[tuple[Power, ...]] = (
     *_powers("impersonate", _IDENTITIES, "uids userextras userextras/seconder.dev/operator", _IMPERSONATION),
     *_powers("impersonate", _IDENTITIES, "users groups nodes", _IMPERSONATION),
     Power("impersonate", _IDENTITIES, "serviceaccounts", _IMPERSONATION, _LOCAL),
-    Power("pass on rights that one does not hold", rbac.GROUP, "clusterroles", frozenset({"bind", "escalate"})),
-    Power("pass on rights that one does not hold", rbac.GROUP, "roles", frozenset({"bind", "escalate"}), (Place.HERE,)),
+    Power("grant what they do not hold", rbac.GROUP, "clusterroles", frozenset({"bind", "escalate"})),
+    Power("grant what they do not hold", rbac.GROUP, "roles", frozenset({"bind", "escalate"}), (Place.HERE,)),
     Power("make or approve certificates", CERTIFICATES, "certificatesigningrequests", WRITES),
     *_powers(
         "make or approve certificates",
@@ -135,14 +138,21 @@ POWERS: Final[tuple[Power, ...]] = (
     *_powers(
         "change roles and bindings", rbac.GROUP, "roles rolebindings", WRITES, (Place.INSTALLATION,), anybody=False
     ),
-    Power("change roles and bindings", rbac.GROUP, "clusterroles", _EDITS | ENDS, name=f"{ROLE_PREFIX}operator"),
+    Power(
+        "change roles and bindings",
+        rbac.GROUP,
+        "clusterroles",
+        _EDITS | ENDS,
+        name=f"{ROLE_PREFIX}operator",
+        anybody=False,
+    ),
     Power("use Secrets of the cluster's own programs", "", "secrets", READS | WRITES, _SPECIAL, anybody=False),
     Power("write Secrets", "", "secrets", MAKES, (Place.HERE,), anybody=False, denied=False),
     Power("change ServiceAccounts of agents", "", "serviceaccounts", WRITES, (Place.AGENTS,), anybody=False),
     *_powers(
         "change or enter the guard's own namespace",
         "",
-        "pods secrets serviceaccounts configmaps",
+        "pods secrets serviceaccounts",
         WRITES,
         (Place.INSTALLATION,),
         anybody=False,
@@ -172,7 +182,8 @@ POWERS: Final[tuple[Power, ...]] = (
         )
         for plural in ("protectionpolicies", "approvers", "changerequests")
     ),
-    *_powers("run pods", "", "pods replicationcontrollers", MAKES, _LOCAL, anybody=False, denied=False),
+    Power("run pods", "", "pods", MAKES, _LOCAL_OR_NAMED, anybody=False, denied=False),
+    Power("run pods", "", "replicationcontrollers", MAKES, _LOCAL, anybody=False, denied=False),
     *_powers(
         "run pods",
         "apps",
@@ -189,7 +200,7 @@ POWERS: Final[tuple[Power, ...]] = (
         "",
         "pods/exec pods/attach pods/portforward",
         frozenset({"create", "get"}),
-        _LOCAL,
+        _LOCAL_OR_NAMED,
         anybody=False,
         denied=False,
     ),

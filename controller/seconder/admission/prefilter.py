@@ -8,6 +8,8 @@ from enum import Enum
 
 from msgspec import Struct
 
+from seconder.api.resources import GroupResource
+
 
 class Entry(Enum):
     """An entry of the webhook configuration, by whose requests it takes."""
@@ -22,17 +24,14 @@ class Entry(Enum):
     """What agents do to Seconder itself and to all the rest that no policy names."""
 
 
-class Scope(Enum):
-    """Which operations on what policies name an entry takes; ``guard`` takes all of them."""
-
-    DELETIONS = "deletions"
-    UPDATES = "updates"
-    EVICTIONS = "evictions"
-
-
 class Prefilter(Struct, frozen=True):
-    """One alternative of an entry's condition, in CEL over ``object``, ``oldObject`` and ``request``."""
+    """One alternative of an entry's condition, in CEL over ``object``, ``oldObject`` and ``request``.
+
+    ``but_named``: what it takes of objects that policies name, the entry ``agents`` takes already. ``creates``: a
+    resource and its subresource whose creation is asked about where policies that name Delete name the resource.
+    """
 
     entry: Entry
     expression: str
-    scope: Scope = Scope.UPDATES
+    but_named: bool = False
+    creates: tuple[GroupResource, str] | None = None

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from seconder.api.resources import NAMESPACES, Action, Target
+from seconder.api.resources import NAMESPACES, PODS, Action, Target
 
 
 class Operation(StrEnum):
@@ -175,12 +175,18 @@ class Request(Struct, frozen=True, gc=False, kw_only=True):
         return self.updates and self._replicas(self.new_spec) == 0 and self._replicas(self.old_spec) != 0
 
     @property
+    def evicts(self) -> bool:
+        """Whether it evicts a pod (policy/v1 Eviction, CREATE on ``pods/eviction``), which ends the pod."""
+        creates = self.operation is Operation.CREATE and self.subresource == "eviction"
+        return creates and self.target.resource == PODS
+
+    @property
     def may_end(self) -> bool:
         """Whether the object may go by it, now or later, and what the object owns with it.
 
         To an object under deletion a finalizer may be all that keeps what it owns from the garbage collector.
         """
-        return self.deletes or self.removes_finalizers or bool(self.added_owners)
+        return self.deletes or self.evicts or self.removes_finalizers or bool(self.added_owners)
 
     def _replicas(self, spec: Raw) -> int | None:
         """``spec.replicas``; None where there is no such field, or something else of that name."""

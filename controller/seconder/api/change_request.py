@@ -9,9 +9,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from seconder.api import constants
-from seconder.api.documents import cel_rules, list_map
 from seconder.api.policy import Assurance
 from seconder.api.resources import Action, GroupResource, Target
+from seconder.api.schema import cel_rules, list_map
 
 PATH: Final = f"{constants.API_PATH}/changerequests"
 """Where the API server serves them."""

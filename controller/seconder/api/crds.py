@@ -1,12 +1,9 @@
 """CustomResourceDefinitions, generated from the models that parse the documents (structural OpenAPI v3 with CEL)."""
 
-import enum
 from typing import Any, Final
 
-import msgspec
-from msgspec import NODEFAULT, inspect
-
-from seconder.api import change_request, constants, documents
+from seconder.api import approver, change_request, constants, protection_policy
+from seconder.api.schema import schema_of
 
 _AGE: Final = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 
@@ -26,9 +23,9 @@ def protection_policy_crd() -> dict[str, Any]:
         plural="protectionpolicies",
         short="ppol",
         description="What agents (or everyone) may not take away without a peer's signed approval.",
-        spec=documents.PolicySpec,
-        spec_rules=documents.POLICY_RULES,
-        status=documents.PolicyStatus,
+        spec=protection_policy.PolicySpec,
+        spec_rules=protection_policy.POLICY_RULES,
+        status=protection_policy.PolicyStatus,
         columns=[
             _column("Mode", ".spec.mode"),
             _column("Subjects", ".spec.subjects"),
@@ -47,9 +44,9 @@ def approver_crd() -> dict[str, Any]:
         plural="approvers",
         short="apr",
         description="A person who may approve, with the keys that prove it.",
-        spec=documents.ApproverSpec,
+        spec=approver.ApproverSpec,
         spec_rules={},
-        status=documents.ApproverStatus,
+        status=approver.ApproverStatus,
         columns=[
             _column("Principal", ".spec.principal"),
             _column("Teams", ".spec.teams"),
@@ -134,77 +131,3 @@ def _crd(
             "versions": [version],
         },
     }
-
-
-def schema_of(model: Any) -> dict[str, Any]:
-    """Give the structural schema of a msgspec type.
-
-    Raises TypeError for a type that has no place in a CRD.
-    """
-    return _schema(inspect.type_info(model))
-
-
-def _schema(kind: inspect.Type) -> dict[str, Any]:
-    if isinstance(kind, inspect.Metadata):
-        schema = _schema(kind.type)
-        return schema | (kind.extra_json_schema or {})
-    if isinstance(kind, inspect.StructType):
-        return _struct(kind)
-    if isinstance(kind, inspect.UnionType):
-        # A field that may be left out is a union with msgspec's marker for that, which has no public type here.
-        wanted = [each for each in kind.types if type(each).__name__ != "UnsetType"]
-        if len(wanted) == 1:
-            return _schema(wanted[0])
-    simple: dict[type, dict[str, Any]] = {
-        inspect.BoolType: {"type": "boolean"},
-        inspect.DateTimeType: {"type": "string", "format": "date-time"},
-    }
-    if type(kind) in simple:
-        return dict(simple[type(kind)])
-    if isinstance(kind, inspect.DictType):
-        plain = isinstance(kind.value_type, inspect.AnyType)
-        return {"type": "object"} | ({} if plain else {"additionalProperties": _schema(kind.value_type)})
-    if isinstance(kind, inspect.StrType):
-        return {"type": "string"} | _bounds(minLength=kind.min_length, maxLength=kind.max_length, pattern=kind.pattern)
-    if isinstance(kind, inspect.IntType):
-        return {"type": "integer", "format": "int64"} | _bounds(minimum=kind.ge, maximum=kind.le)
-    if isinstance(kind, inspect.ListType):
-        items = {"items": _schema(kind.item_type)}
-        return {"type": "array"} | items | _bounds(minItems=kind.min_length or None, maxItems=kind.max_length)
-    if isinstance(kind, inspect.EnumType):
-        return {"type": "string", "enum": [member.value for member in kind.cls]}
-    if isinstance(kind, inspect.LiteralType):
-        return {"type": "string", "enum": list(kind.values)}
-    raise TypeError(f"no schema for {kind}")
-
-
-def _struct(kind: inspect.StructType) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "object"}
-    if kind.cls.__doc__:
-        schema["description"] = kind.cls.__doc__
-    required = [each.encode_name for each in kind.fields if each.required]
-    if required:
-        schema["required"] = required
-    schema["properties"] = {each.encode_name: _field(each) for each in kind.fields}
-    return schema
-
-
-def _field(each: inspect.Field) -> dict[str, Any]:
-    schema = _schema(each.type)
-    default = _default(each)
-    # Objects in full: the API server checks a default against the object's CEL rules before it fills in its fields.
-    if default is not None:
-        schema["default"] = default
-    return schema
-
-
-def _default(each: inspect.Field) -> Any:
-    if each.default_factory is not NODEFAULT:
-        return msgspec.to_builtins(each.default_factory())
-    if each.default is NODEFAULT or each.default is msgspec.UNSET:
-        return None
-    return each.default.value if isinstance(each.default, enum.Enum) else each.default
-
-
-def _bounds(**bounds: Any) -> dict[str, Any]:
-    return {name: bound for name, bound in bounds.items() if bound is not None}

@@ -1,11 +1,26 @@
-"""ProtectionPolicies as the core sees them: validated values without any Kubernetes document around them."""
+"""What a policy says, and a policy in force."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
 
 from seconder.api import constants
+from seconder.api.duration import Duration
 from seconder.api.resources import Action, GroupResource, ResolvedResource
+from seconder.api.schema import SET, Strict, cel_rules
+
+DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_QUALIFIED: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+
+Principal = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Namespace = Annotated[str, Meta(min_length=1, max_length=63, pattern=DNS_LABEL)]
+SetOfPrincipals = Annotated[frozenset[Principal], Meta(max_length=64, extra_json_schema=SET)]
+Team = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
+Teams = Annotated[frozenset[Team], Meta(max_length=32, extra_json_schema=SET)]
 
 
 class Mode(StrEnum):
@@ -40,31 +55,84 @@ class UnknownOperator(StrEnum):
     REFUSE = "Refuse"
 
 
-@dataclass(frozen=True, slots=True)
-class AgentTags:
-    """How one policy recognises an agent. Any single match is enough; all strings are compared exactly."""
+class AgentTags(Strict, frozen=True, kw_only=True):
+    """How an agent is recognised; any single match is enough. A field left out keeps its default, [] clears it."""
 
-    groups: frozenset[str] = frozenset({constants.AGENT_GROUP})
-    users: frozenset[str] = frozenset()
-    service_account_namespaces: frozenset[str] = frozenset({constants.AGENT_NAMESPACE})
-    extra_keys: frozenset[str] = frozenset({constants.AGENT_KEY})
-    field_managers: frozenset[str] = frozenset()
-    annotations: frozenset[str] = frozenset({constants.AGENT_KEY})
+    groups: Annotated[SetOfPrincipals, Meta(description="Exact group names.")] = frozenset({constants.AGENT_GROUP})
+    users: Annotated[SetOfPrincipals, Meta(description="Exact user names.")] = frozenset()
+    service_account_namespaces: Annotated[
+        frozenset[Namespace],
+        Meta(
+            max_length=64,
+            description="Every ServiceAccount of these namespaces is an agent.",
+            extra_json_schema=SET,
+        ),
+    ] = frozenset({constants.AGENT_NAMESPACE})
+    extra_keys: Annotated[
+        frozenset[Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^A-Z\x00-\x20\x7f]+$")]],
+        Meta(
+            max_length=16,
+            description="Keys in userInfo.extra, lower-case as the API server gives them. The value names the agent.",
+            extra_json_schema=SET,
+        ),
+    ] = frozenset({constants.AGENT_KEY})
+    field_managers: Annotated[
+        frozenset[Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]],
+        Meta(
+            max_length=64,
+            description="Exact field managers. A DELETE carries none.",
+            extra_json_schema=SET,
+        ),
+    ] = frozenset()
+    annotations: Annotated[
+        frozenset[Annotated[str, Meta(min_length=1, max_length=317, pattern=_QUALIFIED)]],
+        Meta(
+            max_length=16,
+            description="Annotation keys that mark an object as agent-originated, whoever acts on it.",
+            extra_json_schema=SET,
+        ),
+    ] = frozenset({constants.AGENT_KEY})
 
 
-DEFAULT_TAGS = AgentTags()
+DEFAULT_TAGS: Final = AgentTags()
+
+AGENTS_RULES: Final = cel_rules(
+    (
+        "size(self.groups) + size(self.users) + size(self.serviceAccountNamespaces) + size(self.extraKeys)"
+        " + size(self.fieldManagers) + size(self.annotations) > 0",
+        "every way to recognise an agent is cleared: name at least one",
+    )
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """What a policy's ``approvals`` asks for. Equal requirements are judged once. ``max_ttl`` is in seconds."""
+class Requirement(Strict, frozen=True, kw_only=True):
+    """What it takes to let an action through."""
 
-    required: int = 1
-    teams: frozenset[str] = frozenset()
-    max_ttl: int = constants.DEFAULT_TTL_SECONDS
-    assurance: Assurance = Assurance.SOFTWARE
-    bind_impact: bool = True
-    unknown_operator: UnknownOperator = UnknownOperator.ACCEPT
+    required: Annotated[int, Meta(ge=1, le=8, description="How many distinct peers must approve.")] = 1
+    teams: Annotated[Teams, Meta(description="Approvers must belong to one of these; empty: any approver.")] = (
+        frozenset()
+    )
+    max_ttl: Annotated[
+        Duration,
+        Meta(
+            description="The longest lifetime of an approval, such as 15m; at most 1h.",
+            extra_json_schema={"maxLength": 16, "pattern": r"^([0-9]+[hms])+$"}
+            | cel_rules(
+                (
+                    "duration(self) >= duration('1s') && duration(self) <= duration('1h')",
+                    "maxTTL must be from 1s to 1h",
+                )
+            ),
+        ),
+    ] = msgspec.field(default=Duration(constants.DEFAULT_TTL_SECONDS), name="maxTTL")
+    assurance: Annotated[
+        Assurance,
+        Meta(description="What a signature must prove: a key (Software), a touch (Presence), a PIN too (Verified)."),
+    ] = Assurance.SOFTWARE
+    bind_impact: Annotated[bool, Meta(description="Namespaces: the approval names what goes down with it.")] = True
+    unknown_operator: Annotated[
+        UnknownOperator, Meta(description="Whether approvals count for an agent whose operator nobody recorded.")
+    ] = UnknownOperator.ACCEPT
 
 
 @dataclass(frozen=True, slots=True)

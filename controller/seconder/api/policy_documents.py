@@ -1,38 +1,25 @@
 """ProtectionPolicy documents to core policies. What is wrong with one is named, and never passed over."""
 
 import contextlib
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from seconder.api import constants, documents
-from seconder.api.policy import AgentTags, Policy, Requirement, Subjects
+from seconder.api import constants, protection_policy
+from seconder.api.duration import decoded
+from seconder.api.policy import Policy, Subjects
 from seconder.api.resources import Action, GroupResource, ResolvedResource
 from seconder.api.text import clean
 
-_DURATION: Final = re.compile(r"([0-9]+)([hms])")
-_SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
 
-
-def duration_seconds(text: str) -> int:
-    """Convert ``15m`` or ``1h30m`` to seconds.
-
-    Raises ValueError for anything that the CRD's pattern refuses.
-    """
-    if not re.fullmatch(r"([0-9]+[hms])+", text):
-        raise ValueError(f"not a duration: {text!r}")
-    return sum(int(count) * _SECONDS[unit] for count, unit in _DURATION.findall(text))
-
-
-def parse_spec(document: Mapping[str, Any]) -> documents.PolicySpec:
+def parse_spec(document: Mapping[str, Any]) -> protection_policy.PolicySpec:
     """Parse a ProtectionPolicy's spec.
 
     Raises msgspec.ValidationError, which names the field, for whatever the CRD's schema refuses.
     """
-    spec = msgspec.convert(document, documents.PolicySpec, strict=True)
-    if not 1 <= duration_seconds(spec.approvals.max_ttl) <= constants.MAX_TTL_SECONDS:
+    spec = msgspec.convert(document, protection_policy.PolicySpec, strict=True, dec_hook=decoded)
+    if not 1 <= spec.approvals.max_ttl <= constants.MAX_TTL_SECONDS:
         raise msgspec.ValidationError("approvals.maxTTL must be from 1s to 1h")
     agents = spec.agents
     on_delete = (agents.groups, agents.users, agents.service_account_namespaces, agents.extra_keys, agents.annotations)
@@ -43,10 +30,10 @@ def parse_spec(document: Mapping[str, Any]) -> documents.PolicySpec:
     return spec
 
 
-def policy_of(name: str, spec: documents.PolicySpec, status: documents.PolicyStatus, generation: int) -> Policy:
+def policy_of(
+    name: str, spec: protection_policy.PolicySpec, status: protection_policy.PolicyStatus, generation: int
+) -> Policy:
     """Give the core's view of one valid spec. ``generation`` is the document's own, to see if the status is current."""
-    agents = spec.agents
-    approvals = spec.approvals
     resolved = _resolved(status)
     named = named_resources(spec)
     current = status.observed_generation == generation or named <= resolved.keys()
@@ -54,27 +41,13 @@ def policy_of(name: str, spec: documents.PolicySpec, status: documents.PolicySta
         name=name,
         mode=spec.mode,
         subjects=spec.subjects,
-        exempt_users=frozenset(spec.exempt.users),
-        agents=AgentTags(
-            groups=frozenset(agents.groups),
-            users=frozenset(agents.users),
-            service_account_namespaces=frozenset(agents.service_account_namespaces),
-            extra_keys=frozenset(agents.extra_keys),
-            field_managers=frozenset(agents.field_managers),
-            annotations=frozenset(agents.annotations),
-        ),
+        exempt_users=spec.exempt.users,
+        agents=spec.agents,
         resources=named,
-        namespaces=frozenset(spec.namespaces),
-        actions=frozenset(spec.actions),
-        requirement=Requirement(
-            required=approvals.required,
-            teams=frozenset(approvals.teams),
-            max_ttl=duration_seconds(approvals.max_ttl),
-            assurance=approvals.assurance,
-            bind_impact=approvals.bind_impact,
-            unknown_operator=approvals.unknown_operator,
-        ),
-        break_glass_groups=frozenset(spec.break_glass.groups),
+        namespaces=spec.namespaces,
+        actions=spec.actions,
+        requirement=spec.approvals,
+        break_glass_groups=spec.break_glass.groups,
         # The status may know more: of the form before an edit, or of an invalid one.
         resolved={key: each for key, each in resolved.items() if key in named or _by_wildcard(named, key)},
         # An edit that names nothing new needs no new look at discovery.
@@ -82,7 +55,7 @@ def policy_of(name: str, spec: documents.PolicySpec, status: documents.PolicySta
     )
 
 
-def named_resources(spec: documents.PolicySpec) -> frozenset[GroupResource]:
+def named_resources(spec: protection_policy.PolicySpec) -> frozenset[GroupResource]:
     """Give what a spec names, wildcards as they stand."""
     return frozenset(GroupResource(each.group, plural) for each in spec.resources for plural in each.resources)
 
@@ -111,7 +84,7 @@ def policies(document: Mapping[str, Any]) -> list[Policy]:
     return [*last_valid(name, status, generation), coarse(name, document.get("spec"), status, generation, problem)]
 
 
-def coarse(name: str, spec: object, status: documents.PolicyStatus, generation: int, problem: str) -> Policy:
+def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, generation: int, problem: str) -> Policy:
     """Give the refusal that stands for an invalid policy: to agents, for whatever names can still be read from it.
 
     Fields that do not parse fall back to their defaults, the defaults of the agents' tags included.
@@ -121,7 +94,7 @@ def coarse(name: str, spec: object, status: documents.PolicyStatus, generation: 
     listed = spec.get("resources")
     for each in listed if isinstance(listed, list) else ():
         with contextlib.suppress(msgspec.ValidationError):
-            read = msgspec.convert(each, documents.Resources)
+            read = msgspec.convert(each, protection_policy.Resources)
             named |= {GroupResource(read.group, plural) for plural in read.resources}
     readable: dict[str, Any] = {"resources": [{"group": "", "resources": ["namespaces"]}]}
     for field in ("mode", "agents", "namespaces", "actions"):
@@ -146,7 +119,7 @@ def coarse(name: str, spec: object, status: documents.PolicyStatus, generation: 
     )
 
 
-def last_valid(name: str, status: documents.PolicyStatus, generation: int) -> Iterable[Policy]:
+def last_valid(name: str, status: protection_policy.PolicyStatus, generation: int) -> Iterable[Policy]:
     """Give the form in which a policy that bound everyone stays in force while its present one is invalid."""
     if not isinstance(status.last_valid, dict):
         return []
@@ -157,7 +130,7 @@ def last_valid(name: str, status: documents.PolicyStatus, generation: int) -> It
     return []
 
 
-def _resolved(status: documents.PolicyStatus) -> dict[GroupResource, ResolvedResource]:
+def _resolved(status: protection_policy.PolicyStatus) -> dict[GroupResource, ResolvedResource]:
     return {
         GroupResource(each.group, each.resource): ResolvedResource(
             GroupResource(each.group, each.resource), each.version, each.namespaced, each.custom, each.kind
@@ -166,16 +139,16 @@ def _resolved(status: documents.PolicyStatus) -> dict[GroupResource, ResolvedRes
     }
 
 
-def status_of(document: Mapping[str, Any]) -> documents.PolicyStatus:
+def status_of(document: Mapping[str, Any]) -> protection_policy.PolicyStatus:
     """Read a ProtectionPolicy's status; an empty one where it cannot be read."""
     try:
-        return msgspec.convert(document.get("status") or {}, documents.PolicyStatus)
+        return msgspec.convert(document.get("status") or {}, protection_policy.PolicyStatus)
     except msgspec.ValidationError:
         # Only the operator writes it. What cannot be read is as if it were not there: nothing is resolved.
-        return documents.PolicyStatus()
+        return protection_policy.PolicyStatus()
 
 
-def _problem(status: documents.PolicyStatus, generation: int) -> str:
+def _problem(status: protection_policy.PolicyStatus, generation: int) -> str:
     for condition in status.conditions:
         if condition.type == "Ready" and condition.status == "False" and condition.observed_generation == generation:
             return clean(condition.message) or condition.reason

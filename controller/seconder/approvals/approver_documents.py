@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from seconder.api.documents import ApproverSpec, Jwk, Key
+from seconder.api.approver import ApproverSpec, Jwk, Key
 from seconder.api.text import clean
 from seconder.approvals.keys import UnusableKey, blob_of_jwk, blob_of_line, fingerprint, parse
 from seconder.approvals.registry import Approver, KeyEntry

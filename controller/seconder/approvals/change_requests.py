@@ -76,7 +76,7 @@ def document(change: Change, impact: Impact | None) -> dict[str, Any]:
                 required=policy.requirement.required,
                 teams=sorted(policy.requirement.teams),
                 assurance=policy.requirement.assurance,
-                max_ttl_seconds=policy.requirement.max_ttl,
+                max_ttl_seconds=int(policy.requirement.max_ttl),
                 bind_impact=policy.requirement.bind_impact,
             )
             for policy in change.policies

@@ -188,7 +188,7 @@ def judge_all(presented: Presented, policies: Sequence[Policy], impact: str | No
 def _check(approval: Approval, context: Context, requirement: Requirement, impact: str | None) -> None:
     claims = approval.statement
     if claims.exp - claims.iat > requirement.max_ttl:
-        raise Rejected(Reason.LIFETIME_TOO_LONG, f"the approval lasts longer than {requirement.max_ttl} s")
+        raise Rejected(Reason.LIFETIME_TOO_LONG, f"the approval lasts longer than {requirement.max_ttl:d} s")
     if requirement.teams and requirement.teams.isdisjoint(approval.key.approver.teams):
         raise Rejected(Reason.APPROVER_NOT_ALLOWED, "the approver belongs to none of the teams that may approve this")
     if _STRENGTH[approval.assurance] < _STRENGTH[requirement.assurance]:

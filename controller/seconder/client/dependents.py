@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from sys import intern
 from typing import Any, Final
 
@@ -20,38 +20,13 @@ _READY_SECONDS: Final = 30.0
 """For how long readiness waits until it is known. What is not known is refused, but one broken API may not stop all."""
 
 
-class _Kind:
+class OwnedObjects:
     """The owned objects of one resource, by ``namespace/name``, and these by the keys of their owners."""
 
-    def __init__(
-        self,
-        api: Api,
-        resource: ResolvedResource,
-        failed: Callable[[str, Exception], None],
-        clock: Callable[[], float],
-    ) -> None:
-        self._failed = failed
-        self._never = False
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: Mapping[str, Ownership] = {}
         self._by_owner: dict[str, set[str]] = {}
-        self._watch = Watch(
-            api,
-            collection(resource),
-            ownership,
-            self._take,
-            self._trouble,
-            metadata_only=True,
-            one=self._take_one,
-            clock=clock,
-        )
-        self.start: Final = self._watch.start
-        self.stop: Final = self._watch.stop
-
-    @property
-    def known(self) -> bool:
-        """Whether what is found is all, and proven recently."""
-        return self._never or self._watch.age() <= constants.FRESH_SECONDS
 
     def owns(self, owner: str) -> bool:
         """Say whether something has an owner of this key."""
@@ -71,7 +46,8 @@ class _Kind:
             kinds = ((kind, owned) for key, owned in self._by_owner.items() if (kind := kind_of(key)))
             return {kind: set(owned) for kind, owned in kinds}
 
-    def _take(self, found: Mapping[str, Ownership]) -> None:
+    def take(self, found: Mapping[str, Ownership]) -> None:
+        """Hold these, by ``namespace/name``, and no others. The mapping stays its owner's."""
         by_owner: dict[str, set[str]] = {}
         for key, each in found.items():
             for owner in each.keys:
@@ -79,7 +55,8 @@ class _Kind:
         with self._lock:
             self._found, self._by_owner = found, by_owner
 
-    def _take_one(self, key: str, before: Ownership | None, after: Ownership | None) -> None:
+    def take_one(self, key: str, before: Ownership | None, after: Ownership | None) -> None:
+        """Tell of a change of one of them."""
         with self._lock:
             for owner in before.keys if before else ():
                 self._by_owner[owner].discard(key)
@@ -87,6 +64,38 @@ class _Kind:
                     del self._by_owner[owner]
             for owner in after.keys if after else ():
                 self._by_owner.setdefault(owner, set()).add(key)
+
+
+class _Followed(OwnedObjects):
+    """The owned objects of one resource, followed by a watch."""
+
+    def __init__(
+        self,
+        api: Api,
+        resource: ResolvedResource,
+        failed: Callable[[str, Exception], None],
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__()
+        self._failed = failed
+        self._never = False
+        self._watch = Watch(
+            api,
+            collection(resource),
+            ownership,
+            self.take,
+            self._trouble,
+            metadata_only=True,
+            one=self.take_one,
+            clock=clock,
+        )
+        self.start: Final = self._watch.start
+        self.stop: Final = self._watch.stop
+
+    @property
+    def known(self) -> bool:
+        """Whether what is found is all, and proven recently."""
+        return self._never or self._watch.age() <= constants.FRESH_SECONDS
 
     def _trouble(self, path: str, error: Exception) -> None:
         if isinstance(error, ApiError) and error.status == 405:
@@ -107,7 +116,7 @@ class DependentsIndex:
         self._failed = failed
         self._clock = clock
         self._lock = threading.Lock()
-        self._kinds: dict[ResolvedResource, _Kind] = {}
+        self._kinds: dict[ResolvedResource, _Followed] = {}
         self._policies: PolicyIndex | None = None
         self._ready = False
         self._ready_by = 0.0
@@ -122,7 +131,7 @@ class DependentsIndex:
             for resource in self._kinds.keys() - wanted:
                 self._kinds.pop(resource).stop()
             for resource in wanted - self._kinds.keys():
-                self._kinds[resource] = _Kind(self._api, resource, self._failed, self._clock)
+                self._kinds[resource] = _Followed(self._api, resource, self._failed, self._clock)
                 self._kinds[resource].start()
 
     def stop(self) -> None:
@@ -139,7 +148,7 @@ class DependentsIndex:
             self._ready = self._clock() >= self._ready_by or self._known(policies) is not None
         return [] if self._ready else ["who owns what is not loaded"]
 
-    def _known(self, policies: PolicyIndex) -> list[tuple[ResolvedResource, _Kind]] | None:
+    def _known(self, policies: PolicyIndex) -> list[tuple[ResolvedResource, _Followed]] | None:
         """Give all that these policies protect, in a fixed order; None while one of it is not known."""
         with self._lock:
             kinds = {each: kind for each, kind in self._kinds.items() if each in policies.followed}
@@ -157,14 +166,7 @@ class DependentsIndex:
         kinds = self._known(policies)
         if kinds is None:
             return None
-        found = set()
-        for resource, kind in kinds:
-            for owner, owned in kind.owned_by_kind().items():
-                counts = f"{place}/" if place and resource.namespaced else ""
-                targets = (_target(resource, key) for key in owned if key.startswith(counts))
-                if any(policies.protecting(target) for target in targets):
-                    found.add(owner)
-        return frozenset(found)
+        return kinds_of_owners(kinds, policies, place)
 
     def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
         """Say whether nothing goes with the owners of these keys, and that is known. Takes microseconds."""
@@ -179,20 +181,41 @@ class DependentsIndex:
         kinds = self._known(policies)
         if kinds is None:
             return None
-        found: dict[str, Dependent | None] = {target.uid: None}
-        through = dict.fromkeys(sorted(keys), target.resource)
-        while through:
-            following: dict[str, GroupResource] = {}
-            for resource, kind in kinds:
-                for owner, by in through.items():
-                    for key, each in kind.owned_by(owner):
-                        if each.uid in found:
-                            continue
-                        namespace, _, name = key.rpartition("/")
-                        found[each.uid] = Dependent(resource, namespace, name, each.uid, by)
-                        following[each.uid] = resource.resource
-            through = following
-        return [each for each in found.values() if each]
+        return going_along(kinds, keys, target)
+
+
+def kinds_of_owners(
+    kinds: Iterable[tuple[ResolvedResource, OwnedObjects]], policies: PolicyIndex, place: str
+) -> frozenset[Kind]:
+    """The kinds of what owns protected objects in a namespace or, without one, anywhere."""
+    found = set()
+    for resource, kind in kinds:
+        for owner, owned in kind.owned_by_kind().items():
+            counts = f"{place}/" if place and resource.namespaced else ""
+            targets = (_target(resource, key) for key in owned if key.startswith(counts))
+            if any(policies.protecting(target) for target in targets):
+                found.add(owner)
+    return frozenset(found)
+
+
+def going_along(
+    kinds: Sequence[tuple[ResolvedResource, OwnedObjects]], keys: frozenset[str], target: Target
+) -> list[Dependent]:
+    """What goes with the owners of these keys, directly and through each other, without ``target`` itself."""
+    found: dict[str, Dependent | None] = {target.uid: None}
+    through = dict.fromkeys(sorted(keys), target.resource)
+    while through:
+        following: dict[str, GroupResource] = {}
+        for resource, kind in kinds:
+            for owner, by in through.items():
+                for key, each in kind.owned_by(owner):
+                    if each.uid in found:
+                        continue
+                    namespace, _, name = key.rpartition("/")
+                    found[each.uid] = Dependent(resource, namespace, name, each.uid, by)
+                    following[each.uid] = resource.resource
+        through = following
+    return [each for each in found.values() if each]
 
 
 def _target(resource: ResolvedResource, key: str) -> Target:

@@ -10,7 +10,7 @@ import msgspec
 from seconder.admission.lookups import HeldResource, NamespaceContents, ObjectRef, ReadObjects
 from seconder.admission.request import Metadata
 from seconder.approvals.impact import Contents, Item
-from seconder.client.api import Api, collection
+from seconder.client.api import Api, collection, segment
 
 _PAGE: Final = 500
 _MOST: Final = 50_000
@@ -46,7 +46,7 @@ class Objects:
         return {ref: metadata for ref, metadata in read if metadata is not None}
 
     def _one(self, ref: ObjectRef, deadline: float) -> Metadata | None:
-        path = f"{collection(ref.resource, ref.namespace)}/{ref.name}"
+        path = f"{collection(ref.resource, ref.namespace)}/{segment(ref.name)}"
         document = self._api.find(path, timeout=left(deadline), metadata=True)
         return None if document is None else metadata_of(document)
 

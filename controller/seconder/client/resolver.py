@@ -1,12 +1,13 @@
 """Answers the look-ups of a review: the one place that does, each within the review's own deadline."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from seconder.admission.dependents import Dependent, Kind
 from seconder.admission.lookups import (
     Dependents,
     FirstRight,
@@ -20,10 +21,10 @@ from seconder.admission.lookups import (
     ViewIsFresh,
 )
 from seconder.admission.policy_index import PolicyIndex
+from seconder.api.resources import Target
 from seconder.client import owner_existence
 from seconder.client.access import Access
 from seconder.client.api import Api, ApiError
-from seconder.client.dependents import DependentsIndex
 from seconder.client.kinds import Kinds
 from seconder.client.objects import Objects, TooLate
 
@@ -36,6 +37,19 @@ LATER: Final[Any] = object()
 Trouble = Callable[[str, Exception], None]
 
 
+class OwnerIndex(Protocol):
+    """Knows who owns what, of what these policies follow."""
+
+    def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
+        """Whether nothing goes with the owners of these keys, and that is known at once."""
+
+    def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> Sequence[Dependent] | None:
+        """What goes with the owners of these keys; None while it is not known. Raises ApiError."""
+
+    def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
+        """The kinds of what owns protected objects in a namespace; None while it is not known. Raises ApiError."""
+
+
 class Resolver:
     """Safe to use from several threads.
 
@@ -43,7 +57,7 @@ class Resolver:
     """
 
     def __init__(
-        self, api: Api, index: DependentsIndex, fresh: Callable[[], bool], trouble: Trouble, *, at_once: int = 8
+        self, api: Api, index: OwnerIndex, fresh: Callable[[], bool], trouble: Trouble, *, at_once: int = 8
     ) -> None:
         pool = ThreadPoolExecutor(at_once, thread_name_prefix="look-up")
         self._api = api

@@ -2,12 +2,14 @@
 
 import collections
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from seconder import __version__
 from seconder.admission.decision import Decision
@@ -17,6 +19,7 @@ from seconder.api.policy import Assurance, Mode
 from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource
 from seconder.approvals.verification import Approval
+from seconder.observability import log
 
 OTHER: Final = "other"
 MAX_AGENTS: Final = 50
@@ -36,13 +39,23 @@ _REVISION: Final = os.environ.get("SECONDER_REVISION", "")
 
 
 def registry(revision: str = _REVISION) -> CollectorRegistry:
-    """Make a registry that tells the build it belongs to."""
+    """Make a registry that tells the build it belongs to, and what became of the log."""
     # Without a type. Prometheus sees a start by itself, and these would double the series.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     made = CollectorRegistry()
     build = Gauge("seconder_build_info", "Constant 1, labelled by the build.", ["version", "revision"], registry=made)
     build.labels(__version__, revision).set(1)
+    made.register(_LostLines())
     return made
+
+
+class _LostLines(Collector):
+    """Reads from the log, which counts by itself, what it lost."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "seconder_log_lines_dropped", "Log lines lost because nobody read them, or not fast enough.", log.lost()
+        )
 
 
 class _Children(Generic[M]):

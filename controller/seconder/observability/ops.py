@@ -1,39 +1,135 @@
 """The port for probes and Prometheus: /healthz, /readyz and /metrics over plain HTTP."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
 
+import uvicorn
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 Unmet = Callable[[], Sequence[str]]
-"""Gives one line for each condition that keeps this process from being ready; none when it is."""
+"""Gives one line for each condition that is wanting; none when all is well."""
+
+CONNECTIONS: Final = 64
+_HEADER_BYTES: Final = 16 * 1024
+IDLE_SECONDS: Final = 120
+_BACKLOG: Final = 256
+"""Connections that the kernel takes ahead, and that asyncio takes in one turn of its loop."""
+
+_STOP_SECONDS: Final = 2.0
 
 
-def ops_app(unmet: Unmet, registry: CollectorRegistry) -> FastAPI:
-    """Make the application. ``unmet`` is asked on each /readyz, ``registry`` is rendered on each /metrics."""
+def ops_app(unmet: Unmet, registry: CollectorRegistry, stuck: Unmet = tuple) -> FastAPI:
+    """Make the application.
+
+    ``stuck`` is asked on each /healthz, ``unmet`` on each /readyz, and ``registry`` is rendered on each /metrics.
+    """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     one_at_a_time = asyncio.Lock()
 
     @app.get("/healthz")
     async def healthz() -> Response:
-        return PlainTextResponse("ok")
+        return _verdict(stuck())
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        reasons = unmet()
-        if reasons:
-            return PlainTextResponse("".join(f"{reason}\n" for reason in reasons), status_code=503)
-        return PlainTextResponse("ok")
+        return _verdict(unmet())
 
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        # In a thread, so that reviews do not wait while many series are rendered.
+        # In a thread, so that probes do not wait while many series are rendered.
         async with one_at_a_time:
             rendered = await asyncio.to_thread(encode, registry)
         return Response(rendered, headers={"content-type": content_type})
 
     return app
+
+
+def _verdict(reasons: Sequence[str]) -> Response:
+    if reasons:
+        return PlainTextResponse("".join(f"{reason}\n" for reason in reasons), status_code=503)
+    return PlainTextResponse("ok")
+
+
+class Ops:
+    """Serves an application on ``listening`` from a thread of its own, with uvicorn as it is.
+
+    A thread, because neither probes nor metrics may wait for what they are about: rendering never holds up reviews, and
+    a loop that is busy with reviews is alive. A probe that had to wait for its turn there would have the kubelet kill
+    the process when it is needed most. What a thread cannot see by itself, that the loop hangs, ``stuck`` and ``unmet``
+    tell it.
+
+    Bounded are: connections, of which the oldest is ended for a new one beyond ``CONNECTIONS``, so that whoever opens
+    many keeps no probe out and takes no file descriptors from reviews; a request's head; memory for bodies, which
+    nobody reads; idle time. Not bounded is how long a request may take to come, or its answer to be taken: there is no
+    public setting for it, and such a connection is the next one's room.
+    """
+
+    def __init__(self, app: FastAPI, listening: socket.socket, connections: int = CONNECTIONS) -> None:
+        self._listening = _FewConnections(listening, connections)
+        config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=1,
+            h11_max_incomplete_event_size=_HEADER_BYTES,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([self._listening],), name="ops", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve; the process may end without ``stop``. Clients may connect from now on."""
+        self._listening.listen(_BACKLOG)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving; wait for it a little."""
+        self._server.should_exit = True
+        self._thread.join(_STOP_SECONDS)
+
+
+class _FewConnections(socket.socket):
+    """A listening socket that ends the oldest connection for a new one when there would be too many.
+
+    uvicorn's ``limit_concurrency`` takes any number of connections and then answers 503, to probes as well.
+    """
+
+    def __init__(self, listening: socket.socket, most: int) -> None:
+        super().__init__(fileno=listening.detach())
+        self._most = most
+        self._open: list[socket.socket] = []
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """See ``socket.socket``; asyncio's own event loop calls it, and many times in a turn."""
+        taken, address = super().accept()
+        while self._crowded():
+            taken.close()
+            taken, address = super().accept()
+        self._open.append(taken)
+        for sock in self._open[: -self._most]:
+            # The event loop finds that nothing more comes, and closes it. An OSError: the client has left by itself.
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        return taken, address
+
+    def _crowded(self) -> bool:
+        """Say whether as many as there may be are ended and still wait for their turn in the event loop."""
+        self._open = [sock for sock in self._open if sock.fileno() >= 0]
+        return len(self._open) >= 2 * self._most

@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-from seconder.api.documents import ApproverStatus, ConditionDoc, KeyStatus
+from seconder.api.approver import ApproverStatus, KeyStatus
+from seconder.api.conditions import ConditionDoc
 from seconder.api.text import clean
 from seconder.approvals import approver_documents
 from seconder.approvals.registry import Approver, KeyEntry, Registry

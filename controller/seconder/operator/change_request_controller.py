@@ -8,18 +8,21 @@ from typing import Any, Final
 
 import msgspec
 
+from seconder.admission import coverage, pipeline, recorded
+from seconder.admission.lookups import Unknown
+from seconder.admission.request import NO_METADATA, Metadata
+from seconder.admission.review import Effect
 from seconder.admission.state import ClusterState
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase
-from seconder.approvals import draft, impact
 from seconder.approvals.verification import Memo, approvals_of
-from seconder.client.api import Api, ApiError
+from seconder.client.api import Api, ApiError, collection, segment
 from seconder.client.cache import Cache
 from seconder.client.events import Events
-from seconder.client.lookup import Finder, LookupFailed
+from seconder.client.listed_dependents import ListedDependents
+from seconder.client.resolver import Resolver, within
 from seconder.client.watch import Watch
-from seconder.operator import change_request_status as rules
-from seconder.operator.change_request_status import Found
+from seconder.operator import change_request_status as phases
 
 _PACE: Final = 0.03
 """Seconds between two looks: however many there are, the API server gets no more than some 30 requests a second."""
@@ -44,7 +47,7 @@ class ChangeRequestController:
         self._cache = cache
         self._failed = failed
         self._copies = copies
-        self._finder = Finder(api, at_once=2)
+        self._resolver = Resolver(api, ListedDependents(api), cache.fresh, failed, at_once=2)
         self._events = Events(api, "seconder-operator")
         self._memo = Memo(1024)
         self._wake = threading.Event()
@@ -125,75 +128,76 @@ class ChangeRequestController:
         state = self._cache.state
         if state is None or not self._cache.fresh():
             return
-        if rules.over(request.status, now):
+        if phases.over(request.status, now):
             self._remove(request)
             return
-        status, trouble = self._followed(request, state, now)
-        if rules.changed(request, status) and self._write(request, status):
+        trouble: Exception | None = None
+        started = msgspec.structs.replace(phases.begun(request, state, now), accepts_approvals=self._copies)
+        try:
+            status, trouble = self._followed(request, started, state, now)
+        except (ApiError, Unknown) as error:
+            # What cannot be looked at does not wait for ever all the same.
+            if not phases.overdue(request, now):
+                raise
+            status, trouble = phases.expired(started, now), error
+        if phases.changed(request, status) and self._write(request, status):
             self._tell(request, status, now)
         if trouble is not None:
             raise trouble
 
     def _followed(
-        self, request: ChangeRequest, state: ClusterState, now: datetime
+        self, request: ChangeRequest, status: ChangeRequestStatus, state: ClusterState, now: datetime
     ) -> tuple[ChangeRequestStatus, Exception | None]:
-        """Give the status that it should have, and what went wrong but does not keep it from having that."""
+        """The status that it should have, and what went wrong but does not keep it from having that.
+
+        Raises ApiError and Unknown.
+        """
+        if not status.phase.open:
+            return phases.ended(request, status, None, now) or status, None
+        context = recorded.context_of(request, state, now.timestamp(), self._memo)
+        effect = recorded.effect_of(request, NO_METADATA)
+        if not coverage.may_be_covered(context, effect):
+            # There may be no right to look at the object any more.
+            return phases.withdrawn(status, now), None
+        answer = self._answering(state)
+        stored = pipeline.drive(coverage.read(effect, "the object could not be looked up"), answer)
+        ended = phases.ended(request, status, stored, now)
+        if ended is not None or stored is None:
+            return ended or status, None
         trouble: Exception | None = None
-        found = None
-        if rules.to_be_looked_at(request, state):
+        if self._copies:
             try:
-                found = self._look(request, state)
-            except (ApiError, LookupFailed) as error:
-                # What cannot be looked at does not wait for ever all the same.
-                if not rules.overdue(request, now):
-                    raise
-                return rules.expired(request.status, now), error
-        if self._copies and found is not None:
-            try:
-                found = self._copy(request, found, state)
+                stored = self._copy(request, effect, stored, state)
             except ApiError as error:
                 trouble = error
-        return rules.following(request, found, state, now, self._memo, copies=self._copies), trouble
+        verdict = pipeline.drive(pipeline.judge(context, recorded.effect_of(request, stored)), answer)
+        return phases.judged(status, verdict, now), trouble
 
-    def _look(self, request: ChangeRequest, state: ClusterState) -> Found | None:
-        """Read the object, and what a namespace holds if there are approvals to compare it with.
+    def _answering(self, state: ClusterState) -> pipeline.Answer:
+        deadline = within()
+        return lambda lookup: self._resolver.answer(lookup, state.policies, deadline)
 
-        Raises ApiError and LookupFailed.
-        """
-        try:
-            found = rules.found_of(self._api.metadata(rules.path_of(request)))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return None
-        values = found.approvals or (approvals_of(request.metadata.get("annotations") or {}) if self._copies else {})
-        if not values:
-            return found
-        valid = [policy for policy in rules.in_force(request, state) if not policy.problem]
-        bound = draft.binds_impact(request.target, request.spec.action, valid)
-        if not bound:
-            return found
-        held = self._finder.find(impact.lookups(request.target.name, [], bound))
-        return Found(found.uid, found.annotations, found.leaving, held)
-
-    def _copy(self, request: ChangeRequest, found: Found, state: ClusterState) -> Found:
+    def _copy(self, request: ChangeRequest, effect: Effect, stored: Metadata, state: ClusterState) -> Metadata:
         """Copy each approval on the change request that counts for this very change to the object."""
         offered = approvals_of(request.metadata.get("annotations") or {})
         if not offered:
-            return found
+            return stored
         now = time.time()
-        shown = rules.presented(request, offered, state, now, self._memo)
-        there = found.approvals
+        shown = phases.presented(request, offered, state, now, self._memo)
+        annotations = stored.annotations or {}
+        there = approvals_of(annotations)
         missing = {}
         for slug in (approval.slug for approval in shown.approvals):
             value = offered[slug]
             if value not in there.values():
-                missing[constants.APPROVAL_PREFIX + rules.place(slug, value, there, state, now, self._memo)] = value
-        if not missing or found.uid != request.spec.object.uid:
-            return found
+                place = phases.place(slug, value, there, state, now, self._memo)
+                missing[constants.APPROVAL_PREFIX + place] = value
+        if not missing:
+            return stored
         # The uid makes it fail where another object has taken the name meanwhile.
-        self._api.merge(rules.path_of(request), {"metadata": {"uid": found.uid, "annotations": missing}})
-        return Found(found.uid, {**found.annotations, **missing}, found.leaving, found.contents)
+        path = f"{collection(effect.ref.resource, effect.ref.namespace)}/{segment(effect.ref.name)}"
+        self._api.merge(path, {"metadata": {"uid": stored.uid, "annotations": missing}})
+        return msgspec.structs.replace(stored, annotations={**annotations, **missing})
 
     def _write(self, request: ChangeRequest, status: ChangeRequestStatus) -> bool:
         try:
@@ -223,7 +227,7 @@ class ChangeRequestController:
             return
         spec = request.spec
         note = (
-            f"{spec.action} for {spec.requester} approved by {rules.approvers_of(status)} ({status.progress}),"
+            f"{spec.action} for {spec.requester} approved by {phases.approvers_of(status)} ({status.progress}),"
             f" change request {request.name}"
         )
         try:
@@ -244,6 +248,8 @@ class ChangeRequestController:
 
 def _after(error: Exception) -> float:
     """Give the seconds until what failed is tried again: soon where the API server was away, as in an upgrade."""
+    if isinstance(error, Unknown):
+        error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     away = isinstance(error, ApiError) and (error.status == 0 or error.status >= 500)
     return _SOON if away else _SELDOM
 

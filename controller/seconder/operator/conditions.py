@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from seconder.api.documents import ConditionDoc
+from seconder.api.conditions import ConditionDoc
 from seconder.api.text import clean
 
 _MAX_MESSAGE = 1024

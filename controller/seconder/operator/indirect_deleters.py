@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import dependents
+from seconder.admission.policy_index import protects
 from seconder.api import policy_documents
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import GroupResource
@@ -29,13 +29,13 @@ _DEPUTIES: Final = {
 
 def unprotected(served: Catalogue, policies: Iterable[Policy]) -> list[GroupResource]:
     """Give the deputies' kinds that this cluster serves and no policy protects from deletion."""
-    named = {resource for policy in dependents.protecting(policies) for resource in policy.resolved}
+    named = {resource for policy in policies if protects(policy) for resource in policy.resolved}
     return [each for each in sorted(_DEPUTIES) if each in served and each not in named]
 
 
 def status(judged: Judged, document: Mapping[str, Any], found: Sequence[GroupResource]) -> dict[str, Any]:
     """Give a policy's status, with a warning where it protects something. ``document`` is the one that was judged."""
-    if not found or judged.problem or judged.mode is Mode.AUDIT or not dependents.protecting(judged.policies):
+    if not found or judged.problem or judged.mode is Mode.AUDIT or not any(map(protects, judged.policies)):
         return judged.status
     kinds = ", ".join(f"{each} ({_DEPUTIES[each]})" for each in found)
     warning = condition(

@@ -9,8 +9,8 @@ import msgspec
 
 from seconder.admission.policy_index import Installation
 from seconder.api import policy_documents
-from seconder.api.documents import PolicySpec, PolicyStatus, ResolvedDoc
 from seconder.api.policy import Mode, Policy
+from seconder.api.protection_policy import PolicySpec, PolicyStatus, ResolvedDoc
 from seconder.api.text import clean
 from seconder.client import discovery
 from seconder.client.api import Api, ApiError
@@ -36,7 +36,7 @@ class Trial:
 
     def __init__(self, api: Api, installation: Installation, endpoint: Endpoint, most: int = 4096) -> None:
         self._api = api
-        self._installation = own
+        self._installation = installation
         self._endpoint = endpoint
         self._most = most
         self._known: dict[bytes, str] = {}

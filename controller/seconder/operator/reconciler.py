@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from seconder.admission import dependents
-from seconder.admission.policy_index import Installation
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import constants
 from seconder.api.policy import Policy
 from seconder.api.resources import NAMESPACES, ResolvedResource
@@ -234,7 +233,7 @@ class Reconciler:
         """
         resolved = [resource for policy in policies for resource in policy.resolved.values()]
         inside = [*impact.counted(policies), *(each for each in resolved if each.namespaced)]
-        followed = _rules(dependents.followed(policies), ["list", "watch"])
+        followed = _rules(PolicyIndex(policies).followed, ["list", "watch"])
         owners = _rules(discovery.owners(served), ["get"])
         self._keep_role(LOOKUP_ROLE, _rules([*inside, *resolved], ["get", "list"]) + followed + owners)
         objects = [*resolved, _NAMESPACES]

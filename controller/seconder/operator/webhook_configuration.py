@@ -20,9 +20,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from seconder.admission import cel, dangling, guard, rbac
+from seconder.admission import cel
+from seconder.admission.installation import ROLE_PREFIX, ROLES
 from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.principal import BUILTIN_CONTROLLERS
+from seconder.admission.rule import Rule
+from seconder.admission.rules import RULES
 from seconder.api import constants
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
 from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource
@@ -44,28 +48,6 @@ _SEPARATE_RULES: Final = 50
 _REPEATED: Final = 8_000
 """Characters of tests that may be repeated from entry to entry so that no request is asked about twice."""
 
-_MANY: Final = 500
-"""Annotations of an object that CEL looks through. Its time grows with their square (80,000 take it 12 s, whoever
-asks), so an agent's write of an object with more goes to the webhook unlooked at."""
-
-
-_CROWDED: Final = 64 * 1024
-"""Code points of annotations beyond which the webhook is asked whether they leave room for approvals."""
-
-
-_IDENTITIES: Final = frozenset({rbac.GROUP, guard.SERVERS, guard.CERTIFICATES})
-"""API groups of which every write by an agent is looked at: who somebody is, what they may do, and who answers."""
-
-
-_RUNNING: Final = [
-    f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
-    for group, plurals in (
-        ("", ["pods", "replicationcontrollers"]),
-        ("apps", ["daemonsets", "deployments", "replicasets", "statefulsets"]),
-        ("batch", ["cronjobs", "jobs"]),
-    )
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -83,19 +65,26 @@ class Endpoint:
 
 
 def configuration(
-    policies: Iterable[Policy], installation: Installation, endpoint: Endpoint, ca_bundle: str
+    policies: Iterable[Policy],
+    installation: Installation,
+    endpoint: Endpoint,
+    ca_bundle: str,
+    rules: Sequence[Rule] = RULES,
 ) -> dict[str, Any]:
     """Compile. ``policies`` are the ones that the webhook sees too, invalid ones included as their coarse refusal."""
     index = PolicyIndex(policies)
+    compiler = _Compiler(installation, rules)
     webhooks = []
     for mode, prefix, path in ((Mode.ENFORCE, "", "/validate"), (Mode.AUDIT, "audit-", "/validate/audit")):
         chosen = [each for each in index.all if each.mode is mode]
-        entries = (*_agents(chosen, own), *_everyone(chosen, own, index.known_tags), *_owners(chosen, own, mode))
-        for name, rules, conditions in entries:
-            webhooks.append(_webhook(prefix + name, mode, rules, conditions, endpoint.client_config(path, ca_bundle)))
-    for name, rules, conditions in _guard(index, own):
-        client = endpoint.client_config("/validate", ca_bundle)
-        webhooks.append(_webhook(name, Mode.ENFORCE, rules, conditions, client))
+        entries = (
+            *compiler.agents(chosen),
+            *compiler.everyone(chosen, index.known_tags),
+            *compiler.owners(chosen, mode),
+            *(compiler.guard(index) if mode is Mode.ENFORCE else ()),
+        )
+        client = endpoint.client_config(path, ca_bundle)
+        webhooks += [_webhook(prefix + name, mode, asked, conditions, client) for name, asked, conditions in entries]
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
@@ -107,72 +96,115 @@ def configuration(
 _Entry = tuple[str, list[dict[str, Any]], list[tuple[str, str]]]
 
 
-def _agents(policies: Sequence[Policy], installation: Installation) -> Iterable[_Entry]:
-    if policies:
-        yield from _tagged("agents", _rules(policies), _agent_tests(policies, own), [("deed", cel.DEED)])
+class _Compiler:
+    """Gives the entries that some rules need, each with what it asks about and on which conditions."""
 
+    def __init__(self, installation: Installation, rules: Sequence[Rule]) -> None:
+        self._installation = installation
+        self._rules = rules
 
-def _everyone(policies: Sequence[Policy], installation: Installation, known: AgentTags) -> Iterable[_Entry]:
-    everyone = [policy for policy in policies if policy.subjects is Subjects.EVERYONE and not policy.problem]
-    if not everyone:
-        return
-    spared = cel.listed({"kube-system", own.namespace})
-    conditions = [
-        *_NOT_CONTROLLERS,
-        # An owner that people add is asked about elsewhere, and no action of theirs.
-        ("deed", cel.OTHERS_DEED),
-        *_negated(_agent_tests(policies, own)),
-        ("not-added-controllers", f"!({cel.username_in(own.controllers)})"),
-        ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
-        ("not-own-kinds", f"request.resource.group != {cel.quote(constants.DOMAIN)}"),
-    ]
-    # Whom only a policy of the other mode calls an agent: no entry has taken them before.
-    others = _identity_tests(_without(known, PolicyIndex(policies).known_tags))
-    exact = [_everyone_test(policy, others, places=True) for policy in everyone]
-    if sum(map(len, exact)) <= _EXACT:
-        tests = exact
-    else:
-        tests = [_everyone_test(policy, others, places=False) for policy in everyone]
-    rules = _rules(everyone)
-    for number, group in enumerate(cel.pack(dict.fromkeys(tests), _EXPRESSION)):
-        yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
+    def agents(self, policies: Sequence[Policy]) -> Iterable[_Entry]:
+        """What agents, or anyone on an object that is tagged as an agent's, do to what policies name."""
+        asked = self._asked(Entry.AGENTS, policies)
+        if policies and asked:
+            action = ("action", asked)
+            yield from _tagged(
+                "agents", self._taken(Entry.AGENTS, policies), _agent_tests(policies, self._installation), [action]
+            )
 
+    def everyone(self, policies: Sequence[Policy], known: AgentTags) -> Iterable[_Entry]:
+        """What the others do to what policies for Everyone name."""
+        everyone = [policy for policy in policies if policy.subjects is Subjects.EVERYONE and not policy.problem]
+        asked = self._asked(Entry.EVERYONE, policies)
+        if not everyone or not asked:
+            return
+        spared = cel.listed({"kube-system", self._installation.namespace})
+        conditions = [
+            *_NOT_CONTROLLERS,
+            # An owner that people add is asked about elsewhere, and no action of theirs.
+            ("action", asked),
+            *_negated(_agent_tests(policies, self._installation)),
+            ("not-added-controllers", f"!({cel.username_in(self._installation.controllers)})"),
+            ("not-spared-places", f"!(has(request.namespace) && request.namespace in {spared})"),
+            ("not-own-kinds", f"request.resource.group != {cel.quote(constants.DOMAIN)}"),
+        ]
+        # Whom only a policy of the other mode calls an agent: no entry has taken them before.
+        others = _identity_tests(_without(known, PolicyIndex(policies).known_tags))
+        exact = [_everyone_test(policy, others, places=True) for policy in everyone]
+        if sum(map(len, exact)) <= _EXACT:
+            tests = exact
+        else:
+            tests = [_everyone_test(policy, others, places=False) for policy in everyone]
+        rules = self._taken(Entry.EVERYONE, everyone)
+        for number, group in enumerate(cel.pack(dict.fromkeys(tests), _EXPRESSION)):
+            yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
 
-def _owners(policies: Sequence[Policy], installation: Installation, mode: Mode) -> Iterable[_Entry]:
-    """Ask about owners that are added to what policies name, and to what these are in or of.
+    def owners(self, policies: Sequence[Policy], mode: Mode) -> Iterable[_Entry]:
+        """Ask about owners that are added to what policies name, and to what these are in or of.
 
-    In Enforce, to Seconder's own kinds, roles, namespace and definitions as well: with the operator's role goes this
-    configuration.
-    """
-    asking = [policy for policy in policies if Action.CHANGE_OWNERS in policy.actions]
-    if not asking and mode is Mode.AUDIT:
-        return
-    named = _by_group(each for policy in asking for each in _named(policy))
-    if mode is Mode.ENFORCE:
-        named.setdefault(constants.DOMAIN, set()).add("*")
-    if mode is Mode.ENFORCE or any(NAMESPACES in _deleted(policy) for policy in asking):
-        named.setdefault(NAMESPACES.group, set()).add(NAMESPACES.resource)
-    if mode is Mode.ENFORCE or any(_may_be_custom(policy) for policy in asking):
-        named.setdefault(DEFINITIONS.group, set()).add(DEFINITIONS.resource)
-    conditions = [("adds-owners", cel.ADDS_OWNERS), ("not-adopted", f"!({cel.either(_ADOPTED)})")]
-    if mode is Mode.ENFORCE:
-        unnamed = _by_group(each for each in guard.OWN_ROLES if not _names(named, each))
-        if unnamed:
-            ours = f"request.name.startsWith({cel.quote(guard.OWN_PREFIX)})"
-            conditions.append(("roles", f"!({_is_one_of(unnamed)}) || {ours}"))
-        for group, plurals in unnamed.items():
-            named.setdefault(group, set()).update(plurals)
-    if asking:
-        taken = cel.either(_agent_tests(policies, own))
-        updated = _is_one_of(_by_operation(policies)[1])
-        # As elsewhere, rather asked about twice than too long.
-        if len(taken) + len(updated) <= _REPEATED:
-            not_controllers = " && ".join(f"({test})" for _, test in _NOT_CONTROLLERS)
-            conditions.append(("not-asked-of-agents", f"!({not_controllers} && ({taken}) && ({updated}))"))
-    places = cel.listed({own.namespace}.union(*(policy.namespaces for policy in asking)))
-    if all(policy.namespaces for policy in asking) and len(places) <= _EXPRESSION:
-        conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
-    yield "owners", _update_rules(named), conditions
+        In Enforce, to Seconder's own kinds, roles, namespace and definitions as well: with the operator's role goes
+        this configuration.
+        """
+        asking = [policy for policy in policies if Action.CHANGE_OWNERS in policy.actions]
+        asked = self._asked(Entry.OWNERS, policies)
+        if not asked or (not asking and mode is Mode.AUDIT):
+            return
+        named = _by_group(each for policy in asking for each in _named(policy))
+        if mode is Mode.ENFORCE:
+            named.setdefault(constants.DOMAIN, set()).add("*")
+        if mode is Mode.ENFORCE or any(NAMESPACES in _deleted(policy) for policy in asking):
+            named.setdefault(NAMESPACES.group, set()).add(NAMESPACES.resource)
+        if mode is Mode.ENFORCE or any(_may_be_custom(policy) for policy in asking):
+            named.setdefault(DEFINITIONS.group, set()).add(DEFINITIONS.resource)
+        conditions = [("adds-owners", asked)]
+        if mode is Mode.ENFORCE:
+            unnamed = _by_group(each for each in ROLES if not _names(named, each))
+            if unnamed:
+                ours = f"request.name.startsWith({cel.quote(ROLE_PREFIX)})"
+                conditions.append(("roles", f"!({_is_one_of(unnamed)}) || {ours}"))
+            for group, plurals in unnamed.items():
+                named.setdefault(group, set()).update(plurals)
+        if asking:
+            taken = cel.either(_agent_tests(policies, self._installation))
+            updated = _is_one_of(_by_operation(policies)[1])
+            # As elsewhere, rather asked about twice than too long.
+            if len(taken) + len(updated) <= _REPEATED:
+                not_controllers = " && ".join(f"({test})" for _, test in _NOT_CONTROLLERS)
+                conditions.append(("not-asked-of-agents", f"!({not_controllers} && ({taken}) && ({updated}))"))
+        places = cel.listed({self._installation.namespace}.union(*(policy.namespaces for policy in asking)))
+        if all(policy.namespaces for policy in asking) and len(places) <= _EXPRESSION:
+            conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
+        yield "owners", _update_rules(named), conditions
+
+    def _asked(self, entry: Entry, policies: Sequence[Policy]) -> str:
+        """Test for what some rule must see, of what an entry takes; empty where none must."""
+        found = self._prefilters(PolicyIndex(policies))
+        tests = [prefilter.expression for prefilter in found if prefilter.entry is entry]
+        return cel.either(tests) if tests else ""
+
+    def _taken(self, entry: Entry, policies: Sequence[Policy]) -> list[dict[str, Any]]:
+        """What an entry takes: the deletions and updates of what policies name, and what amounts to a deletion."""
+        found = self._prefilters(PolicyIndex(policies))
+        created = {prefilter.creates for prefilter in found if prefilter.entry is entry and prefilter.creates}
+        return _rules(policies, created)
+
+    def _prefilters(self, index: PolicyIndex) -> list[Prefilter]:
+        return [prefilter for rule in self._rules for prefilter in rule.prefilters(index, self._installation)]
+
+    def guard(self, index: PolicyIndex) -> Iterable[_Entry]:
+        """Ask about what agents do to Seconder and its footing, and about what may take along what a policy names."""
+        twice = _asked_of_agents([policy for policy in index.all if policy.mode is Mode.ENFORCE])
+        found = self._prefilters(index)
+        tests = [
+            f"({prefilter.expression}) && !({twice})" if prefilter.but_named and twice else prefilter.expression
+            for prefilter in found
+            if prefilter.entry is Entry.GUARD
+        ]
+        if not tests:
+            return
+        rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
+        agents = [cel.either(group) for group in cel.pack(_identity_tests(index.known_tags), _EXPRESSION)]
+        yield from _tagged("guard", rules, agents, [("guarded", cel.either(tests))])
 
 
 def _names(groups: Mapping[str, set[str]], resource: GroupResource) -> bool:
@@ -219,57 +251,13 @@ def _names_test(policy: Policy) -> str:
     )
 
 
-def _guard(index: PolicyIndex, installation: Installation) -> Iterable[_Entry]:
-    known = index.known_tags
-    in_namespace = "has(request.namespace) && request.namespace"
-    signed = (
-        f"(@.size() > {_MANY} || @.exists(key, key.startsWith({cel.quote(constants.APPROVAL_PREFIX)})"
-        f" || key == {cel.quote(constants.BREAK_GLASS)}))"
-    )
-    crowded = f"(@.size() > {_MANY} || @.map(key, @[key].size()).sum() > {_CROWDED})"
-    touched = cel.either(
-        [
-            f"request.resource.group == {cel.quote(constants.DOMAIN)}",
-            f"{in_namespace} == {cel.quote(own.namespace)}",
-            # Of those that are no agents' their tokens alone, but a group may tag any.
-            'request.resource.group == "" && request.resource.resource == "serviceaccounts"',
-            f"request.resource.group in {cel.listed(_IDENTITIES)}",
-            'request.resource.group == "" && request.resource.resource == "secrets" && object != null'
-            f" && has(object.type) && object.type in {cel.listed(guard.TOKEN_SECRETS)}",
-            'request.operation == "CONNECT" && request.resource.group == "" && request.resource.resource == "nodes"',
-            # As whom a pod runs, or would run. What these subresources store of it runs nothing.
-            f'request.operation != "DELETE" && ({cel.either(_RUNNING)})'
-            ' && !(has(request.subResource) && request.subResource in ["eviction", "scale", "status"])',
-            'request.resource.group == "apiextensions.k8s.io"'
-            ' && request.resource.resource == "customresourcedefinitions"'
-            f" && (!has(request.name) || request.name.endsWith({cel.quote('.' + constants.DOMAIN)}))",
-            f'request.operation in ["CREATE", "UPDATE"] && (({cel.annotated("object", signed)})'
-            f" || ({cel.annotated('oldObject', signed)}) || ({cel.annotated('object', crowded)}))",
-            'request.resource.group == "" && request.resource.resource == "namespaces"'
-            ' && has(request.subResource) && request.subResource == "finalize"',
-            # An autoscaler that may take what it scales to nothing.
-            'request.resource.group == "autoscaling" && request.resource.resource == "horizontalpodautoscalers"'
-            " && object != null && has(object.spec) && has(object.spec.minReplicas) && object.spec.minReplicas == 0",
-            *_ends(index),
-        ]
-    )
-    rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
-    tests = [cel.either(group) for group in cel.pack(_identity_tests(known), _EXPRESSION)]
-    yield from _tagged("guard", rules, tests, [("own", touched)])
-
-
-def _ends(index: PolicyIndex) -> list[str]:
-    """Test for what may take along an object that a policy names, but for what the ``agents`` entry takes anyway."""
-    if not index.follows:
-        return []
-    enforced = [each for each in index.all if each.mode is Mode.ENFORCE]
+def _asked_of_agents(enforced: Sequence[Policy]) -> str:
+    """Test for what the ``agents`` entry takes anyway; empty where saying so takes too long."""
     taken = cel.either(_identity_tests(PolicyIndex(enforced).known_tags))
     deleted, updated = _by_operation(enforced)
     named = f'request.operation == "DELETE" ? ({_is_one_of(deleted)}) : ({_is_one_of(updated)})'
-    ends = f'request.operation in ["DELETE", "UPDATE"] && ({cel.ENDS})'
     # As elsewhere, rather asked about twice than too long.
-    short = len(taken) + len(named) <= _REPEATED
-    return [f"{ends} && !(({taken}) && ({named}))" if short else ends]
+    return f"({taken}) && ({named})" if len(taken) + len(named) <= _REPEATED else ""
 
 
 def _is_one_of(groups: Mapping[str, set[str]]) -> str:
@@ -292,7 +280,9 @@ def _agent_tests(policies: Sequence[Policy], installation: Installation) -> list
         # Asked of the few tags, not of the annotations: anyone may put 80,000 of those on an object, and see _MANY.
         named = f"{cel.listed(keys)}.exists(key, key in @)"
         marked = f"({cel.annotated('oldObject', named)}) || ({cel.annotated('object', named)})"
-        tests.append(f"({marked}) && !({cel.username_in(own.controllers)})" if own.controllers else marked)
+        tests.append(
+            f"({marked}) && !({cel.username_in(installation.controllers)})" if installation.controllers else marked
+        )
     return [cel.either(group) for group in cel.pack(tests, _EXPRESSION)]
 
 
@@ -320,13 +310,6 @@ def _without(tags: AgentTags, less: AgentTags) -> AgentTags:
     )
 
 
-_ADOPTED: Final = [
-    f"request.resource.group == {cel.quote(group)} && request.resource.resource == {cel.quote(plural)}"
-    f" && {cel.username_in(controllers)}"
-    for (group, plural), controllers in dangling.ADOPTED.items()
-]
-
-
 _NOT_CONTROLLERS: Final = [
     ("not-controllers", f"!({cel.username_in(BUILTIN_CONTROLLERS)})"),
     (
@@ -337,7 +320,7 @@ _NOT_CONTROLLERS: Final = [
 ]
 
 
-def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
+def _rules(policies: Sequence[Policy], created: Iterable[tuple[GroupResource, str]]) -> list[dict[str, Any]]:
     """Name groups and resources, each group with its own; with very many groups, all resources in all of them.
 
     Deletions of what is covered; and updates of what is named, where policies name actions that are updates.
@@ -346,10 +329,25 @@ def _rules(policies: Sequence[Policy]) -> list[dict[str, Any]]:
     if len(deleted | updated) > _SEPARATE_RULES:
         groups = deleted.keys() | updated.keys()
         plurals = set().union(*deleted.values(), *updated.values())
-        return [_rule(["*"] if "*" in groups else sorted(groups), _with_subresources(plurals), ["DELETE", "UPDATE"])]
+        return [
+            _rule(["*"] if "*" in groups else sorted(groups), _with_subresources(plurals), ["DELETE", "UPDATE"]),
+            *_creation_rules(created, deleted),
+        ]
     return [
         *(_rule([group], _plurals(plurals), ["DELETE"]) for group, plurals in sorted(deleted.items())),
         *_update_rules(updated),
+        *_creation_rules(created, deleted),
+    ]
+
+
+def _creation_rules(
+    created: Iterable[tuple[GroupResource, str]], deleted: Mapping[str, set[str]]
+) -> list[dict[str, Any]]:
+    """The creation of a subresource, of what is named, that amounts to a deletion."""
+    return [
+        _rule([resource.group], [f"{resource.resource}/{subresource}"], ["CREATE"])
+        for resource, subresource in sorted(created)
+        if _names(deleted, resource)
     ]
 
 

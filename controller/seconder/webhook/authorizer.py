@@ -4,9 +4,9 @@ from seconder.admission import authorizer, authorizer_codec
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.text import clean
 from seconder.client.cache import Cache
+from seconder.http.handler import BadReview
 from seconder.observability import log
 from seconder.observability.metrics import AuthorizerMetrics
-from seconder.webhook.front import BadReview
 
 
 class Authorizer:

@@ -6,14 +6,14 @@ controllers', so that nobody waits behind what agents ask.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from seconder.admission import codec, pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.lookups import Asking, Lookup
-from seconder.admission.request import Malformed, Request
+from seconder.admission.request import Malformed, Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.api.policy import Mode
 from seconder.api.reasons import Reason
@@ -21,9 +21,9 @@ from seconder.api.text import clean
 from seconder.approvals.verification import Memo
 from seconder.client.cache import Cache
 from seconder.client.resolver import LATER, Resolver, within
+from seconder.http.handler import BadReview
 from seconder.observability import log
 from seconder.observability.metrics import ReviewMetrics
-from seconder.webhook.front import BadReview
 from seconder.webhook.recorder import Recorder
 
 _MEMO: Final = 4096
@@ -184,28 +184,55 @@ def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
     return audit
 
 
+class _Entry(log.Line, kw_only=True, frozen=True, gc=False):
+    """The log's line of one decision."""
+
+    review: str
+    decision: str
+    reason: Reason
+    mode: Mode
+    operation: Operation
+    resource: str
+    subresource: str
+    namespace: str
+    name: str
+    uid: str
+    user: str
+    agent: str | None
+    policies: Sequence[str]
+    approvers: Sequence[str]
+    approvals: Sequence[str]
+    rejected: Sequence[str]
+    change_request: str | None
+    break_glass: str | None
+    dry_run: bool
+    seconds: float
+
+
 def _log(request: Request, decided: Decision, mode: Mode, allowed: bool, seconds: float) -> None:
     target = request.target
-    log.info(
-        "decision",
-        review=request.uid,
-        decision="allow" if allowed else "deny",
-        reason=decided.reason,
-        mode=mode,
-        operation=request.operation,
-        resource=str(target.resource),
-        subresource=request.subresource,
-        namespace=target.namespace,
-        name=target.name,
-        uid=target.uid,
-        user=request.caller.username,
-        agent=decided.principal.agent_name,
-        policies=decided.policies,
-        approvers=[each.statement.iss for each in decided.counted],
-        approvals=[each.statement.jti for each in decided.counted],
-        rejected=[f"{each.slug}: {each.reason}" for each in decided.failures],
-        change_request=decided.change.name if decided.change else None,
-        break_glass=decided.broken_glass or None,
-        dry_run=request.dry_run,
-        seconds=round(seconds, 6),
+    log.decision(
+        _Entry(
+            message="decision",
+            review=request.uid,
+            decision="allow" if allowed else "deny",
+            reason=decided.reason,
+            mode=mode,
+            operation=request.operation,
+            resource=str(target.resource),
+            subresource=request.subresource,
+            namespace=target.namespace,
+            name=target.name,
+            uid=target.uid,
+            user=request.caller.username,
+            agent=decided.principal.agent_name,
+            policies=decided.policies,
+            approvers=[approval.statement.iss for approval in decided.counted],
+            approvals=[approval.statement.jti for approval in decided.counted],
+            rejected=[f"{failure.slug}: {failure.reason}" for failure in decided.failures],
+            change_request=decided.change.name if decided.change else None,
+            break_glass=decided.broken_glass or None,
+            dry_run=request.dry_run,
+            seconds=round(seconds, 6),
+        )
     )

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fastapi import FastAPI
-
 from seconder.admission.policy_index import Installation
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import Cache
@@ -15,18 +13,27 @@ from seconder.client.credentials import Credentials
 from seconder.client.dependents import DependentsIndex
 from seconder.client.resolver import Resolver
 from seconder.client.watch import Watch
+from seconder.http.address import bind
+from seconder.http.handler import Handler
+from seconder.http.limits import Limits
+from seconder.http.listener import Listener
+from seconder.http.protocol import Shared
+from seconder.http.server import Drain, Pulse, serve
+from seconder.http.tls import ServingCertificate
 from seconder.observability import log
-from seconder.observability.listening import bind
 from seconder.observability.metrics import AuthorizerMetrics, ReviewMetrics, registry
-from seconder.observability.ops import ops_app
-from seconder.webhook import serving
+from seconder.observability.ops import Ops, ops_app
 from seconder.webhook.authorizer import Authorizer
-from seconder.webhook.front import Front
 from seconder.webhook.recorder import Recorder
 from seconder.webhook.reviewer import Reviewer
-from seconder.webhook.tls import ServingCertificate
 
 _USER_AGENT: Final = "seconder-webhook"
+
+_SLOW_SECONDS: Final = 3.0
+"""An event loop that has not turned for so long gets no more reviews: it answers none in useful time."""
+
+_STUCK_SECONDS: Final = 15.0
+"""One that has not turned for so long is not busy, but hangs, and only a new process helps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,12 @@ class _Serving:
             _failed,
             field_selector=f"metadata.name={options.serving_secret}",
         )
+
+    def unmet(self, serving: bool) -> list[str]:
+        """Say what keeps reviews from being served; ``serving``: nothing does."""
+        if self.certificate.context is None:
+            return [f"no serving certificate in Secret {self._secret}"]
+        return [] if serving else ["reviews are not served"]
 
     def _take(self, found: Mapping[str, tuple[bytes, bytes]]) -> None:
         for certificate, key in found.values():
@@ -109,44 +122,36 @@ async def run(credentials: Credentials, options: Options) -> bool:
     recorder = Recorder(api, cache, notes, _failed)
     reviewer = Reviewer(cache, (agents, others), recorder, metrics)
     serving_now = threading.Event()
+    pulse = Pulse()
 
     def unmet() -> list[str]:
-        waiting = cache.unmet() or index.unmet()
-        if served.certificate.context is None:
-            waiting.append(f"no serving certificate in Secret {options.serving_secret}")
-        elif not serving_now.is_set():
-            waiting.append("reviews are not served")
-        return waiting
+        unloaded = cache.unmet() or index.unmet()
+        return [*unloaded, *served.unmet(serving_now.is_set()), *pulse.standing(_SLOW_SECONDS)]
 
     reviews = bind(*options.review_address)
-    ops = bind(*options.ops_address)
+    ops = Ops(ops_app(unmet, registry_, lambda: pulse.standing(_STUCK_SECONDS)), bind(*options.ops_address))
+    ops.start()
     cache.start()
     recorder.start()
     served.watch.start()
-    front = Front(
-        {
-            "/validate": reviewer.enforce,
-            "/validate/audit": reviewer.audit,
-            "/authorize": Authorizer(cache, options.installation.namespace, AuthorizerMetrics(registry_)).answer,
-        },
-        FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False),
-        lambda error: log.failure("a review failed", error),
-    )
+    routes: dict[str, Handler] = {
+        "/validate": reviewer.enforce,
+        "/validate/audit": reviewer.audit,
+        "/authorize": Authorizer(cache, options.installation.namespace, AuthorizerMetrics(registry_)).answer,
+    }
+    shared = Shared(routes, lambda error: log.failure("a review failed", error), Limits())
     log.info("starting", namespace=options.namespace)
     try:
-        return await serving.serve(
-            front,
-            served.certificate,
-            reviews,
-            ops_app(unmet, registry_),
-            ops,
+        return await serve(
+            Listener(reviews, shared, served.certificate),
             lambda ready: serving_now.set() if ready else serving_now.clear(),
-            options.drain_delay,
-            options.drain_timeout,
+            Drain(options.drain_delay, options.drain_timeout),
+            pulse,
         )
     finally:
         cache.stop()
         index.stop()
         recorder.stop()
         served.watch.stop()
+        ops.stop()
         log.info("stopped")

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seconder.api import policy_documents
+from seconder.api.duration import Duration
 from seconder.api.policy import DEFAULT_TAGS, Mode, Policy, Subjects
-from seconder.api.policy_documents import duration_seconds, policies
+from seconder.api.policy_documents import policies
 from seconder.api.resources import NAMESPACES, Action, GroupResource
 from seconder.approvals.impact import Item, held, unresolved
 
@@ -210,14 +211,14 @@ def test_a_wildcard_stands_for_what_discovery_made_of_it() -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("15m", 900), ("1h", 3600), ("1h30m", 5400), ("90s", 90), ("1m1m", 120)])
 def test_durations_are_read(text: str, seconds: int) -> None:
     """As Kubernetes writes them."""
-    assert duration_seconds(text) == seconds
+    assert Duration.parse(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "15", "m", "-1m", "1.5h", "15 m", "15m\n", "1d", "١m"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     """ValueError, never a guess."""
     with pytest.raises(ValueError, match="not a duration"):
-        duration_seconds(text)
+        Duration.parse(text)
 
 
 def test_no_text_of_a_problem_moves_a_cursor() -> None:

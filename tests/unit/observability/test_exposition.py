@@ -31,6 +31,7 @@ _PUBLISHED = {
     "seconder_serving_certificate_expiry_timestamp_seconds": (_GAUGE, _NONE),
     "seconder_break_glass_total": (_COUNTER, frozenset({"resource"})),
     "seconder_build_info": (_GAUGE, frozenset({"version", "revision"})),
+    "seconder_log_lines_dropped_total": (_COUNTER, _NONE),
     "seconder_policies": (_GAUGE, frozenset({"mode", "ready"})),
     "seconder_change_requests": (_GAUGE, frozenset({"phase"})),
 }

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from tests.support import signing
 
-from seconder.admission.state import ClusterState
 from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.state import ClusterState
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, stamp
 from seconder.api.policy import AgentTags, Mode, Policy, Requirement

@@ -9,13 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from tests.support import signing
 
-from seconder.admission.state import ClusterState
 from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.state import ClusterState
 from seconder.api.policy import AgentTags, Policy
 from seconder.client.cache import Cache
+from seconder.http.handler import BadReview
 from seconder.observability.metrics import AuthorizerMetrics
 from seconder.webhook.authorizer import Authorizer
-from seconder.webhook.front import BadReview
 
 DENIED = {"allowed": False, "denied": True, "reason": "agents act under their own name"}
 NO_OPINION = {"allowed": False}

@@ -8,14 +8,18 @@ from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
+from seconder.admission.borrowing import Account, Borrowed, Right
+from seconder.client.existence import Existence
+from seconder.client.lookup import Finder, LookupFailed
+from seconder.client.owners import Owners
+from seconder.client.rights import Rights
 from tests.support import signing
 
-from seconder.admission.borrowing import Account, Borrowed, Right
 from seconder.admission.dependents import Kind, Owned
-from seconder.admission.state import ClusterState
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.admission.request import Owner, Request
+from seconder.admission.state import ClusterState
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource, ResolvedResource, Target
@@ -23,13 +27,9 @@ from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, LiveObject, Lookup, ObjectRef
 from seconder.approvals.verification import Approval
 from seconder.client.cache import Cache
-from seconder.client.existence import Existence
 from seconder.client.kinds import Kinds
-from seconder.client.lookup import Finder, LookupFailed
-from seconder.client.owners import Owners
-from seconder.client.rights import Rights
+from seconder.http.handler import BadReview
 from seconder.observability.metrics import ReviewMetrics
-from seconder.webhook.front import BadReview
 from seconder.webhook.recorder import Recorder
 from seconder.webhook.reviewer import Reviewer
 

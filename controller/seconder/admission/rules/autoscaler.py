@@ -27,7 +27,7 @@ class _Autoscaler(msgspec.Struct, rename="camel"):
     scale_target_ref: _ScaleTarget = msgspec.field(default_factory=_ScaleTarget)
 
 
-_spec: Final = msgspec.json.Decoder(_Autoscaler | None)
+_spec: Final = msgspec.json.Decoder(_Autoscaler)
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -52,8 +52,8 @@ def evaluate(context: ReviewContext) -> Findings:
 
 def _emptied(request: Request) -> _ScaleTarget | None:
     after = codec.read(request, _spec, request.new_spec, "the autoscaler")
-    before = codec.read(request, _spec, request.old_spec, "the autoscaler")
-    return after.scale_target_ref if after and after.min_replicas == 0 and after != before else None
+    before = codec.read(request, _spec, request.old_spec, "the autoscaler") if request.updates else None
+    return after.scale_target_ref if after.min_replicas == 0 and after != before else None
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
@@ -70,7 +70,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 RULE: Final = Rule(
     "autoscaler",
     "An autoscaler may take a protected workload to nothing only with approval of scaling it to nothing.",
-    Binds.CALLERS,
+    Binds.AGENTS,
     evaluate,
     prefilters,
 )

@@ -35,7 +35,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 RULE: Final = Rule(
     "controller-owner",
     "A protected Deployment is not emptied through its ReplicaSets.",
-    Binds.CALLERS,
+    Binds.AGENTS,
     evaluate,
     prefilters,
 )

@@ -6,7 +6,7 @@ from typing import Final
 from seconder.admission import coverage
 from seconder.admission.findings import Affected, Findings
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.prefilter import Entry, Prefilter, Scope
+from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import Binds, Rule
 from seconder.api.resources import Action
@@ -24,7 +24,7 @@ def evaluate(context: ReviewContext) -> Findings:
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Every deletion of what is named."""
     deletes = 'request.operation == "DELETE" || object == null || oldObject == null'
-    return [Prefilter(entry, deletes, Scope.DELETIONS) for entry in (Entry.AGENTS, Entry.EVERYONE)]
+    return [Prefilter(entry, deletes) for entry in (Entry.AGENTS, Entry.EVERYONE)]
 
 
 RULE: Final = Rule(

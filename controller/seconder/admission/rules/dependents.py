@@ -1,5 +1,6 @@
 """What goes along with an object: the garbage collector deletes what is owned by an object that is gone."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -22,10 +23,16 @@ def evaluate(context: ReviewContext) -> Findings:
     request, policies = context.request, context.state.policies
     if not policies.follows or not request.may_end:
         return []
-    keys = dependents.keys(request)
+    target = request.target
+    if request.evicts:
+        pod = yield from coverage.read(Effect(Action.DELETE, target, request.version, {}), Dependents.unknown)
+        if pod is None:
+            return []
+        target = dataclasses.replace(target, uid=pod.uid)
+    keys = dependents.keys(request, target)
     if not keys:
         return []
-    found = yield from ask(Dependents(keys, request.target))
+    found = yield from ask(Dependents(keys, target))
     effects = _protected(policies, found)
     if not effects:
         return []
@@ -87,7 +94,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
         'request.operation in ["DELETE", "UPDATE"] && (request.operation == "DELETE" || object == null'
         f" || oldObject == null || ({cel.UNDER_DELETION}) || ({cel.CHANGES_OWNERS}))"
     )
-    return [Prefilter(Entry.GUARD, ends)]
+    evicts = f'request.operation == "CREATE" && {cel.subresource("eviction")}'
+    return [Prefilter(Entry.GUARD, ends, but_named=True), Prefilter(Entry.GUARD, evicts)]
 
 
 RULE: Final = Rule(

@@ -6,8 +6,7 @@ from typing import Final
 from seconder.admission import coverage
 from seconder.admission.findings import Affected, Findings
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.prefilter import Entry, Prefilter, Scope
-from seconder.admission.request import Operation
+from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import Binds, Rule
 from seconder.api.resources import PODS, Action, Target
@@ -17,7 +16,7 @@ def evaluate(context: ReviewContext) -> Findings:
     """``Delete`` on the pod. The review holds the Eviction alone, so that the pod is read for its approvals."""
     request = context.request
     pod = request.target
-    if pod.resource != PODS or request.subresource != "eviction" or request.operation is not Operation.CREATE:
+    if not request.evicts:
         return []
     effect = Effect(Action.DELETE, Target(PODS, "Pod", pod.namespace, pod.name, ""), request.version, {})
     # Whose tag the pod itself carries is seen only once it is read.
@@ -34,7 +33,8 @@ def evaluate(context: ReviewContext) -> Findings:
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Every eviction where a policy names pods."""
     evicts = 'request.operation == "CREATE" && has(request.subResource) && request.subResource == "eviction"'
-    return [Prefilter(entry, evicts, Scope.EVICTIONS) for entry in (Entry.AGENTS, Entry.EVERYONE)]
+    entries = (Entry.AGENTS, Entry.EVERYONE)
+    return [Prefilter(entry, evicts, creates=(PODS, "eviction")) for entry in entries]
 
 
 RULE: Final = Rule(

@@ -39,7 +39,7 @@ from seconder.api.resources import ANY, NAMESPACES, PODS, GroupResource
 
 _ENTRANCES: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _LOSSES: Final = (*sorted(ENDS), "patch", "update")
-_MOST: Final = 4096
+_MOST: Final = 16_384
 """Rights asked about one ServiceAccount. More than so many are not asked in part: what it may do is then unknown."""
 
 
@@ -107,6 +107,7 @@ def _rights(
         Place.KUBE_SYSTEM: ("kube-system",),
         Place.INSTALLATION: (installation.namespace,),
         Place.AGENTS: tuple(sorted(index.known_tags.service_account_namespaces)),
+        Place.NAMED: tuple(sorted({name for policy in index.all for name in policy.namespaces})),
     }
     for power in POWERS:
         resource, _, subresource = power.resource.partition("/")

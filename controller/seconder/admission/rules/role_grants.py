@@ -111,7 +111,7 @@ def _unheard(given: Iterable[Rule]) -> str:
     verbs = frozenset[str]().union(*(rule.verbs or () for rule in given))
     if any(verb.startswith("impersonate") for verb in verbs):
         return "impersonate"
-    return "pass on rights that one does not hold" if verbs & {"bind", "escalate"} else ""
+    return "grant what they do not hold" if verbs & {"bind", "escalate"} else ""
 
 
 def _means(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subject] | None) -> str:
@@ -148,8 +148,12 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
         Place.KUBE_SYSTEM: namespace in {"", "kube-system"},
         Place.INSTALLATION: namespace in {"", installation.namespace},
         Place.AGENTS: namespace in {"", *agents},
+        Place.NAMED: True,
     }
     for power in POWERS:
+        # Names in a rule are not looked at, so that those on all objects stand for the ones on a single one.
+        if power.name:
+            continue
         if any(counting[place] for place in power.places) and any(_gives(rule, power) for rule in given):
             yield power
 

@@ -44,15 +44,13 @@ def evaluate(context: ReviewContext) -> Findings:
 
 def _renewal(context: ReviewContext) -> Finding:
     """An agent's token may be renewed up to the end that is set for it."""
-    end = context.state.token_ends.get(context.request.caller.username)
-    cleared = Cleared("the end at hand of its tokens may be out of date")
     spec = codec.read(context.request, _spec, context.request.new_spec, "the TokenRequest's spec")
-    if end is None:
-        return cleared
+    end = context.state.token_ends.get(context.request.caller.username)
     asked = spec.expiration_seconds
     # The API server gives some tokens that are bound to a pod a year, whatever they ask for.
-    if asked is not None and spec.bound_object_ref is None and 0 < asked <= end - context.now:
-        return cleared
+    bounded = asked is not None and spec.bound_object_ref is None
+    if end is None or (bounded and asked is not None and 0 < asked <= end - context.now):
+        return Cleared("the end at hand of its tokens may be out of date")
     return Refusal("agents may not change the end that is set for their tokens")
 
 

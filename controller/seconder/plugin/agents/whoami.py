@@ -1,11 +1,13 @@
 """What somebody would be taken for, and why: by the API server, and by what runs on this machine."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import structs
+
 from seconder.admission import principal
-from seconder.admission.principal import Requester
+from seconder.admission.principal import Principal
 from seconder.admission.request import Caller
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Policy
 from seconder.api.text import clean
@@ -13,7 +15,7 @@ from seconder.plugin.agents import assistants
 from seconder.plugin.terminal.problem import Problem
 
 _NONE: Final[frozenset[str]] = frozenset()
-_NOTHING: Final = AgentTags(_NONE, _NONE, _NONE, _NONE, _NONE, _NONE)
+_NOTHING: Final = AgentTags(**dict.fromkeys(AgentTags.__struct_fields__, _NONE))
 _KINDS: Final = {
     "groups": "group",
     "users": "user name",
@@ -61,7 +63,7 @@ def here() -> Looks:
 
 
 def lines(
-    caller: Caller, requester: Requester, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
+    caller: Caller, requester: Principal, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
 ) -> Iterator[str]:
     """Tell it to people. ``looks`` is None where it is about somebody else; ``notes`` are what could not be seen."""
     yield f"The API server takes {'you' if looks else 'them'} for {clean(caller.username)}"
@@ -84,7 +86,7 @@ def lines(
 
 
 def document(
-    caller: Caller, requester: Requester, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
+    caller: Caller, requester: Principal, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
 ) -> dict[str, Any]:
     """Give it for programs."""
     found: dict[str, Any] = {
@@ -105,5 +107,5 @@ def document(
 def _matching(caller: Caller, tags: AgentTags) -> Iterator[str]:
     for field, words in _KINDS.items():
         for value in sorted(getattr(tags, field)):
-            if principal.identity_tagged(caller, replace(_NOTHING, **{field: frozenset({value})})):
+            if principal.identity_tagged(caller, structs.replace(_NOTHING, **{field: frozenset({value})})):
                 yield f"{words} {value}"

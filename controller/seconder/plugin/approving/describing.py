@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterator, Sequence
 
+from seconder.admission.decision import Verdict
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Policy
 from seconder.api.text import clean
 from seconder.approvals import change_requests, impact
-from seconder.approvals.quorum import Judgement, Presented, judge_all, verify_all
-from seconder.approvals.verification import Memo, approvals_of
+from seconder.approvals.verification import approvals_of
 from seconder.plugin.approving import reading
 from seconder.plugin.approving.reading import Case
 from seconder.plugin.terminal import output
@@ -17,16 +17,10 @@ from seconder.plugin.terminal import output
 _SHOWN_NAMES = 5
 
 
-def judged(case: Case, values: dict[str, str], now: float) -> tuple[Presented, Judgement]:
-    """Verify these approvals for the case and judge them by its policies. ``now`` is in seconds since 1970."""
-    presented = verify_all(values, case.context, case.state.registry, now, Memo(len(values) + 1))
-    return presented, judge_all(presented, case.change.policies, case.digest)
-
-
-def progress(case: Case, verdict: Judgement) -> tuple[int, int]:
-    """Give how many peers have approved, and how many it takes."""
-    required = change_requests.required(case.change.policies)
-    return required - verdict.missing, required
+def progress(verdict: Verdict) -> tuple[int, int]:
+    """How many peers have approved, and how many it takes."""
+    required = change_requests.required(verdict.covering)
+    return required - (0 if verdict.allowed else verdict.missing), required
 
 
 def lines(case: Case, now: float) -> list[str]:
@@ -34,12 +28,12 @@ def lines(case: Case, now: float) -> list[str]:
     return [f"{name + ':':12}{text}" for name, text in _facts(case, now)]
 
 
-def approvals(case: Case, values: dict[str, str], now: float) -> list[str]:
+def approvals(case: Case, values: dict[str, str]) -> list[str]:
     """Tell of each approval on the object why it counts or not."""
-    presented, verdict = judged(case, values, now)
+    verdict = case.verdict(values)
     why = {failure.slug: failure for failure in verdict.failures}
     found = []
-    for approval in presented.approvals:
+    for approval in verdict.valid:
         claims = approval.statement
         if approval.slug in why:
             continue
@@ -124,7 +118,7 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
         yield "goes down", "the object itself"
     for each in sorted(change.policies, key=lambda each: each.name):
         yield "policy", policy(each)
-    for line in approvals(case, approvals_of(place.annotations), now):
+    for line in approvals(case, approvals_of(place.annotations)):
         yield "approval", line
 
 
@@ -155,7 +149,7 @@ def documents(each: Sequence[Policy]) -> list[dict[str, object]]:
             "required": policy.requirement.required,
             "teams": sorted(policy.requirement.teams),
             "assurance": policy.requirement.assurance.value,
-            "maxTTLSeconds": policy.requirement.max_ttl,
+            "maxTTLSeconds": int(policy.requirement.max_ttl),
             "bindImpact": policy.requirement.bind_impact,
         }
         for policy in each

@@ -3,9 +3,11 @@
 import time
 from typing import Final
 
+from seconder.admission import messages
+from seconder.admission.review import Effect
 from seconder.api import constants
+from seconder.api.duration import Duration
 from seconder.api.policy import Assurance
-from seconder.api.policy_documents import duration_seconds
 from seconder.api.reasons import Reason
 from seconder.api.text import clean
 from seconder.plugin.approving.reading import Case
@@ -26,10 +28,12 @@ def approvable(case: Case) -> None:
             f"policy {invalid[0]} is invalid and refuses it whatever is approved: ask an administrator to mend it"
         )
     if not change.policies:
-        raise Problem(
-            f"no policy asks for approval of {change.action} of {case.place.typed} by {clean(change.requester)}: "
-            "nothing to approve"
-        )
+        told = f"no policy asks for approval of {change.action} of {case.place.typed} by {clean(change.requester)}"
+        along = case.takes_along()
+        if not along:
+            raise Problem(f"{told}: nothing to approve")
+        commands = "; ".join(_command(effect, change.requester) for effect in along)
+        raise Problem(f"{told}, but of what goes along with it: {commands}")
     if not case.txn and any(policy.requirement.required > 1 for policy in change.policies):
         raise Problem(
             "this takes several peers, who must sign for one change request: have the requester try again, then "
@@ -43,7 +47,7 @@ def lifetime(ttl: str | None, case: Case) -> int:
     if ttl is None:
         return min(constants.DEFAULT_TTL_SECONDS, most)
     try:
-        seconds = duration_seconds(ttl)
+        seconds = Duration.parse(ttl)
     except ValueError:
         raise Problem(f"--ttl {clean(ttl)} is no time: give 15m, 90s or 1h") from None
     if not 1 <= seconds <= most:
@@ -70,3 +74,7 @@ def obstacle(case: Case, signer: Signer) -> str:
         if _STRENGTH.index(public.best_assurance) < _STRENGTH.index(need.assurance):
             return clean(f"policy {policy.name} demands {need.assurance} assurance, as a security key gives it")
     return ""
+
+
+def _command(effect: Effect, requester: str) -> str:
+    return messages.whom_to_ask(effect, requester, approvers=True).partition(": ")[2]

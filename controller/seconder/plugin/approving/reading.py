@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,29 +10,32 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import policy_index, principal, service_accounts
+from seconder.admission import codec, coverage, pipeline, recorded, service_accounts
+from seconder.admission.adjudication import adjudicate, change_of, goes_down
+from seconder.admission.decision import Decision, Verdict
+from seconder.admission.findings import Affected
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.principal import Requester
-from seconder.admission.request import Caller, Operation, Request
+from seconder.admission.principal import classify, identity_tagged, service_account
+from seconder.admission.request import Caller
+from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.state import ClusterState
 from seconder.api import change_request, constants, policy_documents
 from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Mode, Policy
-from seconder.api.resources import NAMESPACES, Action, Target
+from seconder.api.resources import Action, Target
 from seconder.api.text import clean
-from seconder.approvals import approver_documents, change, change_requests, draft, impact
+from seconder.approvals import approver_documents, change, change_requests, draft
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, Impact
 from seconder.approvals.registry import Registry
-from seconder.approvals.verification import Context, context_of
+from seconder.approvals.verification import Context, Memo, context_of
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import audience
-from seconder.client.lookup import Finder, LookupFailed
+from seconder.plugin.approving.answers import Answers
 from seconder.plugin.terminal import resource_types
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.problem import Problem
 
-_LOOKUP_SECONDS: Final = 20.0
 _NAME: Final = re.compile(
     rf"(?:(?:chg|changerequests?)(?:\.{re.escape(constants.DOMAIN)})?/)?({change.PREFIX}[0-9a-z]+)"
 )
@@ -76,28 +80,50 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A wish to do something to an object, with all that its approval depends on. ``impact``: where it is bound."""
+    """A wish to do something to an object, with all that its approval depends on.
+
+    ``impact`` and ``contents`` tell what goes down with the object, where a policy binds that.
+    """
 
     place: Place
     change: Change
-    state: ClusterState
-    contents: Contents
+    context: ReviewContext
+    effect: Effect
+    answers: Answers
     impact: Impact | None
+    contents: Contents
 
     @property
-    def context(self) -> Context:
+    def state(self) -> ClusterState:
+        """The cluster as it was read."""
+        return self.context.state
+
+    @property
+    def fitting(self) -> Context:
         """What an approval must fit."""
         return context_of(self.change, self.state.audience)
-
-    @property
-    def digest(self) -> str | None:
-        """The impact's digest, as ``judge_all`` takes it."""
-        return None if self.impact is None else self.impact.sha256
 
     @property
     def txn(self) -> str:
         """The change request's uid, or nothing."""
         return self.place.request.uid if self.place.request else ""
+
+    def verdict(self, values: Mapping[str, str]) -> Verdict:
+        """Judge it by the pipeline with these approvals, by their slugs, on the object. Raises Problem."""
+        # Somebody may have thought for long before signing.
+        self.context.now = time.time()
+        stored = {f"{constants.APPROVAL_PREFIX}{slug}": value for slug, value in values.items()}
+        affected = Affected(replace(self.effect, stored=stored), self.change.policies)
+        verdict: Verdict = self.answers.run(adjudicate(self.context, affected))
+        return verdict
+
+    def takes_along(self) -> list[Effect]:
+        """What else needs approval before the object can be deleted. Raises Problem."""
+        if self.change.action is not Action.DELETE:
+            return []
+        decided: Decision = self.answers.run(pipeline.review(self.context))
+        effects = [verdict.effect for verdict in decided.parts if verdict.unmet]
+        return [effect for effect in effects if effect.target != self.change.target]
 
 
 def add_reference(parser: argparse.ArgumentParser) -> None:
@@ -173,38 +199,49 @@ def case_of(connection: Connection, place: Place, arguments: argparse.Namespace)
     else:
         _same_wish(place.request, arguments)
     state = read_state(connection.api, recorded_by_us, arguments.cluster_id)
-    if place.request is not None:
-        recorded = change_requests.change_of(place.request, ())
-        operators = recorded.operators | _operators(connection.api, recorded.requester, state)
-        return _case(connection.api, place, replace(recorded, operators=operators), state)
-    if not arguments.requester:
+    requester = place.request.spec.requester if place.request else arguments.requester
+    if not requester:
         raise Problem(
             f"no change request waits for {place.typed}: say whose wish it is with --requester, or have the requester "
             "try again"
         )
-    caller = _caller(arguments.requester, arguments.agent or None, state)
-    wanted = principal.requester_of(caller, state.policies.known_tags, None)
-    made = Change(
-        requester=wanted.username,
-        by_agent=wanted.agent,
-        agent=wanted.agent_name,
-        operators=_operators(connection.api, wanted.username, state),
-        target=place.target,
-        version=place.version,
-        action=_action(arguments),
-        claimed=clean(place.annotations.get(constants.REASON_KEY, "")),
-        policies=(),
-    )
-    return _case(connection.api, place, made, state)
+    state = replace(state, operators=_operators(connection.api, requester, state))
+    context, action = _context(place, state, requester, arguments)
+    effect = Effect(action, place.target, place.version, place.annotations, place.annotations)
+    return _case(place, context, effect, Answers(connection.api, state))
+
+
+def _context(
+    place: Place, state: ClusterState, requester: str, arguments: argparse.Namespace
+) -> tuple[ReviewContext, Action]:
+    """The review as it would be now: from what is recorded of it, or from what the command line says."""
+    memo, now = Memo(1000), time.time()
+    if place.request is not None:
+        return recorded.context_of(place.request, state, now, memo), place.request.spec.action
+    caller = recorded.caller_of(requester, arguments.agent or "")
+    body = codec.deletion_review(place.target, place.version, caller, place.document)
+    return ReviewContext(codec.decode(body), state, Mode.ENFORCE, now, memo), _action(arguments)
+
+
+def _case(place: Place, context: ReviewContext, effect: Effect, answers: Answers) -> Case:
+    policies: list[Policy] = []
+    going: tuple[Impact | None, Contents] = (None, {})
+    if place.document is not None:
+        policies = answers.run(coverage.policies_for(context, effect))
+        going = answers.run(goes_down(effect, policies))
+    change = change_of(context, effect, policies)
+    if place.request is not None:
+        change = replace(change, claimed=place.request.spec.reason)
+    return Case(place, change, context, effect, answers, *going)
 
 
 def context_for(
     api: Api, target: Target, state: ClusterState, requester: str, agent: str | None, action: Action
 ) -> Context:
-    """Give what an approval for this requester must fit, where nobody has made a wish. Raises ApiError."""
-    wanted = principal.requester_of(_caller(requester, agent, state), state.policies.known_tags, None)
-    operators = _operators(api, requester, state)
-    return Context(state.audience, requester, wanted.agent, wanted.agent_name, operators, target, action)
+    """What an approval for this requester must fit, where nobody has made a wish. Raises ApiError."""
+    operator = _operators(api, requester, state).get(requester)
+    asked = classify(recorded.caller_of(requester, agent or ""), state.policies, operator)
+    return Context(state.audience, requester, asked.agent, asked.agent_name, asked.operators, target, action)
 
 
 def read_state(api: Api, request: ChangeRequest | None, cluster_id: str = "") -> ClusterState:
@@ -276,13 +313,13 @@ def _action(arguments: argparse.Namespace) -> Action:
 
 def _same_wish(request: ChangeRequest, arguments: argparse.Namespace) -> None:
     """Raise Problem where the command line says something else than the change request that it names."""
-    for flag, said, recorded in (
+    for flag, said, known in (
         ("--requester", arguments.requester, request.spec.requester),
         ("--agent", arguments.agent, request.spec.agent),
         ("--action", arguments.action, request.spec.action.value),
     ):
-        if said and said != recorded:
-            raise Problem(f"{request.name} is for another wish: {flag} there is {clean(recorded) or 'not known'}")
+        if said and said != known:
+            raise Problem(f"{request.name} is for another wish: {flag} there is {clean(known) or 'not known'}")
 
 
 def _request_for(waiting: Sequence[ChangeRequest], place: Place, arguments: argparse.Namespace) -> ChangeRequest | None:
@@ -301,72 +338,20 @@ def _request_for(waiting: Sequence[ChangeRequest], place: Place, arguments: argp
     return fitting[0] if fitting else None
 
 
-def _case(api: Api, place: Place, wanted: Change, state: ClusterState) -> Case:
-    """Find the policies that ask for approval of it now, and what goes down with it, as the webhook does."""
-    requester = Requester(wanted.requester, wanted.by_agent, wanted.agent, wanted.operators)
-    request = Request(
-        uid="",
-        operation=Operation.DELETE,
-        target=wanted.target,
-        subresource="",
-        caller=_caller(wanted.requester, wanted.agent, state),
-        field_manager="",
-        dry_run=False,
-        stored=place.annotations,
-        incoming={},
-        version=wanted.version,
-    )
-    index, mode, own = state.policies, Mode.ENFORCE, state.installation
-    named = {each.name for each in place.request.spec.policies} if place.request else set()
-    # What asked for it at the refusal may know the caller by more than its name.
-    asked = [each for each in index.all if each.name in named and each.mode is mode and not each.problem]
-    covered = policy_index.covering(request, requester, index, mode, wanted.action, own)
-    covered += [policy for policy in asked if policy not in covered]
-    within: list[Policy] = []
-    if wanted.action is Action.DELETE:
-        within = policy_index.covering_contents(request, requester, index, mode, own)
-        within = [policy for policy in within if policy not in covered]
-        if impact.unresolved(within):
-            raise Problem("policies have just been changed, and what they name is not known yet: try again in a moment")
-    found: Contents = {}
-    bound: list[Policy] = []
-    if wanted.target.resource == NAMESPACES and place.document is not None:
-        bound = draft.binds_impact(wanted.target, wanted.action, [*covered, *within])
-        found = _look_up(api, wanted.target.name, within, bound)
-        covered += [policy for policy in within if impact.held(policy, found)]
-        bound = [policy for policy in bound if policy in covered]
-    going = impact.impact(bound, found) if bound else None
-    return Case(place, replace(wanted, policies=tuple(covered)), state, found, going)
-
-
-def _look_up(api: Api, namespace: str, within: list[Policy], bound: list[Policy]) -> Contents:
+def _operators(api: Api, requester: str, state: ClusterState) -> dict[str, str]:
+    """Who is recorded as having set this requester going, by its user name."""
+    account = service_account(requester)
+    if account is None or not identity_tagged(Caller(requester), state.policies.known_tags):
+        return {}
     try:
-        return Finder(api, seconds=_LOOKUP_SECONDS, at_once=4).find(impact.lookups(namespace, within, bound))
-    except LookupFailed as error:
-        raise Problem(f"what namespace {clean(namespace)} holds could not be looked up: {error}") from None
-
-
-def _caller(requester: str, agent: str | None, state: ClusterState) -> Caller:
-    """Give the caller as far as its names tell: an agent's name that is no ServiceAccount's came with the extra key."""
-    plain = Caller(requester)
-    if agent is None or principal.requester_of(plain, state.policies.known_tags, None).agent_name == agent:
-        return plain
-    return Caller(requester, extra={constants.AGENT_KEY: (agent,)})
-
-
-def _operators(api: Api, requester: str, state: ClusterState) -> frozenset[str]:
-    account = principal.service_account(requester)
-    if account is None or not principal.identity_tagged(Caller(requester), state.policies.known_tags):
-        return frozenset()
-    try:
-        document = api.metadata(f"/api/v1/namespaces/{account[0]}/serviceaccounts/{account[1]}")
+        document = api.find(f"/api/v1/namespaces/{account[0]}/serviceaccounts/{account[1]}", metadata=True)
     except ApiError as error:
         # Whom it bars it bars at the webhook, too: here it only spares somebody a signature.
-        if error.status in {403, 404}:
-            return frozenset()
+        if error.status == 403:
+            return {}
         raise
-    recorded = service_accounts.account(document)
-    return frozenset({recorded.operator} if recorded and recorded.operator else ())
+    read = service_accounts.account(document) if document is not None else None
+    return {requester: read.operator} if read and read.operator else {}
 
 
 def _recorded_audience(request: ChangeRequest | None) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from seconder.admission.request import Caller
+from seconder.api.resources import NAMESPACES, GroupResource, Target
 from seconder.api.text import clean
 from seconder.plugin.terminal.problem import Problem
 
@@ -34,6 +35,7 @@ _GROUP: Final = "audit.k8s.io/"
 _WITH_BODIES: Final = frozenset({"Request", "RequestResponse"})
 _any: Final = msgspec.json.Decoder(Any)
 _NULL: Final = msgspec.Raw(b"null")
+_FAILED: Final = 400
 _NO_UTC: Final = frozenset({1, 9999})
 """Years in which a time may lie beyond all dates once its offset is taken off."""
 
@@ -64,6 +66,13 @@ class Reference(msgspec.Struct, rename="camel", gc=False):
     api_group: str = ""
     api_version: str = ""
     subresource: str = ""
+
+    @property
+    def target(self) -> Target:
+        """The object, as requests name it."""
+        resource = GroupResource(self.api_group, self.resource)
+        # The API server repeats a Namespace's own name as its namespace.
+        return Target(resource, "", "" if resource == NAMESPACES else self.namespace, self.name, self.uid)
 
 
 class Details(msgspec.Struct, gc=False):
@@ -148,6 +157,11 @@ class Event(msgspec.Struct, rename="camel"):
     def code(self) -> int:
         """HTTP's status code; 0 where none is recorded."""
         return self.response_status.code if self.response_status else 0
+
+    @property
+    def failed(self) -> bool:
+        """Whether it came to nothing."""
+        return self.code >= _FAILED
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from seconder.api.change_request import ChangeRequest, moment
 from seconder.api.constants import APPROVAL_PREFIX
 from seconder.api.policy import Mode
 from seconder.api.reasons import Reason, Rejected
-from seconder.api.resources import NAMESPACES, GroupResource, Target
+from seconder.api.resources import GroupResource, Target
 from seconder.api.text import describe
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo, approval_of, approvals_of, authenticate, examine
@@ -34,7 +34,6 @@ _MOST_SEEN: Final = 500_000
 
 _MOST_REQUESTERS: Final = 10_000
 _OTHERS: Final = "(others)"
-_FAILED: Final = 400
 _SAME_MOMENT: Final = 2.0
 """Seconds between the API server's time of a refusal and the webhook's."""
 
@@ -132,7 +131,7 @@ class Logged:
         if at is None or not self._since <= at <= self._until:
             return
         # What came to nothing put no approval anywhere.
-        if event.code < _FAILED:
+        if not event.failed:
             for body in (event.request_object, event.response_object):
                 if APPROVAL_PREFIX.encode() in bytes(body):
                     self._approvals(body, event, at.timestamp())
@@ -385,9 +384,7 @@ def _weight(said: Mapping[str, str]) -> tuple[bool, bool, bool]:
 
 
 def _object(ref: Reference) -> str:
-    resource = GroupResource(ref.api_group, ref.resource)
-    namespace = "" if resource == NAMESPACES else ref.namespace
-    return describe(Target(resource, "", namespace, ref.name or "*", ""))
+    return describe(replace(ref.target, name=ref.name or "*"))
 
 
 def _entries(request: ChangeRequest) -> Iterator[Entry]:

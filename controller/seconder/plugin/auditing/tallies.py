@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
+from seconder.admission.decision import Decision
+from seconder.admission.request import Operation
 from seconder.api.reasons import Reason
 from seconder.api.text import clean, describe
 from seconder.plugin.auditing.audit_log import Event
-from seconder.plugin.auditing.replaying import Missing, Verdict
+from seconder.plugin.auditing.past_requests import Missing
+from seconder.plugin.auditing.replaying import Verdict
 
 Key = TypeVar("Key")
 
@@ -95,29 +98,29 @@ class Tallies:
 
     def add(self, verdict: Verdict) -> None:
         """Count one request."""
-        if self._again(verdict.event):
+        event, principal, outcome = verdict.past.event, verdict.past.principal, verdict.outcome
+        if self._again(event):
             self.twice += 1
             return
-        if verdict.failed:
+        if event.failed:
             self.failed += 1
             return
-        decided, at = verdict.decided, verdict.event.request_received_timestamp
-        agent = decided.requester.agent
-        if verdict.missing is not None:
-            self.unknown.setdefault(verdict.missing, Tally()).add(at, agent=agent)
-            kept = self.unknown_examples.setdefault(verdict.missing, [])
+        at, agent = event.request_received_timestamp, principal.agent
+        if isinstance(outcome, Missing):
+            self.unknown.setdefault(outcome, Tally()).add(at, agent=agent)
+            kept = self.unknown_examples.setdefault(outcome, [])
             if len(kept) < _PER_REASON:
-                kept.append(_example(verdict, ""))
+                kept.append(_example(verdict))
             return
         self.refused.add(at, agent=agent)
-        self.dry_runs += verdict.dry_run
-        for key in _policies(verdict):
+        self.dry_runs += event.dry_run
+        for key in _policies(outcome, verdict.past.operation):
             self.policies.add(key, at, agent=agent)
-        self.requesters.add((decided.requester.username, decided.requester.agent_name or "", agent), at, agent=agent)
+        self.requesters.add((principal.username, principal.agent_name or "", agent), at, agent=agent)
         for target in verdict.targets:
             self.objects.add(describe(target), at, agent=agent)
         if len(self.examples) < _MOST_EXAMPLES:
-            self.examples.append(_example(verdict, decided.reason.value))
+            self.examples.append(_example(verdict))
 
     def unknowns(self) -> Iterator[tuple[Missing, Tally]]:
         """Give what could not be judged, in the order of Missing."""
@@ -132,28 +135,22 @@ class Tallies:
         return False
 
 
-def _policies(verdict: Verdict) -> list[tuple[str, str]]:
-    decided = verdict.decided
-    if decided.reason is Reason.PROTECTED_CONFIGURATION:
-        return [(ALWAYS, verdict.operation)]
-    return [(name, decided.action.value if decided.action else verdict.operation) for name in decided.policies]
+def _policies(refusal: Decision, operation: Operation) -> list[tuple[str, str]]:
+    if refusal.reason is Reason.PROTECTED_CONFIGURATION:
+        return [(ALWAYS, operation.value)]
+    return [(name, (refusal.action or operation).value) for name in refusal.policies]
 
 
-def _example(verdict: Verdict, reason: str) -> Example:
-    event, decided = verdict.event, verdict.decided
-    who = decided.requester.username
-    if decided.requester.agent_name:
-        who = f"{who} (agent {decided.requester.agent_name})"
-    what = decided.action.value if decided.action and not verdict.missing else event.verb
-    ref = event.object_ref
-    if ref is not None and ref.subresource and (verdict.missing or decided.action is None):
-        what = f"{what} {ref.subresource}"
+def _example(verdict: Verdict) -> Example:
+    event, principal, ref = verdict.past.event, verdict.past.principal, verdict.past.ref
+    refusal = verdict.outcome if isinstance(verdict.outcome, Decision) else None
+    what = f"{event.verb} {ref.subresource}" if ref.subresource else event.verb
     return Example(
         event.request_received_timestamp,
-        clean(who),
-        decided.requester.agent,
-        clean(what),
-        describe(verdict.targets[0]) if verdict.targets else clean(f"all {ref.resource if ref else ''}"),
+        clean(f"{principal.username} (agent {principal.agent_name})" if principal.agent_name else principal.username),
+        principal.agent,
+        clean(refusal.action.value if refusal and refusal.action else what),
+        describe(verdict.targets[0]) if verdict.targets else clean(f"all {ref.resource}"),
         clean(event.audit_id),
-        reason,
+        refusal.reason.value if refusal else "",
     )

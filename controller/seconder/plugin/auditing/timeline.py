@@ -1,13 +1,11 @@
-"""The report's facts as a drawing (inline SVG): one lane for each object, one shape for each kind of fact."""
+"""The report's facts as a drawing, for its template: a lane for each object, a shape for each kind of fact."""
 
-import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from seconder.api.text import clean
 from seconder.plugin.auditing.reporting import Entry
 
 _WIDTH: Final = 1160
@@ -58,29 +56,70 @@ def style_of(what: str) -> Style:
     return _STYLES.get(what, _OTHER)
 
 
-def figure(entries: Sequence[Entry]) -> str:
-    """Draw the facts, which must not be none, with a key to the shapes."""
-    lanes = _lanes(entries)
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """An object and the strip that its facts are on. ``top`` is the strip's upper edge."""
+
+    name: str
+    short: str
+    top: int
+    shaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A time on the scale."""
+
+    x: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One fact, or several of a kind that are too close to be told apart. ``title`` tells them.
+
+    ``count`` is written beside it, 0 where nothing is.
+    """
+
+    x: float
+    y: float
+    style: Style
+    title: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """All of the drawing, in units of its own. ``kinds`` of facts are what its key explains."""
+
+    facts: int
+    height: int
+    lanes: Sequence[Lane]
+    ticks: Sequence[Tick]
+    marks: Sequence[Mark]
+    kinds: Sequence[str]
+    width: int = _WIDTH
+    lane_height: int = _LANE
+    top: int = _TOP
+
+
+def figure(entries: Sequence[Entry]) -> Figure:
+    """The drawing of these facts, which must not be none."""
     scale = _Scale(entries)
-    height = _TOP + _LANE * len(lanes) + 8
-    parts = [
-        f'<figure>\n<div class="scroll">\n<svg viewBox="0 0 {_WIDTH} {height}" role="img"'
-        f' aria-label="{len(entries)} facts on {len(lanes)} lanes; the table below tells them all">'
-    ]
-    for number, name in enumerate(lanes):
+    lanes: list[Lane] = []
+    marks: list[Mark] = []
+    for number, (name, members) in enumerate(_lanes(entries).items()):
         top = _TOP + _LANE * number
-        if number % 2 == 0:
-            parts.append(f'<rect class="lane" x="0" y="{top}" width="{_WIDTH}" height="{_LANE}"/>')
-        parts.append(f'<text x="8" y="{top + _LANE / 2 + 4}"><title>{_text(name)}</title>{_text(_short(name))}</text>')
-    for at, label in scale.ticks():
-        x = scale.x(at)
-        parts.append(f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 6}" y2="{height - 8}"/>')
-        parts.append(f'<text class="soft" x="{x:.1f}" y="{_TOP - 12}" text-anchor="middle">{_text(label)}</text>')
-    for number, (_, members) in enumerate(lanes.items()):
-        parts += _marks(members, _TOP + _LANE * number + _LANE / 2, scale)
-    parts.append("</svg>\n</div>")
-    parts.append(f"<figcaption>{''.join(_key(entries))}</figcaption>\n</figure>")
-    return "\n".join(parts)
+        lanes.append(Lane(name, _short(name), top, shaded=number % 2 == 0))
+        marks += _marks(members, top + _LANE / 2, scale)
+    return Figure(
+        facts=len(entries),
+        height=_TOP + _LANE * len(lanes) + 8,
+        lanes=lanes,
+        ticks=[Tick(scale.x(at), label) for at, label in scale.ticks()],
+        marks=marks,
+        kinds=list(dict.fromkeys(entry.what for entry in entries)),
+    )
 
 
 class _Scale:
@@ -123,7 +162,7 @@ def _lanes(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     return lanes
 
 
-def _marks(entries: Sequence[Entry], middle: float, scale: _Scale) -> Iterator[str]:
+def _marks(entries: Sequence[Entry], middle: float, scale: _Scale) -> Iterator[Mark]:
     drawn: dict[str, list[tuple[float, list[Entry]]]] = {}
     for each in entries:
         x = scale.x(each.seconds)
@@ -142,31 +181,13 @@ def _marks(entries: Sequence[Entry], middle: float, scale: _Scale) -> Iterator[s
         )
         x, row = next(free, (x, 0))
         taken.append((x, row))
-        style = style_of(what)
         first = members[0]
         more = f" ({len(members)} times, the last at {members[-1].at})" if len(members) > 1 else ""
         title = f"{first.at} {what}{more}: {first.object}, {first.who or 'nobody named'}. {first.detail}"
-        yield (
-            f'<g class="{style.tone}" transform="translate({x:.1f} {middle + row * 14:.1f})">'
-            f'<title>{_text(title)}</title><path class="mark{" full" if style.full else ""}" d="{style.path}"/></g>'
-        )
-        if len(members) > 1 and row == 0:
-            yield f'<text class="soft" x="{x + 8:.1f}" y="{middle - 6:.1f}">{len(members)}</text>'
-
-
-def _key(entries: Sequence[Entry]) -> Iterator[str]:
-    for what in dict.fromkeys(each.what for each in entries):
-        style = style_of(what)
-        yield (
-            f'<span><svg viewBox="-9 -9 18 18" aria-hidden="true"><g class="{style.tone}">'
-            f'<path class="mark{" full" if style.full else ""}" d="{style.path}"/></g></svg>{_text(what)}</span>'
-        )
+        count = len(members) if len(members) > 1 and row == 0 else 0
+        yield Mark(x, middle + row * 14, style_of(what), title, count)
 
 
 def _short(name: str) -> str:
     """Keep the end of a long name, where objects differ."""
     return name if len(name) <= _LETTERS else f"…{name[-_LETTERS + 1 :]}"
-
-
-def _text(text: str) -> str:
-    return html.escape(clean(text))

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
+from seconder.admission.decision import Verdict
 from seconder.admission.request import Caller
 from seconder.api import change_request, constants
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.reasons import Rejected
 from seconder.api.text import clean
 from seconder.approvals import draft, statement
-from seconder.approvals.quorum import Judgement, Presented, judge_all
 from seconder.approvals.statement import Statement
 from seconder.approvals.verification import Memo, approvals_of, verify
 from seconder.client.api import ApiError
@@ -140,11 +140,10 @@ def _sign(case: Case, signer: Signer, reason: str, seconds: int) -> _Signed:
         raise Problem(f"this cannot be signed for: {rejected.detail}") from None
     value = line.decode() + signing.sign(signer.key, line).rstrip("\n")
     try:
-        approval = verify("new", value, case.context, case.state.registry, time.time(), Memo(1))
+        verify("new", value, case.fitting, case.state.registry, time.time(), Memo(1))
     except Rejected as rejected:
         raise Problem(f"what was signed would not count: {rejected.detail} ({rejected.reason})") from None
-    verdict = judge_all(Presented((approval,), (), case.context), case.change.policies, case.digest)
-    for failure in verdict.failures:
+    for failure in case.verdict({"new": value}).failures:
         raise Problem(f"what was signed would not count: {failure.detail} ({failure.reason})")
     return _Signed(made, value)
 
@@ -154,7 +153,7 @@ def _put(connected: Connection, case: Case, signer: Signer, signed: _Signed, for
     approver = signer.registered.approver
     on_request = place.request.metadata.get("annotations") or {} if place.request else {}
     values = approvals_of({**on_request, **place.annotations})
-    slug = slugs.slug_for(approver.name, values, approver.principal, case.context, case.state.registry, time.time())
+    slug = slugs.slug_for(approver.name, values, approver.principal, case.fitting, case.state.registry, time.time())
     key = f"{constants.APPROVAL_PREFIX}{slug}"
     slugs.within_limit(place.annotations, key, signed.value)
     copied = False
@@ -173,8 +172,7 @@ def _put(connected: Connection, case: Case, signer: Signer, signed: _Signed, for
             ) from None
         _annotate(connected, f"{change_request.PATH}/{request.name}", request.uid, key, signed.value)
         after, copied = {**values, slug: signed.value}, True
-    _, verdict = describing.judged(case, after, time.time())
-    _tell(case, signed, slug, verdict, copied=copied, form=form)
+    _tell(case, signed, slug, case.verdict(after), copied=copied, form=form)
     return 0
 
 
@@ -188,8 +186,8 @@ def _not_stored(case: Case, error: ApiError) -> Exception:
     return error
 
 
-def _tell(case: Case, signed: _Signed, slug: str, verdict: Judgement, *, copied: bool, form: str | None) -> None:
-    reached, required = describing.progress(case, verdict)
+def _tell(case: Case, signed: _Signed, slug: str, verdict: Verdict, *, copied: bool, form: str | None) -> None:
+    reached, required = describing.progress(verdict)
     request = case.place.request
     where = f"{request.name}, from where it is copied" if copied and request else ""
     if form:
@@ -201,7 +199,7 @@ def _tell(case: Case, signed: _Signed, slug: str, verdict: Judgement, *, copied:
                     "annotation": f"{constants.APPROVAL_PREFIX}{slug}",
                     "changeRequest": request.name if request else "",
                     "onChangeRequest": copied,
-                    "approved": not verdict.unmet,
+                    "approved": verdict.allowed,
                     "peers": {"approved": reached, "required": required},
                     "statement": msgspec.to_builtins(signed.statement),
                 },

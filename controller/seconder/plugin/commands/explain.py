@@ -5,28 +5,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from seconder.admission import policy_index, principal
-from seconder.admission.decision import Decision, decide
-from seconder.admission.evidence import ClusterState, Evidence
-from seconder.admission.policy_index import ANY, PolicyIndex
-from seconder.admission.prerequisites import needs, owner_keys
-from seconder.admission.request import Caller, Operation, Request
+from seconder.admission import codec, pipeline
+from seconder.admission.decision import Decision
+from seconder.admission.policy_index import PolicyIndex
+from seconder.admission.principal import classify
+from seconder.admission.request import Caller
+from seconder.admission.review import ReviewContext
+from seconder.admission.state import ClusterState
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, Action, GroupResource
+from seconder.api.resources import ANY, NAMESPACES, Action, GroupResource
 from seconder.api.text import clean
 from seconder.approvals.verification import Memo, approvals_of
 from seconder.client.api import Api, ApiError
 from seconder.plugin.agents import whoami
 from seconder.plugin.approving import describing, slugs
+from seconder.plugin.approving.answers import Answers
 from seconder.plugin.approving.reading import Place
-from seconder.plugin.terminal import connection, output, times
+from seconder.plugin.terminal import cluster_state, connection, output, times
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 
 _CONFIGURATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/seconder"
-_OWNED: Final = "what the object owns is not looked at here; of it, what is protected needs approval too, for an agent"
 _NOT_LOOKED_AT: Final = frozenset(
     {
         Reason.NOT_COVERED,
@@ -52,7 +53,7 @@ def parser() -> Parser:
     found.add_argument("--action", choices=[Action.DELETE.value], default=Action.DELETE.value)
     found.add_argument("--cluster-id", metavar="ID", default="", help="as Seconder was started with, if it was")
     output.add_format(found)
-    state.add_caller(found)
+    cluster_state.add_caller(found)
     connection.add_flags(found)
     return found
 
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.whoami == bool(arguments.object):
         raise Problem("give either TYPE/NAME or --whoami; see kubectl seconder explain --help")
     connected = connection.connect(arguments)
-    caller = state.caller_of(arguments, connected.api)
+    caller = cluster_state.caller_of(arguments, connected.api)
     told = _whoami(arguments, connected, caller) if arguments.whoami else _explain(arguments, connected, caller)
     print(told)
     return 0
@@ -76,8 +77,7 @@ class Explanation:
     """
 
     place: Place
-    request: Request
-    state: ClusterState
+    context: ReviewContext
     enforce: Decision
     audit: Decision
     asked: bool
@@ -95,31 +95,19 @@ class Explanation:
         return self.audit if self.enforce.reason in _NOT_LOOKED_AT else self.enforce
 
 
-def explanation(place: Place, caller: Caller, seen: ClusterState, api: Api, now: float) -> Explanation:
+def explanation(place: Place, caller: Caller, state: ClusterState, api: Api, now: float) -> Explanation:
     """Decide as the webhook would at this moment. ``now`` is in seconds since 1970. Raises Problem."""
-    request = Request(
-        uid="",
-        operation=Operation.DELETE,
-        target=place.target,
-        subresource="",
-        caller=caller,
-        field_manager="",
-        dry_run=False,
-        stored=place.annotations,
-        incoming={},
-        version=place.version,
-    )
-    memo = Memo(1000)
-    decided = {}
-    for mode in Mode:
-        contents = state.look_up(api, needs(request, seen, mode))
-        decided[mode] = decide(request, seen, mode, Evidence(True, contents), now, memo)
+    body = codec.deletion_review(place.target, place.version, caller, place.document)
+    request, memo, answers = codec.decode(body), Memo(1000), Answers(api, state)
+    contexts = {mode: ReviewContext(request, state, mode, now, memo) for mode in Mode}
+    decided = {mode: pipeline.drive(pipeline.review(context), answers) for mode, context in contexts.items()}
     enforce, audit = decided[Mode.ENFORCE], decided[Mode.AUDIT]
+    if answers.failed:
+        raise answers.problem("it is not known what would happen")
     asked, asking = True, ""
     if enforce.reason in {Reason.NOT_COVERED, Reason.EXEMPT} and audit.reason is enforce.reason:
-        asked, asking = _asking(request, enforce, seen)
-    notes = [*_notes(api), *([_OWNED] if owner_keys(request, seen, Mode.ENFORCE) else [])]
-    return Explanation(place, request, seen, enforce, audit, asked, asking, notes)
+        asked, asking = _asking(contexts[Mode.ENFORCE], enforce)
+    return Explanation(place, contexts[Mode.ENFORCE], enforce, audit, asked, asking, _notes(api))
 
 
 def lines(found: Explanation) -> Iterator[str]:
@@ -146,8 +134,8 @@ def lines(found: Explanation) -> Iterator[str]:
 
 def document(found: Explanation) -> dict[str, Any]:
     """Give it for programs."""
-    target, decided = found.request.target, found.enforce
-    requester = decided.requester
+    target, decided = found.context.request.target, found.enforce
+    principal = decided.principal
     return {
         "object": {
             "group": target.resource.group,
@@ -158,10 +146,10 @@ def document(found: Explanation) -> dict[str, Any]:
         },
         "action": Action.DELETE.value,
         "requester": {
-            "username": requester.username,
-            "agent": requester.agent,
-            "agentName": requester.agent_name or "",
-            "operators": sorted(requester.operators),
+            "username": principal.username,
+            "agent": principal.agent,
+            "agentName": principal.agent_name or "",
+            "operators": sorted(principal.operators),
         },
         "allowed": decided.allowed,
         "reason": decided.reason.value,
@@ -179,9 +167,9 @@ def document(found: Explanation) -> dict[str, Any]:
 
 
 def _explain(arguments: argparse.Namespace, connected: Connection, caller: Caller) -> str:
-    place = state.object_of(connected, arguments.object, arguments.namespace)
-    seen = state.read(connected.api, caller, arguments.cluster_id)
-    found = explanation(place, caller, seen, connected.api, state.clock(connected.api))
+    place = cluster_state.object_of(connected, arguments.object, arguments.namespace)
+    seen = cluster_state.read(connected.api, caller, arguments.cluster_id)
+    found = explanation(place, caller, seen, connected.api, cluster_state.clock(connected.api))
     if arguments.output:
         return output.dump(document(found), arguments.output)
     return "\n".join(lines(found))
@@ -190,23 +178,23 @@ def _explain(arguments: argparse.Namespace, connected: Connection, caller: Calle
 def _whoami(arguments: argparse.Namespace, connected: Connection, caller: Caller) -> str:
     policies, operator, notes = PolicyIndex(()), None, []
     try:
-        seen = state.read(connected.api, caller)
+        seen = cluster_state.read(connected.api, caller)
         policies, operator = seen.policies, seen.operators.get(caller.username)
-    except state.Unreadable as unreadable:
+    except cluster_state.Unreadable as unreadable:
         notes.append(f"by the default tags alone: {unreadable}")
-    requester = principal.requester_of(caller, policies.known_tags, operator)
+    principal = classify(caller, policies, operator)
     tags = whoami.tags_on(caller, policies.all)
     looks = None if arguments.requester else whoami.here()
     if arguments.output:
-        return output.dump(whoami.document(caller, requester, tags, looks, notes), arguments.output)
-    return "\n".join(whoami.lines(caller, requester, tags, looks, notes))
+        return output.dump(whoami.document(caller, principal, tags, looks, notes), arguments.output)
+    return "\n".join(whoami.lines(caller, principal, tags, looks, notes))
 
 
 def _verdict(found: Explanation) -> Iterator[str]:
     decided, audit = found.enforce, found.audit
-    who = decided.requester.username
-    if decided.requester.agent:
-        name = decided.requester.agent_name
+    who = decided.principal.username
+    if decided.principal.agent:
+        name = decided.principal.agent_name
         who += f" (agent {name})" if name else " (an agent)"
     what = clean(f"{Action.DELETE} of {found.place.typed} by {who}")
     if not decided.allowed:
@@ -224,22 +212,20 @@ def _verdict(found: Explanation) -> Iterator[str]:
         yield f"Policies in Audit mode only warn and count: {clean(audit.message.partition(chr(10))[0])}"
 
 
-def _asking(request: Request, decided: Decision, seen: ClusterState) -> tuple[bool, str]:
+def _asking(context: ReviewContext, decided: Decision) -> tuple[bool, str]:
     """Say whether the API server would ask Seconder about a request that nothing covers, and why not."""
-    resource, who = request.target.resource, request.caller.username
+    resource, who = context.request.target.resource, context.principal.username
+    policies = context.state.policies
     if decided.reason is Reason.EXEMPT:
         return False, f"The API server does not ask Seconder: {who} is one of the control plane's own controllers"
-    if owner_keys(request, seen, Mode.ENFORCE):
+    if context.principal.agent and policies.follows:
         return True, "Seconder is asked, as about whatever an agent deletes, and no policy covers this object itself"
-    naming = [each for each in seen.policies.all if Action.DELETE in each.actions and _names(each, resource)]
+    naming = [policy for policy in policies.all if Action.DELETE in policy.actions and _names(policy, resource)]
     if not naming:
         return False, f"The API server does not ask Seconder: no policy names {resource}"
-    tagged = decided.requester.agent or any(
-        principal.request_tagged(request, each.agents) for each in seen.policies.all
-    )
-    if not tagged and not any(
-        policy_index.binds(each, request, decided.requester, seen.installation) for each in naming
-    ):
+    effect = context.effect(Action.DELETE)
+    marked = not policies.known_tags.annotations.isdisjoint(effect.stored)
+    if not marked and not context.principal.agent and not any(context.binds(policy, effect) for policy in naming):
         return (
             False,
             f"The API server does not ask Seconder: {who} is no agent, and no policy names {resource} to others",
@@ -261,7 +247,7 @@ def _names(policy: Policy, resource: GroupResource) -> bool:
 def _covering(found: Explanation) -> list[Policy]:
     return [
         policy
-        for policy in found.state.policies.all
+        for policy in found.context.state.policies.all
         if policy.name in (found.enforce if policy.mode is Mode.ENFORCE else found.audit).policies
     ]
 

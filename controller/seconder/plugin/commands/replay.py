@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.api import constants, documents, policy_documents
+from seconder.api import constants, policy_documents, protection_policy
 from seconder.api.policy import Policy
 from seconder.api.resources import NAMESPACES, GroupResource
 from seconder.api.text import clean
@@ -16,7 +16,7 @@ from seconder.plugin.agents import saved
 from seconder.plugin.auditing.audit_log import Reading, requests
 from seconder.plugin.auditing.replaying import Judge
 from seconder.plugin.auditing.tallies import Example, Tallies, Tally
-from seconder.plugin.terminal import connection, output
+from seconder.plugin.terminal import cluster_state, connection, output
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 from seconder.plugin.terminal.progress import Progress, size
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _from_cluster(arguments: argparse.Namespace) -> list[Policy]:
     api = connection.connect(arguments).api
-    with state.readable():
+    with cluster_state.readable():
         documents = api.items(f"{constants.API_PATH}/protectionpolicies")[0]
     found = [policy for document in documents for policy in policy_documents.policies(document)]
     if not found:
@@ -143,7 +143,7 @@ def _policy(path: str, document: dict[str, Any]) -> Policy:
         raise Problem(f"{clean(path)}: policy {clean(name)} is invalid: {clean(str(error))}") from None
     # A file knows nothing of what the cluster serves: what it names is taken for what it usually is.
     resolved = [
-        documents.ResolvedDoc(
+        protection_policy.ResolvedDoc(
             group=each.group,
             resource=each.resource,
             version="v1",
@@ -154,7 +154,7 @@ def _policy(path: str, document: dict[str, Any]) -> Policy:
         for each in policy_documents.named_resources(spec)
         if "*" not in each
     ]
-    return policy_documents.policy_of(name, spec, documents.PolicyStatus(resources=resolved), 0)
+    return policy_documents.policy_of(name, spec, protection_policy.PolicyStatus(resources=resolved), 0)
 
 
 def _notes(judge: Judge, tallies: Tallies) -> list[str]:

@@ -22,7 +22,7 @@ from seconder.plugin.approving import reading
 from seconder.plugin.auditing import audit_log, report_page, reporting
 from seconder.plugin.auditing.audit_log import Reading
 from seconder.plugin.auditing.reporting import Event, Logged, Report, Signed, signed, who
-from seconder.plugin.terminal import connection, output, resource_types, times
+from seconder.plugin.terminal import cluster_state, connection, output, resource_types, times
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 from seconder.plugin.terminal.progress import Progress
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not since < until:
         raise Problem("--since must be before --until")
     api = connection.connect(arguments).api
-    with state.readable():
+    with cluster_state.readable():
         documents = api.items(change_request.PATH)[0]
     requests, damaged = _parsed(documents)
     events, unread = _events(api)

@@ -79,9 +79,9 @@ def _case_lines(case: Case) -> list[str]:
         return [*lines, *_end(request)]
     if not case.change.policies:
         return [*lines, "No policy asks for approval of it."]
-    _, verdict = describing.judged(case, approvals_of(case.place.annotations), now)
-    reached, required = describing.progress(case, verdict)
-    if not verdict.unmet:
+    verdict = case.verdict(approvals_of(case.place.annotations))
+    reached, required = describing.progress(verdict)
+    if verdict.allowed:
         return [*lines, f"{'approved:':12}{reached} of {required}"]
     return [*lines, f"{'approved:':12}{reached} of {required} ({verdict.reason})", f"{'approve:':12}{_command(case)}"]
 
@@ -98,8 +98,8 @@ def _command(case: Case) -> str:
 
 def _case_document(case: Case) -> dict[str, Any]:
     values = approvals_of(case.place.annotations)
-    presented, verdict = describing.judged(case, values, time.time())
-    reached, required = describing.progress(case, verdict)
+    verdict = case.verdict(values)
+    reached, required = describing.progress(verdict)
     why = {failure.slug: failure for failure in verdict.failures}
     request = case.place.request
     return _plain_document(case.place) | {
@@ -110,7 +110,7 @@ def _case_document(case: Case) -> dict[str, Any]:
         "action": case.change.action.value,
         "policies": describing.documents(case.change.policies),
         "impact": None if case.impact is None else {"counts": dict(case.impact.counts), "sha256": case.impact.sha256},
-        "approved": bool(case.change.policies) and not verdict.unmet,
+        "approved": bool(case.change.policies) and verdict.allowed,
         "peers": {"approved": reached, "required": required},
         "approvals": [
             {
@@ -122,7 +122,7 @@ def _case_document(case: Case) -> dict[str, Any]:
                 "expires": each.statement.exp,
                 "statement": msgspec.to_builtins(each.statement),
             }
-            for each in presented.approvals
+            for each in verdict.valid
             if each.slug not in why
         ]
         + [

@@ -27,7 +27,7 @@ from seconder.approvals.verification import (
 )
 from seconder.plugin.agents import saved
 from seconder.plugin.approving import slugs
-from seconder.plugin.terminal import connection, output, times
+from seconder.plugin.terminal import cluster_state, connection, output, times
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 
@@ -43,7 +43,7 @@ def parser() -> Parser:
     found.add_argument("-f", "--filename", metavar="FILE", help="a saved object instead, YAML or JSON; - for stdin")
     found.add_argument("--approvers", metavar="FILE", help="saved Approvers; with -f, no cluster is asked at all")
     found.add_argument("--at", metavar="TIME", help="check as of this time (RFC 3339); left out: now")
-    found.add_argument("--cluster", metavar="URN", help="the cluster that they must be for; with -f else unchecked")
+    found.add_argument("--audience", metavar="URN", help="the cluster that they must be for; with -f else unchecked")
     found.add_argument("--requester", metavar="USER", help="whom they must be for; left out: whom they name")
     found.add_argument("--resource", metavar="PLURAL", default="", help="with -f: where a kind's plural is irregular")
     output.add_format(found)
@@ -54,6 +54,9 @@ def parser() -> Parser:
 def run(arguments: argparse.Namespace) -> int:
     """Check; success is that there are approvals, and that all of them are valid."""
     at = None if arguments.at is None else times.moment(arguments.at, "--at")
+    if arguments.cluster and (arguments.filename or arguments.cluster.startswith("urn:")):
+        # It had this name before kubectl's flag --cluster was taken too.
+        arguments.audience, arguments.cluster = arguments.audience or arguments.cluster, None
     subject, present = _from_files(arguments) if arguments.filename else _from_cluster(arguments)
     now = present if at is None else at
     checked = [check(slug, value, subject, now) for slug, value in sorted(subject.values.items())]
@@ -156,11 +159,11 @@ def _from_files(arguments: argparse.Namespace) -> tuple[Subject, float]:
     registry = saved.read_registry(arguments.approvers)
     assumed = ["action", "agent", "the agent's operator (unknown)", "what goes down with it"]
     assumed += [] if arguments.requester else ["requester"]
-    assumed += [] if arguments.cluster else ["cluster"]
+    assumed += [] if arguments.audience else ["cluster"]
 
     def context(claims: Statement) -> Context:
         return Context(
-            audience=arguments.cluster or claims.aud,
+            audience=arguments.audience or claims.aud,
             requester=arguments.requester or claims.sub,
             by_agent=claims.agent is not None,
             agent=claims.agent,
@@ -179,29 +182,29 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
         raise Problem("--resource goes with -f: the cluster knows the plural")
     registry = saved.read_registry(arguments.approvers) if arguments.approvers else None
     connected = connection.connect(arguments)
-    place = state.object_of(connected, arguments.object, arguments.namespace)
-    seen = state.read(connected.api, Caller(""))
+    place = cluster_state.object_of(connected, arguments.object, arguments.namespace)
+    seen = cluster_state.read(connected.api, Caller(""))
     assumed = ["action", "agent", "what goes down with it"] + ([] if arguments.requester else ["requester"])
     operators: dict[str, str | None] = {}
 
     def context(claims: Statement) -> Context:
         user = arguments.requester or claims.sub
         if user not in operators:
-            operators[user] = state.operator_of(connected.api, user)
+            operators[user] = cluster_state.operator_of(connected.api, user)
         extra = {constants.AGENT_KEY: (claims.agent,)} if claims.agent else {}
-        requester = principal.requester_of(Caller(user, extra=extra), seen.policies.known_tags, operators[user])
+        asked = principal.classify(Caller(user, extra=extra), seen.policies, operators[user])
         return Context(
-            audience=arguments.cluster or seen.audience,
+            audience=arguments.audience or seen.audience,
             requester=user,
-            by_agent=requester.agent,
+            by_agent=asked.agent,
             agent=claims.agent,
-            operators=requester.operators,
+            operators=asked.operators,
             target=place.target,
             action=claims.detail.actions[0],
         )
 
     values = approvals_of(place.annotations)
-    present = state.clock(connected.api)
+    present = cluster_state.clock(connected.api)
     return Subject(place.target, values, registry or seen.registry, context, assumed), present
 
 

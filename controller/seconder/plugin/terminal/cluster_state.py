@@ -2,11 +2,10 @@
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
-from typing import Final
 
 import msgspec
 
@@ -16,17 +15,12 @@ from seconder.admission.state import ClusterState
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
 from seconder.api.text import clean
-from seconder.approvals.impact import Contents, Lookup
 from seconder.client.api import Api, ApiError
-from seconder.client.lookup import Finder, LookupFailed
 from seconder.plugin.approving import reading
 from seconder.plugin.approving.reading import Place
 from seconder.plugin.terminal import callers
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.problem import Problem
-
-_LOOKUP_SECONDS: Final = 5.0
-"""As the webhook's: what it would not find out in time is not known here either."""
 
 
 class Unreadable(Problem):
@@ -74,17 +68,6 @@ def object_of(connection: Connection, text: str, namespace: str | None) -> Place
     if place.document is None:
         raise Problem(place.missing)
     return place
-
-
-def look_up(api: Api, lookups: Sequence[Lookup]) -> Contents:
-    """Answer what a decision needs to know of a namespace's contents. Raises Problem."""
-    if not lookups:
-        return {}
-    try:
-        return Finder(api, seconds=_LOOKUP_SECONDS, at_once=4).find(lookups)
-    except LookupFailed as error:
-        place = clean(lookups[0].namespace)
-        raise Problem(f"what namespace {place} holds could not be looked up: {clean(str(error))}") from None
 
 
 def clock(api: Api) -> float:

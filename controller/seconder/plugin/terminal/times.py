@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from seconder.api.policy_documents import duration_seconds
+from seconder.api.duration import Duration
 from seconder.api.text import clean
 from seconder.plugin.terminal.problem import Problem
 
@@ -27,7 +27,7 @@ def moment_or_ago(text: str, flag: str, now: float) -> float:
     try:
         if text.endswith("d") and text[:-1].isascii() and text[:-1].isdigit():
             return now - int(text[:-1]) * _DAY
-        return now - duration_seconds(text)
+        return now - Duration.parse(text)
     except (ValueError, OverflowError):
         pass
     try:

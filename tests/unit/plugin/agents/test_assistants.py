@@ -12,7 +12,7 @@ from tests.support.orphan import run_orphaned
 
 from seconder.plugin.agents import assistants
 from seconder.plugin.agents.assistants import Assistant, Evidence, Program, Variable, detect
-from seconder.plugin.agents.processes import Process, Unreadable, ancestors, from_ps
+from seconder.plugin.agents.processes import Process, Unreadable, ancestors
 from seconder.plugin.terminal.problem import Problem
 
 _KNOWN = assistants.read(Path(assistants.__file__).with_name("assistants.yaml"))
@@ -144,19 +144,26 @@ def test_an_executable_replaced_while_it_runs_is_recognised(tmp_path: Path) -> N
     assert "Claude Code" in done.stdout, done
 
 
-def test_ps_tells_the_same_ancestors_as_proc() -> None:
-    """What macOS is read by gives the same processes on this machine."""
-    if not Path("/proc/self/stat").exists():
-        pytest.fail("there is no /proc to compare with: run this test on Linux")
+def test_the_ancestors_are_those_that_ps_tells() -> None:
+    """Nearest first, up to the first process; those of a child begin with this process and its arguments."""
     child = subprocess.Popen(["sleep", "60"])
     try:
-        proc, ps = ancestors(child.pid), from_ps(child.pid)
-        assert [each.pid for each in proc] == [each.pid for each in ps]
-        assert proc[0].pid == os.getpid()
-        assert proc[0].arguments[:1] == ps[0].arguments[:1]
+        told = ancestors(child.pid)
+        assert [process.pid for process in told] == _parents_by_ps(child.pid)
+        assert told[0].pid == os.getpid()
+        assert told[0].executable == str(Path(sys.executable).resolve())
+        assert list(told[0].arguments) == sys.orig_argv
     finally:
         child.kill()
         child.wait()
+
+
+def test_a_process_that_is_not_there_has_no_ancestors_to_tell() -> None:
+    """Not an empty list, which would be a person's."""
+    child = subprocess.Popen(["true"])
+    child.wait()
+    with pytest.raises(Unreadable, match="NoSuchProcess"):
+        ancestors(child.pid)
 
 
 def test_processes_that_cannot_be_read_are_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,6 +245,16 @@ def _row(assistant: Assistant) -> str:
     ]
     programs = [f"`{each.name}` [source]({each.documentation})" for each in assistant.processes]
     return f"| {assistant.name} | {', '.join(variables) or '-'} | {', '.join(programs) or '-'} |"
+
+
+def _parents_by_ps(pid: int) -> list[int]:
+    """The same by another program: ps, which reads the system by itself."""
+    shown = subprocess.run(["ps", "-ax", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parent = {int(line.split()[0]): int(line.split()[1]) for line in shown.splitlines()}
+    parents: list[int] = []
+    while pid := parent.get(pid, 0):
+        parents.append(pid)
+    return parents
 
 
 def _nested() -> str:

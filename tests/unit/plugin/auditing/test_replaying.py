@@ -7,12 +7,16 @@ import msgspec
 import pytest
 from tests.support.audit import DANA, KIRO, event, line
 
+from seconder.admission.decision import Decision
+from seconder.admission.lookups import Account, Lookup, MissingOwners, ViewIsFresh
 from seconder.admission.principal import BUILTIN_CONTROLLERS
+from seconder.admission.request import Caller, Operation, Request
 from seconder.api.policy import AgentTags, Mode, Policy, Subjects
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource
+from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
 from seconder.plugin.auditing.audit_log import Event
-from seconder.plugin.auditing.replaying import Judge, Missing, Verdict
+from seconder.plugin.auditing.past_requests import Missing
+from seconder.plugin.auditing.replaying import _UNTOLD, Judge, Verdict, _least
 
 _DEPLOYMENTS = GroupResource("apps", "deployments")
 _RESOLVED = {
@@ -23,6 +27,8 @@ _UNTAGGED = Policy(
     "p", resources=frozenset({_DEPLOYMENTS}), resolved=_RESOLVED, agents=AgentTags(annotations=frozenset())
 )
 _AGENTS = {"namespace": "seconder-agents"}
+_VIEW = {"kind": "ClusterRole", "name": "view"}
+_TAGGED = {"username": "x", "groups": ["seconder.dev:agents"]}
 _META = {"name": "checkout", "namespace": "payments", "uid": "u-1"}
 
 
@@ -35,7 +41,7 @@ def _outcome(document: dict[str, Any], *policies: Policy) -> str:
     found = _judged(document, *policies)
     if found is None:
         return "free"
-    return found.missing.name if found.missing else "refused"
+    return found.outcome.name if isinstance(found.outcome, Missing) else "refused"
 
 
 def _object(**more: Any) -> dict[str, Any]:
@@ -43,12 +49,17 @@ def _object(**more: Any) -> dict[str, Any]:
     return {"kind": "Deployment", "apiVersion": "apps/v1", "metadata": metadata, "spec": {"replicas": 3}} | more
 
 
+def _rule(verb: str, resource: str = "configmaps") -> dict[str, Any]:
+    return {"apiGroups": ["", "apps"], "resources": [resource], "verbs": [verb]}
+
+
 def test_an_agents_deletion_is_refused_at_any_level() -> None:
     """Who it was and what it deleted stand in every event."""
     found = _judged(event())
     assert found is not None
-    assert (found.missing, found.decided.reason, found.decided.policies) == (None, Reason.APPROVAL_MISSING, ("p",))
-    assert found.decided.requester.agent_name == "kiro"
+    assert isinstance(found.outcome, Decision)
+    assert (found.outcome.reason, found.outcome.policies) == (Reason.APPROVAL_MISSING, ("p",))
+    assert found.outcome.principal.agent_name == "kiro"
     assert [target.path for target in found.targets] == ["payments/checkout"]
 
 
@@ -164,7 +175,7 @@ def test_a_patch_that_is_spelt_with_escapes_may_name_anything() -> None:
     raw = raw.replace(b'{"X":1}', b'{"spec":{"repl\\u0069cas":0}}')
     found = Judge([_POLICY]).judge(msgspec.json.decode(raw, type=Event))
     assert found is not None
-    assert found.missing is Missing.REPLICAS
+    assert found.outcome is Missing.REPLICAS
 
 
 def test_the_scale_subresource_carries_no_annotations() -> None:
@@ -193,13 +204,117 @@ def test_a_namespace_that_was_approved_then_is_judged_without_its_approval() -> 
     assert _outcome(gone, Policy("n", resources=frozenset({NAMESPACES}))) == "refused"
 
 
+def _policy(group: str, plural: str, kind: str, **more: Any) -> Policy:
+    name = GroupResource(group, plural)
+    resolved = {name: ResolvedResource(name, "v1", namespaced=True, custom=False, kind=kind)}
+    return Policy("p", resources=frozenset({name}), resolved=resolved, **more)
+
+
+def test_an_eviction_is_judged_as_the_pods_deletion() -> None:
+    """Whose tag the pod carried is in no log; that it was evicted is."""
+    eviction: dict[str, Any] = {"resource": "pods", "group": "", "ref": {"subresource": "eviction"}}
+    pods = _policy("", "pods", "Pod")
+    assert _outcome(event("create", **eviction), pods) == "refused"
+    assert _outcome(event("create", **eviction, user=DANA), pods) == "TAGGED"
+    assert _outcome(event("create", **eviction)) == "free"
+
+
+def test_a_replica_set_is_refused_for_the_deployment_that_controls_it() -> None:
+    """Where the log tells whose it was."""
+    gone = event(resource="replicasets", ref={"name": "checkout-5d"})
+    assert _outcome(gone) == "MAKER"
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": "d-1", "controller": True}
+    stored = _object(kind="ReplicaSet", metadata={"name": "checkout-5d", "ownerReferences": [owner]})
+    found = _judged(gone | {"responseObject": stored})
+    assert found is not None
+    assert isinstance(found.outcome, Decision)
+    assert [(target.path, target.uid) for target in found.targets] == [("payments/checkout", "d-1")]
+
+
+@pytest.mark.parametrize(
+    ("user", "policy", "body", "outcome"),
+    [
+        (KIRO, _POLICY, None, "BODY"),
+        (KIRO, _POLICY, 2, "free"),
+        (KIRO, _POLICY, 0, "REPLICAS"),
+        (DANA, _UNTAGGED, 0, "free"),
+        (DANA, _policy("apps", "deployments", "Deployment", subjects=Subjects.EVERYONE), None, "BODY"),
+        (DANA, _policy("apps", "deployments", "Deployment", subjects=Subjects.EVERYONE), 0, "REPLICAS"),
+    ],
+)
+def test_an_autoscaler_may_be_what_leaves_no_replicas(
+    user: dict[str, Any], policy: Policy, body: int | None, outcome: str
+) -> None:
+    """Unless it went to nothing before."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}
+    written = None if body is None else {"metadata": _META, "spec": {"minReplicas": body, "scaleTargetRef": target}}
+    document = event("update", "horizontalpodautoscalers", "autoscaling", user=user, requestObject=written)
+    assert _outcome(document | {"responseObject": written}, policy) == outcome
+
+
+@pytest.mark.parametrize(
+    ("document", "outcome"),
+    [
+        (event("patch", "pods", "", ref={"subresource": "ephemeralcontainers"}), "BODY"),
+        (event("patch", "pods", "", ref={"subresource": "ephemeralcontainers"}, responseObject=_object()), "RIGHTS"),
+        (event("create", "pods", "", ref={"subresource": "binding"}), "free"),
+        # As itself an agent may run pods, but not enter another agent's.
+        (event("create", "pods", "", ref=_AGENTS, requestObject={"spec": {"serviceAccountName": "kiro"}}), "free"),
+        (event("create", "pods", "", ref=_AGENTS | {"subresource": "exec"}), "RIGHTS"),
+        (event("create", "pods", "", ref=_AGENTS | {"subresource": "exec"}, user=_TAGGED), "refused"),
+    ],
+)
+def test_as_whom_a_pod_runs_is_told_where_the_log_does(document: dict[str, Any], outcome: str) -> None:
+    """What a ServiceAccount may do is in no log; whose it is may be."""
+    assert _outcome(document) == outcome
+
+
+@pytest.mark.parametrize(
+    ("resource", "body", "outcome"),
+    [
+        # What owned protected objects is in no log: to delete anything may be to delete what it owned.
+        ("roles", {"rules": [_rule("get")]}, "free"),
+        ("roles", {"rules": [_rule("delete")]}, "RIGHTS"),
+        ("roles", {"rules": [_rule("delete", "deployments")]}, "refused"),
+        ("rolebindings", {"roleRef": _VIEW, "subjects": [{"kind": "User", "name": "x"}]}, "RIGHTS"),
+        ("rolebindings", {"roleRef": _VIEW, "subjects": []}, "free"),
+        ("rolebindings", {"roleRef": _VIEW | {"name": "seconder-approver"}, "subjects": []}, "refused"),
+    ],
+)
+def test_what_a_role_gives_away_is_told_where_the_log_does(resource: str, body: dict[str, Any], outcome: str) -> None:
+    """The rules of a role that is bound are not in the log of its binding."""
+    document = event("create", resource, "rbac.authorization.k8s.io", requestObject={"metadata": _META} | body)
+    assert _outcome(document) == outcome
+
+
+def test_an_owner_that_an_agent_added_needs_approval_whichever_it_was() -> None:
+    """One that is protected itself, too. People add owners all day, and these are taken to exist."""
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": "d-1"}
+    owned = _object(metadata={"ownerReferences": [reference]})
+    assert _outcome(event("update", responseObject=owned)) == "OWNERS"
+    assert _outcome(event("update", responseObject=owned, user=DANA)) == "free"
+
+
+@pytest.mark.parametrize("lookup", Lookup.__subclasses__())
+def test_every_look_up_has_its_least_answer(lookup: type[Lookup[Any]]) -> None:
+    """Or a rule that comes to ask it would end the replay; and what an answer decides is not passed over in silence."""
+    target = Target(_DEPLOYMENTS, "Deployment", "payments", "checkout", "u-1")
+    request = Request(
+        uid="x", operation=Operation.DELETE, target=target, version="v1", subresource="", caller=Caller("x")
+    )
+    empty = {str: "", frozenset[str]: frozenset(), Account: Account("", "")}
+    needed = [field for field in msgspec.structs.fields(lookup) if field.required]
+    _least(lookup(**{field.name: empty.get(field.type, ()) for field in needed}), request)
+    assert (lookup in _UNTOLD) == (lookup not in {ViewIsFresh, MissingOwners})
+
+
 def test_a_collection_is_judged_object_by_object() -> None:
     """Where the answer lists them; else it is not known what was there."""
     items = [_object(metadata={"name": name, "uid": name}) for name in ("a", "b")]
     whole = event("deletecollection", ref={"name": ""}, responseObject={"kind": "DeploymentList", "items": items})
     found = _judged(whole)
     assert found is not None
-    assert found.missing is None
+    assert isinstance(found.outcome, Decision)
     assert [target.name for target in found.targets] == ["a", "b"]
     assert _outcome(event("deletecollection", ref={"name": ""})) == "OBJECTS"
     nothing = event("deletecollection", ref={"name": ""}, responseObject={"kind": "DeploymentList", "items": []})
@@ -241,12 +356,12 @@ def test_what_failed_anyway_and_what_was_tried_out_are_marked() -> None:
     """By the status; and by the query or the options of a deletion."""
     failed = _judged(event(responseStatus={"code": 403}))
     assert failed is not None
-    assert failed.failed
+    assert failed.past.event.failed
     query = "/x?dryRun=All"
     for dry in (event(requestURI=query, level="Request"), event(requestObject={"dryRun": ["All"]})):
         found = _judged(dry)
         assert found is not None
-        assert (found.dry_run, found.failed) == (True, False)
+        assert (found.past.event.dry_run, found.past.event.failed) == (True, False)
 
 
 @pytest.mark.parametrize("changes", [{"requestObject": {"kind": "DeleteOptions"}, "level": "Request"}, {}])
@@ -254,7 +369,7 @@ def test_a_deletion_is_no_dry_run_by_its_query_where_it_may_have_had_a_body(chan
     """The API server reads the body alone then; below level Request the log does not tell."""
     found = _judged(event(requestURI="/x?dryRun=All", **changes))
     assert found is not None
-    assert not found.dry_run
+    assert not found.past.event.dry_run
 
 
 def test_a_query_beside_a_body_orphans_nothing() -> None:

@@ -8,14 +8,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 from tests.support.audit import DANA, event, line
 
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
+from seconder.api.text import clean
 from seconder.plugin.auditing import audit_log
-from seconder.plugin.auditing.report_page import Making, page
+from seconder.plugin.auditing.report_page import Making, _environment, page
 from seconder.plugin.auditing.reporting import Entry, Event, Logged, Report, Signed
 
 _NOON = 1_795_348_800.0
@@ -116,6 +118,7 @@ def test_whatever_clients_wrote_stays_text() -> None:
     assert hostile.count("&lt;script&gt;") > 20
 
 
+@settings(deadline=None)  # the first page compiles the template
 @given(st.text(max_size=60))
 def test_no_text_changes_what_the_page_is_made_of(text: str) -> None:
     """Whatever it is: the same elements, each closed."""
@@ -125,6 +128,25 @@ def test_no_text_changes_what_the_page_is_made_of(text: str) -> None:
     assert found.open == []
     plain = Report(_NOON - 60, _NOON + 60, [request], [Event(_AT, "x", "x", "x", "x")], ["x"])
     assert found.tags() == _Page(page(plain, _MAKING)).tags()
+
+
+def test_a_value_that_the_template_misses_is_an_error_and_no_gap() -> None:
+    """A record with a hole in it would look like one where nothing happened."""
+    with pytest.raises(UndefinedError, match="no attribute 'clustre'"):
+        _environment().from_string("{{ making.clustre }}").render(making=_MAKING)
+
+
+@pytest.mark.parametrize("value", [_HOSTILE, [_HOSTILE], {_HOSTILE: 1}])
+def test_whatever_is_put_in_is_cleaned_and_escaped_once(value: Any) -> None:
+    """Through a macro too, whose output is taken as it is."""
+    template = (
+        '{% macro name(text) %}<b title="{{ text }}">{{ text }}</b>{% endmacro %}{{ name(value) }}<i>{{ value }}</i>'
+    )
+    found = _Page(_environment().from_string(template).render(value=value))
+    assert [tag for tag, _ in found.elements] == ["b", "i"]
+    shown = clean(str(value))
+    assert found.text == shown * 2
+    assert found.elements[0][1]["title"] == shown
 
 
 def test_headings_and_tables_tell_their_structure() -> None:

@@ -8,9 +8,9 @@ import pytest
 from tests.support import signing
 from tests.support.signing import DEPLOYMENT, NOW
 
-from seconder.admission.state import ClusterState
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.request import Caller
+from seconder.admission.state import ClusterState
 from seconder.api.policy import AgentTags, Mode, Policy, Subjects
 from seconder.api.resources import GroupResource, ResolvedResource, Target
 from seconder.approvals.registry import Registry
@@ -18,7 +18,6 @@ from seconder.client.api import ApiError
 from seconder.plugin.agents import whoami
 from seconder.plugin.approving.reading import Place
 from seconder.plugin.commands import explain
-from seconder.plugin.terminal import cluster_state
 
 _DEPLOYMENTS = GroupResource("apps", "deployments")
 _POLICY = Policy("default", resources=frozenset({_DEPLOYMENTS}))

@@ -1,0 +1,58 @@
+"""Who owns what, listed once and then remembered: for who decides seldom, and follows nothing."""
+
+from collections.abc import Sequence
+
+from seconder.admission.dependents import Dependent, Kind, Ownership
+from seconder.admission.policy_index import PolicyIndex
+from seconder.api.resources import ResolvedResource, Target
+from seconder.client.api import Api, ApiError, collection
+from seconder.client.dependents import OwnedObjects, going_along, kinds_of_owners, ownership
+
+
+class ListedDependents:
+    """Lists each resource that policies protect when it is first asked about. Not for several threads."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._listed: dict[ResolvedResource, OwnedObjects] = {}
+
+    def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
+        """Nothing is known at once."""
+        return False
+
+    def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> Sequence[Dependent] | None:
+        """What goes with the owners of these keys; None while discovery has not looked at every policy.
+
+        Raises ApiError.
+        """
+        return going_along(self._all(policies), keys, target) if policies.followed_known else None
+
+    def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
+        """The kinds of what owns protected objects in a namespace; None as above. Raises ApiError."""
+        return kinds_of_owners(self._all(policies), policies, place) if policies.followed_known else None
+
+    def _all(self, policies: PolicyIndex) -> list[tuple[ResolvedResource, OwnedObjects]]:
+        followed = sorted(policies.followed, key=lambda resolved: resolved.resource)
+        return [(resolved, self._objects(resolved)) for resolved in followed]
+
+    def _objects(self, resolved: ResolvedResource) -> OwnedObjects:
+        if resolved not in self._listed:
+            objects = OwnedObjects()
+            objects.take(self._list(resolved))
+            self._listed[resolved] = objects
+        return self._listed[resolved]
+
+    def _list(self, resolved: ResolvedResource) -> dict[str, Ownership]:
+        found = {}
+        try:
+            for items, _ in self._api.pages(collection(resolved), metadata_only=True):
+                for item in items:
+                    metadata, owned = item["metadata"], ownership(item)
+                    if owned is not None:
+                        namespace = metadata.get("namespace")
+                        found[f"{namespace}/{metadata['name']}" if namespace else metadata["name"]] = owned
+        except ApiError as error:
+            # Not to be listed, so the garbage collector leaves it alone too.
+            if error.status != 405:
+                raise
+        return found

@@ -1,0 +1,257 @@
+"""The reviews of a request of the past, as far as its audit event tells.
+
+An audit log does not hold all that a review does: never the object as it was before, nor its annotations where the
+answer is a bare Status. So a review is given at the least that it may have been, with the ways in which it may have
+been more.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from seconder.admission import codec, rbac
+from seconder.admission.kinds import POD_RUNNERS
+from seconder.admission.principal import Principal
+from seconder.admission.request import Operation, Request
+from seconder.api.resources import AUTOSCALERS, REPLICA_SETS, SECRETS
+from seconder.plugin.auditing.audit_log import Event, Reference
+
+UNKNOWN: Final = "unknown"
+"""Stands for names, uids and times that the log does not hold."""
+
+_COLLECTION: Final = "deletecollection"
+_OPERATIONS: Final = {
+    "create": Operation.CREATE,
+    "update": Operation.UPDATE,
+    "patch": Operation.UPDATE,
+    "delete": Operation.DELETE,
+    _COLLECTION: Operation.DELETE,
+}
+_CONNECTIONS: Final = frozenset({"exec", "attach", "portforward", "proxy"})
+_CREATED: Final = 201
+_READ_OF_AGENTS: Final = POD_RUNNERS | rbac.ROLES | rbac.BINDINGS | {SECRETS}
+"""Of which the rules read more than the metadata when an agent writes them. Autoscalers are read of everybody."""
+
+_any: Final = msgspec.json.Decoder(Any)
+
+
+class Missing(StrEnum):
+    """Why a request cannot be judged by its log."""
+
+    TAGGED = "requests by callers who are no agents: refused only if the object carries an agent's annotation"
+    BODY = "writes without a body in the log (level Metadata)"
+    UNDECIDED = "requests under policies whose resources nobody has looked up yet (see their status)"
+    UNREADABLE = "requests whose body in the log is not understood"
+    OBJECTS = "deletions of collections: which objects they found is not in the log (level below RequestResponse)"
+    CONTENTS = "deletions of namespaces: refused only if they held what a policy names"
+    REPLICAS = "updates that left or set no replicas: refused unless there were none before"
+    FINALIZERS = "updates of what may have been under deletion: refused if they removed a finalizer"
+    OWNERS = "updates of what has owners: refused if they added one"
+    MAKER = "deletions of ReplicaSets: refused if a protected Deployment's"
+    OWNED = "deletions by agents: refused if a protected object is owned by what they deleted"
+    RIGHTS = "writes by agents: refused if they give, or act with, rights that agents may not use"
+
+
+_OWNER: Final = {"apiVersion": "apps/v1", "kind": "Deployment", "name": UNKNOWN, "uid": UNKNOWN, "controller": True}
+_SCALED: Final = {"object": {"spec": {"replicas": 0}}, "oldObject": {"spec": {"replicas": 1}}}
+_FINALIZED: Final = {"oldObject": {"metadata": {"finalizers": [UNKNOWN], "deletionTimestamp": UNKNOWN}}}
+_OWNED: Final = {
+    "object": {"metadata": {"ownerReferences": [_OWNER]}},
+    "oldObject": {"metadata": {"ownerReferences": None}},
+}
+_ANYTHING: Final = {
+    "object": {"spec": {"replicas": 0}, "metadata": {"ownerReferences": [_OWNER]}},
+    "oldObject": {
+        "spec": {"replicas": 1},
+        "metadata": {"finalizers": [UNKNOWN], "deletionTimestamp": UNKNOWN, "ownerReferences": None},
+    },
+}
+_CONTROLLED: Final = {"oldObject": {"metadata": {"ownerReferences": [_OWNER]}}}
+_LOWERED: Final = {"oldObject": {"spec": {"minReplicas": 1}}}
+_EMPTIED: Final = {"oldObject": dict.fromkeys(("spec", "rules", "subjects", "aggregationRule"))}
+"""Nothing of what was before: all that is there now is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastReview:
+    """A review: ``least`` holds its object, the old one and their kind and name, as far as they are known.
+
+    ``more`` is in which ways it may have been more: what each lays over ``least``; None where too little is known.
+    """
+
+    least: Mapping[str, Any]
+    more: Mapping[Missing, Mapping[str, Any] | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PastRequest:
+    """A request that admission was asked about. ``tags`` are annotations that make any caller an agent."""
+
+    event: Event
+    ref: Reference
+    operation: Operation
+    principal: Principal
+    tags: Mapping[str, str]
+
+    def reviews(self) -> list[PastReview] | None:
+        """One for each object. None where a collection was deleted and the log does not hold what was found in it."""
+        answer = _any.decode(self.event.response_object)
+        if self.event.verb == _COLLECTION:
+            items = answer.get("items") if isinstance(answer, dict) else None
+            if not isinstance(items, list):
+                return None
+            return [self.deletion(item) for item in items if isinstance(item, dict)]
+        stored: dict[str, Any] | None = None
+        if isinstance(answer, dict) and answer.get("kind") != "Status" and isinstance(answer.get("metadata"), dict):
+            stored = answer
+        if self.operation is Operation.DELETE:
+            return [self.deletion(stored)]
+        if self.operation is Operation.UPDATE:
+            return [self._update(stored)]
+        return [self._creation(stored)]
+
+    def deletion(self, stored: dict[str, Any] | None) -> PastReview:
+        """The deletion of one object. ``stored``: the object, where it is known."""
+        ref, metadata = self.ref, _metadata(stored)
+        more: dict[Missing, Mapping[str, Any] | None] = {}
+        if not metadata:
+            details = self.event.response_status and self.event.response_status.details
+            metadata = {"name": ref.name or UNKNOWN, "uid": (details and details.uid) or ref.uid}
+            if not self.principal.agent:
+                more[Missing.TAGGED] = self._tagged
+            if ref.target.resource == REPLICA_SETS:
+                more[Missing.MAKER] = _CONTROLLED
+        metadata |= {"uid": metadata.get("uid") or UNKNOWN, "namespace": ref.namespace}
+        least = {"name": metadata.get("name"), "kind": (stored or {}).get("kind"), "oldObject": {"metadata": metadata}}
+        return PastReview(least, more)
+
+    def _creation(self, stored: dict[str, Any] | None) -> PastReview:
+        if self.operation is Operation.CONNECT:
+            return PastReview({})
+        made = stored or (_any.decode(self.event.request_object) if self.event.verb == "create" else None)
+        if isinstance(made, dict):
+            return PastReview({"name": _metadata(made).get("name"), "kind": made.get("kind"), "object": made})
+        least = {"object": {"metadata": {"name": self.ref.name}, "spec": {}}}
+        return PastReview(least, {Missing.BODY: None} if self._is_read else {})
+
+    def _update(self, stored: dict[str, Any] | None) -> PastReview:
+        """An update that changes nothing, and what it may have changed."""
+        body: Any = _any.decode(self.event.request_object)
+        ref = self.ref
+        known = stored or (body if self.event.verb == "update" and isinstance(body, dict) else None)
+        after, metadata = dict(known or {}), _metadata(known)
+        metadata |= {"name": ref.name or metadata.get("name"), "uid": metadata.get("uid") or ref.uid or UNKNOWN}
+        after["metadata"] = metadata
+        more: dict[Missing, Mapping[str, Any] | None] = {}
+        # The scale subresource carries no annotations, and asks by none.
+        if not self.principal.agent and known is None and ref.subresource != "scale":
+            more[Missing.TAGGED] = self._tagged
+        if known is None and body is None:
+            more[Missing.BODY] = _ANYTHING
+        else:
+            more |= self._changes(stored, after, body)
+        if self._is_read:
+            emptied = {Missing.REPLICAS: _LOWERED} if ref.target.resource == AUTOSCALERS else {Missing.RIGHTS: _EMPTIED}
+            more |= {Missing.BODY: None} if known is None else emptied
+        return PastReview({"kind": after.get("kind"), "object": after, "oldObject": after}, more)
+
+    def _changes(
+        self, stored: dict[str, Any] | None, after: Mapping[str, Any], body: Any
+    ) -> Iterator[tuple[Missing, Mapping[str, Any]]]:
+        """What an update of which something is known may have changed."""
+        raw, ref, patch = bytes(self.event.request_object), self.ref, self.event.verb == "patch"
+        # A patch changes what it names. One that is spelt with escapes, or moves things, may name anything.
+        moves = isinstance(body, list) and any(word in raw for word in (b'"copy"', b'"move"'))
+        anything = not patch or b"\\" in raw or moves
+        whole = stored is not None or not patch
+        replicas = _replicas(after if whole else body, ref)
+        scaled = replicas == 0 or (not whole and replicas is None)
+        if scaled and ref.subresource != "status" and (anything or b"replicas" in raw):
+            yield Missing.REPLICAS, _SCALED
+        if (after["metadata"].get("ownerReferences") or not whole) and (anything or b"ownerReferences" in raw):
+            yield Missing.OWNERS, _OWNED
+        if stored is not None:
+            leaving = bool(stored["metadata"].get("deletionTimestamp")) or ref.subresource == "finalize"
+        else:
+            # An apply takes away what it leaves out, and others may replace all of the metadata.
+            applied = isinstance(body, dict) and "kind" in body
+            words = (b"finalizers", b'"/metadata"', b'"$patch"', b'""')
+            leaving = anything or applied or any(word in raw for word in words)
+        if leaving:
+            yield Missing.FINALIZERS, _FINALIZED
+
+    @property
+    def _is_read(self) -> bool:
+        """Whether the rules read more of what is written than its metadata."""
+        resource = self.ref.target.resource
+        read = resource == AUTOSCALERS or (self.principal.agent and resource in _READ_OF_AGENTS)
+        return read and self.ref.subresource in {"", "ephemeralcontainers"}
+
+    @property
+    def _tagged(self) -> Mapping[str, Any]:
+        return {"oldObject": {"metadata": {"annotations": self.tags}}}
+
+    def request(self, past: PastReview, supposed: Collection[Missing] = ()) -> Request:
+        """Have the webhook's own codec read a review, supposing that it was more in these ways."""
+        made: Any = past.least
+        for way, more in past.more.items():
+            if way in supposed:
+                made = _laid_over(made, more)
+        event, ref, user = self.event, self.ref, self.event.acting
+        options: dict[str, Any] = {"fieldManager": event.query.get("fieldManager", [""])[0]}
+        if self.operation is Operation.DELETE:
+            options |= {key: event.deletion.get(key) for key in ("propagationPolicy", "orphanDependents")}
+        body = {
+            "apiVersion": codec.API_VERSION,
+            "kind": codec.KIND,
+            "request": {
+                "uid": UNKNOWN,
+                "kind": {"group": ref.api_group, "version": ref.api_version, "kind": made.get("kind") or ""},
+                "resource": {"group": ref.api_group, "version": ref.api_version, "resource": ref.resource},
+                "operation": self.operation.value,
+                "userInfo": {"username": user.username, "groups": user.groups, "extra": user.extra},
+                "name": ref.name or made.get("name") or "",
+                "namespace": ref.namespace,
+                "subResource": ref.subresource,
+                "dryRun": event.dry_run,
+                "object": made.get("object"),
+                "oldObject": made.get("oldObject"),
+                "options": options,
+            },
+        }
+        return codec.decode(msgspec.json.encode(body))
+
+
+def operation_of(event: Event) -> Operation | None:
+    """What admission was asked about; None where it was not."""
+    if event.object_ref is not None and event.object_ref.subresource in _CONNECTIONS:
+        return Operation.CONNECT
+    # Applied or put where nothing was.
+    if event.verb in {"patch", "update"} and event.code == _CREATED:
+        return Operation.CREATE
+    return _OPERATIONS.get(event.verb)
+
+
+def _laid_over(document: Any, fields: Any) -> Any:
+    """A document with some fields of others, into their depth."""
+    if not isinstance(fields, dict):
+        return fields
+    base = document if isinstance(document, dict) else {}
+    return base | {key: _laid_over(base.get(key), value) for key, value in fields.items()}
+
+
+def _metadata(document: Any) -> dict[str, Any]:
+    """A copy of the metadata; empty where there are none."""
+    found = document.get("metadata") if isinstance(document, dict) else None
+    return dict(found) if isinstance(found, dict) else {}
+
+
+def _replicas(document: Any, ref: Reference) -> int | None:
+    spec = document.get("spec") if isinstance(document, dict) else None
+    found = spec.get("replicas") if isinstance(spec, dict) else None
+    if found is None and ref.subresource == "scale":
+        return 0 if isinstance(document, dict) and document.get("kind") == "Scale" else None
+    return found if isinstance(found, int) else None

@@ -1,0 +1,136 @@
+"""Parts of the documents that are made from the code, so that they say what it does."""
+
+import configparser
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import starmap
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Final
+
+from seconder.admission.lookups import Lookup
+from seconder.admission.powers import POWERS
+from seconder.admission.rules import RULES
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+_DOCS: Final = ROOT / "docs"
+_DECISIONS: Final = _DOCS / "adr"
+_CODE: Final = ROOT / "controller" / "seconder"
+_BLOCK: Final = re.compile(r"(<!-- made by make generate: (?P<name>[\w-]+) -->\n).*?(^<!-- end -->$)", re.S | re.M)
+
+
+def written() -> dict[Path, str]:
+    """Each page that has such parts, with these as they should be."""
+    pages = {page: page.read_text() for page in sorted(_DOCS.glob("*.md"))}
+    return {page: _BLOCK.sub(_filled, text) for page, text in pages.items() if _BLOCK.search(text)}
+
+
+def _filled(block: re.Match[str]) -> str:
+    return f"{block[1]}\n{_PARTS[block['name']]()}\n\n{block[3]}"
+
+
+def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
+    return "\n".join((_row(head), "|---" * len(head) + "|", *map(_row, rows)))
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _rules() -> str:
+    rows = (
+        (
+            f"[{rule.name}](../controller/{rule.evaluate.__module__.replace('.', '/')}.py)",
+            rule.promise,
+            rule.binds.value,
+            ", ".join(f"`{lookup}`" for lookup in _asked(rule.evaluate)) or "nothing",
+        )
+        for rule in RULES
+    )
+    return _table(("rule", "promise", "binds", "asks"), rows)
+
+
+def _asked(evaluate: Callable[..., object]) -> list[str]:
+    """The names of the look-ups that a rule may ask, itself or through what it calls in its room."""
+    found: set[str] = set()
+    seen: set[object] = set()
+    waiting: list[object] = [evaluate]
+    while waiting:
+        function = waiting.pop()
+        if isinstance(function, type) and issubclass(function, Lookup):
+            found.add(function.__name__)
+        elif isinstance(function, FunctionType) and function.__module__.startswith("seconder.admission"):
+            waiting += [value for value in _mentioned(function) if value not in seen]
+            seen.update(waiting)
+    return sorted(found)
+
+
+def _mentioned(function: FunctionType) -> Iterator[type | FunctionType]:
+    """The classes and functions that a function's code names, bare or as a module's."""
+    names = {name for code in _codes(function.__code__) for name in code.co_names}
+    space = function.__globals__
+    modules = [vars(space[name]) for name in names if isinstance(space.get(name), ModuleType)]
+    for values in (space, *modules):
+        yield from (values[name] for name in names if isinstance(values.get(name), type | FunctionType))
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _powers() -> str:
+    rows: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for power in POWERS:
+        given = "nobody" if power.anybody else "agents"
+        used = "refused" if power.denied else "decided by reviews"
+        groups = rows.setdefault((power.what, given, used), {})
+        name = f" named `{power.name}`" if power.name else ""
+        groups.setdefault(power.group, []).append(f"`{power.resource}`{name}")
+    return _table(
+        ("the right to", "of", "an agent gives it to", "an agent uses it, with the authorizer"),
+        (
+            (what, "; ".join(starmap(_resources, groups.items())), given, used)
+            for (what, given, used), groups in rows.items()
+        ),
+    )
+
+
+def _resources(group: str, resources: Sequence[str]) -> str:
+    listed = ", ".join(resources)
+    return f"{listed} of {group}" if group else listed
+
+
+def _layers(contract: str) -> str:
+    found = configparser.ConfigParser()
+    found.read_string((ROOT / ".importlinter").read_text())
+    return f"```text\n{found[f'importlinter:contract:{contract}']['layers'].strip()}\n```"
+
+
+def _eviction() -> str:
+    source = (_CODE / "admission" / "rules" / "eviction.py").read_text()
+    return f"```python\n{source[source.index('def evaluate(') :].rstrip()}\n```"
+
+
+def _decisions() -> str:
+    return _table(("number", "decision", "status"), map(_decision, sorted(_DECISIONS.glob("*.md"))))
+
+
+def _decision(page: Path) -> Sequence[str]:
+    text = page.read_text()
+    number, _, title = text.partition("\n")[0].removeprefix("# ").partition(". ")
+    by = re.search(r"^(Superseded .*?by) \[(.*?)\]\((.*?)\)", text, re.M)
+    status = f"{by[1].lower()} [{by[2]}](adr/{by[3]})" if by else "in force"
+    return number, f"[{title}](adr/{page.name})", status
+
+
+_PARTS: Final[Mapping[str, Callable[[], str]]] = {
+    "rules": _rules,
+    "powers": _powers,
+    "layers": lambda: _layers("layers"),
+    "admission-layers": lambda: _layers("admission"),
+    "eviction": _eviction,
+    "decisions": _decisions,
+}

@@ -1,0 +1,308 @@
+"""The contract of each rule with its prefilter, on the real API server: what a rule would find, Seconder is asked."""
+
+import base64
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+from tests.support.certificates import certificate_request
+from tests.support.cluster import Cluster, eventually
+from tests.support.recorder import Recorder
+from tests.support.requests import Call, client
+
+from localstack.stack import Stack
+from seconder.admission import codec, pipeline
+from seconder.admission.findings import Affected, Cleared
+from seconder.admission.lookups import Unknown
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import Rule
+from seconder.admission.rules import RULES
+from seconder.admission.state import ClusterState
+from seconder.api.policy import Mode, Policy, Subjects
+from seconder.api.resources import GroupResource, ResolvedResource
+from seconder.approvals.registry import Registry
+from seconder.approvals.verification import Memo
+from seconder.client import credentials
+from seconder.client.api import Api
+from seconder.client.listed_dependents import ListedDependents
+from seconder.client.resolver import Resolver, within
+from seconder.operator.webhook_configuration import Endpoint, configuration
+
+_RULES: Final = {rule.name: rule for rule in RULES}
+_ALL: Final = "/all"
+_HOOKS: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+_GHOST: Final = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "name": "ghost",
+    "uid": "00000000-0000-4000-8000-000000000000",
+}
+_CONTAINERS: Final = [{"name": "main", "image": "none:0"}]
+_LABELS: Final = {"app": "checkout"}
+
+
+class _Try(NamedTuple):
+    """One request. ``by`` is an agent (kiro), an agent to whom RBAC forbids nothing (hal), or a person (dana)."""
+
+    by: str
+    method: str
+    path: str
+    document: Any = None
+
+
+def _resolved(group: str, plural: str, kind: str, *, namespaced: bool = True) -> ResolvedResource:
+    return ResolvedResource(GroupResource(group, plural), "v1", namespaced, custom=False, kind=kind)
+
+
+_NAMED: Final = {
+    resolved.resource: resolved
+    for resolved in (
+        _resolved("apps", "deployments", "Deployment"),
+        _resolved("", "pods", "Pod"),
+        _resolved("", "namespaces", "Namespace", namespaced=False),
+    )
+}
+
+
+def _policies(namespace: str) -> list[Policy]:
+    """One policy for agents and one for everyone on the test's own objects."""
+    return [
+        Policy(
+            f"probe-{subjects}".lower(),
+            subjects=subjects,
+            resources=frozenset(_NAMED),
+            namespaces=frozenset({namespace}),
+            resolved=_NAMED,
+        )
+        for subjects in Subjects
+    ]
+
+
+def _probes(namespace: str, recorder: Recorder) -> dict[str, Any]:
+    """A configuration that asks for each rule at a path of its own, and about everything at another."""
+    bundle = base64.b64encode(recorder.authority).decode()
+    webhooks = []
+    for rule in RULES:
+        asking = (rule, *_relied_on(rule))
+        compiled = configuration(
+            _policies(namespace), Installation(), Endpoint(url=f"{recorder.base}/{rule.name}"), bundle, asking
+        )
+        webhooks += [entry | {"name": f"{rule.name}.{entry['name']}"} for entry in compiled["webhooks"]]
+    everything = dict(webhooks[0]) | {"name": "all.seconder.dev", "matchConditions": []}
+    everything["clientConfig"] = {"url": recorder.base + _ALL, "caBundle": bundle}
+    operations = ["CREATE", "UPDATE", "DELETE", "CONNECT"]
+    everything["rules"] = [
+        {"apiGroups": ["*"], "apiVersions": ["*"], "operations": operations, "resources": ["*/*"], "scope": "*"}
+    ]
+    name = f"probes-{namespace[-6:]}"
+    return compiled | {"metadata": {"name": name}, "webhooks": [*webhooks, everything]}
+
+
+def _relied_on(rule: Rule) -> Sequence[Rule]:
+    """The rules whose prefilters one leaves the objects to that policies name."""
+    policies = PolicyIndex(_policies("any"))
+    if rule.name == "controller-owner":
+        return [_RULES["dependents"], *_relied_on(_RULES["dependents"])]
+    if not any(prefilter.but_named for prefilter in rule.prefilters(policies, Installation())):
+        return []
+    return [
+        other
+        for other in RULES
+        if any(prefilter.entry is Entry.AGENTS for prefilter in other.prefilters(policies, Installation()))
+    ]
+
+
+class _Probe:
+    """Sends requests, and says for each what each rule finds in it and where the API server asked."""
+
+    def __init__(self, cluster: Cluster, recorder: Recorder, calls: Mapping[str, Call]) -> None:
+        self._recorder = recorder
+        self._calls = calls
+        registry, policies = Registry(()), PolicyIndex(_policies(cluster.namespace))
+        self._state = ClusterState(policies, registry, {}, "urn:uuid:0", Installation())
+        api = Api(credentials.load(str(cluster.stack.admin_kubeconfig)), user_agent="probe")
+        self._resolver = Resolver(api, ListedDependents(api), lambda: True, lambda what, error: None)
+
+    def send(self, tried: _Try) -> tuple[frozenset[str], frozenset[str]]:
+        """Send one request; give the names of the rules that find something in it, and of those asked about it."""
+        self._recorder.reviews.clear()
+        self._recorder.paths.clear()
+        # The options of a DELETE come from its body, where it has one, and never from the query then.
+        document = {"dryRun": ["All"]} if tried.method == "DELETE" else tried.document
+        self._calls[tried.by](tried.method, tried.path, document)
+        came = list(zip(self._recorder.paths, self._recorder.reviews, strict=True))
+        bodies = [json.dumps(review).encode() for path, review in came if path == _ALL]
+        asked = {path.split("/")[1] for path, _ in came if path != _ALL}
+        finding = {rule.name for rule in RULES for body in bodies if self._finds(rule, body)}
+        return frozenset(finding), frozenset(asked)
+
+    def _finds(self, rule: Rule, body: bytes) -> bool:
+        context = ReviewContext(codec.decode(body), self._state, Mode.ENFORCE, 0.0, Memo(1))
+        if not rule.looks_at(context):
+            return False
+        deadline = within(20)
+        try:
+            findings = pipeline.drive(
+                rule.evaluate(context), lambda asked: self._resolver.answer(asked, self._state.policies, deadline)
+            )
+        except Unknown:
+            # It asked, and so it found something to ask about.
+            return True
+        telling = [finding for finding in findings if not isinstance(finding, Cleared)]
+        return any(not isinstance(finding, Affected) or finding.policies for finding in telling)
+
+
+def _deployment(name: str, **metadata: Any) -> dict[str, Any]:
+    template = {"metadata": {"labels": _LABELS}, "spec": {"containers": _CONTAINERS}}
+    return {"metadata": {"name": name} | metadata, "spec": {"selector": {"matchLabels": _LABELS}, "template": template}}
+
+
+def _tries(place: str) -> Iterator[_Try]:
+    """What agents and people do to the objects of the test: at least one request for each rule, and ordinary ones."""
+    core, apps = f"/api/v1/namespaces/{place}", f"/apis/apps/v1/namespaces/{place}"
+    rbac, dry = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{place}", "?dryRun=All"
+    ours = "/apis/seconder.dev/v1alpha1"
+    checkout, held = f"{apps}/deployments/checkout", f"{apps}/deployments/held"
+    owners = {"metadata": {"ownerReferences": [_GHOST]}}
+    for who in ("kiro", "dana"):
+        yield _Try(who, "DELETE", checkout + dry)
+        yield _Try(who, "DELETE", f"{apps}/deployments{dry}")
+        yield _Try(who, "DELETE", f"/api/v1/namespaces/{place}{dry}")
+        yield _Try(who, "DELETE", f"{core}/pods/web{dry}")
+        yield _Try(who, "POST", f"{core}/pods/web/eviction{dry}", _eviction())
+        yield _Try(who, "PATCH", checkout + dry, {"spec": {"replicas": 0}})
+        yield _Try(who, "PATCH", f"{checkout}/scale{dry}", {"spec": {"replicas": 0}})
+        yield _Try(who, "PATCH", f"{checkout}/scale{dry}", {"spec": {"replicas": 3}})
+        yield _Try(who, "PATCH", checkout + dry, owners)
+        yield _Try(who, "PATCH", f"{checkout}/status{dry}", owners)
+        yield _Try(who, "PATCH", held + dry, {"metadata": {"finalizers": None}})
+        yield _Try(who, "PATCH", f"{held}/status{dry}", {"metadata": {"finalizers": None}})
+        yield _Try(who, "PATCH", checkout + dry, {"metadata": {"labels": {"tier": "web"}}})
+        yield _Try(who, "POST", f"{apps}/deployments{dry}", _deployment("another"))
+        yield _Try(who, "PATCH", f"{core}/pods/web{dry}", owners)
+    agents_place = "/api/v1/namespaces/seconder-agents"
+    annotation = {"metadata": {"annotations": {"approval.seconder.dev/x": "yes"}}}
+    rules = [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["delete"]}]
+    account = {"spec": {"serviceAccountName": "powerful", "containers": _CONTAINERS}}
+    yield _Try("kiro", "DELETE", f"{core}/configmaps/owner{dry}")
+    yield _Try("kiro", "DELETE", f"{apps}/replicasets{dry}")
+    yield _Try("kiro", "POST", f"/apis/autoscaling/v2/namespaces/{place}/horizontalpodautoscalers{dry}", _autoscaler())
+    yield _Try("kiro", "PUT", f"/api/v1/namespaces/{place}/finalize{dry}", _finalized(place))
+    yield _Try("kiro", "PATCH", f"{core}/configmaps/owner{dry}", annotation)
+    yield _Try("kiro", "POST", f"{core}/configmaps{dry}", {"metadata": {"name": "crowded", "annotations": _crowd()}})
+    yield _Try("kiro", "POST", f"{core}/pods{dry}", {"metadata": {"name": "as-somebody"}} | account)
+    yield _Try("kiro", "POST", f"{core}/pods/web/exec?command=id&stdout=true")
+    yield _Try("hal", "POST", f"{rbac}/roles{dry}", {"metadata": {"name": "more"}, "rules": rules})
+    yield _Try("kiro", "PATCH", f"{agents_place}/serviceaccounts/kiro{dry}", annotation)
+    yield _Try("kiro", "POST", f"{core}/serviceaccounts/default/token", {"spec": {}})
+    yield _Try("kiro", "DELETE", f"{ours}/protectionpolicies/default{dry}")
+    yield _Try("kiro", "POST", f"{ours}/approvers{dry}", {"metadata": {"name": "m"}, "spec": {}})
+    yield _Try("hal", "DELETE", f"/apis/rbac.authorization.k8s.io/v1/clusterroles/seconder-webhook{dry}")
+    certificates = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+    yield _Try("hal", "POST", certificates + dry, certificate_request("erin"))
+    token = {"metadata": {"name": "t", "annotations": {"kubernetes.io/service-account.name": "default"}}}
+    yield _Try("kiro", "POST", f"{core}/secrets{dry}", token | {"type": "kubernetes.io/service-account-token"})
+    yield _Try("kiro", "POST", f"{core}/secrets{dry}", {"metadata": {"name": "plain"}})
+
+
+def _eviction() -> dict[str, Any]:
+    return {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web"}}
+
+
+def _autoscaler() -> dict[str, Any]:
+    metric = {"metric": {"name": "q"}, "target": {"type": "Value", "value": "1"}}
+    spec = {
+        "minReplicas": 0,
+        "maxReplicas": 3,
+        "metrics": [{"type": "External", "external": metric}],
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"},
+    }
+    return {"metadata": {"name": "to-nothing"}, "spec": spec}
+
+
+def _finalized(place: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place}, "spec": {"finalizers": []}}
+
+
+def _crowd() -> dict[str, str]:
+    return {f"crowd-{number}": "x" * 50_000 for number in range(4)}
+
+
+def _furnish(cluster: Cluster, admin: Call) -> None:
+    """Make what the requests are about: a Deployment with a ReplicaSet, a pod, an owner, and what is held."""
+    place = cluster.namespace
+    core, apps = f"/api/v1/namespaces/{place}", f"/apis/apps/v1/namespaces/{place}"
+    eventually(lambda: admin("GET", f"{core}/serviceaccounts/default").code == 200, 10, "the ServiceAccount")
+    made = admin("POST", f"{core}/configmaps", {"metadata": {"name": "owner"}})
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": made.document["metadata"]["uid"]}
+    admin("POST", f"{core}/serviceaccounts", {"metadata": {"name": "powerful"}})
+    binding = {
+        "metadata": {"name": "powerful"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "powerful", "namespace": place}],
+    }
+    admin("POST", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{place}/rolebindings", binding)
+    admin("POST", f"{core}/pods", {"metadata": {"name": "web"}, "spec": {"containers": _CONTAINERS}})
+    admin("POST", f"{apps}/deployments", _deployment("checkout"))
+    admin("POST", f"{apps}/deployments", _deployment("owned", ownerReferences=[owner]))
+    admin("POST", f"{apps}/deployments", _deployment("held", finalizers=["example.com/held"]))
+    admin("DELETE", f"{apps}/deployments/held")
+    sets = f"{apps}/replicasets"
+    eventually(lambda: len(admin("GET", sets).document["items"]) >= 1, 10, "a ReplicaSet")
+
+
+@pytest.fixture(scope="module")
+def observed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[_Try, Any, Any]]]:
+    """Each request, with the rules that find something in it and those that the API server asked for."""
+    cluster = Cluster(stack, f"prefilters-{os.urandom(3).hex()}")
+    cluster.admin("create", "namespace", cluster.namespace)
+    hal = stack.control_plane.client_kubeconfig("hal", ["people", "seconder.dev:agents"])
+    admin = client(stack.admin_kubeconfig, 1)
+    calls = {
+        "kiro": client(stack.agent_kubeconfig, 1),
+        "hal": client(hal, 1),
+        "dana": client(stack.human_kubeconfig, 1),
+    }
+    folder: Path = tmp_path_factory.mktemp("recorder")
+    with Recorder(folder) as recorder:
+        _furnish(cluster, admin)
+        probes = _probes(cluster.namespace, recorder)
+        made = admin("POST", _HOOKS, probes)
+        assert made.code == 201, made.message
+        try:
+            eventually(lambda: _reaches(recorder, admin, cluster.namespace), 10, "everything is recorded")
+            probe = _Probe(cluster, recorder, calls)
+            yield [(tried, *probe.send(tried)) for tried in _tries(cluster.namespace)]
+        finally:
+            admin("DELETE", f"{_HOOKS}/{probes['metadata']['name']}")
+            held = f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/held"
+            admin("PATCH", held, {"metadata": {"finalizers": None}})
+
+
+def _reaches(recorder: Recorder, admin: Call, namespace: str) -> bool:
+    admin("POST", f"/api/v1/namespaces/{namespace}/configmaps?dryRun=All", {"metadata": {"name": "x"}})
+    return bool(recorder.reviews)
+
+
+@pytest.mark.parametrize("name", _RULES)
+def test_the_api_server_asks_about_all_that_a_rule_would_find(
+    observed: list[tuple[_Try, frozenset[str], frozenset[str]]], name: str
+) -> None:
+    """By the rule's own prefilter alone; and each rule finds something in these requests."""
+    finding = [(tried, asked) for tried, found, asked in observed if name in found]
+    assert finding, f"no request shows what the rule {name} finds"
+    assert [tried for tried, asked in finding if name not in asked] == []
+
+
+def test_ordinary_updates_by_people_leave_the_api_server_for_no_rule(
+    observed: list[tuple[_Try, frozenset[str], frozenset[str]]],
+) -> None:
+    """A label, another number of replicas, a new object."""
+    ordinary = [asked for tried, found, asked in observed if tried.by == "dana" and not found]
+    assert ordinary
+    assert set().union(*ordinary) <= {"finalizer-removal"}
