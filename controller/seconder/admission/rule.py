@@ -27,15 +27,9 @@ class Rule(Struct, frozen=True):
     """One rule. ``name`` stands in the documents and in the tests; ``promise`` says what it keeps from happening.
 
     ``evaluate`` is a pure generator: it yields look-ups, is sent their answers, and returns what it finds. An answer
-<<<<<<< HEAD
-    that is not known is thrown into it as ``Unknown``, which denies the request; ``action`` is what is then said to be
-    denied. ``prefilters`` say what the API server must ask Seconder about so that the rule sees all that it would find
-    something in.
-=======
     that is not known is thrown into it as ``Unknown``, which denies the request. ``prefilters`` say what the API
     server must ask Seconder about so that the rule sees all that it would find something in.
     ``action`` is the one on the request's own object, if it finds one.
->>>>>>> pipeline
     """
 
     name: str

@@ -8,7 +8,6 @@ from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from seconder.client.lookup import Finder, LookupFailed
 from tests.support.cluster import eventually
 
 from seconder.client.api import Api, ApiError

@@ -12,6 +12,7 @@ from tests.support.builders import (
     approved,
     approved_for,
     deletion,
+    eviction,
     live,
     policy,
     resolved,
@@ -254,6 +255,23 @@ def test_whatever_may_end_the_owner_counts(request_: Request) -> None:
     """Its deletion, a finalizer taken from it under deletion, and an owner that would take it along."""
     assert _asked(request_) == [Dependents(frozenset({"uid-of-owner"}), OWNER)]
     assert _decide(_dependent(), request=request_).reason is Reason.APPROVAL_MISSING
+
+
+def test_what_goes_along_with_a_pod_that_is_evicted_counts() -> None:
+    """Its claims and what else it owns. The review does not hold its uid: it is read; one that is gone ends nothing."""
+    pod = target(PODS, "checkout-1", uid="uid-of-pod")
+    there = live(pod) | live(DEPLOYMENT)
+    answers = Answers(objects=there, dependents=[_dependent(through=PODS)])
+    assert decide(eviction(pod), state(policy()), answers=answers).reason is Reason.APPROVAL_MISSING
+    (asked,) = answers.questions(Dependents)
+    assert (asked.keys, asked.target.uid) == (frozenset({pod.uid}), pod.uid)
+    approved_ = Answers(objects=live(pod) | live(DEPLOYMENT, annotations=approved()), dependents=answers.dependents)
+    assert decide(eviction(pod), state(policy()), answers=approved_).reason is Reason.APPROVED
+    gone = Answers(unknown=[Dependents])
+    assert decide(eviction(pod), state(policy()), answers=gone).reason is Reason.NOT_COVERED
+    unread = Answers(unknown=[ReadObjects])
+    assert decide(eviction(pod), state(policy()), answers=unread).reason is Reason.INTERNAL_ERROR
+    assert decide(eviction(pod, PERSON), state(policy()), answers=answers).reason is Reason.NOT_COVERED
 
 
 def test_ordinary_updates_of_an_owner_are_free() -> None:
