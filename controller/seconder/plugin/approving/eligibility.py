@@ -42,7 +42,7 @@ def approvable(case: Case) -> None:
 
 
 def lifetime(ttl: str | None, case: Case) -> int:
-    """Give the seconds for which an approval holds: ``ttl``, or what the policies take. Raises Problem."""
+    """The seconds for which an approval holds: ``ttl``, or what the policies take. Raises Problem."""
     most = min(policy.requirement.max_ttl for policy in case.change.policies)
     if ttl is None:
         return min(constants.DEFAULT_TTL_SECONDS, most)
@@ -56,7 +56,7 @@ def lifetime(ttl: str | None, case: Case) -> int:
 
 
 def obstacle(case: Case, signer: Signer) -> str:
-    """Say why nothing signed with this key could count for the case; empty where it could."""
+    """Why nothing signed with this key could count for the case; empty where it could."""
     registered, change = signer.registered, case.change
     approver = registered.approver
     public = registered.entry.public

@@ -29,7 +29,7 @@ from seconder.plugin.terminal.problem import Problem
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "approve",
         "Show what is to be approved, as the cluster has it; ask; sign with ssh-keygen; annotate the object.",

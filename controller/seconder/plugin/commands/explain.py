@@ -42,7 +42,7 @@ _NOT_LOOKED_AT: Final = frozenset(
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "explain",
         "Tell what would happen to the deletion of an object now, or, with --whoami, what you are taken for.",
@@ -111,7 +111,7 @@ def explanation(place: Place, caller: Caller, state: ClusterState, api: Api, now
 
 
 def lines(found: Explanation) -> Iterator[str]:
-    """Tell it to people; everything that came from the cluster is cleaned."""
+    """The lines for people; everything that came from the cluster is cleaned."""
     yield from _verdict(found)
     if found.text:
         yield ""
@@ -133,7 +133,7 @@ def lines(found: Explanation) -> Iterator[str]:
 
 
 def document(found: Explanation) -> dict[str, Any]:
-    """Give it for programs."""
+    """The document for programs."""
     target, decided = found.context.request.target, found.enforce
     principal = decided.principal
     return {
@@ -213,7 +213,7 @@ def _verdict(found: Explanation) -> Iterator[str]:
 
 
 def _asking(context: ReviewContext, decided: Decision) -> tuple[bool, str]:
-    """Say whether the API server would ask Seconder about a request that nothing covers, and why not."""
+    """Whether the API server would ask Seconder about a request that nothing covers, and why not."""
     resource, who = context.request.target.resource, context.principal.username
     policies = context.state.policies
     if decided.reason is Reason.EXEMPT:
@@ -234,7 +234,7 @@ def _asking(context: ReviewContext, decided: Decision) -> tuple[bool, str]:
 
 
 def _names(policy: Policy, resource: GroupResource) -> bool:
-    """Say whether the policy has the API server ask about this kind, wherever it is."""
+    """Whether the policy has the API server ask about this kind, wherever it is."""
     group, plural = resource
     for named in (*policy.resources, *policy.resolved):
         if named.group in {ANY, group} and named.resource in {ANY, plural}:

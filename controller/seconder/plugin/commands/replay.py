@@ -56,7 +56,7 @@ RequestResponse little else. See docs/reporting.md for an audit policy that hold
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser("replay", "Tell what policies would have refused in the past, from API audit logs.", epilog=_HELP)
     found.add_argument(
         "logs", metavar="AUDIT-LOG", nargs="+", help="audit.k8s.io/v1 events, one a line; .gz too; - for stdin"

@@ -37,7 +37,7 @@ _MOST_OBJECTS: Final = 100
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser("report", "Tell what agents tried, what was refused, and who approved what.", epilog=reporting.KEPT)
     span = "a while such as 24h or 7d, or RFC 3339"
     found.add_argument("--since", "--from", metavar="TIME", default="24h", help=f"{span} (%(default)s)")

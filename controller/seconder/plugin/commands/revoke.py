@@ -18,7 +18,7 @@ from seconder.plugin.terminal.problem import Problem
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser("revoke", "Withdraw your approval: remove its annotation from the object.")
     reading.add_reference(found)
     which = found.add_mutually_exclusive_group()
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _principals(registry: Registry, username: str, file: str | None) -> set[str]:
-    """Give the names under which the caller signs: by the keys at hand, and by the user name."""
+    """The names under which the caller signs: by the keys at hand, and by the user name."""
     found = signing.at_hand(file)
     signers = signing.registered(found, registry)
     if file is not None:
@@ -64,7 +64,7 @@ def _principals(registry: Registry, username: str, file: str | None) -> set[str]
 
 
 def _mine(annotations: Mapping[str, str], principals: set[str]) -> dict[str, str]:
-    """Give one's own approvals: slug, and whose wish each is for."""
+    """One's own approvals: slug, and whose wish each is for."""
     found = {}
     for slug, value in approvals_of(annotations).items():
         claims = slugs.claims_of(value)

@@ -21,7 +21,7 @@ from seconder.plugin.terminal.problem import Problem
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser("show", "Show a change request, or an object: what it takes, and why each approval counts or not.")
     reading.add_reference(found)
     output.add_format(found)

@@ -33,7 +33,7 @@ from seconder.plugin.terminal.problem import Problem
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "verify",
         "Check the approvals on an object: who signed them, for what, and whether they are valid.",
@@ -144,7 +144,7 @@ def check(slug: str, value: str, subject: Subject, now: float) -> Checked:
 
 
 def _from_files(arguments: argparse.Namespace) -> tuple[Subject, float]:
-    """Give what to check, and the time now."""
+    """What to check, and the time now."""
     if arguments.object:
         raise Problem("give either TYPE/NAME or -f FILE")
     if not arguments.approvers:

@@ -39,7 +39,7 @@ def read(api: Api, caller: Caller, cluster_id: str = "") -> ClusterState:
 
 
 def operator_of(api: Api, username: str) -> str | None:
-    """Give who is recorded on a ServiceAccount as having set it going. Raises Problem, ApiError.
+    """The operator recorded on a ServiceAccount: who set it going. Raises Problem, ApiError.
 
     None: nobody is, or it is no ServiceAccount. What may not be read is never taken for nobody.
     """
@@ -71,7 +71,7 @@ def object_of(connection: Connection, text: str, namespace: str | None) -> Place
 
 
 def clock(api: Api) -> float:
-    """Give the time, in seconds since 1970, by the API server's last answer; by this machine where that told none.
+    """The time, in seconds since 1970, by the API server's last answer; by this machine where that told none.
 
     What counts there is decided by the cluster's clock, however wrong this machine's may be.
     """
@@ -90,7 +90,7 @@ def add_caller(parser: argparse.ArgumentParser) -> None:
 
 
 def caller_of(arguments: argparse.Namespace, api: Api) -> Caller:
-    """Give the caller that the flags describe, or ask the API server who we are. Raises Problem, ApiError."""
+    """The caller that the flags describe, or ask the API server who we are. Raises Problem, ApiError."""
     if not arguments.requester:
         if arguments.group or arguments.extra:
             raise Problem("--group and --extra describe somebody else: name them with --requester")
