@@ -10,7 +10,7 @@ from seconder.api.duration import Duration
 from seconder.api.policy import Assurance
 from seconder.api.reasons import Reason
 from seconder.api.text import clean
-from seconder.plugin.approving.reading import Case
+from seconder.plugin.approving.cluster_reads import Case
 from seconder.plugin.approving.signing import Signer
 from seconder.plugin.terminal import output
 from seconder.plugin.terminal.problem import Problem

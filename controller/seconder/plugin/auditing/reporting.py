@@ -19,7 +19,7 @@ from seconder.api.resources import GroupResource, Target
 from seconder.api.text import describe
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo, approval_of, approvals_of, authenticate, examine
-from seconder.plugin.approving import slugs
+from seconder.plugin.approving import approval_annotations
 from seconder.plugin.auditing import audit_log
 from seconder.plugin.auditing.audit_log import Reference
 from seconder.plugin.terminal import times
@@ -272,7 +272,7 @@ class _Moments:
 
 def signed(value: str, registry: Registry | None, source: str, seen: float = 0.0) -> Signed | None:
     """Read an approval and check its signature by the keys that are registered now; None for what is none."""
-    claims = slugs.claims_of(value)
+    claims = approval_annotations.claims_of(value)
     key = assurance = ""
     if registry is not None:
         memo = Memo(1)

@@ -19,9 +19,9 @@ from seconder.api.text import clean
 from seconder.approvals.verification import Memo, approvals_of
 from seconder.client.api import Api, ApiError
 from seconder.plugin.agents import whoami
-from seconder.plugin.approving import describing, slugs
+from seconder.plugin.approving import approval_annotations, summary
 from seconder.plugin.approving.answers import Answers
-from seconder.plugin.approving.reading import Place
+from seconder.plugin.approving.cluster_reads import Place
 from seconder.plugin.terminal import cluster_state, connection, output, times
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.parser import Parser
@@ -121,7 +121,7 @@ def lines(found: Explanation) -> Iterator[str]:
     if covering:
         yield ""
         yield "Policies that cover it:"
-        yield from (f"  {describing.policy(each)} ({each.mode})" for each in covering)
+        yield from (f"  {summary.policy(each)} ({each.mode})" for each in covering)
     values = approvals_of(found.place.annotations)
     if values:
         yield ""
@@ -159,7 +159,7 @@ def document(found: Explanation) -> dict[str, Any]:
         "audit": {"allowed": found.audit.allowed, "reason": found.audit.reason.value, "message": found.audit.message},
         "policies": [
             {"mode": policy.mode.value, **document}
-            for policy, document in zip(_covering(found), describing.documents(_covering(found)), strict=True)
+            for policy, document in zip(_covering(found), summary.documents(_covering(found)), strict=True)
         ],
         "approvals": _approval_documents(found.judged, approvals_of(found.place.annotations)),
         "notes": list(found.notes),
@@ -267,7 +267,7 @@ def _approval_documents(judged: Decision, values: Mapping[str, str]) -> list[dic
     counted = {each.slug: each for each in judged.counted}
     found: list[dict[str, Any]] = []
     for slug in sorted(values):
-        claims = slugs.claims_of(values[slug])
+        claims = approval_annotations.claims_of(values[slug])
         failure = failures.get(slug)
         reason = ""
         if judged.reason in _NOT_LOOKED_AT:

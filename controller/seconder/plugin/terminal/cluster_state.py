@@ -16,8 +16,8 @@ from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
 from seconder.api.text import clean
 from seconder.client.api import Api, ApiError
-from seconder.plugin.approving import reading
-from seconder.plugin.approving.reading import Place
+from seconder.plugin.approving import cluster_reads
+from seconder.plugin.approving.cluster_reads import Place
 from seconder.plugin.terminal import callers
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.problem import Problem
@@ -33,7 +33,7 @@ def read(api: Api, caller: Caller, cluster_id: str = "") -> ClusterState:
     A cluster's configured id is taken from any change request that Seconder wrote, unless it is given.
     """
     with readable():
-        found = reading.read_state(api, None if cluster_id else _any_request(api), cluster_id)
+        found = cluster_reads.read_state(api, None if cluster_id else _any_request(api), cluster_id)
     recorded = operator_of(api, caller.username)
     return found if recorded is None else replace(found, operators={caller.username: recorded})
 
@@ -60,7 +60,7 @@ def operator_of(api: Api, username: str) -> str | None:
 def object_of(connection: Connection, text: str, namespace: str | None) -> Place:
     """Read the object that somebody named. ``namespace`` is what the flag says. Raises Problem, ApiError."""
     with readable():
-        place = reading.locate(connection, text)
+        place = cluster_reads.locate(connection, text)
     if place.request is not None:
         raise Problem(f"{clean(text)} is a change request: name its object, {place.typed}, as TYPE/NAME")
     if namespace and not place.target.namespace:

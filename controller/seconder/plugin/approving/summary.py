@@ -10,8 +10,8 @@ from seconder.api.policy import Policy
 from seconder.api.text import clean
 from seconder.approvals import change_requests, impact
 from seconder.approvals.verification import approvals_of
-from seconder.plugin.approving import reading
-from seconder.plugin.approving.reading import Case
+from seconder.plugin.approving import cluster_reads
+from seconder.plugin.approving.cluster_reads import Case
 from seconder.plugin.terminal import output
 
 _SHOWN_NAMES = 5
@@ -99,7 +99,7 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
     where = f" in namespace {change.target.namespace}" if change.target.namespace else ""
     yield "object", clean(f"{place.typed}{where}, uid {change.target.uid}")
     document = place.found
-    if made := reading.created(document):
+    if made := cluster_reads.created(document):
         yield "created", f"{change_request.stamp(made)}, {output.short(now - made.timestamp())} ago"
     if told := _state(document):
         yield "state", told
