@@ -24,7 +24,7 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"),
 
 
 def generated() -> dict[Path, str]:
-    """Give each generated file's path and content."""
+    """Each generated file's path and content."""
     definitions = {
         "protectionpolicies": crds.protection_policy_crd(),
         "approvers": crds.approver_crd(),
@@ -42,7 +42,7 @@ def generated() -> dict[Path, str]:
 
 
 def from_chart() -> dict[Path, str]:
-    """Give what is made from the chart, which must hold what ``generated`` gives. Raises ``StackError``."""
+    """What is made from the chart, which must hold what ``generated`` gives. Raises ``StackError``."""
     return chart.written()
 
 
