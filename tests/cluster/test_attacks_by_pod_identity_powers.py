@@ -31,7 +31,7 @@ class _Clients(NamedTuple):
 def clients(stack: Stack) -> _Clients:
     """Everybody's clients, and the namespace."""
     cluster = Cluster(stack, f"powers-{os.urandom(3).hex()}")
-    cluster.admin("create", "namespace", cluster.namespace)
+    cluster.make_namespace()
     hal = stack.control_plane.client_kubeconfig("hal", ["people", "seconder.dev:agents"])
     return _Clients(
         cluster.namespace,
