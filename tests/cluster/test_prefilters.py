@@ -260,7 +260,7 @@ def _furnish(cluster: Cluster, admin: Call) -> None:
 def observed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[_Try, Any, Any]]]:
     """Each request, with the rules that find something in it and those that the API server asked for."""
     cluster = Cluster(stack, f"prefilters-{os.urandom(3).hex()}")
-    cluster.admin("create", "namespace", cluster.namespace)
+    cluster.make_namespace()
     hal = stack.control_plane.client_kubeconfig("hal", ["people", "seconder.dev:agents"])
     admin = client(stack.admin_kubeconfig, 1)
     calls = {
