@@ -1,18 +1,22 @@
 """``agent-kubeconfig`` and ``agent-token`` with a real API server and kubectl: what an agent gets, and until when."""
 
+import base64
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from tests.support.cluster import Cluster, Result, eventually
+from tests.support.loopback import LOOPBACK, Authority, listening
 from tests.support.requests import Call, client
 
 _PLUGINS = Path(sys.executable).parent
@@ -271,6 +275,12 @@ def test_an_agent_makes_no_agents(engineer: Engineer) -> None:
         (["--out=/proc/agent.kubeconfig"], ["/proc"]),
         (["--out=."], ["folder"]),
         (["--context=nowhere"], ["nowhere"]),
+        (["--plain-token", "--valid=8h"], ["--plain-token", "--ttl says"]),
+        (["--plain-token", "--ttl=25h"], ["at most 24h"]),
+        (["--agent-server=http://127.0.0.1:1"], ["plain HTTP", "--agent-server"]),
+        (["--agent-server=ftp://127.0.0.1:1"], ["no URL"]),
+        (["--agent-certificate-authority=x"], ["goes with --agent-server"]),
+        (["--agent-server=https://127.0.0.1:1", "--agent-certificate-authority=gone"], ["gone cannot be read"]),
     ],
     ids=lambda value: value[0] if len(value) == 1 and value[0].startswith("--") else "",
 )
@@ -348,6 +358,60 @@ def test_the_kubeconfig_on_standard_output_works(engineer: Engineer) -> None:
     """With its token in the owner's home, and nothing else on standard output."""
     result = engineer.made("--out=-")
     engineer.kubeconfig.write_text(result.out)
+    assert engineer.kubectl("auth", "whoami", "--output=jsonpath={.status.userInfo.username}").out == engineer.user
+
+
+def test_a_plain_token_needs_no_plugin_and_ends(engineer: Engineer) -> None:
+    """For a container that has kubectl alone; its end is in the file, on the ServiceAccount and told."""
+    told = engineer.made("--plain-token", "--ttl=10m").out
+    assert "its token is not renewed" in told
+    first, *_ = engineer.kubeconfig.read_text().splitlines()
+    assert re.fullmatch(r"# The token ends at \S+Z and is not renewed: a person has to run .* again then\.", first)
+    assert not engineer.state.exists()
+    assert engineer.kubeconfig.stat().st_mode & 0o777 == 0o600
+    kubectl = engineer.cluster.stack.folder / "bin" / "kubectl"
+    command: list[str | Path] = [kubectl, f"--kubeconfig={engineer.kubeconfig}", "auth", "whoami", "--output=json"]
+    done = subprocess.run(command, env={"PATH": "/usr/bin:/bin", "HOME": "/"}, capture_output=True, text=True)
+    assert json.loads(done.stdout)["status"]["userInfo"]["username"] == engineer.user, done.stderr
+    (user,) = yaml.safe_load(engineer.kubeconfig.read_text())["users"]
+    claims = json.loads(base64.urlsafe_b64decode(user["user"]["token"].split(".")[1] + "=="))
+    assert 0 < claims["exp"] - time.time() <= 601
+    end = datetime.fromisoformat(_annotations(engineer)["seconder.dev/token-end"]).timestamp()
+    assert abs(end - claims["exp"]) < 10
+    assert engineer.made("--plain-token", "--ttl=10m").code == 0
+
+
+def test_a_kubeconfig_leads_the_way_that_its_makers_does(engineer: Engineer) -> None:
+    """Through the proxy, and to the name in the certificate; kubectl and the renewal alike."""
+    api = engineer.cluster.stack.control_plane
+    port = int(api.url.rpartition(":")[2])
+    with listening(Authority("nobody"), {"secured": Authority("nobody").issue("nobody", LOOPBACK)}) as loopback:
+        loopback.ports["api"] = port
+        config = yaml.safe_load(engineer.cluster.stack.human_kubeconfig.read_text())
+        (entry,) = config["clusters"]
+        ways = {
+            "server": f"https://api.cluster.test:{port}",
+            "tls-server-name": "kubernetes.default.svc",
+            "proxy-url": f"http://dana:pass@127.0.0.1:{loopback.ports['proxy']}",
+        }
+        entry["cluster"] |= ways
+        engineer.folder.joinpath("dana").write_text(json.dumps(config))
+        made = engineer.make(kubeconfig=engineer.folder / "dana")
+        assert made.code == 0, made.err
+        assert "holds the password in your proxy-url" in made.err
+        (cluster,) = yaml.safe_load(engineer.kubeconfig.read_text())["clusters"]
+        assert cluster["cluster"].items() >= ways.items()
+        assert engineer.kubectl("auth", "whoami", "--output=jsonpath={.status.userInfo.username}").out == engineer.user
+        engineer.change_state(expires=time.time() + 1100)
+        assert engineer.token().code == 0
+        assert engineer.read_state()["expires"] > time.time() + 3000
+
+
+def test_an_agent_may_go_another_way_than_its_maker(engineer: Engineer) -> None:
+    """Where a gateway is between people and the API server; who signed its certificate is found in the cluster."""
+    port = engineer.cluster.stack.control_plane.url.rpartition(":")[2]
+    engineer.made(f"--agent-server=https://localhost:{port}")
+    assert engineer.read_state()["server"] == f"https://localhost:{port}"
     assert engineer.kubectl("auth", "whoami", "--output=jsonpath={.status.userInfo.username}").out == engineer.user
 
 

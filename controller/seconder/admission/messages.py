@@ -60,16 +60,23 @@ def whom_to_ask(effect: Effect, requester: str, *, approvers: bool) -> str:
 
 
 def ask_with_change_request(change: Change, otherwise: str) -> str:
-    """Name the change request and whom to ask. ``otherwise`` is what is said without one."""
+    """The change request, and whom to ask. ``otherwise`` is what is said without one."""
     ask = otherwise if otherwise == _NOBODY else f"{_ASK}kubectl seconder approve {change.name}"
     return f"change request: {change.name}\n{ask}"
 
 
-def refused(request: Request, principal: Principal, what: str, reason: Reason) -> str:
-    """That no approval would help: the verdict, the object, and the requester."""
-    target = request.target
-    what_of = f"{target.resource}/{request.subresource}" if request.subresource else target.resource
-    subject = f"{request.operation} of {clean(f'{what_of} {target.path}')}"
+def refused(request: Request, principal: Principal, what: str, reason: Reason, effect: Effect | None = None) -> str:
+    """That no approval would help: the verdict, the object, and the requester.
+
+    ``effect``: what it amounts to on another object, which is then told of.
+    """
+    if effect is None:
+        target = request.target
+        what_of = f"{target.resource}/{request.subresource}" if request.subresource else target.resource
+        subject = f"{request.operation} of {clean(f'{what_of} {target.path}')}"
+    else:
+        target = effect.target
+        subject = f"{effect.action} of {describe(target)}"
     return "\n".join([f"{subject} is refused: {what} ({reason})", *_facts(target, principal)])
 
 

@@ -1,24 +1,27 @@
 """Requests to the API server: JSON in, JSON out, every wait bounded."""
 
 import contextlib
-import os
 import ssl
-import tempfile
+import threading
+import time
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 import urllib3
 
 from seconder.api.resources import ResolvedResource
-from seconder.client.credentials import Credentials
+from seconder.client import proxies, tls
+from seconder.client.credentials import Credentials, Identity, NoCredentials
 
 _CONNECT_SECONDS: Final = 5.0
 _JSON: Final = "application/json"
 _MERGE: Final = "application/merge-patch+json"
 _METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_LOOK_AGAIN_SECONDS: Final = 60.0
 _PAGE: Final = 500
 _MAX_PAGES: Final = 200
 
@@ -32,18 +35,33 @@ class ApiError(Exception):
         self.reason = reason
 
 
+class NoIdentity(ApiError):
+    """What proves who asks cannot be had, so that nothing was sent; the message says why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(0, message)
+
+
 class Api:
-    """A client of one API server, safe to use from several threads."""
+    """A client of one API server, safe to use from several threads.
+
+    Raises NoCredentials for certificates and keys that cannot be used.
+    """
 
     def __init__(self, credentials: Credentials, *, user_agent: str, connections: int = 8) -> None:
         self.server_date = ""
         """The ``Date`` of the last answer (RFC 9110 section 6.6.1); empty before the first."""
+        self._credentials = credentials
         self._server = credentials.server
-        self._token = credentials.token
         self._headers = {"User-Agent": user_agent}
-        self._pool = urllib3.PoolManager(
-            maxsize=connections, ssl_context=_context(credentials), retries=False, timeout=_CONNECT_SECONDS
-        )
+        self._connections = connections
+        self._lock = threading.Lock()
+        # A plugin's certificate is not known before the plugin has run.
+        self._pool: urllib3.PoolManager | None = None
+        self._shown = Identity()
+        self._looked = float("-inf")
+        if credentials.plugin is None:
+            self._pool_for(Identity("", credentials.certificate, credentials.key))
 
     def get(self, path: str, *, timeout: float = 10.0, accept: str = _JSON, **query: Any) -> Any:
         """GET a document. Raises ApiError."""
@@ -145,13 +163,15 @@ class Api:
         content_type: str = _JSON,
     ) -> Any:
         body = None if document is None else msgspec.json.encode(document)
+        wanted = self._credentials.timeout
+        seconds = timeout if wanted is None else wanted or None
         response = self._open(
-            method, path, body, timeout=timeout, accept=accept, query=query, content_type=content_type
+            method, path, body, timeout=seconds, accept=accept, query=query, content_type=content_type
         )
         try:
             content = response.read()
         except urllib3.exceptions.HTTPError as error:
-            raise ApiError(0, f"{method} {path}: {type(error).__name__}") from None
+            raise ApiError(0, f"{method} {path}: {self._explain(error)}") from None
         finally:
             response.release_conn()
         if response.status >= 300:
@@ -167,31 +187,131 @@ class Api:
         path: str,
         body: bytes | None = None,
         *,
-        timeout: float,
+        timeout: float | None,
         accept: str = _JSON,
         query: Mapping[str, Any],
         content_type: str = _JSON,
     ) -> urllib3.BaseHTTPResponse:
-        headers = self._headers | {"Accept": accept}
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token()}"
+        headers = urllib3.HTTPHeaderDict(self._headers, Accept=accept)
         if body is not None:
             headers["Content-Type"] = content_type
+        try:
+            # Nobody is asked for anything before it is known as whom.
+            identity = self._credentials.identity()
+            for name, value in self._credentials.headers(identity):
+                headers.add(name, value)
+            pool = self._pool_for(identity)
+        except NoCredentials as error:
+            raise NoIdentity(str(error)) from None
         url = f"{self._server}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
-            response = self._pool.request(
+            response = pool.request(
                 method,
                 url,
                 body=body,
                 headers=headers,
                 preload_content=False,
                 redirect=False,
-                timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, timeout), read=timeout),
+                timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, timeout or _CONNECT_SECONDS), read=timeout),
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ApiError(0, f"{method} {path}: {type(error).__name__}") from None
+            raise ApiError(0, f"{method} {path}: {self._explain(error)}") from None
         self.server_date = response.headers.get("Date", "")
+        if response.status == 401 and self._credentials.plugin is not None:
+            self._credentials.plugin.refused()
         return response
+
+    def _pool_for(self, identity: Identity) -> urllib3.PoolManager:
+        """The connections on which this identity's certificate is shown; others, when the certificate is another."""
+        with self._lock:
+            shown = self._shown
+            if self._pool is None or (shown.certificate, shown.key) != (identity.certificate, identity.key):
+                self._pool = _pool(self._credentials, identity, self._connections)
+                self._shown = identity
+            return self._pool
+
+    def _explain(self, error: Exception) -> str:
+        """Why there is no answer."""
+        cause = error.original_error if isinstance(error, urllib3.exceptions.ProxyError) else error
+        proxy = self._credentials.proxy
+        through = f" through {proxies.shown(proxy)}" if proxy else ""
+        if isinstance(cause, urllib3.exceptions.SSLError) and isinstance(cause.args[0], ssl.SSLError):
+            # Programs that try again for hours do not look at the certificate each time.
+            look = time.monotonic() - self._looked > _LOOK_AGAIN_SECONDS
+            self._looked = time.monotonic() if look else self._looked
+            return f"{self._server}{through}: {tls.explain(cause.args[0], self._credentials, look=look)}"
+        return f"{self._server}{through}: {_reason(cause)}"
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, urllib3.exceptions.NameResolutionError):
+        return "its name cannot be resolved"
+    late = isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError)
+    if late and not isinstance(error, urllib3.exceptions.NewConnectionError):
+        return "no answer in time"
+    found: BaseException | None = error
+    while found is not None:
+        # Below urllib3's words, which hold addresses of objects.
+        if isinstance(found, OSError) and not isinstance(found, urllib3.exceptions.HTTPError):
+            return found.strerror or str(found)
+        found = found.__cause__ or found.__context__
+    return type(error).__name__
+
+
+def _pool(credentials: Credentials, identity: Identity, connections: int) -> urllib3.PoolManager:
+    context = tls.context(credentials, identity)
+    if credentials.insecure:
+        # It stands in the kubeconfig or on the command line, and kubectl says nothing of it either.
+        warnings.filterwarnings("ignore", category=urllib3.exceptions.InsecureRequestWarning)
+    options: dict[str, Any] = {"maxsize": connections, "retries": False, "timeout": _CONNECT_SECONDS}
+    proxy = urlsplit(credentials.proxy)
+    if not credentials.proxy:
+        return urllib3.PoolManager(ssl_context=context, **options)
+    if proxy.scheme.startswith("socks"):
+        return _socks_pool(credentials.proxy, ssl_context=context, **options)
+    if credentials.server.startswith("http:") and _repeated(credentials):
+        # urllib3 would make one header of them, and one group of all groups.
+        raise NoCredentials(
+            f"{credentials.origin} impersonates several groups or extra values, which cannot be sent over plain HTTP "
+            "through a proxy"
+        )
+    return urllib3.ProxyManager(
+        proxies.shown(credentials.proxy),
+        proxy_headers=_proxy_headers(credentials.proxy),
+        # As for Go, the cluster's authority vouches for its proxy.
+        proxy_ssl_context=context,
+        ssl_context=context,
+        **options,
+    )
+
+
+def _repeated(credentials: Credentials) -> bool:
+    names = [name for name, _ in credentials.headers(Identity())]
+    return len(names) > len(set(names))
+
+
+def _proxy_headers(proxy: str) -> Mapping[str, str]:
+    user, password = urllib3.util.parse_url(proxy).auth_decoded
+    if user is None:
+        return {}
+    # As in credentials.py: what is encoded as ISO 8859-1 below is UTF-8.
+    secret = f"{user}:{password or ''}".encode().decode("latin-1")
+    return urllib3.make_headers(proxy_basic_auth=secret)
+
+
+def _socks_pool(proxy: str, **options: Any) -> urllib3.PoolManager:
+    try:
+        with warnings.catch_warnings():
+            # urllib3 warns of what is said below.
+            warnings.simplefilter("ignore")
+            from urllib3.contrib.socks import SOCKSProxyManager
+    except ImportError:
+        raise NoCredentials(
+            f"proxy {proxies.shown(proxy)} speaks SOCKS, for which the Python package PySocks is needed: install it "
+            "beside Seconder (pip install PySocks)"
+        ) from None
+    # The proxy resolves names, as for Go.
+    return SOCKSProxyManager(f"socks5h://{proxy.partition('://')[2]}", **options)
 
 
 def _lines(response: urllib3.BaseHTTPResponse, path: str) -> Iterator[bytes]:
@@ -201,7 +321,7 @@ def _lines(response: urllib3.BaseHTTPResponse, path: str) -> Iterator[bytes]:
             *whole, pending = (pending + chunk).split(b"\n")
             yield from whole
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise ApiError(0, f"watch {path}: {type(error).__name__}") from None
+        raise ApiError(0, f"watch {path}: {_reason(error)}") from None
 
 
 def _error(status: int, content: bytes, path: str) -> ApiError:
@@ -210,28 +330,6 @@ def _error(status: int, content: bytes, path: str) -> ApiError:
         return ApiError(status, str(document.get("message", "")), str(document.get("reason", "")))
     except (msgspec.DecodeError, AttributeError):
         return ApiError(status, f"{path}: HTTP {status}")
-
-
-def _context(credentials: Credentials) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=credentials.ca.decode() or None)
-    # Kubernetes' own CAs often lack what VERIFY_X509_STRICT (Python 3.13) asks for.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if credentials.certificate:
-        with _private_file(credentials.certificate) as certificate, _private_file(credentials.key) as key:
-            context.load_cert_chain(certificate, key)
-    return context
-
-
-@contextlib.contextmanager
-def _private_file(content: bytes) -> Iterator[str]:
-    # The ssl module reads keys from files only; mkstemp makes them readable by this user alone.
-    handle, path = tempfile.mkstemp()
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        yield path
-    finally:
-        os.unlink(path)
 
 
 def collection(resource: ResolvedResource, namespace: str = "") -> str:

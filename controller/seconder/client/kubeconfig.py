@@ -1,103 +1,241 @@
-"""Kubeconfig files: clusters, users and contexts, in one file or in several."""
+"""Kubeconfig files: every field of their v1 API, in one file or merged from several as client-go does it.
+
+Source: k8s.io/client-go/tools/clientcmd (``loader.go`` and ``api/v1/types.go``). Unknown fields are left out there too.
+"""
 
 import base64
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-import yaml
+import msgspec
 
-from seconder.client.credentials import Credentials, NoCredentials, token_of
+from seconder.client import documents
+from seconder.client.credentials import NoCredentials
+from seconder.client.exec_plugin import ExecConfig
 
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MAX_BYTES: Final = 4 * 1024 * 1024
 
 
-def read(paths: Sequence[Path], context: str | None) -> Credentials:
-    """Read these files as kubectl merges them. Raises NoCredentials."""
-    path = paths[0]
+class Extension(msgspec.Struct, frozen=True):
+    """What some program put beside the fields; one name is read by credential plugins."""
+
+    name: str = ""
+    extension: Any = None
+
+
+class Cluster(msgspec.Struct, frozen=True, rename="kebab"):
+    """How an API server is reached."""
+
+    server: str = ""
+    tls_server_name: str = ""
+    insecure_skip_tls_verify: bool = False
+    certificate_authority: str = ""
+    certificate_authority_data: str = ""
+    proxy_url: str = ""
+    disable_compression: bool = False
+    extensions: list[Extension] = []
+
+
+class AuthProvider(msgspec.Struct, frozen=True):
+    """A way to log in that was compiled into kubectl once."""
+
+    name: str = ""
+
+
+class User(msgspec.Struct, frozen=True, rename="kebab"):
+    """What proves who asks."""
+
+    client_certificate: str = ""
+    client_certificate_data: str = ""
+    client_key: str = ""
+    client_key_data: str = ""
+    token: str = ""
+    token_file: str = msgspec.field(default="", name="tokenFile")
+    as_user: str = msgspec.field(default="", name="as")
+    as_uid: str = ""
+    as_groups: list[str] = []
+    as_user_extra: dict[str, list[str]] = {}
+    username: str = ""
+    password: str = ""
+    auth_provider: AuthProvider | None = None
+    exec_plugin: ExecConfig | None = msgspec.field(default=None, name="exec")
+
+
+class Context(msgspec.Struct, frozen=True):
+    """Which cluster, which user, and in which namespace."""
+
+    cluster: str = ""
+    user: str = ""
+    namespace: str = ""
+
+
+class NamedCluster(msgspec.Struct, frozen=True):
+    """An entry under ``clusters``."""
+
+    name: str = ""
+    cluster: Cluster = Cluster()
+
+
+class NamedUser(msgspec.Struct, frozen=True):
+    """An entry under ``users``."""
+
+    name: str = ""
+    user: User = User()
+
+
+class NamedContext(msgspec.Struct, frozen=True):
+    """An entry under ``contexts``."""
+
+    name: str = ""
+    context: Context = Context()
+
+
+class _File(msgspec.Struct, frozen=True, rename="kebab"):
+    kind: str = ""
+    api_version: str = msgspec.field(default="", name="apiVersion")
+    current_context: str = ""
+    clusters: list[NamedCluster] = []
+    users: list[NamedUser] = []
+    contexts: list[NamedContext] = []
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_Value = TypeVar("_Value")
+_Entry = TypeVar("_Entry", bound=_Named)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed(Generic[_Value]):
+    """An entry, and the file that it stands in."""
+
+    value: _Value
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Kubeconfig:
+    """The files in one. ``files`` are those that are there; relative paths in entries have become absolute."""
+
+    files: Sequence[Path]
+    current_context: str
+    clusters: Mapping[str, Placed[Cluster]]
+    users: Mapping[str, Placed[User]]
+    contexts: Mapping[str, Placed[Context]]
+
+    def __str__(self) -> str:
+        """Name the files."""
+        return f"kubeconfig {os.pathsep.join(map(str, self.files))}" if self.files else "no kubeconfig"
+
+
+def default_paths(environment: Mapping[str, str]) -> list[Path]:
+    """The files that kubectl would merge, whether they are there or not: ``KUBECONFIG``, else ``~/.kube/config``."""
+    if listed := environment.get("KUBECONFIG", ""):
+        return [Path(name) for name in dict.fromkeys(listed.split(os.pathsep)) if name]
+    home = environment.get("HOME", "")
+    return [Path(home) / ".kube" / "config"] if home else []
+
+
+def read(paths: Sequence[Path], *, explicit: bool) -> Kubeconfig:
+    """Merge these files: the first to define a name wins, and the first with a current context.
+
+    What is not there is passed over, unless it is ``explicit``. Raises NoCredentials, also for a file that cannot be
+    used and defines nothing that is needed: kubectl stops there too.
+    """
+    clusters: dict[str, Placed[Cluster]] = {}
+    users: dict[str, Placed[User]] = {}
+    contexts: dict[str, Placed[Context]] = {}
+    current, files = "", []
+    for path in paths:
+        try:
+            content = content_of(path)
+        except FileNotFoundError:
+            if explicit:
+                raise NoCredentials(f"cannot read kubeconfig {path}: it is not there") from None
+            continue
+        except OSError as error:
+            raise NoCredentials(f"cannot read kubeconfig {path}: {error.strerror}") from None
+        except ValueError as error:
+            raise NoCredentials(f"kubeconfig {path} is not usable: {error}") from None
+        config = _parse(content, path)
+        files.append(path)
+        current = current or config.current_context
+        folder = path.parent.absolute()
+        clusters = {e.name: Placed(_cluster_in(folder, e.cluster), path) for e in config.clusters} | clusters
+        users = {e.name: Placed(_user_in(folder, e.user), path) for e in config.users} | users
+        contexts = {e.name: Placed(e.context, path) for e in config.contexts} | contexts
+    return Kubeconfig(files, current, clusters, users, contexts)
+
+
+def pem(data: str, file: str, what: str) -> bytes:
+    """The content of a field and its ``-data`` twin. Raises NoCredentials; ``what`` names the field."""
+    if data:
+        try:
+            return base64.b64decode(data.replace("\n", "").replace("\r", ""), validate=True)
+        except ValueError:
+            raise NoCredentials(f"{what}-data is not base64") from None
+    if not file:
+        return b""
     try:
-        files = [(path := each, _read(each)) for each in paths]
-        current = next((config["current-context"] for _, config in files if config.get("current-context")), "")
-        _, chosen = _named(files, "contexts", context or current)
-        cluster_file, cluster = _named(files, "clusters", chosen["cluster"])
-        user_file, user = _named(files, "users", chosen["user"])
-        namespace = chosen.get("namespace") or "default"
-        if "exec" in user or "auth-provider" in user:
-            return _from_plugin(paths, context, namespace)
-        return Credentials(
-            server=cluster["server"].rstrip("/"),
-            ca=_pem(cluster, "certificate-authority", cluster_file),
-            certificate=_pem(user, "client-certificate", user_file),
-            key=_pem(user, "client-key", user_file),
-            token=_token(user, user_file),
-            namespace=namespace,
-        )
+        return content_of(Path(file))
     except OSError as error:
-        raise NoCredentials(f"cannot read kubeconfig {path}: {error.strerror}") from None
-    except (yaml.YAMLError, KeyError, AttributeError, TypeError, ValueError) as error:
-        # A parser tells of its trouble in several lines.
-        told = " ".join(f"{type(error).__name__} {error}".split())
-        raise NoCredentials(f"kubeconfig {path} is not usable: {told}") from None
+        raise NoCredentials(f"{what} {file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise NoCredentials(f"{what} {file} is not usable: {error}") from None
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    config = yaml.load(path.read_bytes(), _LOADER)  # noqa: S506 - a safe loader, in C where there is one
-    if not isinstance(config, dict):
-        raise TypeError("it is not a mapping")
+def content_of(path: Path) -> bytes:
+    """A file's content. Raises OSError, and ValueError for one that is too large."""
+    with path.open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"it is larger than {_MAX_BYTES // 1024 // 1024} MiB")
+    return content
+
+
+def _parse(content: bytes, path: Path) -> _File:
+    try:
+        config = msgspec.convert(documents.parse(content), _File)
+        if config.kind not in {"", "Config"} or config.api_version not in {"", "v1"}:
+            raise ValueError(f"it is {config.kind} of {config.api_version}, not Config of v1")
+        for kind, entries in (("clusters", config.clusters), ("users", config.users), ("contexts", config.contexts)):
+            _unique(kind, entries)
+    except ValueError as error:
+        raise NoCredentials(f"kubeconfig {path} is not usable: {error}") from None
     return config
 
 
-def _named(files: Sequence[tuple[Path, Mapping[str, Any]]], kind: str, name: str) -> tuple[Path, Mapping[str, Any]]:
-    """Find an entry; as kubectl merges files, the first to define a name wins. Relative paths are its file's."""
-    for path, config in files:
-        for each in config.get(kind) or ():
-            if each.get("name") == name:
-                found: Mapping[str, Any] = each[kind.removesuffix("s")]
-                return path, found
-    raise ValueError(f"no {name!r} under {kind}")
+def _unique(kind: str, entries: Sequence[_Entry]) -> None:
+    known = set()
+    for entry in entries:
+        if entry.name in known:
+            raise ValueError(f"there are two {entry.name!r} under {kind}")
+        known.add(entry.name)
 
 
-def _pem(entry: Mapping[str, Any], field: str, kubeconfig: Path) -> bytes:
-    if data := entry.get(f"{field}-data"):
-        return base64.b64decode(data, validate=True)
-    if file := entry.get(field):
-        return kubeconfig.parent.joinpath(str(file)).read_bytes()
-    return b""
+def _cluster_in(folder: Path, cluster: Cluster) -> Cluster:
+    return msgspec.structs.replace(cluster, certificate_authority=_absolute(folder, cluster.certificate_authority))
 
 
-def _token(user: Mapping[str, Any], kubeconfig: Path) -> Callable[[], str] | None:
-    if file := user.get("tokenFile"):
-        return token_of(kubeconfig.parent / file)
-    if token := user.get("token"):
-        return lambda: str(token)
-    return None
-
-
-def _from_plugin(paths: Sequence[Path], context: str | None, namespace: str) -> Credentials:
-    """Let the official client run credential plugins (KEP-541). It is large, and imported for these alone."""
-    from kubernetes import client, config
-
-    loaded = client.Configuration()
-    try:
-        config.load_kube_config(os.pathsep.join(map(str, paths)), context=context, client_configuration=loaded)  # type: ignore[no-untyped-call]
-    except config.ConfigException as error:
-        raise NoCredentials(f"kubeconfig {paths[0]} is not usable: {error}") from None
-
-    def token() -> str:
-        # Asking for it renews it where the plugin's credential has expired.
-        header: str = loaded.get_api_key_with_prefix("BearerToken") or ""
-        return header.removeprefix("Bearer ")
-
-    return Credentials(
-        server=loaded.host,
-        ca=_file(loaded.ssl_ca_cert),
-        certificate=_file(loaded.cert_file),
-        key=_file(loaded.key_file),
-        token=token if token() else None,
-        namespace=namespace,
+def _user_in(folder: Path, user: User) -> User:
+    plugin = user.exec_plugin
+    if plugin is not None and os.sep in plugin.command:
+        # A bare name is looked up in PATH.
+        plugin = msgspec.structs.replace(plugin, command=_absolute(folder, plugin.command))
+    return msgspec.structs.replace(
+        user,
+        client_certificate=_absolute(folder, user.client_certificate),
+        client_key=_absolute(folder, user.client_key),
+        token_file=_absolute(folder, user.token_file),
+        exec_plugin=plugin,
     )
 
 
-def _file(path: str | None) -> bytes:
-    return Path(path).read_bytes() if path else b""
+def _absolute(folder: Path, name: str) -> str:
+    return os.path.normpath(folder / name) if name else ""

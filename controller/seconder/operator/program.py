@@ -5,16 +5,19 @@ event changes nothing; and no finalizer and no annotation is ever put on anybody
 """
 
 import asyncio
+import itertools
 import logging
 import threading
 import time
 from typing import Any, Final
 
+import aiohttp
 import kopf
 
 from seconder.api import constants
+from seconder.client import proxies, tls
 from seconder.client.api import ApiError
-from seconder.client.credentials import Credentials
+from seconder.client.credentials import Credentials, NoCredentials
 from seconder.observability import log
 from seconder.observability.metrics import OperatorMetrics
 from seconder.operator import certificates, webhook_configuration
@@ -64,7 +67,7 @@ class Worker:
         self._wake.set()
 
     def unmet(self) -> list[str]:
-        """Say what keeps the operator from being ready."""
+        """What keeps the operator from being ready."""
         return [] if self._done_once else ["the webhook configuration has not been applied yet"]
 
     def _run(self) -> None:
@@ -116,20 +119,39 @@ def failed(what: str, error: Exception) -> None:
         log.failure("interrupted, and tried again", error, subject=what)
 
 
+async def session(credentials: Credentials, *, refused: bool = False) -> kopf.AiohttpSession:
+    """The API server as everything else here reaches it, in the same name. Raises NoCredentials.
+
+    ``refused``: the API server did not accept the last one.
+    """
+    if refused and credentials.plugin is not None:
+        credentials.plugin.refused()
+    # A token may be read from a disk, and a plugin takes its time.
+    identity = await asyncio.to_thread(credentials.identity)
+    # This client encodes them as UTF-8 itself.
+    headers = [(name, value.encode("latin-1").decode()) for name, value in credentials.headers(identity)]
+    context = tls.context(credentials, identity)
+    made = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=context), headers=headers, proxy=credentials.proxy or None
+    )
+    return kopf.AiohttpSession(server=credentials.server, aiohttp_session=made)
+
+
 def run(credentials: Credentials, worker: Worker) -> bool:
-    """Watch and reconcile until SIGTERM or SIGINT, on the main thread; False when watching had to be given up."""
+    """Watch and reconcile until SIGTERM or SIGINT, on the main thread; False when watching had to be given up.
+
+    Raises NoCredentials where the API server cannot be watched by these credentials.
+    """
+    if credentials.proxy.startswith("socks"):
+        raise NoCredentials(f"proxy {proxies.shown(credentials.proxy)} speaks SOCKS, which the operator does not")
     kopfs = logging.getLogger("kopf")
     kopfs.handlers, kopfs.propagate = [log.Handler(logging.WARNING)], False
     registry = kopf.OperatorRegistry()
+    logins = itertools.count()
 
-    def login(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(
-            server=credentials.server,
-            ca_data=credentials.ca or None,
-            certificate_data=credentials.certificate or None,
-            private_key_data=credentials.key or None,
-            token=credentials.token() if credentials.token else None,
-        )
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        # kopf asks anew when it was answered 401.
+        return await session(credentials, refused=next(logins) > 0)
 
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False

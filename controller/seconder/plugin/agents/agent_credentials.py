@@ -8,14 +8,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from seconder.client.credentials import Credentials
-from seconder.plugin.agents import exec_credential, private_files
+from seconder.client.exec_plugin import GROUP, Status
+from seconder.plugin.agents import private_files
 from seconder.plugin.terminal.problem import Problem
 
 if TYPE_CHECKING:
     from seconder.client.api import Api
+    from seconder.client.credentials import Credentials
 
 PROGRAM: Final = "kubectl-seconder"
+ANEW: Final = "a person has to run kubectl seconder agent-kubeconfig again"
 MIN_SECONDS: Final = 600
 """The API server makes no token for less."""
 
@@ -28,8 +30,9 @@ _MARGIN_SECONDS: Final = 60
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the file beside an agent's kubeconfig holds.
 
-    ``authority`` is PEM. ``end`` and ``expires`` are in seconds since 1970, ``lifetime`` is what each token is asked
-    for, in seconds, and ``granted`` what the present one got.
+    ``authority`` is PEM; ``server_name``, ``proxy`` and ``insecure`` are what kubeconfigs call tls-server-name,
+    proxy-url and insecure-skip-tls-verify. ``end`` and ``expires`` are in seconds since 1970, ``lifetime`` is what each
+    token is asked for, in seconds, and ``granted`` what the present one got.
     """
 
     server: str
@@ -41,9 +44,24 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: str
     expires: float
     granted: int
+    server_name: str = ""
+    proxy: str = ""
+    insecure: bool = False
+
+    @property
+    def cluster(self) -> dict[str, Any]:
+        """The cluster's entry in a kubeconfig."""
+        fields = {
+            "server": self.server,
+            "certificate-authority-data": base64.b64encode(self.authority.encode()).decode(),
+            "tls-server-name": self.server_name,
+            "proxy-url": self.proxy,
+            "insecure-skip-tls-verify": self.insecure,
+        }
+        return {name: value for name, value in fields.items() if value}
 
     def renewal(self, now: float) -> int:
-        """Give for how many seconds a new token can be asked for; 0 where it would not reach beyond this one."""
+        """The seconds for which a new token can be asked for; 0 where it would not reach beyond this one."""
         seconds = min(self.lifetime, int(self.end - now) - _MARGIN_SECONDS)
         return seconds if seconds >= MIN_SECONDS and now + seconds > self.expires else 0
 
@@ -52,14 +70,17 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """When to renew it: a third of its life is left."""
         return self.expires - self.granted / 3
 
-    def status(self, now: float) -> exec_credential.Status:
-        """Give what kubectl is told. Programs that run for long ask again when the token is due, not later."""
+    def status(self, now: float) -> Status:
+        """What kubectl is told. Programs that run for long ask again when the token is due, not later."""
         told = self.due if now < self.due and self.renewal(self.due) else self.expires
         return {"token": self.token, "expirationTimestamp": timestamp(told)}
 
-    def credentials(self) -> Credentials:
-        """Give how to reach the API server as the agent."""
-        return Credentials(server=self.server, ca=self.authority.encode(), token=lambda: self.token)
+    def credentials(self) -> "Credentials":
+        """The credentials with which the agent calls the API server. Raises NoCredentials."""
+        # Most calls do without it.
+        from seconder.client import client_config
+
+        return client_config.told(self.cluster, {"token": self.token})
 
 
 def request(api: "Api", namespace: str, name: str, seconds: int) -> tuple[str, float, int]:
@@ -82,7 +103,7 @@ def request(api: "Api", namespace: str, name: str, seconds: int) -> tuple[str, f
 
 
 def token_request(seconds: int) -> dict[str, Any]:
-    """Give the document that asks for a token."""
+    """The document that asks for a token."""
     return {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
@@ -95,9 +116,9 @@ def read(path: Path) -> State:
     try:
         return msgspec.json.decode(private_files.read(path), type=State)
     except OSError as error:
-        raise Problem(f"{path}: {error.strerror}; {_ANEW}") from None
+        raise Problem(f"{path}: {error.strerror}; {ANEW}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise Problem(f"{path} does not hold an agent's token; {_ANEW}") from None
+        raise Problem(f"{path} does not hold an agent's token; {ANEW}") from None
 
 
 def write(path: Path, state: State) -> None:
@@ -106,7 +127,7 @@ def write(path: Path, state: State) -> None:
 
 
 def current(path: Path, now: float) -> State:
-    """Give the token that is in the file, or a new one when it is due. Raises Problem."""
+    """The token that is in the file, or a new one when it is due. Raises Problem."""
     state = read(path)
     _check(state, now)
     if now < state.due or not state.renewal(now):
@@ -116,13 +137,12 @@ def current(path: Path, now: float) -> State:
     return state
 
 
-def kubeconfig(state: State, file: Path) -> dict[str, Any]:
-    """Give a kubeconfig whose user is the token in this file (an absolute path)."""
+def kubeconfig(state: State, file: Path | None) -> dict[str, Any]:
+    """A kubeconfig whose user is the token in this file (an absolute path); without one, the token itself."""
     cluster = urlsplit(state.server).netloc
     user = _who(state)
-    authority = {"certificate-authority-data": base64.b64encode(state.authority.encode()).decode()}
     plugin = {
-        "apiVersion": f"{exec_credential.GROUP}/v1",
+        "apiVersion": f"{GROUP}/v1",
         "command": PROGRAM,
         "args": ["agent-token", "--state", str(file)],
         "interactiveMode": "Never",
@@ -132,27 +152,26 @@ def kubeconfig(state: State, file: Path) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": cluster, "cluster": {"server": state.server} | (authority if state.authority else {})}],
-        "users": [{"name": user, "user": {"exec": plugin}}],
+        "clusters": [{"name": cluster, "cluster": state.cluster}],
+        "users": [{"name": user, "user": {"exec": plugin} if file else {"token": state.token}}],
         "contexts": [{"name": user, "context": {"cluster": cluster, "user": user}}],
         "current-context": user,
     }
 
 
 def timestamp(moment: float) -> str:
-    """Give RFC 3339, rounded down to whole seconds."""
+    """RFC 3339, rounded down to whole seconds."""
     return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-_ANEW: Final = "a person has to run kubectl seconder agent-kubeconfig again"
-
-
 def _renewed(path: Path, state: State, now: float) -> State:
-    """Give a new token, or the one that is still good for a while: the next call tries again then."""
+    """A new token, or the one that is still good for a while: the next call tries again then."""
     # Most calls do without them, and they are slow to load.
     from filelock import FileLock
 
+    # Most calls do without it, and it is slow to load.
     from seconder.client.api import Api, ApiError
+    from seconder.client.credentials import NoCredentials
 
     # Of the system's own, which ends with this process: a lock that is but a file would outlive it.
     lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=_LOCK_SECONDS, mode=0o600, fallback_to_soft=False)
@@ -168,17 +187,17 @@ def _renewed(path: Path, state: State, now: float) -> State:
             write(path, state)
     except ApiError as error:
         if error.status == 401:
-            raise Problem(f"the API server does not accept the token of {_who(state)} any more; {_ANEW}") from None
-    except OSError:
+            raise Problem(f"the API server does not accept the token of {_who(state)} any more; {ANEW}") from None
+    except (OSError, NoCredentials):
         pass
     return state
 
 
 def _check(state: State, now: float) -> None:
     if not now < state.end:
-        raise Problem(f"the access of {_who(state)} ended at {timestamp(state.end)}; {_ANEW}")
+        raise Problem(f"the access of {_who(state)} ended at {timestamp(state.end)}; {ANEW}")
     if not now < state.expires:
-        raise Problem(f"the token of {_who(state)} expired at {timestamp(state.expires)} unused; {_ANEW}")
+        raise Problem(f"the token of {_who(state)} expired at {timestamp(state.expires)} unused; {ANEW}")
 
 
 def _who(state: State) -> str:

@@ -1,6 +1,5 @@
 """Short-lived tokens of agents' ServiceAccounts, kept until shortly before they expire."""
 
-import base64
 import contextlib
 import hashlib
 import json
@@ -11,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from seconder.client.exec_plugin import Status
 from seconder.plugin.agents import private_files
-from seconder.plugin.agents.exec_credential import Status
 from seconder.plugin.agents.own_credential import home
 from seconder.plugin.terminal.problem import Problem
 
@@ -20,7 +19,6 @@ LIFETIME_SECONDS: Final = 900
 _RENEWED_BEFORE_SECONDS: Final = 120
 _MAX_LIFETIME_SECONDS: Final = 3660
 _TIMEOUT_SECONDS: Final = 10.0
-_UNSUPPORTED: Final = ("insecure-skip-tls-verify", "tls-server-name", "proxy-url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +29,15 @@ class Account:
     name: str
 
     def __str__(self) -> str:
-        """Give its user name."""
+        """The account's user name."""
         return f"system:serviceaccount:{self.namespace}:{self.name}"
 
 
 def token(account: Account, cluster: Mapping[str, Any], own: Callable[[], Status], now: float) -> Status:
-    """Give a token of the account on this cluster: the kept one, or a new one made with the person's own credential.
+    """A token of the account on this cluster: the kept one, or a new one made with the person's own credential.
 
     ``cluster`` is as kubectl tells it, ``own`` is called only when a new one is needed, ``now`` is in Unix seconds.
-    Raises Problem and ApiError.
+    Raises Problem, ApiError and NoCredentials.
     """
     kept = _folder() / f"{_key(account, cluster)}.json"
     if found := _read(kept, now):
@@ -52,24 +50,10 @@ def token(account: Account, cluster: Mapping[str, Any], own: Callable[[], Status
 
 
 def _request(account: Account, cluster: Mapping[str, Any], own: Status) -> Status:
+    from seconder.client import client_config
     from seconder.client.api import Api
-    from seconder.client.credentials import Credentials
 
-    for field in _UNSUPPORTED:
-        if cluster.get(field):
-            raise Problem(f"the cluster's kubeconfig entry has {field}, with which no agent's token can be had")
-    try:
-        authority = base64.b64decode(cluster.get("certificate-authority-data") or "", validate=True)
-    except (ValueError, TypeError):
-        raise Problem("the cluster's certificate-authority-data is not base64") from None
-    bearer = own.get("token")
-    credentials = Credentials(
-        server=str(cluster["server"]).rstrip("/"),
-        ca=authority,
-        certificate=own.get("clientCertificateData", "").encode(),
-        key=own.get("clientKeyData", "").encode(),
-        token=(lambda: bearer) if bearer else None,
-    )
+    credentials = client_config.told(cluster, own)
     answer = Api(credentials, user_agent="kubectl-seconder", connections=1).create(
         f"/api/v1/namespaces/{account.namespace}/serviceaccounts/{account.name}/token",
         {
@@ -105,13 +89,14 @@ def _folder() -> Path:
 
 
 def _key(account: Account, cluster: Mapping[str, Any]) -> str:
-    # The CA is part of it: another cluster may come to stand at the same address.
-    parts = [cluster["server"], cluster.get("certificate-authority-data") or "", account.namespace, account.name]
+    # All but the address too: another cluster may come to stand there, or be behind a proxy.
+    fields = ("server", "certificate-authority-data", "tls-server-name", "proxy-url")
+    parts = [*(cluster.get(field) or "" for field in fields), account.namespace, account.name]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _read(path: Path, now: float) -> Status | None:
-    """Give the kept token, unless it ends soon or anybody else could have written or read it."""
+    """The kept token, unless it ends soon or anybody else could have written or read it."""
     try:
         document = json.loads(private_files.read(path))
         status = {name: document[name] for name in ("token", "expirationTimestamp")}

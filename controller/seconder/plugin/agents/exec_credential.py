@@ -1,19 +1,14 @@
-"""What kubectl and a credential plugin say to each other: client.authentication.k8s.io/v1 (KEP-541)."""
+"""The plugin's side of what kubectl and a credential plugin say to each other (KEP-541)."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from seconder.client.exec_plugin import GROUP, INFO, Status
 from seconder.plugin.terminal.problem import Problem
 
-INFO: Final = "KUBERNETES_EXEC_INFO"
-GROUP: Final = "client.authentication.k8s.io"
 _VERSION: Final = f"{GROUP}/v1"
-_FIELDS: Final = ("token", "clientCertificateData", "clientKeyData", "expirationTimestamp")
-
-Status = dict[str, str]
-"""A credential: some of ``token``, ``clientCertificateData``, ``clientKeyData`` (PEM) and ``expirationTimestamp``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,30 +37,6 @@ def read_invocation(environment: Mapping[str, str]) -> Invocation:
     return Invocation(interactive, cluster)
 
 
-def invocation_for(version: str, given: Invocation, *, interactive: bool, with_cluster: bool) -> str:
-    """Give what to put into the environment of another plugin."""
-    spec = {"interactive": interactive} | ({"cluster": given.cluster} if with_cluster else {})
-    return json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": spec})
-
-
 def write(status: Status) -> str:
-    """Give the answer to kubectl."""
+    """The answer to kubectl."""
     return json.dumps({"apiVersion": _VERSION, "kind": "ExecCredential", "status": status})
-
-
-def read_status(content: bytes, version: str, plugin: str) -> Status:
-    """Read another plugin's answer. Raises Problem."""
-    try:
-        document = json.loads(content)
-        if document["kind"] != "ExecCredential" or document["apiVersion"] != version:
-            raise ValueError("another kind or version")
-        status = document["status"]
-        found = {name: status[name] for name in _FIELDS if status.get(name)}
-        if not all(isinstance(value, str) for value in found.values()):
-            raise TypeError("a field is no text")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        # Not what it says: that may be half a credential.
-        raise Problem(f"credential plugin {plugin} does not answer with an ExecCredential of {version}") from None
-    if not ("token" in found or ("clientCertificateData" in found and "clientKeyData" in found)):
-        raise Problem(f"credential plugin {plugin} gives no credential")
-    return found

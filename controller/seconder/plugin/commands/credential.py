@@ -5,24 +5,22 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from seconder.api import constants
+from seconder.client.exec_plugin import Status
 from seconder.plugin.agents import agent_tokens, assistants, exec_credential, own_credential
 from seconder.plugin.agents.agent_tokens import Account
-from seconder.plugin.agents.exec_credential import Invocation, Status
+from seconder.plugin.agents.exec_credential import Invocation
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
-
-if TYPE_CHECKING:
-    from seconder.client.api import ApiError
 
 _NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "credential",
         "Give kubectl your own credential; or, when an AI assistant runs it, a short-lived one of the agent's.",
@@ -53,11 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     # A person's kubectl does without what only requests need: it is slow to load.
     from seconder.client.api import ApiError
+    from seconder.client.credentials import NoCredentials
 
     account = Account(arguments.namespace, arguments.agent)
     try:
         status = agent_tokens.token(account, invocation.cluster, lambda: _own(arguments, invocation), time.time())
-    except (Problem, ApiError) as error:
+    except (Problem, ApiError, NoCredentials) as error:
         raise Problem(
             f"{evidence.assistant} runs this as {account}, whose token cannot be had: {_reason(error)}"
         ) from None
@@ -66,13 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _own(arguments: argparse.Namespace, invocation: Invocation) -> Status:
-    return own_credential.load(own_credential.kubeconfigs(arguments.kubeconfig), arguments.user, invocation)
+    return own_credential.load(arguments.kubeconfig, arguments.user, invocation)
 
 
-def _reason(error: "Problem | ApiError") -> str:
+def _reason(error: Exception) -> str:
     status = getattr(error, "status", None)
-    if status == 0:
-        return f"the API server cannot be reached ({error})"
     if status == 401:
         return "the API server does not accept its owner's own credential: they must log in again"
     return str(error)

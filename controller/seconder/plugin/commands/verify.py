@@ -25,15 +25,14 @@ from seconder.approvals.verification import (
     check_fit,
     examine,
 )
-from seconder.plugin.agents import saved
-from seconder.plugin.approving import slugs
-from seconder.plugin.terminal import cluster_state, connection, output, times
+from seconder.plugin.approving import approval_annotations
+from seconder.plugin.terminal import cluster_state, connection, manifests, output, times
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "verify",
         "Check the approvals on an object: who signed them, for what, and whether they are valid.",
@@ -43,7 +42,7 @@ def parser() -> Parser:
     found.add_argument("-f", "--filename", metavar="FILE", help="a saved object instead, YAML or JSON; - for stdin")
     found.add_argument("--approvers", metavar="FILE", help="saved Approvers; with -f, no cluster is asked at all")
     found.add_argument("--at", metavar="TIME", help="check as of this time (RFC 3339); left out: now")
-    found.add_argument("--cluster", metavar="URN", help="the cluster that they must be for; with -f else unchecked")
+    found.add_argument("--audience", metavar="URN", help="the cluster that they must be for; with -f else unchecked")
     found.add_argument("--requester", metavar="USER", help="whom they must be for; left out: whom they name")
     found.add_argument("--resource", metavar="PLURAL", default="", help="with -f: where a kind's plural is irregular")
     output.add_format(found)
@@ -54,6 +53,9 @@ def parser() -> Parser:
 def run(arguments: argparse.Namespace) -> int:
     """Check; success is that there are approvals, and that all of them are valid."""
     at = None if arguments.at is None else times.moment(arguments.at, "--at")
+    if arguments.cluster and (arguments.filename or arguments.cluster.startswith("urn:")):
+        # It had this name before kubectl's flag --cluster was taken too.
+        arguments.audience, arguments.cluster = arguments.audience or arguments.cluster, None
     subject, present = _from_files(arguments) if arguments.filename else _from_cluster(arguments)
     now = present if at is None else at
     checked = [check(slug, value, subject, now) for slug, value in sorted(subject.values.items())]
@@ -105,7 +107,7 @@ class Checked:
 def check(slug: str, value: str, subject: Subject, now: float) -> Checked:
     """Take the steps of verification, and find out who signed even where a later one fails."""
     memo = Memo(1)
-    claims = slugs.claims_of(value)
+    claims = approval_annotations.claims_of(value)
     signer: Candidate | None = None
     proven = False
     reason: Reason | None = None
@@ -141,7 +143,7 @@ def check(slug: str, value: str, subject: Subject, now: float) -> Checked:
 
 
 def _from_files(arguments: argparse.Namespace) -> tuple[Subject, float]:
-    """Give what to check, and the time now."""
+    """What to check, and the time now."""
     if arguments.object:
         raise Problem("give either TYPE/NAME or -f FILE")
     if not arguments.approvers:
@@ -150,17 +152,17 @@ def _from_files(arguments: argparse.Namespace) -> tuple[Subject, float]:
         raise Problem("-n is for objects in the cluster: a saved one knows its namespace")
     if arguments.filename == arguments.approvers == "-":
         raise Problem("standard input cannot be both the object and the approvers")
-    document = saved.read_object(arguments.filename)
+    document = manifests.read_object(arguments.filename)
     target = document.target(arguments.resource)
     values = approvals_of(document.metadata.annotations or {})
-    registry = saved.read_registry(arguments.approvers)
+    registry = manifests.read_registry(arguments.approvers)
     assumed = ["action", "agent", "the agent's operator (unknown)", "what goes down with it"]
     assumed += [] if arguments.requester else ["requester"]
-    assumed += [] if arguments.cluster else ["cluster"]
+    assumed += [] if arguments.audience else ["cluster"]
 
     def context(claims: Statement) -> Context:
         return Context(
-            audience=arguments.cluster or claims.aud,
+            audience=arguments.audience or claims.aud,
             requester=arguments.requester or claims.sub,
             by_agent=claims.agent is not None,
             agent=claims.agent,
@@ -177,7 +179,7 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
         raise Problem("name an object (TYPE/NAME), or a saved one with -f FILE; see kubectl seconder verify --help")
     if arguments.resource:
         raise Problem("--resource goes with -f: the cluster knows the plural")
-    registry = saved.read_registry(arguments.approvers) if arguments.approvers else None
+    registry = manifests.read_registry(arguments.approvers) if arguments.approvers else None
     connected = connection.connect(arguments)
     place = cluster_state.object_of(connected, arguments.object, arguments.namespace)
     seen = cluster_state.read(connected.api, Caller(""))
@@ -191,7 +193,7 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
         extra = {constants.AGENT_KEY: (claims.agent,)} if claims.agent else {}
         asked = principal.classify(Caller(user, extra=extra), seen.policies, operators[user])
         return Context(
-            audience=arguments.cluster or seen.audience,
+            audience=arguments.audience or seen.audience,
             requester=user,
             by_agent=asked.agent,
             agent=claims.agent,

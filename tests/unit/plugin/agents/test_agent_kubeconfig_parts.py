@@ -14,11 +14,15 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import msgspec
 import pytest
 
-from seconder.client.api import ApiError
+from seconder.api.policy import DEFAULT_TAGS
+from seconder.client.api import Api, ApiError
+from seconder.client.credentials import NoCredentials
 from seconder.plugin.agents import agent_credentials, private_files
 from seconder.plugin.agents.agent_credentials import State
+from seconder.plugin.commands import agent_kubeconfig
 from seconder.plugin.terminal.problem import Problem
 from seconder.plugin.terminal.undo import Undo
 
@@ -289,6 +293,48 @@ def test_what_cannot_be_taken_back_is_named_and_the_rest_is_taken_back() -> None
     with pytest.raises(Problem, match=r"^no rights; left .*: second$"):
         work()
     assert taken == ["first"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_gateway_that_takes_no_service_accounts_is_told(
+    tokens: Tokens, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """With the way round it: the token is good, and somebody in between does not take it."""
+    monkeypatch.setattr(agent_kubeconfig, "_PROOF_SECONDS", 0.0)
+    tokens.status = status
+    state = _state(server=tokens.url)
+    theirs = Api(state.credentials(), user_agent="test")
+    with pytest.raises(Problem, match=r"Rancher, Teleport, .* API server's own address with --agent-server URL"):
+        agent_kubeconfig._prove(theirs, "system:serviceaccount:seconder-agents:kiro", DEFAULT_TAGS, state)
+
+
+def test_a_token_is_renewed_the_way_that_the_kubeconfig_leads(tmp_path: Path) -> None:
+    """Never another: not directly where a proxy is named, nor without looking at the certificate."""
+    state = _state(server="https://api.example:6443", authority="x", server_name="kubernetes", proxy="http://p:1")
+    assert state.cluster == {
+        "server": "https://api.example:6443",
+        "certificate-authority-data": "eA==",
+        "tls-server-name": "kubernetes",
+        "proxy-url": "http://p:1",
+    }
+    with pytest.raises(NoCredentials, match="holds no certificate"):
+        state.credentials()
+    found = msgspec.structs.replace(state, authority="").credentials()
+    assert (found.server_name, found.proxy, found.insecure) == ("kubernetes", "http://p:1", False)
+    document = agent_credentials.kubeconfig(state, tmp_path)
+    assert document["clusters"][0]["cluster"] == state.cluster
+    assert document["users"][0]["user"]["exec"]["args"] == ["agent-token", "--state", str(tmp_path)]
+    assert agent_credentials.kubeconfig(state, None)["users"][0]["user"] == {"token": "token-0"}
+
+
+def test_a_file_of_an_older_plugin_is_read(tmp_path: Path) -> None:
+    """It knows of no proxy, and needs none."""
+    path = _file(tmp_path)
+    known = json.loads(path.read_bytes())
+    private_files.write(
+        path, json.dumps({key: known[key] for key in known if key not in {"server_name", "proxy", "insecure"}}).encode()
+    )
+    assert agent_credentials.read(path) == _state()
 
 
 def test_the_plugin_answers_kubectl_quickly_and_in_one_line_when_it_cannot(tmp_path: Path) -> None:

@@ -17,9 +17,13 @@ from typing import Any
 import pytest
 from tests.support.orphan import run_orphaned
 
+from seconder.client import exec_plugin
+from seconder.client.api import ApiError
+from seconder.client.credentials import NoCredentials
+from seconder.client.exec_plugin import Status
 from seconder.plugin.agents import agent_tokens, exec_credential, own_credential
 from seconder.plugin.agents.agent_tokens import Account
-from seconder.plugin.agents.exec_credential import Invocation, Status
+from seconder.plugin.agents.exec_credential import Invocation
 from seconder.plugin.terminal.problem import Problem
 
 _VERSION = "client.authentication.k8s.io/v1"
@@ -95,7 +99,7 @@ def _plugin(folder: Path, script: str, **fields: Any) -> dict[str, Any]:
     program = folder / "plugin"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o700)
-    return _user(exec={"apiVersion": _VERSION, "command": "./plugin"} | fields)
+    return _user(exec={"apiVersion": _VERSION, "command": "./plugin", "interactiveMode": "IfAvailable"} | fields)
 
 
 def _answer(**status: str) -> str:
@@ -103,7 +107,7 @@ def _answer(**status: str) -> str:
 
 
 def _load(path: Path, invocation: Invocation = _CALLED) -> Status:
-    return own_credential.load([path], "own", invocation)
+    return own_credential.load(str(path), "own", invocation)
 
 
 def _run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
@@ -111,7 +115,7 @@ def _run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, s
     given = {
         "PATH": os.environ["PATH"],
         "HOME": str(folder),
-        exec_credential.INFO: json.dumps(_INFO),
+        exec_plugin.INFO: json.dumps(_INFO),
     } | environment
     done = run_orphaned([*_PROGRAM, "credential", *arguments], given, folder)
     return done.returncode, done.stdout, done.stderr
@@ -142,9 +146,8 @@ def test_the_first_kubeconfig_that_names_the_user_wins(tmp_path: Path, monkeypat
     two = _kubeconfig(tmp_path, _user(token="two"), name="two")
     three = _kubeconfig(tmp_path, _user(token="three"), name="three")
     monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, (one, tmp_path / "none", two, three))))
-    paths = own_credential.kubeconfigs(None)
-    assert own_credential.load(paths, "own", _CALLED) == {"token": "two"}
-    assert own_credential.kubeconfigs(str(three)) == [three]
+    assert own_credential.load(None, "own", _CALLED) == {"token": "two"}
+    assert own_credential.load(str(three), "own", _CALLED) == {"token": "three"}
 
 
 def test_a_plugin_of_ones_own_is_run_as_kubectl_runs_it(tmp_path: Path) -> None:
@@ -169,14 +172,16 @@ def test_a_plugin_of_ones_own_is_run_as_kubectl_runs_it(tmp_path: Path) -> None:
     [
         ({}, "has no token"),
         ({"token": "t", "as": "admin"}, "has as,"),
-        ({"token": "t", "as_groups": ["system:masters"]}, "has as-groups,"),
+        ({"token": "t", "as_groups": ["system:masters"]}, "need a user to impersonate"),
         ({"username": "u", "password": "p"}, "has username,"),
         ({"auth_provider": {"name": "oidc"}}, "has auth-provider,"),
-        ({"client_certificate_data": "S0VZ"}, "not both"),
-        ({"client_key_data": "!"}, "not usable"),
-        ({"client_key": "nowhere"}, "cannot read .*nowhere"),
-        ({"exec": {"command": "x", "apiVersion": "client.authentication.k8s.io/v1alpha1"}}, "only"),
-        ({"exec": {"apiVersion": _VERSION, "command": "./nowhere"}}, "cannot be started"),
+        ({"client_certificate_data": "S0VZ"}, "no client-key"),
+        ({"client_certificate_data": "S0VZ", "client_key_data": "!"}, "not base64"),
+        ({"client_key_data": "S0VZ"}, "has no token"),
+        ({"client_certificate": "nowhere", "client_key": "nowhere"}, "nowhere cannot be read"),
+        ({"exec": {"command": "x", "apiVersion": "client.authentication.k8s.io/v1alpha1"}}, "are known"),
+        ({"exec": {"apiVersion": _VERSION, "command": "./nowhere", "interactiveMode": "Never"}}, "is not there"),
+        ({"exec": {"apiVersion": _VERSION, "command": "./nowhere"}}, "interactiveMode"),
         ({"exec": {"apiVersion": _VERSION, "command": "x", "interactiveMode": "Always"}}, "needs a terminal"),
         ({"exec": {"apiVersion": _VERSION}}, "not usable"),
         ({"exec": "x"}, "not usable"),
@@ -184,7 +189,7 @@ def test_a_plugin_of_ones_own_is_run_as_kubectl_runs_it(tmp_path: Path) -> None:
 )
 def test_an_entry_that_cannot_be_passed_on_is_told(fields: dict[str, Any], told: str, tmp_path: Path) -> None:
     """Never a part of a credential, and never one with other rights than the entry has."""
-    with pytest.raises(Problem, match=told) as problem:
+    with pytest.raises((Problem, NoCredentials), match=told) as problem:
         _load(_kubeconfig(tmp_path, _user(**fields)))
     assert "\n" not in str(problem.value)
 
@@ -194,7 +199,7 @@ def test_a_kubeconfig_that_is_none_is_told(content: str, tmp_path: Path) -> None
     """In one line."""
     path = tmp_path / "config"
     path.write_text(content)
-    with pytest.raises(Problem) as problem:
+    with pytest.raises((Problem, NoCredentials)) as problem:
         _load(path)
     assert "\n" not in str(problem.value)
 
@@ -206,7 +211,7 @@ def test_a_kubeconfig_that_is_none_is_told(content: str, tmp_path: Path) -> None
         (_answer(token="t") + "; exit 1", "exit code 1"),
         ("echo nonsense", "does not answer"),
         ("echo '[]'", "does not answer"),
-        (_answer(clientKeyData="k"), "gives no credential"),
+        (_answer(clientKeyData="k"), "not both"),
         (_answer(), "gives no credential"),
         (_answer(token="t").replace("/v1", "/v1beta1"), "does not answer"),
         ("head -c 3000000 /dev/zero", "more than 1024 KiB"),
@@ -221,7 +226,7 @@ def test_a_plugin_that_fails_gives_no_credential(script: str, told: str, tmp_pat
 
 def test_a_plugin_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even where what it started holds its output open."""
-    monkeypatch.setattr(own_credential, "_PLUGIN_SECONDS", 0.3)
+    monkeypatch.setattr(exec_plugin, "_SECONDS", 0.3)
     started = time.monotonic()
     with pytest.raises(Problem, match="took longer"):
         _load(_kubeconfig(tmp_path, _plugin(tmp_path, "sleep 5")))
@@ -243,7 +248,7 @@ def test_a_plugin_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_call_that_is_not_kubectls_is_told(info: str, told: str) -> None:
     """With what to set."""
     with pytest.raises(Problem, match=told):
-        exec_credential.read_invocation({exec_credential.INFO: info})
+        exec_credential.read_invocation({exec_plugin.INFO: info})
 
 
 def test_a_person_gets_their_own_credential_and_an_assistant_does_not(tmp_path: Path) -> None:
@@ -286,7 +291,13 @@ def test_a_bad_call_is_told_in_one_line(
 def test_an_entry_that_leads_back_to_itself_is_told(tmp_path: Path) -> None:
     """Not followed until the machine is full."""
     arguments = ["-m", "seconder.plugin.main", "credential", "--user=own", "--agent=kiro"]
-    run = {"apiVersion": _VERSION, "command": sys.executable, "args": arguments, "provideClusterInfo": True}
+    run: dict[str, Any] = {
+        "apiVersion": _VERSION,
+        "command": sys.executable,
+        "args": arguments,
+        "interactiveMode": "Never",
+    }
+    run["provideClusterInfo"] = True
     path = _kubeconfig(tmp_path, _user(exec=run))
     code, out, err = _run(tmp_path, "--user=own", "--agent=kiro", KUBECONFIG=str(path))
     assert (code, out) == (1, "")
@@ -397,9 +408,12 @@ def test_an_answer_without_a_token_is_no_token(answer: bytes, server: TokenServe
     assert not tmp_path.joinpath("cache").exists()
 
 
-@pytest.mark.parametrize("field", ["insecure-skip-tls-verify", "tls-server-name", "proxy-url"])
-def test_a_cluster_that_would_be_reached_otherwise_is_refused(field: str, server: TokenServer) -> None:
-    """The person's credential is not sent where kubectl would not send it."""
-    with pytest.raises(Problem, match=field):
-        agent_tokens.token(_KIRO, server.cluster | {field: "x"}, lambda: {"token": "x"}, time.time())
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("proxy-url", "http://127.0.0.1:1"), ("proxy-url", "ftp://x"), ("tls-server-name", 1), ("server", "ftp://x")],
+)
+def test_a_cluster_is_reached_as_kubectl_would_reach_it(field: str, value: Any, server: TokenServer) -> None:
+    """The person's credential is not sent another way, where that one is not open."""
+    with pytest.raises((NoCredentials, ApiError)):
+        agent_tokens.token(_KIRO, server.cluster | {field: value}, lambda: {"token": "x"}, time.time())
     assert server.asked == []

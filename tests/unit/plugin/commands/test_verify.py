@@ -142,8 +142,9 @@ def test_it_is_judged_as_of_the_time_that_is_given(folder: Folder, at: int, reas
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (("--audience", AUDIENCE, "--requester", REQUESTER), ""),
         (("--cluster", AUDIENCE, "--requester", REQUESTER), ""),
-        (("--cluster", "urn:uuid:other"), "WrongCluster"),
+        (("--audience", "urn:uuid:other"), "WrongCluster"),
         (("--requester", "eve"), "WrongRequester"),
         (("--requester", "alice@example.com"), "WrongRequester"),
         (("--resource", "replicasets"), "WrongObject"),
@@ -155,7 +156,7 @@ def test_what_is_given_is_checked_and_what_is_not_is_said(
     """What was taken from the statement itself is named."""
     found = folder.told(*arguments)
     assert found["approvals"][0]["reason"] == reason
-    assert ("cluster" in found["notChecked"]) == ("--cluster" not in arguments)
+    assert ("cluster" in found["notChecked"]) == (not {"--audience", "--cluster"} & {*arguments})
     assert ("requester" in found["notChecked"]) == ("--requester" not in arguments)
     assert "hence not checked: action, agent" in folder.verify(*arguments).stdout
 
