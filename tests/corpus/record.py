@@ -16,7 +16,8 @@ from typing import Any, Final
 from tests.corpus import driver, stored
 from tests.corpus.areas import AREAS
 from tests.corpus.builders import kinds
-from tests.corpus.builders.scene import Expected
+from tests.corpus.builders.documents import APPROVERS, BASE
+from tests.corpus.builders.scene import CHECKOUT, DEPLOYMENTS, Expected
 from tests.corpus.cluster import Cluster
 from tests.corpus.sets import sets
 
@@ -33,14 +34,33 @@ def main() -> None:
     if problems:
         sys.exit("\n".join(problems))
     stored.write_discovery(_DISCOVERY)
+    usual = stored.write_usual([*BASE, *APPROVERS, CHECKOUT, *_in_force()])
     for area, cases in made.items():
-        stored.write(area, cases)
+        stored.write(area, cases, usual)
         sys.stdout.write(f"{area}: {len(cases)}\n")
-    kept = dict(sets())
-    for name, given in kept.items():
-        expected = driver.compiled(given["policies"], Cluster(given["cluster"], _DISCOVERY), given["options"])
-        stored.write_configuration(name, given | {"expected": expected})
+    _read_back([case for cases in made.values() for case in cases])
+    kept = {name: given | {"expected": _compiled(given)} for name, given in sets()}
+    stored.write_configurations(kept, usual)
     sys.stdout.write(f"{names.total()} cases, {len(kept)} configurations\n")
+
+
+def _read_back(written: list[Expected]) -> None:
+    """See that what the files leave out comes back as it was."""
+    found = {case.name: case for _, case in stored.cases()}
+    for case in written:
+        read = found[case.name]
+        if (read.sent, read.cluster, read.expected) != (case.sent, list(case.cluster), case.expected):
+            sys.exit(f"{case.name!r} is not read as it was written")
+
+
+def _in_force() -> list[dict[str, Any]]:
+    """Give the usual policy as the operator leaves it."""
+    found = driver.compiled([DEPLOYMENTS], Cluster([], _DISCOVERY), {})
+    return [DEPLOYMENTS | {"status": found["statuses"][DEPLOYMENTS["metadata"]["name"]]}]
+
+
+def _compiled(given: dict[str, Any]) -> dict[str, Any]:
+    return driver.compiled(given["policies"], Cluster(given["cluster"], _DISCOVERY), given["options"])
 
 
 def _record(case: Expected) -> str:
