@@ -60,7 +60,7 @@ def whom_to_ask(effect: Effect, requester: str, *, approvers: bool) -> str:
 
 
 def ask_with_change_request(change: Change, otherwise: str) -> str:
-    """Name the change request and whom to ask. ``otherwise`` is what is said without one."""
+    """The change request, and whom to ask. ``otherwise`` is what is said without one."""
     ask = otherwise if otherwise == _NOBODY else f"{_ASK}kubectl seconder approve {change.name}"
     return f"change request: {change.name}\n{ask}"
 

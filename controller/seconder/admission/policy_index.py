@@ -37,6 +37,8 @@ class PolicyIndex:
         """Each way in which some policy, or the defaults, recognise agents."""
         self.known_tags: Final = union_of(self.tags)
         """All of them together."""
+        self.telling_extra: Final = self.known_tags.extra_keys | {constants.OPERATOR_KEY}
+        """The keys of a caller's ``extra`` that tell who it is; the others change with each token."""
         self.known: Final = frozenset(
             {NAMESPACES, *(name for policy in self.all for name in (*policy.resources, *policy.resolved))}
         )

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from seconder.admission import principal as principals
 from seconder.admission.lookups import ObjectRef
 from seconder.admission.policy_index import place_of
 from seconder.admission.principal import Principal
@@ -65,10 +64,7 @@ class ReviewContext:
         self.mode = mode
         self.now = now
         self.memo = memo
-        if principal is None:
-            caller = request.caller
-            principal = principals.classify(caller, state.policies, state.operators.get(caller.username))
-        self.principal = principal
+        self.principal = state.principal(request.caller) if principal is None else principal
         self._naming: dict[tuple[GroupResource, str], tuple[Policy, ...]] = {}
 
     @property

@@ -31,9 +31,9 @@ from seconder.admission.principal import (
     service_account_caller,
     service_account_user,
 )
-from seconder.admission.request import Malformed, Operation, Request
+from seconder.admission.request import WRITES, Malformed, Operation, Request
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import ANY, NAMESPACES, PODS, GroupResource
 
@@ -75,7 +75,7 @@ def _account(request: Request) -> Asking[Account | None]:
     if target.resource == PODS and request.operation is Operation.CONNECT and request.subresource in _ENTRANCES:
         return (yield from ask(PodAccount(target.namespace, target.name)))
     # Another subresource stores nothing of the pods' specification, or nothing that runs.
-    if target.resource not in POD_RUNNERS or request.subresource not in {"", "ephemeralcontainers"}:
+    if request.subresource not in {"", "ephemeralcontainers"}:
         return None
     try:
         name = pod_templates.runs_as(target.resource, request.old_spec, request.new_spec)
@@ -164,4 +164,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
+    applies_to=AppliesTo({*WRITES, Operation.CONNECT}, POD_RUNNERS),
 )

@@ -16,7 +16,7 @@ from seconder.api.resources import GroupResource, ResolvedResource, Target
 from seconder.approvals.registry import Registry
 from seconder.client.api import ApiError
 from seconder.plugin.agents import whoami
-from seconder.plugin.approving.reading import Place
+from seconder.plugin.approving.cluster_reads import Place
 from seconder.plugin.commands import explain
 
 _DEPLOYMENTS = GroupResource("apps", "deployments")
