@@ -1,9 +1,11 @@
-"""A client of an API server that is a dictionary, for what is asked of it and what its answers mean."""
+"""A client of an API server that is a dictionary, and a cache that shows what a test says."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from seconder.admission.state import ClusterState
 from seconder.client.api import Api, ApiError
+from seconder.client.cache import Cache
 
 
 class Asked(NamedTuple):
@@ -55,3 +57,10 @@ class Served(Api):
         if isinstance(found, int):
             raise ApiError(found, "no")
         return found
+
+
+class View(Cache):
+    """What is seen of a cache; None before it is loaded."""
+
+    def __init__(self, seen: ClusterState | None = None) -> None:
+        self.state = seen
