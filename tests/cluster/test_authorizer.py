@@ -78,7 +78,7 @@ def test_people_act_as_whom_they_like(layers: Layers) -> None:
         (("get", "secrets", "--all-namespaces"), "agents may not use Secrets of the cluster's own programs"),
         (("get", "--raw=/api/v1/nodes/x/proxy/runningpods/"), "agents may not run commands through nodes"),
         (("create", "token", "builder"), "agents may not make tokens of ServiceAccounts"),
-        (("annotate", "serviceaccount", "kiro", "-n=seconder-agents", "a=b"), "agents may not change the Service"),
+        (("annotate", "serviceaccount", "kiro", "-n=seconder-agents", "a=b"), "agents may not change ServiceAccounts"),
         (("create", "clusterrolebinding", "x", "--clusterrole=view", "--user=x"), "agents may not change roles"),
         (("create", "role", "x", "--verb=get", "--resource=pods"), "agents may not change roles"),
         (("delete", "certificatesigningrequest", "x"), "agents may not make or approve certificates"),
