@@ -274,7 +274,7 @@ def test_the_objects_path_leads_to_no_other_object() -> None:
 def test_a_name_from_outside_is_shown_without_what_turns_a_line_round() -> None:
     """Names of some built-in kinds may hold anything but a slash and a percent sign."""
     change = _change()
-    odd = dataclasses.replace(change, target=dataclasses.replace(change.target, name="a\u202eb\nc"))
+    odd = dataclasses.replace(change, target=msgspec.structs.replace(change.target, name="a\u202eb\nc"))
     assert _refused(ChangeRequestStatus(), odd).object == "deployments.apps payments/abc"
 
 
