@@ -19,7 +19,7 @@ _SECONDS: Final = 60
 
 
 def written() -> dict[Path, str]:
-    """Give each file's path and content. Raises ``StackError`` when Helm cannot render the chart."""
+    """Each file's path and content. Raises ``StackError`` when Helm cannot render the chart."""
     read = values.read((CHART / "values.yaml").read_text())
     copied = {CHART / "files" / name: (_MANIFESTS / name).read_text() for name in _copied()}
     return copied | {
@@ -32,7 +32,7 @@ def written() -> dict[Path, str]:
 
 
 def rendered(*flags: str) -> str:
-    """Give what Helm makes of the chart. Raises ``StackError`` with its own words when it cannot."""
+    """What Helm makes of the chart. Raises ``StackError`` with its own words when it cannot."""
     helm = provide((Binary.HELM,), any_kubectl=False)[Binary.HELM]
     command: list[str | Path] = [helm, "template", "seconder", CHART, f"--namespace={_NAMESPACE}", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)

@@ -36,7 +36,7 @@ def read(text: str) -> tuple[Value, ...]:
 
 
 def schema(values: tuple[Value, ...]) -> dict[str, Any]:
-    """Give the JSON schema (draft 7, which Helm reads) that takes these values and refuses misspelled ones."""
+    """The JSON schema (draft 7, which Helm reads) that takes these values and refuses misspelled ones."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "type": "object",
@@ -47,7 +47,7 @@ def schema(values: tuple[Value, ...]) -> dict[str, Any]:
 
 
 def table(values: tuple[Value, ...]) -> str:
-    """Give a Markdown table of every value that is set by itself."""
+    """A Markdown table of every value that is set by itself."""
     rows = ["| value | default | meaning |", "|---|---|---|"]
     rows += [f"| `{each.path}` | `{_shown(each.default)}` | {about} |" for each, about in _leaves(values, "")]
     return "\n".join(rows)
@@ -70,7 +70,7 @@ def _within(node: yaml.Node | None, defaults: dict[str, Any], prefix: str, lines
 
 
 def _comment(lines: list[str], line: int) -> tuple[str, dict[str, Any]]:
-    """Give the words above a line, and what they add to the schema."""
+    """The words above a line, and what they add to the schema."""
     words: list[str] = []
     more: dict[str, Any] = {}
     for text in reversed(lines[:line]):

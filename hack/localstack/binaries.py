@@ -33,7 +33,7 @@ class Place:
 def provide(
     wanted: Collection[Binary] = LOCAL_STACK, *, any_kubectl: bool, stream: TextIO = sys.stderr
 ) -> dict[Binary, Path]:
-    """Give the path of each binary that is wanted, building into the cache what ``find`` does not find.
+    """The path of each binary that is wanted, building into the cache what ``find`` does not find.
 
     Raises ``StackError`` when one of them can be neither found nor built.
     """
@@ -51,7 +51,7 @@ def provide(
 
 
 def find(environment: Mapping[str, str], *, any_kubectl: bool) -> dict[Binary, Place]:
-    """Give the first place that has each binary: KUBEBUILDER_ASSETS, then the cache; leave out those in neither.
+    """The first place that has each binary: KUBEBUILDER_ASSETS, then the cache; leave out those in neither.
 
     ``any_kubectl``: a kubectl on PATH does too, if it is within Kubernetes' version skew.
     """
@@ -69,18 +69,18 @@ def find(environment: Mapping[str, str], *, any_kubectl: bool) -> dict[Binary, P
 
 
 def present_in(folder: Path) -> list[Binary]:
-    """Give the binaries that are executable files in ``folder``."""
+    """The binaries that are executable files in ``folder``."""
     return [binary for binary in Binary if (folder / binary).is_file() and os.access(folder / binary, os.X_OK)]
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Give the folder for what is built: below XDG_CACHE_HOME when that is absolute, as the XDG specification says."""
+    """The folder for what is built: below XDG_CACHE_HOME when that is absolute, as the XDG specification says."""
     home = Path(environment.get("XDG_CACHE_HOME", ""))
     return (home if home.is_absolute() else Path.home() / ".cache") / "seconder" / "bin"
 
 
 def within_skew(client: str | None) -> bool:
-    """Say whether kubectl of this version, as in ``v1.36.2``, may talk to the API server: one minor release apart."""
+    """Whether kubectl of this version, as in ``v1.36.2``, may talk to the API server: one minor release apart."""
     found, server = (re.match(r"v1\.(\d+)\.", version or "") for version in (client, KUBERNETES_VERSION))
     return found is not None and server is not None and abs(int(found[1]) - int(server[1])) <= 1
 

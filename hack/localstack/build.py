@@ -107,7 +107,7 @@ class _Job:
 
 
 def program_name(package: str) -> str:
-    """Give the name under which Go writes a package's program: its last part that is no major version."""
+    """The name under which Go writes a package's program: its last part that is no major version."""
     return next(part for part in reversed(package.split("/")) if not re.fullmatch(r"v\d+", part))
 
 

@@ -171,7 +171,7 @@ class ControlPlane(Lifetime):
         self._children[Binary.APISERVER].stop(_APISERVER_GRACE_SECONDS)
 
     def pid_of(self, binary: Binary) -> int:
-        """Give the process id of a part, which must run."""
+        """The process id of a part, which must run."""
         return self._children[binary].pid
 
     def client_kubeconfig(self, user: str, groups: Sequence[str] = (), path: Path | None = None) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 import documents
+import static_admission
 from chart import files as chart
 from observability import files as observability
 from seconder.api import crds
@@ -23,7 +24,7 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"),
 
 
 def generated() -> dict[Path, str]:
-    """Give each generated file's path and content."""
+    """Each generated file's path and content."""
     definitions = {
         "protectionpolicies": crds.protection_policy_crd(),
         "approvers": crds.approver_crd(),
@@ -37,11 +38,11 @@ def generated() -> dict[Path, str]:
         for name, document in definitions.items()
     }
     chart_written = {chart.CHART / "files" / name: content for name, content in observability.written().items()}
-    return crds_written | chart_written | documents.written()
+    return crds_written | chart_written | documents.written() | static_admission.written()
 
 
 def from_chart() -> dict[Path, str]:
-    """Give what is made from the chart, which must hold what ``generated`` gives. Raises ``StackError``."""
+    """What is made from the chart, which must hold what ``generated`` gives. Raises ``StackError``."""
     return chart.written()
 
 

@@ -32,12 +32,12 @@ class ProcessIdentity:
         return cls(name, pid, start_of(pid) or "ended")
 
     def alive(self) -> bool:
-        """Say whether this very process still runs."""
+        """Whether this very process still runs."""
         return start_of(self.pid) == self.started
 
 
 def start_of(pid: int) -> str | None:
-    """Give when the process with this id started; None when there is none or only a zombie of it."""
+    """The start time of the process with this id; None when there is none or only a zombie of it."""
     return _start_by_proc(pid) if sys.platform == "linux" else _start_by_ps(pid)
 
 
@@ -55,7 +55,7 @@ def stop_all(processes: Sequence[ProcessIdentity], grace: float) -> None:
 def _signal_and_wait(
     processes: Sequence[ProcessIdentity], number: signal.Signals, seconds: float
 ) -> list[ProcessIdentity]:
-    """Give those that still run at the end of the wait."""
+    """The processes that still run at the end of the wait."""
     alive = [process for process in processes if process.alive()]
     for process in alive:
         with contextlib.suppress(ProcessLookupError):

@@ -66,7 +66,7 @@ class Module:
 
 
 def required_version(module: str, go_mod: str) -> str:
-    """Give the version, as in ``v1.37.2``, at which the text of a go.mod requires ``module``.
+    """The version, as in ``v1.37.2``, at which the text of a go.mod requires ``module``.
 
     Raises ``StackError`` when it does not.
     """
@@ -77,7 +77,7 @@ def required_version(module: str, go_mod: str) -> str:
 
 
 def required_go(go_mod: str) -> tuple[int, int]:
-    """Give the oldest Go release, as in (1, 26), that the text of a go.mod admits."""
+    """The oldest Go release, as in (1, 26), that the text of a go.mod admits."""
     found = re.search(r"^go (\d+)\.(\d+)", go_mod, re.MULTILINE)
     if found is None:
         raise StackError("no go line in go.mod")
@@ -143,7 +143,7 @@ MODULES: Final = (
 
 
 def cache_key() -> str:
-    """Name what a build yields: versions, system, and a digest of every pinned module and build flag."""
+    """The cache's key for what a build yields: versions, system, and a digest of every pinned module and build flag."""
     digest = hashlib.sha256()
     for module in MODULES:
         for part in (*module.flags, *module.programs.values()):

@@ -52,7 +52,7 @@ class Authority:
         self.pem: Final = KeyPair(_certificate_pem(certificate), _private_key_pem(self._key))
 
     def issue_server(self, *more: IPv4Address) -> KeyPair:
-        """Give a certificate for what listens on loopback or at ``more``, and for the API server's usual names."""
+        """A certificate for what listens on loopback or at ``more``, and for the API server's usual names."""
         names = x509.SubjectAlternativeName(
             [
                 *(x509.DNSName(name) for name in _SERVER_NAMES),
@@ -63,7 +63,7 @@ class Authority:
         return self._issue(subject, ExtendedKeyUsageOID.SERVER_AUTH, names)
 
     def issue_client(self, user: str, groups: Sequence[str] = ()) -> KeyPair:
-        """Give a certificate that the API server takes for ``user`` (CN) in ``groups`` (one O each)."""
+        """A certificate that the API server takes for ``user`` (CN) in ``groups`` (one O each)."""
         subject = x509.Name(
             [
                 *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups),
@@ -102,12 +102,12 @@ class Authority:
 
 
 def new_signing_key() -> bytes:
-    """Give a private key (ECDSA P-256, PEM) for the tokens of ServiceAccounts."""
+    """A private key (ECDSA P-256, PEM) for the tokens of ServiceAccounts."""
     return _private_key_pem(ec.generate_private_key(ec.SECP256R1()))
 
 
 def _private_key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Give SEC 1 PEM, which Kubernetes' components and OpenSSL read alike."""
+    """SEC 1 PEM, which Kubernetes' components and OpenSSL read alike."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )

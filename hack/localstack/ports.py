@@ -11,7 +11,7 @@ between the choice and the server's start, or while a server restarts."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Give ``count`` different ports that nobody listens on at 127.0.0.1.
+    """``count`` different ports that nobody listens on at 127.0.0.1.
 
     Chosen at random, so that stacks started at the same moment do not choose alike.
     Raises ``OSError`` when there are not so many.

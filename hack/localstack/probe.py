@@ -20,7 +20,7 @@ class Probe:
         self._tls: Final = None if authority is None else ssl.create_default_context(cafile=str(authority))
 
     def __call__(self) -> bool:
-        """Say whether a GET is answered 200 now; no answer at all is no."""
+        """Whether a GET is answered 200 now; no answer at all is no."""
         host, port = str(self._url.hostname), self._url.port
         connection = (
             http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)

@@ -119,7 +119,7 @@ class Child:
 
 
 def tail_of(log: Path, leave_out: Container[str] = ()) -> str:
-    """Give the last lines of a log, but for those in ``leave_out``, indented, below its path."""
+    """The last lines of a log, but for those in ``leave_out``, indented, below its path."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line not in leave_out]
     return "\n".join([f"the end of {log}:", *(f"  {line}" for line in lines[-_TAIL_LINES:] or ["(empty)"])])
 

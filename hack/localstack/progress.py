@@ -6,13 +6,13 @@ _SECONDS_BETWEEN_LINES: Final = 15.0
 
 
 def duration_text(seconds: float) -> str:
-    """Give ``42 s`` or ``1 min 05 s``; fractions are cut off."""
+    """``42 s`` or ``1 min 05 s``; fractions are cut off."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def progress_text(label: str, done: int, total: int, seconds: float) -> str:
-    """Give ``kube-apiserver 412/1,203 packages, 1 min 05 s``; say so when only linking is left."""
+    """``kube-apiserver 412/1,203 packages, 1 min 05 s``; other words when only linking is left."""
     linking = " linking," if done >= total else ""
     return f"{label} {min(done, total):,}/{total:,} packages,{linking} {duration_text(seconds)}"
 

@@ -122,7 +122,7 @@ def make_ssh_key(path: Path, comment: str) -> None:
 
 
 def approver_manifest(person: Person) -> str:
-    """Give the Approver that registers a person's key."""
+    """The Approver that registers a person's key."""
     return json.dumps(
         {
             "apiVersion": "seconder.dev/v1alpha1",

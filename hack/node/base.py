@@ -36,7 +36,7 @@ tar --create --gzip --one-file-system --exclude=./dev/* --file "$archive" .
 
 
 def archive() -> Path:
-    """Give the root file system as a tar.gz, from the cache or made now (half a minute).
+    """The root file system as a tar.gz, from the cache or made now (half a minute).
 
     Raises ``StackError`` with the end of the log when it cannot be made.
     """

@@ -10,7 +10,7 @@ _FOLDER_MODE: Final = 0o700
 
 
 def folder(name: str) -> Path:
-    """Give the cache's folder of this name, made if need be and readable by its owner alone."""
+    """The cache's folder of this name, made if need be and readable by its owner alone."""
     path = cache_folder(os.environ).parent / name
     path.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     return path

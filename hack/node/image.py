@@ -37,17 +37,17 @@ _PAUSE_DOCKERFILE: Final = 'FROM scratch\nCOPY busybox /busybox\nENTRYPOINT ["/b
 
 
 def version() -> str:
-    """Give the version in pyproject.toml, which is the image's tag."""
+    """The version in pyproject.toml, which is the image's tag."""
     return str(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"])
 
 
 def name() -> str:
-    """Give the image's name on the node: in no registry."""
+    """The image's name on the node: in no registry."""
     return f"localhost/seconder:{version()}"
 
 
 def seconder() -> Path:
-    """Give the archive of Seconder's image as the working tree is now: from the cache, or built (about a minute).
+    """The archive of Seconder's image as the working tree is now: from the cache, or built (about a minute).
 
     Raises ``StackError`` with the end of the log when the build fails.
     """
@@ -56,13 +56,13 @@ def seconder() -> Path:
 
 
 def pause() -> Path:
-    """Give the archive of an image that does nothing at all, ``PAUSE``: from the cache, or built (seconds)."""
+    """The archive of an image that does nothing at all, ``PAUSE``: from the cache, or built (seconds)."""
     digest = hashlib.sha256(_PAUSE_DOCKERFILE.encode()).hexdigest()[:12]
     return _cached("pause", digest, _build_pause)
 
 
 def _cached(title: str, digest: str, build: Callable[[Path, Path], None]) -> Path:
-    """Give the archive with this digest; ``build(scratch, archive)`` makes it, and its predecessors go then."""
+    """The archive with this digest; ``build(scratch, archive)`` makes it, and its predecessors go then."""
     folder = cache.folder("image")
     found = folder / f"{title}-{digest}.tar"
     with locked(folder, lambda: print("Another build of the image runs; waiting for it ...", file=sys.stderr)):
@@ -114,7 +114,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _revision() -> str:
-    """Give the commit that is checked out; nothing where there is no git or no checkout."""
+    """The commit that is checked out; nothing where there is no git or no checkout."""
     git = shutil.which("git")
     if git is None:
         return ""

@@ -176,7 +176,7 @@ class Node(Lifetime):
         return self.control_plane.client_kubeconfig(user, groups)
 
     def _schedulable(self) -> bool:
-        """Say whether the node is ready and nothing keeps pods off it."""
+        """Whether the node is ready and nothing keeps pods off it."""
         listed = self.kubectl.must(self.admin_kubeconfig, "get", "nodes", "--output=json")
         nodes = json.loads(listed)["items"]
         return any(

@@ -17,7 +17,7 @@ _AUTHORITY_IN_BUILD: Final = "/run/secrets/ca.pem"
 
 
 def secrets(scratch: Path) -> dict[str, Path]:
-    """Give the Dockerfile's secrets ``pip.conf`` and, where the machine has one of its own, ``ca.pem``, by id.
+    """The Dockerfile's secrets ``pip.conf`` and, where the machine has one of its own, ``ca.pem``, by id.
 
     What must be written is written into ``scratch``.
     """
@@ -30,7 +30,7 @@ def secrets(scratch: Path) -> dict[str, Path]:
 
 
 def build_settings(listed: str, environment: Mapping[str, str]) -> tuple[str, Path | None]:
-    """Give the text of a pip.conf for the build, and the machine's file of authorities if it names one.
+    """The text of a pip.conf for the build, and the machine's file of authorities if it names one.
 
     ``listed`` is what ``pip config list`` printed: lines such as ``global.index-url='...'``. A variable beats a file.
     """

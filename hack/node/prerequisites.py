@@ -40,14 +40,14 @@ TOOLS: Final = (
 
 
 def path_of(program: str) -> Path | None:
-    """Give where a program of this name or path is, None when nowhere; a user's PATH may lack root's folders."""
+    """The path of the program with this name or path, None when nowhere; a user's PATH may lack root's folders."""
     search = os.pathsep.join([os.environ.get("PATH", ""), *_SYSTEM_FOLDERS])
     found = shutil.which(program, path=search)
     return Path(found) if found else None
 
 
 def required(program: str) -> Path:
-    """Give where a program is; raises ``StackError`` when nowhere."""
+    """The path of a program; raises ``StackError`` when nowhere."""
     found = path_of(program)
     if found is None:
         raise StackError(f"there is no {program} on this machine")
@@ -55,7 +55,7 @@ def required(program: str) -> Path:
 
 
 def lacking_packages(find: Callable[[str], Path | None] = path_of) -> list[str]:
-    """Give the Debian packages of the tools that ``find`` does not find, each once, sorted."""
+    """The Debian packages of the tools that ``find`` does not find, each once, sorted."""
     return sorted({tool.package for tool in TOOLS if find(tool.program) is None})
 
 

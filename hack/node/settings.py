@@ -15,7 +15,7 @@ CONTAINERD_SOCKET: Final = "/run/containerd/containerd.sock"
 
 
 def containerd(cni: Path, runc: Path) -> str:
-    """Give containerd's configuration (version 3). ``cni``: the folder with the network's."""
+    """The configuration of containerd (version 3). ``cni``: the folder with the network's."""
     return f"""\
 version = 3
 
@@ -43,7 +43,7 @@ SystemdCgroup = false
 
 
 def cni() -> str:
-    """Give the network's configuration: a bridge. No address is translated, for this machine has a route to pods."""
+    """The network's configuration: a bridge. No address is translated, for this machine has a route to pods."""
     bridge = {
         "type": "bridge",
         "bridge": "cni0",
@@ -55,7 +55,7 @@ def cni() -> str:
 
 
 def kubelet(authority: Path) -> str:
-    """Give kubelet's configuration. ``authority``: PEM file of the CA that its clients' certificates chain to."""
+    """The configuration of kubelet. ``authority``: PEM file of the CA that its clients' certificates chain to."""
     document = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",

@@ -49,7 +49,7 @@ def run(
 
 
 def last_line(log: Path) -> str:
-    """Give the last line of a log that says something, cut to what a terminal's line has room for."""
+    """The last line of a log that says something, cut to what a terminal's line has room for."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
         lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]

@@ -32,7 +32,7 @@ class Alert:
 
 
 def alerts(scale: float = 1.0) -> list[Alert]:
-    """Give all alerts. ``scale`` shortens every window and wait, for tests that cannot wait a quarter of an hour."""
+    """All alerts. ``scale`` shortens every window and wait, for tests that cannot wait a quarter of an hour."""
 
     def time(seconds: float) -> str:
         return duration(seconds * scale)
@@ -41,7 +41,7 @@ def alerts(scale: float = 1.0) -> list[Alert]:
 
 
 def document(scale: float = 1.0) -> dict[str, Any]:
-    """Give the rule file, for Prometheus as it is and for the chart's PrometheusRule."""
+    """The rule file, for Prometheus as it is and for the chart's PrometheusRule."""
     rules = [
         {
             "alert": alert.name,
@@ -60,7 +60,7 @@ def document(scale: float = 1.0) -> dict[str, Any]:
 
 
 def _guard(time: Callable[[float], str], scale: float) -> list[Alert]:
-    """Give those about the webhook: that it answers, in time, and that its answer counts."""
+    """The alerts about the webhook: that it answers, in time, and that its answer counts."""
     decisions = grown('seconder_admission_requests_total{decision="error"}', time(600))
     failed_calls = f'apiserver_admission_webhook_rejection_count{{{ENFORCING},error_type!="no_error"}}'
     failing_open = f"apiserver_admission_webhook_fail_open_count{{{ENFORCING}}}"
@@ -114,7 +114,7 @@ def _guard(time: Callable[[float], str], scale: float) -> list[Alert]:
 
 
 def _attacks(time: Callable[[float], str], scale: float) -> list[Alert]:
-    """Give those about what somebody does to the guard, or past it."""
+    """The alerts about what somebody does to the guard, or past it."""
     blocked = grown('seconder_blocked_actions_total{agent!=""}', time(600))
     forged = 'seconder_approval_verifications_total{result="rejected",reason="SignatureInvalid"}'
     repairs = grown("seconder_webhook_configuration_repairs_total", time(900))
@@ -157,7 +157,7 @@ def _attacks(time: Callable[[float], str], scale: float) -> list[Alert]:
 
 
 def _upkeep(scale: float) -> list[Alert]:
-    """Give those about what the operator keeps, and what people configure."""
+    """The alerts about what the operator keeps, and what people configure."""
     last = "max(seconder_reconcile_last_success_timestamp_seconds)"
     ends = "min(seconder_serving_certificate_expiry_timestamp_seconds > 0) - time()"
     return [

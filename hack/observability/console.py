@@ -31,7 +31,7 @@ p { color: #444; margin: .25rem 0; }
 
 
 def document() -> str:
-    """Give the page, a template for ``prometheus --web.console.templates``.
+    """The page, a template for ``prometheus --web.console.templates``.
 
     Go's html/template escapes every value: agents' names are their makers' text.
     """

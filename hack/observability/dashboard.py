@@ -10,7 +10,7 @@ _DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
 
 def document() -> dict[str, Any]:
-    """Give the dashboard. Which Prometheus it reads is a variable of its own."""
+    """The dashboard. Which Prometheus it reads is a variable of its own."""
     return {
         "uid": "seconder",
         "title": "Seconder",

@@ -25,7 +25,7 @@ _Dumper.add_representer(str, _text)
 
 
 def written() -> dict[str, str]:
-    """Give each file's path below the chart's folder ``files``, and its content."""
+    """Each file's path below the chart's folder ``files``, and its content."""
     return {
         "alerts.yaml": _HEADER + rules(),
         "dashboard.json": json.dumps(dashboard.document(), indent=2) + "\n",
@@ -34,24 +34,24 @@ def written() -> dict[str, str]:
 
 
 def rules(scale: float = 1.0) -> str:
-    """Give the rule file, with windows and waits that many times as long."""
+    """The rule file, with windows and waits that many times as long."""
     return yaml.dump(alerts.document(scale), Dumper=_Dumper, sort_keys=False, width=120)
 
 
 def in_rules(text: str) -> list[str]:
-    """Give every expression of a rule file."""
+    """Every expression of a rule file."""
     return [rule["expr"] for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
 
 
 def in_dashboard(text: str, *, shown: str, step: str) -> list[str]:
-    """Give every expression of a dashboard, as Grafana would ask it when it shows this much time, by such windows."""
+    """Every expression of a dashboard, as Grafana would ask it when it shows this much time, by such windows."""
     panels: list[dict[str, Any]] = json.loads(text)["panels"]
     found = [target["expr"] for panel in panels for target in panel.get("targets", ())]
     return [each.replace("$__rate_interval", step).replace("$__range", shown) for each in found]
 
 
 def in_console(text: str) -> list[str]:
-    """Give every expression of a console template."""
+    """Every expression of a console template."""
     return _QUERY.findall(text)
 
 

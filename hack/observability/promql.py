@@ -22,7 +22,7 @@ def duration(seconds: float) -> str:
 
 
 def grown(counter: str, window: str) -> str:
-    """Give by how much each series of a counter has grown, also one that appeared within the window.
+    """The growth of each series of a counter, also one that appeared within the window.
 
     ``increase`` alone misses the first event of a labelled counter: the series begins with it, at 1. Series that have
     ended meanwhile count too, as of pods that were replaced.

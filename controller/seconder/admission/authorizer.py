@@ -32,7 +32,7 @@ class Access(Struct, frozen=True, gc=False):
 
 
 def denial(access: Access, known: AgentTags, own_namespace: str) -> str:
-    """Say in one line why an agent must not do this whatever its roles say; empty: no opinion.
+    """One line that says why an agent must not do this whatever its roles say; empty: no opinion.
 
     ``known`` are the tags of the defaults and all policies together. People, and the control plane's own controllers
     whatever their tags, are none of its business: it never allows anything, and an approval cannot be seen here.
@@ -84,6 +84,6 @@ def _whatever_the_verb(access: Access, own_namespace: str) -> str:
 
 
 def _renews(access: Access) -> bool:
-    """Say whether a ServiceAccount asks for a token of its own."""
+    """Whether a ServiceAccount asks for a token of its own."""
     itself = service_account(access.caller.username) == (access.namespace, access.name)
     return itself and access.resource == SERVICE_ACCOUNTS and access.subresource == "token"

@@ -42,7 +42,7 @@ def parse(annotations: Mapping[str, str]) -> BreakGlass | None:
 def broken(
     annotations: Mapping[str, str], caller: Caller, principal: Principal, policies: Sequence[Policy], now: float
 ) -> tuple[list[Policy], str]:
-    """Give the policies that this caller may pass by in an emergency, and the reason on the object.
+    """The policies that this caller may pass by in an emergency, and the reason on the object.
 
     Only those for Everyone, only for members of their groups who are no agents, and only with an end that has not
     passed and is at most an hour ahead. ``now`` is in seconds since 1970.

@@ -7,7 +7,7 @@ _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0
 
 
 def quote(text: str) -> str:
-    """Give the CEL string literal for any text (cel-spec, "String and Bytes Values").
+    """The CEL string literal for any text (cel-spec, "String and Bytes Values").
 
     All but a few harmless characters are written as escapes of their code points, so that no text can end its literal.
     Raises ValueError for lone surrogates, which no CEL string can hold.
@@ -22,7 +22,7 @@ def _escape(code: int) -> str:
 
 
 def listed(values: Iterable[str]) -> str:
-    """Give the CEL list literal of some texts, sorted so that equal policies compile to equal expressions."""
+    """The CEL list literal of some texts, sorted so that equal policies compile to equal expressions."""
     return "[" + ", ".join(quote(value) for value in sorted(values)) + "]"
 
 

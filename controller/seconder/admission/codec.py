@@ -235,7 +235,7 @@ def _encode(response: dict[str, Any]) -> bytes:
 
 
 def uid_of(body: bytes) -> str:
-    """Give the review's uid, whatever else is wrong with the body; empty where there is none."""
+    """The review's uid, whatever else is wrong with the body; empty where there is none."""
     try:
         uid = _uid_only.decode(body).request.uid
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

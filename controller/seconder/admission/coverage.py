@@ -52,6 +52,8 @@ def _contents(namespace: str, within: Sequence[Policy]) -> Asking[impact.Content
         for resolved in policy.resolved.values()
         if resolved.namespaced
     }
+    if not resources:
+        return {}
     return (yield from ask(NamespaceContents(namespace, tuple(resources[key] for key in sorted(resources)))))
 
 

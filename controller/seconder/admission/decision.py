@@ -109,6 +109,10 @@ def denied(context: ReviewContext, verdict: Verdict, others: Sequence[Verdict] =
     effect = verdict.effect
     if not verdict.unmet:
         decided = refused(context, verdict.what, verdict.reason, verdict.advice, effect.action, verdict.covering)
+        asked = context.request.target
+        if (effect.target.resource, effect.target.path) != (asked.resource, asked.path):
+            text = messages.refused(context.request, context.principal, verdict.what, verdict.reason, effect)
+            decided = msgspec.structs.replace(decided, message=text)
     else:
         impact = verdict.impact.summary if verdict.impact is not None else ""
         decided = Decision(

@@ -69,7 +69,7 @@ def keys(request: Request, target: Target) -> frozenset[str]:
 
 
 def _orphans(options: Options, stored: Metadata) -> bool:
-    """Say whether what the object owns stays. The options come before what the object itself says."""
+    """Whether what the object owns stays. The options come before what the object itself says."""
     if options.orphan_dependents is not None:
         return options.orphan_dependents
     if options.propagation_policy is not None:
@@ -80,7 +80,7 @@ def _orphans(options: Options, stored: Metadata) -> bool:
 
 
 def kind_key(kind: Kind) -> str:
-    """Give the key that all owners of one kind share."""
+    """The key that all owners of one kind share."""
     return f"/{kind.api_version}/{kind.kind}"
 
 
@@ -93,5 +93,5 @@ def kind_of(key: str) -> Kind | None:
 
 
 def group_key(group: str) -> str:
-    """Give the key that all owners of one API group share."""
+    """The key that all owners of one API group share."""
     return f"*.{group}"

@@ -61,16 +61,23 @@ def whom_to_ask(effect: Effect, requester: str, *, approvers: bool) -> str:
 
 
 def ask_with_change_request(change: Change, *, approvers: bool) -> str:
-    """Name the change request, and who can approve."""
+    """The change request, and who can approve."""
     ask = f"{_ASK}kubectl seconder approve {change.name}" if approvers else _NOBODY
     return f"change request: {change.name}\n{ask}"
 
 
-def refused(request: Request, principal: Principal, what: str, reason: Reason) -> str:
-    """That no approval would help: the verdict, the object, and the requester."""
-    target = request.target
-    what_of = f"{target.resource}/{request.subresource}" if request.subresource else target.resource
-    subject = f"{request.operation} of {clean(f'{what_of} {target.path}')}"
+def refused(request: Request, principal: Principal, what: str, reason: Reason, effect: Effect | None = None) -> str:
+    """That no approval would help: the verdict, the object, and the requester.
+
+    ``effect``: what it amounts to on another object, which is then told of.
+    """
+    if effect is None:
+        target = request.target
+        what_of = f"{target.resource}/{request.subresource}" if request.subresource else target.resource
+        subject = f"{request.operation} of {clean(f'{what_of} {target.path}')}"
+    else:
+        target = effect.target
+        subject = f"{effect.action} of {describe(target)}"
     return "\n".join([f"{subject} is refused: {what} ({reason})", *_facts(describe(target), target, principal)])
 
 

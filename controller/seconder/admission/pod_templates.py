@@ -41,7 +41,7 @@ _pod_spec: Final = msgspec.json.Decoder(_PodSpec | None)
 
 
 def runs_as(resource: GroupResource, before: msgspec.Raw, after: msgspec.Raw) -> str:
-    """Name the ServiceAccount of the pods that a write makes or changes; empty where it does neither.
+    """The name of the ServiceAccount of the pods that a write makes or changes; empty where it does neither.
 
     ``before`` and ``after`` are the ``spec`` of one of ``kinds.POD_RUNNERS``, as JSON. Raises msgspec.MsgspecError.
     """
@@ -53,7 +53,7 @@ def runs_as(resource: GroupResource, before: msgspec.Raw, after: msgspec.Raw) ->
 
 
 def account_of(document: Any) -> str:
-    """Name the ServiceAccount of a Pod as the API server gives it. Raises msgspec.ValidationError."""
+    """The name of the ServiceAccount of a Pod, as the API server gives it. Raises msgspec.ValidationError."""
     return msgspec.convert(document, _Pod).spec.service_account_name or _DEFAULT
 
 

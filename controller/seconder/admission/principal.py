@@ -52,7 +52,7 @@ _CONTROLLER_MANAGER: Final = "system:kube-controller-manager"
 
 
 def kube_system_controllers(*names: str) -> frozenset[str]:
-    """Give the user names under which these controllers call."""
+    """The user names under which these controllers call."""
     # Without --use-service-account-credentials every controller runs under the one that is added.
     return frozenset({f"{_SERVICE_ACCOUNT}kube-system:{name}" for name in names} | {_CONTROLLER_MANAGER})
 
@@ -100,18 +100,18 @@ def service_account(username: str) -> tuple[str, str] | None:
 
 
 def service_account_user(namespace: str, name: str) -> str:
-    """Give the user name under which a ServiceAccount calls."""
+    """The user name under which a ServiceAccount calls."""
     return f"{_SERVICE_ACCOUNT}{namespace}:{name}"
 
 
 def service_account_caller(namespace: str, name: str) -> Caller:
-    """Give what the API server makes of a ServiceAccount's token, but for the extra that names the token itself."""
+    """What the API server makes of a ServiceAccount's token, but for the extra that names the token itself."""
     groups = {"system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"}
     return Caller(service_account_user(namespace, name), frozenset(groups))
 
 
 def identity_tagged(caller: Caller, tags: AgentTags) -> bool:
-    """Say whether the authenticated identity itself carries one of the tags."""
+    """Whether the authenticated identity itself carries one of the tags."""
     if not tags.groups.isdisjoint(caller.groups) or caller.username in tags.users:
         return True
     if caller.extra and not tags.extra_keys.isdisjoint(caller.extra):
@@ -121,7 +121,7 @@ def identity_tagged(caller: Caller, tags: AgentTags) -> bool:
 
 
 def keeps_its_tags(caller: Caller, namespace: str, name: str, tags: AgentTags) -> bool:
-    """Say whether an agent with a token of this ServiceAccount would be an agent by all that it is one by now."""
+    """Whether an agent with a token of this ServiceAccount would be an agent by all that it is one by now."""
     renewed = service_account_caller(namespace, name)
     return (
         identity_tagged(renewed, tags)

@@ -161,13 +161,13 @@ def parse(document: Mapping[str, Any]) -> ChangeRequest:
 
 
 def with_status(found: ChangeRequest, status: ChangeRequestStatus) -> dict[str, Any]:
-    """Give the document to PUT on the status subresource; its resourceVersion makes a lost update a conflict."""
+    """The document to PUT on the status subresource; its resourceVersion makes a lost update a conflict."""
     written: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(found, status=status))
     return written
 
 
 def stamp(moment: datetime) -> str:
-    """Give RFC 3339 in UTC, to the second, as Kubernetes writes times."""
+    """RFC 3339 in UTC, to the second, as Kubernetes writes times."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -17,7 +17,7 @@ def _ready(condition: str = "Ready") -> str:
 
 
 def protection_policy_crd() -> dict[str, Any]:
-    """Give the CRD of ProtectionPolicy."""
+    """The CRD of ProtectionPolicy."""
     return _crd(
         kind="ProtectionPolicy",
         plural="protectionpolicies",
@@ -38,7 +38,7 @@ def protection_policy_crd() -> dict[str, Any]:
 
 
 def approver_crd() -> dict[str, Any]:
-    """Give the CRD of Approver."""
+    """The CRD of Approver."""
     return _crd(
         kind="Approver",
         plural="approvers",
@@ -58,7 +58,7 @@ def approver_crd() -> dict[str, Any]:
 
 
 def change_request_crd() -> dict[str, Any]:
-    """Give the CRD of ChangeRequest."""
+    """The CRD of ChangeRequest."""
     return _crd(
         kind="ChangeRequest",
         plural="changerequests",

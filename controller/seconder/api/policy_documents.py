@@ -33,7 +33,7 @@ def parse_spec(document: Mapping[str, Any]) -> protection_policy.PolicySpec:
 def policy_of(
     name: str, spec: protection_policy.PolicySpec, status: protection_policy.PolicyStatus, generation: int
 ) -> Policy:
-    """Give the core's view of one valid spec. ``generation`` is the document's own, to see if the status is current."""
+    """The core's view of one valid spec. ``generation`` is the document's own, to see if the status is current."""
     resolved = _resolved(status)
     named = named_resources(spec)
     current = status.observed_generation == generation or named <= resolved.keys()
@@ -56,7 +56,7 @@ def policy_of(
 
 
 def named_resources(spec: protection_policy.PolicySpec) -> frozenset[GroupResource]:
-    """Give what a spec names, wildcards as they stand."""
+    """What a spec names, wildcards as they stand."""
     return frozenset(GroupResource(each.group, plural) for each in spec.resources for plural in each.resources)
 
 
@@ -66,7 +66,7 @@ def _by_wildcard(named: frozenset[GroupResource], resource: GroupResource) -> bo
 
 
 def policies(document: Mapping[str, Any]) -> list[Policy]:
-    """Give what one ProtectionPolicy amounts to: itself, or, when it is invalid, what it refuses meanwhile.
+    """What one ProtectionPolicy amounts to: itself, or, when it is invalid, what it refuses meanwhile.
 
     Invalid is what cannot be parsed, and what the operator's status says of this very generation. An invalid policy
     refuses what it names to agents; where it bound everyone, its last valid form stays in force beside that.
@@ -85,7 +85,7 @@ def policies(document: Mapping[str, Any]) -> list[Policy]:
 
 
 def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, generation: int, problem: str) -> Policy:
-    """Give the refusal that stands for an invalid policy: to agents, for whatever names can still be read from it.
+    """The refusal that stands for an invalid policy: to agents, for whatever names can still be read from it.
 
     Fields that do not parse fall back to their defaults, the defaults of the agents' tags included.
     """
@@ -120,7 +120,7 @@ def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, gene
 
 
 def last_valid(name: str, status: protection_policy.PolicyStatus, generation: int) -> Iterable[Policy]:
-    """Give the form in which a policy that bound everyone stays in force while its present one is invalid."""
+    """The form in which a policy that bound everyone stays in force while its present one is invalid."""
     if not isinstance(status.last_valid, dict):
         return []
     with contextlib.suppress(msgspec.ValidationError, ValueError):

@@ -23,7 +23,7 @@ class GroupResource(NamedTuple):
     resource: str
 
     def __str__(self) -> str:
-        """Give kubectl's spelling: ``deployments.apps``, ``namespaces``."""
+        """The spelling of kubectl: ``deployments.apps``, ``namespaces``."""
         return f"{self.resource}.{self.group}" if self.group else self.resource
 
 

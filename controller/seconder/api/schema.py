@@ -14,7 +14,7 @@ class Strict(Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
 
 
 def cel_rules(*rules: tuple[str, str]) -> dict[str, Any]:
-    """Give the schema's part that holds CEL rules, each with its message."""
+    """The schema's part that holds CEL rules, each with its message."""
     return {"x-kubernetes-validations": [{"rule": rule, "message": text} for rule, text in rules]}
 
 
@@ -22,12 +22,12 @@ SET: Final = {"x-kubernetes-list-type": "set"}
 
 
 def list_map(key: str) -> dict[str, Any]:
-    """Give the schema's part that makes a list a map by this field."""
+    """The schema's part that makes a list a map by this field."""
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
 
 
 def schema_of(model: Any) -> dict[str, Any]:
-    """Give the structural schema of a msgspec type.
+    """The structural schema of a msgspec type.
 
     Raises TypeError for a type that has no place in a CRD.
     """

@@ -16,5 +16,5 @@ def clean(text: str) -> str:
 
 
 def describe(target: Target) -> str:
-    """Give ``deployments.apps payments/checkout``."""
+    """``deployments.apps payments/checkout``."""
     return clean(f"{target.resource} {target.path}")

@@ -12,7 +12,7 @@ from seconder.approvals.registry import Approver, KeyEntry
 
 
 def approver(document: Mapping[str, Any]) -> Approver | None:
-    """Give the core's view of an Approver, or None for one that cannot be parsed, which then approves nothing."""
+    """The core's view of an Approver, or None for one that cannot be parsed, which then approves nothing."""
     try:
         return parse_approver(document)
     except msgspec.ValidationError:

@@ -39,7 +39,7 @@ class Change:
 
 
 def name_of(requester: str, agent: str, target: Target, action: Action) -> str:
-    """Give ``chg-`` and 26 digits of a 128-bit hash. ``agent`` is empty for a requester without an agent's name."""
+    """``chg-`` and 26 digits of a 128-bit hash. ``agent`` is empty for a requester without an agent's name."""
     group, resource = target.resource
     parts = (requester, agent, group, resource, target.namespace, target.name, target.uid, action)
     framed = b""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
-    """Give the change that it records, under these policies, which are the ones in force now."""
+    """The change that it records, under these policies, which are the ones in force now."""
     spec = recorded.spec
     return Change(
         requester=spec.requester,
@@ -49,7 +49,7 @@ def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
 
 
 def document(change: Change, impact: Impact | None) -> dict[str, Any]:
-    """Give the document to create for a refused change. The API server drops a status then: that is written after."""
+    """The document to create for a refused change. The API server drops a status then: that is written after."""
     target = change.target
     operators = sorted(change.operators)
     spec = ChangeRequestSpec(
@@ -92,7 +92,7 @@ def document(change: Change, impact: Impact | None) -> dict[str, Any]:
 
 
 def fits(change: Change) -> bool:
-    """Say whether it can be recorded: user names may be longer than the API server takes them here."""
+    """Whether it can be recorded: user names may be longer than the API server takes them here."""
     try:
         parse(document(change, None))
     except msgspec.ValidationError:
@@ -111,7 +111,7 @@ def refused(
     impact: Impact | None,
     now: datetime,
 ) -> ChangeRequestStatus:
-    """Give the status after it was refused ``times`` more: open, for 24 h from its first refusal since it was closed.
+    """The status after it was refused ``times`` more: open, for 24 h from its first refusal since it was closed.
 
     ``impact``: what goes down with the object now; None where that is not known, and then there is nothing to sign.
     """
@@ -141,7 +141,7 @@ def refused(
 def let_through(
     before: ChangeRequestStatus, change: Change, counted: "Sequence[Approval]", now: datetime
 ) -> ChangeRequestStatus:
-    """Give the status after these approvals let it through. Whether it went through is for the operator to see."""
+    """The status after these approvals let it through. Whether it went through is for the operator to see."""
     needed = required(change.policies)
     return msgspec.structs.replace(
         before,
@@ -152,7 +152,7 @@ def let_through(
 
 
 def approval_doc(approval: "Approval") -> ApprovalDoc:
-    """Describe an approval that counts."""
+    """An approval that counts, as the status records it."""
     return ApprovalDoc(
         name=approval.slug,
         approver=approval.statement.iss,
@@ -169,5 +169,5 @@ def _goes_down(impact: Impact | None, *, bound: bool) -> str:
 
 
 def required(policies: Sequence[Policy]) -> int:
-    """Give how many peers the most demanding policy requires."""
+    """The number of peers that the most demanding policy requires."""
     return max((policy.requirement.required for policy in policies), default=0)

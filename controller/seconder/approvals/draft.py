@@ -28,7 +28,7 @@ _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
 def binds_impact(target: Target, action: Action, policies: Sequence[Policy]) -> list[Policy]:
-    """Give the policies under which an approval must name what goes down with the object."""
+    """The policies under which an approval must name what goes down with the object."""
     if target.resource != NAMESPACES or action is not Action.DELETE:
         return []
     return [policy for policy in policies if policy.requirement.bind_impact]
@@ -57,7 +57,7 @@ def draft(change: Change, audience: str, txn: str, impact: Impact | None) -> Dra
 
 
 def line(unsigned: Draft) -> str:
-    """Give the canonical JSON that a change request's status holds."""
+    """The canonical JSON that a change request's status holds."""
     return _encoder.encode(unsigned).decode()
 
 

@@ -42,13 +42,13 @@ class Impact:
 
     @property
     def summary(self) -> str:
-        """Give ``3 deployments, 1 services``: what there is of each kind, most of it first."""
+        """``3 deployments, 1 services``: what there is of each kind, most of it first."""
         present = sorted(((-count, kind) for kind, count in self.counts.items() if count))
         return ", ".join(f"{-count} {kind}" for count, kind in present) or "nothing counted"
 
 
 def counted(policies: Sequence[Policy]) -> list[ResolvedResource]:
-    """Give the resources that an impact counts under these policies: the built-in ones and named custom resources."""
+    """The resources that an impact counts under these policies: the built-in ones and named custom resources."""
     custom = {
         resource.resource: resource
         for policy in policies
@@ -59,7 +59,7 @@ def counted(policies: Sequence[Policy]) -> list[ResolvedResource]:
 
 
 def held(policy: Policy, contents: Contents) -> bool:
-    """Say whether the namespace holds an object that the policy names."""
+    """Whether the namespace holds an object that the policy names."""
     return any(
         contents.get(resource.resource)
         for resource in policy.resolved.values()

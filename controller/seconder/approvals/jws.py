@@ -42,7 +42,7 @@ class Envelope:
 
 
 def label(key_type: KeyType) -> str:
-    """Give a key's type as metrics name it. Raises KeyError for one that signs no JSON Web Signature."""
+    """A key's type as metrics name it. Raises KeyError for one that signs no JSON Web Signature."""
     return _LABELS[key_type]
 
 
@@ -58,7 +58,7 @@ def parse(value: bytes) -> Envelope:
 
 
 def _header(data: bytes) -> tuple[str, str]:
-    """Give ``alg`` and ``kid``."""
+    """``alg`` and ``kid``."""
     try:
         header = _decoder.decode(data.decode())
     except (ValueError, RecursionError):

@@ -66,7 +66,7 @@ class PublicKey:
 
 
 def fingerprint(blob: bytes) -> str:
-    """Give ``SHA256:`` and the unpadded base64 of the digest, as ``ssh-keygen -l`` prints it."""
+    """``SHA256:`` and the unpadded base64 of the digest, as ``ssh-keygen -l`` prints it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
@@ -93,7 +93,7 @@ def blob_of_line(line: str) -> bytes:
 
 
 def blob_of_jwk(kty: str, crv: str, x: str, y: str | None) -> bytes:
-    """Give the SSH wire encoding of a JSON Web Key (RFC 8037 section 2, RFC 7518 section 6.2). Raises ``UnusableKey``.
+    """The SSH wire encoding of a JSON Web Key (RFC 8037 section 2, RFC 7518 section 6.2). Raises ``UnusableKey``.
 
     One encoding for both notations: a key is linted by the same rules, and recognised as the same key.
     """

@@ -113,7 +113,7 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
 
 
 def _fits(candidate: Candidate, context: Context, now: float) -> bool:
-    """Say whether the claims, unproven, are for this request. Decides on the order of looking at them only."""
+    """Whether the claims, unproven, are for this request. Decides on the order of looking at them only."""
     try:
         check_fit(candidate, context, now)
     except Rejected:
@@ -206,7 +206,7 @@ def _check(approval: Approval, context: Context, requirement: Requirement, impac
 
 
 def _largest_quorum(approvals: Sequence[Approval]) -> list[Approval]:
-    """Give the largest set of distinct approvers with distinct keys who approved the same thing."""
+    """The largest set of distinct approvers with distinct keys who approved the same thing."""
     groups: dict[object, dict[str, Approval]] = {}
     for approval in approvals:
         claims = approval.statement

@@ -83,11 +83,11 @@ class Registry:
         """How many approvers have at least one key that counts, an end of its time left aside."""
 
     def find(self, blob: bytes) -> RegisteredKey | None:
-        """Give the key that is registered in SSH's notation with exactly this encoding, whether it counts or not."""
+        """The key that is registered in SSH's notation with exactly this encoding, whether it counts or not."""
         return self._keys.get(blob)
 
     def find_kid(self, kid: str) -> RegisteredKey | None:
-        """Give the JSON Web Key of exactly this name, whether it counts or not."""
+        """The JSON Web Key of exactly this name, whether it counts or not."""
         return self._kids.get(kid)
 
 
@@ -106,7 +106,7 @@ class _Taken:
                 self.ends[key.blob] = min(key.not_after, self.ends.get(key.blob, key.not_after))
 
     def problem(self, approver: Approver, key: KeyEntry) -> str:
-        """Say why this key does not count, or give an empty string."""
+        """The reason why this key does not count; empty where it does."""
         if key.problem:
             return key.problem
         if not approver.principal or not approver.kubernetes_users:

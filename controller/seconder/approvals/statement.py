@@ -114,7 +114,7 @@ def parse_line(line: bytes) -> Statement:
 
 
 def encode(statement: Statement) -> bytes:
-    """Give the canonical line with its newline: the bytes that an SSH key signs."""
+    """The canonical line with its newline: the bytes that an SSH key signs."""
     return _encoder.encode(statement) + b"\n"
 
 

@@ -64,13 +64,13 @@ class Context(Struct, frozen=True, gc=False):
 
 
 def approvals_of(annotations: Mapping[str, str]) -> dict[str, str]:
-    """Give the annotations that are approvals, by their slugs."""
+    """The annotations that are approvals, by their slugs."""
     skip = len(constants.APPROVAL_PREFIX)
     return {key[skip:]: value for key, value in annotations.items() if key.startswith(constants.APPROVAL_PREFIX)}
 
 
 def context_of(change: Change, audience: str) -> Context:
-    """Give what an approval of this change must fit."""
+    """What an approval of this change must fit."""
     return Context(
         audience=audience,
         requester=change.requester,
@@ -146,7 +146,7 @@ class Memo:
         self._lock = Lock()
 
     def get(self, digest: bytes) -> Verified | None:
-        """Give what was found for this SHA-256 of a value."""
+        """What was found for this SHA-256 of a value."""
         with self._lock:
             found = self._known.get(digest)
             if found is not None:
@@ -256,14 +256,14 @@ def check_fit(candidate: Candidate, context: Context, now: float) -> None:
 
 
 def approval_of(slug: str, candidate: Candidate) -> Approval:
-    """Give the approval that a candidate has become, all steps taken."""
+    """The approval that a candidate has become, all steps taken."""
     signed = candidate.signed
     assurance = _assurance(signed.flags)
     return Approval(slug, signed.statement, candidate.key, assurance, candidate.key.entry.format, candidate.key_type)
 
 
 def format_of(value: str) -> str:
-    """Give the format that a value's beginning announces; "ssh", too, where it announces none."""
+    """The format that a value's beginning announces; "ssh", too, where it announces none."""
     return "jws" if value.startswith(_JWS) else "ssh"
 
 

@@ -231,7 +231,7 @@ class Api:
             return self._pool
 
     def _explain(self, error: Exception) -> str:
-        """Say why there is no answer."""
+        """Why there is no answer."""
         cause = error.original_error if isinstance(error, urllib3.exceptions.ProxyError) else error
         proxy = self._credentials.proxy
         through = f" through {proxies.shown(proxy)}" if proxy else ""

@@ -19,7 +19,7 @@ _RETRY_SECONDS: Final = 0.5
 
 
 def audience(api: Api, cluster_id: str = "") -> str:
-    """Give this cluster's ``aud`` claim: the uid of kube-system, with a configured cluster id appended.
+    """The cluster's ``aud`` claim: the uid of kube-system, with a configured cluster id appended.
 
     Raises ApiError.
     """
@@ -87,11 +87,11 @@ class Cache:
             watch.stop()
 
     def age(self) -> float:
-        """Give the seconds since all of it was last proven to be true; infinite until everything was loaded."""
+        """The seconds since all of it was last proven to be true; infinite until everything was loaded."""
         return max([watch.age() for watch in self._watches.values()])
 
     def fresh(self) -> bool:
-        """Say whether every watch has given a sign of life recently enough for approvals to count."""
+        """Whether every watch has given a sign of life recently enough for approvals to count."""
         return self.age() <= constants.FRESH_SECONDS
 
     def unmet(self) -> list[str]:

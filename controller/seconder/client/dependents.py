@@ -29,11 +29,11 @@ class OwnedObjects:
         self._by_owner: dict[str, set[str]] = {}
 
     def owns(self, owner: str) -> bool:
-        """Say whether something has an owner of this key."""
+        """Whether something has an owner of this key."""
         return owner in self._by_owner
 
     def owned_by(self, owner: str) -> list[tuple[str, Ownership]]:
-        """Give what has an owner of this key."""
+        """What has an owner of this key."""
         with self._lock:
             # Sorted, so that the same request is refused in the same words each time.
             owned = [(key, self._found.get(key)) for key in sorted(self._by_owner.get(owner, ()))]
@@ -41,7 +41,7 @@ class OwnedObjects:
         return [(key, each) for key, each in owned if each is not None and owner in each.keys]
 
     def owned_by_kind(self) -> dict[Kind, set[str]]:
-        """Give what has an owner of each kind, by ``namespace/name``."""
+        """What has an owner of each kind, by ``namespace/name``."""
         with self._lock:
             kinds = ((kind, owned) for key, owned in self._by_owner.items() if (kind := kind_of(key)))
             return {kind: set(owned) for kind, owned in kinds}
@@ -153,7 +153,7 @@ class DependentsIndex:
         return [] if self._ready else ["who owns what is not loaded"]
 
     def _known(self, policies: PolicyIndex) -> Sequence[tuple[ResolvedResource, _Followed]] | None:
-        """Give all that these policies protect, in a fixed order; None while one of it is not known."""
+        """All that these policies protect, in a fixed order; None while one of it is not known."""
         in_force = self._in_force
         if in_force is not None and in_force[0] is policies:
             followed = in_force[1]
@@ -170,14 +170,14 @@ class DependentsIndex:
         return followed
 
     def _all_followed(self, policies: PolicyIndex) -> Sequence[tuple[ResolvedResource, _Followed]] | None:
-        """Give all that these policies protect, in a fixed order; None while one of it is not followed."""
+        """All that these policies protect, in a fixed order; None while one of it is not followed."""
         kinds = {each: kind for each, kind in self._kinds.items() if each in policies.followed}
         if not policies.followed_known or len(kinds) < len(policies.followed):
             return None
         return [(each, kinds[each]) for each in sorted(kinds, key=lambda each: each.resource)]
 
     def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
-        """Give the kinds of what owns protected objects, in a namespace or, without one, anywhere.
+        """The kinds of what owns protected objects, in a namespace or, without one, anywhere.
 
         What owns an object in no namespace is in none either, and so counts everywhere. None while it is not known.
         """
@@ -187,7 +187,7 @@ class DependentsIndex:
         return kinds_of_owners(kinds, policies, place)
 
     def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
-        """Say whether nothing goes with the owners of these keys, and that is known. Takes microseconds."""
+        """Whether nothing goes with the owners of these keys, and that is known. Takes microseconds."""
         kinds = self._known(policies)
         if kinds is None:
             return False
@@ -198,7 +198,7 @@ class DependentsIndex:
         return True
 
     def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> list[Dependent] | None:
-        """Give what goes with the owners of these keys, directly and through each other; None while it is not known.
+        """What goes with the owners of these keys, directly and through each other; None while it is not known.
 
         ``target`` is the object whose end it is, and not among them.
         """

@@ -64,7 +64,7 @@ def _served(group: str, version: str, each: dict[str, Any], custom: set[str]) ->
 
 
 def owners(served: Catalogue) -> list[ResolvedResource]:
-    """Give the resources that are made owners of what policies protect: custom ones, and some built-in."""
+    """The resources that are made owners of what policies protect: custom ones, and some built-in."""
     return [
         each.resolved
         for resource, each in sorted(served.items())

@@ -54,7 +54,7 @@ class ExecConfig(msgspec.Struct, frozen=True, rename="camel"):
         return self.interactive_mode or ("IfAvailable" if self.api_version == _VERSIONS[1] else "")
 
     def problem(self) -> str:
-        """Say why it cannot be run; empty when it can."""
+        """Why it cannot be run; empty when it can."""
         if not self.command:
             return "its exec has no command"
         if self.api_version not in _VERSIONS:

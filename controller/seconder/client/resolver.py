@@ -69,7 +69,7 @@ class Resolver:
         self._kinds = Kinds(api)
 
     def at_hand(self, lookup: Lookup[Any], policies: PolicyIndex) -> Any:
-        """Give an answer that is there already, else LATER. Takes microseconds."""
+        """An answer that is there already, else LATER. Takes microseconds."""
         match lookup:
             case ViewIsFresh():
                 return self._fresh()

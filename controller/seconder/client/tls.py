@@ -69,7 +69,7 @@ def context(credentials: Credentials, identity: Identity) -> Context:
 
 
 def explain(error: ssl.SSLError, credentials: Credentials, *, look: bool) -> str:
-    """Say what is wrong with a server's certificate, or with its TLS.
+    """What is wrong with a server's certificate, or with its TLS.
 
     ``look``: the certificate is read once more, without sending anything, to say what stands in it.
     """

@@ -76,7 +76,7 @@ class Watch(Generic[T]):
         return self._proven is not None
 
     def age(self) -> float:
-        """Give the seconds since the copy was last proven to be true; infinite before the first list."""
+        """The seconds since the copy was last proven to be true; infinite before the first list."""
         return float("inf") if self._proven is None else self._clock() - self._proven
 
     def _run(self) -> None:

@@ -20,7 +20,7 @@ _LONGEST_NUMBER: Final = 19
 
 
 def fields_of(headers: Iterable[tuple[bytes, bytes]]) -> Fields | None:
-    """Give the fields; None when one of those that mean something is repeated."""
+    """The fields; None when one of those that mean something is repeated."""
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
         name = name.lower()
@@ -31,7 +31,7 @@ def fields_of(headers: Iterable[tuple[bytes, bytes]]) -> Fields | None:
 
 
 def unsound(version: str, fields: Fields) -> Refusal | None:
-    """Give why a request is refused for its framing or its version.
+    """The reason why a request is refused for its framing or its version.
 
     The parser has seen to it already that there is one length at most, that it is a number, and that it does not stand
     beside a transfer coding (RFC 9112, section 6.3). It lets other codings pass before ``chunked``, which nobody here
@@ -53,7 +53,7 @@ def unsound(version: str, fields: Fields) -> Refusal | None:
 
 
 def fits(length: bytes, body_bytes: int) -> bool:
-    """Say whether a body of this length, or one that is not announced, may be sent.
+    """Whether a body of this length, or one that is not announced, may be sent.
 
     The parser has seen to it that it is a number. One of very many digits is no ``int`` to Python.
     """
@@ -61,7 +61,7 @@ def fits(length: bytes, body_bytes: int) -> bool:
 
 
 def path_of(target: bytes) -> bytes | None:
-    """Give the path of a request target as it is written, without the query; None when it is no URL.
+    """The path of a request target as it is written, without the query; None when it is no URL.
 
     Clients may send a whole URL (RFC 9112, section 3.2.2). Nothing is decoded: what is served has no such name.
     """
@@ -74,16 +74,16 @@ def path_of(target: bytes) -> bytes | None:
 
 
 def is_json(fields: Fields) -> bool:
-    """Say whether the body is declared to be JSON: parameters and case do not matter (RFC 9110, section 8.3.1)."""
+    """Whether the body is declared to be JSON: parameters and case do not matter (RFC 9110, section 8.3.1)."""
     value = fields.get(b"content-type", b"")
     return value == _JSON or value.partition(b";")[0].strip().lower() == _JSON
 
 
 def expects_continue(version: str, fields: Fields) -> bool:
-    """Say whether the client waits for a 100 before it sends the body (RFC 9110, section 10.1.1)."""
+    """Whether the client waits for a 100 before it sends the body (RFC 9110, section 10.1.1)."""
     return b"expect" in fields and version == "1.1" and fields[b"expect"].strip().lower() == b"100-continue"
 
 
 def size_of(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> int:
-    """Give how many bytes a head's target and headers are."""
+    """The number of bytes that a head's target and headers are."""
     return len(target) + sum(len(name) + len(value) + 4 for name, value in headers)

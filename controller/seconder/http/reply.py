@@ -55,11 +55,11 @@ class Replies:
         """A 200 up to the value of its last header."""
 
     def last(self, body: bytes) -> bytes:
-        """Give the 200 with this body that ends its connection."""
+        """The 200 with this body that ends its connection."""
         return b"%b%d\r\n%b\r\n%b" % (self.opening, len(body), _CLOSE, body)
 
     def refusal(self, refusal: Refusal, *, last: bool, bodiless: bool) -> bytes:
-        """Give a refusal; ``bodiless`` as HEAD wants it."""
+        """A refusal; ``bodiless`` as HEAD wants it."""
         body = json.dumps({"message": refusal.detail}).encode()
         head = b"HTTP/1.1 %d %b\r\n%bcontent-length: %d\r\n%b%b\r\n" % (
             refusal.status,

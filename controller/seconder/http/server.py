@@ -31,7 +31,7 @@ class Pulse:
         self._last = time.monotonic()
 
     def standing(self, seconds: float) -> list[str]:
-        """Say so, in one line, when the loop has not turned for so long; no line when it has."""
+        """One line that says so, when the loop has not turned for so long; no line when it has."""
         still = time.monotonic() - self._last > seconds
         return [f"the event loop has not turned for {seconds:g} s"] if still else []
 

@@ -272,14 +272,14 @@ class OperatorMetrics:
         )
 
     def policies(self, found: Iterable[tuple[Mode, bool]]) -> None:
-        """Tell how many ProtectionPolicies there are, each given by its mode and whether it is ready."""
+        """Set how many ProtectionPolicies there are, each given by its mode and whether it is ready."""
         counted = collections.Counter(found)
         for mode in Mode:
             for ready in (True, False):
                 self._policies.labels(mode.value, "true" if ready else "false").set(counted[mode, ready])
 
     def keys(self, found: Iterable[tuple[str, str]]) -> None:
-        """Tell how many keys of approvers count, each given by its format and its best assurance."""
+        """Set how many keys of approvers count, each given by its format and its best assurance."""
         counted = collections.Counter(found)
         for kind in _FORMATS:
             for assurance in Assurance:

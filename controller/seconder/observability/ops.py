@@ -130,6 +130,6 @@ class _FewConnections(socket.socket):
         return taken, address
 
     def _crowded(self) -> bool:
-        """Say whether as many as there may be are ended and still wait for their turn in the event loop."""
+        """Whether as many as there may be are ended and still wait for their turn in the event loop."""
         self._open = [sock for sock in self._open if sock.fileno() >= 0]
         return len(self._open) >= 2 * self._most

@@ -223,13 +223,13 @@ def _time(text: str | None) -> datetime | None:
 
 
 def authority_secret(material: Material) -> tuple[dict[str, str], dict[str, str]]:
-    """Give data and annotations of the Secret that holds the CA."""
+    """Data and annotations of the Secret that holds the CA."""
     notes = {_TRUSTED_AT: material.trusted_at.isoformat()} if material.trusted_at else {}
     return _data(material, material.authority), notes
 
 
 def serving_secret(material: Material) -> tuple[dict[str, str], dict[str, str]]:
-    """Give data and annotations of the Secret that the webhook serves with."""
+    """Data and annotations of the Secret that the webhook serves with."""
     return _data(material, material.serving), {_SERVED_AT: material.served_at.isoformat()}
 
 
@@ -247,7 +247,7 @@ def _replaced(material: Material, **changes: Any) -> Material:
 
 
 def _serves(material: Material, terms: Terms, now: datetime) -> bool:
-    """Say whether the serving pair works at all: whole, in time, for these hosts, by a trusted CA."""
+    """Whether the serving pair works at all: whole, in time, for these hosts, by a trusted CA."""
     if not _usable(material.serving, now):
         return False
     certificate = material.serving.x509
@@ -266,13 +266,13 @@ def _usable(pair: Pair, now: datetime) -> bool:
 
 
 def _matches(pair: Pair) -> bool:
-    """Say whether the key is the certificate's own. Raises ValueError for what is neither."""
+    """Whether the key is the certificate's own. Raises ValueError for what is neither."""
     key = serialization.load_pem_private_key(pair.key, None)
     return isinstance(key, ec.EllipticCurvePrivateKey) and key.public_key() == pair.x509.public_key()
 
 
 def _ageing(pair: Pair, now: datetime) -> bool:
-    """Say whether two thirds of the lifetime are over."""
+    """Whether two thirds of the lifetime are over."""
     certificate = pair.x509
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return now >= start + (end - start) * 2 / 3
@@ -341,10 +341,10 @@ def _decoded(data: dict[str, str], name: str) -> bytes:
 
 
 def encoded(data: bytes) -> str:
-    """Give base64, as Secrets and caBundle hold it."""
+    """Base64, as Secrets and caBundle hold it."""
     return base64.b64encode(data).decode()
 
 
 def utc_now() -> datetime:
-    """Give the present time, whole seconds, as certificates count."""
+    """The present time, whole seconds, as certificates count."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -72,7 +72,7 @@ class ChangeRequestController:
         self._watch.stop()
 
     def count(self, phase: Phase) -> int:
-        """Give how many there are in this phase."""
+        """The number of change requests in this phase."""
         return self._phases.get(phase, 0)
 
     def _take(self, found: Mapping[str, ChangeRequest]) -> None:
@@ -111,7 +111,7 @@ class ChangeRequestController:
             self._stopping.wait(_PACE)
 
     def _due(self) -> tuple[ChangeRequest | None, float]:
-        """Give the one whose turn it is; else None and the seconds until the next one's."""
+        """The entry whose turn it is; else None and the seconds until the next one's."""
         now = time.monotonic()
         with self._lock:
             if not self._next or self._cache.state is None:
@@ -137,7 +137,7 @@ class ChangeRequestController:
             status, trouble = self._followed(request, started, state, now)
         except (ApiError, Unknown) as error:
             # What cannot be looked at does not wait for ever all the same.
-            if not phases.overdue(request, now):
+            if not phases.overdue(started, now):
                 raise
             status, trouble = phases.expired(started, now), error
         if phases.changed(request, status) and self._write(request, status):
@@ -247,7 +247,7 @@ class ChangeRequestController:
 
 
 def _after(error: Exception) -> float:
-    """Give the seconds until what failed is tried again: soon where the API server was away, as in an upgrade."""
+    """The seconds until what failed is tried again: soon where the API server was away, as in an upgrade."""
     if isinstance(error, Unknown):
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     away = isinstance(error, ApiError) and (error.status == 0 or error.status >= 500)
@@ -255,7 +255,7 @@ def _after(error: Exception) -> float:
 
 
 def _interval(status: ChangeRequestStatus, now: datetime) -> float:
-    """Give the seconds until an object is looked at again."""
+    """The seconds until an object is looked at again."""
     if not status.phase.open:
         return _SELDOM
     refused = change_request.moment(status.last_refused_at)

@@ -27,5 +27,5 @@ def condition(
 
 
 def changed(document: dict[str, Any], status: dict[str, Any]) -> bool:
-    """Say whether a status differs from the stored one."""
+    """Whether a status differs from the stored one."""
     return bool((document.get("status") or {}) != status)

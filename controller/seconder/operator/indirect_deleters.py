@@ -28,13 +28,13 @@ _DEPUTIES: Final = {
 
 
 def unprotected(served: Catalogue, policies: Iterable[Policy]) -> list[GroupResource]:
-    """Give the deputies' kinds that this cluster serves and no policy protects from deletion."""
+    """The deputies' kinds that this cluster serves and no policy protects from deletion."""
     named = {resource for policy in policies if protects(policy) for resource in policy.resolved}
     return [each for each in sorted(_DEPUTIES) if each in served and each not in named]
 
 
 def status(judged: Judged, document: Mapping[str, Any], found: Sequence[GroupResource]) -> dict[str, Any]:
-    """Give a policy's status, with a warning where it protects something. ``document`` is the one that was judged."""
+    """A policy's status, with a warning where it protects something. ``document`` is the one that was judged."""
     if not found or judged.problem or judged.mode is Mode.AUDIT or not any(map(protects, judged.policies)):
         return judged.status
     kinds = ", ".join(f"{each} ({_DEPUTIES[each]})" for each in found)

@@ -42,7 +42,7 @@ class Trial:
         self._known: dict[bytes, str] = {}
 
     def problem(self, policies: list[Policy]) -> str:
-        """Say why the API server would not take these policies; empty when it does.
+        """Why the API server would not take these policies; empty when it does.
 
         Raises ApiError when it could not be asked.
         """
@@ -66,7 +66,7 @@ class Trial:
 
 
 def configuration_path(name: str = "") -> str:
-    """Give the API path of ValidatingWebhookConfigurations, or of one."""
+    """The API path of ValidatingWebhookConfigurations, or of one."""
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     return f"{path}/{name}" if name else path
 

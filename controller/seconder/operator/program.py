@@ -67,7 +67,7 @@ class Worker:
         self._wake.set()
 
     def unmet(self) -> list[str]:
-        """Say what keeps the operator from being ready."""
+        """What keeps the operator from being ready."""
         return [] if self._done_once else ["the webhook configuration has not been applied yet"]
 
     def _run(self) -> None:

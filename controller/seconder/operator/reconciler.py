@@ -146,7 +146,7 @@ class Reconciler:
         return True
 
     def _find_owner(self) -> list[dict[str, str]]:
-        """Give the ownerReferences of the configuration; none where Seconder was installed without its own role.
+        """The ownerReferences of the configuration; none where Seconder was installed without its own role.
 
         A role that is gone stays the owner: what is put back during an uninstall goes as well.
         """

@@ -57,7 +57,7 @@ class Endpoint:
     service: tuple[str, str, int] | None = None
 
     def client_config(self, path: str, ca_bundle: str) -> dict[str, Any]:
-        """Give ``clientConfig`` (WebhookClientConfig of admissionregistration.k8s.io/v1). ``ca_bundle`` is base64."""
+        """``clientConfig`` (WebhookClientConfig of admissionregistration.k8s.io/v1). ``ca_bundle`` is base64."""
         if self.service is None:
             return {"url": f"{self.url}{path}", "caBundle": ca_bundle}
         namespace, name, port = self.service
@@ -218,7 +218,7 @@ def _may_be_custom(policy: Policy) -> bool:
 def _tagged(
     name: str, rules: list[dict[str, Any]], tests: Sequence[str], also: Sequence[tuple[str, str]]
 ) -> Iterable[_Entry]:
-    """Give one entry for each test, none of which is asked about what an earlier one was."""
+    """One entry for each test, none of which is asked about what an earlier one was."""
     for number, test in enumerate(tests):
         before = _negated(tests[:number])
         yield _numbered(name, number), rules, [*_NOT_CONTROLLERS, *before, ("agent", test), *also]
@@ -255,7 +255,8 @@ def _asked_of_agents(enforced: Sequence[Policy]) -> str:
     """Test for what the ``agents`` entry takes anyway; empty where saying so takes too long."""
     taken = cel.either(_identity_tests(PolicyIndex(enforced).known_tags))
     deleted, updated = _by_operation(enforced)
-    named = f'request.operation == "DELETE" ? ({_is_one_of(deleted)}) : ({_is_one_of(updated)})'
+    # What is created and taken, it takes where deletions are.
+    named = f'request.operation == "UPDATE" ? ({_is_one_of(updated)}) : ({_is_one_of(deleted)})'
     # As elsewhere, rather asked about twice than too long.
     return f"({taken}) && ({named})" if len(taken) + len(named) <= _REPEATED else ""
 
@@ -271,7 +272,7 @@ def _is_one_of(groups: Mapping[str, set[str]]) -> str:
 
 
 def _agent_tests(policies: Sequence[Policy], installation: Installation) -> list[str]:
-    """Give expressions of which any one says that some policy takes the request as an agent's."""
+    """Expressions of which any one says that some policy takes the request as an agent's."""
     known = PolicyIndex(policies).known_tags if policies else DEFAULT_TAGS
     tests = _identity_tests(known)
     for managers in cel.slices(known.field_managers, _EXPRESSION // 2):
@@ -364,7 +365,7 @@ def _update_rules(groups: Mapping[str, set[str]]) -> list[dict[str, Any]]:
 
 
 def _by_operation(policies: Sequence[Policy]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Give by API group the resources whose deletions, and those whose updates, are asked about."""
+    """By API group, the resources whose deletions, and those whose updates, are asked about."""
     deleted = _by_group(each for policy in policies if Action.DELETE in policy.actions for each in _deleted(policy))
     updated = _by_group(each for policy in policies if policy.actions - {Action.DELETE} for each in _named(policy))
     return deleted, updated
@@ -387,13 +388,13 @@ def _with_subresources(plurals: set[str]) -> list[str]:
 
 
 def _named(policy: Policy) -> set[GroupResource]:
-    """Give what the policy names; of an invalid one, what it may have meant too."""
+    """What the policy names; of an invalid one, what it may have meant too."""
     named = {each for each in policy.resources if policy.problem == "" or _registrable(each)}
     return named | policy.resolved.keys() if policy.problem else named
 
 
 def _deleted(policy: Policy) -> set[GroupResource]:
-    """Give what the policy names, and Namespaces when it names anything that these can hold."""
+    """What the policy names, and Namespaces when it names anything that these can hold."""
     named = _named(policy)
     if not policy.resolution_current or any(each.namespaced for each in policy.resolved.values()):
         named.add(NAMESPACES)
@@ -419,7 +420,7 @@ def _webhook(
     conditions: Sequence[tuple[str, str]],
     client_config: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Give one entry with every default written out, so that what the API server stores compares equal."""
+    """One entry with every default written out, so that what the API server stores compares equal."""
     enforce = mode is Mode.ENFORCE
     return {
         "name": f"{name}.{constants.DOMAIN}",

@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def complete(words: Sequence[str]) -> list[str]:
-    """Give the lines to print. Never raises."""
+    """The lines to print. Never raises."""
     before, word = list(words[:-1]), words[-1] if words else ""
     if before and word.startswith("--") and "=" in word:
         # Shells put the flag before a value by themselves.

@@ -78,7 +78,7 @@ def _main(given: list[str]) -> int:
 
 
 def _foreseen(error: Exception) -> str | None:
-    """Give the words for what may go wrong with any API server; None for what nobody foresaw."""
+    """The words for what may go wrong with any API server; None for what nobody foresaw."""
     # Imported only here: not every verb needs a client, and it takes a third of a fast verb's time.
     from seconder.client.api import ApiError, NoIdentity
     from seconder.client.credentials import NoCredentials

@@ -236,7 +236,7 @@ class Recorder:
         return self._written.get(name, float("-inf")) + self._bounds.again
 
     def _until_due(self) -> float | None:
-        """Give the seconds until a note is due; None while there is none."""
+        """The seconds until a note is due; None while there is none."""
         if not self._notes:
             return None
         return max(0.0, min(map(self._due, self._notes)) - self._clock())

@@ -68,7 +68,7 @@ class _Serving:
         )
 
     def unmet(self, serving: bool) -> list[str]:
-        """Say what keeps reviews from being served; ``serving``: nothing does."""
+        """What keeps reviews from being served; ``serving``: nothing does."""
         if self.certificate.context is None:
             return [f"no serving certificate in Secret {self._secret}"]
         return [] if serving else ["reviews are not served"]

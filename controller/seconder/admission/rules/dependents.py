@@ -96,7 +96,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
         f" || oldObject == null || ({cel.UNDER_DELETION}) || ({cel.CHANGES_OWNERS}))"
     )
     evicts = f'request.operation == "CREATE" && {cel.subresource("eviction")}'
-    return [Prefilter(Entry.GUARD, ends, but_named=True), Prefilter(Entry.GUARD, evicts)]
+    return [Prefilter(Entry.GUARD, test, but_named=True) for test in (ends, evicts)]
 
 
 RULE: Final = Rule(

@@ -162,7 +162,7 @@ def _gives(rule: Rule, power: Power) -> bool:
 
 
 def _strangers(subjects: frozenset[Subject] | None, tags: AgentTags) -> bool:
-    """Say whether somebody among them is no agent by these tags. None: it is not known who they are."""
+    """Whether somebody among them is no agent by these tags. None: it is not known who they are."""
     return subjects is None or any(not _is_agent(subject, tags) for subject in subjects)
 
 
@@ -190,7 +190,7 @@ class _Named:
         self._resources = {resource for _, resource in self._pairs}
 
     def holds(self, name: GroupResource) -> bool:
-        """Say whether something that a policy names so, with ``*`` for any, is among it."""
+        """Whether something that a policy names so, with ``*`` for any, is among it."""
         group, resource = name
         if group == ANY or resource == ANY:
             return (

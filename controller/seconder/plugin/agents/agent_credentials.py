@@ -61,7 +61,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {name: value for name, value in fields.items() if value}
 
     def renewal(self, now: float) -> int:
-        """Give for how many seconds a new token can be asked for; 0 where it would not reach beyond this one."""
+        """The seconds for which a new token can be asked for; 0 where it would not reach beyond this one."""
         seconds = min(self.lifetime, int(self.end - now) - _MARGIN_SECONDS)
         return seconds if seconds >= MIN_SECONDS and now + seconds > self.expires else 0
 
@@ -71,12 +71,12 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.expires - self.granted / 3
 
     def status(self, now: float) -> Status:
-        """Give what kubectl is told. Programs that run for long ask again when the token is due, not later."""
+        """What kubectl is told. Programs that run for long ask again when the token is due, not later."""
         told = self.due if now < self.due and self.renewal(self.due) else self.expires
         return {"token": self.token, "expirationTimestamp": timestamp(told)}
 
     def credentials(self) -> "Credentials":
-        """Give how to reach the API server as the agent. Raises NoCredentials."""
+        """The credentials with which the agent calls the API server. Raises NoCredentials."""
         # Most calls do without it.
         from seconder.client import client_config
 
@@ -103,7 +103,7 @@ def request(api: "Api", namespace: str, name: str, seconds: int) -> tuple[str, f
 
 
 def token_request(seconds: int) -> dict[str, Any]:
-    """Give the document that asks for a token."""
+    """The document that asks for a token."""
     return {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
@@ -127,7 +127,7 @@ def write(path: Path, state: State) -> None:
 
 
 def current(path: Path, now: float) -> State:
-    """Give the token that is in the file, or a new one when it is due. Raises Problem."""
+    """The token that is in the file, or a new one when it is due. Raises Problem."""
     state = read(path)
     _check(state, now)
     if now < state.due or not state.renewal(now):
@@ -138,7 +138,7 @@ def current(path: Path, now: float) -> State:
 
 
 def kubeconfig(state: State, file: Path | None) -> dict[str, Any]:
-    """Give a kubeconfig whose user is the token in this file (an absolute path); without one, the token itself."""
+    """A kubeconfig whose user is the token in this file (an absolute path); without one, the token itself."""
     cluster = urlsplit(state.server).netloc
     user = _who(state)
     plugin = {
@@ -160,12 +160,12 @@ def kubeconfig(state: State, file: Path | None) -> dict[str, Any]:
 
 
 def timestamp(moment: float) -> str:
-    """Give RFC 3339, rounded down to whole seconds."""
+    """RFC 3339, rounded down to whole seconds."""
     return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _renewed(path: Path, state: State, now: float) -> State:
-    """Give a new token, or the one that is still good for a while: the next call tries again then."""
+    """A new token, or the one that is still good for a while: the next call tries again then."""
     # Most calls do without them, and they are slow to load.
     from filelock import FileLock
 

@@ -29,12 +29,12 @@ class Account:
     name: str
 
     def __str__(self) -> str:
-        """Give its user name."""
+        """The account's user name."""
         return f"system:serviceaccount:{self.namespace}:{self.name}"
 
 
 def token(account: Account, cluster: Mapping[str, Any], own: Callable[[], Status], now: float) -> Status:
-    """Give a token of the account on this cluster: the kept one, or a new one made with the person's own credential.
+    """A token of the account on this cluster: the kept one, or a new one made with the person's own credential.
 
     ``cluster`` is as kubectl tells it, ``own`` is called only when a new one is needed, ``now`` is in Unix seconds.
     Raises Problem, ApiError and NoCredentials.
@@ -96,7 +96,7 @@ def _key(account: Account, cluster: Mapping[str, Any]) -> str:
 
 
 def _read(path: Path, now: float) -> Status | None:
-    """Give the kept token, unless it ends soon or anybody else could have written or read it."""
+    """The kept token, unless it ends soon or anybody else could have written or read it."""
     try:
         document = json.loads(private_files.read(path))
         status = {name: document[name] for name in ("token", "expirationTimestamp")}

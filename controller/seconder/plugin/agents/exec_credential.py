@@ -38,5 +38,5 @@ def read_invocation(environment: Mapping[str, str]) -> Invocation:
 
 
 def write(status: Status) -> str:
-    """Give the answer to kubectl."""
+    """The answer to kubectl."""
     return json.dumps({"apiVersion": _VERSION, "kind": "ExecCredential", "status": status})

@@ -16,7 +16,7 @@ RUNNING: Final = "SECONDER_CREDENTIAL"
 
 
 def home() -> Path:
-    """Give the person's home. Raises Problem."""
+    """The person's home. Raises Problem."""
     try:
         return Path.home()
     except RuntimeError:
@@ -24,7 +24,7 @@ def home() -> Path:
 
 
 def load(file: str | None, name: str, invocation: Invocation) -> Status:
-    """Give the credential of this user entry; its plugin, if it has one, is run. Raises Problem and NoCredentials.
+    """The credential of this user entry; its plugin, if it has one, is run. Raises Problem and NoCredentials.
 
     ``file`` is where the entry is; without it, it is in the files that kubectl would merge.
     """

@@ -41,7 +41,7 @@ class Looks:
 
 
 def tags_on(caller: Caller, policies: Sequence[Policy]) -> list[Tag]:
-    """Give every tag that the identity carries, by the very code that decides whether it is an agent's."""
+    """Every tag that the identity carries, by the very code that decides whether it is an agent's."""
     found: dict[str, list[str]] = {}
     for name, tags in (("the defaults", DEFAULT_TAGS), *((f"policy {each.name}", each.agents) for each in policies)):
         for what in _matching(caller, tags):
@@ -65,7 +65,7 @@ def here() -> Looks:
 def lines(
     caller: Caller, requester: Principal, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
 ) -> Iterator[str]:
-    """Tell it to people. ``looks`` is None where it is about somebody else; ``notes`` are what could not be seen."""
+    """The lines for people. ``looks`` is None where it is about somebody else; ``notes`` are what could not be seen."""
     yield f"The API server takes {'you' if looks else 'them'} for {clean(caller.username)}"
     yield f"  groups     {clean(', '.join(sorted(caller.groups))) or 'none'}"
     for key, values in sorted(caller.extra.items()):
@@ -88,7 +88,7 @@ def lines(
 def document(
     caller: Caller, requester: Principal, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
 ) -> dict[str, Any]:
-    """Give it for programs."""
+    """The document for programs."""
     found: dict[str, Any] = {
         "username": caller.username,
         "groups": sorted(caller.groups),

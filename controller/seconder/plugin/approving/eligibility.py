@@ -10,7 +10,7 @@ from seconder.api.duration import Duration
 from seconder.api.policy import Assurance
 from seconder.api.reasons import Reason
 from seconder.api.text import clean
-from seconder.plugin.approving.reading import Case
+from seconder.plugin.approving.cluster_reads import Case
 from seconder.plugin.approving.signing import Signer
 from seconder.plugin.terminal import output
 from seconder.plugin.terminal.problem import Problem
@@ -42,7 +42,7 @@ def approvable(case: Case) -> None:
 
 
 def lifetime(ttl: str | None, case: Case) -> int:
-    """Give the seconds for which an approval holds: ``ttl``, or what the policies take. Raises Problem."""
+    """The seconds for which an approval holds: ``ttl``, or what the policies take. Raises Problem."""
     most = min(policy.requirement.max_ttl for policy in case.change.policies)
     if ttl is None:
         return min(constants.DEFAULT_TTL_SECONDS, most)
@@ -56,7 +56,7 @@ def lifetime(ttl: str | None, case: Case) -> int:
 
 
 def obstacle(case: Case, signer: Signer) -> str:
-    """Say why nothing signed with this key could count for the case; empty where it could."""
+    """Why nothing signed with this key could count for the case; empty where it could."""
     registered, change = signer.registered, case.change
     approver = registered.approver
     public = registered.entry.public

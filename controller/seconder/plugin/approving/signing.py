@@ -57,7 +57,7 @@ class AtHand:
 
 
 def at_hand(file: str | None) -> AtHand:
-    """Give the key in this file; without one, those in ``~/.ssh`` and in the ssh-agent. Raises Problem."""
+    """The key in this file; without one, those in ``~/.ssh`` and in the ssh-agent. Raises Problem."""
     if file is not None:
         return AtHand((of_file(Path(file).expanduser()),), file)
     folder = Path.home() / ".ssh"
@@ -95,7 +95,7 @@ def of_file(path: Path) -> LocalKey:
 
 
 def registered(found: AtHand, registry: Registry) -> list[Signer]:
-    """Give the keys at hand that stand in an Approver, whether they count or not."""
+    """The keys at hand that stand in an Approver, whether they count or not."""
     signers = []
     for key in found.keys:
         match = registry.find(key.blob)
@@ -105,7 +105,7 @@ def registered(found: AtHand, registry: Registry) -> list[Signer]:
 
 
 def none_registered(found: AtHand, *, named: bool) -> Problem:
-    """Say that no key at hand stands in an Approver. ``named``: one was named on the command line."""
+    """The problem that no key at hand stands in an Approver. ``named``: one was named on the command line."""
     if named:
         key = found.keys[0]
         return Problem(
@@ -171,7 +171,7 @@ def _run(command: Sequence[str], key: LocalKey, seconds: float) -> None:
 
 
 def _in_agent() -> list[LocalKey] | None:
-    """Give the ssh-agent's keys; None where there is no agent that answers."""
+    """The ssh-agent's keys; None where there is no agent that answers."""
     if not os.environ.get("SSH_AUTH_SOCK"):
         return None
     try:

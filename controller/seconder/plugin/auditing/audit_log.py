@@ -179,7 +179,7 @@ class Reading:
 
     @property
     def notes(self) -> list[str]:
-        """Say what could not be read, if anything."""
+        """What could not be read, if anything."""
         found = []
         if self.bad:
             lines = "1 line is" if self.bad == 1 else f"{self.bad:,} lines are"
@@ -195,7 +195,7 @@ class Watcher(Protocol):
 
 
 def requests(paths: Sequence[str], reading: Reading, watcher: Watcher) -> Iterator[Event]:
-    """Give one event for each request, when it was over (stages ResponseComplete and Panic); ``-`` is standard input.
+    """One event for each request, when it was over (stages ResponseComplete and Panic); ``-`` is standard input.
 
     ``reading`` is kept up to date. Raises Problem when a file cannot be read.
     """
@@ -307,7 +307,7 @@ class _Counted(io.RawIOBase):
 
 
 def _total(paths: Sequence[str]) -> int | None:
-    """Give the size of all files together; None where one of them has none, such as a pipe."""
+    """The size of all files together; None where one of them has none, such as a pipe."""
     total = 0
     for path in paths:
         if path == STDIN and sys.stdin is None:

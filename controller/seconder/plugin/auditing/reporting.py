@@ -19,7 +19,7 @@ from seconder.api.resources import GroupResource, Target
 from seconder.api.text import describe
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo, approval_of, approvals_of, authenticate, examine
-from seconder.plugin.approving import slugs
+from seconder.plugin.approving import approval_annotations
 from seconder.plugin.auditing import audit_log
 from seconder.plugin.auditing.audit_log import Reference
 from seconder.plugin.terminal import times
@@ -152,7 +152,7 @@ class Logged:
 
     @property
     def notes(self) -> list[str]:
-        """Say what is left out."""
+        """What is left out."""
         found = [
             f"{count:,} more facts of the kind {what!r} stand in the audit logs and are not listed"
             for what, count in sorted(self.left_out.items())
@@ -211,7 +211,7 @@ class Report:
         self.timeline = sorted((each for each in entries if self._within(each.at)), key=_order)
 
     def requesters(self) -> list[tuple[str, list[ChangeRequest]]]:
-        """Give the requests by who made them, the most refused first."""
+        """The requests by who made them, the most refused first."""
         found: dict[str, list[ChangeRequest]] = {}
         for each in self.requests:
             found.setdefault(who(each), []).append(each)
@@ -234,14 +234,14 @@ class Report:
         return Counter(approver for approver, _ in counted)
 
     def objects(self) -> list[tuple[str, list[Entry]]]:
-        """Give what happened to each object, the one with the most first."""
+        """What happened to each object, the one with the most first."""
         found: dict[str, list[Entry]] = {}
         for each in self.timeline:
             found.setdefault(each.object, []).append(each)
         return sorted(found.items(), key=lambda each: (-len(each[1]), each[0]))
 
     def pending(self) -> list[ChangeRequest]:
-        """Give the change requests that still wait."""
+        """The change requests that still wait."""
         return [each for each in self.requests if each.status.phase.open]
 
     def _within(self, at: str) -> bool:
@@ -272,7 +272,7 @@ class _Moments:
 
 def signed(value: str, registry: Registry | None, source: str, seen: float = 0.0) -> Signed | None:
     """Read an approval and check its signature by the keys that are registered now; None for what is none."""
-    claims = slugs.claims_of(value)
+    claims = approval_annotations.claims_of(value)
     key = assurance = ""
     if registry is not None:
         memo = Memo(1)
@@ -306,7 +306,7 @@ def signed(value: str, registry: Registry | None, source: str, seen: float = 0.0
 
 
 def who(request: ChangeRequest) -> str:
-    """Give the requester, with the agent's name where there is one."""
+    """The requester, with the agent's name where there is one."""
     return _named(request.spec.requester, request.spec.agent)
 
 
@@ -315,7 +315,7 @@ def _named(requester: str, agent: str) -> str:
 
 
 def _logged(event: audit_log.Event, at: datetime) -> Entry | None:
-    """Give what one line of an audit log tells; None where Seconder had no part in it."""
+    """What one line of an audit log tells; None where Seconder had no part in it."""
     said = _said(event.annotations or {})
     ref = event.object_ref or Reference()
     message = event.response_status.message if event.response_status else ""
@@ -369,7 +369,7 @@ def _what(said: Mapping[str, str], event: audit_log.Event) -> tuple[str, str] | 
 
 
 def _said(annotations: Mapping[str, str]) -> dict[str, str] | None:
-    """Give what the webhook noted in the audit log: a refusal before all else, then what approvals let through."""
+    """What the webhook noted in the audit log: a refusal before all else, then what approvals let through."""
     found: dict[str, dict[str, str]] = {}
     for key, value in annotations.items():
         entry, ours, name = key.partition(_OURS)
@@ -424,6 +424,6 @@ def _order(each: Entry) -> tuple[float, int, str]:
 
 
 def _tells_of(event: Event, known: set[str]) -> bool:
-    """Say whether the event tells of a change request that tells the same itself."""
+    """Whether the event tells of a change request that tells the same itself."""
     named = re.match(r"(chg-[0-9a-z]+)\.refused\Z", event.name)
     return named is not None and named[1] in known

@@ -52,7 +52,7 @@ _STYLES: Final = {
 
 
 def style_of(what: str) -> Style:
-    """Give how this kind of fact is drawn."""
+    """The style in which this kind of fact is drawn."""
     return _STYLES.get(what, _OTHER)
 
 
@@ -148,7 +148,7 @@ class _Scale:
 
 
 def _lanes(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
-    """Give the objects with the most facts, in the order in which they first appear; the rest share a lane."""
+    """The objects with the most facts, in the order in which they first appear; the rest share a lane."""
     counts: dict[str, int] = {}
     for each in entries:
         counts[each.object] = counts.get(each.object, 0) + 1

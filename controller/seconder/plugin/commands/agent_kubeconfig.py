@@ -53,7 +53,7 @@ _SHEDDING: Final = (
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "agent-kubeconfig",
         "Give an agent a ServiceAccount of its own, and a kubeconfig with a token that renews itself until an end.",
@@ -267,7 +267,7 @@ def _seconds(flag: str, text: str) -> int:
 
 
 def _token_file(out: Path | None, reached: Credentials, terms: Terms) -> Path:
-    """Give where the token lies: beside the kubeconfig, or, for one on standard output, where programs keep state."""
+    """The token's path: beside the kubeconfig, or, for one on standard output, where programs keep state."""
     if out is not None:
         if not out.name:
             raise Problem(f"{out} is a folder: name a file")
@@ -290,7 +290,7 @@ def _check_files(out: Path | None, token_file: Path | None, who: str, *, force: 
 
 
 def _agent_in(file: Path) -> str:
-    """Give which agent a file of ours is for; empty for any other file."""
+    """The agent that a file of ours is for; empty for any other file."""
     try:
         document: Any = yaml.load(private_files.read(file), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
         if "users" not in document:
@@ -304,7 +304,7 @@ def _agent_in(file: Path) -> str:
 
 
 def _known_tags(api: Api, me: Caller) -> AgentTags:
-    """Give the tags of the defaults and all policies. Raises Problem when they make the caller an agent."""
+    """The tags of the defaults and all policies. Raises Problem when they make the caller an agent."""
     if not identity_tagged(me, DEFAULT_TAGS):
         documents, _ = api.items(f"{constants.API_PATH}/protectionpolicies")
         known = PolicyIndex(policy for each in documents for policy in policy_documents.policies(each)).known_tags
@@ -323,7 +323,7 @@ def _check_role(api: Api, role: str) -> None:
 
 
 def _now(api: Api) -> int:
-    """Give the API server's time, by which ends are judged: this machine's clock may be wrong."""
+    """The API server's time, by which ends are judged: this machine's clock may be wrong."""
     try:
         return int(email.utils.parsedate_to_datetime(api.server_date).timestamp())
     except ValueError:
@@ -343,7 +343,7 @@ def _prove(theirs: Api, user: str, known: AgentTags, state: State) -> None:
 
 
 def _missing(theirs: Api, user: str, known: AgentTags, state: State) -> str:
-    """Say what is not so, or not yet: caches of the API server and of the guard take a moment."""
+    """What is not so, or not yet: caches of the API server and of the guard take a moment."""
     try:
         caller = who_am_i(theirs)
     except ApiError as error:
@@ -391,7 +391,7 @@ def _warn_of_way(reached: Credentials) -> None:
 
 
 def _shedding(theirs: Api) -> str:
-    """Name what its roles allow by which an agent could act as somebody else; empty when there is nothing."""
+    """What its roles allow by which an agent could act as somebody else; empty when there is nothing."""
     found = []
     for verb, group, resource in _SHEDDING:
         review = {

@@ -9,7 +9,7 @@ from seconder.plugin.terminal.parser import Parser
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "agent-token",
         "Give kubectl the token of an agent's ServiceAccount, renewed when a third of its life is left.",

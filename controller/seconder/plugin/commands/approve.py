@@ -19,8 +19,8 @@ from seconder.approvals import draft, statement
 from seconder.approvals.statement import Statement
 from seconder.approvals.verification import Memo, approvals_of, verify
 from seconder.client.api import ApiError
-from seconder.plugin.approving import describing, eligibility, reading, signing, slugs
-from seconder.plugin.approving.reading import Case
+from seconder.plugin.approving import approval_annotations, cluster_reads, eligibility, signing, summary
+from seconder.plugin.approving.cluster_reads import Case
 from seconder.plugin.approving.signing import Signer
 from seconder.plugin.terminal import callers, connection, output
 from seconder.plugin.terminal.connection import Connection
@@ -29,13 +29,13 @@ from seconder.plugin.terminal.problem import Problem
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "approve",
         "Show what is to be approved, as the cluster has it; ask; sign with ssh-keygen; annotate the object.",
         epilog="Without a terminal nothing is asked: --reason and --yes are needed.",
     )
-    reading.add_reference(found)
+    cluster_reads.add_reference(found)
     found.add_argument("--reason", metavar="TEXT", help="why you approve it, for the record")
     found.add_argument(
         "--key", metavar="FILE", help="left out: ~/.ssh/id_* and the ssh-agent's, as Approvers list them"
@@ -45,7 +45,7 @@ def parser() -> Parser:
     )
     found.add_argument("-y", "--yes", action="store_true", help="do not ask")
     output.add_format(found)
-    reading.add_wish(found)
+    cluster_reads.add_wish(found)
     connection.add_flags(found)
     return found
 
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     caller = callers.who_am_i(connected.api)
     callers.same_time(connected.api.server_date, time.time())
     callers.no_agent(caller, DEFAULT_TAGS)
-    place = reading.locate(connected, arguments.what)
+    place = cluster_reads.locate(connected, arguments.what)
     if place.request and not place.request.status.phase.open:
         told = clean(place.request.status.message)
         raise Problem(
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if place.found["metadata"].get("deletionTimestamp"):
         raise Problem(f"the deletion of {place.typed} has begun: nothing is left to approve")
-    case = reading.case_of(connected, place, arguments)
+    case = cluster_reads.case_of(connected, place, arguments)
     callers.no_agent(caller, case.state.policies.known_tags)
     eligibility.approvable(case)
     seconds = eligibility.lifetime(arguments.ttl, case)
@@ -107,7 +107,7 @@ def _consent(case: Case, signer: Signer, arguments: argparse.Namespace, seconds:
     if output.interactive():
         output.tell(
             [
-                *describing.lines(case, time.time()),
+                *summary.lines(case, time.time()),
                 f"{'you:':12}{clean(signer.registered.approver.principal)}, key {signer.key.name}, "
                 f"for {output.short(seconds)}",
             ]
@@ -153,13 +153,15 @@ def _put(connected: Connection, case: Case, signer: Signer, signed: _Signed, for
     approver = signer.registered.approver
     on_request = place.request.metadata.get("annotations") or {} if place.request else {}
     values = approvals_of({**on_request, **place.annotations})
-    slug = slugs.slug_for(approver.name, values, approver.principal, case.fitting, case.state.registry, time.time())
+    slug = approval_annotations.slug_for(
+        approver.name, values, approver.principal, case.fitting, case.state.registry, time.time()
+    )
     key = f"{constants.APPROVAL_PREFIX}{slug}"
-    slugs.within_limit(place.annotations, key, signed.value)
+    approval_annotations.within_limit(place.annotations, key, signed.value)
     copied = False
     try:
         stored = _annotate(connected, place.path, case.change.target.uid, key, signed.value)
-        after = approvals_of(reading.annotations_of(stored))
+        after = approvals_of(cluster_reads.annotations_of(stored))
     except ApiError as error:
         if error.status != 403 or "cannot patch resource" not in str(error):
             raise _not_stored(case, error) from None
@@ -187,7 +189,7 @@ def _not_stored(case: Case, error: ApiError) -> Exception:
 
 
 def _tell(case: Case, signed: _Signed, slug: str, verdict: Verdict, *, copied: bool, form: str | None) -> None:
-    reached, required = describing.progress(verdict)
+    reached, required = summary.progress(verdict)
     request = case.place.request
     where = f"{request.name}, from where it is copied" if copied and request else ""
     if form:
@@ -210,7 +212,7 @@ def _tell(case: Case, signed: _Signed, slug: str, verdict: Verdict, *, copied: b
     parts = [
         f"{case.change.action} for {clean(case.change.requester)}",
         f"{reached} of {required}",
-        f"expires {describing.until(signed.statement.exp)}",
+        f"expires {summary.until(signed.statement.exp)}",
         *([f"on {where}"] if where else []),
     ]
     print(f"{case.place.typed} approved ({', '.join(parts)})")

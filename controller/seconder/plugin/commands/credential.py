@@ -20,7 +20,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "credential",
         "Give kubectl your own credential; or, when an AI assistant runs it, a short-lived one of the agent's.",

@@ -19,9 +19,9 @@ from seconder.api.text import clean
 from seconder.approvals.verification import Memo, approvals_of
 from seconder.client.api import Api, ApiError
 from seconder.plugin.agents import whoami
-from seconder.plugin.approving import describing, slugs
+from seconder.plugin.approving import approval_annotations, summary
 from seconder.plugin.approving.answers import Answers
-from seconder.plugin.approving.reading import Place
+from seconder.plugin.approving.cluster_reads import Place
 from seconder.plugin.terminal import cluster_state, connection, output, times
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.parser import Parser
@@ -42,7 +42,7 @@ _NOT_LOOKED_AT: Final = frozenset(
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "explain",
         "Tell what would happen to the deletion of an object now, or, with --whoami, what you are taken for.",
@@ -111,7 +111,7 @@ def explanation(place: Place, caller: Caller, state: ClusterState, api: Api, now
 
 
 def lines(found: Explanation) -> Iterator[str]:
-    """Tell it to people; everything that came from the cluster is cleaned."""
+    """The lines for people; everything that came from the cluster is cleaned."""
     yield from _verdict(found)
     if found.text:
         yield ""
@@ -121,7 +121,7 @@ def lines(found: Explanation) -> Iterator[str]:
     if covering:
         yield ""
         yield "Policies that cover it:"
-        yield from (f"  {describing.policy(each)} ({each.mode})" for each in covering)
+        yield from (f"  {summary.policy(each)} ({each.mode})" for each in covering)
     values = approvals_of(found.place.annotations)
     if values:
         yield ""
@@ -133,7 +133,7 @@ def lines(found: Explanation) -> Iterator[str]:
 
 
 def document(found: Explanation) -> dict[str, Any]:
-    """Give it for programs."""
+    """The document for programs."""
     target, decided = found.context.request.target, found.enforce
     principal = decided.principal
     return {
@@ -159,7 +159,7 @@ def document(found: Explanation) -> dict[str, Any]:
         "audit": {"allowed": found.audit.allowed, "reason": found.audit.reason.value, "message": found.audit.message},
         "policies": [
             {"mode": policy.mode.value, **document}
-            for policy, document in zip(_covering(found), describing.documents(_covering(found)), strict=True)
+            for policy, document in zip(_covering(found), summary.documents(_covering(found)), strict=True)
         ],
         "approvals": _approval_documents(found.judged, approvals_of(found.place.annotations)),
         "notes": list(found.notes),
@@ -213,7 +213,7 @@ def _verdict(found: Explanation) -> Iterator[str]:
 
 
 def _asking(context: ReviewContext, decided: Decision) -> tuple[bool, str]:
-    """Say whether the API server would ask Seconder about a request that nothing covers, and why not."""
+    """Whether the API server would ask Seconder about a request that nothing covers, and why not."""
     resource, who = context.request.target.resource, context.principal.username
     policies = context.state.policies
     if decided.reason is Reason.EXEMPT:
@@ -234,7 +234,7 @@ def _asking(context: ReviewContext, decided: Decision) -> tuple[bool, str]:
 
 
 def _names(policy: Policy, resource: GroupResource) -> bool:
-    """Say whether the policy has the API server ask about this kind, wherever it is."""
+    """Whether the policy has the API server ask about this kind, wherever it is."""
     group, plural = resource
     for named in (*policy.resources, *policy.resolved):
         if named.group in {ANY, group} and named.resource in {ANY, plural}:
@@ -267,7 +267,7 @@ def _approval_documents(judged: Decision, values: Mapping[str, str]) -> list[dic
     counted = {each.slug: each for each in judged.counted}
     found: list[dict[str, Any]] = []
     for slug in sorted(values):
-        claims = slugs.claims_of(values[slug])
+        claims = approval_annotations.claims_of(values[slug])
         failure = failures.get(slug)
         reason = ""
         if judged.reason in _NOT_LOOKED_AT:

@@ -35,7 +35,7 @@ class Finding:
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser("keys", "Check approvers' public keys: .pub files, authorized_keys lines, Approver manifests.")
     found.add_argument("command", choices=["lint"], help="what to do")
     found.add_argument("files", metavar="FILE", nargs="*", help="- is standard input; none: the cluster's Approvers")
@@ -107,7 +107,7 @@ def _read(name: str) -> str:
 
 
 def _manifests(text: str, where: str) -> list[Any] | None:
-    """Give the Approvers of a manifest; None for what is no manifest."""
+    """The Approvers of a manifest; None for what is no manifest."""
     if not (
         text.lstrip().startswith("{") or any(line.startswith(("apiVersion:", "kind:")) for line in text.splitlines())
     ):
@@ -179,7 +179,7 @@ def _in_lines(text: str, where: str) -> Iterator[Finding]:
 
 
 def _duplicates(found: Sequence[Finding]) -> list[Finding]:
-    """Say of each key that stands in several places where else."""
+    """For each key that stands in several places, a line that says where else."""
     places: dict[bytes, list[str]] = {}
     for each in found:
         if each.blob:

@@ -30,7 +30,7 @@ _CALM_SECONDS: Final = 10.0
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser("pending", "List the change requests that wait for a peer, the longest waiting first.")
     found.add_argument("-w", "--watch", action="store_true", help="go on with what changes, until Ctrl-C")
     output.add_format(found, "wide")

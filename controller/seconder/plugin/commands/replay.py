@@ -12,11 +12,10 @@ from seconder.api import constants, policy_documents, protection_policy
 from seconder.api.policy import Policy
 from seconder.api.resources import NAMESPACES, GroupResource
 from seconder.api.text import clean
-from seconder.plugin.agents import saved
 from seconder.plugin.auditing.audit_log import Reading, requests
+from seconder.plugin.auditing.replay_counts import Example, Tallies, Tally
 from seconder.plugin.auditing.replaying import Judge
-from seconder.plugin.auditing.tallies import Example, Tallies, Tally
-from seconder.plugin.terminal import cluster_state, connection, output
+from seconder.plugin.terminal import cluster_state, connection, manifests, output
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 from seconder.plugin.terminal.progress import Progress, size
@@ -56,7 +55,7 @@ RequestResponse little else. See docs/reporting.md for an audit policy that hold
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser("replay", "Tell what policies would have refused in the past, from API audit logs.", epilog=_HELP)
     found.add_argument(
         "logs", metavar="AUDIT-LOG", nargs="+", help="audit.k8s.io/v1 events, one a line; .gz too; - for stdin"
@@ -120,7 +119,7 @@ def _from_files(paths: Iterable[str]) -> list[Policy]:
     found: dict[str, Policy] = {}
     for path in paths:
         before = len(found)
-        for document in saved.documents(path):
+        for document in manifests.documents(path):
             if document.get("kind") != "ProtectionPolicy" or document.get("apiVersion") != _API_VERSION:
                 continue
             policy = _policy(path, document)

@@ -17,12 +17,11 @@ from seconder.approvals.registry import Registry
 from seconder.approvals.verification import approvals_of
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import audience
-from seconder.plugin.agents import saved
-from seconder.plugin.approving import reading
+from seconder.plugin.approving import cluster_reads
 from seconder.plugin.auditing import audit_log, report_page, reporting
 from seconder.plugin.auditing.audit_log import Reading
 from seconder.plugin.auditing.reporting import Event, Logged, Report, Signed, signed, who
-from seconder.plugin.terminal import cluster_state, connection, output, resource_types, times
+from seconder.plugin.terminal import cluster_state, connection, manifests, output, resource_types, times
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 from seconder.plugin.terminal.progress import Progress
@@ -37,7 +36,7 @@ _MOST_OBJECTS: Final = 100
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser("report", "Tell what agents tried, what was refused, and who approved what.", epilog=reporting.KEPT)
     span = "a while such as 24h or 7d, or RFC 3339"
     found.add_argument("--since", "--from", metavar="TIME", default="24h", help=f"{span} (%(default)s)")
@@ -106,7 +105,7 @@ def _logged(paths: Sequence[str], since: float, until: float) -> tuple[Logged | 
 
 def _registry(api: Api) -> tuple[Registry | None, list[str]]:
     try:
-        return reading.read_registry(api), []
+        return cluster_reads.read_registry(api), []
     except ApiError as error:
         if error.status != 403:
             raise
@@ -128,7 +127,7 @@ def _signed(
             if error.status not in {403, 404}:
                 raise
             continue
-        for value in approvals_of(reading.annotations_of(document)).values():
+        for value in approvals_of(cluster_reads.annotations_of(document)).values():
             values.setdefault(value, ("annotation on the object", 0.0))
     found = (signed(value, registry, source, seen) for value, (source, seen) in values.items())
     return [each for each in found if each is not None]
@@ -160,7 +159,7 @@ def _events(api: Api) -> tuple[list[Event], list[str]]:
 def _event(document: Any) -> Event:
     about = document.get("involvedObject") or {}
     group = str(about.get("apiVersion") or "").rpartition("/")[0]
-    resource = GroupResource(group, saved.plural(str(about.get("kind") or "")))
+    resource = GroupResource(group, manifests.plural(str(about.get("kind") or "")))
     target = Target(resource, "", about.get("namespace") or "", about.get("name") or "", "")
     last = document.get("lastTimestamp") or document["metadata"].get("creationTimestamp") or ""
     return Event(

@@ -9,8 +9,8 @@ from seconder.api.text import clean
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import approvals_of
 from seconder.client.api import ApiError
-from seconder.plugin.approving import reading, signing, slugs
-from seconder.plugin.approving.reading import Place
+from seconder.plugin.approving import approval_annotations, cluster_reads, signing
+from seconder.plugin.approving.cluster_reads import Place
 from seconder.plugin.terminal import callers, connection
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.parser import Parser
@@ -18,9 +18,9 @@ from seconder.plugin.terminal.problem import Problem
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser("revoke", "Withdraw your approval: remove its annotation from the object.")
-    reading.add_reference(found)
+    cluster_reads.add_reference(found)
     which = found.add_mutually_exclusive_group()
     which.add_argument("--slug", metavar="NAME", help="the one in annotation approval.seconder.dev/NAME")
     which.add_argument("--all-mine", action="store_true", help="each of yours on the object, whatever it is for")
@@ -36,8 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     connected = connection.connect(arguments)
     caller = callers.who_am_i(connected.api)
     callers.no_agent(caller, DEFAULT_TAGS)
-    place = reading.locate(connected, arguments.what)
-    registry = reading.read_registry(connected.api)
+    place = cluster_reads.locate(connected, arguments.what)
+    registry = cluster_reads.read_registry(connected.api)
     principals = _principals(registry, caller.username, arguments.key)
     on_request = place.request.metadata.get("annotations") or {} if place.request else {}
     mine = _mine({**on_request, **place.annotations}, principals)
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _principals(registry: Registry, username: str, file: str | None) -> set[str]:
-    """Give the names under which the caller signs: by the keys at hand, and by the user name."""
+    """The names under which the caller signs: by the keys at hand, and by the user name."""
     found = signing.at_hand(file)
     signers = signing.registered(found, registry)
     if file is not None:
@@ -64,10 +64,10 @@ def _principals(registry: Registry, username: str, file: str | None) -> set[str]
 
 
 def _mine(annotations: Mapping[str, str], principals: set[str]) -> dict[str, str]:
-    """Give one's own approvals: slug, and whose wish each is for."""
+    """One's own approvals: slug, and whose wish each is for."""
     found = {}
     for slug, value in approvals_of(annotations).items():
-        claims = slugs.claims_of(value)
+        claims = approval_annotations.claims_of(value)
         if claims is not None and claims.iss in principals:
             found[slug] = claims.sub
     return found

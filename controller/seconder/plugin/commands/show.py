@@ -12,8 +12,8 @@ from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action
 from seconder.api.text import clean
 from seconder.approvals.verification import Memo, approvals_of, verify
-from seconder.plugin.approving import describing, reading, slugs
-from seconder.plugin.approving.reading import Case, Place
+from seconder.plugin.approving import approval_annotations, cluster_reads, summary
+from seconder.plugin.approving.cluster_reads import Case, Place
 from seconder.plugin.terminal import connection, output
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.parser import Parser
@@ -21,11 +21,11 @@ from seconder.plugin.terminal.problem import Problem
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser("show", "Show a change request, or an object: what it takes, and why each approval counts or not.")
-    reading.add_reference(found)
+    cluster_reads.add_reference(found)
     output.add_format(found)
-    reading.add_wish(found)
+    cluster_reads.add_wish(found)
     connection.add_flags(found)
     return found
 
@@ -33,7 +33,7 @@ def parser() -> Parser:
 def run(arguments: argparse.Namespace) -> int:
     """Show it."""
     connected = connection.connect(arguments)
-    place = reading.locate(connected, arguments.what)
+    place = cluster_reads.locate(connected, arguments.what)
     request = place.request
     if place.document is None:
         if request is None:
@@ -61,26 +61,26 @@ def run(arguments: argparse.Namespace) -> int:
 def _waiting(connected: Connection, place: Place, arguments: argparse.Namespace) -> list[ChangeRequest]:
     return [
         each
-        for each in reading.open_requests(connected.api)
+        for each in cluster_reads.open_requests(connected.api)
         if each.target.uid == place.target.uid and arguments.requester in {None, each.spec.requester}
     ]
 
 
 def _case(connected: Connection, place: Place, request: ChangeRequest | None, arguments: argparse.Namespace) -> Case:
     chosen = Place(place.target, place.version, place.document, place.missing, request)
-    return reading.case_of(connected, chosen, arguments)
+    return cluster_reads.case_of(connected, chosen, arguments)
 
 
 def _case_lines(case: Case) -> list[str]:
     now = time.time()
-    lines = describing.lines(case, now)
+    lines = summary.lines(case, now)
     request = case.place.request
     if request and not request.status.phase.open:
         return [*lines, *_end(request)]
     if not case.change.policies:
         return [*lines, "No policy asks for approval of it."]
     verdict = case.verdict(approvals_of(case.place.annotations))
-    reached, required = describing.progress(verdict)
+    reached, required = summary.progress(verdict)
     if verdict.allowed:
         return [*lines, f"{'approved:':12}{reached} of {required}"]
     return [*lines, f"{'approved:':12}{reached} of {required} ({verdict.reason})", f"{'approve:':12}{_command(case)}"]
@@ -99,7 +99,7 @@ def _command(case: Case) -> str:
 def _case_document(case: Case) -> dict[str, Any]:
     values = approvals_of(case.place.annotations)
     verdict = case.verdict(values)
-    reached, required = describing.progress(verdict)
+    reached, required = summary.progress(verdict)
     why = {failure.slug: failure for failure in verdict.failures}
     request = case.place.request
     return _plain_document(case.place) | {
@@ -108,7 +108,7 @@ def _case_document(case: Case) -> dict[str, Any]:
         "agent": case.change.agent or "",
         "operators": sorted(case.change.operators),
         "action": case.change.action.value,
-        "policies": describing.documents(case.change.policies),
+        "policies": summary.documents(case.change.policies),
         "impact": None if case.impact is None else {"counts": dict(case.impact.counts), "sha256": case.impact.sha256},
         "approved": bool(case.change.policies) and verdict.allowed,
         "peers": {"approved": reached, "required": required},
@@ -153,15 +153,15 @@ def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace)
     lines = [f"{'object:':12}{clean(f'{place.typed}{where}, uid {place.target.uid}')}"]
     documents: list[dict[str, Any]] = []
     values = approvals_of(place.annotations)
-    state = reading.read_state(connected.api, None, arguments.cluster_id)
+    state = cluster_reads.read_state(connected.api, None, arguments.cluster_id)
     for slug, value in sorted(values.items()):
-        claims = slugs.claims_of(value)
+        claims = approval_annotations.claims_of(value)
         if claims is None:
             lines.append(f"{'approval:':12}{clean(slug)}: is none: it cannot be read")
             documents.append({"name": slug, "valid": False, "reason": Reason.APPROVAL_MALFORMED.value})
             continue
         action = claims.detail.actions[0]
-        context = reading.context_for(connected.api, place.target, state, claims.sub, claims.agent, action)
+        context = cluster_reads.context_for(connected.api, place.target, state, claims.sub, claims.agent, action)
         told = "is valid"
         document = {"name": slug, "valid": True, "statement": msgspec.to_builtins(claims)}
         try:
@@ -169,7 +169,7 @@ def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace)
         except Rejected as rejected:
             told = f"does not count: {rejected.detail} ({rejected.reason})"
             document |= {"valid": False, "reason": rejected.reason.value, "message": rejected.detail}
-        what = f"{action} for {claims.sub}, by {claims.iss}, expires {describing.until(claims.exp)}"
+        what = f"{action} for {claims.sub}, by {claims.iss}, expires {summary.until(claims.exp)}"
         lines.append(f"{'approval:':12}{clean(slug)}: {told}: {clean(what)}")
         documents.append(document)
     if not values:
@@ -181,7 +181,7 @@ def _record(request: ChangeRequest, missing: str) -> list[str]:
     spec = request.spec
     agent = f" (agent {spec.agent})" if spec.agent else ""
     return [
-        f"{'request:':12}{describing.request_line(request)}",
+        f"{'request:':12}{summary.request_line(request)}",
         f"{'action:':12}{spec.action}",
         f"{'object:':12}{clean(f'{request.target.resource} {request.target.path}, uid {request.target.uid}')}",
         f"{'requester:':12}{clean(f'{spec.requester}{agent}')}",

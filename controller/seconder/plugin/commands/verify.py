@@ -25,15 +25,14 @@ from seconder.approvals.verification import (
     check_fit,
     examine,
 )
-from seconder.plugin.agents import saved
-from seconder.plugin.approving import slugs
-from seconder.plugin.terminal import cluster_state, connection, output, times
+from seconder.plugin.approving import approval_annotations
+from seconder.plugin.terminal import cluster_state, connection, manifests, output, times
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 
 
 def parser() -> Parser:
-    """Describe the command line."""
+    """The parser of the command line."""
     found = Parser(
         "verify",
         "Check the approvals on an object: who signed them, for what, and whether they are valid.",
@@ -108,7 +107,7 @@ class Checked:
 def check(slug: str, value: str, subject: Subject, now: float) -> Checked:
     """Take the steps of verification, and find out who signed even where a later one fails."""
     memo = Memo(1)
-    claims = slugs.claims_of(value)
+    claims = approval_annotations.claims_of(value)
     signer: Candidate | None = None
     proven = False
     reason: Reason | None = None
@@ -144,7 +143,7 @@ def check(slug: str, value: str, subject: Subject, now: float) -> Checked:
 
 
 def _from_files(arguments: argparse.Namespace) -> tuple[Subject, float]:
-    """Give what to check, and the time now."""
+    """What to check, and the time now."""
     if arguments.object:
         raise Problem("give either TYPE/NAME or -f FILE")
     if not arguments.approvers:
@@ -153,10 +152,10 @@ def _from_files(arguments: argparse.Namespace) -> tuple[Subject, float]:
         raise Problem("-n is for objects in the cluster: a saved one knows its namespace")
     if arguments.filename == arguments.approvers == "-":
         raise Problem("standard input cannot be both the object and the approvers")
-    document = saved.read_object(arguments.filename)
+    document = manifests.read_object(arguments.filename)
     target = document.target(arguments.resource)
     values = approvals_of(document.metadata.annotations or {})
-    registry = saved.read_registry(arguments.approvers)
+    registry = manifests.read_registry(arguments.approvers)
     assumed = ["action", "agent", "the agent's operator (unknown)", "what goes down with it"]
     assumed += [] if arguments.requester else ["requester"]
     assumed += [] if arguments.audience else ["cluster"]
@@ -180,7 +179,7 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
         raise Problem("name an object (TYPE/NAME), or a saved one with -f FILE; see kubectl seconder verify --help")
     if arguments.resource:
         raise Problem("--resource goes with -f: the cluster knows the plural")
-    registry = saved.read_registry(arguments.approvers) if arguments.approvers else None
+    registry = manifests.read_registry(arguments.approvers) if arguments.approvers else None
     connected = connection.connect(arguments)
     place = cluster_state.object_of(connected, arguments.object, arguments.namespace)
     seen = cluster_state.read(connected.api, Caller(""))

@@ -16,8 +16,8 @@ from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
 from seconder.api.text import clean
 from seconder.client.api import Api, ApiError
-from seconder.plugin.approving import reading
-from seconder.plugin.approving.reading import Place
+from seconder.plugin.approving import cluster_reads
+from seconder.plugin.approving.cluster_reads import Place
 from seconder.plugin.terminal import callers
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.problem import Problem
@@ -33,13 +33,13 @@ def read(api: Api, caller: Caller, cluster_id: str = "") -> ClusterState:
     A cluster's configured id is taken from any change request that Seconder wrote, unless it is given.
     """
     with readable():
-        found = reading.read_state(api, None if cluster_id else _any_request(api), cluster_id)
+        found = cluster_reads.read_state(api, None if cluster_id else _any_request(api), cluster_id)
     recorded = operator_of(api, caller.username)
     return found if recorded is None else replace(found, operators={caller.username: recorded})
 
 
 def operator_of(api: Api, username: str) -> str | None:
-    """Give who is recorded on a ServiceAccount as having set it going. Raises Problem, ApiError.
+    """The operator recorded on a ServiceAccount: who set it going. Raises Problem, ApiError.
 
     None: nobody is, or it is no ServiceAccount. What may not be read is never taken for nobody.
     """
@@ -60,7 +60,7 @@ def operator_of(api: Api, username: str) -> str | None:
 def object_of(connection: Connection, text: str, namespace: str | None) -> Place:
     """Read the object that somebody named. ``namespace`` is what the flag says. Raises Problem, ApiError."""
     with readable():
-        place = reading.locate(connection, text)
+        place = cluster_reads.locate(connection, text)
     if place.request is not None:
         raise Problem(f"{clean(text)} is a change request: name its object, {place.typed}, as TYPE/NAME")
     if namespace and not place.target.namespace:
@@ -71,7 +71,7 @@ def object_of(connection: Connection, text: str, namespace: str | None) -> Place
 
 
 def clock(api: Api) -> float:
-    """Give the time, in seconds since 1970, by the API server's last answer; by this machine where that told none.
+    """The time, in seconds since 1970, by the API server's last answer; by this machine where that told none.
 
     What counts there is decided by the cluster's clock, however wrong this machine's may be.
     """
@@ -90,7 +90,7 @@ def add_caller(parser: argparse.ArgumentParser) -> None:
 
 
 def caller_of(arguments: argparse.Namespace, api: Api) -> Caller:
-    """Give the caller that the flags describe, or ask the API server who we are. Raises Problem, ApiError."""
+    """The caller that the flags describe, or ask the API server who we are. Raises Problem, ApiError."""
     if not arguments.requester:
         if arguments.group or arguments.extra:
             raise Problem("--group and --extra describe somebody else: name them with --requester")

@@ -17,7 +17,7 @@ def add_format(parser: argparse.ArgumentParser, *more: str) -> None:
 
 
 def dump(value: Any, form: str) -> str:
-    """Give JSON or YAML, without a newline at its end."""
+    """The text as JSON or YAML, without a newline at its end."""
     if form == "json":
         return json.dumps(value, indent=4)
     import yaml
@@ -27,7 +27,7 @@ def dump(value: Any, form: str) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], widths: Sequence[int] = ()) -> list[str]:
-    """Give lines with columns three spaces apart. ``widths`` are the least ones."""
+    """Lines with columns three spaces apart. ``widths`` are the least ones."""
     if not rows:
         return []
     least = (*widths, *[0] * (len(rows[0]) - len(widths)))
@@ -36,7 +36,7 @@ def table(rows: Sequence[Sequence[str]], widths: Sequence[int] = ()) -> list[str
 
 
 def short(seconds: float) -> str:
-    """Give ``3d4h``, ``23h``, ``5m`` or ``12s``, about as kubectl does."""
+    """``3d4h``, ``23h``, ``5m`` or ``12s``, about as kubectl does."""
     left = max(0, int(seconds))
     for place, (unit, size) in enumerate(_UNITS):
         if left >= size * (2 if unit != "m" else 1):
@@ -50,7 +50,7 @@ def short(seconds: float) -> str:
 
 
 def interactive() -> bool:
-    """Say whether somebody can be asked."""
+    """Whether somebody can be asked."""
     return sys.stdin.isatty()
 
 

@@ -55,7 +55,7 @@ class Progress:
 
 
 def size(count: float) -> str:
-    """Give ``1.5 GB``, ``12 MB`` or ``3 kB``: powers of ten, as disks are sold."""
+    """``1.5 GB``, ``12 MB`` or ``3 kB``: powers of ten, as disks are sold."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= scale:
             return f"{count / scale:.1f} {unit}" if count < 10 * scale else f"{count / scale:.0f} {unit}"

@@ -40,7 +40,7 @@ def find(api: Api, text: str) -> ResourceType:
 
 
 def path(resource: GroupResource, version: str, namespace: str, name: str) -> str:
-    """Give an object's path. ``namespace`` is empty for a cluster-scoped one."""
+    """An object's path. ``namespace`` is empty for a cluster-scoped one."""
     base = f"/apis/{resource.group}/{version}" if resource.group else f"/api/{version}"
     place = f"/namespaces/{namespace}" if namespace else ""
     return quote(f"{base}{place}/{resource.resource}/") + quote(name, safe=":")

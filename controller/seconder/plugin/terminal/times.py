@@ -15,7 +15,7 @@ _DAY: Final = 86400
 
 
 def moment(text: str, flag: str) -> float:
-    """Give seconds since 1970 for RFC 3339. Raises Problem that names the flag."""
+    """Seconds since 1970 for RFC 3339. Raises Problem that names the flag."""
     try:
         return msgspec.convert(text, _Moment).timestamp()
     except (msgspec.ValidationError, ValueError, OverflowError):
@@ -23,7 +23,7 @@ def moment(text: str, flag: str) -> float:
 
 
 def moment_or_ago(text: str, flag: str, now: float) -> float:
-    """Give seconds since 1970 for RFC 3339, or for ``90m``, ``24h`` or ``7d`` before now. Raises Problem."""
+    """Seconds since 1970 for RFC 3339, or for ``90m``, ``24h`` or ``7d`` before now. Raises Problem."""
     try:
         if text.endswith("d") and text[:-1].isascii() and text[:-1].isdigit():
             return now - int(text[:-1]) * _DAY
@@ -39,7 +39,7 @@ def moment_or_ago(text: str, flag: str, now: float) -> float:
 
 
 def rfc3339(seconds: float) -> str:
-    """Give a time in UTC, to the second; the number itself where there is no such year."""
+    """A time in UTC, to the second; the number itself where there is no such year."""
     try:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
     except (OverflowError, ValueError, OSError):

@@ -12,6 +12,7 @@ from tests.support.builders import (
     approved,
     approved_for,
     deletion,
+    eviction,
     live,
     policy,
     resolved,
@@ -150,10 +151,12 @@ def test_a_policy_binds_on_owned_objects_whom_it_binds_otherwise() -> None:
 
 
 def test_an_invalid_policy_refuses_on_owned_objects_too() -> None:
-    """Whatever approvals there are."""
+    """Whatever approvals there are; it tells of the object that the policy names."""
     policies = (policy(problem="misspelt"),)
     decided = _decide(_dependent(), policies=policies, annotations={"checkout": approved()})
     assert decided.reason is Reason.POLICY_INVALID
+    assert decided.message.startswith("Delete of deployments.apps payments/checkout is refused: policy p is invalid")
+    assert "\nobject: deployments.apps payments/checkout" in decided.message
 
 
 def test_a_dry_run_is_refused_and_leaves_no_record() -> None:
@@ -252,6 +255,23 @@ def test_whatever_may_end_the_owner_counts(request_: Request) -> None:
     """Its deletion, a finalizer taken from it under deletion, and an owner that would take it along."""
     assert _asked(request_) == [Dependents(frozenset({"uid-of-owner"}), OWNER)]
     assert _decide(_dependent(), request=request_).reason is Reason.APPROVAL_MISSING
+
+
+def test_what_goes_along_with_a_pod_that_is_evicted_counts() -> None:
+    """Its claims and what else it owns. The review does not hold its uid: it is read; one that is gone ends nothing."""
+    pod = target(PODS, "checkout-1", uid="uid-of-pod")
+    there = live(pod) | live(DEPLOYMENT)
+    answers = Answers(objects=there, dependents=[_dependent(through=PODS)])
+    assert decide(eviction(pod), state(policy()), answers=answers).reason is Reason.APPROVAL_MISSING
+    (asked,) = answers.questions(Dependents)
+    assert (asked.keys, asked.target.uid) == (frozenset({pod.uid}), pod.uid)
+    approved_ = Answers(objects=live(pod) | live(DEPLOYMENT, annotations=approved()), dependents=answers.dependents)
+    assert decide(eviction(pod), state(policy()), answers=approved_).reason is Reason.APPROVED
+    gone = Answers(unknown=[Dependents])
+    assert decide(eviction(pod), state(policy()), answers=gone).reason is Reason.NOT_COVERED
+    unread = Answers(unknown=[ReadObjects])
+    assert decide(eviction(pod), state(policy()), answers=unread).reason is Reason.INTERNAL_ERROR
+    assert decide(eviction(pod, PERSON), state(policy()), answers=answers).reason is Reason.NOT_COVERED
 
 
 def test_ordinary_updates_of_an_owner_are_free() -> None:

@@ -205,19 +205,20 @@ def test_what_is_asked_is_bounded_and_its_own_namespace_comes_first() -> None:
     asked = _rights(*_far(200), policy(name="z"))
     assert len(asked) == len(set(asked))
     assert asked.index(MAY_DELETE) < asked.index(MAY_DELETE._replace(namespace="place-0"))
-    many = decide(_pod(), state(*_far(400)))
-    assert many.reason is Reason.INTERNAL_ERROR
+    assert decide(_pod(), state(*_far(400))).reason is Reason.NOT_COVERED
+    assert decide(_pod(), state(*_far(800))).reason is Reason.INTERNAL_ERROR
 
 
 def test_every_power_is_asked_about() -> None:
     """In each place where it counts; the guard's own namespace may not be deleted either."""
-    rights = _rights()
+    rights = _rights(policy(CONFIG_MAPS, namespaces=frozenset({"prod"})))
     places = {
         Place.ANYWHERE: "",
         Place.HERE: "payments",
         Place.KUBE_SYSTEM: "kube-system",
         Place.INSTALLATION: "seconder-system",
         Place.AGENTS: "seconder-agents",
+        Place.NAMED: "prod",
     }
     for power in POWERS:
         resource, _, subresource = power.resource.partition("/")

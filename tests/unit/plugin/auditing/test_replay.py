@@ -86,10 +86,10 @@ def test_what_stands_twice_is_counted_once_and_what_only_looks_so_is_not(tmp_pat
 
 def test_memory_does_not_grow_with_the_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bounds they are counted together."""
-    from seconder.plugin.auditing import tallies
+    from seconder.plugin.auditing import replay_counts
 
-    monkeypatch.setattr(tallies, "_MOST_KEYS", 3)
-    table: tallies.Table[str] = tallies.Table()
+    monkeypatch.setattr(replay_counts, "_MOST_KEYS", 3)
+    table: replay_counts.Table[str] = replay_counts.Table()
     for number in range(10):
         table.add(str(number), None, agent=True)
     assert len(table.rows) == 3

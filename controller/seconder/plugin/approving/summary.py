@@ -10,8 +10,8 @@ from seconder.api.policy import Policy
 from seconder.api.text import clean
 from seconder.approvals import change_requests, impact
 from seconder.approvals.verification import approvals_of
-from seconder.plugin.approving import reading
-from seconder.plugin.approving.reading import Case
+from seconder.plugin.approving import cluster_reads
+from seconder.plugin.approving.cluster_reads import Case
 from seconder.plugin.terminal import output
 
 _SHOWN_NAMES = 5
@@ -24,12 +24,12 @@ def progress(verdict: Verdict) -> tuple[int, int]:
 
 
 def lines(case: Case, now: float) -> list[str]:
-    """Describe the case; everything that came from the cluster is cleaned."""
+    """The case in lines; everything that came from the cluster is cleaned."""
     return [f"{name + ':':12}{text}" for name, text in _facts(case, now)]
 
 
 def approvals(case: Case, values: dict[str, str]) -> list[str]:
-    """Tell of each approval on the object why it counts or not."""
+    """Lines that tell of each approval on the object why it counts or not."""
     verdict = case.verdict(values)
     why = {failure.slug: failure for failure in verdict.failures}
     found = []
@@ -47,7 +47,7 @@ def approvals(case: Case, values: dict[str, str]) -> list[str]:
 
 
 def policy(each: Policy) -> str:
-    """Describe what a policy requires."""
+    """Lines that say what a policy requires."""
     need = each.requirement
     parts = ["1 peer" if need.required == 1 else f"{need.required} peers"]
     if need.teams:
@@ -58,27 +58,27 @@ def policy(each: Policy) -> str:
 
 
 def until(exp: float) -> str:
-    """Give ``14:32Z``, with the date when it is not today's."""
+    """``14:32Z``, with the date when it is not today's."""
     moment = time.gmtime(exp)
     today = time.gmtime()[:3] == moment[:3]
     return time.strftime("%H:%MZ" if today else "%Y-%m-%d %H:%MZ", moment)
 
 
 def request_line(request: ChangeRequest) -> str:
-    """Give a change request's name, its phase, and how often it was refused."""
+    """A change request's name, its phase, and how often it was refused."""
     attempts = request.status.attempts
     return f"{request.name}, {request.status.phase}, refused {'once' if attempts <= 1 else f'{attempts} times'}"
 
 
 def who(case: Case) -> str:
-    """Name the requester."""
+    """The requester's name."""
     change = case.change
     agent = f" (agent {change.agent})" if change.agent else " (an agent)" if change.by_agent else ""
     return clean(f"{change.requester}{agent}")
 
 
 def impact_lines(case: Case) -> Iterator[str]:
-    """Tell how many of each kind go down with the object, and the names of the first few."""
+    """Lines that tell how many of each kind go down with the object, and the names of the first few."""
     if case.impact is None:
         return
     for resource in impact.counted(case.change.policies):
@@ -99,7 +99,7 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
     where = f" in namespace {change.target.namespace}" if change.target.namespace else ""
     yield "object", clean(f"{place.typed}{where}, uid {change.target.uid}")
     document = place.found
-    if made := reading.created(document):
+    if made := cluster_reads.created(document):
         yield "created", f"{change_request.stamp(made)}, {output.short(now - made.timestamp())} ago"
     if told := _state(document):
         yield "state", told
@@ -123,7 +123,7 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
 
 
 def _state(document: object) -> str:
-    """Tell what is worth knowing of a workload: its size and its images."""
+    """What is worth knowing of a workload: its size and its images."""
     if not isinstance(document, dict):
         return ""
     found: list[str] = []
@@ -142,7 +142,7 @@ def _state(document: object) -> str:
 
 
 def documents(each: Sequence[Policy]) -> list[dict[str, object]]:
-    """Give policies' requirements for programs."""
+    """Policies' requirements for programs."""
     return [
         {
             "name": policy.name,

@@ -58,7 +58,7 @@ class Table(Generic[Key]):
         found.add(at, agent=agent)
 
     def most(self) -> list[tuple[Key, Tally]]:
-        """Give the rows, the largest first."""
+        """The rows, the largest first."""
         return sorted(self.rows.items(), key=lambda row: (-row[1].requests, str(row[0])))
 
 
@@ -123,7 +123,7 @@ class Tallies:
             self.examples.append(_example(verdict))
 
     def unknowns(self) -> Iterator[tuple[Missing, Tally]]:
-        """Give what could not be judged, in the order of Missing."""
+        """What could not be judged, in the order of Missing."""
         return ((each, self.unknown[each]) for each in Missing if each in self.unknown)
 
     def _again(self, event: Event) -> bool:

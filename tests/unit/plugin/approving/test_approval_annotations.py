@@ -11,7 +11,7 @@ from seconder.api.resources import Action, GroupResource, Target
 from seconder.approvals.keys import parse_line
 from seconder.approvals.registry import Approver, KeyEntry, Registry
 from seconder.approvals.verification import Context
-from seconder.plugin.approving import slugs
+from seconder.plugin.approving import approval_annotations
 from seconder.plugin.terminal.problem import Problem
 
 _TARGET = Target(GroupResource("apps", "deployments"), "Deployment", "payments", "checkout", "uid-1")
@@ -59,7 +59,7 @@ class People:
 
     def slug(self, values: dict[str, str], name: str = "alice") -> str:
         """Give the slug for alice's approval beside these."""
-        return slugs.slug_for(name, values, "alice", _CONTEXT, self.registry, _NOW + 1)
+        return approval_annotations.slug_for(name, values, "alice", _CONTEXT, self.registry, _NOW + 1)
 
 
 @pytest.fixture(scope="module")
@@ -134,18 +134,18 @@ def test_every_name_makes_an_annotation_key(people: People, name: str, slug: str
 
 def test_annotations_grow_to_256_kib_and_no_further() -> None:
     """Keys and values together, in bytes."""
-    slugs.within_limit({"k": "x" * (256 * 1024 - 4)}, "n", "yy")
+    approval_annotations.within_limit({"k": "x" * (256 * 1024 - 4)}, "n", "yy")
     with pytest.raises(Problem, match="262,145 bytes of 262,144"):
-        slugs.within_limit({"k": "x" * (256 * 1024 - 4)}, "n", "yyy")
+        approval_annotations.within_limit({"k": "x" * (256 * 1024 - 4)}, "n", "yyy")
     with pytest.raises(Problem):
-        slugs.within_limit({}, "n", "é" * (128 * 1024))
-    slugs.within_limit({"n": "x" * (256 * 1024 - 1)}, "n", "y")
+        approval_annotations.within_limit({}, "n", "é" * (128 * 1024))
+    approval_annotations.within_limit({"n": "x" * (256 * 1024 - 1)}, "n", "y")
 
 
 def test_claims_are_read_from_whatever_can_be_read(people: People) -> None:
     """And from nothing else."""
-    claims = slugs.claims_of(people.value())
+    claims = approval_annotations.claims_of(people.value())
     assert claims is not None
     assert claims.iss == "alice"
     for rubbish in ("", "x", "{}", "eyJhbGciOiJub25lIn0.e30.", "{" * 9000, "{\ud800"):
-        assert slugs.claims_of(rubbish) is None
+        assert approval_annotations.claims_of(rubbish) is None

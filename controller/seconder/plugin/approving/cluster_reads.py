@@ -266,18 +266,18 @@ def read_registry(api: Api) -> Registry:
 
 
 def annotations_of(document: Mapping[str, Any]) -> Mapping[str, str]:
-    """Give a document's annotations."""
+    """A document's annotations."""
     found: Mapping[str, str] = document.get("metadata", {}).get("annotations") or {}
     return found
 
 
 def created(document: Mapping[str, Any]) -> datetime | None:
-    """Give when the object was made."""
+    """The time at which the object was made."""
     return change_request.moment(document.get("metadata", {}).get("creationTimestamp") or "")
 
 
 def typed(target: Target) -> str:
-    """Give ``deployment.apps/checkout``, as kubectl names it."""
+    """``deployment.apps/checkout``, as kubectl names it."""
     kind = target.kind.lower()
     return clean(f"{kind}.{target.resource.group}/{target.name}" if target.resource.group else f"{kind}/{target.name}")
 

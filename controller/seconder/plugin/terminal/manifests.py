@@ -36,7 +36,7 @@ class SavedObject(msgspec.Struct, rename="camel"):
     metadata: _Metadata
 
     def target(self, resource: str = "") -> Target:
-        """Give it in the core's words. ``resource``: its plural, where the kind's is no regular one."""
+        """The object as a target. ``resource``: its plural, where the kind's is no regular one."""
         group = self.api_version.rpartition("/")[0]
         metadata = self.metadata
         named = resource or plural(self.kind)
@@ -80,7 +80,7 @@ def plural(kind: str) -> str:
 
 
 def documents(path: str) -> Iterator[dict[str, Any]]:
-    """Give the documents of a file, those in a List one by one. Raises Problem."""
+    """The documents of a file, those in a List one by one. Raises Problem."""
     try:
         content = _bytes(path)
         # JSON is read as JSON: YAML knows other escapes.
