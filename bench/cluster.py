@@ -12,7 +12,8 @@ from localstack.controlplane import ControlPlane
 from localstack.seconder import NAMESPACE, Seconder
 from seconder.client import discovery
 from seconder.client.api import Api
-from seconder.client.credentials import Credentials, load
+from seconder.client.client_config import load
+from seconder.client.credentials import Credentials
 from seconder.operator import policy_status
 
 _OTHER: Final = ("delivery", "deployer")

@@ -67,12 +67,12 @@ class Series:
         return [each.cpu for each in self.measured]
 
     def spent(self) -> str:
-        """Say where the CPU time goes, by the median of each part."""
+        """Say where the CPU time goes, by the median of each part. What decides is measured by the clock."""
         cpu, kernel, handler = (
             statistics.median(part)
             for part in zip(*((each.cpu, each.kernel, each.handler) for each in self.measured), strict=True)
         )
-        rest = cpu - kernel - handler
+        rest = max(0.0, cpu - kernel - handler)
         return f"{cpu:.0f} us = {handler:.0f} deciding + {kernel:.0f} kernel + {rest:.0f} TLS, HTTP and event loop"
 
     @property

@@ -1,8 +1,9 @@
 """One review: the request, who asks, the cluster, and which policies cover what it amounts to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
 
 from seconder.admission.lookups import ObjectRef
 from seconder.admission.policy_index import place_of
@@ -18,8 +19,7 @@ MOST_DEPENDENTS: Final = 8
 """More protected objects that go with one are refused together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True, gc=False):
     """What a request amounts to on one object: the action on it.
 
     ``stored`` are the annotations that the API server holds of the object, approvals among them; ``incoming`` those
@@ -31,7 +31,7 @@ class Effect:
     target: Target
     version: str
     stored: Mapping[str, str]
-    incoming: Mapping[str, str] = field(default_factory=dict)
+    incoming: Mapping[str, str] = {}
     dependent: bool = False
 
     @property

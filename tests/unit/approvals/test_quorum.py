@@ -1,6 +1,5 @@
 """Whether what stands on an object satisfies a policy: peers are counted, never signatures."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -119,8 +118,8 @@ def test_one_key_is_counted_once_even_if_it_had_two_owners() -> None:
     presented = verify_all({"alice": _by("alice")}, signing.context(), signing.registry(), NOW, signing.memo())
     (alice,) = presented.approvals
     statement = msgspec.structs.replace(alice.statement, iss="carol@example.com")
-    twin = dataclasses.replace(alice, slug="carol", statement=statement)
-    _is(judge(dataclasses.replace(presented, approvals=(alice, twin)), TWO, None), Reason.QUORUM_NOT_REACHED)
+    twin = msgspec.structs.replace(alice, slug="carol", statement=statement)
+    _is(judge(msgspec.structs.replace(presented, approvals=(alice, twin)), TWO, None), Reason.QUORUM_NOT_REACHED)
 
 
 @pytest.mark.parametrize(

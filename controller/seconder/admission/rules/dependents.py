@@ -1,8 +1,9 @@
 """What goes along with an object: the garbage collector deletes what is owned by an object that is gone."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+import msgspec
 
 from seconder.admission import cel, coverage, dependents
 from seconder.admission.dependents import Dependent
@@ -28,7 +29,7 @@ def evaluate(context: ReviewContext) -> Findings:
         pod = yield from coverage.read(Effect(Action.DELETE, target, request.version, {}), Dependents.unknown)
         if pod is None:
             return []
-        target = dataclasses.replace(target, uid=pod.uid)
+        target = msgspec.structs.replace(target, uid=pod.uid)
     keys = dependents.keys(request, target)
     if not keys:
         return []

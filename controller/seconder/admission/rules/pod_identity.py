@@ -57,10 +57,13 @@ def evaluate(context: ReviewContext) -> Findings:
         return [_as_agent(context, account) or Cleared()]
     if account.namespace in known.service_account_namespaces:
         return [Cleared()]
-    owning: Iterable[GroupResource] = ()
+    owning: frozenset[GroupResource] = frozenset()
     if state.policies.follows:
         owning = yield from ask(OwningResources(account.namespace))
-    rights = tuple(dict.fromkeys(_rights(account, state.policies, state.installation, owning)))
+    rights = state.policies.once(
+        (__name__, account.namespace, state.installation, owning),
+        lambda: tuple(dict.fromkeys(_rights(account, state.policies, state.installation, owning))),
+    )
     if len(rights) > _MOST:
         raise Unknown(FirstRight.unknown)
     right = yield from ask(FirstRight(account, rights))
