@@ -10,7 +10,7 @@ class Holder(Protocol):
         """Give the request up, and all that it holds back."""
 
 
-class Room:
+class BodyMemory:
     """So many bytes for all. Who sends at leisure makes room for who does not.
 
     When there is too little, the oldest request that waits for the rest of its body is given up. An ordinary one is
