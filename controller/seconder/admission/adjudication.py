@@ -13,7 +13,7 @@ from seconder.api import constants
 from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
 from seconder.api.text import clean
-from seconder.approvals import draft, impact
+from seconder.approvals import impact
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, Impact
 from seconder.approvals.quorum import judge_all, verify_all
@@ -92,7 +92,7 @@ def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) 
 
 def goes_down(effect: Effect, covering: Sequence[Policy]) -> Asking[tuple[Impact | None, Contents]]:
     """What goes down with the object, where some policy binds it, and the objects themselves. Raises Unknown."""
-    bound = draft.binds_impact(effect.target, effect.action, covering)
+    bound = impact.binding_policies(effect.target, effect.action, covering)
     if not bound:
         return None, {}
     resources = {resolved.resource: HeldResource(resolved, True) for resolved in impact.counted(bound)}

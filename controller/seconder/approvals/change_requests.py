@@ -23,9 +23,9 @@ from seconder.api.change_request import (
 )
 from seconder.api.policy import Policy
 from seconder.api.text import describe
-from seconder.approvals import draft
+from seconder.approvals import unsigned_statement
 from seconder.approvals.change import Change
-from seconder.approvals.impact import Impact
+from seconder.approvals.impact import Impact, binding_policies
 
 if TYPE_CHECKING:
     # Only its name is needed; a list of what waits should not take as long to load as a verification.
@@ -116,9 +116,9 @@ def refused(
     ``impact``: what goes down with the object now; None where that is not known, and then there is nothing to sign.
     """
     reopened = not before.first_refused_at or not before.phase.open
-    bound = draft.binds_impact(change.target, change.action, change.policies)
+    bound = binding_policies(change.target, change.action, change.policies)
     known = not bound or impact is not None
-    statement = draft.line(draft.draft(change, audience, txn, impact)) if known else ""
+    statement = unsigned_statement.line(unsigned_statement.for_change(change, audience, txn, impact)) if known else ""
     return msgspec.structs.replace(
         before,
         phase=Phase.PENDING if reopened else before.phase,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource
+from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource, Target
 
 _COUNTED: Final = tuple(
     ResolvedResource(GroupResource(group, resource), version, namespaced=True, custom=False)
@@ -45,6 +45,13 @@ class Impact:
         """``3 deployments, 1 services``: what there is of each kind, most of it first."""
         present = sorted(((-count, kind) for kind, count in self.counts.items() if count))
         return ", ".join(f"{-count} {kind}" for count, kind in present) or "nothing counted"
+
+
+def binding_policies(target: Target, action: Action, policies: Sequence[Policy]) -> list[Policy]:
+    """The policies under which an approval must name what goes down with the object."""
+    if target.resource != NAMESPACES or action is not Action.DELETE:
+        return []
+    return [policy for policy in policies if policy.requirement.bind_impact]
 
 
 def counted(policies: Sequence[Policy]) -> list[ResolvedResource]:

@@ -24,10 +24,11 @@ from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import Action, Target
 from seconder.api.text import clean
-from seconder.approvals import approver_documents, change, change_requests, draft
+from seconder.approvals import approver_documents, change, change_requests
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, Impact
 from seconder.approvals.registry import Registry
+from seconder.approvals.unsigned_statement import UnsignedStatement
 from seconder.approvals.verification import Context, Memo, context_of
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import audience
@@ -358,6 +359,6 @@ def _recorded_audience(request: ChangeRequest | None) -> str:
     if request is None or not request.status.statement:
         return ""
     try:
-        return msgspec.json.decode(request.status.statement, type=draft.Draft).aud
+        return msgspec.json.decode(request.status.statement, type=UnsignedStatement).aud
     except msgspec.MsgspecError:
         return ""

@@ -15,7 +15,7 @@ from seconder.api import change_request, constants
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.reasons import Rejected
 from seconder.api.text import clean
-from seconder.approvals import draft, statement
+from seconder.approvals import statement, unsigned_statement
 from seconder.approvals.statement import Statement
 from seconder.approvals.verification import Memo, approvals_of, verify
 from seconder.client.api import ApiError
@@ -124,8 +124,8 @@ def _consent(case: Case, signer: Signer, arguments: argparse.Namespace, seconds:
 def _sign(case: Case, signer: Signer, reason: str, seconds: int) -> _Signed:
     """Sign, and verify what was made as the webhook will."""
     begins = int(time.time())
-    unsigned = draft.draft(case.change, case.state.audience, case.txn, case.impact)
-    made = draft.complete(
+    unsigned = unsigned_statement.for_change(case.change, case.state.audience, case.txn, case.impact)
+    made = unsigned_statement.complete(
         unsigned,
         iss=signer.registered.approver.principal,
         iat=begins,
