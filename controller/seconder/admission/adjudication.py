@@ -70,7 +70,7 @@ def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) 
             missing=max(policy.requirement.required for policy in covering),
             change=change,
         )
-    going, contents = yield from goes_down(effect, covering)
+    going, contents = yield from impact_of(effect, covering)
     state = context.state
     presented = verify_all(values, context_of(change, state.audience), state.registry, context.now, context.memo)
     judged = judge_all(presented, covering, going.sha256 if going is not None else None)
@@ -90,7 +90,7 @@ def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) 
     )
 
 
-def goes_down(effect: Effect, covering: Sequence[Policy]) -> Asking[tuple[Impact | None, Contents]]:
+def impact_of(effect: Effect, covering: Sequence[Policy]) -> Asking[tuple[Impact | None, Contents]]:
     """What goes down with the object, where some policy binds it, and the objects themselves. Raises Unknown."""
     bound = impact.binding_policies(effect.target, effect.action, covering)
     if not bound:

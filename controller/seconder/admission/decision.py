@@ -119,8 +119,8 @@ def denied(context: ReviewContext, verdict: Verdict, others: Sequence[Verdict] =
         )
     if not effect.dependent:
         return msgspec.structs.replace(decided, parts=(verdict,))
-    along = [other.effect.target for other in others]
-    text = messages.goes_along(decided.message, context.request, along)
+    dependents = [other.effect.target for other in others]
+    text = messages.with_dependents(decided.message, context.request, dependents)
     return msgspec.structs.replace(decided, message=text, parts=(verdict, *others))
 
 

@@ -46,7 +46,7 @@ def needs_approval(
     return "\n".join(lines)
 
 
-def goes_along(text: str, request: Request, others: Sequence[Target]) -> str:
+def with_dependents(text: str, request: Request, others: Sequence[Target]) -> str:
     """Add to what is said of one object that it goes with the one asked about, and ``others`` too."""
     first, newline, rest = text.partition("\n")
     owner = f"{request.operation} of {describe(request.target)} takes along what it owns: this object"

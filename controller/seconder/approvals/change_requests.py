@@ -123,7 +123,7 @@ def refused(
         before,
         phase=Phase.PENDING if reopened else before.phase,
         object=describe(change.target),
-        impact=_goes_down(impact, bound=bool(bound)),
+        impact=_impact_text(impact, bound=bool(bound)),
         progress=f"0/{required(change.policies)}" if reopened else before.progress,
         approvals=[] if reopened else before.approvals,
         attempts=before.attempts + times,
@@ -162,7 +162,7 @@ def approval_doc(approval: "Approval") -> ApprovalDoc:
     )
 
 
-def _goes_down(impact: Impact | None, *, bound: bool) -> str:
+def _impact_text(impact: Impact | None, *, bound: bool) -> str:
     if impact is not None:
         return impact.summary
     return "not known yet" if bound else "the object itself"

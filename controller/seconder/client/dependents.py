@@ -181,7 +181,7 @@ class DependentsIndex:
         kinds = self._known(policies)
         if kinds is None:
             return None
-        return going_along(kinds, keys, target)
+        return dependents_of(kinds, keys, target)
 
 
 def kinds_of_owners(
@@ -198,7 +198,7 @@ def kinds_of_owners(
     return frozenset(found)
 
 
-def going_along(
+def dependents_of(
     kinds: Sequence[tuple[ResolvedResource, OwnedObjects]], keys: frozenset[str], target: Target
 ) -> list[Dependent]:
     """What goes with the owners of these keys, directly and through each other, without ``target`` itself."""

@@ -6,7 +6,7 @@ from seconder.admission.dependents import Dependent, Kind, Ownership
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api.resources import ResolvedResource, Target
 from seconder.client.api import Api, ApiError, collection
-from seconder.client.dependents import OwnedObjects, going_along, kinds_of_owners, ownership
+from seconder.client.dependents import OwnedObjects, dependents_of, kinds_of_owners, ownership
 
 
 class ListedDependents:
@@ -25,7 +25,7 @@ class ListedDependents:
 
         Raises ApiError.
         """
-        return going_along(self._all(policies), keys, target) if policies.followed_known else None
+        return dependents_of(self._all(policies), keys, target) if policies.followed_known else None
 
     def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
         """The kinds of what owns protected objects in a namespace; None as above. Raises ApiError."""

@@ -65,7 +65,7 @@ def over(status: ChangeRequestStatus, now: datetime) -> bool:
 
 
 def begun(recorded: ChangeRequest, state: ClusterState, now: datetime) -> ChangeRequestStatus:
-    """The status of one whose maker did not get as far as writing it; of any other the one that it has."""
+    """The status of one whose writer did not get as far as writing it; of any other the one that it has."""
     if recorded.status.first_refused_at:
         return recorded.status
     named = {asked.name for asked in recorded.spec.policies}

@@ -214,8 +214,8 @@ class Recorder:
                 emergencies, self._emergencies = self._emergencies, []
                 note = self._next_due()
             for emergency in emergencies:
-                self._guarded(self._tell_emergency, emergency)
-            if note is not None and not self._guarded(self._write, note):
+                self._attempt(self._tell_emergency, emergency)
+            if note is not None and not self._attempt(self._write, note):
                 with self._work:
                     self._quiet_until = self._clock() + self._bounds.after_trouble
                     self._keep_for_later(note)
@@ -257,7 +257,7 @@ class Recorder:
             self._made[name] = (note.change.requester, now + _IN_VIEW)
         return note
 
-    def _guarded(self, write: Callable[[T], None], what: T) -> bool:
+    def _attempt(self, write: Callable[[T], None], what: T) -> bool:
         try:
             write(what)
         except ApiError as error:
@@ -330,7 +330,7 @@ class Recorder:
 
     def _impact(self, change: Change, policies: PolicyIndex) -> Impact | None:
         effect = Effect(change.action, change.target, change.version, {})
-        looking, deadline = adjudication.goes_down(effect, change.policies), within()
+        looking, deadline = adjudication.impact_of(effect, change.policies), within()
         try:
             return pipeline.drive(looking, lambda asked: self._resolver.answer(asked, policies, deadline))[0]
         except Unknown:

@@ -208,7 +208,7 @@ def test_refused_again_while_open_it_gains_no_time() -> None:
 
 
 def test_a_record_without_a_status_gets_one() -> None:
-    """Its maker may have been stopped between the two writes."""
+    """Its writer may have been stopped between the two writes."""
     bare = msgspec.structs.replace(_request(), status=ChangeRequestStatus())
     status = _following(bare, _found())
     assert (status.phase, status.expires_at) == (Phase.PENDING, stamp(NOW + timedelta(hours=24)))

@@ -1,4 +1,4 @@
-"""What agents may not give away: means to what they are guarded from, and rights past any guard.
+"""What agents may not give away: the means for a protected action, and rights that no policy holds back.
 
 The API server lets nobody grant what they do not hold, and agents hold the right to delete, so that reviews decide.
 Given to somebody who is no agent, the same right is decided by nobody. Nor may they take: the guard's own roles stay

@@ -26,15 +26,15 @@ class Agent:
 
 
 @dataclass(slots=True)
-class Maker:
+class AgentObjects:
     """Makes an agent's objects as the caller of ``api``; ``lines`` tells of each in kubectl's words."""
 
     api: Api
     undo: Undo
     lines: list[str] = field(default_factory=list)
 
-    def make(self, agent: Agent) -> None:
-        """Make all of them. Raises Problem, also where one is there that says something else, and ApiError."""
+    def create(self, agent: Agent) -> None:
+        """Create all of them. Raises Problem, also where one is there that says something else, and ApiError."""
         self._namespace(agent)
         self._account(agent)
         for kind, document in _grants(agent):

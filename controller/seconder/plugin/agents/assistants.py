@@ -44,14 +44,16 @@ class Assistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """Which assistant runs this command, and what shows it, in words."""
+class Detection:
+    """Which assistant runs this command, empty for none, and what shows it, in words."""
 
     assistant: str
     why: str
 
 
-def detect(environment: Mapping[str, str], ancestors: Sequence[Process], known: Sequence[Assistant]) -> Evidence | None:
+def detect(
+    environment: Mapping[str, str], ancestors: Sequence[Process], known: Sequence[Assistant]
+) -> Detection | None:
     """Find the first known assistant that the environment shows, else the nearest process that is one."""
     for assistant in known:
         for variable in assistant.environment:
@@ -59,16 +61,16 @@ def detect(environment: Mapping[str, str], ancestors: Sequence[Process], known: 
             if value and variable.value in {ANY, value}:
                 # Any value may be a session's id, which is nobody else's business.
                 shown = variable.name if variable.value == ANY else f"{variable.name}={value}"
-                return Evidence(assistant.name, f"the environment has {shown}")
+                return Detection(assistant.name, f"the environment has {shown}")
     named = {program.name: assistant for assistant in reversed(known) for program in assistant.processes}
     for process in ancestors:
         for name in process.names:
             if name in named:
-                return Evidence(named[name].name, f"it runs below process {process.pid}, {name}")
+                return Detection(named[name].name, f"it runs below process {process.pid}, {name}")
     return None
 
 
-def look_around(extra: Path | None = None) -> Evidence | None:
+def detect_here(extra: Path | None = None) -> Detection | None:
     """Look for an assistant around this process: in its environment and among the processes above it.
 
     ``extra`` (left out: the file that ``SECONDER_ASSISTANTS`` names) adds assistants, and never removes one.

@@ -12,6 +12,7 @@ from seconder.admission.request import Caller
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Policy
 from seconder.api.text import clean
 from seconder.plugin.agents import assistants
+from seconder.plugin.agents.assistants import Detection
 from seconder.plugin.terminal.problem import Problem
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -32,14 +33,6 @@ class Tag:
     known_to: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Looks:
-    """What this machine shows. ``assistant`` is empty where nothing shows one; ``why`` says what was seen."""
-
-    assistant: str
-    why: str
-
-
 def tags_on(caller: Caller, policies: Sequence[Policy]) -> list[Tag]:
     """Every tag that the identity carries, by the very code that decides whether it is an agent's."""
     found: dict[str, list[str]] = {}
@@ -51,22 +44,19 @@ def tags_on(caller: Caller, policies: Sequence[Policy]) -> list[Tag]:
     return [Tag(what, known) for what, known in found.items()]
 
 
-def here() -> Looks:
-    """Look for an AI assistant around this process, as ``credential`` does."""
+def here() -> Detection:
+    """Look for an AI assistant around this process, as ``credential`` does. Without one, ``why`` says what was seen."""
     try:
-        evidence = assistants.look_around()
+        return assistants.detect_here() or Detection("", "nothing shows an AI assistant")
     except Problem as problem:
-        return Looks("", str(problem))
-    if evidence is None:
-        return Looks("", "nothing shows an AI assistant")
-    return Looks(evidence.assistant, evidence.why)
+        return Detection("", str(problem))
 
 
 def lines(
-    caller: Caller, requester: Principal, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
+    caller: Caller, requester: Principal, tags: Sequence[Tag], detection: Detection | None, notes: Sequence[str]
 ) -> Iterator[str]:
-    """The lines for people. ``looks`` is None where it is about somebody else; ``notes`` are what could not be seen."""
-    yield f"The API server takes {'you' if looks else 'them'} for {clean(caller.username)}"
+    """The AI assistant around this process, looked for as ``credential`` does; ``why`` says what was seen without one."""
+    yield f"The API server takes {'you' if detection else 'them'} for {clean(caller.username)}"
     yield f"  groups     {clean(', '.join(sorted(caller.groups))) or 'none'}"
     for key, values in sorted(caller.extra.items()):
         yield f"  extra      {clean(key)}: {clean(', '.join(values))}"
@@ -79,14 +69,14 @@ def lines(
         yield f"  operator   {who}"
     else:
         yield "Seconder takes that for nobody's agent: no tag is on it"
-    if looks:
-        seen = f"{clean(looks.assistant)}: {clean(looks.why)}" if looks.assistant else clean(looks.why)
+    if detection:
+        seen = f"{clean(detection.assistant)}: {clean(detection.why)}" if detection.assistant else clean(detection.why)
         yield f"On this machine: {seen}"
     yield from (f"note: {clean(note)}" for note in notes)
 
 
 def document(
-    caller: Caller, requester: Principal, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
+    caller: Caller, requester: Principal, tags: Sequence[Tag], detection: Detection | None, notes: Sequence[str]
 ) -> dict[str, Any]:
     """The document for programs."""
     found: dict[str, Any] = {
@@ -99,8 +89,8 @@ def document(
         "tags": [{"tag": each.what, "knownTo": list(each.known_to)} for each in tags],
         "notes": list(notes),
     }
-    if looks:
-        found["here"] = {"assistant": looks.assistant, "why": looks.why}
+    if detection:
+        found["here"] = {"assistant": detection.assistant, "why": detection.why}
     return found
 
 

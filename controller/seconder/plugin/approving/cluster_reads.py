@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission import codec, coverage, pipeline, recorded, service_accounts
-from seconder.admission.adjudication import adjudicate, change_of, goes_down
+from seconder.admission.adjudication import adjudicate, change_of, impact_of
 from seconder.admission.decision import Decision, Verdict
 from seconder.admission.findings import Affected
 from seconder.admission.policy_index import Installation, PolicyIndex
@@ -118,7 +118,7 @@ class Case:
         verdict: Verdict = self.answers.run(adjudicate(self.context, affected))
         return verdict
 
-    def takes_along(self) -> list[Effect]:
+    def dependents(self) -> list[Effect]:
         """What else needs approval before the object can be deleted. Raises Problem."""
         if self.change.action is not Action.DELETE:
             return []
@@ -229,7 +229,7 @@ def _case(place: Place, context: ReviewContext, effect: Effect, answers: Answers
     going: tuple[Impact | None, Contents] = (None, {})
     if place.document is not None:
         policies = answers.run(coverage.policies_for(context, effect))
-        going = answers.run(goes_down(effect, policies))
+        going = answers.run(impact_of(effect, policies))
     change = change_of(context, effect, policies)
     if place.request is not None:
         change = replace(change, claimed=place.request.spec.reason)

@@ -28,7 +28,7 @@ from seconder.client.api import Api, ApiError
 from seconder.client.credentials import Credentials
 from seconder.plugin.agents import agent_credentials, own_credential, private_files
 from seconder.plugin.agents.agent_credentials import State
-from seconder.plugin.agents.agent_objects import DEFAULT_ROLE, Agent, Maker
+from seconder.plugin.agents.agent_objects import DEFAULT_ROLE, Agent, AgentObjects
 from seconder.plugin.terminal import connection
 from seconder.plugin.terminal.callers import who_am_i
 from seconder.plugin.terminal.connection import Connection
@@ -111,8 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
     end = _now(api) + terms.valid
     agent = Agent(terms.namespace, terms.name, operator, agent_credentials.timestamp(end), arguments.clusterrole)
     with Undo() as undo:
-        maker = Maker(api, undo)
-        maker.make(agent)
+        objects = AgentObjects(api, undo)
+        objects.create(agent)
         state = _state(api, reached, terms, end)
         theirs = Api(state.credentials(), user_agent=agent_credentials.PROGRAM, connections=1)
         _prove(theirs, terms.user, known, state)
@@ -131,10 +131,10 @@ def run(arguments: argparse.Namespace) -> int:
     until = agent.end if token_file else f"{agent_credentials.timestamp(state.expires)}; its token is not renewed"
     told = f"agent {terms.name}, operated by {operator}, has access until {until}"
     if out is None:
-        print(*maker.lines, told, sep="\n", file=sys.stderr)
+        print(*objects.lines, told, sep="\n", file=sys.stderr)
         print(text, end="")
     else:
-        print(*maker.lines, told, f"kubectl --kubeconfig {out} get pods", sep="\n")
+        print(*objects.lines, told, f"kubectl --kubeconfig {out} get pods", sep="\n")
     return 0
 
 

@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not (_NAMESPACE.fullmatch(arguments.namespace) and _NAME.fullmatch(arguments.agent)):
         raise Problem(f"{arguments.namespace}/{arguments.agent} cannot be a ServiceAccount: see --agent and -n")
     invocation = exec_credential.read_invocation(os.environ)
-    evidence = assistants.look_around(arguments.assistants)
-    if evidence is None:
+    detection = assistants.detect_here(arguments.assistants)
+    if detection is None:
         print(exec_credential.write(_own(arguments, invocation)))
         return 0
     # A person's kubectl does without what only requests need: it is slow to load.
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         status = agent_tokens.token(account, invocation.cluster, lambda: _own(arguments, invocation), time.time())
     except (Problem, ApiError, NoCredentials) as error:
         raise Problem(
-            f"{evidence.assistant} runs this as {account}, whose token cannot be had: {_reason(error)}"
+            f"{detection.assistant} runs this as {account}, whose token cannot be had: {_reason(error)}"
         ) from None
     print(exec_credential.write(status))
     return 0

@@ -184,10 +184,10 @@ def _whoami(arguments: argparse.Namespace, connected: Connection, caller: Caller
         notes.append(f"by the default tags alone: {unreadable}")
     principal = classify(caller, policies, operator)
     tags = whoami.tags_on(caller, policies.all)
-    looks = None if arguments.requester else whoami.here()
+    detection = None if arguments.requester else whoami.here()
     if arguments.output:
-        return output.dump(whoami.document(caller, principal, tags, looks, notes), arguments.output)
-    return "\n".join(whoami.lines(caller, principal, tags, looks, notes))
+        return output.dump(whoami.document(caller, principal, tags, detection, notes), arguments.output)
+    return "\n".join(whoami.lines(caller, principal, tags, detection, notes))
 
 
 def _verdict(found: Explanation) -> Iterator[str]:
