@@ -55,7 +55,7 @@ def here() -> Detection:
 def lines(
     caller: Caller, requester: Principal, tags: Sequence[Tag], detection: Detection | None, notes: Sequence[str]
 ) -> Iterator[str]:
-    """The AI assistant around this process, looked for as ``credential`` does; ``why`` says what was seen without one."""
+    """The lines for people. ``detection``: None where it is about somebody else. ``notes``: what could not be seen."""
     yield f"The API server takes {'you' if detection else 'them'} for {clean(caller.username)}"
     yield f"  groups     {clean(', '.join(sorted(caller.groups))) or 'none'}"
     for key, values in sorted(caller.extra.items()):
