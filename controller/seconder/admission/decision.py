@@ -133,7 +133,7 @@ def allowed(context: ReviewContext, verdicts: Sequence[Verdict]) -> Decision:
             allowed=True, reason=Reason.NOT_COVERED, principal=context.principal, action=action, parts=tuple(verdicts)
         )
     first = telling[0]
-    counted = {(each.slug, each.statement.jti): each for verdict in telling for each in verdict.counted}
+    counted = {(approval.slug, approval.statement.jti): approval for verdict in telling for approval in verdict.counted}
     return Decision(
         allowed=True,
         reason=first.reason,

@@ -40,7 +40,10 @@ def needs_approval(
     teams = sorted({team for policy in unmet for team in policy.requirement.teams})
     if teams:
         lines.append(f"approvers: members of {clean(', '.join(teams))}")
-    lines += [f"approval {clean(each.slug)}: {clean(each.detail)} ({each.reason})" for each in failures[:_MAX_FAILURES]]
+    lines += [
+        f"approval {clean(failure.slug)}: {clean(failure.detail)} ({failure.reason})"
+        for failure in failures[:_MAX_FAILURES]
+    ]
     if len(failures) > _MAX_FAILURES:
         lines.append(f"and {len(failures) - _MAX_FAILURES} more approvals that do not count")
     return "\n".join(lines)
@@ -50,7 +53,7 @@ def with_dependents(text: str, request: Request, others: Sequence[Target]) -> st
     """Add to what is said of one object that it goes with the one asked about, and ``others`` too."""
     first, newline, rest = text.partition("\n")
     owner = f"{request.operation} of {describe(request.target)} takes along what it owns: this object"
-    more = "".join(f", {describe(each)}" for each in others)
+    more = "".join(f", {describe(target)}" for target in others)
     return f"{first}\n{owner}{more}{newline}{rest}"
 
 

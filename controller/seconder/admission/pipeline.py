@@ -38,7 +38,7 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
             return decision.undecided(context, unknown.what, rule.action)
         if denial is not None:
             return denial
-        stale = stale or next((each.stale for each in findings if isinstance(each, Cleared)), "")
+        stale = stale or next((finding.stale for finding in findings if isinstance(finding, Cleared)), "")
     if verdicts or stale:
         fresh = yield from _fresh()
         if not fresh:

@@ -160,10 +160,10 @@ def parse(document: Mapping[str, Any]) -> ChangeRequest:
     return msgspec.convert(document, ChangeRequest)
 
 
-def with_status(found: ChangeRequest, status: ChangeRequestStatus) -> dict[str, Any]:
+def with_status(request: ChangeRequest, status: ChangeRequestStatus) -> dict[str, Any]:
     """The document to PUT on the status subresource; its resourceVersion makes a lost update a conflict."""
-    written: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(found, status=status))
-    return written
+    document: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(request, status=status))
+    return document
 
 
 def stamp(moment: datetime) -> str:

@@ -27,24 +27,24 @@ def parse_approver(document: Mapping[str, Any]) -> Approver:
         principal=spec.principal,
         kubernetes_users=frozenset(spec.kubernetes_users),
         teams=frozenset(spec.teams),
-        keys=tuple(_key(each) for each in spec.keys),
+        keys=tuple(_key(key) for key in spec.keys),
     )
 
 
-def _key(each: Key) -> KeyEntry:
-    not_after = None if each.not_after is msgspec.UNSET else each.not_after.timestamp()
-    kid = each.jwk.kid if isinstance(each.jwk, Jwk) else None
+def _key(key: Key) -> KeyEntry:
+    not_after = None if key.not_after is msgspec.UNSET else key.not_after.timestamp()
+    kid = key.jwk.kid if isinstance(key.jwk, Jwk) else None
     blob, text = b"", ""
     try:
-        blob = _blob(each)
+        blob = _blob(key)
         text = fingerprint(blob)
-        return KeyEntry(each.name, blob, parse(blob), text, not_after, kid=kid)
+        return KeyEntry(key.name, blob, parse(blob), text, not_after, kid=kid)
     except UnusableKey as error:
-        return KeyEntry(each.name, blob, None, text, not_after, clean(str(error)), kid)
+        return KeyEntry(key.name, blob, None, text, not_after, clean(str(error)), kid)
 
 
-def _blob(each: Key) -> bytes:
-    match each.ssh, each.jwk:
+def _blob(key: Key) -> bytes:
+    match key.ssh, key.jwk:
         case str() as line, msgspec.UNSET:
             return blob_of_line(line)
         case msgspec.UNSET, Jwk() as jwk:

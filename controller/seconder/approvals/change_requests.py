@@ -39,7 +39,7 @@ def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
         requester=spec.requester,
         by_agent=spec.by_agent,
         agent=spec.agent or None,
-        operators=frozenset(each for each in (spec.operator, *spec.other_operators) if each),
+        operators=frozenset(operator for operator in (spec.operator, *spec.other_operators) if operator),
         target=recorded.target,
         version=spec.object.version,
         action=spec.action,
@@ -146,7 +146,7 @@ def let_through(
     return msgspec.structs.replace(
         before,
         progress=f"{needed}/{needed}",
-        approvals=[approval_doc(each) for each in counted],
+        approvals=[approval_doc(approval) for approval in counted],
         allowed_at=stamp(now),
     )
 

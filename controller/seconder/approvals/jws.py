@@ -101,7 +101,7 @@ def _check(envelope: Envelope, key: PublicKey) -> None:
             ed25519.verify(envelope.signature, envelope.signed)
         case EllipticCurvePublicKey() as ecdsa:
             half = _SIGNATURE_BYTES // 2
-            r, s = (int.from_bytes(each) for each in (envelope.signature[:half], envelope.signature[half:]))
+            r, s = (int.from_bytes(part) for part in (envelope.signature[:half], envelope.signature[half:]))
             ecdsa.verify(encode_dss_signature(r, s), envelope.signed, ECDSA(SHA256()))
         case _:  # Falling out of this match would be taking the signature.
             raise InvalidSignature

@@ -98,7 +98,7 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
         except Rejected as rejected:
             failures.append(Failure(slug, rejected.reason, rejected.detail, format_of(values[slug])))
     if len(candidates) > constants.MAX_APPROVALS:
-        candidates.sort(key=lambda each: (not _fits(each[1], context, now), each[0]))
+        candidates.sort(key=lambda pair: (not _fits(pair[1], context, now), pair[0]))
 
     approvals: list[Approval] = []
     for place, (slug, candidate) in enumerate(candidates):
@@ -112,7 +112,7 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
         except Rejected as rejected:
             form, key_type = candidate.key.entry.format, candidate.key_type
             failures.append(Failure(slug, rejected.reason, rejected.detail, form, key_type))
-    return Presented(tuple(approvals), tuple(sorted(failures, key=lambda each: each.slug)), context)
+    return Presented(tuple(approvals), tuple(sorted(failures, key=lambda failure: failure.slug)), context)
 
 
 def _fits(candidate: Candidate, context: Context, now: float) -> bool:
@@ -148,7 +148,7 @@ def judge(presented: Presented, requirement: Requirement, impact: str | None) ->
         return Verdict(False, len(counted), Reason.QUORUM_NOT_REACHED, (), failures)
     # What failed the requirement alone got further than anything that failed before it.
     furthest = unfit or presented.failures
-    reason = max((each.reason for each in furthest), key=_PROGRESS.index, default=Reason.APPROVAL_MISSING)
+    reason = max((failure.reason for failure in furthest), key=_PROGRESS.index, default=Reason.APPROVAL_MISSING)
     return Verdict(False, 0, reason, (), failures)
 
 
@@ -221,5 +221,7 @@ def _largest_quorum(approvals: Sequence[Approval]) -> list[Approval]:
         # Keyed by approver: a second signature, or a second key, of one person adds nobody.
         groups.setdefault(same, {}).setdefault(claims.iss, approval)
     # The registry gives a key to one approver only; held to it here once more, since a quorum rests on it.
-    distinct = (list({each.key.entry.blob: each for each in group.values()}.values()) for group in groups.values())
+    distinct = (
+        list({approval.key.entry.blob: approval for approval in group.values()}.values()) for group in groups.values()
+    )
     return max(distinct, key=len, default=[])

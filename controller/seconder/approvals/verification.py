@@ -150,12 +150,12 @@ class Memo:
         self._lock = Lock()
 
     def get(self, digest: bytes) -> Verified | None:
-        """What was found for this SHA-256 of a value."""
+        """What was verified for this SHA-256 of a value."""
         with self._lock:
-            found = self._known.get(digest)
-            if found is not None:
+            verified = self._known.get(digest)
+            if verified is not None:
                 self._known.move_to_end(digest)
-            return found
+            return verified
 
     def put(self, digest: bytes, verified: Verified) -> None:
         """Remember a verified value."""

@@ -43,16 +43,16 @@ class ListedDependents:
         return self._listed[resolved]
 
     def _list(self, resolved: ResolvedResource) -> dict[str, Ownership]:
-        found = {}
+        ownerships = {}
         try:
             for items, _ in self._api.pages(collection(resolved), metadata_only=True):
                 for item in items:
                     metadata, owned = item["metadata"], ownership(item)
                     if owned is not None:
                         namespace = metadata.get("namespace")
-                        found[f"{namespace}/{metadata['name']}" if namespace else metadata["name"]] = owned
+                        ownerships[f"{namespace}/{metadata['name']}" if namespace else metadata["name"]] = owned
         except ApiError as error:
             # Not to be listed, so the garbage collector leaves it alone too.
             if error.status != 405:
                 raise
-        return found
+        return ownerships

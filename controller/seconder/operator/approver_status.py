@@ -30,8 +30,8 @@ def judge(documents: Sequence[dict[str, Any]]) -> list[Judged]:
             parsed.append(approver_documents.parse_approver(document))
         except msgspec.ValidationError as error:
             parsed.append(clean(str(error)))
-    registry = Registry(each for each in parsed if isinstance(each, Approver))
-    return [_judge(document, each, registry) for document, each in zip(documents, parsed, strict=True)]
+    registry = Registry(approver for approver in parsed if isinstance(approver, Approver))
+    return [_judge(document, approver, registry) for document, approver in zip(documents, parsed, strict=True)]
 
 
 def _judge(document: dict[str, Any], parsed: Approver | str, registry: Registry) -> Judged:

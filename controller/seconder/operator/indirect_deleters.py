@@ -30,14 +30,14 @@ _INDIRECT_DELETERS: Final = {
 def unprotected(served: Catalogue, policies: Iterable[Policy]) -> list[GroupResource]:
     """The kinds of indirect deleters that this cluster serves and no policy protects from deletion."""
     named = {resource for policy in policies if protects(policy) for resource in policy.resolved}
-    return [each for each in sorted(_INDIRECT_DELETERS) if each in served and each not in named]
+    return [kind for kind in sorted(_INDIRECT_DELETERS) if kind in served and kind not in named]
 
 
 def status(judged: Judged, document: Mapping[str, Any], found: Sequence[GroupResource]) -> dict[str, Any]:
     """A policy's status, with a warning where it protects something. ``document`` is the one that was judged."""
     if not found or judged.problem or judged.mode is Mode.AUDIT or not any(map(protects, judged.policies)):
         return judged.status
-    kinds = ", ".join(f"{each} ({_INDIRECT_DELETERS[each]})" for each in found)
+    kinds = ", ".join(f"{kind} ({_INDIRECT_DELETERS[kind]})" for kind in found)
     warning = condition(
         CONDITION,
         ok=True,

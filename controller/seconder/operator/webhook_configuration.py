@@ -76,7 +76,7 @@ def configuration(
     compiler = _Compiler(installation, rules)
     webhooks = []
     for mode, prefix, path in ((Mode.ENFORCE, "", "/validate"), (Mode.AUDIT, "audit-", "/validate/audit")):
-        chosen = [each for each in index.all if each.mode is mode]
+        chosen = [policy for policy in index.all if policy.mode is mode]
         entries = (
             *compiler.agents(chosen),
             *compiler.everyone(chosen, index.known_tags),
@@ -149,7 +149,7 @@ class _Compiler:
         asked = self._asked(Entry.OWNERS, policies)
         if not asked or (not asking and mode is Mode.AUDIT):
             return
-        named = _by_group(each for policy in asking for each in _named(policy))
+        named = _by_group(resource for policy in asking for resource in _named(policy))
         if mode is Mode.ENFORCE:
             named.setdefault(constants.DOMAIN, set()).add("*")
         if mode is Mode.ENFORCE or any(NAMESPACES in _deleted(policy) for policy in asking):
@@ -158,7 +158,7 @@ class _Compiler:
             named.setdefault(DEFINITIONS.group, set()).add(DEFINITIONS.resource)
         conditions = [("adds-owners", asked)]
         if mode is Mode.ENFORCE:
-            unnamed = _by_group(each for each in ROLES if not _names(named, each))
+            unnamed = _by_group(resource for resource in ROLES if not _names(named, resource))
             if unnamed:
                 ours = f"request.name.startsWith({cel.quote(ROLE_PREFIX)})"
                 conditions.append(("roles", f"!({_is_one_of(unnamed)}) || {ours}"))
@@ -212,7 +212,7 @@ def _names(groups: Mapping[str, set[str]], resource: GroupResource) -> bool:
 
 
 def _may_be_custom(policy: Policy) -> bool:
-    return not policy.resolution_current or any(each.custom for each in policy.resolved.values())
+    return not policy.resolution_current or any(resolved.custom for resolved in policy.resolved.values())
 
 
 def _tagged(
@@ -365,8 +365,12 @@ def _update_rules(groups: Mapping[str, set[str]]) -> list[dict[str, Any]]:
 
 def _by_operation(policies: Sequence[Policy]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
     """By API group, the resources whose deletions, and those whose updates, are asked about."""
-    deleted = _by_group(each for policy in policies if Action.DELETE in policy.actions for each in _deleted(policy))
-    updated = _by_group(each for policy in policies if policy.actions - {Action.DELETE} for each in _named(policy))
+    deleted = _by_group(
+        resource for policy in policies if Action.DELETE in policy.actions for resource in _deleted(policy)
+    )
+    updated = _by_group(
+        resource for policy in policies if policy.actions - {Action.DELETE} for resource in _named(policy)
+    )
     return deleted, updated
 
 
@@ -388,14 +392,14 @@ def _with_subresources(plurals: set[str]) -> list[str]:
 
 def _named(policy: Policy) -> set[GroupResource]:
     """What the policy names; of an invalid one, what it may have meant too."""
-    named = {each for each in policy.resources if policy.problem == "" or _registrable(each)}
+    named = {resource for resource in policy.resources if policy.problem == "" or _registrable(resource)}
     return named | policy.resolved.keys() if policy.problem else named
 
 
 def _deleted(policy: Policy) -> set[GroupResource]:
     """What the policy names, and Namespaces when it names anything that these can hold."""
     named = _named(policy)
-    if not policy.resolution_current or any(each.namespaced for each in policy.resolved.values()):
+    if not policy.resolution_current or any(resolved.namespaced for resolved in policy.resolved.values()):
         named.add(NAMESPACES)
     return named
 
@@ -426,7 +430,7 @@ def _webhook(
         "admissionReviewVersions": ["v1"],
         "clientConfig": dict(client_config),
         "failurePolicy": "Fail" if enforce else "Ignore",
-        "matchConditions": [{"name": each, "expression": expression} for each, expression in conditions],
+        "matchConditions": [{"name": condition, "expression": expression} for condition, expression in conditions],
         "matchPolicy": "Equivalent",
         "namespaceSelector": {},
         "objectSelector": {},

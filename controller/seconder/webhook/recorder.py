@@ -193,9 +193,9 @@ class Recorder:
         known = self._known.get(name)
         return known is not None and known.open
 
-    def _take(self, found: Mapping[str, _Known]) -> None:
-        known = dict(found)
-        open_ = Counter(each.requester for each in known.values() if each.open)
+    def _take(self, recorded: Mapping[str, _Known]) -> None:
+        known = dict(recorded)
+        open_ = Counter(record.requester for record in known.values() if record.open)
         with self._work:
             # Seen open, or seen and gone again: the view says all there is to say about it.
             settled = {
@@ -278,10 +278,10 @@ class Recorder:
         impact = self._impact(change, state.policies) if note.times else None
         made_now = False
         for _ in range(5):
-            found = self._open_record(change, impact) if note.new else self._existing(change)
-            if found is None:
+            request = self._open_record(change, impact) if note.new else self._existing(change)
+            if request is None:
                 return
-            status = found.status
+            status = request.status
             made_now |= not status.first_refused_at
             if note.times:
                 # The operator, which gives no reason, has counted the first of these in between.
@@ -292,7 +292,7 @@ class Recorder:
                     times=note.times - counted,
                     reason=note.reason.value,
                     audience=state.audience,
-                    txn=found.uid,
+                    txn=request.uid,
                     impact=impact,
                     now=now,
                 )
@@ -300,7 +300,7 @@ class Recorder:
                 status = change_requests.let_through(status, change, note.allowed, now)
             try:
                 self._api.replace(
-                    f"{change_request.PATH}/{change.name}/status", change_request.with_status(found, status)
+                    f"{change_request.PATH}/{change.name}/status", change_request.with_status(request, status)
                 )
             except ApiError as error:
                 # The operator wrote, or removed it, in between.
@@ -361,7 +361,7 @@ def _ended(known: _Known | None) -> bool:
 
 def _known(document: Mapping[str, Any]) -> _Known | None:
     try:
-        found = change_request.parse(document)
+        request = change_request.parse(document)
     except msgspec.ValidationError:
         return None
-    return _Known(found.spec.requester, found.status.phase.open)
+    return _Known(request.spec.requester, request.status.phase.open)

@@ -179,8 +179,8 @@ def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
     if decided.broken_glass:
         audit["break-glass"] = clean(decided.broken_glass)
     if decided.counted:
-        audit["approvers"] = ",".join(each.statement.iss for each in decided.counted)
-        audit["approvals"] = ",".join(each.statement.jti for each in decided.counted)
+        audit["approvers"] = ",".join(approval.statement.iss for approval in decided.counted)
+        audit["approvals"] = ",".join(approval.statement.jti for approval in decided.counted)
     return audit
 
 

@@ -79,8 +79,8 @@ def detect_here(extra: Path | None = None) -> Detection | None:
     added = extra or (Path(os.environ[EXTRA]) if os.environ.get(EXTRA) else None)
     known = [*read(_KNOWN), *(read(added) if added else ())]
     # The environment alone is enough to be taken for an assistant; to be taken for a person is not that easy.
-    if found := detect(os.environ, (), known):
-        return found
+    if detection := detect(os.environ, (), known):
+        return detection
     try:
         above = ancestors()
     except Unreadable as error:
@@ -98,14 +98,16 @@ def read(path: Path) -> list[Assistant]:
         if len(content) > _MAX_BYTES:
             raise Problem(f"list of assistants {path} is larger than {_MAX_BYTES // 1024} KiB: split or shorten it")
         loaded = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
-        found = msgspec.convert(loaded, list[Assistant])
+        assistants = msgspec.convert(loaded, list[Assistant])
     except OSError as error:
         raise Problem(f"cannot read the list of assistants {path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Problem(f"list of assistants {path} is not usable: {' '.join(str(error).split())}") from None
-    if len(found) > _MAX_ASSISTANTS:
+    if len(assistants) > _MAX_ASSISTANTS:
         raise Problem(f"list of assistants {path} has more than {_MAX_ASSISTANTS} entries: shorten it")
-    for each in found:
-        if not (each.environment or each.processes):
-            raise Problem(f"list of assistants {path} is not usable: {each.name!r} has no environment and no processes")
-    return found
+    for assistant in assistants:
+        if not (assistant.environment or assistant.processes):
+            raise Problem(
+                f"list of assistants {path} is not usable: {assistant.name!r} has no environment and no processes"
+            )
+    return assistants

@@ -35,13 +35,16 @@ class Tag:
 
 def tags_on(caller: Caller, policies: Sequence[Policy]) -> list[Tag]:
     """Every tag that the identity carries, by the very code that decides whether it is an agent's."""
-    found: dict[str, list[str]] = {}
-    for name, tags in (("the defaults", DEFAULT_TAGS), *((f"policy {each.name}", each.agents) for each in policies)):
+    tags_found: dict[str, list[str]] = {}
+    for name, tags in (
+        ("the defaults", DEFAULT_TAGS),
+        *((f"policy {policy.name}", policy.agents) for policy in policies),
+    ):
         for what in _matching(caller, tags):
-            known = found.setdefault(what, [])
-            if name not in known:
-                known.append(name)
-    return [Tag(what, known) for what, known in found.items()]
+            names = tags_found.setdefault(what, [])
+            if name not in names:
+                names.append(name)
+    return [Tag(what, names) for what, names in tags_found.items()]
 
 
 def here() -> Detection:
@@ -79,19 +82,19 @@ def document(
     caller: Caller, requester: Principal, tags: Sequence[Tag], detection: Detection | None, notes: Sequence[str]
 ) -> dict[str, Any]:
     """The document for programs."""
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "username": caller.username,
         "groups": sorted(caller.groups),
         "extra": {key: list(values) for key, values in sorted(caller.extra.items())},
         "agent": requester.agent,
         "agentName": requester.agent_name or "",
         "operators": sorted(requester.operators),
-        "tags": [{"tag": each.what, "knownTo": list(each.known_to)} for each in tags],
+        "tags": [{"tag": tag.what, "knownTo": list(tag.known_to)} for tag in tags],
         "notes": list(notes),
     }
     if detection:
-        found["here"] = {"assistant": detection.assistant, "why": detection.why}
-    return found
+        document["here"] = {"assistant": detection.assistant, "why": detection.why}
+    return document
 
 
 def _matching(caller: Caller, tags: AgentTags) -> Iterator[str]:

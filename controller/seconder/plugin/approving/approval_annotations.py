@@ -44,7 +44,7 @@ def fit(name: str) -> str:
 
 def within_limit(annotations: Mapping[str, str], key: str, value: str) -> None:
     """Raise Problem where the object's annotations would become larger than Kubernetes takes."""
-    size = sum(len(each.encode()) + len(text.encode()) for each, text in {**annotations, key: value}.items())
+    size = sum(len(name.encode()) + len(text.encode()) for name, text in {**annotations, key: value}.items())
     if size > _MAX_ANNOTATIONS_BYTES:
         raise Problem(
             f"the object's annotations would have {size:,} bytes of {_MAX_ANNOTATIONS_BYTES:,}: remove some first"

@@ -130,10 +130,10 @@ class Event(msgspec.Struct, rename="camel"):
         if self.level not in _WITH_BODIES:
             return {}
         query = self.query
-        found: dict[str, Any] = {key: query[key][0] for key in ("propagationPolicy", "dryRun") if key in query}
+        options: dict[str, Any] = {key: query[key][0] for key in ("propagationPolicy", "dryRun") if key in query}
         if "orphanDependents" in query:
-            found["orphanDependents"] = query["orphanDependents"][0].lower() not in {"0", "false"}
-        return found
+            options["orphanDependents"] = query["orphanDependents"][0].lower() not in {"0", "false"}
+        return options
 
     @property
     def dry_run(self) -> bool:
@@ -184,7 +184,7 @@ class Reading:
         if self.bad:
             lines = "1 line is" if self.bad == 1 else f"{self.bad:,} lines are"
             found.append(f"{lines} no audit event and left out, the first at {clean(self.first_bad)}")
-        return [*found, *(f"{clean(each)} ends in the middle: its last event is left out" for each in self.cut)]
+        return [*found, *(f"{clean(path)} ends in the middle: its last event is left out" for path in self.cut)]
 
 
 class Watcher(Protocol):
@@ -313,12 +313,12 @@ def _total(paths: Sequence[str]) -> int | None:
         if path == STDIN and sys.stdin is None:
             return None
         try:
-            found = os.fstat(sys.stdin.fileno()) if path == STDIN else os.stat(path)
+            file = os.fstat(sys.stdin.fileno()) if path == STDIN else os.stat(path)
         except (OSError, ValueError):
             return None
         if not os.path.isfile(path) and path != STDIN:
             return None
-        if not found.st_size:
+        if not file.st_size:
             return None
-        total += found.st_size
+        total += file.st_size
     return total

@@ -30,24 +30,24 @@ from seconder.plugin.terminal.problem import Problem
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser(
+    command = Parser(
         "approve",
         "Show what is to be approved, as the cluster has it; ask; sign with ssh-keygen; annotate the object.",
         epilog="Without a terminal nothing is asked: --reason and --yes are needed.",
     )
-    cluster_reads.add_reference(found)
-    found.add_argument("--reason", metavar="TEXT", help="why you approve it, for the record")
-    found.add_argument(
+    cluster_reads.add_reference(command)
+    command.add_argument("--reason", metavar="TEXT", help="why you approve it, for the record")
+    command.add_argument(
         "--key", metavar="FILE", help="left out: ~/.ssh/id_* and the ssh-agent's, as Approvers list them"
     )
-    found.add_argument(
+    command.add_argument(
         "--ttl", metavar="TIME", help="how long it holds, such as 15m; left out: 15m, or the policy's most"
     )
-    found.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    output.add_format(found)
-    cluster_reads.add_wish(found)
-    connection.add_flags(found)
-    return found
+    command.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    output.add_format(command)
+    cluster_reads.add_wish(command)
+    connection.add_flags(command)
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -86,10 +86,10 @@ class _Signed:
 
 def _signer(case: Case, file: str | None, caller: Caller) -> Signer:
     """Choose the key: one that counts before one that does not, one's own before another person's."""
-    found = signing.at_hand(file)
-    signers = signing.registered(found, case.state.registry)
+    local = signing.at_hand(file)
+    signers = signing.registered(local, case.state.registry)
     if not signers:
-        raise signing.none_registered(found, named=file is not None)
+        raise signing.none_registered(local, named=file is not None)
 
     def rank(signer: Signer) -> tuple[bool, bool]:
         own = caller.username in signer.registered.approver.kubernetes_users

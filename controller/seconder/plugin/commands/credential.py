@@ -21,21 +21,21 @@ _NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser(
+    command = Parser(
         "credential",
         "Give kubectl your own credential; or, when an AI assistant runs it, a short-lived one of the agent's.",
         epilog="Not typed, but named in a kubeconfig: docs/assistants.md shows how. It is a tag, not a lock.",
     )
-    found.add_argument("--user", metavar="NAME", required=True, help="the user entry that holds your own credential")
-    found.add_argument("--agent", metavar="NAME", required=True, help="the agent's ServiceAccount")
-    found.add_argument(
+    command.add_argument("--user", metavar="NAME", required=True, help="the user entry that holds your own credential")
+    command.add_argument("--agent", metavar="NAME", required=True, help="the agent's ServiceAccount")
+    command.add_argument(
         "-n", "--namespace", metavar="NAME", default=constants.AGENT_NAMESPACE, help="its namespace (%(default)s)"
     )
-    found.add_argument("--kubeconfig", metavar="FILE", help="where that entry is: $KUBECONFIG, then ~/.kube/config")
-    found.add_argument(
+    command.add_argument("--kubeconfig", metavar="FILE", help="where that entry is: $KUBECONFIG, then ~/.kube/config")
+    command.add_argument(
         "--assistants", metavar="FILE", type=Path, help=f"more assistants than are known: ${assistants.EXTRA}"
     )
-    return found
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
