@@ -9,7 +9,7 @@ from seconder.client.credentials import NoCredentials
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command that the command line names; give its exit code. No traceback reaches a user."""
+    """The exit code of the command that the command line names, which is run. No traceback reaches a user."""
     parsed = _parser().parse_args(arguments)
     run = startup.webhook if parsed.command == "webhook" else startup.operator
     try:

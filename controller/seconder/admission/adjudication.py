@@ -21,7 +21,7 @@ from seconder.approvals.verification import approvals_of, context_of
 
 
 def adjudicate(context: ReviewContext, affected: Affected) -> Asking[Verdict]:
-    """Judge one effect under the policies that cover it. Raises Unknown where what goes down with it is not known."""
+    """The verdict on one effect under the policies that cover it. Raises Unknown where its impact is not known."""
     effect, covering = affected.effect, affected.policies
     if not covering:
         return Verdict(allowed=True, reason=Reason.NOT_COVERED, effect=effect)
@@ -57,7 +57,7 @@ def _invalid(effect: Effect, covering: Sequence[Policy], invalid: Sequence[str])
 
 
 def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) -> Asking[Verdict]:
-    """Count the peers who approved."""
+    """The verdict by the peers who approved."""
     change = change_of(context, effect, covering)
     values = approvals_of(effect.stored)
     if not values:
@@ -91,7 +91,7 @@ def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) 
 
 
 def impact_of(effect: Effect, covering: Sequence[Policy]) -> Asking[tuple[Impact | None, Contents]]:
-    """What goes down with the object, where some policy binds it, and the objects themselves. Raises Unknown."""
+    """The impact of a namespace's deletion where some policy binds it, and the objects in it. Raises Unknown."""
     bound = impact.binding_policies(effect.target, effect.action, covering)
     if not bound:
         return None, {}

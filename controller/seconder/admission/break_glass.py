@@ -44,8 +44,8 @@ def broken(
 ) -> tuple[list[Policy], str]:
     """The policies that this caller may pass by in an emergency, and the reason on the object.
 
-    Only those for Everyone, only for members of their groups who are no agents, and only with an end that has not
-    passed and is at most an hour ahead. ``now`` is in seconds since 1970.
+    They are for Everyone, the caller is a member of their groups and no agent, and the end has not passed and is at
+    most an hour ahead. ``now`` is in seconds since 1970.
     """
     if principal.agent:
         return [], ""

@@ -69,7 +69,7 @@ def keys(request: Request, target: Target) -> frozenset[str]:
 
 
 def _orphans(options: Options, stored: Metadata) -> bool:
-    """Whether what the object owns stays. The options come before what the object itself says."""
+    """Whether what the object owns stays after its deletion. The options come before what the object itself says."""
     if options.orphan_dependents is not None:
         return options.orphan_dependents
     if options.propagation_policy is not None:

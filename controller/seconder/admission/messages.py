@@ -50,7 +50,7 @@ def needs_approval(
 
 
 def with_dependents(text: str, request: Request, others: Sequence[Target]) -> str:
-    """Add to what is said of one object that it goes with the one asked about, and ``others`` too."""
+    """The words about one dependent, with the object that was asked about and the other dependents added."""
     first, newline, rest = text.partition("\n")
     owner = f"{request.operation} of {describe(request.target)} takes along what it owns: this object"
     more = "".join(f", {describe(target)}" for target in others)
@@ -58,18 +58,18 @@ def with_dependents(text: str, request: Request, others: Sequence[Target]) -> st
 
 
 def whom_to_ask(effect: Effect, requester: str, *, approvers: bool) -> str:
-    """Who can approve, where there is no change request."""
+    """The line that says who can approve, where there is no change request."""
     return f"{_ASK}{_approve_command(effect, requester)}" if approvers else _NOBODY
 
 
 def ask_with_change_request(change: Change, otherwise: str) -> str:
-    """The change request, and whom to ask. ``otherwise`` is what is said without one."""
+    """The lines that name the change request and whom to ask. ``otherwise`` is what is said without one."""
     ask = otherwise if otherwise == _NOBODY else f"{_ASK}kubectl seconder approve {change.name}"
     return f"change request: {change.name}\n{ask}"
 
 
 def refused(request: Request, principal: Principal, what: str, reason: Reason) -> str:
-    """That no approval would help: the verdict, the object, and the requester."""
+    """The words of a refusal that no approval changes: the verdict, the object, and the requester."""
     target = request.target
     what_of = f"{target.resource}/{request.subresource}" if request.subresource else target.resource
     subject = f"{request.operation} of {clean(f'{what_of} {target.path}')}"

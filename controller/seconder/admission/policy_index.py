@@ -1,4 +1,4 @@
-"""All policies, found by what they name."""
+"""All policies, indexed by what they name."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -132,7 +132,7 @@ def place_of(target: Target) -> str:
 
 
 def union_of(tags: Iterable[AgentTags]) -> AgentTags:
-    """All of some tags together."""
+    """The union of some tags."""
     tags = tuple(tags)
     none: frozenset[str] = frozenset()
     return AgentTags(

@@ -139,17 +139,17 @@ class ChangeRequest(_Document, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The change request's name."""
         return str(self.metadata["name"])
 
     @property
     def uid(self) -> str:
-        """Its uid: the ``txn`` of approvals for it."""
+        """The change request's uid: the ``txn`` of approvals for it."""
         return str(self.metadata["uid"])
 
     @property
     def target(self) -> Target:
-        """The object, in the core's words."""
+        """The object as the target of a request."""
         given = self.spec.object
         namespace = given.namespace if isinstance(given.namespace, str) else ""
         return Target(GroupResource(given.group, given.resource), given.kind, namespace, given.name, given.uid)

@@ -1,4 +1,4 @@
-"""ProtectionPolicy documents to core policies. What is wrong with one is named, and never passed over."""
+"""ProtectionPolicy documents to policies in force. What is wrong with one is named, and never passed over."""
 
 import contextlib
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ def parse_spec(document: Mapping[str, Any]) -> protection_policy.PolicySpec:
 def policy_of(
     name: str, spec: protection_policy.PolicySpec, status: protection_policy.PolicyStatus, generation: int
 ) -> Policy:
-    """The core's view of one valid spec. ``generation`` is the document's own, to see if the status is current."""
+    """The policy of one valid spec. ``generation`` is the document's own, to see if the status is current."""
     resolved = _resolved(status)
     named = named_resources(spec)
     current = status.observed_generation == generation or named <= resolved.keys()

@@ -1,4 +1,4 @@
-"""Approver documents to core approvers. A key that cannot count stays visible with its problem."""
+"""Approver documents to the registry's approvers. A key that cannot count stays visible with its problem."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from seconder.approvals.registry import Approver, KeyEntry
 
 
 def approver(document: Mapping[str, Any]) -> Approver | None:
-    """The core's view of an Approver, or None for one that cannot be parsed, which then approves nothing."""
+    """The approver of a document; None for one that cannot be parsed, which then approves nothing."""
     try:
         return parse_approver(document)
     except msgspec.ValidationError:
@@ -20,7 +20,7 @@ def approver(document: Mapping[str, Any]) -> Approver | None:
 
 
 def parse_approver(document: Mapping[str, Any]) -> Approver:
-    """Parse strictly. Raises msgspec.ValidationError."""
+    """The approver of a document, parsed strictly. Raises msgspec.ValidationError."""
     spec = msgspec.convert(document.get("spec") or {}, ApproverSpec, strict=True)
     return Approver(
         name=document["metadata"]["name"],

@@ -75,7 +75,7 @@ def held(policy: Policy, contents: Contents) -> bool:
 
 
 def impact(policies: Sequence[Policy], contents: Contents) -> Impact:
-    """Digest what goes down: SHA-256 over the sorted lines ``group/resource/name/uid`` with a newline each."""
+    """The impact of these objects: SHA-256 over the sorted lines ``group/resource/name/uid`` with a newline each."""
     lines = []
     counts = {}
     for resource in counted(policies):

@@ -116,7 +116,7 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
 
 
 def _fits(candidate: Candidate, context: Context, now: float) -> bool:
-    """Whether the claims, unproven, are for this request. Decides on the order of looking at them only."""
+    """Whether the claims, unproven, are for this request. Only the order in which they are looked at rests on it."""
     try:
         check_fit(candidate, context, now)
     except Rejected:
@@ -125,9 +125,9 @@ def _fits(candidate: Candidate, context: Context, now: float) -> bool:
 
 
 def judge(presented: Presented, requirement: Requirement, impact: str | None) -> Verdict:
-    """Judge what was presented by one policy's requirement. ``impact`` is the digest to be named, where one is bound.
+    """The verdict on what was presented by one policy's requirement.
 
-    Where the requirement binds a namespace's impact, none known is none named: nothing counts.
+    ``impact`` is the digest to be named, where one is bound. Where it is bound and not known, nothing counts.
     Raises ValueError for a requirement of nobody: it would be satisfied by nothing.
     """
     if requirement.required < 1:
@@ -167,7 +167,7 @@ class Judgement:
 
 
 def judge_all(presented: Presented, policies: Sequence[Policy], impact: str | None) -> Judgement:
-    """Judge what was presented by every policy's requirement; all must be satisfied. ``impact`` as for ``judge``."""
+    """The judgement on what was presented by every policy's requirement. ``impact`` is as for ``judge``."""
     unmet: list[Policy] = []
     counted: dict[str, Approval] = {}
     failures: dict[tuple[str, Reason], Failure] = {}

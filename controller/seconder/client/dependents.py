@@ -56,7 +56,7 @@ class OwnedObjects:
             self._found, self._by_owner = ownerships, by_owner
 
     def take_one(self, key: str, before: Ownership | None, after: Ownership | None) -> None:
-        """Tell of a change of one of them."""
+        """Take note of a change of one of them."""
         with self._lock:
             for owner in before.keys if before else ():
                 self._by_owner[owner].discard(key)
@@ -141,7 +141,7 @@ class DependentsIndex:
                 kind.stop()
 
     def unmet(self) -> list[str]:
-        """Say that who owns what is not known: for a while after the first policies at most, and never again then."""
+        """What is not loaded yet. That holds up readiness once, for a while after the first policies at most."""
         with self._lock:
             policies = self._policies
         if not self._ready and policies is not None:

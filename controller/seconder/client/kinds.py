@@ -1,4 +1,4 @@
-"""Tells by which resources objects of a kind are reached, as the garbage collector does: by discovery."""
+"""Tells which resources serve the objects of a kind, as the garbage collector does: by discovery."""
 
 import re
 import time
@@ -23,7 +23,7 @@ def path_of(api_version: str) -> str | None:
 
 
 def served_as(kind: str, discovered: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The resources (APIResource) by which objects of a kind are reached, without subresources."""
+    """The resources (APIResource) that serve objects of a kind, without subresources."""
     return [
         resource
         for resource in discovered.get("resources") or ()
@@ -32,7 +32,7 @@ def served_as(kind: str, discovered: Mapping[str, Any]) -> list[Mapping[str, Any
 
 
 class Kinds:
-    """Safe to use from several threads. ``remembered``, in seconds, is how long an answer is not asked again."""
+    """Remembers discovery for a while, safe to use from several threads. ``remembered`` is in seconds."""
 
     def __init__(self, api: Api, *, remembered: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api

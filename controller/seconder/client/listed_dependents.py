@@ -17,7 +17,7 @@ class ListedDependents:
         self._listed: dict[ResolvedResource, OwnedObjects] = {}
 
     def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
-        """Nothing is known at once."""
+        """False: nothing is known at once."""
         return False
 
     def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> Sequence[Dependent] | None:

@@ -30,7 +30,7 @@ def left(deadline: float) -> float:
 
 
 class Objects:
-    """Safe to use from several threads. ``pool`` runs the parts of one question side by side."""
+    """Reads objects, safe to use from several threads. ``pool`` runs the parts of one question side by side."""
 
     def __init__(self, api: Api, pool: ThreadPoolExecutor) -> None:
         self._api = api

@@ -23,7 +23,7 @@ class Judged:
 
 
 def judge(documents: Sequence[dict[str, Any]]) -> list[Judged]:
-    """Judge all Approvers together, in their order."""
+    """The statuses of all Approvers, judged together, in their order."""
     parsed: list[Approver | str] = []
     for document in documents:
         try:

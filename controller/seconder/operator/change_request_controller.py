@@ -1,4 +1,4 @@
-"""The thread that looks after change requests: the fresher one is, the oftener its object is looked at."""
+"""The controller of change requests: the fresher one is, the more often its object is looked up."""
 
 import threading
 import time
@@ -25,17 +25,17 @@ from seconder.client.watch import Watch
 from seconder.operator import change_request_status as phases
 
 _PACE: Final = 0.03
-"""Seconds between two looks: however many there are, the API server gets no more than some 30 requests a second."""
+"""Seconds between two look-ups: however many there are, the API server gets no more than some 30 requests a second."""
 
 _OFTEN: Final = 1.0
 _SOON: Final = 3.0
 _SELDOM: Final = 30.0
 _TURN: Final = 60.0
-"""An open one is looked at each second in the minute after it was refused or approved, and ever more seldom then."""
+"""An open one is looked up each second in the minute after it was refused or approved, and less and less often then."""
 
 
 class ChangeRequestController:
-    """Keeps change requests while the operator runs.
+    """Keeps the status of change requests while the operator runs.
 
     ``copies``: approvals annotated on a change request are verified and copied to the object.
     """
@@ -61,7 +61,7 @@ class ChangeRequestController:
         self._phases: Mapping[Phase, int] = {}
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to follow change requests."""
         self._watch.start()
         self._thread.start()
 
@@ -111,7 +111,7 @@ class ChangeRequestController:
             self._stopping.wait(_PACE)
 
     def _due(self) -> tuple[ChangeRequest | None, float]:
-        """The entry whose turn it is; else None and the seconds until the next one's."""
+        """The change request whose turn it is; else None and the seconds until the next one's."""
         now = time.monotonic()
         with self._lock:
             if not self._next or self._cache.state is None:

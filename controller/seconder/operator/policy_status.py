@@ -72,7 +72,10 @@ def configuration_path(name: str = "") -> str:
 
 
 def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Policy]], str]) -> Judged:
-    """Judge one ProtectionPolicy document. Raises ApiError when the API server could not be asked."""
+    """The new status of one ProtectionPolicy document, and its policies.
+
+    Raises ApiError when the API server could not be asked.
+    """
     metadata = document["metadata"]
     generation: int = metadata.get("generation", 0)
     before = policy_documents.status_of(document)

@@ -78,7 +78,7 @@ class Reconciler:
         self._owner: list[dict[str, str]] = []
 
     def restore(self) -> bool:
-        """Put the last compiled configuration back if somebody changed or deleted it. Raises ApiError."""
+        """Put the last compiled configuration back. Returns whether it had been changed or deleted. Raises ApiError."""
         return self._wanted is not None and self._apply(self._wanted)
 
     def run(self, now: datetime) -> Report:
@@ -107,7 +107,7 @@ class Reconciler:
         self._apply(self._wanted)
 
     def _apply(self, wanted: dict[str, Any]) -> bool:
-        """Make the stored configuration equal to ``wanted``; say whether that took a change."""
+        """Make the stored configuration equal to ``wanted``. Returns whether that took a change."""
         path = configuration_path(webhook_configuration.NAME)
         owner = self._find_owner()
         try:
@@ -167,7 +167,7 @@ class Reconciler:
         return self._owner
 
     def _use_given(self, policies: Iterable[Policy]) -> datetime:
-        """Put the configuration in force with a certificate that somebody else makes; say when that ends."""
+        """Put the configuration in force with a certificate that somebody else makes. Returns the certificate's end."""
         given = certificates.given(self._secret(self._settings.serving_secret), self._settings.serving_secret)
         self._put_in_force(policies, given.bundle)
         return given.expires
@@ -175,7 +175,7 @@ class Reconciler:
     def _certify(self, policies: Iterable[Policy], now: datetime) -> datetime:
         """Put the configuration and the certificates in force, and take the next step of a rotation if one is due.
 
-        Give the end of the serving certificate.
+        Returns the end of the serving certificate.
         """
         authority, serving = self._secret(CA_SECRET), self._secret(self._settings.serving_secret)
         notes = (authority or {}).get("metadata", {}).get("annotations") or {}

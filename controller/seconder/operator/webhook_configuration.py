@@ -71,7 +71,7 @@ def configuration(
     ca_bundle: str,
     rules: Sequence[Rule] = RULES,
 ) -> dict[str, Any]:
-    """Compile. ``policies`` are the ones that the webhook sees too, invalid ones included as their coarse refusal."""
+    """The compiled configuration. ``policies`` are those that the webhook sees too, coarse refusals among them."""
     index = PolicyIndex(policies)
     compiler = _Compiler(installation, rules)
     webhooks = []
@@ -140,7 +140,7 @@ class _Compiler:
             yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
 
     def owners(self, policies: Sequence[Policy], mode: Mode) -> Iterable[_Entry]:
-        """Ask about owners that are added to what policies name, and to what these are in or of.
+        """Owners that are added to what policies name, and to what these are in or of.
 
         In Enforce, to Seconder's own kinds, roles, namespace and definitions as well: with the operator's role goes
         this configuration.
@@ -177,7 +177,7 @@ class _Compiler:
         yield "owners", _update_rules(named), conditions
 
     def _asked(self, entry: Entry, policies: Sequence[Policy]) -> str:
-        """Test for what some rule must see, of what an entry takes; empty where none must."""
+        """The test for what some rule must see, of what an entry takes; empty where none must."""
         found = self._prefilters(PolicyIndex(policies))
         tests = [prefilter.expression for prefilter in found if prefilter.entry is entry]
         return cel.either(tests) if tests else ""
@@ -192,7 +192,7 @@ class _Compiler:
         return [prefilter for rule in self._rules for prefilter in rule.prefilters(index, self._installation)]
 
     def guard(self, index: PolicyIndex) -> Iterable[_Entry]:
-        """Ask about what agents do to Seconder and its footing, and about what may take along what a policy names."""
+        """What agents do to Seconder and its footing, and about what may take along what a policy names."""
         twice = _asked_of_agents([policy for policy in index.all if policy.mode is Mode.ENFORCE])
         found = self._prefilters(index)
         tests = [
@@ -252,7 +252,7 @@ def _names_test(policy: Policy) -> str:
 
 
 def _asked_of_agents(enforced: Sequence[Policy]) -> str:
-    """Test for what the ``agents`` entry takes anyway; empty where saying so takes too long."""
+    """The test for what the ``agents`` entry takes anyway; empty where saying so takes too long."""
     taken = cel.either(_identity_tests(PolicyIndex(enforced).known_tags))
     deleted, updated = _by_operation(enforced)
     named = f'request.operation == "DELETE" ? ({_is_one_of(deleted)}) : ({_is_one_of(updated)})'
@@ -261,7 +261,7 @@ def _asked_of_agents(enforced: Sequence[Policy]) -> str:
 
 
 def _is_one_of(groups: Mapping[str, set[str]]) -> str:
-    """Test for a resource that the ``agents`` entry's rules name."""
+    """The test for a resource that the ``agents`` entry's rules name."""
     tests = []
     for group, plurals in sorted(groups.items()):
         parts = [] if group == "*" else [f"request.resource.group == {cel.quote(group)}"]
@@ -321,9 +321,9 @@ _NOT_CONTROLLERS: Final = [
 
 
 def _rules(policies: Sequence[Policy], created: Iterable[tuple[GroupResource, str]]) -> list[dict[str, Any]]:
-    """Name groups and resources, each group with its own; with very many groups, all resources in all of them.
+    """The rules of an entry: each group with its own resources; with very many groups, all resources in all of them.
 
-    Deletions of what is covered; and updates of what is named, where policies name actions that are updates.
+    They are for deletions of what is covered, and for updates of what is named where policies name such actions.
     """
     deleted, updated = _by_operation(policies)
     if len(deleted | updated) > _SEPARATE_RULES:
@@ -386,7 +386,7 @@ def _plurals(plurals: set[str]) -> list[str]:
 
 
 def _with_subresources(plurals: set[str]) -> list[str]:
-    """Name each with all of its subresources: metadata gets in through some of them, a scale through another."""
+    """Each resource with all of its subresources: some carry metadata, another a scale."""
     return ["*/*"] if "*" in plurals else sorted([*plurals, *(f"{plural}/*" for plural in plurals)])
 
 

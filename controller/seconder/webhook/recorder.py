@@ -131,7 +131,7 @@ class Recorder:
             self._work.notify()
 
     def refused(self, change: Change, reason: Reason) -> bool:
-        """Note a refusal; say whether there is, or in a moment will be, a change request for it."""
+        """Note a refusal. Returns whether there is, or in a moment will be, a change request for it."""
         name = change.name
         with self._work:
             recorded = self._is_open(name) or name in self._made
@@ -222,7 +222,7 @@ class Recorder:
             time.sleep(self._bounds.pace)
 
     def _keep_for_later(self, note: _Note) -> None:
-        """Put back what could not be written: somebody has been told of it."""
+        """Put a note back that could not be written: somebody has been told of its change request."""
         note.tries += 1
         later = self._notes.get(note.change.name)
         if later is not None:
@@ -312,7 +312,7 @@ class Recorder:
             self._tell_refusal(change, note.reason, status.attempts, now)
 
     def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest:
-        """Create it, or give the one that ended before."""
+        """The change request, newly created, or the one that ended before."""
         try:
             return change_request.parse(self._api.create(change_request.PATH, change_requests.document(change, impact)))
         except ApiError as error:

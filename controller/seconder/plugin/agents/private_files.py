@@ -24,7 +24,7 @@ def read(path: Path) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put this content into the place of what is there. Raises OSError."""
+    """Write this content in the place of what is there. Raises OSError."""
     # A file of its own (mkstemp: 0600), then one rename: whoever reads meanwhile finds a whole one.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}-")
     try:

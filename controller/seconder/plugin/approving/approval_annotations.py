@@ -23,7 +23,7 @@ _ANOTHER_WISH: Final = frozenset({Reason.WRONG_REQUESTER, Reason.WRONG_ACTION})
 def slug_for(
     approver: str, values: Mapping[str, str], principal: str, context: Context, registry: Registry, now: float
 ) -> str:
-    """Choose the slug for an approval by this Approver: in place of one's own earlier one, or of one that is no use.
+    """The slug for an approval by this Approver: in place of one's own earlier one, or of one that is no use.
 
     Nobody else's approval is replaced, nor one's own for another wish. Raises Problem when none is left.
     """
@@ -38,7 +38,7 @@ def slug_for(
 
 
 def fit(name: str) -> str:
-    """Make a slug of an Approver's name: ``[a-z0-9-]``, at most 63 characters."""
+    """A slug made of an Approver's name: ``[a-z0-9-]``, at most 63 characters."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_LONGEST].rstrip("-") or "approver"
 
 

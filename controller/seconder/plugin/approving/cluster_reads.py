@@ -1,4 +1,4 @@
-"""What is to be decided, read from the cluster at this moment: never from what somebody passed on."""
+"""What an approver decides about, read from the cluster at this moment and never from what somebody passed on."""
 
 import argparse
 import re
@@ -63,7 +63,7 @@ class Place:
 
     @property
     def annotations(self) -> Mapping[str, str]:
-        """The object's annotations."""
+        """The object's annotations, approvals among them."""
         return annotations_of(self.document or {})
 
     @property
@@ -110,7 +110,7 @@ class Case:
         return self.place.request.uid if self.place.request else ""
 
     def verdict(self, values: Mapping[str, str]) -> Verdict:
-        """Judge it by the pipeline with these approvals, by their slugs, on the object. Raises Problem."""
+        """The pipeline's verdict with these approvals, by their slugs, on the object. Raises Problem."""
         # Somebody may have thought for long before signing.
         self.context.now = time.time()
         stored = {f"{constants.APPROVAL_PREFIX}{slug}": value for slug, value in values.items()}
@@ -119,7 +119,7 @@ class Case:
         return verdict
 
     def dependents(self) -> list[Effect]:
-        """What else needs approval before the object can be deleted. Raises Problem."""
+        """The effects on dependents that need approval before the object can be deleted. Raises Problem."""
         if self.change.action is not Action.DELETE:
             return []
         decided: Decision = self.answers.run(pipeline.review(self.context))
@@ -340,7 +340,7 @@ def _request_for(waiting: Sequence[ChangeRequest], place: Place, arguments: argp
 
 
 def _operators(api: Api, requester: str, state: ClusterState) -> dict[str, str]:
-    """Who is recorded as having set this requester going, by its user name."""
+    """The operator recorded on this requester, by its user name; empty where there is none."""
     account = service_account(requester)
     if account is None or not identity_tagged(Caller(requester), state.policies.known_tags):
         return {}

@@ -119,7 +119,7 @@ def none_registered(local: AtHand, *, named: bool) -> Problem:
 
 
 def sign(key: LocalKey, message: bytes, *, seconds: float = _SIGN_SECONDS) -> str:
-    """Have ``ssh-keygen`` sign; it asks for passphrase, PIN and touch itself. Gives the armored signature.
+    """The armored signature that ``ssh-keygen`` makes. It asks for passphrase, PIN and touch itself.
 
     Raises Problem.
     """

@@ -43,7 +43,7 @@ _LAST_STAGES: Final = frozenset({"ResponseComplete", "Panic"})
 
 
 class User(msgspec.Struct, gc=False):
-    """Who the API server took the caller for."""
+    """The caller as the API server authenticated it."""
 
     username: str = ""
     groups: list[str] | None = None
@@ -51,7 +51,7 @@ class User(msgspec.Struct, gc=False):
 
     @property
     def caller(self) -> Caller:
-        """The same in the core's words."""
+        """The user as the caller of a request."""
         extra = {key: tuple(values or ()) for key, values in self.extra.items()} if self.extra else {}
         return Caller(self.username, frozenset(self.groups or ()), extra)
 
@@ -76,7 +76,7 @@ class Reference(msgspec.Struct, rename="camel", gc=False):
 
 
 class Details(msgspec.Struct, gc=False):
-    """Of a Status: which object it is about."""
+    """The details of a Status: which object it is about."""
 
     uid: str = ""
 

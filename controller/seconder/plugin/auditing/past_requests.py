@@ -195,7 +195,7 @@ class PastRequest:
         return {"oldObject": {"metadata": {"annotations": self.tags}}}
 
     def request(self, past: PastReview, supposed: Collection[Missing] = ()) -> Request:
-        """Have the webhook's own codec read a review, supposing that it was more in these ways."""
+        """The request of a review, read by the webhook's own codec, supposing that it was more in these ways."""
         made: Any = past.least
         for way, more in past.more.items():
             if way in supposed:

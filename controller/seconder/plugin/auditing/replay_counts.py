@@ -76,7 +76,7 @@ class Example:
 
 
 class Tallies:
-    """All that a replay tells."""
+    """All counts of a replay."""
 
     def __init__(self) -> None:
         self.refused: Final = Tally()

@@ -51,7 +51,7 @@ def parser() -> Parser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Approve."""
+    """Ask, sign, and annotate the object."""
     asking = output.interactive()
     if not asking and not (arguments.yes and arguments.reason):
         raise Problem("there is no terminal to ask at: give --reason TEXT and --yes")
@@ -85,7 +85,7 @@ class _Signed:
 
 
 def _signer(case: Case, file: str | None, caller: Caller) -> Signer:
-    """Choose the key: one that counts before one that does not, one's own before another person's."""
+    """The key to sign with: one that counts before one that does not, one's own before another person's."""
     local = signing.at_hand(file)
     signers = signing.registered(local, case.state.registry)
     if not signers:

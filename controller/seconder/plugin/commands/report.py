@@ -117,7 +117,7 @@ def _registry(api: Api) -> tuple[Registry | None, list[str]]:
 def _signed(
     api: Api, requests: Sequence[ChangeRequest], logged: Logged | None, registry: Registry | None
 ) -> list[Signed]:
-    """Find the approvals on the objects that are still there, and those in the audit logs."""
+    """The approvals on the objects that are still there, and those in the audit logs."""
     values = dict(logged.values) if logged else {}
     for request in requests[:_MOST_OBJECTS]:
         given = request.spec.object

@@ -32,7 +32,7 @@ def parser() -> Parser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Remove them."""
+    """Remove the chosen approvals."""
     connected = connection.connect(arguments)
     caller = callers.who_am_i(connected.api)
     callers.no_agent(caller, DEFAULT_TAGS)

@@ -31,7 +31,7 @@ def parser() -> Parser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show it."""
+    """Print the change request, or the object's approvals."""
     connected = connection.connect(arguments)
     place = cluster_reads.locate(connected, arguments.what)
     request = place.request
@@ -148,7 +148,7 @@ def _plain_document(place: Place) -> dict[str, Any]:
 
 
 def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
-    """Show the approvals of an object for which nobody waits: each for whom it names itself."""
+    """The approvals of an object for which nobody waits, in lines and as a document: each for whom it names itself."""
     where = f" in namespace {place.target.namespace}" if place.target.namespace else ""
     lines = [f"{'object:':12}{clean(f'{place.typed}{where}, uid {place.target.uid}')}"]
     documents: list[dict[str, Any]] = []
