@@ -1,9 +1,11 @@
-"""A client of an API server that is a dictionary, for what is asked of it and what its answers mean."""
+"""A client of an API server that is a dictionary, and a cache that shows what a test says."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from seconder.admission.state import ClusterState
 from seconder.client.api import Api, ApiError
+from seconder.client.cache import Cache
 
 
 class Asked(NamedTuple):
@@ -49,9 +51,16 @@ class Served(Api):
         assert 0 < timeout <= MOST_SECONDS, "every wait is bounded by the deadline"
         asked = Asked(path, document, query, accept, timeout)
         self.asked.append(asked)
-        found = self.answers.get(path, 404)
-        if callable(found):
-            found = found(asked)
-        if isinstance(found, int):
-            raise ApiError(found, "no")
-        return found
+        answer = self.answers.get(path, 404)
+        if callable(answer):
+            answer = answer(asked)
+        if isinstance(answer, int):
+            raise ApiError(answer, "no")
+        return answer
+
+
+class View(Cache):
+    """What is seen of a cache; None before it is loaded."""
+
+    def __init__(self, seen: ClusterState | None = None) -> None:
+        self.state = seen

@@ -1,8 +1,9 @@
 """One review: the request, who asks, the cluster, and which policies cover what it amounts to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
 
 from seconder.admission.lookups import ObjectRef
 from seconder.admission.policy_index import place_of
@@ -11,15 +12,14 @@ from seconder.admission.request import Operation, Request
 from seconder.admission.state import ClusterState
 from seconder.api import constants
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
-from seconder.api.resources import Action, GroupResource, ResolvedResource, Target
+from seconder.api.resources import Action, ResolvedResource, Target
 from seconder.approvals.verification import Memo
 
 MOST_DEPENDENTS: Final = 8
 """More protected objects that go with one are refused together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True, gc=False):
     """What a request amounts to on one object: the action on it.
 
     ``stored`` are the annotations that the API server holds of the object, approvals among them; ``incoming`` those
@@ -31,7 +31,7 @@ class Effect:
     target: Target
     version: str
     stored: Mapping[str, str]
-    incoming: Mapping[str, str] = field(default_factory=dict)
+    incoming: Mapping[str, str] = {}
     dependent: bool = False
 
     @property
@@ -47,7 +47,7 @@ class ReviewContext:
     ``now`` is in seconds since 1970. ``memo`` remembers signatures that were good.
     """
 
-    __slots__ = ("_naming", "memo", "mode", "now", "principal", "request", "state")
+    __slots__ = ("memo", "mode", "now", "principal", "request", "state")
 
     def __init__(
         self,
@@ -65,7 +65,6 @@ class ReviewContext:
         self.now = now
         self.memo = memo
         self.principal = state.principal(request.caller) if principal is None else principal
-        self._naming: dict[tuple[GroupResource, str], tuple[Policy, ...]] = {}
 
     @property
     def guards(self) -> bool:
@@ -80,11 +79,7 @@ class ReviewContext:
 
     def naming(self, effect: Effect) -> list[Policy]:
         """The policies that name the object itself and its action, and bind the caller."""
-        key = (effect.target.resource, place_of(effect.target))
-        named = self._naming.get(key)
-        if named is None:
-            named = self._naming[key] = self.state.policies.naming(*key)
-        return self.covering(named, effect)
+        return self.covering(self.state.policies.naming(effect.target.resource, place_of(effect.target)), effect)
 
     def covering(self, policies: Sequence[Policy], effect: Effect) -> list[Policy]:
         """Those of some policies that ask about this action on this object by this caller."""

@@ -6,7 +6,6 @@ take, ``ssh-keygen -Y verify`` takes too.
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 from cryptography.exceptions import InvalidSignature
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+from msgspec import Struct
 
 from seconder.api import constants
 from seconder.api.reasons import Reason, Rejected
@@ -46,8 +46,7 @@ _ED25519_TYPES: Final = frozenset({KeyType.ED25519.encode(), KeyType.SK_ED25519.
 _SECURITY_KEYS: Final = frozenset(key_type.encode() for key_type in SECURITY_KEYS)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True, gc=False):
     """A signature that has been read but not verified.
 
     ``message`` is the signed line with its newline. ``key_blob`` is the key that the signer claims. ``signature`` is in
@@ -123,7 +122,7 @@ def _signature(key_type: bytes, data: bytes) -> bytes:
 
 
 def verify_signature(envelope: Envelope, key: PublicKey) -> int:
-    """Check that ``key`` signed ``envelope.message``; give the FIDO flags, 0 for a key that is not a security key.
+    """The FIDO flags of a signature by ``key`` over ``envelope.message``; 0 for a key that is not a security key.
 
     What the flags must hold is for the caller to say: ssh-keygen itself is content with 0. Raises ``Rejected``
     (SignatureInvalid).
@@ -147,7 +146,7 @@ def verify_signature(envelope: Envelope, key: PublicKey) -> int:
 
 
 def _check(envelope: Envelope, key: PublicKey, signed: bytes) -> None:
-    """Return if the signature is good, raise ``InvalidSignature`` if not."""
+    """Check the signature. Raises ``InvalidSignature``."""
     material = key.material
     match material:
         case Ed25519PublicKey() as ed25519:

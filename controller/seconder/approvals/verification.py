@@ -27,9 +27,10 @@ which is none (NaN) fails.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from threading import Lock
 from typing import Final
+
+from msgspec import Struct
 
 from seconder.api import constants
 from seconder.api.policy import Assurance
@@ -47,8 +48,7 @@ _JWS: Final = "eyJ"
 """The base64url of ``{"``, with which a compact header begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True, gc=False):
     """What an approval must fit. ``operators`` are the people who set the agent going, as far as they are known.
 
     ``by_agent``: the requester is an agent. One that is tagged by its group or user name has no name in ``agent``.
@@ -82,8 +82,7 @@ def context_of(change: Change, audience: str) -> Context:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(Struct, frozen=True, gc=False):
     """A statement that a registered peer made for exactly this request. Made by ``verify`` alone.
 
     ``format`` is "ssh" or "jws"; ``key_type`` is one of ``KeyType``, or of the labels of ``jws``.
@@ -97,8 +96,7 @@ class Approval:
     key_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Struct, frozen=True, gc=False):
     """What steps 2 and 3 found in a value.
 
     ``signer`` is the key as the value names it: an SSH signature by its bytes, a JSON Web Signature by its kid.
@@ -110,16 +108,14 @@ class Signed:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True, gc=False):
     """What a value holds, and the exact encoding of the key under which its signature is good."""
 
     signed: Signed
     key_blob: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True, gc=False):
     """A value that has passed steps 1 to 6, its claims unproven.
 
     ``envelope`` is None when step 7 has been taken before, with this very key.
@@ -133,7 +129,7 @@ class Candidate:
 
     @property
     def key_type(self) -> str:
-        """As in ``Approval``."""
+        """The key's type, as in ``Approval``."""
         return self.public.type.value if self.key.entry.kid is None else jws.label(self.public.type)
 
 
@@ -150,12 +146,12 @@ class Memo:
         self._lock = Lock()
 
     def get(self, digest: bytes) -> Verified | None:
-        """What was found for this SHA-256 of a value."""
+        """What was verified for this SHA-256 of a value."""
         with self._lock:
-            found = self._known.get(digest)
-            if found is not None:
+            verified = self._known.get(digest)
+            if verified is not None:
                 self._known.move_to_end(digest)
-            return found
+            return verified
 
     def put(self, digest: bytes, verified: Verified) -> None:
         """Remember a verified value."""
@@ -174,7 +170,7 @@ def verify(slug: str, value: str, context: Context, registry: Registry, now: flo
 
 
 def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate:
-    """Take steps 1 to 6. Raises Rejected."""
+    """The candidate that a value is after steps 1 to 6. Raises Rejected."""
     data = _bytes(value)
     digest = hashlib.sha256(data).digest()
     # Steps 2 and 3.
@@ -272,7 +268,7 @@ def format_of(value: str) -> str:
 
 
 def _bytes(value: str) -> bytes:
-    """Step 1."""
+    """The value's bytes: step 1."""
     try:
         data = value.encode()
     except UnicodeEncodeError:
@@ -286,12 +282,12 @@ def _bytes(value: str) -> bytes:
 
 
 def _envelope(data: bytes) -> Envelope:
-    """Step 2."""
+    """The envelope: step 2."""
     return sshsig.parse(data) if data.startswith(b"{") else jws.parse(data)
 
 
 def _signed(envelope: Envelope) -> Signed:
-    """Step 3."""
+    """The statement and its signer, unproven: step 3."""
     if isinstance(envelope, jws.Envelope):
         return Signed(statement.parse_line(envelope.payload), envelope.kid, 0)
     return Signed(statement.parse(envelope.message), envelope.key_blob, envelope.flags)

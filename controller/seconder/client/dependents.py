@@ -35,10 +35,10 @@ class OwnedObjects:
     def owned_by(self, owner: str) -> list[tuple[str, Ownership]]:
         """What has an owner of this key."""
         with self._lock:
-            # Sorted, so that the same request is refused in the same words each time.
+            # Sorted, so that the same request is refused in the same words ownership_ time.
             owned = [(key, self._found.get(key)) for key in sorted(self._by_owner.get(owner, ()))]
         # The watch changes what is found a moment before it tells.
-        return [(key, each) for key, each in owned if each is not None and owner in each.keys]
+        return [(key, stored) for key, stored in owned if stored is not None and owner in stored.keys]
 
     def owned_by_kind(self) -> dict[Kind, set[str]]:
         """What has an owner of each kind, by ``namespace/name``."""
@@ -46,17 +46,17 @@ class OwnedObjects:
             kinds = ((kind, owned) for key, owned in self._by_owner.items() if (kind := kind_of(key)))
             return {kind: set(owned) for kind, owned in kinds}
 
-    def take(self, found: Mapping[str, Ownership]) -> None:
+    def take(self, ownerships: Mapping[str, Ownership]) -> None:
         """Hold these, by ``namespace/name``, and no others. The mapping stays its owner's."""
         by_owner: dict[str, set[str]] = {}
-        for key, each in found.items():
-            for owner in each.keys:
+        for key, ownership in ownerships.items():
+            for owner in ownership.keys:
                 by_owner.setdefault(owner, set()).add(key)
         with self._lock:
-            self._found, self._by_owner = found, by_owner
+            self._found, self._by_owner = ownerships, by_owner
 
     def take_one(self, key: str, before: Ownership | None, after: Ownership | None) -> None:
-        """Tell of a change of one of them."""
+        """Take note of a change of one of them."""
         with self._lock:
             for owner in before.keys if before else ():
                 self._by_owner[owner].discard(key)
@@ -118,6 +118,8 @@ class DependentsIndex:
         self._lock = threading.Lock()
         self._kinds: dict[ResolvedResource, _Followed] = {}
         self._policies: PolicyIndex | None = None
+        self._in_force: tuple[PolicyIndex, Sequence[tuple[ResolvedResource, _Followed]]] | None = None
+        """What is followed for the latest policies, where it is all that they protect."""
         self._ready = False
         self._ready_by = 0.0
 
@@ -133,6 +135,8 @@ class DependentsIndex:
             for resource in wanted - self._kinds.keys():
                 self._kinds[resource] = _Followed(self._api, resource, self._failed, self._clock)
                 self._kinds[resource].start()
+            followed = self._all_followed(policies)
+            self._in_force = None if followed is None else (policies, followed)
 
     def stop(self) -> None:
         """Let the watches end."""
@@ -141,20 +145,34 @@ class DependentsIndex:
                 kind.stop()
 
     def unmet(self) -> list[str]:
-        """Say that who owns what is not known: for a while after the first policies at most, and never again then."""
+        """What is not loaded yet. That holds up readiness once, for a while after the first policies at most."""
         with self._lock:
             policies = self._policies
         if not self._ready and policies is not None:
             self._ready = self._clock() >= self._ready_by or self._known(policies) is not None
         return [] if self._ready else ["who owns what is not loaded"]
 
-    def _known(self, policies: PolicyIndex) -> list[tuple[ResolvedResource, _Followed]] | None:
+    def _known(self, policies: PolicyIndex) -> Sequence[tuple[ResolvedResource, _Followed]] | None:
         """All that these policies protect, in a fixed order; None while one of it is not known."""
-        with self._lock:
-            kinds = {each: kind for each, kind in self._kinds.items() if each in policies.followed}
+        in_force = self._in_force
+        if in_force is not None and in_force[0] is policies:
+            followed = in_force[1]
+        else:
+            # A review that began a moment ago, under the policies before.
+            with self._lock:
+                found = self._all_followed(policies)
+            if found is None:
+                return None
+            followed = found
+        for _, kind in followed:
+            if not kind.known:
+                return None
+        return followed
+
+    def _all_followed(self, policies: PolicyIndex) -> Sequence[tuple[ResolvedResource, _Followed]] | None:
+        """All that these policies protect, in a fixed order; None while one of it is not followed."""
+        kinds = {each: kind for each, kind in self._kinds.items() if each in policies.followed}
         if not policies.followed_known or len(kinds) < len(policies.followed):
-            return None
-        if not all(kind.known for kind in kinds.values()):
             return None
         return [(each, kinds[each]) for each in sorted(kinds, key=lambda each: each.resource)]
 
@@ -171,7 +189,13 @@ class DependentsIndex:
     def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
         """Whether nothing goes with the owners of these keys, and that is known. Takes microseconds."""
         kinds = self._known(policies)
-        return kinds is not None and not any(kind.owns(key) for _, kind in kinds for key in keys)
+        if kinds is None:
+            return False
+        for _, kind in kinds:
+            for key in keys:
+                if kind.owns(key):
+                    return False
+        return True
 
     def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> list[Dependent] | None:
         """What goes with the owners of these keys, directly and through each other; None while it is not known.
@@ -181,7 +205,7 @@ class DependentsIndex:
         kinds = self._known(policies)
         if kinds is None:
             return None
-        return going_along(kinds, keys, target)
+        return dependents_of(kinds, keys, target)
 
 
 def kinds_of_owners(
@@ -198,24 +222,24 @@ def kinds_of_owners(
     return frozenset(found)
 
 
-def going_along(
+def dependents_of(
     kinds: Sequence[tuple[ResolvedResource, OwnedObjects]], keys: frozenset[str], target: Target
 ) -> list[Dependent]:
-    """What goes with the owners of these keys, directly and through each other, without ``target`` itself."""
+    """What goes with the owners of these keys, directly and through owned other, without ``target`` itself."""
     found: dict[str, Dependent | None] = {target.uid: None}
     through = dict.fromkeys(sorted(keys), target.resource)
     while through:
         following: dict[str, GroupResource] = {}
         for resource, kind in kinds:
             for owner, by in through.items():
-                for key, each in kind.owned_by(owner):
-                    if each.uid in found:
+                for key, owned in kind.owned_by(owner):
+                    if owned.uid in found:
                         continue
                     namespace, _, name = key.rpartition("/")
-                    found[each.uid] = Dependent(resource, namespace, name, each.uid, by)
-                    following[each.uid] = resource.resource
+                    found[owned.uid] = Dependent(resource, namespace, name, owned.uid, by)
+                    following[owned.uid] = resource.resource
         through = following
-    return [each for each in found.values() if each]
+    return [dependent for dependent in found.values() if dependent]
 
 
 def _target(resource: ResolvedResource, key: str) -> Target:

@@ -28,6 +28,8 @@ def evaluate(context: ReviewContext) -> Findings:
     yield from ()
     request = context.request
     stored, incoming = request.stored, request.incoming
+    if stored == incoming:
+        return []
     if _signed_off(stored) != _signed_off(incoming):
         return [Refusal("agents may not change approvals and break-glass annotations")]
     size = _size(incoming)

@@ -1,8 +1,9 @@
 """What goes along with an object: the garbage collector deletes what is owned by an object that is gone."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+import msgspec
 
 from seconder.admission import cel, coverage, dependents
 from seconder.admission.dependents import Dependent
@@ -28,12 +29,12 @@ def evaluate(context: ReviewContext) -> Findings:
         pod = yield from coverage.read(Effect(Action.DELETE, target, request.version, {}), Dependents.unknown)
         if pod is None:
             return []
-        target = dataclasses.replace(target, uid=pod.uid)
+        target = msgspec.structs.replace(target, uid=pod.uid)
     keys = dependents.keys(request, target)
     if not keys:
         return []
-    found = yield from ask(Dependents(keys, target))
-    effects = _protected(policies, found)
+    owned = yield from ask(Dependents(keys, target))
+    effects = _protected(policies, owned)
     if not effects:
         return []
     namespaces = sum(effect.target.resource == NAMESPACES for effect in effects)
@@ -51,7 +52,7 @@ def evaluate(context: ReviewContext) -> Findings:
     return findings
 
 
-def _protected(policies: PolicyIndex, found: Sequence[Dependent]) -> list[Effect]:
+def _protected(policies: PolicyIndex, owned: Sequence[Dependent]) -> list[Effect]:
     """The deletions that need approval.
 
     What an owner's own controller makes needs none beside the owner's, under the policies that cover both.
@@ -65,7 +66,7 @@ def _protected(policies: PolicyIndex, found: Sequence[Dependent]) -> list[Effect
         return known[place]
 
     effects = []
-    for dependent in found:
+    for dependent in owned:
         covering = protecting(dependent.target)
         made = dependent.made_by_controller and all(policy in protecting(dependent.controller) for policy in covering)
         if covering and not made:

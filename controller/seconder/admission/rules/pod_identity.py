@@ -57,10 +57,13 @@ def evaluate(context: ReviewContext) -> Findings:
         return [_as_agent(context, account) or Cleared()]
     if account.namespace in known.service_account_namespaces:
         return [Cleared()]
-    owning: Iterable[GroupResource] = ()
+    owning: frozenset[GroupResource] = frozenset()
     if state.policies.follows:
         owning = yield from ask(OwningResources(account.namespace))
-    rights = tuple(dict.fromkeys(_rights(account, state.policies, state.installation, owning)))
+    rights = state.policies.once(
+        (__name__, account.namespace, state.installation, owning),
+        lambda: tuple(dict.fromkeys(_rights(account, state.policies, state.installation, owning))),
+    )
     if len(rights) > _MOST:
         raise Unknown(FirstRight.unknown)
     right = yield from ask(FirstRight(account, rights))
@@ -86,7 +89,10 @@ def _account(request: Request) -> Asking[Account | None]:
 
 
 def _as_agent(context: ReviewContext, account: Account) -> Refusal | None:
-    """Under another agent's name its own operator could approve; and a pod's token is renewed while the pod runs."""
+    """The refusal of a pod that runs as an agent, if it is refused.
+
+    As another agent, the caller's own operator could approve. A pod's token is renewed as long as the pod runs.
+    """
     username, caller = service_account_user(*account), context.request.caller
     who = f"ServiceAccount {account.namespace}/{account.name}"
     known = context.state.policies.known_tags

@@ -62,7 +62,7 @@ def test_nobody_gives_an_owner_that_does_not_exist(user: Caller) -> None:
     assert (decided.allowed, decided.reason) == (False, Reason.PROTECTED_CONFIGURATION)
     assert decided.action is Action.CHANGE_OWNERS
     assert "ConfigMap ghost" in decided.message.partition("\n")[0]
-    assert "mutating webhooks" in decided.ask
+    assert "mutating webhooks" in decided.advice
     assert decided.change is None
     assert _reason(_request(GHOST, REAL, user=user)) is Reason.PROTECTED_CONFIGURATION
 

@@ -234,3 +234,22 @@ def test_the_control_planes_controllers_are_asked_about() -> None:
         account = service_account(username)
         if account is not None:
             assert [asked.account for asked in _asked(_pod(account[1], account[0]))] == [Account(*account)]
+
+
+def test_what_is_asked_is_worked_out_once_for_a_namespace_and_its_owners() -> None:
+    """With a thousand policies it takes as long as many reviews; whoever the account is, it is the same."""
+    cluster = state(policy())
+
+    def rights(namespace: str = "payments", runs_as: str = "worker", **answers: Any) -> tuple[Right, ...]:
+        given = Answers(**answers)
+        decide(_pod(runs_as, namespace), cluster, answers=given)
+        (asked,) = given.questions(FirstRight)
+        return asked.rights
+
+    first = rights()
+    assert rights(runs_as="another") is first
+    assert rights("search") != first
+    assert Right("delete", *STACKS, "", "payments") in rights(owning=frozenset({STACKS}))
+    for number in range(20):
+        rights(f"place-{number}")
+    assert rights() == first
