@@ -80,3 +80,16 @@ def test_namespaces_cannot_limit_a_cluster_scoped_kind() -> None:
     """Namespaces themselves they can: by their own names."""
     assert _names({NODES}, namespaces=True)[1] != []
     assert _names({NAMESPACES, PODS}, namespaces=True)[1] == []
+
+
+def test_a_wildcard_stands_for_no_mere_question() -> None:
+    """What cannot be listed, watched and deleted can be neither lost nor followed; by its name it can be named."""
+    secrets, bindings = GroupResource("", "secrets"), GroupResource("", "bindings")
+    served = {
+        each: Served(ResolvedResource(each, "v1", True, custom=False), frozenset(), kept=each == secrets)
+        for each in (secrets, bindings)
+    }
+    for pattern in (GroupResource("", "*"), GroupResource("*", "*")):
+        assert [each.resource for each in resolve([pattern], False, served).resources] == [secrets]
+    assert resolve([GroupResource("*", "bindings")], False, served).problems
+    assert [each.resource for each in resolve([bindings], False, served).resources] == [bindings]
