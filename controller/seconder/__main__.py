@@ -3,18 +3,18 @@
 import argparse
 import sys
 
-from seconder import __version__, wiring
+from seconder import __version__, startup
 from seconder.api import constants
 from seconder.client.credentials import NoCredentials
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command that the command line names; give its exit code. No traceback reaches a user."""
+    """The exit code of the command that the command line names, which is run. No traceback reaches a user."""
     parsed = _parser().parse_args(arguments)
-    run = wiring.webhook if parsed.command == "webhook" else wiring.operator
+    run = startup.webhook if parsed.command == "webhook" else startup.operator
     try:
         return run(parsed)
-    except (wiring.UsageError, NoCredentials) as error:
+    except (startup.UsageError, NoCredentials) as error:
         print(f"seconder {parsed.command}: {error}", file=sys.stderr)  # noqa: T201
     except OSError as error:
         print(f"seconder {parsed.command}: {error.strerror or error}", file=sys.stderr)  # noqa: T201

@@ -42,14 +42,14 @@ def schema(values: tuple[Value, ...]) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         # Helm hands these to every chart.
-        "properties": {"global": {"type": "object"}} | {each.path: _schema(each) for each in values},
+        "properties": {"global": {"type": "object"}} | {value.path: _schema(value) for value in values},
     }
 
 
 def table(values: tuple[Value, ...]) -> str:
     """A Markdown table of every value that is set by itself."""
     rows = ["| value | default | meaning |", "|---|---|---|"]
-    rows += [f"| `{each.path}` | `{_shown(each.default)}` | {about} |" for each, about in _leaves(values, "")]
+    rows += [f"| `{leaf.path}` | `{_shown(leaf.default)}` | {about} |" for leaf, about in _leaves(values, "")]
     return "\n".join(rows)
 
 
@@ -90,7 +90,7 @@ def _schema(value: Value) -> dict[str, Any]:
         found["description"] = value.description
     if value.closed:
         found["additionalProperties"] = False
-        found["properties"] = {each.path.rpartition(".")[2]: _schema(each) for each in value.within}
+        found["properties"] = {inner.path.rpartition(".")[2]: _schema(inner) for inner in value.within}
     return found | value.more
 
 

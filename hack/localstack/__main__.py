@@ -63,8 +63,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _stop(number: int, _: FrameType | None) -> NoReturn:
     """End by way of every clean-up on the stack, which a second Ctrl-C does not interrupt."""
-    for each in _STOPPING:
-        signal.signal(each, signal.SIG_IGN)
+    for stopping in _STOPPING:
+        signal.signal(stopping, signal.SIG_IGN)
     os.write(sys.stderr.fileno(), b"\nStopping ...\n")  # print may be what was interrupted
     sys.exit(128 + number)
 

@@ -33,17 +33,17 @@ def remove() -> None:
 def _trees() -> list[Path]:
     if (_MOUNTED / "cgroup.procs").exists():
         return [_MOUNTED]
-    return [each for each in _MOUNTED.iterdir() if (each / "cgroup.procs").exists() and not each.is_symlink()]
+    return [folder for folder in _MOUNTED.iterdir() if (folder / "cgroup.procs").exists() and not folder.is_symlink()]
 
 
 def _removed(group: Path) -> bool:
     """Remove a group, children first; say whether it is gone. Its files are the kernel's and go with it."""
     if not group.exists():
         return True
-    below = sorted((each for each in group.rglob("*") if each.is_dir()), key=lambda each: -len(each.parts))
+    below = sorted((folder for folder in group.rglob("*") if folder.is_dir()), key=lambda folder: -len(folder.parts))
     try:
-        for each in [*below, group]:
-            each.rmdir()
+        for folder in [*below, group]:
+            folder.rmdir()
     except OSError:  # busy: a process has not quite ended
         return False
     return True

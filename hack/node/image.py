@@ -109,7 +109,7 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     return [
-        each for each in path.rglob("*") if each.is_file() and each.suffix != ".pyc" and ".egg-info" not in str(each)
+        file for file in path.rglob("*") if file.is_file() and file.suffix != ".pyc" and ".egg-info" not in str(file)
     ]
 
 

@@ -91,7 +91,11 @@ class Node(Lifetime):
         labels = {"pod.namespace": namespace, "pod.name": pod, "container.name": container}
         wanted = ",".join(f'labels."io.kubernetes.{key}"=={value}' for key, value in labels.items())
         running = set(self._ctr("tasks", "list", "--quiet").split())
-        found = [each for each in self._ctr("containers", "list", "--quiet", wanted).split() if each in running]
+        found = [
+            container
+            for container in self._ctr("containers", "list", "--quiet", wanted).split()
+            if container in running
+        ]
         if len(found) != 1:
             raise StackError(f"{len(found)} running containers {container} of the pod {namespace}/{pod}")
         self._ctr("tasks", "kill", "--signal", number.name, found[0])

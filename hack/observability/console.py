@@ -33,7 +33,7 @@ p { color: #444; margin: .25rem 0; }
 def document() -> str:
     """The page, a template for ``prometheus --web.console.templates``.
 
-    Go's html/template escapes every value: agents' names are their makers' text.
+    Go's html/template escapes every value: agents' names are other people's text.
     """
     parts = [_HEAD, f"<p>The last {_RANGE} and the last {_STEP}, renewed every 30 s.</p>\n"]
     for section in SECTIONS:

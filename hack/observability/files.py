@@ -47,7 +47,7 @@ def in_dashboard(text: str, *, shown: str, step: str) -> list[str]:
     """Every expression of a dashboard, as Grafana would ask it when it shows this much time, by such windows."""
     panels: list[dict[str, Any]] = json.loads(text)["panels"]
     found = [target["expr"] for panel in panels for target in panel.get("targets", ())]
-    return [each.replace("$__rate_interval", step).replace("$__range", shown) for each in found]
+    return [expression.replace("$__rate_interval", step).replace("$__range", shown) for expression in found]
 
 
 def in_console(text: str) -> list[str]:

@@ -17,7 +17,7 @@ _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")
 def duration(seconds: float) -> str:
     """Write a time as Prometheus does, in the largest unit that it is a multiple of."""
     milliseconds = round(seconds * 1000)
-    size, unit = next(each for each in _UNITS if milliseconds % each[0] == 0)
+    size, unit = next(unit for unit in _UNITS if milliseconds % unit[0] == 0)
     return f"{milliseconds // size}{unit}"
 
 

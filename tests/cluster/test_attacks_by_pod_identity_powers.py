@@ -1,4 +1,4 @@
-"""Every power that ends the guard, from one list: an agent neither borrows it through a pod, nor gives it away."""
+"""Every power that ends the guard, from one list: an agent neither gets it through a pod, nor gives it away."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -52,7 +52,7 @@ def _deployment(account: str) -> dict[str, Any]:
     return {"metadata": {"name": account}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
 
 
-def _borrowing(caller: Call, here: str, account: str) -> Mapping[str, Answer]:
+def _through_a_pod(caller: Call, here: str, account: str) -> Mapping[str, Answer]:
     """Try to act as a ServiceAccount: by a pod of one's own, by a Deployment's, and in a pod that is there."""
     pods, deployments = f"/api/v1/namespaces/{here}/pods", f"/apis/apps/v1/namespaces/{here}/deployments"
     pod = {"metadata": {"generateName": "mine-"}, "spec": _pod(account)}
@@ -78,11 +78,11 @@ def _running(clients: _Clients, account: str) -> None:
 
 
 @pytest.mark.parametrize("power", POWERS, ids=str)
-def test_no_power_that_ends_the_guard_is_borrowed(clients: _Clients, power: Power) -> None:
+def test_no_power_that_ends_the_guard_is_had_through_a_pod(clients: _Clients, power: Power) -> None:
     """By a pod of an agent's own, by a Deployment's template, or by entering a pod that runs as its holder."""
     with holder(clients.admin, clients.here, power) as account:
         _running(clients, account)
-        for answer in _borrowing(clients.agent, clients.here, account).values():
+        for answer in _through_a_pod(clients.agent, clients.here, account).values():
             _refused(answer, f"agents may not act as ServiceAccount {clients.here}/{account}, which may ")
 
 
@@ -102,7 +102,7 @@ def test_accounts_of_ordinary_rights_stay_free(clients: _Clients, power: Power) 
     """What a controller usually has is nothing that an agent could not do itself."""
     with holder(clients.admin, clients.here, power) as account:
         _running(clients, account)
-        tried = _borrowing(clients.agent, clients.here, account)
+        tried = _through_a_pod(clients.agent, clients.here, account)
         assert tried["pod"].code == 201, tried["pod"].message
         assert tried["template"].code == 201, tried["template"].message
         # There is no node to run it on, and so nothing to connect to.

@@ -1,4 +1,4 @@
-"""Change requests under attack, on a real API server: phases that would lie, and a deputy that would be misled."""
+"""Change requests under attack, on a real API server: phases that would lie, and an operator that would be misled."""
 
 import json
 import re

@@ -58,8 +58,8 @@ def test_an_agents_deletions_need_approval(name: str, covered: bool) -> None:
     decision = _decide(name, _AGENT, policy(NAMESPACES, DEPLOYMENTS))
     assert decision.allowed is not covered
     assert decision.reason is (Reason.APPROVAL_MISSING if covered else Reason.NOT_COVERED)
-    deed = Action.SCALE_TO_ZERO if name == "update-scale" else Action.DELETE
-    assert decision.action is (deed if covered else None)
+    action = Action.SCALE_TO_ZERO if name == "update-scale" else Action.DELETE
+    assert decision.action is (action if covered else None)
 
 
 def test_an_agent_gets_no_token_of_another_serviceaccount() -> None:

@@ -2,14 +2,11 @@
 
 from prometheus_client import CollectorRegistry
 from tests.support import signing
-from tests.support.builders import deletion
+from tests.support.builders import approved, deletion, policy, state
+from tests.support.resolving import decide
 
-from seconder.admission.decision import Decision
-from seconder.admission.principal import Principal
 from seconder.api.policy import Assurance, Mode
 from seconder.api.reasons import Reason
-from seconder.approvals.quorum import Failure
-from seconder.approvals.verification import verify
 from seconder.observability.metrics import AuthorizerMetrics, OperatorMetrics, ReviewMetrics, registry
 
 Shape = tuple[str, frozenset[str]]
@@ -21,16 +18,13 @@ def webhook_registry() -> CollectorRegistry:
     made = registry("0123abc")
     AuthorizerMetrics(made)
     metrics = ReviewMetrics(made)
-    request = deletion()
-    principal = Principal(signing.REQUESTER, True, signing.AGENT, frozenset())
-    approval = verify("alice", signing.approval(), signing.context(), signing.registry(), signing.NOW, signing.memo())
-    failure = Failure("alice", Reason.SIGNATURE_INVALID, "forged", "ssh", "ssh-ed25519")
-    refused = Decision(allowed=False, reason=Reason.SIGNATURE_INVALID, principal=principal, failures=[failure])
-    allowed = Decision(allowed=True, reason=Reason.APPROVED, principal=principal, counted=[approval])
-    for decision in (refused, allowed):
-        known = frozenset({request.target.resource})
-        metrics.answered(request, decision, known=known, allowed=decision.allowed, seconds=0.001)
-    metrics.used(request.target.resource, allowed.counted, signing.NOW)
+    cluster = state(policy())
+    resource = signing.DEPLOYMENT.resource
+    for approval in (approved(signer=signing.key("eve")), approved()):
+        request = deletion(signing.DEPLOYMENT, stored={"annotations": approval})
+        decision = decide(request, cluster)
+        metrics.answered(request, decision, known=frozenset({resource}), allowed=decision.allowed, seconds=0.001)
+        metrics.used(resource, decision.counted, signing.NOW)
     metrics.broke_glass(request)
     metrics.undecided(Reason.REQUEST_MALFORMED, 0.001)
     return made

@@ -51,12 +51,12 @@ class Served(Api):
         assert 0 < timeout <= MOST_SECONDS, "every wait is bounded by the deadline"
         asked = Asked(path, document, query, accept, timeout)
         self.asked.append(asked)
-        found = self.answers.get(path, 404)
-        if callable(found):
-            found = found(asked)
-        if isinstance(found, int):
-            raise ApiError(found, "no")
-        return found
+        answer = self.answers.get(path, 404)
+        if callable(answer):
+            answer = answer(asked)
+        if isinstance(answer, int):
+            raise ApiError(answer, "no")
+        return answer
 
 
 class View(Cache):

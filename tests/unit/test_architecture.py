@@ -13,7 +13,7 @@ def _run(*command: str) -> None:
 
 
 def test_every_import_keeps_to_the_layers() -> None:
-    """Values flow core <- wire <- kube, telemetry <- webhook, reconciler <- wiring, and the core stays pure."""
+    """Rooms import those below them alone, and what decides stays pure."""
     tool = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([tool, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

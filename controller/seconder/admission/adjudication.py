@@ -13,7 +13,7 @@ from seconder.api import constants
 from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
 from seconder.api.text import clean
-from seconder.approvals import draft, impact
+from seconder.approvals import impact
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, Impact
 from seconder.approvals.quorum import judge_all, verify_all
@@ -21,7 +21,7 @@ from seconder.approvals.verification import approvals_of, context_of
 
 
 def adjudicate(context: ReviewContext, affected: Affected) -> Asking[Verdict]:
-    """Judge one effect under the policies that cover it. Raises Unknown where what goes down with it is not known."""
+    """The verdict on one effect under the policies that cover it. Raises Unknown where its impact is not known."""
     effect, covering = affected.effect, affected.policies
     if not covering:
         return Verdict(allowed=True, reason=Reason.NOT_COVERED, effect=effect)
@@ -57,7 +57,7 @@ def _invalid(effect: Effect, covering: Sequence[Policy], invalid: Sequence[str])
 
 
 def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) -> Asking[Verdict]:
-    """Count the peers who approved."""
+    """The verdict by the peers who approved."""
     change = change_of(context, effect, covering)
     values = approvals_of(effect.stored)
     if not values:
@@ -70,7 +70,7 @@ def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) 
             missing=max(policy.requirement.required for policy in covering),
             change=change,
         )
-    going, contents = yield from goes_down(effect, covering)
+    going, contents = yield from impact_of(effect, covering)
     state = context.state
     presented = verify_all(values, context_of(change, state.audience), state.registry, context.now, context.memo)
     judged = judge_all(presented, covering, going.sha256 if going is not None else None)
@@ -90,9 +90,9 @@ def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) 
     )
 
 
-def goes_down(effect: Effect, covering: Sequence[Policy]) -> Asking[tuple[Impact | None, Contents]]:
-    """What goes down with the object, where some policy binds it, and the objects themselves. Raises Unknown."""
-    bound = draft.binds_impact(effect.target, effect.action, covering)
+def impact_of(effect: Effect, covering: Sequence[Policy]) -> Asking[tuple[Impact | None, Contents]]:
+    """The impact of a namespace's deletion where some policy binds it, and the objects in it. Raises Unknown."""
+    bound = impact.binding_policies(effect.target, effect.action, covering)
     if not bound:
         return None, {}
     resources = {resolved.resource: HeldResource(resolved, True) for resolved in impact.counted(bound)}

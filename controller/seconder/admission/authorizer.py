@@ -35,7 +35,7 @@ def denial(access: Access, known: AgentTags, own_namespace: str) -> str:
     """One line that says why an agent must not do this whatever its roles say; empty: no opinion.
 
     ``known`` are the tags of the defaults and all policies together. People, and the control plane's own controllers
-    whatever their tags, are none of its business: it never allows anything, and an approval cannot be seen here.
+    whatever their tags, get no opinion. Nothing is ever allowed here, and an approval cannot be seen here.
     """
     caller = access.caller
     if caller.username in BUILTIN_CONTROLLERS or not identity_tagged(caller, known):

@@ -1,4 +1,4 @@
-"""SubjectAccessReview (authorization.k8s.io/v1) to a core Access, and an answer back to a SubjectAccessReview."""
+"""SubjectAccessReview (authorization.k8s.io/v1) to an Access, and an answer back to a SubjectAccessReview."""
 
 from typing import Any, Final
 

@@ -27,16 +27,16 @@ class BreakGlass:
 
 def parse(annotations: Mapping[str, str]) -> BreakGlass | None:
     """Read ``<RFC 3339 end> <reason>``; None for anything else, hence for no reason at all."""
-    found = _VALUE.fullmatch(annotations.get(constants.BREAK_GLASS, "").strip())
-    if found is None:
+    match = _VALUE.fullmatch(annotations.get(constants.BREAK_GLASS, "").strip())
+    if match is None:
         return None
-    year, month, day, hour, minute, second = (int(found[place]) for place in range(1, 7))
-    offset = (int(found[8]) * 60 + int(found[9])) * 60 if found[7] else 0
+    year, month, day, hour, minute, second = (int(match[place]) for place in range(1, 7))
+    offset = (int(match[8]) * 60 + int(match[9])) * 60 if match[7] else 0
     days = (0, 31, 29 if calendar.isleap(year) else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
     if not (1 <= month <= 12 and 1 <= day <= days[month] and hour < 24 and minute < 60 and second < 60):
         return None
     end = calendar.timegm((year, month, day, hour, minute, second))
-    return BreakGlass(end + offset if found[7] == "-" else end - offset, found[10])
+    return BreakGlass(end + offset if match[7] == "-" else end - offset, match[10])
 
 
 def broken(
@@ -44,8 +44,8 @@ def broken(
 ) -> tuple[list[Policy], str]:
     """The policies that this caller may pass by in an emergency, and the reason on the object.
 
-    Only those for Everyone, only for members of their groups who are no agents, and only with an end that has not
-    passed and is at most an hour ahead. ``now`` is in seconds since 1970.
+    They are for Everyone, the caller is a member of their groups and no agent, and the end has not passed and is at
+    most an hour ahead. ``now`` is in seconds since 1970.
     """
     if principal.agent:
         return [], ""

@@ -27,47 +27,47 @@ def listed(values: Iterable[str]) -> str:
 
 
 def either(parts: Sequence[str]) -> str:
-    """Join alternatives; no alternative is false."""
+    """The disjunction of these tests; without any, ``false``."""
     return " || ".join(f"({part})" for part in parts) if parts else "false"
 
 
 def username_in(values: Iterable[str]) -> str:
-    """Test the caller's user name against an exact list."""
+    """A test of the caller's user name against an exact list."""
     return f"request.userInfo.username in {listed(values)}"
 
 
 def in_groups(values: Iterable[str]) -> str:
-    """Test the caller's groups against an exact list. A caller may have none at all, and the key is then absent."""
+    """A test of the caller's groups against an exact list. A caller may have none, and the key is then absent."""
     return f"has(request.userInfo.groups) && request.userInfo.groups.exists(group, group in {listed(values)})"
 
 
 def has_extra(keys: Iterable[str]) -> str:
-    """Test the keys of userInfo.extra. Most callers have no extra, and the key is then absent."""
+    """A test of the keys of userInfo.extra. Most callers have no extra, and the key is then absent."""
     return f"has(request.userInfo.extra) && request.userInfo.extra.exists(key, key in {listed(keys)})"
 
 
 def service_account_of(namespaces: Iterable[str]) -> str:
-    """Test for any ServiceAccount of some namespaces: the third of the words between colons."""
+    """A test for any ServiceAccount of some namespaces: the third of the words between colons."""
     prefix = quote("system:serviceaccount:")
     words = 'request.userInfo.username.split(":")'
     return f"request.userInfo.username.startsWith({prefix}) && {words}[2] in {listed(namespaces)}"
 
 
 def annotated(which: str, test: str) -> str:
-    """Test the annotations ``a`` of ``object`` or ``oldObject``, either of which may be null or without any."""
+    """A test of the annotations (``@`` in it) of ``object`` or ``oldObject``, which may be null or have none."""
     held = f"{which} != null && has({which}.metadata) && has({which}.metadata.annotations)"
     return f"{held} && {test.replace('@', f'{which}.metadata.annotations')}"
 
 
 def field_manager_in(values: Iterable[str]) -> str:
-    """Test the field manager that a client gave itself. The options of a DELETE have none."""
+    """A test of the field manager that a client gave itself. The options of a DELETE have none."""
     manager = "request.options.fieldManager"
     told = f'request.operation != "DELETE" && has(request.options) && request.options != null && has({manager})'
     return f"{told} && {manager} in {listed(values)}"
 
 
 def subresource(name: str) -> str:
-    """Test for a subresource; the key is absent on the object itself."""
+    """A test for a subresource; the key is absent on the object itself."""
     return f"has(request.subResource) && request.subResource == {quote(name)}"
 
 
@@ -84,12 +84,12 @@ CHANGES_OWNERS: Final = (
 
 
 def slices(values: Iterable[str], limit: int) -> list[list[str]]:
-    """Divide texts, sorted, into lists that stay under ``limit`` characters when quoted."""
+    """These texts, sorted, in lists that stay under ``limit`` characters when quoted."""
     return pack(sorted(values), limit, lambda text: len(quote(text)) + len(", "))
 
 
 def pack(parts: Iterable[str], limit: int, size_of: Callable[[str], int] = len) -> list[list[str]]:
-    """Divide texts into groups whose sizes together stay under ``limit``, in order; one that is larger is alone."""
+    """These texts in groups whose sizes together stay under ``limit``, in order; one that is larger is alone."""
     groups: list[list[str]] = []
     size = 0
     for part in parts:

@@ -84,8 +84,8 @@ def read(effect: Effect, missing: str) -> Asking[Metadata | None]:
 
     ``missing`` says what is not known where it cannot be read. Raises Unknown.
     """
-    found = yield from ask(ReadObjects((effect.ref,), missing))
-    return found.get(effect.ref)
+    objects = yield from ask(ReadObjects((effect.ref,), missing))
+    return objects.get(effect.ref)
 
 
 def at(effect: Effect, stored: Metadata) -> Effect:

@@ -130,8 +130,8 @@ def denied(context: ReviewContext, verdict: Verdict, others: Sequence[Verdict] =
         )
     if not effect.dependent:
         return msgspec.structs.replace(decided, parts=(verdict,))
-    along = [other.effect.target for other in others]
-    text = messages.goes_along(decided.message, context.request, along)
+    dependents = [other.effect.target for other in others]
+    text = messages.with_dependents(decided.message, context.request, dependents)
     return msgspec.structs.replace(decided, message=text, parts=(verdict, *others))
 
 
@@ -144,7 +144,7 @@ def allowed(context: ReviewContext, verdicts: Sequence[Verdict]) -> Decision:
             allowed=True, reason=Reason.NOT_COVERED, principal=context.principal, action=action, parts=tuple(verdicts)
         )
     first = telling[0]
-    counted = {(each.slug, each.statement.jti): each for verdict in telling for each in verdict.counted}
+    counted = {(approval.slug, approval.statement.jti): approval for verdict in telling for approval in verdict.counted}
     return Decision(
         allowed=True,
         reason=first.reason,

@@ -61,21 +61,23 @@ class Ownership(NamedTuple):
 def keys(request: Request, target: Target) -> frozenset[str]:
     """The keys of owners that end with this request's object: itself, and what a definition defines."""
     orphans = request.operation is Operation.DELETE and _orphans(request.options, request.old)
-    found = set() if orphans and target.resource not in _NEVER_ORPHANS else {target.uid}
+    owners = set() if orphans and target.resource not in _NEVER_ORPHANS else {target.uid}
     if target.resource == DEFINITIONS and request.operation is Operation.DELETE:
         # Its plural and its group; a kind's name is not in it, and others of the group may be taken for it.
-        found.add(group_key(target.name.partition(".")[2]))
-    return frozenset(found)
+        owners.add(group_key(target.name.partition(".")[2]))
+    return frozenset(owners)
 
 
 def _orphans(options: Options, stored: Metadata) -> bool:
-    """Whether what the object owns stays. The options come before what the object itself says."""
+    """Whether what the object owns stays after its deletion. The options come before what the object itself says."""
     if options.orphan_dependents is not None:
         return options.orphan_dependents
     if options.propagation_policy is not None:
         return options.propagation_policy == _ORPHAN_POLICY
     # The first one of the two that stands there counts.
-    ways = [each for each in stored.finalizers or () if each in {_ORPHAN_FINALIZER, _FOREGROUND_FINALIZER}]
+    ways = [
+        finalizer for finalizer in stored.finalizers or () if finalizer in {_ORPHAN_FINALIZER, _FOREGROUND_FINALIZER}
+    ]
     return ways[:1] == [_ORPHAN_FINALIZER]
 
 

@@ -48,7 +48,7 @@ def ask(lookup: Lookup[A]) -> Asking[A]:
 
 
 class ObjectRef(NamedTuple):
-    """Where one object is to be read. ``namespace`` is empty for cluster-scoped ones."""
+    """One object to read. ``namespace`` is empty for cluster-scoped ones."""
 
     resource: ResolvedResource
     namespace: str
@@ -63,7 +63,7 @@ class ReadObjects(Lookup[Mapping[ObjectRef, Metadata]], frozen=True):
 
     @property
     def unanswered(self) -> Unknown:
-        """See ``Lookup``."""
+        """What to throw where there is no answer: the look-up's own words."""
         return Unknown(self.missing)
 
 

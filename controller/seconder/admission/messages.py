@@ -41,33 +41,36 @@ def needs_approval(
     teams = sorted({team for policy in unmet for team in policy.requirement.teams})
     if teams:
         lines.append(f"approvers: members of {clean(', '.join(teams))}")
-    lines += [f"approval {clean(each.slug)}: {clean(each.detail)} ({each.reason})" for each in failures[:_MAX_FAILURES]]
+    lines += [
+        f"approval {clean(failure.slug)}: {clean(failure.detail)} ({failure.reason})"
+        for failure in failures[:_MAX_FAILURES]
+    ]
     if len(failures) > _MAX_FAILURES:
         lines.append(f"and {len(failures) - _MAX_FAILURES} more approvals that do not count")
     return "\n".join(lines)
 
 
-def goes_along(text: str, request: Request, others: Sequence[Target]) -> str:
-    """Add to what is said of one object that it goes with the one asked about, and ``others`` too."""
+def with_dependents(text: str, request: Request, others: Sequence[Target]) -> str:
+    """The words about one dependent, with the object that was asked about and the other dependents added."""
     first, newline, rest = text.partition("\n")
     owner = f"{request.operation} of {describe(request.target)} takes along what it owns: this object"
-    more = "".join(f", {describe(each)}" for each in others)
+    more = "".join(f", {describe(target)}" for target in others)
     return f"{first}\n{owner}{more}{newline}{rest}"
 
 
 def whom_to_ask(effect: Effect, requester: str, *, approvers: bool) -> str:
-    """Who can approve, where there is no change request."""
+    """The line that says who can approve, where there is no change request."""
     return f"{_ASK}{_approve_command(effect, requester)}" if approvers else _NOBODY
 
 
 def ask_with_change_request(change: Change, *, approvers: bool) -> str:
-    """The change request, and who can approve."""
+    """The lines that name the change request, and who can approve."""
     ask = f"{_ASK}kubectl seconder approve {change.name}" if approvers else _NOBODY
     return f"change request: {change.name}\n{ask}"
 
 
 def refused(request: Request, principal: Principal, what: str, reason: Reason, effect: Effect | None = None) -> str:
-    """That no approval would help: the verdict, the object, and the requester.
+    """The words of a refusal that no approval changes: the verdict, the object, and the requester.
 
     ``effect``: what it amounts to on another object, which is then told of.
     """

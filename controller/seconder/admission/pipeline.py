@@ -19,7 +19,7 @@ A = TypeVar("A")
 
 
 def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Decision]:
-    """Decide one request under the policies of one mode.
+    """The decision on one request under the policies of one mode.
 
     Nothing is allowed but by falling under no policy, by being the control plane's own controller, or by satisfying
     every policy that covers the request, for each thing that it amounts to.
@@ -36,7 +36,7 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
             return decision.undecided(context, unknown.what, rule.action)
         if denial is not None:
             return denial
-        stale = stale or next((each.stale for each in findings if isinstance(each, Cleared)), "")
+        stale = stale or next((finding.stale for finding in findings if isinstance(finding, Cleared)), "")
     if verdicts or stale:
         fresh = yield from _fresh()
         if not fresh:
@@ -49,7 +49,7 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
 
 
 def _deny(context: ReviewContext, findings: Sequence[Finding], verdicts: list[Verdict]) -> Asking[Decision | None]:
-    """Judge what one rule found, adding to ``verdicts``. Give the denial, if it comes to one. Raises Unknown."""
+    """The denial that one rule's findings come to, if any. Their verdicts are added to ``verdicts``. Raises Unknown."""
     unmet: list[Verdict] = []
     for finding in findings:
         match finding:
@@ -76,7 +76,7 @@ def _fresh() -> Asking[bool]:
 
 
 def judge(context: ReviewContext, effect: Effect) -> Asking[Verdict]:
-    """Judge one effect alone: which policies cover it, and whether the approvals on the object are enough.
+    """The verdict on one effect alone: which policies cover it, and whether the approvals on the object are enough.
 
     For whoever follows a change request, which is about one object. Raises Unknown.
     """
@@ -89,7 +89,7 @@ Answer = Callable[[Lookup[Any]], Any]
 
 
 def drive(asking: Asking[A], answer: Answer) -> A:
-    """Run a computation to its end."""
+    """The result of a computation that is run to its end."""
     try:
         return resume(asking, next(asking), answer)
     except StopIteration as done:
@@ -98,7 +98,7 @@ def drive(asking: Asking[A], answer: Answer) -> A:
 
 
 def resume(asking: Asking[A], lookup: Lookup[Any], answer: Answer) -> A:
-    """Run a computation that waits for the answer to a look-up to its end."""
+    """The result of a computation that waits for the answer to a look-up, run to its end."""
     try:
         while True:
             try:

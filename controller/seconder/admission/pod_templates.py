@@ -48,8 +48,8 @@ def runs_as(resource: GroupResource, before: msgspec.Raw, after: msgspec.Raw) ->
     spec = _spec_of_pods(resource, after)
     if bytes(spec) in {b"null", bytes(_spec_of_pods(resource, before))}:
         return ""
-    found = _pod_spec.decode(spec)
-    return (found.service_account_name if found else "") or _DEFAULT
+    pod_spec = _pod_spec.decode(spec)
+    return (pod_spec.service_account_name if pod_spec else "") or _DEFAULT
 
 
 def account_of(document: Any) -> str:

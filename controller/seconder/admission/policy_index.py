@@ -1,4 +1,4 @@
-"""All policies, found by what they name."""
+"""All policies, indexed by what they name."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -74,12 +74,12 @@ class PolicyIndex:
         if place not in self._within:
             # All places that no policy names are alike, so that what is remembered stays few.
             place = _EVERYWHERE
-        found = self._remembered.get((resource, place))
-        if found is None:
-            found = self._find(resource, place)
+        policies = self._remembered.get((resource, place))
+        if policies is None:
+            policies = self._find(resource, place)
             if len(self._remembered) < _MOST_REMEMBERED:
-                self._remembered[resource, place] = found
-        return found
+                self._remembered[resource, place] = policies
+        return policies
 
     def once(self, key: Hashable, work_out: Callable[[], A]) -> A:
         """What ``work_out`` gives for this key, worked out once while these policies are in force."""
@@ -94,12 +94,12 @@ class PolicyIndex:
 
     def _find(self, resource: GroupResource, place: str) -> tuple[Policy, ...]:
         group, plural = resource
-        found: dict[int, Policy] = {}
+        policies: dict[int, Policy] = {}
         for somewhere in dict.fromkeys((place, _EVERYWHERE)):
             for name in ((group, plural), (group, ANY), (ANY, plural), (ANY, ANY)):
                 for policy in self._naming.get(name, {}).get(somewhere, ()):
-                    found[id(policy)] = policy
-        return tuple(found.values())
+                    policies[id(policy)] = policy
+        return tuple(policies.values())
 
     def within(self, namespace: str) -> tuple[Policy, ...]:
         """The policies that protect objects in this namespace."""
@@ -123,10 +123,10 @@ class PolicyIndex:
     def protecting(self, target: Target) -> list[Policy]:
         """The policies that refuse somebody or other the deletion of this object, or of what it holds."""
         place = place_of(target)
-        found = [*self.naming(target.resource, place)]
+        policies = [*self.naming(target.resource, place)]
         if target.resource == NAMESPACES:
-            found += [policy for policy in self.within(place) if policy not in found]
-        return [policy for policy in found if protects(policy)]
+            policies += [policy for policy in self.within(place) if policy not in policies]
+        return [policy for policy in policies if protects(policy)]
 
     @property
     def follows(self) -> bool:
@@ -135,8 +135,8 @@ class PolicyIndex:
 
     def of_kind(self, group: str, kind: str) -> Sequence[ResolvedResource]:
         """The resources of this kind that some policy names."""
-        found = self._kinds.get((group, kind), set()) if kind else set()
-        return sorted(found, key=lambda resolved: (resolved.resource, resolved.version))
+        resources = self._kinds.get((group, kind), set()) if kind else set()
+        return sorted(resources, key=lambda resolved: (resolved.resource, resolved.version))
 
 
 def protects(policy: Policy) -> bool:
@@ -150,16 +150,16 @@ def place_of(target: Target) -> str:
 
 
 def union_of(tags: Iterable[AgentTags]) -> AgentTags:
-    """All of some tags together."""
+    """The union of some tags."""
     tags = tuple(tags)
     none: frozenset[str] = frozenset()
     return AgentTags(
-        groups=none.union(*(each.groups for each in tags)),
-        users=none.union(*(each.users for each in tags)),
-        service_account_namespaces=none.union(*(each.service_account_namespaces for each in tags)),
-        extra_keys=none.union(*(each.extra_keys for each in tags)),
-        field_managers=none.union(*(each.field_managers for each in tags)),
-        annotations=none.union(*(each.annotations for each in tags)),
+        groups=none.union(*(one.groups for one in tags)),
+        users=none.union(*(one.users for one in tags)),
+        service_account_namespaces=none.union(*(one.service_account_namespaces for one in tags)),
+        extra_keys=none.union(*(one.extra_keys for one in tags)),
+        field_managers=none.union(*(one.field_managers for one in tags)),
+        annotations=none.union(*(one.annotations for one in tags)),
     )
 
 
@@ -168,10 +168,10 @@ _NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom
 
 def _followed(policies: Iterable[Policy]) -> frozenset[ResolvedResource]:
     """What these policies protect, and Namespaces, with which everything in them goes."""
-    found = {resolved for policy in policies for resolved in policy.resolved.values()}
-    if any(resolved.namespaced for resolved in found):
-        found = {resolved for resolved in found if resolved.resource != NAMESPACES} | {_NAMESPACES}
-    return frozenset(found)
+    resources = {resolved for policy in policies for resolved in policy.resolved.values()}
+    if any(resolved.namespaced for resolved in resources):
+        resources = {resolved for resolved in resources if resolved.resource != NAMESPACES} | {_NAMESPACES}
+    return frozenset(resources)
 
 
 def _named(policy: Policy) -> Iterable[GroupResource]:

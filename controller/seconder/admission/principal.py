@@ -90,7 +90,7 @@ class Principal(Struct, frozen=True, gc=False):
 
 
 def service_account(username: str) -> tuple[str, str] | None:
-    """Split ``system:serviceaccount:NAMESPACE:NAME``; None for any other user name."""
+    """The namespace and name in ``system:serviceaccount:NAMESPACE:NAME``; None for any other user name."""
     if not username.startswith(_SERVICE_ACCOUNT):
         return None
     namespace, colon, name = username[len(_SERVICE_ACCOUNT) :].partition(":")

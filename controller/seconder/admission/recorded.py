@@ -14,7 +14,7 @@ from seconder.approvals.verification import Memo
 
 
 def effect_of(recorded: ChangeRequest, stored: Metadata) -> Effect:
-    """What was asked for, on the object as it is stored now."""
+    """The effect that was asked for, on the object as it is stored now."""
     annotations: Mapping[str, str] = stored.annotations or {}
     version = recorded.spec.object.version
     return Effect(recorded.spec.action, recorded.target, version, annotations, annotations)
@@ -37,7 +37,7 @@ def caller_of(requester: str, agent: str) -> Caller:
 
 
 def _principal(recorded: ChangeRequest, caller: Caller, state: ClusterState) -> Principal:
-    """Who asked. What its groups and extra would tell, the policies tell that took it for an agent then."""
+    """The principal that asked. A record holds no groups and no extra: the recorded policies stand for them."""
     spec = recorded.spec
     known = classify(caller, state.policies, state.operators.get(caller.username))
     asked = [policy for policy in state.policies.all if _asked(policy, recorded)]

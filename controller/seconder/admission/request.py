@@ -67,7 +67,7 @@ class OwnerReference(Struct, rename="camel", frozen=True, gc=False):
 
     @property
     def owner(self) -> Owner:
-        """The owner that it names."""
+        """The owner that the reference names."""
         return Owner(self.api_version, self.kind, self.name, self.uid)
 
 

@@ -23,8 +23,8 @@ def account(document: Mapping[str, Any]) -> Account | None:
     """Read a ServiceAccount; None where it records neither. An end that is no RFC 3339 time has passed already."""
     annotations = document["metadata"].get("annotations") or {}
     end = annotations.get(constants.TOKEN_END_KEY)
-    found = Account(annotations.get(constants.OPERATOR_KEY) or None, None if end is None else _seconds(end))
-    return None if found == Account(None, None) else found
+    recorded = Account(annotations.get(constants.OPERATOR_KEY) or None, None if end is None else _seconds(end))
+    return None if recorded == Account(None, None) else recorded
 
 
 def _seconds(text: str) -> float:

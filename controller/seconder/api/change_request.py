@@ -139,17 +139,17 @@ class ChangeRequest(_Document, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The change request's name."""
         return str(self.metadata["name"])
 
     @property
     def uid(self) -> str:
-        """Its uid: the ``txn`` of approvals for it."""
+        """The change request's uid: the ``txn`` of approvals for it."""
         return str(self.metadata["uid"])
 
     @property
     def target(self) -> Target:
-        """The object, in the core's words."""
+        """The object as the target of a request."""
         given = self.spec.object
         namespace = given.namespace if isinstance(given.namespace, str) else ""
         return Target(GroupResource(given.group, given.resource), given.kind, namespace, given.name, given.uid)
@@ -160,10 +160,10 @@ def parse(document: Mapping[str, Any]) -> ChangeRequest:
     return msgspec.convert(document, ChangeRequest)
 
 
-def with_status(found: ChangeRequest, status: ChangeRequestStatus) -> dict[str, Any]:
+def with_status(request: ChangeRequest, status: ChangeRequestStatus) -> dict[str, Any]:
     """The document to PUT on the status subresource; its resourceVersion makes a lost update a conflict."""
-    written: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(found, status=status))
-    return written
+    document: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(request, status=status))
+    return document
 
 
 def stamp(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""ProtectionPolicy documents to core policies. What is wrong with one is named, and never passed over."""
+"""ProtectionPolicy documents to policies in force. What is wrong with one is named, and never passed over."""
 
 import contextlib
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ def parse_spec(document: Mapping[str, Any]) -> protection_policy.PolicySpec:
 def policy_of(
     name: str, spec: protection_policy.PolicySpec, status: protection_policy.PolicyStatus, generation: int
 ) -> Policy:
-    """The core's view of one valid spec. ``generation`` is the document's own, to see if the status is current."""
+    """The policy of one valid spec. ``generation`` is the document's own, to see if the status is current."""
     resolved = _resolved(status)
     named = named_resources(spec)
     current = status.observed_generation == generation or named <= resolved.keys()
@@ -49,7 +49,7 @@ def policy_of(
         requirement=spec.approvals,
         break_glass_groups=spec.break_glass.groups,
         # The status may know more: of the form before an edit, or of an invalid one.
-        resolved={key: each for key, each in resolved.items() if key in named or _by_wildcard(named, key)},
+        resolved={key: item for key, item in resolved.items() if key in named or _by_wildcard(named, key)},
         # An edit that names nothing new needs no new look at discovery.
         resolution_current=current,
     )
@@ -57,7 +57,7 @@ def policy_of(
 
 def named_resources(spec: protection_policy.PolicySpec) -> frozenset[GroupResource]:
     """What a spec names, wildcards as they stand."""
-    return frozenset(GroupResource(each.group, plural) for each in spec.resources for plural in each.resources)
+    return frozenset(GroupResource(named.group, plural) for named in spec.resources for plural in named.resources)
 
 
 def _by_wildcard(named: frozenset[GroupResource], resource: GroupResource) -> bool:
@@ -92,9 +92,9 @@ def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, gene
     spec = spec if isinstance(spec, dict) else {}
     named: set[GroupResource] = set()
     listed = spec.get("resources")
-    for each in listed if isinstance(listed, list) else ():
+    for entry in listed if isinstance(listed, list) else ():
         with contextlib.suppress(msgspec.ValidationError):
-            read = msgspec.convert(each, protection_policy.Resources)
+            read = msgspec.convert(entry, protection_policy.Resources)
             named |= {GroupResource(read.group, plural) for plural in read.resources}
     readable: dict[str, Any] = {"resources": [{"group": "", "resources": ["namespaces"]}]}
     for field in ("mode", "agents", "namespaces", "actions"):
@@ -132,10 +132,10 @@ def last_valid(name: str, status: protection_policy.PolicyStatus, generation: in
 
 def _resolved(status: protection_policy.PolicyStatus) -> dict[GroupResource, ResolvedResource]:
     return {
-        GroupResource(each.group, each.resource): ResolvedResource(
-            GroupResource(each.group, each.resource), each.version, each.namespaced, each.custom, each.kind
+        GroupResource(doc.group, doc.resource): ResolvedResource(
+            GroupResource(doc.group, doc.resource), doc.version, doc.namespaced, doc.custom, doc.kind
         )
-        for each in status.resources
+        for doc in status.resources
     }
 
 

@@ -42,7 +42,7 @@ def _schema(kind: inspect.Type) -> dict[str, Any]:
         return _struct(kind)
     if isinstance(kind, inspect.UnionType):
         # A field that may be left out is a union with msgspec's marker for that, which has no public type here.
-        wanted = [each for each in kind.types if type(each).__name__ != "UnsetType"]
+        wanted = [member for member in kind.types if type(member).__name__ != "UnsetType"]
         if len(wanted) == 1:
             return _schema(wanted[0])
     simple: dict[type, dict[str, Any]] = {
@@ -74,28 +74,28 @@ def _struct(kind: inspect.StructType) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object"}
     if kind.cls.__doc__:
         schema["description"] = kind.cls.__doc__
-    required = [each.encode_name for each in kind.fields if each.required]
+    required = [field.encode_name for field in kind.fields if field.required]
     if required:
         schema["required"] = required
-    schema["properties"] = {each.encode_name: _field(each) for each in kind.fields}
+    schema["properties"] = {field.encode_name: _field(field) for field in kind.fields}
     return schema
 
 
-def _field(each: inspect.Field) -> dict[str, Any]:
-    schema = _schema(each.type)
-    default = _default(each)
+def _field(field: inspect.Field) -> dict[str, Any]:
+    schema = _schema(field.type)
+    default = _default(field)
     # Objects in full: the API server checks a default against the object's CEL rules before it fills in its fields.
     if default is not None:
         schema["default"] = default
     return schema
 
 
-def _default(each: inspect.Field) -> Any:
-    if each.default_factory is not NODEFAULT:
-        return _plain(each.default_factory())
-    if each.default is NODEFAULT or each.default is msgspec.UNSET:
+def _default(field: inspect.Field) -> Any:
+    if field.default_factory is not NODEFAULT:
+        return _plain(field.default_factory())
+    if field.default is NODEFAULT or field.default is msgspec.UNSET:
         return None
-    return _plain(each.default)
+    return _plain(field.default)
 
 
 def _place(member: Any) -> Any:

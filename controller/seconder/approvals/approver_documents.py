@@ -1,4 +1,4 @@
-"""Approver documents to core approvers. A key that cannot count stays visible with its problem."""
+"""Approver documents to the registry's approvers. A key that cannot count stays visible with its problem."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from seconder.approvals.registry import Approver, KeyEntry
 
 
 def approver(document: Mapping[str, Any]) -> Approver | None:
-    """The core's view of an Approver, or None for one that cannot be parsed, which then approves nothing."""
+    """The approver of a document; None for one that cannot be parsed, which then approves nothing."""
     try:
         return parse_approver(document)
     except msgspec.ValidationError:
@@ -20,31 +20,31 @@ def approver(document: Mapping[str, Any]) -> Approver | None:
 
 
 def parse_approver(document: Mapping[str, Any]) -> Approver:
-    """Parse strictly. Raises msgspec.ValidationError."""
+    """The approver of a document, parsed strictly. Raises msgspec.ValidationError."""
     spec = msgspec.convert(document.get("spec") or {}, ApproverSpec, strict=True)
     return Approver(
         name=document["metadata"]["name"],
         principal=spec.principal,
         kubernetes_users=frozenset(spec.kubernetes_users),
         teams=frozenset(spec.teams),
-        keys=tuple(_key(each) for each in spec.keys),
+        keys=tuple(_key(key) for key in spec.keys),
     )
 
 
-def _key(each: Key) -> KeyEntry:
-    not_after = None if each.not_after is msgspec.UNSET else each.not_after.timestamp()
-    kid = each.jwk.kid if isinstance(each.jwk, Jwk) else None
+def _key(key: Key) -> KeyEntry:
+    not_after = None if key.not_after is msgspec.UNSET else key.not_after.timestamp()
+    kid = key.jwk.kid if isinstance(key.jwk, Jwk) else None
     blob, text = b"", ""
     try:
-        blob = _blob(each)
+        blob = _blob(key)
         text = fingerprint(blob)
-        return KeyEntry(each.name, blob, parse(blob), text, not_after, kid=kid)
+        return KeyEntry(key.name, blob, parse(blob), text, not_after, kid=kid)
     except UnusableKey as error:
-        return KeyEntry(each.name, blob, None, text, not_after, clean(str(error)), kid)
+        return KeyEntry(key.name, blob, None, text, not_after, clean(str(error)), kid)
 
 
-def _blob(each: Key) -> bytes:
-    match each.ssh, each.jwk:
+def _blob(key: Key) -> bytes:
+    match key.ssh, key.jwk:
         case str() as line, msgspec.UNSET:
             return blob_of_line(line)
         case msgspec.UNSET, Jwk() as jwk:

@@ -5,7 +5,7 @@ import binascii
 
 
 def decode(text: bytes) -> bytes:
-    """Decode: no padding, no spaces, zero trailing bits. Raises ``ValueError``."""
+    """The bytes of a text without padding or spaces, its trailing bits zero. Raises ``ValueError``."""
     try:
         data = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
     except binascii.Error:

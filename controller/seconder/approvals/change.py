@@ -34,7 +34,7 @@ class Change:
     """The change request's name: the same for the same requester, agent, object, uid and action."""
 
     def __post_init__(self) -> None:
-        """Name it once: the name is asked for several times on the way of a refusal."""
+        """Make the name once: a refusal asks for it several times."""
         object.__setattr__(self, "name", name_of(self.requester, self.agent or "", self.target, self.action))
 
 

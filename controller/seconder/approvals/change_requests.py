@@ -23,9 +23,9 @@ from seconder.api.change_request import (
 )
 from seconder.api.policy import Policy
 from seconder.api.text import describe
-from seconder.approvals import draft
+from seconder.approvals import unsigned_statement
 from seconder.approvals.change import Change
-from seconder.approvals.impact import Impact
+from seconder.approvals.impact import Impact, binding_policies
 
 if TYPE_CHECKING:
     # Only its name is needed; a list of what waits should not take as long to load as a verification.
@@ -39,7 +39,7 @@ def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
         requester=spec.requester,
         by_agent=spec.by_agent,
         agent=spec.agent or None,
-        operators=frozenset(each for each in (spec.operator, *spec.other_operators) if each),
+        operators=frozenset(operator for operator in (spec.operator, *spec.other_operators) if operator),
         target=recorded.target,
         version=spec.object.version,
         action=spec.action,
@@ -116,14 +116,14 @@ def refused(
     ``impact``: what goes down with the object now; None where that is not known, and then there is nothing to sign.
     """
     reopened = not before.first_refused_at or not before.phase.open
-    bound = draft.binds_impact(change.target, change.action, change.policies)
+    bound = binding_policies(change.target, change.action, change.policies)
     known = not bound or impact is not None
-    statement = draft.line(draft.draft(change, audience, txn, impact)) if known else ""
+    statement = unsigned_statement.line(unsigned_statement.for_change(change, audience, txn, impact)) if known else ""
     return msgspec.structs.replace(
         before,
         phase=Phase.PENDING if reopened else before.phase,
         object=describe(change.target),
-        impact=_goes_down(impact, bound=bool(bound)),
+        impact=_impact_text(impact, bound=bool(bound)),
         progress=f"0/{required(change.policies)}" if reopened else before.progress,
         approvals=[] if reopened else before.approvals,
         attempts=before.attempts + times,
@@ -146,7 +146,7 @@ def let_through(
     return msgspec.structs.replace(
         before,
         progress=f"{needed}/{needed}",
-        approvals=[approval_doc(each) for each in counted],
+        approvals=[approval_doc(approval) for approval in counted],
         allowed_at=stamp(now),
     )
 
@@ -162,7 +162,7 @@ def approval_doc(approval: "Approval") -> ApprovalDoc:
     )
 
 
-def _goes_down(impact: Impact | None, *, bound: bool) -> str:
+def _impact_text(impact: Impact | None, *, bound: bool) -> str:
     if impact is not None:
         return impact.summary
     return "not known yet" if bound else "the object itself"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource
+from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource, Target
 
 _COUNTED: Final = tuple(
     ResolvedResource(GroupResource(group, resource), version, namespaced=True, custom=False)
@@ -47,6 +47,13 @@ class Impact:
         return ", ".join(f"{-count} {kind}" for count, kind in present) or "nothing counted"
 
 
+def binding_policies(target: Target, action: Action, policies: Sequence[Policy]) -> list[Policy]:
+    """The policies under which an approval must name what goes down with the object."""
+    if target.resource != NAMESPACES or action is not Action.DELETE:
+        return []
+    return [policy for policy in policies if policy.requirement.bind_impact]
+
+
 def counted(policies: Sequence[Policy]) -> list[ResolvedResource]:
     """The resources that an impact counts under these policies: the built-in ones and named custom resources."""
     custom = {
@@ -68,7 +75,7 @@ def held(policy: Policy, contents: Contents) -> bool:
 
 
 def impact(policies: Sequence[Policy], contents: Contents) -> Impact:
-    """Digest what goes down: SHA-256 over the sorted lines ``group/resource/name/uid`` with a newline each."""
+    """The impact of these objects: SHA-256 over the sorted lines ``group/resource/name/uid`` with a newline each."""
     lines = []
     counts = {}
     for resource in counted(policies):

@@ -58,7 +58,7 @@ def parse(value: bytes) -> Envelope:
 
 
 def _header(data: bytes) -> tuple[str, str]:
-    """``alg`` and ``kid``."""
+    """The header's ``alg`` and ``kid``."""
     try:
         header = _decoder.decode(data.decode())
     except (ValueError, RecursionError):
@@ -83,7 +83,7 @@ _decoder: Final = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def verify_signature(envelope: Envelope, key: PublicKey) -> None:
-    """Return if ``key`` made the signature. Raises ``Rejected`` (SignatureInvalid)."""
+    """Check that ``key`` made the signature. Raises ``Rejected`` (SignatureInvalid)."""
     if envelope.algorithm not in _ALGORITHMS.get(key.type, frozenset()):
         raise Rejected(Reason.SIGNATURE_INVALID, "the algorithm is not that of the registered key")
     if len(envelope.signature) != _SIGNATURE_BYTES:
@@ -95,13 +95,13 @@ def verify_signature(envelope: Envelope, key: PublicKey) -> None:
 
 
 def _check(envelope: Envelope, key: PublicKey) -> None:
-    """Return if the signature is good, raise ``InvalidSignature`` if not."""
+    """Check the signature. Raises ``InvalidSignature``."""
     match key.material:
         case Ed25519PublicKey() as ed25519:
             ed25519.verify(envelope.signature, envelope.signed)
         case EllipticCurvePublicKey() as ecdsa:
             half = _SIGNATURE_BYTES // 2
-            r, s = (int.from_bytes(each) for each in (envelope.signature[:half], envelope.signature[half:]))
+            r, s = (int.from_bytes(part) for part in (envelope.signature[:half], envelope.signature[half:]))
             ecdsa.verify(encode_dss_signature(r, s), envelope.signed, ECDSA(SHA256()))
         case _:  # Falling out of this match would be taking the signature.
             raise InvalidSignature

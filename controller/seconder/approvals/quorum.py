@@ -95,7 +95,7 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
         except Rejected as rejected:
             failures.append(Failure(slug, rejected.reason, rejected.detail, format_of(values[slug])))
     if len(candidates) > constants.MAX_APPROVALS:
-        candidates.sort(key=lambda each: (not _fits(each[1], context, now), each[0]))
+        candidates.sort(key=lambda pair: (not _fits(pair[1], context, now), pair[0]))
 
     approvals: list[Approval] = []
     for place, (slug, candidate) in enumerate(candidates):
@@ -109,11 +109,11 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
         except Rejected as rejected:
             form, key_type = candidate.key.entry.format, candidate.key_type
             failures.append(Failure(slug, rejected.reason, rejected.detail, form, key_type))
-    return Presented(tuple(approvals), tuple(sorted(failures, key=lambda each: each.slug)), context)
+    return Presented(tuple(approvals), tuple(sorted(failures, key=lambda failure: failure.slug)), context)
 
 
 def _fits(candidate: Candidate, context: Context, now: float) -> bool:
-    """Whether the claims, unproven, are for this request. Decides on the order of looking at them only."""
+    """Whether the claims, unproven, are for this request. Only the order in which they are looked at rests on it."""
     try:
         check_fit(candidate, context, now)
     except Rejected:
@@ -122,9 +122,9 @@ def _fits(candidate: Candidate, context: Context, now: float) -> bool:
 
 
 def judge(presented: Presented, requirement: Requirement, impact: str | None) -> Verdict:
-    """Judge what was presented by one policy's requirement. ``impact`` is the digest to be named, where one is bound.
+    """The verdict on what was presented by one policy's requirement.
 
-    Where the requirement binds a namespace's impact, none known is none named: nothing counts.
+    ``impact`` is the digest to be named, where one is bound. Where it is bound and not known, nothing counts.
     Raises ValueError for a requirement of nobody: it would be satisfied by nothing.
     """
     if requirement.required < 1:
@@ -145,7 +145,7 @@ def judge(presented: Presented, requirement: Requirement, impact: str | None) ->
         return Verdict(False, len(counted), Reason.QUORUM_NOT_REACHED, (), failures)
     # What failed the requirement alone got further than anything that failed before it.
     furthest = unfit or presented.failures
-    reason = max((each.reason for each in furthest), key=_PROGRESS.index, default=Reason.APPROVAL_MISSING)
+    reason = max((failure.reason for failure in furthest), key=_PROGRESS.index, default=Reason.APPROVAL_MISSING)
     return Verdict(False, 0, reason, (), failures)
 
 
@@ -163,7 +163,7 @@ class Judgement(Struct, frozen=True, gc=False):
 
 
 def judge_all(presented: Presented, policies: Sequence[Policy], impact: str | None) -> Judgement:
-    """Judge what was presented by every policy's requirement; all must be satisfied. ``impact`` as for ``judge``."""
+    """The judgement on what was presented by every policy's requirement. ``impact`` is as for ``judge``."""
     unmet: list[Policy] = []
     counted: dict[str, Approval] = {}
     failures: dict[tuple[str, Reason], Failure] = {}
@@ -217,5 +217,7 @@ def _largest_quorum(approvals: Sequence[Approval]) -> list[Approval]:
         # Keyed by approver: a second signature, or a second key, of one person adds nobody.
         groups.setdefault(same, {}).setdefault(claims.iss, approval)
     # The registry gives a key to one approver only; held to it here once more, since a quorum rests on it.
-    distinct = (list({each.key.entry.blob: each for each in group.values()}.values()) for group in groups.values())
+    distinct = (
+        list({approval.key.entry.blob: approval for approval in group.values()}.values()) for group in groups.values()
+    )
     return max(distinct, key=len, default=[])

@@ -95,11 +95,13 @@ class _Taken:
     """What all approvers' entries say together: who holds a key, what a kid stands for, and when a key ends."""
 
     def __init__(self, approvers: Sequence[Approver]) -> None:
-        self._principals = Counter(each.principal for each in approvers)
-        self._holders = Counter(blob for each in approvers for blob in {key.blob for key in each.keys if key.blob})
+        self._principals = Counter(approver.principal for approver in approvers)
+        self._holders = Counter(
+            blob for approver in approvers for blob in {key.blob for key in approver.keys if key.blob}
+        )
         self._kids: dict[str, set[bytes]] = {}
         self.ends: Final[dict[bytes, float]] = {}
-        for key in (key for each in approvers for key in each.keys):
+        for key in (key for approver in approvers for key in approver.keys):
             if key.kid is not None:
                 self._kids.setdefault(key.kid, set()).add(key.blob)
             if key.not_after is not None:

@@ -122,7 +122,7 @@ def _signature(key_type: bytes, data: bytes) -> bytes:
 
 
 def verify_signature(envelope: Envelope, key: PublicKey) -> int:
-    """Check that ``key`` signed ``envelope.message``; give the FIDO flags, 0 for a key that is not a security key.
+    """The FIDO flags of a signature by ``key`` over ``envelope.message``; 0 for a key that is not a security key.
 
     What the flags must hold is for the caller to say: ssh-keygen itself is content with 0. Raises ``Rejected``
     (SignatureInvalid).
@@ -146,7 +146,7 @@ def verify_signature(envelope: Envelope, key: PublicKey) -> int:
 
 
 def _check(envelope: Envelope, key: PublicKey, signed: bytes) -> None:
-    """Return if the signature is good, raise ``InvalidSignature`` if not."""
+    """Check the signature. Raises ``InvalidSignature``."""
     material = key.material
     match material:
         case Ed25519PublicKey() as ed25519:

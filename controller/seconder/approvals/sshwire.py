@@ -43,11 +43,11 @@ class Reader:
         return self._data[start:end]
 
     def uint32(self) -> int:
-        """A ``uint32``."""
+        """The next ``uint32``."""
         return int.from_bytes(self.take(4))
 
     def string(self) -> bytes:
-        """A ``string``."""
+        """The next ``string``."""
         # As take(uint32()), in one call: an approval has ten of them.
         start = self._at + 4
         end = start + int.from_bytes(self._data[self._at : start])
@@ -57,7 +57,7 @@ class Reader:
         return self._data[start:end]
 
     def positive_mpint(self) -> int:
-        """An ``mpint`` above zero; a sign bit or a needless leading zero byte is refused."""
+        """The next ``mpint``, above zero; a sign bit or a needless leading zero byte is refused."""
         data = self.string()
         if not data or data[0] & 0x80:
             raise WireError("not a positive number")

@@ -129,7 +129,7 @@ class Candidate(Struct, frozen=True, gc=False):
 
     @property
     def key_type(self) -> str:
-        """As in ``Approval``."""
+        """The key's type, as in ``Approval``."""
         return self.public.type.value if self.key.entry.kid is None else jws.label(self.public.type)
 
 
@@ -146,12 +146,12 @@ class Memo:
         self._lock = Lock()
 
     def get(self, digest: bytes) -> Verified | None:
-        """What was found for this SHA-256 of a value."""
+        """What was verified for this SHA-256 of a value."""
         with self._lock:
-            found = self._known.get(digest)
-            if found is not None:
+            verified = self._known.get(digest)
+            if verified is not None:
                 self._known.move_to_end(digest)
-            return found
+            return verified
 
     def put(self, digest: bytes, verified: Verified) -> None:
         """Remember a verified value."""
@@ -170,7 +170,7 @@ def verify(slug: str, value: str, context: Context, registry: Registry, now: flo
 
 
 def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate:
-    """Take steps 1 to 6. Raises Rejected."""
+    """The candidate that a value is after steps 1 to 6. Raises Rejected."""
     data = _bytes(value)
     digest = hashlib.sha256(data).digest()
     # Steps 2 and 3.
@@ -268,7 +268,7 @@ def format_of(value: str) -> str:
 
 
 def _bytes(value: str) -> bytes:
-    """Step 1."""
+    """The value's bytes: step 1."""
     try:
         data = value.encode()
     except UnicodeEncodeError:
@@ -282,12 +282,12 @@ def _bytes(value: str) -> bytes:
 
 
 def _envelope(data: bytes) -> Envelope:
-    """Step 2."""
+    """The envelope: step 2."""
     return sshsig.parse(data) if data.startswith(b"{") else jws.parse(data)
 
 
 def _signed(envelope: Envelope) -> Signed:
-    """Step 3."""
+    """The statement and its signer, unproven: step 3."""
     if isinstance(envelope, jws.Envelope):
         return Signed(statement.parse_line(envelope.payload), envelope.kid, 0)
     return Signed(statement.parse(envelope.message), envelope.key_blob, envelope.flags)

@@ -30,7 +30,7 @@ class _Answer(msgspec.Struct):
 
 
 class Access:
-    """Safe to use from several threads.
+    """The client of the API server's authorizer, safe to use from several threads.
 
     ``pool`` asks several questions side by side. ``remembered`` is how long, in seconds, what a ServiceAccount may do
     is not asked again.

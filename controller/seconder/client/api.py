@@ -106,12 +106,12 @@ class Api:
 
         Returns the items and the list's resourceVersion. Raises ApiError, also for a list of over 100,000 items.
         """
-        found: list[Any] = []
+        all_items: list[Any] = []
         version = ""
         for items, listed in self.pages(path, metadata_only=metadata_only, timeout=timeout, **query):
-            found += items
+            all_items += items
             version = listed
-        return found, version
+        return all_items, version
 
     def pages(
         self, path: str, *, metadata_only: bool = False, timeout: float = 10.0, **query: Any

@@ -113,23 +113,23 @@ class Cache:
                     self._publish()
                 return
 
-    def _take_policies(self, found: Mapping[str, list[Policy]]) -> None:
-        index = PolicyIndex(policy for each in found.values() for policy in each)
+    def _take_policies(self, policies: Mapping[str, list[Policy]]) -> None:
+        index = PolicyIndex(policy for of_one in policies.values() for policy in of_one)
         self._on_policies(index)
         with self._lock:
             self._policies = index
             self._publish()
 
-    def _take_approvers(self, found: Mapping[str, Approver]) -> None:
-        registry = Registry(found.values())
+    def _take_approvers(self, approvers: Mapping[str, Approver]) -> None:
+        registry = Registry(approvers.values())
         with self._lock:
             self._registry = registry
             self._publish()
 
-    def _take_accounts(self, found: Mapping[str, Account]) -> None:
-        by_user = {principal.service_account_user(*key.split("/", 1)): each for key, each in found.items()}
-        operators = {user: each.operator for user, each in by_user.items() if each.operator is not None}
-        token_ends = {user: each.token_end for user, each in by_user.items() if each.token_end is not None}
+    def _take_accounts(self, accounts: Mapping[str, Account]) -> None:
+        by_user = {principal.service_account_user(*key.split("/", 1)): account for key, account in accounts.items()}
+        operators = {user: account.operator for user, account in by_user.items() if account.operator is not None}
+        token_ends = {user: account.token_end for user, account in by_user.items() if account.token_end is not None}
         with self._lock:
             self._operators, self._token_ends = operators, token_ends
             self._publish()

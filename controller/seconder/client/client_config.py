@@ -356,7 +356,7 @@ def _cluster_info(cluster: Cluster, authority: bytes) -> dict[str, Any]:
         "certificate-authority-data": base64.b64encode(authority).decode(),
         "proxy-url": cluster.proxy_url,
         "disable-compression": cluster.disable_compression,
-        "config": next((each.extension for each in cluster.extensions if each.name == _EXEC_EXTENSION), None),
+        "config": next((named.extension for named in cluster.extensions if named.name == _EXEC_EXTENSION), None),
     }
     return {name: value for name, value in found.items() if value not in ("", None, False) or name == "server"}
 

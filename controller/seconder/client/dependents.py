@@ -35,10 +35,10 @@ class OwnedObjects:
     def owned_by(self, owner: str) -> list[tuple[str, Ownership]]:
         """What has an owner of this key."""
         with self._lock:
-            # Sorted, so that the same request is refused in the same words each time.
+            # Sorted, so that the same request is refused in the same words ownership_ time.
             owned = [(key, self._found.get(key)) for key in sorted(self._by_owner.get(owner, ()))]
         # The watch changes what is found a moment before it tells.
-        return [(key, each) for key, each in owned if each is not None and owner in each.keys]
+        return [(key, stored) for key, stored in owned if stored is not None and owner in stored.keys]
 
     def owned_by_kind(self) -> dict[Kind, set[str]]:
         """What has an owner of each kind, by ``namespace/name``."""
@@ -46,17 +46,17 @@ class OwnedObjects:
             kinds = ((kind, owned) for key, owned in self._by_owner.items() if (kind := kind_of(key)))
             return {kind: set(owned) for kind, owned in kinds}
 
-    def take(self, found: Mapping[str, Ownership]) -> None:
+    def take(self, ownerships: Mapping[str, Ownership]) -> None:
         """Hold these, by ``namespace/name``, and no others. The mapping stays its owner's."""
         by_owner: dict[str, set[str]] = {}
-        for key, each in found.items():
-            for owner in each.keys:
+        for key, ownership in ownerships.items():
+            for owner in ownership.keys:
                 by_owner.setdefault(owner, set()).add(key)
         with self._lock:
-            self._found, self._by_owner = found, by_owner
+            self._found, self._by_owner = ownerships, by_owner
 
     def take_one(self, key: str, before: Ownership | None, after: Ownership | None) -> None:
-        """Tell of a change of one of them."""
+        """Take note of a change of one of them."""
         with self._lock:
             for owner in before.keys if before else ():
                 self._by_owner[owner].discard(key)
@@ -145,7 +145,7 @@ class DependentsIndex:
                 kind.stop()
 
     def unmet(self) -> list[str]:
-        """Say that who owns what is not known: for a while after the first policies at most, and never again then."""
+        """What is not loaded yet. That holds up readiness once, for a while after the first policies at most."""
         with self._lock:
             policies = self._policies
         if not self._ready and policies is not None:
@@ -205,7 +205,7 @@ class DependentsIndex:
         kinds = self._known(policies)
         if kinds is None:
             return None
-        return going_along(kinds, keys, target)
+        return dependents_of(kinds, keys, target)
 
 
 def kinds_of_owners(
@@ -222,24 +222,24 @@ def kinds_of_owners(
     return frozenset(found)
 
 
-def going_along(
+def dependents_of(
     kinds: Sequence[tuple[ResolvedResource, OwnedObjects]], keys: frozenset[str], target: Target
 ) -> list[Dependent]:
-    """What goes with the owners of these keys, directly and through each other, without ``target`` itself."""
+    """What goes with the owners of these keys, directly and through owned other, without ``target`` itself."""
     found: dict[str, Dependent | None] = {target.uid: None}
     through = dict.fromkeys(sorted(keys), target.resource)
     while through:
         following: dict[str, GroupResource] = {}
         for resource, kind in kinds:
             for owner, by in through.items():
-                for key, each in kind.owned_by(owner):
-                    if each.uid in found:
+                for key, owned in kind.owned_by(owner):
+                    if owned.uid in found:
                         continue
                     namespace, _, name = key.rpartition("/")
-                    found[each.uid] = Dependent(resource, namespace, name, each.uid, by)
-                    following[each.uid] = resource.resource
+                    found[owned.uid] = Dependent(resource, namespace, name, owned.uid, by)
+                    following[owned.uid] = resource.resource
         through = following
-    return [each for each in found.values() if each]
+    return [dependent for dependent in found.values() if dependent]
 
 
 def _target(resource: ResolvedResource, key: str) -> Target:

@@ -45,30 +45,38 @@ def catalogue(api: Api) -> Catalogue:
         for group in api.get(root, accept=_AGGREGATED)["items"]:
             # The first version that has a resource is the preferred one.
             for version in group["versions"]:
-                for each in version.get("resources") or ():
-                    served = _served(group["metadata"].get("name", ""), version["version"], each, custom)
+                for resource in version.get("resources") or ():
+                    served = _served(group["metadata"].get("name", ""), version["version"], resource, custom)
                     found.setdefault(served.resolved.resource, served)
     return found
 
 
-def _served(group: str, version: str, each: dict[str, Any], custom: set[str]) -> Served:
-    resource = GroupResource(group, each["resource"])
-    names = (each["responseKind"]["kind"], each.get("singularResource", ""), *(each.get("shortNames") or ()))
+def _served(group: str, version: str, document: dict[str, Any], custom: set[str]) -> Served:
+    resource = GroupResource(group, document["resource"])
+    names = (
+        document["responseKind"]["kind"],
+        document.get("singularResource", ""),
+        *(document.get("shortNames") or ()),
+    )
     return Served(
         ResolvedResource(
-            resource, version, each["scope"] == "Namespaced", f"{resource}" in custom, each["responseKind"]["kind"]
+            resource,
+            version,
+            document["scope"] == "Namespaced",
+            f"{resource}" in custom,
+            document["responseKind"]["kind"],
         ),
         frozenset(name.lower() for name in names if name),
-        kept=_KEPT.issubset(each.get("verbs") or ()),
+        kept=_KEPT.issubset(document.get("verbs") or ()),
     )
 
 
 def owners(served: Catalogue) -> list[ResolvedResource]:
     """The resources that are made owners of what policies protect: custom ones, and some built-in."""
     return [
-        each.resolved
-        for resource, each in sorted(served.items())
-        if each.kept and (each.resolved.custom or resource in COMMON_OWNERS)
+        resource_served.resolved
+        for resource, resource_served in sorted(served.items())
+        if resource_served.kept and (resource_served.resolved.custom or resource in COMMON_OWNERS)
     ]
 
 
@@ -76,41 +84,41 @@ def resolve(named: Iterable[GroupResource], namespaces: bool, served: Catalogue)
     """Look up what a policy names. ``namespaces``: it is limited to some namespaces."""
     resources: dict[GroupResource, ResolvedResource] = {}
     problems = []
-    for each in sorted(named):
-        if _ANY in each:
-            expanded = _expand(each, served)
+    for name in sorted(named):
+        if _ANY in name:
+            expanded = _expand(name, served)
             resources |= expanded
             if not expanded:
-                problems.append(f"{each} stands for no resource of this cluster (see: kubectl api-resources)")
+                problems.append(f"{name} stands for no resource of this cluster (see: kubectl api-resources)")
             continue
-        if found := served.get(each):
-            resources[each] = found.resolved
-            if namespaces and not found.resolved.namespaced and each != NAMESPACES:
-                problems.append(f"{each} is cluster-scoped: namespaces cannot limit it; give it a policy of its own")
+        if found := served.get(name):
+            resources[name] = found.resolved
+            if namespaces and not found.resolved.namespaced and name != NAMESPACES:
+                problems.append(f"{name} is cluster-scoped: namespaces cannot limit it; give it a policy of its own")
             continue
-        meant = _meant(each, served)
+        meant = _meant(name, served)
         if meant:
             resources[meant.resource] = meant
-            problems.append(f"{each} is not a resource of this cluster; did you mean {_spelled(meant.resource)}?")
+            problems.append(f"{name} is not a resource of this cluster; did you mean {_spelled(meant.resource)}?")
         else:
-            problems.append(f"{each} is not a resource of this cluster (see: kubectl api-resources)")
+            problems.append(f"{name} is not a resource of this cluster (see: kubectl api-resources)")
     return Resolution(list(resources.values()), problems)
 
 
 def _expand(pattern: GroupResource, served: Catalogue) -> dict[GroupResource, ResolvedResource]:
     return {
-        resource: each.resolved
-        for resource, each in served.items()
-        if each.kept and pattern.group in {_ANY, resource.group} and pattern.resource in {_ANY, resource.resource}
+        resource: item.resolved
+        for resource, item in served.items()
+        if item.kept and pattern.group in {_ANY, resource.group} and pattern.resource in {_ANY, resource.resource}
     }
 
 
 def _meant(named: GroupResource, served: Catalogue) -> ResolvedResource | None:
     word = named.resource.lower()
     fitting = [
-        each.resolved for resource, each in sorted(served.items()) if word == resource.resource or word in each.aliases
+        item.resolved for resource, item in sorted(served.items()) if word == resource.resource or word in item.aliases
     ]
-    same_group = [each for each in fitting if each.resource.group == named.group.lower()]
+    same_group = [resolved for resolved in fitting if resolved.resource.group == named.group.lower()]
     return next(iter(same_group or fitting), None)
 
 

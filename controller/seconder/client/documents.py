@@ -50,5 +50,5 @@ def _documents(content: bytes) -> Iterator[Any]:
 def _without_null(value: Any) -> Any:
     """Go's decoder leaves out a field that is null."""
     if isinstance(value, dict):
-        return {key: _without_null(each) for key, each in value.items() if each is not None}
-    return [_without_null(each) for each in value] if isinstance(value, list) else value
+        return {key: _without_null(item) for key, item in value.items() if item is not None}
+    return [_without_null(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Tells by which resources objects of a kind are reached, as the garbage collector does: by discovery."""
+"""Tells which resources serve the objects of a kind, as the garbage collector does: by discovery."""
 
 import re
 import time
@@ -23,12 +23,16 @@ def path_of(api_version: str) -> str | None:
 
 
 def served_as(kind: str, discovered: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The resources (APIResource) by which objects of a kind are reached, without subresources."""
-    return [each for each in discovered.get("resources") or () if each["kind"] == kind and "/" not in each["name"]]
+    """The resources (APIResource) that serve objects of a kind, without subresources."""
+    return [
+        resource
+        for resource in discovered.get("resources") or ()
+        if resource["kind"] == kind and "/" not in resource["name"]
+    ]
 
 
 class Kinds:
-    """Safe to use from several threads. ``remembered``, in seconds, is how long an answer is not asked again."""
+    """Remembers discovery for a while, safe to use from several threads. ``remembered`` is in seconds."""
 
     def __init__(self, api: Api, *, remembered: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
@@ -57,5 +61,7 @@ class Kinds:
         path = path_of(kind.api_version)
         discovered = None if path is None else self._api.find(path, timeout=left(deadline))
         group = kind.api_version.rpartition("/")[0]
-        found = frozenset(GroupResource(group, each["name"]) for each in served_as(kind.kind, discovered or {}))
-        return self._clock() + self._remembered, found
+        resources = frozenset(
+            GroupResource(group, resource["name"]) for resource in served_as(kind.kind, discovered or {})
+        )
+        return self._clock() + self._remembered, resources

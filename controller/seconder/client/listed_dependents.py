@@ -6,7 +6,7 @@ from seconder.admission.dependents import Dependent, Kind, Ownership
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api.resources import ResolvedResource, Target
 from seconder.client.api import Api, ApiError, collection
-from seconder.client.dependents import OwnedObjects, going_along, kinds_of_owners, ownership
+from seconder.client.dependents import OwnedObjects, dependents_of, kinds_of_owners, ownership
 
 
 class ListedDependents:
@@ -17,7 +17,7 @@ class ListedDependents:
         self._listed: dict[ResolvedResource, OwnedObjects] = {}
 
     def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
-        """Nothing is known at once."""
+        """False: nothing is known at once."""
         return False
 
     def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> Sequence[Dependent] | None:
@@ -25,7 +25,7 @@ class ListedDependents:
 
         Raises ApiError.
         """
-        return going_along(self._all(policies), keys, target) if policies.followed_known else None
+        return dependents_of(self._all(policies), keys, target) if policies.followed_known else None
 
     def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
         """The kinds of what owns protected objects in a namespace; None as above. Raises ApiError."""
@@ -43,16 +43,16 @@ class ListedDependents:
         return self._listed[resolved]
 
     def _list(self, resolved: ResolvedResource) -> dict[str, Ownership]:
-        found = {}
+        ownerships = {}
         try:
             for items, _ in self._api.pages(collection(resolved), metadata_only=True):
                 for item in items:
                     metadata, owned = item["metadata"], ownership(item)
                     if owned is not None:
                         namespace = metadata.get("namespace")
-                        found[f"{namespace}/{metadata['name']}" if namespace else metadata["name"]] = owned
+                        ownerships[f"{namespace}/{metadata['name']}" if namespace else metadata["name"]] = owned
         except ApiError as error:
             # Not to be listed, so the garbage collector leaves it alone too.
             if error.status != 405:
                 raise
-        return found
+        return ownerships

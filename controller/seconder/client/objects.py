@@ -30,7 +30,7 @@ def left(deadline: float) -> float:
 
 
 class Objects:
-    """Safe to use from several threads. ``pool`` runs the parts of one question side by side."""
+    """Reads objects, safe to use from several threads. ``pool`` runs the parts of one question side by side."""
 
     def __init__(self, api: Api, pool: ThreadPoolExecutor) -> None:
         self._api = api
@@ -39,10 +39,10 @@ class Objects:
     def read(self, lookup: ReadObjects, deadline: float) -> dict[ObjectRef, Metadata]:
         """Read objects' metadata; what is not there is left out. Raises ApiError and TooLate."""
         if len(lookup.refs) == 1:
-            found: Iterable[Metadata | None] = [self._one(lookup.refs[0], deadline)]
+            objects: Iterable[Metadata | None] = [self._one(lookup.refs[0], deadline)]
         else:
-            found = self._pool.map(lambda ref: self._one(ref, deadline), lookup.refs, timeout=left(deadline))
-        read = zip(lookup.refs, found, strict=True)
+            objects = self._pool.map(lambda ref: self._one(ref, deadline), lookup.refs, timeout=left(deadline))
+        read = zip(lookup.refs, objects, strict=True)
         return {ref: metadata for ref, metadata in read if metadata is not None}
 
     def _one(self, ref: ObjectRef, deadline: float) -> Metadata | None:
@@ -59,15 +59,15 @@ class Objects:
 
     def _held(self, held: HeldResource, namespace: str, deadline: float) -> list[Item]:
         path = collection(held.resource, namespace)
-        found: list[Item] = []
+        items_found: list[Item] = []
         query = {"limit": str(_PAGE if held.whole else 1)}
         while True:
             items, token = self._api.page(path, timeout=left(deadline), **query)
-            found += [Item(item["metadata"]["name"], item["metadata"]["uid"]) for item in items]
+            items_found += [Item(item["metadata"]["name"], item["metadata"]["uid"]) for item in items]
             # A page may be empty although others follow.
-            if not token or (found and not held.whole):
-                return found
-            if len(found) > _MOST:
+            if not token or (items_found and not held.whole):
+                return items_found
+            if len(items_found) > _MOST:
                 raise TooLate(f"more than {_MOST} {held.resource.resource}")
             query["continue"] = token
 

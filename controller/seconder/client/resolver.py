@@ -51,7 +51,7 @@ class OwnerIndex(Protocol):
 
 
 class Resolver:
-    """Safe to use from several threads.
+    """Answers look-ups, safe to use from several threads.
 
     ``at_once`` is how many requests to the API server run side by side. ``trouble`` is told of what failed.
     """

@@ -11,7 +11,7 @@ SMALL_BODY_BYTES: Final = 64 * 1024
 """A body up to this size does not have to share memory with larger ones, nor with any that is being looked at."""
 
 FRAMING_BYTES: Final = 64 * 1024
-"""Room in a request for chunk sizes and trailers."""
+"""Bytes of a request for chunk sizes and trailers."""
 
 
 @dataclass(frozen=True, slots=True)

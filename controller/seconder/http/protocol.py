@@ -10,10 +10,10 @@ from typing import Final
 import httptools
 
 from seconder.http import head, reply
+from seconder.http.body_memory import BodyMemory
 from seconder.http.handler import BadReview, Handler, Report
 from seconder.http.limits import FRAMING_BYTES, SMALL_BODY_BYTES, Limits
 from seconder.http.reply import Refusal, Replies
-from seconder.http.room import Room
 
 _BUFFER: Final = memoryview(bytearray(64 * 1024))
 """Where every connection's bytes arrive. One is enough: the event loop fills it and hands it on in one step, and the
@@ -60,8 +60,8 @@ class Shared:
         self.known: Asked | None = None
         """The head that was last found good. The API server's are all alike, but for their length."""
         self.known_handler: Handler | None = None
-        self.small_bodies: Final = Room(limits.small_bodies)
-        self.large_bodies: Final = Room(limits.large_bodies)
+        self.small_bodies: Final = BodyMemory(limits.small_bodies)
+        self.large_bodies: Final = BodyMemory(limits.large_bodies)
         self.draining = False
 
 
@@ -91,12 +91,12 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         "_held",
         "_last",
         "_length",
+        "_memory",
         "_method",
         "_now",
         "_parser",
         "_phase",
         "_refusal",
-        "_room",
         "_shared",
         "_target",
         "_task",
@@ -123,7 +123,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         self._parser = httptools.HttpRequestParser(self)
         self._phase = _Phase.CONNECTING
         self._task: asyncio.Future[bytes] | None = None
-        self._room: Room | None = None
+        self._memory: BodyMemory | None = None
         self._held = 0  # bytes of that
         self._last = False  # the next answer ends the connection
         self._choked = False  # the client does not take its answers
@@ -375,12 +375,12 @@ class ReviewProtocol(asyncio.BufferedProtocol):
     def _hold(self) -> None:
         """Take room for what has come of the body."""
         shared, size = self._shared, len(self._body)
-        room = shared.small_bodies if size <= SMALL_BODY_BYTES else shared.large_bodies
-        if room is not self._room:
+        memory = shared.small_bodies if size <= SMALL_BODY_BYTES else shared.large_bodies
+        if memory is not self._memory:
             self._release()
-            self._room = room
+            self._memory = memory
         more, self._held = size - self._held, size
-        room.take(self, more)
+        memory.take(self, more)
 
     def _answer(self) -> None:
         """Answer the request that has come."""
@@ -404,8 +404,8 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         self._phase = _Phase.ANSWERING
         # The handler has the body now.
         self._body = b""
-        if self._room is self._shared.large_bodies:
-            self._room.finish(self)
+        if self._memory is self._shared.large_bodies:
+            self._memory.finish(self)
         else:
             self._release()
         self.deadline = self._now() + self._shared.limits.response_seconds
@@ -491,13 +491,13 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         self._handler = None
         self._refusal = None
         self._expects = False
-        if self._room is not None:
+        if self._memory is not None:
             self._release()
 
     def _release(self) -> None:
-        if self._room is not None:
-            self._room.take_back(self, self._held)
-        self._room = None
+        if self._memory is not None:
+            self._memory.take_back(self, self._held)
+        self._memory = None
         self._held = 0
 
     def _leave(self) -> None:

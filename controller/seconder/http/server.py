@@ -14,10 +14,10 @@ _BEAT_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """How to go, in seconds.
+    """The times of a shutdown, in seconds.
 
     For ``delay`` after the signal new connections are still taken, because the API server's side learns only by and by
-    that this process is going. Then ``Listener.drain`` has ``timeout``.
+    that this process ends. Then ``Listener.drain`` has ``timeout``.
     """
 
     delay: float
@@ -25,7 +25,7 @@ class Drain:
 
 
 class Pulse:
-    """Tells other threads when the event loop last turned. Before it begins, it is as if it had just done so."""
+    """Tells other threads when the event loop last turned. Its start counts as a turn."""
 
     def __init__(self) -> None:
         self._last = time.monotonic()

@@ -42,7 +42,7 @@ class ServingCertificate:
     def reload(self, certificates: bytes, key: bytes) -> None:
         """Serve new connections with this chain, leaf first, and its unencrypted private key, both PEM.
 
-        ValueError: they are unreadable or do not belong together; the pair before them stays in use.
+        The pair before them stays in use where they cannot be. Raises ValueError: they are unreadable, or no pair.
         """
         try:
             leaf = x509.load_pem_x509_certificate(certificates)

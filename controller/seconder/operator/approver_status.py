@@ -23,15 +23,15 @@ class Judged:
 
 
 def judge(documents: Sequence[dict[str, Any]]) -> list[Judged]:
-    """Judge all Approvers together, in their order."""
+    """The statuses of all Approvers, judged together, in their order."""
     parsed: list[Approver | str] = []
     for document in documents:
         try:
             parsed.append(approver_documents.parse_approver(document))
         except msgspec.ValidationError as error:
             parsed.append(clean(str(error)))
-    registry = Registry(each for each in parsed if isinstance(each, Approver))
-    return [_judge(document, each, registry) for document, each in zip(documents, parsed, strict=True)]
+    registry = Registry(approver for approver in parsed if isinstance(approver, Approver))
+    return [_judge(document, approver, registry) for document, approver in zip(documents, parsed, strict=True)]
 
 
 def _judge(document: dict[str, Any], parsed: Approver | str, registry: Registry) -> Judged:

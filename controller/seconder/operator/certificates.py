@@ -158,7 +158,7 @@ def restored(authority: Any, serving: Any, terms: Terms, now: datetime) -> Mater
     notes = _notes(authority) if kept else {}
     return Material(
         authority=signer,
-        trusted=tuple(dict.fromkeys(_canonical(each) for each in bundle)),
+        trusted=tuple(dict.fromkeys(_canonical(certificate) for certificate in bundle)),
         serving=leaf or new_serving(signer, terms, now),
         trusted_at=_time(notes.get(_TRUSTED_AT)),
         served_at=_time(_notes(serving).get(_SERVED_AT)) or now,
@@ -202,7 +202,7 @@ def _read_bundle(secret: Any) -> list[bytes]:
         bundle = x509.load_pem_x509_certificates(_decoded(secret["data"], "ca.crt"))
     except (KeyError, TypeError, ValueError):
         return []
-    return [each.public_bytes(serialization.Encoding.PEM) for each in bundle]
+    return [certificate.public_bytes(serialization.Encoding.PEM) for certificate in bundle]
 
 
 def _canonical(certificate: bytes) -> bytes:
@@ -215,11 +215,11 @@ def _notes(secret: Any) -> dict[str, str]:
 
 def _time(text: str | None) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text) if text else None
+        moment = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
     # A time without a zone is none of ours, and could not be compared.
-    return found if found is not None and found.tzinfo is not None else None
+    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def authority_secret(material: Material) -> tuple[dict[str, str], dict[str, str]]:
@@ -257,7 +257,7 @@ def _serves(material: Material, terms: Terms, now: datetime) -> bool:
         return False
     if set(alternative) != set(_names(terms.hosts)):
         return False
-    return any(_issued(certificate, x509.load_pem_x509_certificate(each)) for each in material.trusted)
+    return any(_issued(certificate, x509.load_pem_x509_certificate(authority)) for authority in material.trusted)
 
 
 def _usable(pair: Pair, now: datetime) -> bool:
@@ -320,13 +320,13 @@ def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
 
 
 def _names(hosts: Sequence[str]) -> list[x509.GeneralName]:
-    found: list[x509.GeneralName] = []
+    names: list[x509.GeneralName] = []
     for host in hosts:
         try:
-            found.append(x509.IPAddress(ipaddress.ip_address(host)))
+            names.append(x509.IPAddress(ipaddress.ip_address(host)))
         except ValueError:
-            found.append(x509.DNSName(host))
-    return found
+            names.append(x509.DNSName(host))
+    return names
 
 
 def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:

@@ -1,4 +1,4 @@
-"""The thread that looks after change requests: the fresher one is, the oftener its object is looked at."""
+"""The controller of change requests: the fresher one is, the more often its object is looked up."""
 
 import threading
 import time
@@ -25,17 +25,17 @@ from seconder.client.watch import Watch
 from seconder.operator import change_request_status as phases
 
 _PACE: Final = 0.03
-"""Seconds between two looks: however many there are, the API server gets no more than some 30 requests a second."""
+"""Seconds between two look-ups: however many there are, the API server gets no more than some 30 requests a second."""
 
 _OFTEN: Final = 1.0
 _SOON: Final = 3.0
 _SELDOM: Final = 30.0
 _TURN: Final = 60.0
-"""An open one is looked at each second in the minute after it was refused or approved, and ever more seldom then."""
+"""An open one is looked up each second in the minute after it was refused or approved, and less and less often then."""
 
 
 class ChangeRequestController:
-    """Keeps change requests while the operator runs.
+    """Keeps the status of change requests while the operator runs.
 
     ``copies``: approvals annotated on a change request are verified and copied to the object.
     """
@@ -61,7 +61,7 @@ class ChangeRequestController:
         self._phases: Mapping[Phase, int] = {}
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to follow change requests."""
         self._watch.start()
         self._thread.start()
 
@@ -75,17 +75,17 @@ class ChangeRequestController:
         """The number of change requests in this phase."""
         return self._phases.get(phase, 0)
 
-    def _take(self, found: Mapping[str, ChangeRequest]) -> None:
+    def _take(self, requests: Mapping[str, ChangeRequest]) -> None:
         phases = dict.fromkeys(Phase, 0)
-        for each in found.values():
-            phases[each.status.phase] += 1
+        for counted in requests.values():
+            phases[counted.status.phase] += 1
         with self._lock:
-            for name, request in found.items():
+            for name, request in requests.items():
                 before = self._requests.get(name)
                 if before is None or before.metadata["resourceVersion"] != request.metadata["resourceVersion"]:
                     self._next[name] = 0.0
-            self._requests = dict(found)
-            self._next = {name: when for name, when in self._next.items() if name in found}
+            self._requests = dict(requests)
+            self._next = {name: when for name, when in self._next.items() if name in requests}
             self._phases = phases
         self._wake.set()
 
@@ -111,12 +111,12 @@ class ChangeRequestController:
             self._stopping.wait(_PACE)
 
     def _due(self) -> tuple[ChangeRequest | None, float]:
-        """The entry whose turn it is; else None and the seconds until the next one's."""
+        """The change request whose turn it is; else None and the seconds until the next one's."""
         now = time.monotonic()
         with self._lock:
             if not self._next or self._cache.state is None:
                 return None, _OFTEN
-            name = min(self._next, key=lambda each: self._next[each])
+            name = min(self._next, key=lambda waiting: self._next[waiting])
             if self._next[name] > now:
                 return None, self._next[name] - now
             request = self._requests[name]
@@ -221,7 +221,8 @@ class ChangeRequestController:
     def _tell(self, request: ChangeRequest, status: ChangeRequestStatus, now: datetime) -> None:
         """Leave an event on the object when another peer has approved."""
         before, after = (
-            {each.name for each in each_status.approvals if not each.reason} for each_status in (request.status, status)
+            {approval.name for approval in status_.approvals if not approval.reason}
+            for status_ in (request.status, status)
         )
         if not after - before:
             return
@@ -266,10 +267,10 @@ def _interval(status: ChangeRequestStatus, now: datetime) -> float:
 
 def _parsed(document: Mapping[str, Any]) -> ChangeRequest | None:
     try:
-        found = change_request.parse(document)
+        request = change_request.parse(document)
     except msgspec.ValidationError:
         return None
-    annotations = found.metadata.get("annotations") or {}
+    annotations = request.metadata.get("annotations") or {}
     kept = {key: value for key, value in annotations.items() if key.startswith(constants.APPROVAL_PREFIX)}
-    shown = {key: found.metadata[key] for key in ("name", "uid", "resourceVersion")}
-    return msgspec.structs.replace(found, metadata=shown | {"annotations": kept})
+    shown = {key: request.metadata[key] for key in ("name", "uid", "resourceVersion")}
+    return msgspec.structs.replace(request, metadata=shown | {"annotations": kept})

@@ -1,6 +1,6 @@
-"""Keeps the phases of change requests true: what approvals the object carries, and what became of it.
+"""The phases of change requests: what approvals the object carries, and what became of it.
 
-Whether they are enough says the pipeline, as it says to the webhook; but nothing is ever decided from a phase.
+The pipeline says whether they are enough, as it does for the webhook. Nothing is ever decided from a phase.
 """
 
 import hashlib
@@ -65,7 +65,7 @@ def over(status: ChangeRequestStatus, now: datetime) -> bool:
 
 
 def begun(recorded: ChangeRequest, state: ClusterState, now: datetime) -> ChangeRequestStatus:
-    """The status of one whose maker did not get as far as writing it; of any other the one that it has."""
+    """The status of one whose writer did not get as far as writing it; of any other the one that it has."""
     if recorded.status.first_refused_at:
         return recorded.status
     named = {asked.name for asked in recorded.spec.policies}
@@ -149,7 +149,7 @@ def _docs(verdict: Verdict) -> list[ApprovalDoc]:
 
 
 def approvers_of(status: ChangeRequestStatus) -> str:
-    """Whose approvals count."""
+    """The approvers whose approvals count, in one line."""
     return ", ".join(approval.approver for approval in status.approvals if not approval.reason)
 
 

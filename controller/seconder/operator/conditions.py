@@ -15,7 +15,14 @@ def condition(
 ) -> ConditionDoc:
     """Make a condition that keeps its transition time while its status stays the same."""
     value = "True" if ok else "False"
-    since = next((each.last_transition_time for each in before if each.type == kind and each.status == value), None)
+    since = next(
+        (
+            condition.last_transition_time
+            for condition in before
+            if condition.type == kind and condition.status == value
+        ),
+        None,
+    )
     return ConditionDoc(
         type=kind,
         status="True" if ok else "False",

@@ -19,7 +19,7 @@ from seconder.operator.policy_status import Judged
 CONDITION: Final = "DeputiesUnprotected"
 """Type of the condition that is there, and true, while some such kind is installed and protected by no policy."""
 
-_DEPUTIES: Final = {
+_INDIRECT_DELETERS: Final = {
     GroupResource("argoproj.io", "applications"): "Argo CD",
     GroupResource("helm.toolkit.fluxcd.io", "helmreleases"): "Flux",
     GroupResource("keda.sh", "scaledobjects"): "KEDA",
@@ -28,16 +28,16 @@ _DEPUTIES: Final = {
 
 
 def unprotected(served: Catalogue, policies: Iterable[Policy]) -> list[GroupResource]:
-    """The deputies' kinds that this cluster serves and no policy protects from deletion."""
+    """The kinds of indirect deleters that this cluster serves and no policy protects from deletion."""
     named = {resource for policy in policies if protects(policy) for resource in policy.resolved}
-    return [each for each in sorted(_DEPUTIES) if each in served and each not in named]
+    return [kind for kind in sorted(_INDIRECT_DELETERS) if kind in served and kind not in named]
 
 
 def status(judged: Judged, document: Mapping[str, Any], found: Sequence[GroupResource]) -> dict[str, Any]:
     """A policy's status, with a warning where it protects something. ``document`` is the one that was judged."""
     if not found or judged.problem or judged.mode is Mode.AUDIT or not any(map(protects, judged.policies)):
         return judged.status
-    kinds = ", ".join(f"{each} ({_DEPUTIES[each]})" for each in found)
+    kinds = ", ".join(f"{kind} ({_INDIRECT_DELETERS[kind]})" for kind in found)
     warning = condition(
         CONDITION,
         ok=True,

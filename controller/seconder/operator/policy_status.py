@@ -72,7 +72,10 @@ def configuration_path(name: str = "") -> str:
 
 
 def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Policy]], str]) -> Judged:
-    """Judge one ProtectionPolicy document. Raises ApiError when the API server could not be asked."""
+    """The new status of one ProtectionPolicy document, and its policies.
+
+    Raises ApiError when the API server could not be asked.
+    """
     metadata = document["metadata"]
     generation: int = metadata.get("generation", 0)
     before = policy_documents.status_of(document)
@@ -98,12 +101,12 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
         # Where its last valid form stays in force, so does what that names.
         kept = [
             named
-            for each in policy_documents.last_valid(metadata["name"], status, generation)
-            for named in each.resources
+            for policy in policy_documents.last_valid(metadata["name"], status, generation)
+            for named in policy.resources
         ]
-        known = {(each.group, each.resource) for each in status.resources}
+        known = {(doc.group, doc.resource) for doc in status.resources}
         also = _docs(discovery.resolve(kept, False, served))
-        status.resources += [each for each in also if (each.group, each.resource) not in known]
+        status.resources += [doc for doc in also if (doc.group, doc.resource) not in known]
     ready = not problem
     if ready:
         status.last_valid = document["spec"]
@@ -136,12 +139,12 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
 def _docs(resolution: discovery.Resolution) -> list[ResolvedDoc]:
     return [
         ResolvedDoc(
-            group=each.resource.group,
-            version=each.version,
-            resource=each.resource.resource,
-            namespaced=each.namespaced,
-            custom=each.custom,
-            kind=each.kind,
+            group=resolved.resource.group,
+            version=resolved.version,
+            resource=resolved.resource.resource,
+            namespaced=resolved.namespaced,
+            custom=resolved.custom,
+            kind=resolved.kind,
         )
-        for each in resolution.resources
+        for resolved in resolution.resources
     ]

@@ -1,4 +1,4 @@
-"""``seconder operator``: kopf watches, one thread reconciles.
+"""``seconder operator``: kopf watches, and one thread reconciles.
 
 kopf handlers only wake that thread. Nothing is decided from an event's content, so that a lost, doubled or reordered
 event changes nothing; and no finalizer and no annotation is ever put on anybody's object (``on.event`` handlers alone).

@@ -78,7 +78,7 @@ class Reconciler:
         self._owner: list[dict[str, str]] = []
 
     def restore(self) -> bool:
-        """Put the last compiled configuration back if somebody changed or deleted it. Raises ApiError."""
+        """Put the last compiled configuration back. Returns whether it had been changed or deleted. Raises ApiError."""
         return self._wanted is not None and self._apply(self._wanted)
 
     def run(self, now: datetime) -> Report:
@@ -87,15 +87,15 @@ class Reconciler:
         served = discovery.catalogue(self._api)
         documents, _ = self._api.items(f"{constants.API_PATH}/protectionpolicies")
         judged = [judge(document, served, self._trial.problem) for document in documents]
-        policies = [policy for each in judged for policy in each.policies]
+        policies = [policy for result in judged for policy in result.policies]
         self._allow(policies, served)
 
         expiry = self._certify(policies, now) if self._settings.issues else self._use_given(policies)
 
         # Statuses come last: Ready means in force.
         unnamed = indirect_deleters.unprotected(served, policies)
-        for document, each in zip(documents, judged, strict=True):
-            self._set_status("protectionpolicies", document, indirect_deleters.status(each, document, unnamed))
+        for document, result in zip(documents, judged, strict=True):
+            self._set_status("protectionpolicies", document, indirect_deleters.status(result, document, unnamed))
         seen = self._approvers()
         return Report(judged, seen, repaired, expiry)
 
@@ -107,7 +107,7 @@ class Reconciler:
         self._apply(self._wanted)
 
     def _apply(self, wanted: dict[str, Any]) -> bool:
-        """Make the stored configuration equal to ``wanted``; say whether that took a change."""
+        """Make the stored configuration equal to ``wanted``. Returns whether that took a change."""
         path = configuration_path(webhook_configuration.NAME)
         owner = self._find_owner()
         try:
@@ -167,7 +167,7 @@ class Reconciler:
         return self._owner
 
     def _use_given(self, policies: Iterable[Policy]) -> datetime:
-        """Put the configuration in force with a certificate that somebody else makes; say when that ends."""
+        """Put the configuration in force with a certificate that somebody else makes. Returns the certificate's end."""
         given = certificates.given(self._secret(self._settings.serving_secret), self._settings.serving_secret)
         self._put_in_force(policies, given.bundle)
         return given.expires
@@ -175,7 +175,7 @@ class Reconciler:
     def _certify(self, policies: Iterable[Policy], now: datetime) -> datetime:
         """Put the configuration and the certificates in force, and take the next step of a rotation if one is due.
 
-        Give the end of the serving certificate.
+        Returns the end of the serving certificate.
         """
         authority, serving = self._secret(CA_SECRET), self._secret(self._settings.serving_secret)
         notes = (authority or {}).get("metadata", {}).get("annotations") or {}
@@ -199,12 +199,12 @@ class Reconciler:
 
     def _secret(self, name: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = self._api.get(f"{self._secrets}/{name}")
+            secret: dict[str, Any] = self._api.get(f"{self._secrets}/{name}")
         except ApiError as error:
             if error.status != 404:
                 raise
             return None
-        return found
+        return secret
 
     def _write_secret(self, name: str, data: dict[str, str], notes: dict[str, str], more: dict[str, str]) -> None:
         wanted = notes | more
@@ -232,7 +232,7 @@ class Reconciler:
         patches them.
         """
         resolved = [resource for policy in policies for resource in policy.resolved.values()]
-        inside = [*impact.counted(policies), *(each for each in resolved if each.namespaced)]
+        inside = [*impact.counted(policies), *(resource for resource in resolved if resource.namespaced)]
         followed = _rules(PolicyIndex(policies).followed, ["list", "watch"])
         owners = _rules(discovery.owners(served), ["get"])
         self._keep_role(LOOKUP_ROLE, _rules([*inside, *resolved], ["get", "list"]) + followed + owners)
@@ -253,8 +253,8 @@ class Reconciler:
     def _approvers(self) -> list[approver_status.Judged]:
         documents, _ = self._api.items(f"{constants.API_PATH}/approvers")
         judged = approver_status.judge(documents)
-        for document, each in zip(documents, judged, strict=True):
-            self._set_status("approvers", document, each.status)
+        for document, approver in zip(documents, judged, strict=True):
+            self._set_status("approvers", document, approver.status)
         return judged
 
     def _set_status(self, plural: str, document: dict[str, Any], status: dict[str, Any]) -> None:
@@ -271,6 +271,6 @@ class Reconciler:
 
 def _rules(resources: Iterable[ResolvedResource], verbs: list[str]) -> list[dict[str, Any]]:
     groups: dict[str, set[str]] = {}
-    for each in resources:
-        groups.setdefault(each.resource.group, set()).add(each.resource.resource)
+    for resolved in resources:
+        groups.setdefault(resolved.resource.group, set()).add(resolved.resource.resource)
     return [{"apiGroups": [g], "resources": sorted(plurals), "verbs": verbs} for g, plurals in sorted(groups.items())]

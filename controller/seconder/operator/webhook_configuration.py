@@ -71,12 +71,12 @@ def configuration(
     ca_bundle: str,
     rules: Sequence[Rule] = RULES,
 ) -> dict[str, Any]:
-    """Compile. ``policies`` are the ones that the webhook sees too, invalid ones included as their coarse refusal."""
+    """The compiled configuration. ``policies`` are those that the webhook sees too, coarse refusals among them."""
     index = PolicyIndex(policies)
     compiler = _Compiler(installation, rules)
     webhooks = []
     for mode, prefix, path in ((Mode.ENFORCE, "", "/validate"), (Mode.AUDIT, "audit-", "/validate/audit")):
-        chosen = [each for each in index.all if each.mode is mode]
+        chosen = [policy for policy in index.all if policy.mode is mode]
         entries = (
             *compiler.agents(chosen),
             *compiler.everyone(chosen, index.known_tags),
@@ -140,7 +140,7 @@ class _Compiler:
             yield _numbered("everyone", number), rules, [*conditions, ("covered", cel.either(group))]
 
     def owners(self, policies: Sequence[Policy], mode: Mode) -> Iterable[_Entry]:
-        """Ask about owners that are added to what policies name, and to what these are in or of.
+        """Owners that are added to what policies name, and to what these are in or of.
 
         In Enforce, to Seconder's own kinds, roles, namespace and definitions as well: with the operator's role goes
         this configuration.
@@ -149,7 +149,7 @@ class _Compiler:
         asked = self._asked(Entry.OWNERS, policies)
         if not asked or (not asking and mode is Mode.AUDIT):
             return
-        named = _by_group(each for policy in asking for each in _named(policy))
+        named = _by_group(resource for policy in asking for resource in _named(policy))
         if mode is Mode.ENFORCE:
             named.setdefault(constants.DOMAIN, set()).add("*")
         if mode is Mode.ENFORCE or any(NAMESPACES in _deleted(policy) for policy in asking):
@@ -158,7 +158,7 @@ class _Compiler:
             named.setdefault(DEFINITIONS.group, set()).add(DEFINITIONS.resource)
         conditions = [("adds-owners", asked)]
         if mode is Mode.ENFORCE:
-            unnamed = _by_group(each for each in ROLES if not _names(named, each))
+            unnamed = _by_group(resource for resource in ROLES if not _names(named, resource))
             if unnamed:
                 ours = f"request.name.startsWith({cel.quote(ROLE_PREFIX)})"
                 conditions.append(("roles", f"!({_is_one_of(unnamed)}) || {ours}"))
@@ -177,7 +177,7 @@ class _Compiler:
         yield "owners", _update_rules(named), conditions
 
     def _asked(self, entry: Entry, policies: Sequence[Policy]) -> str:
-        """Test for what some rule must see, of what an entry takes; empty where none must."""
+        """The test for what some rule must see, of what an entry takes; empty where none must."""
         found = self._prefilters(PolicyIndex(policies))
         tests = [prefilter.expression for prefilter in found if prefilter.entry is entry]
         return cel.either(tests) if tests else ""
@@ -192,7 +192,7 @@ class _Compiler:
         return [prefilter for rule in self._rules for prefilter in rule.prefilters(index, self._installation)]
 
     def guard(self, index: PolicyIndex) -> Iterable[_Entry]:
-        """Ask about what agents do to Seconder and its footing, and about what may take along what a policy names."""
+        """What agents do to Seconder and its footing, and about what may take along what a policy names."""
         twice = _asked_of_agents([policy for policy in index.all if policy.mode is Mode.ENFORCE])
         found = self._prefilters(index)
         tests = [
@@ -212,7 +212,7 @@ def _names(groups: Mapping[str, set[str]], resource: GroupResource) -> bool:
 
 
 def _may_be_custom(policy: Policy) -> bool:
-    return not policy.resolution_current or any(each.custom for each in policy.resolved.values())
+    return not policy.resolution_current or any(resolved.custom for resolved in policy.resolved.values())
 
 
 def _tagged(
@@ -252,7 +252,7 @@ def _names_test(policy: Policy) -> str:
 
 
 def _asked_of_agents(enforced: Sequence[Policy]) -> str:
-    """Test for what the ``agents`` entry takes anyway; empty where saying so takes too long."""
+    """The test for what the ``agents`` entry takes anyway; empty where saying so takes too long."""
     taken = cel.either(_identity_tests(PolicyIndex(enforced).known_tags))
     deleted, updated = _by_operation(enforced)
     # What is created and taken, it takes where deletions are.
@@ -262,7 +262,7 @@ def _asked_of_agents(enforced: Sequence[Policy]) -> str:
 
 
 def _is_one_of(groups: Mapping[str, set[str]]) -> str:
-    """Test for a resource that the ``agents`` entry's rules name."""
+    """The test for a resource that the ``agents`` entry's rules name."""
     tests = []
     for group, plurals in sorted(groups.items()):
         parts = [] if group == "*" else [f"request.resource.group == {cel.quote(group)}"]
@@ -322,9 +322,9 @@ _NOT_CONTROLLERS: Final = [
 
 
 def _rules(policies: Sequence[Policy], created: Iterable[tuple[GroupResource, str]]) -> list[dict[str, Any]]:
-    """Name groups and resources, each group with its own; with very many groups, all resources in all of them.
+    """The rules of an entry: each group with its own resources; with very many groups, all resources in all of them.
 
-    Deletions of what is covered; and updates of what is named, where policies name actions that are updates.
+    They are for deletions of what is covered, and for updates of what is named where policies name such actions.
     """
     deleted, updated = _by_operation(policies)
     if len(deleted | updated) > _SEPARATE_RULES:
@@ -366,8 +366,12 @@ def _update_rules(groups: Mapping[str, set[str]]) -> list[dict[str, Any]]:
 
 def _by_operation(policies: Sequence[Policy]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
     """By API group, the resources whose deletions, and those whose updates, are asked about."""
-    deleted = _by_group(each for policy in policies if Action.DELETE in policy.actions for each in _deleted(policy))
-    updated = _by_group(each for policy in policies if policy.actions - {Action.DELETE} for each in _named(policy))
+    deleted = _by_group(
+        resource for policy in policies if Action.DELETE in policy.actions for resource in _deleted(policy)
+    )
+    updated = _by_group(
+        resource for policy in policies if policy.actions - {Action.DELETE} for resource in _named(policy)
+    )
     return deleted, updated
 
 
@@ -383,20 +387,20 @@ def _plurals(plurals: set[str]) -> list[str]:
 
 
 def _with_subresources(plurals: set[str]) -> list[str]:
-    """Name each with all of its subresources: metadata gets in through some of them, a scale through another."""
+    """Each resource with all of its subresources: some carry metadata, another a scale."""
     return ["*/*"] if "*" in plurals else sorted([*plurals, *(f"{plural}/*" for plural in plurals)])
 
 
 def _named(policy: Policy) -> set[GroupResource]:
     """What the policy names; of an invalid one, what it may have meant too."""
-    named = {each for each in policy.resources if policy.problem == "" or _registrable(each)}
+    named = {resource for resource in policy.resources if policy.problem == "" or _registrable(resource)}
     return named | policy.resolved.keys() if policy.problem else named
 
 
 def _deleted(policy: Policy) -> set[GroupResource]:
     """What the policy names, and Namespaces when it names anything that these can hold."""
     named = _named(policy)
-    if not policy.resolution_current or any(each.namespaced for each in policy.resolved.values()):
+    if not policy.resolution_current or any(resolved.namespaced for resolved in policy.resolved.values()):
         named.add(NAMESPACES)
     return named
 
@@ -427,7 +431,7 @@ def _webhook(
         "admissionReviewVersions": ["v1"],
         "clientConfig": dict(client_config),
         "failurePolicy": "Fail" if enforce else "Ignore",
-        "matchConditions": [{"name": each, "expression": expression} for each, expression in conditions],
+        "matchConditions": [{"name": condition, "expression": expression} for condition, expression in conditions],
         "matchPolicy": "Equivalent",
         "namespaceSelector": {},
         "objectSelector": {},

@@ -75,21 +75,26 @@ def _complete(before: list[str], word: str) -> tuple[Candidates, int]:
     if verb not in VERBS:
         return [], _NO_FILES
     actions = _actions(verb)
-    flag = next((each for each in actions if given and given[-1] in each.option_strings and each.nargs != 0), None)
+    flag = next(
+        (action for action in actions if given and given[-1] in action.option_strings and action.nargs != 0), None
+    )
     if flag is not None:
         return _values(flag, given[:-1])
     if word.startswith("-"):
         return [
-            (next((text for text in each.option_strings if text.startswith("--")), each.option_strings[0]), _help(each))
-            for each in actions
-            if each.option_strings
+            (
+                next((text for text in action.option_strings if text.startswith("--")), action.option_strings[0]),
+                _help(action),
+            )
+            for action in actions
+            if action.option_strings
         ], _NO_FILES
     return _positional(verb, word, given, actions)
 
 
 def _values(flag: argparse.Action, given: Sequence[str]) -> tuple[Candidates, int]:
     if flag.choices is not None:
-        return [(str(each), "") for each in flag.choices], _NO_FILES
+        return [(str(choice), "") for choice in flag.choices], _NO_FILES
     if "--namespace" in flag.option_strings:
         return _within(lambda: _namespaces(given)), _NO_FILES
     return [], _DEFAULT if flag.metavar == "FILE" else _NO_FILES
@@ -100,13 +105,13 @@ def _positional(
 ) -> tuple[Candidates, int]:
     if verb in _WITH_FILES:
         return [], _DEFAULT
-    choices = [(str(each), "") for action in actions if not action.option_strings for each in action.choices or ()]
+    choices = [(str(choice), "") for action in actions if not action.option_strings for choice in action.choices or ()]
     if choices or verb not in _WITH_OBJECTS:
         return choices, _NO_FILES
     found = _within(lambda: _requests(given, everything=verb == "show")) if verb in _WITH_REQUESTS else []
-    types = [each for each in _TYPES if each.startswith(word)]
+    types = [prefix for prefix in _TYPES if prefix.startswith(word)]
     only_types = types and not any(text.startswith(word) for text, _ in found)
-    return [*found, *((each, "") for each in types)], _NO_FILES | (_NO_SPACE if only_types else 0)
+    return [*found, *((prefix, "") for prefix in types)], _NO_FILES | (_NO_SPACE if only_types else 0)
 
 
 def _within(ask: Callable[[], Candidates]) -> Candidates:
@@ -141,7 +146,9 @@ def _requests(given: Sequence[str], *, everything: bool) -> Candidates:
 
 
 def _namespaces(given: Sequence[str]) -> Candidates:
-    return [(each["metadata"]["name"], "") for each in _api(given).page("/api/v1/namespaces", timeout=_SECONDS)[0]]
+    return [
+        (namespace["metadata"]["name"], "") for namespace in _api(given).page("/api/v1/namespaces", timeout=_SECONDS)[0]
+    ]
 
 
 def _api(given: Sequence[str]) -> "Api":

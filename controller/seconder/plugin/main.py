@@ -28,7 +28,7 @@ VERBS: Final = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the verb that the command line names; give its exit code."""
+    """The exit code of the verb that the command line names, which is run."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         code = _main(given)

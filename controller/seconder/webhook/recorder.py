@@ -131,7 +131,7 @@ class Recorder:
             self._work.notify()
 
     def refused(self, change: Change, reason: Reason) -> bool:
-        """Note a refusal; say whether there is, or in a moment will be, a change request for it."""
+        """Note a refusal. Returns whether there is, or in a moment will be, a change request for it."""
         name = change.name
         with self._work:
             recorded = self._is_open(name) or name in self._made
@@ -193,9 +193,9 @@ class Recorder:
         known = self._known.get(name)
         return known is not None and known.open
 
-    def _take(self, found: Mapping[str, _Known]) -> None:
-        known = dict(found)
-        open_ = Counter(each.requester for each in known.values() if each.open)
+    def _take(self, recorded: Mapping[str, _Known]) -> None:
+        known = dict(recorded)
+        open_ = Counter(record.requester for record in known.values() if record.open)
         with self._work:
             # Seen open, or seen and gone again: the view says all there is to say about it.
             settled = {
@@ -214,15 +214,15 @@ class Recorder:
                 emergencies, self._emergencies = self._emergencies, []
                 note = self._next_due()
             for emergency in emergencies:
-                self._guarded(self._tell_emergency, emergency)
-            if note is not None and not self._guarded(self._write, note):
+                self._attempt(self._tell_emergency, emergency)
+            if note is not None and not self._attempt(self._write, note):
                 with self._work:
                     self._quiet_until = self._clock() + self._bounds.after_trouble
                     self._keep_for_later(note)
             time.sleep(self._bounds.pace)
 
     def _keep_for_later(self, note: _Note) -> None:
-        """Put back what could not be written: somebody has been told of it."""
+        """Put a note back that could not be written: somebody has been told of its change request."""
         note.tries += 1
         later = self._notes.get(note.change.name)
         if later is not None:
@@ -257,7 +257,7 @@ class Recorder:
             self._made[name] = (note.change.requester, now + _IN_VIEW)
         return note
 
-    def _guarded(self, write: Callable[[T], None], what: T) -> bool:
+    def _attempt(self, write: Callable[[T], None], what: T) -> bool:
         try:
             write(what)
         except ApiError as error:
@@ -278,10 +278,10 @@ class Recorder:
         impact = self._impact(change, state.policies) if note.times else None
         made_now = False
         for _ in range(5):
-            found = self._open_record(change, impact) if note.new else self._existing(change)
-            if found is None:
+            request = self._open_record(change, impact) if note.new else self._existing(change)
+            if request is None:
                 return
-            status = found.status
+            status = request.status
             made_now |= not status.first_refused_at
             if note.times:
                 # The operator, which gives no reason, has counted the first of these in between.
@@ -292,7 +292,7 @@ class Recorder:
                     times=note.times - counted,
                     reason=note.reason.value,
                     audience=state.audience,
-                    txn=found.uid,
+                    txn=request.uid,
                     impact=impact,
                     now=now,
                 )
@@ -300,7 +300,7 @@ class Recorder:
                 status = change_requests.let_through(status, change, note.allowed, now)
             try:
                 self._api.replace(
-                    f"{change_request.PATH}/{change.name}/status", change_request.with_status(found, status)
+                    f"{change_request.PATH}/{change.name}/status", change_request.with_status(request, status)
                 )
             except ApiError as error:
                 # The operator wrote, or removed it, in between.
@@ -312,7 +312,7 @@ class Recorder:
             self._tell_refusal(change, note.reason, status.attempts, now)
 
     def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest:
-        """Create it, or give the one that ended before."""
+        """The change request, newly created, or the one that ended before."""
         try:
             return change_request.parse(self._api.create(change_request.PATH, change_requests.document(change, impact)))
         except ApiError as error:
@@ -330,7 +330,7 @@ class Recorder:
 
     def _impact(self, change: Change, policies: PolicyIndex) -> Impact | None:
         effect = Effect(change.action, change.target, change.version, {})
-        looking, deadline = adjudication.goes_down(effect, change.policies), within()
+        looking, deadline = adjudication.impact_of(effect, change.policies), within()
         try:
             return pipeline.drive(looking, lambda asked: self._resolver.answer(asked, policies, deadline))[0]
         except Unknown:
@@ -361,7 +361,7 @@ def _ended(known: _Known | None) -> bool:
 
 def _known(document: Mapping[str, Any]) -> _Known | None:
     try:
-        found = change_request.parse(document)
+        request = change_request.parse(document)
     except msgspec.ValidationError:
         return None
-    return _Known(found.spec.requester, found.status.phase.open)
+    return _Known(request.spec.requester, request.status.phase.open)

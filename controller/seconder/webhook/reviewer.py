@@ -33,7 +33,7 @@ _FAILED: Final = "the request could not be decided; the cause is in the webhook'
 
 
 class _Lane:
-    """Who waits for whom: one for agents, one for all others."""
+    """Threads and a resolver that some callers share: agents one, all others another."""
 
     def __init__(self, resolver: Resolver, name: str) -> None:
         self.resolver: Final = resolver
@@ -62,11 +62,11 @@ class Reviewer:
         self._memo = Memo(_MEMO)
 
     def enforce(self, body: bytes) -> bytes | Awaitable[bytes]:
-        """Answer a review under the policies that refuse."""
+        """The answer to a review under the policies that refuse."""
         return self._answer(body, Mode.ENFORCE)
 
     def audit(self, body: bytes) -> bytes | Awaitable[bytes]:
-        """Answer a review under the policies that only watch: always let through, with a warning where due."""
+        """The answer to a review under the policies that only watch: always let through, with a warning where due."""
         return self._answer(body, Mode.AUDIT)
 
     def _answer(self, body: bytes, mode: Mode) -> bytes | Awaitable[bytes]:
@@ -91,7 +91,7 @@ class Reviewer:
     async def _later(
         self, context: ReviewContext, asking: Asking[Decision], lookup: Lookup[Any], lane: _Lane, started: float
     ) -> bytes:
-        """Go on in a thread, since the API server may take its time; other reviews go on meanwhile."""
+        """The answer, decided in a thread since the API server may take its time; other reviews go on meanwhile."""
         self._metrics.in_flight += 1
         deadline = within()
         policies, mode = context.state.policies, context.mode
@@ -121,7 +121,7 @@ class Reviewer:
         return codec.allowed(request.uid, audit, _warnings(decided))
 
     def _record(self, context: ReviewContext, decided: Decision) -> bool:
-        """Leave a note of what the decision led to; say whether there is a change request for a refusal."""
+        """Leave a note of what the decision led to. Returns whether there is a change request for a refusal."""
         request = context.request
         if request.dry_run or context.mode is Mode.AUDIT:
             return False
@@ -140,7 +140,7 @@ class Reviewer:
         return decided.change is not None and recorded[:1] == [True]
 
     def _failed(self, error: Exception, body: bytes, mode: Mode, started: float) -> bytes:
-        """Deny a review that could not be decided. Raises BadReview where there is no uid to echo."""
+        """The denial of a review that could not be decided. Raises BadReview where there is no uid to echo."""
         if isinstance(error, Malformed):
             if not error.uid:
                 self._metrics.undecided(Reason.REQUEST_MALFORMED, time.perf_counter() - started)
@@ -183,8 +183,8 @@ def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
     if decided.broken_glass:
         audit["break-glass"] = clean(decided.broken_glass)
     if decided.counted:
-        audit["approvers"] = ",".join(each.statement.iss for each in decided.counted)
-        audit["approvals"] = ",".join(each.statement.jti for each in decided.counted)
+        audit["approvers"] = ",".join(approval.statement.iss for approval in decided.counted)
+        audit["approvals"] = ",".join(approval.statement.jti for approval in decided.counted)
     return audit
 
 

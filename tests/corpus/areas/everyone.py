@@ -1,6 +1,7 @@
 """Policies for Everyone: whom they bind, and whom they leave alone."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from tests.corpus.builders.documents import (
     changed,
@@ -188,7 +189,7 @@ def _other_actions() -> Iterator[Expected]:
 
 def _approvals() -> Iterator[Expected]:
     erin = user("erin@example.com")
-    by_person = {"sub": "erin@example.com", "act": None}
+    by_person: dict[str, Any] = {"sub": "erin@example.com", "act": None}
     yield case("somebody's approved DELETE", "Approved", delete(approved(CHECKOUT, **by_person), erin), EVERYONE)
     yield case(
         "somebody's DELETE that an agent's approval is for",

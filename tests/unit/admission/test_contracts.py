@@ -76,7 +76,7 @@ class Case(NamedTuple):
 
 
 def _counted(*policies: Policy) -> dict[str, Any]:
-    none: dict[GroupResource, list[Item]] = {each.resource: [] for each in impact.counted(policies)}
+    none: dict[GroupResource, list[Item]] = {counted.resource: [] for counted in impact.counted(policies)}
     return {"impact": {"counts": {}, "sha256": impact.impact(policies, none | HOLDS).sha256}}
 
 

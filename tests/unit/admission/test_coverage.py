@@ -26,7 +26,7 @@ NAMESPACE = target(NAMESPACES, "payments")
 def _covering(on: Target, *policies: Policy, answers: Answers | None = None) -> list[str]:
     context = ReviewContext(deletion(on), state(*policies), Mode.ENFORCE, signing.NOW, signing.memo())
     asking = coverage.policies_for(context, context.effect(Action.DELETE))
-    return [found.name for found in pipeline.drive(asking, answers or Answers())]
+    return [covering.name for covering in pipeline.drive(asking, answers or Answers())]
 
 
 def test_contents_are_asked_about_for_namespaces_alone() -> None:

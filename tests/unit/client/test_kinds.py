@@ -29,8 +29,8 @@ def _resources(kinds: Kinds, *wanted: Kind, seconds: float = 5.0) -> frozenset[G
 
 def test_a_kind_is_its_resource_without_subresources(served: Served) -> None:
     """In the core group and in others."""
-    found = _resources(Kinds(served), STACK, Kind("v1", "ConfigMap"))
-    assert found == {STACKS, GroupResource("", "configmaps")}
+    resources = _resources(Kinds(served), STACK, Kind("v1", "ConfigMap"))
+    assert resources == {STACKS, GroupResource("", "configmaps")}
     assert sorted(served.paths) == ["/api/v1", "/apis/example.com/v1"]
 
 

@@ -46,8 +46,8 @@ def _contents(
 
 def _read(served: Served, pool: ThreadPoolExecutor, *wanted: Target, seconds: float = 5.0) -> Any:
     refs = tuple(ObjectRef(resolved(one.resource), one.namespace, one.name) for one in wanted)
-    found = Objects(served, pool).read(ReadObjects(refs), time.monotonic() + seconds)
-    return {ref.name: metadata for ref, metadata in found.items()}
+    metadata_of = Objects(served, pool).read(ReadObjects(refs), time.monotonic() + seconds)
+    return {ref.name: metadata for ref, metadata in metadata_of.items()}
 
 
 def test_objects_are_read_where_they_are(pool: ThreadPoolExecutor) -> None:
@@ -55,8 +55,8 @@ def test_objects_are_read_where_they_are(pool: ThreadPoolExecutor) -> None:
     held = {"uid": DEPLOYMENT.uid, "annotations": {"a": "b"}, "deletionTimestamp": "2026-11-22T00:00:00Z"}
     served = Served({DEPLOYMENT_PATH: {"metadata": held}, "/api/v1/namespaces/payments": {"metadata": {"uid": "2"}}})
     assert _read(served, pool, target(CONFIG_MAPS, "gone")) == {}
-    found = _read(served, pool, DEPLOYMENT)["checkout"]
-    assert (found.uid, found.annotations, found.deletion_timestamp) == tuple(held.values())
+    metadata = _read(served, pool, DEPLOYMENT)["checkout"]
+    assert (metadata.uid, metadata.annotations, metadata.deletion_timestamp) == tuple(held.values())
     several = _read(served, pool, DEPLOYMENT, target(NAMESPACES, "payments"), target(CONFIG_MAPS, "gone"))
     assert {name: metadata.uid for name, metadata in several.items()} == {"checkout": DEPLOYMENT.uid, "payments": "2"}
     assert all("PartialObjectMetadata" in asked.accept for asked in served.asked)
@@ -81,9 +81,9 @@ def test_look_ups_ask_in_the_named_version_and_namespace(pool: ThreadPoolExecuto
         return _list(f"w{asked.query.get('continue', '1')}", more="" if "continue" in asked.query else "2")
 
     served = Served({PODS_PATH: pods, WIDGETS_PATH: widgets})
-    found = _contents(served, pool, (PODS, False), (WIDGETS, True))
-    assert [item.name for item in found[PODS.resource]] == ["p"]
-    assert [(item.name, item.uid) for item in found[WIDGETS.resource]] == [("w1", "uid-w1"), ("w2", "uid-w2")]
+    contents = _contents(served, pool, (PODS, False), (WIDGETS, True))
+    assert [item.name for item in contents[PODS.resource]] == ["p"]
+    assert [(item.name, item.uid) for item in contents[WIDGETS.resource]] == [("w1", "uid-w1"), ("w2", "uid-w2")]
 
 
 def test_an_empty_page_is_not_an_empty_namespace(pool: ThreadPoolExecutor) -> None:

@@ -182,13 +182,13 @@ def test_what_is_at_hand_is_answered_at_once() -> None:
 
 def test_what_goes_along_is_what_the_index_finds() -> None:
     """For the keys and the object that are asked about, under the policies of the decision."""
-    found = [Dependent(resolved(DEPLOYMENTS), "payments", "checkout", "1", DEPLOYMENTS)]
+    owned = [Dependent(resolved(DEPLOYMENTS), "payments", "checkout", "1", DEPLOYMENTS)]
     asked: list[Any] = []
 
     class Finding(DependentsIndex):
         def dependents(self, *given: Any) -> Any:
             asked.append(given)
-            return found
+            return owned
 
         def none_owned(self, *_: Any) -> bool:
             return False
@@ -197,5 +197,5 @@ def test_what_goes_along_is_what_the_index_finds() -> None:
     resolver = Resolver(Served(), index, lambda: True, lambda _what, _error: None)
     lookup = Dependents(frozenset({"uid"}), target())
     assert resolver.at_hand(lookup, PROTECTING) is LATER
-    assert resolver.answer(lookup, PROTECTING, within()) == found
+    assert resolver.answer(lookup, PROTECTING, within()) == owned
     assert asked == [(PROTECTING, lookup.keys, lookup.target)]

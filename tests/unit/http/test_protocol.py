@@ -12,10 +12,10 @@ from tests.support.http import head, status
 
 from seconder.http import head as head_module
 from seconder.http import reply
+from seconder.http.body_memory import BodyMemory
 from seconder.http.handler import BadReview
 from seconder.http.limits import FRAMING_BYTES, MAX_BODY_BYTES, Limits
 from seconder.http.protocol import ReviewProtocol, Shared
-from seconder.http.room import Room
 
 LIMITS = Limits(body_bytes=256 * 1024, small_bodies=256 * 1024, large_bodies=512 * 1024)
 CHUNKED = head() + b"5\r\nabcde\r\n1;x=y\r\nf\r\n0\r\nX: y\r\n\r\n"
@@ -344,7 +344,7 @@ def test_what_bodies_hold_together_is_bounded_and_the_oldest_makes_room() -> Non
                 other.feed(head(size), part)
             assert [statuses(other.wire.said) for other in others] == [[503]] * 3 + [[]] * most
             assert b"\r\nretry-after: 1\r\n" in others[0].wire.said
-            rooms: dict[str, Room] = {name: getattr(shared, name) for name in ("small_bodies", "large_bodies")}
+            rooms: dict[str, BodyMemory] = {name: getattr(shared, name) for name in ("small_bodies", "large_bodies")}
             assert rooms[room].left == full[room] - most * len(part)
             others[-1].feed(b"x" * (size - len(part)))
             others[-2].lose()

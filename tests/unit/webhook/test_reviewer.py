@@ -101,8 +101,8 @@ class Desk:
         """Review a request, or bytes; give the response."""
         handler = self.reviewer.enforce if mode is Mode.ENFORCE else self.reviewer.audit
         answered = handler(asked if isinstance(asked, bytes) else asked.body)
-        found: dict[str, Any] = json.loads(answered if isinstance(answered, bytes) else await answered)["response"]
-        return found
+        response: dict[str, Any] = json.loads(answered if isinstance(answered, bytes) else await answered)["response"]
+        return response
 
     def ask(self, asked: Request | bytes, mode: Mode = Mode.ENFORCE) -> dict[str, Any]:
         """See ``answer``."""
@@ -159,9 +159,9 @@ def test_a_dry_run_is_decided_alike_and_not_counted_as_blocked_or_used() -> None
 
 def _owning(*names: str, **metadata: Any) -> Answers:
     owned = [DEPLOYMENT if name == "checkout" else target(name=name) for name in names]
-    objects = {place: there for each in owned for place, there in live(each, **metadata).items()}
-    found = [Dependent(resolved(DEPLOYMENTS), "payments", each.name, each.uid, CONFIG_MAPS) for each in owned]
-    return Answers(objects=objects, dependents=found)
+    objects = {place: there for one in owned for place, there in live(one, **metadata).items()}
+    along = [Dependent(resolved(DEPLOYMENTS), "payments", one.name, one.uid, CONFIG_MAPS) for one in owned]
+    return Answers(objects=objects, dependents=along)
 
 
 def test_what_goes_along_is_refused_and_noted_object_by_object() -> None:
@@ -207,8 +207,8 @@ def test_what_changes_nothing_is_not_noted() -> None:
     for held in ({}, approved()):
         desk.ask(deletion(stored={"annotations": held}, dryRun=True))
         watching.ask(deletion(stored={"annotations": held}), Mode.AUDIT)
-    for each in (desk, watching):
-        assert (each.notes.refusals, each.notes.uses) == ([], [])
+    for reviewing in (desk, watching):
+        assert (reviewing.notes.refusals, reviewing.notes.uses) == ([], [])
 
 
 def test_what_was_let_through_is_noted() -> None:
@@ -383,9 +383,9 @@ def test_what_is_given_or_borrowed_is_looked_up(asked: Request, refusing: Any, l
 
     def reason(answers: Answers) -> str:
         by_agent = asked.caller == AGENT
-        found = Desk(agents=answers if by_agent else None, others=None if by_agent else answers).reason(asked)
+        told = Desk(agents=answers if by_agent else None, others=None if by_agent else answers).reason(asked)
         assert answers.questions(lookup), "nobody else was asked"
-        return found
+        return told
 
     assert reason(Answers()) == Reason.NOT_COVERED
     assert reason(Answers(**refusing)) == Reason.PROTECTED_CONFIGURATION
@@ -427,9 +427,9 @@ def test_nobody_waits_behind_what_agents_ask() -> None:
         waiting = [asyncio.ensure_future(desk.answer(scale(1, 0))) for _ in range(50)]
         await asyncio.sleep(0)
         person = await asyncio.wait_for(desk.answer(scale(1, 0, PERSON)), 5)
-        assert not any(each.done() for each in waiting)
+        assert not any(review.done() for review in waiting)
         assert desk.count("seconder_admission_requests_in_flight") == 50
         slow.over.set()
         return [person, *await asyncio.gather(*waiting)]
 
-    assert [each["auditAnnotations"]["reason"] for each in asyncio.run(crowd())] == ["ApprovalMissing"] * 51
+    assert [response["auditAnnotations"]["reason"] for response in asyncio.run(crowd())] == ["ApprovalMissing"] * 51

@@ -46,7 +46,7 @@ def evaluate(context: ReviewContext) -> Findings:
 
 
 def _at_stake(context: ReviewContext) -> bool:
-    """Whether the object is protected, or something in it or of it that would go with it."""
+    """Whether the object is protected, or something that would go with it."""
     target, index = context.request.target, context.state.policies
     if context.mode is Mode.ENFORCE and installation.own_object(target, context.state.installation):
         # Agents do not touch it at all.

@@ -33,8 +33,8 @@ def evaluate(context: ReviewContext) -> Findings:
     keys = dependents.keys(request, target)
     if not keys:
         return []
-    found = yield from ask(Dependents(keys, target))
-    effects = _protected(policies, found)
+    owned = yield from ask(Dependents(keys, target))
+    effects = _protected(policies, owned)
     if not effects:
         return []
     namespaces = sum(effect.target.resource == NAMESPACES for effect in effects)
@@ -52,7 +52,7 @@ def evaluate(context: ReviewContext) -> Findings:
     return findings
 
 
-def _protected(policies: PolicyIndex, found: Sequence[Dependent]) -> list[Effect]:
+def _protected(policies: PolicyIndex, owned: Sequence[Dependent]) -> list[Effect]:
     """The deletions that need approval.
 
     What an owner's own controller makes needs none beside the owner's, under the policies that cover both.
@@ -66,7 +66,7 @@ def _protected(policies: PolicyIndex, found: Sequence[Dependent]) -> list[Effect
         return known[place]
 
     effects = []
-    for dependent in found:
+    for dependent in owned:
         covering = protecting(dependent.target)
         made = dependent.made_by_controller and all(policy in protecting(dependent.controller) for policy in covering)
         if covering and not made:

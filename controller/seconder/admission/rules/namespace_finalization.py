@@ -18,7 +18,7 @@ def evaluate(context: ReviewContext) -> Findings:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """That subresource."""
+    """Requests on ``namespaces/finalize``."""
     return [
         Prefilter(
             Entry.GUARD,

@@ -89,7 +89,10 @@ def _account(request: Request) -> Asking[Account | None]:
 
 
 def _as_agent(context: ReviewContext, account: Account) -> Refusal | None:
-    """Under another agent's name its own operator could approve; and a pod's token is renewed while the pod runs."""
+    """The refusal of a pod that runs as an agent, if it is refused.
+
+    As another agent, the caller's own operator could approve. A pod's token is renewed as long as the pod runs.
+    """
     username, caller = service_account_user(*account), context.request.caller
     who = f"ServiceAccount {account.namespace}/{account.name}"
     known = context.state.policies.known_tags

@@ -1,4 +1,4 @@
-"""What agents may not give away: means to what they are guarded from, and rights past any guard.
+"""What agents may not give away: the means for a protected action, and rights that no policy holds back.
 
 The API server lets nobody grant what they do not hold, and agents hold the right to delete, so that reviews decide.
 Given to somebody who is no agent, the same right is decided by nobody. Nor may they take: the guard's own roles stay
@@ -43,7 +43,7 @@ def evaluate(context: ReviewContext) -> Findings:
 
 
 def _role(context: ReviewContext) -> Findings:
-    """A role that is written. Who has it is not known: a binding names it and may be there already."""
+    """The findings on a role that is written. Who has it is not known: a binding may be there already."""
     if context.request.operation is Operation.DELETE:
         return []
     objects = codec.objects(context.request, _roles, "the role or binding")
@@ -74,7 +74,7 @@ def _binding(context: ReviewContext) -> Findings:
 
 
 def _given(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subject] | None, saying: str) -> Findings:
-    """Judge the rules that somebody gets. ``whom``: None where that is not known."""
+    """The findings on rules that somebody gets. ``whom``: None where that is not known."""
     if not given:
         return [Cleared()]
     if len(given) > _MOST_RULES or sum(map(_size, given)) > _MOST_NAMED:
@@ -104,7 +104,7 @@ def _added_rules(before: Role | None, after: Role) -> Sequence[Rule]:
 
 
 def _unheard(given: Iterable[Rule]) -> str:
-    """Impersonation has many verbs, and resources of its own for each kind of user."""
+    """The right that no power lists by name: impersonation has many verbs, and resources for each kind of user."""
     verbs = frozenset[str]().union(*(rule.verbs or () for rule in given))
     if any(verb.startswith("impersonate") for verb in verbs):
         return "impersonate"
@@ -112,7 +112,7 @@ def _unheard(given: Iterable[Rule]) -> str:
 
 
 def _means(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subject] | None) -> str:
-    """What among the rules lets somebody lose what policies protect; empty for nothing."""
+    """The right among the rules that loses what policies protect, in words; empty where there is none."""
     losing = _Named(given, _LOSSES)
     strangers = _strangers(whom, context.state.policies.known_tags)
     place = context.request.target.namespace

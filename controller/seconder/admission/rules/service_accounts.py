@@ -41,7 +41,7 @@ def evaluate(context: ReviewContext) -> Findings:
 
 
 def _renewal(context: ReviewContext) -> Finding:
-    """An agent's token may be renewed up to the end that is set for it."""
+    """The finding on a token that an agent renews: it may reach up to the end that is set."""
     spec = codec.read(context.request, _spec, context.request.new_spec, "the TokenRequest's spec")
     end = context.state.token_ends.get(context.request.caller.username)
     asked = spec.expiration_seconds
@@ -53,7 +53,7 @@ def _renewal(context: ReviewContext) -> Finding:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """All ServiceAccounts: of those that are no agents' their tokens alone, but a group may tag any."""
+    """All ServiceAccounts. Those that are no agents' are asked about too, for any may be tagged by a group."""
     return [Prefilter(Entry.GUARD, 'request.resource.group == "" && request.resource.resource == "serviceaccounts"')]
 
 

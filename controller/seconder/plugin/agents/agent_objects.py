@@ -26,15 +26,15 @@ class Agent:
 
 
 @dataclass(slots=True)
-class Maker:
+class AgentObjects:
     """Makes an agent's objects as the caller of ``api``; ``lines`` tells of each in kubectl's words."""
 
     api: Api
     undo: Undo
     lines: list[str] = field(default_factory=list)
 
-    def make(self, agent: Agent) -> None:
-        """Make all of them. Raises Problem, also where one is there that says something else, and ApiError."""
+    def create(self, agent: Agent) -> None:
+        """Create all of them. Raises Problem, also where one is there that says something else, and ApiError."""
         self._namespace(agent)
         self._account(agent)
         for kind, document in _grants(agent):
@@ -50,12 +50,12 @@ class Maker:
         what = f"serviceaccount/{agent.name}"
         accounts = f"/api/v1/namespaces/{agent.namespace}/serviceaccounts"
         path = f"{accounts}/{agent.name}"
-        found = _find(self.api, path)
-        if found is None:
+        stored = _find(self.api, path)
+        if stored is None:
             metadata = {"name": agent.name, "namespace": agent.namespace, "annotations": wanted}
             self._create(accounts, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}, what)
             return
-        metadata = found["metadata"]
+        metadata = stored["metadata"]
         before = metadata.get("annotations") or {}
         recorded = before.get(constants.OPERATOR_KEY)
         if recorded and recorded != agent.operator:
@@ -77,8 +77,8 @@ class Maker:
         place = f"namespaces/{metadata['namespace']}/" if "namespace" in metadata else ""
         collection = f"/apis/{_RBAC}/v1/{place}{kind}s"
         what = f"{kind}.{_RBAC}/{metadata['name']}"
-        found = _find(self.api, f"{collection}/{metadata['name']}")
-        if found is None:
+        stored = _find(self.api, f"{collection}/{metadata['name']}")
+        if stored is None:
             try:
                 self._create(collection, document, what)
             except ApiError as error:
@@ -89,7 +89,7 @@ class Maker:
                 raise Problem(
                     f"you may not bind {granted}: it grants what you have not yourself; ask somebody who may"
                 ) from None
-        elif any(found.get(part) != document.get(part) for part in _GRANTS):
+        elif any(stored.get(part) != document.get(part) for part in _GRANTS):
             where = f" -n {metadata['namespace']}" if place else ""
             raise Problem(
                 f"{what} is there already and grants something else; delete it first if it is not needed:"

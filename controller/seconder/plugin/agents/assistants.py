@@ -44,14 +44,16 @@ class Assistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """Which assistant runs this command, and what shows it, in words."""
+class Detection:
+    """Which assistant runs this command, empty for none, and what shows it, in words."""
 
     assistant: str
     why: str
 
 
-def detect(environment: Mapping[str, str], ancestors: Sequence[Process], known: Sequence[Assistant]) -> Evidence | None:
+def detect(
+    environment: Mapping[str, str], ancestors: Sequence[Process], known: Sequence[Assistant]
+) -> Detection | None:
     """Find the first known assistant that the environment shows, else the nearest process that is one."""
     for assistant in known:
         for variable in assistant.environment:
@@ -59,16 +61,16 @@ def detect(environment: Mapping[str, str], ancestors: Sequence[Process], known: 
             if value and variable.value in {ANY, value}:
                 # Any value may be a session's id, which is nobody else's business.
                 shown = variable.name if variable.value == ANY else f"{variable.name}={value}"
-                return Evidence(assistant.name, f"the environment has {shown}")
+                return Detection(assistant.name, f"the environment has {shown}")
     named = {program.name: assistant for assistant in reversed(known) for program in assistant.processes}
     for process in ancestors:
         for name in process.names:
             if name in named:
-                return Evidence(named[name].name, f"it runs below process {process.pid}, {name}")
+                return Detection(named[name].name, f"it runs below process {process.pid}, {name}")
     return None
 
 
-def look_around(extra: Path | None = None) -> Evidence | None:
+def detect_here(extra: Path | None = None) -> Detection | None:
     """Look for an assistant around this process: in its environment and among the processes above it.
 
     ``extra`` (left out: the file that ``SECONDER_ASSISTANTS`` names) adds assistants, and never removes one.
@@ -77,8 +79,8 @@ def look_around(extra: Path | None = None) -> Evidence | None:
     added = extra or (Path(os.environ[EXTRA]) if os.environ.get(EXTRA) else None)
     known = [*read(_KNOWN), *(read(added) if added else ())]
     # The environment alone is enough to be taken for an assistant; to be taken for a person is not that easy.
-    if found := detect(os.environ, (), known):
-        return found
+    if detection := detect(os.environ, (), known):
+        return detection
     try:
         above = ancestors()
     except Unreadable as error:
@@ -96,14 +98,16 @@ def read(path: Path) -> list[Assistant]:
         if len(content) > _MAX_BYTES:
             raise Problem(f"list of assistants {path} is larger than {_MAX_BYTES // 1024} KiB: split or shorten it")
         loaded = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
-        found = msgspec.convert(loaded, list[Assistant])
+        assistants = msgspec.convert(loaded, list[Assistant])
     except OSError as error:
         raise Problem(f"cannot read the list of assistants {path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Problem(f"list of assistants {path} is not usable: {' '.join(str(error).split())}") from None
-    if len(found) > _MAX_ASSISTANTS:
+    if len(assistants) > _MAX_ASSISTANTS:
         raise Problem(f"list of assistants {path} has more than {_MAX_ASSISTANTS} entries: shorten it")
-    for each in found:
-        if not (each.environment or each.processes):
-            raise Problem(f"list of assistants {path} is not usable: {each.name!r} has no environment and no processes")
-    return found
+    for assistant in assistants:
+        if not (assistant.environment or assistant.processes):
+            raise Problem(
+                f"list of assistants {path} is not usable: {assistant.name!r} has no environment and no processes"
+            )
+    return assistants

@@ -14,8 +14,8 @@ _MAX_BYTES: Final = 1024 * 1024
 def read(path: Path) -> bytes:
     """Read what only this user can have read or written. Raises Problem and OSError."""
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
             raise Problem(f"{path} holds a token, and must be a file of yours that nobody else can read: chmod 600")
         content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
@@ -24,7 +24,7 @@ def read(path: Path) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Put this content into the place of what is there. Raises OSError."""
+    """Write this content in the place of what is there. Raises OSError."""
     # A file of its own (mkstemp: 0600), then one rename: whoever reads meanwhile finds a whole one.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}-")
     try:

@@ -12,6 +12,7 @@ from seconder.admission.request import Caller
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Policy
 from seconder.api.text import clean
 from seconder.plugin.agents import assistants
+from seconder.plugin.agents.assistants import Detection
 from seconder.plugin.terminal.problem import Problem
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -32,41 +33,33 @@ class Tag:
     known_to: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Looks:
-    """What this machine shows. ``assistant`` is empty where nothing shows one; ``why`` says what was seen."""
-
-    assistant: str
-    why: str
-
-
 def tags_on(caller: Caller, policies: Sequence[Policy]) -> list[Tag]:
     """Every tag that the identity carries, by the very code that decides whether it is an agent's."""
-    found: dict[str, list[str]] = {}
-    for name, tags in (("the defaults", DEFAULT_TAGS), *((f"policy {each.name}", each.agents) for each in policies)):
+    tags_found: dict[str, list[str]] = {}
+    for name, tags in (
+        ("the defaults", DEFAULT_TAGS),
+        *((f"policy {policy.name}", policy.agents) for policy in policies),
+    ):
         for what in _matching(caller, tags):
-            known = found.setdefault(what, [])
-            if name not in known:
-                known.append(name)
-    return [Tag(what, known) for what, known in found.items()]
+            names = tags_found.setdefault(what, [])
+            if name not in names:
+                names.append(name)
+    return [Tag(what, names) for what, names in tags_found.items()]
 
 
-def here() -> Looks:
-    """Look for an AI assistant around this process, as ``credential`` does."""
+def here() -> Detection:
+    """Look for an AI assistant around this process, as ``credential`` does. Without one, ``why`` says what was seen."""
     try:
-        evidence = assistants.look_around()
+        return assistants.detect_here() or Detection("", "nothing shows an AI assistant")
     except Problem as problem:
-        return Looks("", str(problem))
-    if evidence is None:
-        return Looks("", "nothing shows an AI assistant")
-    return Looks(evidence.assistant, evidence.why)
+        return Detection("", str(problem))
 
 
 def lines(
-    caller: Caller, requester: Principal, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
+    caller: Caller, requester: Principal, tags: Sequence[Tag], detection: Detection | None, notes: Sequence[str]
 ) -> Iterator[str]:
-    """The lines for people. ``looks`` is None where it is about somebody else; ``notes`` are what could not be seen."""
-    yield f"The API server takes {'you' if looks else 'them'} for {clean(caller.username)}"
+    """The lines for people. ``detection``: None where it is about somebody else. ``notes``: what could not be seen."""
+    yield f"The API server takes {'you' if detection else 'them'} for {clean(caller.username)}"
     yield f"  groups     {clean(', '.join(sorted(caller.groups))) or 'none'}"
     for key, values in sorted(caller.extra.items()):
         yield f"  extra      {clean(key)}: {clean(', '.join(values))}"
@@ -79,29 +72,29 @@ def lines(
         yield f"  operator   {who}"
     else:
         yield "Seconder takes that for nobody's agent: no tag is on it"
-    if looks:
-        seen = f"{clean(looks.assistant)}: {clean(looks.why)}" if looks.assistant else clean(looks.why)
+    if detection:
+        seen = f"{clean(detection.assistant)}: {clean(detection.why)}" if detection.assistant else clean(detection.why)
         yield f"On this machine: {seen}"
     yield from (f"note: {clean(note)}" for note in notes)
 
 
 def document(
-    caller: Caller, requester: Principal, tags: Sequence[Tag], looks: Looks | None, notes: Sequence[str]
+    caller: Caller, requester: Principal, tags: Sequence[Tag], detection: Detection | None, notes: Sequence[str]
 ) -> dict[str, Any]:
     """The document for programs."""
-    found: dict[str, Any] = {
+    document: dict[str, Any] = {
         "username": caller.username,
         "groups": sorted(caller.groups),
         "extra": {key: list(values) for key, values in sorted(caller.extra.items())},
         "agent": requester.agent,
         "agentName": requester.agent_name or "",
         "operators": sorted(requester.operators),
-        "tags": [{"tag": each.what, "knownTo": list(each.known_to)} for each in tags],
+        "tags": [{"tag": tag.what, "knownTo": list(tag.known_to)} for tag in tags],
         "notes": list(notes),
     }
-    if looks:
-        found["here"] = {"assistant": looks.assistant, "why": looks.why}
-    return found
+    if detection:
+        document["here"] = {"assistant": detection.assistant, "why": detection.why}
+    return document
 
 
 def _matching(caller: Caller, tags: AgentTags) -> Iterator[str]:

@@ -23,7 +23,7 @@ _ANOTHER_WISH: Final = frozenset({Reason.WRONG_REQUESTER, Reason.WRONG_ACTION})
 def slug_for(
     approver: str, values: Mapping[str, str], principal: str, context: Context, registry: Registry, now: float
 ) -> str:
-    """Choose the slug for an approval by this Approver: in place of one's own earlier one, or of one that is no use.
+    """The slug for an approval by this Approver: in place of one's own earlier one, or of one that is no use.
 
     Nobody else's approval is replaced, nor one's own for another wish. Raises Problem when none is left.
     """
@@ -38,13 +38,13 @@ def slug_for(
 
 
 def fit(name: str) -> str:
-    """Make a slug of an Approver's name: ``[a-z0-9-]``, at most 63 characters."""
+    """A slug made of an Approver's name: ``[a-z0-9-]``, at most 63 characters."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_LONGEST].rstrip("-") or "approver"
 
 
 def within_limit(annotations: Mapping[str, str], key: str, value: str) -> None:
     """Raise Problem where the object's annotations would become larger than Kubernetes takes."""
-    size = sum(len(each.encode()) + len(text.encode()) for each, text in {**annotations, key: value}.items())
+    size = sum(len(name.encode()) + len(text.encode()) for name, text in {**annotations, key: value}.items())
     if size > _MAX_ANNOTATIONS_BYTES:
         raise Problem(
             f"the object's annotations would have {size:,} bytes of {_MAX_ANNOTATIONS_BYTES:,}: remove some first"

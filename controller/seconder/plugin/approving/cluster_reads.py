@@ -1,4 +1,4 @@
-"""What is to be decided, read from the cluster at this moment: never from what somebody passed on."""
+"""What an approver decides about, read from the cluster at this moment and never from what somebody passed on."""
 
 import argparse
 import re
@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission import codec, coverage, pipeline, recorded, service_accounts
-from seconder.admission.adjudication import adjudicate, change_of, goes_down
+from seconder.admission.adjudication import adjudicate, change_of, impact_of
 from seconder.admission.decision import Decision, Verdict
 from seconder.admission.findings import Affected
 from seconder.admission.policy_index import Installation, PolicyIndex
@@ -24,10 +24,11 @@ from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import Action, Target
 from seconder.api.text import clean
-from seconder.approvals import approver_documents, change, change_requests, draft
+from seconder.approvals import approver_documents, change, change_requests
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, Impact
 from seconder.approvals.registry import Registry
+from seconder.approvals.unsigned_statement import UnsignedStatement
 from seconder.approvals.verification import Context, Memo, context_of
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import audience
@@ -62,7 +63,7 @@ class Place:
 
     @property
     def annotations(self) -> Mapping[str, str]:
-        """The object's annotations."""
+        """The object's annotations, approvals among them."""
         return annotations_of(self.document or {})
 
     @property
@@ -109,7 +110,7 @@ class Case:
         return self.place.request.uid if self.place.request else ""
 
     def verdict(self, values: Mapping[str, str]) -> Verdict:
-        """Judge it by the pipeline with these approvals, by their slugs, on the object. Raises Problem."""
+        """The pipeline's verdict with these approvals, by their slugs, on the object. Raises Problem."""
         # Somebody may have thought for long before signing.
         self.context.now = time.time()
         stored = {f"{constants.APPROVAL_PREFIX}{slug}": value for slug, value in values.items()}
@@ -117,8 +118,8 @@ class Case:
         verdict: Verdict = self.answers.run(adjudicate(self.context, affected))
         return verdict
 
-    def takes_along(self) -> list[Effect]:
-        """What else needs approval before the object can be deleted. Raises Problem."""
+    def dependents(self) -> list[Effect]:
+        """The effects on dependents that need approval before the object can be deleted. Raises Problem."""
         if self.change.action is not Action.DELETE:
             return []
         decided: Decision = self.answers.run(pipeline.review(self.context))
@@ -137,7 +138,7 @@ def add_wish(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--requester", metavar="USER", help="user name of the refused request")
     group.add_argument("--agent", metavar="NAME", help="the agent's name; left out: its ServiceAccount's")
     group.add_argument(
-        "--action", choices=[each.value for each in Action], help="left out: Delete, or the change request's"
+        "--action", choices=[action.value for action in Action], help="left out: Delete, or the change request's"
     )
     group.add_argument("--cluster-id", metavar="ID", default="", help="as Seconder was started with, if it was")
 
@@ -150,18 +151,18 @@ def locate(connection: Connection, text: str) -> Place:
     kind, slash, name = text.partition("/")
     if not slash or not kind or not _OBJECT_NAME.fullmatch(name):
         raise Problem(f"{clean(text)!r} is neither a change request (chg-...) nor an object (TYPE/NAME)")
-    found = resource_types.find(connection.api, kind)
-    namespace = connection.namespace if found.namespaced else ""
+    resource_type = resource_types.find(connection.api, kind)
+    namespace = connection.namespace if resource_type.namespaced else ""
     if not _OBJECT_NAME.fullmatch(namespace or "x"):
         raise Problem(f"{clean(namespace)!r} cannot be a namespace")
-    target = Target(found.resource, found.kind, namespace, name, "")
-    return _live(connection.api, target, found.version, None)
+    target = Target(resource_type.resource, resource_type.kind, namespace, name, "")
+    return _live(connection.api, target, resource_type.version, None)
 
 
 def read_request(api: Api, name: str) -> ChangeRequest:
     """Read a change request. Raises Problem and ApiError."""
     try:
-        found = change_request.parse(api.get(f"{change_request.PATH}/{name}"))
+        request = change_request.parse(api.get(f"{change_request.PATH}/{name}"))
     except ApiError as error:
         if error.status == 404 and error.reason == "NotFound" and "could not find" not in str(error):
             raise Problem(
@@ -171,22 +172,22 @@ def read_request(api: Api, name: str) -> ChangeRequest:
         raise
     except msgspec.ValidationError as error:
         raise Problem(f"change request {name} is damaged: {clean(str(error))}") from None
-    if change_requests.change_of(found, ()).name != name:
+    if change_requests.change_of(request, ()).name != name:
         raise Problem(f"change request {name} is not for what its name says: Seconder did not write it")
-    return found
+    return request
 
 
 def open_requests(api: Api) -> list[ChangeRequest]:
     """List the change requests that wait for something. Raises ApiError."""
-    found = []
+    requests = []
     for document in api.items(change_request.PATH)[0]:
         try:
             request = change_request.parse(document)
         except msgspec.ValidationError:
             continue
         if request.status.phase.open:
-            found.append(request)
-    return found
+            requests.append(request)
+    return requests
 
 
 def case_of(connection: Connection, place: Place, arguments: argparse.Namespace) -> Case:
@@ -228,7 +229,7 @@ def _case(place: Place, context: ReviewContext, effect: Effect, answers: Answers
     going: tuple[Impact | None, Contents] = (None, {})
     if place.document is not None:
         policies = answers.run(coverage.policies_for(context, effect))
-        going = answers.run(goes_down(effect, policies))
+        going = answers.run(impact_of(effect, policies))
     change = change_of(context, effect, policies)
     if place.request is not None:
         change = replace(change, claimed=place.request.spec.reason)
@@ -251,24 +252,24 @@ def read_state(api: Api, request: ChangeRequest | None, cluster_id: str = "") ->
         for document in api.items(f"{constants.API_PATH}/protectionpolicies")[0]
         for policy in policy_documents.policies(document)
     ]
-    found = audience(api, cluster_id)
+    own = audience(api, cluster_id)
     recorded = _recorded_audience(request)
     # A cluster's configured id stands only in what Seconder itself wrote; the uid in it must be this cluster's.
-    if not cluster_id and recorded.startswith(f"{found}:"):
-        found = recorded
-    return ClusterState(PolicyIndex(policies), read_registry(api), {}, found, Installation())
+    if not cluster_id and recorded.startswith(f"{own}:"):
+        own = recorded
+    return ClusterState(PolicyIndex(policies), read_registry(api), {}, own, Installation())
 
 
 def read_registry(api: Api) -> Registry:
     """Read the approvers. Raises ApiError."""
     documents = api.items(f"{constants.API_PATH}/approvers")[0]
-    return Registry(each for each in map(approver_documents.approver, documents) if each is not None)
+    return Registry(approver for approver in map(approver_documents.approver, documents) if approver is not None)
 
 
 def annotations_of(document: Mapping[str, Any]) -> Mapping[str, str]:
     """A document's annotations."""
-    found: Mapping[str, str] = document.get("metadata", {}).get("annotations") or {}
-    return found
+    annotations: Mapping[str, str] = document.get("metadata", {}).get("annotations") or {}
+    return annotations
 
 
 def created(document: Mapping[str, Any]) -> datetime | None:
@@ -333,13 +334,13 @@ def _request_for(waiting: Sequence[ChangeRequest], place: Place, arguments: argp
         and (not arguments.agent or arguments.agent == request.spec.agent)
     ]
     if len(fitting) > 1:
-        known = ", ".join(f"{each.name} ({clean(each.spec.requester)})" for each in fitting[:5])
+        known = ", ".join(f"{request.name} ({clean(request.spec.requester)})" for request in fitting[:5])
         raise Problem(f"several change requests wait for {place.typed}: choose one of {known}")
     return fitting[0] if fitting else None
 
 
 def _operators(api: Api, requester: str, state: ClusterState) -> dict[str, str]:
-    """Who is recorded as having set this requester going, by its user name."""
+    """The operator recorded on this requester, by its user name; empty where there is none."""
     account = service_account(requester)
     if account is None or not identity_tagged(Caller(requester), state.policies.known_tags):
         return {}
@@ -358,6 +359,6 @@ def _recorded_audience(request: ChangeRequest | None) -> str:
     if request is None or not request.status.statement:
         return ""
     try:
-        return msgspec.json.decode(request.status.statement, type=draft.Draft).aud
+        return msgspec.json.decode(request.status.statement, type=UnsignedStatement).aud
     except msgspec.MsgspecError:
         return ""

@@ -29,10 +29,10 @@ def approvable(case: Case) -> None:
         )
     if not change.policies:
         told = f"no policy asks for approval of {change.action} of {case.place.typed} by {clean(change.requester)}"
-        along = case.takes_along()
-        if not along:
+        dependents = case.dependents()
+        if not dependents:
             raise Problem(f"{told}: nothing to approve")
-        commands = "; ".join(_command(effect, change.requester) for effect in along)
+        commands = "; ".join(_command(effect, change.requester) for effect in dependents)
         raise Problem(f"{told}, but of what goes along with it: {commands}")
     if not case.txn and any(policy.requirement.required > 1 for policy in change.policies):
         raise Problem(

@@ -61,18 +61,18 @@ def at_hand(file: str | None) -> AtHand:
     if file is not None:
         return AtHand((of_file(Path(file).expanduser()),), file)
     folder = Path.home() / ".ssh"
-    found = []
+    keys = []
     for path in sorted(folder.glob("id_*"))[:_MAX_FILES]:
         # A pipe would keep us waiting.
         if path.suffix == ".pub" or not path.is_file():
             continue
         try:
-            found.append(of_file(path))
+            keys.append(of_file(path))
         except Problem:
             continue
     in_agent = _in_agent()
-    told = f"{_count(found)} in {folder}, {'no ssh-agent' if in_agent is None else f'{_count(in_agent)} in ssh-agent'}"
-    return AtHand((*found, *(in_agent or ())), told)
+    told = f"{_count(keys)} in {folder}, {'no ssh-agent' if in_agent is None else f'{_count(in_agent)} in ssh-agent'}"
+    return AtHand((*keys, *(in_agent or ())), told)
 
 
 def of_file(path: Path) -> LocalKey:
@@ -94,32 +94,32 @@ def of_file(path: Path) -> LocalKey:
     return LocalKey(line, _blob(line, path), beside, str(path))
 
 
-def registered(found: AtHand, registry: Registry) -> list[Signer]:
+def registered(local: AtHand, registry: Registry) -> list[Signer]:
     """The keys at hand that stand in an Approver, whether they count or not."""
     signers = []
-    for key in found.keys:
+    for key in local.keys:
         match = registry.find(key.blob)
         if match is not None:
             signers.append(Signer(key, match))
     return signers
 
 
-def none_registered(found: AtHand, *, named: bool) -> Problem:
+def none_registered(local: AtHand, *, named: bool) -> Problem:
     """The problem that no key at hand stands in an Approver. ``named``: one was named on the command line."""
     if named:
-        key = found.keys[0]
+        key = local.keys[0]
         return Problem(
             f"key {key.name} ({fingerprint(key.blob)}) is in no Approver of this cluster: ask an administrator to "
             "register it, or name another with --key"
         )
     return Problem(
-        f"no key of yours is in an Approver of this cluster (looked at {found.looked_at}): name one with --key, or "
+        f"no key of yours is in an Approver of this cluster (looked at {local.looked_at}): name one with --key, or "
         "ask an administrator to register it"
     )
 
 
 def sign(key: LocalKey, message: bytes, *, seconds: float = _SIGN_SECONDS) -> str:
-    """Have ``ssh-keygen`` sign; it asks for passphrase, PIN and touch itself. Gives the armored signature.
+    """The armored signature that ``ssh-keygen`` makes. It asks for passphrase, PIN and touch itself.
 
     Raises Problem.
     """
@@ -201,11 +201,11 @@ def _lines(lines: Iterable[str]) -> Iterable[LocalKey]:
 
 def _blob_within(content: bytes) -> bytes | None:
     """Take the public half out of OpenSSH's private key format (PROTOCOL.key), where it is not encrypted."""
-    found = _PRIVATE.search(content)
-    if found is None:
+    armored = _PRIVATE.search(content)
+    if armored is None:
         return None
     try:
-        data = decode_base64(b"".join(found[1].split()))
+        data = decode_base64(b"".join(armored[1].split()))
         if not data.startswith(_MAGIC):
             return None
         reader = Reader(data[len(_MAGIC) :])

@@ -32,29 +32,29 @@ def approvals(case: Case, values: dict[str, str]) -> list[str]:
     """Lines that tell of each approval on the object why it counts or not."""
     verdict = case.verdict(values)
     why = {failure.slug: failure for failure in verdict.failures}
-    found = []
+    described = []
     for approval in verdict.valid:
         claims = approval.statement
         if approval.slug in why:
             continue
         told = f"{claims.iss} ({approval.assurance}, {approval.key.entry.fingerprint}), expires {until(claims.exp)}"
-        found.append(f"{clean(approval.slug)}: counts: {clean(told)}: {clean(claims.reason)}")
-    found += [
+        described.append(f"{clean(approval.slug)}: counts: {clean(told)}: {clean(claims.reason)}")
+    described += [
         f"{clean(slug)}: does not count: {clean(failure.detail)} ({failure.reason})"
         for slug, failure in sorted(why.items())
     ]
-    return found
+    return described
 
 
-def policy(each: Policy) -> str:
+def policy(policy: Policy) -> str:
     """Lines that say what a policy requires."""
-    need = each.requirement
+    need = policy.requirement
     parts = ["1 peer" if need.required == 1 else f"{need.required} peers"]
     if need.teams:
         parts.append(f"of {', '.join(sorted(need.teams))}")
     if need.assurance.value != "Software":
         parts.append(f"signing with {need.assurance} assurance")
-    return clean(f"{each.name}: {' '.join(parts)}, for at most {output.short(need.max_ttl)}")
+    return clean(f"{policy.name}: {' '.join(parts)}, for at most {output.short(need.max_ttl)}")
 
 
 def until(exp: float) -> str:
@@ -116,8 +116,8 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
             yield "", line
     elif place.target.resource.resource != "namespaces":
         yield "goes down", "the object itself"
-    for each in sorted(change.policies, key=lambda each: each.name):
-        yield "policy", policy(each)
+    for required in sorted(change.policies, key=lambda required: required.name):
+        yield "policy", policy(required)
     for line in approvals(case, approvals_of(place.annotations)):
         yield "approval", line
 
@@ -126,22 +126,22 @@ def _state(document: object) -> str:
     """What is worth knowing of a workload: its size and its images."""
     if not isinstance(document, dict):
         return ""
-    found: list[str] = []
+    facts: list[str] = []
     spec, status = document.get("spec") or {}, document.get("status") or {}
     if isinstance(spec.get("replicas"), int):
-        found.append(f"{status.get('readyReplicas') or 0}/{spec['replicas']} replicas ready")
+        facts.append(f"{status.get('readyReplicas') or 0}/{spec['replicas']} replicas ready")
     containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
-    images = [str(each.get("image", "")) for each in containers[:_SHOWN_NAMES] if each.get("image")]
+    images = [str(container.get("image", "")) for container in containers[:_SHOWN_NAMES] if container.get("image")]
     if images:
-        found.append(f"image {', '.join(images)}")
+        facts.append(f"image {', '.join(images)}")
     if document["metadata"].get("deletionTimestamp"):
-        found.append("its deletion has begun")
+        facts.append("its deletion has begun")
     if constants.AGENT_KEY in (document["metadata"].get("annotations") or {}):
-        found.append("marked as an agent's")
-    return clean("; ".join(found))
+        facts.append("marked as an agent's")
+    return clean("; ".join(facts))
 
 
-def documents(each: Sequence[Policy]) -> list[dict[str, object]]:
+def documents(policies: Sequence[Policy]) -> list[dict[str, object]]:
     """Policies' requirements for programs."""
     return [
         {
@@ -152,5 +152,5 @@ def documents(each: Sequence[Policy]) -> list[dict[str, object]]:
             "maxTTLSeconds": int(policy.requirement.max_ttl),
             "bindImpact": policy.requirement.bind_impact,
         }
-        for policy in each
+        for policy in policies
     ]

@@ -43,7 +43,7 @@ _LAST_STAGES: Final = frozenset({"ResponseComplete", "Panic"})
 
 
 class User(msgspec.Struct, gc=False):
-    """Who the API server took the caller for."""
+    """The caller as the API server authenticated it."""
 
     username: str = ""
     groups: list[str] | None = None
@@ -51,7 +51,7 @@ class User(msgspec.Struct, gc=False):
 
     @property
     def caller(self) -> Caller:
-        """The same in the core's words."""
+        """The user as the caller of a request."""
         extra = {key: tuple(values or ()) for key, values in self.extra.items()} if self.extra else {}
         return Caller(self.username, frozenset(self.groups or ()), extra)
 
@@ -76,7 +76,7 @@ class Reference(msgspec.Struct, rename="camel", gc=False):
 
 
 class Details(msgspec.Struct, gc=False):
-    """Of a Status: which object it is about."""
+    """The details of a Status: which object it is about."""
 
     uid: str = ""
 
@@ -130,10 +130,10 @@ class Event(msgspec.Struct, rename="camel"):
         if self.level not in _WITH_BODIES:
             return {}
         query = self.query
-        found: dict[str, Any] = {key: query[key][0] for key in ("propagationPolicy", "dryRun") if key in query}
+        options: dict[str, Any] = {key: query[key][0] for key in ("propagationPolicy", "dryRun") if key in query}
         if "orphanDependents" in query:
-            found["orphanDependents"] = query["orphanDependents"][0].lower() not in {"0", "false"}
-        return found
+            options["orphanDependents"] = query["orphanDependents"][0].lower() not in {"0", "false"}
+        return options
 
     @property
     def dry_run(self) -> bool:
@@ -184,7 +184,7 @@ class Reading:
         if self.bad:
             lines = "1 line is" if self.bad == 1 else f"{self.bad:,} lines are"
             found.append(f"{lines} no audit event and left out, the first at {clean(self.first_bad)}")
-        return [*found, *(f"{clean(each)} ends in the middle: its last event is left out" for each in self.cut)]
+        return [*found, *(f"{clean(path)} ends in the middle: its last event is left out" for path in self.cut)]
 
 
 class Watcher(Protocol):
@@ -313,12 +313,12 @@ def _total(paths: Sequence[str]) -> int | None:
         if path == STDIN and sys.stdin is None:
             return None
         try:
-            found = os.fstat(sys.stdin.fileno()) if path == STDIN else os.stat(path)
+            file = os.fstat(sys.stdin.fileno()) if path == STDIN else os.stat(path)
         except (OSError, ValueError):
             return None
         if not os.path.isfile(path) and path != STDIN:
             return None
-        if not found.st_size:
+        if not file.st_size:
             return None
-        total += found.st_size
+        total += file.st_size
     return total

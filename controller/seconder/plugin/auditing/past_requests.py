@@ -195,7 +195,7 @@ class PastRequest:
         return {"oldObject": {"metadata": {"annotations": self.tags}}}
 
     def request(self, past: PastReview, supposed: Collection[Missing] = ()) -> Request:
-        """Have the webhook's own codec read a review, supposing that it was more in these ways."""
+        """The request of a review, read by the webhook's own codec, supposing that it was more in these ways."""
         made: Any = past.least
         for way, more in past.more.items():
             if way in supposed:
@@ -245,13 +245,13 @@ def _laid_over(document: Any, fields: Any) -> Any:
 
 def _metadata(document: Any) -> dict[str, Any]:
     """A copy of the metadata; empty where there are none."""
-    found = document.get("metadata") if isinstance(document, dict) else None
-    return dict(found) if isinstance(found, dict) else {}
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    return dict(metadata) if isinstance(metadata, dict) else {}
 
 
 def _replicas(document: Any, ref: Reference) -> int | None:
     spec = document.get("spec") if isinstance(document, dict) else None
-    found = spec.get("replicas") if isinstance(spec, dict) else None
-    if found is None and ref.subresource == "scale":
+    replicas = spec.get("replicas") if isinstance(spec, dict) else None
+    if replicas is None and ref.subresource == "scale":
         return 0 if isinstance(document, dict) and document.get("kind") == "Scale" else None
-    return found if isinstance(found, int) else None
+    return replicas if isinstance(replicas, int) else None

@@ -49,13 +49,13 @@ class Table(Generic[Key]):
 
     def add(self, key: Key, at: datetime | None, *, agent: bool) -> None:
         """Count one request under this key."""
-        found = self.rows.get(key)
-        if found is None:
+        tally = self.rows.get(key)
+        if tally is None:
             if len(self.rows) >= _MOST_KEYS:
-                found = self.others
+                tally = self.others
             else:
-                found = self.rows[key] = Tally()
-        found.add(at, agent=agent)
+                tally = self.rows[key] = Tally()
+        tally.add(at, agent=agent)
 
     def most(self) -> list[tuple[Key, Tally]]:
         """The rows, the largest first."""
@@ -76,7 +76,7 @@ class Example:
 
 
 class Tallies:
-    """All that a replay tells."""
+    """All counts of a replay."""
 
     def __init__(self) -> None:
         self.refused: Final = Tally()
@@ -124,7 +124,7 @@ class Tallies:
 
     def unknowns(self) -> Iterator[tuple[Missing, Tally]]:
         """What could not be judged, in the order of Missing."""
-        return ((each, self.unknown[each]) for each in Missing if each in self.unknown)
+        return ((missing, self.unknown[missing]) for missing in Missing if missing in self.unknown)
 
     def _again(self, event: Event) -> bool:
         key = event.identity

@@ -35,7 +35,7 @@ from seconder.admission.state import ClusterState
 from seconder.api import constants
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import ANY, AUTOSCALERS, DEFINITIONS, NAMESPACES, REPLICA_SETS, GroupResource, Target
+from seconder.api.resources import ANY, DEFINITIONS, NAMESPACES, GroupResource, Target
 from seconder.approvals.impact import Item
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo
@@ -43,8 +43,8 @@ from seconder.plugin.auditing.audit_log import Event, Reference
 from seconder.plugin.auditing.past_requests import UNKNOWN, Missing, PastRequest, PastReview, operation_of
 
 _NULL: Final = b"null"
-_ALWAYS: Final = frozenset({NAMESPACES, DEFINITIONS, AUTOSCALERS, REPLICA_SETS})
-"""What a policy may cover without naming it."""
+_ALWAYS: Final = frozenset({NAMESPACES, DEFINITIONS})
+"""What a policy may cover without naming it, whoever asks."""
 
 _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     ReadObjects: Missing.TAGGED,
@@ -115,7 +115,7 @@ class Judge:
         return any(name in self._named for name in ((group, plural), (ANY, plural), (group, ANY), (ANY, ANY)))
 
     def _judged(self, past: PastRequest) -> Verdict | None:
-        """Judge each object of it, as the API server asks about each."""
+        """The verdict on all its objects, each judged as the API server asks about it."""
         reviews = past.reviews()
         if reviews is None:
             whole = self._one(past, past.deletion(None))
@@ -157,7 +157,7 @@ class Judge:
     def _decide(
         self, past: PastRequest, request: Request, supposed: Collection[Missing] = ()
     ) -> tuple[Decision, Sequence[Missing]]:
-        """Decide, and say what was missing for it. What is ``supposed`` is answered with the most."""
+        """The decision, and what was missing for it. What is ``supposed`` is answered with the most."""
         asked: list[Missing] = []
 
         def answer(lookup: Lookup[Any]) -> Any:
@@ -171,7 +171,7 @@ class Judge:
 
 
 def _least(lookup: Lookup[Any], request: Request) -> Any:
-    """Answer a look-up with the least: nothing is held, owned or allowed; what is read is there, without approvals.
+    """The least answer to a look-up: nothing is held, owned or allowed; what is read is there, without approvals.
 
     Owners that were added are taken to exist.
     """
@@ -196,7 +196,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
 
 
 def _most(lookup: Lookup[Any], request: Request, tags: Mapping[str, str]) -> Any:
-    """Answer a look-up with all that policies name. Raises Unknown where that cannot be said."""
+    """The answer to a look-up that holds all that policies name. Raises Unknown where that cannot be said."""
     match lookup:
         case NamespaceContents():
             return {held.resource.resource: (Item(UNKNOWN, UNKNOWN),) for held in lookup.held}

@@ -74,8 +74,8 @@ class Entry:
         """When, in seconds since 1970; 0 where that cannot be read."""
         if self.exact:
             return self.exact
-        found = moment(self.at)
-        return found.timestamp() if found else 0.0
+        told = moment(self.at)
+        return told.timestamp() if told else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,29 +195,31 @@ class Report:
         self.logged = logged
         self.notes = [*notes, *(logged.notes if logged else []), KEPT]
         every = list(requests)
-        self.requests = sorted((each for each in every if self._touches(each)), key=lambda each: each.name)
-        self.signed = sorted(
-            (each for each in signed if each.at <= self.until and each.until >= self.since),
-            key=lambda each: (each.at, each.approver),
+        self.requests = sorted(
+            (request for request in every if self._touches(request)), key=lambda request: request.name
         )
-        known = {each.name for each in every}
+        self.signed = sorted(
+            (approval for approval in signed if approval.at <= self.until and approval.until >= self.since),
+            key=lambda approval: (approval.at, approval.approver),
+        )
+        known = {request.name for request in every}
         told = logged.entries if logged else []
         exact = _Moments(told)
         entries = [*told]
         entries += [entry for request in self.requests for entry in _entries(request) if not exact.tells(entry)]
         others = [_entry(event) for event in events if not _tells_of(event, known | exact.requests)]
         entries += [entry for entry in others if not exact.tells(entry)]
-        entries += [_signing(each) for each in self.signed]
-        self.timeline = sorted((each for each in entries if self._within(each.at)), key=_order)
+        entries += [_signing(approval) for approval in self.signed]
+        self.timeline = sorted((entry for entry in entries if self._within(entry.at)), key=_order)
 
     def requesters(self) -> list[tuple[str, list[ChangeRequest]]]:
         """The requests by who made them, the most refused first."""
-        found: dict[str, list[ChangeRequest]] = {}
-        for each in self.requests:
-            found.setdefault(who(each), []).append(each)
+        by_requester: dict[str, list[ChangeRequest]] = {}
+        for request in self.requests:
+            by_requester.setdefault(who(request), []).append(request)
         for name in self.logged.refused if self.logged else ():
-            found.setdefault(name, [])
-        return sorted(found.items(), key=lambda each: (-sum(one.status.attempts for one in each[1]), each[0]))
+            by_requester.setdefault(name, [])
+        return sorted(by_requester.items(), key=lambda row: (-sum(one.status.attempts for one in row[1]), row[0]))
 
     def in_log(self, requester: str) -> int:
         """Count how often the audit logs have this requester refused."""
@@ -226,23 +228,23 @@ class Report:
     def approvers(self) -> Counter[str]:
         """Count on how many requests each approver's approval counts."""
         counted = {
-            (approval.approver, each.name)
-            for each in self.requests
-            for approval in each.status.approvals
+            (approval.approver, request.name)
+            for request in self.requests
+            for approval in request.status.approvals
             if not approval.reason and approval.approver
         }
         return Counter(approver for approver, _ in counted)
 
     def objects(self) -> list[tuple[str, list[Entry]]]:
         """What happened to each object, the one with the most first."""
-        found: dict[str, list[Entry]] = {}
-        for each in self.timeline:
-            found.setdefault(each.object, []).append(each)
-        return sorted(found.items(), key=lambda each: (-len(each[1]), each[0]))
+        by_object: dict[str, list[Entry]] = {}
+        for entry in self.timeline:
+            by_object.setdefault(entry.object, []).append(entry)
+        return sorted(by_object.items(), key=lambda row: (-len(row[1]), row[0]))
 
     def pending(self) -> list[ChangeRequest]:
         """The change requests that still wait."""
-        return [each for each in self.requests if each.status.phase.open]
+        return [request for request in self.requests if request.status.phase.open]
 
     def _within(self, at: str) -> bool:
         return self.since <= at <= self.until
@@ -261,13 +263,15 @@ class _Moments:
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.requests: Final[set[str]] = set()
         self._at: Final[dict[tuple[str, str], list[float]]] = {}
-        for each in entries:
-            if each.request:
-                self.requests.add(each.request)
-            self._at.setdefault((each.what, each.object), []).append(each.seconds)
+        for entry in entries:
+            if entry.request:
+                self.requests.add(entry.request)
+            self._at.setdefault((entry.what, entry.object), []).append(entry.seconds)
 
     def tells(self, entry: Entry) -> bool:
-        return any(abs(each - entry.seconds) <= _SAME_MOMENT for each in self._at.get((entry.what, entry.object), ()))
+        return any(
+            abs(moment_ - entry.seconds) <= _SAME_MOMENT for moment_ in self._at.get((entry.what, entry.object), ())
+        )
 
 
 def signed(value: str, registry: Registry | None, source: str, seen: float = 0.0) -> Signed | None:
@@ -295,7 +299,7 @@ def signed(value: str, registry: Registry | None, source: str, seen: float = 0.0
         approver=claims.iss,
         key=key,
         assurance=assurance,
-        action=", ".join(each.value for each in detail.actions),
+        action=", ".join(action.value for action in detail.actions),
         object=describe(Target(resource, "", namespace, detail.name, detail.identifier)),
         requester=_named(claims.sub, claims.agent or ""),
         reason=claims.reason,
@@ -370,12 +374,12 @@ def _what(said: Mapping[str, str], event: audit_log.Event) -> tuple[str, str] | 
 
 def _said(annotations: Mapping[str, str]) -> dict[str, str] | None:
     """What the webhook noted in the audit log: a refusal before all else, then what approvals let through."""
-    found: dict[str, dict[str, str]] = {}
+    entries: dict[str, dict[str, str]] = {}
     for key, value in annotations.items():
         entry, ours, name = key.partition(_OURS)
         if ours:
-            found.setdefault(entry, {})[name] = value
-    said = [each for each in found.values() if "decision" in each]
+            entries.setdefault(entry, {})[name] = value
+    said = [note for note in entries.values() if "decision" in note]
     return min(said, key=_weight, default=None)
 
 
@@ -399,7 +403,9 @@ def _entries(request: ChangeRequest) -> Iterator[Entry]:
     if status.last_refused_at and status.last_refused_at != status.first_refused_at:
         yield entry(status.last_refused_at, "Refused", f"last of {status.attempts}, {status.last_reason}")
     if status.allowed_at:
-        peers = ", ".join(sorted({each.approver for each in status.approvals if not each.reason and each.approver}))
+        peers = ", ".join(
+            sorted({approval.approver for approval in status.approvals if not approval.reason and approval.approver})
+        )
         yield entry(status.allowed_at, "Allowed", f"approved by {peers}" if peers else "")
     if status.ended_at:
         yield entry(status.ended_at, status.phase.value, status.message)
@@ -409,18 +415,18 @@ def _entry(event: Event) -> Entry:
     return Entry(event.last, _REASONS.get(event.reason, event.reason), event.object, "", "", event.note, "Event")
 
 
-def _signing(each: Signed) -> Entry:
-    detail = f"{each.action} for {each.requester}, until {each.until}: {each.reason}"
-    what = "Signed" if each.proven else "Signed, unproven"
+def _signing(approval: Signed) -> Entry:
+    detail = f"{approval.action} for {approval.requester}, until {approval.until}: {approval.reason}"
+    what = "Signed" if approval.proven else "Signed, unproven"
     # It says the second; written at once, the log has the moment.
-    exact = each.seen if times.rfc3339(each.seen) == each.at else 0.0
-    return Entry(each.at, what, each.object, each.approver, "", detail, each.source, exact)
+    exact = approval.seen if times.rfc3339(approval.seen) == approval.at else 0.0
+    return Entry(approval.at, what, approval.object, approval.approver, "", detail, approval.source, exact)
 
 
-def _order(each: Entry) -> tuple[float, int, str]:
+def _order(entry: Entry) -> tuple[float, int, str]:
     """What is known to the second only comes at its end, in the order in which it usually happens."""
-    rank = _RANKS.index(each.what) if each.what in _RANKS else len(_RANKS)
-    return each.seconds if each.exact else each.seconds + 0.999, rank, each.what
+    rank = _RANKS.index(entry.what) if entry.what in _RANKS else len(_RANKS)
+    return entry.seconds if entry.exact else entry.seconds + 0.999, rank, entry.what
 
 
 def _tells_of(event: Event, known: set[str]) -> bool:

@@ -126,8 +126,8 @@ class _Scale:
     """From times to places from left to right."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
-        found = [each.seconds for each in entries]
-        first, last = min(found), max(found)
+        times = [entry.seconds for entry in entries]
+        first, last = min(times), max(times)
         margin = max(2.0, (last - first) * 0.03)
         self.first, self.last = first - margin, last + margin
 
@@ -136,7 +136,7 @@ class _Scale:
 
     def ticks(self) -> Iterator[tuple[float, str]]:
         wanted = (self.last - self.first) / _TICKS
-        step = next((each for each in _STEPS if each >= wanted), math.ceil(wanted / 86400) * 86400)
+        step = next((seconds for seconds in _STEPS if seconds >= wanted), math.ceil(wanted / 86400) * 86400)
         form = "%H:%M:%S" if step < 60 else "%H:%M" if step < 12 * 3600 else "%b %d"
         at, day = math.ceil(self.first / step) * step, ""
         while at <= self.last:
@@ -150,13 +150,13 @@ class _Scale:
 def _lanes(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     """The objects with the most facts, in the order in which they first appear; the rest share a lane."""
     counts: dict[str, int] = {}
-    for each in entries:
-        counts[each.object] = counts.get(each.object, 0) + 1
+    for entry in entries:
+        counts[entry.object] = counts.get(entry.object, 0) + 1
     chosen = set(sorted(counts, key=lambda name: -counts[name])[:_MOST_LANES])
     lanes: dict[str, list[Entry]] = {}
     rest = f"{len(counts) - len(chosen):,} other objects"
-    for each in entries:
-        lanes.setdefault(each.object if each.object in chosen else rest, []).append(each)
+    for entry in entries:
+        lanes.setdefault(entry.object if entry.object in chosen else rest, []).append(entry)
     if rest in lanes:
         lanes[rest] = lanes.pop(rest)
     return lanes
@@ -164,13 +164,13 @@ def _lanes(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 
 def _marks(entries: Sequence[Entry], middle: float, scale: _Scale) -> Iterator[Mark]:
     drawn: dict[str, list[tuple[float, list[Entry]]]] = {}
-    for each in entries:
-        x = scale.x(each.seconds)
-        kinds = drawn.setdefault(each.what, [])
+    for entry in entries:
+        x = scale.x(entry.seconds)
+        kinds = drawn.setdefault(entry.what, [])
         if kinds and x - kinds[-1][0] < _APART:
-            kinds[-1][1].append(each)
+            kinds[-1][1].append(entry)
         else:
-            kinds.append((x, [each]))
+            kinds.append((x, [entry]))
     taken: list[tuple[float, int]] = []
     places = [(aside, row) for aside in (0, 16, 32) for row in (0, -1, 1)]
     for x, what, members in sorted((x, what, members) for what, marks in drawn.items() for x, members in marks):

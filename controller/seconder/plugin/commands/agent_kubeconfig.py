@@ -28,7 +28,7 @@ from seconder.client.api import Api, ApiError
 from seconder.client.credentials import Credentials
 from seconder.plugin.agents import agent_credentials, own_credential, private_files
 from seconder.plugin.agents.agent_credentials import State
-from seconder.plugin.agents.agent_objects import DEFAULT_ROLE, Agent, Maker
+from seconder.plugin.agents.agent_objects import DEFAULT_ROLE, Agent, AgentObjects
 from seconder.plugin.terminal import connection
 from seconder.plugin.terminal.callers import who_am_i
 from seconder.plugin.terminal.connection import Connection
@@ -54,38 +54,38 @@ _SHEDDING: Final = (
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser(
+    command = Parser(
         "agent-kubeconfig",
         "Give an agent a ServiceAccount of its own, and a kubeconfig with a token that renews itself until an end.",
         epilog="Run again, it sets a new end. Durations are written like 30m, 8h or 1h30m.",
     )
-    found.add_argument("name", metavar="NAME", help="what the agent is called; the ServiceAccount's name")
-    found.add_argument("--operator", metavar="USER", help="who sets it going, and so never approves for it (you)")
-    found.add_argument(
+    command.add_argument("name", metavar="NAME", help="what the agent is called; the ServiceAccount's name")
+    command.add_argument("--operator", metavar="USER", help="who sets it going, and so never approves for it (you)")
+    command.add_argument(
         "--clusterrole", metavar="NAME", default=DEFAULT_ROLE, help="what it may do in the cluster (%(default)s)"
     )
-    found.add_argument("--valid", metavar="TIME", help=f"until when it has access, from now ({_VALID})")
-    found.add_argument("--ttl", metavar="TIME", default="1h", help="how long each of its tokens lives (%(default)s)")
-    found.add_argument(
+    command.add_argument("--valid", metavar="TIME", help=f"until when it has access, from now ({_VALID})")
+    command.add_argument("--ttl", metavar="TIME", default="1h", help="how long each of its tokens lives (%(default)s)")
+    command.add_argument(
         "--plain-token",
         action="store_true",
         help="put the token itself into the kubeconfig, for where this plugin is not: it ends with --ttl, not renewed",
     )
-    found.add_argument(
+    command.add_argument(
         "--out", metavar="FILE", help="the kubeconfig, its token beside it (NAME.kubeconfig; - is standard output)"
     )
-    found.add_argument("--force", action="store_true", help="write over files that are not this agent's")
-    found.add_argument("--agent-server", metavar="URL", help="where the agent finds the API server (where you do)")
-    found.add_argument(
+    command.add_argument("--force", action="store_true", help="write over files that are not this agent's")
+    command.add_argument("--agent-server", metavar="URL", help="where the agent finds the API server (where you do)")
+    command.add_argument(
         "--agent-certificate-authority",
         metavar="FILE",
         help="with --agent-server: who signed its certificate (the cluster's own authority)",
     )
-    connection.add_flags(found, namespace=False)
-    found.add_argument(
+    connection.add_flags(command, namespace=False)
+    command.add_argument(
         "-n", "--namespace", metavar="NAME", default=constants.AGENT_NAMESPACE, help="an agents' one (%(default)s)"
     )
-    return found
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -111,8 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
     end = _now(api) + terms.valid
     agent = Agent(terms.namespace, terms.name, operator, agent_credentials.timestamp(end), arguments.clusterrole)
     with Undo() as undo:
-        maker = Maker(api, undo)
-        maker.make(agent)
+        objects = AgentObjects(api, undo)
+        objects.create(agent)
         state = _state(api, reached, terms, end)
         theirs = Api(state.credentials(), user_agent=agent_credentials.PROGRAM, connections=1)
         _prove(theirs, terms.user, known, state)
@@ -131,10 +131,10 @@ def run(arguments: argparse.Namespace) -> int:
     until = agent.end if token_file else f"{agent_credentials.timestamp(state.expires)}; its token is not renewed"
     told = f"agent {terms.name}, operated by {operator}, has access until {until}"
     if out is None:
-        print(*maker.lines, told, sep="\n", file=sys.stderr)
+        print(*objects.lines, told, sep="\n", file=sys.stderr)
         print(text, end="")
     else:
-        print(*maker.lines, told, f"kubectl --kubeconfig {out} get pods", sep="\n")
+        print(*objects.lines, told, f"kubectl --kubeconfig {out} get pods", sep="\n")
     return 0
 
 
@@ -307,7 +307,9 @@ def _known_tags(api: Api, me: Caller) -> AgentTags:
     """The tags of the defaults and all policies. Raises Problem when they make the caller an agent."""
     if not identity_tagged(me, DEFAULT_TAGS):
         documents, _ = api.items(f"{constants.API_PATH}/protectionpolicies")
-        known = PolicyIndex(policy for each in documents for policy in policy_documents.policies(each)).known_tags
+        known = PolicyIndex(
+            policy for document in documents for policy in policy_documents.policies(document)
+        ).known_tags
         if not identity_tagged(me, known):
             return known
     raise Problem(f"you are {me.username}, an agent: only a person gives an agent its identity")

@@ -10,13 +10,13 @@ from seconder.plugin.terminal.parser import Parser
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser(
+    command = Parser(
         "agent-token",
         "Give kubectl the token of an agent's ServiceAccount, renewed when a third of its life is left.",
         epilog="Not typed, but named in the kubeconfig that kubectl seconder agent-kubeconfig writes.",
     )
-    found.add_argument("--state", metavar="FILE", type=Path, required=True, help="the file that holds the token")
-    return found
+    command.add_argument("--state", metavar="FILE", type=Path, required=True, help="the file that holds the token")
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from seconder.api import change_request, constants
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.reasons import Rejected
 from seconder.api.text import clean
-from seconder.approvals import draft, statement
+from seconder.approvals import statement, unsigned_statement
 from seconder.approvals.statement import Statement
 from seconder.approvals.verification import Memo, approvals_of, verify
 from seconder.client.api import ApiError
@@ -30,28 +30,28 @@ from seconder.plugin.terminal.problem import Problem
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser(
+    command = Parser(
         "approve",
         "Show what is to be approved, as the cluster has it; ask; sign with ssh-keygen; annotate the object.",
         epilog="Without a terminal nothing is asked: --reason and --yes are needed.",
     )
-    cluster_reads.add_reference(found)
-    found.add_argument("--reason", metavar="TEXT", help="why you approve it, for the record")
-    found.add_argument(
+    cluster_reads.add_reference(command)
+    command.add_argument("--reason", metavar="TEXT", help="why you approve it, for the record")
+    command.add_argument(
         "--key", metavar="FILE", help="left out: ~/.ssh/id_* and the ssh-agent's, as Approvers list them"
     )
-    found.add_argument(
+    command.add_argument(
         "--ttl", metavar="TIME", help="how long it holds, such as 15m; left out: 15m, or the policy's most"
     )
-    found.add_argument("-y", "--yes", action="store_true", help="do not ask")
-    output.add_format(found)
-    cluster_reads.add_wish(found)
-    connection.add_flags(found)
-    return found
+    command.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    output.add_format(command)
+    cluster_reads.add_wish(command)
+    connection.add_flags(command)
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Approve."""
+    """Ask, sign, and annotate the object."""
     asking = output.interactive()
     if not asking and not (arguments.yes and arguments.reason):
         raise Problem("there is no terminal to ask at: give --reason TEXT and --yes")
@@ -85,11 +85,11 @@ class _Signed:
 
 
 def _signer(case: Case, file: str | None, caller: Caller) -> Signer:
-    """Choose the key: one that counts before one that does not, one's own before another person's."""
-    found = signing.at_hand(file)
-    signers = signing.registered(found, case.state.registry)
+    """The key to sign with: one that counts before one that does not, one's own before another person's."""
+    local = signing.at_hand(file)
+    signers = signing.registered(local, case.state.registry)
     if not signers:
-        raise signing.none_registered(found, named=file is not None)
+        raise signing.none_registered(local, named=file is not None)
 
     def rank(signer: Signer) -> tuple[bool, bool]:
         own = caller.username in signer.registered.approver.kubernetes_users
@@ -124,8 +124,8 @@ def _consent(case: Case, signer: Signer, arguments: argparse.Namespace, seconds:
 def _sign(case: Case, signer: Signer, reason: str, seconds: int) -> _Signed:
     """Sign, and verify what was made as the webhook will."""
     begins = int(time.time())
-    unsigned = draft.draft(case.change, case.state.audience, case.txn, case.impact)
-    made = draft.complete(
+    unsigned = unsigned_statement.for_change(case.change, case.state.audience, case.txn, case.impact)
+    made = unsigned_statement.complete(
         unsigned,
         iss=signer.registered.approver.principal,
         iat=begins,

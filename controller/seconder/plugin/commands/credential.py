@@ -21,21 +21,21 @@ _NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser(
+    command = Parser(
         "credential",
         "Give kubectl your own credential; or, when an AI assistant runs it, a short-lived one of the agent's.",
         epilog="Not typed, but named in a kubeconfig: docs/assistants.md shows how. It is a tag, not a lock.",
     )
-    found.add_argument("--user", metavar="NAME", required=True, help="the user entry that holds your own credential")
-    found.add_argument("--agent", metavar="NAME", required=True, help="the agent's ServiceAccount")
-    found.add_argument(
+    command.add_argument("--user", metavar="NAME", required=True, help="the user entry that holds your own credential")
+    command.add_argument("--agent", metavar="NAME", required=True, help="the agent's ServiceAccount")
+    command.add_argument(
         "-n", "--namespace", metavar="NAME", default=constants.AGENT_NAMESPACE, help="its namespace (%(default)s)"
     )
-    found.add_argument("--kubeconfig", metavar="FILE", help="where that entry is: $KUBECONFIG, then ~/.kube/config")
-    found.add_argument(
+    command.add_argument("--kubeconfig", metavar="FILE", help="where that entry is: $KUBECONFIG, then ~/.kube/config")
+    command.add_argument(
         "--assistants", metavar="FILE", type=Path, help=f"more assistants than are known: ${assistants.EXTRA}"
     )
-    return found
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not (_NAMESPACE.fullmatch(arguments.namespace) and _NAME.fullmatch(arguments.agent)):
         raise Problem(f"{arguments.namespace}/{arguments.agent} cannot be a ServiceAccount: see --agent and -n")
     invocation = exec_credential.read_invocation(os.environ)
-    evidence = assistants.look_around(arguments.assistants)
-    if evidence is None:
+    detection = assistants.detect_here(arguments.assistants)
+    if detection is None:
         print(exec_credential.write(_own(arguments, invocation)))
         return 0
     # A person's kubectl does without what only requests need: it is slow to load.
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         status = agent_tokens.token(account, invocation.cluster, lambda: _own(arguments, invocation), time.time())
     except (Problem, ApiError, NoCredentials) as error:
         raise Problem(
-            f"{evidence.assistant} runs this as {account}, whose token cannot be had: {_reason(error)}"
+            f"{detection.assistant} runs this as {account}, whose token cannot be had: {_reason(error)}"
         ) from None
     print(exec_credential.write(status))
     return 0

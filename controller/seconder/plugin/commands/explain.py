@@ -43,19 +43,19 @@ _NOT_LOOKED_AT: Final = frozenset(
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser(
+    command = Parser(
         "explain",
         "Tell what would happen to the deletion of an object now, or, with --whoami, what you are taken for.",
         epilog="Nothing is sent but reads. Whether the caller has the right (RBAC) to delete it is not looked at.",
     )
-    found.add_argument("object", metavar="TYPE/NAME", nargs="?", help="the object, such as deployment.apps/checkout")
-    found.add_argument("--whoami", action="store_true", help="tell whom you, or --requester, are taken for, and why")
-    found.add_argument("--action", choices=[Action.DELETE.value], default=Action.DELETE.value)
-    found.add_argument("--cluster-id", metavar="ID", default="", help="as Seconder was started with, if it was")
-    output.add_format(found)
-    cluster_state.add_caller(found)
-    connection.add_flags(found)
-    return found
+    command.add_argument("object", metavar="TYPE/NAME", nargs="?", help="the object, such as deployment.apps/checkout")
+    command.add_argument("--whoami", action="store_true", help="tell whom you, or --requester, are taken for, and why")
+    command.add_argument("--action", choices=[Action.DELETE.value], default=Action.DELETE.value)
+    command.add_argument("--cluster-id", metavar="ID", default="", help="as Seconder was started with, if it was")
+    output.add_format(command)
+    cluster_state.add_caller(command)
+    connection.add_flags(command)
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -110,31 +110,31 @@ def explanation(place: Place, caller: Caller, state: ClusterState, api: Api, now
     return Explanation(place, contexts[Mode.ENFORCE], enforce, audit, asked, asking, _notes(api))
 
 
-def lines(found: Explanation) -> Iterator[str]:
+def lines(explained: Explanation) -> Iterator[str]:
     """The lines for people; everything that came from the cluster is cleaned."""
-    yield from _verdict(found)
-    if found.text:
+    yield from _verdict(explained)
+    if explained.text:
         yield ""
         yield "The caller reads:"
-        yield from (f"  {line}" for line in found.text.split("\n"))
-    covering = _covering(found)
+        yield from (f"  {line}" for line in explained.text.split("\n"))
+    covering = _covering(explained)
     if covering:
         yield ""
         yield "Policies that cover it:"
-        yield from (f"  {summary.policy(each)} ({each.mode})" for each in covering)
-    values = approvals_of(found.place.annotations)
+        yield from (f"  {summary.policy(policy)} ({policy.mode})" for policy in covering)
+    values = approvals_of(explained.place.annotations)
     if values:
         yield ""
         yield "Approvals on the object, which this rests on:"
-        yield from (f"  {line}" for line in _approval_lines(found.judged, values))
-    if found.notes:
+        yield from (f"  {line}" for line in _approval_lines(explained.judged, values))
+    if explained.notes:
         yield ""
-        yield from (f"note: {clean(note)}" for note in found.notes)
+        yield from (f"note: {clean(note)}" for note in explained.notes)
 
 
-def document(found: Explanation) -> dict[str, Any]:
+def document(explained: Explanation) -> dict[str, Any]:
     """The document for programs."""
-    target, decided = found.context.request.target, found.enforce
+    target, decided = explained.context.request.target, explained.enforce
     principal = decided.principal
     return {
         "object": {
@@ -153,61 +153,65 @@ def document(found: Explanation) -> dict[str, Any]:
         },
         "allowed": decided.allowed,
         "reason": decided.reason.value,
-        "message": found.text,
-        "asked": found.asked,
-        "asking": found.asking,
-        "audit": {"allowed": found.audit.allowed, "reason": found.audit.reason.value, "message": found.audit.message},
+        "message": explained.text,
+        "asked": explained.asked,
+        "asking": explained.asking,
+        "audit": {
+            "allowed": explained.audit.allowed,
+            "reason": explained.audit.reason.value,
+            "message": explained.audit.message,
+        },
         "policies": [
             {"mode": policy.mode.value, **document}
-            for policy, document in zip(_covering(found), summary.documents(_covering(found)), strict=True)
+            for policy, document in zip(_covering(explained), summary.documents(_covering(explained)), strict=True)
         ],
-        "approvals": _approval_documents(found.judged, approvals_of(found.place.annotations)),
-        "notes": list(found.notes),
+        "approvals": _approval_documents(explained.judged, approvals_of(explained.place.annotations)),
+        "notes": list(explained.notes),
     }
 
 
 def _explain(arguments: argparse.Namespace, connected: Connection, caller: Caller) -> str:
     place = cluster_state.object_of(connected, arguments.object, arguments.namespace)
-    seen = cluster_state.read(connected.api, caller, arguments.cluster_id)
-    found = explanation(place, caller, seen, connected.api, cluster_state.clock(connected.api))
+    state = cluster_state.read(connected.api, caller, arguments.cluster_id)
+    explained = explanation(place, caller, state, connected.api, cluster_state.clock(connected.api))
     if arguments.output:
-        return output.dump(document(found), arguments.output)
-    return "\n".join(lines(found))
+        return output.dump(document(explained), arguments.output)
+    return "\n".join(lines(explained))
 
 
 def _whoami(arguments: argparse.Namespace, connected: Connection, caller: Caller) -> str:
     policies, operator, notes = PolicyIndex(()), None, []
     try:
-        seen = cluster_state.read(connected.api, caller)
-        policies, operator = seen.policies, seen.operators.get(caller.username)
+        state = cluster_state.read(connected.api, caller)
+        policies, operator = state.policies, state.operators.get(caller.username)
     except cluster_state.Unreadable as unreadable:
         notes.append(f"by the default tags alone: {unreadable}")
     principal = classify(caller, policies, operator)
     tags = whoami.tags_on(caller, policies.all)
-    looks = None if arguments.requester else whoami.here()
+    detection = None if arguments.requester else whoami.here()
     if arguments.output:
-        return output.dump(whoami.document(caller, principal, tags, looks, notes), arguments.output)
-    return "\n".join(whoami.lines(caller, principal, tags, looks, notes))
+        return output.dump(whoami.document(caller, principal, tags, detection, notes), arguments.output)
+    return "\n".join(whoami.lines(caller, principal, tags, detection, notes))
 
 
-def _verdict(found: Explanation) -> Iterator[str]:
-    decided, audit = found.enforce, found.audit
+def _verdict(explained: Explanation) -> Iterator[str]:
+    decided, audit = explained.enforce, explained.audit
     who = decided.principal.username
     if decided.principal.agent:
         name = decided.principal.agent_name
         who += f" (agent {name})" if name else " (an agent)"
-    what = clean(f"{Action.DELETE} of {found.place.typed} by {who}")
+    what = clean(f"{Action.DELETE} of {explained.place.typed} by {who}")
     if not decided.allowed:
         yield f"Refused ({decided.reason}): {what}"
     elif decided.reason is Reason.APPROVED:
-        peers = ", ".join(sorted({each.statement.iss for each in decided.counted}))
+        peers = ", ".join(sorted({approval.statement.iss for approval in decided.counted}))
         yield f"Allowed ({decided.reason}): {what}, approved by {clean(peers)}"
     elif decided.broken_glass:
         yield f"Allowed ({decided.reason}): {what}, in an emergency: {clean(decided.broken_glass)}"
     else:
         yield f"Allowed ({decided.reason}): {what}"
-    if found.asking:
-        yield clean(found.asking)
+    if explained.asking:
+        yield clean(explained.asking)
     if not audit.allowed:
         yield f"Policies in Audit mode only warn and count: {clean(audit.message.partition(chr(10))[0])}"
 
@@ -240,32 +244,33 @@ def _names(policy: Policy, resource: GroupResource) -> bool:
         if named.group in {ANY, group} and named.resource in {ANY, plural}:
             return True
     # A namespace goes with what it holds.
-    holds = not policy.resolution_current or any(each.namespaced for each in policy.resolved.values())
+    holds = not policy.resolution_current or any(resolved.namespaced for resolved in policy.resolved.values())
     return resource == NAMESPACES and holds
 
 
-def _covering(found: Explanation) -> list[Policy]:
+def _covering(explained: Explanation) -> list[Policy]:
     return [
         policy
-        for policy in found.context.state.policies.all
-        if policy.name in (found.enforce if policy.mode is Mode.ENFORCE else found.audit).policies
+        for policy in explained.context.state.policies.all
+        if policy.name in (explained.enforce if policy.mode is Mode.ENFORCE else explained.audit).policies
     ]
 
 
 def _approval_lines(judged: Decision, values: Mapping[str, str]) -> Iterator[str]:
-    for each in _approval_documents(judged, values):
-        said = f"{each['message']} ({each['reason']})" if each["reason"] else each["message"]
-        verdict = "counts" if each["counts"] else "does not count"
+    for approval in _approval_documents(judged, values):
+        said = f"{approval['message']} ({approval['reason']})" if approval["reason"] else approval["message"]
+        verdict = "counts" if approval["counts"] else "does not count"
         whose = ""
-        if each["approver"]:
-            whose = f"; {'by' if each['proven'] else 'it says it is by'} {each['approver']}, until {each['expiresAt']}"
-        yield clean(f"{each['name']}: {verdict}: {said}{whose}")
+        if approval["approver"]:
+            signed = "by" if approval["proven"] else "it says it is by"
+            whose = f"; {signed} {approval['approver']}, until {approval['expiresAt']}"
+        yield clean(f"{approval['name']}: {verdict}: {said}{whose}")
 
 
 def _approval_documents(judged: Decision, values: Mapping[str, str]) -> list[dict[str, Any]]:
-    failures = {each.slug: each for each in judged.failures}
-    counted = {each.slug: each for each in judged.counted}
-    found: list[dict[str, Any]] = []
+    failures = {failure.slug: failure for failure in judged.failures}
+    counted = {approval.slug: approval for approval in judged.counted}
+    documents: list[dict[str, Any]] = []
     for slug in sorted(values):
         claims = approval_annotations.claims_of(values[slug])
         failure = failures.get(slug)
@@ -279,7 +284,7 @@ def _approval_documents(judged: Decision, values: Mapping[str, str]) -> list[dic
             message, reason, proven = failure.detail, failure.reason.value, False
         else:
             message, proven = "it is valid, but more peers are needed", True
-        found.append(
+        documents.append(
             {
                 "name": slug,
                 "counts": slug in counted and judged.allowed,
@@ -290,7 +295,7 @@ def _approval_documents(judged: Decision, values: Mapping[str, str]) -> list[dic
                 "expiresAt": times.rfc3339(claims.exp) if claims else "",
             }
         )
-    return found
+    return documents
 
 
 def _notes(api: Api) -> list[str]:

@@ -36,12 +36,12 @@ class Finding:
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser("keys", "Check approvers' public keys: .pub files, authorized_keys lines, Approver manifests.")
-    found.add_argument("command", choices=["lint"], help="what to do")
-    found.add_argument("files", metavar="FILE", nargs="*", help="- is standard input; none: the cluster's Approvers")
-    output.add_format(found)
-    connection.add_flags(found, namespace=False)
-    return found
+    command = Parser("keys", "Check approvers' public keys: .pub files, authorized_keys lines, Approver manifests.")
+    command.add_argument("command", choices=["lint"], help="what to do")
+    command.add_argument("files", metavar="FILE", nargs="*", help="- is standard input; none: the cluster's Approvers")
+    output.add_format(command)
+    connection.add_flags(command, namespace=False)
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,21 +53,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         shown = [
             {
-                "where": each.where,
-                "fingerprint": each.fingerprint,
-                "type": each.type,
-                "assurance": each.assurance,
-                "problem": each.problem,
+                "where": finding.where,
+                "fingerprint": finding.fingerprint,
+                "type": finding.type,
+                "assurance": finding.assurance,
+                "problem": finding.problem,
             }
-            for each in found
+            for finding in found
         ]
         print(output.dump(shown, arguments.output))
     else:
-        for each in found:
-            told = " ".join(part for part in (each.fingerprint, each.type, each.assurance) if part)
-            verdict = f"PROBLEM {told}".rstrip() + f": {each.problem}" if each.problem else f"OK {told}"
-            print(f"{each.where}: {verdict}")
-    return 1 if any(each.problem for each in found) else 0
+        for finding in found:
+            told = " ".join(part for part in (finding.fingerprint, finding.type, finding.assurance) if part)
+            verdict = f"PROBLEM {told}".rstrip() + f": {finding.problem}" if finding.problem else f"OK {told}"
+            print(f"{finding.where}: {verdict}")
+    return 1 if any(finding.problem for finding in found) else 0
 
 
 def _in_cluster(arguments: argparse.Namespace) -> Iterator[Finding]:
@@ -124,11 +124,11 @@ def _manifests(text: str, where: str) -> list[Any] | None:
             items = document.get("items")
             found += items if isinstance(items, list) else [document]
     return [
-        each
-        for each in found
-        if isinstance(each, dict)
-        and each.get("kind") == "Approver"
-        and str(each.get("apiVersion", "")).startswith(f"{constants.DOMAIN}/")
+        document
+        for document in found
+        if isinstance(document, dict)
+        and document.get("kind") == "Approver"
+        and str(document.get("apiVersion", "")).startswith(f"{constants.DOMAIN}/")
     ]
 
 
@@ -143,7 +143,7 @@ def _in_approvers(documents: Sequence[Mapping[str, Any]], *places: str) -> Itera
             found.append((where, approver_documents.parse_approver(document)))
         except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
             yield Finding(where, b"", problem=f"not an Approver: {clean(str(error))}")
-    registry = Registry(each for _, each in found)
+    registry = Registry(approver for _, approver in found)
     now = time.time()
     for where, approver in found:
         if not approver.keys:
@@ -181,14 +181,14 @@ def _in_lines(text: str, where: str) -> Iterator[Finding]:
 def _duplicates(found: Sequence[Finding]) -> list[Finding]:
     """For each key that stands in several places, a line that says where else."""
     places: dict[bytes, list[str]] = {}
-    for each in found:
-        if each.blob:
-            places.setdefault(each.blob, []).append(each.where)
+    for finding in found:
+        if finding.blob:
+            places.setdefault(finding.blob, []).append(finding.where)
     told = []
-    for each in found:
-        others = [where for where in places.get(each.blob, ()) if where != each.where]
-        if others and not each.problem:
-            told.append(replace(each, problem=f"Duplicate: this key stands in {', '.join(others[:5])} too"))
+    for finding in found:
+        others = [where for where in places.get(finding.blob, ()) if where != finding.where]
+        if others and not finding.problem:
+            told.append(replace(finding, problem=f"Duplicate: this key stands in {', '.join(others[:5])} too"))
         else:
-            told.append(each)
+            told.append(finding)
     return told

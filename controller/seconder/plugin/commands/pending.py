@@ -31,11 +31,11 @@ _CALM_SECONDS: Final = 10.0
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser("pending", "List the change requests that wait for a peer, the longest waiting first.")
-    found.add_argument("-w", "--watch", action="store_true", help="go on with what changes, until Ctrl-C")
-    output.add_format(found, "wide")
-    connection.add_flags(found, namespace=False)
-    return found
+    command = Parser("pending", "List the change requests that wait for a peer, the longest waiting first.")
+    command.add_argument("-w", "--watch", action="store_true", help="go on with what changes, until Ctrl-C")
+    output.add_format(command, "wide")
+    connection.add_flags(command, namespace=False)
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.watch:
         return _follow(api, waiting, form)
     if form in {"json", "yaml"}:
-        listed = {"apiVersion": "v1", "kind": "List", "items": [msgspec.to_builtins(each) for each in waiting]}
+        listed = {"apiVersion": "v1", "kind": "List", "items": [msgspec.to_builtins(request) for request in waiting]}
         print(output.dump(listed, form))
     elif waiting:
-        print("\n".join(output.table([_header(form), *(_row(each, form) for each in waiting)])))
+        print("\n".join(output.table([_header(form), *(_row(request, form) for request in waiting)])))
     else:
         print("No change requests are waiting.", file=sys.stderr)
     return 0
@@ -65,22 +65,24 @@ def _read(document: Mapping[str, Any]) -> ChangeRequest | None:
 
 def _longest_waiting_first(found: Iterable[ChangeRequest]) -> list[ChangeRequest]:
     # Each waits for the same time, so that the end of it tells when it was opened, or opened again.
-    return sorted(found, key=lambda each: (each.status.expires_at or each.metadata["creationTimestamp"], each.name))
+    return sorted(
+        found, key=lambda request: (request.status.expires_at or request.metadata["creationTimestamp"], request.name)
+    )
 
 
 def _header(form: str | None) -> tuple[str, ...]:
     return (*_HEADER, *_WIDE) if form == "wide" else _HEADER
 
 
-def _row(each: ChangeRequest, form: str | None) -> tuple[str, ...]:
+def _row(request: ChangeRequest, form: str | None) -> tuple[str, ...]:
     now = time.time()
-    spec, status = each.spec, each.status
+    spec, status = request.spec, request.status
     until = change_request.moment(status.expires_at)
-    made = change_request.moment(each.metadata["creationTimestamp"])
+    made = change_request.moment(request.metadata["creationTimestamp"])
     ends = "" if until is None else output.short(until.timestamp() - now)
     row = (
-        each.name,
-        clean(f"{each.target.resource} {each.target.path}"),
+        request.name,
+        clean(f"{request.target.resource} {request.target.path}"),
         spec.action.value,
         clean(spec.requester.removeprefix(_ACCOUNT)),
         clean(status.impact),
@@ -97,7 +99,7 @@ class _Changes:
     """What a watch has found, and what of it has been told."""
 
     def __init__(self, told: Iterable[ChangeRequest]) -> None:
-        self._told = {each.uid: _essence(each) for each in told}
+        self._told = {request.uid: _essence(request) for request in told}
         self._lock = threading.Lock()
         self._changed: dict[str, ChangeRequest] = {}
         self._errors: list[Exception] = []
@@ -106,7 +108,7 @@ class _Changes:
     def take(self, values: Mapping[str, ChangeRequest]) -> None:
         """Keep what has changed (in the watch's thread)."""
         with self._lock:
-            self._changed = {each.uid: each for each in values.values()}
+            self._changed = {request.uid: request for request in values.values()}
 
     def failed(self, _: str, error: Exception) -> None:
         """Keep the error (in the watch's thread)."""
@@ -122,12 +124,12 @@ class _Changes:
             if self._trouble.begins(error, time.monotonic()):
                 output.tell(["the API server cannot be reached: trying again"])
         found = []
-        for each in changed.values():
-            known = self._told.get(each.uid)
-            if known == _essence(each) or (known is None and not each.status.phase.open):
+        for request in changed.values():
+            known = self._told.get(request.uid)
+            if known == _essence(request) or (known is None and not request.status.phase.open):
                 continue
-            self._told[each.uid] = _essence(each)
-            found.append(each)
+            self._told[request.uid] = _essence(request)
+            found.append(request)
         return _longest_waiting_first(found)
 
 
@@ -151,8 +153,8 @@ class Trouble:
         return first
 
 
-def _essence(each: ChangeRequest) -> tuple[Phase, str, str]:
-    return each.status.phase, each.status.progress, each.status.impact
+def _essence(request: ChangeRequest) -> tuple[Phase, str, str]:
+    return request.status.phase, request.status.progress, request.status.impact
 
 
 def _follow(api: Api, waiting: list[ChangeRequest], form: str | None) -> int:
@@ -175,13 +177,13 @@ def _follow(api: Api, waiting: list[ChangeRequest], form: str | None) -> int:
 
 
 def _tell(found: list[ChangeRequest], form: str | None) -> None:
-    for each in found:
+    for request in found:
         if form == "json":
-            print(json.dumps(msgspec.to_builtins(each), ensure_ascii=False), flush=True)
+            print(json.dumps(msgspec.to_builtins(request), ensure_ascii=False), flush=True)
         elif form == "yaml":
-            print(f"---\n{output.dump(msgspec.to_builtins(each), form)}", flush=True)
+            print(f"---\n{output.dump(msgspec.to_builtins(request), form)}", flush=True)
         else:
-            _print([_row(each, form)])
+            _print([_row(request, form)])
 
 
 def _print(rows: list[tuple[str, ...]]) -> None:

@@ -56,26 +56,26 @@ RequestResponse little else. See docs/reporting.md for an audit policy that hold
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser("replay", "Tell what policies would have refused in the past, from API audit logs.", epilog=_HELP)
-    found.add_argument(
+    command = Parser("replay", "Tell what policies would have refused in the past, from API audit logs.", epilog=_HELP)
+    command.add_argument(
         "logs", metavar="AUDIT-LOG", nargs="+", help="audit.k8s.io/v1 events, one a line; .gz too; - for stdin"
     )
-    found.add_argument(
+    command.add_argument(
         "--policy",
         metavar="FILE",
         action="append",
         default=[],
         help="a ProtectionPolicy in a file, YAML or JSON; may be repeated; left out: those in the cluster",
     )
-    found.add_argument(
+    command.add_argument(
         "--installed-in",
         metavar="NAMESPACE",
         default=constants.DEFAULT_NAMESPACE,
         help="where Seconder is, or is to be, installed (%(default)s)",
     )
-    output.add_format(found)
-    connection.add_flags(found, namespace=False)
-    return found
+    output.add_format(command)
+    connection.add_flags(command, namespace=False)
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -143,15 +143,15 @@ def _policy(path: str, document: dict[str, Any]) -> Policy:
     # A file knows nothing of what the cluster serves: what it names is taken for what it usually is.
     resolved = [
         protection_policy.ResolvedDoc(
-            group=each.group,
-            resource=each.resource,
+            group=named.group,
+            resource=named.resource,
             version="v1",
-            namespaced=each not in _CLUSTER_SCOPED,
+            namespaced=named not in _CLUSTER_SCOPED,
             custom=False,
-            kind=_KINDS.get(each, ""),
+            kind=_KINDS.get(named, ""),
         )
-        for each in policy_documents.named_resources(spec)
-        if "*" not in each
+        for named in policy_documents.named_resources(spec)
+        if "*" not in named
     ]
     return policy_documents.policy_of(name, spec, protection_policy.PolicyStatus(resources=resolved), 0)
 
@@ -200,7 +200,7 @@ def _lines(policies: list[Policy], reading: Reading, tallies: Tallies, notes: li
         yield "Could not be judged:"
         for missing, tally in unknown:
             yield f"  {tally.requests:,} {missing} ({tally.by_agents:,} by agents)"
-            yield from (f"    such as {_one_line(each)}" for each in tallies.unknown_examples[missing][:1])
+            yield from (f"    such as {_one_line(example)}" for example in tallies.unknown_examples[missing][:1])
     yield ""
     yield from (f"note: {note}" for note in notes)
 
@@ -242,12 +242,15 @@ def _more(rows: list[Any], columns: int) -> list[tuple[str, ...]]:
 
 
 def _examples_table(examples: list[Example]) -> list[str]:
-    rows = [(_time(each.at), each.what, each.object, each.requester, each.audit_id) for each in examples]
+    rows = [
+        (_time(example.at), example.what, example.object, example.requester, example.audit_id) for example in examples
+    ]
     return output.table([("FOR EXAMPLE", "ACTION", "OBJECT", "REQUESTER", "AUDIT ID"), *rows])
 
 
-def _one_line(each: Example) -> str:
-    return f"{each.what} of {each.object} by {each.requester} at {_time(each.at)} (audit ID {each.audit_id})"
+def _one_line(example: Example) -> str:
+    what = f"{example.what} of {example.object} by {example.requester}"
+    return f"{what} at {_time(example.at)} (audit ID {example.audit_id})"
 
 
 def _document(
@@ -280,14 +283,14 @@ def _document(
                 "requesters": tallies.requesters.others.requests,
                 "objects": tallies.objects.others.requests,
             },
-            "examples": [_example(each) for each in tallies.examples],
+            "examples": [_example(example) for example in tallies.examples],
         },
         "notJudged": [
             {
                 "reason": missing.name,
                 "message": missing.value,
                 **_tally(tally),
-                "examples": [_example(each) for each in tallies.unknown_examples[missing]],
+                "examples": [_example(example) for example in tallies.unknown_examples[missing]],
             }
             for missing, tally in tallies.unknowns()
         ],
@@ -306,20 +309,20 @@ def _tally(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _example(each: Example) -> dict[str, Any]:
+def _example(example: Example) -> dict[str, Any]:
     return {
-        "at": _time(each.at),
-        "action": each.what,
-        "object": each.object,
-        "requester": each.requester,
-        "agent": each.agent,
-        "reason": each.reason,
-        "auditID": each.audit_id,
+        "at": _time(example.at),
+        "action": example.what,
+        "object": example.object,
+        "requester": example.requester,
+        "agent": example.agent,
+        "reason": example.reason,
+        "auditID": example.audit_id,
     }
 
 
 def _names(policies: list[Policy]) -> list[str]:
-    return sorted({each.name for each in policies})
+    return sorted({policy.name for policy in policies})
 
 
 def _time(at: datetime | None) -> str:

@@ -37,20 +37,22 @@ _MOST_OBJECTS: Final = 100
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser("report", "Tell what agents tried, what was refused, and who approved what.", epilog=reporting.KEPT)
+    command = Parser(
+        "report", "Tell what agents tried, what was refused, and who approved what.", epilog=reporting.KEPT
+    )
     span = "a while such as 24h or 7d, or RFC 3339"
-    found.add_argument("--since", "--from", metavar="TIME", default="24h", help=f"{span} (%(default)s)")
-    found.add_argument("--until", "--to", metavar="TIME", help="the same; left out: now")
-    found.add_argument(
+    command.add_argument("--since", "--from", metavar="TIME", default="24h", help=f"{span} (%(default)s)")
+    command.add_argument("--until", "--to", metavar="TIME", help="the same; left out: now")
+    command.add_argument(
         "--audit-log",
         metavar="FILE",
         action="append",
         default=[],
         help="an API audit log beside, .gz too, - for stdin; may be repeated",
     )
-    output.add_format(found, "text", "html")
-    connection.add_flags(found, namespace=False)
-    return found
+    output.add_format(command, "text", "html")
+    connection.add_flags(command, namespace=False)
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -115,7 +117,7 @@ def _registry(api: Api) -> tuple[Registry | None, list[str]]:
 def _signed(
     api: Api, requests: Sequence[ChangeRequest], logged: Logged | None, registry: Registry | None
 ) -> list[Signed]:
-    """Find the approvals on the objects that are still there, and those in the audit logs."""
+    """The approvals on the objects that are still there, and those in the audit logs."""
     values = dict(logged.values) if logged else {}
     for request in requests[:_MOST_OBJECTS]:
         given = request.spec.object
@@ -130,7 +132,7 @@ def _signed(
         for value in approvals_of(cluster_reads.annotations_of(document)).values():
             values.setdefault(value, ("annotation on the object", 0.0))
     found = (signed(value, registry, source, seen) for value, (source, seen) in values.items())
-    return [each for each in found if each is not None]
+    return [approval for approval in found if approval is not None]
 
 
 def _parsed(documents: Iterable[Any]) -> tuple[list[ChangeRequest], list[str]]:
@@ -152,7 +154,7 @@ def _events(api: Api) -> tuple[list[Event], list[str]]:
             if error.status != 403:
                 raise
             return [], ["you may not read Events: approvals of change requests that are gone are left out"]
-        found += [_event(each) for each in items]
+        found += [_event(item) for item in items]
     return found, [_HEARSAY] if found else []
 
 
@@ -180,9 +182,9 @@ def _lines(report: Report) -> Iterator[str]:
         logs = ["IN LOG"] if report.logged else []
         rows = [("REQUESTER", "REFUSED", *logs, "OBJECTS", *(phase.value.upper() for phase in Phase))]
         for name, requests in report.requesters():
-            phases = Counter(each.status.phase for each in requests)
-            refused = sum(each.status.attempts for each in requests)
-            objects = len({each.target.uid for each in requests})
+            phases = Counter(request.status.phase for request in requests)
+            refused = sum(request.status.attempts for request in requests)
+            objects = len({request.target.uid for request in requests})
             logged = [str(report.in_log(name))] if report.logged else []
             rows.append((clean(name), str(refused), *logged, str(objects), *(str(phases[phase]) for phase in Phase)))
         yield from output.table(rows)
@@ -193,15 +195,19 @@ def _lines(report: Report) -> Iterator[str]:
     if report.timeline:
         yield ""
         entries = [
-            tuple(map(clean, (each.at, each.what, each.object, each.who or "-", each.request or "-", each.detail)))
-            for each in report.timeline
+            tuple(
+                map(clean, (entry.at, entry.what, entry.object, entry.who or "-", entry.request or "-", entry.detail))
+            )
+            for entry in report.timeline
         ]
         yield from output.table([("TIME", "WHAT", "OBJECT", "WHO", "CHANGE REQUEST", "DETAIL"), *entries])
     if report.pending():
         yield ""
         waiting = [
-            tuple(map(clean, (each.name, describe(each.target), each.status.progress, each.status.expires_at)))
-            for each in report.pending()
+            tuple(
+                map(clean, (request.name, describe(request.target), request.status.progress, request.status.expires_at))
+            )
+            for request in report.pending()
         ]
         yield from output.table([("STILL WAITS", "OBJECT", "APPROVALS", "UNTIL"), *waiting])
     yield ""
@@ -215,51 +221,51 @@ def _document(report: Report) -> dict[str, Any]:
         "requesters": [
             {
                 "requester": name,
-                "refused": sum(each.status.attempts for each in requests),
+                "refused": sum(request.status.attempts for request in requests),
                 **({"refusedInLog": report.in_log(name)} if report.logged else {}),
-                "objects": len({each.target.uid for each in requests}),
-                "phases": dict(sorted(Counter(each.status.phase.value for each in requests).items())),
+                "objects": len({request.target.uid for request in requests}),
+                "phases": dict(sorted(Counter(request.status.phase.value for request in requests).items())),
             }
             for name, requests in report.requesters()
         ],
         "approvers": [{"approver": name, "requests": count} for name, count in sorted(report.approvers().items())],
         "approvals": [
             {
-                "approver": each.approver,
-                "proven": each.proven,
-                "key": each.key,
-                "assurance": each.assurance,
-                "action": each.action,
-                "object": each.object,
-                "requester": each.requester,
-                "reason": each.reason,
-                "signedAt": each.at,
-                "expiresAt": each.until,
-                "source": each.source,
+                "approver": approval.approver,
+                "proven": approval.proven,
+                "key": approval.key,
+                "assurance": approval.assurance,
+                "action": approval.action,
+                "object": approval.object,
+                "requester": approval.requester,
+                "reason": approval.reason,
+                "signedAt": approval.at,
+                "expiresAt": approval.until,
+                "source": approval.source,
             }
-            for each in report.signed
+            for approval in report.signed
         ],
         "timeline": [
             {
-                "at": each.at,
-                "what": each.what,
-                "object": each.object,
-                "requester": each.who,
-                "changeRequest": each.request,
-                "detail": each.detail,
-                "source": each.source,
+                "at": entry.at,
+                "what": entry.what,
+                "object": entry.object,
+                "requester": entry.who,
+                "changeRequest": entry.request,
+                "detail": entry.detail,
+                "source": entry.source,
             }
-            for each in report.timeline
+            for entry in report.timeline
         ],
         "pending": [
             {
-                "changeRequest": each.name,
-                "object": describe(each.target),
-                "requester": who(each),
-                "approvals": each.status.progress,
-                "expiresAt": each.status.expires_at,
+                "changeRequest": request.name,
+                "object": describe(request.target),
+                "requester": who(request),
+                "approvals": request.status.progress,
+                "expiresAt": request.status.expires_at,
             }
-            for each in report.pending()
+            for request in report.pending()
         ],
         "notes": list(report.notes),
     }

@@ -19,20 +19,20 @@ from seconder.plugin.terminal.problem import Problem
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser("revoke", "Withdraw your approval: remove its annotation from the object.")
-    cluster_reads.add_reference(found)
-    which = found.add_mutually_exclusive_group()
+    command = Parser("revoke", "Withdraw your approval: remove its annotation from the object.")
+    cluster_reads.add_reference(command)
+    which = command.add_mutually_exclusive_group()
     which.add_argument("--slug", metavar="NAME", help="the one in annotation approval.seconder.dev/NAME")
     which.add_argument("--all-mine", action="store_true", help="each of yours on the object, whatever it is for")
-    found.add_argument(
+    command.add_argument(
         "--key", metavar="FILE", help="whose approvals are yours; left out: ~/.ssh, ssh-agent, user name"
     )
-    connection.add_flags(found)
-    return found
+    connection.add_flags(command)
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Remove them."""
+    """Remove the chosen approvals."""
     connected = connection.connect(arguments)
     caller = callers.who_am_i(connected.api)
     callers.no_agent(caller, DEFAULT_TAGS)
@@ -50,27 +50,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _principals(registry: Registry, username: str, file: str | None) -> set[str]:
     """The names under which the caller signs: by the keys at hand, and by the user name."""
-    found = signing.at_hand(file)
-    signers = signing.registered(found, registry)
+    local = signing.at_hand(file)
+    signers = signing.registered(local, registry)
     if file is not None:
         if not signers:
-            raise signing.none_registered(found, named=True)
-        return {each.registered.approver.principal for each in signers}
-    by_name = {each.principal for each in registry.approvers if username in each.kubernetes_users}
-    by_key = {each.registered.approver.principal for each in signers}
+            raise signing.none_registered(local, named=True)
+        return {signer.registered.approver.principal for signer in signers}
+    by_name = {approver.principal for approver in registry.approvers if username in approver.kubernetes_users}
+    by_key = {signer.registered.approver.principal for signer in signers}
     if not by_name | by_key:
-        raise signing.none_registered(found, named=False)
+        raise signing.none_registered(local, named=False)
     return by_name | by_key
 
 
 def _mine(annotations: Mapping[str, str], principals: set[str]) -> dict[str, str]:
     """One's own approvals: slug, and whose wish each is for."""
-    found = {}
+    mine = {}
     for slug, value in approvals_of(annotations).items():
         claims = approval_annotations.claims_of(value)
         if claims is not None and claims.iss in principals:
-            found[slug] = claims.sub
-    return found
+            mine[slug] = claims.sub
+    return mine
 
 
 def _chosen(place: Place, mine: Mapping[str, str], arguments: argparse.Namespace) -> list[str]:

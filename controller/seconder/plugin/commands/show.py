@@ -22,16 +22,16 @@ from seconder.plugin.terminal.problem import Problem
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser("show", "Show a change request, or an object: what it takes, and why each approval counts or not.")
-    cluster_reads.add_reference(found)
-    output.add_format(found)
-    cluster_reads.add_wish(found)
-    connection.add_flags(found)
-    return found
+    command = Parser("show", "Show a change request, or an object: what it takes, and why each approval counts or not.")
+    cluster_reads.add_reference(command)
+    output.add_format(command)
+    cluster_reads.add_wish(command)
+    connection.add_flags(command)
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show it."""
+    """Print the change request, or the object's approvals."""
     connected = connection.connect(arguments)
     place = cluster_reads.locate(connected, arguments.what)
     request = place.request
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not waiting and arguments.requester:
         waiting = [None]
     if waiting:
-        cases = [_case(connected, place, each, arguments) for each in waiting]
+        cases = [_case(connected, place, request, arguments) for request in waiting]
         told = [_case_lines(case) for case in cases]
         documents = [_case_document(case) for case in cases]
     else:
@@ -54,15 +54,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         print(output.dump(documents[0] if len(documents) == 1 else documents, arguments.output))
     else:
-        print("\n\n".join("\n".join(each) for each in told))
+        print("\n\n".join("\n".join(part) for part in told))
     return 0
 
 
 def _waiting(connected: Connection, place: Place, arguments: argparse.Namespace) -> list[ChangeRequest]:
     return [
-        each
-        for each in cluster_reads.open_requests(connected.api)
-        if each.target.uid == place.target.uid and arguments.requester in {None, each.spec.requester}
+        request
+        for request in cluster_reads.open_requests(connected.api)
+        if request.target.uid == place.target.uid and arguments.requester in {None, request.spec.requester}
     ]
 
 
@@ -114,16 +114,16 @@ def _case_document(case: Case) -> dict[str, Any]:
         "peers": {"approved": reached, "required": required},
         "approvals": [
             {
-                "name": each.slug,
-                "counts": each.slug not in why,
-                "approver": each.statement.iss,
-                "fingerprint": each.key.entry.fingerprint,
-                "assurance": each.assurance.value,
-                "expires": each.statement.exp,
-                "statement": msgspec.to_builtins(each.statement),
+                "name": approval.slug,
+                "counts": approval.slug not in why,
+                "approver": approval.statement.iss,
+                "fingerprint": approval.key.entry.fingerprint,
+                "assurance": approval.assurance.value,
+                "expires": approval.statement.exp,
+                "statement": msgspec.to_builtins(approval.statement),
             }
-            for each in verdict.valid
-            if each.slug not in why
+            for approval in verdict.valid
+            if approval.slug not in why
         ]
         + [
             {"name": slug, "counts": False, "reason": failure.reason.value, "message": failure.detail}
@@ -148,7 +148,7 @@ def _plain_document(place: Place) -> dict[str, Any]:
 
 
 def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
-    """Show the approvals of an object for which nobody waits: each for whom it names itself."""
+    """The approvals of an object for which nobody waits, in lines and as a document: each for whom it names itself."""
     where = f" in namespace {place.target.namespace}" if place.target.namespace else ""
     lines = [f"{'object:':12}{clean(f'{place.typed}{where}, uid {place.target.uid}')}"]
     documents: list[dict[str, Any]] = []

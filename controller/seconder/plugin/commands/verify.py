@@ -33,21 +33,21 @@ from seconder.plugin.terminal.problem import Problem
 
 def parser() -> Parser:
     """The parser of the command line."""
-    found = Parser(
+    command = Parser(
         "verify",
         "Check the approvals on an object: who signed them, for what, and whether they are valid.",
         epilog="Exit code 0: there is an approval, and all are valid. Whether policies ask for more: see explain.",
     )
-    found.add_argument("object", metavar="TYPE/NAME", nargs="?", help="an object in the cluster")
-    found.add_argument("-f", "--filename", metavar="FILE", help="a saved object instead, YAML or JSON; - for stdin")
-    found.add_argument("--approvers", metavar="FILE", help="saved Approvers; with -f, no cluster is asked at all")
-    found.add_argument("--at", metavar="TIME", help="check as of this time (RFC 3339); left out: now")
-    found.add_argument("--audience", metavar="URN", help="the cluster that they must be for; with -f else unchecked")
-    found.add_argument("--requester", metavar="USER", help="whom they must be for; left out: whom they name")
-    found.add_argument("--resource", metavar="PLURAL", default="", help="with -f: where a kind's plural is irregular")
-    output.add_format(found)
-    connection.add_flags(found)
-    return found
+    command.add_argument("object", metavar="TYPE/NAME", nargs="?", help="an object in the cluster")
+    command.add_argument("-f", "--filename", metavar="FILE", help="a saved object instead, YAML or JSON; - for stdin")
+    command.add_argument("--approvers", metavar="FILE", help="saved Approvers; with -f, no cluster is asked at all")
+    command.add_argument("--at", metavar="TIME", help="check as of this time (RFC 3339); left out: now")
+    command.add_argument("--audience", metavar="URN", help="the cluster that they must be for; with -f else unchecked")
+    command.add_argument("--requester", metavar="USER", help="whom they must be for; left out: whom they name")
+    command.add_argument("--resource", metavar="PLURAL", default="", help="with -f: where a kind's plural is irregular")
+    output.add_format(command)
+    connection.add_flags(command)
+    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     subject, present = _from_files(arguments) if arguments.filename else _from_cluster(arguments)
     now = present if at is None else at
     checked = [check(slug, value, subject, now) for slug, value in sorted(subject.values.items())]
-    valid = bool(checked) and all(each.valid for each in checked)
+    valid = bool(checked) and all(result.valid for result in checked)
     if arguments.output:
         print(output.dump(_document(subject, checked, now, valid=valid), arguments.output))
     else:
@@ -182,7 +182,7 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
     registry = manifests.read_registry(arguments.approvers) if arguments.approvers else None
     connected = connection.connect(arguments)
     place = cluster_state.object_of(connected, arguments.object, arguments.namespace)
-    seen = cluster_state.read(connected.api, Caller(""))
+    state = cluster_state.read(connected.api, Caller(""))
     assumed = ["action", "agent", "what goes down with it"] + ([] if arguments.requester else ["requester"])
     operators: dict[str, str | None] = {}
 
@@ -191,9 +191,9 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
         if user not in operators:
             operators[user] = cluster_state.operator_of(connected.api, user)
         extra = {constants.AGENT_KEY: (claims.agent,)} if claims.agent else {}
-        asked = principal.classify(Caller(user, extra=extra), seen.policies, operators[user])
+        asked = principal.classify(Caller(user, extra=extra), state.policies, operators[user])
         return Context(
-            audience=arguments.audience or seen.audience,
+            audience=arguments.audience or state.audience,
             requester=user,
             by_agent=asked.agent,
             agent=claims.agent,
@@ -204,34 +204,34 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
 
     values = approvals_of(place.annotations)
     present = cluster_state.clock(connected.api)
-    return Subject(place.target, values, registry or seen.registry, context, assumed), present
+    return Subject(place.target, values, registry or state.registry, context, assumed), present
 
 
 def _lines(subject: Subject, checked: Sequence[Checked], now: float) -> Iterator[str]:
     yield f"{describe(subject.target)}, uid {clean(subject.target.uid)}, as of {times.rfc3339(now)}"
-    for each in checked:
+    for result in checked:
         yield ""
-        verdict = "valid" if each.valid else f"not valid: {each.message} ({each.reason})"
-        yield clean(f"approval {each.slug}: {verdict}")
-        if each.claims is not None:
-            if not each.proven:
+        verdict = "valid" if result.valid else f"not valid: {result.message} ({result.reason})"
+        yield clean(f"approval {result.slug}: {verdict}")
+        if result.claims is not None:
+            if not result.proven:
                 yield "  what it says, unproven:"
-            yield from (f"  {name:12}{clean(text)}" for name, text in _facts(each, each.claims))
+            yield from (f"  {name:12}{clean(text)}" for name, text in _facts(result, result.claims))
     yield ""
     if not checked:
         yield "There is no approval on it."
         return
-    yield f"{sum(each.valid for each in checked)} of {len(checked)} approvals valid"
+    yield f"{sum(result.valid for result in checked)} of {len(checked)} approvals valid"
     yield f"Taken from the approvals themselves, hence not checked: {', '.join(subject.assumed)}"
 
 
-def _facts(each: Checked, claims: Statement) -> Iterator[tuple[str, str]]:
+def _facts(result: Checked, claims: Statement) -> Iterator[tuple[str, str]]:
     detail = claims.detail
     namespace = detail.namespace if isinstance(detail.namespace, str) else ""
     resource = f"{detail.resource}.{detail.group}" if detail.group else detail.resource
-    yield "by", f"{claims.iss} (Approver {each.approver})" if each.approver else claims.iss
-    if each.fingerprint:
-        yield "key", f"{each.fingerprint} {each.key_type}{f', {each.assurance}' if each.assurance else ''}"
+    yield "by", f"{claims.iss} (Approver {result.approver})" if result.approver else claims.iss
+    if result.fingerprint:
+        yield "key", f"{result.fingerprint} {result.key_type}{f', {result.assurance}' if result.assurance else ''}"
     yield "from", f"{times.rfc3339(claims.iat)} until {times.rfc3339(claims.exp)}"
     yield "allows", f"{', '.join(detail.actions)} of {resource} {f'{namespace}/' if namespace else ''}{detail.name}"
     yield "", f"uid {detail.identifier}"
@@ -253,26 +253,26 @@ def _document(subject: Subject, checked: Sequence[Checked], now: float, *, valid
         "at": times.rfc3339(now),
         "valid": valid,
         "notChecked": list(subject.assumed),
-        "approvals": [_approval(each) for each in checked],
+        "approvals": [_approval(result) for result in checked],
     }
 
 
-def _approval(each: Checked) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "name": each.slug,
-        "valid": each.valid,
-        "reason": each.reason.value if each.reason else "",
-        "message": each.message,
-        "proven": each.proven,
-        "approver": each.approver,
-        "fingerprint": each.fingerprint,
-        "keyType": each.key_type,
-        "assurance": each.assurance.value if each.assurance else "",
+def _approval(result: Checked) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "name": result.slug,
+        "valid": result.valid,
+        "reason": result.reason.value if result.reason else "",
+        "message": result.message,
+        "proven": result.proven,
+        "approver": result.approver,
+        "fingerprint": result.fingerprint,
+        "keyType": result.key_type,
+        "assurance": result.assurance.value if result.assurance else "",
     }
-    claims = each.claims
+    claims = result.claims
     if claims is not None:
         detail = claims.detail
-        found["statement"] = {
+        document["statement"] = {
             "by": claims.iss,
             "requester": claims.sub,
             "agent": claims.agent or "",
@@ -291,4 +291,4 @@ def _approval(each: Checked) -> dict[str, Any]:
                 "uid": detail.identifier,
             },
         }
-    return found
+    return document

@@ -33,9 +33,9 @@ def read(api: Api, caller: Caller, cluster_id: str = "") -> ClusterState:
     A cluster's configured id is taken from any change request that Seconder wrote, unless it is given.
     """
     with readable():
-        found = cluster_reads.read_state(api, None if cluster_id else _any_request(api), cluster_id)
+        state = cluster_reads.read_state(api, None if cluster_id else _any_request(api), cluster_id)
     recorded = operator_of(api, caller.username)
-    return found if recorded is None else replace(found, operators={caller.username: recorded})
+    return state if recorded is None else replace(state, operators={caller.username: recorded})
 
 
 def operator_of(api: Api, username: str) -> str | None:
@@ -96,10 +96,10 @@ def caller_of(arguments: argparse.Namespace, api: Api) -> Caller:
             raise Problem("--group and --extra describe somebody else: name them with --requester")
         return callers.who_am_i(api)
     extra: dict[str, tuple[str, ...]] = {}
-    for each in arguments.extra:
-        key, equals, value = each.partition("=")
+    for pair in arguments.extra:
+        key, equals, value = pair.partition("=")
         if not key or not equals:
-            raise Problem(f"--extra {clean(each)} is not KEY=VALUE")
+            raise Problem(f"--extra {clean(pair)} is not KEY=VALUE")
         extra[key] = (*extra.get(key, ()), value)
     groups = {*arguments.group, "system:authenticated"}
     account = principal.service_account(arguments.requester)
@@ -124,8 +124,8 @@ def readable() -> Iterator[None]:
 
 def _any_request(api: Api) -> ChangeRequest | None:
     try:
-        found = api.get(change_request.PATH, limit=1)["items"]
-        return change_request.parse(found[0]) if found else None
+        documents = api.get(change_request.PATH, limit=1)["items"]
+        return change_request.parse(documents[0]) if documents else None
     except ApiError as error:
         if error.status != 403:
             raise

@@ -97,7 +97,7 @@ def documents(path: str) -> Iterator[dict[str, Any]]:
             raise Problem(f"{path} holds no Kubernetes object: save one with kubectl get -o yaml")
         items = document.get("items")
         if str(document.get("kind", "")).endswith("List") and isinstance(items, list):
-            yield from (each for each in items if isinstance(each, dict))
+            yield from (item for item in items if isinstance(item, dict))
         else:
             yield document
 

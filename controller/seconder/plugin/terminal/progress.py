@@ -40,7 +40,7 @@ class Progress:
         self._shown = True
 
     def done(self) -> None:
-        """Take the bar away."""
+        """Clear the bar."""
         if self._shown and self._terminal:
             print(_CLEAR, end="", file=self._stream, flush=True)
 

@@ -31,11 +31,11 @@ def find(api: Api, text: str) -> ResourceType:
             for version in group["versions"]:
                 if rest not in {"", name, f"{version['version']}.{name}".rstrip(".")}:
                     continue
-                for each in version.get("resources") or ():
-                    if word in _words(each):
-                        resource = GroupResource(name, each["resource"])
-                        namespaced = each["scope"] == "Namespaced"
-                        return ResourceType(resource, version["version"], each["responseKind"]["kind"], namespaced)
+                for served in version.get("resources") or ():
+                    if word in _words(served):
+                        resource = GroupResource(name, served["resource"])
+                        namespaced = served["scope"] == "Namespaced"
+                        return ResourceType(resource, version["version"], served["responseKind"]["kind"], namespaced)
     raise Problem(f"this cluster has no resource type {text!r}: see kubectl api-resources")
 
 
@@ -46,6 +46,6 @@ def path(resource: GroupResource, version: str, namespace: str, name: str) -> st
     return quote(f"{base}{place}/{resource.resource}/") + quote(name, safe=":")
 
 
-def _words(each: dict[str, Any]) -> set[str]:
-    names = (each["resource"], each["responseKind"]["kind"], each.get("singularResource", ""))
-    return {name.lower() for name in (*names, *(each.get("shortNames") or ())) if name}
+def _words(served: dict[str, Any]) -> set[str]:
+    names = (served["resource"], served["responseKind"]["kind"], served.get("singularResource", ""))
+    return {name.lower() for name in (*names, *(served.get("shortNames") or ())) if name}

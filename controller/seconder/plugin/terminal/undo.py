@@ -19,7 +19,7 @@ class Undo:
         self._steps.append((what, step))
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Begin to remember."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, t: TracebackType | None) -> None:

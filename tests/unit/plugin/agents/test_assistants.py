@@ -11,7 +11,7 @@ import pytest
 from tests.support.orphan import run_orphaned
 
 from seconder.plugin.agents import assistants
-from seconder.plugin.agents.assistants import Assistant, Evidence, Program, Variable, detect
+from seconder.plugin.agents.assistants import Assistant, Detection, Program, Variable, detect
 from seconder.plugin.agents.processes import Process, Unreadable, ancestors
 from seconder.plugin.terminal.problem import Problem
 
@@ -21,7 +21,7 @@ _SCRIPT = f"""
 import subprocess, sys
 sys.exit(subprocess.run([{sys.executable!r}, *sys.argv[1:]]).returncode)
 """
-_LOOK = "from seconder.plugin.agents.assistants import look_around; print(look_around())"
+_LOOK = "from seconder.plugin.agents.assistants import detect_here; print(detect_here())"
 _CLEAN = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 
 
@@ -103,7 +103,7 @@ def test_a_process_that_only_mentions_one_is_none(process: Process) -> None:
 def test_the_nearest_process_is_told() -> None:
     """An assistant that another one started is the one to name."""
     near, far = Process(2, "/bin/aider", ()), Process(1, "/bin/claude", ())
-    assert detect({}, [near, far], _KNOWN) == Evidence("Aider", "it runs below process 2, aider")
+    assert detect({}, [near, far], _KNOWN) == Detection("Aider", "it runs below process 2, aider")
 
 
 def test_a_session_id_is_not_shown() -> None:
@@ -177,9 +177,9 @@ def test_processes_that_cannot_be_read_are_nobodys(monkeypatch: pytest.MonkeyPat
         for variable in assistant.environment:
             monkeypatch.delenv(variable.name, raising=False)
     with pytest.raises(Problem, match="ps is not there"):
-        assistants.look_around()
+        assistants.detect_here()
     monkeypatch.setenv("CLAUDECODE", "1")
-    assert assistants.look_around() is not None
+    assert assistants.detect_here() is not None
 
 
 def test_an_added_list_adds_and_never_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,10 +191,10 @@ def test_an_added_list_adds_and_never_removes(tmp_path: Path, monkeypatch: pytes
     for extra, variable in ((added, ""), (None, str(added))):
         monkeypatch.setenv(assistants.EXTRA, variable)
         monkeypatch.delenv("CLAUDECODE", raising=False)
-        found = assistants.look_around(extra)
+        found = assistants.detect_here(extra)
         assert found is not None
         monkeypatch.setenv("CLAUDECODE", "1")
-        still = assistants.look_around(extra)
+        still = assistants.detect_here(extra)
         assert still is not None
         assert still.assistant == "Claude Code"
 
@@ -213,14 +213,14 @@ def test_a_bad_list_is_told_in_one_line(content: str, tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text(content)
     with pytest.raises(Problem, match=r"list of assistants \S+bad.yaml") as told:
-        assistants.look_around(file)
+        assistants.detect_here(file)
     assert "\n" not in str(told.value)
 
 
 def test_a_list_that_is_not_there_is_told() -> None:
     """Not passed over."""
     with pytest.raises(Problem, match="No such file"):
-        assistants.look_around(Path("/nonexistent/list.yaml"))
+        assistants.detect_here(Path("/nonexistent/list.yaml"))
 
 
 def test_every_mark_cites_public_documentation() -> None:

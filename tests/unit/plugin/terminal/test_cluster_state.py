@@ -14,7 +14,7 @@ from seconder.plugin.terminal import cluster_state
 )
 def test_the_clusters_clock_counts(date: str, told: float | None) -> None:
     """That of this machine only where the API server told none."""
-    api = Api(Credentials("https://127.0.0.1:1"))
+    api = Api(Credentials("https://127.0.0.1:1"), user_agent="test")
     api.server_date = date
     now = cluster_state.clock(api)
     assert now == told if told else abs(now - time.time()) < 5

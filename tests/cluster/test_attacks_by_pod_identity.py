@@ -1,4 +1,4 @@
-"""An agent that has its deeds done by a pod, which acts as a ServiceAccount that nobody takes for an agent."""
+"""An agent that acts through a pod, which acts as a ServiceAccount that nobody takes for an agent."""
 
 import json
 from typing import Any

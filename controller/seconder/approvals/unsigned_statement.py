@@ -1,20 +1,17 @@
 """The statement as it stands before somebody signs: all claims but the signer's own."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from seconder.api import constants
-from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, Action, Target
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Impact
 from seconder.approvals.statement import Actor, Detail, NamedImpact, Statement
 
 
-class Draft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class UnsignedStatement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A statement without ``iss``, ``iat``, ``exp``, ``jti`` and ``reason``. ``txn`` is the change request's uid."""
 
     aud: str
@@ -27,15 +24,8 @@ class Draft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
-def binds_impact(target: Target, action: Action, policies: Sequence[Policy]) -> list[Policy]:
-    """The policies under which an approval must name what goes down with the object."""
-    if target.resource != NAMESPACES or action is not Action.DELETE:
-        return []
-    return [policy for policy in policies if policy.requirement.bind_impact]
-
-
-def draft(change: Change, audience: str, txn: str, impact: Impact | None) -> Draft:
-    """Draft what a peer would sign for this change. ``txn`` is empty where there is no change request."""
+def for_change(change: Change, audience: str, txn: str, impact: Impact | None) -> UnsignedStatement:
+    """What a peer would sign for this change. ``txn`` is empty where there is no change request."""
     target = change.target
     detail = Detail(
         actions=[change.action],
@@ -47,7 +37,7 @@ def draft(change: Change, audience: str, txn: str, impact: Impact | None) -> Dra
         namespace=target.namespace or UNSET,
         impact=UNSET if impact is None else NamedImpact(counts=dict(impact.counts), sha256=impact.sha256),
     )
-    return Draft(
+    return UnsignedStatement(
         aud=audience,
         authorization_details=[detail],
         sub=change.requester,
@@ -56,12 +46,12 @@ def draft(change: Change, audience: str, txn: str, impact: Impact | None) -> Dra
     )
 
 
-def line(unsigned: Draft) -> str:
+def line(unsigned: UnsignedStatement) -> str:
     """The canonical JSON that a change request's status holds."""
     return _encoder.encode(unsigned).decode()
 
 
-def complete(unsigned: Draft, *, iss: str, iat: int, exp: int, jti: str, reason: str) -> Statement:
+def complete(unsigned: UnsignedStatement, *, iss: str, iat: int, exp: int, jti: str, reason: str) -> Statement:
     """Add the signer's own claims. Times are seconds since 1970."""
     return Statement(
         iss=iss,

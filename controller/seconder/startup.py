@@ -15,7 +15,7 @@ class UsageError(Exception):
 
 
 def webhook(arguments: argparse.Namespace) -> int:
-    """Run ``seconder webhook``; give its exit code."""
+    """The exit code of ``seconder webhook``, which is run."""
     import uvloop
 
     from seconder.webhook import run
@@ -36,7 +36,7 @@ def webhook(arguments: argparse.Namespace) -> int:
 
 
 def operator(arguments: argparse.Namespace) -> int:
-    """Run ``seconder operator``; give its exit code."""
+    """The exit code of ``seconder operator``, which is run."""
     from datetime import timedelta
 
     from seconder.client.api import Api

@@ -4,14 +4,14 @@ from typing import Protocol
 
 
 class Holder(Protocol):
-    """Somebody whose request is coming in."""
+    """A connection whose request is coming in."""
 
     def give_room(self) -> None:
         """Give the request up, and all that it holds back."""
 
 
-class Room:
-    """So many bytes for all. Who sends at leisure makes room for who does not.
+class BodyMemory:
+    """A number of bytes that all requests share. Slow ones give way to quick ones.
 
     When there is too little, the oldest request that waits for the rest of its body is given up. An ordinary one is
     whole before that could get to it, however many others are on their way.

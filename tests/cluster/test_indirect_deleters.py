@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tests.support.cluster import Cluster, eventually
 
-_EXAMPLE = Path(__file__).parents[2] / "manifests" / "examples" / "optional" / "deputies.yaml"
+_EXAMPLE = Path(__file__).parents[2] / "manifests" / "examples" / "optional" / "indirect-deleters.yaml"
 _KINDS = {
     "applications.argoproj.io": "Application",
     "kustomizations.kustomize.toolkit.fluxcd.io": "Kustomization",
@@ -40,7 +40,7 @@ def _definition(name: str, kind: str) -> dict[str, Any]:
 
 @pytest.fixture
 def installed(cluster: Cluster) -> Iterator[None]:
-    """The deputies' kinds, without the deputies."""
+    """The kinds of indirect deleters, without their programs."""
     cluster.apply(*(_definition(name, kind) for name, kind in _KINDS.items()))
     cluster.admin("wait", "--for=condition=Established", *(f"crd/{name}" for name in _KINDS), "--timeout=10s")
     yield
@@ -57,7 +57,7 @@ def _unwarned(cluster: Cluster, policy: str) -> bool:
 
 
 @pytest.mark.usefixtures("installed")
-def test_unnamed_deputies_are_warned_of_until_policies_name_them(cluster: Cluster) -> None:
+def test_unnamed_indirect_deleters_are_warned_of_until_policies_name_them(cluster: Cluster) -> None:
     """On every policy that refuses deletions, and on no other; the examples name them all."""
     first = cluster.policy(f"some-{cluster.namespace}")
     watching = cluster.policy(f"audit-{cluster.namespace}", mode="Audit")
@@ -74,7 +74,7 @@ def test_unnamed_deputies_are_warned_of_until_policies_name_them(cluster: Cluste
 
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("name", sorted(_KINDS))
-def test_an_agent_deletes_no_deputys_object_under_the_examples(cluster: Cluster, name: str) -> None:
+def test_an_agent_deletes_no_indirect_deleters_object_under_the_examples(cluster: Cluster, name: str) -> None:
     """Its deletion needs approval as that of a Deployment does."""
     cluster.admin("apply", f"--filename={_EXAMPLE}")
     cluster.admin("wait", "--for=condition=Ready", "--timeout=10s", f"--filename={_EXAMPLE}")
