@@ -1,8 +1,13 @@
 """The table must not flatter: verdicts, ratios, and the choice of the yardstick."""
 
 import math
+from pathlib import Path
+from typing import cast
 
+import pytest
 from bench import rounds, table
+from bench.load import Load, Measured
+from bench.servers import Server
 
 
 def test_a_ratio_above_its_goal_is_missed() -> None:
@@ -35,3 +40,29 @@ def test_columns_line_up() -> None:
     assert first.split() == ["long", "name", "1,234", "5", "0.00", "<=", "1", "met"]
     end = head.index("Seconder") + len("Seconder") - 1
     assert end == first.index(" 5 ") + 1 == second.index("9")
+
+
+class _Interrupted(Load):
+    """Measures seven times, until somebody has had enough."""
+
+    def __init__(self) -> None:
+        self._left = 7
+
+    def measure(self, server: Server, bodies: Path, requests: int, *, allowed: bool, warm_up: int = 0) -> Measured:
+        """See Load."""
+        self._left -= 1
+        if self._left < 0:
+            raise KeyboardInterrupt
+        return Measured(1.0, 0.0, 1.0, float(self._left))
+
+
+def test_whole_rounds_are_told_where_the_rest_is_interrupted(tmp_path: Path) -> None:
+    """Of the last round a server may lack its figure, and would be compared with another moment's."""
+    told: list[list[list[float]]] = []
+    bodies = rounds.Bodies(tmp_path, tmp_path, "")
+    servers = [cast(Server, None)] * 3
+    with pytest.raises(KeyboardInterrupt):
+        rounds.run(
+            _Interrupted(), rounds.REFUSED, bodies, servers, 5, lambda found: told.append([each.p99 for each in found])
+        )
+    assert told == [[[6.0, 1.0], [5.0, 2.0], [4.0, 3.0]]]
