@@ -2,7 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := hack
-export PYTHONDONTWRITEBYTECODE := 1
+# Compiled modules are kept, as hundreds of programs of the tests would compile them anew, but not in the tree.
+export PYTHONPYCACHEPREFIX := $(abspath $(VENV)/pycache)
+unexport PYTHONDONTWRITEBYTECODE
+# Each has a control plane of its own. A file's tests stay together, and the long ones of tests/cluster come first.
+WORKERS ?= 2
+PARALLEL := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 
@@ -27,9 +32,12 @@ up: $(VENV)/.ready ## start the same stack and leave it running
 down: $(VENV)/.ready ## stop what "make up" started
 	@$(BIN)/python -m localstack down
 
+check: lint ## check style, types and layers, and run the unit tests
+	@$(BIN)/python -m pytest $(PARALLEL) tests/unit
+
 test: $(VENV)/.ready ## run every test that this machine can run
 	@$(BIN)/python -m localstack binaries
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(PARALLEL) --durations=20
 
 e2e: $(VENV)/.ready ## run the tests that need a real node (Linux, root)
 	@$(BIN)/python -m node
@@ -53,4 +61,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile $(COMPILE) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	uv pip compile $(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 
-.PHONY: help demo up down test e2e bench lint generate lock
+.PHONY: help demo up down check test e2e bench lint generate lock

@@ -2,49 +2,78 @@
 
 import argparse
 import contextlib
+import os
 import platform
 import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
-from bench import machine
+from bench import machine, python
 from bench.load import WrongAnswers
-from bench.run import Benchmark
+from bench.run import LEGEND, Benchmark
 from localstack.binaries import provide
 from localstack.controlplane import ControlPlane
 from localstack.errors import StackError
 from seconder.client.api import ApiError
 
+_INTERRUPTED: Final = 130
+
 
 def main() -> int:
     """Run everything; give the exit code."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds of each comparison (default 5)")
-    rounds = parser.parse_args().rounds
-    pinned = (
-        "each server on a core of its own" if machine.can_pin() else "no core of its own for anything (needs taskset)"
-    )
-    print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}; {pinned}.", flush=True)
-    print("This takes some minutes; leave the machine alone meanwhile.", flush=True)
+    options = _options()
     # Asked to stop either way, it stops what it started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        interpreter = python.with_packages(options.python) if options.python else Path(sys.executable)
+        _head(interpreter)
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seconder-bench-")))
             binaries = provide(any_kubectl=True)
-            benchmark = Benchmark(folder, rounds, stack)
+            benchmark = Benchmark(folder, options.rounds, stack, interpreter)
             # Only now: compiling may use every core.
             machine.step_aside()
             plane = ControlPlane(folder / "control-plane", binaries, controllers=False)
             (folder / "control-plane").mkdir()
-            print(benchmark.run(stack.enter_context(plane)))
+            return _measured(benchmark, stack.enter_context(plane))
     except (StackError, ApiError, WrongAnswers, TimeoutError, subprocess.SubprocessError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return _INTERRUPTED
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds of each comparison (default 3)")
+    parser.add_argument(
+        "--python", type=Path, help="the Python that runs the webhook (default: the one that runs this)"
+    )
+    return parser.parse_args()
+
+
+def _head(interpreter: Path) -> None:
+    pinned = (
+        "each server on a core of its own" if machine.can_pin() else "no core of its own for anything (needs taskset)"
+    )
+    print(f"{python.described(interpreter)}; {platform.system()} {platform.machine()}, {pinned}.", flush=True)
+    load = os.getloadavg()[0]
+    print(f"Load before: {load:.1f}. This takes some minutes; leave the machine alone meanwhile.\n", flush=True)
+
+
+def _measured(benchmark: Benchmark, plane: ControlPlane) -> int:
+    try:
+        benchmark.run(plane)
+    except KeyboardInterrupt:
+        # What was started is stopped in peace.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("\nInterrupted: what stands above is what was measured.", flush=True)
+        return _INTERRUPTED
+    print(f"\n{LEGEND}", flush=True)
     return 0
 
 

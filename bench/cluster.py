@@ -2,38 +2,43 @@
 
 import base64
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from bench import reviews, servers
+from bench import python, reviews, servers
 from bench.servers import Server
 from localstack.controlplane import ControlPlane
 from localstack.seconder import NAMESPACE, Seconder
+from seconder.client import discovery
 from seconder.client.api import Api
-from seconder.client.credentials import Credentials, load
+from seconder.client.client_config import load
+from seconder.client.credentials import Credentials
+from seconder.operator import policy_status
 
 _OTHER: Final = ("delivery", "deployer")
 """A ServiceAccount that is no agent."""
 
 _KINDS: Final = {"ProtectionPolicy": "protectionpolicies", "Approver": "approvers"}
 
-_JUDGED_SECONDS: Final = 300
+_JUDGED_SECONDS: Final = 60
 
 
 class Cluster:
     """The control plane of the benchmark, seen as its administrator. ``folder`` gets Seconder's files."""
 
-    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+    def __init__(self, plane: ControlPlane, folder: Path, interpreter: Path) -> None:
+        """``interpreter``: the Python that runs the webhook."""
         self.plane: Final = plane
+        self._interpreter: Final = interpreter
         self._api: Final = Api(load(str(plane.admin_kubeconfig)), user_agent="seconder-bench")
         self._seconder: Final = Seconder(plane, folder)
 
     def install(self, documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         """Install Seconder with these policies and approvers; give the webhook configuration of its operator."""
         self._seconder.install()
-        return self.create(documents)
+        self._create(documents)
+        return self._judged()
 
     @property
     def audience(self) -> str:
@@ -76,17 +81,30 @@ class Cluster:
         """Apply a few documents with kubectl."""
         self.plane.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(documents)}))
 
-    def create(self, documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """Create policies and approvers and let the operator judge them; give the webhook configuration that it made.
+    def add(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        """Create more policies and approvers, and judge the policies as the operator would.
+
+        It would take minutes for a thousand, since it tries each on the API server; these differ in their names alone.
+        """
+        served = discovery.catalogue(self._api)
+        for created in self._create(documents):
+            if created["kind"] == "ProtectionPolicy":
+                status = policy_status.judge(created, served, lambda _: "").status
+                self._api.replace(
+                    f"{_path(created)}/{created['metadata']['name']}/status", created | {"status": status}
+                )
+
+    def _create(self, documents: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [self._api.create(_path(document), document) for document in documents]
+
+    def _judged(self) -> dict[str, Any]:
+        """Let the operator judge everything; give the webhook configuration that it made.
 
         The operator is then stopped, and its configuration removed: what guards, and when, is up to the benchmark.
         """
-        for document in documents:
-            self._api.create(f"/apis/{document['apiVersion']}/{_KINDS[document['kind']]}", document)
         kubectl, admin = self.plane.kubectl, self.plane.admin_kubeconfig
         self._seconder.start_operator()
         try:
-            # Not for its readiness, which has a shorter limit: a thousand policies take it more than a minute.
             wait = ("wait", "--for=condition=Ready", f"--timeout={_JUDGED_SECONDS}s", "--all")
             kubectl.must(admin, *wait, "protectionpolicies,approvers", seconds=_JUDGED_SECONDS + 10)
         finally:
@@ -104,16 +122,16 @@ class Cluster:
         """Give a token of a caller who is no agent."""
         return self._token(*_OTHER)
 
-    def start_webhook(self, authority: Path, **environment: str) -> Server:
-        """Start the webhook on its core, where the API server looks for it.
+    def start_webhook(self, authority: Path, *, apart: bool = False, **environment: str) -> Server:
+        """Start the webhook on its core, where the API server looks for it; or ``apart``, at another address.
 
         It is not ready yet: whoever measures its start waits for it.
         """
-        log = self._seconder.log_of("webhook")
+        log = self._seconder.log_of("another-webhook" if apart else "webhook")
 
         def command(address: str, metrics: str) -> list[str]:
             return [
-                *(sys.executable, "-m", "seconder", "webhook"),
+                *(str(self._interpreter), "-m", "seconder", "webhook"),
                 *("--kubeconfig", str(self._seconder.folder / "webhook.kubeconfig")),
                 *("--namespace", NAMESPACE),
                 *("--bind-address", address),
@@ -121,11 +139,16 @@ class Cluster:
                 "--drain-delay=0",
             ]
 
-        address = self._seconder.webhook_address
+        address = "" if apart else self._seconder.webhook_address
+        environment |= python.environment()
         return servers.start("Seconder", command, log, authority, "127.0.0.1", address=address, **environment)
 
     def _token(self, namespace: str, name: str) -> Credentials:
         return load(str(self.plane.token_kubeconfig(namespace, name)))
+
+
+def _path(document: Mapping[str, Any]) -> str:
+    return f"/apis/{document['apiVersion']}/{_KINDS[document['kind']]}"
 
 
 def write_authority(configuration: Mapping[str, Any], path: Path) -> Path:

@@ -90,6 +90,25 @@ def deployment(annotations: Mapping[str, str] | None = None) -> dict[str, Any]:
 
 def review(annotations: Mapping[str, str] | None = None, requester: str = REQUESTER) -> bytes:
     """Encode one AdmissionReview with a uid of its own: the requester's DELETE of the Deployment."""
+    options = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1", "propagationPolicy": "Background"}
+    return _encoded("DELETE", requester, None, deployment(annotations), options)
+
+
+def update() -> bytes:
+    """Encode one AdmissionReview with a uid of its own: the agent scales the Deployment up, which nothing refuses."""
+    stored, incoming = deployment(), deployment()
+    incoming["spec"]["replicas"] = stored["spec"]["replicas"] + 2
+    options = {"kind": "UpdateOptions", "apiVersion": "meta.k8s.io/v1", "fieldManager": "helm"}
+    return _encoded("UPDATE", REQUESTER, incoming, stored, options)
+
+
+def _encoded(
+    operation: str,
+    requester: str,
+    incoming: Mapping[str, Any] | None,
+    stored: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> bytes:
     kind = {"group": "apps", "version": "v1", "kind": "Deployment"}
     resource = {"group": "apps", "version": "v1", "resource": "deployments"}
     document = {
@@ -103,7 +122,7 @@ def review(annotations: Mapping[str, str] | None = None, requester: str = REQUES
             "requestResource": resource,
             "name": NAME,
             "namespace": NAMESPACE,
-            "operation": "DELETE",
+            "operation": operation,
             "userInfo": {
                 "username": requester,
                 "uid": "1f2a6c0e-4a37-4a39-93c5-61b4b1f1c0aa",
@@ -112,10 +131,10 @@ def review(annotations: Mapping[str, str] | None = None, requester: str = REQUES
                     "authentication.kubernetes.io/credential-id": ["JTI=7ee52be0-9045-4653-aa5e-0da57b8dccdc"],
                 },
             },
-            "object": None,
-            "oldObject": deployment(annotations),
+            "object": incoming,
+            "oldObject": stored,
             "dryRun": False,
-            "options": {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1", "propagationPolicy": "Background"},
+            "options": options,
         },
     }
     return json.dumps(document, separators=(",", ":")).encode()

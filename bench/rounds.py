@@ -1,7 +1,7 @@
 """Interleaved rounds: every server gets the same reviews in the same minute, first one first, then the other."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,7 @@ class Kind:
 REFUSED: Final = Kind("refused", False, _REPEATED, 0.4)
 SEEN_AGAIN: Final = Kind("approval seen again", True, _REPEATED, 0.4)
 SEEN_FIRST: Final = Kind("approval seen first", True, _FIRST_SEEN, 0.7)
+FREE: Final = Kind("an agent's free update", True, _REPEATED, 0.5)
 
 
 class Bodies:
@@ -41,6 +42,8 @@ class Bodies:
     def make(self, kind: Kind) -> Path:
         """Write fresh reviews of this kind: for ``SEEN_FIRST`` no approval stands in two of them."""
         path = self._folder / f"{kind.title.replace(' ', '-')}.ndjson"
+        if kind is FREE:
+            return write_bodies(path, (reviews.update() for _ in range(_DISTINCT)))
         if not kind.allowed:
             return write_bodies(path, (reviews.review() for _ in range(_DISTINCT)))
         count = 1 if kind is SEEN_AGAIN else WARM_UP + kind.requests
@@ -64,12 +67,12 @@ class Series:
         return [each.cpu for each in self.measured]
 
     def spent(self) -> str:
-        """Say where the CPU time goes, by the median of each part."""
+        """Say where the CPU time goes, by the median of each part. What decides is measured by the clock."""
         cpu, kernel, handler = (
             statistics.median(part)
             for part in zip(*((each.cpu, each.kernel, each.handler) for each in self.measured), strict=True)
         )
-        rest = cpu - kernel - handler
+        rest = max(0.0, cpu - kernel - handler)
         return f"{cpu:.0f} us = {handler:.0f} deciding + {kernel:.0f} kernel + {rest:.0f} TLS, HTTP and event loop"
 
     @property
@@ -78,16 +81,30 @@ class Series:
         return [each.p99 for each in self.measured]
 
 
-def run(load: Load, kind: Kind, bodies: Bodies, servers: Sequence[Server], count: int) -> list[Series]:
-    """Measure the servers in so many rounds; the order turns round after each. Raises WrongAnswers."""
+def run(
+    load: Load,
+    kind: Kind,
+    bodies: Bodies,
+    servers: Sequence[Server],
+    count: int,
+    tell: Callable[[Sequence[Series]], None],
+) -> None:
+    """Measure the servers in so many rounds; the order turns round after each. Raises WrongAnswers.
+
+    ``tell`` is given all whole rounds in the end, also where the rest is interrupted; but only where there is one.
+    """
     measured: list[list[Measured]] = [[] for _ in servers]
-    for turn in range(count):
-        path = bodies.make(kind)
-        places = range(len(servers))
-        for place in places if turn % 2 == 0 else reversed(places):
-            result = load.measure(servers[place], path, kind.requests, allowed=kind.allowed, warm_up=WARM_UP)
-            measured[place].append(result)
-    return [Series(server, results) for server, results in zip(servers, measured, strict=True)]
+    try:
+        for turn in range(count):
+            path = bodies.make(kind)
+            places = range(len(servers))
+            for place in places if turn % 2 == 0 else reversed(places):
+                result = load.measure(servers[place], path, kind.requests, allowed=kind.allowed, warm_up=WARM_UP)
+                measured[place].append(result)
+    finally:
+        whole = min(len(results) for results in measured)
+        if whole:
+            tell([Series(server, results[:whole]) for server, results in zip(servers, measured, strict=True)])
 
 
 def hardest(ours: Sequence[float], variants: Iterable[Sequence[float]]) -> Sequence[float]:

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any, Final
 from bench import approvals, gohandler, imports, latency, probes, rounds, table, world
 from bench.cluster import Cluster, write_authority
 from bench.load import Load
-from bench.rounds import REFUSED, SEEN_AGAIN, SEEN_FIRST, Bodies, Kind, Series
+from bench.rounds import FREE, REFUSED, SEEN_AGAIN, SEEN_FIRST, Bodies, Kind, Series
 from bench.servers import Server
 from bench.table import MISSED, NOT_MEASURED, Row
 from localstack.controlplane import ControlPlane
@@ -24,19 +25,18 @@ _MEMORY_REVIEWS: Final = 100_000
 _FLAT_MIB: Final = 2
 _SCALE: Final = 1.2
 _TAIL: Final = 0.5
-_HEADS: Final = ("", "yardstick", "Seconder", "ratio", "goal", "")
-_LEGEND: Final = """\
+LEGEND: Final = """\
 Yardstick: for CPU and p99 the Go handler with GOMAXPROCS 1 or 2, whichever is harder to beat in that line, with a cache
 of verified approvals for "seen again"; for latency a ValidatingAdmissionPolicy of the same meaning, which cannot check
 signatures. Figures are medians of interleaved rounds, ratios medians of the ratios of each round."""
 
 
 class Benchmark:
-    """One run in ``folder``; what it starts is stopped when ``stack`` closes."""
+    """One run in ``folder``; what it starts is stopped when ``stack`` closes. Each row is printed as it is measured."""
 
-    def __init__(self, folder: Path, count: int, stack: contextlib.ExitStack) -> None:
-        """Build the Go programs and make the keys."""
-        self._folder, self._count, self._stack = folder, count, stack
+    def __init__(self, folder: Path, count: int, stack: contextlib.ExitStack, interpreter: Path) -> None:
+        """Build the Go programs and make the keys. ``interpreter``: the Python that runs the webhook."""
+        self._folder, self._count, self._stack, self._interpreter = folder, count, stack, interpreter
         self._key: Final = folder / "alice"
         self._stranger: Final = folder / "mallory"
         _say("building the Go handler and the load generator")
@@ -46,12 +46,12 @@ class Benchmark:
         public = approvals.make_key(self._key)
         self._few: Final = world.make(FEW, public)
         self._many: Final = world.make(MANY, public)
-        self._notes: list[str] = []
+        self._costs: dict[Kind, Sequence[Series]] = {}
 
-    def run(self, plane: ControlPlane) -> str:
-        """Measure everything; give the table. Raises WrongAnswers, StackError, ApiError, TimeoutError."""
+    def run(self, plane: ControlPlane) -> None:
+        """Measure everything. Raises WrongAnswers, StackError, ApiError, TimeoutError."""
         _say(f"installing Seconder with {FEW} policies and {FEW} approvers")
-        cluster = Cluster(plane, self._folder / "seconder")
+        cluster = Cluster(plane, self._folder / "seconder", self._interpreter)
         cluster.prepare()
         configuration = cluster.install([*self._few.policies, *self._few.approvers])
         authority = write_authority(configuration, self._folder / "webhook-ca.crt")
@@ -62,26 +62,22 @@ class Benchmark:
         for server in (*plain, *cached):
             probes.check(server, everything)
 
+        _print(table.HEAD)
         with contextlib.ExitStack() as running:
-            ours, start = self._start(cluster, authority, running, FEW)
+            ours = self._start(cluster, authority, running, FEW)
             probes.check(ours, everything)
-            memory = self._memory(ours, bodies)
-            few = {kind: self._compare(kind, bodies, ours, plain, cached) for kind in (REFUSED, SEEN_AGAIN, SEEN_FIRST)}
-            through = self._through_api_server(cluster, ours, configuration)
-        if start.verdict == MISSED:
-            self._notes.append(f"cold start: {self._imports(cluster, authority)}")
+            for kind in (REFUSED, SEEN_AGAIN, SEEN_FIRST, FREE):
+                self._compare(kind, bodies, ours, cached if kind is SEEN_AGAIN else plain)
+            self._memory(ours, bodies)
+            self._through_api_server(cluster, ours, configuration)
 
-        _say(f"{MANY} policies and {MANY} approvers")
-        cluster.create([*self._many.policies[FEW:], *self._many.approvers[FEW:]])
+        _say(f"creating {MANY:,} policies and {MANY:,} approvers")
+        cluster.add([*self._many.policies[FEW:], *self._many.approvers[FEW:]])
         with contextlib.ExitStack() as running:
-            ours, slow_start = self._start(cluster, authority, running, MANY)
+            ours = self._start(cluster, authority, running, MANY)
             probes.check(ours, everything)
-            many = {kind: self._compare(kind, bodies, ours, plain[:1], cached[:1]) for kind in (REFUSED, SEEN_AGAIN)}
-
-        rows = [row for kind, series in few.items() for row in self._rows(kind, series)]
-        rows += [self._scale(kind, few[kind], series) for kind, series in many.items()]
-        rows += [memory, start, slow_start, *through]
-        return "\n".join(["", table.render(_HEADS, rows), "", _LEGEND, *self._notes])
+            for kind, handlers in ((REFUSED, plain), (SEEN_AGAIN, cached)):
+                self._scale(kind, bodies, ours, handlers[:1])
 
     def _go_handlers(self, audience: str) -> tuple[list[Server], list[Server]]:
         """Start the handler with each number of threads: verifying always, and with a cache."""
@@ -98,11 +94,9 @@ class Benchmark:
             self._stack.enter_context(server.process)
         return plain, cached
 
-    def _start(
-        self, cluster: Cluster, authority: Path, running: contextlib.ExitStack, count: int
-    ) -> tuple[Server, Row]:
-        """Start the webhook several times; give the last, and how long it takes to be ready."""
-        _say("cold start")
+    def _start(self, cluster: Cluster, authority: Path, running: contextlib.ExitStack, count: int) -> Server:
+        """Start the webhook several times, to see how long it takes to be ready; give the last."""
+        _say(f"cold start, {_STARTS} times")
         times = []
         for turn in range(_STARTS):
             began = time.perf_counter()
@@ -115,16 +109,23 @@ class Benchmark:
                     running.push(starting.pop_all())
         seconds = statistics.median(times)
         what = f"cold start to ready, {count:,} policies and approvers (s)"
-        goal, verdict = (f"<= {_COLD_START_SECONDS}", table.verdict(seconds <= _COLD_START_SECONDS))
-        return server, Row(what, "", f"{seconds:.2f}", "", *((goal, verdict) if count == FEW else ("", "")))
+        if count != FEW:
+            _print(Row(what, "", f"{seconds:.2f}"))
+            return server
+        met = seconds <= _COLD_START_SECONDS
+        _print(Row(what, "", f"{seconds:.2f}", "", f"<= {_COLD_START_SECONDS}", table.verdict(met)))
+        if not met:
+            _note(self._imports(cluster, authority))
+        return server
 
     def _imports(self, cluster: Cluster, authority: Path) -> str:
-        server = cluster.start_webhook(authority, **imports.ENVIRONMENT)
+        """Start one more beside the one that is measured."""
+        server = cluster.start_webhook(authority, apart=True, **imports.ENVIRONMENT)
         with server.process:
             server.wait_ready()
         return imports.spent(server.process.log())
 
-    def _memory(self, ours: Server, bodies: Bodies) -> Row:
+    def _memory(self, ours: Server, bodies: Bodies) -> None:
         """Send many reviews, refused ones and signed ones that all differ; see what memory does."""
         _say(f"memory over {_MEMORY_REVIEWS:,} reviews")
         signed, refused = bodies.make(SEEN_FIRST), bodies.make(REFUSED)
@@ -135,54 +136,56 @@ class Benchmark:
         self._load.send(ours, refused, _MEMORY_REVIEWS // 2 - distinct, allowed=False)
         self._load.send(ours, bodies.make(SEEN_FIRST), distinct, allowed=True)
         whole = ours.process.rss_mib()
-        what = f"RSS after {_MEMORY_REVIEWS:,} reviews, and growth in the second half (MiB)"
+        what = f"RSS after {_MEMORY_REVIEWS:,} more reviews, growth in the second half (MiB)"
         goal = f"<= {_MEMORY_MIB}, flat"
         if math.isnan(whole):
-            return Row(what, "", "", "", goal, NOT_MEASURED)
+            _print(Row(what, "", "", "", goal, NOT_MEASURED))
+            return
         met = whole <= _MEMORY_MIB and whole - half <= _FLAT_MIB
-        return Row(what, "", f"{whole:.0f} ({whole - half:+.1f})", "", goal, table.verdict(met))
+        _print(Row(what, "", f"{whole:.0f} ({whole - half:+.1f})", "", goal, table.verdict(met)))
 
-    def _compare(
-        self, kind: Kind, bodies: Bodies, ours: Server, plain: Sequence[Server], cached: Sequence[Server]
-    ) -> list[Series]:
-        """Measure one kind of review; our series comes first."""
+    def _compare(self, kind: Kind, bodies: Bodies, ours: Server, yardsticks: Sequence[Server]) -> None:
+        """Measure one kind of review."""
         _say(f"{kind.title}, {self._count} rounds")
-        yardsticks = cached if kind is SEEN_AGAIN else plain
-        return rounds.run(self._load, kind, bodies, [ours, *yardsticks], self._count)
 
-    def _rows(self, kind: Kind, series: Sequence[Series]) -> list[Row]:
-        ours, *yardsticks = series
-        cheapest = rounds.hardest(ours.cpu, [each.cpu for each in yardsticks])
-        steadiest = rounds.hardest(ours.p99, [each.p99 for each in yardsticks])
-        rows = [
-            table.compared(f"{kind.title}: CPU per review (us)", cheapest, ours.cpu, kind.goal),
-            table.compared(f"{kind.title}: p99 under full load (us)", steadiest, ours.p99, _TAIL),
-        ]
-        if any(row.verdict == MISSED for row in rows):
-            self._notes.append(f"{kind.title}, where the CPU time goes: {ours.spent()}")
-        return rows
+        def tell(series: Sequence[Series]) -> None:
+            self._costs[kind] = series
+            mine, *theirs = series
+            cheapest = rounds.hardest(mine.cpu, [each.cpu for each in theirs])
+            steadiest = rounds.hardest(mine.p99, [each.p99 for each in theirs])
+            rows = [
+                table.compared(f"{kind.title}: CPU per review (us)", cheapest, mine.cpu, kind.goal),
+                table.compared(f"{kind.title}: p99 under full load (us)", steadiest, mine.p99, _TAIL),
+            ]
+            for row in rows:
+                _print(row)
+            if any(row.verdict == MISSED for row in rows):
+                _note(mine.spent())
 
-    def _scale(self, kind: Kind, few: Sequence[Series], many: Sequence[Series]) -> Row:
+        rounds.run(self._load, kind, bodies, [ours, *yardsticks], self._count, tell)
+
+    def _scale(self, kind: Kind, bodies: Bodies, ours: Server, yardsticks: Sequence[Server]) -> None:
         """Compare our cost beside many policies with that beside few, each as a ratio of the same Go handler's cost.
 
         The two could not run in the same moment; the handler tells how much faster or slower the machine was.
         """
-        ratio = table.median_ratio(many[0].cpu, many[1].cpu) / table.median_ratio(few[0].cpu, few[1].cpu)
-        what = f"{kind.title}: CPU with {MANY:,} policies and approvers, beside {FEW} (us)"
-        if math.isnan(ratio):
-            return Row(what, "", "", "", f"<= {_SCALE}", NOT_MEASURED)
-        if ratio > _SCALE:
-            self._notes.append(f"{kind.title}, {MANY:,} policies, where the CPU time goes: {many[0].spent()}")
-        return Row(
-            what,
-            f"{statistics.median(few[0].cpu):.0f}",
-            f"{statistics.median(many[0].cpu):.0f}",
-            f"{ratio:.2f}",
-            f"<= {_SCALE}",
-            table.verdict(ratio <= _SCALE),
-        )
+        _say(f"{kind.title}, {MANY:,} policies, {self._count} rounds")
+        few = self._costs[kind]
 
-    def _through_api_server(self, cluster: Cluster, ours: Server, configuration: dict[str, Any]) -> list[Row]:
+        def tell(many: Sequence[Series]) -> None:
+            ratio = table.median_ratio(many[0].cpu, many[1].cpu) / table.median_ratio(few[0].cpu, few[1].cpu)
+            what = f"{kind.title}: CPU with {MANY:,} policies and approvers, beside {FEW} (us)"
+            if math.isnan(ratio):
+                _print(Row(what, "", "", "", f"<= {_SCALE}", NOT_MEASURED))
+                return
+            before, after = (f"{statistics.median(series.cpu):.0f}" for series in (few[0], many[0]))
+            _print(Row(what, before, after, f"{ratio:.2f}", f"<= {_SCALE}", table.verdict(ratio <= _SCALE)))
+            if ratio > _SCALE:
+                _note(many[0].spent())
+
+        rounds.run(self._load, kind, bodies, [ours, *yardsticks], self._count, tell)
+
+    def _through_api_server(self, cluster: Cluster, ours: Server, configuration: dict[str, Any]) -> None:
         _say("latency through the API server")
         namespaces = [policy["spec"]["namespaces"][0] for policy in self._few.policies]
         with (
@@ -192,18 +195,10 @@ class Benchmark:
             states = latency.states(configuration, namespaces)
             refused, passed, called = latency.measure(cluster.plane, states, agent, other, ours.requests, self._count)
         plain = statistics.median(refused.plain)
-        return [
-            _added_row(f"added to an agent's refused DELETE, {plain:.1f} ms without admission (ms)", refused),
-            _added_row("added to the same DELETE by somebody who is no agent (ms)", passed),
-            Row(
-                "webhook calls for all DELETEs by somebody who is no agent",
-                "",
-                f"{called:.0f}",
-                "",
-                "0",
-                table.verdict(called == 0),
-            ),
-        ]
+        _print(_added_row(f"added to an agent's refused DELETE, {plain:.1f} ms without admission (ms)", refused))
+        _print(_added_row("added to the same DELETE by somebody who is no agent (ms)", passed))
+        what = "webhook calls for all DELETEs by somebody who is no agent"
+        _print(Row(what, "", f"{called:.0f}", "", "0", table.verdict(called == 0)))
 
 
 def _added_row(what: str, added: latency.Added) -> Row:
@@ -211,5 +206,14 @@ def _added_row(what: str, added: latency.Added) -> Row:
     return Row(what, f"{policy:+.2f}", f"{webhook:+.2f}")
 
 
+def _print(row: Row) -> None:
+    print(table.line(row), flush=True)
+
+
+def _note(where: str) -> None:
+    print(f"    where the time goes: {where}", flush=True)
+
+
 def _say(text: str) -> None:
-    print(f"- {text} ...", flush=True)
+    """Progress, apart from the table."""
+    print(f"- {text} ...", file=sys.stderr, flush=True)

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 MET, MISSED, NOT_MEASURED = "met", "MISSED", "not measured here"
 
@@ -45,14 +46,13 @@ def verdict(met: bool) -> str:
     return MET if met else MISSED
 
 
-def render(heads: Sequence[str], rows: Sequence[Row]) -> str:
-    """Lay the rows out in columns, the first to the left, figures to the right."""
-    lines = [tuple(heads), *((row.what, row.yardstick, row.ours, row.ratio, row.goal, row.verdict) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    text = []
-    for line in lines:
-        first, *figures, last = line
-        cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(figures, widths[1:], strict=False))]
-        text.append("  ".join([*cells, last]).rstrip())
-    text.insert(1, "-" * max(len(line) for line in text))
-    return "\n".join(text)
+def line(row: Row) -> str:
+    """Lay a row out in columns, the first to the left, figures to the right. Each is printed as it is measured."""
+    figures = zip((row.yardstick, row.ours, row.ratio, row.goal), _WIDTHS, strict=True)
+    cells = [row.what.ljust(_WHAT), *(figure.rjust(width) for figure, width in figures), row.verdict]
+    return "  ".join(cells).rstrip()
+
+
+HEAD: Final = Row("", "yardstick", "Seconder", "ratio", "goal")
+_WHAT: Final = 75
+_WIDTHS: Final = (9, 11, 5, 11)

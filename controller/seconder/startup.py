@@ -7,7 +7,7 @@ import argparse
 from urllib.parse import urlsplit
 
 from seconder.admission.policy_index import Installation
-from seconder.client import credentials
+from seconder.client import client_config
 
 
 class UsageError(Exception):
@@ -31,7 +31,7 @@ def webhook(arguments: argparse.Namespace) -> int:
         drain_timeout=arguments.drain_timeout,
         namespace_label=arguments.namespace_label,
     )
-    loaded = credentials.load(arguments.kubeconfig)
+    loaded = client_config.load(arguments.kubeconfig)
     return 0 if uvloop.run(run.run(loaded, options)) else 1
 
 
@@ -63,7 +63,7 @@ def operator(arguments: argparse.Namespace) -> int:
         issues=arguments.certificates == "operator",
         copies=copies,
     )
-    loaded = credentials.load(arguments.kubeconfig)
+    loaded = client_config.load(arguments.kubeconfig)
     api = Api(loaded, user_agent="seconder-operator")
     reconciler = Reconciler(api, settings, lambda what, text: log.info(text, subject=what))
     cache = Cache(api, installation, program.failed, cluster_id=arguments.cluster_id)

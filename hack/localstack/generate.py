@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 import documents
+import static_admission
 from chart import files as chart
 from observability import files as observability
 from seconder.api import crds
@@ -37,7 +38,7 @@ def generated() -> dict[Path, str]:
         for name, document in definitions.items()
     }
     chart_written = {chart.CHART / "files" / name: content for name, content in observability.written().items()}
-    return crds_written | chart_written | documents.written()
+    return crds_written | chart_written | documents.written() | static_admission.written()
 
 
 def from_chart() -> dict[Path, str]:

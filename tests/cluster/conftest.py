@@ -1,6 +1,5 @@
 """One real control plane with Seconder beside it for the whole run; each test has a namespace of its own."""
 
-import json
 import os
 import re
 from collections.abc import Generator, Iterator
@@ -25,15 +24,13 @@ def cluster(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A namespace named after the test, and kubectl in everybody's hands."""
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")
     cluster = Cluster(stack, f"{words[:48].strip('-')}-{os.urandom(3).hex()}")
-    cluster.admin("create", "namespace", cluster.namespace)
+    cluster.make_namespace()
     yield cluster
+    for policy in cluster.objects.all("protectionpolicies"):
+        if (name := policy["metadata"]["name"]) != "default":
+            cluster.objects.delete("protectionpolicies", name)
     # Change requests too: the agent is the same in all tests, and has a bounded number of open ones.
-    found = json.loads(cluster.admin("get", "protectionpolicies,changerequests", "--output=json"))["items"]
-    policies = [each["metadata"]["name"] for each in found if each["kind"] == "ProtectionPolicy"]
-    if others := [name for name in policies if name != "default"]:
-        cluster.admin("delete", "protectionpolicies", *others)
-    if len(found) > len(policies):
-        cluster.admin("delete", "--raw=/apis/seconder.dev/v1alpha1/changerequests")
+    cluster.objects.delete_all("changerequests")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -31,7 +31,7 @@ class _Clients(NamedTuple):
 def clients(stack: Stack) -> _Clients:
     """Everybody's clients, and the namespace."""
     cluster = Cluster(stack, f"powers-{os.urandom(3).hex()}")
-    cluster.admin("create", "namespace", cluster.namespace)
+    cluster.make_namespace()
     hal = stack.control_plane.client_kubeconfig("hal", ["people", "seconder.dev:agents"])
     return _Clients(
         cluster.namespace,
@@ -162,17 +162,3 @@ def test_powers_in_a_namespace_that_a_policy_names_count(
         pod = {"metadata": {"name": account}, "spec": _pod(account)}
         answer = clients.agent("POST", f"/api/v1/namespaces/{here}/pods?dryRun=All", pod)
         _refused(answer, f"agents may not act as ServiceAccount {here}/{account}, which may ")
-
-
-@pytest.mark.parametrize(("place", "name"), [(HERE, "checkout"), ("", "")], ids=["by name", "elsewhere"])
-def test_rights_to_a_protected_object_count_by_its_name_and_in_its_namespace(
-    cluster: Cluster, clients: _Clients, place: str, name: str
-) -> None:
-    """A policy for all namespaces names it. The account may delete this one alone, or is of another namespace."""
-    cluster.deployment()
-    here = cluster.namespace if place else clients.here
-    power = Power("delete", "apps", "deployments", place or cluster.namespace, name, True)
-    with holder(clients.admin, here, power) as account:
-        pod = {"metadata": {"name": account}, "spec": _pod(account)}
-        answer = clients.agent("POST", f"/api/v1/namespaces/{here}/pods?dryRun=All", pod)
-        _refused(answer, f"agents may not act as ServiceAccount {here}/{account}, which may delete deployments.apps")

@@ -119,7 +119,7 @@ def shop(cluster: Cluster, tmp_path: Path) -> Shop:
 def standing(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """The Deployment, applied by a person once for all that is refused: each leaves it as it was, or fails."""
     cluster = Cluster(stack, f"tools-{os.urandom(3).hex()}")
-    cluster.admin("create", "namespace", cluster.namespace)
+    cluster.make_namespace()
     shop = Shop(cluster, tmp_path_factory.mktemp("tools"))
     shop.put()
     return shop

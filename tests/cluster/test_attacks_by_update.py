@@ -166,14 +166,14 @@ def test_an_unprotected_owner_needs_approval(cluster: Cluster) -> None:
     assert _patch(cluster, _owner("ConfigMap", "mine", made.out)).refused_with("ApprovalMissing")
 
 
-def test_an_owner_that_is_protected_too_is_free(cluster: Cluster) -> None:
-    """Nothing is lost by it, as long as it is that very object; an old or invented uid is a ghost's."""
+def test_an_owner_that_is_protected_too_needs_approval(cluster: Cluster) -> None:
+    """It is protected from agents alone: people end it unasked. An old or invented uid is a ghost's."""
     cluster.deployment()
-    owner = cluster.deployment("owner")
-    ghost = _owner("Deployment", "owner", "00000000-0000-0000-0000-000000000000", "apps/v1")
-    assert _patch(cluster, ghost).refused_with("ApprovalMissing")
-    answer = _patch(cluster, _owner("Deployment", "owner", owner, "apps/v1"))
-    assert answer.code == 0, answer.err
+    uid = cluster.deployment("owner")
+    for owner in (uid, "00000000-0000-0000-0000-000000000000"):
+        answer = _patch(cluster, _owner("Deployment", "owner", owner, "apps/v1"))
+        assert answer.refused_with("ApprovalMissing"), answer.err
+        assert "ChangeOwners of deployments.apps" in answer.err
 
 
 def test_a_protected_owner_on_its_way_out_needs_approval(cluster: Cluster) -> None:

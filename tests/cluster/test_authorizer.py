@@ -39,7 +39,7 @@ def test_an_agent_cannot_act_as_somebody_else(layers: Layers, words: tuple[str, 
     """It would be that somebody to every review."""
     tried = layers.run(layers.agent, *words)
     assert tried.code == 1
-    assert "agents act under their own name" in tried.err
+    assert "agents may not impersonate" in tried.err
 
 
 def test_people_act_as_whom_they_like(layers: Layers) -> None:
@@ -74,14 +74,14 @@ def test_people_act_as_whom_they_like(layers: Layers) -> None:
             ("get", "--raw=/api/v1/namespaces/seconder-system/pods/x/proxy/"),
             "agents may not change or enter namespace",
         ),
-        (("get", "secrets", "-n=seconder-system"), "the secrets of the cluster's own programs"),
-        (("get", "secrets", "--all-namespaces"), "the secrets of the cluster's own programs"),
+        (("get", "secrets", "-n=seconder-system"), "agents may not use Secrets of the cluster's own programs"),
+        (("get", "secrets", "--all-namespaces"), "agents may not use Secrets of the cluster's own programs"),
         (("get", "--raw=/api/v1/nodes/x/proxy/runningpods/"), "agents may not run commands through nodes"),
-        (("create", "token", "builder"), "agents may not have tokens of others"),
-        (("annotate", "serviceaccount", "kiro", "-n=seconder-agents", "a=b"), "agents may not change the Service"),
+        (("create", "token", "builder"), "agents may not make tokens of ServiceAccounts"),
+        (("annotate", "serviceaccount", "kiro", "-n=seconder-agents", "a=b"), "agents may not change ServiceAccounts"),
         (("create", "clusterrolebinding", "x", "--clusterrole=view", "--user=x"), "agents may not change roles"),
         (("create", "role", "x", "--verb=get", "--resource=pods"), "agents may not change roles"),
-        (("delete", "certificatesigningrequest", "x"), "agents may not ask for certificates or approve them"),
+        (("delete", "certificatesigningrequest", "x"), "agents may not make or approve certificates"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -41,15 +41,17 @@ def api_policy(layers: Layers) -> Iterator[None]:
 _REFUSED = {
     ("delete", "validatingwebhookconfiguration", "left"): "agents may not change admission configuration",
     ("label", "validatingwebhookconfiguration", "left", "a=b"): "agents may not change admission configuration",
-    ("delete", "crd", "approvers.seconder.dev"): "agents may not change Seconder's resource definitions",
-    ("label", "crd", "protectionpolicies.seconder.dev", "a=b"): "agents may not change Seconder's resource definitions",
+    ("delete", "crd", "approvers.seconder.dev"): "agents may not change the guard's own resource definitions",
+    ("label", "crd", "protectionpolicies.seconder.dev", "a=b"): "agents may not change the guard's own resource",
     ("delete", "apiservice", "v1alpha1.seconder.dev"): "agents may not change which server answers for an API",
-    ("delete", "clusterrole", "seconder-webhook"): "agents may not change Seconder's roles and their bindings",
-    ("delete", "clusterrolebinding", "seconder-operator"): "agents may not change Seconder's roles and their bindings",
+    ("delete", "clusterrole", "seconder-webhook"): "agents may not change roles and bindings",
+    ("delete", "clusterrolebinding", "seconder-operator"): "agents may not change roles and bindings",
     ("delete", "namespace", "seconder-system"): "agents may not change or enter namespace seconder-system",
     ("delete", "secret", "seconder-ca", "--namespace=seconder-system"): "agents may not change or enter namespace",
-    ("create", "token", "seconder-operator", "--namespace=seconder-system"): "agents may not change or enter",
+    ("create", "token", "seconder-operator", "--namespace=seconder-system"): "agents may not make tokens of",
     ("create", "configmap", "x", "--namespace=seconder-system"): "agents may not change or enter namespace",
+    ("label", "serviceaccount", "kiro", "a=b", "--namespace=seconder-agents"): "agents may not change ServiceAccounts",
+    ("create", "secret", "generic", "x", "--namespace=kube-system"): "agents may not use Secrets of the cluster's own",
 }
 
 

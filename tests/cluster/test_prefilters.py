@@ -27,7 +27,7 @@ from seconder.api.policy import Mode, Policy, Subjects
 from seconder.api.resources import GroupResource, ResolvedResource
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo
-from seconder.client import credentials
+from seconder.client import client_config
 from seconder.client.api import Api
 from seconder.client.listed_dependents import ListedDependents
 from seconder.client.resolver import Resolver, within
@@ -125,7 +125,7 @@ class _Probe:
         self._calls = calls
         registry, policies = Registry(()), PolicyIndex(_policies(cluster.namespace))
         self._state = ClusterState(policies, registry, {}, "urn:uuid:0", Installation())
-        api = Api(credentials.load(str(cluster.stack.admin_kubeconfig)), user_agent="probe")
+        api = Api(client_config.load(str(cluster.stack.admin_kubeconfig)), user_agent="probe")
         self._resolver = Resolver(api, ListedDependents(api), lambda: True, lambda what, error: None)
 
     def send(self, tried: _Try) -> tuple[frozenset[str], frozenset[str]]:
@@ -260,7 +260,7 @@ def _furnish(cluster: Cluster, admin: Call) -> None:
 def observed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[_Try, Any, Any]]]:
     """Each request, with the rules that find something in it and those that the API server asked for."""
     cluster = Cluster(stack, f"prefilters-{os.urandom(3).hex()}")
-    cluster.admin("create", "namespace", cluster.namespace)
+    cluster.make_namespace()
     hal = stack.control_plane.client_kubeconfig("hal", ["people", "seconder.dev:agents"])
     admin = client(stack.admin_kubeconfig, 1)
     calls = {

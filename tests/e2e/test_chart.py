@@ -130,7 +130,9 @@ def test_a_rotated_certificate_fails_no_review(guarded: Installation, figures: d
     figures["a rotation of CA and certificate took"] = f"{seconds:.0f} s, with 5 s between its steps"
 
 
-def test_prometheus_tells_what_happens_to_the_pods(guarded: Installation, figures: dict[str, str], tmp_path: Path) -> None:
+def test_prometheus_tells_what_happens_to_the_pods(
+    guarded: Installation, figures: dict[str, str], tmp_path: Path
+) -> None:
     """All are scraped. Cut off from the API server, webhooks say that their view is old; gone, they are missed."""
     targets = tmp_path / "targets.json"
 

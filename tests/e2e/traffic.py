@@ -7,7 +7,7 @@ from typing import Any, Final
 from tests.support.stream import Stream
 
 from seconder.client.api import Api, ApiError
-from seconder.client.credentials import load
+from seconder.client.client_config import load
 
 AGENT_DELETES: Final = "agent: delete"
 AGENT_WORKS: Final = "agent: annotate"

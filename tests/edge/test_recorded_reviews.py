@@ -5,21 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from seconder.admission.evidence import ClusterState, Evidence
-from seconder.admission.prerequisites import looks, needs
+from tests.support.builders import DEPLOYMENTS, live, policy, state
+from tests.support.resolving import Answers, decide
 
 from seconder.admission import codec
-from seconder.admission.decision import Decision, decide
-from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.api.policy import Mode, Policy
+from seconder.admission.decision import Decision
+from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource
-from seconder.approvals.impact import Item, LiveObject
-from seconder.approvals.registry import Registry
-from seconder.approvals.verification import Memo
+from seconder.api.resources import NAMESPACES, Action
+from seconder.approvals.impact import Item
 
 _REVIEWS = Path(__file__).with_name("reviews")
-_DEPLOYMENTS = GroupResource("apps", "deployments")
 _AGENT = {
     "username": "system:serviceaccount:seconder-agents:kiro",
     "uid": "1",
@@ -27,26 +23,19 @@ _AGENT = {
 }
 
 
-def _policy(*named: GroupResource) -> Policy:
-    resolved = {each: ResolvedResource(each, "v1", each != NAMESPACES, custom=False) for each in named}
-    return Policy("default", resources=frozenset(named), resolved=resolved)
-
-
 def _decide(name: str, caller: dict[str, Any] | None, *policies: Policy, holds: bool = False) -> Decision:
     document = json.loads((_REVIEWS / f"{name}.json").read_text())
     if caller is not None:
         document["request"]["userInfo"] = caller
     request = codec.decode(json.dumps(document).encode())
-    state = ClusterState(PolicyIndex(policies), Registry([]), {}, "urn:uuid:1", Installation())
-    found = {each.resource.resource: [Item("x", "1")] if holds else [] for each in needs(request, state, Mode.ENFORCE)}
-    objects = {ref: LiveObject(request.target.uid, {}) for ref in looks(request, state, Mode.ENFORCE)}
-    return decide(request, state, Mode.ENFORCE, Evidence(fresh=True, contents=found, objects=objects), 0.0, Memo(8))
+    held = {DEPLOYMENTS: [Item("x", "1")]} if holds else {}
+    return decide(request, state(*policies), answers=Answers(objects=live(request.target), holds=held))
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in _REVIEWS.glob("*.json")))
 def test_a_persons_request_is_not_covered(name: str) -> None:
     """Whatever a person did when these were recorded; the one that carried an agent's tag is an agent's."""
-    decision = _decide(name, None, _policy(NAMESPACES, _DEPLOYMENTS))
+    decision = _decide(name, None, policy(NAMESPACES, DEPLOYMENTS))
     expected = Reason.APPROVAL_MISSING if name == "delete-impersonated" else Reason.NOT_COVERED
     assert decision.reason is expected
 
@@ -66,11 +55,11 @@ def test_a_persons_request_is_not_covered(name: str) -> None:
 )
 def test_an_agents_deletions_need_approval(name: str, covered: bool) -> None:
     """Every form of a DELETE, and a scale to zero; no other update."""
-    decision = _decide(name, _AGENT, _policy(NAMESPACES, _DEPLOYMENTS))
+    decision = _decide(name, _AGENT, policy(NAMESPACES, DEPLOYMENTS))
     assert decision.allowed is not covered
     assert decision.reason is (Reason.APPROVAL_MISSING if covered else Reason.NOT_COVERED)
-    deed = Action.SCALE_TO_ZERO if name == "update-scale" else Action.DELETE
-    assert decision.action is (deed if covered else None)
+    action = Action.SCALE_TO_ZERO if name == "update-scale" else Action.DELETE
+    assert decision.action is (action if covered else None)
 
 
 def test_an_agent_gets_no_token_of_another_serviceaccount() -> None:
@@ -81,5 +70,5 @@ def test_an_agent_gets_no_token_of_another_serviceaccount() -> None:
 @pytest.mark.parametrize("holds", [True, False])
 def test_a_recorded_namespace_is_covered_for_what_it_holds(holds: bool) -> None:
     """The API server names a Namespace as its own namespace; what it holds is looked up there."""
-    decision = _decide("delete-namespace", _AGENT, _policy(_DEPLOYMENTS), holds=holds)
+    decision = _decide("delete-namespace", _AGENT, policy(), holds=holds)
     assert decision.allowed is not holds

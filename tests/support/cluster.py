@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.objects import Objects, objects_of
+
 from localstack.scene import Person, Scene
 from localstack.stack import Stack
 
@@ -43,6 +45,11 @@ class Place:
         self.alice = scene.alice
         self.bob = scene.bob
 
+    @property
+    def objects(self) -> Objects:
+        """What an administrator reads and writes without kubectl, which takes ten times as long to start."""
+        return objects_of(self.scene.admin_kubeconfig)
+
     def kubectl(self, kubeconfig: Path, *arguments: str, stdin: str = "", seconds: float = 30) -> Result:
         """Run kubectl with this kubeconfig."""
         done = self.scene.control_plane.kubectl.run(kubeconfig, *arguments, stdin=stdin, seconds=seconds)
@@ -67,9 +74,14 @@ class Place:
         assert result.code == 0, result.err
         return result.out
 
+    def make_namespace(self) -> None:
+        """Make the namespace itself."""
+        self.objects.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+
     def apply(self, *documents: Mapping[str, Any]) -> None:
         """Apply documents as an administrator."""
-        self.admin("apply", "--server-side", "--filename=-", stdin="\n---\n".join(map(json.dumps, documents)))
+        for document in documents:
+            self.objects.apply(document)
 
     def deployment(self, name: str = "checkout", **metadata: Any) -> str:
         """Make a Deployment as a person; give its uid."""
@@ -81,24 +93,19 @@ class Place:
             "metadata": {"name": name, "namespace": self.namespace} | metadata,
             "spec": {"selector": {"matchLabels": labels}, "template": template},
         }
-        made = self.human("create", "--filename=-", stdin=json.dumps(document))
-        assert made.code == 0, made.err
-        return str(self.get("deployment", name)["metadata"]["uid"])
+        return str(objects_of(self.scene.human_kubeconfig).create(document)["metadata"]["uid"])
 
     def get(self, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
         """Read one object."""
-        found = self.admin("get", kind, name, f"--namespace={namespace or self.namespace}", "--output=json")
-        document: dict[str, Any] = json.loads(found)
-        return document
+        return self.objects.get(kind, name, namespace or self.namespace)
 
     def exists(self, kind: str, name: str) -> bool:
         """Say whether the object is there."""
-        arguments = ("get", kind, name, f"--namespace={self.namespace}", "--ignore-not-found", "--output=name")
-        return bool(self.admin(*arguments).strip())
+        return self.objects.find(kind, name, self.namespace) is not None
 
     def there(self, kind: str, name: str) -> bool:
         """Say whether a cluster-scoped object is there."""
-        return bool(self.admin("get", kind, name, "--ignore-not-found", "--output=name").strip())
+        return self.objects.find(kind, name) is not None
 
     def delete(
         self, who: Callable[..., Result], kind: str = "deployment", name: str = "checkout", *more: str
@@ -152,8 +159,9 @@ class Place:
         self.annotate(kind, name, f"approval.seconder.dev/{slug}={value}")
 
     def annotate(self, kind: str, name: str, annotation: str) -> None:
-        """Annotate an object as an administrator."""
-        self.admin("annotate", kind, name, f"--namespace={self.namespace}", "--overwrite", annotation)
+        """Set an annotation, ``key=value``, on an object as an administrator, or remove it, ``key-``."""
+        key, given, value = annotation.partition("=")
+        self.objects.annotate(kind, name, self.namespace, {key: value} if given else {key.removesuffix("-"): None})
 
     def policy(self, name: str, **spec: Any) -> str:
         """Apply a ProtectionPolicy of the test's own, limited to its namespace, and wait until it is judged."""
@@ -164,15 +172,13 @@ class Place:
             "metadata": {"name": name},
             "spec": {"resources": resources, "namespaces": [self.namespace]} | spec,
         }
-        self.apply(document)
-        self.admin(
-            "wait",
-            f"protectionpolicy/{name}",
-            "--timeout=10s",
-            "--for=jsonpath={.status.observedGeneration}="
-            + str(self.get("protectionpolicy", name)["metadata"]["generation"]),
-        )
+        applied = self.objects.apply(document)["metadata"]["generation"]
+        eventually(lambda: self._judged(name) >= applied, 10, f"policy {name} is judged")
         return name
+
+    def _judged(self, policy: str) -> int:
+        """The generation of a policy that its status tells of."""
+        return int(self.get("protectionpolicy", policy).get("status", {}).get("observedGeneration", 0))
 
 
 class Cluster(Place):

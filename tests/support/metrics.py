@@ -2,15 +2,11 @@
 
 from prometheus_client import CollectorRegistry
 from tests.support import signing
+from tests.support.builders import approved, deletion, policy, state
+from tests.support.resolving import decide
 
-from seconder.admission.decision import Decision
-from seconder.admission.principal import Requester
-from seconder.admission.request import Caller, Operation, Request
 from seconder.api.policy import Assurance, Mode
 from seconder.api.reasons import Reason
-from seconder.api.resources import Action
-from seconder.approvals.quorum import Failure
-from seconder.approvals.verification import verify
 from seconder.observability.metrics import AuthorizerMetrics, OperatorMetrics, ReviewMetrics, registry
 
 Shape = tuple[str, frozenset[str]]
@@ -22,22 +18,13 @@ def webhook_registry() -> CollectorRegistry:
     made = registry("0123abc")
     AuthorizerMetrics(made)
     metrics = ReviewMetrics(made)
-    target = signing.DEPLOYMENT
-    request = Request("r", Operation.DELETE, target, "", Caller(signing.REQUESTER), "", False, {}, {})
-    requester = Requester(signing.REQUESTER, True, signing.AGENT, frozenset())
-    approval = verify("alice", signing.approval(), signing.context(), signing.registry(), signing.NOW, signing.memo())
-    refused = Decision(
-        False,
-        Reason.SIGNATURE_INVALID,
-        requester,
-        Action.DELETE,
-        failures=[Failure("alice", Reason.SIGNATURE_INVALID, "forged", "ssh", "ssh-ed25519")],
-    )
-    allowed = Decision(True, Reason.APPROVED, requester, Action.DELETE, counted=[approval])
-    for decision in (refused, allowed):
-        known = frozenset({target.resource})
-        metrics.answered(request, decision, known=known, allowed=decision.allowed, seconds=0.001)
-    metrics.used(target.resource, allowed, signing.NOW)
+    cluster = state(policy())
+    resource = signing.DEPLOYMENT.resource
+    for approval in (approved(signer=signing.key("eve")), approved()):
+        request = deletion(signing.DEPLOYMENT, stored={"annotations": approval})
+        decision = decide(request, cluster)
+        metrics.answered(request, decision, known=frozenset({resource}), allowed=decision.allowed, seconds=0.001)
+        metrics.used(resource, decision.counted, signing.NOW)
     metrics.broke_glass(request)
     metrics.undecided(Reason.REQUEST_MALFORMED, 0.001)
     return made

@@ -18,7 +18,7 @@ from localstack.ports import free_ports
 from localstack.probe import Probe
 from localstack.process import Child
 from localstack.stack import Stack
-from seconder.client import credentials
+from seconder.client import client_config
 
 SCRAPE_SECONDS: Final = 0.5
 _READY_SECONDS: Final = 30.0
@@ -97,7 +97,7 @@ def scrapes(stack: Stack, folder: Path) -> list[dict[str, Any]]:
 
 def api_server(kubeconfig: Path, folder: Path) -> dict[str, Any]:
     """Give the scrape configuration of an API server, by the client certificate of an administrator."""
-    loaded = credentials.load(str(kubeconfig))
+    loaded = client_config.load(str(kubeconfig))
     files = {"ca_file": loaded.ca, "cert_file": loaded.certificate, "key_file": loaded.key}
     for name, content in files.items():
         write_private(folder / name, content)

@@ -13,14 +13,14 @@ from typing import Any, Final, Self
 
 import urllib3
 
-from seconder.client import credentials
+from seconder.client import client_config
 
 _SECONDS: Final = 60
 
 
 def connect(kubeconfig: Path, connections: int) -> tuple[urllib3.PoolManager, str, dict[str, str]]:
     """Give kept connections to the API server as this user, its URL, and the headers that say who asks."""
-    found = credentials.load(str(kubeconfig))
+    found = client_config.load(str(kubeconfig))
     headers = {"Authorization": f"Bearer {found.token()}"} if found.token else {}
     context = ssl.create_default_context(cadata=found.ca.decode())
     if found.certificate:

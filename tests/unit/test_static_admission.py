@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from seconder.admission.powers import POWERS, WRITES, Place
 from seconder.api import constants
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
@@ -49,3 +50,14 @@ def test_every_static_refusal_is_forbidden_in_one_line() -> None:
         for validation in policy["spec"]["validations"]:
             assert validation["reason"] == "Forbidden"
             assert "\n" not in validation["message"]
+
+
+def test_the_static_policy_refuses_every_power_that_agents_may_not_use() -> None:
+    """What no review decides is refused there too, while there is no webhook: the list of powers is the only one."""
+    spec = _documents("static-admission/policies/seconder.yaml")[0]["spec"]
+    said = {validation["message"] for validation in spec["validations"]}
+    seen = [power for power in POWERS if power.denied and not power.verbs.isdisjoint(WRITES)]
+    elsewhere = f"agents may not change or enter namespace {constants.DEFAULT_NAMESPACE}"
+    for power in seen:
+        own = power.places == (Place.INSTALLATION,)
+        assert (elsewhere if own else f"agents may not {power.what}") in said

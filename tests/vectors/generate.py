@@ -6,13 +6,13 @@ is computed by the code that the vectors test.
 """
 
 import base64
-import dataclasses
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from tests.support import signing
 from tests.support.fido import PRESENT, VERIFIED, Authenticator
 from tests.support.signing import NOW, armor, line_of, mpint, sshsig_blob, string
@@ -41,7 +41,7 @@ def person(name: str, *lines: str, **changes: Any) -> dict[str, Any]:
 
 def case(name: str, expected: str, values: str | dict[str, str], **changes: Any) -> dict[str, Any]:
     """Give one case: what is usual, but for the changes."""
-    target = dataclasses.asdict(signing.DEPLOYMENT)
+    target = msgspec.structs.asdict(signing.DEPLOYMENT)
     group, resource = signing.DEPLOYMENT.resource
     usual_target = {"group": group, "resource": resource} | {
         each: target[each] for each in ("namespace", "name", "uid")

@@ -34,7 +34,7 @@ def adjudicate(context: ReviewContext, affected: Affected) -> Asking[Verdict]:
     passed, emergency = break_glass.broken(
         effect.stored, context.request.caller, context.principal, passable, context.now
     )
-    others = [policy for policy in covering if policy not in passed]
+    others = [policy for policy in covering if policy not in passed] if passed else covering
     if not others:
         return Verdict(
             allowed=True, reason=Reason.BREAK_GLASS, effect=effect, covering=covering, broken_glass=emergency

@@ -8,7 +8,7 @@ from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, 
 from seconder.admission.request import ENDINGS, Metadata
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, Action, Target
+from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, Target
 from seconder.approvals import impact
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")
@@ -28,8 +28,10 @@ def policies_for(context: ReviewContext, effect: Effect) -> Asking[list[Policy]]
         if within:
             held = yield from _contents(effect.target.name, within)
             covering += [policy for policy in within if impact.held(policy, held)]
-    defining = context.covering(policies.defining(effect.target), effect)
-    return covering + [policy for policy in defining if policy not in covering]
+    if effect.target.resource == DEFINITIONS:
+        defining = context.covering(policies.defining(effect.target), effect)
+        covering += [policy for policy in defining if policy not in covering]
+    return covering
 
 
 def may_be_covered(context: ReviewContext, effect: Effect) -> bool:
@@ -50,6 +52,8 @@ def _contents(namespace: str, within: Sequence[Policy]) -> Asking[impact.Content
         for resolved in policy.resolved.values()
         if resolved.namespaced
     }
+    if not resources:
+        return {}
     return (yield from ask(NamespaceContents(namespace, tuple(resources[key] for key in sorted(resources)))))
 
 

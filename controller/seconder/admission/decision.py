@@ -23,8 +23,9 @@ TRY_AGAIN: Final = "Try again in a moment; if it stays so, tell the people who r
 class Decision(Struct, frozen=True, gc=False, kw_only=True):
     """A verdict. Made by the functions below alone; ``allowed`` has no default on purpose.
 
-    ``message`` and ``ask`` are a refusal's words: what is missing, and whom to ask. ``change`` is what a change request
-    would record, None where none is due. ``broken_glass`` is the reason on the object for which somebody passed
+    ``message`` and ``advice`` are a refusal's words: what is missing and, where no approval helps, what to do instead.
+    ``approvers``: there is somebody who could approve. ``change`` is what a change request would record, None where
+    none is due. ``broken_glass`` is the reason on the object for which somebody passed
     policies by. ``parts`` are the verdicts on each effect that was judged; a refusal's are those that refuse.
     """
 
@@ -33,7 +34,8 @@ class Decision(Struct, frozen=True, gc=False, kw_only=True):
     principal: Principal
     action: Action | None = None
     message: str = ""
-    ask: str = ""
+    advice: str = ""
+    approvers: bool = False
     policies: Sequence[str] = ()
     counted: Sequence[Approval] = ()
     failures: Sequence[Failure] = ()
@@ -43,7 +45,12 @@ class Decision(Struct, frozen=True, gc=False, kw_only=True):
 
     def text(self, *, recorded: bool = False) -> str:
         """All that a refused caller reads. ``recorded``: there is a change request for it."""
-        ask = messages.ask_with_change_request(self.change, self.ask) if recorded and self.change else self.ask
+        if not self.parts or not self.parts[0].unmet:
+            ask = self.advice
+        elif recorded and self.change:
+            ask = messages.ask_with_change_request(self.change, approvers=self.approvers)
+        else:
+            ask = messages.whom_to_ask(self.parts[0].effect, self.principal.username, approvers=self.approvers)
         return f"{self.message}\n{ask}" if ask else self.message
 
 
@@ -92,7 +99,7 @@ def refused(
         principal=context.principal,
         action=action,
         message=messages.refused(context.request, context.principal, what, reason),
-        ask=advice,
+        advice=advice,
         policies=_names(policies),
     )
 
@@ -102,6 +109,10 @@ def denied(context: ReviewContext, verdict: Verdict, others: Sequence[Verdict] =
     effect = verdict.effect
     if not verdict.unmet:
         decided = refused(context, verdict.what, verdict.reason, verdict.advice, effect.action, verdict.covering)
+        asked = context.request.target
+        if (effect.target.resource, effect.target.path) != (asked.resource, asked.path):
+            text = messages.refused(context.request, context.principal, verdict.what, verdict.reason, effect)
+            decided = msgspec.structs.replace(decided, message=text)
     else:
         impact = verdict.impact.summary if verdict.impact is not None else ""
         decided = Decision(
@@ -112,7 +123,7 @@ def denied(context: ReviewContext, verdict: Verdict, others: Sequence[Verdict] =
             message=messages.needs_approval(
                 context.principal, effect, verdict.reason, verdict.unmet, verdict.failures, impact
             ),
-            ask=messages.whom_to_ask(effect, context.principal.username, approvers=context.state.registry.usable > 0),
+            approvers=context.state.registry.usable > 0,
             policies=_names(verdict.covering),
             failures=verdict.failures,
             change=verdict.change if context.mode is Mode.ENFORCE and not context.request.dry_run else None,

@@ -34,7 +34,8 @@ def needs_approval(
     target = effect.target
     required = max(policy.requirement.required for policy in unmet)
     peers = "1 peer" if required == 1 else f"{required} peers"
-    lines = [f"{effect.action} of {describe(target)} needs approval by {peers} ({reason})", *_facts(target, principal)]
+    subject = describe(target)
+    lines = [f"{effect.action} of {subject} needs approval by {peers} ({reason})", *_facts(subject, target, principal)]
     if impact:
         lines.append(f"impact: {impact}")
     teams = sorted({team for policy in unmet for team in policy.requirement.teams})
@@ -62,26 +63,33 @@ def whom_to_ask(effect: Effect, requester: str, *, approvers: bool) -> str:
     return f"{_ASK}{_approve_command(effect, requester)}" if approvers else _NOBODY
 
 
-def ask_with_change_request(change: Change, otherwise: str) -> str:
-    """The lines that name the change request and whom to ask. ``otherwise`` is what is said without one."""
-    ask = otherwise if otherwise == _NOBODY else f"{_ASK}kubectl seconder approve {change.name}"
+def ask_with_change_request(change: Change, *, approvers: bool) -> str:
+    """The lines that name the change request, and who can approve."""
+    ask = f"{_ASK}kubectl seconder approve {change.name}" if approvers else _NOBODY
     return f"change request: {change.name}\n{ask}"
 
 
-def refused(request: Request, principal: Principal, what: str, reason: Reason) -> str:
-    """The words of a refusal that no approval changes: the verdict, the object, and the requester."""
-    target = request.target
-    what_of = f"{target.resource}/{request.subresource}" if request.subresource else target.resource
-    subject = f"{request.operation} of {clean(f'{what_of} {target.path}')}"
-    return "\n".join([f"{subject} is refused: {what} ({reason})", *_facts(target, principal)])
+def refused(request: Request, principal: Principal, what: str, reason: Reason, effect: Effect | None = None) -> str:
+    """The words of a refusal that no approval changes: the verdict, the object, and the requester.
+
+    ``effect``: what it amounts to on another object, which is then told of.
+    """
+    if effect is None:
+        target = request.target
+        what_of = f"{target.resource}/{request.subresource}" if request.subresource else target.resource
+        subject = f"{request.operation} of {clean(f'{what_of} {target.path}')}"
+    else:
+        target = effect.target
+        subject = f"{effect.action} of {describe(target)}"
+    return "\n".join([f"{subject} is refused: {what} ({reason})", *_facts(describe(target), target, principal)])
 
 
-def _facts(target: Target, principal: Principal) -> list[str]:
+def _facts(described: str, target: Target, principal: Principal) -> list[str]:
     who = principal.username
     if principal.agent_name:
         who = f"{who} (agent {principal.agent_name})"
     uid = f", uid {clean(target.uid)}" if target.uid else ""
-    return [f"object: {describe(target)}{uid}", f"requester: {clean(who)}"]
+    return [f"object: {described}{uid}", f"requester: {clean(who)}"]
 
 
 def _approve_command(effect: Effect, requester: str) -> str:

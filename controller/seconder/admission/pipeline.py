@@ -12,7 +12,7 @@ from seconder.admission.decision import Decision, Verdict
 from seconder.admission.findings import Affected, Cleared, Finding, Refusal
 from seconder.admission.lookups import Asking, Lookup, Unknown, ViewIsFresh, ask
 from seconder.admission.review import Effect, ReviewContext
-from seconder.admission.rule import Rule
+from seconder.admission.rule import Rule, looking_at
 from seconder.admission.rules import RULES
 
 A = TypeVar("A")
@@ -26,9 +26,7 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
     """
     verdicts: list[Verdict] = []
     stale = ""
-    for rule in rules:
-        if not rule.looks_at(context):
-            continue
+    for rule in looking_at(context, tuple(rules)):
         try:
             findings = yield from rule.evaluate(context)
             if not findings:

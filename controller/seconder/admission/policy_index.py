@@ -1,8 +1,8 @@
 """All policies, indexed by what they name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from seconder.api import constants
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
@@ -18,6 +18,10 @@ from seconder.api.resources import (
 
 _EVERYWHERE: Final = ""
 _MOST_REMEMBERED: Final = 4096
+_MOST_WORKED_OUT: Final = 8
+"""Of what a rule works out from all policies. With very many of them each may take megabytes."""
+
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class PolicyIndex:
         """Each way in which some policy, or the defaults, recognise agents."""
         self.known_tags: Final = union_of(self.tags)
         """All of them together."""
+        self.telling_extra: Final = self.known_tags.extra_keys | {constants.OPERATOR_KEY}
+        """The keys of a caller's ``extra`` that tell who it is; the others change with each token."""
         self.known: Final = frozenset(
             {NAMESPACES, *(name for policy in self.all for name in (*policy.resources, *policy.resolved))}
         )
@@ -49,6 +55,7 @@ class PolicyIndex:
         self._within: Final[dict[str, list[Policy]]] = {}
         self._kinds: Final[dict[tuple[str, str], set[ResolvedResource]]] = {}
         self._remembered: Final[dict[tuple[GroupResource, str], tuple[Policy, ...]]] = {}
+        self._worked_out: Final[dict[Hashable, Any]] = {}
         for policy in self.all:
             for resolved in policy.resolved.values():
                 self._kinds.setdefault((resolved.resource.group, resolved.kind), set()).add(resolved)
@@ -73,6 +80,17 @@ class PolicyIndex:
             if len(self._remembered) < _MOST_REMEMBERED:
                 self._remembered[resource, place] = policies
         return policies
+
+    def once(self, key: Hashable, work_out: Callable[[], A]) -> A:
+        """What ``work_out`` gives for this key, worked out once while these policies are in force."""
+        known: A | None = self._worked_out.get(key)
+        if known is not None:
+            return known
+        made = work_out()
+        if len(self._worked_out) >= _MOST_WORKED_OUT:
+            self._worked_out.clear()
+        self._worked_out[key] = made
+        return made
 
     def _find(self, resource: GroupResource, place: str) -> tuple[Policy, ...]:
         group, plural = resource

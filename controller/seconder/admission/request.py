@@ -153,7 +153,7 @@ class Request(Struct, frozen=True, gc=False, kw_only=True):
     @property
     def added_owners(self) -> frozenset[Owner]:
         """The owners that an update gives to a stored object."""
-        if not self.updates or not self.new.owner_references:
+        if self.operation is not Operation.UPDATE or not self.new.owner_references:
             return frozenset()
         return self.new.owners - self.old.owners
 
@@ -163,7 +163,8 @@ class Request(Struct, frozen=True, gc=False, kw_only=True):
 
         Of a Namespace through ``finalize`` before its deletion, too: it is then gone at the next one.
         """
-        if not self.updates or (self.old.deletion_timestamp is None and self.subresource != "finalize"):
+        under_deletion = self.old.deletion_timestamp is not None or self.subresource == "finalize"
+        if not under_deletion or self.operation is not Operation.UPDATE:
             return False
         return bool(
             _finalizers(self.target, self.old, self.old_spec) - _finalizers(self.target, self.new, self.new_spec)
@@ -186,7 +187,9 @@ class Request(Struct, frozen=True, gc=False, kw_only=True):
 
         To an object under deletion a finalizer may be all that keeps what it owns from the garbage collector.
         """
-        return self.deletes or self.evicts or self.removes_finalizers or bool(self.added_owners)
+        if self.operation is Operation.UPDATE:
+            return self.removes_finalizers or bool(self.added_owners)
+        return self.deletes or self.evicts
 
     def _replicas(self, spec: Raw) -> int | None:
         """``spec.replicas``; None where there is no such field, or something else of that name."""

@@ -1,10 +1,10 @@
 """One review: the request, who asks, the cluster, and which policies cover what it amounts to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
-from seconder.admission import principal as principals
+from msgspec import Struct
+
 from seconder.admission.lookups import ObjectRef
 from seconder.admission.policy_index import place_of
 from seconder.admission.principal import Principal
@@ -12,15 +12,14 @@ from seconder.admission.request import Operation, Request
 from seconder.admission.state import ClusterState
 from seconder.api import constants
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
-from seconder.api.resources import Action, GroupResource, ResolvedResource, Target
+from seconder.api.resources import Action, ResolvedResource, Target
 from seconder.approvals.verification import Memo
 
 MOST_DEPENDENTS: Final = 8
 """More protected objects that go with one are refused together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(Struct, frozen=True, gc=False):
     """What a request amounts to on one object: the action on it.
 
     ``stored`` are the annotations that the API server holds of the object, approvals among them; ``incoming`` those
@@ -32,7 +31,7 @@ class Effect:
     target: Target
     version: str
     stored: Mapping[str, str]
-    incoming: Mapping[str, str] = field(default_factory=dict)
+    incoming: Mapping[str, str] = {}
     dependent: bool = False
 
     @property
@@ -48,7 +47,7 @@ class ReviewContext:
     ``now`` is in seconds since 1970. ``memo`` remembers signatures that were good.
     """
 
-    __slots__ = ("_naming", "memo", "mode", "now", "principal", "request", "state")
+    __slots__ = ("memo", "mode", "now", "principal", "request", "state")
 
     def __init__(
         self,
@@ -65,11 +64,7 @@ class ReviewContext:
         self.mode = mode
         self.now = now
         self.memo = memo
-        if principal is None:
-            caller = request.caller
-            principal = principals.classify(caller, state.policies, state.operators.get(caller.username))
-        self.principal = principal
-        self._naming: dict[tuple[GroupResource, str], tuple[Policy, ...]] = {}
+        self.principal = state.principal(request.caller) if principal is None else principal
 
     @property
     def guards(self) -> bool:
@@ -84,11 +79,7 @@ class ReviewContext:
 
     def naming(self, effect: Effect) -> list[Policy]:
         """The policies that name the object itself and its action, and bind the caller."""
-        key = (effect.target.resource, place_of(effect.target))
-        named = self._naming.get(key)
-        if named is None:
-            named = self._naming[key] = self.state.policies.naming(*key)
-        return self.covering(named, effect)
+        return self.covering(self.state.policies.naming(effect.target.resource, place_of(effect.target)), effect)
 
     def covering(self, policies: Sequence[Policy], effect: Effect) -> list[Policy]:
         """Those of some policies that ask about this action on this object by this caller."""

@@ -1,15 +1,21 @@
 """What a rule is."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Sequence, Set
 from enum import Enum
+from typing import Final
 
 from msgspec import Struct
 
 from seconder.admission.findings import Findings
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Prefilter
+from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
-from seconder.api.resources import Action
+from seconder.api.resources import ANY, Action, GroupResource
+
+_MOST_REMEMBERED: Final = 4096
+"""Answers to which rules look at what. An agent can name any resource."""
 
 
 class Binds(Enum):
@@ -23,13 +29,34 @@ class Binds(Enum):
     """The control plane's own controllers too."""
 
 
-class Rule(Struct, frozen=True):
+class AppliesTo(Struct, frozen=True):
+    """The requests that a rule is about, by their head alone. None: whatever it is.
+
+    ``ANY`` as a resource's name stands for all of its group. ``subresources`` hold ``""`` for the object itself.
+    """
+
+    operations: Set[Operation] | None = None
+    resources: Set[GroupResource] | None = None
+    subresources: Set[str] | None = None
+
+    def includes(self, operation: Operation, resource: GroupResource, subresource: str) -> bool:
+        """Whether a request with this head is one of them."""
+        resources = self.resources
+        return (
+            (self.operations is None or operation in self.operations)
+            and (resources is None or resource in resources or GroupResource(resource.group, ANY) in resources)
+            and (self.subresources is None or subresource in self.subresources)
+        )
+
+
+class Rule(Struct, frozen=True, eq=False):
     """One rule. ``name`` stands in the documents and in the tests; ``promise`` says what it keeps from happening.
 
     ``evaluate`` is a pure generator: it yields look-ups, is sent their answers, and returns what it finds. An answer
     that is not known is thrown into it as ``Unknown``, which denies the request. ``prefilters`` say what the API
     server must ask Seconder about so that the rule sees all that it would find something in.
-    ``action`` is the one on the request's own object, if it finds one.
+    ``action`` is the one on the request's own object, if it finds one. ``applies_to``: ``evaluate`` is asked about no
+    other requests, and so need not look at that again.
     """
 
     name: str
@@ -38,11 +65,35 @@ class Rule(Struct, frozen=True):
     evaluate: Callable[[ReviewContext], Findings]
     prefilters: Callable[[PolicyIndex, Installation], Sequence[Prefilter]]
     action: Action | None = None
+    applies_to: AppliesTo = AppliesTo()
 
     def looks_at(self, context: ReviewContext) -> bool:
-        """Whether the caller is one whose requests the rule looks at."""
-        if self.binds is Binds.EVERYBODY:
-            return True
-        if context.principal.exempt_on(context.request.target.resource):
-            return False
-        return self.binds is Binds.CALLERS or context.guards
+        """Whether the rule looks at this caller's request."""
+        return bool(looking_at(context, (self,)))
+
+
+_FOR_EXEMPT: Final = frozenset({Binds.EVERYBODY})
+_FOR_CALLERS: Final = _FOR_EXEMPT | {Binds.CALLERS}
+_FOR_AGENTS: Final = _FOR_CALLERS | {Binds.AGENTS}
+
+
+def looking_at(context: ReviewContext, rules: tuple[Rule, ...]) -> Sequence[Rule]:
+    """Those of some rules that look at this caller's request, in their order."""
+    request = context.request
+    resource = request.target.resource
+    bound = _FOR_AGENTS if context.guards else _FOR_CALLERS
+    binding = _FOR_EXEMPT if context.principal.exempt_on(resource) else bound
+    return _looking_at(rules, binding, request.operation, resource, request.subresource)
+
+
+@functools.lru_cache(_MOST_REMEMBERED)
+def _looking_at(
+    rules: tuple[Rule, ...],
+    binding: frozenset[Binds],
+    operation: Operation,
+    resource: GroupResource,
+    subresource: str,
+) -> tuple[Rule, ...]:
+    return tuple(
+        rule for rule in rules if rule.binds in binding and rule.applies_to.includes(operation, resource, subresource)
+    )

@@ -2,9 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
+from seconder.admission import principal
 from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.principal import Principal
+from seconder.admission.request import Caller
 from seconder.approvals.registry import Registry
+
+_MOST_REMEMBERED: Final = 1024
+"""Callers. Beyond that all are classified anew."""
+
+_Identity = tuple[str, frozenset[str], frozenset[tuple[str, tuple[str, ...]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +30,16 @@ class ClusterState:
     audience: str
     installation: Installation
     token_ends: Mapping[str, float] = field(default_factory=dict)
+    _principals: dict[_Identity, Principal] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def principal(self, caller: Caller) -> Principal:
+        """Who this caller is under these policies. Classified once, since it depends on the caller alone."""
+        telling = self.policies.telling_extra & caller.extra.keys()
+        identity = (caller.username, caller.groups, frozenset([(key, caller.extra[key]) for key in telling]))
+        known = self._principals.get(identity)
+        if known is None:
+            known = principal.classify(caller, self.policies, self.operators.get(caller.username))
+            if len(self._principals) >= _MOST_REMEMBERED:
+                self._principals.clear()
+            self._principals[identity] = known
+        return known

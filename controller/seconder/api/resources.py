@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 
 class Action(StrEnum):
     """What a policy protects against, by the names that policies and approvals use."""
@@ -53,8 +55,7 @@ class ResolvedResource:
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True, gc=False):
     """The object that a request is about. ``namespace`` is empty for cluster-scoped objects, Namespaces included."""
 
     resource: GroupResource

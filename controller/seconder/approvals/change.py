@@ -41,8 +41,11 @@ class Change:
 def name_of(requester: str, agent: str, target: Target, action: Action) -> str:
     """``chg-`` and 26 digits of a 128-bit hash. ``agent`` is empty for a requester without an agent's name."""
     group, resource = target.resource
-    parts = (requester, agent, group, resource, target.namespace, target.name, target.uid, action.value)
-    # Each with its length, so that no two different lists make the same bytes.
-    framed = b"".join(len(data).to_bytes(4, "big") + data for data in (part.encode() for part in parts))
+    parts = (requester, agent, group, resource, target.namespace, target.name, target.uid, action)
+    framed = b""
+    for part in parts:
+        data = part.encode()
+        # Each with its length, so that no two different lists make the same bytes.
+        framed += len(data).to_bytes(4, "big") + data
     digest = hashlib.sha256(framed).digest()[:16]
     return PREFIX + base64.b32encode(digest).rstrip(b"=").translate(_CROCKFORD).decode()

@@ -4,10 +4,10 @@ Counted are the distinct peers that a policy asks for, never the signatures that
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from seconder.api import constants
 from seconder.api.policy import Assurance, Policy, Requirement, UnknownOperator
@@ -50,8 +50,7 @@ _PROGRESS: Final = (
 """Reasons in the order in which mending them brings the caller nearer; the last one found heads the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True, gc=False):
     """Why one annotation's value does not count."""
 
     slug: str
@@ -61,8 +60,7 @@ class Failure:
     key_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(Struct, frozen=True, gc=False):
     """Everything that stood on the object, each value verified once."""
 
     approvals: Sequence[Approval]
@@ -70,8 +68,7 @@ class Presented:
     context: Context
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True, gc=False):
     """Whether one requirement is satisfied, by whom, and what failed. ``reason`` is Approved if and only if it is.
 
     ``reached`` is how many distinct peers have approved the same thing, for people to see.
@@ -152,8 +149,7 @@ def judge(presented: Presented, requirement: Requirement, impact: str | None) ->
     return Verdict(False, 0, reason, (), failures)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True, gc=False):
     """What was presented, judged by several policies. ``reason`` is that of the first one which is not satisfied.
 
     ``missing`` is how many peers more the one farthest from it needs.

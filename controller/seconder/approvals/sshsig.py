@@ -6,7 +6,6 @@ take, ``ssh-keygen -Y verify`` takes too.
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 from cryptography.exceptions import InvalidSignature
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
+from msgspec import Struct
 
 from seconder.api import constants
 from seconder.api.reasons import Reason, Rejected
@@ -46,8 +46,7 @@ _ED25519_TYPES: Final = frozenset({KeyType.ED25519.encode(), KeyType.SK_ED25519.
 _SECURITY_KEYS: Final = frozenset(key_type.encode() for key_type in SECURITY_KEYS)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True, gc=False):
     """A signature that has been read but not verified.
 
     ``message`` is the signed line with its newline. ``key_blob`` is the key that the signer claims. ``signature`` is in

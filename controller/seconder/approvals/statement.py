@@ -104,7 +104,9 @@ def parse_line(line: bytes) -> Statement:
     detail = statement.detail
     if len(set(detail.actions)) != len(detail.actions):
         raise _malformed("the statement names an action twice")
-    if any(unicodedata.category(character) in _UNSEEN for character in statement.reason):
+    # Whatever is of these categories is not printable, and nearly every reason is.
+    printable = statement.reason.isprintable()
+    if not printable and any(unicodedata.category(character) in _UNSEEN for character in statement.reason):
         raise _malformed("the reason holds control or format characters")
     if statement.exp <= statement.iat:
         raise _malformed("the statement ends before it begins")

@@ -27,9 +27,10 @@ which is none (NaN) fails.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from threading import Lock
 from typing import Final
+
+from msgspec import Struct
 
 from seconder.api import constants
 from seconder.api.policy import Assurance
@@ -47,8 +48,7 @@ _JWS: Final = "eyJ"
 """The base64url of ``{"``, with which a compact header begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True, gc=False):
     """What an approval must fit. ``operators`` are the people who set the agent going, as far as they are known.
 
     ``by_agent``: the requester is an agent. One that is tagged by its group or user name has no name in ``agent``.
@@ -82,8 +82,7 @@ def context_of(change: Change, audience: str) -> Context:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(Struct, frozen=True, gc=False):
     """A statement that a registered peer made for exactly this request. Made by ``verify`` alone.
 
     ``format`` is "ssh" or "jws"; ``key_type`` is one of ``KeyType``, or of the labels of ``jws``.
@@ -97,8 +96,7 @@ class Approval:
     key_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(Struct, frozen=True, gc=False):
     """What steps 2 and 3 found in a value.
 
     ``signer`` is the key as the value names it: an SSH signature by its bytes, a JSON Web Signature by its kid.
@@ -110,16 +108,14 @@ class Signed:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True, gc=False):
     """What a value holds, and the exact encoding of the key under which its signature is good."""
 
     signed: Signed
     key_blob: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True, gc=False):
     """A value that has passed steps 1 to 6, its claims unproven.
 
     ``envelope`` is None when step 7 has been taken before, with this very key.

@@ -88,7 +88,7 @@ class Cache:
 
     def age(self) -> float:
         """The seconds since all of it was last proven to be true; infinite until everything was loaded."""
-        return max(watch.age() for watch in self._watches.values())
+        return max([watch.age() for watch in self._watches.values()])
 
     def fresh(self) -> bool:
         """Whether every watch has given a sign of life recently enough for approvals to count."""

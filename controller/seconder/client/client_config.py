@@ -16,7 +16,8 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 from msgspec.structs import replace
 
-from seconder.client import kubeconfig, proxies
+from seconder.client import kubeconfig as kubeconfig_files
+from seconder.client import proxies
 from seconder.client.credentials import Credentials, Impersonation, NoCredentials, token_of
 from seconder.client.exec_plugin import ExecPlugin, Status
 from seconder.client.kubeconfig import Cluster, Context, Kubeconfig, User
@@ -54,7 +55,7 @@ def chosen(paths: Sequence[Path], overrides: Overrides, *, explicit: bool = True
 
     ``explicit``: a file that is not there is an error.
     """
-    merged = kubeconfig.read(paths, explicit=explicit)
+    merged = kubeconfig_files.read(paths, explicit=explicit)
     context = _context(merged, overrides)
     cluster_name, user_name = overrides.cluster or context.cluster, overrides.user or context.user
     cluster = merged.clusters.get(cluster_name)
@@ -323,7 +324,7 @@ def _authority(origin: str, cluster: Cluster) -> bytes:
 
 def _pem(origin: str, field_name: str, data: str, file: str) -> bytes:
     try:
-        return kubeconfig.pem(data, file, field_name)
+        return kubeconfig_files.pem(data, file, field_name)
     except NoCredentials as error:
         raise NoCredentials(f"{origin}: {error}") from None
 
@@ -358,3 +359,21 @@ def _cluster_info(cluster: Cluster, authority: bytes) -> dict[str, Any]:
         "config": next((named.extension for named in cluster.extensions if named.name == _EXEC_EXTENSION), None),
     }
     return {name: value for name, value in found.items() if value not in ("", None, False) or name == "server"}
+
+
+def load(kubeconfig: str | None) -> Credentials:
+    """What the kubeconfig at this path says, or in its absence the pod's own credentials. Raises NoCredentials."""
+    if kubeconfig:
+        return chosen([Path(kubeconfig)], Overrides())
+    if not in_pod(os.environ):
+        raise NoCredentials("no credentials: pass --kubeconfig FILE, or run in a pod with a ServiceAccount token")
+    return of_pod(Overrides())
+
+
+def load_for_person(kubeconfig: str | None, overrides: Overrides | None = None) -> Credentials:
+    """What kubectl would use: this file, else those of ``KUBECONFIG``, else ``~/.kube/config``, else the pod's own.
+
+    ``overrides`` is what the command line says beside it. Raises NoCredentials.
+    """
+    paths = [Path(kubeconfig)] if kubeconfig else kubeconfig_files.default_paths(os.environ)
+    return chosen(paths, Overrides() if overrides is None else overrides, explicit=bool(kubeconfig))

@@ -1,14 +1,13 @@
 """Where the API server is, and what proves to it who asks."""
 
 import base64
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from seconder.client.client_config import Overrides
+    pass
 
 _ILLEGAL: Final = frozenset(chr(code) for code in (*range(0x20), 0x7F)) - {"\t"}
 """In a header's value (RFC 9110 section 5.5)."""
@@ -108,31 +107,6 @@ class Credentials:
                 (f"Impersonate-Extra-{_escaped(key)}", value) for key, values in whom.extra.items() for value in values
             )
         return [(name, _value(name, text)) for name, text in found]
-
-
-def load(kubeconfig: str | None) -> Credentials:
-    """What the kubeconfig at this path says, or in its absence the pod's own credentials. Raises NoCredentials."""
-    from seconder.client import client_config
-
-    if kubeconfig:
-        return client_config.chosen([Path(kubeconfig)], client_config.Overrides())
-    if not client_config.in_pod(os.environ):
-        raise NoCredentials("no credentials: pass --kubeconfig FILE, or run in a pod with a ServiceAccount token")
-    return client_config.of_pod(client_config.Overrides())
-
-
-def load_for_person(kubeconfig: str | None, overrides: "Overrides | None" = None) -> Credentials:
-    """What kubectl would use: this file, else those of ``KUBECONFIG``, else ``~/.kube/config``, else the pod's own.
-
-    ``overrides`` is what the command line says beside it. Raises NoCredentials.
-    """
-    from seconder.client import client_config
-    from seconder.client import kubeconfig as files
-
-    paths = [Path(kubeconfig)] if kubeconfig else files.default_paths(os.environ)
-    return client_config.chosen(
-        paths, client_config.Overrides() if overrides is None else overrides, explicit=bool(kubeconfig)
-    )
 
 
 def token_of(path: Path, otherwise: str = "") -> Callable[[], str]:

@@ -118,6 +118,8 @@ class DependentsIndex:
         self._lock = threading.Lock()
         self._kinds: dict[ResolvedResource, _Followed] = {}
         self._policies: PolicyIndex | None = None
+        self._in_force: tuple[PolicyIndex, Sequence[tuple[ResolvedResource, _Followed]]] | None = None
+        """What is followed for the latest policies, where it is all that they protect."""
         self._ready = False
         self._ready_by = 0.0
 
@@ -133,6 +135,8 @@ class DependentsIndex:
             for resource in wanted - self._kinds.keys():
                 self._kinds[resource] = _Followed(self._api, resource, self._failed, self._clock)
                 self._kinds[resource].start()
+            followed = self._all_followed(policies)
+            self._in_force = None if followed is None else (policies, followed)
 
     def stop(self) -> None:
         """Let the watches end."""
@@ -148,15 +152,29 @@ class DependentsIndex:
             self._ready = self._clock() >= self._ready_by or self._known(policies) is not None
         return [] if self._ready else ["who owns what is not loaded"]
 
-    def _known(self, policies: PolicyIndex) -> list[tuple[ResolvedResource, _Followed]] | None:
+    def _known(self, policies: PolicyIndex) -> Sequence[tuple[ResolvedResource, _Followed]] | None:
         """All that these policies protect, in a fixed order; None while one of it is not known."""
-        with self._lock:
-            kinds = {resource: kind for resource, kind in self._kinds.items() if resource in policies.followed}
+        in_force = self._in_force
+        if in_force is not None and in_force[0] is policies:
+            followed = in_force[1]
+        else:
+            # A review that began a moment ago, under the policies before.
+            with self._lock:
+                found = self._all_followed(policies)
+            if found is None:
+                return None
+            followed = found
+        for _, kind in followed:
+            if not kind.known:
+                return None
+        return followed
+
+    def _all_followed(self, policies: PolicyIndex) -> Sequence[tuple[ResolvedResource, _Followed]] | None:
+        """All that these policies protect, in a fixed order; None while one of it is not followed."""
+        kinds = {each: kind for each, kind in self._kinds.items() if each in policies.followed}
         if not policies.followed_known or len(kinds) < len(policies.followed):
             return None
-        if not all(kind.known for kind in kinds.values()):
-            return None
-        return sorted(kinds.items(), key=lambda kind: kind[0].resource)
+        return [(each, kinds[each]) for each in sorted(kinds, key=lambda each: each.resource)]
 
     def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
         """The kinds of what owns protected objects, in a namespace or, without one, anywhere.
@@ -171,7 +189,13 @@ class DependentsIndex:
     def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
         """Whether nothing goes with the owners of these keys, and that is known. Takes microseconds."""
         kinds = self._known(policies)
-        return kinds is not None and not any(kind.owns(key) for _, kind in kinds for key in keys)
+        if kinds is None:
+            return False
+        for _, kind in kinds:
+            for key in keys:
+                if kind.owns(key):
+                    return False
+        return True
 
     def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> list[Dependent] | None:
         """What goes with the owners of these keys, directly and through each other; None while it is not known.

@@ -180,13 +180,13 @@ class ReviewMetrics:
     ) -> None:
         """Count one decided review. ``allowed`` is what the API server was told: in Audit always true."""
         resource = str(request.target.resource) if request.target.resource in known else OTHER
-        operation = request.operation.value
+        # Not ``.value``, which takes an enum ten times as long.
+        operation, reason = str(request.operation), str(decision.reason)
         verdict = "allow" if allowed else "error" if decision.reason.is_error else "deny"
-        reason = decision.reason.value
         self._requests(operation, resource, verdict, reason, "true" if request.dry_run else "false").inc()
         self._duration(operation, verdict).observe(seconds)
         for failure in decision.failures:
-            self._verifications(failure.format, failure.key_type, "rejected", failure.reason.value).inc()
+            self._verifications(failure.format, failure.key_type, "rejected", str(failure.reason)).inc()
         for approval in decision.counted:
             self._verifications(approval.format, approval.key_type, "accepted", "").inc()
         if request.dry_run:
@@ -202,7 +202,7 @@ class ReviewMetrics:
     def used(self, resource: GroupResource, counted: Sequence[Approval], now: float) -> None:
         """Count the approvals that let an action through, on an object of a resource that some policy names."""
         for approval in counted:
-            self._used(str(resource), approval.assurance.value).inc()
+            self._used(str(resource), str(approval.assurance)).inc()
             self._age.observe(max(0.0, now - approval.statement.iat))
 
     def broke_glass(self, request: Request) -> None:

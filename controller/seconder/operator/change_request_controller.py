@@ -137,7 +137,7 @@ class ChangeRequestController:
             status, trouble = self._followed(request, started, state, now)
         except (ApiError, Unknown) as error:
             # What cannot be looked at does not wait for ever all the same.
-            if not phases.overdue(request, now):
+            if not phases.overdue(started, now):
                 raise
             status, trouble = phases.expired(started, now), error
         if phases.changed(request, status) and self._write(request, status):

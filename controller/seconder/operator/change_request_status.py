@@ -52,10 +52,10 @@ def presented(
     return verify_all(values, context, state.registry, now, memo)
 
 
-def overdue(recorded: ChangeRequest, now: datetime) -> bool:
+def overdue(status: ChangeRequestStatus, now: datetime) -> bool:
     """Whether it has waited as long as it may, whatever its object is like."""
-    until = change_request.moment(recorded.status.expires_at)
-    return recorded.status.phase.open and (until is None or now >= until)
+    until = change_request.moment(status.expires_at)
+    return status.phase.open and (until is None or now >= until)
 
 
 def over(status: ChangeRequestStatus, now: datetime) -> bool:
@@ -104,7 +104,7 @@ def ended(
         return _ended(status, Phase.USED, "", now)
     if gone:
         return _ended(status, Phase.WITHDRAWN, _GONE, now)
-    return expired(status, now) if overdue(recorded, now) else None
+    return expired(status, now) if overdue(status, now) else None
 
 
 def expired(status: ChangeRequestStatus, now: datetime) -> ChangeRequestStatus:

@@ -255,7 +255,8 @@ def _asked_of_agents(enforced: Sequence[Policy]) -> str:
     """The test for what the ``agents`` entry takes anyway; empty where saying so takes too long."""
     taken = cel.either(_identity_tests(PolicyIndex(enforced).known_tags))
     deleted, updated = _by_operation(enforced)
-    named = f'request.operation == "DELETE" ? ({_is_one_of(deleted)}) : ({_is_one_of(updated)})'
+    # What is created and taken, it takes where deletions are.
+    named = f'request.operation == "UPDATE" ? ({_is_one_of(updated)}) : ({_is_one_of(deleted)})'
     # As elsewhere, rather asked about twice than too long.
     return f"({taken}) && ({named})" if len(taken) + len(named) <= _REPEATED else ""
 

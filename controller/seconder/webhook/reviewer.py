@@ -169,9 +169,13 @@ def _warnings(decided: Decision) -> list[str]:
 
 
 def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
-    audit = {"decision": "allow" if decided.allowed else "deny", "reason": decided.reason.value, "mode": mode.value}
+    audit: dict[str, str] = {
+        "decision": "allow" if decided.allowed else "deny",
+        "reason": decided.reason,
+        "mode": mode,
+    }
     if decided.action is not None:
-        audit["action"] = decided.action.value
+        audit["action"] = decided.action
     if decided.principal.agent_name:
         audit["agent"] = clean(decided.principal.agent_name)
     if decided.policies:

@@ -411,7 +411,7 @@ def _changed_since() -> Iterator[Expected]:
     )
     yield case(
         "an owner of what is not, where the view may be out of date",
-        UNKNOWN,
+        MISSING,
         delete(APP),
         DEPLOYMENTS,
         OWNED,

@@ -85,6 +85,7 @@ def _means() -> Iterator[Expected]:
         rule("delete", "customresourcedefinitions.apiextensions.k8s.io"),
         rule("patch", "horizontalpodautoscalers.autoscaling"),
         rule("create", "secrets"),
+        rule("get", "secrets"),
         rule("create", "pods/eviction"),
         rule("patch", "pods/ephemeralcontainers"),
         rule("get", "pods/exec"),
@@ -105,7 +106,6 @@ def _means() -> Iterator[Expected]:
         yield case(f"to an agent, who is guarded: {spelled}", FREE, *bound(each, to=agents))
     for each in (
         READS,
-        rule("get", "secrets"),
         rule("create", "events"),
         rule("delete", "configmaps"),
         rule("list", "namespaces"),
@@ -119,7 +119,9 @@ def _roles() -> Iterator[Expected]:
     yield case("an agent makes a role to delete what is protected", REFUSED, create(wide), DEPLOYMENTS)
     yield case("an agent makes a role to read", FREE, create(narrow), DEPLOYMENTS)
     yield case("a person makes a role to delete what is protected", FREE, create(wide, PERSON), DEPLOYMENTS)
-    yield case("an agent makes a role to delete what nothing protects", FREE, create(wide))
+    loses = cluster_role("given", rule("delete", "configmaps"))
+    yield case("an agent makes a role to delete what nothing protects", FREE, create(loses), DEPLOYMENTS)
+    yield case("an agent makes a role to delete the guard's Deployments among others", REFUSED, create(wide))
     yield case("an agent adds the right to delete to a role", REFUSED, update(narrow, wide), DEPLOYMENTS)
     yield case("an agent takes the right to delete from a role", FREE, update(wide, narrow), DEPLOYMENTS)
     yield case(

@@ -24,6 +24,7 @@ from tests.corpus.builders.scene import AUDIT, CHECKOUT, DEPLOYMENTS, Expected, 
 from tests.corpus.builders.signing import annotation, approved
 
 REFUSED = "ProtectedConfiguration"
+MALFORMED = "RequestMalformed"
 FREE = "NotCovered"
 UNKNOWN = "InternalError"
 SECRET = make("Secret", "token", type="Opaque", data={"a": "Yg=="})
@@ -197,8 +198,8 @@ def _tokens() -> Iterator[Expected]:
     yield case("an own token of an agent by its user name", FREE, _token(bot, account("payments", "bot")), named, bot)
     nothing = _token(KIRO, AGENT)
     nothing["request"]["object"] = None
-    yield case("an own token that asks nothing, without an end", FREE, nothing)
-    yield case("an own token that asks nothing, under an end", REFUSED, nothing, ends)
+    yield case("an own token that asks nothing, without an end", MALFORMED, nothing)
+    yield case("an own token that asks nothing, under an end", MALFORMED, nothing, ends)
 
 
 def _annotations() -> Iterator[Expected]:

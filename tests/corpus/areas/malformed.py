@@ -169,6 +169,6 @@ def _left_out() -> Iterator[Expected]:
     none = create(pod("x"), object=None)
     yield case("a pod's CREATE without an object", "NotCovered", none, DEPLOYMENTS)
     hpa = create(autoscaler(least=0), object=None)
-    yield case("an autoscaler's CREATE without an object", "NotCovered", hpa, DEPLOYMENTS)
+    yield case("an autoscaler's CREATE without an object", MALFORMED, hpa, DEPLOYMENTS)
     gone = delete(binding("x", role("y")), oldObject=None)
     yield case("a binding's DELETE without an object", MALFORMED, gone, DEPLOYMENTS)

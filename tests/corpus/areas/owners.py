@@ -19,7 +19,6 @@ from tests.corpus.builders.signing import annotation, approved
 
 MISSING = "ApprovalMissing"
 FREE = "NotCovered"
-UNKNOWN = "InternalError"
 APP = config_map("app")
 LEDGER = deployment("ledger")
 FAULT = {"path": "/apis/apps/v1/namespaces/payments/deployments/ledger", "status": 503}
@@ -107,7 +106,7 @@ def _of_which_objects() -> Iterator[Expected]:
 
 
 def _that_are_protected() -> Iterator[Expected]:
-    yield case("an owner that is protected as well", FREE, gets(owner(LEDGER)), DEPLOYMENTS, LEDGER)
+    yield case("an owner that is protected as well", MISSING, gets(owner(LEDGER)), DEPLOYMENTS, LEDGER)
     yield case("an owner that would be protected, and is not there", MISSING, gets(owner(LEDGER)), DEPLOYMENTS)
     yield case("a protected owner of another uid", MISSING, gets(owner(LEDGER, uid="another")), DEPLOYMENTS, LEDGER)
     leaving = changed(LEDGER, deletionTimestamp="2026-11-22T09:00:00Z", finalizers=["foregroundDeletion"])
@@ -117,7 +116,7 @@ def _that_are_protected() -> Iterator[Expected]:
     )
     yield case(
         "a protected owner, where the view may be out of date",
-        UNKNOWN,
+        MISSING,
         gets(owner(LEDGER)),
         DEPLOYMENTS,
         LEDGER,
@@ -128,7 +127,7 @@ def _that_are_protected() -> Iterator[Expected]:
     )
     yield case(
         "two owners that are both protected",
-        FREE,
+        MISSING,
         gets(owner(LEDGER), owner(deployment("mail"))),
         DEPLOYMENTS,
         LEDGER,
@@ -145,7 +144,7 @@ def _of_other_kinds() -> Iterator[Expected]:
     cell = make("Cell", "east")
     yield case(
         "a cluster-scoped owner that is protected",
-        FREE,
+        MISSING,
         gets(owner(cell)),
         DEPLOYMENTS,
         cells,
@@ -160,16 +159,14 @@ def _of_other_kinds() -> Iterator[Expected]:
     zero = policy("zero", "statefulsets.apps", actions=["ScaleToZero"])
     yield case("an owner that is protected from other actions", MISSING, gets(owner(ledger)), DEPLOYMENTS, zero, ledger)
     many = [deployment(f"owner-{number}") for number in range(9)]
-    yield case("eight owners that are protected", FREE, gets(*map(owner, many[:8])), DEPLOYMENTS, *many)
-    yield case(
-        "nine owners that are protected are too many to read", MISSING, gets(*map(owner, many)), DEPLOYMENTS, *many
-    )
+    yield case("eight owners that are protected", MISSING, gets(*map(owner, many[:8])), DEPLOYMENTS, *many)
+    yield case("nine owners that are protected", MISSING, gets(*map(owner, many)), DEPLOYMENTS, *many)
     ready = approved(CHECKOUT, detail={"actions": ["ChangeOwners"]})
     yield case(
         "nine such owners under an approval", "Approved", gets(*map(owner, many), stored=ready), DEPLOYMENTS, *many
     )
     wildcard = policy("all", "*.apps")
-    yield case("an owner that a wildcard protects", FREE, gets(owner(ledger)), wildcard, ledger)
+    yield case("an owner that a wildcard protects", MISSING, gets(owner(ledger)), wildcard, ledger)
 
 
 def _by_tags() -> Iterator[Expected]:

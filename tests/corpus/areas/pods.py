@@ -87,7 +87,7 @@ def _made() -> Iterator[Expected]:
         FREE,
         create(made),
         policy("production", "deployments.apps", mode="Audit"),
-        *POWER,
+        *may(rule("delete", "deployments.apps"), space="payments"),
     )
     yield case("an agent's pod is none of Audit's business", FREE, create(made), DEPLOYMENTS, *POWER, path=AUDIT)
     kinds = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job")
@@ -218,16 +218,18 @@ def _rights() -> Iterator[Expected]:
         (REFUSED, rule("patch", "deployments.apps/scale"), "payments"),
         (REFUSED, rule("delete", "namespaces"), "payments"),
         (REFUSED, rule("*", "*.*"), ""),
-        (FREE, rule("get", "secrets"), ""),
+        (REFUSED, rule("get", "secrets"), ""),
+        (FREE, rule("get", "secrets"), "payments"),
         (FREE, rule("delete", "configmaps"), ""),
         (FREE, rule("delete", "deployments.apps"), "elsewhere"),
         (FREE, rule("delete", "deployments.apps", names=("checkout",)), "payments"),
-        # These end the guard as well, and are not asked about today.
-        (FREE, rule("delete", "customresourcedefinitions.apiextensions.k8s.io"), ""),
-        (FREE, rule("create", "apiservices.apiregistration.k8s.io"), ""),
-        (FREE, rule("create", "secrets"), ""),
-        (FREE, rule("create", "deployments.apps"), ""),
-        (FREE, rule("create", "jobs.batch"), ""),
+        # These end the guard as well.
+        (REFUSED, rule("delete", "customresourcedefinitions.apiextensions.k8s.io"), ""),
+        (REFUSED, rule("create", "apiservices.apiregistration.k8s.io"), ""),
+        (REFUSED, rule("create", "secrets"), ""),
+        (REFUSED, rule("create", "deployments.apps"), ""),
+        (REFUSED, rule("create", "jobs.batch"), ""),
+        (FREE, rule("create", "jobs.batch"), "elsewhere"),
     )
     for reason, each, space in powers:
         spelled = f"{' '.join(each['verbs'])} {', '.join(each['resources'])} of {each['apiGroups']}"
@@ -269,8 +271,8 @@ def _rights_by_policies() -> Iterator[Expected]:
         for number in range(6)
     ]
     yield case(
-        "as an account with a right beyond the questions that are asked",
-        FREE,
+        "as an account with a right in the last of many namespaces",
+        REFUSED,
         made,
         *many,
         *may(rule("delete", "deployments.apps"), space="space-47"),
@@ -286,7 +288,7 @@ def _rights_beyond() -> Iterator[Expected]:
         for number in range(6)
     ]
     yield case(
-        "as an account with a right among the last that are asked",
+        "as an account with a right in one of many namespaces",
         REFUSED,
         made,
         *many,
@@ -305,7 +307,7 @@ def _rights_beyond() -> Iterator[Expected]:
         *may(rule("delete", "stacks.example.com")),
     )
     yield case(
-        "the same beyond all other questions",
+        "the same behind many namespaces",
         REFUSED,
         made,
         DEPLOYMENTS,
@@ -365,11 +367,16 @@ def _not_known() -> Iterator[Expected]:
     lists: dict[str, Any] = {"path": "/apis/apps/v1/deployments", "status": 503}
     yield case("a pod, while who owns what is not known", UNKNOWN, made, DEPLOYMENTS, faults=[lists])
     yield case(
-        "a pod that is refused anyway, while that is not known", REFUSED, made, DEPLOYMENTS, *POWER, faults=[lists]
+        "a pod to be refused anyway, while that is not known",
+        UNKNOWN,
+        made,
+        DEPLOYMENTS,
+        *POWER,
+        faults=[lists],
     )
     yield case(
         "a pod as itself, while that is not known",
-        UNKNOWN,
+        FREE,
         create(pod(namespace_="seconder-agents", account="kiro")),
         DEPLOYMENTS,
         faults=[lists],

@@ -95,7 +95,7 @@ def _replica_sets_otherwise() -> Iterator[Expected]:
         "a ReplicaSet that a custom resource controls", MISSING, delete(of_stack), stacks, stack, definition("Stack")
     )
     watched = policy("production", "deployments.apps", mode="Audit")
-    yield case("a ReplicaSet's DELETE that Audit watches", MISSING, delete(made), watched, CHECKOUT, path=AUDIT)
+    yield case("a ReplicaSet's DELETE that Audit watches", FREE, delete(made), watched, CHECKOUT, path=AUDIT)
     odd = replica_set(ownerReferences=[controller(CHECKOUT) | {"name": "../checkout"}])
     yield case(
         "a ReplicaSet whose controller has no name that an object can have", FREE, delete(odd), DEPLOYMENTS, CHECKOUT
@@ -103,11 +103,12 @@ def _replica_sets_otherwise() -> Iterator[Expected]:
     everyone = policy("production", "deployments.apps", subjects="Everyone")
     yield case(
         "a person's DELETE of a ReplicaSet under a policy for Everyone",
-        MISSING,
+        FREE,
         delete(made, PERSON),
         everyone,
         CHECKOUT,
     )
+    yield case("an agent's DELETE of one under a policy for Everyone", MISSING, delete(made), everyone, CHECKOUT)
     tagged = replica_set(annotations={"seconder.dev/agent": "kiro"})
     yield case(
         "a person's DELETE of a ReplicaSet that is tagged itself", FREE, delete(tagged, PERSON), DEPLOYMENTS, CHECKOUT
@@ -177,7 +178,7 @@ def _autoscalers_otherwise() -> Iterator[Expected]:
     yield case("the same with an approval on each", "Approved", update(ready, both), DEPLOYMENTS, own, zero)
     yield case(
         "an autoscaler that Audit watches",
-        MISSING,
+        FREE,
         create(none),
         policy("production", "deployments.apps", mode="Audit"),
         CHECKOUT,

@@ -92,6 +92,14 @@ def connect(document: Document, below: str, by: Document = AGENT, **given: Any) 
     return review("CONNECT", document, by, **({"below": below, "kind": kind, "object": options} | given))
 
 
+def evict(document: Document, by: Document = AGENT, **given: Any) -> Document:
+    """Give the review of a pod's eviction, which holds the Eviction alone."""
+    kind = {"group": "policy", "version": "v1", "kind": "Eviction"}
+    metadata = {key: value for key, value in document["metadata"].items() if key in {"name", "namespace"}}
+    eviction = {"kind": "Eviction", "apiVersion": "policy/v1", "metadata": metadata}
+    return create(document, by, **({"below": "eviction", "kind": kind, "object": eviction} | given))
+
+
 def scale(document: Document, after: int | None, by: Document = AGENT, before: int = 3, **given: Any) -> Document:
     """Give the review of an UPDATE of the scale subresource, whose object carries no annotations."""
     metadata = {key: value for key, value in document["metadata"].items() if key in _SCALE_METADATA}

@@ -113,7 +113,7 @@ def test_an_unknown_operator_can_be_refused() -> None:
 
 def _counting(policies: Sequence[Policy], holds: dict[GroupResource, list[Item]]) -> dict[str, Any]:
     """The impact of a namespace that holds this."""
-    none: dict[GroupResource, list[Item]] = {each.resource: [] for each in impact.counted(policies)}
+    none: dict[GroupResource, list[Item]] = {counted.resource: [] for counted in impact.counted(policies)}
     return {"impact": {"counts": {}, "sha256": impact.impact(policies, none | holds).sha256}}
 
 
@@ -129,14 +129,14 @@ def test_a_namespaces_approval_names_what_goes_down_with_it() -> None:
     assert decide(asked, state(both), answers=answers).allowed
     (looked,) = answers.questions(NamespaceContents)
     assert looked.namespace == "payments"
-    assert HeldResource(next(each for each in impact.counted([both])), whole=True) in looked.held
+    assert HeldResource(next(counted for counted in impact.counted([both])), whole=True) in looked.held
     more = Answers(holds={DEPLOYMENTS: [*HOLDS[DEPLOYMENTS], Item("cart", "u2")]})
-    for request, found in (
+    for request, holding in (
         (asked, more),
         (_of_namespace(impact={"counts": {}, "sha256": "0" * 64}), answers),
         (_of_namespace(), answers),
     ):
-        assert decide(request, state(both), answers=found).reason is Reason.IMPACT_CHANGED
+        assert decide(request, state(both), answers=holding).reason is Reason.IMPACT_CHANGED
     lost = decide(asked, state(both), answers=Answers(unknown=[NamespaceContents]))
     assert lost.reason is Reason.INTERNAL_ERROR
 

@@ -77,9 +77,9 @@ def test_anything_but_an_end_within_the_hour_and_a_reason_is_nothing(value: str)
 )
 def test_ends_are_read_as_rfc_3339_has_them(value: str, end: int) -> None:
     """Offsets and lower case included."""
-    found = parse({constants.BREAK_GLASS: value})
-    assert isinstance(found, BreakGlass)
-    assert found.end == end
+    read = parse({constants.BREAK_GLASS: value})
+    assert isinstance(read, BreakGlass)
+    assert read.end == end
 
 
 def test_an_hour_ahead_to_the_second_is_taken() -> None:

@@ -7,6 +7,7 @@ from tests.support.builders import (
     WIDGETS,
     deletion,
     policy,
+    resolved,
     state,
     target,
 )
@@ -16,7 +17,7 @@ from seconder.admission import coverage, pipeline
 from seconder.admission.lookups import HeldResource, NamespaceContents, Unknown
 from seconder.admission.review import ReviewContext
 from seconder.api.policy import Mode, Policy
-from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, Target
+from seconder.api.resources import DEFINITIONS, NAMESPACES, NODES, Action, Target
 from seconder.approvals.impact import Item
 
 NAMESPACE = target(NAMESPACES, "payments")
@@ -25,7 +26,7 @@ NAMESPACE = target(NAMESPACES, "payments")
 def _covering(on: Target, *policies: Policy, answers: Answers | None = None) -> list[str]:
     context = ReviewContext(deletion(on), state(*policies), Mode.ENFORCE, signing.NOW, signing.memo())
     asking = coverage.policies_for(context, context.effect(Action.DELETE))
-    return [found.name for found in pipeline.drive(asking, answers or Answers())]
+    return [covering.name for covering in pipeline.drive(asking, answers or Answers())]
 
 
 def test_contents_are_asked_about_for_namespaces_alone() -> None:
@@ -36,6 +37,23 @@ def test_contents_are_asked_about_for_namespaces_alone() -> None:
     assert answers.asked == [NamespaceContents("payments", (HeldResource(here.resolved[DEPLOYMENTS], whole=False),))]
     assert _covering(target(NAMESPACES, "third"), here, there, answers=Answers(unknown=[NamespaceContents])) == []
     assert _covering(target(), here, there, answers=Answers(unknown=[NamespaceContents])) == ["payments"]
+
+
+def test_nothing_is_asked_where_nothing_is_held() -> None:
+    """Cluster-scoped kinds lie in no namespace."""
+    answers = Answers()
+    assert _covering(NAMESPACE, policy(NODES), answers=answers) == []
+    assert _covering(NAMESPACE, answers=answers) == []
+    assert answers.asked == []
+
+
+def test_one_object_is_enough_to_hold() -> None:
+    """Of each kind once, whatever many policies name it."""
+    answers = Answers(holds={WIDGETS: [Item("x", "1")]})
+    both = (policy(DEPLOYMENTS, WIDGETS, name="a"), policy(WIDGETS, NODES, name="b"))
+    assert _covering(NAMESPACE, *both, answers=answers) == ["a", "b"]
+    held = tuple(HeldResource(resolved(resource), whole=False) for resource in (DEPLOYMENTS, WIDGETS))
+    assert answers.asked == [NamespaceContents("payments", held)]
 
 
 def test_a_policy_that_names_the_namespace_needs_no_look_into_it() -> None:

@@ -104,7 +104,7 @@ def _change(name: str = "checkout") -> Change:
 def test_a_change_request_takes_the_place_of_the_long_command() -> None:
     """Its name is all that an approver needs."""
     change = _change()
-    assert ask_with_change_request(change, whom_to_ask(_effect(), KIRO, approvers=True)).splitlines() == [
+    assert ask_with_change_request(change, approvers=True).splitlines() == [
         f"change request: {change.name}",
         f"Ask an approver: kubectl seconder approve {change.name}",
     ]
@@ -114,7 +114,7 @@ def test_nobody_is_sent_to_ask_whom_there_is_not() -> None:
     """With a change request or without."""
     nobody = whom_to_ask(_effect(), KIRO, approvers=False)
     assert "kubectl seconder" not in nobody
-    assert ask_with_change_request(_change(), nobody).splitlines()[1] == nobody
+    assert ask_with_change_request(_change(), approvers=False).splitlines()[1] == nobody
 
 
 def test_a_change_requests_name_is_chg_and_26_digits_that_do_not_look_alike() -> None:

@@ -31,8 +31,8 @@ def test_a_wildcard_limited_to_a_namespace_covers_that_namespace_and_nothing_clu
     """Names, never labels."""
     one = policy(GroupResource("*", "*"), namespaces=frozenset({"payments"}))
     index = PolicyIndex([one])
-    for resource, place, found in ((NAMESPACES, "payments", (one,)), (PODS, "payments", (one,)), (NODES, "", ())):
-        assert index.naming(resource, place) == found
+    for resource, place, policies in ((NAMESPACES, "payments", (one,)), (PODS, "payments", (one,)), (NODES, "", ())):
+        assert index.naming(resource, place) == policies
     assert index.naming(NAMESPACES, "other") == index.naming(PODS, "other") == ()
 
 

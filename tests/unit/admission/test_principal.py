@@ -16,7 +16,7 @@ BOTS = AgentTags(groups=frozenset({"bots"}), service_account_namespaces=NONE, ex
 
 
 def _classify(caller: Caller, *tags: AgentTags, recorded: str | None = None) -> Principal:
-    index = PolicyIndex([Policy(f"p{number}", agents=each) for number, each in enumerate(tags)])
+    index = PolicyIndex([Policy(f"p{number}", agents=known) for number, known in enumerate(tags)])
     return classify(caller, index, recorded)
 
 

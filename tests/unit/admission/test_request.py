@@ -15,11 +15,11 @@ _LEAVING = {"deletionTimestamp": "2026-11-22T00:00:00Z"}
 _OTHER = GHOST._replace(uid="another")
 
 
-def _actions(found: Request) -> set[Action]:
+def _actions(asked: Request) -> set[Action]:
     taken = {
-        Action.SCALE_TO_ZERO: found.scales_to_zero,
-        Action.REMOVE_FINALIZERS: found.removes_finalizers,
-        Action.CHANGE_OWNERS: bool(found.added_owners),
+        Action.SCALE_TO_ZERO: asked.scales_to_zero,
+        Action.REMOVE_FINALIZERS: asked.removes_finalizers,
+        Action.CHANGE_OWNERS: bool(asked.added_owners),
     }
     return {action for action, happens in taken.items() if happens}
 
@@ -58,9 +58,9 @@ def _finalizers(names: str, **more: Any) -> dict[str, Any]:
 )
 def test_an_update_is_what_it_takes_away(before: Any, after: Any, actions: set[Action]) -> None:
     """And ordinary work is nothing."""
-    found = update(old=before, new=after)
-    assert _actions(found) == actions
-    assert found.may_end is bool(actions - {Action.SCALE_TO_ZERO})
+    asked = update(old=before, new=after)
+    assert _actions(asked) == actions
+    assert asked.may_end is bool(actions - {Action.SCALE_TO_ZERO})
 
 
 def test_finalizers_taken_through_finalize_count_before_any_deletion() -> None:
@@ -72,8 +72,8 @@ def test_finalizers_taken_through_finalize_count_before_any_deletion() -> None:
 def test_nothing_is_lost_by_what_is_new(operation: Operation) -> None:
     """A new object may have an owner, and no replicas."""
     new = {"metadata": {"name": "x", "ownerReferences": references([GHOST])}, "spec": {"replicas": 0}}
-    found = request(operation, DEPLOYMENT, object=new, oldObject={"metadata": {"finalizers": ["a"]} | _LEAVING})
-    assert (_actions(found), found.may_end) == (set(), False)
+    asked = request(operation, DEPLOYMENT, object=new, oldObject={"metadata": {"finalizers": ["a"]} | _LEAVING})
+    assert (_actions(asked), asked.may_end) == (set(), False)
 
 
 def test_a_recorded_scale_to_zero_is_one() -> None:
@@ -96,11 +96,11 @@ def test_a_spec_of_another_shape_has_no_replicas(spec: Any) -> None:
 def test_finalizers_owners_and_the_end_are_read() -> None:
     """From metadata, which every kind has."""
     reference = references([GHOST])[0] | {"blockOwnerDeletion": True, "controller": True}
-    found = update(old=_finalizers("a", **_LEAVING), new={"ownerReferences": [reference]})
-    assert found.old.finalizers == ["a"]
-    assert found.old.deletion_timestamp
-    assert found.new.owners == {GHOST}
-    assert found.new.controller_owner == GHOST
+    asked = update(old=_finalizers("a", **_LEAVING), new={"ownerReferences": [reference]})
+    assert asked.old.finalizers == ["a"]
+    assert asked.old.deletion_timestamp
+    assert asked.new.owners == {GHOST}
+    assert asked.new.controller_owner == GHOST
     assert Metadata().controller_owner is None
 
 

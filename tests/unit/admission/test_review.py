@@ -10,7 +10,8 @@ from seconder.admission.review import ReviewContext
 from seconder.api.policy import AgentTags, Mode, Policy, Subjects
 from seconder.api.resources import Action
 
-NOBODY = AgentTags(*([frozenset[str]()] * 6))
+NONE: frozenset[str] = frozenset()
+NOBODY = AgentTags(groups=NONE, service_account_namespaces=NONE, extra_keys=NONE, annotations=NONE)
 BOT = Caller("bot")
 ARGO = Caller("system:serviceaccount:argocd:controller")
 MARKED = {"annotations": {"seconder.dev/agent": ""}}

@@ -13,7 +13,7 @@ PASSED = Account(None, 0.0)
 
 
 @pytest.mark.parametrize(
-    ("annotations", "found"),
+    ("annotations", "account"),
     [
         (None, None),
         ({}, None),
@@ -29,10 +29,10 @@ PASSED = Account(None, 0.0)
         ({"seconder.dev/token-end": "0001-01-01T00:00:00+23:59"}, PASSED),
     ],
 )
-def test_an_end_that_cannot_be_read_has_passed(annotations: Any, found: Account | None) -> None:
+def test_an_end_that_cannot_be_read_has_passed(annotations: Any, account: Account | None) -> None:
     """Only RFC 3339 with a time zone is an end ahead."""
     assert datetime.fromtimestamp(NOW, UTC).isoformat() == "2027-01-15T08:00:00+00:00"
     read = service_accounts.account({"metadata": {"name": "kiro", "annotations": annotations}})
     if read and read.token_end is not None and read.token_end < 0:
         read = read._replace(token_end=0.0)
-    assert read == found
+    assert read == account

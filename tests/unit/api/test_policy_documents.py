@@ -11,7 +11,7 @@ from seconder.api.duration import Duration
 from seconder.api.policy import DEFAULT_TAGS, Mode, Policy, Subjects
 from seconder.api.policy_documents import policies
 from seconder.api.resources import NAMESPACES, Action, GroupResource
-from seconder.approvals.impact import Item, held, unresolved
+from seconder.approvals.impact import Item, held
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
 PODS = GroupResource("", "pods")
@@ -174,7 +174,7 @@ def test_the_last_valid_form_stays_for_everyone() -> None:
     assert kept.resources == {DEPLOYMENTS}
     assert not held(kept, {PODS: [Item("pod", "1")]})
     assert held(kept, {DEPLOYMENTS: [Item("checkout", "2")]})
-    assert not unresolved([kept])
+    assert kept.resolution_current
     assert coarse.problem
     assert coarse.resolved.keys() >= {PODS, DEPLOYMENTS}
 
@@ -187,10 +187,10 @@ def test_the_last_valid_form_of_a_policy_for_agents_is_not_kept() -> None:
 
 def test_names_that_were_never_looked_up_leave_contents_unknown() -> None:
     """Of a valid policy as of an invalid one: a namespace's deletion is then refused, not let through."""
-    assert unresolved([_only(_document(SPEC, 2, observedGeneration=1))])
-    assert unresolved([_only(_document(SPEC | {"mode": "?"}, 2, observedGeneration=1))])
-    assert not unresolved([_only(_document(SPEC | {"mode": "?"}, 2, observedGeneration=2))])
-    assert not unresolved([_only(_document(SPEC, 2, observedGeneration=1, resources=_resolved(DEPLOYMENTS)))])
+    assert not _only(_document(SPEC, 2, observedGeneration=1)).resolution_current
+    assert not _only(_document(SPEC | {"mode": "?"}, 2, observedGeneration=1)).resolution_current
+    assert _only(_document(SPEC | {"mode": "?"}, 2, observedGeneration=2)).resolution_current
+    assert _only(_document(SPEC, 2, observedGeneration=1, resources=_resolved(DEPLOYMENTS))).resolution_current
 
 
 def test_what_a_policy_named_before_an_edit_it_no_longer_holds() -> None:

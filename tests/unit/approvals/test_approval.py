@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import pytest
 from tests.support import signing
 from tests.support.fido import PRESENT, VERIFIED, Authenticator
@@ -146,7 +147,7 @@ def test_a_remembered_signature_excuses_from_no_other_step() -> None:
     usual = (signing.context(), signing.registry(), NOW)
     verify("alice", value, *usual, memo)
     ended = signing.registry(approver("alice", entry(signing.key("alice").line, not_after=NOW)))
-    elsewhere = dataclasses.replace(signing.DEPLOYMENT, uid="another")
+    elsewhere = msgspec.structs.replace(signing.DEPLOYMENT, uid="another")
     for context, registry, now, reason in (
         (usual[0], usual[1], NOW + 800, Reason.APPROVAL_EXPIRED),
         (usual[0], usual[1], NOW - 1000, Reason.APPROVAL_NOT_YET_VALID),

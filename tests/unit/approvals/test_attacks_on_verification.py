@@ -4,9 +4,9 @@ Beside every refusal stands that the same value counts where nothing is wrong, s
 """
 
 import base64
-import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
@@ -205,7 +205,7 @@ def test_an_approval_of_another_clusters_object() -> None:
 
 def test_an_approval_of_the_object_that_had_this_name_before() -> None:
     """Recreated objects have another uid."""
-    _fails(Reason.WRONG_OBJECT, signing.approval(), target=dataclasses.replace(signing.DEPLOYMENT, uid="new"))
+    _fails(Reason.WRONG_OBJECT, signing.approval(), target=msgspec.structs.replace(signing.DEPLOYMENT, uid="new"))
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_an_approval_of_the_object_that_had_this_name_before() -> None:
 )
 def test_an_approval_of_another_object(other: dict[str, Any]) -> None:
     """Every part that names the object is compared, and exactly."""
-    target = dataclasses.replace(signing.DEPLOYMENT, **other)
+    target = msgspec.structs.replace(signing.DEPLOYMENT, **other)
     _fails(Reason.WRONG_OBJECT, signing.approval(), target=target)
 
 
@@ -347,7 +347,7 @@ def test_what_is_claimed_before_the_signature_is_checked_can_only_refuse() -> No
         {"audience": "urn:uuid:another"},
         {"requester": "another"},
         {"agent": "another"},
-        {"target": dataclasses.replace(signing.DEPLOYMENT, uid="another")},
+        {"target": msgspec.structs.replace(signing.DEPLOYMENT, uid="another")},
         {"operators": frozenset({"alice@example.com"})},
     ],
     ids=lambda changes: next(iter(changes)),

@@ -10,7 +10,8 @@ from tests.support import jws, signing
 from tests.support.jws import KINDS, Signer, signer
 from tests.support.signing import NOW
 
-from seconder.api.policy import Assurance, Requirement, UnknownOperator
+from seconder.api.duration import Duration
+from seconder.api.policy import Assurance, Requirement
 from seconder.api.reasons import Reason, Rejected
 from seconder.approvals import jws as core
 from seconder.approvals import keys, statement, verification
@@ -41,7 +42,7 @@ def _judged(
     registry: Registry, values: dict[str, str], required: int = 2, tier: Assurance = Assurance.SOFTWARE
 ) -> Verdict:
     presented = verify_all(values, signing.context(), registry, NOW, signing.memo())
-    wanted = Requirement(required, frozenset(), 3600, tier, False, UnknownOperator.ACCEPT)
+    wanted = Requirement(required=required, max_ttl=Duration(3600), assurance=tier, bind_impact=False)
     return judge(presented, wanted, None)
 
 

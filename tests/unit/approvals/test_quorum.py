@@ -1,6 +1,5 @@
 """Whether what stands on an object satisfies a policy: peers are counted, never signatures."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from tests.support import signing
 from tests.support.fido import PRESENT, VERIFIED, Authenticator
 from tests.support.signing import NOW, approver, entry
 
+from seconder.api.duration import Duration
 from seconder.api.policy import Assurance, Requirement, UnknownOperator
 from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, Action, Target
@@ -118,8 +118,8 @@ def test_one_key_is_counted_once_even_if_it_had_two_owners() -> None:
     presented = verify_all({"alice": _by("alice")}, signing.context(), signing.registry(), NOW, signing.memo())
     (alice,) = presented.approvals
     statement = msgspec.structs.replace(alice.statement, iss="carol@example.com")
-    twin = dataclasses.replace(alice, slug="carol", statement=statement)
-    _is(judge(dataclasses.replace(presented, approvals=(alice, twin)), TWO, None), Reason.QUORUM_NOT_REACHED)
+    twin = msgspec.structs.replace(alice, slug="carol", statement=statement)
+    _is(judge(msgspec.structs.replace(presented, approvals=(alice, twin)), TWO, None), Reason.QUORUM_NOT_REACHED)
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_the_failure_that_got_furthest_heads_the_message() -> None:
 def test_a_policys_own_limit_on_the_lifetime_holds() -> None:
     """Up to and with it."""
     value = {"alice": _by("alice", iat=NOW, exp=NOW + 300)}
-    _is(_judge(value, Requirement(max_ttl=300)), Reason.APPROVED)
-    _is(_judge(value, Requirement(max_ttl=299)), Reason.LIFETIME_TOO_LONG)
+    _is(_judge(value, Requirement(max_ttl=Duration(300))), Reason.APPROVED)
+    _is(_judge(value, Requirement(max_ttl=Duration(299))), Reason.LIFETIME_TOO_LONG)
 
 
 def test_an_approver_belongs_to_one_of_the_teams() -> None:
@@ -313,7 +313,7 @@ def test_several_policies_judge_what_was_verified_once(monkeypatch: pytest.Monke
     monkeypatch.setattr(sshsig, "verify_signature", None)
     _is(judge(presented, Requirement(), None), Reason.APPROVED)
     _is(judge(presented, TWO, None), Reason.QUORUM_NOT_REACHED)
-    _is(judge(presented, Requirement(max_ttl=60), None), Reason.LIFETIME_TOO_LONG)
+    _is(judge(presented, Requirement(max_ttl=Duration(60)), None), Reason.LIFETIME_TOO_LONG)
 
 
 def test_a_failure_tells_the_kind_of_key_once_it_is_known() -> None:

@@ -47,7 +47,7 @@ def _authorization(found: Credentials) -> str:
 
 def test_a_pod_without_a_kubeconfig_acts_as_its_service_account(pod: Path) -> None:
     """In its own namespace, and with the token that is there at that moment."""
-    found = credentials.load_for_person(None)
+    found = client_config.load_for_person(None)
     assert (found.server, found.namespace) == ("https://[2001:db8::1]:443", "payments")
     assert _authorization(found) == "Bearer pod-token"
     pod.joinpath("token").write_text("renewed")
@@ -55,56 +55,56 @@ def test_a_pod_without_a_kubeconfig_acts_as_its_service_account(pod: Path) -> No
     pod.joinpath("token").write_text("")
     assert _authorization(found) == "Bearer renewed"
     pod.joinpath("token").write_text("again")
-    assert _authorization(credentials.load(None)) == "Bearer again"
+    assert _authorization(client_config.load(None)) == "Bearer again"
 
 
 def test_the_pods_namespace_is_everybodys_in_it(pod: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a kubeconfig too, unless the context, the environment or the command line says another."""
     config = _config(tmp_path, {"token": "t"})
-    assert credentials.load_for_person(config).namespace == "payments"
+    assert client_config.load_for_person(config).namespace == "payments"
     monkeypatch.setenv("POD_NAMESPACE", "told")
-    assert credentials.load_for_person(config).namespace == "told"
-    assert credentials.load_for_person(None, Overrides(namespace="flag")).namespace == "flag"
-    assert credentials.load_for_person(_config(tmp_path, {"token": "t"}, namespace="ctx")).namespace == "ctx"
+    assert client_config.load_for_person(config).namespace == "told"
+    assert client_config.load_for_person(None, Overrides(namespace="flag")).namespace == "flag"
+    assert client_config.load_for_person(_config(tmp_path, {"token": "t"}, namespace="ctx")).namespace == "ctx"
     pod.joinpath("token").unlink()
-    assert credentials.load_for_person(_config(tmp_path, {"token": "t"})).namespace == "default"
+    assert client_config.load_for_person(_config(tmp_path, {"token": "t"})).namespace == "default"
 
 
 def test_the_pods_token_goes_to_no_other_server(pod: Path) -> None:
     """A server on the command line has to come with a credential."""
     with pytest.raises(NoCredentials, match="nothing is asked for anonymously"):
-        credentials.load_for_person(None, Overrides(server="https://elsewhere.example"))
-    found = credentials.load_for_person(None, Overrides(server="https://elsewhere.example", token="own"))
+        client_config.load_for_person(None, Overrides(server="https://elsewhere.example"))
+    found = client_config.load_for_person(None, Overrides(server="https://elsewhere.example", token="own"))
     assert (_authorization(found), found.ca) == ("Bearer own", b"")
 
 
 def test_flags_apply_in_a_pod_too(pod: Path) -> None:
     """A token replaces the pod's; impersonation is sent with it; a certificate beside it would be ambiguous."""
-    found = credentials.load_for_person(None, Overrides(token="own", as_user="erin", as_groups=("a",)))
+    found = client_config.load_for_person(None, Overrides(token="own", as_user="erin", as_groups=("a",)))
     assert _authorization(found) == "Bearer own"
     assert found.impersonation == Impersonation("erin", "", ("a",), {})
     with pytest.raises(NoCredentials, match="--client-certificate needs a kubeconfig"):
-        credentials.load_for_person(None, Overrides(client_certificate="x", client_key="y"))
+        client_config.load_for_person(None, Overrides(client_certificate="x", client_key="y"))
 
 
 def test_a_pods_broken_kubeconfig_is_told_and_not_passed_over(pod: Path, tmp_path: Path) -> None:
     """Else the pod would ask in the place of whom the kubeconfig means."""
     config = _config(tmp_path, {"token": "t"}, cluster="gone")
     with pytest.raises(NoCredentials, match="no 'gone' under clusters"):
-        credentials.load_for_person(config)
+        client_config.load_for_person(config)
     with pytest.raises(NoCredentials, match="it is not there"):
-        credentials.load_for_person(str(tmp_path / "gone"))
+        client_config.load_for_person(str(tmp_path / "gone"))
     with pytest.raises(NoCredentials, match=r"token file .* cannot be read"):
-        credentials.load_for_person(_config(tmp_path, {"tokenFile": "gone"}))
+        client_config.load_for_person(_config(tmp_path, {"tokenFile": "gone"}))
 
 
 def test_outside_of_a_pod_a_service_needs_a_kubeconfig(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And says so."""
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
     with pytest.raises(NoCredentials, match="no credentials: pass --kubeconfig FILE, or run in a pod"):
-        credentials.load(None)
+        client_config.load(None)
     with pytest.raises(NoCredentials, match="no kubeconfig: pass --kubeconfig FILE, or set KUBECONFIG"):
-        credentials.load_for_person(None)
+        client_config.load_for_person(None)
 
 
 def test_a_token_file_that_goes_away_leaves_the_last_token(tmp_path: Path) -> None:
@@ -123,4 +123,4 @@ def test_a_token_file_that_goes_away_leaves_the_last_token(tmp_path: Path) -> No
 def test_an_unknown_context_is_named(tmp_path: Path) -> None:
     """One line that says what is wrong, and what there is."""
     with pytest.raises(NoCredentials, match="no 'there' under contexts: --context is one of c"):
-        credentials.load_for_person(_config(tmp_path, {"token": "t"}), Overrides(context="there"))
+        client_config.load_for_person(_config(tmp_path, {"token": "t"}), Overrides(context="there"))

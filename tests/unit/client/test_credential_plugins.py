@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seconder.client import credentials
+from seconder.client import client_config
 from seconder.client.credentials import Credentials, NoCredentials
 
 _VERSION = "client.authentication.k8s.io/v1"
@@ -36,7 +36,7 @@ def _load(folder: Path) -> Credentials:
     }
     path = folder / "kubeconfig"
     path.write_text(json.dumps(config))
-    return credentials.load(str(path))
+    return client_config.load(str(path))
 
 
 def _runs(folder: Path) -> int:

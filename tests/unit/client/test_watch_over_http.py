@@ -2,19 +2,14 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from seconder.client.lookup import Finder, LookupFailed
 from tests.support.cluster import eventually
 
-from seconder.api.resources import GroupResource, ResolvedResource
-from seconder.approvals.impact import Lookup
 from seconder.client.api import Api, ApiError
 from seconder.client.credentials import Credentials
 from seconder.client.watch import Watch
@@ -318,89 +313,3 @@ def test_the_token_is_sent_with_each_request(server: Server) -> None:
     server.serve("/things", lambda handler, _: handler.whole({}))
     server.api.get("/things")
     assert server.http.asked[0][2]["Authorization"] == "Bearer secret-token"
-
-
-PODS = ResolvedResource(GroupResource("", "pods"), "v1", namespaced=True, custom=False)
-WIDGETS = ResolvedResource(GroupResource("example.com", "widgets"), "v2", namespaced=True, custom=True)
-PODS_PATH = "/api/v1/namespaces/payments/pods"
-WIDGETS_PATH = "/apis/example.com/v2/namespaces/payments/widgets"
-
-
-def test_look_ups_ask_in_the_named_version_and_namespace(server: Server) -> None:
-    """One object is enough to know that there is one; all are fetched, page by page, where all count."""
-
-    def pods(handler: Handler, query: Query) -> None:
-        handler.whole(_list(_object("p"), more="more" if query["limit"] == "1" else ""))
-
-    def widgets(handler: Handler, query: Query) -> None:
-        more = "" if "continue" in query else "2"
-        handler.whole(_list(_object(f"w{query.get('continue', '1')}"), more=more))
-
-    server.serve(PODS_PATH, pods)
-    server.serve(WIDGETS_PATH, widgets)
-    found = Finder(server.api).find([Lookup(PODS, "payments", False), Lookup(WIDGETS, "payments", True)])
-    assert [item.name for item in found[PODS.resource]] == ["p"]
-    assert [item.name for item in found[WIDGETS.resource]] == ["w1", "w2"]
-
-
-def test_an_empty_page_is_not_an_empty_namespace(server: Server) -> None:
-    """While others follow, there may be something on them."""
-
-    def answer(handler: Handler, query: Query) -> None:
-        handler.whole(_list(_object("p")) if "continue" in query else _list(more="2"))
-
-    server.serve(PODS_PATH, answer)
-    assert Finder(server.api).find([Lookup(PODS, "payments", False)])[PODS.resource]
-
-
-@pytest.mark.parametrize("status", [401, 403, 404, 410, 429, 500, 503])
-def test_a_look_up_that_is_refused_is_a_failure_and_no_answer(server: Server, status: int) -> None:
-    """Also when the other look-ups succeed."""
-    server.serve(PODS_PATH, lambda handler, _: handler.whole(_list(_object("p"))))
-    server.serve(WIDGETS_PATH, lambda handler, _: handler.whole({"message": "no"}, status))
-    with pytest.raises(LookupFailed):
-        Finder(server.api).find([Lookup(PODS, "payments", False), Lookup(WIDGETS, "payments", False)])
-
-
-def test_a_slow_look_up_fails_in_time(server: Server) -> None:
-    """Within the bound for all of them together, however slowly each page trickles in."""
-
-    def slow(handler: Handler, query: Query) -> None:
-        time.sleep(0.1)
-        handler.whole(_list(_object("p"), more="more"))
-
-    def never(handler: Handler, query: Query) -> None:
-        server.ending.wait(10)
-
-    server.serve(PODS_PATH, slow)
-    server.serve(WIDGETS_PATH, never)
-    for lookup in (Lookup(PODS, "payments", True), Lookup(WIDGETS, "payments", False)):
-        started = time.monotonic()
-        with pytest.raises(LookupFailed):
-            Finder(server.api, seconds=0.4).find([lookup])
-        assert time.monotonic() - started < 2.0
-
-
-def test_a_look_up_of_too_many_objects_fails(server: Server) -> None:
-    """Memory is bounded too."""
-    server.serve(PODS_PATH, lambda handler, _: handler.whole(_list(*(_object(f"p{n}") for n in range(60)), more="m")))
-    with pytest.raises(LookupFailed, match="more than 100 pods"):
-        Finder(server.api, most=100).find([Lookup(PODS, "payments", True)])
-
-
-def test_more_look_ups_than_there_are_places_fail(server: Server) -> None:
-    """A crowd of deletions waits no longer than one."""
-    asked = threading.Event()
-
-    def hang(handler: Handler, _: Query) -> None:
-        asked.set()
-        server.ending.wait(10)
-
-    server.serve(PODS_PATH, hang)
-    finder = Finder(server.api, seconds=0.5, at_once=1)
-    with ThreadPoolExecutor(1) as beside:
-        first = beside.submit(finder.find, [Lookup(PODS, "payments", False)])
-        asked.wait(5)
-        with pytest.raises(LookupFailed):
-            finder.find([Lookup(PODS, "payments", False)])
-        assert isinstance(first.exception(5), LookupFailed)

@@ -1,27 +1,34 @@
 """No client can make the number of series grow."""
 
 from prometheus_client import CollectorRegistry
+from tests.support.builders import DEPLOYMENTS, deletion, target
 
 from seconder.admission.decision import Decision
-from seconder.admission.principal import Requester
-from seconder.admission.request import Caller, Operation, Request
+from seconder.admission.principal import Principal
+from seconder.admission.request import Caller
 from seconder.api.reasons import Reason
-from seconder.api.resources import Action, GroupResource, Target
+from seconder.api.resources import GroupResource
 from seconder.observability.metrics import OTHER, ReviewMetrics
 
-KNOWN = frozenset({GroupResource("apps", "deployments")})
-_TARGET = Target(GroupResource("apps", "deployments"), "Deployment", "payments", "checkout", "uid")
+KNOWN = frozenset({DEPLOYMENTS})
 
 
 def _labels(registry: CollectorRegistry, name: str, label: str) -> set[str]:
     return {sample.labels[label] for metric in registry.collect() for sample in metric.samples if sample.name == name}
 
 
-def _answer(metrics: ReviewMetrics, resource: GroupResource, agent: str, namespace: str = "payments") -> None:
-    target = Target(resource, "Kind", namespace, "name", "uid")
-    request = Request("r", Operation.DELETE, target, "", Caller(agent), "", False, {}, {})
-    requester = Requester(agent, True, agent, frozenset())
-    decision = Decision(False, Reason.APPROVAL_MISSING, requester, Action.DELETE)
+def _answer(
+    metrics: ReviewMetrics,
+    resource: GroupResource = DEPLOYMENTS,
+    name: str | None = "kiro",
+    namespace: str = "payments",
+    *,
+    agent: bool = True,
+    dry_run: bool = False,
+) -> None:
+    request = deletion(target(resource, namespace=namespace), Caller(name or "hal"), dryRun=dry_run)
+    principal = Principal(name or "hal", agent, name, frozenset())
+    decision = Decision(allowed=False, reason=Reason.APPROVAL_MISSING, principal=principal)
     metrics.answered(request, decision, known=KNOWN, allowed=False, seconds=0.001)
 
 
@@ -30,8 +37,8 @@ def test_resources_that_no_policy_names_are_counted_together() -> None:
     registry = CollectorRegistry()
     metrics = ReviewMetrics(registry)
     for number in range(100):
-        _answer(metrics, GroupResource("example.com", f"r{number}"), "kiro")
-    _answer(metrics, next(iter(KNOWN)), "kiro")
+        _answer(metrics, GroupResource("example.com", f"r{number}"))
+    _answer(metrics)
     assert _labels(registry, "seconder_admission_requests_total", "resource") == {"deployments.apps", OTHER}
 
 
@@ -40,7 +47,7 @@ def test_agents_beyond_the_first_fifty_are_counted_together() -> None:
     registry = CollectorRegistry()
     metrics = ReviewMetrics(registry)
     for number in [*range(200), 0]:
-        _answer(metrics, next(iter(KNOWN)), f"agent-{number}")
+        _answer(metrics, name=f"agent-{number}")
     agents = _labels(registry, "seconder_blocked_actions_total", "agent")
     assert len(agents) == 51
     assert {"agent-0", "agent-49", OTHER} <= agents
@@ -51,7 +58,7 @@ def test_namespaces_are_labels_only_when_asked_for() -> None:
     for wanted in (False, True):
         registry = CollectorRegistry()
         metrics = ReviewMetrics(registry, namespaces=wanted)
-        _answer(metrics, next(iter(KNOWN)), "kiro")
+        _answer(metrics)
         assert _labels(registry, "seconder_blocked_actions_total", "namespace") == {"payments" if wanted else ""}
 
 
@@ -60,7 +67,7 @@ def test_namespaces_beyond_the_first_hundred_are_counted_together() -> None:
     registry = CollectorRegistry()
     metrics = ReviewMetrics(registry, namespaces=True)
     for number in range(300):
-        _answer(metrics, next(iter(KNOWN)), "kiro", f"made-up-{number}")
+        _answer(metrics, namespace=f"made-up-{number}")
     namespaces = _labels(registry, "seconder_blocked_actions_total", "namespace")
     assert len(namespaces) == 101
     assert {"made-up-0", "made-up-99", OTHER} <= namespaces
@@ -71,16 +78,14 @@ def test_an_agent_without_a_name_is_told_from_a_person() -> None:
     registry = CollectorRegistry()
     metrics = ReviewMetrics(registry)
     for agent in (True, False):
-        request = Request("r", Operation.DELETE, _TARGET, "", Caller("hal"), "", False, {}, {})
-        decision = Decision(False, Reason.APPROVAL_MISSING, Requester("hal", agent, None, frozenset()), Action.DELETE)
-        metrics.answered(request, decision, known=KNOWN, allowed=False, seconds=0.001)
+        _answer(metrics, name=None, agent=agent)
     assert _labels(registry, "seconder_blocked_actions_total", "agent") == {OTHER, ""}
 
 
 def test_a_very_long_name_is_cut() -> None:
     """Who may impersonate may call itself anything."""
     registry = CollectorRegistry()
-    _answer(ReviewMetrics(registry), next(iter(KNOWN)), "x" * 100_000)
+    _answer(ReviewMetrics(registry), name="x" * 100_000)
     assert {len(agent) for agent in _labels(registry, "seconder_blocked_actions_total", "agent")} == {253}
 
 
@@ -89,8 +94,6 @@ def test_agents_requests_are_counted_dry_runs_and_people_not() -> None:
     registry = CollectorRegistry()
     metrics = ReviewMetrics(registry)
     for agent, dry_run in ((True, False), (True, True), (False, False)):
-        request = Request("r", Operation.DELETE, _TARGET, "", Caller("hal"), "", dry_run, {}, {})
-        decision = Decision(True, Reason.NOT_COVERED, Requester("hal", agent, None, frozenset()), None)
-        metrics.answered(request, decision, known=KNOWN, allowed=True, seconds=0.001)
+        _answer(metrics, agent=agent, dry_run=dry_run)
     labels = {"operation": "DELETE", "resource": "deployments.apps"}
     assert registry.get_sample_value("seconder_agent_requests_total", labels) == 1

@@ -9,7 +9,7 @@ from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api import constants
 
 _MOST_ANNOTATIONS: Final = 192 * 1024
@@ -27,9 +27,9 @@ def evaluate(context: ReviewContext) -> Findings:
     """Refuse changes of what only people write on an object, and annotations that crowd it out."""
     yield from ()
     request = context.request
-    if request.operation not in WRITES:
-        return []
     stored, incoming = request.stored, request.incoming
+    if stored == incoming:
+        return []
     if _signed_off(stored) != _signed_off(incoming):
         return [Refusal("agents may not change approvals and break-glass annotations")]
     size = _size(incoming)
@@ -72,4 +72,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
+    applies_to=AppliesTo(WRITES),
 )

@@ -11,7 +11,7 @@ from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES, Request
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.reasons import Reason
 from seconder.api.resources import AUTOSCALERS, Action
 
@@ -33,8 +33,6 @@ _spec: Final = msgspec.json.Decoder(_Autoscaler)
 def evaluate(context: ReviewContext) -> Findings:
     """``ScaleToZero`` on the workload that the autoscaler may take to nothing now, and could not before."""
     request = context.request
-    if request.target.resource != AUTOSCALERS or request.operation not in WRITES or request.subresource:
-        return []
     target = _emptied(request)
     if target is None:
         return []
@@ -73,4 +71,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
+    applies_to=AppliesTo(WRITES, {AUTOSCALERS}, {""}),
 )

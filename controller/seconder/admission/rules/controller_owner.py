@@ -7,16 +7,16 @@ from seconder.admission import coverage
 from seconder.admission.findings import Affected, Findings
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Prefilter
+from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import REPLICA_SETS, Action
 
 
 def evaluate(context: ReviewContext) -> Findings:
     """``Delete`` on the Deployment that controls the ReplicaSet."""
-    request = context.request
-    owner = request.old.controller_owner
-    if request.target.resource != REPLICA_SETS or not request.deletes or owner is None:
+    owner = context.request.old.controller_owner
+    if owner is None:
         return []
     named = yield from coverage.named_object(context, owner.group, owner.kind, owner.name, Action.DELETE)
     # Nobody's any more: it is what it is.
@@ -38,4 +38,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
+    applies_to=AppliesTo({Operation.DELETE}, {REPLICA_SETS}, {""}),
 )

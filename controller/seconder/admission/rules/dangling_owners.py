@@ -15,8 +15,9 @@ from seconder.admission.lookups import MissingOwners, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.principal import kube_system_controllers
+from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.policy import Mode
 from seconder.api.resources import NAMESPACES, Action
 from seconder.api.text import clean
@@ -98,4 +99,5 @@ RULE: Final = Rule(
     evaluate,
     prefilters,
     Action.CHANGE_OWNERS,
+    AppliesTo({Operation.UPDATE}),
 )

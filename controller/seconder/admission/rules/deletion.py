@@ -7,15 +7,14 @@ from seconder.admission import coverage
 from seconder.admission.findings import Affected, Findings
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import Action
 
 
 def evaluate(context: ReviewContext) -> Findings:
     """``Delete`` on the object."""
-    if not context.request.deletes:
-        return []
     effect = context.effect(Action.DELETE)
     policies = yield from coverage.policies_for(context, effect)
     return [Affected(effect, policies)]
@@ -34,4 +33,5 @@ RULE: Final = Rule(
     evaluate,
     prefilters,
     Action.DELETE,
+    AppliesTo({Operation.DELETE}, subresources={""}),
 )

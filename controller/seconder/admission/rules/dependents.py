@@ -1,8 +1,9 @@
 """What goes along with an object: the garbage collector deletes what is owned by an object that is gone."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+import msgspec
 
 from seconder.admission import cel, coverage, dependents
 from seconder.admission.dependents import Dependent
@@ -28,7 +29,7 @@ def evaluate(context: ReviewContext) -> Findings:
         pod = yield from coverage.read(Effect(Action.DELETE, target, request.version, {}), Dependents.unknown)
         if pod is None:
             return []
-        target = dataclasses.replace(target, uid=pod.uid)
+        target = msgspec.structs.replace(target, uid=pod.uid)
     keys = dependents.keys(request, target)
     if not keys:
         return []
@@ -95,7 +96,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
         f" || oldObject == null || ({cel.UNDER_DELETION}) || ({cel.CHANGES_OWNERS}))"
     )
     evicts = f'request.operation == "CREATE" && {cel.subresource("eviction")}'
-    return [Prefilter(Entry.GUARD, ends, but_named=True), Prefilter(Entry.GUARD, evicts)]
+    return [Prefilter(Entry.GUARD, test, but_named=True) for test in (ends, evicts)]
 
 
 RULE: Final = Rule(

@@ -7,8 +7,9 @@ from seconder.admission import coverage
 from seconder.admission.findings import Affected, Findings
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import PODS, Action, Target
 
 
@@ -16,8 +17,6 @@ def evaluate(context: ReviewContext) -> Findings:
     """``Delete`` on the pod. The review holds the Eviction alone, so that the pod is read for its approvals."""
     request = context.request
     pod = request.target
-    if not request.evicts:
-        return []
     effect = Effect(Action.DELETE, Target(PODS, "Pod", pod.namespace, pod.name, ""), request.version, {})
     # Whose tag the pod itself carries is seen only once it is read.
     if not context.state.policies.naming(PODS, pod.namespace):
@@ -44,4 +43,5 @@ RULE: Final = Rule(
     evaluate,
     prefilters,
     Action.DELETE,
+    AppliesTo({Operation.CREATE}, {PODS}, {"eviction"}),
 )

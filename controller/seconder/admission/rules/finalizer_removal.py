@@ -7,8 +7,9 @@ from seconder.admission import cel, coverage
 from seconder.admission.findings import Affected, Findings
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import Action
 
 
@@ -34,4 +35,5 @@ RULE: Final = Rule(
     evaluate,
     prefilters,
     Action.REMOVE_FINALIZERS,
+    AppliesTo({Operation.UPDATE}),
 )

@@ -11,8 +11,8 @@ from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES, Operation, Request
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
-from seconder.api.resources import NODES, SECRETS
+from seconder.admission.rule import AppliesTo, Binds, Rule
+from seconder.api.resources import ANY, NODES, SECRETS, GroupResource
 
 TOKEN_SECRETS: Final = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
 """Types of Secrets that the control plane fills with tokens, or takes tokens from."""
@@ -67,4 +67,7 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
+    applies_to=AppliesTo(
+        resources={GroupResource(powers.SERVERS, ANY), GroupResource(powers.CERTIFICATES, ANY), SECRETS, NODES}
+    ),
 )

@@ -7,16 +7,14 @@ from seconder.admission.findings import Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import NAMESPACES
 
 
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse ``namespaces/finalize``."""
     yield from ()
-    request = context.request
-    finalizes = request.target.resource == NAMESPACES and request.subresource == "finalize"
-    return [Refusal("agents may not change the finalizers of namespaces")] if finalizes else []
+    return [Refusal("agents may not change the finalizers of namespaces")]
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
@@ -36,4 +34,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
+    applies_to=AppliesTo(resources={NAMESPACES}, subresources={"finalize"}),
 )

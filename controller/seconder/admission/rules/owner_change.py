@@ -7,8 +7,9 @@ from seconder.admission import cel, coverage
 from seconder.admission.findings import Affected, Findings
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import Action
 
 
@@ -33,4 +34,5 @@ RULE: Final = Rule(
     evaluate,
     prefilters,
     Action.CHANGE_OWNERS,
+    AppliesTo({Operation.UPDATE}),
 )

@@ -31,9 +31,9 @@ from seconder.admission.principal import (
     service_account_caller,
     service_account_user,
 )
-from seconder.admission.request import Malformed, Operation, Request
+from seconder.admission.request import WRITES, Malformed, Operation, Request
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import ANY, NAMESPACES, PODS, GroupResource
 
@@ -57,10 +57,13 @@ def evaluate(context: ReviewContext) -> Findings:
         return [_as_agent(context, account) or Cleared()]
     if account.namespace in known.service_account_namespaces:
         return [Cleared()]
-    owning: Iterable[GroupResource] = ()
+    owning: frozenset[GroupResource] = frozenset()
     if state.policies.follows:
         owning = yield from ask(OwningResources(account.namespace))
-    rights = tuple(dict.fromkeys(_rights(account, state.policies, state.installation, owning)))
+    rights = state.policies.once(
+        (__name__, account.namespace, state.installation, owning),
+        lambda: tuple(dict.fromkeys(_rights(account, state.policies, state.installation, owning))),
+    )
     if len(rights) > _MOST:
         raise Unknown(FirstRight.unknown)
     right = yield from ask(FirstRight(account, rights))
@@ -75,7 +78,7 @@ def _account(request: Request) -> Asking[Account | None]:
     if target.resource == PODS and request.operation is Operation.CONNECT and request.subresource in _ENTRANCES:
         return (yield from ask(PodAccount(target.namespace, target.name)))
     # Another subresource stores nothing of the pods' specification, or nothing that runs.
-    if target.resource not in POD_RUNNERS or request.subresource not in {"", "ephemeralcontainers"}:
+    if request.subresource not in {"", "ephemeralcontainers"}:
         return None
     try:
         name = pod_templates.runs_as(target.resource, request.old_spec, request.new_spec)
@@ -167,4 +170,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
+    applies_to=AppliesTo({*WRITES, Operation.CONNECT}, POD_RUNNERS),
 )

@@ -21,7 +21,7 @@ from seconder.admission.principal import identity_tagged, service_account_caller
 from seconder.admission.rbac import Binding, Role, Rule, Subject
 from seconder.admission.request import Caller, Operation
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds
+from seconder.admission.rule import AppliesTo, Binds
 from seconder.admission.rule import Rule as ReviewRule
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode
 from seconder.api.resources import ANY, NAMESPACES, GroupResource
@@ -37,12 +37,9 @@ _bindings: Final = msgspec.json.Decoder(codec.ObjectsReview[Binding])
 
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse roles and bindings that give away what an agent may not give."""
-    resource = context.request.target.resource
-    if resource in rbac.ROLES:
+    if context.request.target.resource in rbac.ROLES:
         return (yield from _role(context))
-    if resource in rbac.BINDINGS:
-        return (yield from _binding(context))
-    return []
+    return (yield from _binding(context))
 
 
 def _role(context: ReviewContext) -> Findings:
@@ -215,4 +212,5 @@ RULE: Final = ReviewRule(
     Binds.AGENTS,
     evaluate,
     prefilters,
+    applies_to=AppliesTo(resources={*rbac.ROLES, *rbac.BINDINGS}),
 )

@@ -8,8 +8,9 @@ from seconder.admission.findings import Affected, Findings
 from seconder.admission.lookups import Unknown
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import Action
 
 
@@ -49,4 +50,5 @@ RULE: Final = Rule(
     evaluate,
     prefilters,
     Action.SCALE_TO_ZERO,
+    AppliesTo({Operation.UPDATE}),
 )

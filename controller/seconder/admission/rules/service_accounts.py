@@ -11,7 +11,7 @@ from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.principal import identity_tagged, keeps_its_tags, service_account, service_account_caller
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import Binds, Rule
+from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import SERVICE_ACCOUNTS
 
 
@@ -29,8 +29,6 @@ def evaluate(context: ReviewContext) -> Findings:
     yield from ()
     request, known = context.request, context.state.policies.known_tags
     target = request.target
-    if target.resource != SERVICE_ACCOUNTS:
-        return []
     # Of agents that are tagged otherwise, too: what stands there says who may not approve, and when its tokens end.
     of_agents = identity_tagged(service_account_caller(target.namespace, target.name), known)
     if request.subresource != "token":
@@ -65,4 +63,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
+    applies_to=AppliesTo(resources={SERVICE_ACCOUNTS}),
 )

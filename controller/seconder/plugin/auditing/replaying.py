@@ -35,7 +35,7 @@ from seconder.admission.state import ClusterState
 from seconder.api import constants
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import ANY, AUTOSCALERS, DEFINITIONS, NAMESPACES, REPLICA_SETS, GroupResource, Target
+from seconder.api.resources import ANY, DEFINITIONS, NAMESPACES, GroupResource, Target
 from seconder.approvals.impact import Item
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo
@@ -43,8 +43,8 @@ from seconder.plugin.auditing.audit_log import Event, Reference
 from seconder.plugin.auditing.past_requests import UNKNOWN, Missing, PastRequest, PastReview, operation_of
 
 _NULL: Final = b"null"
-_ALWAYS: Final = frozenset({NAMESPACES, DEFINITIONS, AUTOSCALERS, REPLICA_SETS})
-"""What a policy may cover without naming it."""
+_ALWAYS: Final = frozenset({NAMESPACES, DEFINITIONS})
+"""What a policy may cover without naming it, whoever asks."""
 
 _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     ReadObjects: Missing.TAGGED,

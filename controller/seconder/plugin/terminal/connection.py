@@ -60,11 +60,11 @@ def add_flags(parser: argparse.ArgumentParser, *, namespace: bool = True) -> Non
 def connect(arguments: argparse.Namespace) -> Connection:
     """Read the kubeconfig that the flags mean; nothing is sent yet. Raises Problem and NoCredentials."""
     # Help and mistyped flags do without what requests need: it is slow to load.
-    from seconder.client import credentials
+    from seconder.client import client_config
     from seconder.client.api import Api
     from seconder.client.client_config import Overrides
 
-    found = credentials.load_for_person(
+    found = client_config.load_for_person(
         arguments.kubeconfig,
         Overrides(
             context=arguments.context or "",

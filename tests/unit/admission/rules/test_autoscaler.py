@@ -41,11 +41,9 @@ def _made(least: Any = 0, workload: Any = WORKLOAD, user: Caller = AGENT) -> Req
     [
         (_made(0), True),
         (update(SCALER, old=_spec(1), new=_spec(0)), True),
-        (update(SCALER, old={"spec": None}, new=_spec(0)), True),
         (update(SCALER, old=_spec(0), new=_spec(0)), False),
         (_made(1), False),
         (_made(None), False),
-        (creation(SCALER, new={"spec": None}), False),
         (update(SCALER, old=_spec(1), new=_spec(0), subResource="status"), False),
     ],
 )
@@ -57,10 +55,14 @@ def test_what_an_autoscaler_may_not_do_yet_is_what_counts(request_: Request, *, 
     assert answers.read == ([(DEPLOYMENTS, "payments", "checkout")] if empties else [])
 
 
-def test_an_autoscaler_whose_numbers_are_none_is_malformed() -> None:
-    """What it may do could not be told."""
+@pytest.mark.parametrize(
+    "request_",
+    [_made("0"), creation(SCALER, new={"spec": None}), update(SCALER, old={"spec": None}, new=_spec(0))],
+)
+def test_an_autoscaler_whose_numbers_are_none_is_malformed(request_: Request) -> None:
+    """What it may do, or might before, could not be told."""
     with pytest.raises(Malformed, match="the autoscaler is not understood"):
-        decide(_made("0"), state(policy()))
+        decide(request_, state(policy()))
 
 
 def test_the_approvals_are_the_workloads_own() -> None:

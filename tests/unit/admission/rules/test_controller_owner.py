@@ -31,6 +31,13 @@ def test_it_needs_the_approval_of_its_deployments_deletion() -> None:
     assert decide(_request(), PROTECTED, answers=held).reason is Reason.APPROVED
 
 
+def test_an_invalid_policy_is_told_of_the_deployment() -> None:
+    """It names that, and not the ReplicaSet."""
+    decided = decide(_request(), state(policy(problem="misspelt")), answers=THERE)
+    assert decided.reason is Reason.POLICY_INVALID
+    assert decided.message.startswith("Delete of deployments.apps payments/checkout is refused: policy p is invalid")
+
+
 @pytest.mark.parametrize("objects", [{}, live(DEPLOYMENT, uid="made anew")], ids=["gone", "made anew"])
 def test_one_whose_deployment_is_gone_is_free(objects: Any) -> None:
     """Nobody's any more."""

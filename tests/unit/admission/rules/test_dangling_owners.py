@@ -62,7 +62,7 @@ def test_nobody_gives_an_owner_that_does_not_exist(user: Caller) -> None:
     assert (decided.allowed, decided.reason) == (False, Reason.PROTECTED_CONFIGURATION)
     assert decided.action is Action.CHANGE_OWNERS
     assert "ConfigMap ghost" in decided.message.partition("\n")[0]
-    assert "mutating webhooks" in decided.ask
+    assert "mutating webhooks" in decided.advice
     assert decided.change is None
     assert _reason(_request(GHOST, REAL, user=user)) is Reason.PROTECTED_CONFIGURATION
 
@@ -77,7 +77,9 @@ def test_an_owner_that_exists_is_free(user: Caller) -> None:
 @pytest.mark.parametrize("user", [PERSON, CONTROLLER], ids=["person", "controller"])
 def test_what_could_not_be_looked_up_is_refused(user: Caller) -> None:
     """For want of an answer; and only where one is wanted."""
-    assert _reason(_request(REAL, user=user), unknown=[MissingOwners]) is Reason.INTERNAL_ERROR
+    unknown = _answers(unknown=[MissingOwners])
+    decided = decide(_request(REAL, user=user), state(policy()), answers=unknown)
+    assert (decided.reason, decided.action) == (Reason.INTERNAL_ERROR, Action.CHANGE_OWNERS)
     for after in ((), (GHOST,)):
         assert _asked(_request(*after, before=(GHOST,), user=user), policy()) == []
 

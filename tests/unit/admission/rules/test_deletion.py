@@ -62,7 +62,8 @@ def test_wildcards_name_what_they_stand_for(named: GroupResource, pods: bool) ->
 )
 def test_a_namespace_is_covered_for_what_it_holds(answers: Answers, reason: Reason) -> None:
     """And a look-up that fails refuses."""
-    assert decide(NAMESPACE, state(policy()), answers=answers).reason is reason
+    decided = decide(NAMESPACE, state(policy()), answers=answers)
+    assert (decided.reason, decided.action) == (reason, Action.DELETE)
 
 
 def test_a_policy_that_is_not_looked_up_yet_refuses_namespaces_to_agents() -> None:

@@ -12,6 +12,7 @@ from tests.support.builders import (
     approved,
     approved_for,
     deletion,
+    eviction,
     live,
     policy,
     resolved,
@@ -45,7 +46,7 @@ def _named(name: str, resource: GroupResource = DEPLOYMENTS) -> Target:
 
 
 def _decide(
-    *found: Dependent,
+    *owned: Dependent,
     policies: tuple[Policy, ...] = (),
     request: Request | None = None,
     annotations: dict[str, dict[str, str]] | None = None,
@@ -53,9 +54,9 @@ def _decide(
 ) -> Decision:
     """Decide with every object as it was found, its annotations by name."""
     objects: dict[Any, Metadata] = {}
-    for dependent in found:
+    for dependent in owned:
         objects |= live(dependent.target, annotations=(annotations or {}).get(dependent.name))
-    answers = Answers(**({"objects": objects, "dependents": found} | more))
+    answers = Answers(**({"objects": objects, "dependents": owned} | more))
     return decide(request or deletion(OWNER), state(*(policies or (policy(),))), answers=answers)
 
 
@@ -92,8 +93,8 @@ def test_an_approval_on_the_owner_is_none_of_what_it_owns() -> None:
 
 def test_each_owned_object_needs_its_own_approval() -> None:
     """All that lack one are named, and each is to be recorded."""
-    found = [_dependent(), _dependent(_named("b")), _dependent(_named("c"))]
-    decided = _decide(*found, annotations={"checkout": approved(), "b": approved()})
+    owned = [_dependent(), _dependent(_named("b")), _dependent(_named("c"))]
+    decided = _decide(*owned, annotations={"checkout": approved(), "b": approved()})
     assert decided.reason is Reason.WRONG_OBJECT
     assert "this object, deployments.apps payments/c" in decided.message
     assert [part.change.target.name for part in decided.parts if part.change] == ["b", "c"]
@@ -150,10 +151,12 @@ def test_a_policy_binds_on_owned_objects_whom_it_binds_otherwise() -> None:
 
 
 def test_an_invalid_policy_refuses_on_owned_objects_too() -> None:
-    """Whatever approvals there are."""
+    """Whatever approvals there are; it tells of the object that the policy names."""
     policies = (policy(problem="misspelt"),)
     decided = _decide(_dependent(), policies=policies, annotations={"checkout": approved()})
     assert decided.reason is Reason.POLICY_INVALID
+    assert decided.message.startswith("Delete of deployments.apps payments/checkout is refused: policy p is invalid")
+    assert "\nobject: deployments.apps payments/checkout" in decided.message
 
 
 def test_a_dry_run_is_refused_and_leaves_no_record() -> None:
@@ -182,14 +185,14 @@ def test_the_owner_itself_is_decided_first() -> None:
 def test_what_a_controller_makes_of_an_approved_object_goes_with_it() -> None:
     """Under the policies that cover both; under another's it needs that one's approval."""
     everything = policy(DEPLOYMENTS, REPLICA_SETS, PODS)
-    found = [
+    owned = [
         _dependent(_named("checkout-1", REPLICA_SETS), DEPLOYMENTS),
         *(_dependent(_named(f"x{n}", PODS), REPLICA_SETS) for n in range(20)),
     ]
     request = deletion(stored={"annotations": approved()})
-    assert _decide(*found, policies=(everything,), request=request).allowed
+    assert _decide(*owned, policies=(everything,), request=request).allowed
     also = policy(REPLICA_SETS, name="q", requirement=Requirement(required=2))
-    refused = _decide(*found, policies=(everything, also), request=request)
+    refused = _decide(*owned, policies=(everything, also), request=request)
     assert refused.reason is Reason.APPROVAL_MISSING
     assert "replicasets.apps payments/checkout-1" in refused.message
     given = _dependent(_named("given"), DEPLOYMENTS)
@@ -198,20 +201,20 @@ def test_what_a_controller_makes_of_an_approved_object_goes_with_it() -> None:
 
 def test_pods_of_an_unprotected_replica_set_count() -> None:
     """Their owner needs no approval, so theirs are asked for."""
-    found = _dependent(_named("x", PODS), REPLICA_SETS)
+    owned = _dependent(_named("x", PODS), REPLICA_SETS)
     request = deletion(target(REPLICA_SETS, "checkout-1"))
-    assert _decide(found, policies=(policy(PODS),), request=request).reason is Reason.APPROVAL_MISSING
+    assert _decide(owned, policies=(policy(PODS),), request=request).reason is Reason.APPROVAL_MISSING
 
 
 @pytest.mark.parametrize("bind_impact", [True, False])
 def test_a_namespace_goes_along_with_what_goes_down_with_it(bind_impact: bool) -> None:
     """An approval of it names that; a policy on what it holds asks too."""
     namespace = target(NAMESPACES, "payments", uid="uid-ns")
-    found, holding = _dependent(namespace, TENANT.resource), policy(requirement=Requirement(bind_impact=bind_impact))
+    owned, holding = _dependent(namespace, TENANT.resource), policy(requirement=Requirement(bind_impact=bind_impact))
     holds: dict[GroupResource, list[Item]] = {DEPLOYMENTS: [Item("checkout", "uid-1")]}
 
     def decided(**more: Any) -> Decision:
-        return _decide(found, policies=(holding,), request=deletion(TENANT), **more)
+        return _decide(owned, policies=(holding,), request=deletion(TENANT), **more)
 
     assert decided().reason is Reason.NOT_COVERED
     assert decided(holds=holds, unknown=[NamespaceContents]).reason is Reason.INTERNAL_ERROR
@@ -220,7 +223,7 @@ def test_a_namespace_goes_along_with_what_goes_down_with_it(bind_impact: bool) -
     assert refused.change.target == namespace
     detail: dict[str, Any] = {}
     if bind_impact:
-        none: dict[GroupResource, list[Item]] = {each.resource: [] for each in impact.counted([holding])}
+        none: dict[GroupResource, list[Item]] = {counted.resource: [] for counted in impact.counted([holding])}
         digest = impact.impact([holding], none | holds)
         detail["impact"] = {"counts": dict(digest.counts), "sha256": digest.sha256}
     annotations = {"payments": approved_for(namespace, **detail)}
@@ -252,6 +255,23 @@ def test_whatever_may_end_the_owner_counts(request_: Request) -> None:
     """Its deletion, a finalizer taken from it under deletion, and an owner that would take it along."""
     assert _asked(request_) == [Dependents(frozenset({"uid-of-owner"}), OWNER)]
     assert _decide(_dependent(), request=request_).reason is Reason.APPROVAL_MISSING
+
+
+def test_what_goes_along_with_a_pod_that_is_evicted_counts() -> None:
+    """Its claims and what else it owns. The review does not hold its uid: it is read; one that is gone ends nothing."""
+    pod = target(PODS, "checkout-1", uid="uid-of-pod")
+    there = live(pod) | live(DEPLOYMENT)
+    answers = Answers(objects=there, dependents=[_dependent(through=PODS)])
+    assert decide(eviction(pod), state(policy()), answers=answers).reason is Reason.APPROVAL_MISSING
+    (asked,) = answers.questions(Dependents)
+    assert (asked.keys, asked.target.uid) == (frozenset({pod.uid}), pod.uid)
+    approved_ = Answers(objects=live(pod) | live(DEPLOYMENT, annotations=approved()), dependents=answers.dependents)
+    assert decide(eviction(pod), state(policy()), answers=approved_).reason is Reason.APPROVED
+    gone = Answers(unknown=[Dependents])
+    assert decide(eviction(pod), state(policy()), answers=gone).reason is Reason.NOT_COVERED
+    unread = Answers(unknown=[ReadObjects])
+    assert decide(eviction(pod), state(policy()), answers=unread).reason is Reason.INTERNAL_ERROR
+    assert decide(eviction(pod, PERSON), state(policy()), answers=answers).reason is Reason.NOT_COVERED
 
 
 def test_ordinary_updates_of_an_owner_are_free() -> None:

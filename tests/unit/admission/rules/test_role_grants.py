@@ -194,7 +194,7 @@ def test_namespaces_count_without_any_policy() -> None:
     assert _bound(ERIN, _rule("", "namespaces", "delete"), policies=()).endswith("to delete or change namespaces")
 
 
-_PASS_ON = "pass on rights that one does not hold"
+_PASS_ON = "grant what they do not hold"
 
 
 @pytest.mark.parametrize(

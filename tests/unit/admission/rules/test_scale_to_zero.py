@@ -45,7 +45,8 @@ def test_behind_the_scale_the_object_itself_is_read() -> None:
 def test_a_scale_whose_object_is_not_known_is_refused(answers: Answers) -> None:
     """Rather than taken for one without approvals that anybody could mend."""
     decided = decide(scale(3, 0), state(policy()), answers=answers)
-    assert (decided.reason, decided.change) == (Reason.INTERNAL_ERROR, None)
+    assert (decided.reason, decided.action) == (Reason.INTERNAL_ERROR, Action.SCALE_TO_ZERO)
+    assert decided.change is None
 
 
 def test_each_action_of_one_update_needs_its_own_approval() -> None:

@@ -211,12 +211,13 @@ def _policy(group: str, plural: str, kind: str, **more: Any) -> Policy:
 
 
 def test_an_eviction_is_judged_as_the_pods_deletion() -> None:
-    """Whose tag the pod carried is in no log; that it was evicted is."""
+    """Whose tag the pod carried is in no log, nor what it owned; that it was evicted is."""
     eviction: dict[str, Any] = {"resource": "pods", "group": "", "ref": {"subresource": "eviction"}}
     pods = _policy("", "pods", "Pod")
     assert _outcome(event("create", **eviction), pods) == "refused"
     assert _outcome(event("create", **eviction, user=DANA), pods) == "TAGGED"
-    assert _outcome(event("create", **eviction)) == "free"
+    assert _outcome(event("create", **eviction)) == "OWNED"
+    assert _outcome(event("create", **eviction, user=DANA)) == "free"
 
 
 def test_a_replica_set_is_refused_for_the_deployment_that_controls_it() -> None:
@@ -238,8 +239,8 @@ def test_a_replica_set_is_refused_for_the_deployment_that_controls_it() -> None:
         (KIRO, _POLICY, 2, "free"),
         (KIRO, _POLICY, 0, "REPLICAS"),
         (DANA, _UNTAGGED, 0, "free"),
-        (DANA, _policy("apps", "deployments", "Deployment", subjects=Subjects.EVERYONE), None, "BODY"),
-        (DANA, _policy("apps", "deployments", "Deployment", subjects=Subjects.EVERYONE), 0, "REPLICAS"),
+        (DANA, _policy("apps", "deployments", "Deployment", subjects=Subjects.EVERYONE), None, "free"),
+        (DANA, _policy("apps", "deployments", "Deployment", subjects=Subjects.EVERYONE), 0, "free"),
     ],
 )
 def test_an_autoscaler_may_be_what_leaves_no_replicas(

@@ -1,6 +1,5 @@
-"""explain without a cluster: who would be asked at all, and what tags an identity carries."""
+"""explain without a cluster: who would be asked at all, and what counts."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +10,10 @@ from tests.support.signing import DEPLOYMENT, NOW
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.request import Caller
 from seconder.admission.state import ClusterState
-from seconder.api.policy import AgentTags, Mode, Policy, Subjects
+from seconder.api.policy import Mode, Policy, Subjects
 from seconder.api.resources import GroupResource, ResolvedResource, Target
 from seconder.approvals.registry import Registry
 from seconder.client.api import ApiError
-from seconder.plugin.agents import whoami
 from seconder.plugin.approving.cluster_reads import Place
 from seconder.plugin.commands import explain
 
@@ -47,7 +45,8 @@ def _explain(
     status: int = 0,
     registry: Registry | None = None,
 ) -> explain.Explanation:
-    document = {"metadata": {"uid": target.uid, "annotations": dict(annotations or {})}}
+    metadata = {"name": target.name, "namespace": target.namespace, "uid": target.uid}
+    document = {"metadata": metadata | {"annotations": dict(annotations or {})}}
     place = Place(target, "v1", document, "", None)
     seen = ClusterState(PolicyIndex(policies), registry or signing.registry(), {}, signing.AUDIENCE, Installation())
     return explain.explanation(place, caller, seen, _Api(status), NOW)  # type: ignore[arg-type]
@@ -138,17 +137,6 @@ def test_an_approval_of_a_policy_that_only_watches_is_judged_by_that() -> None:
     assert (told["counts"], told["approver"]) == (True, "alice@example.com")
 
 
-@pytest.mark.parametrize(
-    ("date", "told"), [("Sun, 22 Nov 2026 12:00:00 GMT", 1_795_348_800.0), ("", None), ("x", None)]
-)
-def test_the_clusters_clock_counts(date: str, told: float | None) -> None:
-    """That of this machine only where the API server told none."""
-    api = _Api()
-    api.server_date = date
-    now = state.clock(api)  # type: ignore[arg-type]
-    assert now == told if told else abs(now - time.time()) < 5
-
-
 def test_text_from_the_cluster_steers_no_terminal() -> None:
     """Names of annotations, users and objects are other people's."""
     target = Target(_DEPLOYMENTS, "Deployment", "payments", "check\x1b[2Jout", "u")
@@ -156,28 +144,3 @@ def test_text_from_the_cluster_steers_no_terminal() -> None:
     found = _explain(caller, _POLICY, target=target, annotations={"approval.seconder.dev/a\x07b": "x"})
     assert "check[2Jout" in _text(found)
     assert not {"\x1b", "\u202e", "\x07"} & set(_text(found))
-
-
-@pytest.mark.parametrize(
-    ("caller", "tags"),
-    [
-        (_DANA, []),
-        (_KIRO, [("ServiceAccount of namespace seconder-agents", ["the defaults", "policy p"])]),
-        (
-            Caller("x", frozenset({"seconder.dev:agents"})),
-            [("group seconder.dev:agents", ["the defaults", "policy p"])],
-        ),
-        (
-            Caller("x", extra={"seconder.dev/agent": ("amp",)}),
-            [("extra key seconder.dev/agent", ["the defaults", "policy p"])],
-        ),
-        (Caller("bot"), [("user name bot", ["policy own"])]),
-        (Caller("bot", frozenset({"bots"})), [("group bots", ["policy own"]), ("user name bot", ["policy own"])]),
-    ],
-)
-def test_every_tag_is_told_with_who_knows_it(caller: Caller, tags: list[tuple[str, list[str]]]) -> None:
-    """The defaults, and each policy by name."""
-    none: frozenset[str] = frozenset()
-    own = AgentTags(frozenset({"bots"}), frozenset({"bot"}), none, none, none, none)
-    found = whoami.tags_on(caller, [Policy("p"), Policy("own", agents=own)])
-    assert [(each.what, list(each.known_to)) for each in found] == tags

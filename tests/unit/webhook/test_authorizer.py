@@ -3,36 +3,28 @@
 import asyncio
 import contextlib
 import json
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
-from tests.support import signing
+from tests.support.builders import policy, state
+from tests.support.served import View
 
-from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.state import ClusterState
-from seconder.api.policy import AgentTags, Policy
-from seconder.client.cache import Cache
+from seconder.api.policy import AgentTags
 from seconder.http.handler import BadReview
 from seconder.observability.metrics import AuthorizerMetrics
 from seconder.webhook.authorizer import Authorizer
 
-DENIED = {"allowed": False, "denied": True, "reason": "agents act under their own name"}
+DENIED = {"allowed": False, "denied": True, "reason": "agents may not impersonate"}
 NO_OPINION = {"allowed": False}
 IMPERSONATE = {"verb": "impersonate", "resource": "users", "name": "dana"}
 
 
-class View:
-    """What is seen of a cache."""
-
-    def __init__(self, *policies: Policy, loaded: bool = True) -> None:
-        index = PolicyIndex(policies)
-        self.state = ClusterState(index, signing.registry(), {}, signing.AUDIENCE, Installation()) if loaded else None
+LOADED = View(state())
 
 
 def _answer(view: View, body: bytes, registry: CollectorRegistry | None = None) -> dict[str, Any]:
-    metrics = AuthorizerMetrics(registry or CollectorRegistry())
-    authorizer = Authorizer(cast(Cache, view), "seconder-system", metrics)
+    authorizer = Authorizer(view, "seconder-system", AuthorizerMetrics(registry or CollectorRegistry()))
     answer: dict[str, Any] = json.loads(asyncio.run(authorizer.answer(body)))
     assert (answer["apiVersion"], answer["kind"]) == ("authorization.k8s.io/v1", "SubjectAccessReview")
     status: dict[str, Any] = answer["status"]
@@ -56,15 +48,15 @@ def _review(**spec: Any) -> bytes:
 )
 def test_an_agent_by_the_default_tags_is_denied_loaded_or_not(who: dict[str, Any], loaded: bool) -> None:
     """There is no moment in which they do not count."""
-    assert _answer(View(loaded=loaded), _review(**who, resourceAttributes=IMPERSONATE)) == DENIED
+    assert _answer(LOADED if loaded else View(), _review(**who, resourceAttributes=IMPERSONATE)) == DENIED
 
 
 def test_an_agent_by_a_policys_tags_is_denied_once_policies_are_loaded() -> None:
     """Whatever else that policy says."""
     body = _review(user="hal", groups=["our-bots"], resourceAttributes=IMPERSONATE)
-    policy = Policy("own", agents=AgentTags(groups=frozenset({"our-bots"})))
-    assert _answer(View(policy), body) == DENIED
-    assert _answer(View(), body) == NO_OPINION
+    own = policy(agents=AgentTags(groups=frozenset({"our-bots"})))
+    assert _answer(View(state(own)), body) == DENIED
+    assert _answer(LOADED, body) == NO_OPINION
 
 
 @pytest.mark.parametrize("loaded", [True, False])
@@ -72,7 +64,7 @@ def test_there_is_no_opinion_on_people_loaded_or_not(loaded: bool) -> None:
     """Our own programs among them, which must load the policies first."""
     for user in ("dana", "system:serviceaccount:seconder-system:seconder-webhook"):
         body = _review(user=user, groups=["people"], resourceAttributes=IMPERSONATE)
-        assert _answer(View(loaded=loaded), body) == NO_OPINION
+        assert _answer(LOADED if loaded else View(), body) == NO_OPINION
 
 
 def test_every_attribute_reaches_the_decision() -> None:
@@ -85,7 +77,7 @@ def test_every_attribute_reaches_the_decision() -> None:
         ({"verb": "delete", "resource": "namespaces", "name": "seconder-system", "namespace": ""}, True),
         ({"verb": "delete", "resource": "namespaces", "name": "payments"}, False),
     ]:
-        assert _answer(View(), _review(**who, resourceAttributes=asked)).get("denied", False) is denied, asked
+        assert _answer(LOADED, _review(**who, resourceAttributes=asked)).get("denied", False) is denied, asked
 
 
 def test_there_is_no_opinion_on_paths() -> None:
@@ -93,14 +85,14 @@ def test_there_is_no_opinion_on_paths() -> None:
     body = _review(
         user="hal", groups=["seconder.dev:agents"], nonResourceAttributes={"path": "/metrics", "verb": "get"}
     )
-    assert _answer(View(), body) == NO_OPINION
+    assert _answer(LOADED, body) == NO_OPINION
 
 
 def test_unknown_fields_are_passed_over() -> None:
     """Newer API servers add some."""
     asked = IMPERSONATE | {"fieldSelector": {"requirements": []}, "of-the-future": 1}
     body = _review(user="hal", uid="1", groups=["seconder.dev:agents"], resourceAttributes=asked, more={})
-    assert _answer(View(), body) == DENIED
+    assert _answer(LOADED, body) == DENIED
 
 
 @pytest.mark.parametrize(
@@ -126,7 +118,7 @@ def test_unknown_fields_are_passed_over() -> None:
 def test_what_is_no_question_gets_no_answer(body: bytes) -> None:
     """The API server then acts by its failurePolicy, and the text holds nothing of the body's."""
     with pytest.raises(BadReview) as raised:
-        _answer(View(), body)
+        _answer(LOADED, body)
     assert "hal" not in raised.value.detail
     assert len(raised.value.detail) < 500
 
@@ -135,9 +127,9 @@ def test_a_denial_is_logged_in_one_short_line(capfd: pytest.CaptureFixture[str])
     """Who, what and why; what somebody sent is shortened. No opinion is not logged."""
     name = "x" * 100_000
     _answer(
-        View(), _review(user="hal", groups=["seconder.dev:agents"], resourceAttributes=IMPERSONATE | {"name": name})
+        LOADED, _review(user="hal", groups=["seconder.dev:agents"], resourceAttributes=IMPERSONATE | {"name": name})
     )
-    _answer(View(), _review(user="dana", resourceAttributes=IMPERSONATE))
+    _answer(LOADED, _review(user="dana", resourceAttributes=IMPERSONATE))
     (line,) = capfd.readouterr().out.splitlines()
     logged = json.loads(line)
     assert (logged["message"], logged["user"], logged["verb"]) == ("access refused", "hal", "impersonate")
@@ -165,7 +157,7 @@ def test_every_answer_is_counted_once_by_what_was_decided(body: bytes, labels: d
     """In three series, whatever is asked; each is there from the start, so that its first increase is seen."""
     registry = CollectorRegistry()
     with contextlib.suppress(BadReview):
-        _answer(View(), body, registry)
+        _answer(LOADED, body, registry)
     samples = [
         sample
         for metric in registry.collect()

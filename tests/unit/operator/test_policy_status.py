@@ -6,7 +6,6 @@ import pytest
 
 from seconder.api.policy import Policy, Subjects
 from seconder.api.resources import GroupResource, ResolvedResource
-from seconder.approvals.impact import unresolved
 from seconder.client.api import ApiError
 from seconder.client.discovery import Catalogue, Served
 from seconder.operator.policy_status import Judged, judge
@@ -77,7 +76,7 @@ def test_for_everyone_the_last_valid_form_stays_with_all_that_it_names() -> None
     kept, coarse = judged.policies
     assert kept.problem == ""
     assert kept.resources == kept.resolved.keys() == {DEPLOYMENTS}
-    assert not unresolved(judged.policies)
+    assert all(policy.resolution_current for policy in judged.policies)
     assert coarse.problem
     assert PODS in coarse.resolved
     again = _judge(broken, before=judged.status, generation=2)

@@ -6,14 +6,17 @@ from typing import cast
 
 import pytest
 from tests.support import signing
+from tests.support.builders import DEPLOYMENTS, policy, state, target
+from tests.support.resolving import Answers
+from tests.support.served import Served, View
 
+from seconder.admission.lookups import NamespaceContents
+from seconder.admission.policy_index import PolicyIndex
 from seconder.api.reasons import Reason
-from seconder.api.resources import Action, GroupResource, Target
+from seconder.api.resources import NAMESPACES, Action
 from seconder.approvals.change import Change
+from seconder.approvals.impact import Item
 from seconder.approvals.verification import Approval
-from seconder.client.api import Api
-from seconder.client.cache import Cache
-from seconder.client.credentials import Credentials
 from seconder.client.watch import Watch
 from seconder.webhook.recorder import Bounds, Recorder
 
@@ -28,14 +31,12 @@ class Still(Recorder):
         age: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        api = Api(Credentials("https://127.0.0.1:1", b""), user_agent="test")
-        super().__init__(api, cast(Cache, None), lambda _what, _error: None, bounds=bounds, clock=clock)
+        super().__init__(Served(), View(state()), Answers(), lambda _what, _error: None, bounds=bounds, clock=clock)
         monkeypatch.setattr(Watch, "age", lambda _: age)
 
 
 def _change(name: str, requester: str = signing.REQUESTER) -> Change:
-    target = Target(GroupResource("apps", "deployments"), "Deployment", "payments", name, "uid-1")
-    return Change(requester, True, "kiro", frozenset(), target, "v1", Action.DELETE, "", ())
+    return Change(requester, True, "kiro", frozenset(), target(name=name), "v1", Action.DELETE, "", ())
 
 
 def _noted(recorder: Recorder, count: int, requester: str = signing.REQUESTER) -> int:
@@ -115,3 +116,18 @@ def test_a_use_of_what_was_never_refused_takes_no_place(
     recorder = Still(Bounds(notes=1), monkeypatch)
     recorder.allowed(_change("never refused"), ())
     assert recorder.refused(_change("d"), Reason.APPROVAL_MISSING), "its place was not taken by the use"
+
+
+def test_what_goes_down_with_a_namespace_is_told_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For people and for the statement that they sign; what cannot be counted is left out."""
+    namespace = target(NAMESPACES, "payments")
+    protecting = policy(NAMESPACES)
+    change = Change("dana", False, None, frozenset(), namespace, "v1", Action.DELETE, "", (protecting,))
+    recorder, index = Still(Bounds(), monkeypatch), PolicyIndex([protecting])
+    recorder._resolver = Answers(holds={DEPLOYMENTS: [Item("checkout", "1")]})
+    found = recorder._impact(change, index)
+    assert found is not None
+    assert found.summary == "1 deployments"
+    recorder._resolver = Answers(unknown=[NamespaceContents])
+    assert recorder._impact(change, index) is None
+    assert recorder._impact(_change("d"), index) is None

@@ -1,0 +1,210 @@
+"""What holds for all rules: nothing that is not known lets anything through, and each stands in its place."""
+
+import dataclasses
+import itertools
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from tests.support import signing
+from tests.support.builders import (
+    CONFIG_MAPS,
+    DEPLOYMENT,
+    DEPLOYMENTS,
+    PERSON,
+    REAL,
+    approved,
+    approved_for,
+    connection,
+    creation,
+    deletion,
+    eviction,
+    live,
+    policy,
+    resolved,
+    scale,
+    state,
+    target,
+    update,
+)
+from tests.support.resolving import Answers
+
+from seconder.admission import lookups, pipeline, rbac, rules
+from seconder.admission.dependents import Dependent
+from seconder.admission.lookups import Lookup
+from seconder.admission.request import Request
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import looking_at
+from seconder.admission.rules import RULES
+from seconder.api.policy import Mode, Policy
+from seconder.api.reasons import Reason
+from seconder.api.resources import AUTOSCALERS, NAMESPACES, PODS, REPLICA_SETS, GroupResource
+from seconder.approvals import impact
+from seconder.approvals.impact import Item
+
+SILENT = {
+    "installation",
+    "service-accounts",
+    "identities",
+    "namespace-finalization",
+    "approval-annotations",
+    "finalizer-removal",
+}
+"""Rules that find all they need in the review and the cluster's state."""
+
+OWNER = target(CONFIG_MAPS, "owner")
+NAMESPACE = target(NAMESPACES, "payments", uid="uid-ns")
+POD = target(PODS, "checkout-1", uid="uid-pod")
+HOLDS = {DEPLOYMENTS: [Item("checkout", DEPLOYMENT.uid)]}
+BINDING = {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "erin"}]}
+READING = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}
+SCALER = {"minReplicas": 0, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}}
+MADE_BY = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": DEPLOYMENT.uid, "controller": True}
+SCALING = approved(detail={"actions": ["ScaleToZero"]})
+
+
+class Case(NamedTuple):
+    """A request that is let through after some look-ups, one of them at least by the rule of this name."""
+
+    rule: str
+    request: Request
+    policies: tuple[Policy, ...]
+    answers: Answers
+
+
+def _counted(*policies: Policy) -> dict[str, Any]:
+    none: dict[GroupResource, list[Item]] = {counted.resource: [] for counted in impact.counted(policies)}
+    return {"impact": {"counts": {}, "sha256": impact.impact(policies, none | HOLDS).sha256}}
+
+
+def _cases() -> list[Case]:
+    one = policy()
+    along = [
+        Dependent(resolved(DEPLOYMENTS), "payments", "checkout", DEPLOYMENT.uid, CONFIG_MAPS),
+        Dependent(resolved(NAMESPACES), "", "payments", "uid-ns", CONFIG_MAPS),
+    ]
+    of_namespace = approved_for(NAMESPACE, **_counted(one))
+    there = live(DEPLOYMENT, annotations=approved())
+    given = approved_for(NAMESPACE, actions=["ChangeOwners"])
+    roles = target(GroupResource("rbac.authorization.k8s.io", "rolebindings"))
+    return [
+        Case("deletion", deletion(NAMESPACE, stored={"annotations": of_namespace}), (one,), Answers(holds=HOLDS)),
+        Case(
+            "dependents",
+            deletion(OWNER),
+            (one,),
+            Answers(objects=there | live(NAMESPACE, annotations=of_namespace), holds=HOLDS, dependents=along),
+        ),
+        Case(
+            "dependents",
+            eviction(POD),
+            (one,),
+            Answers(objects=there | live(POD), dependents=[along[0]._replace(through=PODS)]),
+        ),
+        Case(
+            "controller-owner",
+            deletion(target(REPLICA_SETS, "checkout-5d"), stored={"ownerReferences": [MADE_BY]}),
+            (one,),
+            Answers(objects=there),
+        ),
+        Case(
+            "autoscaler",
+            creation(target(AUTOSCALERS), new={"spec": SCALER}),
+            (one,),
+            Answers(objects=live(DEPLOYMENT, annotations=SCALING)),
+        ),
+        Case("scale-to-zero", scale(1, 0), (one,), Answers(objects=live(DEPLOYMENT, annotations=SCALING))),
+        Case(
+            "eviction",
+            eviction(POD),
+            (policy(PODS),),
+            Answers(objects=live(POD, annotations=approved_for(POD))),
+        ),
+        Case(
+            "owner-change",
+            update(NAMESPACE, old={"annotations": given}, new={"annotations": given, "owners": [REAL]}),
+            (one,),
+            Answers(holds=HOLDS),
+        ),
+        Case("dangling-owners", update(user=PERSON, new={"owners": [REAL]}), (one,), Answers()),
+        Case(
+            "role-grants",
+            creation(roles, new=BINDING),
+            (one,),
+            Answers(rules=[msgspec.convert(READING, rbac.Rule)]),
+        ),
+        Case("pod-identity", connection(POD, "exec"), (one,), Answers()),
+        Case("pod-identity", creation(POD, new={"spec": {}}), (one,), Answers()),
+    ]
+
+
+CASES = _cases()
+
+
+def _context(case: Case) -> ReviewContext:
+    return ReviewContext(case.request, state(*case.policies), Mode.ENFORCE, signing.NOW, signing.memo())
+
+
+def _asking(case: Case) -> set[str]:
+    """The rules that ask something about this request."""
+    asking = set()
+    for rule in looking_at(_context(case), RULES):
+        answers = dataclasses.replace(case.answers, asked=[])
+        pipeline.drive(rule.evaluate(_context(case)), answers)
+        if answers.asked:
+            asking.add(rule.name)
+    return asking
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.request.operation}")
+def test_what_is_not_known_at_any_yield_denies(case: Case) -> None:
+    """One look-up at a time goes unanswered, of the rules' and of the pipeline's own; all the rest speaks for it."""
+    answers = dataclasses.replace(case.answers, asked=[])
+    assert pipeline.drive(pipeline.review(_context(case)), answers).allowed
+    asked = list(answers.asked)
+    for missing in range(len(asked)):
+        count = itertools.count()
+
+        def answer(lookup: Lookup[Any], count: Any = count, missing: int = missing) -> Any:
+            if next(count) == missing:
+                raise lookup.unanswered
+            return case.answers(lookup)
+
+        decided = pipeline.drive(pipeline.review(_context(case)), answer)
+        assert (decided.allowed, decided.reason) == (False, Reason.INTERNAL_ERROR), asked[missing]
+
+
+def test_every_rule_that_asks_is_tried() -> None:
+    """A new one has a case above, or finds all it needs without asking."""
+    for case in CASES:
+        assert case.rule in _asking(case), case.rule
+    assert set().union(*map(_asking, CASES)) == {rule.name for rule in RULES} - SILENT
+
+
+def test_every_look_up_is_tried() -> None:
+    """Each kind of question there is."""
+    told = set()
+    for case in CASES:
+        answers = dataclasses.replace(case.answers, asked=[])
+        pipeline.drive(pipeline.review(_context(case)), answers)
+        told |= {type(lookup) for lookup in answers.asked}
+    assert told == {kind for kind in Lookup.__subclasses__() if kind.__module__ == lookups.__name__}
+
+
+MODULES = [module.name for module in pkgutil.iter_modules(rules.__path__)]
+
+
+def test_every_rule_stands_in_the_list_under_its_modules_name() -> None:
+    """Once."""
+    assert sorted(rule.name for rule in RULES) == sorted(name.replace("_", "-") for name in MODULES)
+    for name in MODULES:
+        assert import_module(f"seconder.admission.rules.{name}").RULE in RULES
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_rule_has_tests_of_its_own(name: str) -> None:
+    """Where its module's name says."""
+    assert (Path(__file__).parent / "rules" / f"test_{name}.py").is_file()

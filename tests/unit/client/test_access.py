@@ -1,0 +1,169 @@
+"""What the API server is asked about roles and ServiceAccounts, and believed only as far as it answers."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support.cluster import eventually
+from tests.support.served import Asked, Served
+
+from seconder.admission.lookups import Account, FirstRight, PodAccount, Right, RoleRules
+from seconder.admission.rbac import RoleRef, Rule
+from seconder.client.access import Access, access_review
+from seconder.client.api import ApiError
+from seconder.client.objects import TooLate
+
+WORKER = Account("payments", "worker")
+RIGHTS = tuple(Right(verb, "apps", "deployments", "", "payments") for verb in ("delete", "patch", "update"))
+RULES = {"rules": [{"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}]}
+REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+
+class Reviewing(Served):
+    """Says of each right whether its verb is in ``allowed``, after ``seconds``."""
+
+    def __init__(self) -> None:
+        super().__init__({REVIEWS: self._review})
+        self.allowed: set[str] = set()
+        self.seconds = 0.0
+
+    def _review(self, asked: Asked) -> Any:
+        time.sleep(min(self.seconds, asked.timeout))
+        if self.seconds >= asked.timeout:
+            return 0
+        return {"status": {"allowed": asked.document["spec"]["resourceAttributes"]["verb"] in self.allowed}}
+
+    @property
+    def reviewed(self) -> list[dict[str, Any]]:
+        """What was asked of the authorizer."""
+        return [asked.document["spec"] for asked in self.asked if asked.path == REVIEWS]
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Ask several at once."""
+    with ThreadPoolExecutor(4) as made:
+        yield made
+
+
+@pytest.fixture
+def served() -> Reviewing:
+    """Nobody may anything."""
+    return Reviewing()
+
+
+@pytest.fixture
+def access(served: Reviewing, pool: ThreadPoolExecutor) -> Access:
+    """What is tried."""
+    return Access(served, pool)
+
+
+def _soon(seconds: float = 5.0) -> float:
+    return time.monotonic() + seconds
+
+
+def _first(access: Access, account: Account = WORKER, rights: tuple[Right, ...] = RIGHTS, seconds: float = 5.0) -> Any:
+    return access.first(FirstRight(account, rights), _soon(seconds))
+
+
+def test_a_roles_rules_are_read_where_it_is(served: Reviewing, access: Access) -> None:
+    """In its namespace or in none; a name may hold a colon. One that does not exist gives nothing."""
+    base = "/apis/rbac.authorization.k8s.io/v1"
+    served.answers |= {f"{base}/namespaces/payments/roles/r": RULES, f"{base}/clusterroles/system:x%20y": RULES}
+    reads = [Rule(frozenset({"apps"}), frozenset({"deployments"}), frozenset({"get"}))]
+    for role in (RoleRef("payments", "r"), RoleRef("", "system:x y")):
+        assert access.rules(RoleRules(role), _soon()) == reads
+    assert access.rules(RoleRules(RoleRef("", "r")), _soon()) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../roles", "%2e%2e"])
+def test_no_name_leads_to_another_path(served: Reviewing, access: Access, name: str) -> None:
+    """It is the client's own words."""
+    with pytest.raises(ApiError):
+        access.rules(RoleRules(RoleRef("", name)), _soon())
+    with pytest.raises(ApiError):
+        access.account(PodAccount("payments", name), _soon())
+    assert served.asked == []
+
+
+@pytest.mark.parametrize("answer", [403, 500, {"rules": "all"}], ids=str)
+def test_a_role_that_cannot_be_read_is_no_empty_role(served: Reviewing, access: Access, answer: Any) -> None:
+    """The request is then refused."""
+    served.answers["/apis/rbac.authorization.k8s.io/v1/clusterroles/r"] = answer
+    with pytest.raises((ApiError, msgspec.ValidationError)):
+        access.rules(RoleRules(RoleRef("", "r")), _soon())
+
+
+def test_the_first_right_that_a_serviceaccount_has_is_found(served: Reviewing, access: Access) -> None:
+    """Or that it has none. Each is asked about by name."""
+    assert _first(access) is None
+    assert sorted(asked["resourceAttributes"]["verb"] for asked in served.reviewed) == ["delete", "patch", "update"]
+    assert {asked["user"] for asked in served.reviewed} == {"system:serviceaccount:payments:worker"}
+    served.allowed = {"update", "patch"}
+    assert _first(access, Account("payments", "other")) == RIGHTS[1]
+
+
+def test_a_pod_tells_as_whom_it_runs(served: Reviewing, access: Access) -> None:
+    """One that is not there tells nothing, and that is a failure."""
+    served.answers["/api/v1/namespaces/payments/pods/p"] = {"spec": {"serviceAccountName": "worker"}}
+    assert access.account(PodAccount("payments", "p"), _soon()) == WORKER
+    with pytest.raises(ApiError):
+        access.account(PodAccount("payments", "gone"), _soon())
+
+
+def test_an_answer_is_remembered_for_its_time_and_for_its_questions(
+    served: Reviewing, pool: ThreadPoolExecutor
+) -> None:
+    """New policies ask anew."""
+    access = Access(served, pool, remembered=0.2)
+    for _ in range(3):
+        _first(access, rights=RIGHTS[:1])
+    assert len(served.reviewed) == 1
+    served.allowed = {"delete"}
+    assert _first(access, rights=RIGHTS[:2]) == RIGHTS[0]
+    eventually(lambda: _first(access, rights=RIGHTS[:1]) == RIGHTS[0], 5, "the old answer is forgotten")
+
+
+def test_what_is_remembered_is_bounded(access: Access) -> None:
+    """An agent may name any number of ServiceAccounts."""
+    for number in range(1100):
+        _first(access, Account("payments", f"a{number}"), ())
+    assert len(access._answers) == 1024
+
+
+def test_no_answer_in_time_or_a_strange_one_is_a_failure(served: Reviewing, access: Access) -> None:
+    """And is not remembered."""
+    review = served.answers[REVIEWS]
+    served.answers[REVIEWS] = {}
+    with pytest.raises(msgspec.ValidationError):
+        _first(access)
+    served.answers[REVIEWS] = review
+    served.seconds = 1.0
+    with pytest.raises((ApiError, TimeoutError, TooLate)):
+        _first(access, seconds=0.1)
+    served.seconds = 0.0
+    served.allowed = {"delete"}
+    assert _first(access) == RIGHTS[0]
+
+
+def test_a_question_has_the_words_of_a_subjectaccessreview() -> None:
+    """With the groups that every token of the ServiceAccount has; what is empty is left out."""
+    asked = access_review(WORKER, Right("patch", "apps", "deployments", "scale", "p", "checkout"))
+    assert (asked["apiVersion"], asked["kind"]) == ("authorization.k8s.io/v1", "SubjectAccessReview")
+    assert asked["spec"] == {
+        "user": "system:serviceaccount:payments:worker",
+        "groups": ["system:authenticated", "system:serviceaccounts", "system:serviceaccounts:payments"],
+        "resourceAttributes": {
+            "verb": "patch",
+            "group": "apps",
+            "resource": "deployments",
+            "subresource": "scale",
+            "namespace": "p",
+            "name": "checkout",
+        },
+    }
+    everywhere = access_review(WORKER, Right("get", "", "nodes", "proxy", ""))["spec"]["resourceAttributes"]
+    assert everywhere == {"verb": "get", "resource": "nodes", "subresource": "proxy"}

@@ -1,0 +1,133 @@
+"""Objects that are read, and what namespaces hold: what is asked, page by page, and what is no answer."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from tests.support.builders import CONFIG_MAPS, DEPLOYMENT, resolved, target
+from tests.support.served import Asked, Served
+
+from seconder.admission.lookups import HeldResource, NamespaceContents, ObjectRef, ReadObjects
+from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
+from seconder.client import objects
+from seconder.client.api import ApiError
+from seconder.client.objects import Objects, TooLate
+
+PODS = ResolvedResource(GroupResource("", "pods"), "v1", namespaced=True, custom=False)
+WIDGETS = ResolvedResource(GroupResource("example.com", "widgets"), "v2", namespaced=True, custom=True)
+PODS_PATH = "/api/v1/namespaces/payments/pods"
+WIDGETS_PATH = "/apis/example.com/v2/namespaces/payments/widgets"
+DEPLOYMENT_PATH = "/apis/apps/v1/namespaces/payments/deployments/checkout"
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Ask two at once."""
+    with ThreadPoolExecutor(2) as made:
+        yield made
+
+
+def _object(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "uid": f"uid-{name}"}}
+
+
+def _list(*names: str, more: str = "") -> dict[str, Any]:
+    return {"metadata": {"continue": more}, "items": [_object(name) for name in names]}
+
+
+def _contents(
+    served: Served, pool: ThreadPoolExecutor, *held: tuple[ResolvedResource, bool], seconds: float = 5.0
+) -> Any:
+    lookup = NamespaceContents("payments", tuple(HeldResource(*one) for one in held))
+    return Objects(served, pool).contents(lookup, time.monotonic() + seconds)
+
+
+def _read(served: Served, pool: ThreadPoolExecutor, *wanted: Target, seconds: float = 5.0) -> Any:
+    refs = tuple(ObjectRef(resolved(one.resource), one.namespace, one.name) for one in wanted)
+    metadata_of = Objects(served, pool).read(ReadObjects(refs), time.monotonic() + seconds)
+    return {ref.name: metadata for ref, metadata in metadata_of.items()}
+
+
+def test_objects_are_read_where_they_are(pool: ThreadPoolExecutor) -> None:
+    """One or several, as metadata alone; what is not there is left out."""
+    held = {"uid": DEPLOYMENT.uid, "annotations": {"a": "b"}, "deletionTimestamp": "2026-11-22T00:00:00Z"}
+    served = Served({DEPLOYMENT_PATH: {"metadata": held}, "/api/v1/namespaces/payments": {"metadata": {"uid": "2"}}})
+    assert _read(served, pool, target(CONFIG_MAPS, "gone")) == {}
+    metadata = _read(served, pool, DEPLOYMENT)["checkout"]
+    assert (metadata.uid, metadata.annotations, metadata.deletion_timestamp) == tuple(held.values())
+    several = _read(served, pool, DEPLOYMENT, target(NAMESPACES, "payments"), target(CONFIG_MAPS, "gone"))
+    assert {name: metadata.uid for name, metadata in several.items()} == {"checkout": DEPLOYMENT.uid, "payments": "2"}
+    assert all("PartialObjectMetadata" in asked.accept for asked in served.asked)
+
+
+@pytest.mark.parametrize("status", [0, 401, 403, 410, 429, 500, 503])
+def test_an_object_that_cannot_be_read_is_not_taken_for_gone(pool: ThreadPoolExecutor, status: int) -> None:
+    """Alone or among others."""
+    served = Served({DEPLOYMENT_PATH: status})
+    for wanted in ([DEPLOYMENT], [target(CONFIG_MAPS, "gone"), DEPLOYMENT]):
+        with pytest.raises(ApiError):
+            _read(served, pool, *wanted)
+
+
+def test_look_ups_ask_in_the_named_version_and_namespace(pool: ThreadPoolExecutor) -> None:
+    """One object is enough to know that there is one; all are fetched, page by page, where all count."""
+
+    def pods(asked: Asked) -> Any:
+        return _list("p", more="more" if asked.query["limit"] == "1" else "")
+
+    def widgets(asked: Asked) -> Any:
+        return _list(f"w{asked.query.get('continue', '1')}", more="" if "continue" in asked.query else "2")
+
+    served = Served({PODS_PATH: pods, WIDGETS_PATH: widgets})
+    contents = _contents(served, pool, (PODS, False), (WIDGETS, True))
+    assert [item.name for item in contents[PODS.resource]] == ["p"]
+    assert [(item.name, item.uid) for item in contents[WIDGETS.resource]] == [("w1", "uid-w1"), ("w2", "uid-w2")]
+
+
+def test_an_empty_page_is_not_an_empty_namespace(pool: ThreadPoolExecutor) -> None:
+    """While others follow, there may be something on them."""
+    served = Served({PODS_PATH: lambda asked: _list("p") if "continue" in asked.query else _list(more="2")})
+    assert _contents(served, pool, (PODS, False))[PODS.resource]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 429, 500, 503])
+def test_a_look_up_that_is_refused_is_a_failure_and_no_answer(pool: ThreadPoolExecutor, status: int) -> None:
+    """Also when the other look-ups succeed."""
+    served = Served({PODS_PATH: _list("p"), WIDGETS_PATH: status})
+    with pytest.raises(ApiError):
+        _contents(served, pool, (PODS, False), (WIDGETS, False))
+
+
+def test_a_slow_look_up_fails_in_time(pool: ThreadPoolExecutor) -> None:
+    """Within the bound for all of them together, however slowly each page trickles in, or an object comes."""
+
+    def slow(_: Asked) -> Any:
+        time.sleep(0.1)
+        return _list("p", more="more")
+
+    def never(asked: Asked) -> Any:
+        time.sleep(asked.timeout)
+        return 0
+
+    served = Served({PODS_PATH: slow, WIDGETS_PATH: never, DEPLOYMENT_PATH: never})
+    asks: list[Callable[[], Any]] = [
+        lambda: _contents(served, pool, (PODS, True), seconds=0.3),
+        lambda: _contents(served, pool, (WIDGETS, False), seconds=0.3),
+        lambda: _read(served, pool, DEPLOYMENT, seconds=0.3),
+        lambda: _read(served, pool, DEPLOYMENT, target(CONFIG_MAPS), seconds=0.3),
+    ]
+    for ask in asks:
+        started = time.monotonic()
+        with pytest.raises((ApiError, TimeoutError, TooLate)):
+            ask()
+        assert time.monotonic() - started < 1.0
+
+
+def test_a_look_up_of_too_many_objects_fails(pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded too."""
+    monkeypatch.setattr(objects, "_MOST", 100)
+    served = Served({PODS_PATH: _list(*(f"p{number}" for number in range(60)), more="more")})
+    with pytest.raises(TooLate, match="more than 100 pods"):
+        _contents(served, pool, (PODS, True))

@@ -1,0 +1,201 @@
+"""What answers the look-ups of a review: each in its place, all of a review within one deadline, or not at all."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from tests.support.builders import DEPLOYMENTS, REAL, policy, resolved, target
+from tests.support.served import Asked, Served
+
+from seconder.admission.dependents import Dependent
+from seconder.admission.lookups import (
+    Account,
+    Dependents,
+    FirstRight,
+    HeldResource,
+    Lookup,
+    MissingOwners,
+    NamespaceContents,
+    ObjectRef,
+    OwningResources,
+    PodAccount,
+    ReadObjects,
+    Right,
+    RoleRules,
+    Unknown,
+    ViewIsFresh,
+)
+from seconder.admission.policy_index import PolicyIndex
+from seconder.admission.rbac import RoleRef
+from seconder.client.api import ApiError
+from seconder.client.dependents import DependentsIndex
+from seconder.client.resolver import LATER, SECONDS, Resolver, within
+
+NOTHING = PolicyIndex(())
+PROTECTING = PolicyIndex([policy()])
+CHECKOUT = ObjectRef(resolved(DEPLOYMENTS), "payments", "checkout")
+CHECKOUT_PATH = "/apis/apps/v1/namespaces/payments/deployments/checkout"
+PODS_PATH = "/api/v1/namespaces/payments/pods"
+RIGHT = Right("delete", "", "pods", "", "payments")
+REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+LOOKUPS: list[Lookup[Any]] = [
+    ReadObjects((CHECKOUT,), "what was asked for"),
+    NamespaceContents("payments", (HeldResource(resolved(DEPLOYMENTS), whole=False),)),
+    Dependents(frozenset({"uid"}), target()),
+    OwningResources("payments"),
+    MissingOwners("payments", (REAL,)),
+    RoleRules(RoleRef("", "r")),
+    PodAccount("payments", "p"),
+    FirstRight(Account("payments", "worker"), (RIGHT,)),
+]
+
+
+def _resolver(
+    served: Served, trouble: Callable[[str, Exception], None] = lambda _what, _error: None, **more: Any
+) -> Resolver:
+    index = DependentsIndex(served, lambda _path, _error: None)
+    index.follow(NOTHING)
+    return Resolver(served, index, lambda: True, trouble, **more)
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS, ids=lambda lookup: type(lookup).__name__)
+def test_what_fails_is_not_known_and_told(lookup: Lookup[Any]) -> None:
+    """In the look-up's own words, whatever the API server said; what owns what is not known for policies of later."""
+
+    class Failing(Served):
+        def _call(self, *_: Any, **__: Any) -> Any:
+            raise ApiError(503, "the password is hunter2")
+
+    told: list[Exception] = []
+    resolver = _resolver(Failing(), lambda _, error: told.append(error))
+    with pytest.raises(Unknown) as raised:
+        resolver.answer(lookup, PROTECTING, within())
+    assert raised.value.what == lookup.unanswered.what
+    assert len(told) == 1
+
+
+def test_each_look_up_is_answered_in_its_place() -> None:
+    """With what the API server says, or what is mirrored of it."""
+    served = Served(
+        {
+            CHECKOUT_PATH: {"metadata": {"uid": "1"}},
+            PODS_PATH: {"metadata": {}, "items": []},
+            f"{PODS_PATH}/p": {"spec": {"serviceAccountName": "worker"}},
+            "/api/v1": {"resources": []},
+            REVIEWS: {"status": {"allowed": True}},
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles/r": {"rules": []},
+        }
+    )
+    held = HeldResource(resolved(DEPLOYMENTS), whole=False)
+    served.answers["/apis/apps/v1/namespaces/payments/deployments"] = {"metadata": {}, "items": []}
+    resolver = _resolver(served)
+
+    def answer(lookup: Lookup[Any]) -> Any:
+        return resolver.answer(lookup, NOTHING, within())
+
+    assert answer(ViewIsFresh()) is True
+    assert [metadata.uid for metadata in answer(ReadObjects((CHECKOUT,))).values()] == ["1"]
+    assert answer(NamespaceContents("payments", (held,))) == {DEPLOYMENTS: []}
+    assert answer(Dependents(frozenset({"uid"}), target())) == []
+    assert answer(OwningResources("")) == frozenset()
+    assert answer(MissingOwners("payments", (REAL,))) == {REAL}
+    assert answer(RoleRules(RoleRef("", "r"))) == []
+    assert answer(PodAccount("payments", "p")) == Account("payments", "worker")
+    assert answer(FirstRight(Account("payments", "worker"), (RIGHT,))) == RIGHT
+
+
+def test_a_question_of_another_kind_is_a_fault_and_no_answer() -> None:
+    """Whoever adds one adds its answer."""
+
+    class New(Lookup[bool], frozen=True):
+        pass
+
+    with pytest.raises(TypeError, match="New"):
+        _resolver(Served()).answer(New(), NOTHING, within())
+
+
+def test_one_deadline_holds_for_all_look_ups_of_a_review() -> None:
+    """Each takes what the ones before it have left; when that is nothing, nobody is asked any more."""
+
+    def slow(asked: Asked) -> Any:
+        time.sleep(min(0.15, asked.timeout))
+        return {"metadata": {"uid": "1"}}
+
+    served = Served({CHECKOUT_PATH: slow})
+    resolver, started = _resolver(served), time.monotonic()
+    deadline = started + 0.4
+    for _ in range(3):
+        resolver.answer(ReadObjects((CHECKOUT,)), NOTHING, deadline)
+    with pytest.raises(Unknown):
+        resolver.answer(ReadObjects((CHECKOUT,)), NOTHING, deadline)
+    assert time.monotonic() - started < 1.0
+    assert len(served.asked) == 3
+    timeouts = [asked.timeout for asked in served.asked]
+    assert timeouts == sorted(timeouts, reverse=True)
+    assert timeouts[0] <= 0.4
+
+
+def test_a_review_has_eight_seconds() -> None:
+    """The API server waits ten, and a reason must still reach it."""
+    assert SECONDS < 10
+    assert 0 < within() - time.monotonic() <= SECONDS
+
+
+def test_a_crowd_waits_no_longer_than_its_deadline() -> None:
+    """For a place too."""
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(_: Asked) -> Any:
+        asked.set()
+        over.wait(10)
+        return 0
+
+    path = "/apis/apps/v1/namespaces/payments/deployments"
+    resolver = _resolver(Served({path: hang}), at_once=1)
+    lookup = LOOKUPS[1]
+    with ThreadPoolExecutor(1) as beside:
+        first = beside.submit(resolver.answer, lookup, NOTHING, within(5.0))
+        assert asked.wait(5)
+        started = time.monotonic()
+        with pytest.raises(Unknown):
+            resolver.answer(lookup, NOTHING, within(0.2))
+        assert time.monotonic() - started < 1.0
+        over.set()
+        assert isinstance(first.exception(5), Unknown)
+
+
+def test_what_is_at_hand_is_answered_at_once() -> None:
+    """That the view is fresh, and that nothing is owned where that is known."""
+    served = Served()
+    resolver = _resolver(served)
+    dependents = Dependents(frozenset({"uid"}), target())
+    assert resolver.at_hand(ViewIsFresh(), PROTECTING) is True
+    assert resolver.at_hand(dependents, NOTHING) == ()
+    assert resolver.at_hand(dependents, PROTECTING) is LATER
+    for lookup in (*LOOKUPS[:2], *LOOKUPS[3:]):
+        assert resolver.at_hand(lookup, NOTHING) is LATER
+    assert served.asked == []
+
+
+def test_what_goes_along_is_what_the_index_finds() -> None:
+    """For the keys and the object that are asked about, under the policies of the decision."""
+    owned = [Dependent(resolved(DEPLOYMENTS), "payments", "checkout", "1", DEPLOYMENTS)]
+    asked: list[Any] = []
+
+    class Finding(DependentsIndex):
+        def dependents(self, *given: Any) -> Any:
+            asked.append(given)
+            return owned
+
+        def none_owned(self, *_: Any) -> bool:
+            return False
+
+    index = Finding(Served(), lambda _path, _error: None)
+    resolver = Resolver(Served(), index, lambda: True, lambda _what, _error: None)
+    lookup = Dependents(frozenset({"uid"}), target())
+    assert resolver.at_hand(lookup, PROTECTING) is LATER
+    assert resolver.answer(lookup, PROTECTING, within()) == owned
+    assert asked == [(PROTECTING, lookup.keys, lookup.target)]

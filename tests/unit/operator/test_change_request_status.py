@@ -1,0 +1,221 @@
+"""Where a change request stands, from what is found of its object and what the pipeline says of it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support import signing
+from tests.support.builders import CONFIG_MAPS, approved, policy, state
+from tests.support.change_requests import NOW, change, recorded, refused
+from tests.support.resolving import Answers
+
+from seconder.admission import pipeline
+from seconder.admission.recorded import context_of, effect_of
+from seconder.admission.request import Metadata
+from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, stamp
+from seconder.api.policy import Mode, Policy, Requirement
+from seconder.api.resources import Action, Target
+from seconder.approvals.verification import Memo
+from seconder.operator.change_request_status import begun, changed, ended, judged, over, overdue, place, presented
+
+POLICY = policy()
+THERE = Metadata(uid=signing.DEPLOYMENT.uid)
+LEAVING = msgspec.structs.replace(THERE, deletion_timestamp="2026-11-22T03:00:00Z")
+
+
+def approved_object(**claims: Any) -> Metadata:
+    """The object with an approval on it."""
+    return msgspec.structs.replace(THERE, annotations=approved(**claims))
+
+
+def following(
+    request: ChangeRequest, stored: Metadata | None, *policies: Policy, now: datetime = NOW
+) -> ChangeRequestStatus:
+    """The status that it should have, as the controller puts it together."""
+    cluster = state(*(policies or (POLICY,)))
+    started = begun(request, cluster, now)
+    done = ended(request, started, stored, now)
+    if done is not None or stored is None:
+        assert done is not None
+        return done
+    context = context_of(request, cluster, now.timestamp(), signing.memo())
+    asking = pipeline.judge(context, effect_of(request, stored))
+    return judged(started, pipeline.drive(asking, Answers()), now)
+
+
+def test_it_is_pending_while_nobody_hasapproved_object() -> None:
+    """And nothing else changes."""
+    request = recorded(POLICY)
+    assert following(request, THERE) == request.status
+
+
+def test_it_is_approved_while_the_object_carries_enough() -> None:
+    """With the approver's name, key and the approval's end."""
+    status = following(recorded(POLICY), approved_object())
+    assert (status.phase, status.progress) == (Phase.APPROVED, "1/1")
+    (approval,) = status.approvals
+    assert (approval.approver, approval.reason) == ("alice@example.com", "")
+    assert approval.fingerprint.startswith("SHA256:")
+    assert approval.expires_at == stamp(datetime.fromtimestamp(signing.NOW + 800, UTC))
+
+
+def test_it_is_pending_again_when_the_approval_ends() -> None:
+    """An approval is nothing that stays."""
+    approved_before = msgspec.structs.replace(recorded(POLICY), status=following(recorded(POLICY), approved_object()))
+    status = following(approved_before, approved_object(), now=NOW + timedelta(seconds=900))
+    assert (status.phase, status.progress) == (Phase.PENDING, "0/1")
+    assert [each.reason for each in status.approvals] == ["ApprovalExpired"]
+
+
+def test_one_of_two_is_not_enough() -> None:
+    """The most demanding policy counts."""
+    two = policy(name="two", requirement=Requirement(required=2))
+    status = following(recorded(POLICY, two), approved_object(txn="txn-1"), POLICY, two)
+    assert (status.phase, status.progress) == (Phase.PENDING, "1/2")
+
+
+@pytest.mark.parametrize("stored", [None, Metadata(uid="another"), LEAVING], ids=["gone", "recreated", "leaving"])
+def test_without_its_object_it_is_used_if_it_was_let_through_and_withdrawn_if_not(stored: Metadata | None) -> None:
+    """Whoever took the object away otherwise has settled it."""
+    status = following(recorded(POLICY), stored)
+    assert (status.phase, status.message, status.ended_at) == (Phase.WITHDRAWN, "the object is gone", stamp(NOW))
+    used = following(recorded(POLICY, status={"allowed_at": stamp(NOW)}), stored)
+    assert (used.phase, used.message, used.ended_at) == (Phase.USED, "", stamp(NOW))
+
+
+def test_a_use_that_is_noted_late_is_a_use_still() -> None:
+    """The webhook's note and the object's end come in any order."""
+    status = {"phase": Phase.WITHDRAWN, "ended_at": stamp(NOW), "allowed_at": stamp(NOW)}
+    gone = recorded(POLICY, status=status | {"message": "the object is gone"})
+    assert following(gone, None).phase is Phase.USED
+    unasked = recorded(POLICY, status=status | {"message": "no policy asks"})
+    assert following(unasked, None).phase is Phase.WITHDRAWN
+
+
+def test_the_removal_of_finalizers_waits_although_the_object_is_under_deletion() -> None:
+    """That is when it is asked about."""
+    assert following(recorded(POLICY, action=Action.REMOVE_FINALIZERS), LEAVING).phase is Phase.PENDING
+
+
+@pytest.mark.parametrize("action", [Action.SCALE_TO_ZERO, Action.REMOVE_FINALIZERS, Action.CHANGE_OWNERS])
+def test_an_update_is_used_when_it_was_let_through(action: Action) -> None:
+    """Its object stays, so that nothing else will ever tell."""
+    status = following(recorded(POLICY, action=action, status={"allowed_at": stamp(NOW)}), THERE)
+    assert (status.phase, status.ended_at) == (Phase.USED, stamp(NOW))
+
+
+def test_it_is_not_said_that_nobody_approved_what_was_approved() -> None:
+    """Approved in the last minutes of its day, and not used."""
+    approved_before = recorded(POLICY, status={"phase": Phase.APPROVED})
+    expired = following(approved_before, THERE, now=NOW + timedelta(hours=24))
+    assert (expired.phase, expired.message) == (Phase.EXPIRED, "it was not used in time")
+
+
+def test_it_waits_for_24_hours() -> None:
+    """From the refusal that opened it."""
+    request = recorded(POLICY)
+    assert following(request, THERE, now=NOW + timedelta(hours=24, seconds=-1)).phase is Phase.PENDING
+    expired = following(request, THERE, now=NOW + timedelta(hours=24))
+    assert (expired.phase, expired.message) == (Phase.EXPIRED, "nobody approved it in time")
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [
+        (policy(CONFIG_MAPS, name="other"),),
+        (policy(mode=Mode.AUDIT),),
+    ],
+    ids=["removed", "only watching"],
+)
+def test_it_is_withdrawn_when_no_policy_asks_any_more(policies: tuple[Policy, ...]) -> None:
+    """There is nothing to approve."""
+    assert following(recorded(POLICY), THERE, *policies).phase is Phase.WITHDRAWN
+
+
+@pytest.mark.parametrize("phase", [Phase.USED, Phase.EXPIRED, Phase.WITHDRAWN])
+def test_what_has_ended_stays_as_it_ended_for_an_hour(phase: Phase) -> None:
+    """To be read; then it is removed."""
+    done = recorded(POLICY, status={"phase": phase, "ended_at": stamp(NOW)})
+    assert following(done, approved_object()).phase is phase
+    assert not over(done.status, NOW + timedelta(minutes=60))
+    assert over(done.status, NOW + timedelta(minutes=60, seconds=1))
+
+
+def test_an_open_one_is_never_removed() -> None:
+    """However old it is; it has to end first."""
+    assert not over(recorded(POLICY).status, NOW + timedelta(days=30))
+
+
+@pytest.mark.parametrize("phase", [Phase.USED, Phase.EXPIRED, Phase.WITHDRAWN])
+def test_refused_again_after_its_end_it_is_pending_again(phase: Phase) -> None:
+    """The same one, with all that it takes, for another 24 hours."""
+    before = {"phase": phase, "ended_at": stamp(NOW), "allowed_at": stamp(NOW), "message": "x", "attempts": 3}
+    done = recorded(POLICY, status=before)
+    later = NOW + timedelta(hours=2)
+    status = refused(done.status, change(POLICY), later)
+    assert (status.phase, status.attempts, status.ended_at, status.message) == (Phase.PENDING, 4, "", "")
+    assert (status.allowed_at, status.expires_at) == ("", stamp(later + timedelta(hours=24)))
+    assert status.first_refused_at == stamp(NOW)
+
+
+def test_refused_again_while_open_it_gains_no_time() -> None:
+    """Nobody keeps a wish open for ever by repeating it."""
+    request = recorded(POLICY)
+    status = refused(request.status, change(POLICY), NOW + timedelta(hours=23))
+    assert status.expires_at == request.status.expires_at
+    assert status.last_refused_at == stamp(NOW + timedelta(hours=23))
+
+
+def test_a_record_without_a_status_gets_one() -> None:
+    """Its maker may have been stopped between the two writes."""
+    bare = msgspec.structs.replace(recorded(POLICY), status=ChangeRequestStatus())
+    status = following(bare, THERE)
+    assert (status.phase, status.expires_at) == (Phase.PENDING, stamp(NOW + timedelta(hours=24)))
+    assert '"txn":"txn-1"' in status.statement
+
+
+def test_an_invalid_policy_is_not_judged_by() -> None:
+    """It refuses, and no approval changes that."""
+    status = following(recorded(POLICY), approved_object(), policy(problem="misspelt"))
+    assert (status.phase, status.progress) == (Phase.PENDING, "0/1")
+
+
+def test_a_name_from_outside_is_shown_without_what_turns_a_line_round() -> None:
+    """Names of some built-in kinds may hold anything but a slash and a percent sign."""
+    odd = Target(signing.DEPLOYMENT.resource, "Deployment", "payments", "a\u202eb\nc", "uid-1")
+    status = refused(ChangeRequestStatus(), change(POLICY, target=odd))
+    assert status.object == "deployments.apps payments/abc"
+
+
+def test_a_copy_never_takes_the_place_of_an_approval_that_has_not_ended() -> None:
+    """It may be of another request, or of somebody else; one that has ended makes room."""
+    cluster, value, other = state(POLICY), signing.approval(), signing.approval(sub="somebody else")
+    assert place("alice", value, {}, cluster, signing.NOW, Memo(8)) == "alice"
+    assert place("alice", value, {"alice": "rubbish"}, cluster, signing.NOW, Memo(8)) == "alice"
+    beside = place("a" * 63, value, {"a" * 63: other}, cluster, signing.NOW, Memo(8))
+    assert beside.startswith("a" * 54 + "-")
+    assert len(beside) == 63
+    assert place("alice", value, {"alice": other}, cluster, signing.NOW + 3600, Memo(8)) == "alice"
+
+
+def test_of_approvals_on_the_request_those_that_fit_it_count() -> None:
+    """They are copied to its object; nobody else's are."""
+    offered = {"alice": signing.approval(), "bob": signing.approval(sub="somebody else"), "eve": "rubbish"}
+    shown = presented(recorded(POLICY), offered, state(POLICY), signing.NOW, Memo(8))
+    assert [approval.slug for approval in shown.approvals] == ["alice"]
+
+
+def test_it_is_overdue_once_its_day_is_over_and_never_after_its_end() -> None:
+    """What cannot be looked at ends by that alone."""
+    status = recorded(POLICY).status
+    assert not overdue(status, NOW + timedelta(hours=24, seconds=-1))
+    assert overdue(status, NOW + timedelta(hours=24))
+    assert not overdue(msgspec.structs.replace(status, phase=Phase.USED), NOW + timedelta(hours=24))
+
+
+def test_only_another_status_is_written() -> None:
+    """Else each look would wake the next one."""
+    request = recorded(POLICY)
+    assert not changed(request, following(request, THERE))
+    assert changed(request, following(request, approved_object()))

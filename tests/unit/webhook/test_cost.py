@@ -1,0 +1,89 @@
+"""What one review costs, as the number of Python calls: the same on every machine, and most of the time goes there.
+
+A number that is too high is a regression. Where it buys something, raise it in the commit that needs it, and say there
+what for; where a review has become cheaper, lower it, so that the next one is noticed.
+"""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from tests.support import signing
+from tests.support.builders import approved, deletion, policy, state, update
+
+from seconder.admission.policy_index import Installation
+from seconder.admission.request import Request
+from seconder.client.api import Api
+from seconder.client.cache import Cache
+from seconder.client.credentials import Credentials
+from seconder.client.dependents import DependentsIndex
+from seconder.client.resolver import Resolver
+from seconder.client.watch import Watch
+from seconder.observability import log
+from seconder.observability.metrics import ReviewMetrics
+from seconder.webhook.recorder import Recorder
+from seconder.webhook.reviewer import Reviewer
+
+REFUSED = deletion()
+APPROVED = deletion(stored={"annotations": approved()})
+FREE = update(old={"spec": {"replicas": 1}}, new={"spec": {"replicas": 3}})
+
+
+def _fail(what: str, error: Exception) -> None:
+    raise AssertionError(what) from error
+
+
+@pytest.fixture
+def reviewer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Reviewer]:
+    """The webhook as it is, with its watches as if they had just listed nothing; the log goes to a file."""
+    monkeypatch.setattr(Watch, "start", lambda _: None)
+    monkeypatch.setattr(Watch, "age", lambda _: 0.0)
+    descriptor = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT)
+    monkeypatch.setattr(log, "_OUTPUT", log.Output(descriptor))
+    api = Api(Credentials("https://127.0.0.1:1", b""), user_agent="test")
+    cache = Cache(api, Installation(), _fail)
+    cache.state = state(policy())
+    index = DependentsIndex(api, _fail)
+    index.follow(cache.state.policies)
+    resolver = Resolver(api, index, cache.fresh, _fail)
+    metrics = ReviewMetrics(CollectorRegistry())
+    recorder = Recorder(api, cache, resolver, _fail)
+    yield Reviewer(cache, (resolver, resolver), recorder, metrics, clock=lambda: float(signing.NOW))
+    os.close(descriptor)
+
+
+def _calls(reviewer: Reviewer, asked: Request) -> Counter[str]:
+    """The Python functions that are called for a review when it has come before, each as often as it is."""
+    calls: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            calls[f"{frame.f_code.co_filename}:{frame.f_code.co_qualname}"] += 1
+
+    reviewer.enforce(asked.body)
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        answer = reviewer.enforce(asked.body)
+    finally:
+        sys.setprofile(before)
+    assert isinstance(answer, bytes), "it was answered at once"
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [(REFUSED, 109), (APPROVED, 177), (FREE, 79)],
+    ids=["refused", "approved, seen again", "an agent's free update"],
+)
+def test_a_review_takes_no_more_calls_than_before(reviewer: Reviewer, asked: Request, most: int) -> None:
+    """A tenth of a microsecond each, and nearly all that a review costs."""
+    calls = _calls(reviewer, asked)
+    told = "\n".join(f"{times:4} {function}" for function, times in calls.most_common())
+    assert calls.total() <= most, f"{calls.total()} Python calls, not {most} at the most:\n{told}"
