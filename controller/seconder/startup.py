@@ -51,20 +51,14 @@ def operator(arguments: argparse.Namespace) -> int:
     from seconder.operator.reconciler import Reconciler, Settings
     from seconder.operator.webhook_configuration import Endpoint
 
-    if bool(arguments.webhook_url) == bool(arguments.webhook_service):
-        raise UsageError("give exactly one of --webhook-url and --webhook-service")
-    if arguments.webhook_url:
-        endpoint, hosts = Endpoint(url=arguments.webhook_url), (_host_of(arguments.webhook_url),)
-    else:
-        service = _service(arguments.webhook_service)
-        endpoint, hosts = Endpoint(service=service), (f"{service[1]}.{service[0]}.svc",)
+    url, service, host = _webhook(arguments)
     settle = timedelta(seconds=arguments.rotation_settle)
     installation, copies = _installation(arguments), arguments.copy_approvals
     settings = Settings(
         arguments.namespace,
         installation,
-        endpoint,
-        Terms(hosts, settle),
+        Endpoint(url, service),
+        Terms((host,), settle),
         arguments.serving_secret,
         issues=arguments.certificates == "operator",
         copies=copies,
@@ -93,6 +87,16 @@ def operator(arguments: argparse.Namespace) -> int:
 
 def _installation(arguments: argparse.Namespace) -> Installation:
     return Installation(arguments.namespace, frozenset(arguments.controller))
+
+
+def _webhook(arguments: argparse.Namespace) -> tuple[str, tuple[str, str, int] | None, str]:
+    """Where the API server finds the webhook: its URL or its Service, and the host in its certificate."""
+    if bool(arguments.webhook_url) == bool(arguments.webhook_service):
+        raise UsageError("give exactly one of --webhook-url and --webhook-service")
+    if arguments.webhook_url:
+        return arguments.webhook_url, None, _host_of(arguments.webhook_url)
+    service = _service(arguments.webhook_service)
+    return "", service, f"{service[1]}.{service[0]}.svc"
 
 
 def _address(text: str) -> tuple[str, int]:

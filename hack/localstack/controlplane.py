@@ -60,6 +60,7 @@ class ControlPlane(Lifetime):
     server at the first address of its Services, and it finds their kubelets by address, as an administrator.
     """
 
+    # More than seven parameters: each is another thing that a test of the API server sets by itself.
     def __init__(
         self,
         folder: Path,

@@ -59,6 +59,7 @@ def document(scale: float = 1.0) -> dict[str, Any]:
     return {"groups": [{"name": "seconder", "rules": rules}]}
 
 
+# Longer than 50 lines: it is a list of alerts with their words.
 def _guard(time: Callable[[float], str], scale: float) -> list[Alert]:
     """The alerts about the webhook: that it answers, in time, and that its answer counts."""
     decisions = grown('seconder_admission_requests_total{decision="error"}', time(600))

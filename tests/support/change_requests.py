@@ -39,8 +39,7 @@ def refused(before: ChangeRequestStatus, refused_change: Change, now: datetime =
         refused_change,
         times=1,
         reason="ApprovalMissing",
-        audience=signing.AUDIENCE,
-        txn="txn-1",
+        statement=change_requests.statement_of(refused_change, signing.AUDIENCE, "txn-1", None),
         impact=None,
         now=now,
     )

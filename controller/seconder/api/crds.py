@@ -23,8 +23,7 @@ def protection_policy_crd() -> dict[str, Any]:
         plural="protectionpolicies",
         short="ppol",
         description="What agents (or everyone) may not take away without a peer's signed approval.",
-        spec=protection_policy.PolicySpec,
-        spec_rules=protection_policy.POLICY_RULES,
+        spec=schema_of(protection_policy.PolicySpec) | protection_policy.POLICY_RULES,
         status=protection_policy.PolicyStatus,
         columns=[
             _column("Mode", ".spec.mode"),
@@ -44,8 +43,7 @@ def approver_crd() -> dict[str, Any]:
         plural="approvers",
         short="apr",
         description="A person who may approve, with the keys that prove it.",
-        spec=approver.ApproverSpec,
-        spec_rules={},
+        spec=schema_of(approver.ApproverSpec),
         status=approver.ApproverStatus,
         columns=[
             _column("Principal", ".spec.principal"),
@@ -64,8 +62,7 @@ def change_request_crd() -> dict[str, Any]:
         plural="changerequests",
         short="chg",
         description="A refused action that waits for peers' approval.",
-        spec=change_request.ChangeRequestSpec,
-        spec_rules=change_request.SPEC_RULES,
+        spec=schema_of(change_request.ChangeRequestSpec) | change_request.SPEC_RULES,
         status=change_request.ChangeRequestStatus,
         columns=[
             _column("Phase", ".status.phase"),
@@ -88,8 +85,7 @@ def _crd(
     plural: str,
     short: str,
     description: str,
-    spec: type,
-    spec_rules: dict[str, Any],
+    spec: dict[str, Any],
     status: type,
     columns: list[dict[str, Any]],
 ) -> dict[str, Any]:
@@ -101,7 +97,7 @@ def _crd(
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": schema_of(spec) | spec_rules,
+            "spec": spec,
             "status": schema_of(status),
         },
     }

@@ -100,25 +100,30 @@ def fits(change: Change) -> bool:
     return True
 
 
+def statement_of(change: Change, audience: str, txn: str, impact: Impact | None) -> str:
+    """The statement to sign for a change; empty where its impact is bound and not known. ``txn``: the request's uid."""
+    if impact is None and binding_policies(change.target, change.action, change.policies):
+        return ""
+    return unsigned_statement.line(unsigned_statement.for_change(change, audience, txn, impact))
+
+
 def refused(
     before: ChangeRequestStatus,
     change: Change,
     *,
     times: int,
     reason: str,
-    audience: str,
-    txn: str,
+    statement: str,
     impact: Impact | None,
     now: datetime,
 ) -> ChangeRequestStatus:
     """The status after it was refused ``times`` more: open, for 24 h from its first refusal since it was closed.
 
-    ``impact``: what goes down with the object now; None where that is not known, and then there is nothing to sign.
+    ``statement`` is that of ``statement_of``. ``impact``: what goes down with the object now; None where that is not
+    known.
     """
     reopened = not before.first_refused_at or not before.phase.open
     bound = binding_policies(change.target, change.action, change.policies)
-    known = not bound or impact is not None
-    statement = unsigned_statement.line(unsigned_statement.for_change(change, audience, txn, impact)) if known else ""
     return msgspec.structs.replace(
         before,
         phase=Phase.PENDING if reopened else before.phase,

@@ -1,5 +1,6 @@
 """Events on objects (core/v1), aggregated: one for each cause, with a count."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +13,23 @@ _CLUSTER_SCOPED: Final = "default"
 """Where the API server wants events on objects without a namespace."""
 
 
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """What an event tells of an object. ``version`` is the API version of its kind.
+
+    ``key`` names the event and so decides what is aggregated; ``count`` is how often it happened in all.
+    """
+
+    target: Target
+    version: str
+    key: str
+    reason: str
+    note: str
+    warning: bool
+    count: int
+    now: datetime
+
+
 class Events:
     """Writes events as one component."""
 
@@ -19,26 +37,24 @@ class Events:
         self._api = api
         self._component = component
 
-    def tell(
-        self,
-        target: Target,
-        version: str,
-        *,
-        key: str,
-        reason: str,
-        note: str,
-        warning: bool,
-        count: int,
-        now: datetime,
-    ) -> None:
-        """Write the event of this key on this object, or bring it up to date. Raises ApiError.
+    def write(self, occurrence: Occurrence) -> None:
+        """Write the event of this key on this object, or bring it up to date; nothing where it cannot be.
 
-        ``key`` names the event and so decides what is aggregated; ``count`` is how often it happened in all.
+        Raises ApiError.
         """
-        namespace = target.namespace or _CLUSTER_SCOPED
+        try:
+            self._write(occurrence)
+        except ApiError as error:
+            # 403: the namespace is being deleted, and takes no new objects.
+            if error.status not in {403, 404}:
+                raise
+
+    def _write(self, occurrence: Occurrence) -> None:
+        namespace = occurrence.target.namespace or _CLUSTER_SCOPED
         path = f"/api/v1/namespaces/{namespace}/events"
-        stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        latest = {"message": clean(note)[:_MAX_NOTE], "count": count, "lastTimestamp": stamp}
+        key, count = occurrence.key, occurrence.count
+        stamp = occurrence.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        latest = {"message": clean(occurrence.note)[:_MAX_NOTE], "count": count, "lastTimestamp": stamp}
         if count > 1:
             try:
                 self._api.merge(f"{path}/{key}", latest)
@@ -48,18 +64,17 @@ class Events:
             else:
                 return
         try:
-            self._api.create(path, self._event(target, version, namespace, key, reason, warning, stamp) | latest)
+            self._api.create(path, self._event(occurrence, namespace, stamp) | latest)
         except ApiError as error:
             if error.status != 409:
                 raise
             self._api.merge(f"{path}/{key}", latest)
 
-    def _event(
-        self, target: Target, version: str, namespace: str, key: str, reason: str, warning: bool, stamp: str
-    ) -> dict[str, Any]:
+    def _event(self, occurrence: Occurrence, namespace: str, stamp: str) -> dict[str, Any]:
+        target = occurrence.target
         group = target.resource.group
         about = {
-            "apiVersion": f"{group}/{version}" if group else version,
+            "apiVersion": f"{group}/{occurrence.version}" if group else occurrence.version,
             "kind": target.kind,
             "name": target.name,
             "uid": target.uid,
@@ -69,10 +84,10 @@ class Events:
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": key, "namespace": namespace},
+            "metadata": {"name": occurrence.key, "namespace": namespace},
             "involvedObject": about,
-            "reason": reason,
-            "type": "Warning" if warning else "Normal",
+            "reason": occurrence.reason,
+            "type": "Warning" if occurrence.warning else "Normal",
             "source": {"component": self._component},
             "reportingComponent": self._component,
             "firstTimestamp": stamp,

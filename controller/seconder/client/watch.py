@@ -34,6 +34,7 @@ class Watch(Generic[T]):
     what was kept of it, and what is kept. Exceptions are passed to ``failed`` and end nothing.
     """
 
+    # More than seven parameters: what it lists, what it keeps of that, and whom it tells.
     def __init__(
         self,
         api: Api,

@@ -18,7 +18,7 @@ from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phas
 from seconder.approvals.verification import Memo, approvals_of
 from seconder.client.api import Api, ApiError, collection, segment
 from seconder.client.cache import Cache
-from seconder.client.events import Events
+from seconder.client.events import Events, Occurrence
 from seconder.client.listed_dependents import ListedDependents
 from seconder.client.resolver import Resolver, within
 from seconder.client.watch import Watch
@@ -231,20 +231,18 @@ class ChangeRequestController:
             f"{spec.action} for {spec.requester} approved by {phases.approvers_of(status)} ({status.progress}),"
             f" change request {request.name}"
         )
-        try:
-            self._events.tell(
+        self._events.write(
+            Occurrence(
                 request.target,
                 spec.object.version,
-                key=f"{request.name}.approved",
-                reason="Approved" if status.phase is Phase.APPROVED else "ApprovalSeen",
-                note=note,
+                f"{request.name}.approved",
+                "Approved" if status.phase is Phase.APPROVED else "ApprovalSeen",
+                note,
                 warning=False,
                 count=len(after),
                 now=now,
             )
-        except ApiError as error:
-            if error.status not in {403, 404}:
-                raise
+        )
 
 
 def _after(error: Exception) -> float:

@@ -73,14 +73,15 @@ def begun(recorded: ChangeRequest, state: ClusterState, now: datetime) -> Change
         policy for policy in state.policies.all if policy.name in named and policy.mode is Mode.ENFORCE
     ]
     seen = recorded.spec.impact
+    impact = None if isinstance(seen, msgspec.UnsetType) else Impact(seen.sha256, seen.counts)
+    change = change_requests.change_of(recorded, policies)
     return change_requests.refused(
         recorded.status,
-        change_requests.change_of(recorded, policies),
+        change,
         times=1,
         reason="",
-        audience=state.audience,
-        txn=recorded.uid,
-        impact=None if isinstance(seen, msgspec.UnsetType) else Impact(seen.sha256, seen.counts),
+        statement=change_requests.statement_of(change, state.audience, recorded.uid, impact),
+        impact=impact,
         now=now,
     )
 

@@ -9,8 +9,9 @@ import msgspec
 
 from seconder.admission.policy_index import Installation
 from seconder.api import policy_documents
+from seconder.api.conditions import Conditions
 from seconder.api.policy import Mode, Policy
-from seconder.api.protection_policy import PolicySpec, PolicyStatus, ResolvedDoc
+from seconder.api.protection_policy import PolicyStatus, ResolvedDoc
 from seconder.api.text import clean
 from seconder.client import discovery
 from seconder.client.api import Api, ApiError
@@ -76,64 +77,46 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
 
     Raises ApiError when the API server could not be asked.
     """
-    metadata = document["metadata"]
-    generation: int = metadata.get("generation", 0)
+    name, generation = document["metadata"]["name"], document["metadata"].get("generation", 0)
     before = policy_documents.status_of(document)
     status = PolicyStatus(observed_generation=generation, last_valid=before.last_valid)
-    spec: PolicySpec | None = None
-    reason, problem = "", ""
     try:
         spec = policy_documents.parse_spec(document.get("spec") or {})
     except (msgspec.ValidationError, ValueError) as error:
         reason, problem = "SpecInvalid", clean(str(error))
-        named = policy_documents.coarse(metadata["name"], document.get("spec"), status, generation, problem)
+        named = policy_documents.coarse(name, document.get("spec"), status, generation, problem)
         status.resources = _docs(discovery.resolve(named.resources, bool(named.namespaces), served))
-    if spec is not None:
+    else:
         resolution = discovery.resolve(policy_documents.named_resources(spec), bool(spec.namespaces), served)
         status.resources = _docs(resolution)
-        if resolution.problems:
-            reason, problem = "ResourcesInvalid", "; ".join(resolution.problems)
-        else:
-            refusal = trial([policy_documents.policy_of(metadata["name"], spec, status, generation)])
-            if refusal:
-                reason, problem = "RefusedByAPIServer", refusal
+        reason, problem = "ResourcesInvalid", "; ".join(resolution.problems)
+        if not problem:
+            reason = "RefusedByAPIServer"
+            problem = trial([policy_documents.policy_of(name, spec, status, generation)])
+        if not problem:
+            status.last_valid = document["spec"]
+            reason = "Protecting" if spec.mode is Mode.ENFORCE else "Auditing"
     if problem:
         # Where its last valid form stays in force, so does what that names.
-        kept = [
-            named
-            for policy in policy_documents.last_valid(metadata["name"], status, generation)
-            for named in policy.resources
-        ]
+        forms = policy_documents.last_valid(name, status, generation)
         known = {(doc.group, doc.resource) for doc in status.resources}
-        also = _docs(discovery.resolve(kept, False, served))
+        also = _docs(discovery.resolve([kept for form in forms for kept in form.resources], False, served))
         status.resources += [doc for doc in also if (doc.group, doc.resource) not in known]
-    ready = not problem
-    if ready:
-        status.last_valid = document["spec"]
-        reason = "Protecting" if spec is None or spec.mode is Mode.ENFORCE else "Auditing"
-    status.conditions = [
-        condition(
-            "Ready",
-            ok=ready,
-            reason=reason,
-            text=problem or "in force",
-            generation=generation,
-            before=before.conditions,
-        ),
-        condition(
-            "Compiled",
-            ok=ready,
-            reason="Compiled" if ready else "CoarseDenial",
-            text="in the webhook configuration as written"
-            if ready
-            else "until it is mended, what it names is refused to agents",
-            generation=generation,
-            before=before.conditions,
-        ),
-    ]
+    status.conditions = _conditions(reason, problem, generation, before.conditions)
     written: dict[str, Any] = msgspec.to_builtins(status)
     policies = policy_documents.policies(document | {"status": written})
-    return Judged(metadata["name"], policies[-1].mode, problem, written, policies)
+    return Judged(name, policies[-1].mode, problem, written, policies)
+
+
+def _conditions(reason: str, problem: str, generation: int, before: Conditions) -> Conditions:
+    if problem:
+        compiled, text = "CoarseDenial", "until it is mended, what it names is refused to agents"
+    else:
+        compiled, text = "Compiled", "in the webhook configuration as written"
+    return [
+        condition(kind, ok=not problem, reason=why, text=said, generation=generation, before=before)
+        for kind, why, said in (("Ready", reason, problem or "in force"), ("Compiled", compiled, text))
+    ]
 
 
 def _docs(resolution: discovery.Resolution) -> list[ResolvedDoc]:

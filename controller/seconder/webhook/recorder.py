@@ -22,14 +22,13 @@ from seconder.admission.review import Effect
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest
 from seconder.api.reasons import Reason
-from seconder.api.resources import Target
 from seconder.approvals import change_requests
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Impact
 from seconder.approvals.verification import Approval
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import Cache
-from seconder.client.events import Events
+from seconder.client.events import Events, Occurrence
 from seconder.client.resolver import Resolver, within
 from seconder.client.watch import Watch
 
@@ -291,8 +290,7 @@ class Recorder:
                     change,
                     times=note.times - counted,
                     reason=note.reason.value,
-                    audience=state.audience,
-                    txn=request.uid,
+                    statement=change_requests.statement_of(change, state.audience, request.uid, impact),
                     impact=impact,
                     now=now,
                 )
@@ -337,22 +335,19 @@ class Recorder:
             return None
 
     def _tell_refusal(self, change: Change, reason: Reason, count: int, now: datetime) -> None:
+        key = f"{change.name}.refused"
         note = f"{change.action} by {change.requester} refused ({reason}): kubectl seconder approve {change.name}"
-        self._tell(change.target, change.version, f"{change.name}.refused", "NeedsApproval", note, count, now)
+        self._events.write(
+            Occurrence(change.target, change.version, key, "NeedsApproval", note, warning=True, count=count, now=now)
+        )
 
     def _tell_emergency(self, emergency: _Emergency) -> None:
-        request = emergency.request
-        note = f"{request.operation} by {request.caller.username} under break-glass: {emergency.reason}"
+        request, now = emergency.request, datetime.now(UTC)
         key = f"break-glass.{request.uid}".lower()
-        self._tell(request.target, request.version, key, "BreakGlass", note, 1, datetime.now(UTC))
-
-    def _tell(self, target: Target, version: str, key: str, reason: str, note: str, count: int, now: datetime) -> None:
-        try:
-            self._events.tell(target, version, key=key, reason=reason, note=note, warning=True, count=count, now=now)
-        except ApiError as error:
-            # 403: the namespace is being deleted, and takes no new objects.
-            if error.status not in {403, 404}:
-                raise
+        note = f"{request.operation} by {request.caller.username} under break-glass: {emergency.reason}"
+        self._events.write(
+            Occurrence(request.target, request.version, key, "BreakGlass", note, warning=True, count=1, now=now)
+        )
 
 
 def _ended(known: _Known | None) -> bool:

@@ -137,13 +137,7 @@ def document(explained: Explanation) -> dict[str, Any]:
     target, decided = explained.context.request.target, explained.enforce
     principal = decided.principal
     return {
-        "object": {
-            "group": target.resource.group,
-            "resource": target.resource.resource,
-            "namespace": target.namespace,
-            "name": target.name,
-            "uid": target.uid,
-        },
+        "object": output.object_document(target),
         "action": Action.DELETE.value,
         "requester": {
             "username": principal.username,

@@ -229,22 +229,7 @@ def _document(report: Report) -> dict[str, Any]:
             for name, requests in report.requesters()
         ],
         "approvers": [{"approver": name, "requests": count} for name, count in sorted(report.approvers().items())],
-        "approvals": [
-            {
-                "approver": approval.approver,
-                "proven": approval.proven,
-                "key": approval.key,
-                "assurance": approval.assurance,
-                "action": approval.action,
-                "object": approval.object,
-                "requester": approval.requester,
-                "reason": approval.reason,
-                "signedAt": approval.at,
-                "expiresAt": approval.until,
-                "source": approval.source,
-            }
-            for approval in report.signed
-        ],
+        "approvals": [_approval(approval) for approval in report.signed],
         "timeline": [
             {
                 "at": entry.at,
@@ -268,4 +253,20 @@ def _document(report: Report) -> dict[str, Any]:
             for request in report.pending()
         ],
         "notes": list(report.notes),
+    }
+
+
+def _approval(approval: Signed) -> dict[str, Any]:
+    return {
+        "approver": approval.approver,
+        "proven": approval.proven,
+        "key": approval.key,
+        "assurance": approval.assurance,
+        "action": approval.action,
+        "object": approval.object,
+        "requester": approval.requester,
+        "reason": approval.reason,
+        "signedAt": approval.at,
+        "expiresAt": approval.until,
+        "source": approval.source,
     }

@@ -241,15 +241,8 @@ def _facts(result: Checked, claims: Statement) -> Iterator[tuple[str, str]]:
 
 
 def _document(subject: Subject, checked: Sequence[Checked], now: float, *, valid: bool) -> dict[str, Any]:
-    target = subject.target
     return {
-        "object": {
-            "group": target.resource.group,
-            "resource": target.resource.resource,
-            "namespace": target.namespace,
-            "name": target.name,
-            "uid": target.uid,
-        },
+        "object": output.object_document(subject.target),
         "at": times.rfc3339(now),
         "valid": valid,
         "notChecked": list(subject.assumed),

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
+from seconder.api.resources import Target
 from seconder.plugin.terminal.problem import Problem
 
 _UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60))
@@ -24,6 +25,17 @@ def dump(value: Any, form: str) -> str:
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return str(yaml.dump(value, Dumper=dumper, sort_keys=False, width=4096)).rstrip("\n")
+
+
+def object_document(target: Target) -> dict[str, str]:
+    """An object in a document for programs."""
+    return {
+        "group": target.resource.group,
+        "resource": target.resource.resource,
+        "namespace": target.namespace,
+        "name": target.name,
+        "uid": target.uid,
+    }
 
 
 def table(rows: Sequence[Sequence[str]], widths: Sequence[int] = ()) -> list[str]:
