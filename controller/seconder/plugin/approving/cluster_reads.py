@@ -114,7 +114,7 @@ class Case:
         # Somebody may have thought for long before signing.
         self.context.now = time.time()
         stored = {f"{constants.APPROVAL_PREFIX}{slug}": value for slug, value in values.items()}
-        affected = Affected(replace(self.effect, stored=stored), self.change.policies)
+        affected = Affected(msgspec.structs.replace(self.effect, stored=stored), self.change.policies)
         verdict: Verdict = self.answers.run(adjudicate(self.context, affected))
         return verdict
 
@@ -304,7 +304,7 @@ def _live(api: Api, target: Target, version: str, request: ChangeRequest | None)
         missing = f"{clean(what)} was deleted and made anew since the request: what was asked for is gone"
         return Place(target, version, None, missing, request)
     if not target.uid:
-        target = replace(target, uid=uid)
+        target = msgspec.structs.replace(target, uid=uid)
     return Place(target, version, document, "", request)
 
 

@@ -47,7 +47,7 @@ def lifetime(ttl: str | None, case: Case) -> int:
     if ttl is None:
         return min(constants.DEFAULT_TTL_SECONDS, most)
     try:
-        seconds = Duration.parse(ttl)
+        seconds = int(Duration.parse(ttl))
     except ValueError:
         raise Problem(f"--ttl {clean(ttl)} is no time: give 15m, 90s or 1h") from None
     if not 1 <= seconds <= most:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -388,7 +388,7 @@ def _weight(said: Mapping[str, str]) -> tuple[bool, bool, bool]:
 
 
 def _object(ref: Reference) -> str:
-    return describe(replace(ref.target, name=ref.name or "*"))
+    return describe(msgspec.structs.replace(ref.target, name=ref.name or "*"))
 
 
 def _entries(request: ChangeRequest) -> Iterator[Entry]:

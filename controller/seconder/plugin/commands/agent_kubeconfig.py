@@ -261,7 +261,7 @@ def _seconds(flag: str, text: str) -> int:
     try:
         if len(text) > 20:
             raise ValueError
-        return Duration.parse(text)
+        return int(Duration.parse(text))
     except ValueError:
         raise Problem(f"{flag} {text!r} is no duration: write it like 30m, 8h or 1h30m") from None
 
