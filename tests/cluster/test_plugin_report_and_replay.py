@@ -277,4 +277,4 @@ def test_both_verbs_complete_flags_and_files(plugin: Plugin) -> None:
     assert complete("replay", "--policy", "") == [":0"]
     assert complete("report", "--audit-log", "") == [":0"]
     assert complete("report", "-o", "") == ["json", "yaml", "text", "html", ":4"]
-    assert complete("report", "--a") == ["--audit-log", ":4"]
+    assert complete("report", "--au") == ["--audit-log", ":4"]
