@@ -246,8 +246,13 @@ class ChangeRequestController:
 
 
 def _after(error: Exception) -> float:
-    """The seconds until what failed is tried again: soon where the API server was away, as in an upgrade."""
+    """The seconds until what failed is tried again.
+
+    Soon where the API server was away, as in an upgrade, or nothing was asked of it, since a policy was just changed.
+    """
     if isinstance(error, Unknown):
+        if error.__cause__ is None:
+            return _SOON
         error = error.__cause__ if isinstance(error.__cause__, Exception) else error
     away = isinstance(error, ApiError) and (error.status == 0 or error.status >= 500)
     return _SOON if away else _SELDOM
