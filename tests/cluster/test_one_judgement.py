@@ -14,7 +14,7 @@ from tests.cluster.test_plugin_approve import approve
 from tests.support.cluster import AGENT, Cluster, Result, eventually
 from tests.support.plugin import Plugin
 
-_SOON: Final = 10.0
+_SOON: Final = 20.0
 _COMMAND: Final = re.compile(r"^Ask an approver: kubectl seconder approve (.+)$", re.MULTILINE)
 _QUOTAS: Final = [{"group": "", "resources": ["resourcequotas"]}]
 """What nobody puts into a namespace by himself, and no impact counts."""
