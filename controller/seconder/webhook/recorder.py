@@ -111,7 +111,7 @@ class Recorder:
         self._known: Mapping[str, _Known] = {}
         self._open: Counter[str] = Counter()
         self._made: dict[str, tuple[str, float]] = {}
-        """What was written a moment ago and may not be in view yet: its requester, and until when it is counted."""
+        """What is being written, or was a moment ago, and may not be in view: its requester, and how long it counts."""
         self._quiet_until = float("-inf")
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -214,11 +214,20 @@ class Recorder:
                 note = self._next_due()
             for emergency in emergencies:
                 self._attempt(self._tell_emergency, emergency)
-            if note is not None and not self._attempt(self._write, note):
-                with self._work:
-                    self._quiet_until = self._clock() + self._bounds.after_trouble
-                    self._keep_for_later(note)
+            if note is not None:
+                self._try_to_write(note)
             time.sleep(self._bounds.pace)
+
+    def _try_to_write(self, note: _Note) -> None:
+        well = self._attempt(self._write, note)
+        with self._work:
+            now, name = self._clock(), note.change.name
+            # However long that took: from now on it comes into view.
+            if name in self._made:
+                self._made[name] = (note.change.requester, now + _IN_VIEW)
+            if not well:
+                self._quiet_until = now + self._bounds.after_trouble
+                self._keep_for_later(note)
 
     def _keep_for_later(self, note: _Note) -> None:
         """Put a note back that could not be written: somebody has been told of its change request."""
@@ -253,7 +262,7 @@ class Recorder:
             self._written.popitem(last=False)
         note = self._notes.pop(name)
         if note.new:
-            self._made[name] = (note.change.requester, now + _IN_VIEW)
+            self._made[name] = (note.change.requester, float("inf"))
         return note
 
     def _attempt(self, write: Callable[[T], None], what: T) -> bool:

@@ -52,6 +52,16 @@ def test_one_requester_opens_no_more_than_its_share(monkeypatch: pytest.MonkeyPa
     assert _noted(recorder, 100, "a third") == 0
 
 
+def test_a_record_that_takes_long_to_write_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the API server is: nobody else gets the place meanwhile."""
+    now = [100.0]
+    recorder = Still(Bounds(open_of_one=1), monkeypatch, clock=lambda: now[0])
+    assert recorder.refused(_change("d0"), Reason.APPROVAL_MISSING)
+    assert recorder._next_due() is not None, "what its thread writes now"
+    now[0] += 50.0
+    assert not recorder.refused(_change("d1"), Reason.APPROVAL_MISSING)
+
+
 def test_notes_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the shares are."""
     recorder = Still(Bounds(notes=4), monkeypatch)
