@@ -291,6 +291,9 @@ class ControlPlane(Lifetime):
             "--cluster-signing-key-file=pki/ca.key",
             "--use-service-account-credentials",  # each controller acts under a name of its own
             "--leader-elect=false",
+            # By default a controller asks 20 times a second: after some thousand objects it is a minute behind.
+            "--kube-api-qps=500",
+            "--kube-api-burst=1000",
             "--bind-address=127.0.0.1",
             f"--secure-port={self._controller_manager_port}",
             "--tls-cert-file=pki/server.crt",
