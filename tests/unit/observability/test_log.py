@@ -10,14 +10,16 @@ import select
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from tests.support.cluster import eventually
 
 from seconder.observability import log
 from seconder.observability.log import Output
@@ -86,7 +88,13 @@ def _read_until(descriptor: int, number: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in content.splitlines()]
 
 
-def _log_in_turns(pipe: Pipe, output: Output, turns: int, lines: int) -> list[float]:
+def _in_hand(pipe: Pipe, output: Output, lines: Sequence[bytes]) -> int:
+    """How many bytes of these lines are neither in the pipe nor queued any more."""
+    there = int.from_bytes(fcntl.ioctl(pipe.read, termios.FIONREAD, bytes(4)), sys.byteorder)
+    return sum(len(line) + 1 for line in lines) - there - output._bytes
+
+
+def _log_in_turns(pipe: Pipe, output: Output, turns: int, lines: int, first: int = 0) -> list[float]:
     """Put so many lines in each of so many turns of a loop; give how long the turns took, the shortest first.
 
     Nobody reads meanwhile. A loop that waits for that all the same is freed after a while, by a reader who goes away.
@@ -94,18 +102,18 @@ def _log_in_turns(pipe: Pipe, output: Output, turns: int, lines: int) -> list[fl
     release = threading.Timer(10, pipe.close_read)
     release.start()
     try:
-        return asyncio.run(_turns(output, turns, lines))
+        return asyncio.run(_turns(output, turns, lines, first))
     finally:
         release.cancel()
         release.join()
 
 
-async def _turns(output: Output, turns: int, lines: int) -> list[float]:
+async def _turns(output: Output, turns: int, lines: int, first: int) -> list[float]:
     taken = []
     for turn in range(turns):
         started = time.perf_counter()
         for number in range(lines):
-            output.put(_line(turn * lines + number))
+            output.put(_line(first + turn * lines + number))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         taken.append(time.perf_counter() - started)
@@ -121,9 +129,14 @@ def _check_quick(turns: list[float]) -> None:
 def test_a_reader_that_stops_holds_up_no_turn_of_the_loop(pipe: Pipe) -> None:
     """Ten times what is queued; who reads on finds whole lines in their order, then how many are missing."""
     output = pipe.output(_MOST)
-    total = 10 * _MOST // 600
-    _check_quick(_log_in_turns(pipe, output, total // 4, 4))
-    written = total // 4 * 4
+    filling = [_line(number) for number in range(160)]
+    for line in filling:
+        output.put(line)
+    # Where its thread came only later, it would make room for a few lines behind the first that are lost.
+    eventually(lambda: _in_hand(pipe, output, filling), 10, "its thread has a piece in hand, and no room to put it")
+    turns = 10 * _MOST // 600 // 4
+    _check_quick(_log_in_turns(pipe, output, turns, 4, first=len(filling)))
+    written = len(filling) + turns * 4
     assert written - output.lost < 2 * _MOST // 600
     lost = output.lost
     kept = _read_until(pipe.read, written - lost - 1)
