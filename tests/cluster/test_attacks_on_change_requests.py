@@ -207,3 +207,4 @@ def test_what_was_announced_is_recorded_after_an_outage_of_the_api_server(cluste
         return announced - set(cluster.admin("get", "chg", "-o", "jsonpath={.items[*].metadata.name}").split())
 
     eventually(lambda: not missing(), 30, "all of them")
+    cluster.wait_for_records()

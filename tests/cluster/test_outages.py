@@ -143,6 +143,7 @@ def test_without_the_api_server_the_webhook_refuses_from_its_last_snapshot(clust
     finally:
         cluster.stack.control_plane.restart_apiserver()
     eventually(lambda: post_review(address, secret, approved)["allowed"], 30, "approvals count again")
+    cluster.wait_for_records()
 
 
 def test_a_certificate_secret_that_is_deleted_is_made_anew(cluster: Cluster) -> None:

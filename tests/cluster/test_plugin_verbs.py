@@ -109,6 +109,7 @@ def test_watching_tells_of_each_change_until_it_is_interrupted(
     finally:
         watching.kill()
         watching.wait()
+    cluster.wait_for_records()
 
 
 def _lines(seen: Path, chg: str) -> list[str]:

@@ -188,6 +188,12 @@ class Cluster(Place):
         super().__init__(stack, namespace)
         self.stack = stack
 
+    def wait_for_records(self) -> None:
+        """Wait until refusals are recorded again: not for 10 s after the API server was away."""
+        self.deployment("recorded")
+        refusal = ("delete", "deployment", "recorded", f"--namespace={self.namespace}", "--wait=false")
+        eventually(lambda: "change request: chg-" in self.agent(*refusal).err, 30, "refusals are recorded again")
+
 
 def sign(key: Path, claims: Mapping[str, Any]) -> str:
     """Give an approval: the claims as one canonical line and the signature that the real ssh-keygen makes below it."""
