@@ -70,7 +70,7 @@ class Installed(Place):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """The chart with its defaults, and both programs alive."""
+    """The chart with its defaults, both programs alive, and a Deployment to guard."""
     binaries = provide(TESTS, any_kubectl=False)
     folder = tmp_path_factory.mktemp("chart")
     with ControlPlane(folder / "control-plane", binaries) as plane:
@@ -86,6 +86,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
             found.seconder.wait_ready()
             scene.register()
             found.admin("create", "namespace", found.namespace)
+            found.deployment()
             yield found
         finally:
             found.seconder.stop()
@@ -117,7 +118,6 @@ def test_plain_manifests_are_the_same(installed: Installed) -> None:
 
 def test_an_installed_release_guards(installed: Installed) -> None:
     """The operator makes the configuration, and it belongs to the operator's own role."""
-    installed.deployment()
     assert installed.delete(installed.agent).refused_with("ApprovalMissing")
     (owner,) = installed.get(*_CONFIGURATION)["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"]) == ("ClusterRole", "seconder-operator")
