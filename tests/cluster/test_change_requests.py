@@ -24,7 +24,8 @@ def refused(cluster: Cluster, kind: str = "deployment", name: str = "checkout") 
     chg = _named(answer.err)
     assert f"Ask an approver: kubectl seconder approve {chg}" in answer.err
     eventually(lambda: cluster.there("chg", chg), _SOON, "the change request")
-    eventually(lambda: _status(cluster, chg).get("phase"), _SOON, "its status")
+    # The operator writes the phase and the webhook the refusal, in either order.
+    eventually(lambda: {"phase", "lastReason"} <= set(_status(cluster, chg)), _SOON, "its status")
     return chg
 
 
