@@ -2,8 +2,11 @@
 
 import datetime
 import ipaddress
+import os
 import socket
 import stat
+import subprocess
+import sys
 from base64 import b64decode
 from pathlib import Path
 
@@ -145,10 +148,24 @@ def test_ports_are_different_and_free_and_out_of_reach_of_outgoing_connections()
             server.bind(("127.0.0.1", port))
 
 
+def test_a_port_is_given_to_one_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nobody listens on it yet: a stack that starts at the same moment gets another one."""
+    [port] = free_ports(1)
+    code = f"from localstack import ports\nports._RANGE = range({port}, {port} + 1)\nports.free_ports(1)"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    other = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert "OSError: fewer than 1 free ports" in other.stderr
+    monkeypatch.setattr("localstack.ports._RANGE", range(port, port + 1))
+    with pytest.raises(OSError, match="fewer than 1 free port"):
+        free_ports(1)
+
+
 def test_a_port_in_use_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """With one port to choose from it is given while it is free; when it is taken, that is said."""
     [port] = free_ports(1)
     monkeypatch.setattr("localstack.ports._RANGE", range(port, port + 1))
+    monkeypatch.setattr("localstack.ports._given", set())
     assert free_ports(1) == [port]
+    monkeypatch.setattr("localstack.ports._given", set())
     with socket.create_server(("127.0.0.1", port)), pytest.raises(OSError, match="fewer than 1 free port"):
         free_ports(1)
