@@ -121,9 +121,10 @@ async def _turns(output: Output, turns: int, lines: int, first: int) -> list[flo
 
 
 def _check_quick(turns: list[float]) -> None:
-    # The machine may take a process off its core for longer than that, now and then.
-    assert turns[len(turns) * 99 // 100] < _TURN
-    assert turns[-1] < 1
+    # A busy machine takes a process off its core for longer than that, but not at every second turn.
+    assert turns[len(turns) // 2] < _TURN
+    # The reader stays away for ten seconds.
+    assert turns[-1] < 5
 
 
 def test_a_reader_that_stops_holds_up_no_turn_of_the_loop(pipe: Pipe) -> None:
