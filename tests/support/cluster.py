@@ -1,7 +1,6 @@
 """People, an agent and approvals on a real API server, as the cluster tests use them."""
 
 import json
-import os
 import secrets
 import subprocess
 import time
@@ -204,20 +203,10 @@ def sign(key: Path, claims: Mapping[str, Any]) -> str:
     return line + signed.stdout.decode().rstrip("\n")
 
 
-def patience() -> float:
-    """How many times as long as on a quiet machine things may take now."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 def eventually(holds: Callable[[], object], seconds: float, what: str) -> float:
-    """Poll until ``holds`` is true; give how many seconds that took.
-
-    Fails the test after ``seconds``; on a machine where more programs want to run than there are cores, after as many
-    times that as each of them has to wait for its turn.
-    """
+    """Poll until ``holds`` is true; give how many seconds that took. Fails the test after ``seconds``."""
     started = time.monotonic()
     while not holds():
-        waited = time.monotonic() - started
-        assert waited < seconds * patience(), f"not within {waited:.1f} s: {what}"
+        assert time.monotonic() - started < seconds, f"not within {seconds} s: {what}"
         time.sleep(0.02)
     return time.monotonic() - started
