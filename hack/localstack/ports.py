@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import os
 import random
 import socket
@@ -15,9 +16,6 @@ between the choice and the server's start, or while a server restarts."""
 
 _given: Final[set[int]] = set()
 """What this process was given: a server that is being started does not listen yet."""
-
-_claims: Final[list[int]] = []
-"""The descriptor of the file of claims, once it is open. It stays open, as closing it gives all claims up."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -47,11 +45,15 @@ def free_ports(count: int) -> list[int]:
 
 def _claimed(port: int) -> bool:
     """Whether this process holds the port's byte of the file of claims now. The system lets go when it ends."""
-    if not _claims:
-        path = Path(tempfile.gettempdir()) / f"seconder-ports-{os.getuid()}"
-        _claims.append(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     try:
-        fcntl.lockf(_claims[0], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
     except OSError:
         return False
     return True
+
+
+@functools.cache
+def _claims() -> int:
+    """The descriptor of the file of claims. It stays open, as closing it gives all claims up."""
+    path = Path(tempfile.gettempdir()) / f"seconder-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
