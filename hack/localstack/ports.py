@@ -22,7 +22,7 @@ def free_ports(count: int) -> list[int]:
     """``count`` different ports that nobody listens on at 127.0.0.1 and no other process of this user was given.
 
     They are this process's until it ends, so that two stacks started at the same moment do not get alike.
-    Raises ``OSError`` when there are not so many.
+    Raises ``OSError`` when there are not so many, or when the file of claims cannot be used.
     """
     ports: list[int] = []
     with contextlib.ExitStack() as held:
@@ -45,9 +45,10 @@ def free_ports(count: int) -> list[int]:
 
 def _claimed(port: int) -> bool:
     """Whether this process holds the port's byte of the file of claims now. The system lets go when it ends."""
+    claims = _claims()
     try:
-        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-    except OSError:
+        fcntl.lockf(claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except (BlockingIOError, PermissionError):  # EAGAIN and EACCES: another process holds it
         return False
     return True
 
