@@ -287,6 +287,9 @@ class Recorder:
         made_now = False
         for _ in range(5):
             request = self._open_record(change, impact) if note.new else self._existing(change)
+            if request is None and note.new:
+                # It was there when it was to be created, and gone when it was read: the next try creates it.
+                continue
             if request is None:
                 return
             status = request.status
@@ -315,17 +318,19 @@ class Recorder:
                     raise
             else:
                 break
+        else:
+            return
         if note.times:
             self._tell_refusal(change, note.reason, status.attempts, now)
 
-    def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest:
-        """The change request, newly created, or the one that ended before."""
+    def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest | None:
+        """The change request, newly created, or the one that ended before; None where it was removed in between."""
         try:
             return change_request.parse(self._api.create(change_request.PATH, change_requests.document(change, impact)))
         except ApiError as error:
             if error.status != 409:
                 raise
-            return change_request.parse(self._api.get(f"{change_request.PATH}/{change.name}"))
+            return self._existing(change)
 
     def _existing(self, change: Change) -> ChangeRequest | None:
         try:

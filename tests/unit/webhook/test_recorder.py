@@ -2,21 +2,23 @@
 
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import pytest
-from tests.support import signing
+from tests.support import served, signing
 from tests.support.builders import DEPLOYMENTS, policy, state, target
 from tests.support.resolving import Answers
-from tests.support.served import Served, View
+from tests.support.served import Asked, Served, View
 
 from seconder.admission.lookups import NamespaceContents
 from seconder.admission.policy_index import PolicyIndex
+from seconder.api import change_request
 from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, Action
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Item
 from seconder.approvals.verification import Approval
+from seconder.client.api import ApiError
 from seconder.client.watch import Watch
 from seconder.webhook.recorder import Bounds, Recorder
 
@@ -104,6 +106,30 @@ def test_a_note_that_could_not_be_written_is_tried_again_a_bounded_number_of_tim
             assert recorder._next_due() is None, "not at once"
         now[0] += 5.0
     assert tried == 3
+
+
+def test_a_record_that_goes_between_two_looks_is_created_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nobody's next refusal goes without one because of it."""
+    recorder = Still(Bounds(), monkeypatch)
+    change = _change("d")
+    answers = iter([409, 201])
+
+    def created(asked: Asked) -> Any:
+        if next(answers) == 409:
+            raise ApiError(409, "it is there")
+        return {**asked.document, "metadata": {**asked.document["metadata"], "uid": "1", "resourceVersion": "1"}}
+
+    path = f"{change_request.PATH}/{change.name}"
+    api = Served({change_request.PATH: created, f"{path}/status": lambda asked: asked.document})
+    monkeypatch.setattr(served, "MOST_SECONDS", 10.0)
+    monkeypatch.setattr(recorder, "_api", api)
+    monkeypatch.setattr(recorder, "_tell_refusal", lambda *_: None)
+    assert recorder.refused(change, Reason.APPROVAL_MISSING)
+    note = recorder._next_due()
+    assert note is not None
+    recorder._try_to_write(note)
+    assert api.paths == [change_request.PATH, path, change_request.PATH, f"{path}/status"]
+    assert recorder.refused(_change("e"), Reason.APPROVAL_MISSING)
 
 
 def test_a_use_right_after_the_refusal_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
