@@ -5,6 +5,7 @@ OpenSSH's PROTOCOL.u2f gives both layouts. The flags are free to choose, as they
 
 import base64
 import hashlib
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -12,6 +13,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.support.signing import NAMESPACE, armor, mpint, sshsig_blob, string
 
+WEBAUTHN = b"webauthn-sk-ecdsa-sha2-nistp256@openssh.com"
+PAGE = "approve.example.com"
+ORIGIN = f"https://{PAGE}"
 PRESENT = 0x01
 VERIFIED = 0x04
 
@@ -40,13 +44,51 @@ class Authenticator:
 
     def sign(self, message: bytes, *, flags: int = PRESENT, counter: int = 7, namespace: str = NAMESPACE) -> str:
         """Give the armored signature over the message."""
-        digest = hashlib.sha512(message).digest()
-        data = b"SSHSIG" + b"".join(string(part) for part in (namespace.encode(), b"", b"sha512", digest))
         suffix = bytes([flags]) + counter.to_bytes(4, "big")
-        signed = hashlib.sha256(self.application).digest() + suffix + hashlib.sha256(data).digest()
+        signature = self._signature(suffix, challenge_of(message, namespace))
+        return armor(sshsig_blob(self.blob, string(self.type) + signature + suffix, namespace=namespace))
+
+    def _signature(self, suffix: bytes, told: bytes) -> bytes:
+        signed = hashlib.sha256(self.application).digest() + suffix + hashlib.sha256(told).digest()
         if isinstance(self._key, ed25519.Ed25519PrivateKey):
-            signature = self._key.sign(signed)
-        else:
-            r, s = decode_dss_signature(self._key.sign(signed, ec.ECDSA(SHA256())))
-            signature = mpint(r) + mpint(s)
-        return armor(sshsig_blob(self.blob, string(self.type) + string(signature) + suffix, namespace=namespace))
+            return string(self._key.sign(signed))
+        r, s = decode_dss_signature(self._key.sign(signed, ec.ECDSA(SHA256())))
+        return string(mpint(r) + mpint(s))
+
+
+def challenge_of(message: bytes, namespace: str = NAMESPACE) -> bytes:
+    """Give what an SSH signature over the message is made over."""
+    digest = hashlib.sha512(message).digest()
+    return b"SSHSIG" + b"".join(string(part) for part in (namespace.encode(), b"", b"sha512", digest))
+
+
+class Passkey(Authenticator):
+    """A key that a browser made for a page: its signatures are of OpenSSH's type ``webauthn-...``."""
+
+    def __init__(self, host: str = PAGE) -> None:
+        super().__init__("ecdsa", host.encode())
+
+    def sign(self, message: bytes, **choices: Any) -> str:
+        """Give the armored signature, as a browser and OpenSSH's form make it of the message, but for the choices."""
+        return armor(sshsig_blob(self.blob, self.signature(message, **choices)))
+
+    def signature(
+        self,
+        message: bytes,
+        *,
+        flags: int = PRESENT | VERIFIED,
+        counter: int = 7,
+        origin: str = ORIGIN,
+        told: str | None = None,
+        more: str = ',"crossOrigin":false}',
+        challenge: bytes | None = None,
+        extensions: bytes = b"",
+        kind: bytes = WEBAUTHN,
+    ) -> bytes:
+        """Give the signature's own blob. ``told`` is clientDataJSON, made as browsers do unless it is given."""
+        asked = base64.urlsafe_b64encode(challenge or challenge_of(message)).decode().rstrip("=")
+        data = told or f'{{"type":"webauthn.get","challenge":"{asked}","origin":"{origin}"{more}'
+        suffix = bytes([flags]) + counter.to_bytes(4, "big")
+        signature = self._signature(suffix + extensions, data.encode())
+        fields = (origin.encode(), data.encode(), extensions)
+        return string(kind) + signature + suffix + b"".join(string(field) for field in fields)

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from tests.support import signing
-from tests.support.fido import PRESENT, VERIFIED, Authenticator
+from tests.support.fido import PRESENT, VERIFIED, Authenticator, Passkey
 from tests.support.signing import NOW, armor, line_of, mpint, sshsig_blob, string
 
 FOLDER = Path(__file__).parent
@@ -107,11 +107,53 @@ def accepted() -> Iterator[dict[str, Any]]:
                     approvers=people,
                     requirement={"assurance": tier},
                 )
+    yield from passkeys(line)
     blob = signing.unarmor(signing.ssh_sign(ALICE, line.encode()))
     yield case("one newline at the end", "Approved", line + armor(blob))
     yield case("armor 76 wide", "Approved", line + armor(blob, 76).rstrip("\n"))
     yield case("armor 64 wide", "Approved", line + armor(blob, 64).rstrip("\n"))
     yield case("armor 77 wide", "ApprovalMalformed", line + armor(blob, 77).rstrip("\n"))
+
+
+def passkeys(line: str) -> Iterator[dict[str, Any]]:
+    """What a browser signs, for the page that the key was made for and for others."""
+    device, message = Passkey(), line.encode()
+    people = [person("alice", device.line)]
+    verified = {"assurance": "Verified"}
+    taken: dict[str, dict[str, Any]] = {
+        "recognised": {},
+        "on a port": {"origin": "https://approve.example.com:8443"},
+        "on a host below": {"origin": "https://eu.approve.example.com"},
+        "a browser that says no more": {"more": "}"},
+        "synced, with extensions": {"flags": 0x9D, "extensions": b"\xa0"},
+    }
+    for name, choices in taken.items():
+        value = line + device.sign(message, **choices).rstrip("\n")
+        yield case(f"passkey, {name}", "Approved", value, approvers=people, requirement=verified)
+    refused: dict[str, tuple[str, dict[str, Any]]] = {
+        "touched alone, Verified asked for": ("AssuranceTooLow", {"flags": PRESENT}),
+        "not touched": ("AssuranceTooLow", {"flags": VERIFIED}),
+        "another page": ("SignatureInvalid", {"origin": "https://approve.example.org"}),
+        "the domain above": ("SignatureInvalid", {"origin": "https://example.com"}),
+        "a name that ends alike": ("SignatureInvalid", {"origin": "https://evilapprove.example.com"}),
+        "no TLS": ("SignatureInvalid", {"origin": "http://approve.example.com"}),
+        "within another page": ("SignatureInvalid", {"more": ',"crossOrigin":true}'}),
+        "crossOrigin twice": ("SignatureInvalid", {"more": ',"crossOrigin":true,"crossOrigin":false}'}),
+        "registering, not signing": ("ApprovalMalformed", {"flags": 0x45}),
+        "extensions unannounced": ("ApprovalMalformed", {"extensions": b"\xa0"}),
+        "an origin with a path": ("ApprovalMalformed", {"origin": "https://approve.example.com/x"}),
+        "another challenge": ("SignatureInvalid", {"challenge": b"another"}),
+    }
+    for name, (expected, choices) in refused.items():
+        value = line + device.sign(message, **choices).rstrip("\n")
+        yield case(f"passkey, {name}", expected, value, approvers=people, requirement=verified)
+    plain = Authenticator.sign(device, message, flags=PRESENT | VERIFIED)
+    value = line + plain.rstrip("\n")
+    yield case("passkey, signing without a browser", "SignatureInvalid", value, approvers=people)
+    local = Passkey("localhost")
+    people = [person("alice", local.line)]
+    value = line + local.sign(message, origin="http://localhost:8080").rstrip("\n")
+    yield case("passkey, localhost without TLS", "Approved", value, approvers=people, requirement=verified)
 
 
 def envelope() -> Iterator[dict[str, Any]]:

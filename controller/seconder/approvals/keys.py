@@ -15,11 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
 from seconder.api.policy import Assurance
-from seconder.approvals import base64url
+from seconder.approvals import base64url, webauthn
 from seconder.approvals.sshwire import Reader, WireError, decode_base64, string
 
 MAX_LINE: Final = 4096
 """Characters. An RSA key of the greatest size taken has about 1,400."""
+
+_SSH: Final = b"ssh:"
+"""How the application of each security key begins that ssh-keygen makes. No host's name holds a colon."""
 
 RSA_BITS: Final = (3072, 8192)
 
@@ -42,6 +45,8 @@ class KeyType(StrEnum):
 SECURITY_KEYS: Final = frozenset({KeyType.SK_ED25519, KeyType.SK_ECDSA_P256})
 """Keys that live in a FIDO authenticator: their signatures say whether somebody was there."""
 
+_OR_HOST: Final = ", and is no host of a page"
+
 Material = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
 
 
@@ -63,6 +68,11 @@ class PublicKey:
     def best_assurance(self) -> Assurance:
         """What the key can prove at best. What a signature did prove is in that signature's own flags."""
         return Assurance.VERIFIED if self.type in SECURITY_KEYS else Assurance.SOFTWARE
+
+    @property
+    def of_page(self) -> bool:
+        """Whether it is a passkey: a browser made it for a page, whose host is its application."""
+        return self.type is KeyType.SK_ECDSA_P256 and not self.application.startswith(_SSH)
 
 
 def fingerprint(blob: bytes) -> str:
@@ -154,15 +164,15 @@ def _body(key_type: KeyType, reader: Reader) -> tuple[Material, bytes]:
         case KeyType.ECDSA_P384:
             return _ecdsa(reader, SECP384R1()), b""
         case KeyType.SK_ECDSA_P256:
-            return _ecdsa(reader, SECP256R1()), _application(reader.string())
+            return _ecdsa(reader, SECP256R1()), _application(reader.string(), page=True)
         case KeyType.RSA:
             return _rsa(reader.positive_mpint(), reader.positive_mpint()), b""
 
 
-def _application(data: bytes) -> bytes:
-    # ssh-keygen makes no other (its option "application"), and a credential of a web site is no SSH key.
-    if not data.startswith(b"ssh:"):
-        raise UnusableKey('the security key\'s application does not begin with "ssh:"')
+def _application(data: bytes, *, page: bool = False) -> bytes:
+    """What the key is bound to. ``page``: a page's host is taken too, for which a browser signs (a passkey)."""
+    if not data.startswith(_SSH) and not (page and webauthn.is_host(data)):
+        raise UnusableKey('the security key\'s application does not begin with "ssh:"' + _OR_HOST * page)
     return data
 
 

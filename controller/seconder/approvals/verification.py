@@ -36,7 +36,7 @@ from seconder.api import constants
 from seconder.api.policy import Assurance
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action, Target
-from seconder.approvals import jws, sshsig, statement
+from seconder.approvals import jws, signatures, sshsig, statement
 from seconder.approvals.change import Change
 from seconder.approvals.keys import SECURITY_KEYS, PublicKey
 from seconder.approvals.registry import RegisteredKey, Registry
@@ -100,7 +100,7 @@ class Signed(Struct, frozen=True, gc=False):
     """What steps 2 and 3 found in a value.
 
     ``signer`` is the key as the value names it: an SSH signature by its bytes, a JSON Web Signature by its kid.
-    ``flags`` are those of sshsig.
+    ``flags`` are those of signatures.
     """
 
     statement: Statement
@@ -251,7 +251,7 @@ def check_fit(candidate: Candidate, context: Context, now: float) -> None:
     if claims.iss in barred or not barred.isdisjoint(candidate.key.approver.kubernetes_users):
         raise Rejected(Reason.SELF_APPROVAL, "the approver is the requester, the agent, or who set the agent going")
     # Step 14. ssh-keygen is content without; but whoever registered a security key counts on the touch.
-    if candidate.public.type in SECURITY_KEYS and not candidate.signed.flags & sshsig.USER_PRESENT:
+    if candidate.public.type in SECURITY_KEYS and not candidate.signed.flags & signatures.USER_PRESENT:
         raise Rejected(Reason.ASSURANCE_TOO_LOW, "nobody touched the security key")
 
 
@@ -290,10 +290,10 @@ def _signed(envelope: Envelope) -> Signed:
     """The statement and its signer, unproven: step 3."""
     if isinstance(envelope, jws.Envelope):
         return Signed(statement.parse_line(envelope.payload), envelope.kid, 0)
-    return Signed(statement.parse(envelope.message), envelope.key_blob, envelope.flags)
+    return Signed(statement.parse(envelope.message), envelope.key_blob, envelope.signature.flags)
 
 
 def _assurance(flags: int) -> Assurance:
-    if not flags & sshsig.USER_PRESENT:
+    if not flags & signatures.USER_PRESENT:
         return Assurance.SOFTWARE
-    return Assurance.VERIFIED if flags & sshsig.USER_VERIFIED else Assurance.PRESENCE
+    return Assurance.VERIFIED if flags & signatures.USER_VERIFIED else Assurance.PRESENCE

@@ -5,7 +5,7 @@ import base64
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.support import signing
-from tests.support.fido import Authenticator
+from tests.support.fido import Authenticator, Passkey
 from tests.support.signing import mpint, string
 
 from seconder.api.policy import Assurance
@@ -179,8 +179,41 @@ def test_an_ecdsa_point_must_lie_on_the_curve_that_its_type_names() -> None:
             keys.parse(string(kind) + string(name) + string(encoded))
 
 
-def test_a_security_key_made_for_a_web_site_is_refused() -> None:
-    """The application says what the authenticator signs for."""
+@pytest.mark.parametrize("host", ["approve.example.com", "localhost", "a", "xn--bcher-kva.example", "a-b.c1"])
+def test_a_passkey_is_registered_by_the_host_of_its_page(host: str) -> None:
+    """The application of what a browser makes is the host; ssh-keygen reads the same line."""
+    device = Passkey(host)
+    public = keys.parse_line(device.line)
+    assert (public.application, public.of_page) == (host.encode(), True)
+    assert public.fingerprint == signing.ssh_fingerprint(device.line)
+    assert public.best_assurance is Assurance.VERIFIED
+    assert not keys.parse_line(Authenticator("ecdsa").line).of_page
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *["", "Example.com", "https://example.com", "example.com.", ".example.com", "a..b", "-a.b", "a_b", "10.0.0.1"],
+        *[
+            "example.com:8443",
+            "example.com/",
+            "example.com\n",
+            "ex ample",
+            '"',
+            "*.example.com",
+            "é.example",
+            "a." * 128,
+        ],
+    ],
+)
+def test_an_application_that_is_no_host_is_refused(host: str) -> None:
+    """Another spelling of a host, an address, an origin: no browser makes a key for it."""
+    with pytest.raises(UnusableKey, match="application"):
+        keys.parse_line(Passkey(host).line)
+
+
+def test_an_ed25519_security_key_is_no_passkey() -> None:
+    """OpenSSH has no form for the signature that a browser would make with it."""
     with pytest.raises(UnusableKey, match="application"):
         keys.parse_line(Authenticator(application=b"example.com").line)
 

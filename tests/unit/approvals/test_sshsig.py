@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support import signing
-from tests.support.fido import PRESENT, VERIFIED, Authenticator
+from tests.support.fido import PRESENT, VERIFIED, Authenticator, Passkey
 from tests.support.signing import SshKey, armor, mpint, sshsig_blob, string
 
 from seconder.api.reasons import Reason, Rejected
@@ -229,7 +229,7 @@ def test_the_second_form_of_an_ecdsa_signature_says_nothing_else() -> None:
     r, s = (int.from_bytes(number, "big") for number in signing.strings_in(raw))
     other = armor(sshsig_blob(public, string(kind) + string(mpint(r) + mpint(signing.P256_ORDER - s))))
     envelope = sshsig.parse((LINE + other).encode())
-    assert decode_dss_signature(envelope.signature) == (r, signing.P256_ORDER - s)
+    assert decode_dss_signature(envelope.signature.data) == (r, signing.P256_ORDER - s)
     assert sshsig.verify_signature(envelope, keys.parse_line(signer.line)) == 0
     assert signing.ssh_verify(signer.line, LINE.encode(), other)
 
@@ -294,6 +294,8 @@ def _signers() -> list[tuple[str, str]]:
     for kind in ("ed25519", "ecdsa"):
         device = Authenticator(kind)
         found.append((device.line, LINE + device.sign(LINE.encode()).rstrip("\n")))
+    passkey = Passkey()
+    found.append((passkey.line, LINE + passkey.sign(LINE.encode()).rstrip("\n")))
     return found
 
 
