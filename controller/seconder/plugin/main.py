@@ -62,7 +62,7 @@ def _main(given: list[str]) -> int:
         parsed = parser.parse_args(given[1:])
         code: int = module.run(parsed)
     except Problem as error:
-        return _fail(str(error))
+        return _fail(str(error), error.code)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -96,9 +96,9 @@ def _foreseen(error: Exception) -> str | None:
     return str(error) or f"the API server answered {error.status}"
 
 
-def _fail(text: str) -> int:
+def _fail(text: str, code: int = 1) -> int:
     print(f"error: {' '.join(text.split())}", file=sys.stderr)
-    return 1
+    return code
 
 
 def _help() -> str:

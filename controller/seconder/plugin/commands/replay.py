@@ -12,7 +12,7 @@ from seconder.api import constants, policy_documents, protection_policy
 from seconder.api.policy import Policy
 from seconder.api.resources import NAMESPACES, GroupResource
 from seconder.api.text import clean
-from seconder.plugin.auditing.audit_log import Reading, requests
+from seconder.plugin.auditing.audit_log import NOTHING_READ, Reading, requests
 from seconder.plugin.auditing.replay_counts import Example, Tallies, Tally
 from seconder.plugin.auditing.replaying import Judge
 from seconder.plugin.terminal import cluster_state, connection, manifests, output
@@ -58,7 +58,10 @@ def parser() -> Parser:
     """The parser of the command line."""
     command = Parser("replay", "Tell what policies would have refused in the past, from API audit logs.", epilog=_HELP)
     command.add_argument(
-        "logs", metavar="AUDIT-LOG", nargs="+", help="audit.k8s.io/v1 events, one a line; .gz too; - for stdin"
+        "logs",
+        metavar="AUDIT-LOG",
+        nargs="+",
+        help="audit.k8s.io/v1 events, one a line or as clouds keep them; packed too; - for stdin",
     )
     command.add_argument(
         "--policy",
@@ -79,7 +82,7 @@ def parser() -> Parser:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Replay; whatever would have been refused, that is success."""
+    """Replay; whatever would have been refused, that is success. A log of which nothing was read is none."""
     if "-" in arguments.logs and "-" in arguments.policy:
         raise Problem("standard input cannot be both the log and a policy")
     policies = _from_files(arguments.policy) if arguments.policy else _from_cluster(arguments)
@@ -95,6 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
         interrupted = True
     finally:
         progress.done()
+    if not interrupted:
+        reading.require_requests()
     notes = [*_notes(judge, tallies), *reading.notes]
     if arguments.output:
         print(output.dump(_document(policies, reading, tallies, notes, interrupted=interrupted), arguments.output))
@@ -102,7 +107,11 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(_lines(policies, reading, tallies, notes)))
     if interrupted:
         print(f"interrupted after {size(reading.bytes)}: what follows in the log is not counted", file=sys.stderr)
-    return _INTERRUPTED if interrupted else 0
+        return _INTERRUPTED
+    if reading.failure:
+        print(f"error: {reading.failure}", file=sys.stderr)
+        return NOTHING_READ
+    return 0
 
 
 def _from_cluster(arguments: argparse.Namespace) -> list[Policy]:

@@ -48,7 +48,7 @@ def parser() -> Parser:
         metavar="FILE",
         action="append",
         default=[],
-        help="an API audit log beside, .gz too, - for stdin; may be repeated",
+        help="an API audit log beside, as replay reads them, - for stdin; may be repeated",
     )
     output.add_format(command, "text", "html")
     connection.add_flags(command, namespace=False)
@@ -102,6 +102,8 @@ def _logged(paths: Sequence[str], since: float, until: float) -> tuple[Logged | 
             logged.add(event)
     finally:
         progress.done()
+    if read.failure:
+        raise Problem(read.failure, audit_log.NOTHING_READ)
     return logged, read.notes
 
 

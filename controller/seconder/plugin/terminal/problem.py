@@ -2,4 +2,11 @@
 
 
 class Problem(Exception):
-    """The command cannot go on. The message is one line that says what to do; nothing was changed."""
+    """The command cannot go on. The message is one line that says what to do; nothing was changed.
+
+    ``code`` is the exit code.
+    """
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code

@@ -125,6 +125,25 @@ def test_a_log_comes_from_standard_input_and_text_steers_no_terminal(tmp_path: P
     assert not {"\x1b", "\u202e"} & set(text)
 
 
+@pytest.mark.parametrize("flags", [(), ("-o", "json")])
+def test_of_what_was_not_read_nothing_is_said(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """Exit code 2 and one sentence that names the likely form; never that nothing would have been refused."""
+    log = _log(tmp_path, {"protoPayload": {"methodName": "io.k8s.apps.v1.deployments.delete"}})
+    done = _run([*_command(tmp_path, log), *flags])
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"error: nothing was read from" in done.stderr
+    assert b"it looks like Google Cloud Logging's own form" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_beside_what_was_read_what_was_not_is_told(tmp_path: Path) -> None:
+    """The report is of the rest, and is no success."""
+    done = _run(_command(tmp_path, _log(tmp_path, event()), _log(tmp_path, {}, name="other")))
+    assert done.returncode == 2
+    assert b"1 request would have been refused" in done.stdout
+    assert b"error: nothing was read from" in done.stderr
+
+
 def test_seconders_own_namespace_is_where_it_is_installed(tmp_path: Path) -> None:
     """What agents did there is counted as always refused, and there alone."""
     log = _log(tmp_path, event(resource="configmaps", group="", ref={"namespace": "guard"}))
