@@ -63,6 +63,18 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="copy approvals from change requests to the objects (it may patch whatever policies name, then)",
     )
+    operator.add_argument(
+        "--notification-targets",
+        default="",
+        metavar="FOLDER",
+        help="a file each: an Apprise URL, or cloudevents+https://",
+    )
+    operator.add_argument(
+        "--notification-routes", default="", metavar="JSON", help="which targets are told what; left out: all of all"
+    )
+    operator.add_argument(
+        "--portal-origin", default="", metavar="URL", help="where approvers sign in, for links in notifications"
+    )
     return parser
 
 

@@ -4,10 +4,16 @@ Each is imported only when it is started: the webhook must be ready in well unde
 """
 
 import argparse
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from seconder.admission.policy_index import Installation
 from seconder.client import client_config
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from seconder.notifications.notifier import Notifier
 
 
 class UsageError(Exception):
@@ -67,8 +73,11 @@ def operator(arguments: argparse.Namespace) -> int:
     api = Api(loaded, user_agent="seconder-operator")
     reconciler = Reconciler(api, settings, lambda what, text: log.info(text, subject=what))
     cache = Cache(api, installation, program.failed, cluster_id=arguments.cluster_id)
-    change_requests = ChangeRequestController(api, cache, program.failed, copies=copies)
     registry_ = registry()
+    notifier = _notifier(arguments, registry_)
+    change_requests = ChangeRequestController(
+        api, cache, program.failed, copies=copies, observer=notifier.observe if notifier else None
+    )
     worker = program.Worker(
         reconciler,
         OperatorMetrics(registry_, change_requests.count),
@@ -82,7 +91,36 @@ def operator(arguments: argparse.Namespace) -> int:
         return 0 if program.run(loaded, worker) else 1
     finally:
         change_requests.stop()
+        if notifier:
+            notifier.stop()
         cache.stop()
+
+
+def _notifier(arguments: argparse.Namespace, registry: "CollectorRegistry") -> "Notifier | None":
+    """What tells people outside; None where nobody is to be told. Raises UsageError."""
+    if not arguments.notification_targets:
+        return None
+    from pathlib import Path
+
+    from seconder.notifications import routes
+    from seconder.notifications.notifier import Notifier
+    from seconder.observability import log
+    from seconder.observability.metrics import NotificationMetrics
+
+    metrics = NotificationMetrics(registry)
+
+    def outcome(target: str, result: str, why: str) -> None:
+        metrics.count(target, result)
+        if why:
+            log.info(f"notification {result}", subject=target or "targets", reason=why)
+
+    try:
+        routes_ = routes.read(arguments.notification_routes)
+    except routes.Unusable as error:
+        raise UsageError(str(error)) from None
+    source = f"urn:seconder:{arguments.cluster_id or arguments.namespace}"
+    folder = Path(arguments.notification_targets)
+    return Notifier(folder, routes_, outcome, source=source, portal=arguments.portal_origin.rstrip("/"))
 
 
 def _installation(arguments: argparse.Namespace) -> Installation:

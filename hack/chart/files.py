@@ -18,13 +18,19 @@ _HEADER: Final = "# Generated from charts/seconder: change that, then run make g
 _SECONDS: Final = 60
 
 
-def written() -> dict[Path, str]:
-    """Each file's path and content. Raises ``StackError`` when Helm cannot render the chart."""
+def within() -> dict[Path, str]:
+    """The path and content of each file that is part of the chart: Helm reads these when it renders it."""
     read = values.read((CHART / "values.yaml").read_text())
     copied = {CHART / "files" / name: (_MANIFESTS / name).read_text() for name in _copied()}
     return copied | {
         CHART / "values.schema.json": json.dumps(values.schema(read), indent=2) + "\n",
         CHART / "README.md": _readme(values.table(read)),
+    }
+
+
+def written() -> dict[Path, str]:
+    """The path and content of each file that Helm renders. Raises ``StackError`` with its words when it cannot."""
+    return {
         _MANIFESTS / "rbac.yaml": _HEADER + rendered("--show-only=templates/rbac.yaml"),
         _MANIFESTS / "install.yaml": f"{_HEADER}apiVersion: v1\nkind: Namespace\nmetadata: {{name: {_NAMESPACE}}}\n"
         + rendered("--include-crds"),

@@ -42,13 +42,13 @@ def generated() -> dict[Path, str]:
 
 
 def from_chart() -> dict[Path, str]:
-    """What is made from the chart, which must hold what ``generated`` gives. Raises ``StackError``."""
+    """What is made from the chart, which must hold what the others give. Raises ``StackError``."""
     return chart.written()
 
 
 def main() -> int:
     """Write all generated files."""
-    for make in (generated, from_chart):
+    for make in (generated, chart.within, from_chart):
         for path, content in make().items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)

@@ -61,6 +61,10 @@ volumes:
 # OpenSSL reads certificates from files alone.
 - name: tmp
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
+{{- if and (eq .component "operator") .root.Values.notifications.secretName }}
+- name: notifications
+  secret: {secretName: {{ .root.Values.notifications.secretName | quote }}}
+{{- end }}
 {{- end }}
 
 {{- define "seconder.container" -}}
@@ -73,6 +77,9 @@ securityContext:
 resources: {{- toYaml .settings.resources | nindent 2 }}
 volumeMounts:
 - {name: tmp, mountPath: /tmp}
+{{- if and (eq .component "operator") .root.Values.notifications.secretName }}
+- {name: notifications, mountPath: /etc/seconder/notifications, readOnly: true}
+{{- end }}
 livenessProbe:
   httpGet: {path: /healthz, port: metrics}
   initialDelaySeconds: 10

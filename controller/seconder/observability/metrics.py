@@ -230,6 +230,22 @@ class AuthorizerMetrics:
         self.malformed = answers.labels("error", Reason.REQUEST_MALFORMED.value)
 
 
+class NotificationMetrics:
+    """What the operator counts of messages. Targets are those of one Secret, of which a bounded number is told."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._messages = Counter(
+            "seconder_notifications",
+            "Messages to targets: delivered, failed (and tried again) or dropped.",
+            ["target", "result"],
+            registry=registry,
+        )
+
+    def count(self, target: str, result: str) -> None:
+        """Count one attempt. ``target`` is empty for what is wrong with all of them."""
+        self._messages.labels(target, result).inc()
+
+
 class OperatorMetrics:
     """What the operator counts. ``change_requests`` gives how many there are in a phase; asked when it is rendered."""
 

@@ -37,16 +37,24 @@ _TURN: Final = 60.0
 class ChangeRequestController:
     """Keeps the status of change requests while the operator runs.
 
-    ``copies``: approvals annotated on a change request are verified and copied to the object.
+    ``copies``: approvals annotated on a change request are verified and copied to the object. ``observer`` is called
+    with all change requests after each change of one; it must not wait.
     """
 
     def __init__(
-        self, api: Api, cache: Cache, failed: Callable[[str, Exception], None], *, copies: bool = False
+        self,
+        api: Api,
+        cache: Cache,
+        failed: Callable[[str, Exception], None],
+        *,
+        copies: bool = False,
+        observer: Callable[[Mapping[str, ChangeRequest]], None] | None = None,
     ) -> None:
         self._api = api
         self._cache = cache
         self._failed = failed
         self._copies = copies
+        self._observer = observer
         self._resolver = Resolver(api, ListedDependents(api), cache.fresh, failed, at_once=2)
         self._events = Events(api, "seconder-operator")
         self._memo = Memo(1024)
@@ -87,6 +95,8 @@ class ChangeRequestController:
             self._requests = dict(requests)
             self._next = {name: when for name, when in self._next.items() if name in requests}
             self._phases = phases
+        if self._observer is not None:
+            self._observer(requests)
         self._wake.set()
 
     def _run(self) -> None:

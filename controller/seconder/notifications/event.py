@@ -1,0 +1,104 @@
+"""What is told: one thing that happened, as people and programs outside may read it."""
+
+import enum
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from seconder.api.change_request import ChangeRequest, Phase
+from seconder.api.text import clean, describe
+
+
+class EventType(enum.StrEnum):
+    """What happened. Names stand in routes."""
+
+    PENDING = "Pending"
+    APPROVED = "Approved"
+    DENIED = "Denied"
+    USED = "Used"
+    EXPIRED = "Expired"
+    BREAK_GLASS = "BreakGlass"
+    NOT_IN_FORCE = "NotInForce"
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One thing that happened.
+
+    ``teams``: whose approvers may approve; empty where any team's may, or where it is no question of approval.
+    ``summary`` is a sentence for people. Nothing in it is secret: names, and what the requester said of itself.
+    """
+
+    id: str
+    type: EventType
+    time: str
+    name: str
+    object: str
+    action: str = ""
+    requester: str = ""
+    agent: str = ""
+    teams: tuple[str, ...] = ()
+    summary: str
+    link: str = ""
+
+
+_BY_PHASE = {
+    Phase.PENDING: EventType.PENDING,
+    Phase.APPROVED: EventType.APPROVED,
+    Phase.USED: EventType.USED,
+    Phase.EXPIRED: EventType.EXPIRED,
+} | {phase: EventType.DENIED for phase in Phase if phase.value == EventType.DENIED.value}
+
+
+def of_change_request(request: ChangeRequest, portal: str) -> Event | None:
+    """What a change request's present phase is to others; None for a phase that nobody needs to be told.
+
+    ``portal``: where approvers sign in a browser (an origin), or empty.
+    """
+    type_ = _BY_PHASE.get(request.status.phase)
+    if type_ is None or not request.status.first_refused_at:
+        # One without a time is still being written.
+        return None
+    spec = request.spec
+    object_ = describe(request.target)
+    requester = clean(spec.requester)
+    who = f"{requester} (agent {clean(spec.agent)})" if spec.agent else requester
+    return Event(
+        # ``expiresAt`` is set once each time that it opens: the same phase is the same event, however often it is seen.
+        id=f"{request.uid}.{type_.value}.{request.status.expires_at}",
+        type=type_,
+        time=now(),
+        name=request.name,
+        object=object_,
+        action=spec.action.value,
+        requester=requester,
+        agent=clean(spec.agent),
+        teams=_teams(request),
+        summary=_summary(request, type_, object_, who),
+        link=f"{portal}/requests/{request.name}" if portal else "",
+    )
+
+
+def now() -> str:
+    """The time as it stands in an event: RFC 3339 in UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _teams(request: ChangeRequest) -> tuple[str, ...]:
+    """Every team that some policy names; none as soon as one policy takes any team's approvers."""
+    policies = request.spec.policies
+    if not all(policy.teams for policy in policies):
+        return ()
+    return tuple(sorted({team for policy in policies for team in policy.teams}))
+
+
+def _summary(request: ChangeRequest, type_: EventType, object_: str, who: str) -> str:
+    action = f"{request.spec.action.value} of {object_} by {who}"
+    if type_ is EventType.PENDING:
+        reason = f" Reason given, unproven: {clean(request.spec.reason)}." if request.spec.reason else ""
+        return f"{action} waits for approval.{reason} Approve: kubectl seconder approve {request.name}"
+    if type_ is EventType.APPROVED:
+        return f"{action} is approved ({request.status.progress})."
+    if type_ is EventType.USED:
+        return f"{action} was approved and is done."
+    ended = f" {clean(request.status.message)}" if request.status.message else ""
+    return f"{action} {'was denied' if type_ is EventType.DENIED else 'was not approved in time'}.{ended}"
