@@ -1,9 +1,14 @@
 """CEL for matchConditions. Every string from a policy enters an expression through ``quote`` and nowhere else."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./: ")
+
+
+_GROUPS_COMPARED: Final = 30_000
+"""Groups of the caller times groups of one test. The API server gives one condition a million steps, all conditions of
+an entry two and a half, and refuses whoever needs more."""
 
 
 def quote(text: str) -> str:
@@ -36,14 +41,20 @@ def username_in(values: Iterable[str]) -> str:
     return f"request.userInfo.username in {listed(values)}"
 
 
-def in_groups(values: Iterable[str]) -> str:
-    """A test of the caller's groups against an exact list. A caller may have none, and the key is then absent."""
-    return f"has(request.userInfo.groups) && request.userInfo.groups.exists(group, group in {listed(values)})"
+def in_groups(values: Collection[str]) -> str:
+    """A test of the caller's groups against an exact list. A caller may have none, and the key is then absent.
+
+    It also holds for a caller in more groups than can be compared within a condition's cost.
+    """
+    groups = "request.userInfo.groups"
+    most = _GROUPS_COMPARED // max(1, len(values))
+    return f"has({groups}) && ({groups}.size() > {most} || {listed(values)}.exists(group, group in {groups}))"
 
 
 def has_extra(keys: Iterable[str]) -> str:
     """A test of the keys of userInfo.extra. Most callers have no extra, and the key is then absent."""
-    return f"has(request.userInfo.extra) && request.userInfo.extra.exists(key, key in {listed(keys)})"
+    # Asked of the few tags: who holds a token may have any number of keys.
+    return f"has(request.userInfo.extra) && {listed(keys)}.exists(key, key in request.userInfo.extra)"
 
 
 def service_account_of(namespaces: Iterable[str]) -> str:
@@ -81,6 +92,31 @@ CHANGES_OWNERS: Final = (
     " && object.metadata.ownerReferences == oldObject.metadata.ownerReferences)"
 )
 """Whether an update leaves other owners than there were, and some."""
+
+
+_OWNERS_COMPARED: Final = 32
+"""Each with each. An object may have 10,000 of them."""
+
+_LONGEST: Final = (("uid", 64), ("name", 253), ("kind", 64), ("apiVersion", 320))
+"""What an owner's fields are compared up to, in code points. Nothing but an object's size bounds them, and comparing 64
+owners of 7,000 code points each costs more than the API server gives a condition: it then refuses whoever asks."""
+
+
+def _may_differ(which: str) -> str:
+    """Whether owners of ``object`` or ``oldObject`` are too many or too long to be compared."""
+    owners = f"{which}.metadata.ownerReferences"
+    long = " || ".join(f"owner.{field}.size() > {most}" for field, most in _LONGEST)
+    return f"{owners}.size() > {_OWNERS_COMPARED} || {owners}.exists(owner, {long})"
+
+
+ADDS_OWNERS: Final = (
+    f"({CHANGES_OWNERS}) && (!has(oldObject.metadata) || !has(oldObject.metadata.ownerReferences)"
+    f" || {_may_differ('object')} || {_may_differ('oldObject')}"
+    " || object.metadata.ownerReferences.exists(added, !oldObject.metadata.ownerReferences.exists(kept,"
+    " kept.uid == added.uid && kept.name == added.name && kept.kind == added.kind"
+    " && kept.apiVersion == added.apiVersion)))"
+)
+"""Whether an update leaves an owner that was none before, or owners that are too many or too long to tell."""
 
 
 def slices(values: Iterable[str], limit: int) -> list[list[str]]:

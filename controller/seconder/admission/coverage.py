@@ -22,9 +22,9 @@ def policies_for(context: ReviewContext, effect: Effect) -> Asking[list[Policy]]
         return covering
     policies = context.state.policies
     if effect.target.resource == NAMESPACES:
-        within = [
-            policy for policy in context.covering(policies.within(effect.target.name), effect) if policy not in covering
-        ]
+        everywhere = context.covering(policies.within(effect.target.name), effect)
+        _refuse_unseen(context, [*covering, *everywhere])
+        within = [policy for policy in everywhere if policy not in covering]
         if within:
             held = yield from _contents(effect.target.name, within)
             covering += [policy for policy in within if impact.held(policy, held)]
@@ -32,6 +32,16 @@ def policies_for(context: ReviewContext, effect: Effect) -> Asking[list[Policy]]
         defining = context.covering(policies.defining(effect.target), effect)
         covering += [policy for policy in defining if policy not in covering]
     return covering
+
+
+def _refuse_unseen(context: ReviewContext, covering: Sequence[Policy]) -> None:
+    """Raise Unknown for an agent where a namespace may hold what nobody can look at. For others, that is nothing."""
+    if not context.principal.agent:
+        return
+    for policy in covering:
+        for resolved in policy.resolved.values():
+            if resolved.namespaced and not resolved.served:
+                raise Unknown(f"{resolved.resource}, which policy {policy.name} protects, cannot be seen at present")
 
 
 def may_be_covered(context: ReviewContext, effect: Effect) -> bool:
@@ -50,7 +60,7 @@ def _contents(namespace: str, within: Sequence[Policy]) -> Asking[impact.Content
         resolved.resource: HeldResource(resolved, False)
         for policy in within
         for resolved in policy.resolved.values()
-        if resolved.namespaced
+        if resolved.namespaced and resolved.served
     }
     if not resources:
         return {}
@@ -72,6 +82,8 @@ def named_object(
         effect = Effect(action, target, resolved.version, {})
         if not context.naming(effect):
             continue
+        if context.principal.agent and not resolved.served:
+            raise Unknown(f"{resolved.resource} cannot be seen at present")
         stored = yield from read(effect, "the approvals of what it amounts to could not be looked up")
         if stored is None:
             return effect, None

@@ -12,6 +12,7 @@ from seconder.api.resources import (
     NAMESPACES,
     Action,
     GroupResource,
+    Presence,
     ResolvedResource,
     Target,
 )
@@ -49,8 +50,8 @@ class PolicyIndex:
         enforced = [policy for policy in self.all if protects(policy)]
         self.followed: Final = _followed(enforced)
         """The resources whose objects' owners must be known: what Enforce policies protect from deletion."""
-        self.followed_known: Final = all(policy.resolution_current for policy in enforced)
-        """Whether ``followed`` is all of it: discovery has looked at every policy."""
+        self.followed_known: Final = all(policy.resolution_current and not _hidden(policy) for policy in enforced)
+        """Whether ``followed`` is all of it: discovery has looked at every policy, and sees all that these name."""
         self._naming: Final[dict[tuple[str, str], dict[str, list[Policy]]]] = {}
         self._within: Final[dict[str, list[Policy]]] = {}
         self._kinds: Final[dict[tuple[str, str], set[ResolvedResource]]] = {}
@@ -168,10 +169,15 @@ _NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom
 
 def _followed(policies: Iterable[Policy]) -> frozenset[ResolvedResource]:
     """What these policies protect, and Namespaces, with which everything in them goes."""
-    resources = {resolved for policy in policies for resolved in policy.resolved.values()}
+    resources = {resolved for policy in policies for resolved in policy.resolved.values() if resolved.served}
     if any(resolved.namespaced for resolved in resources):
         resources = {resolved for resolved in resources if resolved.resource != NAMESPACES} | {_NAMESPACES}
     return frozenset(resources)
+
+
+def _hidden(policy: Policy) -> bool:
+    """Whether objects that the policy names may be there, and cannot be looked at."""
+    return any(resolved.presence is Presence.UNSERVED for resolved in policy.resolved.values())
 
 
 def _named(policy: Policy) -> Iterable[GroupResource]:

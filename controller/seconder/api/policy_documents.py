@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+from msgspec import UnsetType
 
 from seconder.api import constants, protection_policy
 from seconder.api.duration import decoded
 from seconder.api.policy import Policy, Subjects
-from seconder.api.resources import Action, GroupResource, ResolvedResource
+from seconder.api.resources import Action, GroupResource, Presence, ResolvedResource
 from seconder.api.text import clean
 
 
@@ -34,7 +35,7 @@ def policy_of(
     name: str, spec: protection_policy.PolicySpec, status: protection_policy.PolicyStatus, generation: int
 ) -> Policy:
     """The policy of one valid spec. ``generation`` is the document's own, to see if the status is current."""
-    resolved = _resolved(status)
+    resolved = resolved_of(status)
     named = named_resources(spec)
     current = status.observed_generation == generation or named <= resolved.keys()
     return Policy(
@@ -103,7 +104,7 @@ def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, gene
                 parse_spec(readable | {field: spec[field]})
                 readable[field] = spec[field]
     policy = policy_of(name, parse_spec(readable), status, generation)
-    resolved = _resolved(status)
+    resolved = resolved_of(status)
     return Policy(
         name=name,
         mode=policy.mode,
@@ -130,10 +131,16 @@ def last_valid(name: str, status: protection_policy.PolicyStatus, generation: in
     return []
 
 
-def _resolved(status: protection_policy.PolicyStatus) -> dict[GroupResource, ResolvedResource]:
+def resolved_of(status: protection_policy.PolicyStatus) -> dict[GroupResource, ResolvedResource]:
+    """What a policy's names stand for by its status."""
     return {
         GroupResource(doc.group, doc.resource): ResolvedResource(
-            GroupResource(doc.group, doc.resource), doc.version, doc.namespaced, doc.custom, doc.kind
+            GroupResource(doc.group, doc.resource),
+            doc.version,
+            doc.namespaced,
+            doc.custom,
+            doc.kind,
+            Presence.SERVED if isinstance(doc.presence, UnsetType) else doc.presence,
         )
         for doc in status.resources
     }

@@ -18,7 +18,7 @@ from seconder.api.policy import (
     SetOfPrincipals,
     Subjects,
 )
-from seconder.api.resources import Action
+from seconder.api.resources import Action, Presence
 from seconder.api.schema import SET, Strict, cel_rules
 
 
@@ -121,6 +121,13 @@ class ResolvedDoc(Struct, rename="camel", kw_only=True):
     namespaced: bool
     custom: bool = False
     kind: str = ""
+    presence: (
+        Annotated[
+            Presence,
+            Meta(description="Left out: Served. What is not served any more stays, and protects what it protected."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class PolicyStatus(Struct, rename="camel", kw_only=True):

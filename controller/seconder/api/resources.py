@@ -40,9 +40,21 @@ REPLICA_SETS: Final = GroupResource("apps", "replicasets")
 AUTOSCALERS: Final = GroupResource("autoscaling", "horizontalpodautoscalers")
 
 
+class Presence(StrEnum):
+    """Whether objects of a resource can be seen. One that was served once protects what it protected.
+
+    Unserved: they may be there, and nobody can look. Undefined: so may they, but its CustomResourceDefinition is gone,
+    and the API server deletes a definition's objects before it.
+    """
+
+    SERVED = "Served"
+    UNSERVED = "Unserved"
+    UNDEFINED = "Undefined"
+
+
 @dataclass(frozen=True, slots=True)
 class ResolvedResource:
-    """A resource that a policy names, as this cluster's discovery knows it.
+    """A resource that a policy names, as this cluster's discovery knows it, or did when it last served it.
 
     ``custom``: served from a CustomResourceDefinition, hence part of a namespace's impact when a policy names it.
     ``kind`` is what ownerReferences name it by.
@@ -53,6 +65,12 @@ class ResolvedResource:
     namespaced: bool
     custom: bool
     kind: str = ""
+    presence: Presence = Presence.SERVED
+
+    @property
+    def served(self) -> bool:
+        """Whether its objects can be looked at."""
+        return self.presence is Presence.SERVED
 
 
 class Target(Struct, frozen=True, gc=False):

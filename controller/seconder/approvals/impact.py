@@ -60,7 +60,7 @@ def counted(policies: Sequence[Policy]) -> list[ResolvedResource]:
         resource.resource: resource
         for policy in policies
         for resource in policy.resolved.values()
-        if resource.custom and resource.namespaced
+        if resource.custom and resource.namespaced and resource.served
     }
     return [*_COUNTED, *custom.values()]
 

@@ -1,11 +1,11 @@
 """What this cluster serves, and what the names in a policy stand for in it."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from seconder.admission.kinds import COMMON_OWNERS
-from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource
+from seconder.api.resources import NAMESPACES, GroupResource, Presence, ResolvedResource
 from seconder.client.api import Api
 
 _AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -25,7 +25,10 @@ class Served:
     kept: bool = True
 
 
-Catalogue = dict[GroupResource, Served]
+class Catalogue(dict[GroupResource, Served]):
+    """What the cluster serves. ``definitions`` names all CustomResourceDefinitions, those that serve nothing too."""
+
+    definitions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,9 @@ class Resolution:
 def catalogue(api: Api) -> Catalogue:
     """Ask the API server what it serves: aggregated discovery, and which of it comes from CRDs. Raises ApiError."""
     items, _ = api.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", metadata_only=True)
-    custom = {item["metadata"]["name"] for item in items}
-    found: Catalogue = {}
+    custom = frozenset(item["metadata"]["name"] for item in items)
+    found = Catalogue()
+    found.definitions = custom
     for root in ("/api", "/apis"):
         for group in api.get(root, accept=_AGGREGATED)["items"]:
             # The first version that has a resource is the preferred one.
@@ -51,7 +55,7 @@ def catalogue(api: Api) -> Catalogue:
     return found
 
 
-def _served(group: str, version: str, document: dict[str, Any], custom: set[str]) -> Served:
+def _served(group: str, version: str, document: dict[str, Any], custom: frozenset[str]) -> Served:
     resource = GroupResource(group, document["resource"])
     names = (
         document["responseKind"]["kind"],
@@ -80,20 +84,33 @@ def owners(served: Catalogue) -> list[ResolvedResource]:
     ]
 
 
-def resolve(named: Iterable[GroupResource], namespaces: bool, served: Catalogue) -> Resolution:
-    """Look up what a policy names. ``namespaces``: it is limited to some namespaces."""
+def resolve(
+    named: Iterable[GroupResource],
+    namespaces: bool,
+    served: Catalogue,
+    before: Mapping[GroupResource, ResolvedResource] | None = None,
+) -> Resolution:
+    """Look up what a policy names. ``namespaces``: it is limited to some namespaces.
+
+    ``before`` is what its names stood for when they were last looked up: what was served then and is not now is kept,
+    since its objects may be there still.
+    """
     resources: dict[GroupResource, ResolvedResource] = {}
     problems = []
+    unseen = _unseen(before or {}, served)
     for name in sorted(named):
         if _ANY in name:
-            expanded = _expand(name, served)
+            # With its definition go a custom resource's objects. By its own name it was meant, whatever became of it.
+            kept = {each: was for each, was in unseen.items() if was.presence is Presence.UNSERVED}
+            expanded = _expand(name, served) | {each: was for each, was in kept.items() if _matches(name, each)}
             resources |= expanded
             if not expanded:
                 problems.append(f"{name} stands for no resource of this cluster (see: kubectl api-resources)")
             continue
-        if found := served.get(name):
-            resources[name] = found.resolved
-            if namespaces and not found.resolved.namespaced and name != NAMESPACES:
+        found = served[name].resolved if name in served else unseen.get(name)
+        if found is not None:
+            resources[name] = found
+            if namespaces and not found.namespaced and name != NAMESPACES:
                 problems.append(f"{name} is cluster-scoped: namespaces cannot limit it; give it a policy of its own")
             continue
         meant = _meant(name, served)
@@ -105,12 +122,28 @@ def resolve(named: Iterable[GroupResource], namespaces: bool, served: Catalogue)
     return Resolution(list(resources.values()), problems)
 
 
-def _expand(pattern: GroupResource, served: Catalogue) -> dict[GroupResource, ResolvedResource]:
+def _unseen(
+    before: Mapping[GroupResource, ResolvedResource], served: Catalogue
+) -> dict[GroupResource, ResolvedResource]:
+    """What was served and is not any more."""
+    gone = {resource: was for resource, was in before.items() if resource not in served}
     return {
-        resource: item.resolved
-        for resource, item in served.items()
-        if item.kept and pattern.group in {_ANY, resource.group} and pattern.resource in {_ANY, resource.resource}
+        resource: replace(
+            was,
+            presence=Presence.UNDEFINED
+            if was.custom and str(resource) not in served.definitions
+            else Presence.UNSERVED,
+        )
+        for resource, was in gone.items()
     }
+
+
+def _matches(pattern: GroupResource, resource: GroupResource) -> bool:
+    return pattern.group in {_ANY, resource.group} and pattern.resource in {_ANY, resource.resource}
+
+
+def _expand(pattern: GroupResource, served: Catalogue) -> dict[GroupResource, ResolvedResource]:
+    return {resource: item.resolved for resource, item in served.items() if item.kept and _matches(pattern, resource)}
 
 
 def _meant(named: GroupResource, served: Catalogue) -> ResolvedResource | None:

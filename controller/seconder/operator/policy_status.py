@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from seconder.admission.policy_index import Installation
 from seconder.api import policy_documents
@@ -80,14 +81,16 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
     name, generation = document["metadata"]["name"], document["metadata"].get("generation", 0)
     before = policy_documents.status_of(document)
     status = PolicyStatus(observed_generation=generation, last_valid=before.last_valid)
+    stood_for = policy_documents.resolved_of(before)
     try:
         spec = policy_documents.parse_spec(document.get("spec") or {})
     except (msgspec.ValidationError, ValueError) as error:
         reason, problem = "SpecInvalid", clean(str(error))
         named = policy_documents.coarse(name, document.get("spec"), status, generation, problem)
-        status.resources = _docs(discovery.resolve(named.resources, bool(named.namespaces), served))
+        status.resources = _docs(discovery.resolve(named.resources, bool(named.namespaces), served, stood_for))
     else:
-        resolution = discovery.resolve(policy_documents.named_resources(spec), bool(spec.namespaces), served)
+        named_now = policy_documents.named_resources(spec)
+        resolution = discovery.resolve(named_now, bool(spec.namespaces), served, stood_for)
         status.resources = _docs(resolution)
         reason, problem = "ResourcesInvalid", "; ".join(resolution.problems)
         if not problem:
@@ -100,22 +103,31 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
         # Where its last valid form stays in force, so does what that names.
         forms = policy_documents.last_valid(name, status, generation)
         known = {(doc.group, doc.resource) for doc in status.resources}
-        also = _docs(discovery.resolve([kept for form in forms for kept in form.resources], False, served))
+        kept = [resource for form in forms for resource in form.resources]
+        also = _docs(discovery.resolve(kept, False, served, stood_for))
         status.resources += [doc for doc in also if (doc.group, doc.resource) not in known]
-    status.conditions = _conditions(reason, problem, generation, before.conditions)
+    status.conditions = _conditions(reason, problem, _in_force(status), generation, before.conditions)
     written: dict[str, Any] = msgspec.to_builtins(status)
     policies = policy_documents.policies(document | {"status": written})
     return Judged(name, policies[-1].mode, problem, written, policies)
 
 
-def _conditions(reason: str, problem: str, generation: int, before: Conditions) -> Conditions:
+def _in_force(status: PolicyStatus) -> str:
+    """What there is to say of a valid policy: that it is in force, and what of it nobody can see at present."""
+    hidden = [str(each) for each, resolved in policy_documents.resolved_of(status).items() if not resolved.served]
+    if not hidden:
+        return "in force"
+    return f"in force; not served at present, and protected as before: {', '.join(hidden)}"
+
+
+def _conditions(reason: str, problem: str, in_force: str, generation: int, before: Conditions) -> Conditions:
     if problem:
         compiled, text = "CoarseDenial", "until it is mended, what it names is refused to agents"
     else:
         compiled, text = "Compiled", "in the webhook configuration as written"
     return [
         condition(kind, ok=not problem, reason=why, text=said, generation=generation, before=before)
-        for kind, why, said in (("Ready", reason, problem or "in force"), ("Compiled", compiled, text))
+        for kind, why, said in (("Ready", reason, problem or in_force), ("Compiled", compiled, text))
     ]
 
 
@@ -128,6 +140,7 @@ def _docs(resolution: discovery.Resolution) -> list[ResolvedDoc]:
             namespaced=resolved.namespaced,
             custom=resolved.custom,
             kind=resolved.kind,
+            presence=UNSET if resolved.served else resolved.presence,
         )
         for resolved in resolution.resources
     ]

@@ -154,7 +154,7 @@ def _how_they_are_missing() -> Iterator[Expected]:
     ):
         yield missing(f"{path} gives {status}", UNKNOWN, owner(APP), faults=[{"path": path, "status": status}])
     many = [owner(APP, name=f"app-{number}", uid=f"uid-{number}") for number in range(33)]
-    yield missing("more of them than are looked for", UNKNOWN, *many)
+    yield missing("very many of them", REFUSED, *many)
     yield case(
         "a person's new owner, where the view may be out of date",
         UNKNOWN,

@@ -1,9 +1,12 @@
 """Which policies cover an effect, and what is looked up to know it."""
 
+from dataclasses import replace
+
 import pytest
 from tests.support import signing
 from tests.support.builders import (
     DEPLOYMENTS,
+    PERSON,
     WIDGETS,
     deletion,
     policy,
@@ -16,8 +19,8 @@ from tests.support.resolving import Answers
 from seconder.admission import coverage, pipeline
 from seconder.admission.lookups import HeldResource, NamespaceContents, Unknown
 from seconder.admission.review import ReviewContext
-from seconder.api.policy import Mode, Policy
-from seconder.api.resources import DEFINITIONS, NAMESPACES, NODES, Action, Target
+from seconder.api.policy import Mode, Policy, Subjects
+from seconder.api.resources import DEFINITIONS, NAMESPACES, NODES, Action, Presence, Target
 from seconder.approvals.impact import Item
 
 NAMESPACE = target(NAMESPACES, "payments")
@@ -69,6 +72,28 @@ def test_what_is_not_looked_up_yet_covers_nobody_knows_what() -> None:
     """Neither everything nor nothing."""
     with pytest.raises(Unknown):
         _covering(NAMESPACE, policy(resolved={}, resolution_current=False))
+
+
+@pytest.mark.parametrize("presence", [Presence.UNSERVED, Presence.UNDEFINED])
+def test_a_namespace_that_may_hold_what_nobody_sees_is_unknown_to_agents_and_empty_to_people(
+    presence: Presence,
+) -> None:
+    """Whether another policy names the namespace or not: an approval would not tell what goes down with it."""
+    hidden = {WIDGETS: replace(resolved(WIDGETS), presence=presence)}
+    everyone = Subjects.EVERYONE
+    for policies in (
+        [policy(WIDGETS, resolved=hidden, subjects=everyone)],
+        [policy(NAMESPACES, WIDGETS, resolved=hidden, subjects=everyone)],
+        [policy(NAMESPACES, subjects=everyone), policy(WIDGETS, name="more", resolved=hidden)],
+    ):
+        with pytest.raises(Unknown, match=r"widgets\..*cannot be seen"):
+            _covering(NAMESPACE, *policies)
+        context = ReviewContext(
+            deletion(NAMESPACE, PERSON), state(*policies), Mode.ENFORCE, signing.NOW, signing.memo()
+        )
+        asking = coverage.policies_for(context, context.effect(Action.DELETE))
+        covering = [each.name for each in pipeline.drive(asking, Answers(unknown=[NamespaceContents]))]
+        assert covering == [each.name for each in policies if NAMESPACES in each.resources]
 
 
 def test_a_definition_is_covered_for_what_it_defines() -> None:

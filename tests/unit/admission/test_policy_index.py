@@ -1,10 +1,12 @@
 """All policies, found by what they name."""
 
+from dataclasses import replace
+
 from tests.support.builders import DEPLOYMENTS, WIDGETS, policy, resolved
 
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Subjects
-from seconder.api.resources import NAMESPACES, NODES, PODS, Action, GroupResource
+from seconder.api.resources import NAMESPACES, NODES, PODS, Action, GroupResource, Presence
 
 
 def test_both_forms_of_an_invalid_policy_are_found() -> None:
@@ -72,3 +74,11 @@ def test_namespaces_are_followed_with_whatever_they_can_hold() -> None:
     for other in (policy(mode=Mode.AUDIT), policy(actions=frozenset({Action.SCALE_TO_ZERO}))):
         assert not PolicyIndex([other]).follows
     assert PolicyIndex([policy(resolved={}, resolution_current=False)]).follows
+
+
+def test_what_cannot_be_seen_may_be_owned_by_anything_while_its_definition_is_there() -> None:
+    """It is not followed, since nobody can look; and no answer about what goes along is complete without it."""
+    for presence, known in ((Presence.UNSERVED, False), (Presence.UNDEFINED, True)):
+        hidden = policy(WIDGETS, resolved={WIDGETS: replace(resolved(WIDGETS), presence=presence)})
+        index = PolicyIndex([hidden])
+        assert (index.followed, index.followed_known, index.follows) == (frozenset(), known, not known)

@@ -1,6 +1,8 @@
 """What a policy's names stand for: nothing is protected in silence that is not there."""
 
-from seconder.api.resources import GroupResource, ResolvedResource
+from dataclasses import replace
+
+from seconder.api.resources import GroupResource, Presence, ResolvedResource
 from seconder.client.discovery import Catalogue, Served, resolve
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
@@ -14,13 +16,15 @@ def _served(resource: GroupResource, *aliases: str, namespaced: bool = True) -> 
     return Served(ResolvedResource(resource, "v1", namespaced, custom=False), frozenset(aliases))
 
 
-SERVED: Catalogue = {
-    DEPLOYMENTS: _served(DEPLOYMENTS, "deployment", "deploy"),
-    PODS: _served(PODS, "pod", "po"),
-    NODES: _served(NODES, "node", namespaced=False),
-    NAMESPACES: _served(NAMESPACES, "namespace", "ns", namespaced=False),
-    METRICS: _served(METRICS, "podmetrics", "pod"),
-}
+SERVED = Catalogue(
+    {
+        DEPLOYMENTS: _served(DEPLOYMENTS, "deployment", "deploy"),
+        PODS: _served(PODS, "pod", "po"),
+        NODES: _served(NODES, "node", namespaced=False),
+        NAMESPACES: _served(NAMESPACES, "namespace", "ns", namespaced=False),
+        METRICS: _served(METRICS, "podmetrics", "pod"),
+    }
+)
 
 
 def _names(named: set[GroupResource], *, namespaces: bool = False) -> tuple[set[GroupResource], list[str]]:
@@ -85,11 +89,32 @@ def test_namespaces_cannot_limit_a_cluster_scoped_kind() -> None:
 def test_a_wildcard_stands_for_no_mere_question() -> None:
     """What cannot be listed, watched and deleted can be neither lost nor followed; by its name it can be named."""
     secrets, bindings = GroupResource("", "secrets"), GroupResource("", "bindings")
-    served = {
-        each: Served(ResolvedResource(each, "v1", True, custom=False), frozenset(), kept=each == secrets)
-        for each in (secrets, bindings)
-    }
+    served = Catalogue(
+        {
+            each: Served(ResolvedResource(each, "v1", True, custom=False), frozenset(), kept=each == secrets)
+            for each in (secrets, bindings)
+        }
+    )
     for pattern in (GroupResource("", "*"), GroupResource("*", "*")):
         assert [each.resource for each in resolve([pattern], False, served).resources] == [secrets]
     assert resolve([GroupResource("*", "bindings")], False, served).problems
     assert [each.resource for each in resolve([bindings], False, served).resources] == [bindings]
+
+
+def test_what_was_served_is_kept_when_it_is_not_any_more() -> None:
+    """By its own name always; by a wildcard while its definition is there, whose end was its objects' end."""
+    widgets = ResolvedResource(GroupResource("example.com", "widgets"), "v1", namespaced=True, custom=True)
+    before = {widgets.resource: widgets, PODS: SERVED[PODS].resolved}
+    there = Catalogue(SERVED)
+    there.definitions = frozenset({"widgets.example.com"})
+    any_of_it = GroupResource("example.com", "*")
+    for served, name, presence in (
+        (there, widgets.resource, Presence.UNSERVED),
+        (there, any_of_it, Presence.UNSERVED),
+        (SERVED, widgets.resource, Presence.UNDEFINED),
+    ):
+        found = resolve([name], False, served, before)
+        assert (found.resources, found.problems) == ([replace(widgets, presence=presence)], [])
+    assert resolve([any_of_it], False, SERVED, before).problems
+    assert resolve([PODS], False, SERVED, before).resources == [SERVED[PODS].resolved]
+    assert resolve([widgets.resource], False, there).problems

@@ -17,7 +17,7 @@ DOCUMENT = {"metadata": {"name": "p", "generation": 3}}
 
 
 def _served(*resources: GroupResource) -> Catalogue:
-    return {each: Served(ResolvedResource(each, "v1", True, custom=True), frozenset()) for each in resources}
+    return Catalogue({each: Served(ResolvedResource(each, "v1", True, custom=True), frozenset()) for each in resources})
 
 
 def _policy(*named: GroupResource, **fields: Any) -> Policy:

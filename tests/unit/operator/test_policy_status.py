@@ -5,17 +5,19 @@ from typing import Any
 import pytest
 
 from seconder.api.policy import Policy, Subjects
-from seconder.api.resources import GroupResource, ResolvedResource
+from seconder.api.resources import GroupResource, Presence, ResolvedResource
 from seconder.client.api import ApiError
 from seconder.client.discovery import Catalogue, Served
 from seconder.operator.policy_status import Judged, judge
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
 PODS = GroupResource("", "pods")
-SERVED: Catalogue = {
-    each: Served(ResolvedResource(each, "v1", namespaced=True, custom=False), frozenset({each.resource[:-1]}))
-    for each in (DEPLOYMENTS, PODS)
-}
+SERVED = Catalogue(
+    {
+        each: Served(ResolvedResource(each, "v1", namespaced=True, custom=False), frozenset({each.resource[:-1]}))
+        for each in (DEPLOYMENTS, PODS)
+    }
+)
 SPEC: dict[str, Any] = {"resources": [{"group": "apps", "resources": ["deployments"]}]}
 
 
@@ -110,6 +112,32 @@ def test_judging_again_changes_nothing() -> None:
     """Else each pass would wake the next one."""
     first = _judge(SPEC)
     assert _judge(SPEC, before=first.status).status == first.status
+
+
+@pytest.mark.parametrize("subjects", ["Agents", "Everyone"])
+def test_a_kind_that_is_not_served_any_more_stays_as_it_was_resolved(subjects: str) -> None:
+    """In a valid policy, in one that was spoilt meanwhile, and after an edit; until it is served again."""
+    spec = SPEC | {"subjects": subjects}
+    first = _judge(spec).status
+    without = Catalogue({PODS: SERVED[PODS]})
+
+    def judged(spec: Any, before: Any, generation: int = 1) -> Judged:
+        document = {"metadata": {"name": "p", "generation": generation}, "spec": spec, "status": before}
+        return judge(document, without, lambda _: "")
+
+    hidden = judged(spec, first)
+    assert (hidden.problem, _condition(hidden)["status"]) == ("", "True")
+    assert "deployments.apps" in _condition(hidden)["message"]
+    for seen in (
+        hidden,
+        judged(spec, hidden.status),
+        judged(spec | {"mode": "Audit"}, hidden.status, 2),
+        judged(spec | {"mode": "?"}, hidden.status, 2),
+    ):
+        for policy in seen.policies:
+            kept = policy.resolved[DEPLOYMENTS]
+            assert (kept.version, kept.namespaced, kept.presence) == ("v1", True, Presence.UNSERVED)
+    assert _judge(spec, before=hidden.status).status == first
 
 
 def test_a_status_that_somebody_spoilt_is_written_anew() -> None:

@@ -64,10 +64,6 @@ def _approvals_decide(context: ReviewContext) -> bool:
     return may_be_covered(context, context.effect(Action.CHANGE_OWNERS))
 
 
-_MANY: Final = 64
-"""Owners of an object that CEL compares with those before, each with each."""
-
-
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Updates that give an object an owner, but for what controllers adopt.
 
@@ -80,15 +76,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
             for (group, plural), controllers in ADOPTERS.items()
         ]
     )
-    adds = (
-        f"object == null || oldObject == null || (({cel.CHANGES_OWNERS})"
-        f" && (object.metadata.ownerReferences.size() > {_MANY}"
-        " || !has(oldObject.metadata) || !has(oldObject.metadata.ownerReferences)"
-        f" || oldObject.metadata.ownerReferences.size() > {_MANY}"
-        " || object.metadata.ownerReferences.exists(added, !oldObject.metadata.ownerReferences.exists(kept,"
-        " kept.uid == added.uid && kept.name == added.name && kept.kind == added.kind"
-        " && kept.apiVersion == added.apiVersion))))"
-    )
+    adds = f"object == null || oldObject == null || ({cel.ADDS_OWNERS})"
     return [Prefilter(Entry.OWNERS, f"({adds}) && !({adopted})")]
 
 
