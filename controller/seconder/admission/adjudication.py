@@ -16,7 +16,7 @@ from seconder.api.text import clean
 from seconder.approvals import impact
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, Impact
-from seconder.approvals.quorum import judge_all, verify_all
+from seconder.approvals.quorum import judge_all, most_required, verify_all
 from seconder.approvals.verification import approvals_of, context_of
 
 
@@ -25,9 +25,9 @@ def adjudicate(context: ReviewContext, affected: Affected) -> Asking[Verdict]:
     effect, covering = affected.effect, affected.policies
     if not covering:
         return Verdict(allowed=True, reason=Reason.NOT_COVERED, effect=effect)
-    invalid = sorted({policy.name for policy in covering if policy.problem})
-    if invalid:
-        return _invalid(effect, covering, invalid)
+    for policy in covering:
+        if policy.problem:
+            return _invalid(effect, covering)
     # An agent that works with a person's credential is one by its field manager alone.
     given_away = context.request.options.field_manager in context.state.policies.known_tags.field_managers
     passable = [] if given_away else covering
@@ -43,7 +43,8 @@ def adjudicate(context: ReviewContext, affected: Affected) -> Asking[Verdict]:
     return msgspec.structs.replace(verdict, broken_glass=emergency) if passed and verdict.allowed else verdict
 
 
-def _invalid(effect: Effect, covering: Sequence[Policy], invalid: Sequence[str]) -> Verdict:
+def _invalid(effect: Effect, covering: Sequence[Policy]) -> Verdict:
+    invalid = sorted({policy.name for policy in covering if policy.problem})
     many = len(invalid) > 1
     named = f"policies {', '.join(invalid)} are" if many else f"policy {invalid[0]} is"
     return Verdict(
@@ -67,7 +68,7 @@ def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) 
             effect=effect,
             covering=covering,
             unmet=covering,
-            missing=max(policy.requirement.required for policy in covering),
+            missing=most_required(covering),
             change=change,
         )
     going, contents = yield from impact_of(effect, covering)

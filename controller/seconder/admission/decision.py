@@ -127,9 +127,10 @@ def denied(context: ReviewContext, verdict: Verdict, others: Sequence[Verdict] =
             policies=_names(verdict.covering),
             failures=verdict.failures,
             change=verdict.change if context.mode is Mode.ENFORCE and not context.request.dry_run else None,
+            parts=(verdict,),
         )
     if not effect.dependent:
-        return msgspec.structs.replace(decided, parts=(verdict,))
+        return decided if decided.parts else msgspec.structs.replace(decided, parts=(verdict,))
     dependents = [other.effect.target for other in others]
     text = messages.with_dependents(decided.message, context.request, dependents)
     return msgspec.structs.replace(decided, message=text, parts=(verdict, *others))
@@ -137,24 +138,36 @@ def denied(context: ReviewContext, verdict: Verdict, others: Sequence[Verdict] =
 
 def allowed(context: ReviewContext, verdicts: Sequence[Verdict]) -> Decision:
     """Let a request through, all of whose effects are let through. Without any, nothing covers it."""
-    telling = [verdict for verdict in verdicts if verdict.reason is not Reason.NOT_COVERED]
+    telling: list[Verdict] = []
+    policies: list[Policy] = []
+    counted: dict[tuple[str, str], Approval] = {}
+    failures: list[Failure] = []
+    broken_glass = ""
+    for verdict in verdicts:
+        if verdict.reason is Reason.NOT_COVERED:
+            continue
+        telling.append(verdict)
+        policies += verdict.covering
+        failures += verdict.failures
+        broken_glass = broken_glass or verdict.broken_glass
+        for approval in verdict.counted:
+            counted[approval.slug, approval.statement.jti] = approval
     if not telling:
         action = verdicts[0].effect.action if verdicts else None
         return Decision(
             allowed=True, reason=Reason.NOT_COVERED, principal=context.principal, action=action, parts=tuple(verdicts)
         )
     first = telling[0]
-    counted = {(approval.slug, approval.statement.jti): approval for verdict in telling for approval in verdict.counted}
     return Decision(
         allowed=True,
         reason=first.reason,
         principal=context.principal,
         action=first.effect.action,
-        policies=_names([policy for verdict in telling for policy in verdict.covering]),
+        policies=_names(policies),
         counted=tuple(counted.values()),
-        failures=tuple(failure for verdict in telling for failure in verdict.failures),
+        failures=tuple(failures),
         change=first.change,
-        broken_glass=next((verdict.broken_glass for verdict in telling if verdict.broken_glass), ""),
+        broken_glass=broken_glass,
         parts=tuple(verdicts),
     )
 
@@ -165,4 +178,6 @@ def exempt(context: ReviewContext) -> Decision:
 
 
 def _names(policies: Sequence[Policy]) -> tuple[str, ...]:
+    if len(policies) == 1:
+        return (policies[0].name,)
     return tuple(sorted({policy.name for policy in policies}))

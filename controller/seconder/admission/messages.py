@@ -32,19 +32,20 @@ def needs_approval(
 ) -> str:
     """What is missing: the verdict, the object, the requester, and why each approval fails."""
     target = effect.target
-    required = max(policy.requirement.required for policy in unmet)
+    required = 0
+    teams: set[str] = set()
+    for policy in unmet:
+        required = max(required, policy.requirement.required)
+        teams |= policy.requirement.teams
     peers = "1 peer" if required == 1 else f"{required} peers"
     subject = describe(target)
     lines = [f"{effect.action} of {subject} needs approval by {peers} ({reason})", *_facts(subject, target, principal)]
     if impact:
         lines.append(f"impact: {impact}")
-    teams = sorted({team for policy in unmet for team in policy.requirement.teams})
     if teams:
-        lines.append(f"approvers: members of {clean(', '.join(teams))}")
-    lines += [
-        f"approval {clean(failure.slug)}: {clean(failure.detail)} ({failure.reason})"
-        for failure in failures[:_MAX_FAILURES]
-    ]
+        lines.append(f"approvers: members of {clean(', '.join(sorted(teams)))}")
+    for failure in failures[:_MAX_FAILURES]:
+        lines.append(f"approval {clean(failure.slug)}: {clean(failure.detail)} ({failure.reason})")
     if len(failures) > _MAX_FAILURES:
         lines.append(f"and {len(failures) - _MAX_FAILURES} more approvals that do not count")
     return "\n".join(lines)

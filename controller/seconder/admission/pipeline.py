@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from seconder.admission import adjudication, coverage, decision
 from seconder.admission.decision import Decision, Verdict
 from seconder.admission.findings import Affected, Cleared, Finding, Refusal
-from seconder.admission.lookups import Asking, Lookup, Unknown, ViewIsFresh, ask
+from seconder.admission.lookups import Asking, Lookup, Unknown, ViewIsFresh
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import Rule, looking_at
 from seconder.admission.rules import RULES
@@ -36,7 +36,9 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
             return decision.undecided(context, unknown.what, rule.action)
         if denial is not None:
             return denial
-        stale = stale or next((finding.stale for finding in findings if isinstance(finding, Cleared)), "")
+        for finding in findings:
+            if isinstance(finding, Cleared):
+                stale = stale or finding.stale
     if verdicts or stale:
         fresh = yield from _fresh()
         if not fresh:
@@ -70,9 +72,11 @@ def _deny(context: ReviewContext, findings: Sequence[Finding], verdicts: list[Ve
 
 def _fresh() -> Asking[bool]:
     try:
-        return (yield from ask(ViewIsFresh()))
+        # Not by ``ask``: each review that lets something through comes by here.
+        fresh: bool = yield ViewIsFresh()
     except Unknown:
         return False
+    return fresh
 
 
 def judge(context: ReviewContext, effect: Effect) -> Asking[Verdict]:

@@ -1,5 +1,6 @@
 """Kinds of objects, single objects, and what may be done to them, by the names that policies and approvals use."""
 
+import functools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -22,6 +23,7 @@ class GroupResource(NamedTuple):
     group: str
     resource: str
 
+    @functools.lru_cache(1024)  # noqa: B019 - it keeps names of resources, which are few, and each review asks thrice
     def __str__(self) -> str:
         """The spelling of kubectl: ``deployments.apps``, ``namespaces``."""
         return f"{self.resource}.{self.group}" if self.group else self.resource

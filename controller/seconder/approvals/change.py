@@ -1,6 +1,5 @@
 """A refused request that approvals would let through: what a change request records of it."""
 
-import base64
 import hashlib
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,8 +8,14 @@ from seconder.api.policy import Policy
 from seconder.api.resources import Action, Target
 
 PREFIX: Final = "chg-"
-_CROCKFORD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
+_CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base32: no letter that reads like a digit, since people read these names to each other."""
+
+_PAIRS: Final = [high + low for high in _CROCKFORD for low in _CROCKFORD]
+"""Two digits by ten bits. The library's base32 is Python, and takes five times as long."""
+
+_SHIFTS: Final = range(120, -1, -10)
+"""Of 128 bits with two more behind them: thirteen times ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,10 @@ def name_of(requester: str, agent: str, target: Target, action: Action) -> str:
     """``chg-`` and 26 digits of a 128-bit hash. ``agent`` is empty for a requester without an agent's name."""
     group, resource = target.resource
     parts = (requester, agent, group, resource, target.namespace, target.name, target.uid, action)
-    framed = b""
+    framed: list[bytes] = []
     for part in parts:
         data = part.encode()
         # Each with its length, so that no two different lists make the same bytes.
-        framed += len(data).to_bytes(4, "big") + data
-    digest = hashlib.sha256(framed).digest()[:16]
-    return PREFIX + base64.b32encode(digest).rstrip(b"=").translate(_CROCKFORD).decode()
+        framed += (len(data).to_bytes(4, "big"), data)
+    bits = int.from_bytes(hashlib.sha256(b"".join(framed)).digest()[:16], "big") << 2
+    return PREFIX + "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS])

@@ -68,6 +68,16 @@ class Presented(Struct, frozen=True, gc=False):
     context: Context
 
 
+def most_required(policies: Sequence[Policy]) -> int:
+    """The number of peers that the most demanding of some policies requires; 0 without any."""
+    most = 0
+    for policy in policies:
+        required = policy.requirement.required
+        if required > most:
+            most = required
+    return most
+
+
 class Verdict(Struct, frozen=True, gc=False):
     """Whether one requirement is satisfied, by whom, and what failed. ``reason`` is Approved if and only if it is.
 
@@ -169,10 +179,15 @@ def judge_all(presented: Presented, policies: Sequence[Policy], impact: str | No
     failures: dict[tuple[str, Reason], Failure] = {}
     reason = Reason.APPROVED
     missing = 0
-    for requirement in dict.fromkeys(policy.requirement for policy in policies):
+    requirements: dict[Requirement, None] = {}
+    for policy in policies:
+        requirements[policy.requirement] = None
+    for requirement in requirements:
         verdict = judge(presented, requirement, impact if requirement.bind_impact else None)
-        counted.update({approval.slug: approval for approval in verdict.counted})
-        failures.update({(failure.slug, failure.reason): failure for failure in verdict.failures})
+        for approval in verdict.counted:
+            counted[approval.slug] = approval
+        for failure in verdict.failures:
+            failures[failure.slug, failure.reason] = failure
         if not verdict.satisfied:
             if not unmet:
                 reason = verdict.reason
@@ -207,6 +222,8 @@ def _check(approval: Approval, context: Context, requirement: Requirement, impac
 
 def _largest_quorum(approvals: Sequence[Approval]) -> list[Approval]:
     """The largest set of distinct approvers with distinct keys who approved the same thing."""
+    if len(approvals) < 2:
+        return list(approvals)
     groups: dict[object, dict[str, Approval]] = {}
     for approval in approvals:
         claims = approval.statement

@@ -65,8 +65,12 @@ class Context(Struct, frozen=True, gc=False):
 
 def approvals_of(annotations: Mapping[str, str]) -> dict[str, str]:
     """The annotations that are approvals, by their slugs."""
-    skip = len(constants.APPROVAL_PREFIX)
-    return {key[skip:]: value for key, value in annotations.items() if key.startswith(constants.APPROVAL_PREFIX)}
+    prefix = constants.APPROVAL_PREFIX
+    found = {}
+    for key in annotations:
+        if key.startswith(prefix):
+            found[key[len(prefix) :]] = annotations[key]
+    return found
 
 
 def context_of(change: Change, audience: str) -> Context:
@@ -130,7 +134,7 @@ class Candidate(Struct, frozen=True, gc=False):
     @property
     def key_type(self) -> str:
         """The key's type, as in ``Approval``."""
-        return self.public.type.value if self.key.entry.kid is None else jws.label(self.public.type)
+        return str(self.public.type) if self.key.entry.kid is None else jws.label(self.public.type)
 
 
 class Memo:

@@ -75,6 +75,7 @@ class Output:
         self._lost = 0
         self._untold = 0
         self._work: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._started = False
         self._writer = threading.Thread(target=self._wait_and_write, name="log", daemon=True)
 
     @property
@@ -93,11 +94,12 @@ class Output:
             self._untold = 0
             self._lines.append(line + b"\n")
             self._bytes += len(line) + 1
-            if self._writer.ident is None:
+            if not self._started:
                 # Before it is needed, because Python starts no thread any more while it ends. Where there is no room
                 # for one more, the next line tries again.
                 with suppress(RuntimeError):
                     self._writer.start()
+                    self._started = True
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

@@ -2,12 +2,11 @@
 
 import collections
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 from prometheus_client.metrics_core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
@@ -20,6 +19,7 @@ from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource
 from seconder.approvals.verification import Approval
 from seconder.observability import log
+from seconder.observability.tallies import Counts, Spread
 
 OTHER: Final = "other"
 MAX_AGENTS: Final = 50
@@ -30,9 +30,6 @@ _LONGEST: Final = 253
 _FORMATS: Final = ("ssh", "jws")
 _REVIEW_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _AGE_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-
-M = TypeVar("M", bound=MetricWrapperBase)
-
 
 _REVISION: Final = os.environ.get("SECONDER_REVISION", "")
 """The commit that the image was built from, which sets this; empty elsewhere."""
@@ -58,20 +55,6 @@ class _LostLines(Collector):
         )
 
 
-class _Children(Generic[M]):
-    """Looks labelled children up in a plain dict: ``labels()`` costs four times the increment itself."""
-
-    def __init__(self, metric: M) -> None:
-        self._metric = metric
-        self._known: dict[Hashable, M] = {}
-
-    def __call__(self, *labels: str) -> M:
-        child = self._known.get(labels)
-        if child is None:
-            child = self._known[labels] = self._metric.labels(*labels)
-        return child
-
-
 class _First:
     """Keeps the first ``most`` values, which are those of this cluster; whatever comes later is ``OTHER``."""
 
@@ -89,86 +72,75 @@ class _First:
 
 
 class ReviewMetrics:
-    """What the webhook counts."""
+    """What the webhook counts, all of it in the event loop's thread."""
 
     # Longer than 50 lines: it is the list of these metrics, each with its help and labels.
     def __init__(self, registry: CollectorRegistry, *, namespaces: bool = False) -> None:
         """``namespaces``: label blocked actions by namespace, and not with an empty text."""
         self._agent = _First(MAX_AGENTS)
-        self._namespace: Callable[[str], str] = _First(MAX_NAMESPACES) if namespaces else lambda _: ""
-        self._requests = _Children(
-            Counter(
-                "seconder_admission_requests",
-                "Admission reviews answered; an action that policies in both modes cover is two.",
-                ["operation", "resource", "decision", "reason", "dry_run"],
-                registry=registry,
-            )
+        self._namespace = _First(MAX_NAMESPACES) if namespaces else None
+        self._requests = Counts(
+            "seconder_admission_requests",
+            "Admission reviews answered; an action that policies in both modes cover is two.",
+            ["operation", "resource", "decision", "reason", "dry_run"],
+            registry,
         )
-        self._by_agents = _Children(
-            Counter(
-                "seconder_agent_requests",
-                "Of the admission reviews, those of what agents asked for, dry runs not counted.",
-                ["operation", "resource"],
-                registry=registry,
-            )
+        self._by_agents = Counts(
+            "seconder_agent_requests",
+            "Of the admission reviews, those of what agents asked for, dry runs not counted.",
+            ["operation", "resource"],
+            registry,
         )
-        self._blocked = _Children(
-            Counter(
-                "seconder_blocked_actions",
-                "Actions refused, dry runs and Audit not counted; agent is empty for who is none.",
-                ["operation", "resource", "namespace", "agent", "reason"],
-                registry=registry,
-            )
+        self._blocked = Counts(
+            "seconder_blocked_actions",
+            "Actions refused, dry runs and Audit not counted; agent is empty for who is none.",
+            ["operation", "resource", "namespace", "agent", "reason"],
+            registry,
         )
-        self._duration = _Children(
-            Histogram(
-                "seconder_admission_review_duration_seconds",
-                "Time from the arrival of an admission review to its answer.",
-                ["operation", "decision"],
-                buckets=_REVIEW_BUCKETS,
-                registry=registry,
-            )
+        self._duration = Spread(
+            "seconder_admission_review_duration_seconds",
+            "Time from the arrival of an admission review to its answer.",
+            ["operation", "decision"],
+            _REVIEW_BUCKETS,
+            registry,
         )
         self.in_flight = 0
         """Reviews being answered; touched by the event loop's thread alone, and read when metrics are rendered."""
         Gauge(
             "seconder_admission_requests_in_flight", "Admission reviews being answered.", registry=registry
         ).set_function(lambda: self.in_flight)
-        self._verifications = _Children(
-            Counter(
-                "seconder_approval_verifications",
-                "Approvals looked at, accepted or rejected; a rejected one has the reason.",
-                ["format", "key_type", "result", "reason"],
-                registry=registry,
-            )
+        self._verifications = Counts(
+            "seconder_approval_verifications",
+            "Approvals looked at, accepted or rejected; a rejected one has the reason.",
+            ["format", "key_type", "result", "reason"],
+            registry,
         )
-        self._used = _Children(
-            Counter(
-                "seconder_approvals_used",
-                "Approvals that let an action through; an action that takes two counts two.",
-                ["resource", "assurance"],
-                registry=registry,
-            )
+        self._used = Counts(
+            "seconder_approvals_used",
+            "Approvals that let an action through; an action that takes two counts two.",
+            ["resource", "assurance"],
+            registry,
         )
-        self._glass = _Children(
-            Counter(
-                "seconder_break_glass",
-                "Actions let through in an emergency, past the policies.",
-                ["resource"],
-                registry=registry,
-            )
+        self._glass = Counts(
+            "seconder_break_glass",
+            "Actions let through in an emergency, past the policies.",
+            ["resource"],
+            registry,
         )
         self.view_age = Gauge(
             "seconder_view_age_seconds",
             "Since the view of policies and approvers was last proven true; beyond 60 s approvals do not count.",
             registry=registry,
         )
-        self._age = Histogram(
+        self._age = Spread(
             "seconder_approval_age_seconds",
             "Age of an approval when it let an action through, from its iat.",
-            buckets=_AGE_BUCKETS,
-            registry=registry,
+            [],
+            _AGE_BUCKETS,
+            registry,
         )
+        # It shows from the start.
+        self._age.among()
         self.certificate_expiry = Gauge(
             "seconder_serving_certificate_expiry_timestamp_seconds",
             "When the serving certificate expires; 0 while there is none.",
@@ -183,36 +155,37 @@ class ReviewMetrics:
         # Not ``.value``, which takes an enum ten times as long.
         operation, reason = str(request.operation), str(decision.reason)
         verdict = "allow" if allowed else "error" if decision.reason.is_error else "deny"
-        self._requests(operation, resource, verdict, reason, "true" if request.dry_run else "false").inc()
-        self._duration(operation, verdict).observe(seconds)
+        self._requests.by[operation, resource, verdict, reason, "true" if request.dry_run else "false"] += 1
+        self._duration.observe(seconds, operation, verdict)
         for failure in decision.failures:
-            self._verifications(failure.format, failure.key_type, "rejected", str(failure.reason)).inc()
+            self._verifications.by[failure.format, failure.key_type, "rejected", str(failure.reason)] += 1
         for approval in decision.counted:
-            self._verifications(approval.format, approval.key_type, "accepted", "").inc()
+            self._verifications.by[approval.format, approval.key_type, "accepted", ""] += 1
         if request.dry_run:
             return
         principal = decision.principal
         if principal.agent:
-            self._by_agents(operation, resource).inc()
+            self._by_agents.by[operation, resource] += 1
         if not allowed:
-            namespace = self._namespace(request.target.namespace)
+            namespace = self._namespace(request.target.namespace) if self._namespace else ""
             agent = self._agent(principal.agent_name or OTHER) if principal.agent else ""
-            self._blocked(operation, resource, namespace, agent, reason).inc()
+            self._blocked.by[operation, resource, namespace, agent, reason] += 1
 
     def used(self, resource: GroupResource, counted: Sequence[Approval], now: float) -> None:
         """Count the approvals that let an action through, on an object of a resource that some policy names."""
         for approval in counted:
-            self._used(str(resource), str(approval.assurance)).inc()
-            self._age.observe(max(0.0, now - approval.statement.iat))
+            self._used.by[str(resource), str(approval.assurance)] += 1
+            age = now - approval.statement.iat
+            self._age.observe(age if age > 0.0 else 0.0)
 
     def broke_glass(self, request: Request) -> None:
         """Count an action that passed policies by. Its resource is one that a policy names."""
-        self._glass(str(request.target.resource)).inc()
+        self._glass.by[(str(request.target.resource),)] += 1
 
     def undecided(self, reason: str, seconds: float) -> None:
         """Count a review that did not get as far as a decision."""
-        self._requests("", OTHER, "error", reason, "false").inc()
-        self._duration("", "error").observe(seconds)
+        self._requests.by["", OTHER, "error", str(reason), "false"] += 1
+        self._duration.observe(seconds, "", "error")
 
 
 class AuthorizerMetrics:

@@ -104,7 +104,9 @@ class Recorder:
         self._failed = failed
         self._bounds = bounds or Bounds()
         self._clock = clock
-        self._work = threading.Condition()
+        self._lock = threading.RLock()
+        """That of ``_work``. To take it by the condition would be two Python calls more."""
+        self._work = threading.Condition(self._lock)
         self._notes: OrderedDict[str, _Note] = OrderedDict()
         self._emergencies: list[_Emergency] = []
         self._written: OrderedDict[str, float] = OrderedDict()
@@ -132,7 +134,7 @@ class Recorder:
     def refused(self, change: Change, reason: Reason) -> bool:
         """Note a refusal. Returns whether there is, or in a moment will be, a change request for it."""
         name = change.name
-        with self._work:
+        with self._lock:
             recorded = self._is_open(name) or name in self._made
             note = self._notes.get(name)
             if note is not None:
@@ -150,7 +152,7 @@ class Recorder:
     def allowed(self, change: Change, counted: Sequence[Approval]) -> None:
         """Note that these approvals let a recorded change through."""
         name = change.name
-        with self._work:
+        with self._lock:
             note = self._notes.get(name)
             if note is not None:
                 note.allowed = counted

@@ -183,8 +183,8 @@ def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
     if decided.broken_glass:
         audit["break-glass"] = clean(decided.broken_glass)
     if decided.counted:
-        audit["approvers"] = ",".join(approval.statement.iss for approval in decided.counted)
-        audit["approvals"] = ",".join(approval.statement.jti for approval in decided.counted)
+        audit["approvers"] = ",".join([approval.statement.iss for approval in decided.counted])
+        audit["approvals"] = ",".join([approval.statement.jti for approval in decided.counted])
     return audit
 
 
@@ -214,7 +214,7 @@ class _Entry(log.Line, kw_only=True, frozen=True, gc=False):
 
 
 def _log(request: Request, decided: Decision, mode: Mode, allowed: bool, seconds: float) -> None:
-    target = request.target
+    target, counted, failures = request.target, decided.counted, decided.failures
     log.decision(
         _Entry(
             message="decision",
@@ -231,9 +231,10 @@ def _log(request: Request, decided: Decision, mode: Mode, allowed: bool, seconds
             user=request.caller.username,
             agent=decided.principal.agent_name,
             policies=decided.policies,
-            approvers=[approval.statement.iss for approval in decided.counted],
-            approvals=[approval.statement.jti for approval in decided.counted],
-            rejected=[f"{failure.slug}: {failure.reason}" for failure in decided.failures],
+            # Most have none, and a comprehension costs a call.
+            approvers=[approval.statement.iss for approval in counted] if counted else (),
+            approvals=[approval.statement.jti for approval in counted] if counted else (),
+            rejected=[f"{failure.slug}: {failure.reason}" for failure in failures] if failures else (),
             change_request=decided.change.name if decided.change else None,
             break_glass=decided.broken_glass or None,
             dry_run=request.dry_run,

@@ -34,6 +34,8 @@ def evaluate(context: ReviewContext) -> Findings:
     if not keys:
         return []
     owned = yield from ask(Dependents(keys, target))
+    if not owned:
+        return []
     effects = _protected(policies, owned)
     if not effects:
         return []

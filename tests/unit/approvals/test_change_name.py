@@ -1,0 +1,22 @@
+"""The names of change requests."""
+
+import base64
+import hashlib
+
+import pytest
+from tests.support.builders import DEPLOYMENTS
+
+from seconder.api.resources import Action, Target
+from seconder.approvals.change import name_of
+
+_TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
+
+
+@pytest.mark.parametrize("number", range(64))
+def test_a_name_is_the_hash_in_crockfords_base32(number: int) -> None:
+    """As the library would write it, each part framed by its length."""
+    target = Target(DEPLOYMENTS, "Deployment", "payments", f"checkout-é-{number}", f"uid-{number}")
+    parts = ("kiro", "", "apps", "deployments", "payments", target.name, target.uid, "Delete")
+    framed = b"".join(len(part.encode()).to_bytes(4) + part.encode() for part in parts)
+    digits = base64.b32encode(hashlib.sha256(framed).digest()[:16]).rstrip(b"=").translate(_TO_CROCKFORD)
+    assert name_of("kiro", "", target, Action.DELETE) == f"chg-{digits.decode()}"
