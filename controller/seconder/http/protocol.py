@@ -12,10 +12,12 @@ import httptools
 from seconder.http import head, reply
 from seconder.http.body_memory import BodyMemory
 from seconder.http.handler import BadReview, Handler, Report
+from seconder.http.known_heads import KnownHeads
 from seconder.http.limits import FRAMING_BYTES, SMALL_BODY_BYTES, Limits
 from seconder.http.reply import Refusal, Replies
 
-_BUFFER: Final = memoryview(bytearray(64 * 1024))
+_BYTES: Final = bytearray(64 * 1024)
+_BUFFER: Final = memoryview(_BYTES)
 """Where every connection's bytes arrive. One is enough: the event loop fills it and hands it on in one step, and the
 parser copies what it keeps."""
 
@@ -60,6 +62,8 @@ class Shared:
         self.known: Asked | None = None
         """The head that was last found good. The API server's are all alike, but for their length."""
         self.known_handler: Handler | None = None
+        self.known_heads: Final = KnownHeads(_BYTES, limits.body_bytes)
+        """The same for requests that come in one piece."""
         self.small_bodies: Final = BodyMemory(limits.small_bodies)
         self.large_bodies: Final = BodyMemory(limits.large_bodies)
         self.draining = False
@@ -201,6 +205,12 @@ class ReviewProtocol(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """See ``asyncio.BufferedProtocol``."""
+        begins = self._phase is _IDLE and not self._fed and not self._choked
+        if begins and (found := self._shared.known_heads.find(nbytes)) is not None:
+            self._handler, self._body = found
+            self._phase = _WHOLE
+            self._answer()
+            return
         if self._phase is _Phase.CLOSING:
             return
         self._fed += nbytes
@@ -210,6 +220,8 @@ class ReviewProtocol(asyncio.BufferedProtocol):
             self._break_off(error)
         phase = self._phase
         if phase is _WHOLE:
+            if begins and self._handler and self._length and not (self._last or self._expects):
+                self._shared.known_heads.learn(nbytes, self._length, self._handler)
             self._answer()
         elif phase in _RECEIVING:
             self._look_at_unfinished()
