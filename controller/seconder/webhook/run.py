@@ -22,7 +22,6 @@ from seconder.http.server import Drain, Pulse, serve
 from seconder.http.tls import ServingCertificate
 from seconder.observability import log
 from seconder.observability.metrics import AuthorizerMetrics, ReviewMetrics, registry
-from seconder.observability.ops import Ops, ops_app
 from seconder.webhook.authorizer import Authorizer
 from seconder.webhook.recorder import Recorder
 from seconder.webhook.reviewer import Reviewer
@@ -128,12 +127,15 @@ async def run(credentials: Credentials, options: Options) -> bool:
         unloaded = cache.unmet() or index.unmet()
         return [*unloaded, *served.unmet(serving_now.is_set()), *pulse.standing(_SLOW_SECONDS)]
 
-    reviews = bind(*options.review_address)
-    ops = Ops(ops_app(unmet, registry_, lambda: pulse.standing(_STUCK_SECONDS)), bind(*options.ops_address))
-    ops.start()
+    reviews, probed = bind(*options.review_address), bind(*options.ops_address)
     cache.start()
     recorder.start()
     served.watch.start()
+    # FastAPI takes a third of the start to load. Only now, so that the watches' first lists are on their way meanwhile.
+    from seconder.observability.ops import Ops, ops_app
+
+    ops = Ops(ops_app(unmet, registry_, lambda: pulse.standing(_STUCK_SECONDS)), probed)
+    ops.start()
     routes: dict[str, Handler] = {
         "/validate": reviewer.enforce,
         "/validate/audit": reviewer.audit,
