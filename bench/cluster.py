@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -89,10 +90,20 @@ class Cluster:
         served = discovery.catalogue(self._api)
         for created in self._create(documents):
             if created["kind"] == "ProtectionPolicy":
-                status = policy_status.judge(created, served, lambda _: "").status
-                self._api.replace(
-                    f"{_path(created)}/{created['metadata']['name']}/status", created | {"status": status}
-                )
+                self._judge(created, served)
+
+    def set_mode(self, name: str, mode: str) -> float:
+        """Store another mode of a policy, and judge it as the operator would; give the time when it was stored."""
+        path = f"/apis/seconder.dev/v1alpha1/{_KINDS['ProtectionPolicy']}/{name}"
+        served, stored = discovery.catalogue(self._api), self._api.get(path)
+        changed = self._api.replace(path, stored | {"spec": stored["spec"] | {"mode": mode}})
+        when = time.perf_counter()
+        self._judge(changed, served)
+        return when
+
+    def _judge(self, policy: dict[str, Any], served: discovery.Catalogue) -> None:
+        status = policy_status.judge(policy, served, lambda _: "").status
+        self._api.replace(f"{_path(policy)}/{policy['metadata']['name']}/status", policy | {"status": status})
 
     def _create(self, documents: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [self._api.create(_path(document), document) for document in documents]

@@ -43,22 +43,40 @@ class Load:
     def __init__(self, program: Path) -> None:
         self._program: Final = program
 
-    def measure(self, server: Server, bodies: Path, requests: int, *, allowed: bool, warm_up: int = 1000) -> Measured:
+    def measure(
+        self,
+        server: Server,
+        bodies: Path,
+        requests: int,
+        *,
+        allowed: bool,
+        warm_up: int = 1000,
+        connections: int = CONNECTIONS,
+    ) -> Measured:
         """Send so many reviews after a warm-up, going through the bodies in turn.
 
         Warm-up and measurement use different bodies as long as there are enough. Raises WrongAnswers unless every
         review was answered as ``allowed`` says.
         """
-        self.send(server, bodies, warm_up, allowed=allowed)
+        self.send(server, bodies, warm_up, allowed=allowed, connections=connections)
         handled = server.seconds_in_handler()
         cpu, kernel = server.process.cpu_seconds(), server.process.kernel_seconds()
-        figures = self.send(server, bodies, requests, allowed=allowed, start=warm_up)
+        figures = self.send(server, bodies, requests, allowed=allowed, start=warm_up, connections=connections)
         cpu, kernel = server.process.cpu_seconds() - cpu, server.process.kernel_seconds() - kernel
         handled = server.seconds_in_handler() - handled
         each = 1e6 / requests
         return Measured(cpu * each, kernel * each, handled * each, figures["p99_us"])
 
-    def send(self, server: Server, bodies: Path, requests: int, *, allowed: bool, start: int = 0) -> dict[str, float]:
+    def send(
+        self,
+        server: Server,
+        bodies: Path,
+        requests: int,
+        *,
+        allowed: bool,
+        start: int = 0,
+        connections: int = CONNECTIONS,
+    ) -> dict[str, float]:
         """Send so many reviews; give the generator's figures. Raises WrongAnswers."""
         command = [
             str(self._program),
@@ -67,7 +85,7 @@ class Load:
             f"-server-name={server.tls_name}",
             f"-bodies={bodies}",
             f"-requests={requests}",
-            f"-connections={CONNECTIONS}",
+            f"-connections={connections}",
             f"-start={start}",
         ]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import approvals, reviews, world
-from bench.load import Load, Measured, write_bodies
+from bench.load import CONNECTIONS, Load, Measured, write_bodies
 from bench.servers import Server
 from bench.table import median_ratio
 
@@ -25,9 +25,11 @@ class Kind:
     allowed: bool
     requests: int
     goal: float
+    connections: int = CONNECTIONS
 
 
 REFUSED: Final = Kind("refused", False, _REPEATED, 0.4)
+MANY_CONNECTIONS: Final = Kind("refused, on 64 connections", False, _REPEATED, 0.4, connections=64)
 SEEN_AGAIN: Final = Kind("approval seen again", True, _REPEATED, 0.4)
 SEEN_FIRST: Final = Kind("approval seen first", True, _FIRST_SEEN, 0.7)
 FREE: Final = Kind("an agent's free update", True, _REPEATED, 0.5)
@@ -41,7 +43,7 @@ class Bodies:
 
     def make(self, kind: Kind) -> Path:
         """Write fresh reviews of this kind: for ``SEEN_FIRST`` no approval stands in two of them."""
-        path = self._folder / f"{kind.title.replace(' ', '-')}.ndjson"
+        path = self._folder / f"{kind.title.replace(' ', '-').replace(',', '')}.ndjson"
         if kind is FREE:
             return write_bodies(path, (reviews.update() for _ in range(_DISTINCT)))
         if not kind.allowed:
@@ -99,7 +101,14 @@ def run(
             path = bodies.make(kind)
             places = range(len(servers))
             for place in places if turn % 2 == 0 else reversed(places):
-                result = load.measure(servers[place], path, kind.requests, allowed=kind.allowed, warm_up=WARM_UP)
+                result = load.measure(
+                    servers[place],
+                    path,
+                    kind.requests,
+                    allowed=kind.allowed,
+                    warm_up=WARM_UP,
+                    connections=kind.connections,
+                )
                 measured[place].append(result)
     finally:
         whole = min(len(results) for results in measured)

@@ -9,17 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bench import approvals, gohandler, imports, latency, probes, rounds, table, world
+from bench import approvals, gohandler, imports, latency, probes, reviews, rounds, table, world
 from bench.cluster import Cluster, write_authority
 from bench.load import Load
-from bench.rounds import FREE, REFUSED, SEEN_AGAIN, SEEN_FIRST, Bodies, Kind, Series
+from bench.rounds import FREE, MANY_CONNECTIONS, REFUSED, SEEN_AGAIN, SEEN_FIRST, Bodies, Kind, Series
 from bench.servers import Server
 from bench.table import MISSED, NOT_MEASURED, Row
 from localstack.controlplane import ControlPlane
 
 FEW, MANY = 10, 1000
 _STARTS: Final = 5
-_COLD_START_SECONDS: Final = 0.6
+_COLD_START_SECONDS: Final = 0.5
+_EDITS: Final = 10
+_EFFECT_SECONDS: Final = 30
 _MEMORY_MIB: Final = 80
 _MEMORY_REVIEWS: Final = 100_000
 _FLAT_MIB: Final = 2
@@ -69,7 +71,10 @@ class Benchmark:
             for kind in (REFUSED, SEEN_AGAIN, SEEN_FIRST, FREE):
                 self._compare(kind, bodies, ours, cached if kind is SEEN_AGAIN else plain)
             self._memory(ours, bodies)
+            # Behind it: what so many connections take stays with the process.
+            self._compare(MANY_CONNECTIONS, bodies, ours, plain)
             self._through_api_server(cluster, ours, configuration)
+            self._edit_to_effect(cluster, ours)
 
         _say(f"creating {MANY:,} policies and {MANY:,} approvers")
         cluster.add([*self._many.policies[FEW:], *self._many.approvers[FEW:]])
@@ -194,15 +199,32 @@ class Benchmark:
         ):
             states = latency.states(configuration, namespaces)
             refused, passed, called = latency.measure(cluster.plane, states, agent, other, ours.requests, self._count)
-        plain = statistics.median(refused.plain)
-        _print(_added_row(f"added to an agent's refused DELETE, {plain:.1f} ms without admission (ms)", refused))
-        _print(_added_row("added to the same DELETE by somebody who is no agent (ms)", passed))
+        for place, share in enumerate(latency.SHARES):
+            plain = statistics.median(each[place] for each in refused.plain)
+            what = f"added to {share} of an agent's refused DELETEs, {plain:.1f} ms without admission (ms)"
+            _print(_added_row(what, refused, place))
+            _print(_added_row(f"added to {share} of the same DELETEs by somebody who is no agent (ms)", passed, place))
         what = "webhook calls for all DELETEs by somebody who is no agent"
         _print(Row(what, "", f"{called:.0f}", "", "0", table.verdict(called == 0)))
 
+    def _edit_to_effect(self, cluster: Cluster, ours: Server) -> None:
+        """See how long the webhook goes by the policy that was, after another mode has been stored."""
+        _say(f"from a policy's edit to its effect, {_EDITS} times")
+        name = self._few.policies[0]["metadata"]["name"]
+        times = []
+        for turn in range(_EDITS):
+            audited = turn % 2 == 0
+            began = cluster.set_mode(name, "Audit" if audited else "Enforce")
+            while ours.ask(reviews.review())["allowed"] is not audited:
+                if time.perf_counter() - began > _EFFECT_SECONDS:
+                    raise TimeoutError(f"a policy's edit had no effect within {_EFFECT_SECONDS} s")
+            times.append(time.perf_counter() - began)
+        _print(Row("from a policy's edit to its effect (ms)", "", f"{statistics.median(times) * 1000:.0f}"))
 
-def _added_row(what: str, added: latency.Added) -> Row:
-    policy, webhook = (statistics.median(each) for each in (added.by_policy, added.by_webhook))
+
+def _added_row(what: str, added: latency.Added, place: int) -> Row:
+    """Give the row of one of ``latency.SHARES``, by its place."""
+    policy, webhook = (statistics.median(one[place] for one in each) for each in (added.by_policy, added.by_webhook))
     return Row(what, f"{policy:+.2f}", f"{webhook:+.2f}")
 
 

@@ -48,7 +48,16 @@ class _Interrupted(Load):
     def __init__(self) -> None:
         self._left = 7
 
-    def measure(self, server: Server, bodies: Path, requests: int, *, allowed: bool, warm_up: int = 0) -> Measured:
+    def measure(
+        self,
+        server: Server,
+        bodies: Path,
+        requests: int,
+        *,
+        allowed: bool,
+        warm_up: int = 0,
+        connections: int = 0,
+    ) -> Measured:
         """See Load."""
         self._left -= 1
         if self._left < 0:
