@@ -1,7 +1,7 @@
 """A whole review: nothing is let through by accident, and nobody is refused who is not meant."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support import signing
 from tests.support.builders import (
@@ -171,6 +171,7 @@ _VALUES = {
 }
 
 
+@settings(deadline=None)
 @given(_CALLERS, _POLICIES, st.sets(st.sampled_from(sorted(_VALUES))), st.booleans(), st.booleans())
 def test_no_agents_deletion_of_what_is_protected_passes_without_approval(
     caller: Caller, policies: list[Policy], presented: set[str], fresh: bool, added: bool
