@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from localstack import own_terminal
 from localstack.binaries import provide
 from localstack.errors import StackError
 from localstack.pins import Binary
@@ -168,14 +168,7 @@ class Story:
             "KUBECACHEDIR": str(self._stack.folder / "cache"),
             "PATH": f"{programs}:{os.environ['PATH']}",
         }
-        done = subprocess.run(
-            ["kubectl", "seconder", *shlex.split(line)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-            timeout=30,
-        )
+        done = own_terminal.run(["kubectl", "seconder", *shlex.split(line)], environment, 30)
         self._tell.output(done.stdout + done.stderr)
         if done.returncode != 0:
             raise Unexpected(f"alice could not: kubectl seconder {line}")

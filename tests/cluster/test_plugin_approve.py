@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,24 @@ def test_who_says_no_changes_nothing(cluster: Cluster, plugin: Plugin) -> None:
     assert "error: not approved: nothing was changed" in seen.shown
     assert seen.out == ""
     assert not [key for key in annotations(cluster) if key.startswith("approval.")]
+
+
+def test_an_assistant_does_not_approve(cluster: Cluster, plugin: Plugin) -> None:
+    """With a key that nobody touches: one line that names the assistant, and nothing is changed."""
+    cluster.deployment()
+    chg = wish(cluster)
+    flags = ("approve", chg, f"--key={cluster.alice.key}", "--yes", "--reason=x")
+    done = plugin.script(cluster.alice.kubeconfig, *flags, CLAUDECODE="1")
+    one_line(done, "Claude Code runs this command", "an approval is a person's")
+    assert not [key for key in annotations(cluster) if key.startswith("approval.")]
+    server = plugin.home / "kubernetes-mcp-server"
+    server.write_text(
+        f"#!{sys.executable}\nimport subprocess, sys\nsys.exit(subprocess.run(sys.argv[1:]).returncode)\n"
+    )
+    server.chmod(0o700)
+    done = plugin.run([str(server), *plugin.command(cluster.alice.kubeconfig, *flags)])
+    one_line(done, "An MCP server runs this command")
+    assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
 
 
 def test_a_script_must_say_yes_and_why(cluster: Cluster, plugin: Plugin) -> None:

@@ -12,8 +12,13 @@ from pathlib import Path
 
 from tests.support.cluster import Cluster, Result
 
+from seconder.plugin.agents import assistants
+
 PROGRAM = Path(sys.executable).with_name("kubectl-seconder")
 _SECONDS = 40.0
+_KNOWN = assistants.read(Path(assistants.__file__).with_name("assistants.yaml"))
+_MARKS = {variable.name for assistant in _KNOWN for variable in assistant.environment}
+"""Whoever runs the tests has no say in what commands are taken for; see also ``tests.support.orphan``."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,11 @@ class Plugin:
         self.cluster = cluster
         self.home = home
         self.environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("SSH_", "KUBE", "DISPLAY"))},
+            **{
+                key: value
+                for key, value in os.environ.items()
+                if not key.startswith(("SSH_", "KUBE", "DISPLAY")) and key not in _MARKS
+            },
             "HOME": str(home),
             # kubectl finds plugins on the PATH.
             "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",

@@ -1,6 +1,7 @@
 """Known AI assistants, and how one shows that a command is its own. A tag, not a lock: see docs/assistants.md."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Annotated, Final
 
 import msgspec
 
+from seconder.api.text import clean
 from seconder.plugin.agents.processes import Process, Unreadable, ancestors
 from seconder.plugin.terminal.problem import Problem
 
 ANY: Final = "*"
 EXTRA: Final = "SECONDER_ASSISTANTS"
 _KNOWN: Final = Path(__file__).with_name("assistants.yaml")
+_WORD: Final = re.compile("[a-z]+")
 _MAX_BYTES: Final = 256 * 1024
 _MAX_ASSISTANTS: Final = 500
 
@@ -36,11 +39,15 @@ class Program(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Assistant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An assistant and what it is known by; ``documentation`` of each mark is the public page that says so."""
+    """An assistant and what it is known by; ``documentation`` of each mark is the public page that says so.
+
+    ``words`` are such as stand in the names of programs of its kind, between other characters than letters.
+    """
 
     name: _Text
     environment: tuple[Variable, ...] = ()
     processes: tuple[Program, ...] = ()
+    words: tuple[Program, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +70,13 @@ def detect(
                 shown = variable.name if variable.value == ANY else f"{variable.name}={value}"
                 return Detection(assistant.name, f"the environment has {shown}")
     named = {program.name: assistant for assistant in reversed(known) for program in assistant.processes}
+    spoken = {program.name: assistant for assistant in reversed(known) for program in assistant.words}
     for process in ancestors:
         for name in process.names:
-            if name in named:
-                return Detection(named[name].name, f"it runs below process {process.pid}, {name}")
+            words = (spoken[word] for word in _WORD.findall(name.lower()) if word in spoken)
+            found = named.get(name) or next(words, None)
+            if found is not None:
+                return Detection(found.name, f"it runs below process {process.pid}, {clean(name)}")
     return None
 
 
@@ -106,7 +116,7 @@ def read(path: Path) -> list[Assistant]:
     if len(assistants) > _MAX_ASSISTANTS:
         raise Problem(f"list of assistants {path} has more than {_MAX_ASSISTANTS} entries: shorten it")
     for assistant in assistants:
-        if not (assistant.environment or assistant.processes):
+        if not (assistant.environment or assistant.processes or assistant.words):
             raise Problem(
                 f"list of assistants {path} is not usable: {assistant.name!r} has no environment and no processes"
             )

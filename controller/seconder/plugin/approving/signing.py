@@ -150,6 +150,7 @@ def _run(command: Sequence[str], key: LocalKey, seconds: float) -> None:
             stdin=None if asks else subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=None if asks else subprocess.PIPE,
+            env=_with_agent(),
         )
     except FileNotFoundError:
         raise Problem("ssh-keygen is not on PATH: install OpenSSH's client") from None
@@ -172,7 +173,8 @@ def _run(command: Sequence[str], key: LocalKey, seconds: float) -> None:
 
 def _in_agent() -> list[LocalKey] | None:
     """The ssh-agent's keys; None where there is no agent that answers."""
-    if not os.environ.get("SSH_AUTH_SOCK"):
+    environment = _with_agent()
+    if not environment.get("SSH_AUTH_SOCK"):
         return None
     try:
         done = subprocess.run(
@@ -181,6 +183,7 @@ def _in_agent() -> list[LocalKey] | None:
             capture_output=True,
             timeout=_AGENT_SECONDS,
             check=False,
+            env=environment,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -188,6 +191,33 @@ def _in_agent() -> list[LocalKey] | None:
     if done.returncode == 2:
         return None
     return list(_lines(done.stdout.decode(errors="replace").splitlines()[:_MAX_AGENT_KEYS]))
+
+
+def _with_agent() -> dict[str, str]:
+    """The environment, with the ssh-agent that ssh would ask: IdentityAgent of ssh_config(5) where none is set.
+
+    Password managers are set up so; ssh-add and ssh-keygen do not read that file.
+    """
+    environment = dict(os.environ)
+    config = Path.home() / ".ssh" / "config"
+    if environment.get("SSH_AUTH_SOCK") or not config.is_file():
+        return environment
+    try:
+        done = subprocess.run(  # noqa: S603 - no shell, and the file is the person's own
+            ["ssh", "-G", "-F", str(config), "agent.invalid"],  # noqa: S607 - whichever the person uses
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_AGENT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return environment
+    for line in done.stdout.decode(errors="replace").splitlines():
+        name, _, value = line.partition(" ")
+        # Else it is "none", or names an environment variable.
+        if name == "identityagent" and value.startswith("/"):
+            environment["SSH_AUTH_SOCK"] = value
+    return environment
 
 
 def _lines(lines: Iterable[str]) -> Iterable[LocalKey]:

@@ -19,7 +19,8 @@ from seconder.approvals import statement, unsigned_statement
 from seconder.approvals.statement import Statement
 from seconder.approvals.verification import Memo, approvals_of, verify
 from seconder.client.api import ApiError
-from seconder.plugin.approving import approval_annotations, cluster_reads, eligibility, signing, summary
+from seconder.plugin.agents.assistants import Detection
+from seconder.plugin.approving import approval_annotations, cluster_reads, eligibility, presence, signing, summary
 from seconder.plugin.approving.cluster_reads import Case
 from seconder.plugin.approving.signing import Signer
 from seconder.plugin.terminal import callers, connection, output
@@ -72,9 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
     callers.no_agent(caller, case.state.policies.known_tags)
     eligibility.approvable(case)
     seconds = eligibility.lifetime(arguments.ttl, case)
-    signer = _signer(case, arguments.key, caller)
+    detection = presence.detect()
+    signer = _signer(case, arguments.key, caller, detection)
     reason = _consent(case, signer, arguments, seconds)
-    signed = _sign(case, signer, reason, seconds)
+    signed = _sign(case, signer, reason, seconds, detection)
     return _put(connected, case, signer, signed, arguments.output)
 
 
@@ -84,10 +86,10 @@ class _Signed:
     value: str
 
 
-def _signer(case: Case, file: str | None, caller: Caller) -> Signer:
+def _signer(case: Case, file: str | None, caller: Caller, detection: Detection | None) -> Signer:
     """The key to sign with: one that counts before one that does not, one's own before another person's."""
     local = signing.at_hand(file)
-    signers = signing.registered(local, case.state.registry)
+    signers = presence.usable(signing.registered(local, case.state.registry), detection)
     if not signers:
         raise signing.none_registered(local, named=file is not None)
 
@@ -121,7 +123,7 @@ def _consent(case: Case, signer: Signer, arguments: argparse.Namespace, seconds:
     return reason
 
 
-def _sign(case: Case, signer: Signer, reason: str, seconds: int) -> _Signed:
+def _sign(case: Case, signer: Signer, reason: str, seconds: int, detection: Detection | None) -> _Signed:
     """Sign, and verify what was made as the webhook will."""
     begins = int(time.time())
     unsigned = unsigned_statement.for_change(case.change, case.state.audience, case.txn, case.impact)
@@ -140,9 +142,10 @@ def _sign(case: Case, signer: Signer, reason: str, seconds: int) -> _Signed:
         raise Problem(f"this cannot be signed for: {rejected.detail}") from None
     value = line.decode() + signing.sign(signer.key, line).rstrip("\n")
     try:
-        verify("new", value, case.fitting, case.state.registry, time.time(), Memo(1))
+        made_of = verify("new", value, case.fitting, case.state.registry, time.time(), Memo(1))
     except Rejected as rejected:
         raise Problem(f"what was signed would not count: {rejected.detail} ({rejected.reason})") from None
+    presence.proven(made_of.assurance, detection)
     for failure in case.verdict({"new": value}).failures:
         raise Problem(f"what was signed would not count: {failure.detail} ({failure.reason})")
     return _Signed(made, value)

@@ -1,6 +1,7 @@
 """``keys lint``: check approvers' public keys, in files or in the cluster, by the rules that decide what counts."""
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,9 @@ from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 
 _MAX_BYTES: Final = 8 * 1024 * 1024
+_PRIVATE: Final = re.compile(
+    r"^(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|---- BEGIN SSH2 ENCRYPTED PRIVATE|PuTTY-User-Key)", re.M
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,12 @@ def _in_approvers(documents: Sequence[Mapping[str, Any]], *places: str) -> Itera
 
 
 def _in_lines(text: str, where: str) -> Iterator[Finding]:
+    if _PRIVATE.search(text):
+        problem = (
+            "this is a private key, which nobody but its owner should have: give its public half, in the .pub file"
+        )
+        yield Finding(where, b"", problem=problem)
+        return
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue

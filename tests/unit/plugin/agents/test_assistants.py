@@ -72,6 +72,13 @@ def test_what_is_only_alike_is_no_evidence(environment: dict[str, str]) -> None:
         _process("python", "-m", "aider.main"),
         _process("/bin/bash", "-e", "/usr/local/bin/codex"),
         _process("-claude"),
+        _process("/usr/local/bin/holmes", "ask", "why"),
+        _process("k8sgpt", "serve", "--mcp"),
+        _process("kubectl-ai", "--mcp-server"),
+        _process("kubernetes-mcp-server", "--read-only"),
+        _process("node", "/opt/x/_npx/1/node_modules/.bin/mcp-server-kubernetes"),
+        _process("python3.12", "-m", "kubectl_mcp_tool.server"),
+        _process("/opt/MCP/mcp"),
     ],
 )
 def test_an_assistant_is_known_by_the_process_above(process: Process) -> None:
@@ -87,6 +94,9 @@ def test_an_assistant_is_known_by_the_process_above(process: Process) -> None:
         _process("vim", "claude"),
         _process("cat", "/usr/local/bin/claude"),
         _process("claude-notes"),
+        _process("mcphee"),
+        _process("/opt/mcp/bin/bash"),
+        _process("code", "--mcp"),
         _process("claude.txt"),
         _process("bash", "-c", "claude"),
         _process("bash", "-lc", "claude"),
@@ -244,6 +254,9 @@ def _row(assistant: Assistant) -> str:
         for each in assistant.environment
     ]
     programs = [f"`{each.name}` [source]({each.documentation})" for each in assistant.processes]
+    programs += [
+        f"any with the word `{each.name}` in its name [source]({each.documentation})" for each in assistant.words
+    ]
     return f"| {assistant.name} | {', '.join(variables) or '-'} | {', '.join(programs) or '-'} |"
 
 

@@ -1,5 +1,6 @@
 """Which key is the approver's own, and what comes of asking ssh-keygen."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -162,3 +163,24 @@ def test_without_ssh_keygen_it_says_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Problem, match="install OpenSSH"):
         signing.sign(signing.LocalKey("", b"", tmp_path / "key", "key"), b"line\n")
+
+
+def test_the_agent_that_only_sshs_configuration_names_is_asked(home: Path, tmp_path: Path) -> None:
+    """As password managers are set up: IdentityAgent, and no SSH_AUTH_SOCK."""
+    blob = make(tmp_path / "key")
+    socket = tmp_path / "agent.sock"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL) as agent:
+        try:
+            deadline = time.monotonic() + 20
+            environment = {"SSH_AUTH_SOCK": str(socket), "PATH": os.environ["PATH"]}
+            while subprocess.run(["ssh-add", "-q", str(tmp_path / "key")], env=environment, check=False).returncode:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            (home / ".ssh" / "config").write_text(f'Host *\n  IdentityAgent "{socket}"\n')
+            (found,) = signing.at_hand(None).keys
+            assert (found.blob, found.path) == (blob, None)
+            assert parse_signature(b"x\n" + signing.sign(found, b"x\n").encode())
+            (home / ".ssh" / "config").write_text("Host *\n  IdentityAgent none\n")
+            assert signing.at_hand(None).keys == ()
+        finally:
+            agent.terminate()

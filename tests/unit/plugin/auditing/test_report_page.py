@@ -330,3 +330,13 @@ def test_facts_of_one_second_stand_in_their_order() -> None:
     told = Report(_NOON - 60, _NOON + 60, [], entries, []).timeline
     assert [each.what for each in told] == ["Signed", "Approved", "Allowed", "Used"]
     assert isinstance(told[0], Entry)
+
+
+def test_what_was_let_through_by_approval_was_signed_for() -> None:
+    """Where object and approval are gone, what the log tells of its use is enough to count one."""
+    noted = {"decision": "allow", "reason": "Approved", "action": "Delete", "approvers": "alice@example.com"}
+    notes = {f"agents.seconder.dev/{name}": value for name, value in noted.items()}
+    logged = Logged(_NOON - 60, _NOON + 60)
+    logged.add(msgspec.json.decode(line(event(annotations=notes)), type=audit_log.Event))
+    shown = _Page(page(Report(_NOON - 60, _NOON + 60, [], [], [], logged), _MAKING)).text
+    assert "1approvalssigned1letthroughbyapproval0" in re.sub(r"\s+", "", shown)
