@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -55,6 +56,17 @@ class Bounds:
     after_trouble: float = 10.0
     tries: int = 8
     """Of one note, ``again`` seconds apart: as long as the API server needs to be started anew."""
+
+
+class _Outcome(Enum):
+    """What became of something to be written."""
+
+    DONE = "done"
+    """Or the API server will never have it."""
+    LATER = "later"
+    """It could not be written now, which says nothing about others."""
+    UNWELL = "unwell"
+    """Nor could anything else: the API server does not answer, has too much to do, or does not know who asks."""
 
 
 class _Known(NamedTuple):
@@ -221,14 +233,15 @@ class Recorder:
             time.sleep(self._bounds.pace)
 
     def _try_to_write(self, note: _Note) -> None:
-        well = self._attempt(self._write, note)
+        outcome = self._attempt(self._write, note)
         with self._work:
             now, name = self._clock(), note.change.name
             # However long that took: from now on it comes into view.
             if name in self._made:
                 self._made[name] = (note.change.requester, now + _IN_VIEW)
-            if not well:
+            if outcome is _Outcome.UNWELL:
                 self._quiet_until = now + self._bounds.after_trouble
+            if outcome is not _Outcome.DONE:
                 self._keep_for_later(note)
 
     def _keep_for_later(self, note: _Note) -> None:
@@ -267,17 +280,19 @@ class Recorder:
             self._made[name] = (note.change.requester, float("inf"))
         return note
 
-    def _attempt(self, write: Callable[[T], None], what: T) -> bool:
+    def _attempt(self, write: Callable[[T], None], what: T) -> _Outcome:
         try:
             write(what)
         except ApiError as error:
             self._failed("recording", error)
-            # The API server is well, and will not have this one: no reason to leave the others out.
-            return error.status in {400, 413, 422}
+            if error.status in {400, 413, 422}:
+                return _Outcome.DONE
+            # What one object is answered, an agent may have brought about: no reason to leave the others out.
+            return _Outcome.UNWELL if error.status in {0, 401, 429} or error.status >= 500 else _Outcome.LATER
         except Exception as error:  # noqa: BLE001 - a thread that died in silence would record nothing any more
             self._failed("recording", error)
-            return False
-        return True
+            return _Outcome.LATER
+        return _Outcome.DONE
 
     def _write(self, note: _Note) -> None:
         state = self._cache.state

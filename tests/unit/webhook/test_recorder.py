@@ -132,6 +132,33 @@ def test_a_record_that_goes_between_two_looks_is_created_anew(monkeypatch: pytes
     assert recorder.refused(_change("e"), Reason.APPROVAL_MISSING)
 
 
+@pytest.mark.parametrize(
+    ("failure", "quiet", "kept"),
+    [
+        *((ApiError(status, "no"), True, True) for status in (0, 401, 429, 500, 503)),
+        *((ApiError(status, "no"), False, True) for status in (403, 405, 409, 415)),
+        *((ApiError(status, "no"), False, False) for status in (400, 413, 422)),
+        (ValueError("not a change request"), False, True),
+    ],
+)
+def test_one_record_that_cannot_be_written_keeps_no_other_from_being_written(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, *, quiet: bool, kept: bool
+) -> None:
+    """Only an API server that takes none at all does, since nothing would bound what waits for it."""
+
+    def refuse(_: object) -> None:
+        raise failure
+
+    recorder = Still(Bounds(), monkeypatch)
+    monkeypatch.setattr(recorder, "_write", refuse)
+    assert recorder.refused(_change("d"), Reason.APPROVAL_MISSING)
+    note = recorder._next_due()
+    assert note is not None
+    recorder._try_to_write(note)
+    assert recorder.refused(_change("e"), Reason.APPROVAL_MISSING) is not quiet
+    assert (note.change.name in recorder._notes) is kept
+
+
 def test_a_use_right_after_the_refusal_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The record that was just written may not be in view yet; unnoted, it would end as withdrawn."""
     recorder = Still(Bounds(), monkeypatch)
