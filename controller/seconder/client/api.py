@@ -23,7 +23,12 @@ _METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _LOOK_AGAIN_SECONDS: Final = 60.0
 _PAGE: Final = 500
-_MAX_PAGES: Final = 200
+_MOST_ITEMS: Final = 100_000
+_PAGE_BYTES: Final = 2 * 1024 * 1024
+"""Of one page of more than one object. Nothing but etcd bounds an object's labels: 500 objects may have 500 MB."""
+_SMALLER: Final = 8
+_LARGER_AFTER: Final = 8
+"""Pages that fitted before a larger one is tried again."""
 
 
 class ApiError(Exception):
@@ -33,6 +38,13 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.reason = reason
+
+
+class _TooLarge(ApiError):
+    """A page of a list is larger than is kept in memory, and was not read to its end."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(0, f"{path}: a page of its list is too large")
 
 
 class NoIdentity(ApiError):
@@ -120,9 +132,18 @@ class Api:
 
         Each comes with a resourceVersion, the last one's being that of the whole list. Raises ApiError as ``items``.
         """
-        for _ in range(_MAX_PAGES):
-            accept = _METADATA_LIST if metadata_only else _JSON
-            page = self.get(path, timeout=timeout, accept=accept, **({"limit": _PAGE} | query))
+        accept = _METADATA_LIST if metadata_only else _JSON
+        limit, fitted, given = int(query.pop("limit", _PAGE)), 0, 0
+        while given < _MOST_ITEMS:
+            try:
+                page = self.get(path, timeout=timeout, accept=accept, limit=limit, **query)
+            except _TooLarge:
+                limit, fitted = max(1, limit // _SMALLER), 0
+                continue
+            fitted += 1
+            if fitted % _LARGER_AFTER == 0:
+                limit = min(_PAGE, limit * 2)
+            given += max(1, len(page.get("items") or ()))
             # A list that is made up on the spot (ComponentStatus) has no version.
             yield page.get("items") or [], page["metadata"].get("resourceVersion", "")
             token = page["metadata"].get("continue")
@@ -133,8 +154,13 @@ class Api:
 
     def page(self, path: str, *, timeout: float, **query: Any) -> tuple[list[Any], str]:
         """List one page of a collection, metadata only. Returns the items and the token of the next page."""
-        page = self.get(path, timeout=timeout, accept=_METADATA_LIST, **query)
-        return page.get("items") or [], page["metadata"].get("continue") or ""
+        while True:
+            try:
+                page = self.get(path, timeout=timeout, accept=_METADATA_LIST, **query)
+            except _TooLarge:
+                query["limit"] = str(max(1, int(query["limit"]) // _SMALLER))
+            else:
+                return page.get("items") or [], page["metadata"].get("continue") or ""
 
     @contextlib.contextmanager
     def stream(
@@ -168,8 +194,13 @@ class Api:
         response = self._open(
             method, path, body, timeout=seconds, accept=accept, query=query, content_type=content_type
         )
+        # A single object, however large, is what is asked for; of several, fewer can be.
+        bounded = int(query.get("limit", 1)) > 1
         try:
-            content = response.read()
+            content = response.read(_PAGE_BYTES + 1) if bounded else response.read()
+            if bounded and len(content) > _PAGE_BYTES:
+                response.close()
+                raise _TooLarge(path)
         except urllib3.exceptions.HTTPError as error:
             raise ApiError(0, f"{method} {path}: {self._explain(error)}") from None
         finally:
