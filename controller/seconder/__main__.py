@@ -58,6 +58,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long each step of a certificate rotation is given to reach everybody",
     )
+    for what in ("label", "annotation"):
+        operator.add_argument(
+            f"--configuration-{what}",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help=f"{what} of the webhook configuration, such as some platforms go by; may be repeated",
+        )
     operator.add_argument(
         "--copy-approvals",
         action="store_true",

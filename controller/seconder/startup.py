@@ -4,6 +4,7 @@ Each is imported only when it is started: the webhook must be ready in well unde
 """
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -68,6 +69,8 @@ def operator(arguments: argparse.Namespace) -> int:
         arguments.serving_secret,
         issues=arguments.certificates == "operator",
         copies=copies,
+        labels=_pairs(arguments.configuration_label),
+        annotations=_pairs(arguments.configuration_annotation),
     )
     loaded = client_config.load(arguments.kubeconfig)
     api = Api(loaded, user_agent="seconder-operator")
@@ -125,6 +128,16 @@ def _notifier(arguments: argparse.Namespace, registry: "CollectorRegistry") -> "
 
 def _installation(arguments: argparse.Namespace) -> Installation:
     return Installation(arguments.namespace, frozenset(arguments.controller))
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise UsageError(f"not KEY=VALUE: {text!r}")
+        pairs[key] = value
+    return pairs
 
 
 def _webhook(arguments: argparse.Namespace) -> tuple[str, tuple[str, str, int] | None, str]:

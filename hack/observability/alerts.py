@@ -76,6 +76,15 @@ def _guard(time: Callable[[float], str], scale: float) -> list[Alert]:
             "Without a webhook, what policies cover is refused to agents with an error, approved or not.",
         ),
         Alert(
+            "SeconderNotInForce",
+            "critical",
+            "min by (policy, reason, writer) (seconder_policy_in_force) == 0",
+            60 * scale,
+            "A ProtectionPolicy is not in force.",
+            "Policy {{ $labels.policy }}: {{ $labels.reason }}{{ with $labels.writer }}, by {{ . }}{{ end }}. What it"
+            " names may be deleted unasked. kubectl describe protectionpolicy {{ $labels.policy }} says more.",
+        ),
+        Alert(
             "SeconderWebhookErrors",
             "warning",
             f"sum({decisions}) >= {_ERRORS} or sum({grown(failed_calls, time(600))}) >= {_ERRORS}",

@@ -7,7 +7,7 @@ from tests.support.resolving import decide
 
 from seconder.api.policy import Assurance, Mode
 from seconder.api.reasons import Reason
-from seconder.observability.metrics import AuthorizerMetrics, OperatorMetrics, ReviewMetrics, registry
+from seconder.observability.metrics import AuthorizerMetrics, InForce, OperatorMetrics, ReviewMetrics, registry
 
 Shape = tuple[str, frozenset[str]]
 """A metric's type and labels."""
@@ -35,6 +35,7 @@ def operator_registry() -> CollectorRegistry:
     made = registry("0123abc")
     metrics = OperatorMetrics(made, lambda _: 1)
     metrics.policies([(Mode.ENFORCE, True), (Mode.AUDIT, False)])
+    metrics.in_force.seen([InForce("default", True, "AsCompiled", "")])
     metrics.keys([("ssh", Assurance.SOFTWARE.value)])
     metrics.last_success.set_to_current_time()
     return made

@@ -283,9 +283,14 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " events create,patch": "client/events.py",
         " serviceaccounts get,list,watch": "client/cache.py",
         " namespaces[kube-system] get": "client/cache.py",
-        "admissionregistration.k8s.io validatingwebhookconfigurations create,get,list,watch": "operator/reconciler.py",
+        " namespaces list": "operator/configuration_keeper.py",
+        "admissionregistration.k8s.io validatingwebhookconfigurations create,get,list,watch": "operator/trial.py",
         "admissionregistration.k8s.io validatingwebhookconfigurations[seconder]"
-        " update,delete": "operator/reconciler.py",
+        " update,delete": "operator/configuration_keeper.py",
+        "admissionregistration.k8s.io validatingadmissionpolicies,validatingadmissionpolicybindings"
+        " create": "operator/label_guard.py",
+        "admissionregistration.k8s.io validatingadmissionpolicies,validatingadmissionpolicybindings"
+        "[seconder-namespace-labels] get,update,delete": "operator/label_guard.py",
         "apiextensions.k8s.io customresourcedefinitions get,list,watch": "client/discovery.py",
         "rbac.authorization.k8s.io clusterroles[seconder-webhook-lookups,seconder-operator-objects]"
         " get,update,escalate": "operator/reconciler.py",

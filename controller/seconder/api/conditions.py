@@ -1,10 +1,15 @@
 """Status conditions (meta/v1 Condition)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 from seconder.api.schema import list_map
+
+READY: Final = "Ready"
+IN_FORCE: Final = "InForce"
+NOT_IN_FORCE: Final = "NotInForce"
+"""Reason of a Ready that is False although the policy itself is valid."""
 
 
 class ConditionDoc(Struct, rename="camel", kw_only=True):

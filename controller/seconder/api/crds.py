@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from seconder.api import approver, change_request, constants, protection_policy
+from seconder.api.conditions import IN_FORCE
 from seconder.api.schema import schema_of
 
 _AGE: Final = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
@@ -30,7 +31,11 @@ def protection_policy_crd() -> dict[str, Any]:
             _column("Subjects", ".spec.subjects"),
             _column("Required", ".spec.approvals.required", "integer"),
             _column("Ready", f"{_ready()}.status"),
+            _column("InForce", f"{_ready(IN_FORCE)}.status"),
+            # What was last seen long ago is not known any more, whatever the column before it says.
+            _column("Seen", ".status.observedAt", "date"),
             _column("Problem", f"{_ready()}.message", priority=1),
+            _column("NotInForce", f"{_ready(IN_FORCE)}.message", priority=1),
             _AGE,
         ],
     )

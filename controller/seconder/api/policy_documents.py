@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UnsetType
 
 from seconder.api import constants, protection_policy
+from seconder.api.conditions import NOT_IN_FORCE, READY
 from seconder.api.duration import decoded
 from seconder.api.policy import Policy, Subjects
 from seconder.api.resources import Action, GroupResource, Presence, ResolvedResource
@@ -157,6 +158,7 @@ def status_of(document: Mapping[str, Any]) -> protection_policy.PolicyStatus:
 
 def _problem(status: protection_policy.PolicyStatus, generation: int) -> str:
     for condition in status.conditions:
-        if condition.type == "Ready" and condition.status == "False" and condition.observed_generation == generation:
+        refused = condition.type == READY and condition.status == "False" and condition.reason != NOT_IN_FORCE
+        if refused and condition.observed_generation == generation:
             return clean(condition.message) or condition.reason
     return ""

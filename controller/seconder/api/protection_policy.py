@@ -135,6 +135,16 @@ class PolicyStatus(Struct, rename="camel", kw_only=True):
 
     conditions: Conditions = []
     observed_generation: int = 0
+    observed_at: (
+        Annotated[
+            str,
+            Meta(
+                description="When the operator last saw for itself what InForce says. Older than a minute: not known.",
+                extra_json_schema={"format": "date-time"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     resources: Annotated[
         list[ResolvedDoc], Meta(max_length=4096, description="What the policy's names stand for in this cluster.")
     ] = []

@@ -2,18 +2,20 @@
 
 import collections
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
-from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from seconder import __version__
 from seconder.admission.decision import Decision
 from seconder.admission.request import Request
 from seconder.api.change_request import Phase
+from seconder.api.constants import FRESH_SECONDS
 from seconder.api.policy import Assurance, Mode
 from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource
@@ -24,6 +26,7 @@ from seconder.observability.tallies import Counts, Spread
 OTHER: Final = "other"
 MAX_AGENTS: Final = 50
 MAX_NAMESPACES: Final = 100
+MAX_POLICIES: Final = 200
 _LONGEST: Final = 253
 """Characters of a label's value that comes from outside: as long as a name may be in Kubernetes."""
 
@@ -219,6 +222,40 @@ class NotificationMetrics:
         self._messages.labels(target, result).inc()
 
 
+class InForce(NamedTuple):
+    """Whether a policy is in force, and if not, why and because of whom."""
+
+    policy: str
+    holds: bool
+    reason: str
+    writer: str
+
+
+class _PoliciesInForce(Collector):
+    """Tells what was seen of each policy, and that nothing is in force which was not seen for a minute."""
+
+    def __init__(self) -> None:
+        self._seen: Sequence[InForce] = ()
+        self._at = float("-inf")
+
+    def seen(self, found: Iterable[InForce]) -> None:
+        """Take what was seen just now. Beyond ``MAX_POLICIES``, those that are in force are left out first."""
+        self._seen = sorted(found, key=lambda policy: (policy.holds, policy.policy))[:MAX_POLICIES]
+        self._at = time.monotonic()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "seconder_policy_in_force",
+            "Whether the API server asks about all that a policy names, seen within the last minute (1), or not (0).",
+            labels=["policy", "reason", "writer"],
+        )
+        fresh = time.monotonic() - self._at <= FRESH_SECONDS
+        for name, holds, reason, writer in self._seen:
+            labels = [name[:_LONGEST], reason if fresh else "NotSeenLately", writer[:_LONGEST]]
+            family.add_metric(labels, float(holds and fresh))
+        yield family
+
+
 class OperatorMetrics:
     """What the operator counts. ``change_requests`` gives how many there are in a phase; asked when it is rendered."""
 
@@ -233,6 +270,8 @@ class OperatorMetrics:
             "Whether the stored webhook configuration is as compiled (1) or could not be made so (0).",
             registry=registry,
         )
+        self.in_force = _PoliciesInForce()
+        registry.register(self.in_force)
         self.repairs = Counter(
             "seconder_webhook_configuration_repairs",
             "Times that the webhook configuration was found changed or deleted, and put back.",

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from seconder.api.conditions import ConditionDoc
 from seconder.api.text import clean
@@ -31,8 +30,3 @@ def condition(
         last_transition_time=since or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         observed_generation=generation,
     )
-
-
-def changed(document: dict[str, Any], status: dict[str, Any]) -> bool:
-    """Whether a status differs from the stored one."""
-    return bool((document.get("status") or {}) != status)

@@ -1,6 +1,5 @@
 """Judges each ProtectionPolicy on its own: that it parses, that its names are known, that the API server takes it."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,18 +7,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from seconder.admission.policy_index import Installation
 from seconder.api import policy_documents
-from seconder.api.conditions import Conditions
+from seconder.api.conditions import READY, Conditions
 from seconder.api.policy import Mode, Policy
 from seconder.api.protection_policy import PolicyStatus, ResolvedDoc
 from seconder.api.text import clean
 from seconder.client import discovery
-from seconder.client.api import Api, ApiError
 from seconder.client.discovery import Catalogue
-from seconder.operator import webhook_configuration
 from seconder.operator.conditions import condition
-from seconder.operator.webhook_configuration import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,46 +26,6 @@ class Judged:
     problem: str
     status: dict[str, Any]
     policies: list[Policy]
-
-
-class Trial:
-    """Tries a single policy on the API server: a server-side dry-run, remembered by what was tried."""
-
-    def __init__(self, api: Api, installation: Installation, endpoint: Endpoint, most: int = 4096) -> None:
-        self._api = api
-        self._installation = installation
-        self._endpoint = endpoint
-        self._most = most
-        self._known: dict[bytes, str] = {}
-
-    def problem(self, policies: list[Policy]) -> str:
-        """Why the API server would not take these policies; empty when it does.
-
-        Raises ApiError when it could not be asked.
-        """
-        document = webhook_configuration.configuration(policies, self._installation, self._endpoint, ca_bundle="")
-        digest = hashlib.sha256(msgspec.json.encode(document["webhooks"])).digest()
-        if digest not in self._known:
-            if len(self._known) >= self._most:
-                self._known.clear()
-            self._known[digest] = self._ask(document, digest)
-        return self._known[digest]
-
-    def _ask(self, document: dict[str, Any], digest: bytes) -> str:
-        document["metadata"] = {"name": f"seconder-trial-{digest.hex()[:16]}"}
-        try:
-            self._api.create(configuration_path(), document, dryRun="All")
-        except ApiError as error:
-            if error.status in {400, 413, 422}:
-                return clean(str(error))
-            raise
-        return ""
-
-
-def configuration_path(name: str = "") -> str:
-    """The API path of ValidatingWebhookConfigurations, or of one."""
-    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
-    return f"{path}/{name}" if name else path
 
 
 def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Policy]], str]) -> Judged:
@@ -127,7 +82,7 @@ def _conditions(reason: str, problem: str, in_force: str, generation: int, befor
         compiled, text = "Compiled", "in the webhook configuration as written"
     return [
         condition(kind, ok=not problem, reason=why, text=said, generation=generation, before=before)
-        for kind, why, said in (("Ready", reason, problem or in_force), ("Compiled", compiled, text))
+        for kind, why, said in ((READY, reason, problem or in_force), ("Compiled", compiled, text))
     ]
 
 

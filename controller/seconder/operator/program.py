@@ -15,11 +15,13 @@ import aiohttp
 import kopf
 
 from seconder.api import constants
+from seconder.api.in_force import STALE_SECONDS
+from seconder.api.text import clean
 from seconder.client import proxies, tls
 from seconder.client.api import ApiError
 from seconder.client.credentials import Credentials, NoCredentials
 from seconder.observability import log
-from seconder.observability.metrics import OperatorMetrics
+from seconder.observability.metrics import InForce, OperatorMetrics
 from seconder.operator import certificates, webhook_configuration
 from seconder.operator.certificates import utc_now
 from seconder.operator.reconciler import Reconciler, Report
@@ -49,6 +51,9 @@ class Worker:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
         self._done_once = False
+        self._again = 0.0
+        self._problems: list[str] = []
+        self._looked = float("-inf")
 
     def start(self) -> None:
         """Begin with a first pass at once."""
@@ -67,13 +72,17 @@ class Worker:
         self._wake.set()
 
     def unmet(self) -> list[str]:
-        """What keeps the operator from being ready."""
-        return [] if self._done_once else ["the webhook configuration has not been applied yet"]
+        """What keeps the operator from being ready: what is not in force, in the API server's own words."""
+        if not self._done_once:
+            return ["the webhook configuration has not been applied yet", *self._problems]
+        if time.monotonic() - self._looked > STALE_SECONDS:
+            return ["what is in force was not seen for a minute", *self._problems]
+        return self._problems
 
     def _run(self) -> None:
         pause = _RETRY_SECONDS[0]
         while not self._stopping.is_set():
-            self._wake.wait(self._resync)
+            self._wake.wait(min(self._resync, self._again or self._resync))
             self._wake.clear()
             if self._stopping.is_set():
                 return
@@ -86,8 +95,10 @@ class Worker:
                 continue
             except ApiError as error:
                 log.trouble("reconciling failed and is tried again", error, status=error.status)
+                self._failed(str(error))
             except certificates.Unusable as error:
                 log.trouble("reconciling failed and is tried again", error)
+                self._failed(str(error))
             except Exception as error:  # noqa: BLE001 - a thread that died in silence would leave the guard unattended
                 log.failure("reconciling failed and is tried again", error)
             self._metrics.failures.inc()
@@ -96,13 +107,24 @@ class Worker:
             self._stopping.wait(pause)
             pause = min(pause * 2, _RETRY_SECONDS[1])
 
+    def _failed(self, words: str) -> None:
+        if not self._done_once or time.monotonic() - self._looked > STALE_SECONDS:
+            self._problems = [clean(words)]
+
     def _tell(self, report: Report, seconds: float) -> None:
         metrics = self._metrics
-        metrics.in_sync.set(1)
+        self._looked, self._again = time.monotonic(), report.again
+        wanting = [verdict for verdict in report.verdicts if not verdict.in_force]
+        problems = [f"policy {verdict.name} is not in force: {verdict.message}" for verdict in wanting]
+        if problems != self._problems:
+            for problem in problems:
+                log.info(problem)
+        self._problems = problems
+        metrics.in_sync.set(0 if wanting else 1)
+        metrics.in_force.seen(InForce(v.name, v.in_force, v.reason, v.writer) for v in report.verdicts)
         metrics.certificate_expiry.set(report.serving_expiry.timestamp())
         if report.repaired:
             metrics.repairs.inc()
-            log.info("the webhook configuration had been changed or deleted, and was put back")
         metrics.policies((policy.mode, not policy.problem) for policy in report.judged)
         metrics.keys(key for approver in report.approvers for key in approver.counting)
         metrics.last_success.set_to_current_time()
@@ -165,12 +187,26 @@ def run(credentials: Credentials, worker: Worker) -> bool:
     def woken(**_: Any) -> None:
         worker.wake()
 
+    told: dict[str, tuple[Any, ...]] = {}
+
+    def tells(uid: str | None, type: str | None, body: kopf.Body, **_: Any) -> bool:  # noqa: A002 - kopf's name
+        # Not of the heartbeat that the operator itself writes: it would follow each pass by another.
+        status = {key: value for key, value in body.get("status", {}).items() if key != "observedAt"}
+        metadata = body["metadata"]
+        seen = (type == "DELETED", metadata.get("generation"), metadata.get("labels"), status)
+        if uid is None or told.get(uid) == seen:
+            return uid is None
+        told[uid] = seen
+        if seen[0]:
+            del told[uid]
+        return True
+
     def is_ours(name: str | None, **_: Any) -> bool:
         return name == _OWN_CONFIGURATION
 
     kopf.on.login(registry=registry)(login)
     kopf.on.startup(registry=registry)(configure)
-    kopf.on.event(constants.DOMAIN, "protectionpolicies", registry=registry)(woken)
+    kopf.on.event(constants.DOMAIN, "protectionpolicies", registry=registry, when=tells)(woken)
     kopf.on.event(constants.DOMAIN, "approvers", registry=registry)(woken)
     kopf.on.event("apiextensions.k8s.io", "customresourcedefinitions", registry=registry)(woken)
     kopf.on.event("admissionregistration.k8s.io", "validatingwebhookconfigurations", registry=registry, when=is_ours)(

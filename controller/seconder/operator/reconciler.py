@@ -4,34 +4,39 @@ Order matters: the webhook may look up what a policy names before the policy is 
 anything signed by it is served.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import constants
+from seconder.api.in_force import standing as seen_in_force
 from seconder.api.policy import Policy
 from seconder.api.resources import NAMESPACES, ResolvedResource
 from seconder.approvals import impact
 from seconder.client import discovery
 from seconder.client.api import Api, ApiError
 from seconder.client.discovery import Catalogue
-from seconder.operator import approver_status, certificates, indirect_deleters, webhook_configuration
+from seconder.operator import approver_status, certificates, in_force, indirect_deleters, webhook_configuration
 from seconder.operator.certificates import Terms
-from seconder.operator.conditions import changed
-from seconder.operator.policy_status import Judged, Trial, configuration_path, judge
+from seconder.operator.configuration_keeper import ConfigurationKeeper, Kept
+from seconder.operator.in_force import Standing
+from seconder.operator.label_guard import LabelGuard
+from seconder.operator.policy_status import Judged, judge
+from seconder.operator.trial import REFUSED, Trial
 from seconder.operator.webhook_configuration import Endpoint
 
 CA_SECRET: Final = "seconder-ca"  # noqa: S105 - a name
 LOOKUP_ROLE: Final = "seconder-webhook-lookups"
 OBJECTS_ROLE: Final = "seconder-operator-objects"
-OWN_ROLE: Final = "seconder-operator"
-"""Owns the webhook configuration: where Seconder is uninstalled, the garbage collector takes the configuration along,
-whether or not an operator is alive."""
-
 RENEW: Final = "seconder.dev/renew"
 """Annotation on the CA's Secret; any new value asks for a new CA."""
+
+_LATELY: Final = 40.0
+"""Seconds for which a policy that was seen in force still counts as such while passes fail."""
 
 _RENEWED: Final = "seconder.dev/renewed"
 _ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
@@ -44,7 +49,7 @@ class Settings:
 
     ``serving_secret``: where the certificate of reviews is. ``issues``: the operator makes it, by a CA of its own;
     otherwise somebody else does, with the CA as ``ca.crt`` beside it. ``copies``: approvals on change requests are
-    copied to the objects.
+    copied to the objects. ``labels`` and ``annotations``: of the webhook configuration, beside those it has anyway.
     """
 
     namespace: str
@@ -54,16 +59,20 @@ class Settings:
     serving_secret: str
     issues: bool = True
     copies: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one pass found and did, for metrics and the log."""
+    """What one pass found and did. ``again``: the seconds until the next pass is due; 0 where nothing waits for it."""
 
-    judged: list[Judged]
-    approvers: list[approver_status.Judged]
+    judged: Sequence[Judged]
+    verdicts: Sequence[in_force.Verdict]
+    approvers: Sequence[approver_status.Judged]
     repaired: bool
     serving_expiry: datetime
+    again: float = 0.0
 
 
 class Reconciler:
@@ -73,106 +82,103 @@ class Reconciler:
         self._api = api
         self._settings = settings
         self._log = log
-        self._trial = Trial(api, settings.installation, settings.endpoint)
-        self._wanted: dict[str, Any] | None = None
-        self._owner: list[dict[str, str]] = []
-
-    def restore(self) -> bool:
-        """Put the last compiled configuration back. Returns whether it had been changed or deleted. Raises ApiError."""
-        return self._wanted is not None and self._apply(self._wanted)
+        self._trial = Trial(api, settings.installation, settings.endpoint, log)
+        self._guard = LabelGuard(api, log)
+        self._keeper = ConfigurationKeeper(
+            api,
+            settings.installation,
+            self._guard,
+            log,
+            labels=settings.labels,
+            annotations=settings.annotations,
+        )
+        self._standing = Standing()
+        self._roles: dict[str, list[dict[str, Any]]] = {}
 
     def run(self, now: datetime) -> Report:
         """Do one pass. Raises ApiError; what was done up to then stays, and the next pass goes on from there."""
-        repaired = self.restore()
+        try:
+            repaired = self._restore()
+            documents, _ = self._api.items(f"{constants.API_PATH}/protectionpolicies")
+            return self._pass(documents, now, repaired)
+        except (ApiError, certificates.Unusable) as error:
+            self._tell(str(error), now)
+            raise
+
+    def _restore(self) -> bool:
+        """Put back first what was in place. Returns whether the configuration had been changed or deleted."""
+        repaired = self._keeper.restore().repaired
+        for name, rules in self._roles.items():
+            self._keep_role(name, rules)
+        return repaired
+
+    def _pass(self, documents: Sequence[dict[str, Any]], now: datetime, repaired: bool) -> Report:
         served = discovery.catalogue(self._api)
-        documents, _ = self._api.items(f"{constants.API_PATH}/protectionpolicies")
+        self._trial.serving(served)
         judged = [judge(document, served, self._trial.problem) for document in documents]
         policies = [policy for result in judged for policy in result.policies]
         self._allow(policies, served)
+        self._guard.keep(PolicyIndex(policies).known_tags, self._keeper.owners, time.monotonic(), now)
 
-        expiry = self._certify(policies, now) if self._settings.issues else self._use_given(policies)
+        expiry = self._certify(judged, now) if self._settings.issues else self._use_given(judged)
 
         # Statuses come last: Ready means in force.
         unnamed = indirect_deleters.unprotected(served, policies)
-        for document, result in zip(documents, judged, strict=True):
-            self._set_status("protectionpolicies", document, indirect_deleters.status(result, document, unnamed))
-        seen = self._approvers()
-        return Report(judged, seen, repaired, expiry)
+        verdicts = [in_force.verdict(result, self._standing, self._settings.installation) for result in judged]
+        for document, result, found in zip(documents, judged, verdicts, strict=True):
+            status = indirect_deleters.status(result, document, unnamed)
+            self._set_status("protectionpolicies", document, in_force.with_verdict(status, document, found, now), now)
+        seen = self._approvers(now)
+        kept = self._standing.kept
+        again = [seconds for seconds in (kept.again, self._guard.settles(time.monotonic())) if seconds > 0]
+        return Report(judged, verdicts, seen, repaired or kept.repaired, expiry, min(again, default=0.0))
 
-    def _put_in_force(self, policies: Iterable[Policy], bundle: bytes) -> None:
+    def _tell(self, words: str, now: datetime) -> None:
+        """Say on each policy that was not seen in force lately why it is not, as far as that can be said at all."""
+        with contextlib.suppress(ApiError):
+            documents, _ = self._api.items(f"{constants.API_PATH}/protectionpolicies")
+            for document in documents:
+                standing = seen_in_force(document, now.timestamp())
+                if standing.in_force and standing.seen is not None and standing.seen < _LATELY:
+                    continue
+                found = in_force.Verdict(document["metadata"]["name"], False, "NotWritten", words)
+                status = in_force.with_verdict(document.get("status") or {}, document, found, now)
+                self._set_status("protectionpolicies", document, status, now)
+
+    def _put_in_force(self, judged: Sequence[Judged], bundle: bytes) -> None:
+        """Have the API server ask about what policies name; what it does not take is left out. Raises ApiError."""
+        self._standing = Standing(*self._kept(judged, bundle))
+
+    def _kept(self, judged: Sequence[Judged], bundle: bytes) -> tuple[Kept, dict[str, str]]:
+        policies = [policy for result in judged for policy in result.policies]
+        compiled = self._compiled(policies, bundle)
+        try:
+            return self._keeper.keep(self._trial.prepare(compiled), policies), {}
+        except ApiError as error:
+            if error.status not in REFUSED:
+                raise
+            if self._trial.without_wildcards(compiled):
+                return self._keeper.keep(self._trial.prepare(compiled), policies), {}
+            # One policy never spoils another.
+            left_out = {result.name: problem for result in judged if (problem := self._trial.problem(result.policies))}
+            if not left_out:
+                raise
+        policies = [policy for result in judged if result.name not in left_out for policy in result.policies]
+        return self._keeper.keep(self._trial.prepare(self._compiled(policies, bundle)), policies), left_out
+
+    def _compiled(self, policies: Iterable[Policy], bundle: bytes) -> dict[str, Any]:
         settings = self._settings
-        self._wanted = webhook_configuration.configuration(
+        return webhook_configuration.configuration(
             policies, settings.installation, settings.endpoint, certificates.encoded(bundle)
         )
-        self._apply(self._wanted)
 
-    def _apply(self, wanted: dict[str, Any]) -> bool:
-        """Make the stored configuration equal to ``wanted``. Returns whether that took a change."""
-        path = configuration_path(webhook_configuration.NAME)
-        owner = self._find_owner()
-        try:
-            stored = self._api.get(path)
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            metadata = wanted["metadata"] | {"ownerReferences": owner}
-            self._api.create(configuration_path(), wanted | {"metadata": metadata})
-            return True
-        labels = stored["metadata"].get("labels") or {}
-        labelled = webhook_configuration.LABELS.items() <= labels.items()
-        # Any other owner, and the garbage collector takes the configuration away with it.
-        owners = stored["metadata"].get("ownerReferences") or []
-        compiled = stored.get("webhooks") == wanted["webhooks"] and labelled
-        if compiled and owners == owner:
-            return False
-        # Replaced as a whole: a merge would keep entries and selectors that somebody slipped in.
-        metadata = {
-            "name": webhook_configuration.NAME,
-            "resourceVersion": stored["metadata"]["resourceVersion"],
-            "annotations": stored["metadata"].get("annotations") or {},
-            "labels": labels | webhook_configuration.LABELS,
-            "ownerReferences": owner,
-        }
-        try:
-            self._api.replace(path, wanted | {"metadata": metadata})
-        except ApiError as error:
-            # With OwnerReferencesPermissionEnforcement it takes the right to delete; the guard itself does not wait.
-            if error.status != 403 or owners == owner:
-                raise
-            self._log("rights", f"the owner of the webhook configuration cannot be put right: {error}")
-            if compiled:
-                return False
-            self._api.replace(path, wanted | {"metadata": metadata | {"ownerReferences": owners}})
-        return True
-
-    def _find_owner(self) -> list[dict[str, str]]:
-        """The ownerReferences of the configuration; none where Seconder was installed without its own role.
-
-        A role that is gone stays the owner: what is put back during an uninstall goes as well.
-        """
-        try:
-            role = self._api.metadata(f"{_ROLES}/{OWN_ROLE}")
-        except ApiError as error:
-            if error.status not in {403, 404}:
-                raise
-            return self._owner
-        self._owner = [
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "ClusterRole",
-                "name": OWN_ROLE,
-                "uid": role["metadata"]["uid"],
-            }
-        ]
-        return self._owner
-
-    def _use_given(self, policies: Iterable[Policy]) -> datetime:
+    def _use_given(self, judged: Sequence[Judged]) -> datetime:
         """Put the configuration in force with a certificate that somebody else makes. Returns the certificate's end."""
         given = certificates.given(self._secret(self._settings.serving_secret), self._settings.serving_secret)
-        self._put_in_force(policies, given.bundle)
+        self._put_in_force(judged, given.bundle)
         return given.expires
 
-    def _certify(self, policies: Iterable[Policy], now: datetime) -> datetime:
+    def _certify(self, judged: Sequence[Judged], now: datetime) -> datetime:
         """Put the configuration and the certificates in force, and take the next step of a rotation if one is due.
 
         Returns the end of the serving certificate.
@@ -191,7 +197,7 @@ class Reconciler:
 
         # First kept, so that it cannot be lost; then trusted by the API server; and only then served.
         self._write_secret(CA_SECRET, *certificates.authority_secret(following), renewed)
-        self._put_in_force(policies, following.bundle)
+        self._put_in_force(judged, following.bundle)
         following = certificates.trusted(following, now)
         self._write_secret(CA_SECRET, *certificates.authority_secret(following), renewed)
         self._write_secret(self._settings.serving_secret, *certificates.serving_secret(following), {})
@@ -241,6 +247,7 @@ class Reconciler:
         self._keep_role(OBJECTS_ROLE, _rules([*inside, *objects], ["get", "list"]) + patched)
 
     def _keep_role(self, name: str, rules: list[dict[str, Any]]) -> None:
+        self._roles[name] = rules
         path = f"{_ROLES}/{name}"
         try:
             role = self._api.get(path)
@@ -250,15 +257,15 @@ class Reconciler:
             # Without it deletions of namespaces are refused for want of an answer; the policies must be in force still.
             self._log("rights", f"the ClusterRole {name} cannot be kept: {error}")
 
-    def _approvers(self) -> list[approver_status.Judged]:
+    def _approvers(self, now: datetime) -> list[approver_status.Judged]:
         documents, _ = self._api.items(f"{constants.API_PATH}/approvers")
         judged = approver_status.judge(documents)
         for document, approver in zip(documents, judged, strict=True):
-            self._set_status("approvers", document, approver.status)
+            self._set_status("approvers", document, approver.status, now)
         return judged
 
-    def _set_status(self, plural: str, document: dict[str, Any], status: dict[str, Any]) -> None:
-        if not changed(document, status):
+    def _set_status(self, plural: str, document: dict[str, Any], status: dict[str, Any], now: datetime) -> None:
+        if not in_force.due(document, status, now):
             return
         name = document["metadata"]["name"]
         try:

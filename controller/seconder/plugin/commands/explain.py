@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from seconder.admission import codec, pipeline
@@ -12,6 +12,8 @@ from seconder.admission.principal import classify
 from seconder.admission.request import Caller
 from seconder.admission.review import ReviewContext
 from seconder.admission.state import ClusterState
+from seconder.api import constants, in_force
+from seconder.api.in_force import Standing
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import ANY, NAMESPACES, Action, GroupResource
@@ -83,6 +85,7 @@ class Explanation:
     asked: bool
     asking: str
     notes: Sequence[str] = ()
+    standings: Sequence[Standing] = ()
 
     @property
     def text(self) -> str:
@@ -111,7 +114,8 @@ def explanation(place: Place, caller: Caller, state: ClusterState, api: Api, now
 
 
 def lines(explained: Explanation) -> Iterator[str]:
-    """The lines for people; everything that came from the cluster is cleaned."""
+    """The lines for people; everything that came from the cluster is cleaned. First, whether any of it is in force."""
+    yield from map(clean, in_force_lines(explained.standings))
     yield from _verdict(explained)
     if explained.text:
         yield ""
@@ -145,6 +149,10 @@ def document(explained: Explanation) -> dict[str, Any]:
             "agentName": principal.agent_name or "",
             "operators": sorted(principal.operators),
         },
+        "inForce": [
+            {"policy": found.name, "inForce": found.in_force, "reason": found.reason, "message": found.message}
+            for found in explained.standings
+        ],
         "allowed": decided.allowed,
         "reason": decided.reason.value,
         "message": explained.text,
@@ -164,10 +172,24 @@ def document(explained: Explanation) -> dict[str, Any]:
     }
 
 
+def in_force_lines(standings: Sequence[Standing]) -> Iterator[str]:
+    """Whether policies are in force, as far as is known: one line for all that are, one for each that is not."""
+    for found in standings:
+        if not found.in_force:
+            yield f"NOT IN FORCE: policy {found.name}: {found.message} ({found.reason})"
+    holding = [found for found in standings if found.in_force]
+    if holding:
+        ages = [found.seen for found in holding if found.seen is not None]
+        yield f"In force: {', '.join(found.name for found in holding)} (seen {max(ages, default=0.0):.0f} s ago)"
+
+
 def _explain(arguments: argparse.Namespace, connected: Connection, caller: Caller) -> str:
     place = cluster_state.object_of(connected, arguments.object, arguments.namespace)
     state = cluster_state.read(connected.api, caller, arguments.cluster_id)
-    explained = explanation(place, caller, state, connected.api, cluster_state.clock(connected.api))
+    now = cluster_state.clock(connected.api)
+    explained = explanation(place, caller, state, connected.api, now)
+    policies, _ = connected.api.items(f"{constants.API_PATH}/protectionpolicies")
+    explained = replace(explained, standings=[in_force.standing(policy, now) for policy in policies])
     if arguments.output:
         return output.dump(document(explained), arguments.output)
     return "\n".join(lines(explained))

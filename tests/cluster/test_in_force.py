@@ -1,0 +1,223 @@
+"""What policies say of their being in force, while others write to the webhook configuration, or refuse it."""
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.support.cluster import Cluster, eventually
+from tests.support.operator import operator_with
+from tests.support.plugin import Plugin
+
+_CONFIGURATION = "validatingwebhookconfiguration"
+_EXCLUSIONS = [
+    {"key": "control-plane", "operator": "NotIn", "values": ["true"]},
+    {"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"]},
+]
+
+
+class Enforcer(threading.Thread):
+    """Puts expressions into every namespaceSelector that has none, five times a second, as AKS' enforcer does."""
+
+    def __init__(self, cluster: Cluster, expressions: list[dict[str, Any]]) -> None:
+        super().__init__(daemon=True)
+        self.writes = 0
+        self._cluster = cluster
+        self._expressions = expressions
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """See threading.Thread."""
+        while not self._stopping.wait(0.2):
+            stored = self._cluster.objects.find(_CONFIGURATION, "seconder")
+            if stored is None or all(entry["namespaceSelector"] for entry in stored["webhooks"]):
+                continue
+            for entry in stored["webhooks"]:
+                entry["namespaceSelector"] = {"matchExpressions": self._expressions}
+            del stored["metadata"]["managedFields"]
+            replaced = self._cluster.kubectl(
+                self._cluster.scene.admin_kubeconfig,
+                *("replace", "--field-manager=admissionsenforcer", "--filename=-"),
+                stdin=json.dumps(stored),
+            )
+            self.writes += replaced.code == 0
+
+    def __enter__(self) -> "Enforcer":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self.join()
+
+
+def test_an_enforcer_that_narrows_nothing_is_left_alone_soon_and_helps_no_agent(cluster: Cluster) -> None:
+    """Few repairs, no deletion through, and policies in force while it goes on; its labels are the guard's."""
+    cluster.deployment()
+    repairs = operator_metric(cluster, "seconder_webhook_configuration_repairs_total")
+    with Enforcer(cluster, _EXCLUSIONS) as enforcer:
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            for label in ("control-plane=true", "kubernetes.azure.com/managedby=aks"):
+                labelled = cluster.agent("label", "namespace", cluster.namespace, label)
+                assert "agents may not" in labelled.err, labelled
+            assert cluster.delete(cluster.agent).code == 1
+        eventually(lambda: _in_force(cluster, "default")["status"] == "True", 10, "it is in force beside the enforcer")
+        stored = cluster.get(_CONFIGURATION, "seconder")["webhooks"]
+        assert all(entry["namespaceSelector"] for entry in stored), "what the enforcer wrote was not left alone"
+        assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+        # The key is the guard's from now on, whatever the value.
+        other = cluster.agent("label", "namespace", cluster.namespace, "control-plane=controller-manager")
+        assert "agents may not change labels" in other.err
+        assert operator_metric(cluster, "seconder_webhook_configuration_repairs_total") - repairs <= 10
+        assert enforcer.writes >= 1
+    people = cluster.human("label", "namespace", cluster.namespace, "control-plane=controller-manager")
+    assert people.code == 0, people.err
+    _put_back(cluster)
+
+
+def test_what_leaves_out_a_protected_namespace_is_put_right_always_and_said(cluster: Cluster, tmp_path: Path) -> None:
+    """Status, plugin and metric name who wrote it, until that stops."""
+    cluster.deployment()
+    cluster.human("label", "namespace", cluster.namespace, "control-plane=true")
+    repairs = operator_metric(cluster, "seconder_webhook_configuration_repairs_total")
+    with Enforcer(cluster, _EXCLUSIONS):
+        eventually(lambda: _in_force(cluster, "default")["status"] == "False", 20, "it is told")
+        eventually(lambda: "admissionsenforcer" in _in_force(cluster, "default")["message"], 20, "by whom")
+        ready = _condition(cluster, "default", "Ready")
+        assert (ready["status"], ready["reason"]) == ("False", "NotInForce")
+        place = ("-n", cluster.namespace)
+        told = Plugin(cluster, tmp_path).script(
+            cluster.stack.human_kubeconfig, "explain", "deployment/checkout", *place
+        )
+        assert told.out.startswith("NOT IN FORCE: policy default: "), told
+        assert "admissionsenforcer" in told.out.partition("\n")[0]
+        said = 'seconder_policy_in_force{policy="default",reason="NamespacesLeftOut",writer="admissionsenforcer"} 0'
+        eventually(lambda: said in _metrics(cluster), 15, "the metric says so")
+        code, words = _readyz(cluster)
+        assert (code, "policy default is not in force: " in words) == (503, True)
+    eventually(lambda: _in_force(cluster, "default")["status"] == "True", 30, "it is in force again")
+    assert operator_metric(cluster, "seconder_webhook_configuration_repairs_total") > repairs
+    assert not any(entry["namespaceSelector"] for entry in cluster.get(_CONFIGURATION, "seconder")["webhooks"])
+
+
+def test_rules_are_written_out_where_the_api_server_refuses_wildcards(cluster: Cluster) -> None:
+    """The same guard, kept current as kinds come, with a policy in force that could not be written otherwise."""
+    refuser = [
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": "no-wildcards"},
+            "spec": {
+                "matchConstraints": {
+                    "resourceRules": [
+                        {
+                            "apiGroups": ["admissionregistration.k8s.io"],
+                            "apiVersions": ["v1"],
+                            "operations": ["CREATE", "UPDATE"],
+                            "resources": ["validatingwebhookconfigurations"],
+                        }
+                    ]
+                },
+                "validations": [
+                    {
+                        "expression": "!object.webhooks.exists(w, w.rules.exists(r, '*' in r.apiGroups))",
+                        "reason": "Forbidden",
+                        "message": "no wildcards in webhook rules here",
+                    }
+                ],
+            },
+        },
+        {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": "no-wildcards"},
+            "spec": {"policyName": "no-wildcards", "validationActions": ["Deny"]},
+        },
+    ]
+    cluster.apply(*refuser)
+    try:
+        eventually(lambda: _wildcards_are_refused(cluster), 15, "wildcards are refused")
+        with operator_with(cluster.stack):
+            cluster.admin("delete", _CONFIGURATION, "seconder")
+        eventually(lambda: _in_force(cluster, "default")["status"] == "True", 20, "it is in force")
+        rules = [rule for entry in _webhooks(cluster) for rule in entry["rules"]]
+        assert not any("*" in rule["apiGroups"] for rule in rules)
+        cluster.deployment()
+        assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+        bound = cluster.agent_with_all_rights(
+            "create", "clusterrolebinding", "x", "--clusterrole=cluster-admin", "--user=hal"
+        )
+        assert bound.refused_with("ProtectedConfiguration"), bound
+        cluster.policy("rooms", resources=[{"group": "apps", "resources": ["statefulsets"]}])
+        eventually(lambda: _in_force(cluster, "rooms")["status"] == "True", 10, "a new policy is in force")
+    finally:
+        cluster.admin("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", "no-wildcards")
+    eventually(lambda: not _wildcards_are_refused(cluster), 15, "wildcards are taken again")
+    with operator_with(cluster.stack, "--configuration-label=example.com/kept=yes"):
+        eventually(lambda: any("*" in rule["apiGroups"] for e in _webhooks(cluster) for rule in e["rules"]), 15, "back")
+        cluster.admin("delete", _CONFIGURATION, "seconder")
+        eventually(lambda: cluster.there(_CONFIGURATION, "seconder"), 2, "it is back")
+        assert cluster.get(_CONFIGURATION, "seconder")["metadata"]["labels"]["example.com/kept"] == "yes"
+
+
+def _webhooks(cluster: Cluster) -> list[dict[str, Any]]:
+    stored = cluster.objects.find(_CONFIGURATION, "seconder")
+    return list(stored["webhooks"]) if stored else []
+
+
+def _wildcards_are_refused(cluster: Cluster) -> bool:
+    entry = {
+        "name": "x.example.com",
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": "https://127.0.0.1:1"},
+        "sideEffects": "None",
+        "rules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}],
+    }
+    document = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "x"},
+        "webhooks": [entry],
+    }
+    tried = cluster.human("create", "--dry-run=server", "--filename=-", stdin=json.dumps(document))
+    return "no wildcards" in tried.err
+
+
+def _condition(cluster: Cluster, policy: str, kind: str) -> dict[str, Any]:
+    conditions = cluster.get("protectionpolicy", policy).get("status", {}).get("conditions", [])
+    return next((found for found in conditions if found["type"] == kind), {"status": "", "reason": "", "message": ""})
+
+
+def _in_force(cluster: Cluster, policy: str) -> dict[str, Any]:
+    return _condition(cluster, policy, "InForce")
+
+
+def operator_metric(cluster: Cluster, name: str) -> float:
+    """Give a counter of the operator."""
+    return sum(float(line.split()[-1]) for line in _metrics(cluster).splitlines() if line.startswith(name))
+
+
+def _metrics(cluster: Cluster) -> str:
+    address = cluster.stack.seconder.operator_metrics_address
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+def _readyz(cluster: Cluster) -> tuple[int, str]:
+    address = cluster.stack.seconder.operator_metrics_address
+    try:
+        with urllib.request.urlopen(f"http://{address}/readyz", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def _put_back(cluster: Cluster) -> None:
+    """Have the configuration as compiled, without what an enforcer left in it."""
+    cluster.human("label", "namespace", cluster.namespace, "control-plane-")
+    cluster.admin("delete", _CONFIGURATION, "seconder")
+    eventually(lambda: cluster.there(_CONFIGURATION, "seconder"), 2, "it is back")
