@@ -90,9 +90,11 @@ def operator(arguments: argparse.Namespace) -> int:
     Ops(ops_app(worker.unmet, registry_), bind(*_address(arguments.metrics_bind_address))).start()
     cache.start()
     change_requests.start()
+    roles = program.RoleWatches(api, worker.wake)
     try:
         return 0 if program.run(loaded, worker) else 1
     finally:
+        roles.stop()
         change_requests.stop()
         if notifier:
             notifier.stop()

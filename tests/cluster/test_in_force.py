@@ -1,5 +1,6 @@
 """What policies say of their being in force, while others write to the webhook configuration, or refuse it."""
 
+import functools
 import json
 import threading
 import time
@@ -154,6 +155,7 @@ def test_rules_are_written_out_where_the_api_server_refuses_wildcards(cluster: C
         assert bound.refused_with("ProtectedConfiguration"), bound
         cluster.policy("rooms", resources=[{"group": "apps", "resources": ["statefulsets"]}])
         eventually(lambda: _in_force(cluster, "rooms")["status"] == "True", 10, "a new policy is in force")
+        cluster.objects.delete("protectionpolicies", "rooms")
     finally:
         cluster.admin("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", "no-wildcards")
     eventually(lambda: not _wildcards_are_refused(cluster), 15, "wildcards are taken again")
@@ -162,6 +164,23 @@ def test_rules_are_written_out_where_the_api_server_refuses_wildcards(cluster: C
         cluster.admin("delete", _CONFIGURATION, "seconder")
         eventually(lambda: cluster.there(_CONFIGURATION, "seconder"), 2, "it is back")
         assert cluster.get(_CONFIGURATION, "seconder")["metadata"]["labels"]["example.com/kept"] == "yes"
+
+
+def test_roles_that_a_tool_empties_are_filled_within_a_second(cluster: Cluster) -> None:
+    """By the replacement of each by what the chart holds, as a GitOps tool does it."""
+    cluster.deployment()
+    for name in ("seconder-webhook-lookups", "seconder-operator-objects"):
+        before = cluster.get("clusterrole", name)["rules"]
+        assert before
+        emptied = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}}
+        # RBAC lets a person take rules away who does not hold them.
+        cluster.admin("replace", "--filename=-", stdin=json.dumps(emptied))
+        filled = functools.partial(_has_rules, cluster, name, before)
+        eventually(filled, 1.5, f"{name} is filled")
+
+
+def _has_rules(cluster: Cluster, role: str, rules: Any) -> bool:
+    return bool(cluster.get("clusterrole", role)["rules"] == rules)
 
 
 def _webhooks(cluster: Cluster) -> list[dict[str, Any]]:

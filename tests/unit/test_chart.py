@@ -293,7 +293,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "[seconder-namespace-labels] get,update,delete": "operator/label_guard.py",
         "apiextensions.k8s.io customresourcedefinitions get,list,watch": "client/discovery.py",
         "rbac.authorization.k8s.io clusterroles[seconder-webhook-lookups,seconder-operator-objects]"
-        " get,update,escalate": "operator/reconciler.py",
+        " get,list,watch,update,escalate": "operator/reconciler.py",
         "rbac.authorization.k8s.io clusterroles[seconder-operator] get": "operator/reconciler.py",
     },
     ("Role", "seconder-operator"): {

@@ -9,6 +9,7 @@ import itertools
 import logging
 import threading
 import time
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -18,15 +19,17 @@ from seconder.api import constants
 from seconder.api.in_force import STALE_SECONDS
 from seconder.api.text import clean
 from seconder.client import proxies, tls
-from seconder.client.api import ApiError
+from seconder.client.api import Api, ApiError
 from seconder.client.credentials import Credentials, NoCredentials
+from seconder.client.watch import Watch
 from seconder.observability import log
 from seconder.observability.metrics import InForce, OperatorMetrics
 from seconder.operator import certificates, webhook_configuration
 from seconder.operator.certificates import utc_now
-from seconder.operator.reconciler import Reconciler, Report
+from seconder.operator.reconciler import LOOKUP_ROLE, OBJECTS_ROLE, Reconciler, Report
 
 RESYNC_SECONDS: Final = 15.0
+_ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 _RETRY_SECONDS: Final = (0.2, 2.0)
 _STOP_SECONDS: Final = 10.0
 _WATCH_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, *(2.0 for _ in range(1800)))
@@ -131,6 +134,31 @@ class Worker:
         if not report.judged:
             log.info("no ProtectionPolicy: only Seconder itself is guarded")
         log.info("reconciled", policies=len(report.judged), approvers=len(report.approvers), seconds=round(seconds, 3))
+
+
+class RoleWatches:
+    """Wakes the reconciling thread when a role that it fills is changed: a GitOps tool may have emptied it.
+
+    Each by its name, since the operator may see no others. (kopf would list them all.)
+    """
+
+    def __init__(self, api: Api, wake: Callable[[], None]) -> None:
+        self._watches = [
+            Watch(api, _ROLES, _version, lambda _: wake(), failed, field_selector=f"metadata.name={name}")
+            for name in (LOOKUP_ROLE, OBJECTS_ROLE)
+        ]
+        for watch in self._watches:
+            watch.start()
+
+    def stop(self) -> None:
+        """Let them end."""
+        for watch in self._watches:
+            watch.stop()
+
+
+def _version(role: Mapping[str, Any]) -> str:
+    version: str = role["metadata"]["resourceVersion"]
+    return version
 
 
 def failed(what: str, error: Exception) -> None:
