@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from unittest.mock import patch
 
+import msgspec
 from tests.corpus.cluster import Cluster
 from tests.corpus.stored import Case
 
@@ -111,11 +112,12 @@ class _Client(Api):
         accept: str = _JSON,
         query: Mapping[str, Any],
         content_type: str = _JSON,
+        decode: Callable[[bytes], Any] | None = None,
     ) -> Any:
         said = self._cluster.request(method, path, query, accept, document)
         if not 200 <= said.status < 300:
             raise ApiError(said.status, said.document["message"])
-        return said.document
+        return said.document if decode is None else decode(msgspec.json.encode(said.document))
 
 
 class _View(Cache):

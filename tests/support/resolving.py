@@ -19,6 +19,7 @@ from seconder.admission.lookups import (
     OwningResources,
     PodAccount,
     ReadObjects,
+    ReadWhole,
     Right,
     RoleRules,
     ViewIsFresh,
@@ -42,11 +43,13 @@ L = TypeVar("L", bound=Lookup[Any])
 class Answers(Resolver):
     """Answers from what the test gave; else nothing is there, nobody may anything, and the view is fresh.
 
-    ``objects`` are by resource, namespace and name. ``missing`` are names of owners. ``unknown`` are the look-ups that
+    ``objects`` are by resource, namespace and name; ``whole`` is the one object that is read in full.
+    ``missing`` are names of owners. ``unknown`` are the look-ups that
     nobody answers. ``asked`` is what was asked, in order.
     """
 
     objects: Mapping[tuple[GroupResource, str, str], Metadata] = field(default_factory=dict)
+    whole: Mapping[str, Any] | None = None
     holds: Mapping[GroupResource, Sequence[Item]] = field(default_factory=dict)
     dependents: Sequence[Dependent] = ()
     owning: frozenset[GroupResource] = frozenset()
@@ -69,6 +72,8 @@ class Answers(Resolver):
             case ReadObjects():
                 places = {ref: (ref.resource.resource, ref.namespace, ref.name) for ref in lookup.refs}
                 return {ref: self.objects[place] for ref, place in places.items() if place in self.objects}
+            case ReadWhole():
+                return self.whole
             case NamespaceContents():
                 return {held.resource.resource: self.holds.get(held.resource.resource, ()) for held in lookup.held}
             case Dependents():

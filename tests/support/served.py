@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from seconder.admission.state import ClusterState
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import Cache
@@ -47,6 +49,7 @@ class Served(Api):
         accept: str = "application/json",
         query: Mapping[str, Any],
         content_type: str = "application/json",
+        decode: Callable[[bytes], Any] | None = None,
     ) -> Any:
         assert 0 < timeout <= MOST_SECONDS, "every wait is bounded by the deadline"
         asked = Asked(path, document, query, accept, timeout)
@@ -56,7 +59,7 @@ class Served(Api):
             answer = answer(asked)
         if isinstance(answer, int):
             raise ApiError(answer, "no")
-        return answer
+        return answer if decode is None else decode(msgspec.json.encode(answer))
 
 
 class View(Cache):

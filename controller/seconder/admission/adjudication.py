@@ -115,4 +115,5 @@ def change_of(context: ReviewContext, effect: Effect, covering: Sequence[Policy]
         action=effect.action,
         claimed=clean(effect.stored.get(constants.REASON_KEY, "")),
         policies=tuple(covering),
+        difference=effect.difference,
     )

@@ -119,6 +119,13 @@ ADDS_OWNERS: Final = (
 """Whether an update leaves an owner that was none before, or owners that are too many or too long to tell."""
 
 
+LOSES_OWNERS: Final = (
+    "object == null || oldObject == null || (has(oldObject.metadata) && has(oldObject.metadata.ownerReferences)"
+    " && !(has(object.metadata) && has(object.metadata.ownerReferences)))"
+)
+"""Whether an update leaves no owners, and there were some."""
+
+
 def slices(values: Iterable[str], limit: int) -> list[list[str]]:
     """These texts, sorted, in lists that stay under ``limit`` characters when quoted."""
     return pack(sorted(values), limit, lambda text: len(quote(text)) + len(", "))

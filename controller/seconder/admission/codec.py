@@ -187,6 +187,14 @@ def read(request: Request, decoder: msgspec.json.Decoder[T], spec: msgspec.Raw, 
         raise Malformed(request.uid, f"{what} is not understood: {plain(error)}") from None
 
 
+def metadata_of(document: Mapping[str, Any]) -> Metadata:
+    """The metadata of an object as it was read; empty where they are none."""
+    try:
+        return msgspec.convert(document.get("metadata"), Metadata)
+    except msgspec.ValidationError:
+        return NO_METADATA
+
+
 def deletion_review(target: Target, version: str, caller: Caller, document: Mapping[str, Any] | None = None) -> bytes:
     """The review of an object's deletion as the API server would send it. ``document``: the object as it is stored."""
     group, resource = target.resource

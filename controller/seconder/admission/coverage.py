@@ -1,10 +1,10 @@
 """Which policies cover an effect: for the object itself, for what it holds, and for what it defines."""
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ReadObjects, Unknown, ask
+from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ReadObjects, ReadWhole, Unknown, ask
 from seconder.admission.request import ENDINGS, Metadata
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.policy import Policy
@@ -100,8 +100,16 @@ def read(effect: Effect, missing: str) -> Asking[Metadata | None]:
     return objects.get(effect.ref)
 
 
+def read_whole(effect: Effect, missing: str) -> Asking[Mapping[str, Any]]:
+    """An effect's object as it is stored. ``missing``: as for ``read``. Raises Unknown, also where it is not there."""
+    stored = yield from ask(ReadWhole(effect.ref, missing))
+    if stored is None:
+        raise Unknown(missing)
+    return stored
+
+
 def at(effect: Effect, stored: Metadata) -> Effect:
     """An effect on the object as it is stored."""
     annotations = stored.annotations or {}
     target = Target(effect.target.resource, effect.target.kind, effect.target.namespace, effect.target.name, stored.uid)
-    return Effect(effect.action, target, effect.version, annotations, annotations, effect.dependent)
+    return Effect(effect.action, target, effect.version, annotations, annotations, effect.dependent, effect.difference)

@@ -67,6 +67,18 @@ class ReadObjects(Lookup[Mapping[ObjectRef, Metadata]], frozen=True):
         return Unknown(self.missing)
 
 
+class ReadWhole(Lookup[Mapping[str, Any] | None], frozen=True):
+    """An object as the API server gives it, read as ``changes.differences.exact`` does; None where it is not there."""
+
+    ref: ObjectRef
+    missing: str
+
+    @property
+    def unanswered(self) -> Unknown:
+        """What to throw where there is no answer: the look-up's own words."""
+        return Unknown(self.missing)
+
+
 class HeldResource(NamedTuple):
     """Objects of one resource in a namespace. ``whole``: all of them are wanted, not merely whether there is one."""
 

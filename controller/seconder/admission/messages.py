@@ -40,6 +40,8 @@ def needs_approval(
     peers = "1 peer" if required == 1 else f"{required} peers"
     subject = describe(target)
     lines = [f"{effect.action} of {subject} needs approval by {peers} ({reason})", *_facts(subject, target, principal)]
+    if effect.difference is not None:
+        lines.append(f"changes: {clean(effect.difference.summary)}")
     if impact:
         lines.append(f"impact: {impact}")
     if teams:
@@ -101,4 +103,5 @@ def _approve_command(effect: Effect, requester: str) -> str:
     namespace = f" -n {shlex.quote(clean(target.namespace))}" if target.namespace else ""
     name = shlex.quote(clean(f"{kind}/{target.name}"))
     action = "" if effect.action is Action.DELETE else f" --action {effect.action}"
+    action += " -f FILE" if effect.action is Action.CHANGE else ""
     return f"kubectl seconder approve {name}{namespace} --requester {shlex.quote(clean(requester))}{action}"

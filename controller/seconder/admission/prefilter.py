@@ -29,9 +29,11 @@ class Prefilter(Struct, frozen=True):
 
     ``but_named``: what it takes of objects that policies name, the entry ``agents`` takes already. ``creates``: a
     resource and its subresource whose creation is asked about where policies that name Delete name the resource.
+    ``by_agents``: of the entry ``agents``, what those alone do who are agents themselves, by identity or field manager.
     """
 
     entry: Entry
     expression: str
     but_named: bool = False
     creates: tuple[GroupResource, str] | None = None
+    by_agents: bool = False

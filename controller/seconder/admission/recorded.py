@@ -10,6 +10,7 @@ from seconder.admission.state import ClusterState
 from seconder.api import constants
 from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Mode, Policy, Subjects
+from seconder.approvals import change_requests
 from seconder.approvals.verification import Memo
 
 
@@ -17,7 +18,8 @@ def effect_of(recorded: ChangeRequest, stored: Metadata) -> Effect:
     """The effect that was asked for, on the object as it is stored now."""
     annotations: Mapping[str, str] = stored.annotations or {}
     version = recorded.spec.object.version
-    return Effect(recorded.spec.action, recorded.target, version, annotations, annotations)
+    difference = change_requests.recorded_difference(recorded)
+    return Effect(recorded.spec.action, recorded.target, version, annotations, annotations, difference=difference)
 
 
 def context_of(recorded: ChangeRequest, state: ClusterState, now: float, memo: Memo) -> ReviewContext:

@@ -64,6 +64,7 @@ class OwnerReference(Struct, rename="camel", frozen=True, gc=False):
     name: str = ""
     uid: str = ""
     controller: bool | None = None
+    block_owner_deletion: bool | None = None
 
     @property
     def owner(self) -> Owner:
@@ -158,6 +159,13 @@ class Request(Struct, frozen=True, gc=False, kw_only=True):
         return self.new.owners - self.old.owners
 
     @property
+    def changes_owners(self) -> bool:
+        """Whether an update leaves other ``ownerReferences`` than there were, their flags included."""
+        if self.operation is not Operation.UPDATE:
+            return False
+        return (self.old.owner_references or []) != (self.new.owner_references or [])
+
+    @property
     def removes_finalizers(self) -> bool:
         """Whether an update takes a finalizer from an object under deletion.
 
@@ -174,6 +182,11 @@ class Request(Struct, frozen=True, gc=False, kw_only=True):
     def scales_to_zero(self) -> bool:
         """Whether an update sets ``spec.replicas`` to 0, through the object or its scale subresource."""
         return self.updates and self._replicas(self.new_spec) == 0 and self._replicas(self.old_spec) != 0
+
+    @property
+    def replicas(self) -> tuple[int | None, int | None]:
+        """``spec.replicas`` as stored and as wanted, of the object or of its Scale."""
+        return self._replicas(self.old_spec), self._replicas(self.new_spec)
 
     @property
     def evicts(self) -> bool:

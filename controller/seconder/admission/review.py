@@ -13,6 +13,7 @@ from seconder.admission.state import ClusterState
 from seconder.api import constants
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
 from seconder.api.resources import Action, ResolvedResource, Target
+from seconder.approvals.difference import Difference
 from seconder.approvals.verification import Memo
 
 MOST_DEPENDENTS: Final = 8
@@ -24,7 +25,7 @@ class Effect(Struct, frozen=True, gc=False):
 
     ``stored`` are the annotations that the API server holds of the object, approvals among them; ``incoming`` those
     that it would hold afterwards. ``version`` is the API version it is asked about in. ``dependent``: the object goes
-    along with the one that the request names.
+    along with the one that the request names. ``difference`` is what a ``Change`` changes.
     """
 
     action: Action
@@ -33,6 +34,7 @@ class Effect(Struct, frozen=True, gc=False):
     stored: Mapping[str, str]
     incoming: Mapping[str, str] = {}
     dependent: bool = False
+    difference: Difference | None = None
 
     @property
     def ref(self) -> ObjectRef:
@@ -88,6 +90,9 @@ class ReviewContext:
     def _asks(self, policy: Policy, effect: Effect) -> bool:
         if policy.mode is not self.mode or effect.action not in policy.actions or not self.binds(policy, effect):
             return False
+        if effect.action is Action.CHANGE:
+            # Agents alone: what is tagged as theirs is written by people and controllers all day.
+            return self._acts_as_agent(policy.agents)
         # Controllers and people set owners all day: this is asked of agents alone, and on what is tagged as theirs.
         return effect.action is not Action.CHANGE_OWNERS or self.principal.agent or self._tagged(policy.agents, effect)
 
@@ -107,6 +112,11 @@ class ReviewContext:
         if effect.target.resource.group == constants.DOMAIN or place_of(effect.target) in spared:
             return False
         return principal.agent or principal.username not in policy.exempt_users
+
+    def _acts_as_agent(self, tags: AgentTags) -> bool:
+        """Whether the caller is an agent by identity, or by the field manager of its update."""
+        principal, manager = self.principal, self.request.options.field_manager
+        return principal.agent or tags in principal.tags or manager in tags.field_managers
 
     def _tagged(self, tags: AgentTags, effect: Effect) -> bool:
         """Whether a policy with these tags takes the request as an agent's, by identity, field manager or annotation.

@@ -62,6 +62,21 @@ class ImpactDoc(_Document, kw_only=True):
     sha256: Annotated[str, Meta(max_length=64)]
 
 
+Digest = Annotated[str, Meta(max_length=64)]
+
+
+class ChangeDoc(_Document, kw_only=True):
+    """What an update was to change, beside what is free. Data of Secrets stands here as digests."""
+
+    before: Annotated[Digest, Meta(description="SHA-256 of the object as it was stored.")] = msgspec.field(name="from")
+    after: Annotated[Digest, Meta(description="SHA-256 of the object as it was wanted.")] = msgspec.field(name="to")
+    paths: Annotated[list[Annotated[str, Meta(max_length=253)]], Meta(max_length=64)] = []
+    patch: Annotated[
+        str, Meta(max_length=65536, description="JSON Merge Patch (RFC 7386) from the one to the other.")
+    ] = ""
+    truncated: Annotated[bool, Meta(description="It is too large: paths and patch are not all of it.")] = False
+
+
 class RequirementDoc(_Document, kw_only=True):
     """What one policy requires."""
 
@@ -86,6 +101,7 @@ class ChangeRequestSpec(_Document, kw_only=True):
     reason: Annotated[str, Meta(max_length=400, description="The requester's own words, unproven.")] = ""
     object: ObjectDoc
     action: Action
+    change: Annotated[ChangeDoc, Meta(description="For the action Change.")] | UnsetType = UNSET
     impact: ImpactDoc | UnsetType = UNSET
     policies: Annotated[list[RequirementDoc], Meta(max_length=256, description="All of these must be satisfied.")] = []
 

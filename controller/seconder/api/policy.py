@@ -16,6 +16,9 @@ from seconder.api.schema import SET, Strict, cel_rules
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _QUALIFIED: Final = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 
+FREE_CHANGE: Final = r"^!?(\[[^\[\]]+\]|[^.\[\]!\s]+)(\.?\[[^\[\]]+\]|\.[^.\[\]\s]+)*$"
+"""A path of fields: steps with dots between them, those that hold a dot in brackets."""
+
 Principal = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Namespace = Annotated[str, Meta(min_length=1, max_length=63, pattern=DNS_LABEL)]
 SetOfPrincipals = Annotated[frozenset[Principal], Meta(max_length=64, extra_json_schema=SET)]
@@ -151,6 +154,8 @@ class Policy:
     resources: frozenset[GroupResource] = frozenset()
     namespaces: frozenset[str] = frozenset()
     actions: frozenset[Action] = frozenset(Action)
+    free_changes: tuple[str, ...] | None = None
+    """Paths that agents may change freely; None: those of the kind's table."""
     requirement: Requirement = field(default_factory=Requirement)
     break_glass_groups: frozenset[str] = frozenset()
     resolved: Mapping[GroupResource, ResolvedResource] = field(default_factory=dict)

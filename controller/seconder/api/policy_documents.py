@@ -1,6 +1,7 @@
 """ProtectionPolicy documents to policies in force. What is wrong with one is named, and never passed over."""
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from msgspec import UnsetType
 from seconder.api import constants, protection_policy
 from seconder.api.conditions import NOT_IN_FORCE, READY
 from seconder.api.duration import decoded
-from seconder.api.policy import Policy, Subjects
+from seconder.api.policy import FREE_CHANGE, Policy, Subjects
 from seconder.api.resources import Action, GroupResource, Presence, ResolvedResource
 from seconder.api.text import clean
 
@@ -25,8 +26,11 @@ def parse_spec(document: Mapping[str, Any]) -> protection_policy.PolicySpec:
         raise msgspec.ValidationError("approvals.maxTTL must be from 1s to 1h")
     agents = spec.agents
     on_delete = (agents.groups, agents.users, agents.service_account_namespaces, agents.extra_keys, agents.annotations)
-    if not any(on_delete) and (Action.DELETE in spec.actions or not agents.field_managers):
+    if not any(on_delete) and (Action.DELETE in spec.guarded or not agents.field_managers):
         raise msgspec.ValidationError("agents leaves no way to recognise an agent")
+    free = spec.free_changes if isinstance(spec.free_changes, list) else []
+    if not all(re.fullmatch(FREE_CHANGE, path) for path in free):
+        raise msgspec.ValidationError("freeChanges must be paths of fields")
     if spec.subjects is Subjects.EVERYONE and any("*" in resource for resource in named_resources(spec)):
         raise msgspec.ValidationError("'*' cannot be used with subjects: Everyone")
     return spec
@@ -47,7 +51,8 @@ def policy_of(
         agents=spec.agents,
         resources=named,
         namespaces=spec.namespaces,
-        actions=spec.actions,
+        actions=spec.guarded,
+        free_changes=tuple(spec.free_changes) if isinstance(spec.free_changes, list) else None,
         requirement=spec.approvals,
         break_glass_groups=spec.break_glass.groups,
         # The status may know more: of the form before an edit, or of an invalid one.
@@ -99,7 +104,10 @@ def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, gene
             read = msgspec.convert(entry, protection_policy.Resources)
             named |= {GroupResource(read.group, plural) for plural in read.resources}
     readable: dict[str, Any] = {"resources": [{"group": "", "resources": ["namespaces"]}]}
-    for field in ("mode", "agents", "namespaces", "actions"):
+    if "freeChanges" in spec:
+        # Should they not be readable, nothing is free.
+        readable["freeChanges"] = []
+    for field in ("mode", "agents", "namespaces", "actions", "freeChanges"):
         with contextlib.suppress(msgspec.ValidationError):
             if field in spec:
                 parse_spec(readable | {field: spec[field]})
@@ -114,6 +122,7 @@ def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, gene
         resources=frozenset(named),
         namespaces=policy.namespaces,
         actions=policy.actions,
+        free_changes=policy.free_changes,
         # All of it: beside a misspelt name stands what was probably meant.
         resolved=resolved,
         resolution_current=status.observed_generation == generation or named <= resolved.keys(),

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from seconder.api.conditions import Conditions
 from seconder.api.policy import (
     AGENTS_RULES,
+    FREE_CHANGE,
     AgentTags,
     Mode,
     Namespace,
@@ -18,7 +19,7 @@ from seconder.api.policy import (
     SetOfPrincipals,
     Subjects,
 )
-from seconder.api.resources import Action, Presence
+from seconder.api.resources import LOSSES, Action, Presence
 from seconder.api.schema import SET, Strict, cel_rules
 
 
@@ -81,17 +82,40 @@ class PolicySpec(Strict, frozen=True, kw_only=True):
             extra_json_schema=SET,
         ),
     ] = frozenset()
-    actions: Annotated[
-        frozenset[Action],
-        Meta(
-            min_length=1,
-            max_length=4,
-            description="What needs approval; left out: everything.",
-            extra_json_schema=SET,
-        ),
-    ] = frozenset(Action)
+    actions: (
+        Annotated[
+            frozenset[Action],
+            Meta(
+                min_length=1,
+                max_length=5,
+                description="What needs approval; left out: everything, for Everyone everything but Change, which"
+                " binds agents alone.",
+                extra_json_schema=SET,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    free_changes: (
+        Annotated[
+            list[Annotated[str, Meta(min_length=1, max_length=512, pattern=FREE_CHANGE)]],
+            Meta(
+                max_length=64,
+                description="What agents may change all the same, such as spec.template or"
+                " metadata.labels[example.com/team]; * is any one step, a leading ! takes back. Left out: what is"
+                " harmless on such a kind; []: nothing.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     approvals: Requirement = Requirement()
     break_glass: BreakGlass = BreakGlass()
+
+    @property
+    def guarded(self) -> frozenset[Action]:
+        """The actions that need approval, those that are meant where none are named."""
+        if not isinstance(self.actions, UnsetType):
+            return self.actions
+        return frozenset(Action) if self.subjects is Subjects.AGENTS else LOSSES
 
 
 POLICY_RULES: Final = cel_rules(
@@ -100,7 +124,8 @@ POLICY_RULES: Final = cel_rules(
         "'*' cannot be used with subjects: Everyone; name the groups and resources",
     ),
     (
-        "!self.actions.exists(a, a == 'Delete') || size(self.agents.groups) + size(self.agents.users)"
+        "(has(self.actions) && !self.actions.exists(a, a == 'Delete'))"
+        " || size(self.agents.groups) + size(self.agents.users)"
         " + size(self.agents.serviceAccountNamespaces) + size(self.agents.extraKeys)"
         " + size(self.agents.annotations) > 0",
         "fieldManagers never match a Delete: name another way to recognise an agent, or leave Delete out of actions",

@@ -15,6 +15,11 @@ class Action(StrEnum):
     SCALE_TO_ZERO = "ScaleToZero"
     REMOVE_FINALIZERS = "RemoveFinalizers"
     CHANGE_OWNERS = "ChangeOwners"
+    CHANGE = "Change"
+
+
+LOSSES: Final = frozenset(Action) - {Action.CHANGE}
+"""What takes an object away, or may. An approval of ``Delete`` covers all of these, and nothing else."""
 
 
 class GroupResource(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Final
 
 from seconder.api.policy import Policy
 from seconder.api.resources import Action, Target
+from seconder.approvals.difference import Difference
 
 PREFIX: Final = "chg-"
 _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -35,18 +36,27 @@ class Change:
     action: Action
     claimed: str
     policies: tuple[Policy, ...]
+    difference: Difference | None = None
+    """What is changed, for ``Change`` and for nothing else."""
     name: str = field(init=False)
-    """The change request's name: the same for the same requester, agent, object, uid and action."""
+    """The change request's name: the same for the same requester, agent, object, uid, action and wanted object."""
 
     def __post_init__(self) -> None:
         """Make the name once: a refusal asks for it several times."""
-        object.__setattr__(self, "name", name_of(self.requester, self.agent or "", self.target, self.action))
+        wanted = self.difference.after if self.difference else ""
+        name = name_of(self.requester, self.agent or "", self.target, self.action, wanted)
+        object.__setattr__(self, "name", name)
 
 
-def name_of(requester: str, agent: str, target: Target, action: Action) -> str:
-    """``chg-`` and 26 digits of a 128-bit hash. ``agent`` is empty for a requester without an agent's name."""
+def name_of(requester: str, agent: str, target: Target, action: Action, wanted: str = "") -> str:
+    """``chg-`` and 26 digits of a 128-bit hash. ``agent`` is empty for a requester without an agent's name.
+
+    ``wanted`` is the digest of the wanted object, for ``Change`` alone.
+    """
     group, resource = target.resource
-    parts = (requester, agent, group, resource, target.namespace, target.name, target.uid, action)
+    parts = [requester, agent, group, resource, target.namespace, target.name, target.uid, action]
+    if wanted:
+        parts.append(wanted)
     framed: list[bytes] = []
     for part in parts:
         data = part.encode()

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from seconder.api import constants
 from seconder.api.change_request import (
     PENDING_FOR,
     ApprovalDoc,
+    ChangeDoc,
     ChangeRequest,
     ChangeRequestSpec,
     ChangeRequestStatus,
@@ -22,10 +23,12 @@ from seconder.api.change_request import (
     stamp,
 )
 from seconder.api.policy import Policy
-from seconder.api.text import describe
+from seconder.api.text import clean, describe
 from seconder.approvals import unsigned_statement
 from seconder.approvals.change import Change
+from seconder.approvals.difference import Difference
 from seconder.approvals.impact import Impact, binding_policies
+from seconder.approvals.statement import Detail, NamedChange
 
 if TYPE_CHECKING:
     # Only its name is needed; a list of what waits should not take as long to load as a verification.
@@ -45,7 +48,22 @@ def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
         action=spec.action,
         claimed=spec.reason,
         policies=tuple(policies),
+        difference=recorded_difference(recorded),
     )
+
+
+def recorded_difference(recorded: ChangeRequest) -> Difference | None:
+    """The difference that a change request records; None for another action."""
+    change = recorded.spec.change
+    if not isinstance(change, ChangeDoc):
+        return None
+    return Difference(change.before, change.after, tuple(change.paths), change.patch, change.truncated)
+
+
+def difference_of(detail: Detail) -> Difference | None:
+    """The difference that a statement's element names; None for another action."""
+    named = detail.change
+    return Difference(named.before, named.after) if isinstance(named, NamedChange) else None
 
 
 def document(change: Change, impact: Impact | None) -> dict[str, Any]:
@@ -69,6 +87,7 @@ def document(change: Change, impact: Impact | None) -> dict[str, Any]:
             uid=target.uid,
         ),
         action=change.action,
+        change=_change_doc(change.difference),
         impact=UNSET if impact is None else ImpactDoc(counts=dict(impact.counts), sha256=impact.sha256),
         policies=[
             RequirementDoc(
@@ -89,6 +108,18 @@ def document(change: Change, impact: Impact | None) -> dict[str, Any]:
         "spec": msgspec.to_builtins(spec),
     }
     return made
+
+
+def _change_doc(difference: Difference | None) -> ChangeDoc | UnsetType:
+    if difference is None:
+        return UNSET
+    return ChangeDoc(
+        before=difference.before,
+        after=difference.after,
+        paths=list(difference.paths),
+        patch=difference.patch,
+        truncated=difference.truncated,
+    )
 
 
 def fits(change: Change) -> bool:
@@ -128,7 +159,7 @@ def refused(
         before,
         phase=Phase.PENDING if reopened else before.phase,
         object=describe(change.target),
-        impact=_impact_text(impact, bound=bool(bound)),
+        impact=_impact_text(change, impact, bound=bool(bound)),
         progress=f"0/{required(change.policies)}" if reopened else before.progress,
         approvals=[] if reopened else before.approvals,
         attempts=before.attempts + times,
@@ -167,7 +198,9 @@ def approval_doc(approval: "Approval") -> ApprovalDoc:
     )
 
 
-def _impact_text(impact: Impact | None, *, bound: bool) -> str:
+def _impact_text(change: Change, impact: Impact | None, *, bound: bool) -> str:
+    if change.difference is not None:
+        return clean(change.difference.summary)
     if impact is not None:
         return impact.summary
     return "not known yet" if bound else "the object itself"

@@ -114,8 +114,7 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
                 text = f"not looked at: more than {constants.MAX_APPROVALS} unexpired approvals, remove some"
                 raise Rejected(Reason.APPROVAL_MALFORMED, text)
             authenticate(candidate, memo)
-            check_fit(candidate, context, now)
-            approvals.append(approval_of(slug, candidate))
+            approvals.append(approval_of(slug, candidate, check_fit(candidate, context, now)))
         except Rejected as rejected:
             form, key_type = candidate.key.entry.format, candidate.key_type
             failures.append(Failure(slug, rejected.reason, rejected.detail, form, key_type))
@@ -211,7 +210,7 @@ def _check(approval: Approval, context: Context, requirement: Requirement, impac
     if impact is None and requirement.bind_impact and deletes_namespace:
         raise Rejected(Reason.IMPACT_CHANGED, "what goes down with the namespace is not known")
     if impact is not None:
-        named = claims.detail.impact
+        named = approval.detail.impact
         if named is msgspec.UNSET:
             raise Rejected(Reason.IMPACT_CHANGED, "the approval does not name what goes down with the object")
         if named.sha256 != impact:
@@ -227,7 +226,7 @@ def _largest_quorum(approvals: Sequence[Approval]) -> list[Approval]:
     groups: dict[object, dict[str, Approval]] = {}
     for approval in approvals:
         claims = approval.statement
-        detail = claims.detail
+        detail = approval.detail
         named = detail.impact.sha256 if isinstance(detail.impact, NamedImpact) else None
         # Everything else in authorization_details is the same already: each fits the one request.
         same = (claims.txn, tuple(detail.actions), named)

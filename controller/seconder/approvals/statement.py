@@ -5,6 +5,7 @@ unknown claims, other spellings of numbers and strings, spaces and reordering, w
 """
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -38,10 +39,20 @@ class NamedImpact(Struct, **_CLOSED):
     sha256: Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 
 
+_Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class NamedChange(Struct, **_CLOSED):
+    """A change of an object: the digests of what is stored and of what is wanted."""
+
+    before: _Digest = msgspec.field(name="from")
+    after: _Digest = msgspec.field(name="to")
+
+
 class Detail(Struct, **_CLOSED):
     """One element of ``authorization_details`` (RFC 9396): the object and what may be done to it."""
 
-    actions: Annotated[list[Action], Meta(min_length=1, max_length=4)]
+    actions: Annotated[list[Action], Meta(min_length=1, max_length=5)]
     group: Annotated[str, Meta(max_length=253)]
     identifier: Annotated[str, Meta(min_length=1, max_length=128)]
     name: Text
@@ -49,6 +60,7 @@ class Detail(Struct, **_CLOSED):
     type: Literal["https://seconder.dev/approval/v1"]
     namespace: Annotated[str, Meta(min_length=1, max_length=63)] | UnsetType = UNSET
     impact: NamedImpact | UnsetType = UNSET
+    change: NamedChange | UnsetType = UNSET
 
 
 class Statement(Struct, **_CLOSED):
@@ -61,14 +73,20 @@ class Statement(Struct, **_CLOSED):
     exp: Time
     jti: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22,64}\Z")]
     reason: Annotated[str, Meta(min_length=1, max_length=256)]
-    authorization_details: Annotated[list[Detail], Meta(min_length=1, max_length=1)]
+    authorization_details: Annotated[list[Detail], Meta(min_length=1, max_length=16)]
     act: Actor | UnsetType = UNSET
     txn: Text | UnsetType = UNSET
 
-    @property
-    def detail(self) -> Detail:
-        """The one element of ``authorization_details``."""
-        return self.authorization_details[0]
+    def detail_for(self, uid: str) -> Detail:
+        """The element about the object of this uid; of a statement about others alone, its first."""
+        return self.detail_of(uid) or self.authorization_details[0]
+
+    def detail_of(self, uid: str) -> Detail | None:
+        """The element of ``authorization_details`` that is about the object of this uid."""
+        for detail in self.authorization_details:
+            if detail.identifier == uid:
+                return detail
+        return None
 
     @property
     def agent(self) -> str | None:
@@ -101,9 +119,7 @@ def parse_line(line: bytes) -> Statement:
         raise _malformed("the statement does not have exactly the claims of its type") from None
     if _encoder.encode(statement) != line:
         raise _malformed("the statement is not in canonical form (RFC 8785), one line")
-    detail = statement.detail
-    if len(set(detail.actions)) != len(detail.actions):
-        raise _malformed("the statement names an action twice")
+    _check_details(statement.authorization_details)
     # Whatever is of these categories is not printable, and nearly every reason is.
     printable = statement.reason.isprintable()
     if not printable and any(unicodedata.category(character) in _UNSEEN for character in statement.reason):
@@ -111,6 +127,18 @@ def parse_line(line: bytes) -> Statement:
     if statement.exp <= statement.iat:
         raise _malformed("the statement ends before it begins")
     return statement
+
+
+def _check_details(details: Sequence[Detail]) -> None:
+    """Raise Rejected where the elements contradict each other or themselves."""
+    if len({detail.identifier for detail in details}) != len(details):
+        raise _malformed("the statement names an object twice")
+    for detail in details:
+        if len(set(detail.actions)) != len(detail.actions):
+            raise _malformed("the statement names an action twice")
+        changes = not isinstance(detail.change, UnsetType)
+        if changes != (detail.actions == [Action.CHANGE]) or (not changes and Action.CHANGE in detail.actions):
+            raise _malformed("a Change stands alone, and with the change that it is")
 
 
 def encode(statement: Statement) -> bytes:

@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 from seconder.api import constants
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Impact
-from seconder.approvals.statement import Actor, Detail, NamedImpact, Statement
+from seconder.approvals.statement import Actor, Detail, NamedChange, NamedImpact, Statement
 
 
 class UnsignedStatement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +26,7 @@ _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 def for_change(change: Change, audience: str, txn: str, impact: Impact | None) -> UnsignedStatement:
     """What a peer would sign for this change. ``txn`` is empty where there is no change request."""
-    target = change.target
+    target, difference = change.target, change.difference
     detail = Detail(
         actions=[change.action],
         group=target.resource.group,
@@ -35,6 +35,7 @@ def for_change(change: Change, audience: str, txn: str, impact: Impact | None) -
         resource=target.resource.resource,
         type=constants.STATEMENT_TYPE,
         namespace=target.namespace or UNSET,
+        change=UNSET if difference is None else NamedChange(before=difference.before, after=difference.after),
         impact=UNSET if impact is None else NamedImpact(counts=dict(impact.counts), sha256=impact.sha256),
     )
     return UnsignedStatement(

@@ -12,7 +12,7 @@ Whoever may write to an object can put anything in its annotations: only the sig
  8. It is valid already, and not for longer than any policy could allow.
  9. It is for this cluster.
 10. It is for this very object, by uid.
-11. It is for this action.
+11. It is for this action, and a change for this change.
 12. It is for this requester, and for this agent.
 13. The approver is a peer: neither the requester, nor the agent, nor who set the agent going.
 14. If it is a security key's, somebody touched that key.
@@ -30,17 +30,18 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 
 from seconder.api import constants
 from seconder.api.policy import Assurance
 from seconder.api.reasons import Reason, Rejected
-from seconder.api.resources import Action, Target
+from seconder.api.resources import LOSSES, Action, Target
 from seconder.approvals import jws, signatures, sshsig, statement
 from seconder.approvals.change import Change
+from seconder.approvals.difference import Difference
 from seconder.approvals.keys import SECURITY_KEYS, PublicKey
 from seconder.approvals.registry import RegisteredKey, Registry
-from seconder.approvals.statement import Statement
+from seconder.approvals.statement import Detail, Statement
 
 Envelope = sshsig.Envelope | jws.Envelope
 
@@ -61,6 +62,7 @@ class Context(Struct, frozen=True, gc=False):
     operators: frozenset[str]
     target: Target
     action: Action
+    difference: Difference | None = None
 
 
 def approvals_of(annotations: Mapping[str, str]) -> dict[str, str]:
@@ -83,6 +85,7 @@ def context_of(change: Change, audience: str) -> Context:
         operators=change.operators,
         target=change.target,
         action=change.action,
+        difference=change.difference,
     )
 
 
@@ -94,6 +97,7 @@ class Approval(Struct, frozen=True, gc=False):
 
     slug: str
     statement: Statement
+    detail: Detail
     key: RegisteredKey
     assurance: Assurance
     format: str
@@ -169,8 +173,7 @@ def verify(slug: str, value: str, context: Context, registry: Registry, now: flo
     """Verify one annotation's value. ``now`` is in seconds since 1970. Raises Rejected with the reason."""
     candidate = examine(value, registry, now, memo)
     authenticate(candidate, memo)
-    check_fit(candidate, context, now)
-    return approval_of(slug, candidate)
+    return approval_of(slug, candidate, check_fit(candidate, context, now))
 
 
 def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate:
@@ -221,11 +224,11 @@ def authenticate(candidate: Candidate, memo: Memo) -> None:
     memo.put(candidate.digest, Verified(candidate.signed, candidate.public.blob))
 
 
-def check_fit(candidate: Candidate, context: Context, now: float) -> None:
-    """Take steps 8 to 14. Raises Rejected."""
+def check_fit(candidate: Candidate, context: Context, now: float) -> Detail:
+    """Take steps 8 to 14. Returns the part of the statement that is about the object. Raises Rejected."""
     claims = candidate.signed.statement
-    detail = claims.detail
     target = context.target
+    detail = claims.detail_of(target.uid)
     # Step 8.
     if not claims.iat - constants.CLOCK_SKEW_SECONDS <= now:
         raise Rejected(Reason.APPROVAL_NOT_YET_VALID, "the approval begins in the future: compare the clocks")
@@ -235,14 +238,17 @@ def check_fit(candidate: Candidate, context: Context, now: float) -> None:
     if claims.aud != context.audience:
         raise Rejected(Reason.WRONG_CLUSTER, "the approval is for another cluster")
     # Step 10. The uid alone would do; the names are what the approver read.
-    if detail.identifier != target.uid:
+    if detail is None:
         raise Rejected(Reason.WRONG_OBJECT, "the approval is for another object, or one that was recreated since (uid)")
     namespace = detail.namespace if isinstance(detail.namespace, str) else ""
     if (detail.group, detail.resource, namespace, detail.name) != (*target.resource, target.namespace, target.name):
         raise Rejected(Reason.WRONG_OBJECT, "the approval names another object than its uid")
-    # Step 11. An object that may be deleted may be scaled down, too.
-    if context.action not in detail.actions and Action.DELETE not in detail.actions:
+    # Step 11. An object that may be deleted may be scaled down, too; but what becomes of it else is another question.
+    covered = Action.DELETE in detail.actions and context.action in LOSSES
+    if context.action not in detail.actions and not covered:
         raise Rejected(Reason.WRONG_ACTION, "the approval is for another action")
+    if context.action is Action.CHANGE:
+        _check_change(detail, context.difference)
     # Step 12.
     if claims.sub != context.requester:
         raise Rejected(Reason.WRONG_REQUESTER, "the approval is for another requester")
@@ -257,13 +263,28 @@ def check_fit(candidate: Candidate, context: Context, now: float) -> None:
     # Step 14. ssh-keygen is content without; but whoever registered a security key counts on the touch.
     if candidate.public.type in SECURITY_KEYS and not candidate.signed.flags & signatures.USER_PRESENT:
         raise Rejected(Reason.ASSURANCE_TOO_LOW, "nobody touched the security key")
+    return detail
 
 
-def approval_of(slug: str, candidate: Candidate) -> Approval:
+def _check_change(detail: Detail, wanted: Difference | None) -> None:
+    """Take step 11 for a ``Change``: it is for this change and no other."""
+    named = detail.change
+    if wanted is None or isinstance(named, UnsetType) or named.after != wanted.after:
+        raise Rejected(Reason.WRONG_ACTION, "the approval is for another change of the object")
+    if named.before != wanted.before:
+        raise Rejected(Reason.WRONG_ACTION, "the object has changed since this change of it was approved")
+
+
+def approval_of(slug: str, candidate: Candidate, detail: Detail) -> Approval:
     """The approval that a candidate has become, all steps taken."""
     signed = candidate.signed
-    assurance = _assurance(signed.flags)
-    return Approval(slug, signed.statement, candidate.key, assurance, candidate.key.entry.format, candidate.key_type)
+    key = candidate.key
+    return Approval(slug, signed.statement, detail, key, assurance_of(candidate), key.entry.format, candidate.key_type)
+
+
+def assurance_of(candidate: Candidate) -> Assurance:
+    """What a candidate's signature proves, once step 7 is taken."""
+    return _assurance(candidate.signed.flags)
 
 
 def format_of(value: str) -> str:

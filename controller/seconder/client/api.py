@@ -5,7 +5,7 @@ import ssl
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -18,6 +18,7 @@ from seconder.client.credentials import Credentials, Identity, NoCredentials
 
 _CONNECT_SECONDS: Final = 5.0
 _JSON: Final = "application/json"
+_APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -75,14 +76,30 @@ class Api:
         if credentials.plugin is None:
             self._pool_for(Identity("", credentials.certificate, credentials.key))
 
-    def get(self, path: str, *, timeout: float = 10.0, accept: str = _JSON, **query: Any) -> Any:
-        """GET a document. Raises ApiError."""
-        return self._call("GET", path, timeout=timeout, accept=accept, query=query)
+    def get(
+        self,
+        path: str,
+        *,
+        timeout: float = 10.0,
+        accept: str = _JSON,
+        decode: Callable[[bytes], Any] = msgspec.json.decode,
+        **query: Any,
+    ) -> Any:
+        """GET a document. ``decode`` reads its JSON. Raises ApiError."""
+        return self._call("GET", path, timeout=timeout, accept=accept, query=query, decode=decode)
 
-    def find(self, path: str, *, timeout: float = 10.0, metadata: bool = False, **query: Any) -> Any:
+    def find(
+        self,
+        path: str,
+        *,
+        timeout: float = 10.0,
+        metadata: bool = False,
+        decode: Callable[[bytes], Any] = msgspec.json.decode,
+        **query: Any,
+    ) -> Any:
         """GET a document, or its metadata alone; None where there is none. Raises ApiError."""
         try:
-            return self.get(path, timeout=timeout, accept=_METADATA if metadata else _JSON, **query)
+            return self.get(path, timeout=timeout, accept=_METADATA if metadata else _JSON, decode=decode, **query)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -96,16 +113,45 @@ class Api:
         """POST a document to a collection. Raises ApiError."""
         return self._call("POST", path, document, timeout=timeout, query=query)
 
-    def replace(self, path: str, document: Any, *, timeout: float = 10.0, **query: Any) -> Any:
+    def replace(
+        self,
+        path: str,
+        document: Any,
+        *,
+        timeout: float = 10.0,
+        decode: Callable[[bytes], Any] = msgspec.json.decode,
+        **query: Any,
+    ) -> Any:
         """PUT a document in the place of another. Raises ApiError (409 when it was changed meanwhile)."""
-        return self._call("PUT", path, document, timeout=timeout, query=query)
+        return self._call("PUT", path, document, timeout=timeout, query=query, decode=decode)
 
-    def merge(self, path: str, changes: Any, *, timeout: float = 10.0, **query: Any) -> Any:
+    def apply(
+        self,
+        path: str,
+        document: Any,
+        *,
+        timeout: float = 10.0,
+        decode: Callable[[bytes], Any] = msgspec.json.decode,
+        **query: Any,
+    ) -> Any:
+        """PATCH by server-side apply, as kubectl's field manager. Raises ApiError."""
+        query = {"fieldManager": "kubectl", "force": "true"} | query
+        return self._call("PATCH", path, document, timeout=timeout, query=query, content_type=_APPLY, decode=decode)
+
+    def merge(
+        self,
+        path: str,
+        changes: Any,
+        *,
+        timeout: float = 10.0,
+        decode: Callable[[bytes], Any] = msgspec.json.decode,
+        **query: Any,
+    ) -> Any:
         """PATCH with a JSON Merge Patch (RFC 7386). Raises ApiError.
 
         ``metadata.uid`` among the changes makes it fail (422, the field is immutable) on any other object of the name.
         """
-        return self._call("PATCH", path, changes, timeout=timeout, query=query, content_type=_MERGE)
+        return self._call("PATCH", path, changes, timeout=timeout, query=query, content_type=_MERGE, decode=decode)
 
     def delete(self, path: str, *, uid: str, timeout: float = 10.0) -> None:
         """DELETE the object if it is the one of this uid. Raises ApiError (409 when it is another)."""
@@ -187,6 +233,7 @@ class Api:
         accept: str = _JSON,
         query: Mapping[str, Any],
         content_type: str = _JSON,
+        decode: Callable[[bytes], Any] = msgspec.json.decode,
     ) -> Any:
         body = None if document is None else msgspec.json.encode(document)
         wanted = self._credentials.timeout
@@ -208,9 +255,11 @@ class Api:
         if response.status >= 300:
             raise _error(response.status, content, path)
         try:
-            return msgspec.json.decode(content)
+            return decode(content)
         except msgspec.DecodeError:
             raise ApiError(0, f"{method} {path}: the answer is not JSON") from None
+        except RecursionError:
+            raise ApiError(0, f"{method} {path}: the answer nests too deeply") from None
 
     def _open(
         self,

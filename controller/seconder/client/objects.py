@@ -1,13 +1,14 @@
 """Reads objects' metadata and lists what namespaces hold, several at a time and within a deadline."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import msgspec
 
-from seconder.admission.lookups import HeldResource, NamespaceContents, ObjectRef, ReadObjects
+from seconder.admission.changes.differences import exact
+from seconder.admission.lookups import HeldResource, NamespaceContents, ObjectRef, ReadObjects, ReadWhole
 from seconder.admission.request import Metadata
 from seconder.approvals.impact import Contents, Item
 from seconder.client.api import Api, collection, segment
@@ -49,6 +50,13 @@ class Objects:
         path = f"{collection(ref.resource, ref.namespace)}/{segment(ref.name)}"
         document = self._api.find(path, timeout=left(deadline), metadata=True)
         return None if document is None else metadata_of(document)
+
+    def whole(self, lookup: ReadWhole, deadline: float) -> Mapping[str, Any] | None:
+        """Read an object with all of its fields; None where it is not there. Raises ApiError and TooLate."""
+        ref = lookup.ref
+        path = f"{collection(ref.resource, ref.namespace)}/{segment(ref.name)}"
+        document: Mapping[str, Any] | None = self._api.find(path, timeout=left(deadline), decode=exact.decode)
+        return document
 
     def contents(self, lookup: NamespaceContents, deadline: float) -> Contents:
         """List what a namespace holds. Raises ApiError and TooLate."""

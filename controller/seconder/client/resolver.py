@@ -17,6 +17,7 @@ from seconder.admission.lookups import (
     OwningResources,
     PodAccount,
     ReadObjects,
+    ReadWhole,
     RoleRules,
     ViewIsFresh,
 )
@@ -92,6 +93,8 @@ class Resolver:
                 return self._fresh()
             case ReadObjects():
                 return self._objects.read(lookup, deadline)
+            case ReadWhole():
+                return self._objects.whole(lookup, deadline)
             case NamespaceContents():
                 return self._objects.contents(lookup, deadline)
             case Dependents():

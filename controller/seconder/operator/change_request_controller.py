@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import coverage, pipeline, recorded
-from seconder.admission.lookups import Unknown
+from seconder.admission import codec, coverage, pipeline, recorded
+from seconder.admission.lookups import ReadWhole, Unknown, ask
 from seconder.admission.request import NO_METADATA, Metadata
-from seconder.admission.review import Effect
+from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.state import ClusterState
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase
@@ -27,6 +27,7 @@ from seconder.operator import change_request_status as phases
 _PACE: Final = 0.03
 """Seconds between two look-ups: however many there are, the API server gets no more than some 30 requests a second."""
 
+_UNREAD: Final = "the object could not be looked up"
 _OFTEN: Final = 1.0
 _SOON: Final = 3.0
 _SELDOM: Final = 30.0
@@ -170,8 +171,10 @@ class ChangeRequestController:
             # There may be no right to look at the object any more.
             return phases.withdrawn(status, now), None
         answer = self._answering(state)
-        stored = pipeline.drive(coverage.read(effect, "the object could not be looked up"), answer)
+        stored, standing = self._look(context, effect, answer)
         ended = phases.ended(request, status, stored, now)
+        if ended is None and standing is not None:
+            ended = phases.settled(status, standing, now)
         if ended is not None or stored is None:
             return ended or status, None
         trouble: Exception | None = None
@@ -180,8 +183,25 @@ class ChangeRequestController:
                 stored = self._copy(request, effect, stored, state)
             except ApiError as error:
                 trouble = error
-        verdict = pipeline.drive(pipeline.judge(context, recorded.effect_of(request, stored)), answer)
+        asked = recorded.effect_of(request, stored)
+        if standing is not None:
+            asked = msgspec.structs.replace(asked, difference=standing.difference)
+        verdict = pipeline.drive(pipeline.judge(context, asked), answer)
         return phases.judged(status, verdict, now), trouble
+
+    def _look(
+        self, context: ReviewContext, effect: Effect, answer: pipeline.Answer
+    ) -> tuple[Metadata | None, phases.Standing | None]:
+        """The object's metadata, None where it is gone; and of a change, how far the object is from it.
+
+        Raises Unknown.
+        """
+        if effect.difference is None:
+            return pipeline.drive(coverage.read(effect, _UNREAD), answer), None
+        document = pipeline.drive(ask(ReadWhole(effect.ref, _UNREAD)), answer)
+        if document is None:
+            return None, None
+        return codec.metadata_of(document), phases.standing(context, effect, effect.difference, document)
 
     def _answering(self, state: ClusterState) -> pipeline.Answer:
         deadline = within()

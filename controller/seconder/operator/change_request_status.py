@@ -6,12 +6,15 @@ The pipeline says whether they are enough, as it does for the webhook. Nothing i
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from seconder.admission.changes import differences, free_changes
 from seconder.admission.decision import Verdict
+from seconder.admission.lookups import Unknown
 from seconder.admission.request import Metadata
+from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.state import ClusterState
 from seconder.api import change_request
 from seconder.api.change_request import KEPT_FOR, ApprovalDoc, ChangeRequest, ChangeRequestStatus, Phase
@@ -19,6 +22,7 @@ from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action
 from seconder.approvals import change_requests
+from seconder.approvals.difference import Difference
 from seconder.approvals.impact import Impact
 from seconder.approvals.quorum import Presented, verify_all
 from seconder.approvals.verification import Memo, context_of, examine
@@ -27,6 +31,8 @@ _SHOWN: Final = 16
 _SLUG: Final = 54
 """Characters of a slug that leave room for a mark of its own: an annotation's name has at most 63."""
 _GONE: Final = "the object is gone"
+_DONE: Final = "the object is as it was asked to be, by another hand"
+_ANOTHER: Final = "the object has changed, so that it would be another change"
 
 
 def place(slug: str, value: str, taken: Mapping[str, str], state: ClusterState, now: float, memo: Memo) -> str:
@@ -92,19 +98,48 @@ def ended(
     """The status of one that is at its end; None for one that still waits. ``stored``: None when the object is gone."""
     if not status.phase.open:
         # The webhook's note of the use may come later than the object's end is seen.
-        if status.phase is Phase.WITHDRAWN and status.message == _GONE and status.allowed_at:
+        if status.phase is Phase.WITHDRAWN and status.message in {_GONE, _DONE} and status.allowed_at:
             return msgspec.structs.replace(status, phase=Phase.USED, message="")
         return status
-    deletes = recorded.spec.action is Action.DELETE
+    action = recorded.spec.action
+    # Whether these have happened the object itself tells.
+    seen = action in {Action.DELETE, Action.CHANGE}
     # What is under deletion may lose its finalizers still, and that is what such a request is about.
-    leaving = stored is not None and stored.deletion_timestamp is not None and deletes
+    leaving = stored is not None and stored.deletion_timestamp is not None and action is Action.DELETE
     gone = stored is None or stored.uid != recorded.spec.object.uid or leaving
-    # Of an update there is nothing more to see than that it was let through.
-    if status.allowed_at and (gone or not deletes):
+    # Of another update there is nothing more to see than that it was let through.
+    if status.allowed_at and (not seen or (gone and action is Action.DELETE)):
         return _ended(status, Phase.USED, "", now)
     if gone:
         return _ended(status, Phase.WITHDRAWN, _GONE, now)
     return expired(status, now) if overdue(status, now) else None
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How far an object is from a change of it. ``difference``: the change as it would be now; None where another."""
+
+    done: bool
+    difference: Difference | None
+
+
+def standing(context: ReviewContext, effect: Effect, difference: Difference, document: Mapping[str, Any]) -> Standing:
+    """How far the object, as it stands, is from a change. Raises Unknown where that cannot be told."""
+    resource = effect.target.resource
+    free = free_changes.of_all(context.naming(effect), resource)
+    try:
+        if differences.done(document, difference, free):
+            return Standing(True, None)
+        rebased = differences.rebased(resource, document, difference, free)
+    except RecursionError:
+        raise Unknown("the object nests too deeply to be compared") from None
+    return Standing(False, None if rebased is None else rebased.difference)
+
+
+def settled(status: ChangeRequestStatus, stands: Standing, now: datetime) -> ChangeRequestStatus | None:
+    """The status of a change that is done, or that the object has left behind; None for one that still waits."""
+    if stands.done:
+        return _ended(status, Phase.USED, "", now) if status.allowed_at else _ended(status, Phase.WITHDRAWN, _DONE, now)
+    return _ended(status, Phase.WITHDRAWN, _ANOTHER, now) if stands.difference is None else None
 
 
 def expired(status: ChangeRequestStatus, now: datetime) -> ChangeRequestStatus:

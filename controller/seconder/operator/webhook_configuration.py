@@ -108,9 +108,10 @@ class _Compiler:
         asked = self._asked(Entry.AGENTS, policies)
         if policies and asked:
             action = ("action", asked)
-            yield from _tagged(
-                "agents", self._taken(Entry.AGENTS, policies), _agent_tests(policies, self._installation), [action]
-            )
+            # What agents alone are asked about, nobody else is on what is tagged as an agent's.
+            others = self._asked(Entry.AGENTS, policies, by_agents=False)
+            tests = _agent_tests(policies, self._installation, others if others != asked else "")
+            yield from _tagged("agents", self._taken(Entry.AGENTS, policies), tests, [action])
 
     def everyone(self, policies: Sequence[Policy], known: AgentTags) -> Iterable[_Entry]:
         """What the others do to what policies for Everyone name."""
@@ -176,10 +177,17 @@ class _Compiler:
             conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
         yield "owners", _update_rules(named), conditions
 
-    def _asked(self, entry: Entry, policies: Sequence[Policy]) -> str:
-        """The test for what some rule must see, of what an entry takes; empty where none must."""
+    def _asked(self, entry: Entry, policies: Sequence[Policy], *, by_agents: bool = True) -> str:
+        """The test for what some rule must see, of what an entry takes; empty where none must.
+
+        ``by_agents``: what agents alone are asked about is a part of it.
+        """
         found = self._prefilters(PolicyIndex(policies))
-        tests = [prefilter.expression for prefilter in found if prefilter.entry is entry]
+        tests = [
+            prefilter.expression
+            for prefilter in found
+            if prefilter.entry is entry and (by_agents or not prefilter.by_agents)
+        ]
         return cel.either(tests) if tests else ""
 
     def _taken(self, entry: Entry, policies: Sequence[Policy]) -> list[dict[str, Any]]:
@@ -271,8 +279,11 @@ def _is_one_of(groups: Mapping[str, set[str]]) -> str:
     return cel.either(tests)
 
 
-def _agent_tests(policies: Sequence[Policy], installation: Installation) -> list[str]:
-    """Expressions of which any one says that some policy takes the request as an agent's."""
+def _agent_tests(policies: Sequence[Policy], installation: Installation, on_tagged: str = "") -> list[str]:
+    """Expressions of which any one says that some policy takes the request as an agent's.
+
+    ``on_tagged`` is a test for what is asked about of those who are none, on what is tagged as an agent's.
+    """
     known = PolicyIndex(policies).known_tags if policies else DEFAULT_TAGS
     tests = _identity_tests(known)
     for managers in cel.slices(known.field_managers, _EXPRESSION // 2):
@@ -281,6 +292,7 @@ def _agent_tests(policies: Sequence[Policy], installation: Installation) -> list
         # Asked of the few tags, not of the annotations: anyone may put 80,000 of those on an object, and see _MANY.
         named = f"{cel.listed(keys)}.exists(key, key in @)"
         marked = f"({cel.annotated('oldObject', named)}) || ({cel.annotated('object', named)})"
+        marked = f"({marked}) && ({on_tagged})" if on_tagged else marked
         tests.append(
             f"({marked}) && !({cel.username_in(installation.controllers)})" if installation.controllers else marked
         )

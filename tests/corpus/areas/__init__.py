@@ -6,6 +6,7 @@ from typing import Final
 from tests.corpus.areas import (
     approvals,
     authorizer,
+    changes,
     deletions,
     dependents,
     emergencies,
@@ -29,6 +30,7 @@ from tests.corpus.builders.scene import Expected
 AREAS: Final[dict[str, Callable[[], Iterator[Expected]]]] = {
     "approvals": approvals.cases,
     "authorizer": authorizer.cases,
+    "changes": changes.cases,
     "deletions": deletions.cases,
     "dependents": dependents.cases,
     "emergencies": emergencies.cases,

@@ -51,9 +51,9 @@ def _by_agents() -> Iterator[Expected]:
         APP,
     )
     owned = changed(CHECKOUT, ownerReferences=[owner(APP)])
-    yield case("an owner that is taken away", FREE, update(owned, CHECKOUT), DEPLOYMENTS, APP)
+    yield case("an owner that is taken away", MISSING, update(owned, CHECKOUT), DEPLOYMENTS, APP)
     blocked = changed(CHECKOUT, ownerReferences=[owner(APP, blockOwnerDeletion=True)])
-    yield case("an owner that waits for the object from now on", FREE, update(owned, blocked), DEPLOYMENTS, APP)
+    yield case("an owner that waits for the object from now on", MISSING, update(owned, blocked), DEPLOYMENTS, APP)
     anew = changed(CHECKOUT, ownerReferences=[owner(APP, uid="another")])
     yield case("an owner of the same name and another uid", MISSING, update(owned, anew), DEPLOYMENTS, APP)
     ready = approved(CHECKOUT, detail={"actions": ["ChangeOwners"]})

@@ -162,7 +162,8 @@ def _autoscalers_otherwise() -> Iterator[Expected]:
     yield case("an autoscaler that names no kind", FREE, create(kindless), DEPLOYMENTS, CHECKOUT)
     old = autoscaler(least=0, api_version="autoscaling/v1")
     yield case("an autoscaler of another version", MISSING, create(old), DEPLOYMENTS, CHECKOUT)
-    own = policy("own", "horizontalpodautoscalers.autoscaling")
+    losses = ["ChangeOwners", "Delete", "RemoveFinalizers", "ScaleToZero"]
+    own = policy("own", "horizontalpodautoscalers.autoscaling", actions=losses)
     yield case("an autoscaler's DELETE where a policy names it", MISSING, delete(usual), own)
     owned = changed(none, ownerReferences=[owner(make("ConfigMap", "app"))])
     yield case(

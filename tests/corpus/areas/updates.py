@@ -60,17 +60,17 @@ def _to_zero() -> Iterator[Expected]:
     stacks = policy("production", "stacks.example.com")
     specs: tuple[tuple[Any, Any, str], ...] = (
         ({"replicas": 2}, {"replicas": 0}, MISSING),
-        ({"replicas": "two"}, {"replicas": "none"}, FREE),
-        ("two", "none", FREE),
+        ({"replicas": "two"}, {"replicas": "none"}, MISSING),
+        ("two", "none", MISSING),
         ({"replicas": "two"}, {"replicas": 0}, MISSING),
-        ({}, {"size": 0}, FREE),
+        ({}, {"size": 0}, MISSING),
     )
     for stored, wanted, reason in specs:
         old, new = make("Stack", "checkout", spec=stored), make("Stack", "checkout", spec=wanted)
         name = f"a custom resource's spec from {stored} to {wanted}"
         yield case(name, reason, update(old, new), stacks, definition("Stack"))
     old, new = config_map(), config_map(data={"level": "debug"})
-    yield case("an object without a spec", FREE, update(old, new), policy("production", "configmaps"))
+    yield case("an object without a spec", MISSING, update(old, new), policy("production", "configmaps"))
     yield case(
         "an update through a subresource other than scale",
         MISSING,
@@ -135,9 +135,9 @@ def _finalizers() -> Iterator[Expected]:
     )
     yield case("a person's removal of a finalizer", FREE, update(leaving, fewer, PERSON), DEPLOYMENTS)
     more = changed(leaving, finalizers=["a.example.com/x", "b.example.com/y", "foregroundDeletion"])
-    yield case("a finalizer added to what is being deleted", FREE, update(leaving, more), DEPLOYMENTS)
+    yield case("a finalizer added to what is being deleted", MISSING, update(leaving, more), DEPLOYMENTS)
     kept = changed(CHECKOUT, finalizers=["a.example.com/x"])
-    yield case("a finalizer removed from what is not being deleted", FREE, update(kept, CHECKOUT), DEPLOYMENTS)
+    yield case("a finalizer removed from what is not being deleted", MISSING, update(kept, CHECKOUT), DEPLOYMENTS)
     ready = approved(leaving, detail={"actions": ["RemoveFinalizers"]})
     gone = changed(ready, finalizers=None)
     yield case("an approved removal of all finalizers", "Approved", update(ready, gone), DEPLOYMENTS)

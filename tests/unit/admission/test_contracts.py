@@ -21,6 +21,7 @@ from tests.support.builders import (
     connection,
     creation,
     deletion,
+    document,
     eviction,
     live,
     policy,
@@ -33,6 +34,8 @@ from tests.support.builders import (
 from tests.support.resolving import Answers
 
 from seconder.admission import lookups, pipeline, rbac, rules
+from seconder.admission.changes import differences
+from seconder.admission.changes.free_paths import NOTHING
 from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import Lookup
 from seconder.admission.request import Request
@@ -64,6 +67,20 @@ READING = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]
 SCALER = {"minReplicas": 0, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}}
 MADE_BY = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": DEPLOYMENT.uid, "controller": True}
 SCALING = approved(detail={"actions": ["ScaleToZero"]})
+
+
+def _resized() -> dict[str, Any]:
+    """The Deployment as it is stored, with alice's approval of its scale from one to two."""
+    stored = document(DEPLOYMENT, spec={"replicas": 1})
+    wanted = document(DEPLOYMENT, spec={"replicas": 2})
+    difference = differences.between(DEPLOYMENTS, stored, wanted, [NOTHING])
+    assert difference is not None
+    change = {"from": difference.before, "to": difference.after}
+    held = approved(detail={"actions": ["Change"], "change": change})
+    return document(DEPLOYMENT, spec={"replicas": 1}, annotations=held)
+
+
+RESIZED = _resized()
 
 
 class Case(NamedTuple):
@@ -128,6 +145,12 @@ def _cases() -> list[Case]:
             update(NAMESPACE, old={"annotations": given}, new={"annotations": given, "owners": [REAL]}),
             (one,),
             Answers(holds=HOLDS),
+        ),
+        Case(
+            "change",
+            scale(1, 2),
+            (policy(free_changes=()),),
+            Answers(whole=RESIZED),
         ),
         Case("dangling-owners", update(user=PERSON, new={"owners": [REAL]}), (one,), Answers()),
         Case(

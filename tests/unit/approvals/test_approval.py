@@ -10,8 +10,9 @@ from tests.support.signing import NOW, approver, entry
 
 from seconder.api.policy import Assurance
 from seconder.api.reasons import Reason, Rejected
-from seconder.api.resources import Action, GroupResource, Target
+from seconder.api.resources import LOSSES, Action, GroupResource, Target
 from seconder.approvals import sshsig, verification
+from seconder.approvals.difference import Difference
 from seconder.approvals.verification import Approval, Memo, verify
 
 NAMESPACE = Target(GroupResource("", "namespaces"), "Namespace", "", "payments", "0f0c1f62-9f1c-4d0e-8f0a-2f8f3c6f7f11")
@@ -39,7 +40,7 @@ def test_an_approval_of_exactly_this_counts() -> None:
 def test_an_approval_by_a_cluster_scoped_objects_name_counts() -> None:
     """It has no namespace, in the request as in the statement."""
     detail = {"group": "", "resource": "namespaces", "identifier": NAMESPACE.uid, "name": "payments", "namespace": None}
-    assert _verify(signing.approval(detail=detail), target=NAMESPACE).statement.detail.name == "payments"
+    assert _verify(signing.approval(detail=detail), target=NAMESPACE).detail.name == "payments"
 
 
 def test_an_unnamed_caller_is_approved_without_act() -> None:
@@ -47,19 +48,49 @@ def test_an_unnamed_caller_is_approved_without_act() -> None:
     assert _verify(signing.approval(act=None), agent=None).statement.agent is None
 
 
-@pytest.mark.parametrize("action", list(Action))
-def test_an_approval_of_delete_covers_every_action(action: Action) -> None:
+@pytest.mark.parametrize("action", sorted(LOSSES))
+def test_an_approval_of_delete_covers_every_loss(action: Action) -> None:
     """Who may delete an object may scale it to nothing, too."""
-    assert _verify(signing.approval(), action=action).statement.detail.actions == [Action.DELETE]
+    assert _verify(signing.approval(), action=action).detail.actions == [Action.DELETE]
 
 
-@pytest.mark.parametrize("action", list(Action))
-@pytest.mark.parametrize("approved", [each for each in Action if each is not Action.DELETE])
+CHANGE = {"actions": ["Change"], "change": {"from": "a" * 64, "to": "b" * 64}}
+WANTED = Difference("a" * 64, "b" * 64)
+
+
+def test_an_approval_of_a_change_covers_that_change_alone() -> None:
+    """Neither of another one, nor of the same from another state, nor of a deletion; nor does one of a deletion."""
+    value = signing.approval(detail=CHANGE)
+    assert _verify(value, action=Action.CHANGE, difference=WANTED).detail.actions == [Action.CHANGE]
+    for other in (None, Difference("a" * 64, "c" * 64), Difference("c" * 64, "b" * 64), Difference("b" * 64, "a" * 64)):
+        assert _reason(value, action=Action.CHANGE, difference=other) is Reason.WRONG_ACTION
+    for action in LOSSES:
+        assert _reason(value, action=action) is Reason.WRONG_ACTION
+    assert _reason(signing.approval(), action=Action.CHANGE, difference=WANTED) is Reason.WRONG_ACTION
+
+
+def test_each_object_of_a_statement_is_judged_by_its_own_element() -> None:
+    """Sixteen at the most, and the same value stands on each."""
+    first = signing.claims()["authorization_details"][0]
+    others = [first | {"identifier": f"uid-{number}", "name": f"n-{number}"} for number in range(15)]
+    value = signing.signed(signing.line_of(signing.claims(authorization_details=[*others, first])))
+    assert _verify(value).detail.identifier == first["identifier"]
+    assert (
+        _verify(value, target=msgspec.structs.replace(signing.DEPLOYMENT, uid="uid-3", name="n-3")).detail.name == "n-3"
+    )
+    mixed = msgspec.structs.replace(signing.DEPLOYMENT, uid="uid-3", name="n-4")
+    assert _reason(value, target=mixed) is Reason.WRONG_OBJECT
+    many = signing.claims(authorization_details=[*others, first, first | {"identifier": "x"}])
+    assert _reason(signing.signed(signing.line_of(many))) is Reason.APPROVAL_MALFORMED
+
+
+@pytest.mark.parametrize("action", sorted(LOSSES))
+@pytest.mark.parametrize("approved", sorted(LOSSES - {Action.DELETE}))
 def test_an_approval_of_another_action_covers_that_one_alone(action: Action, approved: Action) -> None:
     """Scaling down was approved; deleting was not."""
     value = signing.approval(detail={"actions": [approved.value]})
     if action is approved:
-        assert _verify(value, action=action).statement.detail.actions == [approved]
+        assert _verify(value, action=action).detail.actions == [approved]
     else:
         assert _reason(value, action=action) is Reason.WRONG_ACTION
 

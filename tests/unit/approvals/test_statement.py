@@ -13,6 +13,7 @@ from seconder.api import constants
 from seconder.api.reasons import Reason, Rejected
 from seconder.approvals import statement
 
+CHANGE = {"from": "ab" * 32, "to": "cd" * 32}
 IMPACT = {"counts": {"persistentvolumeclaims": 0, "pods": 3}, "sha256": "ab" * 32}
 
 
@@ -36,7 +37,7 @@ def test_a_full_statement_is_read_claim_by_claim() -> None:
     assert (read.iss, read.sub, read.agent) == ("alice@example.com", signing.REQUESTER, "kiro")
     assert (read.iat, read.exp) == (signing.NOW - 100, signing.NOW + 800)
     assert (read.aud, read.txn, read.reason) == (signing.AUDIENCE, "b2c4", "INC-4821 decommission")
-    detail = read.detail
+    detail = read.authorization_details[0]
     assert (detail.group, detail.resource, detail.namespace, detail.name) == (
         "apps",
         "deployments",
@@ -49,7 +50,7 @@ def test_a_full_statement_is_read_claim_by_claim() -> None:
 
 def test_the_type_is_the_published_one() -> None:
     """The schema spells it out, since a type cannot be computed; it must not drift from the name."""
-    assert _parse(signing.line_of(signing.claims())).detail.type == constants.STATEMENT_TYPE
+    assert _parse(signing.line_of(signing.claims())).authorization_details[0].type == constants.STATEMENT_TYPE
 
 
 def test_optional_claims_may_be_left_out() -> None:
@@ -115,6 +116,12 @@ def test_unknown_claims_are_refused_at_every_level() -> None:
         {"detail": {"actions": []}},
         {"detail": {"actions": ["Delete", "Delete"]}},
         {"detail": {"actions": ["delete"]}},
+        {"detail": {"actions": ["Change"]}},
+        {"detail": {"actions": ["Delete"], "change": CHANGE}},
+        {"detail": {"actions": ["Change", "Delete"], "change": CHANGE}},
+        {"detail": {"actions": ["Change"], "change": CHANGE | {"to": "AB" * 32}}},
+        {"detail": {"actions": ["Change"], "change": CHANGE | {"note": ""}}},
+        {"detail": {"actions": ["Change"], "change": {"from": "ab" * 32}}},
         {"detail": {"actions": ["DELETE"]}},
         {"detail": {"actions": ["*"]}},
         {"detail": {"actions": "Delete"}},

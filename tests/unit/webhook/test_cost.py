@@ -33,6 +33,7 @@ from seconder.webhook.reviewer import Reviewer
 REFUSED = deletion()
 APPROVED = deletion(stored={"annotations": approved()})
 APPROVED_ANEW = deletion(stored={"annotations": approved(jti="anew".rjust(32, "0"))})
+CHANGES = update(old={"spec": {"replicas": 1}}, new={"spec": {"replicas": 1, "paused": True}})
 FREE = update(old={"spec": {"replicas": 1}}, new={"spec": {"replicas": 3}})
 
 
@@ -80,8 +81,14 @@ def _calls(reviewer: Reviewer, before_it: Request, asked: Request) -> Counter[st
 
 @pytest.mark.parametrize(
     ("before_it", "asked", "most"),
-    [(REFUSED, REFUSED, 70), (APPROVED, APPROVED, 114), (APPROVED, APPROVED_ANEW, 158), (FREE, FREE, 57)],
-    ids=["refused", "approved, seen again", "approved, seen first", "an agent's free update"],
+    [
+        (REFUSED, REFUSED, 70),
+        (APPROVED, APPROVED, 114),
+        (APPROVED, APPROVED_ANEW, 158),
+        (CHANGES, CHANGES, 317),
+        (FREE, FREE, 129),
+    ],
+    ids=["refused", "approved, seen again", "approved, seen first", "a refused change", "an agent's free update"],
 )
 def test_a_review_takes_no_more_calls_than_before(
     reviewer: Reviewer, before_it: Request, asked: Request, most: int

@@ -9,6 +9,7 @@ from seconder.admission.rule import Rule
 from seconder.admission.rules import (
     approval_annotations,
     autoscaler,
+    change,
     controller_owner,
     dangling_owners,
     deletion,
@@ -37,6 +38,7 @@ RULES: Final[tuple[Rule, ...]] = (
     scale_to_zero.RULE,
     finalizer_removal.RULE,
     owner_change.RULE,
+    change.RULE,
     deletion.RULE,
     eviction.RULE,
     autoscaler.RULE,

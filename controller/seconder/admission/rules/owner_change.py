@@ -1,4 +1,7 @@
-"""Giving a stored object an owner: with that one's end goes the object, without a deletion by anybody."""
+"""Changing who owns a stored object: with its owner's end it goes, without a deletion by anybody.
+
+An owner that is taken away matters as well: what is controlled by nobody is not made anew, or another takes it.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,8 +17,9 @@ from seconder.api.resources import Action
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """``ChangeOwners`` on the object."""
-    if not context.request.added_owners:
+    """``ChangeOwners`` on the object: by agents whatever becomes of its owners, by others what is added."""
+    request = context.request
+    if not request.added_owners and not (request.changes_owners and context.principal.agent):
         return []
     effect = context.effect(Action.CHANGE_OWNERS)
     policies = yield from coverage.policies_for(context, effect)
@@ -24,12 +28,16 @@ def evaluate(context: ReviewContext) -> Findings:
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Updates after which the owners are others than before. People and controllers are not asked: see their entry."""
-    return [Prefilter(Entry.AGENTS, f'request.operation == "UPDATE" && ({cel.CHANGES_OWNERS})')]
+    updates = 'request.operation == "UPDATE"'
+    return [
+        Prefilter(Entry.AGENTS, f"{updates} && ({cel.CHANGES_OWNERS})"),
+        Prefilter(Entry.AGENTS, f"{updates} && ({cel.LOSES_OWNERS})", by_agents=True),
+    ]
 
 
 RULE: Final = Rule(
     "owner-change",
-    "Agents give a protected object an owner only with approval.",
+    "Agents change who owns a protected object only with approval.",
     Binds.CALLERS,
     evaluate,
     prefilters,

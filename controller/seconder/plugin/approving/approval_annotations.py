@@ -76,4 +76,9 @@ def _replaceable(value: str, principal: str, context: Context, registry: Registr
     except Rejected as rejected:
         return rejected.reason not in _ANOTHER_WISH
     claims = candidate.signed.statement
-    return claims.iss == principal and context.action in claims.detail.actions
+    # One that is for other objects as well may be what waits there.
+    return (
+        claims.iss == principal
+        and len(claims.authorization_details) == 1
+        and context.action in claims.authorization_details[0].actions
+    )

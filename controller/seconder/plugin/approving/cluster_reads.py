@@ -32,7 +32,9 @@ from seconder.approvals.unsigned_statement import UnsignedStatement
 from seconder.approvals.verification import Context, Memo, context_of
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import audience
+from seconder.plugin.approving import changes
 from seconder.plugin.approving.answers import Answers
+from seconder.plugin.approving.changes import Wanted
 from seconder.plugin.terminal import resource_types
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.problem import Problem
@@ -83,7 +85,8 @@ class Place:
 class Case:
     """A wish to do something to an object, with all that its approval depends on.
 
-    ``impact`` and ``contents`` tell what goes down with the object, where a policy binds that.
+    ``impact`` and ``contents`` tell what goes down with the object, where a policy binds that. ``wanted`` is what is to
+    be changed of it, where that is the action.
     """
 
     place: Place
@@ -93,6 +96,7 @@ class Case:
     answers: Answers
     impact: Impact | None
     contents: Contents
+    wanted: Wanted | None = None
 
     @property
     def state(self) -> ClusterState:
@@ -139,6 +143,9 @@ def add_wish(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--agent", metavar="NAME", help="the agent's name; left out: its ServiceAccount's")
     group.add_argument(
         "--action", choices=[action.value for action in Action], help="left out: Delete, or the change request's"
+    )
+    group.add_argument(
+        "-f", "--filename", metavar="FILE", help="for a Change: the manifest that is wanted, YAML or JSON; - for stdin"
     )
     group.add_argument("--cluster-id", metavar="ID", default="", help="as Seconder was started with, if it was")
 
@@ -209,7 +216,14 @@ def case_of(connection: Connection, place: Place, arguments: argparse.Namespace)
     state = replace(state, operators=_operators(connection.api, requester, state))
     context, action = _context(place, state, requester, arguments)
     effect = Effect(action, place.target, place.version, place.annotations, place.annotations)
-    return _case(place, context, effect, Answers(connection.api, state))
+    wanted: Wanted | None = None
+    if action is Action.CHANGE and place.document is not None:
+        told = change_requests.recorded_difference(place.request) if place.request else None
+        wanted = changes.wanted(connection.api, place.path, context, effect, told, arguments.filename)
+        effect = msgspec.structs.replace(effect, difference=wanted.difference)
+    elif arguments.filename:
+        raise Problem("-f is for what is to be changed: it goes with --action Change")
+    return replace(_case(place, context, effect, Answers(connection.api, state)), wanted=wanted)
 
 
 def _context(

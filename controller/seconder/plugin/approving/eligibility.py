@@ -34,6 +34,8 @@ def approvable(case: Case) -> None:
             raise Problem(f"{told}: nothing to approve")
         commands = "; ".join(_command(effect, change.requester) for effect in dependents)
         raise Problem(f"{told}, but of what goes along with it: {commands}")
+    if case.wanted is not None and case.wanted.problem:
+        raise Problem(case.wanted.problem)
     if not case.txn and any(policy.requirement.required > 1 for policy in change.policies):
         raise Problem(
             "this takes several peers, who must sign for one change request: have the requester try again, then "

@@ -11,6 +11,7 @@ from seconder.api.text import clean
 from seconder.approvals import change_requests, impact
 from seconder.approvals.verification import approvals_of
 from seconder.plugin.approving import cluster_reads
+from seconder.plugin.approving.changes import Wanted
 from seconder.plugin.approving.cluster_reads import Case
 from seconder.plugin.terminal import output
 
@@ -114,12 +115,26 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
         yield "goes down", case.impact.summary
         for line in impact_lines(case):
             yield "", line
+    elif case.wanted is not None:
+        yield from _change(case.wanted)
     elif place.target.resource.resource != "namespaces":
         yield "goes down", "the object itself"
     for required in sorted(change.policies, key=lambda required: required.name):
         yield "policy", policy(required)
     for line in approvals(case, approvals_of(place.annotations)):
         yield "approval", line
+
+
+def _change(wanted: Wanted) -> Iterator[tuple[str, str]]:
+    difference = wanted.difference
+    if difference is not None:
+        yield "changes", clean(difference.summary)
+        yield "from", difference.before
+        yield "to", difference.after
+    for line in wanted.diff():
+        yield "", line
+    if wanted.problem:
+        yield "but", wanted.problem
 
 
 def _state(document: object) -> str:

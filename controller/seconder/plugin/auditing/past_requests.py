@@ -50,6 +50,7 @@ class Missing(StrEnum):
     REPLICAS = "updates that left or set no replicas: refused unless there were none before"
     FINALIZERS = "updates of what may have been under deletion: refused if they removed a finalizer"
     OWNERS = "updates of what has owners: refused if they added one"
+    CHANGED = "updates by agents: refused if they changed what a policy leaves to a peer"
     MAKER = "deletions of ReplicaSets: refused if a protected Deployment's"
     OWNED = "deletions by agents: refused if a protected object is owned by what they deleted"
     RIGHTS = "writes by agents: refused if they give, or act with, rights that agents may not use"
@@ -69,6 +70,13 @@ _ANYTHING: Final = {
         "metadata": {"finalizers": [UNKNOWN], "deletionTimestamp": UNKNOWN, "ownerReferences": None},
     },
 }
+_CHANGED: Final = {"object": {UNKNOWN: UNKNOWN}}
+"""Something has changed that nobody has listed as free."""
+
+_TOLD: Final = frozenset({"apiVersion", "kind", "name", "namespace", "ownerReferences", "uid", "deletionTimestamp"})
+"""Fields of a patch that name the object, or of which another way tells."""
+
+_RESIZED: Final = {"object": {"spec": {"replicas": 2}}, "oldObject": {"spec": {"replicas": 1}}}
 _CONTROLLED: Final = {"oldObject": {"metadata": {"ownerReferences": [_OWNER]}}}
 _LOWERED: Final = {"oldObject": {"spec": {"minReplicas": 1}}}
 _EMPTIED: Final = {"oldObject": dict.fromkeys(("spec", "rules", "subjects", "aggregationRule"))}
@@ -149,6 +157,9 @@ class PastRequest:
         # The scale subresource carries no annotations, and asks by none.
         if not self.principal.agent and known is None and ref.subresource != "scale":
             more[Missing.TAGGED] = self._tagged
+        # First, so that what is told of by its own name is laid over it.
+        if self.principal.agent:
+            more[Missing.CHANGED] = self._changed(body)
         if known is None and body is None:
             more[Missing.BODY] = _ANYTHING
         else:
@@ -182,6 +193,14 @@ class PastRequest:
             leaving = anything or applied or any(word in raw for word in words)
         if leaving:
             yield Missing.FINALIZERS, _FINALIZED
+
+    def _changed(self, body: Any) -> Mapping[str, Any]:
+        """What an update may have changed of which no other word tells: what a patch names, else anything."""
+        if self.ref.subresource == "scale":
+            return _RESIZED
+        if self.event.verb != "patch" or not isinstance(body, dict):
+            return _CHANGED
+        return {"object": _marked(body)}
 
     @property
     def _is_read(self) -> bool:
@@ -233,6 +252,17 @@ def operation_of(event: Event) -> Operation | None:
     if event.verb in {"patch", "update"} and event.code == _CREATED:
         return Operation.CREATE
     return _OPERATIONS.get(event.verb)
+
+
+def _marked(value: Any) -> Any:
+    """A patch with another value in the place of each, of the same shape."""
+    if isinstance(value, dict):
+        return {
+            key: [f"{UNKNOWN}-added"] if key == "finalizers" else _marked(below)
+            for key, below in value.items()
+            if key not in _TOLD
+        }
+    return [UNKNOWN] if isinstance(value, list) else UNKNOWN
 
 
 def _laid_over(document: Any, fields: Any) -> Any:

@@ -24,6 +24,7 @@ from seconder.admission.lookups import (
     OwningResources,
     PodAccount,
     ReadObjects,
+    ReadWhole,
     RoleRules,
     ViewIsFresh,
 )
@@ -48,6 +49,7 @@ _ALWAYS: Final = frozenset({NAMESPACES, DEFINITIONS})
 
 _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     ReadObjects: Missing.TAGGED,
+    ReadWhole: Missing.CHANGED,
     NamespaceContents: Missing.CONTENTS,
     Dependents: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
@@ -146,7 +148,8 @@ class Judge:
         most, further = self._decide(past, past.request(review, _EVERYTHING), _EVERYTHING)
         if most.allowed:
             return None
-        ways = list(dict.fromkeys((*review.more, *asked, *further)))
+        # What has a name of its own is told before anything else that may have changed.
+        ways = sorted(dict.fromkeys((*review.more, *asked, *further)), key=lambda way: way is Missing.CHANGED)
 
         def suffices(way: Missing) -> bool:
             alone, _ = self._decide(past, past.request(review, {way}), {way})
@@ -182,6 +185,8 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             return {held.resource.resource: () for held in lookup.held}
         case ReadObjects():
             return _stored(lookup, request, {})
+        case ReadWhole():
+            return {"metadata": {"uid": request.target.uid}, "spec": {"replicas": request.replicas[0]}}
         case PodAccount():
             # An agent may act as itself.
             own = service_account(request.caller.username)
@@ -204,6 +209,8 @@ def _most(lookup: Lookup[Any], request: Request, tags: Mapping[str, str]) -> Any
             return _stored(lookup, request, tags)
         case OwningResources():
             return frozenset({GroupResource(ANY, ANY)})
+        case ReadWhole():
+            return _least(lookup, request)
     raise lookup.unanswered
 
 

@@ -18,7 +18,8 @@ from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import GroupResource, Target
 from seconder.api.text import describe
 from seconder.approvals.registry import Registry
-from seconder.approvals.verification import Memo, approval_of, approvals_of, authenticate, examine
+from seconder.approvals.statement import Detail
+from seconder.approvals.verification import Memo, approvals_of, assurance_of, authenticate, examine
 from seconder.plugin.approving import approval_annotations
 from seconder.plugin.auditing import audit_log
 from seconder.plugin.auditing.audit_log import Reference
@@ -284,29 +285,33 @@ def signed(value: str, registry: Registry | None, source: str, seen: float = 0.0
             # At the beginning of time nothing has expired: what remains is whose key it is, and that it signed.
             candidate = examine(value, registry, 0.0, memo)
             authenticate(candidate, memo)
-            approval = approval_of("x", candidate)
-            claims, key, assurance = approval.statement, approval.key.entry.fingerprint, approval.assurance.value
+            claims, key = candidate.signed.statement, candidate.key.entry.fingerprint
+            assurance = assurance_of(candidate).value
         except Rejected:
             pass
     if claims is None:
         return None
-    detail = claims.detail
-    namespace = detail.namespace if isinstance(detail.namespace, str) else ""
-    resource = GroupResource(detail.group, detail.resource)
+    actions = dict.fromkeys(action.value for detail in claims.authorization_details for action in detail.actions)
     return Signed(
         at=times.rfc3339(claims.iat),
         until=times.rfc3339(claims.exp),
         approver=claims.iss,
         key=key,
         assurance=assurance,
-        action=", ".join(action.value for action in detail.actions),
-        object=describe(Target(resource, "", namespace, detail.name, detail.identifier)),
+        action=", ".join(actions),
+        object=", ".join(map(_described, claims.authorization_details)),
         requester=_named(claims.sub, claims.agent or ""),
         reason=claims.reason,
         proven=bool(key),
         source=source,
         seen=seen,
     )
+
+
+def _described(detail: Detail) -> str:
+    namespace = detail.namespace if isinstance(detail.namespace, str) else ""
+    resource = GroupResource(detail.group, detail.resource)
+    return describe(Target(resource, "", namespace, detail.name, detail.identifier))
 
 
 def who(request: ChangeRequest) -> str:

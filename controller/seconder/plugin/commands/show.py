@@ -11,6 +11,7 @@ from seconder.api.change_request import ChangeRequest
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action
 from seconder.api.text import clean
+from seconder.approvals import change_requests
 from seconder.approvals.verification import Memo, approvals_of, verify
 from seconder.plugin.approving import approval_annotations, cluster_reads, summary
 from seconder.plugin.approving.cluster_reads import Case, Place
@@ -160,8 +161,10 @@ def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace)
             lines.append(f"{'approval:':12}{clean(slug)}: is none: it cannot be read")
             documents.append({"name": slug, "valid": False, "reason": Reason.APPROVAL_MALFORMED.value})
             continue
-        action = claims.detail.actions[0]
+        detail = claims.detail_for(place.target.uid)
+        action = detail.actions[0]
         context = cluster_reads.context_for(connected.api, place.target, state, claims.sub, claims.agent, action)
+        context = msgspec.structs.replace(context, difference=change_requests.difference_of(detail))
         told = "is valid"
         document = {"name": slug, "valid": True, "statement": msgspec.to_builtins(claims)}
         try:

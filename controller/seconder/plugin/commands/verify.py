@@ -13,14 +13,15 @@ from seconder.api.policy import Assurance
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Target
 from seconder.api.text import clean, describe
+from seconder.approvals import change_requests
 from seconder.approvals.registry import Registry
-from seconder.approvals.statement import Statement
+from seconder.approvals.statement import NamedChange, Statement
 from seconder.approvals.verification import (
     Candidate,
     Context,
     Memo,
-    approval_of,
     approvals_of,
+    assurance_of,
     authenticate,
     check_fit,
     examine,
@@ -138,7 +139,7 @@ def check(slug: str, value: str, subject: Subject, now: float) -> Checked:
         approver=signer.key.approver.name,
         fingerprint=signer.key.entry.fingerprint,
         key_type=signer.key_type,
-        assurance=approval_of(slug, signer).assurance if proven else None,
+        assurance=assurance_of(signer) if proven else None,
     )
 
 
@@ -161,6 +162,7 @@ def _from_files(arguments: argparse.Namespace) -> tuple[Subject, float]:
     assumed += [] if arguments.audience else ["cluster"]
 
     def context(claims: Statement) -> Context:
+        detail = claims.detail_for(target.uid)
         return Context(
             audience=arguments.audience or claims.aud,
             requester=arguments.requester or claims.sub,
@@ -168,7 +170,8 @@ def _from_files(arguments: argparse.Namespace) -> tuple[Subject, float]:
             agent=claims.agent,
             operators=frozenset(),
             target=target,
-            action=claims.detail.actions[0],
+            action=detail.actions[0],
+            difference=change_requests.difference_of(detail),
         )
 
     return Subject(target, values, registry, context, assumed), time.time()
@@ -191,6 +194,7 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
         if user not in operators:
             operators[user] = cluster_state.operator_of(connected.api, user)
         extra = {constants.AGENT_KEY: (claims.agent,)} if claims.agent else {}
+        detail = claims.detail_for(place.target.uid)
         asked = principal.classify(Caller(user, extra=extra), state.policies, operators[user])
         return Context(
             audience=arguments.audience or state.audience,
@@ -199,7 +203,8 @@ def _from_cluster(arguments: argparse.Namespace) -> tuple[Subject, float]:
             agent=claims.agent,
             operators=asked.operators,
             target=place.target,
-            action=claims.detail.actions[0],
+            action=detail.actions[0],
+            difference=change_requests.difference_of(detail),
         )
 
     values = approvals_of(place.annotations)
@@ -216,7 +221,7 @@ def _lines(subject: Subject, checked: Sequence[Checked], now: float) -> Iterator
         if result.claims is not None:
             if not result.proven:
                 yield "  what it says, unproven:"
-            yield from (f"  {name:12}{clean(text)}" for name, text in _facts(result, result.claims))
+            yield from (f"  {name:12}{clean(text)}" for name, text in _facts(subject, result, result.claims))
     yield ""
     if not checked:
         yield "There is no approval on it."
@@ -225,8 +230,8 @@ def _lines(subject: Subject, checked: Sequence[Checked], now: float) -> Iterator
     yield f"Taken from the approvals themselves, hence not checked: {', '.join(subject.assumed)}"
 
 
-def _facts(result: Checked, claims: Statement) -> Iterator[tuple[str, str]]:
-    detail = claims.detail
+def _facts(subject: Subject, result: Checked, claims: Statement) -> Iterator[tuple[str, str]]:
+    detail = claims.detail_for(subject.target.uid)
     namespace = detail.namespace if isinstance(detail.namespace, str) else ""
     resource = f"{detail.resource}.{detail.group}" if detail.group else detail.resource
     yield "by", f"{claims.iss} (Approver {result.approver})" if result.approver else claims.iss
@@ -235,6 +240,10 @@ def _facts(result: Checked, claims: Statement) -> Iterator[tuple[str, str]]:
     yield "from", f"{times.rfc3339(claims.iat)} until {times.rfc3339(claims.exp)}"
     yield "allows", f"{', '.join(detail.actions)} of {resource} {f'{namespace}/' if namespace else ''}{detail.name}"
     yield "", f"uid {detail.identifier}"
+    if isinstance(detail.change, NamedChange):
+        yield "", f"from {detail.change.before} to {detail.change.after}"
+    if len(claims.authorization_details) > 1:
+        yield "", f"and {len(claims.authorization_details) - 1} more objects"
     yield "to", f"{claims.sub} (agent {claims.agent})" if claims.agent else claims.sub
     yield "cluster", claims.aud
     yield "because", claims.reason
@@ -246,11 +255,11 @@ def _document(subject: Subject, checked: Sequence[Checked], now: float, *, valid
         "at": times.rfc3339(now),
         "valid": valid,
         "notChecked": list(subject.assumed),
-        "approvals": [_approval(result) for result in checked],
+        "approvals": [_approval(subject, result) for result in checked],
     }
 
 
-def _approval(result: Checked) -> dict[str, Any]:
+def _approval(subject: Subject, result: Checked) -> dict[str, Any]:
     document: dict[str, Any] = {
         "name": result.slug,
         "valid": result.valid,
@@ -264,7 +273,7 @@ def _approval(result: Checked) -> dict[str, Any]:
     }
     claims = result.claims
     if claims is not None:
-        detail = claims.detail
+        detail = claims.detail_for(subject.target.uid)
         document["statement"] = {
             "by": claims.iss,
             "requester": claims.sub,

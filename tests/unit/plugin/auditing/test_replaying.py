@@ -1,6 +1,7 @@
 """Judging the past: refused only where it is certain, free only where it is certain, and everything else is said."""
 
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Operation, Request
 from seconder.api.policy import AgentTags, Mode, Policy, Subjects
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
+from seconder.api.resources import LOSSES, NAMESPACES, GroupResource, ResolvedResource, Target
 from seconder.plugin.auditing.audit_log import Event
 from seconder.plugin.auditing.past_requests import Missing
 from seconder.plugin.auditing.replaying import _UNTOLD, Judge, Verdict, _least
@@ -140,7 +141,27 @@ def test_what_no_policy_names_is_free_unless_it_owned_something() -> None:
 )
 def test_an_update_is_never_guessed(changes: dict[str, Any], outcome: str) -> None:
     """The object as it was before is in no audit log."""
-    assert _outcome(event("update", **changes)) == outcome
+    assert _outcome(event("update", **changes), replace(_POLICY, actions=LOSSES)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("patch", "outcome"),
+    [
+        ({"metadata": {"labels": {"a": "b"}, "annotations": {"c": None}}}, "free"),
+        ({"spec": {"paused": True}}, "CHANGED"),
+        ([{"op": "replace", "path": "/metadata/labels", "value": {}}], "CHANGED"),
+        ({"metadata": {"finalizers": ["a/b"]}}, "FINALIZERS"),
+    ],
+)
+def test_an_agents_patch_may_have_changed_what_it_names(patch: Any, outcome: str) -> None:
+    """What is free whatever it was before is free; of the rest no log tells whether it was so already."""
+    widgets = GroupResource("example.com", "widgets")
+    resolved = {widgets: ResolvedResource(widgets, "v1", namespaced=True, custom=True, kind="Widget")}
+    unmarked = AgentTags(annotations=frozenset())
+    policy = Policy("p", resources=frozenset({widgets}), resolved=resolved, agents=unmarked)
+    document = event("patch", "widgets", "example.com", requestObject=patch)
+    assert _outcome(document, policy) == outcome
+    assert _outcome(document | {"user": DANA}, policy) == "free"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +185,7 @@ def test_a_patch_changes_what_it_names(patch: Any, answer: Any, outcome: str) ->
     """Of a kind whose pods are not looked at: a policy's own resource."""
     widgets = GroupResource("example.com", "widgets")
     resolved = {widgets: ResolvedResource(widgets, "v1", namespaced=True, custom=True, kind="Widget")}
-    policy = Policy("p", resources=frozenset({widgets}), resolved=resolved)
+    policy = Policy("p", resources=frozenset({widgets}), resolved=resolved, actions=LOSSES)
     document = event("patch", "widgets", "example.com", requestObject=patch, responseObject=answer)
     assert _outcome(document, policy) == outcome
 

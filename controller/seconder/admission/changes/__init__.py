@@ -1,0 +1,1 @@
+"""What an update changes, and what of it is free: lists of free paths, and the difference that remains."""

@@ -1,0 +1,277 @@
+"""The difference that an update makes: the stored and the wanted object without free fields and what the server keeps.
+
+Two digests bind it: SHA-256 over the canonical JSON of each, which has sorted keys, no spaces, and numbers as the API
+server writes them. A field that is free stands in neither, so that free work in between changes no digest. Once a
+change is done, the object's digest is another one, so that its approval fits no more.
+"""
+
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from seconder.admission.changes import free_changes, free_paths
+from seconder.admission.changes.free_paths import DROPPED, FreePaths, Steps
+from seconder.api import constants
+from seconder.api.resources import SECRETS, GroupResource
+from seconder.approvals.difference import LONGEST_PATH, MOST_PATCH, MOST_PATHS, Difference
+
+Document = Mapping[str, Any]
+
+_KEPT_BY_SERVER: Final = frozenset({"managedFields", "resourceVersion", "generation"})
+_STATUS: Final = "status"
+_NOTHING: Final[Any] = object()
+
+exact: Final = msgspec.json.Decoder(float_hook=lambda written: Raw(written.encode()))
+"""Reads an object so that a number with a fraction or an exponent stays as it is written."""
+
+_encoder: Final = msgspec.json.Encoder(order="sorted")
+
+
+def canonical(value: Any) -> bytes:
+    """The canonical JSON of a value that ``exact`` has read."""
+    return _encoder.encode(value)
+
+
+def digest(value: Any) -> str:
+    """The SHA-256, in hex, of a value's canonical JSON."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+_encode: Final = _encoder.encode
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON. To Python, ``true`` is 1."""
+    return one is other or (_NOTHING not in (one, other) and canonical(one) == canonical(other))
+
+
+def guarded(document: Document, free: Sequence[FreePaths], *, status: bool) -> Any:
+    """What changes of an object are told by: all of it but what is free, and what the server and peers keep.
+
+    ``status``: it is a part of it. Raises RecursionError for what nests too deeply.
+    """
+    left = free_paths.without(own(document), free)
+    left = {} if left is DROPPED else left
+    return left if status else {key: value for key, value in left.items() if key != _STATUS}
+
+
+def surely_free(stored: Any, wanted: Any, free: Sequence[FreePaths]) -> bool:
+    """Whether all that two values differ in is free, told by a look at what differs alone.
+
+    False where it takes more than that: see ``differ``. Raises RecursionError.
+    """
+    for paths in free:
+        if not paths.freed or paths.back:
+            break
+    else:
+        return bool(free)
+    if type(stored) is not dict or type(wanted) is not dict:
+        return False
+    for key in stored.keys() | wanted.keys():
+        before, after = stored.get(key, _NOTHING), wanted.get(key, _NOTHING)
+        absent = before is _NOTHING or after is _NOTHING
+        # Written out, since most of the time of a free update goes here.
+        if (absent or _encode(before) != _encode(after)) and not surely_free(before, after, step_into(free, key)):
+            return False
+    return True
+
+
+def kept_by_server(free: Sequence[FreePaths]) -> Sequence[FreePaths]:
+    """The same lists, by which what the API server writes on each update is free as well."""
+    return tuple(map(_with_kept, free))
+
+
+@functools.lru_cache(1024)
+def _with_kept(paths: FreePaths) -> FreePaths:
+    kept = tuple(("metadata", field) for field in sorted(_KEPT_BY_SERVER))
+    return FreePaths((*paths.free, *kept), paths.back, paths.freed)
+
+
+def step_into(free: Sequence[FreePaths], key: str) -> Sequence[FreePaths]:
+    """What is free one step further, by each list."""
+    return [free_paths.at(paths, key) for paths in free]
+
+
+def differ(stored: Document, wanted: Document, free: Sequence[FreePaths]) -> bool:
+    """Whether two states of an object differ in more than what is free. Raises RecursionError, as ``between`` does."""
+    return not same(guarded(stored, free, status=True), guarded(wanted, free, status=True))
+
+
+def forms(document: Document, free: Sequence[FreePaths]) -> Iterator[Any]:
+    """What a change may name an object by as it stands.
+
+    That is without its status and with it, and without and with those fields whose change has a name of its own. Raises
+    RecursionError.
+    """
+    for paths in (free, free_changes.taking_back(free, free_changes.NAMED)):
+        for status in (False, True):
+            yield guarded(document, paths, status=status)
+
+
+def done(document: Document, recorded: Difference, free: Sequence[FreePaths]) -> bool:
+    """Whether an object is as a recorded change wanted it. Raises RecursionError."""
+    return any(digest(form) == recorded.after for form in forms(document, free))
+
+
+class Rebased(Struct, frozen=True):
+    """A recorded change as it would be of the object as it stands, with both states as they may be shown.
+
+    ``proven``: what is shown is all that is changed, and makes the very object that the digest of the wanted one names.
+    """
+
+    difference: Difference
+    before: Any
+    after: Any
+    proven: bool
+
+
+def rebased(
+    resource: GroupResource, document: Document, recorded: Difference, free: Sequence[FreePaths]
+) -> Rebased | None:
+    """A recorded change, of the object as it stands; None where the object has changed so that it is another change.
+
+    Raises RecursionError.
+    """
+    whole = bool(recorded.patch) and not recorded.truncated
+    patch = exact.decode(recorded.patch) if whole else None
+    for form in forms(document, free):
+        before, seen = digest(form), shown(resource, form)
+        wanted = merged(seen, patch) if whole else seen
+        # The data of a Secret is not told, so that nothing proves what it is to be.
+        proven = whole and seen is form and digest(wanted) == recorded.after
+        if proven or before == recorded.before:
+            return Rebased(msgspec.structs.replace(recorded, before=before), seen, wanted, proven)
+    return None
+
+
+def between(
+    resource: GroupResource, stored: Document, wanted: Document, free: Sequence[FreePaths]
+) -> Difference | None:
+    """The difference between an object as it is stored and as it is wanted; None where all that changes is free.
+
+    A status is a part of it only where it changes: controllers write it all day. Raises RecursionError for what nests
+    too deeply.
+    """
+    before, after = guarded(stored, free, status=True), guarded(wanted, free, status=True)
+    if same(before, after):
+        return None
+    if same(before.get(_STATUS, _NOTHING), after.get(_STATUS, _NOTHING)):
+        before, after = ({key: value for key, value in one.items() if key != _STATUS} for one in (before, after))
+    told = (shown(resource, before), shown(resource, after))
+    paths: list[str] = []
+    _collect(*told, (), paths)
+    patch = canonical(merge_patch(*told))
+    whole = len(patch) <= MOST_PATCH
+    return Difference(
+        before=digest(before),
+        after=digest(after),
+        paths=tuple(path[:LONGEST_PATH] for path in paths[:MOST_PATHS]),
+        patch=patch.decode() if whole else "",
+        truncated=not whole or len(paths) > MOST_PATHS,
+    )
+
+
+def own(document: Document) -> dict[str, Any]:
+    """A copy of an object without what the API server writes on each update, and without what peers write."""
+    copy = dict(document)
+    metadata = copy.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return copy
+    kept = {key: value for key, value in metadata.items() if key not in _KEPT_BY_SERVER}
+    annotations = kept.pop("annotations", None)
+    if isinstance(annotations, Mapping):
+        annotations = {key: value for key, value in annotations.items() if not _by_peers(key)}
+    if annotations:
+        kept["annotations"] = annotations
+    copy["metadata"] = kept
+    return copy
+
+
+def _by_peers(key: str) -> bool:
+    return key.startswith(constants.APPROVAL_PREFIX) or key == constants.BREAK_GLASS
+
+
+def dropping(document: Document, steps: Steps) -> dict[str, Any]:
+    """A copy of an object without one field of a map in it."""
+    copy = dict(document)
+    first, *rest = steps
+    if not rest:
+        copy.pop(first, None)
+    elif isinstance(copy.get(first), Mapping):
+        copy[first] = dropping(copy[first], tuple(rest))
+    return copy
+
+
+def setting(document: Document, steps: Steps, value: Any) -> dict[str, Any]:
+    """A copy of an object with one field of a map in it set."""
+    first, *rest = steps
+    below = document.get(first)
+    inner = below if isinstance(below, Mapping) else {}
+    return {**document, first: setting(inner, tuple(rest), value) if rest else value}
+
+
+def merge_patch(before: Any, after: Any) -> Any:
+    """The JSON Merge Patch (RFC 7386) from one value to another. A null that is to be set cannot be told."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return after
+    changes: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        if key not in before:
+            changes[key] = value
+        elif not same(before[key], value):
+            changes[key] = merge_patch(before[key], value)
+    return changes
+
+
+def merged(before: Any, patch: Any) -> Any:
+    """The value that a JSON Merge Patch (RFC 7386) makes of another."""
+    if not isinstance(patch, Mapping):
+        return patch
+    made = dict(before) if isinstance(before, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            made.pop(key, None)
+        else:
+            made[key] = merged(made.get(key), value)
+    return made
+
+
+def shown(resource: GroupResource, document: Any) -> Any:
+    """What of an object may stand in a record: the data of a Secret only as digests.
+
+    kubectl apply repeats all of it in an annotation.
+    """
+    if resource != SECRETS:
+        return document
+    copy = dict(document)
+    for field in ("data", "stringData"):
+        if field in copy:
+            copy[field] = _digested(copy[field])
+    metadata = copy.get("metadata")
+    if isinstance(metadata, Mapping) and "annotations" in metadata:
+        copy["metadata"] = {**metadata, "annotations": _digested(metadata["annotations"])}
+    return copy
+
+
+def _digested(held: Any) -> Any:
+    if isinstance(held, Mapping):
+        return {key: _digested(value) for key, value in held.items()}
+    return None if held is None else f"sha256:{digest(held)}"
+
+
+def _collect(before: Any, after: Any, place: Steps, paths: list[str]) -> None:
+    """Add the paths of what differs, one more than are told at the most."""
+    if len(paths) > MOST_PATHS or same(before, after):
+        return
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        for key in sorted({*before, *after}):
+            _collect(before.get(key, _NOTHING), after.get(key, _NOTHING), (*place, key), paths)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (old, new) in enumerate(zip(before, after, strict=True)):
+            _collect(old, new, (*place, str(index)), paths)
+    else:
+        paths.append(free_paths.text(place))

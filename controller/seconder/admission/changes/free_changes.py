@@ -1,0 +1,112 @@
+"""What agents may change of a protected object without asking anybody, kind by kind: one table.
+
+Free fields are listed, and all others are not: what nobody has thought of needs a peer. A row is here because changing
+it loses nothing that a further change would not bring back, and because it is an agent's everyday work. A policy's
+``freeChanges`` stand in the place of a kind's rows.
+
+What is easily thought harmless, and is not here: ownerReferences and finalizers; selectors and strategies; ``paused``
+and ``suspend``; history limits and times to live; a StatefulSet's ordinals and its claims' retention; ``reclaimPolicy``
+and ``claimRef`` of volumes; ``served``, ``versions`` and ``conversion`` of definitions; a custom resource's own fields;
+and every status.
+"""
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from seconder.admission.changes import free_paths
+from seconder.admission.changes.free_paths import FreePaths, Steps
+from seconder.api.policy import Policy
+from seconder.api.resources import NAMESPACES, REPLICA_SETS, GroupResource
+
+REPLICAS: Final[Steps] = ("spec", "replicas")
+OWNERS: Final[Steps] = ("metadata", "ownerReferences")
+FINALIZERS: Final[Steps] = ("metadata", "finalizers")
+SPEC_FINALIZERS: Final[Steps] = ("spec", "finalizers")
+NAMED: Final = (REPLICAS, OWNERS, FINALIZERS, SPEC_FINALIZERS)
+"""Fields some of whose changes have a name of their own: ScaleToZero, ChangeOwners, RemoveFinalizers."""
+
+
+class Row(NamedTuple):
+    """A path that is free, or with ``!`` one that is not although what holds it is; and why."""
+
+    path: str
+    reason: str
+
+
+_ANYWHERE: Final = (
+    Row("metadata.labels", "they select and describe; a policy protects by name, never by label"),
+    Row("metadata.annotations", "they describe; approvals and the emergency exit are kept from agents elsewhere"),
+)
+_TEMPLATE: Final = Row("spec.template", "a rollout, which another one takes back; pods come back")
+_REPLICAS: Final = Row("spec.replicas", "a size between one and many; nothing at all is ScaleToZero")
+_READY: Final = Row("spec.minReadySeconds", "how long a rollout waits")
+_WORKLOAD: Final = (*_ANYWHERE, _TEMPLATE, _REPLICAS, _READY)
+_UNPLACED: Final = "a DaemonSet that fits no node has no pods: it would be a scale to nothing"
+
+_POD_SECURITY: Final = tuple(
+    Row(
+        f"!metadata.labels[pod-security.kubernetes.io/{mode}{version}]",
+        "what may run in the namespace (Pod Security admission)",
+    )
+    for mode in ("enforce", "audit", "warn")
+    for version in ("", "-version")
+)
+
+TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
+    GroupResource("apps", "deployments"): (
+        *_WORKLOAD,
+        Row("spec.progressDeadlineSeconds", "when a rollout counts as stuck, which only its condition tells"),
+    ),
+    GroupResource("apps", "statefulsets"): _WORKLOAD,
+    REPLICA_SETS: _WORKLOAD,
+    GroupResource("", "replicationcontrollers"): _WORKLOAD,
+    GroupResource("apps", "daemonsets"): (
+        *_ANYWHERE,
+        _TEMPLATE,
+        _READY,
+        *(
+            Row(f"!spec.template.spec.{field}", _UNPLACED)
+            for field in ("nodeSelector", "affinity", "tolerations", "nodeName", "schedulerName")
+        ),
+    ),
+    GroupResource("batch", "jobs"): (
+        *_ANYWHERE,
+        Row("spec.template", "fixed once it runs; before that it says where pods may run"),
+    ),
+    GroupResource("batch", "cronjobs"): (
+        *_ANYWHERE,
+        Row("spec.jobTemplate.metadata.labels", "as an object's own"),
+        Row("spec.jobTemplate.metadata.annotations", "as an object's own"),
+        Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
+    ),
+    NAMESPACES: (*_ANYWHERE, *_POD_SECURITY),
+}
+"""Kinds that have more, or less, than others."""
+
+
+def rows(resource: GroupResource) -> tuple[Row, ...]:
+    """The rows of a kind; labels and annotations alone where it has none of its own."""
+    return TABLE.get(resource, _ANYWHERE)
+
+
+@functools.lru_cache(256)
+def _table(resource: GroupResource) -> tuple[str, ...]:
+    return tuple(row.path for row in rows(resource))
+
+
+def of(policy: Policy, resource: GroupResource) -> FreePaths:
+    """What a policy leaves free on objects of a kind."""
+    return free_paths.compiled(_table(resource) if policy.free_changes is None else policy.free_changes)
+
+
+def of_all(policies: Iterable[Policy], resource: GroupResource) -> Sequence[FreePaths]:
+    """What each of some policies leaves free. A field is free where all of them free it."""
+    return tuple(dict.fromkeys(of(policy, resource) for policy in policies))
+
+
+def taking_back(free: Sequence[FreePaths], fields: Iterable[Steps]) -> Sequence[FreePaths]:
+    """The same, but that nothing frees these fields."""
+    for steps in fields:
+        free = [paths.taking_back(steps) for paths in free]
+    return free

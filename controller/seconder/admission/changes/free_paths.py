@@ -1,0 +1,124 @@
+"""Paths of fields that may change freely, and what is left of an object without them.
+
+A path is steps with dots between them. It frees itself and all that is below. ``*`` stands for any one step: a key, or
+an element of a list, which an index (``0``) names too. A key that holds a dot stands in brackets:
+``metadata.labels[example.com/team]``. ``!`` in front takes a path back, whatever frees it.
+"""
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from seconder.api.policy import FREE_CHANGE
+
+Steps = tuple[str, ...]
+
+_STEP: Final = re.compile(r"\.?(?:\[([^\[\]]+)\]|([^.\[\]]+))")
+_ANY: Final = "*"
+
+LABELS: Final[Steps] = ("metadata", "labels")
+ANNOTATIONS: Final[Steps] = ("metadata", "annotations")
+_EMPTY_IS_NONE: Final = frozenset({LABELS, ANNOTATIONS})
+"""The API server stores no empty map there, so that the first key that is free brings none along."""
+
+DROPPED: Final[Any] = object()
+"""Stands for a value of which nothing is left."""
+
+
+class FreePaths(Struct, frozen=True):
+    """What is free at one place of an object, and below.
+
+    ``freed``: the place itself is. ``free`` and ``back`` are the paths, from this place on, that free and that take
+    back.
+    """
+
+    free: tuple[Steps, ...] = ()
+    back: tuple[Steps, ...] = ()
+    freed: bool = False
+
+    @property
+    def all_free(self) -> bool:
+        """Whether everything here and below is free."""
+        return self.freed and not self.back
+
+    @property
+    def none_free(self) -> bool:
+        """Whether nothing here and below is free."""
+        return not self.freed and not self.free
+
+    def taking_back(self, steps: Steps) -> "FreePaths":
+        """The same, but for these steps."""
+        return FreePaths(self.free, (*self.back, steps), self.freed)
+
+
+NOTHING: Final = FreePaths()
+"""Where nothing is free."""
+
+
+@functools.lru_cache(4096)
+def at(paths: FreePaths, step: str) -> FreePaths:
+    """What is free one step further."""
+    if paths.none_free:
+        return paths
+    back = tuple(steps[1:] for steps in paths.back if steps[0] in (step, _ANY))
+    if () in back:
+        return NOTHING
+    free = tuple(steps[1:] for steps in paths.free if steps[0] in (step, _ANY))
+    return FreePaths(tuple(filter(None, free)), back, paths.freed or () in free)
+
+
+def steps_of(path: str) -> Steps:
+    """The steps of a path without its ``!``. Raises ValueError for what is no path."""
+    if not re.fullmatch(FREE_CHANGE, path):
+        raise ValueError("no path of fields")
+    return tuple(bracketed or plain for bracketed, plain in _STEP.findall(path.removeprefix("!")))
+
+
+@functools.lru_cache(1024)
+def compiled(paths: tuple[str, ...]) -> FreePaths:
+    """What these paths free. Raises ValueError for what is no path."""
+    free = tuple(steps_of(path) for path in paths if not path.startswith("!"))
+    back = tuple(steps_of(path) for path in paths if path.startswith("!"))
+    return FreePaths(free, back)
+
+
+def text(steps: Sequence[str]) -> str:
+    """Steps as a path."""
+    path = ""
+    for step in steps:
+        plain = step and not set(step) & set(".[]")
+        path += (f".{step}" if path else step) if plain else f"[{step}]"
+    return path
+
+
+def without(value: Any, free: Sequence[FreePaths], place: Steps = ()) -> Any:
+    """What is left of a value without what is free by each of these; DROPPED where that is nothing.
+
+    A field that only one of them guards stays. Without any of them, all stays. The value itself is not changed.
+    """
+    if not free or any(paths.none_free for paths in free):
+        return value
+    freed = all(paths.freed for paths in free)
+    if freed and all(paths.all_free for paths in free):
+        return DROPPED
+    if isinstance(value, Mapping):
+        left: Any = {}
+        for key, below in value.items():
+            kept = without(below, [at(paths, key) for paths in free], (*place, key))
+            if kept is not DROPPED:
+                left[key] = kept
+        empties = freed or (place in _EMPTY_IS_NONE and bool(value))
+        return DROPPED if empties and not left else left
+    if isinstance(value, list):
+        found = [
+            without(below, [at(paths, str(index)) for paths in free], (*place, str(index)))
+            for index, below in enumerate(value)
+        ]
+        if freed and all(kept is DROPPED for kept in found):
+            return DROPPED
+        # An element keeps its place.
+        return [None if kept is DROPPED else kept for kept in found]
+    return DROPPED if freed else value

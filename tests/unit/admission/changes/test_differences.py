@@ -1,0 +1,222 @@
+"""The difference that an update makes, its digests, and what of it is shown."""
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from seconder.admission.changes import differences
+from seconder.admission.changes.differences import between, done, merge_patch, merged, rebased
+from seconder.admission.changes.free_paths import NOTHING, compiled
+from seconder.api.resources import SECRETS, GroupResource
+from seconder.approvals.difference import MOST_PATCH, Difference
+
+THINGS = GroupResource("example.com", "things")
+ANNOTATIONS = compiled(("metadata.annotations", "metadata.labels"))
+
+
+def _object(**more: Any) -> dict[str, Any]:
+    metadata = {"name": "x", "uid": "u", "resourceVersion": "1", "generation": 1, "managedFields": []}
+    return {"kind": "Thing", "metadata": metadata | more.pop("metadata", {}), "spec": {"size": 1}} | more
+
+
+def _between(stored: Any, wanted: Any, *free: str, resource: GroupResource = THINGS) -> Difference | None:
+    return between(resource, stored, wanted, [compiled(free)])
+
+
+def test_the_digests_are_of_the_canonical_object_without_what_is_free() -> None:
+    """As anybody can make them with a JSON library and SHA-256."""
+    stored = _object(metadata={"labels": {"a": "1"}}, status={"ready": True})
+    found = _between(stored, stored | {"spec": {"size": 2}}, "metadata.labels")
+    assert found is not None
+    for digest, size in ((found.before, 1), (found.after, 2)):
+        plain = {"kind": "Thing", "metadata": {"name": "x", "uid": "u"}, "spec": {"size": size}}
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+        assert digest == hashlib.sha256(text.encode()).hexdigest()
+    assert (found.paths, found.patch, found.truncated) == (("spec.size",), '{"spec":{"size":2}}', False)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"resourceVersion": "2", "generation": 2, "managedFields": [{}]},
+        {"annotations": {"approval.seconder.dev/alice": "x"}},
+        {"annotations": {"seconder.dev/break-glass": "x"}},
+    ],
+)
+def test_what_the_server_and_peers_write_is_no_change(kept: dict[str, Any]) -> None:
+    """Even where nothing is free."""
+    assert _between(_object(), _object(metadata=kept)) is None
+
+
+def test_a_status_counts_where_it_changes_and_nowhere_else() -> None:
+    """Controllers write it all day, and a change of the rest stays approved."""
+    before, after = _object(status={"n": 1}), _object(status={"n": 2})
+    changed = _between(before, after)
+    assert changed is not None
+    assert changed.paths == ("status.n",)
+    assert _between(before, after, "status") is None
+    small = _between(before, before | {"spec": {}})
+    assert small == _between(after, after | {"spec": {}})
+    assert _between(before, _object()) is not None
+
+
+def test_values_are_told_apart_as_json_tells_them() -> None:
+    """To Python, true is 1, and 1.0 is 1; the API server's own spelling of numbers stays."""
+    for one, other in (("1", "true"), ("0", "false"), ("1", "1.0"), ("1e3", "1000"), ("[]", "{}"), ("null", "0")):
+        stored, wanted = (differences.exact.decode(f'{{"spec":{{"a":{value}}}}}') for value in (one, other))
+        found = _between(stored, wanted)
+        assert found is not None, (one, other)
+        assert found.paths == ("spec.a",)
+        assert differences.canonical(wanted) == f'{{"spec":{{"a":{other}}}}}'.encode()
+
+
+def test_the_data_of_a_secret_is_shown_as_digests() -> None:
+    """In paths and patch; kubectl apply repeats it in an annotation."""
+    last = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"password":"b2xk"}}'}
+    stored = _object(data={"password": "b2xk"}, metadata={"annotations": last})
+    new = {key: value.replace("b2xk", "bmV3") for key, value in last.items()}
+    wanted = _object(data={"password": "bmV3", "more": "bmV3"}, metadata={"annotations": new})
+    found = _between(stored, wanted, resource=SECRETS)
+    assert found is not None
+    assert "data.password" in found.paths
+    assert found.patch.count("sha256:") == 3
+    assert not any(value in found.patch for value in ("b2xk", "bmV3"))
+    based = rebased(SECRETS, stored, found, [NOTHING])
+    assert based is not None
+    assert not based.proven
+    assert "b2xk" not in str(based)
+
+
+def test_a_difference_that_is_too_large_says_so() -> None:
+    """Its digests are as good as any."""
+    stored, wanted = _object(), _object(spec={"text": "x" * MOST_PATCH})
+    found = _between(stored, wanted)
+    assert found is not None
+    assert (found.patch, found.truncated, found.paths) == ("", True, ("spec.size", "spec.text"))
+    many = _between(stored, _object(spec={str(number): 1 for number in range(100)}))
+    assert many is not None
+    assert (len(many.paths), many.truncated, bool(many.patch)) == (64, True, True)
+
+
+def test_a_recorded_change_is_compared_with_the_object_as_it_stands() -> None:
+    """It is proven by its patch; where the object has moved on, only if it still makes what was asked for."""
+    free = [ANNOTATIONS]
+    stored, wanted = _object(spec={"a": 1, "b": 1}), _object(spec={"a": 2, "b": 1})
+    found = between(THINGS, stored, wanted, free)
+    assert found is not None
+    labelled = _object(spec={"a": 1, "b": 1}, metadata={"labels": {"x": "y"}}, status={"ready": 1})
+    based = rebased(THINGS, labelled, found, free)
+    assert based is not None
+    assert (based.difference, based.proven) == (found, True)
+    assert (based.before["spec"], based.after["spec"]) == ({"a": 1, "b": 1}, {"a": 2, "b": 1})
+    assert rebased(THINGS, _object(spec={"a": 1, "b": 2}), found, free) is None
+    moved = rebased(THINGS, _object(spec={"a": 3, "b": 1}), found, free)
+    assert moved is not None
+    assert moved.difference.before != found.before
+    assert moved.difference.after == found.after
+    assert done(wanted | {"status": {}}, found, free)
+    assert not done(labelled, found, free)
+    forged = msgspec.structs.replace(found, patch='{"spec":{"a":9}}')
+    lied = rebased(THINGS, stored, forged, free)
+    assert lied is not None
+    assert not lied.proven
+
+
+_KEYS = ("a", "b", "c", "d.e")
+_PATHS = (
+    "a",
+    "a.b",
+    "*",
+    "*.b",
+    "a.*",
+    "b.c",
+    "c.0",
+    "c.*.a",
+    "[d.e]",
+    "a.b.c",
+    "!a.b",
+    "!*.c",
+    "!c.0",
+    "b",
+    "![d.e].a",
+)
+
+
+def _value(chance: random.Random, depth: int = 0) -> Any:
+    kind = chance.random()
+    if depth < 3 and kind < 0.45:
+        return {key: _value(chance, depth + 1) for key in _KEYS if chance.random() < 0.5}
+    if depth < 3 and kind < 0.6:
+        return [_value(chance, depth + 1) for _ in range(chance.randrange(3))]
+    return chance.choice((0, 1, True, False, "x", "y", None))
+
+
+def _patched(chance: random.Random, value: Any) -> Any:
+    """The value with something or nothing of it changed."""
+    if isinstance(value, dict) and value and chance.random() < 0.8:
+        key = chance.choice(sorted(value))
+        return {**value, key: _patched(chance, value[key])}
+    if isinstance(value, list) and value and chance.random() < 0.8:
+        place = chance.randrange(len(value))
+        return [*value[:place], _patched(chance, value[place]), *value[place + 1 :]]
+    return _value(chance, 2)
+
+
+def _leaves(value: Any, place: tuple[str, ...] = ()) -> dict[tuple[str, ...], str]:
+    """Each value that holds no others, and each map and list, by its place."""
+    if isinstance(value, dict | list):
+        below = value.items() if isinstance(value, dict) else ((str(at), each) for at, each in enumerate(value))
+        found = {place: type(value).__name__ + (str(len(value)) if isinstance(value, list) else "")}
+        for key, each in below:
+            found |= _leaves(each, (*place, key))
+        return found
+    return {place: json.dumps(value)}
+
+
+def _told(value: Any, paths: Sequence[str]) -> dict[tuple[str, ...], str]:
+    """What a guarded place holds, by another way: each place's name against the paths as patterns."""
+
+    def beneath(path: str, place: tuple[str, ...]) -> bool:
+        steps = re.findall(r"\[([^\]]*)\]|([^.\[\]!]+)", path)
+        named = [bracketed or plain for bracketed, plain in steps]
+        return len(named) <= len(place) and all(step in ("*", at) for step, at in zip(named, place, strict=False))
+
+    def is_free(place: tuple[str, ...]) -> bool:
+        back = any(beneath(path, place) for path in paths if path.startswith("!"))
+        return not back and any(beneath(path, place) for path in paths if not path.startswith("!"))
+
+    return {place: held for place, held in _leaves(value).items() if not is_free(place)}
+
+
+def test_no_approval_of_one_change_lets_another_through() -> None:
+    """100,000 pairs under random free paths: the same digests if and only if what is guarded is the same."""
+    chance = random.Random(4821)  # noqa: S311 - the same each time
+    fits = 0
+    for _ in range(25_000):
+        paths = tuple(chance.sample(_PATHS, chance.randrange(4)))
+        free = [compiled(paths)]
+        stored = {key: _value(chance) for key in _KEYS}
+        wanted = _patched(chance, stored)
+        if not isinstance(wanted, dict):
+            continue
+        approved = between(THINGS, stored, wanted, free)
+        assert (approved is None) == (_told(stored, paths) == _told(wanted, paths))
+        if approved is None:
+            continue
+        assert merged(stored, merge_patch(stored, wanted)) == wanted or "null" in json.dumps(wanted)
+        other, further = _patched(chance, stored), _patched(chance, wanted)
+        for before, after in ((stored, further), (other, wanted), (other, further), (wanted, stored)):
+            if not isinstance(before, dict) or not isinstance(after, dict):
+                continue
+            asked = between(THINGS, before, after, free)
+            same = asked is not None and (asked.before, asked.after) == (approved.before, approved.after)
+            alike = _told(before, paths) == _told(stored, paths) and _told(after, paths) == _told(wanted, paths)
+            assert same == alike, (paths, stored, wanted, before, after)
+            fits += same
+    assert fits > 1000

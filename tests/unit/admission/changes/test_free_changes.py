@@ -1,0 +1,77 @@
+"""The table of what agents may change freely, kind by kind."""
+
+import pytest
+from tests.support.builders import CONFIG_MAPS, DEPLOYMENTS, policy
+
+from seconder.admission.changes import free_changes
+from seconder.admission.changes.free_changes import TABLE, of, of_all, rows, taking_back
+from seconder.admission.changes.free_paths import FreePaths, at, compiled, steps_of
+from seconder.api.resources import NAMESPACES, GroupResource
+
+DAEMON_SETS = GroupResource("apps", "daemonsets")
+
+
+def _is_free(free: FreePaths, path: str) -> bool:
+    for step in steps_of(path):
+        free = at(free, step)
+    return free.all_free
+
+
+def test_every_row_has_its_reason_and_a_path() -> None:
+    """A path that is none would free nothing, or take nothing back."""
+    for kind in TABLE:
+        assert len({row.path for row in rows(kind)}) == len(rows(kind))
+        for row in rows(kind):
+            assert steps_of(row.path)
+            assert row.reason
+
+
+@pytest.mark.parametrize("kind", [*TABLE, CONFIG_MAPS], ids=str)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "metadata.ownerReferences", "metadata.finalizers", "metadata.name", "spec", "status", "spec.selector",
+        "spec.strategy", "spec.updateStrategy", "spec.paused", "spec.suspend", "spec.revisionHistoryLimit",
+        "spec.ttlSecondsAfterFinished", "spec.successfulJobsHistoryLimit", "spec.failedJobsHistoryLimit",
+        "spec.jobTemplate.spec.ttlSecondsAfterFinished", "spec.persistentVolumeClaimRetentionPolicy", "spec.ordinals",
+        "spec.volumeClaimTemplates", "spec.parallelism", "spec.completions", "spec.activeDeadlineSeconds",
+        "data", "rules",
+    ],
+)  # fmt: skip
+def test_what_ends_something_is_free_on_no_kind(kind: GroupResource, path: str) -> None:
+    """It is easily thought harmless."""
+    assert not _is_free(of(policy(kind), kind), path)
+
+
+def test_the_everyday_work_of_an_agent_is_free() -> None:
+    """And of a kind that is not in the table its labels and annotations alone."""
+    free = of(policy(), DEPLOYMENTS)
+    for path in ("spec.template.spec.containers", "spec.replicas", "metadata.labels.x", "metadata.annotations.y"):
+        assert _is_free(free, path)
+    for row in rows(CONFIG_MAPS):
+        assert row.path in {"metadata.labels", "metadata.annotations"}
+
+
+def test_what_may_run_in_a_namespace_is_not_free() -> None:
+    """Its other labels are."""
+    free = of(policy(NAMESPACES), NAMESPACES)
+    assert _is_free(free, "metadata.labels.team")
+    for mode in ("enforce", "enforce-version", "warn", "audit"):
+        assert not _is_free(free, f"metadata.labels[pod-security.kubernetes.io/{mode}]")
+
+
+def test_where_a_daemon_sets_pods_run_is_not_free() -> None:
+    """Nowhere would be a scale to nothing."""
+    free = of(policy(DAEMON_SETS), DAEMON_SETS)
+    assert _is_free(free, "spec.template.spec.containers")
+    for field in ("nodeSelector", "affinity", "tolerations"):
+        assert not _is_free(free, f"spec.template.spec.{field}")
+
+
+def test_a_policys_own_list_stands_in_the_place_of_the_table() -> None:
+    """An empty one frees nothing; of several policies each has its say."""
+    assert of(policy(free_changes=()), DEPLOYMENTS) == FreePaths()
+    assert of(policy(free_changes=("spec.paused",)), DEPLOYMENTS) == compiled(("spec.paused",))
+    lists = of_all([policy(), policy(name="q"), policy(name="r", free_changes=("spec",))], DEPLOYMENTS)
+    assert len(lists) == 2
+    assert not any(_is_free(free, "spec.replicas") for free in taking_back(lists, free_changes.NAMED))

@@ -1,0 +1,89 @@
+"""Paths of fields that are free, and what is left of an object without them."""
+
+from typing import Any
+
+import pytest
+
+from seconder.admission.changes.free_paths import DROPPED, NOTHING, at, compiled, steps_of, text, without
+
+OBJECT = {
+    "kind": "Thing",
+    "metadata": {"name": "x", "labels": {"a": "1", "example.com/b": "2"}, "annotations": {"c": "3"}},
+    "spec": {"size": 3, "items": [{"name": "one", "image": "x"}, {"name": "two", "image": "y"}], "holder": {}},
+}
+
+
+def _left(*paths: str, document: Any = OBJECT) -> Any:
+    return without(document, [compiled(paths)])
+
+
+@pytest.mark.parametrize(
+    ("path", "steps"),
+    [
+        ("spec", ("spec",)),
+        ("spec.template.metadata", ("spec", "template", "metadata")),
+        ("metadata.labels[example.com/b]", ("metadata", "labels", "example.com/b")),
+        ("metadata.labels.[example.com/b].x", ("metadata", "labels", "example.com/b", "x")),
+        ("!spec.items.*.image", ("spec", "items", "*", "image")),
+        ("[a.b]", ("a.b",)),
+    ],
+)
+def test_a_path_is_steps(path: str, steps: tuple[str, ...]) -> None:
+    """Those with a dot in them stand in brackets; and what is written so is read so."""
+    assert steps_of(path) == steps
+    assert steps_of(text(steps)) == steps
+
+
+@pytest.mark.parametrize("path", ["", "!", ".spec", "spec.", "a..b", "a[b", "a]b", "a b", "!!a", "a[]", "a\n"])
+def test_what_is_no_path_is_none(path: str) -> None:
+    """A policy with one is invalid: what it takes back would be free."""
+    with pytest.raises(ValueError, match="no path"):
+        compiled((path,))
+
+
+def test_what_is_free_goes_with_all_below_it_and_nothing_else_does() -> None:
+    """By whatever kind of step."""
+    assert "labels" not in _left("metadata.labels")["metadata"]
+    assert _left("metadata.labels[example.com/b]")["metadata"]["labels"] == {"a": "1"}
+    assert _left("spec.items.*.image")["spec"]["items"] == [{"name": "one"}, {"name": "two"}]
+    assert _left("spec.items[1].name")["spec"]["items"] == [{"name": "one", "image": "x"}, {"image": "y"}]
+    assert _left("*.size")["spec"] == {key: value for key, value in OBJECT["spec"].items() if key != "size"}  # type: ignore[attr-defined]
+    assert _left("spec", "metadata") == {"kind": "Thing"}
+    assert _left("kind", "spec", "metadata") == {}
+
+
+@pytest.mark.parametrize("path", ["spec.Size", "sizes", "spec.size.x", "metadata.labels.example.com/b", "spec.item"])
+def test_a_misspelt_path_frees_nothing(path: str) -> None:
+    """Nor does one into the depth of what has none."""
+    assert _left(path) == OBJECT
+    assert without(OBJECT, [NOTHING]) is OBJECT
+
+
+def test_what_is_taken_back_is_not_free_whatever_frees_it() -> None:
+    """In whatever order they stand; what held it is no more than that."""
+    for paths in (("metadata.labels", "!metadata.labels.a"), ("!metadata.labels.a", "metadata.labels", "*.*.a")):
+        assert _left(*paths)["metadata"]["labels"] == {"a": "1"}
+    assert _left("spec", "!spec.items.*.image")["spec"] == {"items": [{"image": "x"}, {"image": "y"}]}
+    assert "spec" not in _left("spec", "!spec.nothing.here")
+    assert _left("!spec.size") == OBJECT
+
+
+def test_the_first_free_label_is_as_free_as_the_second() -> None:
+    """The API server stores no empty map of them. An empty map elsewhere may mean something."""
+    one, none = {"metadata": {"labels": {"a": "1"}}}, {"metadata": {"name": "x"}}
+    assert _left("metadata.labels.a", document=one) == {"metadata": {}}
+    assert _left("metadata.labels.a", document=none) == none
+    assert _left("spec.holder.a", document={"spec": {"holder": {"a": 1}}}) == {"spec": {"holder": {}}}
+
+
+def test_free_is_what_each_of_several_lists_frees() -> None:
+    """What one of them guards stays."""
+    both = [compiled(("metadata", "spec.items")), compiled(("metadata.labels", "spec"))]
+    assert without(OBJECT, both) == {
+        "kind": "Thing",
+        "metadata": {key: value for key, value in OBJECT["metadata"].items() if key != "labels"},  # type: ignore[attr-defined]
+        "spec": {"size": 3, "holder": {}},
+    }
+    assert without(OBJECT, [compiled(("*",)), NOTHING]) == OBJECT
+    assert without({"a": 1}, [at(compiled(("a",)), "a")]) is DROPPED
+    assert without(OBJECT, []) == OBJECT
