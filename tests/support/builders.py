@@ -146,7 +146,8 @@ def update(
 def scale(before: int, after: int, user: Caller = AGENT, object_: Target = DEPLOYMENT) -> Request:
     """An UPDATE through ``scale``. The API server leaves the number out of a Scale of nothing."""
     old, new = ({"spec": {"replicas": number} if number else {}} for number in (before, after))
-    return update(object_, user, old=old, new=new, subResource="scale")
+    kind = {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+    return update(object_, user, old=old, new=new, subResource="scale", kind=kind)
 
 
 def connection(pod: Target, subresource: str, user: Caller = AGENT) -> Request:

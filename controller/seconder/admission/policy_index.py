@@ -55,11 +55,13 @@ class PolicyIndex:
         self._naming: Final[dict[tuple[str, str], dict[str, list[Policy]]]] = {}
         self._within: Final[dict[str, list[Policy]]] = {}
         self._kinds: Final[dict[tuple[str, str], set[ResolvedResource]]] = {}
+        self._kind_of: Final[dict[GroupResource, str]] = {}
         self._remembered: Final[dict[tuple[GroupResource, str], tuple[Policy, ...]]] = {}
         self._worked_out: Final[dict[Hashable, Any]] = {}
         for policy in self.all:
             for resolved in policy.resolved.values():
                 self._kinds.setdefault((resolved.resource.group, resolved.kind), set()).add(resolved)
+                self._kind_of.setdefault(resolved.resource, resolved.kind)
             for place in policy.namespaces or {_EVERYWHERE}:
                 self._within.setdefault(place, []).append(policy)
             for resource in _named(policy):
@@ -133,6 +135,10 @@ class PolicyIndex:
     def follows(self) -> bool:
         """Whether some object's owners matter, or may once discovery has looked at every policy."""
         return bool(self.followed) or not self.followed_known
+
+    def kind_of(self, resource: GroupResource) -> str:
+        """The kind of a resource's objects; empty where no policy's status tells."""
+        return self._kind_of.get(resource, "")
 
     def of_kind(self, group: str, kind: str) -> Sequence[ResolvedResource]:
         """The resources of this kind that some policy names."""

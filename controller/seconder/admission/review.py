@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from seconder.admission.lookups import ObjectRef
@@ -75,9 +76,13 @@ class ReviewContext:
 
     def effect(self, action: Action, stored: Mapping[str, str] | None = None) -> Effect:
         """The effect of the request on its object. ``stored``: where the review carries no annotations."""
-        request = self.request
+        request, target = self.request, self.request.target
+        if request.subresource == "scale":
+            # The review of a Scale names that kind, and not the object's own.
+            kind = self.state.policies.kind_of(target.resource) or target.kind
+            target = msgspec.structs.replace(target, kind=kind)
         incoming = {} if action is Action.DELETE else request.incoming
-        return Effect(action, request.target, request.version, request.stored if stored is None else stored, incoming)
+        return Effect(action, target, request.version, request.stored if stored is None else stored, incoming)
 
     def naming(self, effect: Effect) -> list[Policy]:
         """The policies that name the object itself and its action, and bind the caller."""

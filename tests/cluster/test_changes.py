@@ -1,0 +1,221 @@
+"""An agent changes what is protected: what is free goes through, and a peer approves the rest, change by change."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.support.cluster import Cluster, Result, eventually
+from tests.support.plugin import Plugin
+
+_SCRIPT = ("--yes", "--reason=INC-4821 reviewed")
+_MANIFEST: dict[str, Any] = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "checkout", "labels": {"app": "checkout"}},
+    "spec": {
+        "replicas": 2,
+        "selector": {"matchLabels": {"app": "checkout"}},
+        "template": {
+            "metadata": {"labels": {"app": "checkout"}},
+            "spec": {"containers": [{"name": "main", "image": "none:0", "env": [{"name": "MODE", "value": "a"}]}]},
+        },
+    },
+}
+
+
+@pytest.fixture
+def plugin(cluster: Cluster, tmp_path: Path) -> Plugin:
+    """The plugin, in a home directory without keys."""
+    (tmp_path / "home").mkdir()
+    return Plugin(cluster, tmp_path / "home")
+
+
+def _do(cluster: Cluster, who: Callable[..., Result], *arguments: str, stdin: str = "") -> Result:
+    return who(*arguments, f"--namespace={cluster.namespace}", stdin=stdin)
+
+
+def _refused(answer: Result, words: str = "Change of ") -> str:
+    """The change request that a refusal names."""
+    assert answer.refused, answer
+    assert any(f"({reason})\n" in answer.err for reason in ("ApprovalMissing", "WrongAction")), answer
+    assert words in answer.err
+    named = next(line for line in answer.err.splitlines() if line.startswith("change request: "))
+    return named.removeprefix("change request: ").strip()
+
+
+def _approve(plugin: Plugin, what: str, *more: str) -> Result:
+    alice = plugin.cluster.alice
+    eventually(lambda: not what.startswith("chg-") or plugin.cluster.there("chg", what), 5, "the change request")
+    return plugin.script(alice.kubeconfig, "approve", what, f"--key={alice.key}", *_SCRIPT, *more)
+
+
+def _phase(cluster: Cluster, chg: str) -> str:
+    return str(cluster.get("changerequest", chg).get("status", {}).get("phase", ""))
+
+
+def test_an_agents_ordinary_work_on_a_protected_deployment_is_free(cluster: Cluster) -> None:
+    """Made, applied twice by client and server, rolled out, sized, given an env, labelled: nobody is asked."""
+    text = json.dumps(_MANIFEST)
+    rolled = text.replace("none:0", "none:1")
+    for stdin, arguments in (
+        (text, ("apply", "-f-")),
+        (text, ("apply", "-f-")),
+        (rolled, ("apply", "-f-")),
+        (rolled, ("apply", "-f-", "--server-side", "--force-conflicts")),
+        (rolled, ("apply", "-f-", "--server-side")),
+        (text, ("apply", "-f-", "--server-side")),
+        ("", ("set", "image", "deployment/checkout", "main=none:2")),
+        ("", ("set", "env", "deployment/checkout", "MODE=b")),
+        ("", ("scale", "deployment/checkout", "--replicas=5")),
+        ("", ("patch", "deployment/checkout", "--type=merge", '-p={"spec":{"replicas":1}}')),
+        ("", ("label", "deployment/checkout", "team=shop")),
+        ("", ("annotate", "deployment/checkout", "seconder.dev/reason=INC-1")),
+        ("", ("rollout", "restart", "deployment/checkout")),
+        ("", ("autoscale", "deployment/checkout", "--min=1", "--max=3")),
+    ):
+        answer = _do(cluster, cluster.agent, *arguments, stdin=stdin)
+        assert answer.code == 0, (arguments, answer)
+    _refused(_do(cluster, cluster.agent, "scale", "deployment/checkout", "--replicas=0"), "ScaleToZero of ")
+
+
+def test_a_change_is_asked_for_shown_signed_and_done_once(cluster: Cluster, plugin: Plugin) -> None:
+    """Free work in between does not void it; once done, the approval is worth nothing any more."""
+    cluster.deployment()
+    pause = ("patch", "deployment/checkout", "--type=merge", '-p={"spec":{"paused":true}}')
+    chg = _refused(_do(cluster, cluster.agent, *pause))
+    eventually(lambda: cluster.there("chg", chg), 5, "the change request")
+    recorded = cluster.get("changerequest", chg)["spec"]["change"]
+    assert recorded["paths"] == ["spec.paused"]
+    assert json.loads(recorded["patch"]) == {"spec": {"paused": True}}
+    shown = plugin.script(cluster.alice.kubeconfig, "show", chg)
+    assert "+  paused: true" in shown.out, shown
+    assert shown.out.count("\n") < 60
+    for words in (recorded["from"], recorded["to"], "changes:    spec.paused"):
+        assert words in shown.out
+    assert _approve(plugin, chg).code == 0
+    eventually(lambda: _phase(cluster, chg) == "Approved", 10, "it is approved")
+    for free in (("set", "image", "deployment/checkout", "main=none:9"), ("label", "deployment/checkout", "a=b")):
+        assert _do(cluster, cluster.agent, *free).code == 0
+    more = _do(cluster, cluster.agent, *pause[:3], '-p={"spec":{"paused":true,"revisionHistoryLimit":0}}')
+    assert more.refused_with("WrongAction"), more
+    assert cluster.delete(cluster.agent).refused_with("WrongAction")
+    assert _do(cluster, cluster.agent, *pause).code == 0
+    eventually(lambda: _phase(cluster, chg) == "Used", 10, "it is used")
+    back = _do(cluster, cluster.agent, *pause[:3], '-p={"spec":{"paused":false}}')
+    assert back.refused_with("WrongAction"), back
+
+
+def test_no_approval_of_a_change_lets_another_through_by_any_patch_or_subresource(
+    cluster: Cluster, plugin: Plugin
+) -> None:
+    """By JSON, merge and strategic patch, by both applies, by replace, through status; the same change goes by each."""
+    uid = cluster.deployment()
+    path = f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/checkout"
+    wanted = '{"spec":{"minReadySeconds":0,"revisionHistoryLimit":3}}'
+    chg = _refused(_do(cluster, cluster.agent, "patch", "deployment/checkout", "--type=merge", f"-p={wanted}"))
+    assert _approve(plugin, chg).code == 0
+    live = json.loads(_do(cluster, cluster.human, "get", "deployment/checkout", "-o=json").out)
+    assert live["metadata"]["uid"] == uid
+    live["spec"]["revisionHistoryLimit"] = 2
+    patch = ("patch", "deployment/checkout")
+    recreated = '{"spec":{"strategy":{"$patch":"replace","type":"Recreate"}}}'
+    paused = _MANIFEST | {"spec": _MANIFEST["spec"] | {"paused": True}}
+    others: list[tuple[tuple[str, ...], str]] = [
+        ((*patch, "--type=json", '-p=[{"op":"add","path":"/spec/paused","value":true}]'), ""),
+        ((*patch, "--type=merge", '-p={"spec":{"revisionHistoryLimit":2}}'), ""),
+        ((*patch, "--type=strategic", f"-p={recreated}"), ""),
+        ((*patch, "--type=merge", '-p={"metadata":{"finalizers":["a.b/c"]}}'), ""),
+        ((*patch, "--subresource=status", "--type=merge", '-p={"status":{"observedGeneration":9}}'), ""),
+        (("replace", "-f-"), json.dumps(live)),
+        (("apply", "-f-", "--server-side", "--force-conflicts"), json.dumps(paused)),
+    ]
+    for arguments, stdin in others:
+        answer = _do(cluster, cluster.agent, *arguments, stdin=stdin)
+        assert answer.refused_with("WrongAction"), (arguments, answer)
+    raw = cluster.agent("replace", f"--raw={path}", "-f-", stdin=json.dumps(live))
+    assert "needs approval by 1 peer" in raw.err, raw
+    live["spec"]["revisionHistoryLimit"] = 3
+    done = _do(cluster, cluster.agent, "replace", "-f-", stdin=json.dumps(live))
+    assert done.code == 0, done
+
+
+def test_where_nothing_is_free_a_peer_reviews_an_agents_whole_day(cluster: Cluster, plugin: Plugin) -> None:
+    """An image, an env, a label, a size: asked, shown as a diff, signed, done. An apply of what is there is none."""
+    example = yaml.safe_load(Path("manifests/examples/peer-review.yaml").read_text())
+    cluster.policy("peer-review", **example["spec"] | {"namespaces": [cluster.namespace]})
+    text = json.dumps(_MANIFEST)
+    assert _do(cluster, cluster.agent, "apply", "-f-", stdin=text).code == 0
+    assert _do(cluster, cluster.agent, "apply", "-f-", stdin=text).code == 0
+    for arguments, stdin, words in (
+        (("apply", "-f-"), text.replace("none:0", "none:1"), "+      - image: none:1"),
+        (("set", "env", "deployment/checkout", "MODE=b"), "", "+          value: b"),
+        (("label", "deployment/checkout", "team=shop"), "", "+    team: shop"),
+        (("scale", "deployment/checkout", "--replicas=4"), "", "+  replicas: 4"),
+    ):
+        chg = _refused(_do(cluster, cluster.agent, *arguments, stdin=stdin))
+        eventually(lambda chg=chg: cluster.there("chg", chg), 5, "the change request")  # type: ignore[misc]
+        shown = plugin.script(cluster.alice.kubeconfig, "show", chg)
+        assert words.split("- ")[-1].strip("+ ") in shown.out, shown
+        approved = _approve(plugin, chg)
+        assert approved.code == 0, approved
+        done = _do(cluster, cluster.agent, *arguments, stdin=stdin)
+        assert done.code == 0, (arguments, done)
+
+
+def test_the_data_of_a_secret_is_recorded_and_shown_as_digests_alone(cluster: Cluster, plugin: Plugin) -> None:
+    """Not in the change request, nor in an event, nor at a terminal; it is approved from the manifest."""
+    cluster.policy("secrets", resources=[{"group": "", "resources": ["secrets"]}], freeChanges=[])
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "card"}, "stringData": {"pin": "old-value"}}
+    assert _do(cluster, cluster.human, "apply", "-f-", stdin=json.dumps(secret)).code == 0
+    wanted = json.dumps(secret).replace("old-value", "new-value")
+    answer = _do(cluster, cluster.agent_with_all_rights, "apply", "-f-", stdin=wanted)
+    chg = _refused(answer)
+    eventually(lambda: cluster.there("chg", chg), 5, "the change request")
+    # What kubectl itself had been given, it repeats.
+    told = json.dumps(cluster.get("changerequest", chg)) + answer.err.partition("denied the request: ")[2]
+    shown = plugin.script(cluster.stack.human_kubeconfig, "show", chg)
+    assert "sha256:" in told
+    assert "sha256:" in shown.out, shown
+    for value in ("old-value", "new-value", "bmV3LXZhbHVl", "b2xkLXZhbHVl"):
+        assert value not in told + shown.out + shown.err
+    unseen = _approve(plugin, chg)
+    assert unseen.code == 1, unseen
+    assert "from the manifest" in unseen.err
+    assert "data.pin" in json.dumps(cluster.get("changerequest", chg)["spec"]["change"]["paths"])
+
+
+def test_a_change_that_is_too_large_is_approved_from_its_manifest(
+    cluster: Cluster, plugin: Plugin, tmp_path: Path
+) -> None:
+    """It says so; the manifest must make exactly what was asked for, and another makes nothing."""
+    cluster.policy("data", resources=[{"group": "", "resources": ["configmaps"]}])
+    settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"a": "1"}}
+    assert _do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(settings)).code == 0
+    wanted = settings | {"data": {"a": "2", "b": "x" * 70_000}}
+    file = tmp_path / "wanted.json"
+    file.write_text(json.dumps(wanted))
+    change = ("patch", "configmap/big", "--type=merge", f"--patch-file={file}")
+    chg = _refused(_do(cluster, cluster.agent, *change))
+    eventually(lambda: cluster.there("chg", chg), 5, "the change request")
+    recorded = cluster.get("changerequest", chg)["spec"]["change"]
+    assert (recorded["truncated"], recorded["patch"]) == (True, "")
+    unseen = _approve(plugin, chg)
+    assert unseen.code == 1
+    assert "too large to be shown" in unseen.err, unseen
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(settings | {"data": {"a": "3"}}))
+    assert "another object" in _approve(plugin, chg, f"--filename={other}").err
+    approved = _approve(plugin, chg, f"--filename={file}")
+    assert approved.code == 0, approved
+    assert _do(cluster, cluster.agent, *change).code == 0
+    again = tmp_path / "again.json"
+    again.write_text(json.dumps(settings | {"data": {"a": "4"}}))
+    requester = ("--requester=system:serviceaccount:seconder-agents:kiro", "--action=Change", "-n", cluster.namespace)
+    unasked = _approve(plugin, "configmap/big", *requester, f"--filename={again}")
+    assert unasked.code == 0, unasked
+    shutil.copy(again, file)
+    assert _do(cluster, cluster.agent, *change).code == 0
