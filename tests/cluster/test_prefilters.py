@@ -183,6 +183,8 @@ def _tries(place: str) -> Iterator[_Try]:
         yield _Try(who, "PATCH", held + dry, {"metadata": {"finalizers": None}})
         yield _Try(who, "PATCH", f"{held}/status{dry}", {"metadata": {"finalizers": None}})
         yield _Try(who, "PATCH", checkout + dry, {"metadata": {"labels": {"tier": "web"}}})
+        yield _Try(who, "PATCH", checkout + dry, {"spec": {"paused": True}})
+        yield _Try(who, "PATCH", f"{checkout}/status{dry}", {"status": {"observedGeneration": 9}})
         yield _Try(who, "POST", f"{apps}/deployments{dry}", _deployment("another"))
         yield _Try(who, "PATCH", f"{core}/pods/web{dry}", owners)
     agents_place = "/api/v1/namespaces/seconder-agents"
