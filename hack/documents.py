@@ -3,11 +3,12 @@
 import configparser
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import starmap
+from itertools import chain, starmap
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Final
 
+from seconder.admission.changes.free_changes import ANYWHERE, TABLE
 from seconder.admission.lookups import Lookup
 from seconder.admission.powers import POWERS
 from seconder.admission.rules import RULES
@@ -103,6 +104,17 @@ def _resources(group: str, resources: Sequence[str]) -> str:
     return f"{listed} of {group}" if group else listed
 
 
+def _free_changes() -> str:
+    rows = (
+        (f"`{kind}`", f"`{row.path}`", row.reason)
+        for kind, listed in TABLE.items()
+        for row in listed
+        if row not in ANYWHERE
+    )
+    usual = (("every kind", f"`{row.path}`", row.reason) for row in ANYWHERE)
+    return _table(("on objects of", "free; `!`: not", "since"), chain(usual, rows))
+
+
 def _layers(contract: str) -> str:
     found = configparser.ConfigParser()
     found.read_string((ROOT / ".importlinter").read_text())
@@ -129,6 +141,7 @@ def _decision(page: Path) -> Sequence[str]:
 _PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "rules": _rules,
     "powers": _powers,
+    "free-changes": _free_changes,
     "layers": lambda: _layers("layers"),
     "admission-layers": lambda: _layers("admission"),
     "eviction": _eviction,

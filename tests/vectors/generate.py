@@ -6,6 +6,7 @@ is computed by the code that the vectors test.
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from tests.support.fido import PRESENT, VERIFIED, Authenticator, Passkey
 from tests.support.signing import NOW, armor, line_of, mpint, sshsig_blob, string
 
 FOLDER = Path(__file__).parent
+DIGESTS = FOLDER / "digests" / "digests.json"
 ALICE, BOB, EVE = (signing.key(name) for name in ("alice", "bob", "eve"))
 TXN = "7d7c5ea4-1f1d-4c3b-9a39-4f9c1df0a1c2"
 IMPACT = {"counts": {"persistentvolumeclaims": 1, "services": 2}, "sha256": "ab" * 32}
@@ -334,6 +336,116 @@ def rules() -> Iterator[dict[str, Any]]:
     yield case("no impact asked for", "Approved", without, context=on_namespace, requirement=unbound)
 
 
+def changes() -> Iterator[dict[str, Any]]:
+    """Changes of an object, and statements about several objects."""
+    named = {"from": "ab" * 32, "to": "cd" * 32}
+    asked = {"action": "Change", "change": named}
+    detail = {"actions": ["Change"], "change": named}
+    yield case("a change", "Approved", by("alice", detail=detail), context=asked)
+    for what, other in (("another object", {"to": "ef" * 32}), ("another state", {"from": "ef" * 32})):
+        yield case(
+            f"a change to or from {what}",
+            "WrongAction",
+            by("alice", detail=detail),
+            context=asked | {"change": named | other},
+        )
+    turned = {"from": named["to"], "to": named["from"]}
+    yield case(
+        "a change the other way round", "WrongAction", by("alice", detail=detail), context=asked | {"change": turned}
+    )
+    yield case("a change by an approval of the deletion", "WrongAction", by("alice"), context=asked)
+    yield case("a deletion by an approval of a change", "WrongAction", by("alice", detail=detail))
+    for what, wrong in (
+        ("a Change without its change", {"actions": ["Change"]}),
+        ("a deletion with a change", {"change": named}),
+        ("a Change beside another action", detail | {"actions": ["Change", "Delete"]}),
+        ("a digest in capitals", detail | {"change": named | {"to": "CD" * 32}}),
+        ("a change without what it comes from", detail | {"change": {"to": "cd" * 32}}),
+        ("a change with more in it", detail | {"change": named | {"x": ""}}),
+    ):
+        yield case(what, "ApprovalMalformed", by("alice", detail=wrong), context=asked)
+    own = signing.claims()["authorization_details"][0]
+    others = [own | {"identifier": f"uid-{at}", "name": f"name-{at}"} for at in range(16)]
+    for what, details, expected in (
+        ("sixteen objects, the last of them this one", [*others[:15], own], "Approved"),
+        ("sixteen other objects", others, "WrongObject"),
+        ("seventeen objects", [*others, own], "ApprovalMalformed"),
+        ("an object twice", [own, own], "ApprovalMalformed"),
+        ("an object twice, for two actions", [own, own | {"actions": ["ScaleToZero"]}], "ApprovalMalformed"),
+        ("this uid under another object's name", [others[0], own | {"name": "name-0"}], "WrongObject"),
+        ("another object's action", [others[0], own | detail], "WrongAction"),
+    ):
+        yield case(what, expected, by("alice", authorization_details=details))
+
+
+def digests() -> Iterator[dict[str, Any]]:
+    """Objects as stored and as wanted, what is free, and the digests of the change; null where there is none."""
+    kept = {"resourceVersion": "41", "generation": 3, "managedFields": [{"manager": "kubectl"}]}
+    metadata = {"name": "checkout", "namespace": "payments", "uid": "u-1"}
+    stored: dict[str, Any] = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata | kept | {"labels": {"app": "checkout"}},
+        "spec": {"replicas": 2, "paused": False, "template": {"spec": {"containers": [{"image": "a:1"}]}}},
+        "status": {"readyReplicas": 2},
+    }
+    plain = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
+    usual = ["metadata.labels", "metadata.annotations", "spec.template", "spec.replicas"]
+
+    def vector(name: str, wanted: Any, free: list[str], told: tuple[Any, Any] | None) -> dict[str, Any]:
+        made = [
+            hashlib.sha256(
+                json.dumps(one, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+            ).hexdigest()
+            for one in told or ()
+        ]
+        change = {"from": made[0], "to": made[1]} if made else None
+        return {"name": name, "stored": stored, "wanted": wanted, "freeChanges": free, "change": change}
+
+    spec = stored["spec"]
+    rolled = spec | {"replicas": 5, "template": {"spec": {"containers": [{"image": "a:2"}]}}}
+    yield vector("what is free", stored | {"spec": rolled}, usual, None)
+    yield vector("what the API server keeps", stored | {"metadata": stored["metadata"] | {"generation": 4}}, [], None)
+    pair = (plain | {"spec": {"paused": False}}, plain | {"spec": {"paused": True}})
+    yield vector("one field", stored | {"spec": spec | {"paused": True}}, usual, pair)
+    yield vector("one field beside what is free", stored | {"spec": rolled | {"paused": True}}, usual, pair)
+    labelled = plain | {"metadata": metadata | {"labels": {"app": "checkout"}}}
+    yield vector(
+        "one field where nothing is free",
+        stored | {"spec": spec | {"paused": True}},
+        [],
+        (labelled | {"spec": spec}, labelled | {"spec": spec | {"paused": True}}),
+    )
+    status = {"readyReplicas": 0}
+    yield vector(
+        "a status",
+        stored | {"status": status},
+        usual,
+        (pair[0] | {"status": stored["status"]}, pair[0] | {"status": status}),
+    )
+    approvals = {"approval.seconder.dev/alice": "{}", "seconder.dev/break-glass": "x"}
+    yield vector("approvals", stored | {"metadata": stored["metadata"] | {"annotations": approvals}}, [], None)
+    note = {"annotations": {"note": "\u00e9<&>"}}
+    accented = stored | {"metadata": stored["metadata"] | note}
+    noted = plain | {"metadata": metadata | {"labels": {"app": "checkout"}} | note}
+    yield vector("characters beyond ASCII", accented, [], (labelled | {"spec": spec}, noted | {"spec": spec}))
+    yield vector(
+        "one of a list's elements",
+        stored | {"spec": rolled | {"replicas": 2}},
+        ["spec.template.spec.containers.*.image"],
+        None,
+    )
+    yield vector(
+        "what is taken back",
+        stored | {"spec": spec | {"paused": True}},
+        ["spec", "!spec.paused", "metadata"],
+        (
+            {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"paused": False}},
+            {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"paused": True}},
+        ),
+    )
+
+
 def quorum() -> Iterator[dict[str, Any]]:
     """Several values on one object."""
     two = {"required": 2}
@@ -367,7 +479,7 @@ def quorum() -> Iterator[dict[str, Any]]:
 
 def files() -> dict[str, list[dict[str, Any]]]:
     """Give all vectors by the names of their files."""
-    groups = (accepted, envelope, statement, rules, quorum)
+    groups = (accepted, envelope, statement, rules, changes, quorum)
     return {f"{group.__name__}.json": list(group()) for group in groups}
 
 
@@ -375,6 +487,7 @@ def main() -> None:
     """Write all files."""
     for name, vectors in files().items():
         (FOLDER / name).write_text(json.dumps(vectors, indent=1) + "\n")
+    DIGESTS.write_text(json.dumps(list(digests()), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -113,7 +113,8 @@ def change_of(context: ReviewContext, effect: Effect, covering: Sequence[Policy]
         target=effect.target,
         version=effect.version,
         action=effect.action,
-        claimed=clean(effect.stored.get(constants.REASON_KEY, "")),
+        # A change may bring its reason along. It is unproven either way.
+        claimed=clean((effect.incoming if effect.difference else effect.stored).get(constants.REASON_KEY, "")),
         policies=tuple(covering),
         difference=effect.difference,
     )

@@ -13,6 +13,7 @@ from seconder.api.policy import Assurance, Requirement, UnknownOperator
 from seconder.api.reasons import Reason
 from seconder.api.resources import Action, GroupResource, Target
 from seconder.approvals.approver_documents import parse_approver
+from seconder.approvals.difference import Difference
 from seconder.approvals.keys import KeyType
 from seconder.approvals.quorum import Verdict, judge, verify_all
 from seconder.approvals.registry import Registry
@@ -46,6 +47,7 @@ def _judged(vector: Mapping[str, Any]) -> Verdict:
             GroupResource(target["group"], target["resource"]), "", target["namespace"], target["name"], target["uid"]
         ),
         action=Action(given["action"]),
+        difference=Difference(given["change"]["from"], given["change"]["to"]) if "change" in given else None,
     )
     requirement = Requirement(
         required=asked["required"],

@@ -34,14 +34,14 @@ class Row(NamedTuple):
     reason: str
 
 
-_ANYWHERE: Final = (
+ANYWHERE: Final = (
     Row("metadata.labels", "they select and describe; a policy protects by name, never by label"),
     Row("metadata.annotations", "they describe; approvals and the emergency exit are kept from agents elsewhere"),
 )
 _TEMPLATE: Final = Row("spec.template", "a rollout, which another one takes back; pods come back")
 _REPLICAS: Final = Row("spec.replicas", "a size between one and many; nothing at all is ScaleToZero")
 _READY: Final = Row("spec.minReadySeconds", "how long a rollout waits")
-_WORKLOAD: Final = (*_ANYWHERE, _TEMPLATE, _REPLICAS, _READY)
+_WORKLOAD: Final = (*ANYWHERE, _TEMPLATE, _REPLICAS, _READY)
 _UNPLACED: Final = "a DaemonSet that fits no node has no pods: it would be a scale to nothing"
 
 _POD_SECURITY: Final = tuple(
@@ -62,7 +62,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     REPLICA_SETS: _WORKLOAD,
     GroupResource("", "replicationcontrollers"): _WORKLOAD,
     GroupResource("apps", "daemonsets"): (
-        *_ANYWHERE,
+        *ANYWHERE,
         _TEMPLATE,
         _READY,
         *(
@@ -71,23 +71,23 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         ),
     ),
     GroupResource("batch", "jobs"): (
-        *_ANYWHERE,
+        *ANYWHERE,
         Row("spec.template", "fixed once it runs; before that it says where pods may run"),
     ),
     GroupResource("batch", "cronjobs"): (
-        *_ANYWHERE,
+        *ANYWHERE,
         Row("spec.jobTemplate.metadata.labels", "as an object's own"),
         Row("spec.jobTemplate.metadata.annotations", "as an object's own"),
         Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
     ),
-    NAMESPACES: (*_ANYWHERE, *_POD_SECURITY),
+    NAMESPACES: (*ANYWHERE, *_POD_SECURITY),
 }
 """Kinds that have more, or less, than others."""
 
 
 def rows(resource: GroupResource) -> tuple[Row, ...]:
     """The rows of a kind; labels and annotations alone where it has none of its own."""
-    return TABLE.get(resource, _ANYWHERE)
+    return TABLE.get(resource, ANYWHERE)
 
 
 @functools.lru_cache(256)

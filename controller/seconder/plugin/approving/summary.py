@@ -26,7 +26,7 @@ def progress(verdict: Verdict) -> tuple[int, int]:
 
 def lines(case: Case, now: float) -> list[str]:
     """The case in lines; everything that came from the cluster is cleaned."""
-    return [f"{name + ':':12}{text}" for name, text in _facts(case, now)]
+    return [f"{f'{name}:' if name else '':12}{text}" for name, text in _facts(case, now)]
 
 
 def approvals(case: Case, values: dict[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.vectors import generate
 
 from seconder.admission.changes import differences
 from seconder.admission.changes.differences import between, done, merge_patch, merged, rebased
@@ -126,6 +127,18 @@ def test_a_recorded_change_is_compared_with_the_object_as_it_stands() -> None:
     lied = rebased(THINGS, stored, forged, free)
     assert lied is not None
     assert not lied.proven
+
+
+@pytest.mark.parametrize("vector", json.loads(generate.DIGESTS.read_text()), ids=lambda vector: vector["name"])
+def test_a_vector_has_the_digests_that_are_published(vector: dict[str, Any]) -> None:
+    """Made with a JSON library and SHA-256 alone, for other implementations."""
+    found = _between(vector["stored"], vector["wanted"], *vector["freeChanges"])
+    assert (found and {"from": found.before, "to": found.after}) == vector["change"]
+
+
+def test_the_published_digests_are_those_that_the_generator_makes() -> None:
+    """They hold no keys, and come out the same each time."""
+    assert json.loads(generate.DIGESTS.read_text()) == list(generate.digests())
 
 
 _KEYS = ("a", "b", "c", "d.e")
