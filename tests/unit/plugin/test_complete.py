@@ -66,10 +66,10 @@ def test_a_cluster_that_does_not_answer_costs_less_than_a_second(tmp_path: Path)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         path = _config(tmp_path, {"server": f"https://127.0.0.1:{silent.getsockname()[1]}"}, {"token": "x"})
         idle = min(_run("approve", "x", kubeconfig=tmp_path / "absent")[2] for _ in range(3))
-        out, err, seconds = _run("approve", "", kubeconfig=path)
-    assert out == "deployment.apps/\nnamespace/\n:6\n"
-    assert err == ""
-    assert seconds < idle + 1
+        # The best of a few, as above: a busy machine takes its own time.
+        tries = [_run("approve", "", kubeconfig=path) for _ in range(3)]
+    assert [(out, err) for out, err, _ in tries] == [("deployment.apps/\nnamespace/\n:6\n", "")] * 3
+    assert min(seconds for _, _, seconds in tries) < idle + 1
 
 
 def test_a_credential_plugin_is_neither_waited_for_nor_given_the_terminal(tmp_path: Path) -> None:
