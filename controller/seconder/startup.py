@@ -83,7 +83,7 @@ def operator(arguments: argparse.Namespace) -> int:
     )
     worker = program.Worker(
         reconciler,
-        OperatorMetrics(registry_, change_requests.count),
+        OperatorMetrics(registry_, change_requests.count, change_requests.waiting),
         resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
     )
     # In a thread, since kopf owns the main one; it ends with the process.

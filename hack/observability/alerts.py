@@ -14,6 +14,7 @@ _CERTIFICATE_DAYS: Final = 14
 _SLOW_SECONDS: Final = 1
 _ERRORS: Final = 3
 _SPIKE: Final = 30
+_WAITING: Final = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,8 @@ def _guard(time: Callable[[float], str], scale: float) -> list[Alert]:
 
 def _attacks(time: Callable[[float], str], scale: float) -> list[Alert]:
     """The alerts about what somebody does to the guard, or past it."""
-    blocked = grown('seconder_blocked_actions_total{agent!=""}', time(600))
+    # Not "other": what all agents beyond those with a name of their own do together tells of no single one.
+    blocked = grown('seconder_blocked_actions_total{agent!="",agent!="other"}', time(600))
     forged = 'seconder_approval_verifications_total{result="rejected",reason="SignatureInvalid"}'
     repairs = grown("seconder_webhook_configuration_repairs_total", time(900))
     return [
@@ -135,7 +137,8 @@ def _attacks(time: Callable[[float], str], scale: float) -> list[Alert]:
             f"sum by (agent) ({blocked}) > {_SPIKE}",
             0,
             "The agent {{ $labels.agent }} keeps trying what is refused.",
-            "{{ $value | humanize }} of its actions were refused within 10 minutes.",
+            "{{ $value | humanize }} of its actions were refused within 10 minutes. Agents that are counted together as"
+            " `other` raise no such alert.",
         ),
         Alert(
             "SeconderSignatureFailures",
@@ -188,6 +191,14 @@ def _upkeep(scale: float) -> list[Alert]:
             "Seconder's serving certificate ends soon and was not renewed.",
             "It ends in {{ $value | humanizeDuration }}. After that the API server cannot call the webhook, and what"
             " policies cover is refused to agents.",
+        ),
+        Alert(
+            "SeconderApprovalWaiting",
+            "warning",
+            f"max(seconder_change_request_longest_wait_seconds) > {_WAITING * scale:g}",
+            0,
+            "A change request waits for a peer.",
+            "The one that has waited longest has waited {{ $value | humanizeDuration }}. After 24 h it expires.",
         ),
         Alert(
             "SeconderPolicyInvalid",

@@ -520,3 +520,34 @@ def _allowed(engineer: Engineer, call: Call, verb: str, group: str, resource: st
     answer = call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", document)
     assert answer.code == 201, answer.message
     return bool(answer.document["status"]["allowed"])
+
+
+def test_an_operator_whom_no_approver_goes_by_is_warned_of(engineer: Engineer) -> None:
+    """An approver's user name needs no warning; a login's own is recorded as the approver whom its extra tells."""
+    assert "no approver goes by" not in engineer.made("--operator=alice@example.com", "--plain-token", "--out=-").err
+    engineer.cluster.admin("delete", "serviceaccount", engineer.agent, "--namespace=seconder-agents")
+    warned = engineer.made("--operator=arn:aws:sts::1:assumed-role/Admin/session-1", "--plain-token", "--out=-")
+    assert "warning: no approver goes by arn:aws:sts::1:assumed-role/Admin/session-1" in warned.err
+    line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHA4a1ZnzJTV4CDUNqGe4xKkkVgVKrNA5qyqpYZwq4rI amy"
+    amy = {
+        "apiVersion": "seconder.dev/v1alpha1",
+        "kind": "Approver",
+        "metadata": {"name": "amy"},
+        "spec": {
+            "principal": "amy@example.com",
+            "kubernetesUsers": ["amy@example.com"],
+            "identities": [{"extra": {"key": "sessionName", "value": "amy"}}],
+            "keys": [{"name": "k", "ssh": line}],
+        },
+    }
+    engineer.cluster.apply(amy)
+    engineer.cluster.admin("delete", "serviceaccount", engineer.agent, "--namespace=seconder-agents")
+    try:
+        session = ("--as=assumed-role/Admin/1764233000", "--as-group=system:masters", "--as-user-extra=sessionname=amy")
+        admin = engineer.cluster.scene.admin_kubeconfig
+        made = engineer.make("--plain-token", "--out=-", *session, kubeconfig=admin)
+        assert made.code == 0, made.err
+        assert "no approver goes by" not in made.err
+        assert _annotations(engineer)["seconder.dev/operator"] == "amy@example.com"
+    finally:
+        engineer.cluster.objects.delete("approvers", "amy")

@@ -38,6 +38,17 @@ _MATRIX = {
         "webhook.namespaceLabel=true",
         "operator.copyApprovals=true",
     ],
+    "ports and names of one's own": [
+        "webhook.port=10250",
+        "webhook.env[0].name=NO_PROXY",
+        "webhook.podLabels.team=guard",
+        "webhook.podAnnotations.a=b",
+        "webhook.serviceAccountAnnotations.a=b",
+        "resourceQuota.enabled=true",
+    ],
+}
+_FLAGS = {name: [f"--set={value}" for value in values] for name, values in _MATRIX.items()} | {
+    path.stem: [f"--values={path}"] for path in (files.CHART / "platforms").glob("*.yaml")
 }
 
 
@@ -92,15 +103,17 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
             found.seconder.stop()
 
 
-@pytest.mark.parametrize("values", _MATRIX.values(), ids=list(_MATRIX))
-def test_the_api_server_takes_whatever_is_rendered(installed: Installed, values: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", _FLAGS.values(), ids=list(_FLAGS))
+def test_the_api_server_takes_whatever_is_rendered(installed: Installed, flags: list[str], tmp_path: Path) -> None:
     """By a dry run on the server, strictly; pods are admitted where Pod Security is restricted."""
-    documents = list(yaml.safe_load_all(files.rendered(*(f"--set={value}" for value in values))))
+    documents = list(yaml.safe_load_all(files.rendered(*flags)))
     for kind in (*_FOREIGN, *_CERTIFICATES):
         _serve(installed, *kind.split())
     rendered = tmp_path / "rendered.yaml"
     rendered.write_text(yaml.safe_dump_all(documents))
-    installed.admin("apply", "--dry-run=server", "--validate=strict", f"--filename={rendered}")
+    # As Helm upgrades: a port in place of another, where kubectl's own way would keep both.
+    way = ("--server-side", "--field-manager=helm", "--force-conflicts")
+    installed.admin("apply", *way, "--dry-run=server", "--validate=strict", f"--filename={rendered}")
     installed.admin("label", "namespace", "shop", "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
     pods = [each["spec"]["template"] for each in documents if each and each["kind"] == "Deployment"]
     for number, pod in enumerate(pods):
@@ -109,6 +122,15 @@ def test_the_api_server_takes_whatever_is_rendered(installed: Installed, values:
         document = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         installed.admin("create", "--dry-run=server", "--filename=-", stdin=json.dumps(document))
     assert len(pods) == 2
+
+
+@pytest.mark.parametrize("way", [[], ["--server-side", "--force-conflicts"]], ids=["client", "server"])
+def test_what_is_rendered_shows_no_difference_after_an_install(installed: Installed, way: list[str]) -> None:
+    """To whoever pipes it through ``kubectl diff``, as GitOps tools compare: nothing is filled in or lost."""
+    rendered = files.rendered()
+    done = installed.kubectl(installed.scene.admin_kubeconfig, "diff", *way, "--filename=-", stdin=rendered)
+    assert done.out == ""
+    assert done.code == 0, done.err
 
 
 def test_plain_manifests_are_the_same(installed: Installed) -> None:

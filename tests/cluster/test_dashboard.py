@@ -58,6 +58,7 @@ def test_alerts_about_what_somebody_does_fire_and_clear(cluster: Cluster, watche
         "SeconderBreakGlassUsed",
         "SeconderConfigurationTampered",
         "SeconderPolicyInvalid",
+        "SeconderApprovalWaiting",
     }
     _all_clear(watched, expected)
     _story(cluster, tmp_path)

@@ -23,6 +23,7 @@ from seconder.admission.review import ReviewContext
 from seconder.admission.rule import Rule
 from seconder.admission.rules import RULES
 from seconder.admission.state import ClusterState
+from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import Mode, Policy, Subjects
 from seconder.api.resources import GroupResource, ResolvedResource
 from seconder.approvals.registry import Registry
@@ -78,6 +79,7 @@ def _policies(namespace: str) -> list[Policy]:
             resources=frozenset(_NAMED),
             namespaces=frozenset({namespace}),
             resolved=_NAMED,
+            selector=(Requirement("probe", Operator.EXISTS, frozenset()),),
         )
         for subjects in Subjects
     ]
@@ -195,6 +197,9 @@ def _tries(place: str) -> Iterator[_Try]:
     yield _Try("kiro", "DELETE", f"{apps}/replicasets{dry}")
     yield _Try("kiro", "POST", f"/apis/autoscaling/v2/namespaces/{place}/horizontalpodautoscalers{dry}", _autoscaler())
     yield _Try("kiro", "PUT", f"/api/v1/namespaces/{place}/finalize{dry}", _finalized(place))
+    yield _Try(
+        "kiro", "PUT", f"/api/v1/namespaces/{place}{dry}", {"metadata": {"name": place, "labels": {"probe": ""}}}
+    )
     yield _Try("kiro", "PATCH", f"{core}/configmaps/owner{dry}", annotation)
     yield _Try("kiro", "POST", f"{core}/configmaps{dry}", {"metadata": {"name": "crowded", "annotations": _crowd()}})
     yield _Try("kiro", "POST", f"{core}/pods{dry}", {"metadata": {"name": "as-somebody"}} | account)

@@ -83,6 +83,11 @@ class Objects:
         path = f"{self._of(kind).path(namespace, name)}?fieldManager=kubectl-annotate"
         self._ask("PATCH", path, {"metadata": {"annotations": annotations}}, _MERGE)
 
+    def label(self, kind: str, name: str, labels: Mapping[str, str | None]) -> None:
+        """Set labels of an object that is in no namespace, and remove those that are None."""
+        path = f"{self._of(kind).path('', name)}?fieldManager=kubectl-label"
+        self._ask("PATCH", path, {"metadata": {"labels": labels}}, _MERGE)
+
     def delete(self, kind: str, name: str, namespace: str = "default") -> None:
         """Delete an object, without waiting for finalizers."""
         self._ask("DELETE", self._of(kind).path(namespace, name))

@@ -1,5 +1,6 @@
 """What the chart renders, for whatever values; and which values it refuses."""
 
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from localstack.pins import Binary
 from seconder import __main__ as program
 
 _CHART = files.CHART
+_PLATFORMS = [*(_CHART / "platforms").glob("*.yaml")]
 _MATRIX: dict[str, list[str]] = {
     "defaults": [],
     "one replica": ["webhook.replicas=1"],
@@ -45,6 +47,22 @@ _MATRIX: dict[str, list[str]] = {
         "imagePullSecrets[0].name=registry",
         "controllers[0]=system:serviceaccount:argocd:controller",
         "clusterId=blue",
+    ],
+    "ports and names of one's own": [
+        "webhook.hostNetwork=true",
+        "webhook.port=10250",
+        "webhook.metricsPort=10251",
+        "operator.metricsPort=10252",
+        "operator.hostNetwork=true",
+        "operator.dnsPolicy=Default",
+        "webhook.env[0].name=NO_PROXY",
+        "webhook.env[0].value=10.0.0.1",
+        "webhook.podLabels.team=guard",
+        "webhook.podAnnotations.a=b",
+        "operator.podLabels.team=guard",
+        "webhook.serviceAccountAnnotations.a=b",
+        "webhook.topologySpreadConstraints[0].maxSkew=1",
+        "resourceQuota.enabled=true",
     ],
     "nothing": [
         "defaultPolicy.enabled=false",
@@ -106,6 +124,56 @@ def test_pods_are_restricted_and_started_with_flags_that_there_are(values: list[
         # Killed before it has drained, it would drop reviews.
         if component == "webhook":
             assert pod["terminationGracePeriodSeconds"] > parsed.drain_delay + 20
+
+
+@pytest.mark.parametrize("platform", sorted(_PLATFORMS), ids=lambda path: path.stem)
+def test_a_platforms_values_render_pods_that_it_lets_in(platform: Path) -> None:
+    """Restricted as ever; where OpenShift chooses the user, none is given."""
+    done = _helm("template", "seconder", _CHART, "--namespace=guard", f"--values={platform}")
+    assert done.returncode == 0, done.stderr
+    documents = [each for each in yaml.safe_load_all(done.stdout) if each]
+    for component in ("webhook", "operator"):
+        pod = _of(documents, "Deployment", f"seconder-{component}")["spec"]["template"]["spec"]
+        user = {} if platform.stem == "openshift" else {"runAsUser": 65532, "runAsGroup": 65532}
+        assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}} | user
+        assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+        assert "hostNetwork" not in pod
+    quotas = [each["metadata"]["name"] for each in documents if each["kind"] == "ResourceQuota"]
+    assert quotas == (["seconder-priority"] if platform.stem.startswith("gke") else [])
+
+
+def test_each_platforms_values_are_told_of_in_the_document() -> None:
+    """What each is for, and no other."""
+    page = (files.ROOT / "docs" / "platforms.md").read_text()
+    assert {path.name for path in _PLATFORMS} == set(re.findall(r"`([-a-z0-9]+\.yaml)`", page))
+
+
+def test_ports_are_the_same_wherever_they_are_told() -> None:
+    """To the program, in the pod, in what the network lets in; Services go by name. DNS works on the host's network."""
+    values = [
+        "webhook.port=10250",
+        "webhook.metricsPort=10251",
+        "operator.metricsPort=10252",
+        "webhook.hostNetwork=true",
+    ]
+    documents = _documents(*values)
+    pod = _of(documents, "Deployment", "seconder-webhook")["spec"]["template"]["spec"]
+    assert pod["hostNetwork"] is True
+    assert pod["dnsPolicy"] == "ClusterFirstWithHostNet"
+    (container,) = pod["containers"]
+    assert {each["name"]: each["containerPort"] for each in container["ports"]} == {"reviews": 10250, "metrics": 10251}
+    assert {"--bind-address=[::]:10250", "--metrics-bind-address=[::]:10251"} < {*container["args"]}
+    ingress = _of(documents, "NetworkPolicy", "seconder")["spec"]["ingress"]
+    assert [port["port"] for port in ingress[0]["ports"]] == [10250, 10251, 10252]
+    service = _of(documents, "Service", "seconder-webhook")["spec"]["ports"]
+    assert [(each["port"], each["targetPort"]) for each in service] == [(443, "reviews"), (9090, "metrics")]
+
+
+def test_labels_of_ones_own_never_hide_pods_from_their_services() -> None:
+    """Those of the chart win."""
+    documents = _documents("webhook.podLabels.app\\.kubernetes\\.io/name=other", "webhook.podLabels.team=guard")
+    labels = _of(documents, "Deployment", "seconder-webhook")["spec"]["template"]["metadata"]["labels"]
+    assert (labels["app.kubernetes.io/name"], labels["team"]) == ("seconder", "guard")
 
 
 def test_names_that_look_like_numbers_or_yaml_stay_text() -> None:
@@ -270,6 +338,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "seconder.dev changerequests/status update": "webhook/recorder.py",
         " events create,patch": "client/events.py",
         " namespaces[kube-system] get": "client/cache.py",
+        " namespaces list,watch": "client/namespace_labels.py",
         "rbac.authorization.k8s.io clusterroles,roles get": "client/access.py",
         " pods get": "client/access.py",
         "authorization.k8s.io subjectaccessreviews create": "client/access.py",
@@ -283,7 +352,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " events create,patch": "client/events.py",
         " serviceaccounts get,list,watch": "client/cache.py",
         " namespaces[kube-system] get": "client/cache.py",
-        " namespaces list": "operator/configuration_keeper.py",
+        " namespaces list,watch": "client/namespace_labels.py",
         "admissionregistration.k8s.io validatingwebhookconfigurations create,get,list,watch": "operator/trial.py",
         "admissionregistration.k8s.io validatingwebhookconfigurations[seconder]"
         " update,delete": "operator/configuration_keeper.py",

@@ -312,8 +312,16 @@ def rules() -> Iterator[dict[str, Any]]:
     yield case("the agent itself", "SelfApproval", signing.approval(iss="kiro"), approvers=people)
     refuse = {"unknownOperator": "Refuse"}
     yield case("no operator known, refused", "SelfApproval", good, requirement=refuse)
-    operators = {"operators": ["carol@example.com"]}
+    operators = {"operators": ["bob@example.com"]}
     yield case("an operator known", "Approved", good, requirement=refuse, context=operators)
+    strangers = {"operators": ["carol@example.com"]}
+    yield case("a strange operator, refused", "SelfApproval", good, requirement=refuse, context=strangers)
+    yield case("a strange operator", "Approved", good, context=strangers)
+    sessions = [person("alice", kubernetesUsers=["role/*/alice"]), person("bob", BOB.line)]
+    session = {"operators": ["role/1764233000/alice"]}
+    yield case("the operator by a pattern", "SelfApproval", good, context=session, approvers=sessions)
+    another = {"operators": ["role/1764233000/alice2"]}
+    yield case("an operator beside a pattern", "Approved", good, context=another, approvers=sessions)
     yield case("alice's key, bob's name", "SignatureInvalid", signing.approval(iss="bob@example.com"))
     twice = [person("alice"), person("bob", ALICE.line)]
     yield case("a key in two Approvers", "ApproverNotAllowed", good, approvers=twice)

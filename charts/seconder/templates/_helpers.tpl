@@ -37,17 +37,19 @@ app.kubernetes.io/component: {{ . }}
 {{- /* What both pods have. Values: root, component, settings (webhook or operator). */ -}}
 {{- define "seconder.podSpec" -}}
 serviceAccountName: seconder-{{ .component }}
+{{- if .settings.hostNetwork }}
+hostNetwork: true
+{{- end }}
+{{- with .settings.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" .settings.hostNetwork) }}
+dnsPolicy: {{ . }}
+{{- end }}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 0 }}
 {{- end }}
 {{- with .settings.priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  seccompProfile: {type: RuntimeDefault}
+securityContext: {{- include "seconder.given" .root.Values.podSecurityContext | nindent 2 }}
 {{- with .settings.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -67,13 +69,32 @@ volumes:
 {{- end }}
 {{- end }}
 
+{{- /* A mapping without what is null: Helm keeps a null of a values file that a schema lets in. */ -}}
+{{- define "seconder.given" -}}
+{{- $given := dict -}}
+{{- range $key, $value := . -}}
+{{- if not (kindIs "invalid" $value) -}}
+{{- $_ := set $given $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $given -}}
+{{- end }}
+
+{{- /* Of the pods: labels and annotations. Those by which Services find them come last, and win. */ -}}
+{{- define "seconder.podMetadata" -}}
+labels: {{- merge (include "seconder.labels" . | fromYaml) .settings.podLabels | toYaml | nindent 2 }}
+{{- with .settings.podAnnotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{- define "seconder.container" -}}
 image: {{ include "seconder.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities: {drop: [ALL]}
+securityContext: {{- include "seconder.given" .root.Values.securityContext | nindent 2 }}
+{{- with .settings.env }}
+env: {{- toYaml . | nindent 0 }}
+{{- end }}
 resources: {{- toYaml .settings.resources | nindent 2 }}
 volumeMounts:
 - {name: tmp, mountPath: /tmp}

@@ -117,4 +117,5 @@ def change_of(context: ReviewContext, effect: Effect, covering: Sequence[Policy]
         claimed=clean((effect.incoming if effect.difference else effect.stored).get(constants.REASON_KEY, "")),
         policies=tuple(covering),
         difference=effect.difference,
+        principals=principal.principals,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from seconder.api import constants
+from seconder.api.label_selector import NAME_KEY
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
 from seconder.api.resources import (
     ANY,
@@ -42,6 +43,10 @@ class PolicyIndex:
         """Each way in which some policy, or the defaults, recognise agents."""
         self.known_tags: Final = union_of(self.tags)
         """All of them together."""
+        self.selecting_keys: Final = frozenset(
+            requirement.key for policy in self.all for requirement in policy.selector
+        ) - {NAME_KEY}
+        """The keys of labels by which policies select namespaces, but for the one that nobody sets."""
         self.telling_extra: Final = self.known_tags.extra_keys | {constants.OPERATOR_KEY}
         """The keys of a caller's ``extra`` that tell who it is; the others change with each token."""
         self.known: Final = frozenset(
@@ -62,7 +67,7 @@ class PolicyIndex:
             for resolved in policy.resolved.values():
                 self._kinds.setdefault((resolved.resource.group, resolved.kind), set()).add(resolved)
                 self._kind_of.setdefault(resolved.resource, resolved.kind)
-            for place in policy.namespaces or {_EVERYWHERE}:
+            for place in policy.places or {_EVERYWHERE}:
                 self._within.setdefault(place, []).append(policy)
             for resource in _named(policy):
                 places = self._naming.setdefault((resource.group, resource.resource), {})
@@ -70,7 +75,7 @@ class PolicyIndex:
                     places.setdefault(place, []).append(policy)
 
     def naming(self, resource: GroupResource, place: str) -> tuple[Policy, ...]:
-        """The policies that name this resource, each once.
+        """The policies that name this resource, each once; those that select namespaces by labels wherever it is.
 
         ``place``: the namespace of the object; for a Namespace its own name; empty for other cluster-scoped objects.
         """
@@ -105,7 +110,7 @@ class PolicyIndex:
         return tuple(policies.values())
 
     def within(self, namespace: str) -> tuple[Policy, ...]:
-        """The policies that protect objects in this namespace."""
+        """The policies that protect objects in this namespace, and those that select namespaces by labels."""
         everywhere = self._within.get(_EVERYWHERE, ())
         return (*self._within.get(namespace, ()), *everywhere) if namespace else tuple(everywhere)
 
@@ -192,7 +197,7 @@ def _named(policy: Policy) -> Iterable[GroupResource]:
 
 def _places(policy: Policy, resource: GroupResource) -> frozenset[str]:
     resolved = policy.resolved.get(resource)
-    if not policy.namespaces or (resolved and not resolved.namespaced and resource != NAMESPACES):
+    if not policy.places or (resolved and not resolved.namespaced and resource != NAMESPACES):
         # A namespace list does not fit a cluster-scoped kind. It makes the policy invalid, never silent.
         return frozenset({_EVERYWHERE})
-    return policy.namespaces
+    return policy.places

@@ -73,7 +73,8 @@ class Principal(Struct, frozen=True, gc=False):
     ``agent`` is true by identity alone, under the defaults or any policy; ``tags`` are those of the policies, and the
     defaults, by which it is one. ``operators`` are the people recorded as having set the agent going; more than one is
     a contradiction, and all of them are then barred from approving. ``controller``: one of the control plane's own,
-    which nothing here ever binds. ``node``: a kubelet, which nothing binds where pods are concerned.
+    which nothing here ever binds. ``node``: a kubelet, which nothing binds where pods are concerned. ``principals``: of
+    the approvers who are this caller by its ``extra``, whatever its user name says.
     """
 
     username: str
@@ -83,6 +84,7 @@ class Principal(Struct, frozen=True, gc=False):
     tags: frozenset[AgentTags] = frozenset()
     controller: bool = False
     node: bool = False
+    principals: frozenset[str] = frozenset()
 
     def exempt_on(self, resource: GroupResource) -> bool:
         """Whether nothing that policies say binds this caller on objects of this resource."""
@@ -130,16 +132,20 @@ def keeps_its_tags(caller: Caller, namespace: str, name: str, tags: AgentTags) -
     )
 
 
-def classify(caller: Caller, index: PolicyIndex, recorded_operator: str | None) -> Principal:
+def classify(
+    caller: Caller, index: PolicyIndex, recorded_operator: str | None, principals: frozenset[str] = frozenset()
+) -> Principal:
     """The principal that a caller is under these policies.
 
-    ``recorded_operator`` is the annotation on the caller's ServiceAccount, if it has one. An agent's name does not
-    depend on which policy asks.
+    ``recorded_operator`` is the annotation on the caller's ServiceAccount, if it has one; ``principals`` are as in
+    Principal. An agent's name does not depend on which policy asks.
     """
     controller = caller.username in BUILTIN_CONTROLLERS
     node = caller.username.startswith(_NODE) and "system:nodes" in caller.groups
     if not identity_tagged(caller, index.known_tags):
-        return Principal(caller.username, False, None, frozenset(), controller=controller, node=node)
+        return Principal(
+            caller.username, False, None, frozenset(), controller=controller, node=node, principals=principals
+        )
     operators = {value for value in caller.extra.get(constants.OPERATOR_KEY, ()) if value}
     if recorded_operator:
         operators.add(recorded_operator)
@@ -151,6 +157,7 @@ def classify(caller: Caller, index: PolicyIndex, recorded_operator: str | None) 
         frozenset(tags for tags in index.tags if identity_tagged(caller, tags)),
         controller,
         node,
+        principals,
     )
 
 

@@ -53,6 +53,7 @@ def _principal(recorded: ChangeRequest, caller: Caller, state: ClusterState) -> 
         known.tags | bound,
         known.controller,
         known.node,
+        known.principals | spec.principals,
     )
 
 

@@ -12,8 +12,9 @@ from seconder.admission.principal import Principal
 from seconder.admission.request import Operation, Request
 from seconder.admission.state import ClusterState
 from seconder.api import constants
+from seconder.api.label_selector import NAME_KEY, selects
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
-from seconder.api.resources import Action, ResolvedResource, Target
+from seconder.api.resources import NAMESPACES, Action, ResolvedResource, Target
 from seconder.approvals.difference import Difference
 from seconder.approvals.verification import Memo
 
@@ -95,11 +96,35 @@ class ReviewContext:
     def _asks(self, policy: Policy, effect: Effect) -> bool:
         if policy.mode is not self.mode or effect.action not in policy.actions or not self.binds(policy, effect):
             return False
+        if policy.selector and not self.selected(policy, effect.target, unknown=self._by_agent(policy)):
+            return False
         if effect.action is Action.CHANGE:
             # Agents alone: what is tagged as theirs is written by people and controllers all day.
             return self._acts_as_agent(policy.agents)
         # Controllers and people set owners all day: this is asked of agents alone, and on what is tagged as theirs.
         return effect.action is not Action.CHANGE_OWNERS or self.principal.agent or self._tagged(policy.agents, effect)
+
+    def selected(self, policy: Policy, target: Target, *, unknown: bool) -> bool:
+        """Whether the policy is about the place of an object. ``unknown``: what to say where its labels are not known.
+
+        A Namespace that the request is about has the labels that are stored.
+        """
+        place = place_of(target)
+        if not policy.selector or not place or place in policy.namespaces:
+            return True
+        request = self.request
+        stored = request.target.resource == target.resource == NAMESPACES and request.target.name == place
+        if stored and request.operation is not Operation.CREATE and request.old.uid:
+            labels: Mapping[str, str] | None = request.old.labels or {}
+        else:
+            named = all(requirement.key == NAME_KEY for requirement in policy.selector)
+            labels = {} if named else self.state.namespaces.get(place)
+        # The API server sets this one, whatever else there is.
+        return unknown if labels is None else selects(policy.selector, {**labels, NAME_KEY: place})
+
+    def _by_agent(self, policy: Policy) -> bool:
+        """Whether an agent asks, by its identity or its field manager: of people's requests unknown means no."""
+        return self.principal.agent or self.request.options.field_manager in policy.agents.field_managers
 
     def binds(self, policy: Policy, effect: Effect) -> bool:
         """Whether the policy binds this caller on this object; what it names is looked at elsewhere."""

@@ -22,6 +22,7 @@ class ClusterState:
 
     ``operators`` maps a ServiceAccount's user name to the operator recorded on it, ``token_ends`` to the time, in
     seconds since 1970, beyond which it renews no token of its own. ``audience`` is this cluster's ``aud`` claim.
+    ``namespaces`` maps a namespace to those of its labels by which policies select; one that is not there is not known.
     """
 
     policies: PolicyIndex
@@ -30,15 +31,19 @@ class ClusterState:
     audience: str
     installation: Installation
     token_ends: Mapping[str, float] = field(default_factory=dict)
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     _principals: dict[_Identity, Principal] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def principal(self, caller: Caller) -> Principal:
         """Who this caller is under these policies. Classified once, since it depends on the caller alone."""
         telling = self.policies.telling_extra & caller.extra.keys()
+        if caller.extra and self.registry.telling_extra:
+            telling |= {key for key in caller.extra if key.lower() in self.registry.telling_extra}
         identity = (caller.username, caller.groups, frozenset([(key, caller.extra[key]) for key in telling]))
         known = self._principals.get(identity)
         if known is None:
-            known = principal.classify(caller, self.policies, self.operators.get(caller.username))
+            principals = self.registry.told_by(caller.extra)
+            known = principal.classify(caller, self.policies, self.operators.get(caller.username), principals)
             if len(self._principals) >= _MOST_REMEMBERED:
                 self._principals.clear()
             self._principals[identity] = known

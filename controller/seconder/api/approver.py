@@ -1,13 +1,14 @@
 """Approver as a document: the types that parse it and that its CRD is generated from."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from seconder.api.conditions import Conditions
-from seconder.api.policy import DNS_LABEL, Principal, SetOfPrincipals, Teams
-from seconder.api.schema import Strict, cel_rules, list_map
+from seconder.api.policy import DNS_LABEL, Principal, Teams
+from seconder.api.schema import SET, Strict, cel_rules, list_map
 
 Coordinate = Annotated[str, Meta(min_length=43, max_length=43, pattern=r"^[A-Za-z0-9_-]+$")]
 SshLine = Annotated[
@@ -45,17 +46,52 @@ class Key(Strict, frozen=True, kw_only=True):
 KEY_RULES: Final = cel_rules(("has(self.ssh) != has(self.jwk)", "give exactly one of ssh and jwk"))
 
 
+UserName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[^\x00-\x1f\x7f]*[^*\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+        description="A user name; * within it stands for any characters.",
+    ),
+]
+
+
+class ExtraValue(Strict, frozen=True, kw_only=True):
+    """A key of ``userInfo.extra`` and its value, as the API server's authenticator gives them."""
+
+    key: Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\x00-\x20\x7f]+$")]
+    value: UserName
+
+
+class IdentityDoc(Strict, frozen=True, kw_only=True):
+    """What tells a person whose user name changes."""
+
+    extra: ExtraValue
+
+
 class ApproverSpec(Strict, frozen=True, kw_only=True):
     """A person who may approve, and the keys that prove it."""
 
     principal: Annotated[Principal, Meta(description="The iss claim of this person's approvals.")]
     kubernetes_users: Annotated[
-        SetOfPrincipals,
+        frozenset[UserName],
         Meta(
             min_length=1,
-            description="User names of this person, whose requests, and whose agents' requests, they never approve.",
+            max_length=64,
+            description="User names of this person, whose requests, and whose agents' requests, they never approve. "
+            "Exact, but for * within a name.",
+            extra_json_schema=SET,
         ),
     ]
+    identities: Annotated[
+        Sequence[IdentityDoc],
+        Meta(
+            max_length=16,
+            description="For user names that change with each login: what else tells this person's requests.",
+            extra_json_schema={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = ()
     teams: Teams = frozenset()
     keys: Annotated[
         list[Annotated[Key, Meta(extra_json_schema=KEY_RULES)]],

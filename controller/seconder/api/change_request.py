@@ -17,6 +17,9 @@ PATH: Final = f"{constants.API_PATH}/changerequests"
 """Where the API server serves them."""
 
 PENDING_FOR: Final = timedelta(hours=24)
+MOST_PRINCIPALS: Final = 16
+"""Of a requester, that are recorded. What lets through is never asked of the record."""
+
 KEPT_FOR: Final = timedelta(hours=1)
 """How long an ended one stays to be read."""
 
@@ -98,6 +101,22 @@ class ChangeRequestSpec(_Document, kw_only=True):
     other_operators: Annotated[
         list[Text], Meta(max_length=8, description="Whoever else is recorded as that. None of them can approve.")
     ] = []
+    requester_principals: (
+        Annotated[
+            list[Text],
+            Meta(
+                max_length=MOST_PRINCIPALS,
+                description="Approvers who are the requester by more than its user name. None of them can approve.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+    @property
+    def principals(self) -> frozenset[str]:
+        """The approvers who are the requester by more than its user name."""
+        return frozenset(self.requester_principals or ())
+
     reason: Annotated[str, Meta(max_length=400, description="The requester's own words, unproven.")] = ""
     object: ObjectDoc
     action: Action

@@ -21,6 +21,10 @@ OPERATOR_KEY: Final = "seconder.dev/operator"
 TOKEN_END_KEY: Final = "seconder.dev/token-end"  # noqa: S105 - a name, not a token
 """Annotation on an agent's ServiceAccount: the RFC 3339 time beyond which it renews no token of its own."""
 
+APPROVAL_MANAGER: Final = "seconder-approval"
+"""The field manager of approvals. Controllers that keep objects as Git has them take away what managers set whose name
+begins with ``kubectl`` (Flux' kustomize-controller), and an approval with it."""
+
 REASON_KEY: Final = "seconder.dev/reason"
 """Annotation on the object in which a caller says why it wants what it wants. Shown to approvers as unproven."""
 

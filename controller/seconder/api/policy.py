@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from seconder.api import constants
 from seconder.api.duration import Duration
+from seconder.api.label_selector import Selector
 from seconder.api.resources import Action, GroupResource, ResolvedResource
 from seconder.api.schema import SET, Strict, cel_rules
 
@@ -153,6 +154,7 @@ class Policy:
     agents: AgentTags = DEFAULT_TAGS
     resources: frozenset[GroupResource] = frozenset()
     namespaces: frozenset[str] = frozenset()
+    selector: Selector = ()
     actions: frozenset[Action] = frozenset(Action)
     free_changes: tuple[str, ...] | None = None
     """Paths that agents may change freely; None: those of the kind's table."""
@@ -161,3 +163,13 @@ class Policy:
     resolved: Mapping[GroupResource, ResolvedResource] = field(default_factory=dict)
     resolution_current: bool = True
     problem: str = ""
+
+    @property
+    def places(self) -> frozenset[str]:
+        """All namespaces that it may ever be about, by name; empty: any, as where labels select some."""
+        return frozenset() if self.selector else self.namespaces
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is about some namespaces only."""
+        return bool(self.namespaces or self.selector)

@@ -11,6 +11,7 @@ from msgspec import UnsetType
 from seconder.api import constants, protection_policy
 from seconder.api.conditions import NOT_IN_FORCE, READY
 from seconder.api.duration import decoded
+from seconder.api.label_selector import selector_of
 from seconder.api.policy import FREE_CHANGE, Policy, Subjects
 from seconder.api.resources import Action, GroupResource, Presence, ResolvedResource
 from seconder.api.text import clean
@@ -33,6 +34,7 @@ def parse_spec(document: Mapping[str, Any]) -> protection_policy.PolicySpec:
         raise msgspec.ValidationError("freeChanges must be paths of fields")
     if spec.subjects is Subjects.EVERYONE and any("*" in resource for resource in named_resources(spec)):
         raise msgspec.ValidationError("'*' cannot be used with subjects: Everyone")
+    selector_of(spec.namespace_selector)
     return spec
 
 
@@ -51,6 +53,7 @@ def policy_of(
         agents=spec.agents,
         resources=named,
         namespaces=spec.namespaces,
+        selector=selector_of(spec.namespace_selector),
         actions=spec.guarded,
         free_changes=tuple(spec.free_changes) if isinstance(spec.free_changes, list) else None,
         requirement=spec.approvals,
@@ -107,11 +110,13 @@ def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, gene
     if "freeChanges" in spec:
         # Should they not be readable, nothing is free.
         readable["freeChanges"] = []
-    for field in ("mode", "agents", "namespaces", "actions", "freeChanges"):
+    # Where one of two does not parse, the other does not say where: it is then refused everywhere.
+    parts = (("mode",), ("agents",), ("namespaces", "namespaceSelector"), ("actions",), ("freeChanges",))
+    for fields in parts:
         with contextlib.suppress(msgspec.ValidationError):
-            if field in spec:
-                parse_spec(readable | {field: spec[field]})
-                readable[field] = spec[field]
+            given = {field: spec[field] for field in fields if field in spec}
+            parse_spec(readable | given)
+            readable |= given
     policy = policy_of(name, parse_spec(readable), status, generation)
     resolved = resolved_of(status)
     return Policy(
@@ -121,6 +126,7 @@ def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, gene
         agents=policy.agents,
         resources=frozenset(named),
         namespaces=policy.namespaces,
+        selector=policy.selector,
         actions=policy.actions,
         free_changes=policy.free_changes,
         # All of it: beside a misspelt name stands what was probably meant.

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from seconder.api.conditions import Conditions
+from seconder.api.label_selector import LabelSelector
 from seconder.api.policy import (
     AGENTS_RULES,
     FREE_CHANGE,
@@ -82,6 +83,13 @@ class PolicySpec(Strict, frozen=True, kw_only=True):
             extra_json_schema=SET,
         ),
     ] = frozenset()
+    namespace_selector: Annotated[
+        LabelSelector,
+        Meta(
+            description="Where, beside the names: namespaces with these labels, which agents may then not change. With "
+            "neither, everywhere.",
+        ),
+    ] = LabelSelector()
     actions: (
         Annotated[
             frozenset[Action],

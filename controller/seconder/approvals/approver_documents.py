@@ -9,6 +9,7 @@ from seconder.api.approver import ApproverSpec, Jwk, Key
 from seconder.api.text import clean
 from seconder.approvals.keys import UnusableKey, blob_of_jwk, blob_of_line, fingerprint, parse
 from seconder.approvals.registry import Approver, KeyEntry
+from seconder.approvals.user_names import Identity
 
 
 def approver(document: Mapping[str, Any]) -> Approver | None:
@@ -27,6 +28,7 @@ def parse_approver(document: Mapping[str, Any]) -> Approver:
         principal=spec.principal,
         kubernetes_users=frozenset(spec.kubernetes_users),
         teams=frozenset(spec.teams),
+        identities=tuple(Identity(identity.extra.key, identity.extra.value) for identity in spec.identities),
         keys=tuple(_key(key) for key in spec.keys),
     )
 

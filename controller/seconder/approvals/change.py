@@ -24,6 +24,7 @@ class Change:
     """Who wanted to do what to which object, and what that takes. ``version`` is the API version it was asked in.
 
     ``by_agent``: the requester is an agent; one tagged by its group or user name has no name in ``agent``.
+    ``principals``: of approvers who are the requester, by what tells them beside user names.
     ``claimed`` is the caller's own reason, unproven. ``policies`` are all that ask for approval of it.
     """
 
@@ -38,6 +39,7 @@ class Change:
     policies: tuple[Policy, ...]
     difference: Difference | None = None
     """What is changed, for ``Change`` and for nothing else."""
+    principals: frozenset[str] = frozenset()
     name: str = field(init=False)
     """The change request's name: the same for the same requester, agent, object, uid, action and wanted object."""
 

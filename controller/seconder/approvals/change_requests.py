@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from seconder.api import constants
 from seconder.api.change_request import (
+    MOST_PRINCIPALS,
     PENDING_FOR,
     ApprovalDoc,
     ChangeDoc,
@@ -49,6 +50,7 @@ def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
         claimed=spec.reason,
         policies=tuple(policies),
         difference=recorded_difference(recorded),
+        principals=spec.principals,
     )
 
 
@@ -76,6 +78,7 @@ def document(change: Change, impact: Impact | None) -> dict[str, Any]:
         agent=change.agent or "",
         operator=operators[0] if operators else "",
         other_operators=operators[1:],
+        requester_principals=sorted(change.principals)[:MOST_PRINCIPALS] or UNSET,
         reason=change.claimed,
         object=ObjectDoc(
             group=target.resource.group,

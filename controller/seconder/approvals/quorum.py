@@ -61,11 +61,18 @@ class Failure(Struct, frozen=True, gc=False):
 
 
 class Presented(Struct, frozen=True, gc=False):
-    """Everything that stood on the object, each value verified once."""
+    """Everything that stood on the object, each value verified once, by the keys of ``registry``."""
 
     approvals: Sequence[Approval]
     failures: Sequence[Failure]
     context: Context
+    registry: Registry
+
+    @property
+    def operator_known(self) -> bool:
+        """Whether whoever set the agent going is recorded, and goes by the name of some approver."""
+        operators = self.context.operators
+        return bool(operators) and all(self.registry.knows(operator) for operator in operators)
 
 
 def most_required(policies: Sequence[Policy]) -> int:
@@ -118,7 +125,7 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
         except Rejected as rejected:
             form, key_type = candidate.key.entry.format, candidate.key_type
             failures.append(Failure(slug, rejected.reason, rejected.detail, form, key_type))
-    return Presented(tuple(approvals), tuple(sorted(failures, key=lambda failure: failure.slug)), context)
+    return Presented(tuple(approvals), tuple(sorted(failures, key=lambda failure: failure.slug)), context, registry)
 
 
 def _fits(candidate: Candidate, context: Context, now: float) -> bool:
@@ -142,7 +149,7 @@ def judge(presented: Presented, requirement: Requirement, impact: str | None) ->
     unfit: list[Failure] = []
     for approval in presented.approvals:
         try:
-            _check(approval, presented.context, requirement, impact)
+            _check(approval, presented, requirement, impact)
             fitting.append(approval)
         except Rejected as rejected:
             unfit.append(Failure(approval.slug, rejected.reason, rejected.detail, approval.format, approval.key_type))
@@ -195,17 +202,19 @@ def judge_all(presented: Presented, policies: Sequence[Policy], impact: str | No
     return Judgement(tuple(unmet), missing, reason, tuple(counted.values()), tuple(failures.values()))
 
 
-def _check(approval: Approval, context: Context, requirement: Requirement, impact: str | None) -> None:
-    claims = approval.statement
+def _check(approval: Approval, presented: Presented, requirement: Requirement, impact: str | None) -> None:
+    claims, context = approval.statement, presented.context
     if claims.exp - claims.iat > requirement.max_ttl:
         raise Rejected(Reason.LIFETIME_TOO_LONG, f"the approval lasts longer than {requirement.max_ttl:d} s")
     if requirement.teams and requirement.teams.isdisjoint(approval.key.approver.teams):
         raise Rejected(Reason.APPROVER_NOT_ALLOWED, "the approver belongs to none of the teams that may approve this")
     if _STRENGTH[approval.assurance] < _STRENGTH[requirement.assurance]:
         raise Rejected(Reason.ASSURANCE_TOO_LOW, f"the signature does not prove {requirement.assurance}")
-    unknown = context.by_agent and not context.operators
-    if unknown and requirement.unknown_operator is UnknownOperator.REFUSE:
-        raise Rejected(Reason.SELF_APPROVAL, "nobody recorded who set this agent going, so no approver is known a peer")
+    if context.by_agent and requirement.unknown_operator is UnknownOperator.REFUSE and not presented.operator_known:
+        who = "nobody recorded who set this agent going"
+        if context.operators:
+            who = "who set this agent going goes by no approver's name"
+        raise Rejected(Reason.SELF_APPROVAL, f"{who}, so no approver is known a peer")
     deletes_namespace = context.target.resource == NAMESPACES and context.action is Action.DELETE
     if impact is None and requirement.bind_impact and deletes_namespace:
         raise Rejected(Reason.IMPACT_CHANGED, "what goes down with the namespace is not known")

@@ -1,11 +1,12 @@
 """Who may approve, and by which keys: the registry that every verification starts from."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from seconder.approvals.keys import PublicKey
+from seconder.approvals.user_names import ANY, Identity, UserNames, by_extra, shared
 
 DUPLICATE: Final = "Duplicate: this key stands in another Approver too, and counts in neither"
 DUPLICATE_KID: Final = "Duplicate: this kid stands for another key too, and counts for neither"
@@ -35,13 +36,27 @@ class KeyEntry:
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """A registered person. ``kubernetes_users`` are the user names under which this person, too, makes requests."""
+    """A registered person.
+
+    ``kubernetes_users`` are the user names under which this person, too, makes requests, ``*`` standing for any
+    characters; ``identities`` tell the same of requests whose user name says nothing.
+    """
 
     name: str
     principal: str
     kubernetes_users: frozenset[str]
     teams: frozenset[str] = frozenset()
     keys: tuple[KeyEntry, ...] = ()
+    identities: tuple[Identity, ...] = ()
+    names: UserNames = field(init=False, compare=False, repr=False)
+    """All of this person's names, the principal among them."""
+    patterned: bool = field(init=False, compare=False, repr=False)
+    """Whether some of them are patterns."""
+
+    def __post_init__(self) -> None:
+        """Read the patterns once: each approval asks."""
+        object.__setattr__(self, "patterned", any(ANY in name for name in self.kubernetes_users))
+        object.__setattr__(self, "names", UserNames(self.kubernetes_users, {self.principal} - {""}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,15 @@ class Registry:
                     self._kids[key.kid] = registered
                 elif key.blob:
                     self._keys[key.blob] = registered
+        self._names: Final = UserNames(
+            (name for approver in self.approvers for name in approver.kubernetes_users),
+            (approver.principal for approver in self.approvers if approver.principal),
+        )
+        self._by_extra: Final = tuple(approver for approver in self.approvers if approver.identities)
+        self.telling_extra: Final = frozenset(
+            identity.key.lower() for approver in self._by_extra for identity in approver.identities
+        )
+        """The keys of a caller's ``extra``, in lower case, that tell an approver."""
         listed = (*self._keys.values(), *self._kids.values())
         self.usable: Final = len({key.approver.name for key in listed if not key.problem})
         """How many approvers have at least one key that counts, an end of its time left aside."""
@@ -89,6 +113,26 @@ class Registry:
     def find_kid(self, kid: str) -> RegisteredKey | None:
         """The JSON Web Key of exactly this name, whether it counts or not."""
         return self._kids.get(kid)
+
+    def knows(self, name: str) -> bool:
+        """Whether some approver goes by this user name or is this principal."""
+        return name in self._names
+
+    def told_by(self, extra: Mapping[str, Sequence[str]]) -> frozenset[str]:
+        """The principals of approvers whom a caller's ``extra`` tells to be that caller."""
+        return frozenset(approver.principal for approver in self._by_extra if by_extra(approver.identities, extra))
+
+
+def shared_names(approvers: Iterable[Approver]) -> dict[str, tuple[str, str]]:
+    """The Approvers, by name, that share a user name or an identity with another: what it is, and the other's name."""
+    listed = [(approver.name, name) for approver in approvers for name in approver.kubernetes_users]
+    # Never taken for a user name: no name holds this character.
+    told = [
+        (approver.name, f"{identity.key.lower()}\0{identity.value}")
+        for approver in approvers
+        for identity in approver.identities
+    ]
+    return shared(told) | shared(listed)
 
 
 class _Taken:

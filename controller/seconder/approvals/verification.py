@@ -53,6 +53,7 @@ class Context(Struct, frozen=True, gc=False):
     """What an approval must fit. ``operators`` are the people who set the agent going, as far as they are known.
 
     ``by_agent``: the requester is an agent. One that is tagged by its group or user name has no name in ``agent``.
+    ``principals``: of the approvers who are the requester by what tells them beside user names.
     """
 
     audience: str
@@ -63,6 +64,15 @@ class Context(Struct, frozen=True, gc=False):
     target: Target
     action: Action
     difference: Difference | None = None
+    principals: frozenset[str] = frozenset()
+
+    @property
+    def barred(self) -> set[str]:
+        """Who is no peer, under whatever name: the requester, the agent, and who set the agent going."""
+        barred = {self.requester, *self.operators, *self.principals}
+        if self.agent is not None:
+            barred.add(self.agent)
+        return barred
 
 
 def approvals_of(annotations: Mapping[str, str]) -> dict[str, str]:
@@ -86,6 +96,7 @@ def context_of(change: Change, audience: str) -> Context:
         target=change.target,
         action=change.action,
         difference=change.difference,
+        principals=change.principals,
     )
 
 
@@ -255,10 +266,10 @@ def check_fit(candidate: Candidate, context: Context, now: float) -> Detail:
     if claims.agent != context.agent:
         raise Rejected(Reason.WRONG_REQUESTER, "the approval is for another agent (act.sub)")
     # Step 13. By step 12, the requester and the agent are those that the statement names.
-    barred = {context.requester, *context.operators}
-    if context.agent is not None:
-        barred.add(context.agent)
-    if claims.iss in barred or not barred.isdisjoint(candidate.key.approver.kubernetes_users):
+    barred, approver = context.barred, candidate.key.approver
+    # Patterns cost calls, and most people have none.
+    itself = claims.iss in barred or not barred.isdisjoint(approver.kubernetes_users)
+    if itself or (approver.patterned and approver.names.meets(barred)):
         raise Rejected(Reason.SELF_APPROVAL, "the approver is the requester, the agent, or who set the agent going")
     # Step 14. ssh-keygen is content without; but whoever registered a security key counts on the touch.
     if candidate.public.type in SECURITY_KEYS and not candidate.signed.flags & signatures.USER_PRESENT:

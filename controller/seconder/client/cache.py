@@ -13,6 +13,7 @@ from seconder.api.policy import Policy
 from seconder.approvals import approver_documents
 from seconder.approvals.registry import Approver, Registry
 from seconder.client.api import Api, ApiError
+from seconder.client.namespace_labels import Labels, NamespaceLabels
 from seconder.client.watch import Watch
 
 _RETRY_SECONDS: Final = 0.5
@@ -53,6 +54,8 @@ class Cache:
         self._registry: Registry | None = None
         self._operators: Mapping[str, str] | None = None
         self._token_ends: Mapping[str, float] = {}
+        self._labels: Labels = {}
+        self._following = NamespaceLabels(api, failed, self._take_labels)
         self._audience = ""
         self._stopping = threading.Event()
         self.state: ClusterState | None = None
@@ -83,12 +86,13 @@ class Cache:
     def stop(self) -> None:
         """Let the watches end."""
         self._stopping.set()
+        self._following.stop()
         for watch in self._watches.values():
             watch.stop()
 
     def age(self) -> float:
         """The seconds since all of it was last proven to be true; infinite until everything was loaded."""
-        return max([watch.age() for watch in self._watches.values()])
+        return max([watch.age() for watch in [*self._watches.values(), *self._following.watches]])
 
     def fresh(self) -> bool:
         """Whether every watch has given a sign of life recently enough for approvals to count."""
@@ -101,6 +105,8 @@ class Cache:
     def unmet(self) -> list[str]:
         """List what is not loaded yet."""
         waiting = [f"{name} are not loaded" for name, watch in self._watches.items() if not watch.loaded]
+        if not self._following.loaded:
+            waiting.append("labels of namespaces are not loaded")
         if not self._audience:
             waiting.append("the cluster's identity is not known")
         return waiting or ([] if self.state else ["the cache is not built"])
@@ -122,6 +128,9 @@ class Cache:
         self._on_policies(index)
         with self._lock:
             self._policies = index
+            if self._following.follow(index.selecting_keys):
+                # They tell nothing of what is selected by now: until they do, it is not known.
+                self._labels = {}
             self._publish()
 
     def _take_approvers(self, approvers: Mapping[str, Approver]) -> None:
@@ -138,9 +147,20 @@ class Cache:
             self._operators, self._token_ends = operators, token_ends
             self._publish()
 
+    def _take_labels(self, labels: Labels) -> None:
+        with self._lock:
+            self._labels = labels
+            self._publish()
+
     def _publish(self) -> None:
         if self._policies is None or self._registry is None or self._operators is None or not self._audience:
             return
         self.state = ClusterState(
-            self._policies, self._registry, self._operators, self._audience, self._installation, self._token_ends
+            self._policies,
+            self._registry,
+            self._operators,
+            self._audience,
+            self._installation,
+            self._token_ends,
+            self._labels,
         )

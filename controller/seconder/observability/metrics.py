@@ -259,10 +259,22 @@ class _PoliciesInForce(Collector):
 class OperatorMetrics:
     """What the operator counts. ``change_requests`` gives how many there are in a phase; asked when it is rendered."""
 
-    def __init__(self, registry: CollectorRegistry, change_requests: Callable[[Phase], int]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        change_requests: Callable[[Phase], int],
+        longest: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        """``longest``: for how many seconds the one waits that has waited longest for a peer."""
         waiting = Gauge(
             "seconder_change_requests", "ChangeRequests; those Pending wait for a peer.", ["phase"], registry=registry
         )
+        oldest = Gauge(
+            "seconder_change_request_longest_wait_seconds",
+            "For how long the ChangeRequest waits for a peer that has waited longest; 0 while none does.",
+            registry=registry,
+        )
+        oldest.set_function(longest)
         for phase in Phase:
             waiting.labels(phase.value).set_function(partial(change_requests, phase))
         self.in_sync = Gauge(

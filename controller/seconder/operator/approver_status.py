@@ -10,7 +10,7 @@ from seconder.api.approver import ApproverStatus, KeyStatus
 from seconder.api.conditions import ConditionDoc
 from seconder.api.text import clean
 from seconder.approvals import approver_documents
-from seconder.approvals.registry import Approver, KeyEntry, Registry
+from seconder.approvals.registry import Approver, KeyEntry, Registry, shared_names
 from seconder.operator.conditions import condition
 
 
@@ -31,10 +31,16 @@ def judge(documents: Sequence[dict[str, Any]]) -> list[Judged]:
         except msgspec.ValidationError as error:
             parsed.append(clean(str(error)))
     registry = Registry(approver for approver in parsed if isinstance(approver, Approver))
-    return [_judge(document, approver, registry) for document, approver in zip(documents, parsed, strict=True)]
+    shared = shared_names(registry.approvers)
+    return [
+        _judge(document, approver, registry, shared.get(document["metadata"]["name"]))
+        for document, approver in zip(documents, parsed, strict=True)
+    ]
 
 
-def _judge(document: dict[str, Any], parsed: Approver | str, registry: Registry) -> Judged:
+def _judge(
+    document: dict[str, Any], parsed: Approver | str, registry: Registry, shared: tuple[str, str] | None
+) -> Judged:
     generation: int = document["metadata"].get("generation", 0)
     before = _conditions(document)
     status = ApproverStatus(observed_generation=generation)
@@ -59,6 +65,11 @@ def _judge(document: dict[str, Any], parsed: Approver | str, registry: Registry)
     conditions = [("Ready", bool(counting), reason, text)]
     if duplicates:
         conditions.append(("Duplicate", True, "SharedWithAnotherApprover", duplicates[0]))
+    if shared is not None:
+        # They stay approvers: of a request under such a name neither is a peer.
+        name, other = shared[0].replace("\0", "="), shared[1]
+        text = f"{name} may stand for approver {other} too: neither approves what is requested or operated under it"
+        conditions.append(("SharedUserName", True, "StandsForAnotherApprover", text))
     status.conditions = [
         condition(kind, ok=ok, reason=why, text=said, generation=generation, before=before)
         for kind, ok, why, said in conditions

@@ -14,7 +14,7 @@ from seconder.admission.request import NO_METADATA, Metadata
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.state import ClusterState
 from seconder.api import change_request, constants
-from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase
+from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, moment
 from seconder.approvals.verification import Memo, approvals_of
 from seconder.client.api import Api, ApiError, collection, segment
 from seconder.client.cache import Cache
@@ -68,6 +68,7 @@ class ChangeRequestController:
         self._watch = Watch(api, change_request.PATH, _parsed, self._take, failed)
         self._thread = threading.Thread(target=self._run, name="change requests", daemon=True)
         self._phases: Mapping[Phase, int] = {}
+        self._oldest: float | None = None
 
     def start(self) -> None:
         """Begin to follow change requests."""
@@ -84,6 +85,10 @@ class ChangeRequestController:
         """The number of change requests in this phase."""
         return self._phases.get(phase, 0)
 
+    def waiting(self) -> float:
+        """For how many seconds the one has waited for a peer that has waited longest; 0 where none does."""
+        return 0.0 if self._oldest is None else max(0.0, time.time() - self._oldest)
+
     def _take(self, requests: Mapping[str, ChangeRequest]) -> None:
         phases = dict.fromkeys(Phase, 0)
         for counted in requests.values():
@@ -96,6 +101,7 @@ class ChangeRequestController:
             self._requests = dict(requests)
             self._next = {name: when for name, when in self._next.items() if name in requests}
             self._phases = phases
+            self._oldest = min(filter(None, map(_since, requests.values())), default=None)
         if self._observer is not None:
             self._observer(requests)
         self._wake.set()
@@ -226,7 +232,8 @@ class ChangeRequestController:
             return stored
         # The uid makes it fail where another object has taken the name meanwhile.
         path = f"{collection(effect.ref.resource, effect.ref.namespace)}/{segment(effect.ref.name)}"
-        self._api.merge(path, {"metadata": {"uid": stored.uid, "annotations": missing}})
+        changes = {"metadata": {"uid": stored.uid, "annotations": missing}}
+        self._api.merge(path, changes, fieldManager=constants.APPROVAL_MANAGER)
         return msgspec.structs.replace(stored, annotations={**annotations, **missing})
 
     def _write(self, request: ChangeRequest, status: ChangeRequestStatus) -> bool:
@@ -296,6 +303,12 @@ def _interval(status: ChangeRequestStatus, now: datetime) -> float:
     if refused is None or status.phase is Phase.APPROVED:
         return _OFTEN
     return min(_SELDOM, max(_OFTEN, (now - refused).total_seconds() / _TURN))
+
+
+def _since(request: ChangeRequest) -> float | None:
+    """Since when it waits for a peer, in seconds since 1970; None where it does not."""
+    first = moment(request.status.first_refused_at)
+    return first.timestamp() if request.status.phase is Phase.PENDING and first is not None else None
 
 
 def _parsed(document: Mapping[str, Any]) -> ChangeRequest | None:

@@ -216,7 +216,7 @@ class ConfigurationKeeper:
 
 def covers(policy: Policy, namespace: str, installation: Installation) -> bool:
     """Whether a policy may protect something in a namespace, or the namespace itself."""
-    if policy.namespaces and namespace not in policy.namespaces:
+    if policy.places and namespace not in policy.places:
         return False
     if policy.subjects is Subjects.EVERYONE and namespace in {"kube-system", installation.namespace}:
         return False

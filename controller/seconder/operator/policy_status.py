@@ -42,10 +42,11 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
     except (msgspec.ValidationError, ValueError) as error:
         reason, problem = "SpecInvalid", clean(str(error))
         named = policy_documents.coarse(name, document.get("spec"), status, generation, problem)
-        status.resources = _docs(discovery.resolve(named.resources, bool(named.namespaces), served, stood_for))
+        status.resources = _docs(discovery.resolve(named.resources, named.limited, served, stood_for))
     else:
         named_now = policy_documents.named_resources(spec)
-        resolution = discovery.resolve(named_now, bool(spec.namespaces), served, stood_for)
+        limited = policy_documents.policy_of(name, spec, status, generation).limited
+        resolution = discovery.resolve(named_now, limited, served, stood_for)
         status.resources = _docs(resolution)
         reason, problem = "ResourcesInvalid", "; ".join(resolution.problems)
         if not problem:

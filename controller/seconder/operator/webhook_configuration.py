@@ -172,8 +172,8 @@ class _Compiler:
             if len(taken) + len(updated) <= _REPEATED:
                 not_controllers = " && ".join(f"({test})" for _, test in _NOT_CONTROLLERS)
                 conditions.append(("not-asked-of-agents", f"!({not_controllers} && ({taken}) && ({updated}))"))
-        places = cel.listed({self._installation.namespace}.union(*(policy.namespaces for policy in asking)))
-        if all(policy.namespaces for policy in asking) and len(places) <= _EXPRESSION:
+        places = cel.listed({self._installation.namespace}.union(*(policy.places for policy in asking)))
+        if all(policy.places for policy in asking) and len(places) <= _EXPRESSION:
             conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
         yield "owners", _update_rules(named), conditions
 
@@ -241,8 +241,8 @@ def _negated(tests: Sequence[str]) -> list[tuple[str, str]]:
 
 def _everyone_test(policy: Policy, other_agents: Sequence[str], *, places: bool) -> str:
     parts = [_names_test(policy)]
-    if places and policy.namespaces:
-        parts.append(f"has(request.namespace) && request.namespace in {cel.listed(policy.namespaces)}")
+    if places and policy.places:
+        parts.append(f"has(request.namespace) && request.namespace in {cel.listed(policy.places)}")
     # An agent is never exempt. Where to say who is one takes too long, the webhook is asked about the exempt too.
     if policy.exempt_users and sum(map(len, other_agents)) <= _REPEATED // 10:
         parts.append(cel.either([f"!({cel.username_in(policy.exempt_users)})", *other_agents]))

@@ -108,7 +108,9 @@ def test_an_unknown_operator_can_be_refused() -> None:
     """Per policy."""
     strict = policy(requirement=Requirement(unknown_operator=UnknownOperator.REFUSE))
     assert decide(APPROVED, state(strict)).reason is Reason.SELF_APPROVAL
-    assert decide(APPROVED, state(strict, operators={AGENT.username: "erin@example.com"})).allowed
+    assert decide(APPROVED, state(strict, operators={AGENT.username: "bob@example.com"})).allowed
+    stranger = state(strict, operators={AGENT.username: "erin@example.com"})
+    assert decide(APPROVED, stranger).reason is Reason.SELF_APPROVAL
 
 
 def _counting(policies: Sequence[Policy], holds: dict[GroupResource, list[Item]]) -> dict[str, Any]:

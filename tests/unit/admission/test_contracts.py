@@ -53,6 +53,7 @@ SILENT = {
     "service-accounts",
     "identities",
     "namespace-finalization",
+    "namespace-labels",
     "approval-annotations",
     "finalizer-removal",
 }

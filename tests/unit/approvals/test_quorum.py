@@ -250,12 +250,15 @@ def test_a_namespaces_impact_that_is_not_known_is_approved_by_nobody() -> None:
 
 
 def test_an_unknown_operator_is_refused_where_the_policy_says_so() -> None:
-    """Nobody can be told to be a peer of nobody; an agent without a name is an agent all the same."""
+    """Nobody can be told to be a peer of nobody, nor of a name that no approver goes by."""
     refuse = Requirement(unknown_operator=UnknownOperator.REFUSE)
     named, unnamed = {"alice": _by("alice")}, {"alice": _by("alice", act=None)}
     _is(_judge(named, refuse), Reason.SELF_APPROVAL)
     _is(_judge(unnamed, refuse, agent=None), Reason.SELF_APPROVAL)
-    _is(_judge(named, refuse, operators=frozenset({"carol"})), Reason.APPROVED)
+    _is(_judge(named, refuse, operators=frozenset({"bob@example.com"})), Reason.APPROVED)
+    session = "arn:aws:sts::111122223333:assumed-role/Admin/botocore-session-1764233000"
+    _is(_judge(named, refuse, operators=frozenset({session})), Reason.SELF_APPROVAL)
+    _is(_judge(named, refuse, operators=frozenset({session, "bob@example.com"})), Reason.SELF_APPROVAL)
     _is(_judge(unnamed, refuse, agent=None, by_agent=False), Reason.APPROVED)
     _is(_judge(named), Reason.APPROVED)
 

@@ -34,6 +34,7 @@ _PUBLISHED = {
     "seconder_log_lines_dropped_total": (_COUNTER, _NONE),
     "seconder_policies": (_GAUGE, frozenset({"mode", "ready"})),
     "seconder_change_requests": (_GAUGE, frozenset({"phase"})),
+    "seconder_change_request_longest_wait_seconds": (_GAUGE, _NONE),
 }
 
 

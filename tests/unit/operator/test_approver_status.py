@@ -63,3 +63,14 @@ def test_judging_again_changes_nothing() -> None:
     """Times of transition are kept while a condition stays as it is."""
     [first] = judge([_document("alice", ALICE)])
     assert judge([_document("alice", ALICE, before=first.status)])[0].status == first.status
+
+
+def test_a_user_name_that_stands_for_two_is_a_condition_on_both() -> None:
+    """They stay approvers: neither is a peer of whoever comes under that name."""
+    first, second = _document("alice", ALICE), _document("bob", BOB)
+    first["spec"]["kubernetesUsers"] = ["arn:aws:sts::1:assumed-role/*"]
+    second["spec"]["kubernetesUsers"] = ["arn:aws:sts::1:assumed-role/Admin/bob"]
+    for judged, other in zip(judge([first, second]), ("bob", "alice"), strict=True):
+        assert _conditions(judged)["Ready"] == ("True", "KeysCount")
+        assert _conditions(judged)["SharedUserName"] == ("True", "StandsForAnotherApprover")
+        assert f"approver {other} too" in judged.status["conditions"][-1]["message"]

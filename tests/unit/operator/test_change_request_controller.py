@@ -1,8 +1,11 @@
 """When a change request that could not be looked at is looked at again."""
 
+from typing import Any
+
 import pytest
 
 from seconder.admission.lookups import Unknown
+from seconder.api.change_request import ChangeRequest, Phase, parse
 from seconder.client.api import ApiError
 from seconder.operator import change_request_controller as controller
 
@@ -25,3 +28,22 @@ def test_what_passes_by_itself_is_tried_again_soon(error: Exception) -> None:
 def test_what_lacks_a_right_is_tried_again_seldom(error: Exception) -> None:
     """There may be a thousand that all lack the same one."""
     assert controller._after(error) >= 30
+
+
+def _request(phase: Phase, first: str) -> ChangeRequest:
+    object_ = {"version": "v1", "resource": "pods", "kind": "Pod", "name": "p", "uid": "u"}
+    document: dict[str, Any] = {
+        "metadata": {"name": "chg-1"},
+        "spec": {"requester": "kiro", "object": object_, "action": "Delete"},
+        "status": {"phase": phase.value, "firstRefusedAt": first},
+    }
+    return parse(document)
+
+
+def test_only_what_waits_for_a_peer_counts_as_waiting() -> None:
+    """Since its first refusal; an approved one waits for its requester, and an ended one for nobody."""
+    assert controller._since(_request(Phase.PENDING, "2026-11-28T00:00:00Z")) == 1795824000
+    assert controller._since(_request(Phase.PENDING, "")) is None
+    assert [
+        controller._since(_request(phase, "2026-11-28T00:00:00Z")) for phase in Phase if phase is not Phase.PENDING
+    ] == [None] * (len(Phase) - 1)

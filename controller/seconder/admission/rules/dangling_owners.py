@@ -55,7 +55,12 @@ def _at_stake(context: ReviewContext) -> bool:
     policies = [*index.naming(target.resource, place), *index.defining(target)]
     if target.resource == NAMESPACES:
         policies += index.within(place)
-    return any(policy.mode is context.mode and Action.CHANGE_OWNERS in policy.actions for policy in policies)
+    return any(
+        policy.mode is context.mode
+        and Action.CHANGE_OWNERS in policy.actions
+        and context.selected(policy, target, unknown=context.principal.agent)
+        for policy in policies
+    )
 
 
 def _approvals_decide(context: ReviewContext) -> bool:

@@ -36,7 +36,7 @@ def evaluate(context: ReviewContext) -> Findings:
     owned = yield from ask(Dependents(keys, target))
     if not owned:
         return []
-    effects = _protected(policies, owned)
+    effects = _protected(context, owned)
     if not effects:
         return []
     namespaces = sum(effect.target.resource == NAMESPACES for effect in effects)
@@ -54,7 +54,7 @@ def evaluate(context: ReviewContext) -> Findings:
     return findings
 
 
-def _protected(policies: PolicyIndex, owned: Sequence[Dependent]) -> list[Effect]:
+def _protected(context: ReviewContext, owned: Sequence[Dependent]) -> list[Effect]:
     """The deletions that need approval.
 
     What an owner's own controller makes needs none beside the owner's, under the policies that cover both.
@@ -64,7 +64,8 @@ def _protected(policies: PolicyIndex, owned: Sequence[Dependent]) -> list[Effect
     def protecting(target: Target) -> list[Policy]:
         place = (target.resource, place_of(target))
         if place not in known:
-            known[place] = policies.protecting(target)
+            named = context.state.policies.protecting(target)
+            known[place] = [policy for policy in named if context.selected(policy, target, unknown=True)]
         return known[place]
 
     effects = []

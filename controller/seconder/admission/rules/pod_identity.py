@@ -124,7 +124,7 @@ def _rights(
     yield Right("delete", *NAMESPACES, "", installation.namespace, installation.namespace)
     enforced = [policy for policy in index.all if policy.mode is Mode.ENFORCE]
     for policy in enforced:
-        if not policy.namespaces or account.namespace in policy.namespaces:
+        if not policy.places or account.namespace in policy.places:
             yield from _losses(policy, account.namespace)
     for policy in enforced:
         for namespace in sorted(policy.namespaces - {account.namespace}):

@@ -117,7 +117,7 @@ def _means(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subjec
     strangers = _strangers(whom, context.state.policies.known_tags)
     place = context.request.target.namespace
     for policy in context.state.policies.all:
-        if place and policy.namespaces and place not in policy.namespaces:
+        if place and policy.places and place not in policy.places:
             continue
         # An agent of one policy may be none of another, which holds back the one that gives and not the one that gets.
         tags = DEFAULT_TAGS if policy.problem else policy.agents

@@ -30,6 +30,7 @@ from seconder.approvals.impact import Contents, Impact
 from seconder.approvals.registry import Registry
 from seconder.approvals.unsigned_statement import UnsignedStatement
 from seconder.approvals.verification import Context, Memo, context_of
+from seconder.client import namespace_labels
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import audience
 from seconder.plugin.approving import changes
@@ -271,7 +272,15 @@ def read_state(api: Api, request: ChangeRequest | None, cluster_id: str = "") ->
     # A cluster's configured id stands only in what Seconder itself wrote; the uid in it must be this cluster's.
     if not cluster_id and recorded.startswith(f"{own}:"):
         own = recorded
-    return ClusterState(PolicyIndex(policies), read_registry(api), {}, own, Installation())
+    index = PolicyIndex(policies)
+    return ClusterState(index, read_registry(api), {}, own, Installation(), namespaces=_labels(api, index))
+
+
+def _labels(api: Api, index: PolicyIndex) -> Mapping[str, Mapping[str, str]]:
+    """The labels by which policies select namespaces. Raises ApiError."""
+    keys = index.selecting_keys
+    found = api.items("/api/v1/namespaces", metadata_only=True)[0] if keys else []
+    return {document["metadata"]["name"]: namespace_labels.kept(document, keys) for document in found}
 
 
 def read_registry(api: Api) -> Registry:

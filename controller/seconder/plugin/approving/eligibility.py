@@ -10,6 +10,7 @@ from seconder.api.duration import Duration
 from seconder.api.policy import Assurance
 from seconder.api.reasons import Reason
 from seconder.api.text import clean
+from seconder.approvals.verification import context_of
 from seconder.plugin.approving.cluster_reads import Case
 from seconder.plugin.approving.signing import Signer
 from seconder.plugin.terminal import output
@@ -66,8 +67,7 @@ def obstacle(case: Case, signer: Signer) -> str:
         return f"it does not count: {clean(registered.problem)}"
     if registered.entry.not_after is not None and registered.entry.not_after <= time.time():
         return "its notAfter has passed: ask an administrator to register a new key"
-    barred = {change.requester, change.agent, *change.operators}
-    if approver.principal in barred or not barred.isdisjoint(approver.kubernetes_users):
+    if approver.names.meets(context_of(change, case.state.audience).barred):
         return f"whoever made the request or set the agent going cannot approve it: ask a peer ({Reason.SELF_APPROVAL})"
     for policy in change.policies:
         need = policy.requirement

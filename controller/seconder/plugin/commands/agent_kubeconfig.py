@@ -29,6 +29,7 @@ from seconder.client.credentials import Credentials
 from seconder.plugin.agents import agent_credentials, own_credential, private_files
 from seconder.plugin.agents.agent_credentials import State
 from seconder.plugin.agents.agent_objects import DEFAULT_ROLE, Agent, AgentObjects
+from seconder.plugin.approving import cluster_reads
 from seconder.plugin.terminal import connection
 from seconder.plugin.terminal.callers import who_am_i
 from seconder.plugin.terminal.connection import Connection
@@ -106,6 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"ServiceAccounts in {terms.namespace} are no agents under this cluster's policies; -n is one of: {listed}"
         )
     operator = _operator(arguments.operator, me, terms, known)
+    operator, unmatched = _as_approvers_know(api, operator, me)
     _check_role(api, arguments.clusterrole)
 
     end = _now(api) + terms.valid
@@ -124,7 +126,10 @@ def run(arguments: argparse.Namespace) -> int:
             _replace(undo, out, lambda: private_files.write(out, text.encode()))
 
     _warn_of_role(agent, terms, shedding)
-    _warn_of_operator(operator, me)
+    if arguments.operator not in {None, me.username}:
+        _warn_of_operator(operator)
+    if unmatched:
+        _warn(unmatched)
     _warn_of_way(reached)
     if token_file is not None and shutil.which(agent_credentials.PROGRAM) is None:
         _warn(f"{agent_credentials.PROGRAM} is not on PATH, where kubectl will look for it")
@@ -226,6 +231,28 @@ def _operator(given: str | None, me: Caller, terms: Terms, known: AgentTags) -> 
     if operator == terms.user or identity_tagged(Caller(operator), known):
         raise Problem(f"{operator} is an agent, and cannot operate one: name a person")
     return operator
+
+
+def _as_approvers_know(api: Api, operator: str, me: Caller) -> tuple[str, str]:
+    """The operator as approvers' names tell it, and a warning where they do not; empty where they do.
+
+    Where the caller's user name says nothing and its ``extra`` tells one approver, that one's principal is recorded: it
+    is the same at the next login.
+    """
+    try:
+        registry = cluster_reads.read_registry(api)
+    except ApiError as error:
+        return operator, f"whether {operator} is an approver's name cannot be seen ({error})"
+    if registry.knows(operator):
+        return operator, ""
+    told = registry.told_by(me.extra) if operator == me.username else frozenset()
+    if len(told) == 1:
+        return next(iter(told)), ""
+    return operator, (
+        f"no approver goes by {operator}: nobody is barred from approving for the agent, and under a policy with "
+        "unknownOperator: Refuse no approval counts. If that is an approver, add the name, or what stays the same of "
+        "it, to the Approver (kubernetesUsers, identities), or name another with --operator"
+    )
 
 
 def _state(api: Api, reached: Credentials, terms: Terms, end: int) -> State:
@@ -378,11 +405,8 @@ def _warn_of_role(agent: Agent, terms: Terms, shedding: str) -> None:
         _warn(f"{roles} lets it {shedding}: with that it can shed its tag")
 
 
-def _warn_of_operator(operator: str, me: Caller) -> None:
-    if operator != me.username:
-        _warn(
-            f"you get the token of an agent that {operator} operates: only {operator} is barred from approving for it"
-        )
+def _warn_of_operator(operator: str) -> None:
+    _warn(f"you get the token of an agent that {operator} operates: only {operator} is barred from approving for it")
 
 
 def _warn_of_way(reached: Credentials) -> None:

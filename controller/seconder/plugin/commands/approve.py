@@ -94,7 +94,7 @@ def _signer(case: Case, file: str | None, caller: Caller, detection: Detection |
         raise signing.none_registered(local, named=file is not None)
 
     def rank(signer: Signer) -> tuple[bool, bool]:
-        own = caller.username in signer.registered.approver.kubernetes_users
+        own = caller.username in signer.registered.approver.names
         return bool(eligibility.obstacle(case, signer)), not own
 
     chosen = min(signers, key=rank)
@@ -182,7 +182,8 @@ def _put(connected: Connection, case: Case, signer: Signer, signed: _Signed, for
 
 
 def _annotate(connected: Connection, path: str, uid: str, key: str, value: str) -> Any:
-    return connected.api.merge(path, {"metadata": {"uid": uid, "annotations": {key: value}}})
+    changes = {"metadata": {"uid": uid, "annotations": {key: value}}}
+    return connected.api.merge(path, changes, fieldManager=constants.APPROVAL_MANAGER)
 
 
 def _not_stored(case: Case, error: ApiError) -> Exception:

@@ -56,7 +56,7 @@ def _principals(registry: Registry, username: str, file: str | None) -> set[str]
         if not signers:
             raise signing.none_registered(local, named=True)
         return {signer.registered.approver.principal for signer in signers}
-    by_name = {approver.principal for approver in registry.approvers if username in approver.kubernetes_users}
+    by_name = {approver.principal for approver in registry.approvers if username in approver.names}
     by_key = {signer.registered.approver.principal for signer in signers}
     if not by_name | by_key:
         raise signing.none_registered(local, named=False)
@@ -99,11 +99,11 @@ def _remove(connected: Connection, place: Place, on_request: Mapping[str, str], 
     # The change request's own first: what stands there may be copied to the object again.
     if place.request is not None and key in on_request:
         path = f"{change_request.PATH}/{place.request.name}"
-        connected.api.merge(path, {"metadata": {"uid": place.request.uid, "annotations": {key: None}}})
+        _take(connected, path, place.request.uid, key)
     if key not in place.annotations:
         return
     try:
-        connected.api.merge(place.path, {"metadata": {"uid": place.target.uid, "annotations": {key: None}}})
+        _take(connected, place.path, place.target.uid, key)
     except ApiError as error:
         if error.status != 403 or "cannot patch resource" not in str(error):
             raise
@@ -111,3 +111,8 @@ def _remove(connected: Connection, place: Place, on_request: Mapping[str, str], 
             f"you may not patch {place.target.resource}, where approval {clean(slug)} stands: ask somebody who may, "
             "or an administrator to end your key (notAfter)"
         ) from None
+
+
+def _take(connected: Connection, path: str, uid: str, key: str) -> None:
+    changes = {"metadata": {"uid": uid, "annotations": {key: None}}}
+    connected.api.merge(path, changes, fieldManager=constants.APPROVAL_MANAGER)

@@ -1,0 +1,49 @@
+"""Labels by which policies select namespaces are not for agents: with one goes what it protects."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from seconder.admission import cel
+from seconder.admission.findings import Findings, Refusal
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import WRITES
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import AppliesTo, Binds, Rule
+from seconder.api.resources import NAMESPACES, GroupResource
+
+_PROJECTS: Final = GroupResource("project.openshift.io", "projects")
+"""OpenShift's API server writes the labels of a Project onto its Namespace, as itself."""
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """Refuse whatever sets, changes or removes such a label, through whichever subresource."""
+    yield from ()
+    guarded = context.state.policies.selecting_keys
+    before: Mapping[str, str] = context.request.old.labels or {}
+    after: Mapping[str, str] = context.request.new.labels or {}
+    changed = sorted(key for key in guarded if before.get(key) != after.get(key))
+    return (
+        [Refusal(f"agents may not change label {changed[0]}, by which policies select namespaces")] if changed else []
+    )
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """Whatever agents write of namespaces, while some policy selects by labels."""
+    if not index.selecting_keys:
+        return []
+    kinds = [
+        f"request.resource.group == {cel.quote(group)} && request.resource.resource == {cel.quote(plural)}"
+        for group, plural in (NAMESPACES, _PROJECTS)
+    ]
+    return [Prefilter(Entry.GUARD, f'request.operation in ["CREATE", "UPDATE"] && ({cel.either(kinds)})')]
+
+
+RULE: Final = Rule(
+    "namespace-labels",
+    "Agents set, change and remove no label by which a policy selects namespaces.",
+    Binds.AGENTS,
+    evaluate,
+    prefilters,
+    applies_to=AppliesTo(WRITES, {NAMESPACES, _PROJECTS}),
+)
