@@ -32,6 +32,7 @@ def written() -> dict[Path, str]:
     """The path and content of each file that Helm renders. Raises ``StackError`` with its words when it cannot."""
     return {
         _MANIFESTS / "rbac.yaml": _HEADER + rendered("--show-only=templates/rbac.yaml"),
+        _MANIFESTS / "flow-control.yaml": _HEADER + rendered("--show-only=templates/flow-control.yaml"),
         _MANIFESTS / "install.yaml": f"{_HEADER}apiVersion: v1\nkind: Namespace\nmetadata: {{name: {_NAMESPACE}}}\n"
         + rendered("--include-crds"),
     }

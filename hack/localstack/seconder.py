@@ -59,12 +59,17 @@ class Seconder(Lifetime):
             raise
 
     def install(self) -> None:
-        """Apply the CRDs, RBAC and the admission policy; write the kubeconfigs of the two ServiceAccounts."""
+        """Apply the CRDs, RBAC, the admission policy and flow control; write the two programs' kubeconfigs."""
         self.folder.mkdir(parents=True)
         kubectl, admin = self._control_plane.kubectl, self._control_plane.admin_kubeconfig
         crds = sorted((MANIFESTS / "crds").glob("*.yaml"))
         roles = sorted((MANIFESTS / "roles").glob("*.yaml"))
-        others = (MANIFESTS / "rbac.yaml", *roles, MANIFESTS / "admission-policy.yaml")
+        others = (
+            MANIFESTS / "rbac.yaml",
+            *roles,
+            MANIFESTS / "admission-policy.yaml",
+            MANIFESTS / "flow-control.yaml",
+        )
         manifests = [_NAMESPACE, *(file.read_text() for file in (*crds, *others))]
         self._control_plane.apply("\n---\n".join(manifests))
         files = [f"--filename={file}" for file in crds]

@@ -52,12 +52,14 @@ def test_an_objects_labels_decide_nothing(cluster: Cluster) -> None:
     assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
 
 
-def test_taking_the_agents_annotation_off_an_object_changes_nothing_for_agents(
+def test_an_agent_takes_the_agents_annotation_off_no_object_and_puts_it_on_none(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     """Who asks is an agent by its identity."""
     cluster.deployment(annotations={"seconder.dev/agent": "kiro"})
-    assert _annotate(cluster.agent, cluster.namespace, tmp_path, {"seconder.dev/agent": None}) == ""
+    assert "(ProtectedConfiguration)" in _annotate(
+        cluster.agent, cluster.namespace, tmp_path, {"seconder.dev/agent": None}
+    )
     assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
 
 

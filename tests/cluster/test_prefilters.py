@@ -210,6 +210,15 @@ def _tries(place: str) -> Iterator[_Try]:
     yield _Try("kiro", "DELETE", f"{ours}/protectionpolicies/default{dry}")
     yield _Try("kiro", "POST", f"{ours}/approvers{dry}", {"metadata": {"name": "m"}, "spec": {}})
     yield _Try("hal", "DELETE", f"/apis/rbac.authorization.k8s.io/v1/clusterroles/seconder-webhook{dry}")
+    flow = "/apis/flowcontrol.apiserver.k8s.io/v1"
+    yield _Try("kiro", "DELETE", f"{flow}/flowschemas/seconder{dry}")
+    yield _Try("kiro", "PATCH", f"/api/v1/namespaces/seconder-agents{dry}", {"metadata": {"labels": {"a": "b"}}})
+    tag = {"metadata": {"annotations": {"seconder.dev/agent": "x"}}}
+    yield _Try("kiro", "PATCH", f"{core}/configmaps/owner{dry}", tag)
+    yield _Try("kiro", "PATCH", f"{core}/pods/web/status{dry}", tag)
+    owning = f"/apis/scheduling.k8s.io/v1/priorityclasses/{place}"
+    yield _Try("kiro", "DELETE", owning + dry)
+    yield _Try("kiro", "PATCH", owning + dry, {"metadata": {"labels": {"a": "b"}}})
     certificates = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
     yield _Try("hal", "POST", certificates + dry, certificate_request("erin"))
     token = {"metadata": {"name": "t", "annotations": {"kubernetes.io/service-account.name": "default"}}}
@@ -240,6 +249,20 @@ def _crowd() -> dict[str, str]:
     return {f"crowd-{number}": "x" * 50_000 for number in range(4)}
 
 
+def _own(admin: Call, name: str) -> None:
+    """Make something of the guard's own that belongs to a PriorityClass; it goes with that."""
+    made = admin("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", {"metadata": {"name": name}, "value": 1})
+    owner = {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "name": name,
+        "uid": made.document["metadata"]["uid"],
+    }
+    role = {"metadata": {"name": f"seconder-{name}", "ownerReferences": [owner]}, "rules": []}
+    made = admin("POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", role)
+    assert made.code == 201, made.message
+
+
 def _furnish(cluster: Cluster, admin: Call) -> None:
     """Make what the requests are about: a Deployment with a ReplicaSet, a pod, an owner, and what is held."""
     place = cluster.namespace
@@ -247,6 +270,7 @@ def _furnish(cluster: Cluster, admin: Call) -> None:
     eventually(lambda: admin("GET", f"{core}/serviceaccounts/default").code == 200, 10, "the ServiceAccount")
     made = admin("POST", f"{core}/configmaps", {"metadata": {"name": "owner"}})
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": made.document["metadata"]["uid"]}
+    _own(admin, place)
     admin("POST", f"{core}/serviceaccounts", {"metadata": {"name": "powerful"}})
     binding = {
         "metadata": {"name": "powerful"},
@@ -287,6 +311,7 @@ def observed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             yield [(tried, *probe.send(tried)) for tried in _tries(cluster.namespace)]
         finally:
             admin("DELETE", f"{_HOOKS}/{probes['metadata']['name']}")
+            admin("DELETE", f"/apis/scheduling.k8s.io/v1/priorityclasses/{cluster.namespace}")
             held = f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/held"
             admin("PATCH", held, {"metadata": {"finalizers": None}})
 

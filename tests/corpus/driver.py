@@ -160,7 +160,7 @@ def _webhook(cluster: Cluster, case: Case) -> Iterator[tuple[Mapping[str, Handle
     def fail(what: str, error: Exception) -> None:
         failed.add(what)
 
-    owners = DependentsIndex(api, fail)
+    owners = DependentsIndex(api, fail, namespace=own.namespace)
     given = {"cluster_id": case.options.get("clusterId", ""), "on_policies": owners.follow}
     cache = _View(api, own, fail, **given)
     cache.is_fresh = case.fresh
@@ -168,6 +168,7 @@ def _webhook(cluster: Cluster, case: Case) -> Iterator[tuple[Mapping[str, Handle
     notes = _Notes(api, cache, resolvers[0], fail)
     with patch.object(Watch, "start", _list):
         cache.start()
+        owners.follow_guard()
         notes.watch.start()
         _wait(lambda: cache.state is not None or bool(failed & _NEEDED))
     try:

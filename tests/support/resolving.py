@@ -17,6 +17,7 @@ from seconder.admission.lookups import (
     MissingOwners,
     NamespaceContents,
     OwningResources,
+    OwnsGuard,
     PodAccount,
     ReadObjects,
     ReadWhole,
@@ -53,6 +54,7 @@ class Answers(Resolver):
     holds: Mapping[GroupResource, Sequence[Item]] = field(default_factory=dict)
     dependents: Sequence[Dependent] = ()
     owning: frozenset[GroupResource] = frozenset()
+    owns_guard: bool = False
     missing: Collection[str] = ()
     rules: Sequence[Rule] = ()
     runs_as: str = "default"
@@ -80,6 +82,8 @@ class Answers(Resolver):
                 return self.dependents
             case OwningResources():
                 return self.owning
+            case OwnsGuard():
+                return self.owns_guard
             case MissingOwners():
                 return frozenset(owner for owner in lookup.owners if owner.name in self.missing)
             case RoleRules():

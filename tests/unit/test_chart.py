@@ -66,6 +66,8 @@ _MATRIX: dict[str, list[str]] = {
     ],
     "nothing": [
         "defaultPolicy.enabled=false",
+        "platformPolicy.enabled=false",
+        "flowControl.enabled=false",
         "roles.enabled=false",
         "admissionPolicy.enabled=false",
         "networkPolicy.enabled=false",
@@ -254,7 +256,7 @@ def test_optional_parts_are_there_when_asked_for_and_not_otherwise() -> None:
     """Nothing that needs somebody else's CRDs by default."""
     kinds = {each["kind"] for each in _documents()}
     assert not kinds & {"ServiceMonitor", "PrometheusRule", "Certificate", "Issuer", "ConfigMap"}
-    assert {"NetworkPolicy", "ProtectionPolicy", "ValidatingAdmissionPolicy"} <= kinds
+    assert {"NetworkPolicy", "ProtectionPolicy", "ValidatingAdmissionPolicy", "FlowSchema"} <= kinds
     everything = _documents(*_MATRIX["everything"])
     rule = _of(everything, "PrometheusRule", "seconder")
     urls = [each["annotations"]["runbook_url"] for group in rule["spec"]["groups"] for each in group["rules"]]
@@ -262,7 +264,25 @@ def test_optional_parts_are_there_when_asked_for_and_not_otherwise() -> None:
     assert all(url.startswith("https://example.com/runbooks/Seconder") for url in urls)
     assert _of(everything, "ConfigMap", "seconder-dashboard")["metadata"]["labels"]["grafana_dashboard"] == "1"
     nothing = {each["kind"] for each in _documents(*_MATRIX["nothing"])}
-    assert not nothing & {"NetworkPolicy", "ProtectionPolicy", "ValidatingAdmissionPolicy"}
+    assert not nothing & {"NetworkPolicy", "ProtectionPolicy", "ValidatingAdmissionPolicy", "FlowSchema"}
+
+
+def test_the_footing_of_the_cluster_is_protected_by_a_policy_of_its_own() -> None:
+    """Definitions, nodes, volumes, priority and storage classes; and the two programs are served by themselves."""
+    documents = _documents()
+    named = _of(documents, "ProtectionPolicy", "platform")["spec"]["resources"]
+    assert {plural for each in named for plural in each["resources"]} == {
+        "customresourcedefinitions",
+        "nodes",
+        "persistentvolumes",
+        "priorityclasses",
+        "storageclasses",
+    }
+    flow = _of(documents, "FlowSchema", "seconder")["spec"]
+    assert flow["priorityLevelConfiguration"]["name"] == "seconder"
+    accounts = [each["serviceAccount"]["name"] for each in flow["rules"][0]["subjects"]]
+    assert accounts == ["seconder-operator", "seconder-webhook"]
+    assert _of(documents, "PriorityLevelConfiguration", "seconder")["spec"]["limited"]["nominalConcurrencyShares"] > 0
 
 
 @pytest.mark.parametrize(
@@ -341,9 +361,16 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " namespaces list,watch": "client/namespace_labels.py",
         "rbac.authorization.k8s.io clusterroles,roles get": "client/access.py",
         " pods get": "client/access.py",
+        "apiextensions.k8s.io customresourcedefinitions list,watch": "client/guard_owners.py",
+        "rbac.authorization.k8s.io clusterroles,clusterrolebindings list,watch": "client/guard_owners.py",
+        "admissionregistration.k8s.io validatingwebhookconfigurations list,watch": "client/guard_owners.py",
         "authorization.k8s.io subjectaccessreviews create": "client/access.py",
     },
-    ("Role", "seconder-webhook"): {" secrets[seconder-webhook-tls] get,list,watch": "http/tls.py"},
+    ("Role", "seconder-webhook"): {
+        " secrets[seconder-webhook-tls] get,list,watch": "http/tls.py",
+        "apps deployments list,watch": "client/guard_owners.py",
+        " services list,watch": "client/guard_owners.py",
+    },
     ("ClusterRole", "seconder-operator"): {
         "seconder.dev protectionpolicies,approvers get,list,watch": "operator/reconciler.py",
         "seconder.dev protectionpolicies/status,approvers/status update": "operator/reconciler.py",

@@ -40,7 +40,7 @@ def denial(access: Access, known: AgentTags, own_namespace: str) -> str:
     caller = access.caller
     if caller.username in BUILTIN_CONTROLLERS or not identity_tagged(caller, known):
         return ""
-    # Impersonation has many verbs: impersonate, impersonate:user-info, impersonate-on:user-info:delete.
+    # Whatever a later Kubernetes calls it.
     if access.verb.startswith("impersonate"):
         return "agents may not impersonate"
     if not _renews(access):
@@ -52,7 +52,7 @@ def denial(access: Access, known: AgentTags, own_namespace: str) -> str:
 
 def _is(access: Access, power: Power, known: AgentTags, own_namespace: str) -> bool:
     resource = f"{access.resource.resource}/{access.subresource}" if access.subresource else access.resource.resource
-    if access.verb not in power.verbs or not powers.covers(power, access.resource.group, resource):
+    if not powers.allows(power, access.verb) or not powers.covers(power, access.resource.group, resource):
         return False
     if power.name and power.name != access.name:
         return False

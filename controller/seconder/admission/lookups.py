@@ -102,6 +102,17 @@ class Dependents(Lookup[Sequence[Dependent]], frozen=True):
     target: Target
 
 
+class OwnsGuard(Lookup[bool], frozen=True):
+    """Whether something of Seconder's own belongs to an owner of these keys.
+
+    ``namespaces`` are those that count as its own, whatever owns the Namespace objects.
+    """
+
+    unknown: ClassVar[str] = "what the guard's own objects belong to is not known yet"
+    keys: frozenset[str]
+    namespaces: frozenset[str]
+
+
 class OwningResources(Lookup[frozenset[GroupResource]], frozen=True):
     """The resources of what owns protected objects in a namespace; without one, anywhere.
 

@@ -5,6 +5,7 @@ An agent may not give them away (``rules.role_grants``), nor act as a ServiceAcc
 ``denied`` (``authorizer``).
 """
 
+import functools
 from collections.abc import Iterator
 from enum import Enum
 from typing import Final
@@ -19,6 +20,7 @@ from seconder.api.resources import ANY
 ADMISSION: Final = "admissionregistration.k8s.io"
 SERVERS: Final = "apiregistration.k8s.io"
 CERTIFICATES: Final = "certificates.k8s.io"
+FLOW_CONTROL: Final = "flowcontrol.apiserver.k8s.io"
 _IDENTITIES: Final = "authentication.k8s.io"
 _DEFINITIONS: Final = "apiextensions.k8s.io"
 
@@ -48,9 +50,11 @@ class Place(Enum):
 class Power(Struct, frozen=True):
     """A right by what it is for.
 
-    ``resource`` is as rules spell it, with its subresource. ``name`` limits it to the object of this name; a right on
-    all of them has an entry of its own. ``anybody``: it is not given to agents either, since it takes their tag off or
-    the guard away. ``denied``: agents do not use it, whatever their roles say; no review would see or decide it.
+    ``resource`` is as rules spell it, with its subresource; ``ANY`` is whatever there is. A verb that ends with ``*``
+    stands for all that begin so: the API server is asked about none of these. ``name`` limits it to the object of this
+    name; a right on all of them has an entry of its own. ``anybody``: it is not given to agents either, since it takes
+    their tag off or the guard away. ``denied``: agents do not use it, whatever their roles say; no review would see or
+    decide it.
     """
 
     what: str
@@ -94,6 +98,10 @@ _IMPERSONATION: Final = frozenset(
     }
 )
 """The verbs of impersonation (KEP-5284, constrained impersonation, names those with a colon)."""
+_CONSTRAINED: Final = frozenset({"impersonate:*", "impersonate-on:*"})
+"""All verbs of KEP-5284: for whom one may act, and, on each kind of object, what one may then do to it."""
+_UNREADABLE: Final = frozenset({"unsafe-delete-ignore-read-errors"})
+"""What a deletion of unreadable objects takes beside ``delete`` (KEP-3926). No admission sees that deletion."""
 
 POWERS: Final[tuple[Power, ...]] = (
     *_powers("change admission configuration", ADMISSION, _ADMISSION_KINDS, WRITES),
@@ -120,6 +128,15 @@ POWERS: Final[tuple[Power, ...]] = (
     Power("run commands through nodes", "", "nodes/proxy", READS | WRITES),
     # The API server takes a Namespace's own name for the namespace that the right counts in.
     Power("finalize namespaces", "", "namespaces/finalize", _EDITS, (Place.HERE,)),
+    Power("delete past admission what cannot be read", ANY, ANY, _UNREADABLE, (Place.ANYWHERE, Place.HERE)),
+    Power("impersonate", ANY, ANY, _CONSTRAINED, (Place.ANYWHERE, Place.HERE)),
+    *_powers(
+        "change who is served first",
+        FLOW_CONTROL,
+        "flowschemas prioritylevelconfigurations",
+        WRITES,
+        anybody=False,
+    ),
     *_powers(
         "change policies, approvers and change requests",
         constants.DOMAIN,
@@ -236,15 +253,32 @@ POWERS: Final[tuple[Power, ...]] = (
 )
 """The first ones are those that few ServiceAccounts have and administrators all: the sooner asked, the sooner known."""
 
-GROUPS: Final = frozenset({ADMISSION, SERVERS, CERTIFICATES, rbac.GROUP, constants.DOMAIN})
+GROUPS: Final = frozenset({ADMISSION, SERVERS, CERTIFICATES, FLOW_CONTROL, rbac.GROUP, constants.DOMAIN})
 """API groups of which every object is such a power, ones that a later Kubernetes adds to them included."""
 
 _WHOLE: Final = GROUPS | {_IDENTITIES}
 """Each key of ``userextras`` is a resource of its own."""
 
 
+def askable(power: Power) -> list[str]:
+    """The verbs of a power that are verbs, sorted."""
+    return sorted(verb for verb in power.verbs if not verb.endswith(ANY))
+
+
+def allows(power: Power, verb: str) -> bool:
+    """Whether a verb is one of a power's."""
+    return verb in power.verbs or any(verb.startswith(begin) for begin in _beginnings(power.verbs))
+
+
+@functools.cache
+def _beginnings(verbs: frozenset[str]) -> tuple[str, ...]:
+    return tuple(verb.removesuffix(ANY) for verb in verbs if verb.endswith(ANY))
+
+
 def covers(power: Power, group: str, resource: str) -> bool:
     """Whether a power is about these, ``*`` for any on either side. ``resource`` has its subresource."""
+    if power.group == ANY:
+        return True
     if group not in {power.group, ANY}:
         return False
     if power.group in _WHOLE and "/" not in power.resource:

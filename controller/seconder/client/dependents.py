@@ -3,14 +3,15 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from sys import intern
-from typing import Any, Final
+from typing import Final
 
-from seconder.admission.dependents import Dependent, Kind, Ownership, group_key, kind_key, kind_of
+from seconder.admission.dependents import Dependent, Kind, Ownership, kind_of
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api import constants
 from seconder.api.resources import GroupResource, ResolvedResource, Target
 from seconder.client.api import Api, ApiError, collection
+from seconder.client.guard_owners import GuardOwners
+from seconder.client.ownership import ownership
 from seconder.client.watch import Watch
 
 _MOST_KINDS: Final = 200
@@ -49,8 +50,8 @@ class OwnedObjects:
     def take(self, ownerships: Mapping[str, Ownership]) -> None:
         """Hold these, by ``namespace/name``, and no others. The mapping stays its owner's."""
         by_owner: dict[str, set[str]] = {}
-        for key, ownership in ownerships.items():
-            for owner in ownership.keys:
+        for key, owned in ownerships.items():
+            for owner in owned.keys:
                 by_owner.setdefault(owner, set()).add(key)
         with self._lock:
             self._found, self._by_owner = ownerships, by_owner
@@ -110,8 +111,14 @@ class DependentsIndex:
     """Knows what goes with an object that is deleted. Safe to use from several threads."""
 
     def __init__(
-        self, api: Api, failed: Callable[[str, Exception], None], *, clock: Callable[[], float] = time.monotonic
+        self,
+        api: Api,
+        failed: Callable[[str, Exception], None],
+        *,
+        namespace: str = constants.DEFAULT_NAMESPACE,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``namespace`` is Seconder's own."""
         self._api = api
         self._failed = failed
         self._clock = clock
@@ -122,6 +129,11 @@ class DependentsIndex:
         """What is followed for the latest policies, where it is all that they protect."""
         self._ready = False
         self._ready_by = 0.0
+        self._guard = GuardOwners(api, namespace, failed, clock)
+
+    def follow_guard(self) -> None:
+        """Begin to follow what owns Seconder's own objects."""
+        self._guard.start()
 
     def follow(self, policies: PolicyIndex) -> None:
         """Begin to follow what these policies protect, and leave what they do not."""
@@ -140,6 +152,7 @@ class DependentsIndex:
 
     def stop(self) -> None:
         """Let the watches end."""
+        self._guard.stop()
         with self._lock:
             for kind in self._kinds.values():
                 kind.stop()
@@ -197,6 +210,12 @@ class DependentsIndex:
                     return False
         return True
 
+    def owns_guard(self, keys: frozenset[str], namespaces: frozenset[str]) -> bool | None:
+        """Whether an owner of these keys owns something of Seconder's own; None while it is not known."""
+        return self._guard.owns(keys, namespaces)
+
+    guard_at_hand = owns_guard
+
     def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> list[Dependent] | None:
         """What goes with the owners of these keys, directly and through each other; None while it is not known.
 
@@ -245,15 +264,3 @@ def dependents_of(
 def _target(resource: ResolvedResource, key: str) -> Target:
     namespace, _, name = key.rpartition("/")
     return Target(resource.resource, resource.kind, namespace, name, "")
-
-
-def ownership(document: Mapping[str, Any]) -> Ownership | None:
-    """What is kept of an object's ownerReferences; None where it has no owner."""
-    metadata = document["metadata"]
-    owners = metadata.get("ownerReferences") or ()
-    keys = set[str]()
-    for owner in owners:
-        group = owner["apiVersion"].rpartition("/")[0]
-        # What all owners of a kind share is kept once.
-        keys |= {owner["uid"], intern(group_key(group)), intern(kind_key(Kind(owner["apiVersion"], owner["kind"])))}
-    return Ownership(metadata["uid"], tuple(sorted(keys))) if keys else None

@@ -4,16 +4,22 @@ from collections.abc import Sequence
 
 from seconder.admission.dependents import Dependent, Kind, Ownership
 from seconder.admission.policy_index import PolicyIndex
+from seconder.api import constants
 from seconder.api.resources import ResolvedResource, Target
+from seconder.client import guard_owners
 from seconder.client.api import Api, ApiError, collection
-from seconder.client.dependents import OwnedObjects, dependents_of, kinds_of_owners, ownership
+from seconder.client.dependents import OwnedObjects, dependents_of, kinds_of_owners
+from seconder.client.ownership import ownership
 
 
 class ListedDependents:
     """Lists each resource that policies protect when it is first asked about. Not for several threads."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, namespace: str = constants.DEFAULT_NAMESPACE) -> None:
+        """``namespace`` is Seconder's own."""
         self._api = api
+        self._namespace = namespace
+        self._guard: list[tuple[Target, frozenset[str]]] | None = None
         self._listed: dict[ResolvedResource, OwnedObjects] = {}
 
     def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
@@ -26,6 +32,16 @@ class ListedDependents:
         Raises ApiError.
         """
         return dependents_of(self._all(policies), keys, target) if policies.followed_known else None
+
+    def guard_at_hand(self, keys: frozenset[str], namespaces: frozenset[str]) -> bool | None:
+        """None: nothing is known at once."""
+        return None
+
+    def owns_guard(self, keys: frozenset[str], namespaces: frozenset[str]) -> bool | None:
+        """Whether an owner of these keys owns something of Seconder's own. Raises ApiError."""
+        if self._guard is None:
+            self._guard = list(guard_owners.listed(self._api, self._namespace))
+        return guard_owners.owning(self._guard, keys, namespaces)
 
     def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
         """The kinds of what owns protected objects in a namespace; None as above. Raises ApiError."""

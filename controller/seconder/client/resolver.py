@@ -15,6 +15,7 @@ from seconder.admission.lookups import (
     MissingOwners,
     NamespaceContents,
     OwningResources,
+    OwnsGuard,
     PodAccount,
     ReadObjects,
     ReadWhole,
@@ -47,6 +48,12 @@ class OwnerIndex(Protocol):
     def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> Sequence[Dependent] | None:
         """What goes with the owners of these keys; None while it is not known. Raises ApiError."""
 
+    def guard_at_hand(self, keys: frozenset[str], namespaces: frozenset[str]) -> bool | None:
+        """As ``owns_guard``; None where that takes longer than microseconds."""
+
+    def owns_guard(self, keys: frozenset[str], namespaces: frozenset[str]) -> bool | None:
+        """Whether an owner of these keys owns something of Seconder's; None while it is not known. Raises ApiError."""
+
     def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
         """The kinds of what owns protected objects in a namespace; None while it is not known. Raises ApiError."""
 
@@ -77,6 +84,9 @@ class Resolver:
             # Most own nothing: to ask a thread would take longer than all the rest.
             case Dependents() if self._index.none_owned(policies, lookup.keys):
                 return ()
+            case OwnsGuard():
+                owns = self._index.guard_at_hand(lookup.keys, lookup.namespaces)
+                return LATER if owns is None else owns
         return LATER
 
     def answer(self, lookup: Lookup[Any], policies: PolicyIndex, deadline: float) -> Any:
@@ -99,6 +109,8 @@ class Resolver:
                 return self._objects.contents(lookup, deadline)
             case Dependents():
                 return _known(self._index.dependents(policies, lookup.keys, lookup.target))
+            case OwnsGuard():
+                return _known(self._index.owns_guard(lookup.keys, lookup.namespaces))
             case OwningResources():
                 kinds = _known(self._index.owner_kinds(policies, lookup.namespace))
                 return self._kinds.resources(kinds, deadline)

@@ -113,7 +113,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     api = Api(credentials, user_agent=_USER_AGENT, connections=16)
     registry_ = registry()
     metrics = ReviewMetrics(registry_, namespaces=options.namespace_label)
-    index = DependentsIndex(api, _failed)
+    index = DependentsIndex(api, _failed, namespace=options.installation.namespace)
     cache = Cache(api, options.installation, _failed, cluster_id=options.cluster_id, on_policies=index.follow)
     metrics.view_age.set_function(cache.age)
     served = _Serving(api, options, metrics)
@@ -129,6 +129,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
 
     reviews, probed = bind(*options.review_address), bind(*options.ops_address)
     cache.start()
+    index.follow_guard()
     recorder.start()
     served.watch.start()
     # FastAPI takes a third of the start to load. Only now, so that the watches' first lists are on their way meanwhile.

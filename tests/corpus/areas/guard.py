@@ -45,6 +45,7 @@ def _ours() -> Iterator[Expected]:
         "a ProtectionPolicy": DEPLOYMENTS,
         "a ChangeRequest": make("ChangeRequest", "chg-00000000000000000000000000", spec={}),
         "the guard's namespace": namespace("seconder-system"),
+        "the agents' namespace": namespace("seconder-agents"),
         "a ConfigMap in the guard's namespace": config_map("x", "seconder-system"),
         "a definition of the guard's": definition("Approver"),
         "a role of the guard's": cluster_role("seconder-webhook"),
@@ -232,4 +233,9 @@ def _annotations() -> Iterator[Expected]:
     wide = changed(CHECKOUT, annotations={"example.com/note": "\u00e4" * (96 * 1024)})
     yield case("annotations are counted in bytes", REFUSED, update(CHECKOUT, wide))
     tag = {"seconder.dev/agent": "kiro"}
-    yield case("an agent tags an object", FREE, update(CHECKOUT, changed(CHECKOUT, annotations=tag)))
+    yield case("an agent tags an object", REFUSED, update(CHECKOUT, changed(CHECKOUT, annotations=tag)))
+    tagged = changed(CHECKOUT, annotations=tag)
+    yield case("an agent takes the tag off an object", REFUSED, update(tagged, CHECKOUT))
+    yield case("an agent makes an object with the tag", FREE, create(tagged))
+    yield case("an agent leaves the tag as it is", FREE, update(tagged, changed(tagged, labels={"a": "b"})))
+    yield case("a person tags an object", FREE, update(CHECKOUT, tagged, PERSON))

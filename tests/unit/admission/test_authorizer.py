@@ -207,3 +207,17 @@ def test_controllers_of_the_control_plane_are_never_bound(username: str) -> None
     """A tag that takes in kube-system would stop the whole cluster."""
     tags = AgentTags(users=BUILTIN_CONTROLLERS, service_account_namespaces=frozenset({"kube-system"}))
     assert _ask("escalate", "clusterroles", "rbac.authorization.k8s.io", caller=Caller(username), tags=tags) == ""
+
+
+@pytest.mark.parametrize("resource", ["configmaps", "secrets", "widgets", "nodes"])
+def test_what_cannot_be_read_is_deleted_by_no_agent(resource: str) -> None:
+    """No review sees that deletion (KEP-3926)."""
+    said = _ask("unsafe-delete-ignore-read-errors", resource, "example.com", namespace="payments", name="x")
+    assert said == "agents may not delete past admission what cannot be read"
+
+
+def test_nobody_is_served_first_by_an_agents_word() -> None:
+    """FlowSchemas and priority levels are none of its business but to read."""
+    group = "flowcontrol.apiserver.k8s.io"
+    assert all(_ask(verb, "flowschemas", group, name="x") for verb in WRITES)
+    assert [_ask(read, "prioritylevelconfigurations", group) for read in READS] == ["", "", ""]

@@ -54,6 +54,9 @@ SILENT = {
     "identities",
     "namespace-finalization",
     "namespace-labels",
+    "agent-namespaces",
+    "agent-tags",
+    "flow-control",
     "approval-annotations",
     "finalizer-removal",
 }
@@ -153,6 +156,7 @@ def _cases() -> list[Case]:
             (policy(free_changes=()),),
             Answers(whole=RESIZED),
         ),
+        Case("guard-owners", deletion(target(GroupResource("", "nodes"), "n1", namespace="")), (one,), Answers()),
         Case("dangling-owners", update(user=PERSON, new={"owners": [REAL]}), (one,), Answers()),
         Case(
             "role-grants",

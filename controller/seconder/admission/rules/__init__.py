@@ -7,6 +7,8 @@ from typing import Final
 
 from seconder.admission.rule import Rule
 from seconder.admission.rules import (
+    agent_namespaces,
+    agent_tags,
     approval_annotations,
     autoscaler,
     change,
@@ -16,6 +18,8 @@ from seconder.admission.rules import (
     dependents,
     eviction,
     finalizer_removal,
+    flow_control,
+    guard_owners,
     identities,
     installation,
     namespace_finalization,
@@ -31,9 +35,12 @@ RULES: Final[tuple[Rule, ...]] = (
     installation.RULE,
     service_accounts.RULE,
     identities.RULE,
+    flow_control.RULE,
     namespace_finalization.RULE,
     namespace_labels.RULE,
+    agent_namespaces.RULE,
     approval_annotations.RULE,
+    agent_tags.RULE,
     role_grants.RULE,
     pod_identity.RULE,
     dangling_owners.RULE,
@@ -46,4 +53,5 @@ RULES: Final[tuple[Rule, ...]] = (
     autoscaler.RULE,
     controller_owner.RULE,
     dependents.RULE,
+    guard_owners.RULE,
 )

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from seconder.admission import cel, codec, pod_templates
+from seconder.admission import cel, codec, pod_templates, powers
 from seconder.admission.findings import Cleared, Findings, Refusal
 from seconder.admission.kinds import POD_RUNNERS
 from seconder.admission.lookups import (
@@ -118,7 +118,7 @@ def _rights(
     for power in POWERS:
         resource, _, subresource = power.resource.partition("/")
         for namespace in (namespace for place in power.places for namespace in places[place]):
-            for verb in sorted(power.verbs):
+            for verb in powers.askable(power):
                 yield Right(verb, power.group, resource, subresource, namespace, power.name)
     # The API server takes a Namespace's own name for the namespace that the right counts in.
     yield Right("delete", *NAMESPACES, "", installation.namespace, installation.namespace)

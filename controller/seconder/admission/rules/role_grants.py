@@ -156,9 +156,8 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
 
 
 def _gives(rule: Rule, power: Power) -> bool:
-    return rule.allows(power.verbs) and any(
-        powers.covers(power, group, plural) for group in rule.groups for plural in rule.plurals
-    )
+    allowed = rule.allows(power.verbs) or any(powers.allows(power, verb) for verb in rule.verbs or ())
+    return allowed and any(powers.covers(power, group, plural) for group in rule.groups for plural in rule.plurals)
 
 
 def _strangers(subjects: frozenset[Subject] | None, tags: AgentTags) -> bool:

@@ -110,7 +110,7 @@ def test_who_is_no_agent_gets_nothing_that_deletes(subject: Document) -> None:
 )
 def test_agents_may_have_what_reviews_decide(subject: Document) -> None:
     """They are asked when they use it. Together with somebody who is none, the role goes to nobody."""
-    assert _bound(subject, DELETES, _rule("", "pods pods/exec", "*")) == ""
+    assert _bound(subject, DELETES, _rule("", "pods pods/exec", "create delete")) == ""
     both = creation(_bindings(), new=_binding(subject, ERIN))
     answers = Answers(rules=[msgspec.convert(DELETES, Rule)])
     assert refusal(decide(both, state(DEFAULT), answers=answers)) == TO_OTHERS
@@ -153,7 +153,7 @@ def test_every_spelling_of_a_protected_verb_counts(group: str, resource: str, ve
 @pytest.mark.parametrize(
     ("group", "resource", "verb"),
     [("apps", "deployments", "get list watch"), ("", "deployments", "delete"), ("apps", "deploymentconfigs", "delete"),
-     ("", "services", "* delete"), ("apps", "controllerrevisions", "update"), ("", "pods pods/log", "get list")],
+     ("", "services", "patch delete"), ("apps", "controllerrevisions", "update"), ("", "pods pods/log", "get list")],
 )  # fmt: skip
 def test_what_no_policy_names_is_free(group: str, resource: str, verb: str) -> None:
     """And so is reading; and rules for paths give nothing on resources."""
@@ -452,3 +452,20 @@ def test_other_kinds_may_have_fields_of_these_names(resource: GroupResource) -> 
     """Of any shape."""
     odd = {"rules": 5, "subjects": "x", "roleRef": [], "aggregationRule": 1}
     assert decide(creation(target(resource), new=odd), state()).allowed
+
+
+def test_nobody_gets_to_delete_what_cannot_be_read() -> None:
+    """No admission sees it (KEP-3926); a wildcard holds that verb as well, on whatever resource."""
+    words = "agents may not give anybody the right to delete past admission what cannot be read"
+    for verb in ("unsafe-delete-ignore-read-errors", "*"):
+        for subject in (ERIN, KIRO):
+            assert _bound(subject, _rule("example.com", "widgets", verb)) == words
+        assert _written(_rule("", "configmaps", verb)) == words
+
+
+def test_nobody_gets_any_verb_of_constrained_impersonation() -> None:
+    """For whom one may act, and on each kind what one may then do (KEP-5284)."""
+    words = "agents may not give anybody the right to impersonate"
+    for verb in ("impersonate:user-info", "impersonate:whom-a-later-one-adds", "impersonate-on:user-info:delete"):
+        for subject in (ERIN, KIRO):
+            assert _bound(subject, _rule("apps", "deployments", verb)) == words

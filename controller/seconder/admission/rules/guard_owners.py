@@ -1,0 +1,53 @@
+"""What Seconder's own objects belong to: with it they would go, by the garbage collector's hand.
+
+Only objects in no namespace can own what is in none, and what is in another namespace. What is in Seconder's own is
+refused as a whole.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from seconder.admission import dependents
+from seconder.admission.findings import Findings, Refusal
+from seconder.admission.lookups import OwnsGuard, ask
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import Operation
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import AppliesTo, Binds, Rule
+from seconder.api.resources import DEFINITIONS
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """Refuse the deletion, and any change, of what owns something that the guard stands on."""
+    target = context.request.target
+    if target.namespace:
+        return []
+    keys = {target.uid} if target.uid else set()
+    if target.resource == DEFINITIONS:
+        keys.add(dependents.group_key(target.name.partition(".")[2]))
+    known = context.state.policies.known_tags.service_account_namespaces
+    owns = yield from ask(OwnsGuard(frozenset(keys), known | {context.state.installation.namespace}))
+    return [Refusal("agents may not change what the guard's own objects belong to")] if owns else []
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """Deletions and updates of what is in no namespace. A Namespace's own name is given as its namespace."""
+    in_none = (
+        '(!has(request.namespace) || request.namespace == ""'
+        ' || (request.resource.group == "" && request.resource.resource == "namespaces"))'
+    )
+    return [
+        Prefilter(Entry.GUARD, f'request.operation == "DELETE" && {in_none}', but_named=True),
+        Prefilter(Entry.GUARD, f'request.operation == "UPDATE" && {in_none}'),
+    ]
+
+
+RULE: Final = Rule(
+    "guard-owners",
+    "Agents neither delete nor change what the guard's own objects belong to.",
+    Binds.AGENTS,
+    evaluate,
+    prefilters,
+    applies_to=AppliesTo({Operation.UPDATE, Operation.DELETE}),
+)
