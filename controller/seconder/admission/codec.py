@@ -1,6 +1,6 @@
 """AdmissionReview (admission.k8s.io/v1) to a Request, and a verdict back to an AdmissionReview."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -219,9 +219,19 @@ def allowed(uid: str, audit: dict[str, str], warnings: list[str]) -> bytes:
     return _encode({"uid": uid, "allowed": True, "auditAnnotations": audit, "warnings": warnings})
 
 
-def denied(uid: str, text: str, reason: str, target: Target | None, audit: dict[str, str]) -> bytes:
-    """Encode a refusal: always 403 Forbidden, since clients retry, swallow or reword other codes."""
-    details: dict[str, Any] = {"causes": [{"reason": reason, "message": text.partition("\n")[0]}]}
+def denied(
+    uid: str,
+    text: str,
+    reason: str,
+    target: Target | None,
+    audit: dict[str, str],
+    causes: Sequence[Mapping[str, str]] = (),
+) -> bytes:
+    """Encode a refusal: always 403 Forbidden, since clients retry, swallow or reword other codes.
+
+    ``causes`` stand behind the first one, which is the reason.
+    """
+    details: dict[str, Any] = {"causes": [{"reason": reason, "message": text.partition("\n")[0]}, *causes]}
     if target is not None:
         group, resource = target.resource
         details |= {"group": group, "kind": resource, "name": target.name, "uid": target.uid}

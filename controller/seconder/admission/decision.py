@@ -12,6 +12,7 @@ from seconder.admission.review import Effect, ReviewContext
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import Action
+from seconder.api.text import clean
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, Impact
 from seconder.approvals.quorum import Failure
@@ -43,15 +44,30 @@ class Decision(Struct, frozen=True, gc=False, kw_only=True):
     broken_glass: str = ""
     parts: Sequence["Verdict"] = ()
 
-    def text(self, *, recorded: bool = False) -> str:
-        """All that a refused caller reads. ``recorded``: there is a change request for it."""
+    def text(self, *, recorded: bool = False, denial: str = "") -> str:
+        """All that a refused caller reads. ``recorded``: there is a change request for it. ``denial``: who said no."""
         if not self.parts or not self.parts[0].unmet:
             ask = self.advice
+        elif recorded and self.change and denial:
+            ask = messages.denied_by(self.change, denial)
         elif recorded and self.change:
             ask = messages.ask_with_change_request(self.change, approvers=self.approvers)
         else:
             ask = messages.whom_to_ask(self.parts[0].effect, self.principal.username, approvers=self.approvers)
         return f"{self.message}\n{ask}" if ask else self.message
+
+    def causes(self, *, recorded: bool = False, denial: str = "") -> list[dict[str, str]]:
+        """What ``text`` says of approvals, for clients that cannot read prose."""
+        if not self.parts or not self.parts[0].unmet:
+            return []
+        first = self.parts[0]
+        required = max([policy.requirement.required for policy in first.unmet])
+        causes = [{"reason": "Approvals", "message": f"{required - first.missing}/{required}"}]
+        if recorded and self.change:
+            causes.append({"reason": "ChangeRequest", "field": self.change.name})
+            if denial:
+                causes.append({"reason": "Denied", "message": clean(denial)})
+        return causes
 
 
 class Verdict(Struct, frozen=True, gc=False, kw_only=True):

@@ -72,6 +72,11 @@ def ask_with_change_request(change: Change, *, approvers: bool) -> str:
     return f"change request: {change.name}\n{ask}"
 
 
+def denied_by(change: Change, denial: str) -> str:
+    """The lines that name the change request and who has said no, so that nobody is asked again."""
+    return f"change request: {change.name}\nDenied by {clean(denial)}"
+
+
 def refused(request: Request, principal: Principal, what: str, reason: Reason, effect: Effect | None = None) -> str:
     """The words of a refusal that no approval changes: the verdict, the object, and the requester.
 

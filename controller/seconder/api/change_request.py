@@ -25,18 +25,24 @@ KEPT_FOR: Final = timedelta(hours=1)
 
 
 class Phase(enum.StrEnum):
-    """Where a change request stands. The first two are open; the others are ends, until it is refused again."""
+    """Where a change request stands. The first three are open; the others are ends, until it is refused again."""
 
     PENDING = "Pending"
     APPROVED = "Approved"
+    DENIED = "Denied"
     USED = "Used"
     EXPIRED = "Expired"
     WITHDRAWN = "Withdrawn"
 
     @property
     def open(self) -> bool:
-        """Whether it still waits for something."""
-        return self in {Phase.PENDING, Phase.APPROVED}
+        """Whether it can still be approved and used. A denial decides nothing, and can be taken back."""
+        return self in {Phase.PENDING, Phase.APPROVED, Phase.DENIED}
+
+    @property
+    def waits(self) -> bool:
+        """Whether somebody is asked for something: a peer, or the requester to use what is approved."""
+        return self.open and self is not Phase.DENIED
 
 
 class _Document(Struct, rename="camel"):
@@ -140,6 +146,13 @@ class ApprovalDoc(_Document, kw_only=True):
     message: Annotated[str, Meta(max_length=512)] = ""
 
 
+class DenialDoc(_Document, kw_only=True):
+    """One approver's no. It decides nothing."""
+
+    name: Annotated[str, Meta(max_length=253, description="The Approver's.")]
+    reason: Annotated[str, Meta(max_length=512)] = ""
+
+
 class ChangeRequestStatus(_Document, kw_only=True):
     """Where it stands. Times are RFC 3339."""
 
@@ -148,6 +161,10 @@ class ChangeRequestStatus(_Document, kw_only=True):
     impact: Annotated[str, Meta(max_length=1024, description="What goes down with it.")] = ""
     progress: Annotated[str, Meta(max_length=16, description="Peers who approved, of those required.")] = ""
     approvals: Annotated[list[ApprovalDoc], Meta(max_length=16, extra_json_schema=list_map("name"))] = []
+    denials: Annotated[
+        list[DenialDoc],
+        Meta(max_length=16, description="Approvers who said no.", extra_json_schema=list_map("name")),
+    ] = []
     attempts: Annotated[int, Meta(description="How often it was refused.")] = 0
     last_reason: Annotated[str, Meta(max_length=64, description="Reason code of the last refusal.")] = ""
     first_refused_at: str = ""
@@ -188,6 +205,13 @@ class ChangeRequest(_Document, kw_only=True):
         given = self.spec.object
         namespace = given.namespace if isinstance(given.namespace, str) else ""
         return Target(GroupResource(given.group, given.resource), given.kind, namespace, given.name, given.uid)
+
+
+def denial_of(status: ChangeRequestStatus) -> str:
+    """Who said no, and why; empty where the last word is not a no."""
+    if status.phase is not Phase.DENIED:
+        return ""
+    return "; ".join(f"{denial.name}: {denial.reason}" if denial.reason else denial.name for denial in status.denials)
 
 
 def parse(document: Mapping[str, Any]) -> ChangeRequest:

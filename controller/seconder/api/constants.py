@@ -10,6 +10,7 @@ API_PATH: Final = f"/apis/{DOMAIN}/{API_VERSION}"
 DEFAULT_NAMESPACE: Final = "seconder-system"
 
 APPROVAL_PREFIX: Final = "approval.seconder.dev/"
+DENIAL_PREFIX: Final = "denial.seconder.dev/"
 """An approval stands in annotation ``approval.seconder.dev/<slug>`` of the object that it is for."""
 
 AGENT_KEY: Final = "seconder.dev/agent"

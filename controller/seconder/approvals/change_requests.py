@@ -165,6 +165,7 @@ def refused(
         impact=_impact_text(change, impact, bound=bool(bound)),
         progress=f"0/{required(change.policies)}" if reopened else before.progress,
         approvals=[] if reopened else before.approvals,
+        denials=[] if reopened else before.denials,
         attempts=before.attempts + times,
         last_reason=reason,
         first_refused_at=before.first_refused_at or stamp(now),

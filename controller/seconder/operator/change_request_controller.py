@@ -28,6 +28,9 @@ _PACE: Final = 0.03
 """Seconds between two look-ups: however many there are, the API server gets no more than some 30 requests a second."""
 
 _UNREAD: Final = "the object could not be looked up"
+_ANSWERS: Final = (constants.APPROVAL_PREFIX, constants.DENIAL_PREFIX)
+"""What approvers write on a change request."""
+
 _OFTEN: Final = 1.0
 _SOON: Final = 3.0
 _SELDOM: Final = 30.0
@@ -193,7 +196,11 @@ class ChangeRequestController:
         if standing is not None:
             asked = msgspec.structs.replace(asked, difference=standing.difference)
         verdict = pipeline.drive(pipeline.judge(context, asked), answer)
-        return phases.judged(status, verdict, now), trouble
+        judged = phases.judged(status, verdict, now)
+        if judged.phase.open:
+            annotations = request.metadata.get("annotations") or {}
+            judged = phases.denied(judged, annotations, state.registry.approvers)
+        return judged, trouble
 
     def _look(
         self, context: ReviewContext, effect: Effect, answer: pipeline.Answer
@@ -256,7 +263,9 @@ class ChangeRequestController:
                 raise
 
     def _tell(self, request: ChangeRequest, status: ChangeRequestStatus, now: datetime) -> None:
-        """Leave an event on the object when another peer has approved."""
+        """Leave an event on the object when another peer has approved, or one has said no."""
+        if status.phase is Phase.DENIED and request.status.phase is not Phase.DENIED:
+            self._tell_denial(request, status, now)
         before, after = (
             {approval.name for approval in status_.approvals if not approval.reason}
             for status_ in (request.status, status)
@@ -279,6 +288,15 @@ class ChangeRequestController:
                 count=len(after),
                 now=now,
             )
+        )
+
+    def _tell_denial(self, request: ChangeRequest, status: ChangeRequestStatus, now: datetime) -> None:
+        spec = request.spec
+        denial = change_request.denial_of(status)
+        note = f"{spec.action} for {spec.requester} denied: {denial}, change request {request.name}"
+        key = f"{request.name}.denied"
+        self._events.write(
+            Occurrence(request.target, spec.object.version, key, "Denied", note, warning=False, count=1, now=now)
         )
 
 
@@ -317,6 +335,6 @@ def _parsed(document: Mapping[str, Any]) -> ChangeRequest | None:
     except msgspec.ValidationError:
         return None
     annotations = request.metadata.get("annotations") or {}
-    kept = {key: value for key, value in annotations.items() if key.startswith(constants.APPROVAL_PREFIX)}
+    kept = {key: value for key, value in annotations.items() if key.startswith(_ANSWERS)}
     shown = {key: request.metadata[key] for key in ("name", "uid", "resourceVersion")}
     return msgspec.structs.replace(request, metadata=shown | {"annotations": kept})

@@ -4,7 +4,7 @@ The pipeline says whether they are enough, as it does for the webhook. Nothing i
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,15 +16,17 @@ from seconder.admission.lookups import Unknown
 from seconder.admission.request import Metadata
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.state import ClusterState
-from seconder.api import change_request
-from seconder.api.change_request import KEPT_FOR, ApprovalDoc, ChangeRequest, ChangeRequestStatus, Phase
+from seconder.api import change_request, constants
+from seconder.api.change_request import KEPT_FOR, ApprovalDoc, ChangeRequest, ChangeRequestStatus, DenialDoc, Phase
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action
+from seconder.api.text import clean
 from seconder.approvals import change_requests
 from seconder.approvals.difference import Difference
 from seconder.approvals.impact import Impact
 from seconder.approvals.quorum import Presented, verify_all
+from seconder.approvals.registry import Approver
 from seconder.approvals.verification import Memo, context_of, examine
 
 _SHOWN: Final = 16
@@ -168,6 +170,21 @@ def judged(status: ChangeRequestStatus, verdict: Verdict, now: datetime) -> Chan
         progress=f"{required - missing}/{required}",
         approvals=_docs(verdict),
     )
+
+
+def denied(
+    status: ChangeRequestStatus, annotations: Mapping[str, str], approvers: Iterable[Approver]
+) -> ChangeRequestStatus:
+    """The status of an open one with what approvers have said against it. What is approved stays so."""
+    names = {approver.name for approver in approvers}
+    given = {
+        key.removeprefix(constants.DENIAL_PREFIX): reason
+        for key, reason in sorted(annotations.items())
+        if key.startswith(constants.DENIAL_PREFIX)
+    }
+    denials = [DenialDoc(name=name, reason=clean(reason)) for name, reason in given.items() if name in names][:_SHOWN]
+    phase = Phase.DENIED if denials and status.phase is Phase.PENDING else status.phase
+    return msgspec.structs.replace(status, phase=phase, denials=denials)
 
 
 def _ended(status: ChangeRequestStatus, phase: Phase, message: str, now: datetime) -> ChangeRequestStatus:

@@ -28,7 +28,7 @@ _MOST: Final = 200
 _HIDDEN: Final = frozenset({"agent-token", "credential"})
 """Verbs for kubeconfigs, which nobody types."""
 
-_WITH_REQUESTS: Final = frozenset({"approve", "show", "revoke"})
+_WITH_REQUESTS: Final = frozenset({"approve", "deny", "show", "revoke", "wait"})
 _WITH_OBJECTS: Final = frozenset({"approve", "show", "revoke", "explain", "verify"})
 _WITH_FILES: Final = frozenset({"replay"})
 _TYPES: Final = ("deployment.apps/", "namespace/")

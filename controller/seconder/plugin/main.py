@@ -13,6 +13,8 @@ PROGRAM: Final = "kubectl seconder"
 
 VERBS: Final = {
     "approve": "sign for a refused action, and put the approval in place",
+    "deny": "say no to what a change request asks for, or take that back",
+    "wait": "wait until a change request is approved, denied or over",
     "pending": "list the change requests that wait for a peer",
     "show": "show a change request, or the approvals on an object",
     "revoke": "withdraw your approval",

@@ -72,6 +72,8 @@ class _Outcome(Enum):
 class _Known(NamedTuple):
     requester: str
     open: bool
+    denial: str = ""
+    """Who said no and why, as the operator has it."""
 
 
 @dataclass(slots=True)
@@ -160,6 +162,11 @@ class Recorder:
                 self._work.notify()
                 return True
             return recorded
+
+    def denial(self, change: Change) -> str:
+        """Who has said no to it and why; empty while nobody has."""
+        known = self._known.get(change.name)
+        return known.denial if known is not None else ""
 
     def allowed(self, change: Change, counted: Sequence[Approval]) -> None:
         """Note that these approvals let a recorded change through."""
@@ -390,4 +397,5 @@ def _known(document: Mapping[str, Any]) -> _Known | None:
         request = change_request.parse(document)
     except msgspec.ValidationError:
         return None
-    return _Known(request.spec.requester, request.status.phase.open)
+    denial = change_request.denial_of(request.status)
+    return _Known(request.spec.requester, request.status.phase.open, denial)

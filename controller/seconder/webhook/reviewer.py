@@ -117,7 +117,10 @@ class Reviewer:
         _log(request, decided, mode, allowed, seconds)
         audit = _audit_annotations(decided, mode)
         if not allowed:
-            return codec.denied(request.uid, decided.text(recorded=recorded), decided.reason, request.target, audit)
+            denial = self._recorder.denial(decided.change) if recorded and decided.change else ""
+            text = decided.text(recorded=recorded, denial=denial)
+            causes = decided.causes(recorded=recorded, denial=denial)
+            return codec.denied(request.uid, text, decided.reason, request.target, audit, causes)
         return codec.allowed(request.uid, audit, _warnings(decided))
 
     def _record(self, context: ReviewContext, decided: Decision) -> bool:

@@ -13,11 +13,23 @@ from tests.support.resolving import Answers
 from seconder.admission import pipeline
 from seconder.admission.recorded import context_of, effect_of
 from seconder.admission.request import Metadata
+from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, stamp
 from seconder.api.policy import Mode, Policy, Requirement
 from seconder.api.resources import Action, Target
+from seconder.approvals.registry import Approver
 from seconder.approvals.verification import Memo
-from seconder.operator.change_request_status import begun, changed, ended, judged, over, overdue, place, presented
+from seconder.operator.change_request_status import (
+    begun,
+    changed,
+    denied,
+    ended,
+    judged,
+    over,
+    overdue,
+    place,
+    presented,
+)
 
 POLICY = policy()
 THERE = Metadata(uid=signing.DEPLOYMENT.uid)
@@ -110,6 +122,25 @@ def test_it_is_not_said_that_nobody_approved_what_was_approved() -> None:
     approved_before = recorded(POLICY, status={"phase": Phase.APPROVED})
     expired = following(approved_before, THERE, now=NOW + timedelta(hours=24))
     assert (expired.phase, expired.message) == (Phase.EXPIRED, "it was not used in time")
+
+
+def test_a_no_of_an_approver_is_shown_and_decides_nothing() -> None:
+    """Of those who are registered; taken back, it waits again; what is approved stays so."""
+    status = refused(ChangeRequestStatus(), change(policy()))
+    alice = Approver("alice", "alice@example.com", frozenset({"alice"}))
+    said = {"denial.seconder.dev/alice": "not on\u202e Fridays", "denial.seconder.dev/mallory": "no", "other": "x"}
+    no = denied(status, said, [alice])
+    assert (no.phase, [(each.name, each.reason) for each in no.denials]) == (
+        Phase.DENIED,
+        [("alice", "not on Fridays")],
+    )
+    assert change_request.denial_of(no) == "alice: not on Fridays"
+    assert refused(no, change(policy())).phase is Phase.DENIED, "refused again, it asks nobody again"
+    waiting = msgspec.structs.replace(no, phase=Phase.PENDING)
+    assert denied(waiting, {}, [alice]).phase is Phase.PENDING
+    assert denied(waiting, {}, [alice]).denials == []
+    agreed = msgspec.structs.replace(no, phase=Phase.APPROVED)
+    assert denied(agreed, said, [alice]).phase is Phase.APPROVED
 
 
 def test_it_waits_for_24_hours() -> None:

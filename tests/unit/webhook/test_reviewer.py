@@ -76,6 +76,10 @@ class Notes(Recorder):
         self.refusals.append(change)
         return not self.full
 
+    def denial(self, change: Change) -> str:
+        """See Recorder."""
+        return ""
+
     def allowed(self, change: Change, counted: Sequence[Approval]) -> None:
         """See Recorder."""
         self.uses.append(change)

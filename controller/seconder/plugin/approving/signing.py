@@ -276,3 +276,18 @@ def _text(content: bytes) -> str:
 
 def _count(keys: Sequence[LocalKey]) -> str:
     return "1 key" if len(keys) == 1 else f"{len(keys)} keys"
+
+
+def principals_of(registry: Registry, username: str, file: str | None) -> set[str]:
+    """The names under which the caller signs: by the keys at hand, and by the user name."""
+    local = at_hand(file)
+    signers = registered(local, registry)
+    if file is not None:
+        if not signers:
+            raise none_registered(local, named=True)
+        return {signer.registered.approver.principal for signer in signers}
+    by_name = {approver.principal for approver in registry.approvers if username in approver.names}
+    by_key = {signer.registered.approver.principal for signer in signers}
+    if not by_name | by_key:
+        raise none_registered(local, named=False)
+    return by_name | by_key

@@ -96,6 +96,8 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
     request = place.request
     if request:
         yield "request", request_line(request)
+        for denial in request.status.denials:
+            yield "denied by", clean(f"{denial.name}: {denial.reason}")
     yield "action", change.action.value
     where = f" in namespace {change.target.namespace}" if change.target.namespace else ""
     yield "object", clean(f"{place.typed}{where}, uid {change.target.uid}")

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     api = connection.connect(arguments).api
     form = arguments.output
     documents, _ = api.items(change_request.PATH)
-    waiting = _longest_waiting_first(read for read in map(_read, documents) if read and read.status.phase.open)
+    waiting = _longest_waiting_first(read for read in map(_read, documents) if read and read.status.phase.waits)
     if arguments.watch:
         return _follow(api, waiting, form)
     if form in {"json", "yaml"}:
@@ -87,7 +87,7 @@ def _row(request: ChangeRequest, form: str | None) -> tuple[str, ...]:
         clean(spec.requester.removeprefix(_ACCOUNT)),
         clean(status.impact),
         status.progress or f"0/{max((policy.required for policy in spec.policies), default=0)}",
-        ends if status.phase.open else status.phase.value,
+        ends if status.phase.waits else status.phase.value,
         "" if made is None else output.short(now - made.timestamp()),
     )
     if form != "wide":
@@ -126,7 +126,7 @@ class _Changes:
         found = []
         for request in changed.values():
             known = self._told.get(request.uid)
-            if known == _essence(request) or (known is None and not request.status.phase.open):
+            if known == _essence(request) or (known is None and not request.status.phase.waits):
                 continue
             self._told[request.uid] = _essence(request)
             found.append(request)

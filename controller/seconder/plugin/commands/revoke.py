@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from seconder.api import change_request, constants
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.text import clean
-from seconder.approvals.registry import Registry
 from seconder.approvals.verification import approvals_of
 from seconder.client.api import ApiError
 from seconder.plugin.approving import approval_annotations, cluster_reads, signing
@@ -38,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     callers.no_agent(caller, DEFAULT_TAGS)
     place = cluster_reads.locate(connected, arguments.what)
     registry = cluster_reads.read_registry(connected.api)
-    principals = _principals(registry, caller.username, arguments.key)
+    principals = signing.principals_of(registry, caller.username, arguments.key)
     on_request = place.request.metadata.get("annotations") or {} if place.request else {}
     mine = _mine({**on_request, **place.annotations}, principals)
     chosen = _chosen(place, mine, arguments)
@@ -46,21 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
         _remove(connected, place, on_request, slug)
         print(f"{place.typed} approval {clean(slug)} revoked")
     return 0
-
-
-def _principals(registry: Registry, username: str, file: str | None) -> set[str]:
-    """The names under which the caller signs: by the keys at hand, and by the user name."""
-    local = signing.at_hand(file)
-    signers = signing.registered(local, registry)
-    if file is not None:
-        if not signers:
-            raise signing.none_registered(local, named=True)
-        return {signer.registered.approver.principal for signer in signers}
-    by_name = {approver.principal for approver in registry.approvers if username in approver.names}
-    by_key = {signer.registered.approver.principal for signer in signers}
-    if not by_name | by_key:
-        raise signing.none_registered(local, named=False)
-    return by_name | by_key
 
 
 def _mine(annotations: Mapping[str, str], principals: set[str]) -> dict[str, str]:

@@ -189,6 +189,7 @@ def _record(request: ChangeRequest, missing: str) -> list[str]:
         f"{'object:':12}{clean(f'{request.target.resource} {request.target.path}, uid {request.target.uid}')}",
         f"{'requester:':12}{clean(f'{spec.requester}{agent}')}",
         *(_end(request) if not request.status.phase.open else ()),
+        *(f"{'denied by:':12}{clean(f'{denial.name}: {denial.reason}')}" for denial in request.status.denials),
         f"{'missing:':12}{missing}",
     ]
 
