@@ -20,6 +20,8 @@ from seconder.api.resources import SECRETS, GroupResource
 from seconder.approvals.difference import LONGEST_PATH, MOST_PATCH, MOST_PATHS, Difference
 
 Document = Mapping[str, Any]
+Fields = Mapping[str, Raw]
+"""An object, or one in it, by its keys; the values as they are written."""
 
 _KEPT_BY_SERVER: Final = frozenset({"managedFields", "resourceVersion", "generation"})
 _STATUS: Final = "status"
@@ -28,6 +30,7 @@ _NOTHING: Final[Any] = object()
 exact: Final = msgspec.json.Decoder(float_hook=lambda written: Raw(written.encode()))
 """Reads an object so that a number with a fraction or an exponent stays as it is written."""
 
+_fields: Final = msgspec.json.Decoder(dict[str, Raw])
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -39,9 +42,6 @@ def canonical(value: Any) -> bytes:
 def digest(value: Any) -> str:
     """The SHA-256, in hex, of a value's canonical JSON."""
     return hashlib.sha256(canonical(value)).hexdigest()
-
-
-_encode: Final = _encoder.encode
 
 
 def same(one: Any, other: Any) -> bool:
@@ -59,25 +59,43 @@ def guarded(document: Document, free: Sequence[FreePaths], *, status: bool) -> A
     return left if status else {key: value for key, value in left.items() if key != _STATUS}
 
 
-def surely_free(stored: Any, wanted: Any, free: Sequence[FreePaths]) -> bool:
-    """Whether all that two values differ in is free, told by a look at what differs alone.
+def surely_free(stored: Fields, wanted: Fields, free: Sequence[FreePaths]) -> bool:
+    """Whether all that two objects differ in is free, told by the bytes of what differs alone.
 
-    False where it takes more than that: see ``differ``. Raises RecursionError.
+    Equal bytes are equal values, and the API server writes both objects alike, so that most of them is never looked
+    into. False where it takes more than that: see ``differ``. As deep as the paths are, and no deeper.
     """
-    for paths in free:
-        if not paths.freed or paths.back:
-            break
-    else:
-        return bool(free)
-    if type(stored) is not dict or type(wanted) is not dict:
-        return False
     for key in stored.keys() | wanted.keys():
-        before, after = stored.get(key, _NOTHING), wanted.get(key, _NOTHING)
-        absent = before is _NOTHING or after is _NOTHING
-        # Written out, since most of the time of a free update goes here.
-        if (absent or _encode(before) != _encode(after)) and not surely_free(before, after, step_into(free, key)):
+        before, after = stored.get(key), wanted.get(key)
+        if before is not None and after is not None and before == after:
+            continue
+        below = [free_paths.at(paths, key) for paths in free]
+        if _all_free(below):
+            continue
+        if before is None or after is None or not _some_free(below):
+            return False
+        try:
+            inside = (_fields.decode(before), _fields.decode(after))
+        except msgspec.ValidationError:
+            # No objects: a list, say, whose elements differ.
+            return False
+        if not surely_free(*inside, below):
             return False
     return True
+
+
+def _all_free(free: Sequence[FreePaths]) -> bool:
+    for paths in free:
+        if not paths.freed or paths.back:
+            return False
+    return bool(free)
+
+
+def _some_free(free: Sequence[FreePaths]) -> bool:
+    for paths in free:
+        if not paths.freed and not paths.free:
+            return False
+    return bool(free)
 
 
 def kept_by_server(free: Sequence[FreePaths]) -> Sequence[FreePaths]:
@@ -89,11 +107,6 @@ def kept_by_server(free: Sequence[FreePaths]) -> Sequence[FreePaths]:
 def _with_kept(paths: FreePaths) -> FreePaths:
     kept = tuple(("metadata", field) for field in sorted(_KEPT_BY_SERVER))
     return FreePaths((*paths.free, *kept), paths.back, paths.freed)
-
-
-def step_into(free: Sequence[FreePaths], key: str) -> Sequence[FreePaths]:
-    """What is free one step further, by each list."""
-    return [free_paths.at(paths, key) for paths in free]
 
 
 def differ(stored: Document, wanted: Document, free: Sequence[FreePaths]) -> bool:

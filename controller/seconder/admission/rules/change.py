@@ -48,12 +48,14 @@ def evaluate(context: ReviewContext) -> Findings:
 def _difference(
     request: Request, effect: Effect, policies: Sequence[Policy], free: Sequence[FreePaths]
 ) -> Effect | None:
-    objects = codec.objects(request, _objects, "the object")
-    before, after = objects.old_object or {}, objects.object or {}
     named, unnamed = _named(request, policies)
     free = free_changes.taking_back(free, unnamed)
-    if differences.surely_free(before, after, differences.kept_by_server(free)):
+    # As they are written: nearly all that agents do is free, and most of an object stays what it is.
+    written = codec.objects(request, _written, "the object")
+    if differences.surely_free(written.old_object or {}, written.object or {}, differences.kept_by_server(free)):
         return None
+    objects = codec.objects(request, _objects, "the object")
+    before, after = objects.old_object or {}, objects.object or {}
     if named:
         old, new = before, after
         for steps in named:
@@ -113,6 +115,7 @@ def _with(effect: Effect, difference: Difference | None) -> Effect | None:
     return None if difference is None else msgspec.structs.replace(effect, difference=difference)
 
 
+_written: Final = msgspec.json.Decoder(codec.ObjectsReview[dict[str, msgspec.Raw]])
 _objects: Final[Any] = msgspec.json.Decoder(
     codec.ObjectsReview[dict[str, Any]], float_hook=lambda written: msgspec.Raw(written.encode())
 )

@@ -9,14 +9,17 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.vectors import generate
 
 from seconder.admission.changes import differences
 from seconder.admission.changes.differences import between, done, merge_patch, merged, rebased
-from seconder.admission.changes.free_paths import NOTHING, compiled
+from seconder.admission.changes.free_paths import NOTHING, FreePaths, compiled
 from seconder.api.resources import SECRETS, GroupResource
 from seconder.approvals.difference import MOST_PATCH, Difference
 
+fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw])
 THINGS = GroupResource("example.com", "things")
 ANNOTATIONS = compiled(("metadata.annotations", "metadata.labels"))
 
@@ -233,3 +236,45 @@ def test_no_approval_of_one_change_lets_another_through() -> None:
             assert same == alike, (paths, stored, wanted, before, after)
             fits += same
     assert fits > 1000
+
+
+_LEAVES: st.SearchStrategy[Any] = st.sampled_from((None, True, 1, 1.5, "1", {}, [], [1], {"b": 1}, {"labels": {}}))
+_PARTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "metadata": st.fixed_dictionaries({}, optional={"labels": _LEAVES, "generation": _LEAVES}),
+        "spec": st.fixed_dictionaries(
+            {"a": st.fixed_dictionaries({}, optional={"b": _LEAVES, "c": _LEAVES})}, optional={"labels": _LEAVES}
+        ),
+        "a": _LEAVES,
+    },
+)
+_LISTS = st.lists(
+    st.lists(
+        st.sampled_from(("metadata", "spec.a", "!spec.a.b", "spec", "*.labels", "spec.*.c", "!*.*.b", "a", "a.b")),
+        max_size=3,
+    ).map(lambda paths: compiled(tuple(paths))),
+    min_size=1,
+    max_size=2,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(_PARTS, _PARTS, _LISTS)
+def test_what_the_bytes_say_is_free_is_free(stored: Any, wanted: Any, free: list[FreePaths]) -> None:
+    """The short way never passes what the long way finds; there the objects are compared as a whole."""
+    written = [fields_of.decode(differences.canonical(one)) for one in (stored, wanted)]
+    if differences.surely_free(written[0], written[1], differences.kept_by_server(free)):
+        assert not differences.differ(stored, wanted, free)
+
+
+def test_the_bytes_tell_of_everyday_work() -> None:
+    """A rollout with what the server counts, beside much that stays."""
+    free = differences.kept_by_server([compiled(("spec.template", "metadata.labels"))])
+    stored = _object(metadata={"labels": {"v": "1"}}, spec={"size": 1, "template": {"image": "a"}})
+    wanted = _object(
+        metadata={"labels": {"v": "2"}, "generation": 2}, spec={"size": 1, "template": {"image": "b"}}, kind="Thing"
+    )
+    written = [fields_of.decode(differences.canonical(one)) for one in (stored, wanted, stored | {"spec": {}})]
+    assert differences.surely_free(written[0], written[1], free)
+    assert not differences.surely_free(written[0], written[2], free)
