@@ -151,12 +151,11 @@ class Story:
             lines = answer.read().decode().splitlines()
         shown = [line for line in lines if re.match(r"seconder_(blocked_actions|approvals_used)_total", line)]
         self._tell.output("\n".join(shown))
-        blocked = sum(float(line.split()[-1]) for line in shown if line.startswith("seconder_blocked"))
+        # Each is a series of its own. Two entries of the configuration may ask about one update, and both count it.
+        blocked = sum(float(line.split()[-1]) >= 1 for line in shown if line.startswith("seconder_blocked"))
         used = sum(float(line.split()[-1]) for line in shown if line.startswith("seconder_approvals"))
-        if (blocked, used) != (5.0, 1.0):
-            raise Unexpected(
-                f"the metrics tell of {blocked:.0f} blocked actions and {used:.0f} approvals, not of 5 and 1"
-            )
+        if (blocked, used) != (5, 1.0):
+            raise Unexpected(f"the metrics tell of {blocked} blocked actions and {used:.0f} approvals, not of 5 and 1")
 
     def _plugin(self, line: str) -> None:
         """Have alice run the kubectl plugin as she would: kubectl finds it on PATH."""
