@@ -63,7 +63,7 @@ def closed_after(sock: socket.socket, begun: float) -> tuple[float, bytes]:
 
 
 def test_the_limits_in_use_are_those_that_the_api_server_needs() -> None:
-    """Ten seconds for a request, more than the API server's 30 for an answer, 7 MiB of body, 1,000 connections."""
+    """Ten seconds for a request, more than the API server's 30 for an answer, 28 MiB of body, 1,000 connections."""
     limits = Limits()
     assert (limits.request_seconds, limits.handshake_seconds, limits.connections) == (10, 10, 1000)
     assert (limits.header_count, limits.header_bytes, limits.body_bytes) == (64, 16384, MAX_BODY_BYTES)

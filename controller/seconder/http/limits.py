@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-MAX_BODY_BYTES: Final = (2 * 3 + 1) * 1024 * 1024
-"""7 MiB. The API server takes requests of up to 3 MiB (``MaxRequestBodyBytes`` in k8s.io/apiserver), a review carries
-such an object twice, new and stored, and 1 MiB is room for the caller, the options and the envelope."""
+MAX_BODY_BYTES: Final = (6 * 3 + 6 * 3 // 2 + 1) * 1024 * 1024
+"""28 MiB. The API server takes requests of up to 3 MiB (``MaxRequestBodyBytes`` in k8s.io/apiserver), and etcd objects
+of 1.5. A review carries both, in JSON in which the API server writes ``<``, ``>`` and ``&`` in six bytes each. 1 MiB is
+room for the caller, the options and the envelope."""
 
 SMALL_BODY_BYTES: Final = 64 * 1024
 """A body up to this size does not have to share memory with larger ones, nor with any that is being looked at."""
@@ -33,7 +34,7 @@ class Limits:
     target_bytes: int = 2048
     body_bytes: int = MAX_BODY_BYTES
     small_bodies: int = 32 * 1024 * 1024
-    large_bodies: int = 32 * 1024 * 1024
+    large_bodies: int = 64 * 1024 * 1024
     handshake_seconds: float = 10
     request_seconds: float = 10
     response_seconds: float = 60

@@ -1,6 +1,7 @@
 """Puts the webhook together: what it mirrors, what it answers, and what it serves with."""
 
 import base64
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,6 +87,11 @@ class _Serving:
             )
 
 
+_DEEPEST: Final = 20_000
+"""The API server reads JSON of up to 10,000 levels (sigs.k8s.io/json). Python's own limit of 1,000 would refuse
+people's objects; stacks of 8 MiB hold this many levels of the parser."""
+
+
 def _pair(secret: Mapping[str, Any]) -> tuple[bytes, bytes] | None:
     data = secret.get("data") or {}
     try:
@@ -110,6 +116,8 @@ async def run(credentials: Credentials, options: Options) -> bool:
 
     Raises OSError when an address is not to be had.
     """
+    # Each level of a review's JSON takes one: the parser counts by it.
+    sys.setrecursionlimit(_DEEPEST)
     api = Api(credentials, user_agent=_USER_AGENT, connections=16)
     registry_ = registry()
     metrics = ReviewMetrics(registry_, namespaces=options.namespace_label)
