@@ -46,7 +46,7 @@ def test_annotations_of_ordinary_size_stay_free(cluster: Cluster, tmp_path: Path
 def test_an_objects_labels_decide_nothing(cluster: Cluster) -> None:
     """Whatever an agent writes there."""
     cluster.deployment()
-    labels = ("seconder.dev/exempt=true", "control-plane=true", "app=other")
+    labels = ("seconder.dev/exempt=true", "tier=control-plane", "app=other")
     assert cluster.agent("label", "deployment", "checkout", "--overwrite", *labels, "-n", cluster.namespace).code == 0
     assert cluster.agent("label", "namespace", cluster.namespace, "--overwrite", *labels).code == 0
     assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, eventually
 
 from seconder.admission import cel
 from seconder.admission.policy_index import Installation
@@ -79,7 +79,7 @@ def test_quoted_text_is_that_text_to_the_api_server(cluster: Cluster) -> None:
     }
     cluster.apply(crd)
     try:
-        cluster.admin("wait", f"crd/{name}.example.com", "--for=condition=Established", "--timeout=10s")
+        eventually(lambda: cluster.human("get", f"{name}.example.com").code == 0, 20, "the kind is served")
         document = {
             "apiVersion": "example.com/v1",
             "kind": "Quote",

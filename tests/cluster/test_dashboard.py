@@ -60,6 +60,7 @@ def test_alerts_about_what_somebody_does_fire_and_clear(cluster: Cluster, watche
         "SeconderPolicyInvalid",
         "SeconderApprovalWaiting",
     }
+    cluster.objects.delete_all("changerequests")
     _all_clear(watched, expected)
     _story(cluster, tmp_path)
     _spike(cluster)
@@ -67,6 +68,7 @@ def test_alerts_about_what_somebody_does_fire_and_clear(cluster: Cluster, watche
     cluster.policy(f"wrong-{cluster.namespace}", resources=[{"group": "example.com", "resources": ["nothings"]}])
     _all_fire(watched, expected)
     cluster.admin("delete", "protectionpolicy", f"wrong-{cluster.namespace}")
+    cluster.objects.delete_all("changerequests")
     _all_clear(watched, expected)
 
 

@@ -109,7 +109,7 @@ def test_a_protected_deployments_replica_set_is_explained_as_it_is_decided(clust
     _agrees(plugin, "replicaset", name)
     place = ("-n", cluster.namespace)
     text = plugin.script(cluster.stack.agent_kubeconfig, "explain", f"rs/{name}", *place).out
-    assert text.startswith("Refused (ApprovalMissing): "), text
+    assert text.splitlines()[1].startswith("Refused (ApprovalMissing): "), text
 
 
 def test_the_definition_of_a_protected_kind_is_explained_as_it_is_decided(plugin: Plugin, widgets: str) -> None:

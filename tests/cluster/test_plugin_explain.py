@@ -65,7 +65,9 @@ def test_an_approval_turns_its_verdict_as_it_turns_the_webhooks(cluster: Cluster
     told = {each["name"]: (each["counts"], each["reason"], each["proven"]) for each in after["approvals"]}
     assert told == {"alice": (True, "", True), "bob": (False, "ApprovalExpired", False)}
     text = plugin.script(cluster.stack.human_kubeconfig, "explain", *where).out
-    assert text.startswith("Allowed (Approved): Delete of deployment.apps/checkout by ")
+    first, verdict = text.splitlines()[:2]
+    assert first.startswith("In force: default")
+    assert verdict.startswith("Allowed (Approved): Delete of deployment.apps/checkout by ")
     assert "approved by alice@example.com" in text
     assert "bob: does not count: the approval has expired (ApprovalExpired); it says it is by bob@example.com" in text
     assert cluster.delete(cluster.agent).code == 0

@@ -22,6 +22,7 @@ from seconder.admission.lookups import (
     NamespaceContents,
     ObjectRef,
     OwningResources,
+    OwnsGuard,
     PodAccount,
     ReadObjects,
     ReadWhole,
@@ -197,6 +198,9 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             return frozenset()
         case FirstRight():
             return None
+        case OwnsGuard():
+            # Nothing owns what the chart installs, unless somebody hangs it under something.
+            return False
     raise TypeError(f"no answer to {type(lookup).__name__}")
 
 
