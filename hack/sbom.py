@@ -5,6 +5,7 @@ Called by the Dockerfile, where the packages of requirements-build.lock are: sbo
 
 import json
 import platform
+import re
 import sys
 import tomllib
 import uuid
@@ -42,13 +43,14 @@ def product(pyproject: str) -> Component:
 
 
 def python_packages(report: dict[str, Any]) -> Iterator[Component]:
-    """What pip installed, from its report, each with the digest of the very wheel.
+    """What pip installed, from its report, by normalised names (PEP 503), each with the digest of the very wheel.
 
     Source: https://pip.pypa.io/en/stable/reference/installation-report/
     """
     for item in report["install"]:
         metadata, archive = item["metadata"], item["download_info"]["archive_info"]
-        component = _library(PackageURL("pypi", None, metadata["name"], metadata["version"]), metadata["name"])
+        name = re.sub(r"[-_.]+", "-", metadata["name"]).lower()
+        component = _library(PackageURL("pypi", None, name, metadata["version"]), name)
         component.hashes.add(HashType(alg=HashAlgorithm.SHA_256, content=archive["hashes"]["sha256"]))
         if expression := metadata.get("license_expression"):
             component.licenses.add(LicenseExpression(expression))

@@ -33,7 +33,7 @@ REPORT: dict[str, Any] = {
     "install": [
         {
             "download_info": {"url": "", "archive_info": {"hashes": {"sha256": "0a" * 32}}},
-            "metadata": {"name": "Foo_Bar", "version": "1.0", "license_expression": "MIT OR Apache-2.0"},
+            "metadata": {"name": "Foo_.Bar", "version": "1.0", "license_expression": "MIT OR Apache-2.0"},
         },
         {
             "download_info": {"url": "", "archive_info": {"hashes": {"sha256": "0b" * 32}}},
@@ -69,7 +69,7 @@ def test_the_bill_names_the_product_and_all_that_it_depends_on() -> None:
     assert purls == {
         "libstdc++6": "pkg:deb/debian/libstdc%2B%2B6@1:14.2.0-19%2Bb1?arch=amd64&distro=debian-13",
         "tzdata": "pkg:deb/debian/tzdata@2026a-0%2Bdeb13u1?arch=all&distro=debian-13",
-        "Foo_Bar": "pkg:pypi/foo-bar@1.0",
+        "foo-bar": "pkg:pypi/foo-bar@1.0",
         "httptools": "pkg:pypi/httptools@0.9.0",
     }
     (needed,) = (entry["dependsOn"] for entry in document["dependencies"] if entry["ref"] == "seconder")
@@ -79,7 +79,7 @@ def test_the_bill_names_the_product_and_all_that_it_depends_on() -> None:
 def test_a_python_package_has_its_wheels_digest_and_its_licence() -> None:
     """As pip tells them."""
     components = {component["name"]: component for component in _bill()["components"]}
-    foo, httptools = components["Foo_Bar"], components["httptools"]
+    foo, httptools = components["foo-bar"], components["httptools"]
     assert (foo["type"], foo["version"], foo["bom-ref"]) == ("library", "1.0", "pkg:pypi/foo-bar@1.0")
     assert foo["hashes"] == [{"alg": "SHA-256", "content": "0a" * 32}]
     assert foo["licenses"] == [{"expression": "MIT OR Apache-2.0"}]
