@@ -85,6 +85,7 @@ def operator(arguments: argparse.Namespace) -> int:
         reconciler,
         OperatorMetrics(registry_, change_requests.count, change_requests.waiting),
         resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
+        observer=notifier.standing if notifier else None,
     )
     # In a thread, since kopf owns the main one; it ends with the process.
     Ops(ops_app(worker.unmet, registry_), bind(*_address(arguments.metrics_bind_address))).start()

@@ -78,6 +78,18 @@ def of_change_request(request: ChangeRequest, portal: str) -> Event | None:
     )
 
 
+def not_in_force(policy: str, message: str, since: str) -> Event:
+    """That a policy is not in force. ``message`` says why; ``since`` tells one such time from the next."""
+    return Event(
+        id=f"{policy}.{EventType.NOT_IN_FORCE}.{since}",
+        type=EventType.NOT_IN_FORCE,
+        time=now(),
+        name=policy,
+        object=f"protectionpolicy {clean(policy)}",
+        summary=f"Policy {clean(policy)} is not in force: {clean(message)}",
+    )
+
+
 def now() -> str:
     """The time as it stands in an event: RFC 3339 in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

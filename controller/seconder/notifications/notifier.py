@@ -165,6 +165,7 @@ class Notifier:
         self._phases: dict[str, tuple[Phase, str]] = {}
         self._read: Mapping[str, Target] | None = None
         self._complaints: list[str] = []
+        self._problems: dict[str, str] = {}
 
     def observe(self, requests: Mapping[str, ChangeRequest]) -> None:
         """Tell of the change requests whose phase has changed since the last call."""
@@ -180,6 +181,13 @@ class Notifier:
             told = event.of_change_request(request, self._portal)
             if told is not None:
                 self.tell(told)
+
+    def standing(self, problems: Mapping[str, str]) -> None:
+        """Tell of each policy that is not in force and was at the last call. ``problems``: why, by policy."""
+        with self._lock:
+            before, self._problems = self._problems, dict(problems)
+        for policy in sorted(problems.keys() - before.keys()):
+            self.tell(event.not_in_force(policy, problems[policy], event.now()))
 
     def tell(self, event_: Event) -> None:
         """Tell the targets that a route names for it, once."""

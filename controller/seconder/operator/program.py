@@ -44,12 +44,23 @@ has one."""
 
 
 class Worker:
-    """The reconciling thread. ``wake`` asks for a pass; without it there is one every ``resync`` seconds."""
+    """The reconciling thread. ``wake`` asks for a pass; without it there is one every ``resync`` seconds.
 
-    def __init__(self, reconciler: Reconciler, metrics: OperatorMetrics, *, resync: float = RESYNC_SECONDS) -> None:
+    ``observer`` is called with the policies that are not in force, and why, when that changes; it must not wait.
+    """
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        metrics: OperatorMetrics,
+        *,
+        resync: float = RESYNC_SECONDS,
+        observer: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> None:
         self._reconciler = reconciler
         self._metrics = metrics
         self._resync = resync
+        self._observer = observer
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
@@ -122,6 +133,8 @@ class Worker:
         if problems != self._problems:
             for problem in problems:
                 log.info(problem)
+            if self._observer is not None:
+                self._observer({verdict.name: verdict.message for verdict in wanting})
         self._problems = problems
         metrics.in_sync.set(0 if wanting else 1)
         metrics.in_force.seen(InForce(v.name, v.in_force, v.reason, v.writer) for v in report.verdicts)

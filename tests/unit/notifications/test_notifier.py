@@ -302,6 +302,22 @@ def test_each_turn_of_a_change_request_is_told(started: Any, folder: Path) -> No
         assert len(sink.wait(4)) == 4
 
 
+def test_a_policy_that_is_not_in_force_is_told_once(started: Any, folder: Path) -> None:
+    """However its reason changes meanwhile."""
+    with receivers.http() as sink:
+        _https(folder, sink, None)
+        notifier, _ = started(folder)
+        notifier.standing({"default": "somebody narrowed it"})
+        (posted,) = sink.wait(1)
+        notifier.standing({"default": "somebody narrowed it again"})
+        notifier.standing({})
+        notifier.tell(_event())
+        assert len(sink.wait(2)) == 2
+    found = json.loads(posted.body)
+    assert (found["type"], found["subject"]) == ("dev.seconder.notinforce", "default")
+    assert found["data"]["summary"] == "Policy default is not in force: somebody narrowed it"
+
+
 def test_a_change_request_that_is_being_written_is_not_told_yet() -> None:
     """Its status says nothing yet."""
     request = _request(Phase.PENDING, first_refused_at="")
