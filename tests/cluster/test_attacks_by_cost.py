@@ -65,3 +65,5 @@ def test_no_object_costs_more_than_the_api_server_gives_a_condition(
     )
     assert orphaned.code == 0, orphaned.err
     eventually(lambda: not cluster.there("configmap", "settings"), 30, "the garbage collector takes its owner away")
+    # Owners of very many kinds have other tests' agents refused, as long as they are there.
+    cluster.admin("delete", "deployment", "heavy", "-n", cluster.namespace)
