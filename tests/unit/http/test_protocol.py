@@ -295,8 +295,8 @@ def test_a_larger_body_is_refused_and_the_connection_ends() -> None:
         assert connection.shared.large_bodies.left == LIMITS.large_bodies
 
 
-def test_the_default_limit_is_seven_mebibytes() -> None:
-    """An object of the API server's largest request twice, and room for the rest."""
+def test_the_default_limit_is_twenty_eight_mebibytes() -> None:
+    """The API server's largest request and the largest stored object, six bytes a character, and room for the rest."""
     assert MAX_BODY_BYTES == Limits().body_bytes == 28 * 1024 * 1024
 
 
