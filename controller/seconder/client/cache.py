@@ -77,6 +77,9 @@ class Cache:
             ),
         }
 
+        self._proving: tuple[Watch[Any], ...] = tuple(self._watches.values())
+        """All that the state is made from: these, and the labels of namespaces while some policy selects by them."""
+
     def start(self) -> None:
         """Begin to load and follow. Returns at once."""
         for watch in self._watches.values():
@@ -92,12 +95,12 @@ class Cache:
 
     def age(self) -> float:
         """The seconds since all of it was last proven to be true; infinite until everything was loaded."""
-        return max([watch.age() for watch in [*self._watches.values(), *self._following.watches]])
+        return max([watch.age() for watch in self._proving])
 
     def fresh(self) -> bool:
         """Whether every watch has given a sign of life recently enough for approvals to count."""
         # Asked by each review that lets something through, and so without a list of ages.
-        for watch in self._watches.values():  # noqa: SIM110 - a generator costs a call for each watch
+        for watch in self._proving:  # noqa: SIM110 - a generator costs a call for each watch
             if not watch.age() <= constants.FRESH_SECONDS:
                 return False
         return True
@@ -131,6 +134,7 @@ class Cache:
             if self._following.follow(index.selecting_keys):
                 # They tell nothing of what is selected by now: until they do, it is not known.
                 self._labels = {}
+                self._proving = (*self._watches.values(), *self._following.watches)
             self._publish()
 
     def _take_approvers(self, approvers: Mapping[str, Approver]) -> None:
