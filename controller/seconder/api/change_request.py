@@ -219,6 +219,14 @@ def parse(document: Mapping[str, Any]) -> ChangeRequest:
     return msgspec.convert(document, ChangeRequest)
 
 
+def readable(document: Mapping[str, Any]) -> ChangeRequest | None:
+    """Read a ChangeRequest; None for one that is damaged, where the others count without it."""
+    try:
+        return parse(document)
+    except msgspec.ValidationError:
+        return None
+
+
 def with_status(request: ChangeRequest, status: ChangeRequestStatus) -> dict[str, Any]:
     """The document to PUT on the status subresource; its resourceVersion makes a lost update a conflict."""
     document: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(request, status=status))

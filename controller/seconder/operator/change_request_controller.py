@@ -330,9 +330,8 @@ def _since(request: ChangeRequest) -> float | None:
 
 
 def _parsed(document: Mapping[str, Any]) -> ChangeRequest | None:
-    try:
-        request = change_request.parse(document)
-    except msgspec.ValidationError:
+    request = change_request.readable(document)
+    if request is None:
         return None
     annotations = request.metadata.get("annotations") or {}
     kept = {key: value for key, value in annotations.items() if key.startswith(_ANSWERS)}

@@ -12,8 +12,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from seconder.api import change_request, constants
 from seconder.api.text import clean
 from seconder.plugin.main import VERBS
@@ -134,11 +132,8 @@ def _requests(given: Sequence[str], *, everything: bool) -> Candidates:
 
     found = []
     for document in _api(given).get(f"{constants.API_PATH}/changerequests", timeout=_SECONDS, limit=_MOST)["items"]:
-        try:
-            request = change_request.parse(document)
-        except msgspec.ValidationError:
-            continue
-        if everything or request.status.phase.open:
+        request = change_request.readable(document)
+        if request is not None and (everything or request.status.phase.open):
             who = request.spec.agent or request.spec.requester
             described = f"{request.spec.action} {request.target.resource} {request.target.path} by {who}"
             found.append((request.name, f"{described}, {request.status.phase}"))

@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeVar
 
-import msgspec
-
 from seconder.admission import adjudication, pipeline
 from seconder.admission.lookups import Unknown
 from seconder.admission.policy_index import PolicyIndex
@@ -393,9 +391,8 @@ def _ended(known: _Known | None) -> bool:
 
 
 def _known(document: Mapping[str, Any]) -> _Known | None:
-    try:
-        request = change_request.parse(document)
-    except msgspec.ValidationError:
+    request = change_request.readable(document)
+    if request is None:
         return None
     denial = change_request.denial_of(request.status)
     return _Known(request.spec.requester, request.status.phase.open, denial)

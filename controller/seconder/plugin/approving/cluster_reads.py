@@ -187,15 +187,8 @@ def read_request(api: Api, name: str) -> ChangeRequest:
 
 def open_requests(api: Api) -> list[ChangeRequest]:
     """List the change requests that wait for something. Raises ApiError."""
-    requests = []
-    for document in api.items(change_request.PATH)[0]:
-        try:
-            request = change_request.parse(document)
-        except msgspec.ValidationError:
-            continue
-        if request.status.phase.open:
-            requests.append(request)
-    return requests
+    found = map(change_request.readable, api.items(change_request.PATH)[0])
+    return [request for request in found if request is not None and request.status.phase.open]
 
 
 def case_of(connection: Connection, place: Place, arguments: argparse.Namespace) -> Case:

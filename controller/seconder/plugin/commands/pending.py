@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -43,7 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     api = connection.connect(arguments).api
     form = arguments.output
     documents, _ = api.items(change_request.PATH)
-    waiting = _longest_waiting_first(read for read in map(_read, documents) if read and read.status.phase.waits)
+    waiting = _longest_waiting_first(
+        read for read in map(change_request.readable, documents) if read and read.status.phase.waits
+    )
     if arguments.watch:
         return _follow(api, waiting, form)
     if form in {"json", "yaml"}:
@@ -54,13 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print("No change requests are waiting.", file=sys.stderr)
     return 0
-
-
-def _read(document: Mapping[str, Any]) -> ChangeRequest | None:
-    try:
-        return change_request.parse(document)
-    except msgspec.ValidationError:
-        return None
 
 
 def _longest_waiting_first(found: Iterable[ChangeRequest]) -> list[ChangeRequest]:
@@ -165,7 +160,7 @@ def _follow(api: Api, waiting: list[ChangeRequest], form: str | None) -> int:
         _print([_header(form)])
     _tell(waiting, form)
     changes = _Changes(waiting)
-    watch = Watch(api, change_request.PATH, _read, changes.take, changes.failed)
+    watch = Watch(api, change_request.PATH, change_request.readable, changes.take, changes.failed)
     watch.start()
     pause = threading.Event()
     try:

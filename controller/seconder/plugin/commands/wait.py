@@ -5,9 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, Phase
@@ -53,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     watch = Watch(
         api,
         change_request.PATH,
-        _read,
+        change_request.readable,
         seen.take,
         seen.failed,
         field_selector=f"metadata.name={request.name}",
@@ -118,10 +116,3 @@ def _seconds(text: str) -> int:
     if not 0 < seconds <= _LONGEST:
         raise Problem(f"--timeout {clean(text)} is not between 1s and 24h")
     return seconds
-
-
-def _read(document: Mapping[str, Any]) -> ChangeRequest | None:
-    try:
-        return change_request.parse(document)
-    except msgspec.ValidationError:
-        return None
