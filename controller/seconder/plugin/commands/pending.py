@@ -13,20 +13,16 @@ import msgspec
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, Phase
 from seconder.api.text import clean
-from seconder.client.api import Api, ApiError
+from seconder.client.api import Api
 from seconder.plugin.terminal import connection, output
 from seconder.plugin.terminal.parser import Parser
+from seconder.plugin.terminal.trouble import Trouble
 
 _HEADER: Final = ("NAME", "OBJECT", "ACTION", "REQUESTER", "IMPACT", "APPROVALS", "WAITS", "AGE")
 _WIDE: Final = ("ATTEMPTS", "LAST REASON", "SAYS")
 _WIDTHS: Final = (30, 32, 6, 24, 16)
 _ACCOUNT: Final = "system:serviceaccount:"
 _WAKE_SECONDS: Final = 1.0
-_HOPELESS: Final = frozenset({401, 403, 404})
-_HOPELESS_AFTER_SECONDS: Final = 20.0
-"""An API server that has just started answers so for a moment, before it has read its roles."""
-
-_CALM_SECONDS: Final = 10.0
 
 
 def parser() -> Parser:
@@ -126,26 +122,6 @@ class _Changes:
             self._told[request.uid] = _essence(request)
             found.append(request)
         return _longest_waiting_first(found)
-
-
-class Trouble:
-    """Errors of a watch that tries again by itself: worth a word when they begin, and an end when they go on."""
-
-    def __init__(self) -> None:
-        self._since = self._last = float("-inf")
-
-    def begins(self, error: Exception, now: float) -> bool:
-        """Take note of an error; say whether it is the first. ``now``: monotonic seconds.
-
-        Raises it where it is an answer that has not changed for a while.
-        """
-        first = now - self._last > _CALM_SECONDS
-        self._last = now
-        if first:
-            self._since = now
-        if isinstance(error, ApiError) and error.status in _HOPELESS and now - self._since > _HOPELESS_AFTER_SECONDS:
-            raise error
-        return first
 
 
 def _essence(request: ChangeRequest) -> tuple[Phase, str, str]:

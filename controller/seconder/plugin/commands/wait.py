@@ -13,10 +13,10 @@ from seconder.api.duration import Duration
 from seconder.api.text import clean
 from seconder.client.api import ApiError
 from seconder.plugin.approving import cluster_reads
-from seconder.plugin.commands.pending import Trouble
 from seconder.plugin.terminal import connection
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
+from seconder.plugin.terminal.trouble import Trouble
 
 _CODES: Final = {Phase.APPROVED: 0, Phase.USED: 0, Phase.DENIED: 3, Phase.EXPIRED: 4, Phase.WITHDRAWN: 4}
 _GONE: Final = 4

@@ -3,7 +3,7 @@
 import pytest
 
 from seconder.client.api import ApiError
-from seconder.plugin.commands.pending import Trouble
+from seconder.plugin.terminal.trouble import Trouble
 
 
 def test_trouble_is_told_once_until_it_is_over() -> None:
