@@ -30,14 +30,22 @@ def run(command: Sequence[str], environment: Mapping[str, str], seconds: float) 
     known = assistants.read(Path(assistants.__file__).with_name("assistants.yaml"))
     marks = {variable.name for assistant in known for variable in assistant.environment}
     with tempfile.TemporaryDirectory(prefix="seconder-terminal-") as folder:
-        code = Path(folder) / "code"
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", _LAUNCHER, str(code), *command],
-            env={key: value for key, value in environment.items() if key not in marks},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=seconds,
-        )
-        return subprocess.CompletedProcess(list(command), int(code.read_text()), done.stdout, done.stderr)
+        kept = {key: value for key, value in environment.items() if key not in marks}
+        return run_orphaned(command, kept, Path(folder), seconds=seconds)
+
+
+def run_orphaned(
+    command: Sequence[str | Path], environment: Mapping[str, str], folder: Path, *, seconds: float = 30
+) -> subprocess.CompletedProcess[str]:
+    """Run a command whose ancestors are init's alone; give what came of it. ``folder`` takes its exit code."""
+    result = folder / "exit-code"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", _LAUNCHER, result, *command],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=seconds,
+    )
+    return subprocess.CompletedProcess(list(command), int(result.read_text()), done.stdout, done.stderr)

@@ -17,8 +17,8 @@ import pytest
 import yaml
 from tests.support.cluster import AGENT, Cluster, Result
 from tests.support.documents import blocks
-from tests.support.orphan import run_orphaned
 
+from localstack.own_terminal import run_orphaned
 from localstack.scene import HUMAN
 
 _FILE = Path(__file__).name

@@ -18,7 +18,7 @@ PROGRAM = Path(sys.executable).with_name("kubectl-seconder")
 _SECONDS = 40.0
 _KNOWN = assistants.read(Path(assistants.__file__).with_name("assistants.yaml"))
 _MARKS = {variable.name for assistant in _KNOWN for variable in assistant.environment}
-"""Whoever runs the tests has no say in what commands are taken for; see also ``tests.support.orphan``."""
+"""Whoever runs the tests has no say in what commands are taken for; see also ``localstack.own_terminal``."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.orphan import run_orphaned
 
+from localstack.own_terminal import run_orphaned
 from seconder.plugin.agents import assistants
 from seconder.plugin.agents.assistants import Assistant, Detection, Program, Variable, detect
 from seconder.plugin.agents.processes import Process, Unreadable, ancestors

@@ -15,8 +15,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from tests.support.orphan import run_orphaned
 
+from localstack.own_terminal import run_orphaned
 from seconder.client import exec_plugin
 from seconder.client.api import ApiError
 from seconder.client.credentials import NoCredentials
