@@ -44,9 +44,10 @@ class Event(Struct, frozen=True, kw_only=True):
 _BY_PHASE = {
     Phase.PENDING: EventType.PENDING,
     Phase.APPROVED: EventType.APPROVED,
+    Phase.DENIED: EventType.DENIED,
     Phase.USED: EventType.USED,
     Phase.EXPIRED: EventType.EXPIRED,
-} | {phase: EventType.DENIED for phase in Phase if phase.value == EventType.DENIED.value}
+}
 
 
 def of_change_request(request: ChangeRequest, portal: str) -> Event | None:
