@@ -10,13 +10,13 @@ from seconder.admission.findings import Affected
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ask
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api import constants
-from seconder.api.policy import Policy
+from seconder.api.policy import Policy, most_required
 from seconder.api.reasons import Reason
 from seconder.api.text import clean
 from seconder.approvals import impact
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, Impact
-from seconder.approvals.quorum import judge_all, most_required, verify_all
+from seconder.approvals.quorum import judge_all, verify_all
 from seconder.approvals.verification import approvals_of, context_of
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from seconder.admission import messages
 from seconder.admission.principal import Principal
 from seconder.admission.review import Effect, ReviewContext
-from seconder.api.policy import Mode, Policy
+from seconder.api.policy import Mode, Policy, most_required
 from seconder.api.reasons import Reason
 from seconder.api.resources import Action
 from seconder.api.text import clean
@@ -61,7 +61,7 @@ class Decision(Struct, frozen=True, gc=False, kw_only=True):
         if not self.parts or not self.parts[0].unmet:
             return []
         first = self.parts[0]
-        required = max([policy.requirement.required for policy in first.unmet])
+        required = most_required(first.unmet)
         causes = [{"reason": "Approvals", "message": f"{required - first.missing}/{required}"}]
         if recorded and self.change:
             causes.append({"reason": "ChangeRequest", "field": self.change.name})

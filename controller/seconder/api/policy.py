@@ -1,6 +1,6 @@
 """What a policy says, and a policy in force."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Final
@@ -173,3 +173,13 @@ class Policy:
     def limited(self) -> bool:
         """Whether it is about some namespaces only."""
         return bool(self.namespaces or self.selector)
+
+
+def most_required(policies: Sequence[Policy]) -> int:
+    """The number of peers that the most demanding of some policies requires; 0 without any."""
+    most = 0
+    for policy in policies:
+        required = policy.requirement.required
+        if required > most:
+            most = required
+    return most

@@ -23,7 +23,7 @@ from seconder.api.change_request import (
     parse,
     stamp,
 )
-from seconder.api.policy import Policy
+from seconder.api.policy import Policy, most_required
 from seconder.api.text import clean, describe
 from seconder.approvals import unsigned_statement
 from seconder.approvals.change import Change
@@ -163,7 +163,7 @@ def refused(
         phase=Phase.PENDING if reopened else before.phase,
         object=describe(change.target),
         impact=_impact_text(change, impact, bound=bool(bound)),
-        progress=f"0/{required(change.policies)}" if reopened else before.progress,
+        progress=f"0/{most_required(change.policies)}" if reopened else before.progress,
         approvals=[] if reopened else before.approvals,
         denials=[] if reopened else before.denials,
         attempts=before.attempts + times,
@@ -182,7 +182,7 @@ def let_through(
     before: ChangeRequestStatus, change: Change, counted: "Sequence[Approval]", now: datetime
 ) -> ChangeRequestStatus:
     """The status after these approvals let it through. Whether it went through is for the operator to see."""
-    needed = required(change.policies)
+    needed = most_required(change.policies)
     return msgspec.structs.replace(
         before,
         progress=f"{needed}/{needed}",
@@ -208,8 +208,3 @@ def _impact_text(change: Change, impact: Impact | None, *, bound: bool) -> str:
     if impact is not None:
         return impact.summary
     return "not known yet" if bound else "the object itself"
-
-
-def required(policies: Sequence[Policy]) -> int:
-    """The number of peers that the most demanding policy requires."""
-    return max((policy.requirement.required for policy in policies), default=0)

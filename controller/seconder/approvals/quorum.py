@@ -75,16 +75,6 @@ class Presented(Struct, frozen=True, gc=False):
         return bool(operators) and all(self.registry.knows(operator) for operator in operators)
 
 
-def most_required(policies: Sequence[Policy]) -> int:
-    """The number of peers that the most demanding of some policies requires; 0 without any."""
-    most = 0
-    for policy in policies:
-        required = policy.requirement.required
-        if required > most:
-            most = required
-    return most
-
-
 class Verdict(Struct, frozen=True, gc=False):
     """Whether one requirement is satisfied, by whom, and what failed. ``reason`` is Approved if and only if it is.
 

@@ -18,7 +18,7 @@ from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.state import ClusterState
 from seconder.api import change_request, constants
 from seconder.api.change_request import KEPT_FOR, ApprovalDoc, ChangeRequest, ChangeRequestStatus, DenialDoc, Phase
-from seconder.api.policy import Mode, Policy
+from seconder.api.policy import Mode, Policy, most_required
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action
 from seconder.api.text import clean
@@ -162,7 +162,7 @@ def judged(status: ChangeRequestStatus, verdict: Verdict, now: datetime) -> Chan
     if verdict.reason is Reason.POLICY_INVALID:
         # No approval changes that, and how many there are is not looked at.
         return msgspec.structs.replace(status, phase=Phase.PENDING)
-    required = change_requests.required(verdict.covering)
+    required = most_required(verdict.covering)
     missing = 0 if verdict.allowed else verdict.missing
     return msgspec.structs.replace(
         status,

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from seconder.admission.decision import Verdict
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest
-from seconder.api.policy import Policy
+from seconder.api.policy import Policy, most_required
 from seconder.api.text import clean
-from seconder.approvals import change_requests, impact
+from seconder.approvals import impact
 from seconder.approvals.verification import approvals_of
 from seconder.plugin.approving import cluster_reads
 from seconder.plugin.approving.changes import Wanted
@@ -20,7 +20,7 @@ _SHOWN_NAMES = 5
 
 def progress(verdict: Verdict) -> tuple[int, int]:
     """How many peers have approved, and how many it takes."""
-    required = change_requests.required(verdict.covering)
+    required = most_required(verdict.covering)
     return required - (0 if verdict.allowed else verdict.missing), required
 
 
