@@ -9,7 +9,6 @@ from seconder.api.resources import DEFINITIONS, NAMESPACES, GroupResource, Targe
 
 ROLES: Final = (GroupResource(rbac.GROUP, "clusterroles"), GroupResource(rbac.GROUP, "clusterrolebindings"))
 CONFIGURATION: Final = GroupResource("admissionregistration.k8s.io", "validatingwebhookconfigurations")
-CONFIGURATION_NAME: Final = "seconder"
 ROLE_PREFIX: Final = "seconder-"
 """Of the names of Seconder's own among these."""
 
@@ -24,6 +23,6 @@ def own_object(target: Target, place: Installation) -> str:
         return "the guard's own resource definitions"
     if target.resource in ROLES and target.name.startswith(ROLE_PREFIX):
         return "the guard's own roles"
-    if target.resource == CONFIGURATION and target.name == CONFIGURATION_NAME:
+    if target.resource == CONFIGURATION and target.name == constants.CONFIGURATION:
         return "the guard's own webhook configuration"
     return ""

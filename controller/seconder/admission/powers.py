@@ -106,7 +106,11 @@ _UNREADABLE: Final = frozenset({"unsafe-delete-ignore-read-errors"})
 POWERS: Final[tuple[Power, ...]] = (
     *_powers("change admission configuration", ADMISSION, _ADMISSION_KINDS, WRITES),
     Power(
-        "change admission configuration", ADMISSION, "validatingwebhookconfigurations", _EDITS | ENDS, name="seconder"
+        "change admission configuration",
+        ADMISSION,
+        "validatingwebhookconfigurations",
+        _EDITS | ENDS,
+        name=constants.CONFIGURATION,
     ),
     Power("change which server answers for an API", SERVERS, "apiservices", WRITES),
     *_powers("impersonate", "", "users groups", frozenset({"impersonate"})),

@@ -9,9 +9,14 @@ API_PATH: Final = f"/apis/{DOMAIN}/{API_VERSION}"
 
 DEFAULT_NAMESPACE: Final = "seconder-system"
 
+CONFIGURATION: Final = "seconder"
+"""The name of the guard's ValidatingWebhookConfiguration."""
+
 APPROVAL_PREFIX: Final = "approval.seconder.dev/"
-DENIAL_PREFIX: Final = "denial.seconder.dev/"
 """An approval stands in annotation ``approval.seconder.dev/<slug>`` of the object that it is for."""
+
+DENIAL_PREFIX: Final = "denial.seconder.dev/"
+"""A denial stands in annotation ``denial.seconder.dev/<Approver>`` of the change request that it answers."""
 
 AGENT_KEY: Final = "seconder.dev/agent"
 """Extra key of an agent's credential, and the annotation that marks an object as agent-originated."""

@@ -31,7 +31,7 @@ from seconder.api import constants
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy, Subjects
 from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource
 
-NAME: Final = "seconder"
+NAME: Final = constants.CONFIGURATION
 """Of the ValidatingWebhookConfiguration."""
 
 LABELS: Final = {"app.kubernetes.io/name": "seconder", "app.kubernetes.io/managed-by": "seconder-operator"}
