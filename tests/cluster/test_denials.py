@@ -74,3 +74,25 @@ def test_agents_deny_nothing_and_others_only_in_their_own_name(cluster: Cluster,
     assert [each["name"] for each in cluster.get("chg", chg)["status"]["denials"]] == ["alice"]
     cluster.approve(cluster.alice)
     assert cluster.delete(cluster.agent).code == 0, "a denial decides nothing"
+
+
+def test_a_requester_states_its_reason_on_its_own_change_request(cluster: Cluster, plugin: Plugin) -> None:
+    """Without writing to the object first. Nothing else there, and on nobody else's."""
+    cluster.deployment()
+    chg = refused(cluster)
+    agent = cluster.scene.agent_kubeconfig
+    waited = plugin.script(agent, "wait", chg, "--reason=checkout is moved to another cluster", "--timeout=1s")
+    assert waited.code == 5, waited.err
+    assert "checkout is moved to another cluster (the requester's own words" in plugin.script(agent, "show", chg).out
+    for change in (
+        ["annotate", "chg", chg, "denial.seconder.dev/alice=no"],
+        ["annotate", "chg", chg, "seconder.dev/reason-", "extra=1"],
+        ["label", "chg", chg, "extra=1"],
+        ["annotate", "chg", chg, "--overwrite", f"seconder.dev/reason={'a' * 401}"],
+        ["patch", "chg", chg, "--type=merge", '-p={"metadata":{"finalizers":["example.com/kept"]}}'],
+    ):
+        tried = cluster.agent(*change)
+        assert tried.refused_with("ProtectedConfiguration"), (change, tried.err)
+    assert cluster.agent("annotate", "chg", chg, "seconder.dev/reason-").code == 0
+    other = cluster.agent_with_all_rights("annotate", "chg", chg, "seconder.dev/reason=another's")
+    assert other.refused_with("ProtectedConfiguration"), other.err

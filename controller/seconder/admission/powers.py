@@ -144,8 +144,17 @@ POWERS: Final[tuple[Power, ...]] = (
     *_powers(
         "change policies, approvers and change requests",
         constants.DOMAIN,
-        "protectionpolicies approvers changerequests",
+        "protectionpolicies approvers",
         WRITES,
+        anybody=False,
+    ),
+    # Not "patch": whoever is refused says why on their own change request, and rules.installation sees to it that
+    # agents change nothing else there.
+    Power(
+        "change policies, approvers and change requests",
+        constants.DOMAIN,
+        "changerequests",
+        WRITES - {"patch"},
         anybody=False,
     ),
     *_powers(

@@ -49,6 +49,9 @@ class _Document(Struct, rename="camel"):
     """Names as in Kubernetes. Unknown fields are passed over: only the API server's schema need be strict here."""
 
 
+LONGEST_REASON: Final = 400
+"""Characters of a requester's own words."""
+
 Text = Annotated[str, Meta(max_length=512)]
 
 
@@ -123,7 +126,7 @@ class ChangeRequestSpec(_Document, kw_only=True):
         """The approvers who are the requester by more than its user name."""
         return frozenset(self.requester_principals or ())
 
-    reason: Annotated[str, Meta(max_length=400, description="The requester's own words, unproven.")] = ""
+    reason: Annotated[str, Meta(max_length=LONGEST_REASON, description="The requester's own words, unproven.")] = ""
     object: ObjectDoc
     action: Action
     change: Annotated[ChangeDoc, Meta(description="For the action Change.")] | UnsetType = UNSET
@@ -198,6 +201,13 @@ class ChangeRequest(_Document, kw_only=True):
     def uid(self) -> str:
         """The change request's uid: the ``txn`` of approvals for it."""
         return str(self.metadata["uid"])
+
+    @property
+    def reason(self) -> str:
+        """The requester's own words, unproven: those stated here since, else those of the refused request."""
+        annotations = self.metadata.get("annotations")
+        stated = annotations.get(constants.REASON_KEY, "") if isinstance(annotations, dict) else ""
+        return str(stated)[:LONGEST_REASON] or self.spec.reason
 
     @property
     def target(self) -> Target:

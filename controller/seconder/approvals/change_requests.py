@@ -47,7 +47,7 @@ def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
         target=recorded.target,
         version=spec.object.version,
         action=spec.action,
-        claimed=spec.reason,
+        claimed=recorded.reason,
         policies=tuple(policies),
         difference=recorded_difference(recorded),
         principals=spec.principals,

@@ -107,7 +107,7 @@ def _teams(request: ChangeRequest) -> tuple[str, ...]:
 def _summary(request: ChangeRequest, type_: EventType, object_: str, who: str) -> str:
     action = f"{request.spec.action.value} of {object_} by {who}"
     if type_ is EventType.PENDING:
-        reason = f" Reason given, unproven: {clean(request.spec.reason)}." if request.spec.reason else ""
+        reason = f" Reason given, unproven: {clean(request.reason)}." if request.reason else ""
         return f"{action} waits for approval.{reason} Approve: kubectl seconder approve {request.name}"
     if type_ is EventType.APPROVED:
         return f"{action} is approved ({request.status.progress})."

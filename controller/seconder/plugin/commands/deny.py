@@ -12,7 +12,6 @@ from seconder.plugin.terminal import callers, connection
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 
-_MANAGER: Final = "seconder-approval"
 _MOST: Final = 512
 _LONGEST: Final = 63
 """Characters of an annotation's name behind its prefix."""
@@ -51,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise Problem(f"{request.name} has no denial of yours")
     path = f"{change_request.PATH}/{request.name}"
     changes = {"metadata": {"uid": request.uid, "annotations": {key: reason}}}
-    connected.api.merge(path, changes, fieldManager=_MANAGER)
+    connected.api.merge(path, changes, fieldManager=constants.APPROVAL_MANAGER)
     print(f"{request.name} {'denial taken back' if reason is None else f'denied by {clean(name)}'}")
     return 0
 

@@ -83,7 +83,7 @@ def _row(request: ChangeRequest, form: str | None) -> tuple[str, ...]:
     )
     if form != "wide":
         return row
-    return (*row, str(status.attempts), status.last_reason, clean(spec.reason))
+    return (*row, str(status.attempts), status.last_reason, clean(request.reason))
 
 
 class _Changes:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from seconder.api import change_request
+from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest, Phase
 from seconder.api.duration import Duration
-from seconder.api.text import clean
-from seconder.client.api import ApiError
+from seconder.api.text import MAX_FIELD, clean
+from seconder.client.api import Api, ApiError
 from seconder.plugin.approving import cluster_reads
 from seconder.plugin.terminal import connection
 from seconder.plugin.terminal.parser import Parser
@@ -32,6 +32,7 @@ def parser() -> Parser:
         "5 still waiting at the end of the time.",
     )
     command.add_argument("name", metavar="chg-NAME", help="the change request")
+    command.add_argument("--reason", metavar="TEXT", help="say first why it is asked: approvers read it as your words")
     command.add_argument("--timeout", default="30m", metavar="TIME", help="such as 90s or 2h; left out: 30m")
     connection.add_flags(command, namespace=False)
     return command
@@ -43,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     api = connection.connect(arguments).api
     deadline = time.monotonic() + seconds
     request = cluster_reads.read_request(api, arguments.name)
+    if arguments.reason is not None:
+        _state(api, request, arguments.reason)
     if request.status.phase not in _CODES and sys.stderr.isatty():
         print(f"{request.name} waits for a peer; Ctrl-C ends the waiting, not the request", file=sys.stderr)
     from seconder.client.watch import Watch
@@ -61,6 +64,18 @@ def run(arguments: argparse.Namespace) -> int:
         return _told(seen, deadline)
     finally:
         watch.stop()
+
+
+def _state(api: Api, request: ChangeRequest, reason: str) -> None:
+    """Write the caller's reason on the change request. Raises Problem."""
+    if len(reason) > MAX_FIELD:
+        raise Problem(f"--reason is longer than {MAX_FIELD} characters: say it in fewer")
+    reason = clean(reason).strip()
+    if not reason:
+        raise Problem("--reason says nothing: approvers read it before they sign")
+    changes = {"metadata": {"uid": request.uid, "annotations": {constants.REASON_KEY: reason}}}
+    api.merge(f"{change_request.PATH}/{request.name}", changes, fieldManager=constants.APPROVAL_MANAGER)
+    print(f"{request.name} now says why", file=sys.stderr)
 
 
 class _Seen:

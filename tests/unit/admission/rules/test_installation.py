@@ -99,3 +99,30 @@ def test_no_approval_opens_the_guards_own_configuration() -> None:
     held = document(on, annotations=approved_for(on))
     decided = decide(request(Operation.DELETE, on, oldObject=held), state(policy(on.resource)))
     assert (decided.reason, decided.change) == (Reason.PROTECTED_CONFIGURATION, None)
+
+
+_REQUEST = Target(GroupResource("seconder.dev", "changerequests"), "ChangeRequest", "", "chg-x", "uid")
+
+
+def _written(stated: dict[str, str] | None, requester: str = AGENT.username, **fields: Any) -> Request:
+    old = document(_REQUEST, spec={"requester": requester})
+    new = {**old, "metadata": {**old["metadata"], "resourceVersion": "2"}, **fields.pop("changed", {})}
+    if stated is not None:
+        new["metadata"] = {**new["metadata"], "annotations": stated}
+    return request(Operation.UPDATE, _REQUEST, AGENT, object=new, oldObject=old, **fields)
+
+
+def test_an_agent_states_on_its_own_change_request_why_it_asks() -> None:
+    """The reason and nothing else: not its length, not another annotation, no other requester's, no subresource."""
+    reason = {"seconder.dev/reason": "moved"}
+    assert decide(_written(reason), state()).allowed
+    assert decide(_written(None), state()).allowed, "a write that changes nothing"
+    for refused in (
+        _written(reason, "somebody else"),
+        _written({**reason, "denial.seconder.dev/alice": "no"}),
+        _written({"seconder.dev/reason": "a" * 401}),
+        _written(reason, changed={"spec": {"requester": AGENT.username, "by_agent": False}}),
+        _written(reason, changed={"status": {"phase": "Approved"}}),
+        _written(reason, subResource="status"),
+    ):
+        assert decide(refused, state()).reason is Reason.PROTECTED_CONFIGURATION
