@@ -39,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     webhook.add_argument(
         "--namespace-label", action="store_true", help="label blocked actions by namespace (more series)"
     )
+    webhook.add_argument(
+        "--open-per-requester", type=int, default=50, metavar="N", help="change requests of one requester that may wait"
+    )
+    webhook.add_argument(
+        "--open-in-all", type=int, default=1000, metavar="N", help="change requests that may wait, of all requesters"
+    )
     operator = commands.add_parser("operator", help="keep configuration, certificates and statuses as they should be")
     _common(operator)
     operator.add_argument("--webhook-url", default="", metavar="URL", help="where the API server finds the webhook")

@@ -5,7 +5,7 @@ Each is imported only when it is started: the webhook must be ready in well unde
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from seconder.admission.policy_index import Installation
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from seconder.notifications.notifier import Notifier
+    from seconder.webhook.recorder import Bounds
 
 
 class UsageError(Exception):
@@ -37,6 +38,7 @@ def webhook(arguments: argparse.Namespace) -> int:
         drain_delay=arguments.drain_delay,
         drain_timeout=arguments.drain_timeout,
         namespace_label=arguments.namespace_label,
+        bounds=_bounds(arguments.open_per_requester, arguments.open_in_all),
     )
     loaded = client_config.load(arguments.kubeconfig)
     return 0 if uvloop.run(run.run(loaded, options)) else 1
@@ -151,6 +153,24 @@ def _webhook(arguments: argparse.Namespace) -> tuple[str, tuple[str, str, int] |
         return arguments.webhook_url, None, _host_of(arguments.webhook_url)
     service = _service(arguments.webhook_service)
     return "", service, f"{service[1]}.{service[0]}.svc"
+
+
+def _bounds(of_one: int, in_all: int) -> "Bounds":
+    """How many change requests are open at a time. Raises UsageError."""
+    from seconder.webhook.recorder import Bounds
+
+    if not 1 <= of_one <= in_all <= _MOST_OPEN:
+        raise UsageError(
+            f"not 1 <= --open-per-requester {of_one} <= --open-in-all {in_all} <= {_MOST_OPEN}: give other limits"
+        )
+    return Bounds(open_of_one=of_one, open_in_all=in_all, in_all=in_all * _WITH_ENDED)
+
+
+_MOST_OPEN: Final = 10_000
+"""Change requests that both programs keep in view, within the memory that the chart gives them."""
+
+_WITH_ENDED: Final = 5
+"""Change requests for each open one: ended ones stay for an hour, for whoever looks into them."""
 
 
 def _address(text: str) -> tuple[str, int]:

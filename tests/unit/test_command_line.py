@@ -32,6 +32,14 @@ def test_an_address_that_is_none(address: str, capsys: pytest.CaptureFixture[str
     assert _one_line(capsys).startswith("seconder webhook: not an address: ")
 
 
+@pytest.mark.parametrize(("one", "all_"), [(0, 1), (9, 3), (1, 10_001), (-1, 5)])
+def test_limits_that_contradict_each_other(one: int, all_: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said with both of them, and with the bound."""
+    assert main(["webhook", f"--open-per-requester={one}", f"--open-in-all={all_}", _HERE]) == 1
+    told = _one_line(capsys)
+    assert f"--open-per-requester {one} <= --open-in-all {all_} <= 10000" in told
+
+
 @pytest.mark.parametrize("content", [b"foo: [\n", b"foo", b"\x00\xff", b""])
 def test_a_kubeconfig_that_is_none(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In one line, though a YAML parser tells it in five."""

@@ -24,7 +24,7 @@ from seconder.http.tls import ServingCertificate
 from seconder.observability import log
 from seconder.observability.metrics import AuthorizerMetrics, ReviewMetrics, registry
 from seconder.webhook.authorizer import Authorizer
-from seconder.webhook.recorder import Recorder
+from seconder.webhook.recorder import Bounds, Recorder
 from seconder.webhook.reviewer import Reviewer
 
 _USER_AGENT: Final = "seconder-webhook"
@@ -49,6 +49,8 @@ class Options:
     drain_delay: float
     drain_timeout: float
     namespace_label: bool
+    bounds: Bounds
+    """Of what is recorded."""
 
 
 class _Serving:
@@ -126,7 +128,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     metrics.view_age.set_function(cache.age)
     served = _Serving(api, options, metrics)
     agents, others, notes = (Resolver(api, index, cache.fresh, _trouble) for _ in range(3))
-    recorder = Recorder(api, cache, notes, _failed)
+    recorder = Recorder(api, cache, notes, _failed, bounds=options.bounds)
     reviewer = Reviewer(cache, (agents, others), recorder, metrics)
     serving_now = threading.Event()
     pulse = Pulse()
