@@ -13,7 +13,7 @@ from typing import Final, TextIO
 
 from localstack.build import build
 from localstack.locking import locked
-from localstack.pins import KUBERNETES_VERSION, LOCAL_STACK, Binary, cache_key
+from localstack.pins import KUBERNETES_VERSION, LOCAL_STACK, MODULES, Binary, Module, modules
 from localstack.toolchain import find_go
 
 ASSETS: Final = "KUBEBUILDER_ASSETS"
@@ -37,30 +37,37 @@ def provide(
 
     Raises ``StackError`` when one of them can be neither found nor built.
     """
-    assets = os.environ.get(ASSETS)
-    if assets and (lacking := [binary for binary in wanted if binary not in present_in(Path(assets))]):
+    environment = os.environ
+    assets = environment.get(ASSETS)
+    mine = [binary for binary in wanted if _may_come_from_assets(binary, environment)]
+    if assets and (lacking := [binary for binary in mine if binary not in present_in(Path(assets))]):
         print(f"{ASSETS} has no {', '.join(lacking)} ({assets})", file=stream)
-    found = {binary: place for binary, place in find(os.environ, any_kubectl=any_kubectl).items() if binary in wanted}
+    found = {binary: place for binary, place in find(environment, any_kubectl=any_kubectl).items() if binary in wanted}
     for place in dict.fromkeys(found[binary] for binary in Binary if binary in found):
         names = ", ".join(binary for binary in Binary if found.get(binary) == place)
         print(f"{names}: from {place.title} ({place.folder})", file=stream, flush=True)
-    built = cache_folder(os.environ) / cache_key()
     if missing := [binary for binary in wanted if binary not in found]:
-        _build(missing, built, stream)
-    return {binary: (found[binary].folder if binary in found else built) / binary for binary in wanted}
+        _build(missing, environment, stream)
+    return {
+        binary: found[binary].folder / binary if binary in found else _cached(binary, environment) for binary in wanted
+    }
 
 
 def find(environment: Mapping[str, str], *, any_kubectl: bool) -> dict[Binary, Place]:
     """The first place that has each binary: KUBEBUILDER_ASSETS, then the cache; leave out those in neither.
 
-    ``any_kubectl``: a kubectl on PATH does too, if it is within Kubernetes' version skew.
+    ``any_kubectl``: a kubectl on PATH does too, if it is within Kubernetes' version skew. The control plane of a minor
+    version that is asked for comes from the cache alone: what is in KUBEBUILDER_ASSETS may be of any.
     """
-    places = [Place(cache_folder(environment) / cache_key(), "cache")]
-    if assets := environment.get(ASSETS):
-        places.insert(0, Place(Path(assets), ASSETS))
     found: dict[Binary, Place] = {}
-    for place in places:
-        found = dict.fromkeys(present_in(place.folder), place) | found
+    if assets := environment.get(ASSETS):
+        for binary in present_in(Path(assets)):
+            if _may_come_from_assets(binary, environment):
+                found[binary] = Place(Path(assets), ASSETS)
+    for binary in Binary:
+        path = _cached(binary, environment)
+        if binary not in found and binary in present_in(path.parent):
+            found[binary] = Place(path.parent, "cache")
     if any_kubectl and Binary.KUBECTL not in found:
         on_path = shutil.which(Binary.KUBECTL, path=environment.get("PATH"))
         if on_path is not None and within_skew(client_version(Path(on_path))):
@@ -99,11 +106,28 @@ def client_version(kubectl: Path) -> str | None:
         return None
 
 
-def _build(missing: Sequence[Binary], folder: Path, stream: TextIO) -> None:
-    cache = folder.parent
+def _module_of(binary: Binary, environment: Mapping[str, str]) -> Module:
+    return next(module for module in modules(environment) if binary in module.programs)
+
+
+def _may_come_from_assets(binary: Binary, environment: Mapping[str, str]) -> bool:
+    return _module_of(binary, environment) in MODULES
+
+
+def _cached(binary: Binary, environment: Mapping[str, str]) -> Path:
+    return cache_folder(environment) / _module_of(binary, environment).key / binary
+
+
+def _build(missing: Sequence[Binary], environment: Mapping[str, str], stream: TextIO) -> None:
+    cache = cache_folder(environment)
     cache.mkdir(parents=True, exist_ok=True)
     with locked(cache, lambda: print("Another build is running; waiting for it ...", file=stream, flush=True)):
-        built_meanwhile = present_in(folder)
-        if still_missing := [binary for binary in missing if binary not in built_meanwhile]:
+        jobs: list[tuple[Module, list[Binary]]] = []
+        for module in modules(environment):
+            built_meanwhile = present_in(cache / module.key)
+            mine = [binary for binary in missing if _module_of(binary, environment) == module]
+            if still_missing := [binary for binary in mine if binary not in built_meanwhile]:
+                jobs.append((module, still_missing))
+        if jobs:
             go = find_go(cache, lambda text: print(text, file=stream, flush=True))
-            build(go, still_missing, folder, stream)
+            build(go, jobs, cache, stream)

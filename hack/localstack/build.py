@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from localstack.errors import StackError
-from localstack.pins import MODULES, Binary, Module
+from localstack.pins import Binary, Module
 from localstack.process import Child, tail_of
 from localstack.progress import ProgressLine, duration_text, progress_text
 from localstack.toolchain import go_environment
@@ -21,24 +21,23 @@ _STALE: Final = "to compile: "
 _SCRATCH_PREFIX: Final = ".build-"
 
 
-def build(go: Path, wanted: Sequence[Binary], into: Path, stream: TextIO) -> None:
-    """Build ``wanted`` and move each into the folder ``into`` when it is complete.
+def build(go: Path, wanted: Sequence[tuple[Module, Sequence[Binary]]], cache: Path, stream: TextIO) -> None:
+    """Build programs of modules, and move each into its module's folder in ``cache`` when it is complete.
 
     The programs of one module are built together, which keeps all cores busy while one of them is linked. Logs are
-    left beside ``into``. The caller holds the cache's lock.
+    left in ``cache``. The caller holds the cache's lock.
     Raises ``StackError`` with the end of the log when Go fails.
     """
-    into.mkdir(parents=True, exist_ok=True)
-    with _scratch_folder(into.parent) as scratch, ExitStack() as running:
+    with _scratch_folder(cache) as scratch, ExitStack() as running:
         # Every job's downloads begin now: those of the second go on while the first one compiles.
         jobs = [
-            running.enter_context(closing(_Job(go, module, programs, scratch, into.parent)))
-            for module in MODULES
-            if (programs := [binary for binary in module.programs if binary in wanted])
+            (module, running.enter_context(closing(_Job(go, module, programs, scratch, cache))))
+            for module, programs in wanted
         ]
-        for job in jobs:
+        for module, job in jobs:
             for binary, file in job.run(stream).items():
-                file.replace(into / binary)
+                (cache / module.key).mkdir(exist_ok=True)
+                file.replace(cache / module.key / binary)
 
 
 class _Job:

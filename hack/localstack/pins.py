@@ -1,11 +1,13 @@
 """Which binaries the stack needs, at which versions, and how each is built.
 
-The versions stand in the go.mod files beside this one and nowhere else.
+The versions stand in the go.mod files beside this one and nowhere else. A folder ``kubernetes-1.NN`` there holds an
+older control plane.
 """
 
 import hashlib
 import platform
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +20,10 @@ _KUBERNETES: Final = "kubernetes"
 _ETCD: Final = "etcd"
 _CONTAINERD: Final = "containerd"
 _HELM: Final = "helm"
+_KUSTOMIZE_CONTROLLER: Final = "kustomize-controller"
+
+MINOR: Final = "SECONDER_KUBERNETES"
+"""The environment variable that names an older control plane, as in ``1.30``."""
 _ARCHITECTURES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -35,13 +41,14 @@ class Binary(StrEnum):
     SHIM = "containerd-shim-runc-v2"
     CTR = "ctr"
     HELM = "helm"
+    KUSTOMIZE_CONTROLLER = "kustomize-controller"
 
 
 LOCAL_STACK: Final = (Binary.ETCD, Binary.APISERVER, Binary.CONTROLLER_MANAGER, Binary.KUBECTL)
 """What a control plane without nodes is made of."""
 
-TESTS: Final = (*LOCAL_STACK, Binary.HELM)
-"""What the tests run: some of them install charts."""
+TESTS: Final = (*LOCAL_STACK, Binary.HELM, Binary.KUSTOMIZE_CONTROLLER)
+"""What the tests run: some of them install charts, or have a GitOps controller prune."""
 
 NODE: Final = (Binary.SCHEDULER, Binary.PROXY, Binary.KUBELET, Binary.CONTAINERD, Binary.SHIM, Binary.CTR)
 """What runs pods on this machine, beside the local stack."""
@@ -56,13 +63,25 @@ class Module:
 
     name: str
     title: str
-    programs: dict[Binary, str]
+    programs: Mapping[Binary, str]
     flags: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
         """Where its go.mod and go.sum are."""
         return GO_MODULES / self.name
+
+    @property
+    def key(self) -> str:
+        """The cache's key for what a build yields: name, system, and a digest of every pinned module and build flag."""
+        digest = hashlib.sha256()
+        for part in (*self.flags, *self.programs.values()):
+            digest.update(part.encode() + b"\0")
+        for file in ("go.mod", "go.sum"):
+            digest.update((self.folder / file).read_bytes() + b"\0")
+        machine = platform.machine().lower()
+        system = f"{platform.system().lower()}-{_ARCHITECTURES.get(machine, machine)}"
+        return f"{self.title.lower().replace(' ', '-')}-{system}-{digest.hexdigest()[:12]}"
 
 
 def required_version(module: str, go_mod: str) -> str:
@@ -84,22 +103,38 @@ def required_go(go_mod: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-KUBERNETES_VERSION: Final = required_version("k8s.io/kubernetes", (GO_MODULES / _KUBERNETES / "go.mod").read_text())
-CONTAINERD_VERSION: Final = required_version(
-    "github.com/containerd/containerd/v2", (GO_MODULES / _CONTAINERD / "go.mod").read_text()
-)
-HELM_VERSION: Final = required_version("helm.sh/helm/v4", (GO_MODULES / _HELM / "go.mod").read_text())
-ETCD_VERSION: Final = required_version("go.etcd.io/etcd/server/v3", (GO_MODULES / _ETCD / "go.mod").read_text())
+def _pinned(module: str, folder: str) -> str:
+    return required_version(module, (GO_MODULES / folder / "go.mod").read_text())
+
+
+KUBERNETES_VERSION: Final = _pinned("k8s.io/kubernetes", _KUBERNETES)
+CONTAINERD_VERSION: Final = _pinned("github.com/containerd/containerd/v2", _CONTAINERD)
+HELM_VERSION: Final = _pinned("helm.sh/helm/v4", _HELM)
+ETCD_VERSION: Final = _pinned("go.etcd.io/etcd/server/v3", _ETCD)
+KUSTOMIZE_CONTROLLER_VERSION: Final = _pinned("github.com/fluxcd/kustomize-controller", _KUSTOMIZE_CONTROLLER)
 GO_RELEASE: Final = required_go((GO_MODULES / _KUBERNETES / "go.mod").read_text())
 
 _COMMON_FLAGS: Final = ("-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
 """Without debugging data, which is stripped anyway: less to compile."""
 
-_VERSION_FLAGS: Final = " ".join(
-    f"-X {package}.gitVersion={KUBERNETES_VERSION}"
-    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-)
-"""Without these the programs call themselves v0.0.0-master, and clients that look at the version misbehave."""
+_OLDER: Final = (Binary.APISERVER, Binary.CONTROLLER_MANAGER)
+"""What an older control plane has of its own; etcd, kubectl and all the rest are those of the newest."""
+
+
+def _kubernetes(folder: str, *programs: Binary) -> Module:
+    version = _pinned("k8s.io/kubernetes", folder)
+    # Without these the programs call themselves v0.0.0-master, and clients that look at the version misbehave.
+    named = " ".join(
+        f"-X {package}.gitVersion={version}"
+        for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    )
+    return Module(
+        name=folder,
+        title=f"Kubernetes {version}",
+        programs={binary: f"k8s.io/kubernetes/cmd/{binary}" for binary in programs},
+        flags=(*_COMMON_FLAGS, f"-ldflags=-s -w {named}"),
+    )
+
 
 MODULES: Final = (
     Module(
@@ -108,22 +143,7 @@ MODULES: Final = (
         programs={Binary.ETCD: "go.etcd.io/etcd/server/v3"},
         flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
     ),
-    Module(
-        name=_KUBERNETES,
-        title=f"Kubernetes {KUBERNETES_VERSION}",
-        programs={
-            binary: f"k8s.io/kubernetes/cmd/{binary}"
-            for binary in (
-                Binary.APISERVER,
-                Binary.CONTROLLER_MANAGER,
-                Binary.KUBECTL,
-                Binary.SCHEDULER,
-                Binary.PROXY,
-                Binary.KUBELET,
-            )
-        },
-        flags=(*_COMMON_FLAGS, f"-ldflags=-s -w {_VERSION_FLAGS}"),
-    ),
+    _kubernetes(_KUBERNETES, *_OLDER, Binary.KUBECTL, Binary.SCHEDULER, Binary.PROXY, Binary.KUBELET),
     Module(
         name=_CONTAINERD,
         title=f"containerd {CONTAINERD_VERSION}",
@@ -139,17 +159,36 @@ MODULES: Final = (
         programs={Binary.HELM: "helm.sh/helm/v4/cmd/helm"},
         flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
     ),
+    Module(
+        name=_KUSTOMIZE_CONTROLLER,
+        title=f"kustomize-controller {KUSTOMIZE_CONTROLLER_VERSION}",
+        programs={Binary.KUSTOMIZE_CONTROLLER: "github.com/fluxcd/kustomize-controller"},
+        flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
+    ),
 )
 
 
-def cache_key() -> str:
-    """The cache's key for what a build yields: versions, system, and a digest of every pinned module and build flag."""
-    digest = hashlib.sha256()
-    for module in MODULES:
-        for part in (*module.flags, *module.programs.values()):
-            digest.update(part.encode() + b"\0")
-        for file in ("go.mod", "go.sum"):
-            digest.update((module.folder / file).read_bytes() + b"\0")
-    machine = platform.machine().lower()
-    system = f"{platform.system().lower()}-{_ARCHITECTURES.get(machine, machine)}"
-    return f"kubernetes-{KUBERNETES_VERSION}-etcd-{ETCD_VERSION}-{system}-{digest.hexdigest()[:12]}"
+def older_minors() -> tuple[str, ...]:
+    """The minor versions of Kubernetes, as in ``1.30``, that are pinned beside the newest, oldest first."""
+    names = (path.name.removeprefix(f"{_KUBERNETES}-") for path in GO_MODULES.glob(f"{_KUBERNETES}-*"))
+    return tuple(sorted(names, key=lambda name: int(name.partition(".")[2])))
+
+
+def newest_minor() -> str:
+    """The minor version that everything runs on when nothing else is asked for, as in ``1.37``."""
+    return KUBERNETES_VERSION.removeprefix("v").rpartition(".")[0]
+
+
+def modules(environment: Mapping[str, str]) -> tuple[Module, ...]:
+    """What the binaries are built from; the control plane is the one that SECONDER_KUBERNETES names, if it does.
+
+    Where two modules have a program, the first one's is meant. Raises ``StackError`` for a version that is not pinned.
+    """
+    minor = environment.get(MINOR, "")
+    if minor in {"", newest_minor()}:
+        return MODULES
+    if minor not in older_minors():
+        raise StackError(
+            f"Kubernetes {minor} is not pinned: name one of {', '.join((*older_minors(), newest_minor()))}"
+        )
+    return (_kubernetes(f"{_KUBERNETES}-{minor}", *_OLDER), *MODULES)

@@ -13,8 +13,10 @@ from localstack import binaries, pins
 from localstack.binaries import ASSETS, Place, cache_folder, client_version, find, present_in, provide, within_skew
 from localstack.build import program_name
 from localstack.errors import StackError
-from localstack.pins import Binary, cache_key, required_go, required_version
+from localstack.pins import MINOR, MODULES, TESTS, Binary, Module, modules, older_minors, required_go, required_version
 from localstack.toolchain import go_environment, suffices
+
+ROOT = Path(__file__).parents[3]
 
 
 def put(folder: Path, *names: str, script: str = "#!/bin/sh\n") -> Path:
@@ -24,6 +26,17 @@ def put(folder: Path, *names: str, script: str = "#!/bin/sh\n") -> Path:
         (folder / name).write_text(script)
         (folder / name).chmod(0o755)
     return folder
+
+
+def module_of(binary: Binary) -> Module:
+    """Give what a program of the newest stack is built from."""
+    return next(module for module in MODULES if binary in module.programs)
+
+
+def put_built(cache: Path, *binaries: Binary) -> None:
+    """Put programs into the cache as a build does."""
+    for binary in binaries:
+        put(cache / module_of(binary).key, binary)
 
 
 def kubectl_saying(version: str) -> str:
@@ -39,8 +52,14 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def cached(environment: dict[str, str]) -> Path:
-    """Give the folder of the cache for the versions of today."""
-    return cache_folder(environment) / cache_key()
+    """Give the folder of the cache."""
+    return cache_folder(environment)
+
+
+@pytest.fixture(autouse=True)
+def _newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the run of these tests itself is on."""
+    monkeypatch.delenv(MINOR, raising=False)
 
 
 def test_nothing_is_found_where_nothing_is(environment: dict[str, str]) -> None:
@@ -51,7 +70,7 @@ def test_nothing_is_found_where_nothing_is(environment: dict[str, str]) -> None:
 def test_assets_come_before_the_cache(environment: dict[str, str], cached: Path, tmp_path: Path) -> None:
     """KUBEBUILDER_ASSETS wins for what it has; the cache has the rest."""
     assets = put(tmp_path / "assets", "etcd", "kube-apiserver", "kubectl")
-    put(cached, "etcd", "kube-controller-manager")
+    put_built(cached, Binary.ETCD, Binary.CONTROLLER_MANAGER)
     found = find(environment | {ASSETS: str(assets)}, any_kubectl=False)
     assert {binary: place.title for binary, place in found.items()} == {
         Binary.ETCD: ASSETS,
@@ -84,7 +103,7 @@ def test_a_built_kubectl_comes_before_the_one_on_path(
 ) -> None:
     """Once the pinned kubectl is there it is used."""
     put(tmp_path / "path", "kubectl", script=kubectl_saying(pins.KUBERNETES_VERSION))
-    put(cached, "kubectl")
+    put_built(cached, Binary.KUBECTL)
     assert find(environment, any_kubectl=True)[Binary.KUBECTL].title == "cache"
 
 
@@ -101,17 +120,18 @@ def test_what_assets_lack_and_where_the_rest_came_from_is_said(
 ) -> None:
     """A user sees why the cache was asked although KUBEBUILDER_ASSETS is set."""
     assets = put(tmp_path / "assets", "etcd", "kube-apiserver", "kubectl")
-    put(cached, "kube-controller-manager")
+    put_built(cached, Binary.CONTROLLER_MANAGER)
+    manager = cached / module_of(Binary.CONTROLLER_MANAGER).key
     for key, value in (environment | {ASSETS: str(assets)}).items():
         monkeypatch.setenv(key, value)
     stream = io.StringIO()
     paths = provide(any_kubectl=False, stream=stream)
-    assert paths[Binary.CONTROLLER_MANAGER] == cached / "kube-controller-manager"
+    assert paths[Binary.CONTROLLER_MANAGER] == manager / "kube-controller-manager"
     assert paths[Binary.ETCD] == assets / "etcd"
     assert stream.getvalue().splitlines() == [
         f"KUBEBUILDER_ASSETS has no kube-controller-manager ({assets})",
         f"etcd, kube-apiserver, kubectl: from KUBEBUILDER_ASSETS ({assets})",
-        f"kube-controller-manager: from cache ({cached})",
+        f"kube-controller-manager: from cache ({manager})",
     ]
 
 
@@ -119,12 +139,13 @@ def test_only_what_is_missing_is_built(
     environment: dict[str, str], cached: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A first demo builds what it needs; what is there is not built again."""
-    put(cached, "etcd", "kubectl")
+    put_built(cached, Binary.ETCD, Binary.KUBECTL)
     asked: list[list[Binary]] = []
 
-    def build(_: Path, wanted: list[Binary], into: Path, __: io.StringIO) -> None:
-        asked.append(wanted)
-        put(into, *wanted)
+    def build(_: Path, wanted: list[tuple[Module, list[Binary]]], cache: Path, __: io.StringIO) -> None:
+        for module, programs in wanted:
+            asked.append(programs)
+            put(cache / module.key, *programs)
 
     monkeypatch.setattr(binaries, "find_go", lambda *_: Path("go"))
     monkeypatch.setattr(binaries, "build", build)
@@ -143,7 +164,7 @@ def test_what_another_build_finished_while_we_waited_is_not_built_again(
 
     @contextmanager
     def locked(*_: object) -> Iterator[None]:
-        put(cached, *Binary)
+        put_built(cached, *Binary)
         yield
 
     monkeypatch.setattr(binaries, "locked", locked)
@@ -151,18 +172,19 @@ def test_what_another_build_finished_while_we_waited_is_not_built_again(
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
     monkeypatch.delenv(ASSETS, raising=False)
-    assert all(path.parent == cached for path in provide(any_kubectl=False, stream=io.StringIO()).values())
+    assert all(path.parent.parent == cached for path in provide(any_kubectl=False, stream=io.StringIO()).values())
 
 
 def test_nothing_that_is_not_wanted_is_provided(environment: dict[str, str], cached: Path) -> None:
     """A story without controllers neither waits for kube-controller-manager nor gets one."""
-    put(cached, "etcd", "kubectl")
+    put_built(cached, Binary.ETCD, Binary.KUBECTL)
     with pytest.MonkeyPatch.context() as patch:
         for key, value in environment.items():
             patch.setenv(key, value)
         patch.delenv(ASSETS, raising=False)
         paths = provide([Binary.ETCD, Binary.KUBECTL], any_kubectl=True, stream=io.StringIO())
-    assert paths == {Binary.ETCD: cached / "etcd", Binary.KUBECTL: cached / "kubectl"}
+    wanted = (Binary.ETCD, Binary.KUBECTL)
+    assert paths == {binary: cached / module_of(binary).key / binary for binary in wanted}
 
 
 def test_a_relative_cache_home_is_ignored() -> None:
@@ -173,31 +195,76 @@ def test_a_relative_cache_home_is_ignored() -> None:
 
 def test_cache_key_names_versions_and_system() -> None:
     """Someone who looks into the cache can tell what is there."""
-    assert cache_key().startswith(f"kubernetes-{pins.KUBERNETES_VERSION}-etcd-{pins.ETCD_VERSION}-")
+    assert module_of(Binary.APISERVER).key.startswith(f"kubernetes-{pins.KUBERNETES_VERSION}-")
+    assert module_of(Binary.ETCD).key.startswith(f"etcd-{pins.ETCD_VERSION}-")
 
 
 @pytest.mark.parametrize("changed", ["flags", "go.mod", "go.sum", "machine"])
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_cache_key_changes_with_all_that_makes_a_binary(
-    changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: Module, changed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An old build is never taken for one of other versions, flags or systems."""
-    before = cache_key()
-    assert before == cache_key()
+    before = module.key
+    assert before == module.key
     if changed == "flags":
-        modules = tuple(
-            pins.Module(module.name, module.title, module.programs, (*module.flags, "-race")) for module in pins.MODULES
-        )
-        monkeypatch.setattr(pins, "MODULES", modules)
+        module = Module(module.name, module.title, module.programs, (*module.flags, "-race"))
     elif changed == "machine":
         monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     else:
-        for module in pins.MODULES:
-            (tmp_path / module.name).mkdir()
-            for file in ("go.mod", "go.sum"):
-                text = (module.folder / file).read_text() + ("\n// x\n" if file == changed else "")
-                (tmp_path / module.name / file).write_text(text)
+        (tmp_path / module.name).mkdir()
+        for file in ("go.mod", "go.sum"):
+            text = (module.folder / file).read_text() + ("\n// x\n" if file == changed else "")
+            (tmp_path / module.name / file).write_text(text)
         monkeypatch.setattr(pins, "GO_MODULES", tmp_path)
-    assert cache_key() != before
+    assert module.key != before
+
+
+@pytest.mark.parametrize("minor", older_minors())
+def test_an_older_control_plane_is_a_minor_of_its_own_beside_the_newest_tools(minor: str) -> None:
+    """API server and controllers are that minor's, as Kubernetes itself pinned what they need; the rest is shared."""
+    [older, *rest] = modules({MINOR: minor})
+    assert set(older.programs) == {Binary.APISERVER, Binary.CONTROLLER_MANAGER}
+    assert older.title.startswith(f"Kubernetes v{minor}.")
+    assert tuple(rest) == MODULES
+    staging = older.title.removeprefix("Kubernetes v1.")
+    text = (older.folder / "go.mod").read_text()
+    assert f"\tk8s.io/apiserver => k8s.io/apiserver v0.{staging}\n" in text
+    assert required_go(text) == pins.GO_RELEASE
+
+
+def test_no_minor_between_the_oldest_and_the_newest_is_missing() -> None:
+    """Whoever claims a range of versions can run the tests on each."""
+    numbers = [int(minor.partition(".")[2]) for minor in (*older_minors(), pins.newest_minor())]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+
+
+def test_the_chart_claims_the_oldest_version_that_is_pinned() -> None:
+    """What nobody can test is not promised."""
+    assert f'kubeVersion: ">={older_minors()[0]}.0-0"' in (ROOT / "charts/seconder/Chart.yaml").read_text()
+
+
+def test_the_newest_version_may_be_asked_for_by_its_number() -> None:
+    """Asking for what comes anyway builds nothing else."""
+    assert modules({MINOR: pins.newest_minor()}) == modules({}) == MODULES
+
+
+def test_a_version_that_is_not_pinned_is_refused_and_those_that_are_are_named() -> None:
+    """A typing error does not end in a run on the newest version."""
+    with pytest.raises(StackError, match=r"Kubernetes 1\.29 is not pinned: name one of 1\.30, .*1\.37"):
+        modules({MINOR: "1.29"})
+
+
+def test_a_minor_that_is_asked_for_is_never_taken_from_assets(
+    environment: dict[str, str], cached: Path, tmp_path: Path
+) -> None:
+    """KUBEBUILDER_ASSETS may hold any version: its API server would be tested under a wrong name."""
+    assets = put(tmp_path / "assets", "etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
+    put_built(cached, *TESTS)
+    found = find(environment | {ASSETS: str(assets), MINOR: older_minors()[0]}, any_kubectl=False)
+    assert Binary.APISERVER not in found
+    assert Binary.CONTROLLER_MANAGER not in found
+    assert found[Binary.ETCD].title == ASSETS
 
 
 def test_versions_are_read_from_go_mod() -> None:
