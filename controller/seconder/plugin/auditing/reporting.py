@@ -136,7 +136,7 @@ class Logged:
             for body in (event.request_object, event.response_object):
                 if APPROVAL_PREFIX.encode() in bytes(body):
                     self._approvals(body, event, at.timestamp())
-        entry = _logged(event, at)
+        entry = logged_entry(event, at)
         if entry is None or event.identity in self._seen:
             return
         if len(self._seen) < _MOST_SEEN:
@@ -323,7 +323,7 @@ def _named(requester: str, agent: str) -> str:
     return f"{requester} (agent {agent})" if agent else requester
 
 
-def _logged(event: audit_log.Event, at: datetime) -> Entry | None:
+def logged_entry(event: audit_log.Event, at: datetime) -> Entry | None:
     """What one line of an audit log tells; None where Seconder had no part in it."""
     said = _said(event.annotations or {})
     ref = event.object_ref or Reference()

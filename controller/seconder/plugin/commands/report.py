@@ -1,6 +1,8 @@
 """``report``: what agents tried, what was refused, who approved what, and what came of it, in a span of time."""
 
 import argparse
+import hashlib
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +20,7 @@ from seconder.approvals.verification import approvals_of
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import audience
 from seconder.plugin.approving import cluster_reads
-from seconder.plugin.auditing import audit_log, report_page, reporting
+from seconder.plugin.auditing import audit_log, chain, report_page, reporting
 from seconder.plugin.auditing.audit_log import Reading
 from seconder.plugin.auditing.reporting import Event, Logged, Report, Signed, signed, who
 from seconder.plugin.terminal import cluster_state, connection, manifests, output, resource_types, times
@@ -50,19 +52,29 @@ def parser() -> Parser:
         default=[],
         help="an API audit log beside, as replay reads them, - for stdin; may be repeated",
     )
+    command.add_argument(
+        "--export",
+        action="store_true",
+        help="of the audit logs alone: JSON lines, each with the hash of the one before",
+    )
+    command.add_argument("--verify", metavar="FILE", help="check that an export is whole, without a cluster")
     output.add_format(command, "text", "html")
     connection.add_flags(command, namespace=False)
     return command
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the report."""
+    """Print the report, or the chain of decisions; or verify one."""
+    if arguments.verify:
+        return _verify(arguments.verify)
     now = time.time()
     since = times.moment_or_ago(arguments.since, "--since", now)
     until = times.moment_or_ago(arguments.until, "--until", now) if arguments.until else now
     since, until = max(since, 0.0), min(until, _LAST)
     if not since < until:
         raise Problem("--since must be before --until")
+    if arguments.export:
+        return _export(arguments.audit_log, since, until)
     api = connection.connect(arguments).api
     with cluster_state.readable():
         documents = api.items(change_request.PATH)[0]
@@ -74,6 +86,37 @@ def run(arguments: argparse.Namespace) -> int:
     notes = [*damaged, *unread, *unproven, *cut]
     report = Report(since, until, requests, events, notes, logged, approvals)
     print(_printed(report, arguments, api, now))
+    return 0
+
+
+def _export(paths: Sequence[str], since: float, until: float) -> int:
+    if not paths:
+        raise Problem("--export is made from audit logs: name them with --audit-log FILE")
+    read, progress = Reading(), Progress("report")
+    last = b""
+    try:
+        for last in chain.export(audit_log.requests(paths, read, progress), since, until):
+            print(last.decode(), end="")
+    finally:
+        progress.done()
+    if read.failure:
+        raise Problem(read.failure, audit_log.NOTHING_READ)
+    for note in read.notes:
+        print(f"note: {note}", file=sys.stderr)
+    digest = hashlib.sha256(last.removesuffix(b"\n")).hexdigest()
+    print(f"The last line's SHA-256, to be kept elsewhere: {digest}", file=sys.stderr)
+    return 0
+
+
+def _verify(path: str) -> int:
+    try:
+        with open(path, "rb") as file:
+            count, digest = chain.verify(file)
+    except OSError as error:
+        raise Problem(f"cannot read {clean(path)}: {error.strerror}") from None
+    except Problem as error:
+        raise Problem(f"{clean(path)} is not whole: {error}") from None
+    print(f"{count:,} decisions, none missing up to the last line, whose SHA-256 is {digest}")
     return 0
 
 

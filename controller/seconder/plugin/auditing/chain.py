@@ -1,0 +1,118 @@
+"""Decisions as a chain: JSON lines, each with the SHA-256 of the line before, and a last one that counts them.
+
+Whoever takes out, puts in, or changes a line breaks the chain behind it. Whoever writes all of it anew does not: so the
+last line's sum is to be kept where others cannot write.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import BinaryIO, Final
+
+import msgspec
+
+from seconder.plugin.auditing import reporting
+from seconder.plugin.auditing.audit_log import Event
+from seconder.plugin.terminal.problem import Problem
+
+_START: Final = "0" * 64
+_LONGEST: Final = 1024 * 1024
+_MOST_SEEN: Final = 500_000
+"""Decisions that are known again where two logs hold them."""
+
+
+class Decision(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One decision; ``previous`` is the sum of the line before. ``at`` is RFC 3339 in UTC."""
+
+    number: int
+    at: str
+    what: str
+    object: str
+    uid: str
+    requester: str
+    change_request: str
+    detail: str
+    audit_id: str
+    code: int
+    previous: str
+
+
+class End(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The last line: what was exported. ``since`` and ``until`` are RFC 3339."""
+
+    decisions: int
+    since: str
+    until: str
+    previous: str
+
+
+def export(events: Iterable[Event], since: float, until: float) -> Iterator[bytes]:
+    """The chain's lines, in the order of the logs. ``since`` and ``until`` are in seconds since 1970."""
+    first, last = datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC)
+    previous, number = _START, 0
+    seen: set[int] = set()
+    for event in events:
+        at = event.request_received_timestamp
+        if at is None or not first <= at <= last or event.identity in seen:
+            continue
+        entry = reporting.logged_entry(event, at)
+        if entry is None:
+            continue
+        if len(seen) < _MOST_SEEN:
+            seen.add(event.identity)
+        number += 1
+        decision = Decision(
+            number=number,
+            at=at.astimezone(UTC).isoformat(),
+            what=entry.what,
+            object=entry.object,
+            uid=event.object_ref.uid if event.object_ref else "",
+            requester=entry.who,
+            change_request=entry.request,
+            detail=entry.detail,
+            audit_id=event.audit_id,
+            code=event.code,
+            previous=previous,
+        )
+        line = msgspec.json.encode(decision)
+        previous = _sum(line)
+        yield line + b"\n"
+    yield (
+        msgspec.json.encode(End(decisions=number, since=first.isoformat(), until=last.isoformat(), previous=previous))
+        + b"\n"
+    )
+
+
+def verify(file: BinaryIO) -> tuple[int, str]:
+    """How many decisions the chain holds, and the sum of its last line. Raises Problem where it is broken."""
+    previous, number = _START, 0
+    while line := file.readline(_LONGEST + 1):
+        content = line.removesuffix(b"\n")
+        try:
+            found = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+            record: Decision | End
+            if "decisions" in found:
+                record = msgspec.json.decode(content, type=End)
+            else:
+                record = msgspec.json.decode(content, type=Decision)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise Problem(f"line {number + 1} is no decision: it was changed, or cut") from None
+        if record.previous != previous:
+            raise Problem(
+                f"line {number + 1} does not follow the one before: something was taken out, put in or changed"
+            )
+        previous = _sum(content)
+        if isinstance(record, End):
+            if record.decisions != number:
+                raise Problem(f"the end counts {record.decisions} decisions, and there are {number}")
+            if file.read(1):
+                raise Problem(f"something follows the end, which is line {number + 1}")
+            return number, previous
+        number += 1
+        if record.number != number:
+            raise Problem(f"line {number} calls itself {record.number}")
+    raise Problem(f"it ends after {number} decisions without its last line: it was cut")
+
+
+def _sum(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
