@@ -207,6 +207,38 @@ def test_the_report_tells_the_same_story_from_the_cluster_and_from_its_audit_log
     assert "<script" not in shown.out
 
 
+def test_the_chain_of_decisions_tells_the_same_by_either_log(cluster: Cluster, plugin: Plugin, tmp_path: Path) -> None:
+    """Who asked, for what, what was decided, who approved: by the API server's log, and by the webhook's own."""
+    cluster.deployment()
+    log = Log(cluster, tmp_path)
+    assert cluster.delete(cluster.agent).refused
+    cluster.approve(cluster.alice)
+    assert cluster.delete(cluster.agent).code == 0
+    human, ours = cluster.stack.human_kubeconfig, f"deployments.apps {cluster.namespace}/checkout"
+
+    def exported(flag: str) -> list[tuple[str, ...]]:
+        done = plugin.script(human, "report", "--since=1h", "--export", flag)
+        assert done.code == 0, done.err
+        chain = tmp_path / "decisions.jsonl"
+        chain.write_text(done.out)
+        verified = plugin.script(human, "report", f"--verify={chain}")
+        assert verified.code == 0, verified.err
+        keys = ("what", "detail", "requester", "change_request", "code")
+        lines = [json.loads(each) for each in done.out.splitlines()[:-1] if ours in each]
+        # What came of a request that was let through is not in the webhook's log, and its change request not in the
+        # API server's. Two entries of the configuration may ask about one request.
+        return list(
+            dict.fromkeys(
+                tuple(str(each[key]) for key in (keys if each["what"] == "Refused" else keys[:3])) for each in lines
+            )
+        )
+
+    by_api_server = exported(f"--audit-log={log.cut()}")
+    by_webhook = exported(f"--decision-log={cluster.stack.seconder.log_of('webhook')}")
+    assert [each[0] for each in by_api_server] == ["Refused", "Allowed"]
+    assert by_webhook == by_api_server
+
+
 def _in(cluster: Cluster) -> tuple[str, ...]:
     return (f"--namespace={cluster.namespace}",)
 

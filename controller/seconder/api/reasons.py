@@ -1,6 +1,7 @@
 """Why a request was let through or refused: one closed list for messages, metrics, logs and audit annotations."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -37,6 +38,10 @@ class Reason(StrEnum):
     def is_error(self) -> bool:
         """Whether this refusal is for want of a decision."""
         return self is Reason.INTERNAL_ERROR or self is Reason.REQUEST_MALFORMED
+
+
+LETTING_THROUGH: Final = frozenset({Reason.NOT_COVERED, Reason.EXEMPT, Reason.APPROVED, Reason.BREAK_GLASS})
+"""Every other reason refuses."""
 
 
 class Rejected(Exception):

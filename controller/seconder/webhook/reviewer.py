@@ -199,6 +199,7 @@ class _Entry(log.Line, kw_only=True, frozen=True, gc=False):
     reason: Reason
     mode: Mode
     operation: Operation
+    action: str | None
     resource: str
     subresource: str
     namespace: str
@@ -226,6 +227,7 @@ def _log(request: Request, decided: Decision, mode: Mode, allowed: bool, seconds
             reason=decided.reason,
             mode=mode,
             operation=request.operation,
+            action=decided.action,
             resource=str(target.resource),
             subresource=request.subresource,
             namespace=target.namespace,

@@ -11,8 +11,8 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from seconder.plugin.auditing import reporting
-from seconder.plugin.auditing.audit_log import Event
+from seconder.plugin.auditing.facts import Fact
+from seconder.plugin.auditing.log_files import NOTHING_READ, Reading
 from seconder.plugin.terminal.problem import Problem
 
 _START: Final = "0" * 64
@@ -22,7 +22,11 @@ _MOST_SEEN: Final = 500_000
 
 
 class Decision(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """One decision; ``previous`` is the sum of the line before. ``at`` is RFC 3339 in UTC."""
+    """One decision; ``previous`` is the sum of the line before. ``at`` is RFC 3339 in UTC.
+
+    ``audit_id`` is the API server's, ``review`` the webhook's own: the log that it is from has one of them. ``code`` is
+    HTTP's, 0 where the log does not tell what came of it.
+    """
 
     number: int
     at: str
@@ -33,58 +37,61 @@ class Decision(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     change_request: str
     detail: str
     audit_id: str
+    review: str
     code: int
     previous: str
 
 
 class End(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The last line: what was exported. ``since`` and ``until`` are RFC 3339."""
+    """The last line: what was exported. ``since`` and ``until`` are RFC 3339. ``notes``: what the logs lacked."""
 
     decisions: int
     since: str
     until: str
+    notes: list[str]
     previous: str
 
 
-def export(events: Iterable[Event], since: float, until: float) -> Iterator[bytes]:
-    """The chain's lines, in the order of the logs. ``since`` and ``until`` are in seconds since 1970."""
+def export(facts: Iterable[Fact], since: float, until: float, reading: Reading) -> Iterator[bytes]:
+    """The chain's lines, in the order of the logs. ``since`` and ``until`` are in seconds since 1970.
+
+    Raises Problem before the last line where a file held nothing that could be read: nothing may be said of that.
+    """
     first, last = datetime.fromtimestamp(since, UTC), datetime.fromtimestamp(until, UTC)
     previous, number = _START, 0
     seen: set[int] = set()
-    for event in events:
-        at = event.request_received_timestamp
-        if at is None or not first <= at <= last or event.identity in seen:
-            continue
-        entry = reporting.logged_entry(event, at)
-        if entry is None:
+    for fact in facts:
+        if not first <= fact.at <= last or fact.identity in seen:
             continue
         if len(seen) < _MOST_SEEN:
-            seen.add(event.identity)
+            seen.add(fact.identity)
         number += 1
+        entry = fact.entry
         decision = Decision(
             number=number,
-            at=at.astimezone(UTC).isoformat(),
+            at=fact.at.astimezone(UTC).isoformat(),
             what=entry.what,
             object=entry.object,
-            uid=event.object_ref.uid if event.object_ref else "",
+            uid=fact.uid,
             requester=entry.who,
             change_request=entry.request,
             detail=entry.detail,
-            audit_id=event.audit_id,
-            code=event.code,
+            audit_id=fact.audit_id,
+            review=fact.review,
+            code=fact.code,
             previous=previous,
         )
         line = msgspec.json.encode(decision)
         previous = _sum(line)
         yield line + b"\n"
-    yield (
-        msgspec.json.encode(End(decisions=number, since=first.isoformat(), until=last.isoformat(), previous=previous))
-        + b"\n"
-    )
+    if reading.failure:
+        raise Problem(reading.failure, NOTHING_READ)
+    end = End(decisions=number, since=first.isoformat(), until=last.isoformat(), notes=reading.notes, previous=previous)
+    yield msgspec.json.encode(end) + b"\n"
 
 
-def verify(file: BinaryIO) -> tuple[int, str]:
-    """How many decisions the chain holds, and the sum of its last line. Raises Problem where it is broken."""
+def verify(file: BinaryIO) -> tuple[End, str]:
+    """The chain's last line, and its sum. Raises Problem where the chain is broken."""
     previous, number = _START, 0
     while line := file.readline(_LONGEST + 1):
         content = line.removesuffix(b"\n")
@@ -107,7 +114,7 @@ def verify(file: BinaryIO) -> tuple[int, str]:
                 raise Problem(f"the end counts {record.decisions} decisions, and there are {number}")
             if file.read(1):
                 raise Problem(f"something follows the end, which is line {number + 1}")
-            return number, previous
+            return record, previous
         number += 1
         if record.number != number:
             raise Problem(f"line {number} calls itself {record.number}")

@@ -57,6 +57,7 @@ class Form(StrEnum):
     OBJECTS = "Kubernetes objects, such as kubectl prints"
     LACKING = "audit events that lack fields, such as stage or verb, or are written otherwise"
     COMPONENT = "the log of a Kubernetes component, not its audit log (--audit-log-path)"
+    DECISIONS = "the decision log of Seconder's webhook: name it with report --export --decision-log"
     CSV = "a table with commas (CSV): export JSON"
     YAML = "YAML: audit logs are JSON"
     XML = "HTML or XML"
@@ -143,6 +144,7 @@ def _form_of_object(found: Mapping[str, msgspec.Raw]) -> Form:
         ("eventSource" in found and "eventVersion" in found, Form.CLOUD_TRAIL),
         ({"RequestUri", "ObjectRef"} <= found.keys(), Form.AKS_TABLE),
         ("category" in found and inner is not None, Form.AZURE),
+        ({"review", "decision", "reason"} <= found.keys(), Form.DECISIONS),
         (kind == "Event" and bool(version), Form.EVENTS),
         (bool(kind and version), Form.OBJECTS),
     ):

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from seconder.api.change_request import ApprovalDoc, ChangeRequest, Phase
 from seconder.api.text import clean, describe
 from seconder.plugin.auditing import timeline
-from seconder.plugin.auditing.reporting import Entry, Report, who
+from seconder.plugin.auditing.facts import Entry
+from seconder.plugin.auditing.reporting import Report, who
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -2,27 +2,24 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
-from seconder.admission.principal import service_account
-from seconder.api import constants
-from seconder.api.change_request import ChangeRequest, moment
+from seconder.api.change_request import ChangeRequest
 from seconder.api.constants import APPROVAL_PREFIX
-from seconder.api.policy import Mode
-from seconder.api.reasons import Reason, Rejected
+from seconder.api.reasons import Rejected
 from seconder.api.resources import GroupResource, Target
 from seconder.api.text import describe
 from seconder.approvals.registry import Registry
 from seconder.approvals.statement import Detail
 from seconder.approvals.verification import Memo, approvals_of, assurance_of, authenticate, examine
 from seconder.plugin.approving import approval_annotations
-from seconder.plugin.auditing import audit_log
-from seconder.plugin.auditing.audit_log import Reference
+from seconder.plugin.auditing import audit_log, facts
+from seconder.plugin.auditing.facts import Entry
 from seconder.plugin.terminal import times
 
 KEPT: Final = "Change requests are removed an hour after their end, and Events sooner or later: audit logs keep more."
@@ -38,13 +35,6 @@ _OTHERS: Final = "(others)"
 _SAME_MOMENT: Final = 2.0
 """Seconds between the API server's time of a refusal and the webhook's."""
 
-_NAMED: Final = re.compile(r"^change request: (chg-[0-9a-z]{26})$", re.MULTILINE)
-_NOT_ASKED: Final = re.compile(r'Internal error occurred: failed calling webhook "[a-z0-9-]+\.seconder\.dev"')
-"""As the API server begins it; further on, a message may repeat what the client wrote."""
-
-_TOLD: Final = frozenset({Reason.APPROVED.value, Reason.BREAK_GLASS.value})
-_OURS: Final = f".{constants.DOMAIN}/"
-_DENIED: Final = " denied the request: "
 _REASONS: Final = {"NeedsApproval": "Refused", "BreakGlass": "Emergency", "ApprovalSeen": "Approval seen"}
 """Of Events, in the words of the other sources."""
 
@@ -52,31 +42,6 @@ _RANKS: Final = ("Refused", "Signed", "Approval seen", "Approved", "Allowed", "E
 """In this order where the time does not tell."""
 
 _any: Final = msgspec.json.Decoder(Any)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Something that happened. ``at`` is RFC 3339 in UTC, so that text order is the order of time.
-
-    ``source`` says where it is written. ``exact``: seconds since 1970, where more is known than the whole second.
-    """
-
-    at: str
-    what: str
-    object: str
-    who: str
-    request: str
-    detail: str
-    source: str = ""
-    exact: float = 0.0
-
-    @property
-    def seconds(self) -> float:
-        """When, in seconds since 1970; 0 where that cannot be read."""
-        if self.exact:
-            return self.exact
-        told = moment(self.at)
-        return told.timestamp() if told else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +101,12 @@ class Logged:
             for body in (event.request_object, event.response_object):
                 if APPROVAL_PREFIX.encode() in bytes(body):
                     self._approvals(body, event, at.timestamp())
-        entry = logged_entry(event, at)
-        if entry is None or event.identity in self._seen:
+        fact = facts.of_request(event)
+        if fact is None or fact.identity in self._seen:
             return
+        entry = fact.entry
         if len(self._seen) < _MOST_SEEN:
-            self._seen.add(event.identity)
+            self._seen.add(fact.identity)
         if entry.what == "Refused":
             known = entry.who in self.refused or len(self.refused) < _MOST_REQUESTERS
             self.refused[entry.who if known else _OTHERS] += 1
@@ -300,7 +266,7 @@ def signed(value: str, registry: Registry | None, source: str, seen: float = 0.0
         assurance=assurance,
         action=", ".join(actions),
         object=", ".join(map(_described, claims.authorization_details)),
-        requester=_named(claims.sub, claims.agent or ""),
+        requester=facts.named(claims.sub, claims.agent or ""),
         reason=claims.reason,
         proven=bool(key),
         source=source,
@@ -316,84 +282,7 @@ def _described(detail: Detail) -> str:
 
 def who(request: ChangeRequest) -> str:
     """The requester, with the agent's name where there is one."""
-    return _named(request.spec.requester, request.spec.agent)
-
-
-def _named(requester: str, agent: str) -> str:
-    return f"{requester} (agent {agent})" if agent else requester
-
-
-def logged_entry(event: audit_log.Event, at: datetime) -> Entry | None:
-    """What one line of an audit log tells; None where Seconder had no part in it."""
-    said = _said(event.annotations or {})
-    ref = event.object_ref or Reference()
-    message = event.response_status.message if event.response_status else ""
-    if said is None:
-        if not _NOT_ASKED.match(message):
-            return None
-        said = {"decision": "unasked"}
-    named = _NAMED.search(message)
-    user = event.acting
-    account = service_account(user.username)
-    agent = said.get("agent", "")
-    if not agent and account is not None and account[0] == constants.AGENT_NAMESPACE:
-        agent = account[1]
-    told = _what(said, event)
-    if told is None:
-        return None
-    what, detail = told
-    if event.dry_run:
-        detail = f"{detail} (a dry run)"
-    if event.impersonated_user and event.user:
-        detail = f"{detail}; really {event.user.username}, who impersonated"
-    return Entry(
-        at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        what,
-        _object(ref),
-        _named(user.username, agent),
-        named[1] if named else "",
-        detail,
-        f"audit log, ID {event.audit_id}",
-        at.timestamp(),
-    )
-
-
-def _what(said: Mapping[str, str], event: audit_log.Event) -> tuple[str, str] | None:
-    reason, action = said.get("reason", ""), said.get("action", "")
-    message = event.response_status.message if event.response_status else ""
-    if said["decision"] == "unasked":
-        return "Not decided", "refused by the API server: Seconder did not answer"
-    if said["decision"] == "allow":
-        if reason not in _TOLD:
-            return None
-        if reason == Reason.BREAK_GLASS.value:
-            return "Emergency", f"{action} under break-glass: {said.get('break-glass', '')}"
-        return "Allowed", f"{action} approved by {said.get('approvers', '').replace(',', ', ')}"
-    text = f"{action or event.verb}: {reason}"
-    if policies := said.get("policies", ""):
-        text += f", {'policies' if ',' in policies else 'policy'} {policies.replace(',', ', ')}"
-    elif _DENIED in message:
-        text = message.partition(_DENIED)[2].partition("\n")[0]
-    return ("Would be refused" if said.get("mode") == Mode.AUDIT.value else "Refused"), text
-
-
-def _said(annotations: Mapping[str, str]) -> dict[str, str] | None:
-    """What the webhook noted in the audit log: a refusal before all else, then what approvals let through."""
-    entries: dict[str, dict[str, str]] = {}
-    for key, value in annotations.items():
-        entry, ours, name = key.partition(_OURS)
-        if ours:
-            entries.setdefault(entry, {})[name] = value
-    said = [note for note in entries.values() if "decision" in note]
-    return min(said, key=_weight, default=None)
-
-
-def _weight(said: Mapping[str, str]) -> tuple[bool, bool, bool]:
-    return said["decision"] == "allow", said.get("mode") == Mode.AUDIT.value, said.get("reason") not in _TOLD
-
-
-def _object(ref: Reference) -> str:
-    return describe(msgspec.structs.replace(ref.target, name=ref.name or "*"))
+    return facts.named(request.spec.requester, request.spec.agent)
 
 
 def _entries(request: ChangeRequest) -> Iterator[Entry]:

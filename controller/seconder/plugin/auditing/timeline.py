@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from seconder.plugin.auditing.reporting import Entry
+from seconder.plugin.auditing.facts import Entry
 
 _WIDTH: Final = 1160
 _LABELS: Final = 330

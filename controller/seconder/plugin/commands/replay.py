@@ -12,7 +12,8 @@ from seconder.api import constants, policy_documents, protection_policy
 from seconder.api.policy import Policy
 from seconder.api.resources import NAMESPACES, GroupResource
 from seconder.api.text import clean
-from seconder.plugin.auditing.audit_log import NOTHING_READ, Reading, requests
+from seconder.plugin.auditing.audit_log import requests
+from seconder.plugin.auditing.log_files import NOTHING_READ, Reading
 from seconder.plugin.auditing.replay_counts import Example, Tallies, Tally
 from seconder.plugin.auditing.replaying import Judge
 from seconder.plugin.terminal import cluster_state, connection, manifests, output

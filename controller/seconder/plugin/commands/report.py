@@ -20,8 +20,9 @@ from seconder.approvals.verification import approvals_of
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import audience
 from seconder.plugin.approving import cluster_reads
-from seconder.plugin.auditing import audit_log, chain, report_page, reporting
-from seconder.plugin.auditing.audit_log import Reading
+from seconder.plugin.auditing import audit_log, chain, decision_log, facts, report_page, reporting
+from seconder.plugin.auditing.facts import Fact
+from seconder.plugin.auditing.log_files import NOTHING_READ, Reading
 from seconder.plugin.auditing.reporting import Event, Logged, Report, Signed, signed, who
 from seconder.plugin.terminal import cluster_state, connection, manifests, output, resource_types, times
 from seconder.plugin.terminal.parser import Parser
@@ -55,7 +56,14 @@ def parser() -> Parser:
     command.add_argument(
         "--export",
         action="store_true",
-        help="of the audit logs alone: JSON lines, each with the hash of the one before",
+        help="of the logs alone: JSON lines, one decision each, with the hash of the line before",
+    )
+    command.add_argument(
+        "--decision-log",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="for --export: the webhook's own log, in place of an audit log; - for stdin; may be repeated",
     )
     command.add_argument("--verify", metavar="FILE", help="check that an export is whole, without a cluster")
     output.add_format(command, "text", "html")
@@ -74,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not since < until:
         raise Problem("--since must be before --until")
     if arguments.export:
-        return _export(arguments.audit_log, since, until)
+        return _export(arguments, since, until)
+    if arguments.decision_log:
+        raise Problem("--decision-log is for --export")
     api = connection.connect(arguments).api
     with cluster_state.readable():
         documents = api.items(change_request.PATH)[0]
@@ -89,18 +99,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _export(paths: Sequence[str], since: float, until: float) -> int:
-    if not paths:
-        raise Problem("--export is made from audit logs: name them with --audit-log FILE")
+def _export(arguments: argparse.Namespace, since: float, until: float) -> int:
     read, progress = Reading(), Progress("report")
     last = b""
     try:
-        for last in chain.export(audit_log.requests(paths, read, progress), since, until):
+        for last in chain.export(_facts(arguments, read, progress), since, until, read):
             print(last.decode(), end="")
     finally:
         progress.done()
-    if read.failure:
-        raise Problem(read.failure, audit_log.NOTHING_READ)
     for note in read.notes:
         print(f"note: {note}", file=sys.stderr)
     digest = hashlib.sha256(last.removesuffix(b"\n")).hexdigest()
@@ -108,15 +114,29 @@ def _export(paths: Sequence[str], since: float, until: float) -> int:
     return 0
 
 
+def _facts(arguments: argparse.Namespace, read: Reading, progress: Progress) -> Iterator[Fact]:
+    audit, own = arguments.audit_log, arguments.decision_log
+    if bool(audit) == bool(own):
+        raise Problem("--export needs either audit logs (--audit-log FILE) or the webhook's own (--decision-log FILE)")
+    found = (
+        map(facts.of_request, audit_log.requests(audit, read, progress))
+        if audit
+        else map(facts.of_decision, decision_log.decisions(own, read, progress))
+    )
+    return (fact for fact in found if fact is not None)
+
+
 def _verify(path: str) -> int:
     try:
         with open(path, "rb") as file:
-            count, digest = chain.verify(file)
+            end, digest = chain.verify(file)
     except OSError as error:
         raise Problem(f"cannot read {clean(path)}: {error.strerror}") from None
     except Problem as error:
         raise Problem(f"{clean(path)} is not whole: {error}") from None
-    print(f"{count:,} decisions, none missing up to the last line, whose SHA-256 is {digest}")
+    print(f"{end.decisions:,} decisions, none missing up to the last line, whose SHA-256 is {digest}")
+    for note in end.notes:
+        print(f"note: of the logs that it was made from: {clean(note)}")
     return 0
 
 
@@ -146,7 +166,7 @@ def _logged(paths: Sequence[str], since: float, until: float) -> tuple[Logged | 
     finally:
         progress.done()
     if read.failure:
-        raise Problem(read.failure, audit_log.NOTHING_READ)
+        raise Problem(read.failure, NOTHING_READ)
     return logged, read.notes
 
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.audit import DANA, KIRO, event, line
 
-from seconder.plugin.auditing import audit_log
-from seconder.plugin.auditing.audit_log import Event, Reading, requests
+from seconder.plugin.auditing import log_files
+from seconder.plugin.auditing.audit_log import Event, requests
+from seconder.plugin.auditing.log_files import Reading
 from seconder.plugin.terminal.problem import Problem
 
 
@@ -109,7 +110,7 @@ def test_a_last_line_that_is_cut_is_told_apart(tmp_path: Path) -> None:
 
 def test_a_line_beyond_all_bounds_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory stays as it is; what follows is read."""
-    monkeypatch.setattr(audit_log, "_LONGEST", 300_000)
+    monkeypatch.setattr(log_files, "_LONGEST", 300_000)
     long = line(event(requestObject={"data": "x" * 2_000_000}))
     path = _log(tmp_path, long, line(event()), long)
     found, reading = _read(path)

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from tests.support.audit import DANA, event
 
-from seconder.plugin.auditing import audit_log, unpacking
-from seconder.plugin.auditing.audit_log import Reading, requests
+from seconder.plugin.auditing import log_files, unpacking
+from seconder.plugin.auditing.audit_log import requests
+from seconder.plugin.auditing.log_files import Reading
 from seconder.plugin.terminal.problem import Problem
 
 if sys.version_info >= (3, 14):
@@ -320,7 +321,7 @@ def test_what_unpacks_to_far_too_much_is_refused(
 
 def test_a_list_of_any_length_is_read_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On one line or on many, it takes the memory of one of its elements."""
-    monkeypatch.setattr(audit_log, "_LONGEST", 4_000)
+    monkeypatch.setattr(log_files, "_LONGEST", 4_000)
     monkeypatch.setattr(unpacking, "_PIECE", 1_000)
     many = [event(auditID=str(number)) for number in range(200)]
     documents: Sequence[Any] = (

@@ -17,8 +17,9 @@ from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
 from seconder.api.text import clean
 from seconder.plugin.auditing import audit_log
+from seconder.plugin.auditing.facts import Entry
 from seconder.plugin.auditing.report_page import Making, _environment, page
-from seconder.plugin.auditing.reporting import Entry, Event, Logged, Report, Signed
+from seconder.plugin.auditing.reporting import Event, Logged, Report, Signed
 
 _NOON = 1_795_348_800.0
 _AT = "2026-11-22T12:00:00Z"
