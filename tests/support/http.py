@@ -23,6 +23,9 @@ from cryptography.x509.oid import NameOID
 DEADLINE = 10.0
 """Seconds after which whatever a test waits for has failed."""
 
+_STARTED = 60.0
+"""Seconds until a server that starts has to have said something: on a machine at a load of 8 Python takes its time."""
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -78,7 +81,7 @@ class Served:
             stderr=subprocess.PIPE,
         )
         self._said = b""
-        ports = self._line().split()
+        ports = self._line(_STARTED).split()
         self.port, self.ops_port = int(ports[0]), int(ports[1])
 
     def __enter__(self) -> Self:
@@ -92,9 +95,9 @@ class Served:
             if stream is not None:
                 stream.close()
 
-    def _line(self) -> str:
+    def _line(self, seconds: float = DEADLINE) -> str:
         assert self.process.stdout is not None
-        deadline = time.monotonic() + DEADLINE
+        deadline = time.monotonic() + seconds
         while b"\n" not in self._said:
             readable, _, _ = select.select([self.process.stdout], [], [], max(0.0, deadline - time.monotonic()))
             piece = os.read(self.process.stdout.fileno(), 65536) if readable else b""
