@@ -4,17 +4,24 @@ Each is imported only when it is started: the webhook must be ready in well unde
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from seconder import __version__
 from seconder.admission.policy_index import Installation
 from seconder.client import client_config
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from seconder.client.credentials import Credentials
     from seconder.notifications.notifier import Notifier
+    from seconder.notifications.routes import Route
+    from seconder.observability.metrics import LeaderMetrics
+    from seconder.operator.election import Term
+    from seconder.operator.program import Duty
+    from seconder.operator.reconciler import Settings
     from seconder.webhook.recorder import Bounds
 
 
@@ -46,89 +53,131 @@ def webhook(arguments: argparse.Namespace) -> int:
 
 def operator(arguments: argparse.Namespace) -> int:
     """The exit code of ``seconder operator``, which is run."""
+    from seconder.client.api import Api
+    from seconder.http.address import bind
+    from seconder.observability.metrics import LeaderMetrics, registry
+    from seconder.observability.ops import Ops, ops_app
+    from seconder.operator import election, program
+
+    settings, routes = _settings(arguments), _routes(arguments)
+    loaded = client_config.load(arguments.kubeconfig)
+    program.check(loaded)
+    name = election.identity()
+    duties = _Duties(arguments, settings, routes, loaded, f"seconder-operator/{__version__} ({name})")
+    registry_ = registry()
+    running = program.Program(lambda term, gave_up: duties.begin(term, gave_up, metrics))
+    metrics = LeaderMetrics(registry_, lambda: running.leads)
+    # In a thread, since the main one waits for signals; it ends with the process.
+    Ops(ops_app(running.unmet, registry_), bind(*_address(arguments.metrics_bind_address))).start()
+    api = Api(loaded, user_agent=duties.user_agent, fence=lambda: election.REQUEST_SECONDS)
+    return 0 if running.run(election.Elector(api, arguments.namespace, name, running.look)) else 1
+
+
+class _Duties:
+    """Makes what an operator does while it leads, anew for each term."""
+
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        settings: "Settings",
+        routes: "Sequence[Route]",
+        loaded: "Credentials",
+        user_agent: str,
+    ) -> None:
+        self._arguments = arguments
+        self._settings = settings
+        self._routes = routes
+        self._loaded = loaded
+        self.user_agent = user_agent
+
+    def begin(self, term: "Term", gave_up: Callable[[], None], metrics: "LeaderMetrics") -> "Duty":
+        """All parts of the operator, not started. Whatever they change goes by an ``Api`` that the term fences."""
+        from prometheus_client import CollectorRegistry
+
+        from seconder.client.api import Api
+        from seconder.client.cache import Cache
+        from seconder.observability import log
+        from seconder.observability.metrics import OperatorMetrics
+        from seconder.operator import program
+        from seconder.operator.change_request_controller import ChangeRequestController
+        from seconder.operator.reconciler import Reconciler
+
+        arguments, settings = self._arguments, self._settings
+        counted = metrics.while_leading = CollectorRegistry()
+        api = Api(self._loaded, user_agent=self.user_agent, fence=term.left)
+        cache = Cache(api, settings.installation, program.failed, cluster_id=arguments.cluster_id)
+        notifier = self._notifier(counted)
+        change_requests = ChangeRequestController(
+            api, cache, program.failed, copies=settings.copies, observer=notifier.observe if notifier else None
+        )
+        worker = program.Worker(
+            Reconciler(api, settings, lambda what, text: log.info(text, subject=what)),
+            OperatorMetrics(counted, change_requests.count, change_requests.waiting),
+            resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
+            observer=notifier.standing if notifier else None,
+        )
+        watching = program.Watching(self._loaded, worker.wake, gave_up)
+        parts: list[program.Part] = [
+            cache,
+            program.RoleWatches(api, worker.wake),
+            watching,
+            *([notifier] if notifier else []),
+        ]
+        return program.Duty(term, parts, [worker, change_requests], worker.unmet)
+
+    def _notifier(self, registry: "CollectorRegistry") -> "Notifier | None":
+        """What tells people outside; None where nobody is to be told."""
+        if not self._arguments.notification_targets:
+            return None
+        from pathlib import Path
+
+        from seconder.notifications.notifier import Notifier
+        from seconder.observability import log
+        from seconder.observability.metrics import NotificationMetrics
+
+        metrics = NotificationMetrics(registry)
+
+        def outcome(target: str, result: str, why: str) -> None:
+            metrics.count(target, result)
+            if why:
+                log.info(f"notification {result}", subject=target or "targets", reason=why)
+
+        source = f"urn:seconder:{self._arguments.cluster_id or self._arguments.namespace}"
+        portal = self._arguments.portal_origin.rstrip("/")
+        folder = Path(self._arguments.notification_targets)
+        return Notifier(folder, self._routes, outcome, source=source, portal=portal)
+
+
+def _settings(arguments: argparse.Namespace) -> "Settings":
     from datetime import timedelta
 
-    from seconder.client.api import Api
-    from seconder.client.cache import Cache
-    from seconder.http.address import bind
-    from seconder.observability import log
-    from seconder.observability.metrics import OperatorMetrics, registry
-    from seconder.observability.ops import Ops, ops_app
-    from seconder.operator import program
     from seconder.operator.certificates import Terms
-    from seconder.operator.change_request_controller import ChangeRequestController
-    from seconder.operator.reconciler import Reconciler, Settings
+    from seconder.operator.reconciler import Settings
     from seconder.operator.webhook_configuration import Endpoint
 
     url, service, host = _webhook(arguments)
-    settle = timedelta(seconds=arguments.rotation_settle)
-    installation, copies = _installation(arguments), arguments.copy_approvals
-    settings = Settings(
+    return Settings(
         arguments.namespace,
-        installation,
+        _installation(arguments),
         Endpoint(url, service),
-        Terms((host,), settle),
+        Terms((host,), timedelta(seconds=arguments.rotation_settle)),
         arguments.serving_secret,
         issues=arguments.certificates == "operator",
-        copies=copies,
+        copies=arguments.copy_approvals,
         labels=_pairs(arguments.configuration_label),
         annotations=_pairs(arguments.configuration_annotation),
     )
-    loaded = client_config.load(arguments.kubeconfig)
-    api = Api(loaded, user_agent="seconder-operator")
-    reconciler = Reconciler(api, settings, lambda what, text: log.info(text, subject=what))
-    cache = Cache(api, installation, program.failed, cluster_id=arguments.cluster_id)
-    registry_ = registry()
-    notifier = _notifier(arguments, registry_)
-    change_requests = ChangeRequestController(
-        api, cache, program.failed, copies=copies, observer=notifier.observe if notifier else None
-    )
-    worker = program.Worker(
-        reconciler,
-        OperatorMetrics(registry_, change_requests.count, change_requests.waiting),
-        resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
-        observer=notifier.standing if notifier else None,
-    )
-    # In a thread, since kopf owns the main one; it ends with the process.
-    Ops(ops_app(worker.unmet, registry_), bind(*_address(arguments.metrics_bind_address))).start()
-    cache.start()
-    change_requests.start()
-    roles = program.RoleWatches(api, worker.wake)
-    try:
-        return 0 if program.run(loaded, worker) else 1
-    finally:
-        roles.stop()
-        change_requests.stop()
-        if notifier:
-            notifier.stop()
-        cache.stop()
 
 
-def _notifier(arguments: argparse.Namespace, registry: "CollectorRegistry") -> "Notifier | None":
-    """What tells people outside; None where nobody is to be told. Raises UsageError."""
+def _routes(arguments: argparse.Namespace) -> "Sequence[Route]":
     if not arguments.notification_targets:
-        return None
-    from pathlib import Path
-
+        return ()
     from seconder.notifications import routes
-    from seconder.notifications.notifier import Notifier
-    from seconder.observability import log
-    from seconder.observability.metrics import NotificationMetrics
-
-    metrics = NotificationMetrics(registry)
-
-    def outcome(target: str, result: str, why: str) -> None:
-        metrics.count(target, result)
-        if why:
-            log.info(f"notification {result}", subject=target or "targets", reason=why)
 
     try:
-        routes_ = routes.read(arguments.notification_routes)
+        return routes.read(arguments.notification_routes)
     except routes.Unusable as error:
         raise UsageError(str(error)) from None
-    source = f"urn:seconder:{arguments.cluster_id or arguments.namespace}"
-    folder = Path(arguments.notification_targets)
-    return Notifier(folder, routes_, outcome, source=source, portal=arguments.portal_origin.rstrip("/"))
 
 
 def _installation(arguments: argparse.Namespace) -> Installation:

@@ -7,7 +7,14 @@ from tests.support.resolving import decide
 
 from seconder.api.policy import Assurance, Mode
 from seconder.api.reasons import Reason
-from seconder.observability.metrics import AuthorizerMetrics, InForce, OperatorMetrics, ReviewMetrics, registry
+from seconder.observability.metrics import (
+    AuthorizerMetrics,
+    InForce,
+    LeaderMetrics,
+    OperatorMetrics,
+    ReviewMetrics,
+    registry,
+)
 
 Shape = tuple[str, frozenset[str]]
 """A metric's type and labels."""
@@ -33,7 +40,7 @@ def webhook_registry() -> CollectorRegistry:
 def operator_registry() -> CollectorRegistry:
     """Give what the operator exposes after a pass."""
     made = registry("0123abc")
-    metrics = OperatorMetrics(made, lambda _: 1)
+    metrics = OperatorMetrics(LeaderMetrics(made, lambda: True).while_leading, lambda _: 1)
     metrics.policies([(Mode.ENFORCE, True), (Mode.AUDIT, False)])
     metrics.in_force.seen([InForce("default", True, "AsCompiled", "")])
     metrics.keys([("ssh", Assurance.SOFTWARE.value)])

@@ -249,7 +249,8 @@ def test_only_an_operator_that_makes_certificates_may_write_secrets(
     assert [each for each in args if each.startswith("--certificates")] == flags
     named: dict[str, set[str]] = {}
     for rule in _of(documents, "Role", "seconder-operator")["rules"]:
-        for name in rule.get("resourceNames", []):
+        assert rule["resources"] in (["leases"], ["secrets"])
+        for name in rule.get("resourceNames", []) if rule["resources"] == ["secrets"] else []:
             named.setdefault(name, set()).update(rule["verbs"])
     assert named == verbs
 
@@ -396,6 +397,8 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "rbac.authorization.k8s.io clusterroles[seconder-operator] get": "operator/reconciler.py",
     },
     ("Role", "seconder-operator"): {
+        "coordination.k8s.io leases create": "operator/election.py",
+        "coordination.k8s.io leases[seconder-operator] get,list,watch,update": "operator/election.py",
         " secrets create": "operator/reconciler.py",
         " secrets[seconder-ca,seconder-webhook-tls] get,update": "operator/reconciler.py",
     },

@@ -55,19 +55,33 @@ class NoIdentity(ApiError):
         super().__init__(0, message)
 
 
+class Fenced(Exception):
+    """Nothing may be changed any more by whoever asks, and nothing was sent. No ApiError: it is not tried again."""
+
+
 class Api:
     """A client of one API server, safe to use from several threads.
 
+    ``fence`` is asked at the last moment before each change; it gives for how many seconds one may still be made. After
+    that the request is given up here and by the API server; with none left it is not sent, and ``Fenced`` is raised.
     Raises NoCredentials for certificates and keys that cannot be used.
     """
 
-    def __init__(self, credentials: Credentials, *, user_agent: str, connections: int = 8) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        user_agent: str,
+        connections: int = 8,
+        fence: Callable[[], float] | None = None,
+    ) -> None:
         self.server_date = ""
         """The ``Date`` of the last answer (RFC 9110 section 6.6.1); empty before the first."""
         self._credentials = credentials
         self._server = credentials.server
         self._headers = {"User-Agent": user_agent}
         self._connections = connections
+        self._fence = fence
         self._lock = threading.Lock()
         # A plugin's certificate is not known before the plugin has run.
         self._pool: urllib3.PoolManager | None = None
@@ -283,6 +297,9 @@ class Api:
             pool = self._pool_for(identity)
         except NoCredentials as error:
             raise NoIdentity(str(error)) from None
+        left = self._left(method)
+        if left is not None:
+            query = dict(query) | {"timeout": f"{left:.3f}s"}
         url = f"{self._server}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
             response = pool.request(
@@ -292,7 +309,9 @@ class Api:
                 headers=headers,
                 preload_content=False,
                 redirect=False,
-                timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, timeout or _CONNECT_SECONDS), read=timeout),
+                timeout=urllib3.Timeout(
+                    total=left, connect=min(_CONNECT_SECONDS, timeout or _CONNECT_SECONDS), read=timeout
+                ),
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ApiError(0, f"{method} {path}: {self._explain(error)}") from None
@@ -300,6 +319,15 @@ class Api:
         if response.status == 401 and self._credentials.plugin is not None:
             self._credentials.plugin.refused()
         return response
+
+    def _left(self, method: str) -> float | None:
+        """For how many seconds this may still be under way; None where nothing but its own time bounds it."""
+        if self._fence is None or method == "GET":
+            return None
+        left = self._fence()
+        if left <= 0:
+            raise Fenced("this program may not change anything now")
+        return left
 
     def _pool_for(self, identity: Identity) -> urllib3.PoolManager:
         """The connections on which this identity's certificate is shown; others, when the certificate is another."""

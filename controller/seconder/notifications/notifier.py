@@ -160,12 +160,16 @@ class Notifier:
         self._portal = portal
         self._pace = pace or Pace()
         self._lock = threading.Lock()
+        self._stopped = False
         self._queues: dict[str, _Queue] = {}
         self._told: OrderedDict[str, None] = OrderedDict()
         self._phases: dict[str, tuple[Phase, str]] = {}
         self._read: Mapping[str, Target] | None = None
         self._complaints: list[str] = []
         self._problems: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Nothing to begin with: a target's thread starts with the first event for it."""
 
     def observe(self, requests: Mapping[str, ChangeRequest]) -> None:
         """Tell of the change requests whose phase has changed since the last call."""
@@ -192,7 +196,7 @@ class Notifier:
     def tell(self, event_: Event) -> None:
         """Tell the targets that a route names for it, once."""
         with self._lock:
-            if event_.id in self._told:
+            if self._stopped or event_.id in self._told:
                 return
             self._told[event_.id] = None
             while len(self._told) > self._pace.remembered:
@@ -204,6 +208,7 @@ class Notifier:
     def stop(self) -> None:
         """End; what was not sent is lost."""
         with self._lock:
+            self._stopped = True
             for queue in self._queues.values():
                 queue.stop()
 

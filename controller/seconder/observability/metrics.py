@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from seconder import __version__
@@ -254,6 +254,27 @@ class _PoliciesInForce(Collector):
             labels = [name[:_LONGEST], reason if fresh else "NotSeenLately", writer[:_LONGEST]]
             family.add_metric(labels, float(holds and fresh))
         yield family
+
+
+class LeaderMetrics(Collector):
+    """Tells whether this operator leads, and, while it does, what it counts then: of one that stands by, all is absent.
+
+    ``leads`` is asked when it is rendered. ``while_leading``: what is counted in the present term.
+    """
+
+    def __init__(self, registry: CollectorRegistry, leads: Callable[[], bool]) -> None:
+        self._leads = leads
+        self.while_leading = CollectorRegistry()
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """See Collector."""
+        leads = self._leads()
+        yield GaugeMetricFamily(
+            "seconder_leader", "Whether this operator leads (1), so that it alone writes, or stands by (0).", leads
+        )
+        if leads:
+            yield from self.while_leading.collect()
 
 
 class OperatorMetrics:

@@ -16,7 +16,7 @@ from seconder.admission.state import ClusterState
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, moment
 from seconder.approvals.verification import Memo, approvals_of
-from seconder.client.api import Api, ApiError, collection, segment
+from seconder.client.api import Api, ApiError, Fenced, collection, segment
 from seconder.client.cache import Cache
 from seconder.client.events import Events, Occurrence
 from seconder.client.listed_dependents import ListedDependents
@@ -69,14 +69,14 @@ class ChangeRequestController:
         self._next: dict[str, float] = {}
         self._troubled: set[str] = set()
         self._watch = Watch(api, change_request.PATH, _parsed, self._take, failed)
-        self._thread = threading.Thread(target=self._run, name="change requests", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="change requests", daemon=True)
         self._phases: Mapping[Phase, int] = {}
         self._oldest: float | None = None
 
     def start(self) -> None:
         """Begin to follow change requests."""
         self._watch.start()
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End after the look under way, if any."""
@@ -119,6 +119,8 @@ class ChangeRequestController:
             try:
                 self._keep(request)
                 self._troubled.discard(request.name)
+            except Fenced:
+                return
             except Exception as error:  # noqa: BLE001 - a thread that died in silence would keep nothing any more
                 # Said once until it is well again: there may be a thousand that all lack the same right.
                 if request.name not in self._troubled:

@@ -1,16 +1,22 @@
-"""``seconder operator``: kopf watches, and one thread reconciles.
+"""``seconder operator``: of several, one leads; there kopf watches, and one thread reconciles.
 
 kopf handlers only wake that thread. Nothing is decided from an event's content, so that a lost, doubled or reordered
 event changes nothing; and no finalizer and no annotation is ever put on anybody's object (``on.event`` handlers alone).
+
+Whatever writes is part of a ``Duty``: made anew for each term, with an ``Api`` that the term fences, and ended with it.
 """
 
 import asyncio
+import enum
 import itertools
 import logging
+import queue
+import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
 
 import aiohttp
 import kopf
@@ -19,13 +25,14 @@ from seconder.api import constants
 from seconder.api.in_force import STALE_SECONDS
 from seconder.api.text import clean
 from seconder.client import proxies, tls
-from seconder.client.api import Api, ApiError
+from seconder.client.api import Api, ApiError, Fenced
 from seconder.client.credentials import Credentials, NoCredentials
 from seconder.client.watch import Watch
 from seconder.observability import log
 from seconder.observability.metrics import InForce, OperatorMetrics
 from seconder.operator import certificates, webhook_configuration
 from seconder.operator.certificates import utc_now
+from seconder.operator.election import Elector, Term
 from seconder.operator.reconciler import LOOKUP_ROLE, OBJECTS_ROLE, Reconciler, Report
 
 RESYNC_SECONDS: Final = 15.0
@@ -63,7 +70,7 @@ class Worker:
         self._observer = observer
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
         self._done_once = False
         self._again = 0.0
         self._problems: list[str] = []
@@ -72,14 +79,12 @@ class Worker:
     def start(self) -> None:
         """Begin with a first pass at once."""
         self._wake.set()
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End after the pass under way, if any."""
         self._stopping.set()
         self._wake.set()
-        if self._thread.ident is not None:
-            self._thread.join(_STOP_SECONDS)
 
     def wake(self) -> None:
         """Ask for a pass. Many calls before it begins are one."""
@@ -107,6 +112,8 @@ class Worker:
                 self._done_once = True
                 pause = _RETRY_SECONDS[0]
                 continue
+            except Fenced:
+                return
             except ApiError as error:
                 log.trouble("reconciling failed and is tried again", error, status=error.status)
                 self._failed(str(error))
@@ -160,6 +167,9 @@ class RoleWatches:
             Watch(api, _ROLES, _version, lambda _: wake(), failed, field_selector=f"metadata.name={name}")
             for name in (LOOKUP_ROLE, OBJECTS_ROLE)
         ]
+
+    def start(self) -> None:
+        """Begin to watch."""
         for watch in self._watches:
             watch.start()
 
@@ -200,34 +210,95 @@ async def session(credentials: Credentials, *, refused: bool = False) -> kopf.Ai
     return kopf.AiohttpSession(server=credentials.server, aiohttp_session=made)
 
 
-def run(credentials: Credentials, worker: Worker) -> bool:
-    """Watch and reconcile until SIGTERM or SIGINT, on the main thread; False when watching had to be given up.
-
-    Raises NoCredentials where the API server cannot be watched by these credentials.
-    """
+def check(credentials: Credentials) -> None:
+    """Raises NoCredentials where the API server cannot be watched by these credentials."""
     if credentials.proxy.startswith("socks"):
         raise NoCredentials(f"proxy {proxies.shown(credentials.proxy)} speaks SOCKS, which the operator does not")
-    kopfs = logging.getLogger("kopf")
-    kopfs.handlers, kopfs.propagate = [log.Handler(logging.WARNING)], False
-    registry = kopf.OperatorRegistry()
-    logins = itertools.count()
 
-    async def login(**_: Any) -> kopf.AiohttpSession:
-        # kopf asks anew when it was answered 401.
-        return await session(credentials, refused=next(logins) > 0)
 
-    def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.posting.enabled = False
-        settings.networking.request_timeout = 60
-        settings.networking.error_backoffs = _WATCH_RETRY_SECONDS
-        settings.watching.server_timeout = 120
-        settings.watching.client_timeout = 150
-        settings.persistence.finalizer = f"{constants.DOMAIN}/unused"
-        worker.start()
+class Watching:
+    """kopf, in a thread of its own: signals are the main thread's. ``gave_up`` is called when it ends by itself."""
 
-    def woken(**_: Any) -> None:
-        worker.wake()
+    def __init__(self, credentials: Credentials, wake: Callable[[], None], gave_up: Callable[[], None]) -> None:
+        self._credentials = credentials
+        self._wake = wake
+        self._gave_up = gave_up
+        self._stopping = False
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
 
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        with self._lock:
+            self._stopping = True
+            # The loop is closed where kopf has ended already.
+            if self._loop is not None:
+                with suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._stop.set)
+
+    def _run(self) -> None:
+        kopfs = logging.getLogger("kopf")
+        kopfs.handlers, kopfs.propagate = [_handler()], False
+        try:
+            asyncio.run(self._watch())
+        except Exception as error:  # noqa: BLE001 - whatever kopf gives up for: said in one line, and started anew outside
+            log.failure("watching was given up", error)
+        if not self._stopping:
+            self._gave_up()
+
+    async def _watch(self) -> None:
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+            if self._stopping:
+                return
+        await kopf.operator(
+            registry=self._registry(), identity=_IDENTITY, clusterwide=True, standalone=True, stop_flag=self._stop
+        )
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        registry = kopf.OperatorRegistry()
+        logins = itertools.count()
+
+        async def login(**_: Any) -> kopf.AiohttpSession:
+            # kopf asks anew when it was answered 401.
+            return await session(self._credentials, refused=next(logins) > 0)
+
+        def woken(**_: Any) -> None:
+            self._wake()
+
+        def is_ours(name: str | None, **_: Any) -> bool:
+            return name == _OWN_CONFIGURATION
+
+        kopf.on.login(registry=registry)(login)
+        kopf.on.startup(registry=registry)(_configure)
+        kopf.on.event(constants.DOMAIN, "protectionpolicies", registry=registry, when=_tells())(woken)
+        kopf.on.event(constants.DOMAIN, "approvers", registry=registry)(woken)
+        kopf.on.event("apiextensions.k8s.io", "customresourcedefinitions", registry=registry)(woken)
+        kopf.on.event(
+            "admissionregistration.k8s.io", "validatingwebhookconfigurations", registry=registry, when=is_ours
+        )(woken)
+        return registry
+
+
+def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    settings.posting.enabled = False
+    settings.networking.request_timeout = 60
+    settings.networking.error_backoffs = _WATCH_RETRY_SECONDS
+    settings.watching.server_timeout = 120
+    settings.watching.client_timeout = 150
+    settings.persistence.finalizer = f"{constants.DOMAIN}/unused"
+    # It would kill the process; that is for the main thread to end.
+    settings.process.ultimate_exiting_timeout = None
+
+
+def _tells() -> Callable[..., bool]:
+    """Whether an event of a policy tells something that was not told yet."""
     told: dict[str, tuple[Any, ...]] = {}
 
     def tells(uid: str | None, type: str | None, body: kopf.Body, **_: Any) -> bool:  # noqa: A002 - kopf's name
@@ -242,23 +313,120 @@ def run(credentials: Credentials, worker: Worker) -> bool:
             del told[uid]
         return True
 
-    def is_ours(name: str | None, **_: Any) -> bool:
-        return name == _OWN_CONFIGURATION
+    return tells
 
-    kopf.on.login(registry=registry)(login)
-    kopf.on.startup(registry=registry)(configure)
-    kopf.on.event(constants.DOMAIN, "protectionpolicies", registry=registry, when=tells)(woken)
-    kopf.on.event(constants.DOMAIN, "approvers", registry=registry)(woken)
-    kopf.on.event("apiextensions.k8s.io", "customresourcedefinitions", registry=registry)(woken)
-    kopf.on.event("admissionregistration.k8s.io", "validatingwebhookconfigurations", registry=registry, when=is_ours)(
-        woken
-    )
-    try:
-        asyncio.run(kopf.operator(registry=registry, identity=_IDENTITY, clusterwide=True, standalone=True))
-    except Exception as error:  # noqa: BLE001 - whatever kopf gives up for: said in one line, and started anew outside
-        log.failure("watching was given up", error)
-        return False
-    else:
-        return True
-    finally:
-        worker.stop()
+
+def _handler() -> logging.Handler:
+    handler = log.Handler(logging.WARNING)
+    handler.addFilter(lambda record: not record.getMessage().startswith("OS signals are ignored"))
+    return handler
+
+
+class Part(Protocol):
+    """Something that runs while this operator leads."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """Ask it to end; does not wait."""
+
+
+class Writer(Part, Protocol):
+    """A part that changes something, in ``thread`` alone, by an ``Api`` that its term fences."""
+
+    thread: threading.Thread
+
+
+class Duty:
+    """All that an operator does while it leads, in one term. ``unmet``: what is wanting, as for /readyz."""
+
+    def __init__(
+        self, term: Term, parts: Sequence[Part], writers: Sequence[Writer], unmet: Callable[[], Sequence[str]]
+    ) -> None:
+        self.term = term
+        self.unmet = unmet
+        self._parts = parts
+        self._writers = writers
+
+    def start(self) -> None:
+        """Begin with everything."""
+        for part in (*self._parts, *self._writers):
+            part.start()
+
+    def end(self, seconds: float = _STOP_SECONDS) -> bool:
+        """End everything, the writing at once. False when a writer has not ended after so many seconds."""
+        self.term.close()
+        for part in (*self._writers, *self._parts):
+            part.stop()
+        deadline = time.monotonic() + seconds
+        for writer in self._writers:
+            if writer.thread.ident is not None:
+                writer.thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(writer.thread.is_alive() for writer in self._writers)
+
+
+class News(enum.Enum):
+    """What the main thread waits for."""
+
+    LOOK = enum.auto()
+    """Another leads perhaps, or this one."""
+    STOP = enum.auto()
+    GAVE_UP = enum.auto()
+
+
+class Program:
+    """Stands for election and does its duty whenever it leads. Its main thread calls ``run``."""
+
+    def __init__(self, begin: Callable[[Term, Callable[[], None]], Duty]) -> None:
+        """``begin`` makes the duty of a term, and gets what to call when it cannot be done any longer."""
+        self._begin = begin
+        # Unlike events, it may be put into by a signal's handler.
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._duty: Duty | None = None
+        self._elector: Elector | None = None
+
+    def look(self) -> None:
+        """Say that the term may have changed."""
+        self._news.put(News.LOOK)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this operator may write now."""
+        duty = self._duty
+        return duty is not None and duty.term.left() > 0
+
+    def unmet(self) -> Sequence[str]:
+        """What keeps it from being ready: as a leader its duty; else that nobody is seen to lead."""
+        duty, elector = self._duty, self._elector
+        if duty is not None:
+            return duty.unmet()
+        return elector.unmet() if elector is not None else ["it has just started"]
+
+    def run(self, elector: Elector) -> bool:
+        """Until SIGTERM or SIGINT; False when it had to be given up, to be started anew from outside."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._news.put(News.STOP))
+        self._elector = elector
+        elector.start()
+        while True:
+            if self._duty is None and (term := elector.term) is not None:
+                self._duty = self._begin(term, lambda: self._news.put(News.GAVE_UP))
+                self._duty.start()
+            news = self._next()
+            last = news in {News.STOP, News.GAVE_UP}
+            if self._duty is not None and (last or not self.leads):
+                if not self._duty.end():
+                    # Fenced all the same. Not given back: the next one is to wait until that is certain by the clock.
+                    log.info("what this operator did as the leader does not end, so the whole process does")
+                    return False
+                self._duty = None
+            if last:
+                elector.resign()
+                return news is News.STOP
+
+    def _next(self) -> News:
+        try:
+            return self._news.get(timeout=None if self._duty is None else max(0.0, self._duty.term.left()))
+        except queue.Empty:
+            return News.LOOK

@@ -25,11 +25,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Find the path's script and play it."""
+        # What came with it would be taken for the next request.
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         server = cast(_Http, self.server)
         server.asked.append((parts.path, query, dict(self.headers)))
         server.answers[parts.path](self, query)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the base class names them so
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
         """Say nothing."""
@@ -72,7 +76,12 @@ class Server:
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
         token = lambda: "secret-token"  # noqa: E731 - a value, not a function of ours
         url = f"http://127.0.0.1:{self.http.server_port}"
-        self.api = Api(Credentials(url, b"", token=token), user_agent="seconder-test")
+        self._credentials = Credentials(url, b"", token=token)
+        self.api = self.api_with()
+
+    def api_with(self, *, fence: Callable[[], float] | None = None) -> Api:
+        """A client of it."""
+        return Api(self._credentials, user_agent="seconder-test", fence=fence)
 
     def serve(self, path: str, answer: Answer) -> None:
         """Set what is answered at this path."""

@@ -10,7 +10,7 @@ from tests.support.metrics import operator_registry, shapes, webhook_registry
 from tests.support.prometheus import program
 
 from seconder.api.policy import Assurance, Mode
-from seconder.observability.metrics import OperatorMetrics, registry
+from seconder.observability.metrics import LeaderMetrics, OperatorMetrics, registry
 
 _COUNTER, _GAUGE, _HISTOGRAM = "counter", "gauge", "histogram"
 _NONE: frozenset[str] = frozenset()
@@ -32,6 +32,7 @@ _PUBLISHED = {
     "seconder_break_glass_total": (_COUNTER, frozenset({"resource"})),
     "seconder_build_info": (_GAUGE, frozenset({"version", "revision"})),
     "seconder_log_lines_dropped_total": (_COUNTER, _NONE),
+    "seconder_leader": (_GAUGE, _NONE),
     "seconder_policies": (_GAUGE, frozenset({"mode", "ready"})),
     "seconder_change_requests": (_GAUGE, frozenset({"phase"})),
     "seconder_change_request_longest_wait_seconds": (_GAUGE, _NONE),
@@ -71,6 +72,22 @@ def test_openmetrics_is_well_formed(exposed: CollectorRegistry) -> None:
 def test_there_is_one_series_for_each_value_and_none_for_its_beginning(exposed: CollectorRegistry) -> None:
     """Creation times would double what Prometheus keeps."""
     assert b"_created" not in generate_latest(exposed)
+
+
+def test_an_operator_that_stands_by_tells_that_and_nothing_of_what_a_leader_counts() -> None:
+    """Old figures of a former leader would be taken for the present leader's."""
+    made, leads = registry(), True
+    leader = LeaderMetrics(made, lambda: leads)
+    OperatorMetrics(leader.while_leading, lambda _: 3).failures.inc()
+    assert made.get_sample_value("seconder_leader") == 1.0
+    assert made.get_sample_value("seconder_change_requests", {"phase": "Pending"}) == 3.0
+    leads = False
+    assert made.get_sample_value("seconder_leader") == 0.0
+    assert {family.name for family in made.collect()} == {
+        "seconder_build_info",
+        "seconder_leader",
+        "seconder_log_lines_dropped",
+    }
 
 
 def test_what_there_is_none_of_is_zero_and_not_absent() -> None:

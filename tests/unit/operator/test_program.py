@@ -95,4 +95,4 @@ def test_a_proxy_that_kopf_cannot_use_is_told(authority: Authority) -> None:
     """Before anything is asked directly instead."""
     credentials = Credentials("https://127.0.0.1:1", authority.pem, proxy="socks5://a:b@127.0.0.1:1")
     with pytest.raises(NoCredentials, match=r"proxy socks5://127\.0\.0\.1:1 speaks SOCKS, which the operator does not"):
-        program.run(replace(credentials, token=lambda: "t"), None)  # type: ignore[arg-type]
+        program.check(replace(credentials, token=lambda: "t"))

@@ -1,0 +1,263 @@
+"""Which of several operators leads: the one whose name stands in a Lease, and only for as long as it can prove that.
+
+As client-go does it (k8s.io/client-go/tools/leaderelection), a candidate never compares its clock with another's: it
+counts from when it saw the Lease change. Beyond that, a leader counts its term from before it sent the renewal, and a
+term that was not prolonged is over by the clock alone, whatever hangs. Why not a library: ADR 17.
+"""
+
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from seconder.api.text import clean
+from seconder.client.api import Api, ApiError
+from seconder.client.watch import Watch
+from seconder.observability import log
+
+NAME: Final = "seconder-operator"
+"""Of the Lease, in Seconder's own namespace, where agents write nothing."""
+
+LEASE_SECONDS: Final = 10.0
+"""For how long the others keep still after a change of the Lease."""
+
+MARGIN_SECONDS: Final = 2.0
+"""How much earlier a leader stops: for clocks that do not run equally fast, and for what is on its way."""
+
+_RENEW_SECONDS: Final = 2.0
+_POLL_SECONDS: Final = 1.0
+_AGAIN_SECONDS: Final = 0.5
+REQUEST_SECONDS: Final = 2.0
+"""For one request about the Lease, so that several fit into a term."""
+
+_LONGEST_SECONDS: Final = 60.0
+"""The longest duration of a Lease that is believed, of an operator that was set up otherwise."""
+
+_JITTER: Final = 0.2
+_STOP_SECONDS: Final = 5.0
+
+
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux' CLOCK_MONOTONIC stands still while a machine is suspended; macOS' does not."""
+
+
+def steady() -> float:
+    """Seconds on a clock that nobody sets and that goes on while the machine sleeps."""
+    return time.clock_gettime(_CLOCK)
+
+
+def identity() -> str:
+    """A name for this process that no other has or had: a restarted container must not take itself for the old one."""
+    return f"{socket.gethostname()}_{secrets.token_hex(8)}"
+
+
+class Term:
+    """One spell of leading. It ends by itself, for good, unless it is prolonged before. Safe for several threads."""
+
+    def __init__(self, until: float, clock: Callable[[], float] = steady) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._until = until
+
+    def left(self) -> float:
+        """For how many seconds whoever leads may still change something; 0 or less once the term is over."""
+        return self._until - self._clock()
+
+    def prolong(self, until: float) -> bool:
+        """Have it end later. False when it is over already."""
+        with self._lock:
+            if self.left() <= 0:
+                return False
+            self._until = until
+            return True
+
+    def close(self) -> None:
+        """End it now."""
+        with self._lock:
+            self._until = float("-inf")
+
+
+class Elector:
+    """A candidate: its thread takes the Lease when it is free or its holder is silent, and renews it.
+
+    ``api`` bounds each change by ``REQUEST_SECONDS``. ``news`` is called in that thread when ``term`` may be another.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        namespace: str,
+        name: str,
+        news: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = steady,
+    ) -> None:
+        self.name = name
+        self._api = api
+        self._leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._news = news
+        self._clock = clock
+        self._term: Term | None = None
+        self._held: dict[str, Any] | None = None
+        self._version = ""
+        self._holder = ""
+        self._silent_until = float("-inf")
+        self._problem = "the Lease was not read yet"
+        self._told = ""
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="election", daemon=True)
+        # Not to wait for the next look when a leader goes.
+        self._watch = Watch(
+            api, self._leases, _holder_of, lambda _: self._wake.set(), _ignored, field_selector=f"metadata.name={NAME}"
+        )
+
+    @property
+    def term(self) -> Term | None:
+        """The present term; None while another leads, or nobody is known to."""
+        term = self._term
+        return term if term is not None and term.left() > 0 else None
+
+    def start(self) -> None:
+        """Begin to stand for election."""
+        self._watch.start()
+        self._thread.start()
+
+    def resign(self) -> None:
+        """Stand no more, and let another lead at once. Whoever wrote in this term must have ended before."""
+        self._stopping.set()
+        self._wake.set()
+        self._watch.stop()
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_SECONDS)
+            if self._thread.is_alive():
+                return
+        self.release()
+
+    def release(self) -> None:
+        """Give the Lease back if it is held; if that fails, it ends by itself."""
+        if self._term is not None:
+            self._term.close()
+        held, self._held = self._held, None
+        if held is None:
+            return
+        try:
+            # 1 is the least that the API server takes. On a Lease that is another's by now it fails.
+            self._write(held, "", 1)
+            log.info("leading was given up")
+        except ApiError as error:
+            log.trouble("the Lease could not be given back", error, status=error.status)
+
+    def unmet(self) -> list[str]:
+        """What keeps one that does not lead from being ready to: nothing while another is seen to lead."""
+        return [] if self._follows else [f"no operator leads: {self._problem}"]
+
+    def attempt(self) -> float:
+        """Take, renew or look at the Lease. Returns the seconds until the next time."""
+        try:
+            pause = self._attempt()
+        except ApiError as error:
+            # Somebody else was faster, or it was deleted: what is true now is read again.
+            self._held = None
+            if error.status == 409:
+                return 0.0
+            if (problem := clean(str(error))) != self._problem:
+                log.trouble("the Lease cannot be read or written, and is tried again", error, status=error.status)
+            self._problem = problem
+            pause = _AGAIN_SECONDS
+        self._notice()
+        return pause
+
+    def _attempt(self) -> float:
+        stored = self._held
+        if stored is None:
+            stored = self._api.find(f"{self._leases}/{NAME}", timeout=REQUEST_SECONDS)
+        if stored is None:
+            return self._take(None)
+        self._look(stored)
+        if not self._follows:
+            return self._take(stored)
+        if self._term is not None:
+            self._term.close()
+        self._held = None
+        return min(_jittered(_POLL_SECONDS), self._silent_until - self._clock())
+
+    def _look(self, stored: Mapping[str, Any]) -> None:
+        """Take note of a Lease as it was just read. Not its times: they are by another's clock."""
+        spec = stored.get("spec") or {}
+        version = stored["metadata"]["resourceVersion"]
+        self._holder = spec.get("holderIdentity") or ""
+        if version != self._version:
+            lasts = min(float(spec.get("leaseDurationSeconds") or 0), _LONGEST_SECONDS)
+            self._version = version
+            self._silent_until = self._clock() + max(lasts, LEASE_SECONDS)
+
+    def _take(self, stored: Mapping[str, Any] | None) -> float:
+        sent = self._clock()
+        self._held = self._write(stored, self.name, int(LEASE_SECONDS))
+        self._problem = ""
+        self._look(self._held)
+        until = sent + LEASE_SECONDS - MARGIN_SECONDS
+        if self._term is None or not self._term.prolong(until):
+            self._term = Term(until, self._clock)
+        return _jittered(_RENEW_SECONDS)
+
+    def _write(self, stored: Mapping[str, Any] | None, holder: str, seconds: int) -> dict[str, Any]:
+        """Write the Lease on condition that it is still as it was read. Raises ApiError."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        before = (stored or {}).get("spec") or {}
+        spec = before | {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": now}
+        if before.get("holderIdentity") != holder and holder:
+            spec |= {"acquireTime": now, "leaseTransitions": before.get("leaseTransitions", 0) + (stored is not None)}
+        metadata = stored["metadata"] if stored is not None else {"name": NAME}
+        document = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+        written: dict[str, Any]
+        if stored is None:
+            written = self._api.create(self._leases, document)
+        else:
+            written = self._api.replace(f"{self._leases}/{NAME}", document)
+        return written
+
+    def _notice(self) -> None:
+        """Say who leads when that has changed."""
+        now = (
+            "leading"
+            if self.term is not None
+            else f"standing by for {self._holder}"
+            if self._follows
+            else "not leading"
+        )
+        if now != self._told:
+            self._told = now
+            log.info(now, lease=NAME, identity=self.name)
+            self._news()
+
+    @property
+    def _follows(self) -> bool:
+        """Whether another is seen to lead."""
+        return self._holder not in {"", self.name} and self._clock() < self._silent_until
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                pause = self.attempt()
+            except Exception as error:  # noqa: BLE001 - a candidate that died in silence would never lead again
+                log.failure("the Lease cannot be understood, and is tried again", error)
+                self._held = None
+                pause = _POLL_SECONDS
+            self._wake.wait(max(0.0, pause))
+            self._wake.clear()
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * (1 - _JITTER * secrets.randbelow(1000) / 1000)
+
+
+def _holder_of(lease: Mapping[str, Any]) -> str:
+    return str((lease.get("spec") or {}).get("holderIdentity") or "")
+
+
+def _ignored(_: str, __: Exception) -> None:
+    """The next look comes all the same, and says what is wrong."""
