@@ -1,5 +1,6 @@
 """What README.md tells people to type does what README.md says; and the example manifests are taken as they are."""
 
+import json
 import os
 import re
 import subprocess
@@ -79,9 +80,8 @@ def test_there_are_examples_of_both_kinds() -> None:
 
 def test_the_documented_function_of_ten_lines_reaches_a_quorum(cluster: Cluster, tmp_path: Path) -> None:
     """Two peers, kubectl and ssh-keygen: each signs the change request's own statement."""
-    found = re.search(r"^seconder_approve\(\) .*?^\)$", _README.read_text(), re.MULTILINE | re.DOTALL)
-    assert found
-    assert len(found[0].splitlines()) <= 10
+    function = _function()
+    assert len(function.splitlines()) <= 10
     cluster.policy(f"two-{cluster.namespace}", approvals={"required": 2})
     cluster.deployment()
     answer = cluster.delete(cluster.agent)
@@ -92,7 +92,7 @@ def test_the_documented_function_of_ten_lines_reaches_a_quorum(cluster: Cluster,
     for person in (cluster.alice, cluster.bob):
         line = f"seconder_approve {named[1]} {person.key} {person.principal} 'INC-4821 decommission'"
         done = subprocess.run(
-            ["sh", "-c", f"{found[0]}\n{line}"],
+            ["sh", "-c", f"{function}\n{line}"],
             capture_output=True,
             text=True,
             check=False,
@@ -105,3 +105,70 @@ def test_the_documented_function_of_ten_lines_reaches_a_quorum(cluster: Cluster,
         )
         assert done.returncode == 0, done.stderr
     assert cluster.delete(cluster.agent).code == 0
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "bash --posix"])
+@pytest.mark.parametrize(
+    ("principal", "reason"),
+    [
+        ("carol+oncall@example.com", "INC-4821: 100% sure; $(id) `id` $HOME & more"),
+        ("d'arcy o'brien@example.com", "it's what INC-4821 asks for"),
+        (
+            "J\u00fcrgen M\u00fc\u00dfig-\u0141\u0105ski@b\u00fccher.example",
+            "Aufr\u00e4umen \u2014 \u7d42\u4e86 \U0001f5d1",
+        ),
+        ("Carol van der Berg", "spaces, and no @"),
+        ("-n %s *?[a-z]~{}=,;|<>", "-e is no option, and = no end"),
+        ("spiffe://example.com/ns/ops/sa/" + "approver-of-many-things-" * 8, "a long name"),
+    ],
+)
+def test_the_documented_function_takes_whatever_people_are_called(
+    cluster: Cluster, tmp_path: Path, shell: str, principal: str, reason: str
+) -> None:
+    """Signs, quotes, spaces and letters that no ASCII has: signed as they stand, and the agent goes on."""
+    folder = tmp_path / "carol's keys \u00fc"
+    folder.mkdir()
+    key = folder / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    name = f"carol-{cluster.namespace}"[:60].rstrip("-")
+    ssh = key.with_suffix(".pub").read_text().strip()
+    spec = {"principal": principal, "kubernetesUsers": [f"{name}@example.com"], "keys": [{"name": "k", "ssh": ssh}]}
+    approver = {"apiVersion": "seconder.dev/v1alpha1", "kind": "Approver", "metadata": {"name": name}, "spec": spec}
+    cluster.apply(approver)
+    try:
+        cluster.admin("wait", "--for=condition=Ready", "--timeout=10s", f"approver/{name}")
+        cluster.deployment()
+        named = re.search("^change request: (chg-.*)$", cluster.delete(cluster.agent).err, re.MULTILINE)
+        assert named
+        cluster.admin("wait", "--for=create", f"chg/{named[1]}", "--timeout=5s")
+        cluster.admin("wait", "--for=jsonpath={.status.statement}", f"chg/{named[1]}", "--timeout=5s")
+        done = subprocess.run(
+            [*shell.split(), "-c", f'{_function()}\nseconder_approve "$@"', "sh", named[1], key, principal, reason],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+            env={
+                "PATH": f"{cluster.stack.folder / 'bin'}:{os.environ['PATH']}",
+                "KUBECONFIG": str(cluster.alice.kubeconfig),
+                "HOME": str(tmp_path),
+            },
+        )
+        assert done.returncode == 0, done.stderr
+        (approval,) = [
+            value
+            for annotation, value in cluster.get("deployment", "checkout")["metadata"]["annotations"].items()
+            if annotation.startswith("approval.seconder.dev/")
+        ]
+        statement = json.loads(approval.partition("\n")[0])
+        assert (statement["iss"], statement["reason"]) == (principal, reason)
+        assert cluster.delete(cluster.agent).code == 0
+    finally:
+        cluster.admin("delete", "approver", name)
+
+
+def _function() -> str:
+    """The shell function of the README, as it stands there."""
+    found = re.search(r"^seconder_approve\(\) .*?^\)$", _README.read_text(), re.MULTILINE | re.DOTALL)
+    assert found
+    return found[0]
