@@ -214,9 +214,10 @@ def _with_agent() -> dict[str, str]:
         return environment
     for line in done.stdout.decode(errors="replace").splitlines():
         name, _, value = line.partition(" ")
-        # Else it is "none", or names an environment variable.
-        if name == "identityagent" and value.startswith("/"):
-            environment["SSH_AUTH_SOCK"] = value
+        # What ssh has not put in place of it by now is a variable that holds the whole path; else it is "none".
+        socket = environment.get(value[1:], "") if value.startswith("$") else value
+        if name == "identityagent" and socket.startswith("/"):
+            environment["SSH_AUTH_SOCK"] = socket
     return environment
 
 

@@ -165,7 +165,9 @@ def test_without_ssh_keygen_it_says_what_to_install(tmp_path: Path, monkeypatch:
         signing.sign(signing.LocalKey("", b"", tmp_path / "key", "key"), b"line\n")
 
 
-def test_the_agent_that_only_sshs_configuration_names_is_asked(home: Path, tmp_path: Path) -> None:
+def test_the_agent_that_only_sshs_configuration_names_is_asked(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As password managers are set up: IdentityAgent, and no SSH_AUTH_SOCK."""
     blob = make(tmp_path / "key")
     socket = tmp_path / "agent.sock"
@@ -180,7 +182,11 @@ def test_the_agent_that_only_sshs_configuration_names_is_asked(home: Path, tmp_p
             (found,) = signing.at_hand(None).keys
             assert (found.blob, found.path) == (blob, None)
             assert parse_signature(b"x\n" + signing.sign(found, b"x\n").encode())
-            (home / ".ssh" / "config").write_text("Host *\n  IdentityAgent none\n")
-            assert signing.at_hand(None).keys == ()
+            monkeypatch.setenv("VAULT_SOCK", str(socket))
+            (home / ".ssh" / "config").write_text("Host *\n  IdentityAgent $VAULT_SOCK\n")
+            assert [key.blob for key in signing.at_hand(None).keys] == [blob]
+            for nothing in ("none", "SSH_AUTH_SOCK", "$NO_SUCH_VARIABLE"):
+                (home / ".ssh" / "config").write_text(f"Host *\n  IdentityAgent {nothing}\n")
+                assert signing.at_hand(None).keys == ()
         finally:
             agent.terminate()
