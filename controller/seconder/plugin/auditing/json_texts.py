@@ -85,7 +85,7 @@ class Window:
         found = self.data[self.at : end]
         self.line += found.count(b"\n")
         self.passed += count
-        self.at = end
+        self._at(end)
         return found
 
     def next_line(self) -> bytes | None:
@@ -101,8 +101,14 @@ class Window:
         found = self.data[self.at : end + 1]
         self.line += 1
         self.passed += len(found)
-        self.at = end + 1
+        self._at(end + 1)
         return found
+
+    def _at(self, offset: int) -> None:
+        """Go there; what is passed is let go where it is much."""
+        if offset > _MUCH:
+            self.data, offset = self.data[offset:], 0
+        self.at = offset
 
     def line_over(self) -> bool:
         """Whether nothing more is on this line, which is passed over then."""
@@ -118,7 +124,10 @@ class Window:
 
     def give_back(self, text: bytes) -> None:
         """Be before this text again, which was taken last."""
-        self.at -= len(text)
+        if self.at < len(text):
+            self.data, self.at = text + self.data[self.at :], 0
+        else:
+            self.at -= len(text)
         self.passed -= len(text)
         self.line -= text.count(b"\n")
 

@@ -204,15 +204,14 @@ class _File(Generic[Record]):
 
     def _otherwise(self, line: bytes) -> Iterator[Record]:
         """The records of a line that is none by itself."""
-        text = line.strip().removeprefix(codecs.BOM_UTF8)
-        inside = text.strip(b", \t")
         known = self._records
         self._parts.took = False
-        # A list may have an element on each line, and its brackets beside the first and the last.
-        for candidate in dict.fromkeys((inside, inside.lstrip(b"["), inside.rstrip(b"]"))):
+        for candidate in _readings(line):
             yield from self._unwrapped(candidate, 0)
             if self._records > known or self._parts.took:
                 return
+        text = line.strip().removeprefix(codecs.BOM_UTF8)
+        inside = text.strip(b", \t")
         if inside in _BRACKETS:
             return
         if inside[:1] in _OPENING and not is_value(inside):
@@ -285,6 +284,21 @@ class _File(Generic[Record]):
     def _cut(self) -> None:
         if self._path not in self._reading.cut:
             self._reading.cut.append(self._path)
+
+
+def _readings(line: bytes) -> Iterator[bytes]:
+    """What a line may be in its log: itself; or an element of a list over several lines, with the brackets beside it.
+
+    One after another, since a line may be long. A part of a line that was cut is itself, to the last comma.
+    """
+    bare = line.rstrip(b"\r\n").removeprefix(codecs.BOM_UTF8) if line[:1] not in _OPENING else line
+    yield bare
+    inside = bare.strip(b", \t\r\n")
+    if len(inside) < len(bare.rstrip()):
+        yield inside
+    for without in (inside.lstrip(b"["), inside.rstrip(b"]")):
+        if len(without) < len(inside):
+            yield without
 
 
 def _total(paths: Sequence[str]) -> int | None:

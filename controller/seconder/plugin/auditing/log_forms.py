@@ -160,14 +160,14 @@ def _in_object(found: Mapping[str, msgspec.Raw], parts: Parts) -> Iterator[bytes
             yield from _told(found["value"])
         return
     for name, value in found.items():
-        if name in LISTS and bytes(value)[:1] == b"[":
+        if name in LISTS and _begins(value) == b"[":
             yield bytes(value)
     for name in _TEXTS:
-        if name not in found or (name in LISTS and bytes(found[name])[:1] == b"["):
+        if name not in found or (name in LISTS and _begins(found[name]) == b"["):
             continue
         inner = list(_told(found[name]))
         # Docker's lines are whole only with their end.
-        if name == "log" and inner and "stream" in found and bytes(found[name])[:1] == b'"':
+        if name == "log" and inner and "stream" in found and _begins(found[name]) == b'"':
             inner = list(_joined(_as_text(found["stream"]).encode(), inner[0], parts))
         yield from inner
         if inner:
@@ -176,7 +176,7 @@ def _in_object(found: Mapping[str, msgspec.Raw], parts: Parts) -> Iterator[bytes
 
 def _joined(stream: bytes, text: bytes, parts: Parts) -> Iterator[bytes]:
     if is_value(text):
-        yield text
+        yield text.strip()
         return
     whole = parts.with_end(stream, text)
     if is_value(whole):
@@ -189,10 +189,10 @@ def _joined(stream: bytes, text: bytes, parts: Parts) -> Iterator[bytes]:
 
 def _told(value: msgspec.Raw) -> Iterator[bytes]:
     """The value itself, or what it says where it is a string."""
-    raw = bytes(value)
-    if raw[:1] in {b"{", b"["}:
-        yield raw
-    elif raw[:1] == b'"':
+    first = _begins(value)
+    if first in {b"{", b"["}:
+        yield bytes(value)
+    elif first == b'"':
         said = _as_text(value)
         yield from _unpacked(said) if said.startswith(_PACKED) else (said.encode(errors="replace"),)
 
@@ -235,11 +235,16 @@ def _behind_prefix(text: bytes, parts: Parts) -> Iterator[bytes]:
             return
 
 
+def _begins(value: msgspec.Raw) -> bytes:
+    """The first byte, without a copy of the rest."""
+    return memoryview(value)[:1].tobytes()
+
+
 def _as_text(value: msgspec.Raw | None) -> str:
-    return (_decoded(_string, bytes(value)) or "") if value is not None else ""
+    return (_decoded(_string, value) or "") if value is not None else ""
 
 
-def _decoded(decoder: Any, text: bytes) -> Any:
+def _decoded(decoder: Any, text: bytes | msgspec.Raw) -> Any:
     try:
         return decoder.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):

@@ -5,7 +5,7 @@ answer is a bare Status. So a review is given at the least that it may have been
 been more.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -36,6 +36,12 @@ _READ_OF_AGENTS: Final = POD_RUNNERS | rbac.ROLES | rbac.BINDINGS | {SECRETS}
 """Of which the rules read more than the metadata when an agent writes them. Autoscalers are read of everybody."""
 
 _any: Final = msgspec.json.Decoder(Any)
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_elements: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_MOST_OF_ANNOTATIONS: Final = 2 * 1024 * 1024
+"""Bytes as they are written in JSON. The API server takes 256 KiB (``TotalAnnotationSizeLimitB``), unescaped."""
+
+_LEFT_AS_WRITTEN: Final = frozenset({"annotations", "labels"})
 
 
 class Missing(StrEnum):
@@ -104,16 +110,15 @@ class PastRequest:
     principal: Principal
     tags: Mapping[str, str]
 
-    def reviews(self) -> list[PastReview] | None:
+    def reviews(self) -> Iterable[PastReview] | None:
         """One for each object. None where a collection was deleted and the log does not hold what was found in it."""
-        answer = _any.decode(self.event.response_object)
         if self.event.verb == _COLLECTION:
-            items = answer.get("items") if isinstance(answer, dict) else None
-            if not isinstance(items, list):
-                return None
-            return [self.deletion(item) for item in items if isinstance(item, dict)]
+            items = _items(self.event.response_object)
+            # One after another: there may be thousands.
+            return None if items is None else (self.deletion(item) for each in items if (item := _document(each)))
+        answer = _document(self.event.response_object)
         stored: dict[str, Any] | None = None
-        if isinstance(answer, dict) and answer.get("kind") != "Status" and isinstance(answer.get("metadata"), dict):
+        if answer is not None and answer.get("kind") != "Status" and isinstance(answer.get("metadata"), dict):
             stored = answer
         if self.operation is Operation.DELETE:
             return [self.deletion(stored)]
@@ -139,17 +144,20 @@ class PastRequest:
     def _creation(self, stored: dict[str, Any] | None) -> PastReview:
         if self.operation is Operation.CONNECT:
             return PastReview({})
-        made = stored or (_any.decode(self.event.request_object) if self.event.verb == "create" else None)
-        if isinstance(made, dict):
+        made = stored or (_document(self.event.request_object) if self.event.verb == "create" else None)
+        if made is not None:
+            made = made if self._is_read else _without_contents(made)
             return PastReview({"name": _metadata(made).get("name"), "kind": made.get("kind"), "object": made})
         least = {"object": {"metadata": {"name": self.ref.name}, "spec": {}}}
         return PastReview(least, {Missing.BODY: None} if self._is_read else {})
 
     def _update(self, stored: dict[str, Any] | None) -> PastReview:
         """An update that changes nothing, and what it may have changed."""
-        body: Any = _any.decode(self.event.request_object)
-        ref = self.ref
-        known = stored or (body if self.event.verb == "update" and isinstance(body, dict) else None)
+        ref, patch = self.ref, self.event.verb == "patch"
+        body: Any = _any.decode(self.event.request_object) if patch else _document(self.event.request_object)
+        known = stored or (body if self.event.verb == "update" else None)
+        if known is not None and not patch and not self._is_read:
+            known = _without_contents(known)
         after, metadata = dict(known or {}), _metadata(known)
         metadata |= {"name": ref.name or metadata.get("name"), "uid": metadata.get("uid") or ref.uid or UNKNOWN}
         after["metadata"] = metadata
@@ -269,7 +277,8 @@ def _laid_over(document: Any, fields: Any) -> Any:
     """A document with some fields of others, into their depth."""
     if not isinstance(fields, dict):
         return fields
-    base = document if isinstance(document, dict) else {}
+    base = (_members_of(document) if isinstance(document, msgspec.Raw) else document) or {}
+    base = base if isinstance(base, dict) else {}
     return base | {key: _laid_over(base.get(key), value) for key, value in fields.items()}
 
 
@@ -279,9 +288,56 @@ def _metadata(document: Any) -> dict[str, Any]:
     return dict(metadata) if isinstance(metadata, dict) else {}
 
 
+def _document(body: msgspec.Raw) -> dict[str, Any] | None:
+    """An object of which only kind and metadata are decoded, and the rest is left as it stands; None for what is none.
+
+    A log's objects may be large. What the API server notes of who manages which field is left out. Raises ValueError
+    for annotations that no API server stores.
+    """
+    members = _members_of(body)
+    if members is None:
+        return None
+    found: dict[str, Any] = dict(members)
+    if "kind" in members:
+        found["kind"] = _any.decode(members["kind"])
+    if "metadata" in members:
+        metadata = _members_of(members["metadata"])
+        if metadata and len(bytes(metadata.get("annotations", b""))) > _MOST_OF_ANNOTATIONS:
+            raise ValueError("more annotations than an object may have")
+        found["metadata"] = metadata and {
+            key: value if key in _LEFT_AS_WRITTEN else _any.decode(value)
+            for key, value in metadata.items()
+            if key != "managedFields"
+        }
+    return found
+
+
+def _without_contents(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The object with what rules read of any kind: see ``Request.replicas`` and ``Request.removes_finalizers``."""
+    found = {key: document[key] for key in ("apiVersion", "kind", "metadata") if key in document}
+    spec = _members_of(document.get("spec"))
+    if spec is not None:
+        found["spec"] = {key: spec[key] for key in ("replicas", "finalizers") if key in spec}
+    return found
+
+
+def _members_of(value: Any) -> dict[str, msgspec.Raw] | None:
+    """The members of an object as it is written; None for anything else. Raises MsgspecError for what is no JSON."""
+    return _members.decode(value) if isinstance(value, msgspec.Raw) and bytes(memoryview(value)[:1]) == b"{" else None
+
+
+def _items(body: msgspec.Raw) -> list[msgspec.Raw] | None:
+    items = (_members_of(body) or {}).get("items")
+    return _elements.decode(items) if items is not None and bytes(memoryview(items)[:1]) == b"[" else None
+
+
 def _replicas(document: Any, ref: Reference) -> int | None:
     spec = document.get("spec") if isinstance(document, dict) else None
+    if isinstance(spec, msgspec.Raw):
+        spec = _members_of(spec)
     replicas = spec.get("replicas") if isinstance(spec, dict) else None
+    if isinstance(replicas, msgspec.Raw):
+        replicas = _any.decode(replicas)
     if replicas is None and ref.subresource == "scale":
         return 0 if isinstance(document, dict) and document.get("kind") == "Scale" else None
     return replicas if isinstance(replicas, int) else None

@@ -123,9 +123,19 @@ class Judge:
         if reviews is None:
             whole = self._one(past, past.deletion(None))
             return Verdict(past, Missing.OBJECTS, ()) if whole else None
-        verdicts = [verdict for review in reviews if (verdict := self._one(past, review))]
-        told = [verdict for verdict in verdicts if isinstance(verdict.outcome, Decision)] or verdicts
-        return replace(told[0], targets=[target for verdict in told for target in verdict.targets]) if told else None
+        # Of thousands, no more is kept than what is told of them.
+        told: Verdict | None = None
+        targets: list[Target] = []
+        for review in reviews:
+            verdict = self._one(past, review)
+            if verdict is None:
+                continue
+            refused = isinstance(verdict.outcome, Decision)
+            if told is None or (refused and not isinstance(told.outcome, Decision)):
+                told, targets = verdict, []
+            if refused == isinstance(told.outcome, Decision):
+                targets += verdict.targets
+        return replace(told, targets=targets) if told else None
 
     def _one(self, past: PastRequest, review: PastReview) -> Verdict | None:
         request = past.request(review)

@@ -16,7 +16,7 @@ from seconder.api.resources import GroupResource, Target
 from seconder.api.text import describe
 from seconder.approvals.registry import Registry
 from seconder.approvals.statement import Detail
-from seconder.approvals.verification import Memo, approvals_of, assurance_of, authenticate, examine
+from seconder.approvals.verification import Memo, assurance_of, authenticate, examine
 from seconder.plugin.approving import approval_annotations
 from seconder.plugin.auditing import audit_log, facts
 from seconder.plugin.auditing.facts import Entry
@@ -41,7 +41,17 @@ _REASONS: Final = {"NeedsApproval": "Refused", "BreakGlass": "Emergency", "Appro
 _RANKS: Final = ("Refused", "Signed", "Approval seen", "Approved", "Allowed", "Emergency")
 """In this order where the time does not tell."""
 
+
+class _Metadata(msgspec.Struct):
+    annotations: dict[str, msgspec.Raw] | None = None
+
+
+class _Annotated(msgspec.Struct):
+    metadata: _Metadata | None = None
+
+
 _any: Final = msgspec.json.Decoder(Any)
+_annotated: Final = msgspec.json.Decoder(_Annotated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +140,12 @@ class Logged:
 
     def _approvals(self, body: msgspec.Raw, event: audit_log.Event, at: float) -> None:
         try:
-            document = _any.decode(body)
+            metadata = _annotated.decode(body).metadata
+            annotations = (metadata and metadata.annotations) or {}
+            values = [_any.decode(value) for key, value in annotations.items() if key.startswith(APPROVAL_PREFIX)]
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return
-        metadata = document.get("metadata") if isinstance(document, dict) else None
-        annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-        for value in approvals_of(annotations if isinstance(annotations, dict) else {}).values():
+        for value in values:
             if not isinstance(value, str) or value in self.values:
                 continue
             if len(self.values) < _MOST_SIGNED:

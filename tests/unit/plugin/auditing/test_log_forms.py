@@ -334,3 +334,18 @@ def test_a_list_of_any_length_is_read_within_bounds(tmp_path: Path, monkeypatch:
             found, reading = _read(_file(tmp_path, text))
             assert found == [str(number) for number in range(200)]
             assert reading.bad == 0
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 100])
+def test_a_line_that_a_runtime_cut_anywhere_is_whole_again(tmp_path: Path, size: int) -> None:
+    """Behind a comma and before a space, too."""
+    text = json.dumps(EVENTS[0])
+    pieces = [text[at : at + size] for at in range(0, len(text), size)]
+    last = len(pieces) - 1
+    path = tmp_path / "audit.log"
+    path.write_text(
+        "".join(f"{_TIME} stdout {'F' if at == last else 'P'} {piece}\n" for at, piece in enumerate(pieces))
+    )
+    found, reading = _read(path)
+    assert found == [EVENTS[0]["auditID"]]
+    assert reading.bad == 0

@@ -15,6 +15,7 @@ from seconder.admission.request import Caller, Operation, Request
 from seconder.api.policy import AgentTags, Mode, Policy, Subjects
 from seconder.api.reasons import Reason
 from seconder.api.resources import LOSSES, NAMESPACES, GroupResource, ResolvedResource, Target
+from seconder.plugin.auditing import past_requests
 from seconder.plugin.auditing.audit_log import Event
 from seconder.plugin.auditing.past_requests import Missing
 from seconder.plugin.auditing.replaying import _UNTOLD, Judge, Verdict, _least
@@ -435,3 +436,33 @@ def test_what_the_webhook_could_not_decide_is_not_taken_for_free() -> None:
     """A policy that nobody has looked up yet refuses the end of a namespace until somebody has."""
     new = Policy("n", resources=frozenset({_DEPLOYMENTS}), resolution_current=False)
     assert _outcome(event(resource="namespaces", group="", ref={"name": "payments"}), new) == "UNDECIDED"
+
+
+@pytest.mark.parametrize("verb", ["create", "update"])
+@pytest.mark.parametrize("user", [KIRO, DANA], ids=["agent", "person"])
+@pytest.mark.parametrize(
+    "resource",
+    [("apps", "deployments"), ("apps", "statefulsets"), ("", "configmaps"), ("", "namespaces"), ("batch", "jobs")],
+    ids=str,
+)
+def test_what_no_rule_reads_of_an_object_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, resource: tuple[str, str], user: dict[str, Any], verb: str
+) -> None:
+    """It is left out to save memory: with it the outcome is the same."""
+    policy = Policy("p", resources=frozenset({GroupResource(*resource)}), resolved=dict(_RESOLVED))
+    contents = {
+        "data": {"a": "b"},
+        "status": {"phase": "Active"},
+        "spec": {"replicas": 0, "finalizers": ["kubernetes"], "template": {"spec": {"serviceAccountName": "x"}}},
+    }
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "o"}
+    outcomes: list[list[str]] = [[], []]
+    for told, kept in zip(outcomes, (past_requests._without_contents, dict), strict=True):
+        monkeypatch.setattr(past_requests, "_without_contents", kept)
+        for metadata in ({}, {"deletionTimestamp": "2026-11-22T12:00:00Z"}, {"ownerReferences": [owner]}):
+            body = _object(metadata={**metadata, "managedFields": [{"manager": "m"}]}, **contents)
+            bodies = {"level": "RequestResponse", "requestObject": body, "responseObject": body}
+            document = event(verb, resource[1], resource[0], user=user, **bodies)
+            told.append(_outcome(document, policy))
+    assert outcomes[0] == outcomes[1]
+    assert set(outcomes[0]) != {"UNREADABLE"}
