@@ -112,7 +112,7 @@ class _Duties:
         )
         worker = program.Worker(
             Reconciler(api, settings, lambda what, text: log.info(text, subject=what)),
-            OperatorMetrics(counted, change_requests.count, change_requests.waiting),
+            OperatorMetrics(counted, change_requests.count, change_requests.waiting, change_requests.untried),
             resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
             observer=notifier.standing if notifier else None,
         )

@@ -15,6 +15,7 @@ _SLOW_SECONDS: Final = 1
 _ERRORS: Final = 3
 _SPIKE: Final = 30
 _WAITING: Final = 900
+_UNTRIED: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,15 @@ def _upkeep(scale: float) -> list[Alert]:
             0,
             "A change request waits for a peer.",
             "The one that has waited longest has waited {{ $value | humanizeDuration }}. After 24 h it expires.",
+        ),
+        Alert(
+            "SeconderApprovalUntried",
+            "warning",
+            f"max(seconder_change_request_longest_untried_seconds) > {_UNTRIED * scale:g}",
+            0,
+            "An action is approved, and nobody has tried it since.",
+            "The one approved first has waited {{ $value | humanizeDuration }} for whoever asked. A GitOps controller"
+            " may have forgotten it.",
         ),
         Alert(
             "SeconderPolicyInvalid",

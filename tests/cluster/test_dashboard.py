@@ -59,11 +59,13 @@ def test_alerts_about_what_somebody_does_fire_and_clear(cluster: Cluster, watche
         "SeconderConfigurationTampered",
         "SeconderPolicyInvalid",
         "SeconderApprovalWaiting",
+        "SeconderApprovalUntried",
     }
     cluster.objects.delete_all("changerequests")
     _all_clear(watched, expected)
     _story(cluster, tmp_path)
     _spike(cluster)
+    _untried(cluster)
     cluster.admin("delete", *_CONFIGURATION)
     cluster.policy(f"wrong-{cluster.namespace}", resources=[{"group": "example.com", "resources": ["nothings"]}])
     _all_fire(watched, expected)
@@ -201,6 +203,13 @@ def _spike(cluster: Cluster) -> None:
     with pool:
         for _ in range(35):
             assert pool.request("DELETE", url, headers=headers).status == 403
+
+
+def _untried(cluster: Cluster) -> None:
+    """Have something approved that the agent does not try again."""
+    cluster.deployment("left")
+    assert cluster.delete(cluster.agent, "deployment", "left").refused
+    cluster.approve(cluster.alice, name="left")
 
 
 def _have_it_serve(cluster: Cluster, pair: Pair) -> None:

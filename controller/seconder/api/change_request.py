@@ -173,6 +173,7 @@ class ChangeRequestStatus(_Document, kw_only=True):
     first_refused_at: str = ""
     last_refused_at: str = ""
     expires_at: Annotated[str, Meta(description="Until then it waits.")] = ""
+    approved_at: Annotated[str, Meta(description="Since when it is approved; empty while it is not.")] = ""
     allowed_at: Annotated[str, Meta(description="When the webhook last let it through.")] = ""
     ended_at: str = ""
     message: Annotated[str, Meta(max_length=512, description="Why it ended.")] = ""

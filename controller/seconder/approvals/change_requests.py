@@ -171,6 +171,7 @@ def refused(
         first_refused_at=before.first_refused_at or stamp(now),
         last_refused_at=stamp(now),
         expires_at=stamp(now + PENDING_FOR) if reopened else before.expires_at,
+        approved_at="" if reopened else before.approved_at,
         allowed_at="" if reopened else before.allowed_at,
         ended_at="",
         message="",

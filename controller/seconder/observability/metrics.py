@@ -285,8 +285,12 @@ class OperatorMetrics:
         registry: CollectorRegistry,
         change_requests: Callable[[Phase], int],
         longest: Callable[[], float] = lambda: 0.0,
+        untried: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """``longest``: for how many seconds the one waits that has waited longest for a peer."""
+        """``longest``: for how many seconds the one waits that has waited longest for a peer.
+
+        ``untried``: for how many seconds the one is approved that has waited longest for whoever asked.
+        """
         waiting = Gauge(
             "seconder_change_requests", "ChangeRequests; those Pending wait for a peer.", ["phase"], registry=registry
         )
@@ -296,6 +300,12 @@ class OperatorMetrics:
             registry=registry,
         )
         oldest.set_function(longest)
+        unused = Gauge(
+            "seconder_change_request_longest_untried_seconds",
+            "For how long the ChangeRequest is approved that nobody has tried since for the longest time; 0 for none.",
+            registry=registry,
+        )
+        unused.set_function(untried)
         for phase in Phase:
             waiting.labels(phase.value).set_function(partial(change_requests, phase))
         self.in_sync = Gauge(

@@ -23,6 +23,7 @@ from seconder.client.listed_dependents import ListedDependents
 from seconder.client.resolver import Resolver, within
 from seconder.client.watch import Watch
 from seconder.operator import change_request_status as phases
+from seconder.operator import managers
 
 _PACE: Final = 0.03
 """Seconds between two look-ups: however many there are, the API server gets no more than some 30 requests a second."""
@@ -72,6 +73,8 @@ class ChangeRequestController:
         self.thread = threading.Thread(target=self._run, name="change requests", daemon=True)
         self._phases: Mapping[Phase, int] = {}
         self._oldest: float | None = None
+        self._untried: float | None = None
+        self._managers_told: dict[str, str] = {}
 
     def start(self) -> None:
         """Begin to follow change requests."""
@@ -90,7 +93,11 @@ class ChangeRequestController:
 
     def waiting(self) -> float:
         """For how many seconds the one has waited for a peer that has waited longest; 0 where none does."""
-        return 0.0 if self._oldest is None else max(0.0, time.time() - self._oldest)
+        return _ago(self._oldest)
+
+    def untried(self) -> float:
+        """For how many seconds the one that was approved first of those that nobody has tried since; 0 for none."""
+        return _ago(self._untried)
 
     def _take(self, requests: Mapping[str, ChangeRequest]) -> None:
         phases = dict.fromkeys(Phase, 0)
@@ -105,6 +112,8 @@ class ChangeRequestController:
             self._next = {name: when for name, when in self._next.items() if name in requests}
             self._phases = phases
             self._oldest = min(filter(None, map(_since, requests.values())), default=None)
+            self._untried = min(filter(None, map(_untried_since, requests.values())), default=None)
+            self._managers_told = {name: when for name, when in self._managers_told.items() if name in requests}
         if self._observer is not None:
             self._observer(requests)
         self._wake.set()
@@ -199,6 +208,10 @@ class ChangeRequestController:
             asked = msgspec.structs.replace(asked, difference=standing.difference)
         verdict = pipeline.drive(pipeline.judge(context, asked), answer)
         judged = phases.judged(status, verdict, now)
+        try:
+            self._tell_manager(request, judged, stored, now)
+        except ApiError as error:
+            trouble = trouble or error
         if judged.phase.open:
             annotations = request.metadata.get("annotations") or {}
             judged = phases.denied(judged, annotations, state.registry.approvers)
@@ -292,6 +305,25 @@ class ChangeRequestController:
             )
         )
 
+    def _tell_manager(
+        self, request: ChangeRequest, status: ChangeRequestStatus, stored: Metadata, now: datetime
+    ) -> None:
+        """Leave an event on what a GitOps controller goes by, once for each refusal: it may forget this one.
+
+        Raises ApiError.
+        """
+        if not managers.concerned(request) or self._managers_told.get(request.name) == status.last_refused_at:
+            return
+        manager = managers.of(stored, request.spec.requester)
+        target = managers.target(self._api, manager) if manager else None
+        if manager is not None and target is not None:
+            # Another name than that of the event on the object, which may be in the same namespace.
+            key, note, count = f"{request.name}.manager", managers.note(request, status), max(1, status.attempts)
+            self._events.write(
+                Occurrence(target, manager.version, key, "DeletionRefused", note, warning=True, count=count, now=now)
+            )
+        self._managers_told[request.name] = status.last_refused_at
+
     def _tell_denial(self, request: ChangeRequest, status: ChangeRequestStatus, now: datetime) -> None:
         spec = request.spec
         denial = change_request.denial_of(status)
@@ -323,6 +355,16 @@ def _interval(status: ChangeRequestStatus, now: datetime) -> float:
     if refused is None or status.phase is Phase.APPROVED:
         return _OFTEN
     return min(_SELDOM, max(_OFTEN, (now - refused).total_seconds() / _TURN))
+
+
+def _ago(moment_: float | None) -> float:
+    return 0.0 if moment_ is None else max(0.0, time.time() - moment_)
+
+
+def _untried_since(request: ChangeRequest) -> float | None:
+    """Since when it is approved and untried, in seconds since 1970; None where it is not."""
+    since = phases.untried_since(request.status)
+    return since.timestamp() if since is not None else None
 
 
 def _since(request: ChangeRequest) -> float | None:

@@ -161,15 +161,25 @@ def judged(status: ChangeRequestStatus, verdict: Verdict, now: datetime) -> Chan
         return withdrawn(status, now)
     if verdict.reason is Reason.POLICY_INVALID:
         # No approval changes that, and how many there are is not looked at.
-        return msgspec.structs.replace(status, phase=Phase.PENDING)
+        return msgspec.structs.replace(status, phase=Phase.PENDING, approved_at="")
     required = most_required(verdict.covering)
     missing = 0 if verdict.allowed else verdict.missing
     return msgspec.structs.replace(
         status,
         phase=Phase.APPROVED if verdict.allowed else Phase.PENDING,
+        approved_at=(status.approved_at or change_request.stamp(now)) if verdict.allowed else "",
         progress=f"{required - missing}/{required}",
         approvals=_docs(verdict),
     )
+
+
+def untried_since(status: ChangeRequestStatus) -> datetime | None:
+    """Since when an approved one has waited for whoever asked for it; None where it does not."""
+    approved = change_request.moment(status.approved_at)
+    if status.phase is not Phase.APPROVED or status.allowed_at or approved is None:
+        return None
+    refused = change_request.moment(status.last_refused_at)
+    return None if refused is not None and refused > approved else approved
 
 
 def denied(

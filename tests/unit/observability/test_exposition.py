@@ -36,6 +36,7 @@ _PUBLISHED = {
     "seconder_policies": (_GAUGE, frozenset({"mode", "ready"})),
     "seconder_change_requests": (_GAUGE, frozenset({"phase"})),
     "seconder_change_request_longest_wait_seconds": (_GAUGE, _NONE),
+    "seconder_change_request_longest_untried_seconds": (_GAUGE, _NONE),
 }
 
 

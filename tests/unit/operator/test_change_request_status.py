@@ -29,6 +29,7 @@ from seconder.operator.change_request_status import (
     overdue,
     place,
     presented,
+    untried_since,
 )
 
 POLICY = policy()
@@ -250,3 +251,18 @@ def test_only_another_status_is_written() -> None:
     request = recorded(POLICY)
     assert not changed(request, following(request, THERE))
     assert changed(request, following(request, approved_object()))
+
+
+def test_what_is_approved_is_untried_until_it_is_tried() -> None:
+    """Since its approval, not since its refusal; a later refusal and a use are tries."""
+    later = NOW + timedelta(minutes=5)
+    first = following(recorded(POLICY), approved_object(), now=NOW)
+    assert (first.phase, untried_since(first)) == (Phase.APPROVED, NOW)
+    still = following(
+        recorded(POLICY, status={"phase": Phase.APPROVED, "approved_at": stamp(NOW)}), approved_object(), now=later
+    )
+    assert untried_since(still) == NOW
+    assert untried_since(msgspec.structs.replace(still, last_refused_at=stamp(later))) is None
+    assert untried_since(msgspec.structs.replace(still, allowed_at=stamp(later))) is None
+    gone = following(recorded(POLICY, status={"phase": Phase.APPROVED, "approved_at": stamp(NOW)}), THERE, now=later)
+    assert (gone.phase, gone.approved_at, untried_since(gone)) == (Phase.PENDING, "", None)
