@@ -186,8 +186,8 @@ def test_whoami_says_what_one_is_taken_for_and_why(cluster: Cluster, plugin: Plu
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "give either TYPE/NAME or --whoami"),
-        (("deploy/checkout", "--whoami"), "give either TYPE/NAME or --whoami"),
+        ((), "give either TYPE/NAME, --whoami or --prune"),
+        (("deploy/checkout", "--whoami"), "give either TYPE/NAME, --whoami or --prune"),
         (("nonsense/checkout",), "no resource type 'nonsense'"),
         (("checkout",), "TYPE/NAME"),
         (("deploy/absent", "-n", "{namespace}"), "there is no deployment.apps/absent"),

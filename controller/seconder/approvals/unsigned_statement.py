@@ -1,5 +1,6 @@
 """The statement as it stands before somebody signs: all claims but the signer's own."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -20,6 +21,9 @@ class UnsignedStatement(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     act: Actor | UnsetType = UNSET
     txn: str | UnsetType = UNSET
 
+
+MOST_OBJECTS: Final = 16
+"""Of one statement: the bound of its ``authorization_details``."""
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")
 
@@ -45,6 +49,19 @@ def for_change(change: Change, audience: str, txn: str, impact: Impact | None) -
         act=UNSET if change.agent is None else Actor(sub=change.agent),
         txn=txn or UNSET,
     )
+
+
+def together(parts: Sequence[UnsignedStatement]) -> UnsignedStatement:
+    """One statement for the objects of several: at most 16, for one requester. It names no change request.
+
+    Raises ValueError where they are not for one requester in one cluster.
+    """
+    first = parts[0]
+    if any((part.aud, part.sub, part.act) != (first.aud, first.sub, first.act) for part in parts):
+        raise ValueError("the statements are for different requesters or clusters")
+    details = [detail for part in parts for detail in part.authorization_details]
+    txn = first.txn if len(parts) == 1 else UNSET
+    return msgspec.structs.replace(first, authorization_details=details, txn=txn)
 
 
 def line(unsigned: UnsignedStatement) -> str:

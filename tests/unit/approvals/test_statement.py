@@ -3,15 +3,18 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support import signing
+from tests.support.change_requests import change
 
 from seconder.api import constants
 from seconder.api.reasons import Reason, Rejected
-from seconder.approvals import statement
+from seconder.approvals import statement, unsigned_statement
+from seconder.approvals.unsigned_statement import UnsignedStatement
 
 CHANGE = {"from": "ab" * 32, "to": "cd" * 32}
 IMPACT = {"counts": {"persistentvolumeclaims": 0, "pods": 3}, "sha256": "ab" * 32}
@@ -254,3 +257,23 @@ def test_a_changed_line_is_refused_or_is_canonical(at: int, put: bytes, length: 
     except Rejected:
         return
     assert statement.encode(read) == changed
+
+
+def _unsigned(uid: str, **changes: Any) -> UnsignedStatement:
+    target = msgspec.structs.replace(signing.DEPLOYMENT, uid=uid)
+    return unsigned_statement.for_change(change(target=target, **changes), signing.AUDIENCE, f"txn-{uid}", None)
+
+
+def test_one_statement_holds_several_objects_and_names_no_change_request() -> None:
+    """Each is judged by its own element; one by itself keeps its change request."""
+    several = unsigned_statement.together([_unsigned("1"), _unsigned("2")])
+    assert [detail.identifier for detail in several.authorization_details] == ["1", "2"]
+    assert several.txn is msgspec.UNSET
+    assert unsigned_statement.together([_unsigned("1")]) == _unsigned("1")
+
+
+@pytest.mark.parametrize("changes", [{"requester": "dana@example.com"}, {"agent": "other"}])
+def test_one_statement_is_for_one_requester(changes: dict[str, Any]) -> None:
+    """Whoever signs for one must not sign for another by it."""
+    with pytest.raises(ValueError, match="different requesters"):
+        unsigned_statement.together([_unsigned("1"), _unsigned("2", **changes)])

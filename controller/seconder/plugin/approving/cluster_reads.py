@@ -132,9 +132,10 @@ class Case:
         return [effect for effect in effects if effect.target != self.change.target]
 
 
-def add_reference(parser: argparse.ArgumentParser) -> None:
+def add_reference(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Add the argument that names a change request or an object."""
-    parser.add_argument("what", metavar="chg-NAME | TYPE/NAME", help="a change request, or an object")
+    nargs = "?" if optional else None
+    parser.add_argument("what", metavar="chg-NAME | TYPE/NAME", nargs=nargs, help="a change request, or an object")
 
 
 def add_wish(parser: argparse.ArgumentParser) -> None:
@@ -164,7 +165,7 @@ def locate(connection: Connection, text: str) -> Place:
     if not _OBJECT_NAME.fullmatch(namespace or "x"):
         raise Problem(f"{clean(namespace)!r} cannot be a namespace")
     target = Target(resource_type.resource, resource_type.kind, namespace, name, "")
-    return _live(connection.api, target, resource_type.version, None)
+    return live(connection.api, target, resource_type.version)
 
 
 def read_request(api: Api, name: str) -> ChangeRequest:
@@ -218,6 +219,21 @@ def case_of(connection: Connection, place: Place, arguments: argparse.Namespace)
     elif arguments.filename:
         raise Problem("-f is for what is to be changed: it goes with --action Change")
     return replace(_case(place, context, effect, Answers(connection.api, state)), wanted=wanted)
+
+
+def deletions_of(connection: Connection, places: Sequence[Place], requester: str, cluster_id: str) -> list[Case]:
+    """Read what the approval of the deletion of these depends on, whoever has asked yet. Raises Problem, ApiError."""
+    waiting = open_requests(connection.api)
+    state = read_state(connection.api, next(iter(waiting), None), cluster_id)
+    state = replace(state, operators=_operators(connection.api, requester, state))
+    wish = argparse.Namespace(requester=requester, agent=None, action=Action.DELETE.value)
+    cases = []
+    for place in places:
+        found = replace(place, request=_request_for(waiting, place, wish))
+        context, action = _context(found, state, requester, wish)
+        effect = Effect(action, found.target, found.version, found.annotations, found.annotations)
+        cases.append(_case(found, context, effect, Answers(connection.api, state)))
+    return cases
 
 
 def _context(
@@ -300,10 +316,11 @@ def typed(target: Target) -> str:
 
 
 def _of_request(api: Api, request: ChangeRequest) -> Place:
-    return _live(api, request.target, request.spec.object.version, request)
+    return live(api, request.target, request.spec.object.version, request)
 
 
-def _live(api: Api, target: Target, version: str, request: ChangeRequest | None) -> Place:
+def live(api: Api, target: Target, version: str, request: ChangeRequest | None = None) -> Place:
+    """Read an object as it stands; one without a uid is whichever has the name. Raises Problem and ApiError."""
     what = f"{typed(target)} in namespace {target.namespace}" if target.namespace else typed(target)
     path = resource_types.path(target.resource, version, target.namespace, target.name)
     try:

@@ -1,6 +1,7 @@
 """Whether a wish can be approved at all, for how long, and by whom: said before anybody signs."""
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from seconder.admission import messages
@@ -44,9 +45,18 @@ def approvable(case: Case) -> None:
         )
 
 
-def lifetime(ttl: str | None, case: Case) -> int:
+def together(cases: Sequence[Case]) -> None:
+    """Raise Problem for a wish that cannot be approved in one statement with others."""
+    for case in cases:
+        if any(policy.requirement.required > 1 for policy in case.change.policies):
+            raise Problem(
+                f"{case.place.typed} takes several peers, who must sign for one change request: approve it by itself"
+            )
+
+
+def lifetime(ttl: str | None, cases: Sequence[Case]) -> int:
     """The seconds for which an approval holds: ``ttl``, or what the policies take. Raises Problem."""
-    most = min(policy.requirement.max_ttl for policy in case.change.policies)
+    most = min(policy.requirement.max_ttl for case in cases for policy in case.change.policies)
     if ttl is None:
         return min(constants.DEFAULT_TTL_SECONDS, most)
     try:

@@ -4,6 +4,7 @@ import argparse
 import base64
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,10 @@ from seconder.approvals.verification import Memo, approvals_of, verify
 from seconder.client.api import ApiError
 from seconder.plugin.agents.assistants import Detection
 from seconder.plugin.approving import approval_annotations, cluster_reads, eligibility, presence, signing, summary
-from seconder.plugin.approving.cluster_reads import Case
+from seconder.plugin.approving.cluster_reads import Case, Place
 from seconder.plugin.approving.signing import Signer
+from seconder.plugin.gitops import check
+from seconder.plugin.gitops.pruning import Outcome
 from seconder.plugin.terminal import callers, connection, output
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.parser import Parser
@@ -36,7 +39,7 @@ def parser() -> Parser:
         "Show what is to be approved, as the cluster has it; ask; sign with ssh-keygen; annotate the object.",
         epilog="Without a terminal nothing is asked: --reason and --yes are needed.",
     )
-    cluster_reads.add_reference(command)
+    cluster_reads.add_reference(command, optional=True)
     command.add_argument("--reason", metavar="TEXT", help="why you approve it, for the record")
     command.add_argument(
         "--key", metavar="FILE", help="left out: ~/.ssh/id_* and the ssh-agent's, as Approvers list them"
@@ -47,12 +50,18 @@ def parser() -> Parser:
     command.add_argument("-y", "--yes", action="store_true", help="do not ask")
     output.add_format(command)
     cluster_reads.add_wish(command)
+    check.add_flags(command, filename=False)
     connection.add_flags(command)
     return command
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, sign, and annotate the object."""
+    """Ask, sign, and annotate the objects."""
+    prunes = check.given(arguments)
+    if prunes == bool(arguments.what):
+        raise Problem("give a change request, an object as TYPE/NAME, or --prune; see kubectl seconder approve --help")
+    if prunes and (arguments.agent or arguments.action):
+        raise Problem("--prune is for deletions by a controller: leave out --agent and --action")
     asking = output.interactive()
     if not asking and not (arguments.yes and arguments.reason):
         raise Problem("there is no terminal to ask at: give --reason TEXT and --yes")
@@ -60,6 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     caller = callers.who_am_i(connected.api)
     callers.same_time(connected.api.server_date, time.time())
     callers.no_agent(caller, DEFAULT_TAGS)
+    approval = _Approval(connected, caller, presence.detect(), arguments)
+    if prunes:
+        return _approve_prune(approval)
     place = cluster_reads.locate(connected, arguments.what)
     if place.request and not place.request.status.phase.open:
         told = clean(place.request.status.message)
@@ -70,46 +82,113 @@ def run(arguments: argparse.Namespace) -> int:
     if place.found["metadata"].get("deletionTimestamp"):
         raise Problem(f"the deletion of {place.typed} has begun: nothing is left to approve")
     case = cluster_reads.case_of(connected, place, arguments)
-    callers.no_agent(caller, case.state.policies.known_tags)
-    eligibility.approvable(case)
-    seconds = eligibility.lifetime(arguments.ttl, case)
-    detection = presence.detect()
-    signer = _signer(case, arguments.key, caller, detection)
-    reason = _consent(case, signer, arguments, seconds)
-    signed = _sign(case, signer, reason, seconds, detection)
-    return _put(connected, case, signer, signed, arguments.output)
+    [signed] = _approved(approval, [[case]])
+    _tell(_put(connected, case, signed), arguments.output)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Approval:
+    connection: Connection
+    caller: Caller
+    detection: Detection | None
+    arguments: argparse.Namespace
 
 
 @dataclass(frozen=True, slots=True)
 class _Signed:
+    signer: Signer
     statement: Statement
     value: str
 
 
-def _signer(case: Case, file: str | None, caller: Caller, detection: Detection | None) -> Signer:
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An approval in its place. ``copied``: it stands on the change request, from where it is copied."""
+
+    case: Case
+    signed: _Signed
+    slug: str
+    verdict: Verdict
+    copied: bool
+
+
+def _approve_prune(approval: _Approval) -> int:
+    """Approve all that a merge would delete and that needs it: one signature for up to 16 objects."""
+    connected, arguments = approval.connection, approval.arguments
+    plan, _ = check.read(arguments, connected)
+    if unknown := [deletion for deletion in plan.deletions if deletion.outcome is Outcome.UNKNOWN]:
+        output.tell([clean(f"{each.identity.typed}: not known: {each.message}") for each in unknown])
+    by_requester: dict[str, list[Place]] = {}
+    for deletion in plan.deletions:
+        if deletion.outcome is Outcome.REFUSED and deletion.place is not None:
+            by_requester.setdefault(deletion.requester, []).append(deletion.place)
+    if not by_requester:
+        raise Problem(
+            f"nothing that a merge would delete of {clean(plan.inventory.owner)} needs approval: nothing was changed"
+        )
+    batches: list[list[Case]] = []
+    for requester, places in by_requester.items():
+        cases = cluster_reads.deletions_of(connected, places, requester, arguments.cluster_id)
+        most = unsigned_statement.MOST_OBJECTS
+        batches += [cases[start : start + most] for start in range(0, len(cases), most)]
+    placed: list[_Placed] = []
+    try:
+        for cases, signed in zip(batches, _approved(approval, batches), strict=True):
+            for case in cases:
+                placed.append(_put(connected, case, signed))
+    except (ApiError, Problem) as error:
+        done = ", ".join(each.case.place.typed for each in placed) or "none"
+        raise Problem(f"{clean(str(error))}; approved so far: {done}") from None
+    if arguments.output:
+        print(output.dump([_document(each) for each in placed], arguments.output))
+    else:
+        print("\n".join(map(_line, placed)))
+    return 0
+
+
+def _approved(approval: _Approval, batches: Sequence[Sequence[Case]]) -> list[_Signed]:
+    """Ask once for all of these, and sign each batch. Raises Problem."""
+    arguments, detection = approval.arguments, approval.detection
+    cases = [case for batch in batches for case in batch]
+    for case in cases:
+        callers.no_agent(approval.caller, case.state.policies.known_tags)
+        eligibility.approvable(case)
+    if len(cases) > 1:
+        eligibility.together(cases)
+    seconds = eligibility.lifetime(arguments.ttl, cases)
+    signer = _signer(cases, arguments.key, approval.caller, detection)
+    reason = _consent(cases, signer, arguments, seconds)
+    return [_sign(batch, signer, reason, seconds, detection) for batch in batches]
+
+
+def _signer(cases: Sequence[Case], file: str | None, caller: Caller, detection: Detection | None) -> Signer:
     """The key to sign with: one that counts before one that does not, one's own before another person's."""
     local = signing.at_hand(file)
-    signers = presence.usable(signing.registered(local, case.state.registry), detection)
+    signers = presence.usable(signing.registered(local, cases[0].state.registry), detection)
     if not signers:
         raise signing.none_registered(local, named=file is not None)
 
+    def obstacle(signer: Signer) -> str:
+        return next((told for case in cases if (told := eligibility.obstacle(case, signer))), "")
+
     def rank(signer: Signer) -> tuple[bool, bool]:
         own = caller.username in signer.registered.approver.names
-        return bool(eligibility.obstacle(case, signer)), not own
+        return bool(obstacle(signer)), not own
 
     chosen = min(signers, key=rank)
-    obstacle = eligibility.obstacle(case, chosen)
-    if obstacle:
-        raise Problem(f"key {chosen.key.name}, {clean(chosen.registered.approver.principal)}'s: {obstacle}")
+    if told := obstacle(chosen):
+        raise Problem(f"key {chosen.key.name}, {clean(chosen.registered.approver.principal)}'s: {told}")
     return chosen
 
 
-def _consent(case: Case, signer: Signer, arguments: argparse.Namespace, seconds: int) -> str:
+def _consent(cases: Sequence[Case], signer: Signer, arguments: argparse.Namespace, seconds: int) -> str:
     reason: str = arguments.reason or ""
     if output.interactive():
+        for case in cases:
+            output.tell([*summary.lines(case, time.time()), *([""] if len(cases) > 1 else [])])
         output.tell(
             [
-                *summary.lines(case, time.time()),
                 f"{'you:':12}{clean(signer.registered.approver.principal)}, key {signer.key.name}, "
                 f"for {output.short(seconds)}",
             ]
@@ -118,15 +197,18 @@ def _consent(case: Case, signer: Signer, arguments: argparse.Namespace, seconds:
             reason = output.ask("Reason:")
     if not 1 <= len(reason) <= 256 or not reason.isprintable():
         raise Problem("a reason is needed: 1 to 256 characters, none of them a control or format character")
-    if not arguments.yes and output.ask("Approve? [y/N]").lower() not in {"y", "yes"}:
+    question = "Approve? [y/N]" if len(cases) == 1 else f"Approve all {len(cases)}? [y/N]"
+    if not arguments.yes and output.ask(question).lower() not in {"y", "yes"}:
         raise Problem("not approved: nothing was changed")
     return reason
 
 
-def _sign(case: Case, signer: Signer, reason: str, seconds: int, detection: Detection | None) -> _Signed:
+def _sign(cases: Sequence[Case], signer: Signer, reason: str, seconds: int, detection: Detection | None) -> _Signed:
     """Sign, and verify what was made as the webhook will."""
     begins = int(time.time())
-    unsigned = unsigned_statement.for_change(case.change, case.state.audience, case.txn, case.impact)
+    unsigned = unsigned_statement.together(
+        [unsigned_statement.for_change(case.change, case.state.audience, case.txn, case.impact) for case in cases]
+    )
     made = unsigned_statement.complete(
         unsigned,
         iss=signer.registered.approver.principal,
@@ -141,19 +223,21 @@ def _sign(case: Case, signer: Signer, reason: str, seconds: int, detection: Dete
     except Rejected as rejected:
         raise Problem(f"this cannot be signed for: {rejected.detail}") from None
     value = line.decode() + signing.sign(signer.key, line).rstrip("\n")
-    try:
-        made_of = verify("new", value, case.fitting, case.state.registry, time.time(), Memo(1))
-    except Rejected as rejected:
-        raise Problem(f"what was signed would not count: {rejected.detail} ({rejected.reason})") from None
-    presence.proven(made_of.assurance, detection)
-    for failure in case.verdict({"new": value}).failures:
-        raise Problem(f"what was signed would not count: {failure.detail} ({failure.reason})")
-    return _Signed(made, value)
+    for case in cases:
+        try:
+            made_of = verify("new", value, case.fitting, case.state.registry, time.time(), Memo(1))
+        except Rejected as rejected:
+            raise Problem(f"what was signed would not count: {rejected.detail} ({rejected.reason})") from None
+        presence.proven(made_of.assurance, detection)
+        for failure in case.verdict({"new": value}).failures:
+            raise Problem(f"what was signed would not count: {failure.detail} ({failure.reason})")
+    return _Signed(signer, made, value)
 
 
-def _put(connected: Connection, case: Case, signer: Signer, signed: _Signed, form: str | None) -> int:
+def _put(connected: Connection, case: Case, signed: _Signed) -> _Placed:
+    """Annotate the object, or the change request where that is copied. Raises Problem and ApiError."""
     place = case.place
-    approver = signer.registered.approver
+    approver = signed.signer.registered.approver
     on_request = place.request.metadata.get("annotations") or {} if place.request else {}
     values = approvals_of({**on_request, **place.annotations})
     slug = approval_annotations.slug_for(
@@ -177,8 +261,7 @@ def _put(connected: Connection, case: Case, signer: Signer, signed: _Signed, for
             ) from None
         _annotate(connected, f"{change_request.PATH}/{request.name}", request.uid, key, signed.value)
         after, copied = {**values, slug: signed.value}, True
-    _tell(case, signed, slug, case.verdict(after), copied=copied, form=form)
-    return 0
+    return _Placed(case, signed, slug, case.verdict(after), copied)
 
 
 def _annotate(connected: Connection, path: str, uid: str, key: str, value: str) -> Any:
@@ -192,31 +275,33 @@ def _not_stored(case: Case, error: ApiError) -> Exception:
     return error
 
 
-def _tell(case: Case, signed: _Signed, slug: str, verdict: Verdict, *, copied: bool, form: str | None) -> None:
-    reached, required = summary.progress(verdict)
+def _tell(placed: _Placed, form: str | None) -> None:
+    print(output.dump(_document(placed), form) if form else _line(placed))
+
+
+def _document(placed: _Placed) -> dict[str, Any]:
+    reached, required = summary.progress(placed.verdict)
+    request = placed.case.place.request
+    return {
+        "object": placed.case.place.typed,
+        "namespace": placed.case.change.target.namespace,
+        "annotation": f"{constants.APPROVAL_PREFIX}{placed.slug}",
+        "changeRequest": request.name if request else "",
+        "onChangeRequest": placed.copied,
+        "approved": placed.verdict.allowed,
+        "peers": {"approved": reached, "required": required},
+        "statement": msgspec.to_builtins(placed.signed.statement),
+    }
+
+
+def _line(placed: _Placed) -> str:
+    case = placed.case
+    reached, required = summary.progress(placed.verdict)
     request = case.place.request
-    where = f"{request.name}, from where it is copied" if copied and request else ""
-    if form:
-        print(
-            output.dump(
-                {
-                    "object": case.place.typed,
-                    "namespace": case.change.target.namespace,
-                    "annotation": f"{constants.APPROVAL_PREFIX}{slug}",
-                    "changeRequest": request.name if request else "",
-                    "onChangeRequest": copied,
-                    "approved": verdict.allowed,
-                    "peers": {"approved": reached, "required": required},
-                    "statement": msgspec.to_builtins(signed.statement),
-                },
-                form,
-            )
-        )
-        return
     parts = [
         f"{case.change.action} for {clean(case.change.requester)}",
         f"{reached} of {required}",
-        f"expires {summary.until(signed.statement.exp)}",
-        *([f"on {where}"] if where else []),
+        f"expires {summary.until(placed.signed.statement.exp)}",
+        *([f"on {request.name}, from where it is copied"] if placed.copied and request else []),
     ]
-    print(f"{case.place.typed} approved ({', '.join(parts)})")
+    return f"{case.place.typed} approved ({', '.join(parts)})"

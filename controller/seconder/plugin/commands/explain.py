@@ -24,6 +24,7 @@ from seconder.plugin.agents import whoami
 from seconder.plugin.approving import approval_annotations, summary
 from seconder.plugin.approving.answers import Answers
 from seconder.plugin.approving.cluster_reads import Place
+from seconder.plugin.gitops import check
 from seconder.plugin.terminal import cluster_state, connection, output, times
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.parser import Parser
@@ -47,24 +48,30 @@ def parser() -> Parser:
     """The parser of the command line."""
     command = Parser(
         "explain",
-        "Tell what would happen to the deletion of an object now, or, with --whoami, what you are taken for.",
-        epilog="Nothing is sent but reads. Whether the caller has the right (RBAC) to delete it is not looked at.",
+        "Tell what would happen to the deletion of an object now; with --whoami, what you are taken for; with --prune, "
+        "what a merge would delete.",
+        epilog="With --prune the exit code is 0 only if all is approved or free, and 3 if something is not. "
+        "Nothing is sent but reads. Whether the caller has the right (RBAC) to delete it is not looked at.",
     )
     command.add_argument("object", metavar="TYPE/NAME", nargs="?", help="the object, such as deployment.apps/checkout")
     command.add_argument("--whoami", action="store_true", help="tell whom you, or --requester, are taken for, and why")
     command.add_argument("--action", choices=[Action.DELETE.value], default=Action.DELETE.value)
     command.add_argument("--cluster-id", metavar="ID", default="", help="as Seconder was started with, if it was")
     output.add_format(command)
+    check.add_flags(command)
     cluster_state.add_caller(command)
     connection.add_flags(command)
     return command
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Explain; whatever the verdict, that is success."""
-    if arguments.whoami == bool(arguments.object):
-        raise Problem("give either TYPE/NAME or --whoami; see kubectl seconder explain --help")
+    """Explain. Whatever the verdict, that is success, but for what a merge would delete: that is a check."""
+    prunes = check.given(arguments)
+    if arguments.whoami + bool(arguments.object) + prunes != 1:
+        raise Problem("give either TYPE/NAME, --whoami or --prune; see kubectl seconder explain --help")
     connected = connection.connect(arguments)
+    if prunes:
+        return check.run(arguments, connected)
     caller = cluster_state.caller_of(arguments, connected.api)
     told = _whoami(arguments, connected, caller) if arguments.whoami else _explain(arguments, connected, caller)
     print(told)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, BinaryIO, Final
 
 import msgspec
 import yaml
@@ -80,14 +80,26 @@ def plural(kind: str) -> str:
 
 
 def documents(path: str) -> Iterator[dict[str, Any]]:
-    """The documents of a file, those in a List one by one. Raises Problem."""
+    """The documents of a file (``-``: standard input), those in a List one by one. Raises Problem."""
     try:
-        content = _bytes(path)
+        if path == _STDIN:
+            yield from documents_of(sys.stdin.buffer, path)
+        else:
+            with Path(path).open("rb") as file:
+                yield from documents_of(file, path)
+    except OSError as error:
+        raise Problem(f"cannot read {path}: {error.strerror}") from None
+
+
+def documents_of(stream: BinaryIO, path: str) -> Iterator[dict[str, Any]]:
+    """The documents of what is read; ``path`` is what it is called. Raises Problem and OSError."""
+    content = stream.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise Problem(f"{path} is larger than {_MAX_BYTES // 1024 // 1024} MiB: save less in one file")
+    try:
         # JSON is read as JSON: YAML knows other escapes.
         is_json = content.lstrip().startswith(b"{")
         loaded = [msgspec.json.decode(content)] if is_json else _yaml(content)
-    except OSError as error:
-        raise Problem(f"cannot read {path}: {error.strerror}") from None
     except (msgspec.DecodeError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise Problem(f"{path} is neither YAML nor JSON: {clean(' '.join(str(error).split()))}") from None
     for document in loaded:
@@ -110,14 +122,3 @@ def _yaml(content: bytes) -> list[Any]:
             # The loader in C follows any depth, until the process has no stack left.
             raise ValueError("it nests too deeply")
     return list(yaml.load_all(content, _LOADER))
-
-
-def _bytes(path: str) -> bytes:
-    if path == _STDIN:
-        content = sys.stdin.buffer.read(_MAX_BYTES + 1)
-    else:
-        with Path(path).open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    if len(content) > _MAX_BYTES:
-        raise Problem(f"{path} is larger than {_MAX_BYTES // 1024 // 1024} MiB: save less in one file")
-    return content
