@@ -83,6 +83,11 @@ class Objects:
         path = f"{self._of(kind).path(namespace, name)}?fieldManager=kubectl-annotate"
         self._ask("PATCH", path, {"metadata": {"annotations": annotations}}, _MERGE)
 
+    def change(self, kind: str, name: str, namespace: str, changes: Document, subresource: str = "") -> None:
+        """Merge changes into an object, or into a subresource of it."""
+        path = "/".join(filter(None, [self._of(kind).path(namespace, name), subresource]))
+        self._ask("PATCH", path, changes, _MERGE)
+
     def label(self, kind: str, name: str, labels: Mapping[str, str | None]) -> None:
         """Set labels of an object that is in no namespace, and remove those that are None."""
         path = f"{self._of(kind).path('', name)}?fieldManager=kubectl-label"
