@@ -9,6 +9,11 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= 2
 PARALLEL := --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
+# Another API server with its controllers, as in: make test KUBERNETES=1.33
+KUBERNETES ?=
+demo up test: export SECONDER_KUBERNETES = $(KUBERNETES)
+test-oldest: export SECONDER_KUBERNETES = oldest
+
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -39,6 +44,10 @@ test: $(VENV)/.ready ## run every test that this machine can run
 	@$(BIN)/python -m localstack binaries
 	@$(BIN)/python -m pytest $(PARALLEL) --durations=20
 
+test-oldest: $(VENV)/.ready ## run the core of the tests on the oldest Kubernetes that is claimed
+	@$(BIN)/python -m localstack binaries
+	@$(BIN)/python -m pytest $(PARALLEL) -m core tests/cluster
+
 e2e: $(VENV)/.ready ## run the tests that need a real node (Linux, root)
 	@$(BIN)/python -m node
 	@$(BIN)/python -m localstack binaries --for e2e
@@ -61,4 +70,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile $(COMPILE) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	uv pip compile $(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 
-.PHONY: help demo up down check test e2e bench lint generate lock
+.PHONY: help demo up down check test test-oldest e2e bench lint generate lock

@@ -23,7 +23,9 @@ _HELM: Final = "helm"
 _KUSTOMIZE_CONTROLLER: Final = "kustomize-controller"
 
 MINOR: Final = "SECONDER_KUBERNETES"
-"""The environment variable that names an older control plane, as in ``1.30``."""
+"""The environment variable that names an older control plane, as in ``1.30``, or as ``oldest``."""
+
+OLDEST: Final = "oldest"
 _ARCHITECTURES: Final = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -179,16 +181,23 @@ def newest_minor() -> str:
     return KUBERNETES_VERSION.removeprefix("v").rpartition(".")[0]
 
 
+def chosen_minor(environment: Mapping[str, str]) -> str:
+    """The minor version that SECONDER_KUBERNETES names, else the newest. Raises ``StackError`` for one not pinned."""
+    named = environment.get(MINOR, "")
+    minor = older_minors()[0] if named == OLDEST else named or newest_minor()
+    if minor not in {*older_minors(), newest_minor()}:
+        raise StackError(
+            f"Kubernetes {minor} is not pinned: name one of {', '.join((*older_minors(), newest_minor()))}"
+        )
+    return minor
+
+
 def modules(environment: Mapping[str, str]) -> tuple[Module, ...]:
     """What the binaries are built from; the control plane is the one that SECONDER_KUBERNETES names, if it does.
 
     Where two modules have a program, the first one's is meant. Raises ``StackError`` for a version that is not pinned.
     """
-    minor = environment.get(MINOR, "")
-    if minor in {"", newest_minor()}:
+    minor = chosen_minor(environment)
+    if minor == newest_minor():
         return MODULES
-    if minor not in older_minors():
-        raise StackError(
-            f"Kubernetes {minor} is not pinned: name one of {', '.join((*older_minors(), newest_minor()))}"
-        )
     return (_kubernetes(f"{_KUBERNETES}-{minor}", *_OLDER), *MODULES)

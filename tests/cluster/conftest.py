@@ -9,14 +9,34 @@ import pytest
 from tests.support.cluster import Cluster
 
 from localstack.binaries import provide
+from localstack.pins import chosen_minor
 from localstack.stack import Stack
+
+_GATES = {"HPAScaleToZero": "1.37"}
+"""Features that the tests try, and since when the API server has them without being asked."""
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The control plane, Seconder, the agent kiro and the approvers alice and bob."""
-    with Stack(tmp_path_factory.mktemp("stack"), provide(any_kubectl=False)) as running:
+    here = chosen_minor(os.environ)
+    flags = [f"--feature-gates={gate}=true" for gate, since in _GATES.items() if _number(here) < _number(since)]
+    with Stack(tmp_path_factory.mktemp("stack"), provide(any_kubectl=False), apiserver_flags=flags) as running:
         yield running
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out, and say why, what an older version of Kubernetes that was asked for does not have."""
+    here = chosen_minor(os.environ)
+    for mark in item.iter_markers("since"):
+        minor, why = mark.args
+        if _number(here) < _number(minor):
+            pytest.skip(f"Kubernetes {here}: {why}, since {minor}")
+
+
+def _number(minor: str) -> int:
+    """The 30 of 1.30."""
+    return int(minor.partition(".")[2])
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ def _config_map(cluster: Cluster, name: str = "owner", **metadata: Any) -> dict[
     }
 
 
+@pytest.mark.since("1.36", "mutating admission policies")
 def test_a_mutating_policy_that_slips_an_owner_into_everybodys_requests(cluster: Cluster) -> None:
     """A person's annotation is refused and says why; the controllers' writes of its status lose nothing either."""
     cluster.deployment()

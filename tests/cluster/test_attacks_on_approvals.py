@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tests.support.cluster import Cluster, sign
 
+pytestmark = pytest.mark.core
+
 
 def _refused(cluster: Cluster, reason: str, name: str = "checkout") -> None:
     result = cluster.delete(cluster.agent, "deployment", name)

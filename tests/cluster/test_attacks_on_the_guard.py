@@ -5,6 +5,8 @@ import json
 import pytest
 from tests.support.cluster import Cluster
 
+pytestmark = pytest.mark.core
+
 
 @pytest.mark.parametrize(
     "words",

@@ -12,6 +12,8 @@ from tests.support.requests import client
 
 from localstack.binaries import provide
 
+pytestmark = pytest.mark.since("1.37", "admission policies in files")
+
 
 @pytest.fixture(scope="module")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layers]:

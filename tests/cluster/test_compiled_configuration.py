@@ -13,6 +13,8 @@ from seconder.api.policy import AgentTags, Mode, Policy, Subjects
 from seconder.api.resources import GroupResource
 from seconder.operator.webhook_configuration import Endpoint, configuration
 
+pytestmark = pytest.mark.core
+
 _OWN = Installation()
 _ENDPOINT = Endpoint(url="https://127.0.0.1:9443")
 _DEPLOYMENTS = frozenset({GroupResource("apps", "deployments")})

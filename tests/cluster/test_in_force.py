@@ -9,9 +9,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.support.cluster import Cluster, eventually
 from tests.support.operator import operator_with
 from tests.support.plugin import Plugin
+
+pytestmark = pytest.mark.core
 
 _CONFIGURATION = "validatingwebhookconfiguration"
 _EXCLUSIONS = [

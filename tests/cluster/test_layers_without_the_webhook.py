@@ -15,6 +15,8 @@ _API = "ValidatingAdmissionPolicy 'seconder-webhook-configurations'"
 _PATCH = '[JSONPatch{op: "add", path: "/metadata/name", value: "x"}]'
 _API_POLICY = ("validatingadmissionpolicy", "seconder-webhook-configurations")
 
+pytestmark = pytest.mark.since("1.37", "admission policies in files")
+
 
 @pytest.fixture(scope="module")
 def layers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layers]:

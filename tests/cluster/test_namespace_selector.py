@@ -3,7 +3,10 @@
 import json
 import secrets
 
+import pytest
 from tests.support.cluster import Cluster, eventually
+
+pytestmark = pytest.mark.core
 
 _KEY = "tier.example.com/level"
 

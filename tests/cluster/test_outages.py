@@ -17,6 +17,8 @@ from tests.support.requests import Stream, delete_review, post_review
 
 from localstack.stack import Stack
 
+pytestmark = pytest.mark.core
+
 _CONFIGURATION = ("validatingwebhookconfiguration", "seconder")
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from tests.support.cluster import Cluster, eventually
 
+pytestmark = pytest.mark.core
+
 _DEPLOYMENTS = [{"group": "apps", "resources": ["deployments"]}]
 
 

@@ -34,6 +34,8 @@ from seconder.client.listed_dependents import ListedDependents
 from seconder.client.resolver import Resolver, within
 from seconder.operator.webhook_configuration import Endpoint, configuration
 
+pytestmark = pytest.mark.core
+
 _RULES: Final = {rule.name: rule for rule in RULES}
 _ALL: Final = "/all"
 _HOOKS: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"

@@ -4,7 +4,10 @@ import json
 import re
 import urllib.request
 
+import pytest
 from tests.support.cluster import AGENT, Cluster, eventually
+
+pytestmark = pytest.mark.core
 
 
 def test_an_agents_deletion_is_refused_with_what_is_missing_and_whom_to_ask(cluster: Cluster) -> None:

@@ -246,7 +246,8 @@ def test_the_chart_claims_the_oldest_version_that_is_pinned() -> None:
 
 def test_the_newest_version_may_be_asked_for_by_its_number() -> None:
     """Asking for what comes anyway builds nothing else."""
-    assert modules({MINOR: pins.newest_minor()}) == modules({}) == MODULES
+    assert modules({MINOR: pins.newest_minor()}) == modules({MINOR: ""}) == modules({}) == MODULES
+    assert pins.chosen_minor({MINOR: pins.OLDEST}) == older_minors()[0]
 
 
 def test_a_version_that_is_not_pinned_is_refused_and_those_that_are_are_named() -> None:
