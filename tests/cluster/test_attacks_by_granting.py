@@ -93,7 +93,10 @@ def test_a_subject_more_on_a_binding_that_is_there_is_refused(cluster: Cluster) 
         ("escalate", "clusterroles", "to grant what they do not hold"),
         ("bind", "roles", "to grant what they do not hold"),
         ("delete", "validatingwebhookconfigurations", "to change admission configuration"),
-        ("create", "mutatingadmissionpolicies", "to change admission configuration"),
+        pytest.param(
+            *("create", "mutatingadmissionpolicies", "to change admission configuration"),
+            marks=pytest.mark.since("1.36", "mutating admission policies"),
+        ),
         ("update", "apiservices", "to change which server answers for an API"),
         ("create", "serviceaccounts/token", "to make tokens of ServiceAccounts"),
         ("update", "certificatesigningrequests/approval", "to make or approve certificates"),

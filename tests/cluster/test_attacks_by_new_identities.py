@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.support.certificates import certificate_request
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, eventually
 
 
 def _create(cluster: Cluster, document: dict[str, Any]) -> str:
@@ -47,6 +47,8 @@ def test_a_secret_that_a_token_is_written_into_is_refused(cluster: Cluster, name
 
 def test_a_token_secret_that_is_there_does_not_go_to_another_account(cluster: Cluster) -> None:
     """Changing one is refused like making it."""
+    # A controller takes away the token of an account that is not there yet.
+    eventually(lambda: cluster.exists("serviceaccount", "default"), 30, "the namespace's own account")
     cluster.apply(_secret(cluster, "kubernetes.io/service-account-token", "default"))
     change = ("annotate", "secret", "token", "--overwrite", "kubernetes.io/service-account.name=worker")
     answer = cluster.agent(*change, f"--namespace={cluster.namespace}")

@@ -1,10 +1,12 @@
 """Attacks that somebody found by trying, and that worked once."""
 
+import pytest
 from tests.support.cluster import Cluster
 
 _ANNOTATIONS = 25_000
 
 
+@pytest.mark.since("1.37", "objects that are converted once for all entries")
 def test_an_object_with_very_many_annotations_slows_nobody_down(cluster: Cluster) -> None:
     """CEL that looks through them all takes seconds of the API server's time, for people and agents alike.
 

@@ -17,6 +17,8 @@ from tests.support.recorder import Recorder
 
 from seconder.admission import codec
 
+pytestmark = pytest.mark.since("1.37", "reviews as they are recorded")
+
 REVIEWS = Path(__file__).parents[1] / "edge" / "reviews"
 
 
