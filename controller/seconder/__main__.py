@@ -107,6 +107,13 @@ def _common(parser: argparse.ArgumentParser) -> None:
         metavar="USER",
         help="exact user name of a controller that policies for Everyone do not bind; may be repeated",
     )
+    parser.add_argument(
+        "--namespace-alias",
+        action="append",
+        default=[],
+        metavar="PLURAL.GROUP=FIELD",
+        help="a kind whose objects stand for the namespaces in a field, with ? behind it where that may be absent",
+    )
 
 
 if __name__ == "__main__":

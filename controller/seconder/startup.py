@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from seconder import __version__
+from seconder.admission.indirect import aliases
 from seconder.admission.policy_index import Installation
 from seconder.client import client_config
 
@@ -181,7 +182,11 @@ def _routes(arguments: argparse.Namespace) -> "Sequence[Route]":
 
 
 def _installation(arguments: argparse.Namespace) -> Installation:
-    return Installation(arguments.namespace, frozenset(arguments.controller))
+    try:
+        added = tuple(map(aliases.parse, arguments.namespace_alias))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return Installation(arguments.namespace, frozenset(arguments.controller), (*aliases.BUILT_IN, *added))
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:

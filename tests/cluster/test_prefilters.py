@@ -221,6 +221,12 @@ def _tries(place: str) -> Iterator[_Try]:
     owning = f"/apis/scheduling.k8s.io/v1/priorityclasses/{place}"
     yield _Try("kiro", "DELETE", owning + dry)
     yield _Try("kiro", "PATCH", owning + dry, {"metadata": {"labels": {"a": "b"}}})
+    node = f"/api/v1/nodes/{place}{dry}"
+    yield _Try("kiro", "DELETE", node)
+    yield _Try("kiro", "PATCH", node, {"spec": {"taints": [{"key": "k", "effect": "NoExecute"}]}})
+    above = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": _GHOST["uid"]}
+    yield _Try("kiro", "POST", f"{apps}/deployments{dry}", _deployment("below", ownerReferences=[above]))
+    yield _Try("kiro", "PATCH", f"{apps}/replicasets/made{dry}", {"metadata": {"labels": {"app": "another"}}})
     certificates = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
     yield _Try("hal", "POST", certificates + dry, certificate_request("erin"))
     token = {"metadata": {"name": "t", "annotations": {"kubernetes.io/service-account.name": "default"}}}
@@ -281,7 +287,18 @@ def _furnish(cluster: Cluster, admin: Call) -> None:
     }
     admin("POST", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{place}/rolebindings", binding)
     admin("POST", f"{core}/pods", {"metadata": {"name": "web"}, "spec": {"containers": _CONTAINERS}})
-    admin("POST", f"{apps}/deployments", _deployment("checkout"))
+    admin("POST", "/api/v1/nodes", {"metadata": {"name": place}})
+    placed = {"metadata": {"name": "placed"}, "spec": {"containers": _CONTAINERS, "nodeName": place}}
+    admin("POST", f"{core}/pods", placed)
+    stored = admin("POST", f"{apps}/deployments", _deployment("checkout")).document["metadata"]
+    above = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": "checkout",
+        "uid": stored["uid"],
+        "controller": True,
+    }
+    admin("POST", f"{apps}/replicasets", _deployment("made", ownerReferences=[above]))
     admin("POST", f"{apps}/deployments", _deployment("owned", ownerReferences=[owner]))
     admin("POST", f"{apps}/deployments", _deployment("held", finalizers=["example.com/held"]))
     admin("DELETE", f"{apps}/deployments/held")
@@ -314,6 +331,7 @@ def observed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         finally:
             admin("DELETE", f"{_HOOKS}/{probes['metadata']['name']}")
             admin("DELETE", f"/apis/scheduling.k8s.io/v1/priorityclasses/{cluster.namespace}")
+            admin("DELETE", f"/api/v1/nodes/{cluster.namespace}")
             held = f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/held"
             admin("PATCH", held, {"metadata": {"finalizers": None}})
 

@@ -93,7 +93,7 @@ class Cluster:
     def _read(self, path: str, query: Mapping[str, Any], accept: str) -> Answer:
         _, root, *parts = path.split("/")
         if not parts:
-            return Answer(200, self._aggregated(root))
+            return Answer(200, self._aggregated(root) if "apidiscovery" in accept else self._groups())
         group, version = ("", parts.pop(0)) if root == "api" else (parts.pop(0), parts.pop(0) if parts else "")
         served = [each for each in self._served if (each.group, each.version) == (group, version)]
         if not parts:
@@ -130,6 +130,12 @@ class Cluster:
                 for group, versions in groups.items()
             ],
         }
+
+    def _groups(self) -> Document:
+        """An APIGroupList (meta/v1), in which the version that was given first is preferred."""
+        preferred = {each.group: f"{each.group}/{each.version}" for each in reversed(self._served) if each.group}
+        groups = [{"name": group, "preferredVersion": {"groupVersion": one}} for group, one in preferred.items()]
+        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
     def _allows(self, spec: Document) -> bool:
         """Answer as the API server's RBAC authorizer does (k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac)."""

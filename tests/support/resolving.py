@@ -11,6 +11,7 @@ from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
     Account,
+    AliasedBy,
     Dependents,
     FirstRight,
     Lookup,
@@ -18,7 +19,9 @@ from seconder.admission.lookups import (
     NamespaceContents,
     OwningResources,
     OwnsGuard,
+    Placed,
     PodAccount,
+    PodsOn,
     ReadObjects,
     ReadWhole,
     Right,
@@ -55,6 +58,8 @@ class Answers(Resolver):
     dependents: Sequence[Dependent] = ()
     owning: frozenset[GroupResource] = frozenset()
     owns_guard: bool = False
+    pods: Sequence[Placed] = ()
+    aliased: frozenset[str] = frozenset()
     missing: Collection[str] = ()
     rules: Sequence[Rule] = ()
     runs_as: str = "default"
@@ -84,6 +89,10 @@ class Answers(Resolver):
                 return self.owning
             case OwnsGuard():
                 return self.owns_guard
+            case PodsOn():
+                return self.pods
+            case AliasedBy():
+                return self.aliased
             case MissingOwners():
                 return frozenset(owner for owner in lookup.owners if owner.name in self.missing)
             case RoleRules():

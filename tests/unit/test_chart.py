@@ -48,6 +48,10 @@ _MATRIX: dict[str, list[str]] = {
         "webhook.affinity.nodeAffinity.x=y",
         "imagePullSecrets[0].name=registry",
         "controllers[0]=system:serviceaccount:argocd:controller",
+        "namespaceAliases[0].group=example.com",
+        "namespaceAliases[0].resource=spaces",
+        "namespaceAliases[0].field=spec.namespace",
+        "namespaceAliases[0].optional=true",
         "clusterId=blue",
     ],
     "ports and names of one's own": [

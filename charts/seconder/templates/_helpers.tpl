@@ -32,6 +32,9 @@ app.kubernetes.io/component: {{ . }}
 {{- range .Values.controllers }}
 - {{ printf "--controller=%s" . | quote }}
 {{- end }}
+{{- range .Values.namespaceAliases }}
+- {{ printf "--namespace-alias=%s.%s=%s%s" .resource .group .field (ternary "?" "" (.optional | default false)) | quote }}
+{{- end }}
 {{- end }}
 
 {{- /* What both pods have. Values: root, component, settings (webhook or operator). */ -}}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from seconder.api.resources import NAMESPACES, PODS, REPLICA_SETS, GroupResource
+from seconder.api.resources import JOBS, NAMESPACES, PODS, REPLICA_SETS, GroupResource
 
 _REVISIONS: Final = GroupResource("apps", "controllerrevisions")
 _DAEMON_SETS: Final = GroupResource("apps", "daemonsets")
@@ -11,7 +11,6 @@ _DEPLOYMENTS: Final = GroupResource("apps", "deployments")
 _STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
 _REPLICATION_CONTROLLERS: Final = GroupResource("", "replicationcontrollers")
 _SERVICES: Final = GroupResource("", "services")
-_JOBS: Final = GroupResource("batch", "jobs")
 CRON_JOBS: Final = GroupResource("batch", "cronjobs")
 
 MADE_BY_CONTROLLER: Final = frozenset(
@@ -22,8 +21,8 @@ MADE_BY_CONTROLLER: Final = frozenset(
         (_DAEMON_SETS, _REVISIONS),
         (_STATEFUL_SETS, PODS),
         (_STATEFUL_SETS, _REVISIONS),
-        (CRON_JOBS, _JOBS),
-        (_JOBS, PODS),
+        (CRON_JOBS, JOBS),
+        (JOBS, PODS),
         (_SERVICES, GroupResource("discovery.k8s.io", "endpointslices")),
         (_REPLICATION_CONTROLLERS, PODS),
     }
@@ -45,7 +44,7 @@ ADOPTERS: Final[Mapping[GroupResource, tuple[str, ...]]] = {
 and so they wait for nobody's answer."""
 
 POD_RUNNERS: Final = frozenset(
-    {PODS, CRON_JOBS, _REPLICATION_CONTROLLERS, _DAEMON_SETS, _DEPLOYMENTS, REPLICA_SETS, _STATEFUL_SETS, _JOBS}
+    {PODS, CRON_JOBS, _REPLICATION_CONTROLLERS, _DAEMON_SETS, _DEPLOYMENTS, REPLICA_SETS, _STATEFUL_SETS, JOBS}
 )
 """Kinds whose objects are pods or make some."""
 
@@ -58,7 +57,7 @@ COMMON_OWNERS: Final = frozenset(
         _DAEMON_SETS,
         _DEPLOYMENTS,
         _STATEFUL_SETS,
-        _JOBS,
+        JOBS,
         _REPLICATION_CONTROLLERS,
         _SERVICES,
         GroupResource("", "configmaps"),

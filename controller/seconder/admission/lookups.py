@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from msgspec import Struct
 
 from seconder.admission.dependents import Dependent
+from seconder.admission.indirect.aliases import Alias
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.admission.request import Metadata, Owner
 from seconder.api.resources import GroupResource, ResolvedResource, Target
@@ -100,6 +101,29 @@ class Dependents(Lookup[Sequence[Dependent]], frozen=True):
     unknown: ClassVar[str] = "what it owns is not known yet"
     keys: frozenset[str]
     target: Target
+
+
+class Placed(NamedTuple):
+    """An object of a known kind in a namespace."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+class PodsOn(Lookup[Sequence[Placed]], frozen=True):
+    """The pods on a node."""
+
+    unknown: ClassVar[str] = "which pods run on the node could not be looked up"
+    node: str
+
+
+class AliasedBy(Lookup[frozenset[str]], frozen=True):
+    """The Namespaces for which objects of these kinds in a namespace stand. Kinds that are not served have none."""
+
+    unknown: ClassVar[str] = "which other namespaces go with it could not be looked up"
+    namespace: str
+    aliases: tuple[Alias, ...]
 
 
 class OwnsGuard(Lookup[bool], frozen=True):

@@ -1,9 +1,11 @@
 """All policies, indexed by what they name."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from seconder.admission.indirect import aliases
+from seconder.admission.indirect.aliases import Alias
 from seconder.api import constants
 from seconder.api.label_selector import NAME_KEY
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
@@ -28,10 +30,20 @@ A = TypeVar("A")
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where Seconder is in this cluster. ``controllers``: user names that the installer added to the built-in ones."""
+    """Where Seconder is in this cluster.
+
+    ``controllers``: user names that the installer added to the built-in ones. ``aliases``: how objects stand for
+    namespaces; ``aliased``: of which kinds.
+    """
 
     namespace: str = constants.DEFAULT_NAMESPACE
     controllers: frozenset[str] = frozenset()
+    aliases: tuple[Alias, ...] = aliases.BUILT_IN
+    aliased: frozenset[GroupResource] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out which kinds these are."""
+        object.__setattr__(self, "aliased", frozenset(alias.resource for alias in self.aliases))
 
 
 class PolicyIndex:

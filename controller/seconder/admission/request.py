@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from seconder.api.resources import NAMESPACES, PODS, Action, Target
+from seconder.api.resources import JOBS, NAMESPACES, PODS, Action, Target
 
 
 class Operation(StrEnum):
@@ -201,8 +201,15 @@ class Request(Struct, frozen=True, gc=False, kw_only=True):
         To an object under deletion a finalizer may be all that keeps what it owns from the garbage collector.
         """
         if self.operation is Operation.UPDATE:
-            return self.removes_finalizers or bool(self.added_owners)
+            ends_by_itself = self.target.resource == JOBS and self._ends_by_itself
+            return self.removes_finalizers or bool(self.added_owners) or ends_by_itself
         return self.deletes or self.evicts
+
+    @property
+    def _ends_by_itself(self) -> bool:
+        """Whether a Job gets a time to live, or another: its controller deletes it that long after it is finished."""
+        after = _time_to_live(self.new_spec)
+        return after is not None and after != _time_to_live(self.old_spec)
 
     def _replicas(self, spec: Raw) -> int | None:
         """``spec.replicas``; None where there is no such field, or something else of that name."""
@@ -218,12 +225,25 @@ class _Scaled(Struct):
     replicas: int | None = None
 
 
+class _Finished(Struct, rename="camel"):
+    ttl_seconds_after_finished: int | None = None
+
+
 class _Finalized(Struct):
     finalizers: list[str] | None = None
 
 
 _scaled: Final = msgspec.json.Decoder(_Scaled)
+_finished: Final = msgspec.json.Decoder(_Finished)
 _finalized: Final = msgspec.json.Decoder(_Finalized)
+
+
+def _time_to_live(spec: Raw) -> int | None:
+    """``ttlSecondsAfterFinished`` of a Job; None where it has none, or what is no Job of batch/v1."""
+    try:
+        return _finished.decode(spec).ttl_seconds_after_finished
+    except (msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def _finalizers(target: Target, metadata: Metadata, spec: Raw) -> frozenset[str]:

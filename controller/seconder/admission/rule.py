@@ -33,18 +33,27 @@ class AppliesTo(Struct, frozen=True):
     """The requests that a rule is about, by their head alone. None: whatever it is.
 
     ``ANY`` as a resource's name stands for all of its group. ``subresources`` hold ``""`` for the object itself.
+    ``aliases``: beside ``resources``, the kinds whose objects stand for namespaces in this installation.
     """
 
     operations: Set[Operation] | None = None
     resources: Set[GroupResource] | None = None
     subresources: Set[str] | None = None
+    aliases: bool = False
 
-    def includes(self, operation: Operation, resource: GroupResource, subresource: str) -> bool:
-        """Whether a request with this head is one of them."""
+    def includes(
+        self, operation: Operation, resource: GroupResource, subresource: str, aliases: Set[GroupResource] = frozenset()
+    ) -> bool:
+        """Whether a request with this head is one of them. ``aliases``: the kinds that stand for namespaces."""
         resources = self.resources
         return (
             (self.operations is None or operation in self.operations)
-            and (resources is None or resource in resources or GroupResource(resource.group, ANY) in resources)
+            and (
+                resources is None
+                or resource in resources
+                or GroupResource(resource.group, ANY) in resources
+                or (self.aliases and resource in aliases)
+            )
             and (self.subresources is None or subresource in self.subresources)
         )
 
@@ -83,7 +92,8 @@ def looking_at(context: ReviewContext, rules: tuple[Rule, ...]) -> Sequence[Rule
     resource = request.target.resource
     bound = _FOR_AGENTS if context.guards else _FOR_CALLERS
     binding = _FOR_EXEMPT if context.principal.exempt_on(resource) else bound
-    return _looking_at(rules, binding, request.operation, resource, request.subresource)
+    aliases = context.state.installation.aliased
+    return _looking_at(rules, binding, request.operation, resource, request.subresource, aliases)
 
 
 @functools.lru_cache(_MOST_REMEMBERED)
@@ -93,7 +103,10 @@ def _looking_at(
     operation: Operation,
     resource: GroupResource,
     subresource: str,
+    aliases: frozenset[GroupResource],
 ) -> tuple[Rule, ...]:
     return tuple(
-        rule for rule in rules if rule.binds in binding and rule.applies_to.includes(operation, resource, subresource)
+        rule
+        for rule in rules
+        if rule.binds in binding and rule.applies_to.includes(operation, resource, subresource, aliases)
     )

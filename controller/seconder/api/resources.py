@@ -43,6 +43,7 @@ PODS: Final = GroupResource("", "pods")
 SECRETS: Final = GroupResource("", "secrets")
 SERVICE_ACCOUNTS: Final = GroupResource("", "serviceaccounts")
 DEFINITIONS: Final = GroupResource("apiextensions.k8s.io", "customresourcedefinitions")
+JOBS: Final = GroupResource("batch", "jobs")
 REPLICA_SETS: Final = GroupResource("apps", "replicasets")
 AUTOSCALERS: Final = GroupResource("autoscaling", "horizontalpodautoscalers")
 

@@ -8,10 +8,21 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission.changes.differences import exact
-from seconder.admission.lookups import HeldResource, NamespaceContents, ObjectRef, ReadObjects, ReadWhole
+from seconder.admission.indirect import aliases
+from seconder.admission.indirect.aliases import Alias
+from seconder.admission.lookups import (
+    AliasedBy,
+    HeldResource,
+    NamespaceContents,
+    ObjectRef,
+    Placed,
+    PodsOn,
+    ReadObjects,
+    ReadWhole,
+)
 from seconder.admission.request import Metadata
 from seconder.approvals.impact import Contents, Item
-from seconder.client.api import Api, collection, segment
+from seconder.client.api import Api, ApiError, collection, segment
 
 _PAGE: Final = 500
 _MOST: Final = 50_000
@@ -78,6 +89,54 @@ class Objects:
             if len(items_found) > _MOST:
                 raise TooLate(f"more than {_MOST} {held.resource.resource}")
             query["continue"] = token
+
+    def pods_on(self, lookup: PodsOn, deadline: float) -> list[Placed]:
+        """List the pods on a node. Raises ApiError and TooLate."""
+        query = {"limit": str(_PAGE), "fieldSelector": f"spec.nodeName={lookup.node}"}
+        found: list[Placed] = []
+        while True:
+            pods, token = self._api.page("/api/v1/pods", timeout=left(deadline), **query)
+            found += [Placed(*(pod["metadata"][field] for field in Placed._fields)) for pod in pods]
+            if not token:
+                return found
+            if len(found) > _MOST:
+                raise TooLate(f"more than {_MOST} pods")
+            query["continue"] = token
+
+    def aliased(self, lookup: AliasedBy, deadline: float) -> frozenset[str]:
+        """The namespaces for which objects in a namespace stand. Raises ApiError and TooLate."""
+        # Nobody acts on objects of a kind that is not served.
+        groups = self._api.get("/apis", timeout=left(deadline))["groups"]
+        served = {group["name"]: group["preferredVersion"]["groupVersion"] for group in groups}
+        asked = [alias for alias in lookup.aliases if alias.resource.group in served]
+        found = self._pool.map(
+            lambda alias: self._aliased(alias, served[alias.resource.group], lookup.namespace, deadline),
+            asked,
+            timeout=left(deadline),
+        )
+        return frozenset[str]().union(*found)
+
+    def _aliased(self, alias: Alias, version: str, namespace: str, deadline: float) -> frozenset[str]:
+        path = f"/apis/{version}/namespaces/{segment(namespace)}/{segment(alias.resource.resource)}"
+        names = frozenset[str]()
+        metadata_only = alias.path.startswith("metadata.")
+        try:
+            for objects, _ in self._api.pages(path, metadata_only=metadata_only, timeout=left(deadline)):
+                for document in objects:
+                    names |= _stands_for(alias, document)
+                left(deadline)
+        except ApiError as error:
+            # A kind of no namespace, or one that the group has in another version alone, has none here.
+            if error.status != 404:
+                raise
+        return names
+
+
+def _stands_for(alias: Alias, document: Any) -> frozenset[str]:
+    told = aliases.namespaces(alias, document)
+    if told is None:
+        raise TooLate(f"{alias.resource} without {alias.path}")
+    return told
 
 
 def metadata_of(document: Any) -> Metadata:

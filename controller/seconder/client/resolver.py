@@ -9,6 +9,7 @@ import msgspec
 
 from seconder.admission.dependents import Dependent, Kind
 from seconder.admission.lookups import (
+    AliasedBy,
     Dependents,
     FirstRight,
     Lookup,
@@ -17,6 +18,7 @@ from seconder.admission.lookups import (
     OwningResources,
     OwnsGuard,
     PodAccount,
+    PodsOn,
     ReadObjects,
     ReadWhole,
     RoleRules,
@@ -111,6 +113,10 @@ class Resolver:
                 return _known(self._index.dependents(policies, lookup.keys, lookup.target))
             case OwnsGuard():
                 return _known(self._index.owns_guard(lookup.keys, lookup.namespaces))
+            case PodsOn():
+                return self._objects.pods_on(lookup, deadline)
+            case AliasedBy():
+                return self._objects.aliased(lookup, deadline)
             case OwningResources():
                 kinds = _known(self._index.owner_kinds(policies, lookup.namespace))
                 return self._kinds.resources(kinds, deadline)

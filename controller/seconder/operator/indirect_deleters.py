@@ -10,8 +10,8 @@ import msgspec
 
 from seconder.admission.policy_index import protects
 from seconder.api import policy_documents
-from seconder.api.policy import Mode, Policy
-from seconder.api.resources import GroupResource
+from seconder.api.policy import Mode, Policy, Subjects
+from seconder.api.resources import NAMESPACES, GroupResource
 from seconder.client.discovery import Catalogue
 from seconder.operator.conditions import condition
 from seconder.operator.policy_status import Judged
@@ -21,23 +21,51 @@ CONDITION: Final = "DeputiesUnprotected"
 
 _INDIRECT_DELETERS: Final = {
     GroupResource("argoproj.io", "applications"): "Argo CD",
+    GroupResource("argoproj.io", "applicationsets"): "Argo CD",
+    GroupResource("configsync.gke.io", "reposyncs"): "Config Sync",
+    GroupResource("configsync.gke.io", "rootsyncs"): "Config Sync",
+    GroupResource("core.oam.dev", "applications"): "KubeVela",
+    GroupResource("fleet.cattle.io", "bundles"): "Rancher Fleet",
+    GroupResource("fleet.cattle.io", "gitrepos"): "Rancher Fleet",
+    GroupResource("helm.cattle.io", "helmcharts"): "k3s",
+    GroupResource("helm.crossplane.io", "releases"): "Crossplane",
     GroupResource("helm.toolkit.fluxcd.io", "helmreleases"): "Flux",
+    GroupResource("kappctrl.k14s.io", "apps"): "kapp-controller",
     GroupResource("keda.sh", "scaledobjects"): "KEDA",
+    GroupResource("kubernetes.crossplane.io", "objects"): "Crossplane",
     GroupResource("kustomize.toolkit.fluxcd.io", "kustomizations"): "Flux",
+    GroupResource("management.cattle.io", "projects"): "Rancher",
+    GroupResource("management.loft.sh", "spaceinstances"): "vCluster Platform",
+    GroupResource("management.loft.sh", "virtualclusterinstances"): "vCluster Platform",
+    GroupResource("tenant.kubesphere.io", "workspaces"): "KubeSphere",
+    GroupResource("tenantoperator.stakater.com", "tenants"): "Stakater MTO",
 }
+"""Kinds and the programs that act on them."""
+
+_AS_NAMESPACES: Final = "OpenShift, where a policy for Everyone must name namespaces"
+
+PROJECTS: Final = GroupResource("project.openshift.io", "projects")
+"""OpenShift's API server asks no admission webhook about their deletion. That of the Namespace is then asked for by a
+ServiceAccount of its own, whom policies for Everyone alone bind."""
 
 
 def unprotected(served: Catalogue, policies: Iterable[Policy]) -> list[GroupResource]:
     """The kinds of indirect deleters that this cluster serves and no policy protects from deletion."""
-    named = {resource for policy in policies if protects(policy) for resource in policy.resolved}
-    return [kind for kind in sorted(_INDIRECT_DELETERS) if kind in served and kind not in named]
+    protecting = [policy for policy in policies if protects(policy)]
+    named = {resource for policy in protecting for resource in policy.resolved}
+    everyones = (policy for policy in protecting if policy.subjects is Subjects.EVERYONE and not policy.places)
+    if any(NAMESPACES in policy.resolved for policy in everyones):
+        named.add(PROJECTS)
+    else:
+        named.discard(PROJECTS)
+    return [kind for kind in sorted([*_INDIRECT_DELETERS, PROJECTS]) if kind in served and kind not in named]
 
 
 def status(judged: Judged, document: Mapping[str, Any], found: Sequence[GroupResource]) -> dict[str, Any]:
     """A policy's status, with a warning where it protects something. ``document`` is the one that was judged."""
     if not found or judged.problem or judged.mode is Mode.AUDIT or not any(map(protects, judged.policies)):
         return judged.status
-    kinds = ", ".join(f"{kind} ({_INDIRECT_DELETERS[kind]})" for kind in found)
+    kinds = ", ".join(f"{kind} ({_INDIRECT_DELETERS.get(kind, _AS_NAMESPACES)})" for kind in found)
     warning = condition(
         CONDITION,
         ok=True,

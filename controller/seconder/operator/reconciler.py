@@ -241,7 +241,10 @@ class Reconciler:
         inside = [*impact.counted(policies), *(resource for resource in resolved if resource.namespaced)]
         followed = _rules(PolicyIndex(policies).followed, ["list", "watch"])
         owners = _rules(discovery.owners(served), ["get"])
-        self._keep_role(LOOKUP_ROLE, _rules([*inside, *resolved], ["get", "list"]) + followed + owners)
+        # Served or not: RBAC is asked before the API server says that it does not know a kind.
+        standing = (alias.resource for alias in self._settings.installation.aliases)
+        aliases = _rules((ResolvedResource(each, "", namespaced=True, custom=True) for each in standing), ["list"])
+        self._keep_role(LOOKUP_ROLE, _rules([*inside, *resolved], ["get", "list"]) + followed + owners + aliases)
         objects = [*resolved, _NAMESPACES]
         patched = _rules(objects, ["patch"]) if self._settings.copies else []
         self._keep_role(OBJECTS_ROLE, _rules([*inside, *objects], ["get", "list"]) + patched)

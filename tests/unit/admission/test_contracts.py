@@ -37,14 +37,14 @@ from seconder.admission import lookups, pipeline, rbac, rules
 from seconder.admission.changes import differences
 from seconder.admission.changes.free_paths import NOTHING
 from seconder.admission.dependents import Dependent
-from seconder.admission.lookups import Lookup
+from seconder.admission.lookups import Lookup, Placed
 from seconder.admission.request import Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import looking_at
 from seconder.admission.rules import RULES
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import AUTOSCALERS, NAMESPACES, PODS, REPLICA_SETS, GroupResource
+from seconder.api.resources import AUTOSCALERS, NAMESPACES, NODES, PODS, REPLICA_SETS, GroupResource
 from seconder.approvals import impact
 from seconder.approvals.impact import Item
 
@@ -59,6 +59,7 @@ SILENT = {
     "flow-control",
     "approval-annotations",
     "finalizer-removal",
+    "protected-owners",
 }
 """Rules that find all they need in the review and the cluster's state."""
 
@@ -70,6 +71,15 @@ BINDING = {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User
 READING = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}
 SCALER = {"minReplicas": 0, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}}
 MADE_BY = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": DEPLOYMENT.uid, "controller": True}
+ANCHORS = GroupResource("hnc.x-k8s.io", "subnamespaceanchors")
+CLAIMS = GroupResource("", "persistentvolumeclaims")
+CLAIM = target(CLAIMS, "data-db-1", uid="uid-claim")
+SET = target(GroupResource("apps", "statefulsets"), "db", uid="uid-set")
+SHRINKS = {
+    "replicas": 2,
+    "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+    "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete", "whenDeleted": "Retain"},
+}
 SCALING = approved(detail={"actions": ["ScaleToZero"]})
 
 
@@ -163,6 +173,28 @@ def _cases() -> list[Case]:
             creation(roles, new=BINDING),
             (one,),
             Answers(rules=[msgspec.convert(READING, rbac.Rule)]),
+        ),
+        Case(
+            "indirect-deletion",
+            deletion(target(NODES, "n1", namespace="")),
+            (policy(PODS),),
+            Answers(objects=live(POD, annotations=approved_for(POD)), pods=[Placed(POD.namespace, POD.name, POD.uid)]),
+        ),
+        Case(
+            "indirect-deletion",
+            scale(2, 1, object_=SET),
+            (policy(CLAIMS),),
+            Answers(
+                objects=live(CLAIM, annotations=approved_for(CLAIM)),
+                whole=document(SET, spec=SHRINKS),
+                holds={CLAIMS: [Item(CLAIM.name, CLAIM.uid)]},
+            ),
+        ),
+        Case(
+            "indirect-deletion",
+            deletion(target(ANCHORS, "payments", "above")),
+            (one,),
+            Answers(objects=live(NAMESPACE, annotations=of_namespace), holds=HOLDS),
         ),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),
         Case("pod-identity", creation(POD, new={"spec": {}}), (one,), Answers()),

@@ -9,7 +9,16 @@ import pytest
 from tests.support.builders import CONFIG_MAPS, DEPLOYMENT, resolved, target
 from tests.support.served import Asked, Served
 
-from seconder.admission.lookups import HeldResource, NamespaceContents, ObjectRef, ReadObjects
+from seconder.admission.indirect import aliases
+from seconder.admission.lookups import (
+    AliasedBy,
+    HeldResource,
+    NamespaceContents,
+    ObjectRef,
+    Placed,
+    PodsOn,
+    ReadObjects,
+)
 from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
 from seconder.client import objects
 from seconder.client.api import ApiError
@@ -131,3 +140,55 @@ def test_a_look_up_of_too_many_objects_fails(pool: ThreadPoolExecutor, monkeypat
     served = Served({PODS_PATH: _list(*(f"p{number}" for number in range(60)), more="more")})
     with pytest.raises(TooLate, match="more than 100 pods"):
         _contents(served, pool, (PODS, True))
+
+
+GROUPS = {
+    "groups": [
+        {"name": name, "preferredVersion": {"groupVersion": f"{name}/v2"}}
+        for name in ("apps", "hnc.x-k8s.io", "helm.cattle.io", "capsule.clastix.io")
+    ]
+}
+ANCHORS = "/apis/hnc.x-k8s.io/v2/namespaces/above/subnamespaceanchors"
+CHARTS = "/apis/helm.cattle.io/v2/namespaces/above/helmcharts"
+
+
+def _aliased(served: Served, pool: ThreadPoolExecutor) -> frozenset[str]:
+    lookup = AliasedBy("above", aliases.BUILT_IN)
+    return Objects(served, pool).aliased(lookup, time.monotonic() + 5.0)
+
+
+def test_what_stands_for_other_namespaces_is_listed_where_it_is_served(pool: ThreadPoolExecutor) -> None:
+    """In the version that the API server prefers; kinds of no namespace have none there."""
+    charts = [{"spec": {"targetNamespace": "shop"}}, {"spec": {}}]
+    served = Served({"/apis": GROUPS, ANCHORS: _list("till"), CHARTS: {"metadata": {}, "items": charts}})
+    assert _aliased(served, pool) == {"till", "shop"}
+    assert len(served.asked) == 4
+    assert _aliased(Served({"/apis": {"groups": []}}), pool) == frozenset()
+
+
+@pytest.mark.parametrize("status", [0, 401, 403, 429, 500, 503])
+def test_what_cannot_be_listed_does_not_stand_for_nothing(pool: ThreadPoolExecutor, status: int) -> None:
+    """Nor does an object that does not tell."""
+    with pytest.raises(ApiError):
+        _aliased(Served({"/apis": GROUPS, ANCHORS: status}), pool)
+    with pytest.raises(ApiError):
+        _aliased(Served({"/apis": status}), pool)
+    odd = {"metadata": {}, "items": [{"spec": {"targetNamespace": 1}}]}
+    with pytest.raises(TooLate):
+        _aliased(Served({"/apis": GROUPS, CHARTS: odd}), pool)
+
+
+def test_the_pods_of_a_node_are_listed_page_by_page(pool: ThreadPoolExecutor) -> None:
+    """By their node, as metadata alone."""
+    found = iter([("a", "more"), ("b", "")])
+
+    def page(asked: Asked) -> Any:
+        name, more = next(found)
+        listed = _list(name, more=more)
+        listed["items"][0]["metadata"]["namespace"] = "payments"
+        return listed
+
+    served = Served({"/api/v1/pods": page})
+    pods = Objects(served, pool).pods_on(PodsOn("n1"), time.monotonic() + 5.0)
+    assert pods == [Placed("payments", "a", "uid-a"), Placed("payments", "b", "uid-b")]
+    assert all(asked.query["fieldSelector"] == "spec.nodeName=n1" for asked in served.asked)

@@ -11,8 +11,10 @@ from tests.support.builders import DEPLOYMENTS, REAL, policy, resolved, target
 from tests.support.served import Asked, Served
 
 from seconder.admission.dependents import Dependent
+from seconder.admission.indirect import aliases
 from seconder.admission.lookups import (
     Account,
+    AliasedBy,
     Dependents,
     FirstRight,
     HeldResource,
@@ -22,6 +24,7 @@ from seconder.admission.lookups import (
     ObjectRef,
     OwningResources,
     PodAccount,
+    PodsOn,
     ReadObjects,
     Right,
     RoleRules,
@@ -50,6 +53,8 @@ LOOKUPS: list[Lookup[Any]] = [
     RoleRules(RoleRef("", "r")),
     PodAccount("payments", "p"),
     FirstRight(Account("payments", "worker"), (RIGHT,)),
+    PodsOn("n1"),
+    AliasedBy("payments", aliases.BUILT_IN),
 ]
 
 
@@ -100,6 +105,9 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert [metadata.uid for metadata in answer(ReadObjects((CHECKOUT,))).values()] == ["1"]
     assert answer(NamespaceContents("payments", (held,))) == {DEPLOYMENTS: []}
     assert answer(Dependents(frozenset({"uid"}), target())) == []
+    served.answers |= {"/api/v1/pods": {"metadata": {}, "items": []}, "/apis": {"items": [], "groups": []}}
+    assert answer(PodsOn("n1")) == []
+    assert answer(AliasedBy("payments", aliases.BUILT_IN)) == frozenset()
     assert answer(OwningResources("")) == frozenset()
     assert answer(MissingOwners("payments", (REAL,))) == {REAL}
     assert answer(RoleRules(RoleRef("", "r"))) == []

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from seconder.api.policy import Mode, Policy
-from seconder.api.resources import Action, GroupResource, ResolvedResource
+from seconder.api.policy import Mode, Policy, Subjects
+from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource
 from seconder.client.discovery import Catalogue, Served
 from seconder.operator import indirect_deleters
 from seconder.operator.policy_status import Judged
@@ -73,3 +73,16 @@ def test_the_warning_keeps_its_time() -> None:
     stored = DOCUMENT | {"status": {"conditions": [first]}}
     again = indirect_deleters.status(_judged(_policy(DEPLOYMENTS)), stored, [SCALED])["conditions"][1]
     assert again == first
+
+
+def test_projects_of_openshift_are_protected_by_a_policy_for_everyone_on_namespaces_alone() -> None:
+    """Its API server asks about the deletion of no Project, and deletes the Namespace by an account of its own."""
+    projects = indirect_deleters.PROJECTS
+    served = _served(projects)
+    everyone = _policy(NAMESPACES, subjects=Subjects.EVERYONE)
+    assert indirect_deleters.unprotected(served, [everyone]) == []
+    somewhere = _policy(NAMESPACES, subjects=Subjects.EVERYONE, namespaces=frozenset({"shop"}))
+    for policy in (_policy(projects), _policy(NAMESPACES), somewhere):
+        assert indirect_deleters.unprotected(served, [policy]) == [projects]
+    warned = indirect_deleters.status(_judged(_policy(NAMESPACES)), DOCUMENT, [projects])
+    assert "a policy for Everyone must name namespaces" in warned["conditions"][-1]["message"]

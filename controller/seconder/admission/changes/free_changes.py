@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import FreePaths, Steps
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, REPLICA_SETS, GroupResource
+from seconder.api.resources import NAMESPACES, NODES, REPLICA_SETS, GroupResource
 
 REPLICAS: Final[Steps] = ("spec", "replicas")
 OWNERS: Final[Steps] = ("metadata", "ownerReferences")
@@ -81,6 +81,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
     ),
     NAMESPACES: (*ANYWHERE, *_POD_SECURITY),
+    NODES: (*ANYWHERE, Row("!metadata.labels", "a DaemonSet's pods go from a node that it no longer selects")),
 }
 """Kinds that have more, or less, than others."""
 

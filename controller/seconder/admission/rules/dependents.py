@@ -1,22 +1,20 @@
 """What goes along with an object: the garbage collector deletes what is owned by an object that is gone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from seconder.admission import cel, coverage, dependents
+from seconder.admission import cel, coverage, dependents, losses
 from seconder.admission.dependents import Dependent
-from seconder.admission.findings import Affected, Finding, Findings, Refusal
-from seconder.admission.lookups import Dependents, ObjectRef, ReadObjects, Unknown, ask
+from seconder.admission.findings import Findings
+from seconder.admission.lookups import Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import Metadata
-from seconder.admission.review import MOST_DEPENDENTS, Effect, ReviewContext
+from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
-from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, Action, GroupResource, Target
+from seconder.api.resources import Action, GroupResource, Target
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -37,21 +35,7 @@ def evaluate(context: ReviewContext) -> Findings:
     if not owned:
         return []
     effects = _protected(context, owned)
-    if not effects:
-        return []
-    namespaces = sum(effect.target.resource == NAMESPACES for effect in effects)
-    namespaces += request.target.resource == NAMESPACES
-    if len(effects) > MOST_DEPENDENTS or namespaces > 1:
-        what = f"{len(effects)} protected objects go with it, too many to be approved together"
-        advice = "Ask an approver about these objects themselves: they can be deleted one by one."
-        return [Refusal(what, Reason.APPROVAL_MISSING, advice)]
-    refs = tuple(effect.ref for effect in effects)
-    stored = yield from ask(ReadObjects(refs, "the approvals of what it owns could not be looked up"))
-    findings: list[Finding] = []
-    for effect in _still_there(effects, stored):
-        covering = yield from coverage.policies_for(context, effect)
-        findings.append(Affected(effect, covering))
-    return findings
+    return (yield from losses.findings(context, effects, "the approvals of what it owns could not be looked up"))
 
 
 def _protected(context: ReviewContext, owned: Sequence[Dependent]) -> list[Effect]:
@@ -77,17 +61,10 @@ def _protected(context: ReviewContext, owned: Sequence[Dependent]) -> list[Effec
     return effects
 
 
-def _still_there(effects: Sequence[Effect], stored: Mapping[ObjectRef, Metadata]) -> Sequence[Effect]:
-    """The effects on objects as they are stored, without those that are gone. Raises Unknown where one is another."""
-    there = []
-    for effect in effects:
-        metadata = stored.get(effect.ref)
-        if metadata is None:
-            continue
-        if metadata.uid != effect.target.uid:
-            raise Unknown("what it owns has just changed")
-        there.append(coverage.at(effect, metadata))
-    return there
+_ENDS_BY_ITSELF: Final = (
+    'request.resource.group == "batch" && request.resource.resource == "jobs"'
+    " && has(object.spec) && has(object.spec.ttlSecondsAfterFinished)"
+)
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
@@ -96,7 +73,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
         return []
     ends = (
         'request.operation in ["DELETE", "UPDATE"] && (request.operation == "DELETE" || object == null'
-        f" || oldObject == null || ({cel.UNDER_DELETION}) || ({cel.CHANGES_OWNERS}))"
+        f" || oldObject == null || ({cel.UNDER_DELETION}) || ({cel.CHANGES_OWNERS}) || ({_ENDS_BY_ITSELF}))"
     )
     evicts = f'request.operation == "CREATE" && {cel.subresource("eviction")}'
     return [Prefilter(Entry.GUARD, test, but_named=True) for test in (ends, evicts)]

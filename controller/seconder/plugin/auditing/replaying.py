@@ -15,6 +15,7 @@ from seconder.admission import pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.lookups import (
     Account,
+    AliasedBy,
     Dependents,
     FirstRight,
     Lookup,
@@ -24,6 +25,7 @@ from seconder.admission.lookups import (
     OwningResources,
     OwnsGuard,
     PodAccount,
+    PodsOn,
     ReadObjects,
     ReadWhole,
     RoleRules,
@@ -53,6 +55,8 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     ReadWhole: Missing.CHANGED,
     NamespaceContents: Missing.CONTENTS,
     Dependents: Missing.OWNED,
+    PodsOn: Missing.OWNED,
+    AliasedBy: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
     PodAccount: Missing.RIGHTS,
     FirstRight: Missing.RIGHTS,
@@ -202,9 +206,9 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             # An agent may act as itself.
             own = service_account(request.caller.username)
             return Account(*own) if own and own[0] == lookup.namespace else Account(lookup.namespace, UNKNOWN)
-        case Dependents() | RoleRules():
+        case Dependents() | RoleRules() | PodsOn():
             return ()
-        case MissingOwners() | OwningResources():
+        case MissingOwners() | OwningResources() | AliasedBy():
             return frozenset()
         case FirstRight():
             return None

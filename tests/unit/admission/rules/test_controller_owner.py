@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.support.builders import AGENT, DEPLOYMENT, PERSON, approved, deletion, live, policy, state, target
+from tests.support.builders import AGENT, DEPLOYMENT, PERSON, approved, deletion, live, policy, state, target, update
 from tests.support.resolving import Answers, decide
 
 from seconder.admission.lookups import ReadObjects
@@ -63,3 +63,25 @@ def test_a_failed_look_up_refuses() -> None:
     """What is not known is never taken for absent."""
     decided = decide(_request(), PROTECTED, answers=Answers(unknown=[ReadObjects]))
     assert decided.reason is Reason.INTERNAL_ERROR
+
+
+MADE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "controller": True, "uid": DEPLOYMENT.uid}
+
+
+@pytest.mark.parametrize("subresource", ["", "status"])
+@pytest.mark.parametrize(
+    "new", [{"labels": {"a": "b"}, "ownerReferences": [MADE]}, {}, {"ownerReferences": [MADE | {"controller": False}]}]
+)
+def test_one_that_its_deployment_lets_go_of_counts_as_deleted(new: dict[str, Any], subresource: str) -> None:
+    """Other labels, and it is selected no more; without its owner, it is nobody's. A paused Deployment makes none."""
+    asked = update(
+        target(REPLICA_SETS, "checkout-5d"), old={"ownerReferences": [MADE]}, new=new, subResource=subresource
+    )
+    assert decide(asked, PROTECTED, answers=THERE).reason is Reason.APPROVAL_MISSING
+
+
+def test_other_changes_of_one_are_free() -> None:
+    """Its Deployment puts its size right."""
+    kept = {"ownerReferences": [MADE]}
+    asked = update(target(REPLICA_SETS, "checkout-5d"), old=kept, new=kept | {"spec": {"replicas": 3}})
+    assert decide(asked, PROTECTED, answers=THERE).allowed

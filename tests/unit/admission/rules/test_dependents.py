@@ -29,7 +29,7 @@ from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Metadata, Request
 from seconder.api.policy import AgentTags, Mode, Policy, Requirement
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, PODS, REPLICA_SETS, Action, GroupResource, Target
+from seconder.api.resources import JOBS, NAMESPACES, PODS, REPLICA_SETS, Action, GroupResource, Target
 from seconder.approvals import impact
 from seconder.approvals.impact import Item
 
@@ -299,3 +299,19 @@ def test_without_a_policy_that_refuses_deletions_nobody_asks() -> None:
 def test_an_owner_that_leaves_what_it_owns_is_free() -> None:
     """Nobody asks what that is."""
     assert _asked(deletion(OWNER, options={"propagationPolicy": "Orphan"})) == []
+
+
+JOB = target(JOBS, "short", uid="uid-job")
+
+
+@pytest.mark.parametrize("before", [None, 60])
+def test_a_job_that_gets_a_time_to_live_goes_by_itself(before: int | None) -> None:
+    """And with it what it owns; whoever takes the time back, or leaves it, ends nothing."""
+    old: dict[str, Any] = {"spec": {} if before is None else {"ttlSecondsAfterFinished": before}}
+    new: dict[str, Any] = {"spec": {"ttlSecondsAfterFinished": 5}}
+    owned = _dependent(through=JOBS)
+    assert _decide(owned, request=update(JOB, old=old, new=new)).reason is Reason.APPROVAL_MISSING
+    assert _decide(owned, request=update(JOB, old=new, new={"spec": {}})).allowed
+    assert _decide(owned, request=update(JOB, old=new, new=new | {"labels": {"a": "b"}})).allowed
+    assert _decide(owned, request=update(JOB, PERSON, old=old, new=new)).allowed
+    assert _decide(owned, request=update(OWNER, old=old, new=new)).allowed

@@ -1,0 +1,78 @@
+"""Namespaces that go with an object which stands for them, and with the namespace that holds such an object."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from seconder.admission import codec
+from seconder.admission.indirect import aliases
+from seconder.admission.indirect.aliases import Alias
+from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.lookups import AliasedBy, Asking, Unknown, ask
+from seconder.admission.review import Effect, ReviewContext
+from seconder.api.resources import NAMESPACES, Action, Target
+
+_objects: Final[Any] = msgspec.json.Decoder(codec.ObjectsReview[dict[str, Any]])
+_UNTOLD: Final = "which namespaces go with it cannot be told"
+
+
+def deleter(alias: Alias) -> Deleter:
+    """The row of a kind whose objects stand for namespaces."""
+
+    def losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+        yield from ()
+        return _deletions(_lost(context, alias))
+
+    return Deleter(
+        alias.resource,
+        "its deletion, another owner, or other namespaces in it",
+        f"the Namespaces in its {alias.path}",
+        alias.reason,
+        losses,
+        'request.operation in ["UPDATE", "DELETE"]',
+    )
+
+
+def _lost(context: ReviewContext, alias: Alias) -> Collection[str]:
+    request = context.request
+    held = codec.objects(request, _objects, "the object")
+    before = _stands_for(alias, held.old_object)
+    if request.may_end:
+        if before is None:
+            raise Unknown(_UNTOLD)
+        return before
+    if not request.updates:
+        return ()
+    after = _stands_for(alias, held.object)
+    # What it stands for no longer might go without anybody's word afterwards.
+    return (before or frozenset()) - (after or frozenset())
+
+
+def _stands_for(alias: Alias, document: Mapping[str, Any] | None) -> frozenset[str] | None:
+    return aliases.namespaces(alias, document or {})
+
+
+def _within(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The namespaces that go with another, since their aliases are in it."""
+    request = context.request
+    if not request.deletes:
+        return []
+    installed = context.state.installation.aliases
+    names = yield from ask(AliasedBy(request.target.name, installed))
+    return _deletions(names - {request.target.name})
+
+
+def _deletions(names: Collection[str]) -> list[Effect]:
+    targets = [Target(NAMESPACES, "Namespace", "", name, "") for name in sorted(names)]
+    return [Effect(Action.DELETE, target, "v1", {}, dependent=True) for target in targets]
+
+
+WITHIN: Final = Deleter(
+    NAMESPACES,
+    "its deletion",
+    "the Namespaces for which objects in it stand",
+    "with a namespace go such objects, and with them what they stand for",
+    _within,
+    'request.operation == "DELETE"',
+)

@@ -1,0 +1,103 @@
+"""Kinds whose objects stand for Namespaces: whoever deletes one has its own controller delete the Namespace."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import Struct
+
+from seconder.api.resources import GroupResource
+
+_GIVEN: Final = re.compile(
+    r"(?P<plural>[a-z0-9-]{1,63})\.(?P<group>[a-z0-9][a-z0-9.-]{0,252})=(?P<path>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*)(?P<may>\??)"
+)
+_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
+"""What a Namespace may be called (RFC 1123 label)."""
+
+
+class Alias(Struct, frozen=True):
+    """A kind of object that stands for Namespaces.
+
+    ``path``: the field that names one, or lists some. ``optional``: an object without it stands for none; else nobody
+    can tell which go with it. ``reason`` is for people.
+    """
+
+    resource: GroupResource
+    path: str
+    reason: str
+    optional: bool = False
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The names of the fields that lead to it."""
+        return tuple(self.path.split("."))
+
+
+BUILT_IN: Final[tuple[Alias, ...]] = (
+    Alias(
+        GroupResource("accurate.cybozu.com", "subnamespaces"),
+        "metadata.name",
+        "Accurate deletes the sub-namespace with the object that asked for it",
+    ),
+    Alias(
+        GroupResource("capsule.clastix.io", "tenants"),
+        "status.namespaces",
+        "Capsule's tenant owns its namespaces, and its status lists them",
+    ),
+    Alias(
+        GroupResource("cluster.loft.sh", "spaces"),
+        "metadata.name",
+        "a Space of loft is the namespace, by another API",
+    ),
+    Alias(
+        GroupResource("helm.cattle.io", "helmcharts"),
+        "spec.targetNamespace",
+        "the Helm controller of k3s and RKE2 uninstalls all that the chart has put there",
+        optional=True,
+    ),
+    Alias(
+        GroupResource("hnc.x-k8s.io", "subnamespaceanchors"),
+        "metadata.name",
+        "the Hierarchical Namespace Controller deletes the subnamespace with its anchor",
+    ),
+    Alias(
+        GroupResource("project.openshift.io", "projects"),
+        "metadata.name",
+        "a Project of OpenShift is the namespace, by another API",
+    ),
+    Alias(
+        GroupResource("tenancy.kiosk.sh", "spaces"),
+        "metadata.name",
+        "a Space of kiosk is the namespace, by another API",
+    ),
+)
+"""The rows that are known. A chart value adds to them."""
+
+
+def parse(text: str) -> Alias:
+    """An alias that an installer added: ``PLURAL.GROUP=FIELD``, with ``?`` behind where the field may be absent.
+
+    Raises ValueError.
+    """
+    given = _GIVEN.fullmatch(text)
+    if given is None:
+        raise ValueError(f"not PLURAL.GROUP=FIELD: {text!r}; give such as spaces.example.com=spec.namespace")
+    kind = GroupResource(given["group"], given["plural"])
+    return Alias(kind, given["path"], "added by who installed Seconder", optional=bool(given["may"]))
+
+
+def namespaces(alias: Alias, document: Mapping[str, Any]) -> frozenset[str] | None:
+    """The names of the Namespaces that an object stands for; None where that cannot be told."""
+    value: Any = document
+    for step in alias.steps:
+        if value is None:
+            break
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(step)
+    if value is None or value == "":
+        return frozenset() if alias.optional else None
+    names = value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+        return None
+    return frozenset(names)

@@ -1,0 +1,204 @@
+"""A StatefulSet's controller deletes its claims where persistentVolumeClaimRetentionPolicy says so (KEP-1847)."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from seconder.admission import codec, coverage
+from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
+from seconder.admission.request import Operation, Request
+from seconder.admission.review import Effect, ReviewContext
+from seconder.api.resources import AUTOSCALERS, Action, GroupResource, ResolvedResource, Target
+
+_STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
+_CLAIMS: Final = ResolvedResource(
+    GroupResource("", "persistentvolumeclaims"), "v1", namespaced=True, custom=False, kind="PersistentVolumeClaim"
+)
+_UNREAD: Final = "what becomes of its claims could not be looked up"
+_DELETE: Final = "Delete"
+
+
+class _Retention(Struct, rename="camel"):
+    when_deleted: str = ""
+    when_scaled: str = ""
+
+
+class _Ordinals(Struct):
+    start: int = 0
+
+
+class _Name(Struct):
+    name: str = ""
+
+
+class _Template(Struct):
+    metadata: _Name = msgspec.field(default_factory=_Name)
+
+
+class _Set(Struct, rename="camel"):
+    replicas: int | None = None
+    ordinals: _Ordinals | None = None
+    persistent_volume_claim_retention_policy: _Retention | None = None
+    volume_claim_templates: list[_Template] | None = None
+
+    @property
+    def retention(self) -> _Retention:
+        return self.persistent_volume_claim_retention_policy or _Retention()
+
+    @property
+    def kept(self) -> range:
+        """The ordinals of its pods."""
+        start = self.ordinals.start if self.ordinals else 0
+        return range(start, start + (1 if self.replicas is None else self.replicas))
+
+
+class _ScaleTarget(Struct, rename="camel"):
+    kind: str = ""
+    name: str = ""
+    api_version: str = ""
+
+
+class _Autoscaler(Struct, rename="camel"):
+    min_replicas: int | None = None
+    scale_target_ref: _ScaleTarget = msgspec.field(default_factory=_ScaleTarget)
+
+
+_Ordinal = Callable[[int], bool]
+_spec: Final = msgspec.json.Decoder(_Set | None)
+_autoscaler: Final = msgspec.json.Decoder(_Autoscaler | None)
+_SETS: Final = ResolvedResource(_STATEFUL_SETS, "v1", namespaced=True, custom=False, kind="StatefulSet")
+
+
+def _everything(_: int) -> bool:
+    return True
+
+
+def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    request, target = context.request, context.request.target
+    if not _protected(context, target.namespace):
+        return []
+    if request.subresource == "scale":
+        told = yield from _through_scale(context)
+    else:
+        told = _lost(request, _decoded(request, request.old_spec), _decoded(request, request.new_spec))
+    if told is None:
+        return []
+    return (yield from _claims_of(target.namespace, target.name, told))
+
+
+def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """What goes by an autoscaler that may take a StatefulSet to fewer replicas, or could not before."""
+    request = context.request
+    place = request.target.namespace
+    after = codec.read(request, _autoscaler, request.new_spec, "the autoscaler") or _Autoscaler()
+    before = codec.read(request, _autoscaler, request.old_spec, "the autoscaler") or _Autoscaler()
+    named = after.scale_target_ref
+    in_group = named.api_version.rpartition("/")[0] == _STATEFUL_SETS.group
+    if after == before or named.kind != "StatefulSet" or not in_group or not _protected(context, place):
+        return []
+    ref = ObjectRef(_SETS, place, named.name)
+    stored: Any = yield from ask(ReadWhole(ref, _UNREAD))
+    if stored is None:
+        return []
+    workload = _converted(stored)
+    if workload.retention.when_scaled != _DELETE:
+        return []
+    least = 1 if after.min_replicas is None else after.min_replicas
+    kept = msgspec.structs.replace(workload, replicas=least).kept
+    told = _templates(workload), lambda ordinal: ordinal not in kept
+    return (yield from _claims_of(place, named.name, told))
+
+
+def _claims_of(place: str, name: str, told: tuple[set[str], _Ordinal]) -> Asking[Sequence[Effect]]:
+    """The deletions of a set's claims, of those of its ordinals that go."""
+    templates, goes = told
+    if not templates:
+        return []
+    held = yield from ask(NamespaceContents(place, (HeldResource(_CLAIMS, True),)))
+    names = "|".join(re.escape(template) for template in sorted(templates))
+    claim = re.compile(rf"(?:{names})-{re.escape(name)}-([0-9]{{1,10}})")
+    return [
+        _deletion(place, item.name, item.uid)
+        for item in held[_CLAIMS.resource]
+        if (named := claim.fullmatch(item.name)) and goes(int(named[1]))
+    ]
+
+
+def _protected(context: ReviewContext, place: str) -> bool:
+    """Whether some policy protects claims there."""
+    return bool(context.state.policies.protecting(Target(_CLAIMS.resource, _CLAIMS.kind, place, "", "")))
+
+
+def _deletion(namespace: str, name: str, uid: str) -> Effect:
+    target = Target(_CLAIMS.resource, _CLAIMS.kind, namespace, name, uid)
+    return Effect(Action.DELETE, target, _CLAIMS.version, {}, dependent=True)
+
+
+def _decoded(request: Request, spec: msgspec.Raw) -> _Set | None:
+    found: _Set | None = codec.read(request, _spec, spec, "the StatefulSet")
+    return found
+
+
+def _through_scale(context: ReviewContext) -> Asking[tuple[set[str], _Ordinal] | None]:
+    """What goes by a Scale (autoscaling/v1), which holds the number alone."""
+    old, new = context.request.replicas
+    if old is None or new is None or new >= old:
+        return None
+    stored = yield from coverage.read_whole(context.effect(Action.DELETE, {}), _UNREAD)
+    before = _converted(stored)
+    return _lost(context.request, before, msgspec.structs.replace(before, replicas=new))
+
+
+def _converted(stored: Mapping[str, Any]) -> _Set:
+    """A StatefulSet as it is stored. Raises Unknown."""
+    try:
+        return msgspec.convert(stored["spec"], _Set)
+    except (KeyError, msgspec.ValidationError):
+        raise Unknown(_UNREAD) from None
+
+
+def _lost(request: Request, before: _Set | None, after: _Set | None) -> tuple[set[str], _Ordinal] | None:
+    """The names of the templates, and which ordinals' claims go; None where none do."""
+    if request.operation is Operation.DELETE:
+        if before is None or before.retention.when_deleted != _DELETE:
+            return None
+        return _templates(before), _everything
+    if after is None:
+        return None
+    now, was = after.retention, before.retention if before else _Retention()
+    if (now.when_deleted == _DELETE != was.when_deleted) or (now.when_scaled == _DELETE != was.when_scaled):
+        # Whoever deletes or scales it afterwards need not know what it says.
+        return _templates(after), _everything
+    if now.when_scaled == _DELETE and before is not None:
+        gone, kept = before.kept, after.kept
+        if gone and not (kept and kept.start <= gone.start and gone.stop <= kept.stop):
+            return _templates(after), lambda ordinal: ordinal in gone and ordinal not in kept
+    return None
+
+
+def _templates(workload: _Set) -> set[str]:
+    return {template.metadata.name for template in workload.volume_claim_templates or ()}
+
+
+DELETER: Final = Deleter(
+    _STATEFUL_SETS,
+    "retention of claims, or fewer or other replicas or ordinals under it; its deletion",
+    "its PersistentVolumeClaims",
+    "the StatefulSet's own controller deletes claims as the set says",
+    _losses,
+    'request.operation in ["CREATE", "UPDATE", "DELETE"]'
+    ' && !(has(request.subResource) && request.subResource == "status")',
+)
+
+AUTOSCALED: Final = Deleter(
+    AUTOSCALERS,
+    "a StatefulSet as its target, whose retention of claims is to delete them when it is scaled",
+    "the claims beyond `minReplicas`",
+    "its controller scales down, and the StatefulSet's own deletes claims as the set says",
+    _autoscaled,
+    'request.operation in ["CREATE", "UPDATE"] && !(has(request.subResource) && request.subResource == "status")',
+)

@@ -1,0 +1,25 @@
+"""What a row of the table of indirect deleters is."""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from seconder.admission.lookups import Asking
+from seconder.admission.review import Effect, ReviewContext
+from seconder.api.resources import GroupResource
+
+
+class Deleter(Struct, frozen=True):
+    """A kind on whose word some controller ends other objects.
+
+    ``by`` and ``ends`` say for people what an agent does to it, and what that ends; ``reason``: by whose hand.
+    ``losses`` gives the deletions to which a request amounts. It is asked about writes of ``resource`` alone, and
+    raises Unknown where they cannot be told. ``prefilter`` is the CEL test for those that may amount to some.
+    """
+
+    resource: GroupResource
+    by: str
+    ends: str
+    reason: str
+    losses: Callable[[ReviewContext], Asking[Sequence[Effect]]]
+    prefilter: str

@@ -1,0 +1,71 @@
+"""The table of indirect deleters: (kind, field or verb) -> what it ends.
+
+Rows that rules of their own see, since there is more to say about them, stand in ``ELSEWHERE``.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from seconder.admission.indirect import aliased, aliases, claims, nodes, volumes
+from seconder.admission.indirect.aliases import Alias
+from seconder.admission.indirect.deleter import Deleter
+from seconder.api.resources import GroupResource
+
+_BUILT_IN: Final = (claims.DELETER, claims.AUTOSCALED, volumes.DELETER, nodes.DELETER, *nodes.DEVICES, aliased.WITHIN)
+
+
+class Elsewhere(NamedTuple):
+    """A row that a rule of its own sees: ``rule`` is its name."""
+
+    kind: str
+    by: str
+    ends: str
+    reason: str
+    rule: str
+
+
+ELSEWHERE: Final = (
+    Elsewhere("pods", "eviction", "the pod", "the API server deletes it", "eviction"),
+    Elsewhere("namespaces", "its deletion", "all that is in it", "the namespace controller deletes it", "deletion"),
+    Elsewhere(
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "its deletion",
+        "all objects of the kind",
+        "the API server deletes them",
+        "deletion",
+    ),
+    Elsewhere(
+        "horizontalpodautoscalers.autoscaling",
+        "`minReplicas: 0`",
+        "the pods of its workload",
+        "its controller scales to nothing",
+        "autoscaler",
+    ),
+    Elsewhere(
+        "replicasets.apps",
+        "its deletion; other labels or owners",
+        "the pods of its Deployment",
+        "a paused Deployment makes none anew, and lets go of one that it does not select",
+        "controller-owner",
+    ),
+    Elsewhere(
+        "any kind", "its deletion, or an owner", "what it owns", "the garbage collector deletes it", "dependents"
+    ),
+    Elsewhere(
+        "jobs.batch",
+        "`ttlSecondsAfterFinished`",
+        "the Job, and what it owns",
+        "its controller deletes it once it is finished",
+        "dependents",
+    ),
+)
+
+
+@functools.lru_cache(8)
+def deleters(installed: tuple[Alias, ...] = aliases.BUILT_IN) -> Mapping[GroupResource, Sequence[Deleter]]:
+    """The rows by their kinds. ``installed``: the kinds that stand for namespaces."""
+    rows: dict[GroupResource, list[Deleter]] = {}
+    for row in (*_BUILT_IN, *map(aliased.deleter, installed)):
+        rows.setdefault(row.resource, []).append(row)
+    return rows

@@ -1,0 +1,65 @@
+"""What some controller ends on the word of another object: one table says which, and of what kind."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from seconder.admission import cel, coverage, losses
+from seconder.admission.findings import Findings
+from seconder.admission.indirect import table
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import Operation
+from seconder.admission.review import Effect, ReviewContext
+from seconder.admission.rule import AppliesTo, Binds, Rule
+from seconder.api.resources import GroupResource
+
+_UNREAD: Final = "the approvals of what goes with it could not be looked up"
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """``Delete`` on each protected object that a controller would end on this one's word."""
+    rows = table.deleters(context.state.installation.aliases).get(context.request.target.resource)
+    if rows is None or not context.state.policies.follows:
+        return []
+    effects: list[Effect] = []
+    for row in rows:
+        effects += yield from row.losses(context)
+    covered = [effect for effect in effects if coverage.may_be_covered(context, effect)]
+    return (yield from losses.findings(context, covered, _UNREAD))
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """Whatever agents do to the kinds of the table that a row may be about."""
+    if not index.follows:
+        return []
+    tests: dict[str, set[GroupResource]] = {}
+    for resource, rows in table.deleters(place.aliases).items():
+        for row in rows:
+            tests.setdefault(row.prefilter, set()).add(resource)
+    return [Prefilter(Entry.GUARD, f"({_one_of(kinds)}) && {test}") for test, kinds in sorted(tests.items())]
+
+
+def _one_of(kinds: set[GroupResource]) -> str:
+    groups: dict[str, list[str]] = {}
+    for group, plural in sorted(kinds):
+        groups.setdefault(group, []).append(plural)
+    return cel.either(
+        [
+            f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
+            for group, plurals in groups.items()
+        ]
+    )
+
+
+RULE: Final = Rule(
+    "indirect-deletion",
+    "No protected object is ended by a controller on the word of another that an agent writes or deletes.",
+    Binds.AGENTS,
+    evaluate,
+    prefilters,
+    applies_to=AppliesTo(
+        {Operation.CREATE, Operation.UPDATE, Operation.DELETE},
+        table.deleters(()).keys(),
+        aliases=True,
+    ),
+)

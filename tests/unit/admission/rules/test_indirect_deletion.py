@@ -1,0 +1,327 @@
+"""What a controller ends on the word of another object needs the approval of its own deletion."""
+
+from typing import Any
+
+import pytest
+from tests.support.builders import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    PERSON,
+    approved_for,
+    creation,
+    deletion,
+    document,
+    live,
+    policy,
+    resolved,
+    scale,
+    state,
+    target,
+    update,
+)
+from tests.support.resolving import Answers, decide
+
+from seconder.admission.indirect import aliases
+from seconder.admission.indirect.aliases import Alias
+from seconder.admission.lookups import AliasedBy, NamespaceContents, Placed, PodsOn
+from seconder.admission.policy_index import Installation
+from seconder.admission.request import Request
+from seconder.api.policy import Policy
+from seconder.api.reasons import Reason
+from seconder.api.resources import AUTOSCALERS, NAMESPACES, NODES, PODS, Action, GroupResource, Target
+from seconder.approvals.impact import Item
+
+CLAIMS = GroupResource("", "persistentvolumeclaims")
+VOLUMES = GroupResource("", "persistentvolumes")
+SET = target(GroupResource("apps", "statefulsets"), "db", uid="uid-set")
+VOLUME = Target(VOLUMES, "PersistentVolume", "", "pv-1", "uid-pv")
+NODE = target(NODES, "n1")
+SHOP = target(NAMESPACES, "shop", uid="uid-shop")
+PRESENT = {CLAIMS: [Item(f"data-db-{number}", f"uid-{number}") for number in range(3)]}
+OTHERS = {CLAIMS: [Item(name, "u") for name in ("data-db", "data-db-x", "data-db2-0", "log-db-0", "x-data-db-0")]}
+
+
+def _claims(*approved: int) -> dict[Any, Any]:
+    objects: dict[Any, Any] = {}
+    for number in range(3):
+        claim = target(CLAIMS, f"data-db-{number}", uid=f"uid-{number}")
+        objects |= live(claim, annotations=approved_for(claim) if number in approved else {})
+    return objects
+
+
+def _spec(replicas: int = 3, scaled: str = "Retain", deleted: str = "Retain", start: int = 0) -> dict[str, Any]:
+    return {
+        "replicas": replicas,
+        "ordinals": {"start": start},
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
+        "persistentVolumeClaimRetentionPolicy": {"whenScaled": scaled, "whenDeleted": deleted},
+    }
+
+
+def _lost(asked: Request, one: Policy, answers: Answers) -> list[str]:
+    """The names of what would be lost, in order; a request that is free loses nothing."""
+    decided = decide(asked, state(one), answers=answers)
+    if decided.allowed:
+        assert decided.reason is Reason.NOT_COVERED
+        return []
+    assert decided.reason is Reason.APPROVAL_MISSING, decided.message
+    return sorted(part.effect.target.name for part in decided.parts)
+
+
+def _sets(old: dict[str, Any], new: dict[str, Any], answers: Answers | None = None) -> list[str]:
+    given = answers or Answers(objects=_claims(), holds=PRESENT)
+    return _lost(update(SET, old={"spec": old}, new={"spec": new}), policy(CLAIMS), given)
+
+
+def test_a_retention_that_deletes_claims_is_their_deletion() -> None:
+    """Of all of them: who scales or deletes the set afterwards need not know."""
+    everything = ["data-db-0", "data-db-1", "data-db-2"]
+    assert _sets(_spec(), _spec(scaled="Delete")) == everything
+    assert _sets(_spec(), _spec(deleted="Delete")) == everything
+    assert _sets(_spec(deleted="Delete"), _spec(deleted="Delete", scaled="Delete")) == everything
+    made = creation(SET, new={"spec": _spec(deleted="Delete")})
+    assert _lost(made, policy(CLAIMS), Answers(objects=_claims(), holds=PRESENT)) == everything
+    gone = deletion(SET, stored={"spec": _spec(deleted="Delete")})
+    assert _lost(gone, policy(CLAIMS), Answers(objects=_claims(), holds=PRESENT)) == everything
+
+
+def test_fewer_or_other_ordinals_lose_their_claims_where_the_set_says_so() -> None:
+    """By the number of replicas, by the first ordinal, by the scale subresource."""
+    assert _sets(_spec(scaled="Delete"), _spec(1, "Delete")) == ["data-db-1", "data-db-2"]
+    assert _sets(_spec(scaled="Delete"), _spec(scaled="Delete", start=1)) == ["data-db-0"]
+    assert _sets(_spec(scaled="Delete"), _spec(0, "Delete")) == ["data-db-0", "data-db-1", "data-db-2"]
+    stored = Answers(objects=_claims(), holds=PRESENT, whole=document(SET, spec=_spec(scaled="Delete")))
+    assert _lost(scale(3, 2, object_=SET), policy(CLAIMS), stored) == ["data-db-2"]
+
+
+def test_an_autoscaler_of_a_set_that_deletes_claims_loses_those_beyond_its_least() -> None:
+    """Whoever waits long enough has them gone; without the set, or under another retention, none."""
+
+    def scaler(least: int | None, kind: str = "StatefulSet") -> dict[str, Any]:
+        named = {"apiVersion": "apps/v1", "kind": kind, "name": "db"}
+        return {"spec": {"minReplicas": least, "maxReplicas": 3, "scaleTargetRef": named}}
+
+    object_ = target(AUTOSCALERS, "h")
+    stored = Answers(objects=_claims(), holds=PRESENT, whole=document(SET, spec=_spec(scaled="Delete")))
+    one = policy(CLAIMS)
+    assert _lost(creation(object_, new=scaler(2)), one, stored) == ["data-db-2"]
+    assert _lost(creation(object_, new=scaler(None)), one, stored) == ["data-db-1", "data-db-2"]
+    assert _lost(update(object_, old=scaler(3), new=scaler(1)), one, stored) == ["data-db-1", "data-db-2"]
+    assert _lost(update(object_, old=scaler(1), new=scaler(1)), one, stored) == []
+    assert _lost(creation(object_, new=scaler(1, "Deployment")), one, stored) == []
+    assert _lost(creation(object_, new=scaler(1)), one, Answers(objects=_claims(), holds=PRESENT)) == []
+    kept = Answers(objects=_claims(), holds=PRESENT, whole=document(SET, spec=_spec()))
+    assert _lost(creation(object_, new=scaler(1)), one, kept) == []
+
+
+def test_what_keeps_claims_is_free() -> None:
+    """More of them, a retention that is taken back, an ordinary change; and claims of others."""
+    assert _sets(_spec(scaled="Delete"), _spec(5, "Delete")) == []
+    assert _sets(_spec(deleted="Delete", scaled="Delete"), _spec()) == []
+    assert _sets(_spec(), _spec(1)) == []
+    assert _sets(_spec(), _spec(scaled="Delete"), Answers(holds=OTHERS)) == []
+    stored = Answers(whole=document(SET, spec=_spec()), holds=PRESENT)
+    assert _lost(scale(3, 1, object_=SET), policy(CLAIMS), stored) == []
+
+
+def test_nobody_asks_for_claims_that_no_policy_protects() -> None:
+    """Scaling is everyday work."""
+    answers = Answers(holds=PRESENT)
+    assert _lost(scale(3, 1, object_=SET), policy(DEPLOYMENTS), answers) == []
+    assert answers.questions(NamespaceContents) == []
+
+
+def test_the_approvals_of_the_claims_let_it_through() -> None:
+    """Each has its own; without one of them, no."""
+    objects = _claims(1, 2)
+    asked = update(SET, old={"spec": _spec(scaled="Delete")}, new={"spec": _spec(1, "Delete")})
+    assert decide(asked, state(policy(CLAIMS)), answers=Answers(objects=objects, holds=PRESENT)).allowed
+    more = update(SET, old={"spec": _spec(scaled="Delete")}, new={"spec": _spec(0, "Delete")})
+    assert not decide(more, state(policy(CLAIMS)), answers=Answers(objects=objects, holds=PRESENT)).allowed
+
+
+def _volume(claim: str = "data-db-0", uid: str = "uid-0", policy_: str = "Retain") -> dict[str, Any]:
+    bound = {"namespace": "payments", "name": claim, "uid": uid}
+    return {"spec": {"claimRef": bound, "persistentVolumeReclaimPolicy": policy_}}
+
+
+def test_a_volume_goes_with_the_approval_of_its_claim() -> None:
+    """By its deletion, another claim, or another reclaim policy; a claim that was made anew has another volume."""
+    answers = Answers(objects=_claims())
+    one = policy(CLAIMS)
+    assert _lost(deletion(VOLUME, stored=_volume()), one, answers) == ["data-db-0"]
+    assert _lost(update(VOLUME, old=_volume(), new=_volume("other")), one, answers) == ["data-db-0"]
+    assert _lost(update(VOLUME, old=_volume(), new={"spec": {}}), one, answers) == ["data-db-0"]
+    assert _lost(update(VOLUME, old=_volume(), new=_volume(policy_="Delete")), one, answers) == ["data-db-0"]
+    assert _lost(update(VOLUME, old=_volume(), new=_volume()), one, answers) == []
+    assert _lost(update(VOLUME, old=_volume(policy_="Delete"), new=_volume()), one, answers) == []
+    assert _lost(deletion(VOLUME, stored=_volume(uid="before")), one, answers) == []
+    assert _lost(deletion(VOLUME, stored={"spec": {}}), one, answers) == []
+    assert _lost(deletion(VOLUME, stored=_volume()), policy(DEPLOYMENTS), answers) == []
+
+
+POD = target(PODS, "broker", uid="uid-pod")
+RUNNING = Answers(objects=live(POD), pods=[Placed("payments", "broker", "uid-pod")])
+
+
+def _node(taint: str = "", ready: str = "True") -> dict[str, Any]:
+    taints = [{"key": "k", "effect": taint}] if taint else []
+    return {"spec": {"taints": taints}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        deletion(NODE),
+        update(NODE, old=_node(), new=_node("NoExecute")),
+        update(NODE, old=_node(), new=_node(ready="Unknown"), subResource="status"),
+    ],
+)
+def test_a_node_goes_with_the_approval_of_the_pods_on_it(asked: Request) -> None:
+    """Where a policy names pods."""
+    assert _lost(asked, policy(PODS), RUNNING) == ["broker"]
+    assert _lost(asked, policy(DEPLOYMENTS), RUNNING) == []
+
+
+@pytest.mark.parametrize("new", [_node("NoSchedule"), _node(), {"labels": {"a": "b"}} | _node()])
+def test_a_node_that_keeps_its_pods_is_changed_freely(new: dict[str, Any]) -> None:
+    """No look-up either."""
+    answers = Answers(pods=RUNNING.pods)
+    assert _lost(update(NODE, old=_node(), new=new), policy(PODS), answers) == []
+    assert answers.questions(PodsOn) == []
+
+
+@pytest.mark.parametrize("plural", ["devicetaintrules", "resourceslices"])
+def test_a_device_that_evicts_whom_nobody_knows_is_refused(plural: str) -> None:
+    """Where pods are protected: no look-up tells which use it."""
+    rule = Target(GroupResource("resource.k8s.io", plural), "K", "", "r", "uid-r")
+    evicts = {"spec": {"taint": {"key": "k", "effect": "NoExecute"}}}
+    keeps = {"spec": {"taint": {"key": "k", "effect": "NoSchedule"}}}
+    assert decide(creation(rule, new=evicts), state(policy(PODS))).reason is Reason.INTERNAL_ERROR
+    assert decide(update(rule, old=keeps, new=evicts), state(policy(PODS))).reason is Reason.INTERNAL_ERROR
+    assert decide(creation(rule, new=keeps), state(policy(PODS))).allowed
+    assert decide(creation(rule, new=evicts), state(policy(DEPLOYMENTS))).allowed
+    assert decide(deletion(rule, stored=evicts), state(policy(PODS))).allowed
+    assert decide(creation(rule, PERSON, new=evicts), state(policy(PODS))).allowed
+
+
+def test_a_node_full_of_protected_pods_is_refused_as_a_whole() -> None:
+    """Nobody signs for so many at once."""
+    many = [Placed("payments", f"p{number}", f"u{number}") for number in range(20)]
+    decided = decide(deletion(NODE), state(policy(PODS)), answers=Answers(pods=many))
+    assert (decided.allowed, decided.reason) == (False, Reason.APPROVAL_MISSING)
+    assert "too many to be approved together" in decided.message
+
+
+NAMED = policy(NAMESPACES)
+THERE = Answers(objects=live(SHOP))
+
+
+def _standing(alias: Alias, *names: str) -> tuple[Target, dict[str, Any]]:
+    """An object that stands for namespaces."""
+    inside: Any = names[0] if alias.path != "status.namespaces" else list(names)
+    *above, last = alias.steps
+    if alias.path == "metadata.name":
+        return Target(alias.resource, "K", "above", names[0], "uid-alias"), {}
+    held: Any = {last: inside}
+    for step in reversed(above):
+        held = {step: held}
+    return Target(alias.resource, "K", "above", "alias", "uid-alias"), held
+
+
+@pytest.mark.parametrize("alias", aliases.BUILT_IN, ids=lambda alias: str(alias.resource))
+def test_whoever_deletes_what_stands_for_a_namespace_deletes_the_namespace(alias: Alias) -> None:
+    """With the approval of the namespace's own deletion."""
+    object_, held = _standing(alias, "shop")
+    refused = decide(deletion(object_, stored=held), state(NAMED), answers=THERE)
+    assert (refused.reason, refused.action) == (Reason.APPROVAL_MISSING, Action.DELETE)
+    assert [part.effect.target for part in refused.parts] == [SHOP]
+    unbound = policy(NAMESPACES, requirement=NAMED.requirement.__class__(bind_impact=False))
+    held_by = Answers(objects=live(SHOP, annotations=approved_for(SHOP)))
+    assert decide(deletion(object_, stored=held), state(unbound), answers=held_by).reason is Reason.APPROVED
+    assert decide(deletion(object_, PERSON, stored=held), state(NAMED), answers=THERE).allowed
+    assert decide(deletion(object_, stored=held), state(policy(CONFIG_MAPS, namespaces=frozenset({"x"})))).allowed
+
+
+@pytest.mark.parametrize("alias", aliases.BUILT_IN, ids=lambda alias: str(alias.resource))
+def test_what_ends_as_a_deletion_does_counts_as_one(alias: Alias) -> None:
+    """An owner, and the last finalizers."""
+    object_, held = _standing(alias, "shop")
+    owned = held | {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "u"}]}
+    ending = held | {"finalizers": ["a/b"], "deletionTimestamp": "2026-11-22T04:00:00Z"}
+    let_go = {name: value for name, value in ending.items() if name != "finalizers"}
+    for old, new in ((held, owned), (ending, let_go)):
+        assert _lost(update(object_, old=old, new=new), NAMED, THERE) == ["shop"]
+    assert _lost(update(object_, old=held, new=held | {"labels": {"a": "b"}}), NAMED, THERE) == []
+
+
+def test_an_object_that_stands_for_another_namespace_lets_the_first_one_go() -> None:
+    """By its status, too."""
+    tenants, charts = (alias for alias in aliases.BUILT_IN if not alias.path.startswith("metadata"))
+    object_, held = _standing(tenants, "shop", "till")
+    _, fewer = _standing(tenants, "till")
+    assert _lost(update(object_, old=held, new=fewer, subResource="status"), NAMED, THERE) == ["shop"]
+    assert _lost(update(object_, old=fewer, new=held), NAMED, THERE) == []
+    object_, held = _standing(charts, "shop")
+    assert _lost(update(object_, old=held, new=_standing(charts, "till")[1]), NAMED, THERE) == ["shop"]
+    assert _lost(update(object_, old=held, new={"spec": {}}), NAMED, THERE) == ["shop"]
+
+
+@pytest.mark.parametrize("held", [{}, {"status": {}}, {"status": {"namespaces": [1]}}, {"status": []}])
+def test_an_object_that_does_not_tell_which_is_refused(held: dict[str, Any]) -> None:
+    """To agents; but for a kind that may stand for none."""
+    tenant = Target(GroupResource("capsule.clastix.io", "tenants"), "Tenant", "", "t", "uid-t")
+    assert decide(deletion(tenant, stored=held), state(NAMED)).reason is Reason.INTERNAL_ERROR
+    assert decide(deletion(tenant, PERSON, stored=held), state(NAMED)).allowed
+    chart = Target(GroupResource("helm.cattle.io", "helmcharts"), "HelmChart", "kube-system", "c", "uid-c")
+    assert decide(deletion(chart, stored={"spec": {}}), state(NAMED)).allowed
+    odd = {"spec": {"targetNamespace": {"a": "b"}}}
+    assert decide(deletion(chart, stored=odd), state(NAMED)).reason is Reason.INTERNAL_ERROR
+
+
+def test_several_protected_namespaces_are_refused_together() -> None:
+    """Each can be deleted by itself."""
+    tenants = next(alias for alias in aliases.BUILT_IN if alias.path == "status.namespaces")
+    object_, held = _standing(tenants, "shop", "till")
+    decided = decide(deletion(object_, stored=held), state(NAMED), answers=THERE)
+    assert "too many to be approved together" in decided.message
+
+
+def test_a_namespace_takes_along_what_is_aliased_in_it() -> None:
+    """Its own approval is not enough for another namespace."""
+    both = policy(NAMESPACES)
+    above = target(NAMESPACES, "above", uid="uid-above")
+    answers = Answers(objects=live(SHOP), aliased=frozenset({"shop", "above"}))
+    unbound = policy(NAMESPACES, requirement=both.requirement.__class__(bind_impact=False))
+    asked = deletion(above, stored={"annotations": approved_for(above)})
+    assert decide(asked, state(unbound), answers=Answers()).reason is Reason.APPROVED
+    decided = decide(asked, state(unbound), answers=answers)
+    assert (decided.allowed, decided.reason) == (False, Reason.APPROVAL_MISSING)
+    assert answers.questions(AliasedBy) == [AliasedBy("above", aliases.BUILT_IN)]
+
+
+def test_kinds_that_an_installer_adds_count() -> None:
+    """Beside the known ones."""
+    added = Installation(aliases=(*aliases.BUILT_IN, aliases.parse("spaces.example.com=spec.place.name")))
+    space = Target(GroupResource("example.com", "spaces"), "Space", "", "s", "uid-s")
+    held = {"spec": {"place": {"name": "shop"}}}
+    assert decide(deletion(space, stored=held), state(NAMED), answers=THERE).allowed
+    decided = decide(deletion(space, stored=held), state(NAMED, installation=added), answers=THERE)
+    assert decided.reason is Reason.APPROVAL_MISSING
+
+
+@pytest.mark.parametrize(
+    "text", ["", "spaces", "spaces=metadata.name", "Spaces.x=a", "s.example.com=", "s.x=a..b", "s.x=a??"]
+)
+def test_a_row_that_is_none_is_told(text: str) -> None:
+    """With what to write instead."""
+    with pytest.raises(ValueError, match=r"give such as spaces\.example\.com=spec\.namespace"):
+        aliases.parse(text)
+
+
+def test_a_row_may_say_that_its_field_may_be_absent() -> None:
+    """By a question mark."""
+    row = aliases.parse("spaces.example.com=spec.namespace?")
+    assert row == Alias(GroupResource("example.com", "spaces"), "spec.namespace", row.reason, optional=True)
+    assert aliases.namespaces(row, {}) == frozenset()
+    assert resolved(NAMESPACES)
