@@ -37,6 +37,11 @@ up: $(VENV)/.ready ## start the same stack and leave it running
 down: $(VENV)/.ready ## stop what "make up" started
 	@$(BIN)/python -m localstack down
 
+.PHONY: attack
+attack: $(VENV)/.ready ## try the attacks on a test cluster (KUBECONFIG=, AGENT_KUBECONFIG=, ARGS=)
+	@$(BIN)/python -m tests.attacks $(if $(KUBECONFIG),--kubeconfig='$(KUBECONFIG)') \
+	  $(if $(AGENT_KUBECONFIG),--agent-kubeconfig='$(AGENT_KUBECONFIG)') $(ARGS)
+
 check: lint ## check style, types and layers, and run the unit tests
 	@$(BIN)/python -m pytest $(PARALLEL) tests/unit
 

@@ -8,9 +8,13 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Final
 
+from tests.attacks.attack import attacks
+
 from seconder.admission.changes.free_changes import ANYWHERE, TABLE
+from seconder.admission.indirect import table
 from seconder.admission.lookups import Lookup
 from seconder.admission.powers import POWERS
+from seconder.admission.rule import Rule
 from seconder.admission.rules import RULES
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -44,18 +48,24 @@ def _rules() -> str:
             f"[{rule.name}](../controller/{rule.evaluate.__module__.replace('.', '/')}.py)",
             rule.promise,
             rule.binds.value,
-            ", ".join(f"`{lookup}`" for lookup in _asked(rule.evaluate)) or "nothing",
+            ", ".join(f"`{lookup}`" for lookup in _asked(rule.evaluate, *_rows_of(rule))) or "nothing",
         )
         for rule in RULES
     )
     return _table(("rule", "promise", "binds", "asks"), rows)
 
 
-def _asked(evaluate: Callable[..., object]) -> list[str]:
+def _rows_of(rule: Rule) -> Iterator[Callable[..., object]]:
+    """What a rule calls by a table, which its code does not name."""
+    if rule.name == "indirect-deletion":
+        yield from (row.losses for listed in table.deleters().values() for row in listed)
+
+
+def _asked(*evaluate: Callable[..., object]) -> list[str]:
     """The names of the look-ups that a rule may ask, itself or through what it calls in its room."""
     found: set[str] = set()
     seen: set[object] = set()
-    waiting: list[object] = [evaluate]
+    waiting: list[object] = [*evaluate]
     while waiting:
         function = waiting.pop()
         if isinstance(function, type) and issubclass(function, Lookup):
@@ -115,6 +125,32 @@ def _free_changes() -> str:
     return _table(("on objects of", "free; `!`: not", "since"), chain(usual, rows))
 
 
+def _indirect() -> str:
+    """The table of indirect deleters, with the rule that sees each row."""
+    rows = (
+        (f"`{row.resource}`", row.by, row.ends, row.reason, "indirect-deletion")
+        for listed in table.deleters().values()
+        for row in listed
+    )
+    kinds = (
+        (row.kind if " " in row.kind else f"`{row.kind}`", row.by, row.ends, row.reason, row.rule)
+        for row in table.ELSEWHERE
+    )
+    return _table(("of", "by", "an agent ends", "since", "rule"), chain(kinds, rows))
+
+
+def _attacks() -> str:
+    """The attacks of the suite, one row for each function with all of its variants."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for each in attacks():
+        layers = ", ".join(layer.value for layer in each.layers)
+        rows.setdefault((each.kind, each.does, layers), []).append(f"`{each.name}`")
+    return _table(
+        ("kind", "attack", "answered by", "names"),
+        ((kind, does, layers, ", ".join(names)) for (kind, does, layers), names in rows.items()),
+    )
+
+
 def _layers(contract: str) -> str:
     found = configparser.ConfigParser()
     found.read_string((ROOT / ".importlinter").read_text())
@@ -142,6 +178,8 @@ _PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "rules": _rules,
     "powers": _powers,
     "free-changes": _free_changes,
+    "indirect": _indirect,
+    "attacks": _attacks,
     "layers": lambda: _layers("layers"),
     "admission-layers": lambda: _layers("admission"),
     "eviction": _eviction,

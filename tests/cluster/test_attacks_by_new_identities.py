@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import pytest
 from tests.support.certificates import certificate_request
 from tests.support.cluster import Cluster, eventually
 
@@ -25,26 +24,6 @@ def _secret(cluster: Cluster, kind: str, account: str, namespace: str | None = N
     }
 
 
-@pytest.mark.parametrize(
-    ("namespace", "name"),
-    [("kube-system", "generic-garbage-collector"), ("seconder-agents", "default"), ("", "worker")],
-)
-def test_a_token_of_another_serviceaccount_is_refused(cluster: Cluster, namespace: str, name: str) -> None:
-    """Of the control plane's, another agent's, or one that it has just made."""
-    place = namespace or cluster.namespace
-    if not namespace:
-        assert cluster.agent("create", "serviceaccount", name, f"--namespace={place}").code == 0
-    answer = cluster.agent("create", "token", name, f"--namespace={place}")
-    assert answer.refused_with("ProtectedConfiguration"), answer.err
-
-
-@pytest.mark.parametrize("namespace", ["", "kube-system", "seconder-agents"])
-def test_a_secret_that_a_token_is_written_into_is_refused(cluster: Cluster, namespace: str) -> None:
-    """Anywhere: the API server's own controller fills it."""
-    said = _create(cluster, _secret(cluster, "kubernetes.io/service-account-token", "default", namespace or None))
-    assert "agents may not change Secrets that hold tokens of identities" in said
-
-
 def test_a_token_secret_that_is_there_does_not_go_to_another_account(cluster: Cluster) -> None:
     """Changing one is refused like making it."""
     # A controller takes away the token of an account that is not there yet.
@@ -53,20 +32,6 @@ def test_a_token_secret_that_is_there_does_not_go_to_another_account(cluster: Cl
     change = ("annotate", "secret", "token", "--overwrite", "kubernetes.io/service-account.name=worker")
     answer = cluster.agent(*change, f"--namespace={cluster.namespace}")
     assert answer.refused_with("ProtectedConfiguration"), answer.err
-
-
-def test_a_bootstrap_token_is_refused(cluster: Cluster) -> None:
-    """It logs in as a node to be."""
-    document = _secret(cluster, "bootstrap.kubernetes.io/token", "x", "kube-system")
-    document["stringData"] = {"token-id": "abcdef", "token-secret": "0123456789abcdef"}
-    document["metadata"]["name"] = "bootstrap-token-abcdef"
-    _create(cluster, document)
-
-
-def test_asking_for_a_certificate_is_refused(cluster: Cluster) -> None:
-    """Before anybody could approve it."""
-    said = _create(cluster, certificate_request(cluster.namespace))
-    assert "agents may not change certificates that identities rest on" in said
 
 
 def test_approving_or_signing_a_certificate_is_refused(cluster: Cluster) -> None:

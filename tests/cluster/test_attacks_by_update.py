@@ -49,20 +49,6 @@ def test_scaling_to_zero_needs_approval(cluster: Cluster, attempt: tuple[str, ..
     assert cluster.delete(cluster.agent).refused_with("WrongAction"), "an approval of a scale is none of a deletion"
 
 
-def test_scaling_to_zero_by_server_side_apply_needs_approval(cluster: Cluster) -> None:
-    """As any other update of the object."""
-    cluster.deployment()
-    applied = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "checkout", "namespace": cluster.namespace},
-        "spec": {"replicas": 0},
-    }
-    flags = ("apply", "--server-side", "--force-conflicts", "--validate=false", "-f", "-")
-    answer = cluster.agent(*flags, stdin=json.dumps(applied))
-    assert answer.refused_with("ApprovalMissing"), answer.err
-
-
 def test_an_approval_of_a_deletion_covers_scaling_to_zero(cluster: Cluster) -> None:
     """Who may delete it may stop it."""
     cluster.deployment()
@@ -147,25 +133,6 @@ def test_a_persons_controller_goes_on_removing_finalizers(cluster: Cluster) -> N
     assert cluster.delete(cluster.human).code == 0
     freed = cluster.human(*_PATCH, "-n", cluster.namespace, '--patch={"metadata":{"finalizers":null}}')
     assert freed.code == 0, freed.err
-
-
-@pytest.mark.parametrize("subresource", ["", "status"])
-def test_an_owner_that_does_not_exist_needs_approval(cluster: Cluster, subresource: str) -> None:
-    """The garbage collector would take the object within milliseconds."""
-    cluster.deployment()
-    more = [f"--subresource={subresource}"] if subresource else []
-    ghost = _owner("ConfigMap", "ghost", "00000000-0000-0000-0000-000000000000")
-    answer = _patch(cluster, ghost, *more)
-    assert answer.refused_with("ApprovalMissing"), answer.err
-    assert "ChangeOwners of deployments.apps" in answer.err
-    assert cluster.exists("deployment", "checkout")
-
-
-def test_an_unprotected_owner_needs_approval(cluster: Cluster) -> None:
-    """Its deletion would take the object along."""
-    cluster.deployment()
-    made = cluster.agent("create", "configmap", "mine", "-n", cluster.namespace, "-o", "jsonpath={.metadata.uid}")
-    assert _patch(cluster, _owner("ConfigMap", "mine", made.out)).refused_with("ApprovalMissing")
 
 
 def test_an_owner_that_is_protected_too_needs_approval(cluster: Cluster) -> None:

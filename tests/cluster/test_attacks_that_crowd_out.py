@@ -61,13 +61,3 @@ def test_an_agent_takes_the_agents_annotation_off_no_object_and_puts_it_on_none(
         cluster.agent, cluster.namespace, tmp_path, {"seconder.dev/agent": None}
     )
     assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
-
-
-def test_emptying_a_namespaces_own_finalizers_is_refused(cluster: Cluster) -> None:
-    """Of one that is not under deletion, too: it would be gone at once, with its content left in etcd."""
-    document = cluster.get("namespace", cluster.namespace)
-    document["spec"]["finalizers"] = []
-    path = f"/api/v1/namespaces/{cluster.namespace}/finalize"
-    answer = cluster.agent("replace", "--raw", path, "-f", "-", stdin=json.dumps(document))
-    assert answer.refused_with("ProtectedConfiguration"), answer.err
-    assert cluster.get("namespace", cluster.namespace)["spec"]["finalizers"] == ["kubernetes"]

@@ -80,40 +80,6 @@ def _refused(cluster: Cluster, *attempt: str) -> str:
     return answer.err
 
 
-@pytest.mark.parametrize("cascade", ["background", "foreground"])
-def test_deleting_a_config_map_that_owns_a_deployment(cluster: Cluster, cascade: str) -> None:
-    """Whichever way the collector is asked to go."""
-    cluster.deployment()
-    _give(cluster, _owner(cluster))
-    said = _refused(cluster, "delete", "configmap", "owner", f"--cascade={cascade}", "--wait=false")
-    assert f"DELETE of configmaps {cluster.namespace}/owner takes along what it owns" in said
-    assert cluster.exists("configmap", "owner")
-
-
-def test_deleting_a_custom_resource_that_owns_a_deployment(cluster: Cluster, stacks: str) -> None:
-    """Of a kind that no policy names."""
-    cluster.deployment()
-    _give(cluster, _owner(cluster, kind=stacks))
-    _refused(cluster, "delete", stacks, "owner")
-
-
-def test_deleting_the_definition_of_a_custom_resource_that_owns_a_deployment(cluster: Cluster, stacks: str) -> None:
-    """All objects of the kind go with it, without a review of their own; asking for orphans changes nothing there."""
-    cluster.deployment()
-    _give(cluster, _owner(cluster, kind=stacks))
-    for cascade in ("background", "orphan"):
-        _refused(cluster, "delete", "crd", stacks, f"--cascade={cascade}", "--wait=false")
-    assert cluster.there("crd", stacks)
-
-
-def test_deleting_owners_as_a_collection(cluster: Cluster) -> None:
-    """Each comes to review on its own, without a name in the request."""
-    cluster.deployment()
-    _give(cluster, _owner(cluster))
-    _refused(cluster, "delete", "--raw", f"/api/v1/namespaces/{cluster.namespace}/configmaps")
-    assert cluster.exists("configmap", "owner")
-
-
 def test_deleting_one_of_two_owners(cluster: Cluster) -> None:
     """It counts, although the other one would keep the object: an agent could go on to that one."""
     cluster.deployment()
@@ -132,32 +98,6 @@ def test_deleting_the_owner_of_an_owner(cluster: Cluster) -> None:
     answer = cluster.agent("delete", "configmap", "owner", "-n", cluster.namespace)
     assert answer.refused_with("ApprovalMissing")
     assert all(f"deployments.apps {cluster.namespace}/{name}" in answer.err for name in ("middle", "checkout"))
-
-
-def test_giving_the_owner_an_owner_of_ones_own(cluster: Cluster) -> None:
-    """The chain would be deleted from its end, which nobody follows."""
-    cluster.deployment()
-    _give(cluster, _owner(cluster))
-    made = cluster.agent("create", "configmap", "mine", "-n", cluster.namespace, "-o", "jsonpath={.metadata.uid}")
-    mine = {"apiVersion": "v1", "kind": "ConfigMap", "name": "mine", "uid": made.out}
-    patch = json.dumps({"metadata": {"ownerReferences": [mine]}})
-    _refused(cluster, "patch", "configmap", "owner", "--type=merge", f"--patch={patch}")
-
-
-def test_orphaning_and_then_stopping_it(cluster: Cluster) -> None:
-    """The finalizer that an orphaning deletion leaves is all that keeps the objects until the collector has been."""
-    cluster.deployment()
-    _give(cluster, _owner(cluster, finalizers=["example.com/hold"]))
-    cluster.human("delete", "configmap", "owner", "--wait=false", "-n", cluster.namespace)
-    _refused(cluster, "patch", "configmap", "owner", "--type=merge", '--patch={"metadata":{"finalizers":null}}')
-
-
-def test_deleting_again_what_is_under_deletion(cluster: Cluster) -> None:
-    """A second deletion may take back that the objects are to stay."""
-    cluster.deployment()
-    _give(cluster, _owner(cluster, finalizers=["example.com/hold"]))
-    cluster.human("delete", "configmap", "owner", "--wait=false", "-n", cluster.namespace)
-    _refused(cluster, "delete", "configmap", "owner", "--cascade=background", "--wait=false")
 
 
 def test_orphaning_loses_nothing(cluster: Cluster) -> None:

@@ -11,7 +11,7 @@ from seconder.admission.request import Operation, Owner
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.reasons import Reason
-from seconder.api.resources import Target
+from seconder.api.resources import NAMESPACES, Target
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -35,6 +35,9 @@ def evaluate(context: ReviewContext) -> Findings:
 def _objects(context: ReviewContext, owner: Owner) -> Sequence[Target]:
     """What an owner may be, by the kinds that policies name."""
     inside = context.request.target.namespace
+    if (owner.group, owner.kind) == ("", "Namespace"):
+        # Protected by what it holds, whether a policy names the kind or not.
+        return [Target(NAMESPACES, owner.kind, "", owner.name, "")]
     return [
         Target(known.resource, owner.kind, inside if known.namespaced else "", owner.name, "")
         for known in context.state.policies.of_kind(owner.group, owner.kind)

@@ -36,9 +36,9 @@ def test_an_approved_deletion_stays_enough_whatever_agents_make() -> None:
 
 def test_a_namespace_counts_as_an_owner() -> None:
     """It is in no namespace itself, and protected by what it holds."""
-    assert _reason(NEW, Owner("v1", "Namespace", "shop", "u"), policy(NAMESPACES, DEPLOYMENT.resource)) is (
-        Reason.APPROVAL_MISSING
-    )
+    owner = Owner("v1", "Namespace", "shop", "u")
+    assert _reason(NEW, owner, policy(NAMESPACES, DEPLOYMENT.resource)) is Reason.APPROVAL_MISSING
+    assert _reason(NEW, owner, policy()) is Reason.APPROVAL_MISSING
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""Deleting what stands for a namespace: its own controller deletes the namespace then."""
+
+from typing import Any, NamedTuple
+
+from tests.attacks import documents
+from tests.attacks.attack import attack
+from tests.attacks.field import CONFIG_MAPS, DEFINITIONS, Field, Kind
+
+
+class _Alias(NamedTuple):
+    """A kind, and the fields of an object of it that stands for a namespace. None as the name: the namespace's own."""
+
+    kind: Kind
+    named: str
+    named_by: tuple[str, ...] = ()
+    many: bool = False
+
+
+_ALIASES = {
+    "OpenShift": _Alias(Kind("project.openshift.io", "projects", namespaced=False), "Project"),
+    "HNC": _Alias(Kind("hnc.x-k8s.io", "subnamespaceanchors"), "SubnamespaceAnchor"),
+    "Accurate": _Alias(Kind("accurate.cybozu.com", "subnamespaces"), "SubNamespace"),
+    "Capsule": _Alias(
+        Kind("capsule.clastix.io", "tenants", namespaced=False), "Tenant", ("status", "namespaces"), many=True
+    ),
+    "k3s": _Alias(Kind("helm.cattle.io", "helmcharts"), "HelmChart", ("spec", "targetNamespace")),
+    "kiosk": _Alias(Kind("tenancy.kiosk.sh", "spaces", namespaced=False), "Space"),
+}
+_VARIANTS = {name: (alias,) for name, alias in _ALIASES.items()}
+
+
+def _inside(alias: _Alias, name: str) -> dict[str, Any]:
+    held: Any = [name] if alias.many else name
+    for step in reversed(alias.named_by):
+        held = {step: held}
+    return held if alias.named_by else {}
+
+
+def _standing(field: Field, alias: _Alias, **metadata: Any) -> tuple[str, str]:
+    """An object that stands for a protected namespace; give its path, and the place where it is."""
+    if field.admin("GET", f"/apis/{alias.kind.group}").done:
+        raise field.untried(f"this cluster has {alias.kind.plural}.{alias.kind.group} of its own")
+    scope = "Namespaced" if alias.kind.namespaced else "Cluster"
+    field.make(DEFINITIONS, documents.definition(alias.kind.plural, alias.kind.group, alias.named, scope))
+    field.deployment()
+    above = f"{field.place}-above"
+    field.namespace(above)
+    named = f"{field.place}-alias" if alias.named_by else field.place
+    body = {
+        "apiVersion": f"{alias.kind.group}/v1",
+        "kind": alias.named,
+        "metadata": {"name": named, **metadata},
+        **_inside(alias, field.place),
+    }
+    field.make(alias.kind, body, above)
+    return alias.kind.path(above, named), above
+
+
+@attack(variants=_VARIANTS)
+def delete_an_alias(field: Field, alias: _Alias) -> None:
+    """An agent deletes what stands for a protected namespace, alone and as one of many."""
+    path, above = _standing(field, alias)
+    field.refused("DELETE", path)
+    field.refused("DELETE", alias.kind.path(above))
+    field.lasts(path)
+
+
+@attack(variants=_VARIANTS)
+def end_an_alias_by_an_update(field: Field, alias: _Alias) -> None:
+    """An agent gives it to an owner of its own, has it stand for something else, or takes its last finalizer."""
+    path, above = _standing(field, alias, finalizers=["example.com/held"])
+    field.later_removed(path)
+    mine = field.done("POST", CONFIG_MAPS.path(above), {"metadata": {"name": "mine"}})
+    field.refused("PATCH", path, documents.owned_by(documents.owner(dict(mine.document), "ConfigMap")))
+    if alias.named_by:
+        field.refused("PATCH", path, _inside(alias, "another"))
+        field.refused("PATCH", path, {alias.named_by[0]: None})
+    field.free("DELETE", path)
+    field.refused("PATCH", path, {"metadata": {"finalizers": None}})
+
+
+@attack(variants={name: (alias,) for name, alias in _ALIASES.items() if alias.kind.namespaced})
+def delete_the_namespace_of_an_alias(field: Field, alias: _Alias) -> None:
+    """An agent deletes the namespace that holds what stands for another one."""
+    _, above = _standing(field, alias)
+    field.refused("DELETE", f"/api/v1/namespaces/{above}")
+    field.lasts(f"/api/v1/namespaces/{above}")

@@ -1,0 +1,97 @@
+"""Losing claims by the hand of a StatefulSet's own controller, or with their volume."""
+
+from typing import Any
+
+from tests.attacks import documents
+from tests.attacks.attack import attack
+from tests.attacks.field import AUTOSCALERS, CLAIMS, STATEFUL_SETS, VOLUMES, Field
+
+_PODS = 3
+_DELETE = {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}
+
+
+def _database(field: Field, **retention: str) -> str:
+    """A StatefulSet with protected claims; give its path."""
+    policy = {"persistentVolumeClaimRetentionPolicy": retention} if retention else {}
+    field.make(STATEFUL_SETS, documents.stateful_set(_PODS, **policy))
+    claims = CLAIMS.path(field.place)
+    field.eventually(lambda: len(field.admin("GET", claims).document["items"]) == _PODS, "its claims are there")
+    field.protect(CLAIMS, f"{claims}/data-db-0")
+    return STATEFUL_SETS.path(field.place, "db")
+
+
+def _all_left(field: Field) -> None:
+    for number in range(_PODS):
+        field.lasts(CLAIMS.path(field.place, f"data-db-{number}"), 1.0 if number == _PODS - 1 else 0.0)
+
+
+_CHANGES: dict[str, tuple[dict[str, Any]]] = {
+    "and-scale-down": ({**_DELETE, "replicas": 1},),
+    "and-number-them-anew": ({**_DELETE, "ordinals": {"start": 100}},),
+    "for-later": (_DELETE,),
+    "for-the-end": ({"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}},),
+}
+
+
+@attack(variants=_CHANGES)
+def delete_claims_by_their_retention(field: Field, spec: dict[str, Any]) -> None:
+    """An agent tells a StatefulSet that no policy names to delete its claims."""
+    field.refused("PATCH", _database(field), {"spec": spec})
+    _all_left(field)
+
+
+@attack(variants={"object": ("", {"spec": {"replicas": 1}}), "scale": ("/scale", {"spec": {"replicas": 1}})})
+def scale_down_where_claims_go(field: Field, below: str, body: Any) -> None:
+    """An agent scales down a StatefulSet to which a person said that claims go then."""
+    field.refused("PATCH", _database(field, whenScaled="Delete") + below, body)
+    _all_left(field)
+
+
+@attack()
+def delete_the_set_where_claims_go(field: Field) -> None:
+    """An agent deletes a StatefulSet to which a person said that claims go then."""
+    path = _database(field, whenDeleted="Delete")
+    field.refused("DELETE", path)
+    field.refused("DELETE", STATEFUL_SETS.path(field.place))
+    _all_left(field)
+
+
+@attack()
+def take_its_volume(field: Field) -> None:
+    """An agent deletes the volume of a protected claim, gives it to another, or has it deleted later."""
+    name = field.place
+    wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    stored = field.make(
+        CLAIMS, {"metadata": {"name": "data"}, "spec": {**wanted, "storageClassName": "", "volumeName": name}}
+    )
+    bound = {"namespace": field.place, "name": "data", "uid": stored["metadata"]["uid"]}
+    volume = {
+        "capacity": {"storage": "1Gi"},
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "",
+        "persistentVolumeReclaimPolicy": "Retain",
+        "claimRef": bound,
+        "hostPath": {"path": "/nowhere"},
+    }
+    field.make(VOLUMES, {"metadata": {"name": name}, "spec": volume})
+    field.protect(CLAIMS, CLAIMS.path(field.place, "data"))
+    path = VOLUMES.path("", name)
+    field.refused("PATCH", path, {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
+    field.refused("PATCH", path, {"spec": {"claimRef": {"name": "another", "uid": None}}})
+    field.refused("PATCH", path, {"spec": {"claimRef": None}})
+    field.refused("DELETE", path)
+    field.lasts(path)
+
+
+@attack()
+def autoscale_where_claims_go(field: Field) -> None:
+    """An agent has an autoscaler take a StatefulSet down to which a person said that claims go then."""
+    _database(field, whenScaled="Delete")
+    metric = {
+        "type": "Resource",
+        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 9}},
+    }
+    named = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db"}
+    spec = {"minReplicas": 1, "maxReplicas": 1, "metrics": [metric], "scaleTargetRef": named}
+    field.refused("POST", AUTOSCALERS.path(field.place), {"metadata": {"name": "db"}, "spec": spec})
+    _all_left(field)

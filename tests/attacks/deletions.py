@@ -1,0 +1,79 @@
+"""Deleting it: alone, as one of many, with what holds it, with what defines it, with what was made of it."""
+
+from tests.attacks import documents
+from tests.attacks.attack import Layer, attack
+from tests.attacks.field import DEFINITIONS, DEPLOYMENTS, NAMESPACES, REPLICA_SETS, Field, Kind
+
+_OPTIONS = {
+    "plainly": None,
+    "in-the-foreground": {"propagationPolicy": "Foreground"},
+    "leaving-orphans": {"propagationPolicy": "Orphan"},
+    "without-grace": {"gracePeriodSeconds": 0},
+    "unread": {"ignoreStoreReadErrorWithClusterBreakingPotential": True},
+}
+
+
+@attack(Layer.WEBHOOK, Layer.RBAC, variants={name: (options,) for name, options in _OPTIONS.items()})
+def delete(field: Field, options: object) -> None:
+    """An agent deletes a protected Deployment."""
+    field.deployment()
+    checkout = DEPLOYMENTS.path(field.place, "checkout")
+    field.refused("DELETE", checkout, options)
+    field.lasts(checkout)
+
+
+@attack()
+def delete_the_collection(field: Field) -> None:
+    """An agent deletes all Deployments of a namespace in one request."""
+    field.deployment()
+    field.refused("DELETE", DEPLOYMENTS.path(field.place))
+    field.lasts(DEPLOYMENTS.path(field.place, "checkout"))
+
+
+@attack()
+def delete_the_namespace(field: Field) -> None:
+    """An agent deletes the namespace around it."""
+    field.deployment()
+    field.refused("DELETE", NAMESPACES.path("", field.place))
+    field.lasts(NAMESPACES.path("", field.place))
+
+
+@attack()
+def delete_again(field: Field) -> None:
+    """An agent deletes once more what a person has deleted, with nothing but a finalizer left to keep it."""
+    field.deployment(finalizers=["example.com/backup"])
+    checkout = DEPLOYMENTS.path(field.place, "checkout")
+    field.later_removed(checkout)
+    field.free("DELETE", checkout)
+    field.refused("DELETE", checkout)
+
+
+@attack()
+def delete_its_replica_sets(field: Field) -> None:
+    """An agent deletes what a paused Deployment makes no second time."""
+    field.deployment()
+    sets = REPLICA_SETS.path(field.place)
+    field.eventually(lambda: field.admin("GET", sets).document.get("items"), "the Deployment has a ReplicaSet")
+    field.free("PATCH", DEPLOYMENTS.path(field.place, "checkout"), {"spec": {"paused": True}})
+    made = field.admin("GET", sets).document["items"][0]["metadata"]["name"]
+    field.refused("DELETE", f"{sets}/{made}")
+    field.refused("DELETE", sets)
+    # Without its labels or its owner it is nobody's, and can be deleted by anybody.
+    field.refused("PATCH", f"{sets}/{made}", {"metadata": {"labels": {"app": "another"}}})
+    field.refused("PATCH", f"{sets}/{made}", {"metadata": {"ownerReferences": None}})
+    field.refused("PATCH", f"{sets}/{made}/status", {"metadata": {"ownerReferences": None}})
+    field.lasts(f"{sets}/{made}")
+
+
+@attack()
+def delete_the_definition(field: Field) -> None:
+    """An agent deletes the definition of a protected kind, and all its objects with it."""
+    group = f"{field.place}.example.com"
+    field.make(DEFINITIONS, documents.definition("gears", group, "Gear"))
+    gears = Kind(group, "gears")
+    field.make(gears, {"apiVersion": f"{group}/v1", "kind": "Gear", "metadata": {"name": "precious"}})
+    field.protect(gears, gears.path(field.place, "precious"))
+    definition = DEFINITIONS.path("", f"gears.{group}")
+    field.refused("DELETE", definition)
+    field.refused("DELETE", definition, {"propagationPolicy": "Orphan"})
+    field.lasts(definition)

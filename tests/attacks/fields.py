@@ -1,0 +1,34 @@
+"""Changing what a controller destroys by, or what people rely on: what nobody has listed as free needs a peer."""
+
+from typing import Any
+
+from tests.attacks.attack import attack
+from tests.attacks.field import DEPLOYMENTS, NAMESPACES, Field
+
+_PRIVILEGED = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
+_CHANGES: dict[str, tuple[str, Any]] = {
+    "paused": ("", {"spec": {"paused": True}}),
+    "strategy": ("", {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}}),
+    "history": ("", {"spec": {"revisionHistoryLimit": 0}}),
+    "status": ("/status", {"status": {"readyReplicas": 7, "replicas": 7}}),
+    "beside-a-free-field": ("", {"spec": {"replicas": 2, "paused": True}, "metadata": {"labels": {"a": "b"}}}),
+    "finalizers": ("", {"metadata": {"finalizers": ["example.com/stuck"]}}),
+}
+
+
+@attack(variants=_CHANGES)
+def change_a_field(field: Field, below: str, body: Any) -> None:
+    """An agent changes a field of a protected Deployment that is not free."""
+    before = field.deployment()
+    path = DEPLOYMENTS.path(field.place, "checkout")
+    field.refused("PATCH", path + below, body)
+    if field.lasts(path)["spec"] != before["spec"]:
+        field.lost("its spec has changed")
+
+
+@attack()
+def lift_pod_security(field: Field) -> None:
+    """An agent lets privileged pods into a protected namespace."""
+    field.deployment()
+    field.refused("PATCH", NAMESPACES.path("", field.place), _PRIVILEGED)
+    field.refused("PATCH", NAMESPACES.path("", field.place) + "/status", _PRIVILEGED)

@@ -1,0 +1,64 @@
+"""Changing the guard itself: tried without effect (dry run), so that nothing is lost if it is let through."""
+
+from typing import Any
+
+from tests.attacks.attack import Layer, attack
+from tests.attacks.field import Field
+
+_OURS = "/apis/seconder.dev/v1alpha1"
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
+_ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+_APPROVER = {
+    "apiVersion": "seconder.dev/v1alpha1",
+    "kind": "Approver",
+    "metadata": {"name": "mallory"},
+    "spec": {
+        "principal": "mallory@example.com",
+        "kubernetesUsers": ["mallory@example.com"],
+        "keys": [
+            {"name": "k", "ssh": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA m"}
+        ],
+    },
+}
+_DRY = {"dryRun": ["All"]}
+_TRIES: dict[str, tuple[str, str, Any]] = {
+    "policies": ("DELETE", f"{_OURS}/protectionpolicies", _DRY),
+    "approvers": ("DELETE", f"{_OURS}/approvers", _DRY),
+    "an-approver-of-ones-own": ("POST", f"{_OURS}/approvers?dryRun=All", _APPROVER),
+    "definitions": (
+        "DELETE",
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/protectionpolicies.seconder.dev",
+        _DRY,
+    ),
+    "its-role": ("DELETE", f"{_RBAC}/clusterroles/seconder-webhook", _DRY),
+    "its-binding": ("DELETE", f"{_RBAC}/clusterrolebindings/seconder-webhook", _DRY),
+    "its-namespace": ("DELETE", "/api/v1/namespaces/seconder-system", _DRY),
+    "its-secrets": ("DELETE", "/api/v1/namespaces/seconder-system/secrets", _DRY),
+    "its-place": (
+        "POST",
+        "/api/v1/namespaces/seconder-system/configmaps?dryRun=All",
+        {"metadata": {"name": "mine"}},
+    ),
+}
+
+
+@attack(Layer.WEBHOOK, Layer.RBAC, Layer.POLICY, variants=_TRIES)
+def change_the_guard(field: Field, method: str, path: str, body: Any) -> None:
+    """An agent deletes or changes something of Seconder's own."""
+    field.seconders_own()
+    field.refused(method, path, body)
+
+
+@attack(Layer.POLICY, Layer.RBAC)
+def delete_webhook_configurations(field: Field) -> None:
+    """An agent deletes each webhook configuration that asks about deletions, or makes one that rewrites requests."""
+    found = 0
+    for kind in ("validatingwebhookconfigurations", "mutatingwebhookconfigurations"):
+        for each in field.admin("GET", f"{_ADMISSION}/{kind}").document.get("items", ()):
+            found += 1
+            field.refused("DELETE", f"{_ADMISSION}/{kind}/{each['metadata']['name']}", _DRY)
+    rewriting = {"metadata": {"name": field.place}, "webhooks": []}
+    field.later_removed(f"{_ADMISSION}/mutatingwebhookconfigurations/{field.place}")
+    field.refused("POST", f"{_ADMISSION}/mutatingwebhookconfigurations", rewriting)
+    if not found:
+        raise field.untried("there is no webhook configuration")

@@ -1,0 +1,63 @@
+"""Ending a pod that is protected: by eviction, and by its node."""
+
+from typing import Any
+
+from tests.attacks import documents
+from tests.attacks.attack import attack
+from tests.attacks.field import ACCOUNTS, NODES, PODS, Field, Kind
+
+
+def _broker(field: Field, **spec: Any) -> str:
+    """A protected pod of no workload; give its path."""
+    account = ACCOUNTS.path(field.place, "default")
+    field.eventually(lambda: field.admin("GET", account).done, "the ServiceAccount is there")
+    field.make(PODS, documents.pod("broker", **spec))
+    path = PODS.path(field.place, "broker")
+    field.protect(PODS, path)
+    return path
+
+
+@attack(variants={"plainly": ({},), "without-grace": ({"deleteOptions": {"gracePeriodSeconds": 0}},)})
+def evict(field: Field, more: dict[str, Any]) -> None:
+    """An agent evicts it."""
+    path = _broker(field)
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "broker"}, **more}
+    field.refused("POST", f"{path}/eviction", eviction)
+    field.lasts(path)
+
+
+@attack()
+def delete_pods(field: Field) -> None:
+    """An agent deletes it, and all pods of its namespace."""
+    path = _broker(field)
+    field.refused("DELETE", path, {"gracePeriodSeconds": 0})
+    field.refused("DELETE", PODS.path(field.place))
+    field.lasts(path)
+
+
+@attack()
+def delete_its_node(field: Field) -> None:
+    """An agent deletes the node that it runs on, has it emptied by a taint, or says that it is not ready."""
+    field.make(NODES, {"metadata": {"name": field.place}})
+    path = _broker(field, nodeName=field.place)
+    node = NODES.path("", field.place)
+    taint = {"key": "example.com/out", "effect": "NoExecute"}
+    field.refused("PATCH", node, {"spec": {"taints": [taint]}})
+    field.refused("PATCH", f"{node}/status", {"status": {"conditions": [{"type": "Ready", "status": "False"}]}})
+    field.refused("DELETE", node)
+    field.lasts(path)
+
+
+@attack(variants={"rule": ("devicetaintrules",), "slice": ("resourceslices",)})
+def taint_its_devices(field: Field, plural: str) -> None:
+    """An agent has devices evict the pods that use them."""
+    _broker(field)
+    kind = Kind("resource.k8s.io", plural, namespaced=False)
+    taint = {"key": "example.com/out", "effect": "NoExecute"}
+    spec: dict[str, Any] = {"deviceSelector": {"driver": "gpu.example.com"}, "taint": taint}
+    if plural == "resourceslices":
+        pool = {"name": field.place, "generation": 1, "resourceSliceCount": 1}
+        device = {"name": "gpu-0", "taints": [taint]}
+        spec = {"driver": "gpu.example.com", "pool": pool, "nodeName": field.place, "devices": [device]}
+    field.later_removed(kind.path("", field.place))
+    field.refused("POST", kind.path(""), {"metadata": {"name": field.place}, "spec": spec})

@@ -1,0 +1,76 @@
+"""Scaling it to nothing, through whatever can."""
+
+from typing import Any
+
+from tests.attacks import documents
+from tests.attacks.attack import attack
+from tests.attacks.callers import APPLY, JSON_PATCH, MERGE, STRATEGIC
+from tests.attacks.field import AUTOSCALERS, DEPLOYMENTS, Field
+
+_NOTHING = {"spec": {"replicas": 0}}
+_WAYS: dict[str, tuple[str, str, Any, str]] = {
+    "merge-patch": ("PATCH", "", _NOTHING, MERGE),
+    "strategic-patch": ("PATCH", "", _NOTHING, STRATEGIC),
+    "JSON-patch": ("PATCH", "", [{"op": "replace", "path": "/spec/replicas", "value": 0}], JSON_PATCH),
+    "scale": ("PATCH", "/scale", _NOTHING, MERGE),
+    "scale-by-JSON-patch": ("PATCH", "/scale", [{"op": "remove", "path": "/spec/replicas"}], JSON_PATCH),
+}
+
+
+@attack(variants=_WAYS)
+def scale_to_zero(field: Field, method: str, below: str, body: Any, kind: str) -> None:
+    """An agent scales a protected Deployment to nothing."""
+    field.deployment()
+    path = DEPLOYMENTS.path(field.place, "checkout")
+    field.refused(method, path + below, body, kind)
+    _still_there(field)
+
+
+@attack()
+def scale_to_zero_by_applying(field: Field) -> None:
+    """An agent takes the field over by server-side apply, with nothing in it."""
+    field.deployment()
+    applied = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "checkout"}, **_NOTHING}
+    query = "?fieldManager=kubectl&force=true"
+    field.refused("PATCH", DEPLOYMENTS.path(field.place, "checkout") + query, applied, APPLY)
+    _still_there(field)
+
+
+@attack()
+def scale_to_zero_by_replacing(field: Field) -> None:
+    """An agent puts a whole object in its place, and another Scale."""
+    stored = field.deployment()
+    path = DEPLOYMENTS.path(field.place, "checkout")
+    field.refused("PUT", path, documents.deployment(replicas=0))
+    scale = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": stored["metadata"]["name"], "namespace": field.place},
+        "spec": {"replicas": 0},
+    }
+    field.refused("PUT", f"{path}/scale", scale)
+    _still_there(field)
+
+
+@attack()
+def scale_to_zero_by_an_autoscaler(field: Field) -> None:
+    """An agent has an autoscaler do it."""
+    field.deployment()
+    external = {"type": "External", "external": {"metric": {"name": "q"}, "target": {"type": "Value", "value": "1"}}}
+    spec = {
+        "minReplicas": 1,
+        "maxReplicas": 3,
+        "metrics": [external],
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"},
+    }
+    scalers = AUTOSCALERS.path(field.place)
+    field.refused("POST", scalers, {"metadata": {"name": "at-once"}, "spec": {**spec, "minReplicas": 0}})
+    field.done("POST", scalers, {"metadata": {"name": "later"}, "spec": spec})
+    field.refused("PATCH", f"{scalers}/later", {"spec": {"minReplicas": 0}})
+    _still_there(field)
+
+
+def _still_there(field: Field) -> None:
+    stored = field.lasts(DEPLOYMENTS.path(field.place, "checkout"))
+    if stored["spec"]["replicas"] != 1:
+        field.lost(f"it has {stored['spec']['replicas']} replicas")

@@ -1,0 +1,41 @@
+"""The attacks of tests/attacks, which anybody can play on a cluster of their own, on the control plane of the tests."""
+
+import secrets
+
+import pytest
+from tests.attacks import playing
+from tests.attacks.attack import Attack, attacks
+from tests.attacks.callers import Caller
+from tests.attacks.playing import Outcome
+
+from localstack.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def callers(stack: Stack) -> tuple[Caller, Caller]:
+    """An administrator, and the agent kiro, to whom RBAC forbids next to nothing."""
+    return Caller(stack.admin_kubeconfig), Caller(stack.agent_kubeconfig)
+
+
+@pytest.mark.parametrize("attack", attacks(), ids=lambda attack: attack.name)
+def test_no_attack_gets_through(callers: tuple[Caller, Caller], attack: Attack) -> None:
+    """Each is tried, and answered by the layers that it names and by no other."""
+    result = playing.play(attack, *callers, f"{playing.PREFIX}{secrets.token_hex(3)}")
+    assert result.outcome is Outcome.HELD, result.why
+    assert set(result.layers) <= set(attack.layers)
+
+
+def test_attacks_leave_nothing_behind(callers: tuple[Caller, Caller]) -> None:
+    """No namespace, no policy, no definition, whatever the attacks before it were."""
+    admin, _ = callers
+    assert playing.left_behind(admin) == []
+    for path in (
+        "/apis/seconder.dev/v1alpha1/protectionpolicies",
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        "/api/v1/nodes",
+        "/api/v1/persistentvolumes",
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+        "/apis/apps/v1/namespaces/kube-system/deployments",
+    ):
+        names = [item["metadata"]["name"] for item in admin("GET", path).document["items"]]
+        assert [name for name in names if playing.PREFIX in name] == [], path

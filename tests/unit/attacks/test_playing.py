@@ -1,0 +1,176 @@
+"""How attacks are told and played, without a cluster."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.attacks import __main__ as program
+from tests.attacks import playing
+from tests.attacks.attack import KINDS, Attack, Layer, attacks
+from tests.attacks.callers import Answer
+from tests.attacks.field import Field, GotThrough, Untried, layer_of
+from tests.attacks.playing import Outcome, Result
+
+_ROOT = Path(__file__).parents[3]
+_PAGE = (_ROOT / "docs" / "threat-model.md").read_text()
+_ONE = attacks()[0]
+
+
+def test_the_threat_model_lists_every_attack_and_no_other() -> None:
+    """In the table that is made of them, by name."""
+    section = _PAGE.partition("<!-- made by make generate: attacks -->")[2].partition("<!-- end -->")[0]
+    listed = re.findall(r"`([a-zA-Z0-9-]+)`", section)
+    assert sorted(listed) == sorted(each.name for each in attacks())
+
+
+def test_the_attacks_that_the_threat_model_rests_on_exist() -> None:
+    """Wherever it names one as its proof."""
+    named = set(re.findall(r"attack `([a-zA-Z0-9-]+)`", _PAGE))
+    assert named - {each.name for each in attacks()} == set()
+
+
+def test_every_module_of_attacks_is_played() -> None:
+    """One file for each kind."""
+    files = {file.stem for file in (_ROOT / "tests" / "attacks").glob("*.py")}
+    assert files - {"__init__", "__main__", "attack", "callers", "documents", "field", "playing"} == set(KINDS)
+    assert {each.kind for each in attacks()} == set(KINDS)
+
+
+@pytest.mark.parametrize("words", [[], ["owners"], ["--kubeconfig=a"]])
+def test_no_cluster_is_attacked_by_mistake(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever runs it says that nobody relies on the cluster, before anything is read."""
+    assert program.main(words) == 2
+    assert "--yes-this-is-a-test-cluster" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["no-such-kind"], "called no-such-kind"),
+        (["--yes-this-is-a-test-cluster", "--kubeconfig=a"], "give both"),
+        (["--yes-this-is-a-test-cluster", "--kubeconfig=a", "--agent-kubeconfig=b"], "a"),
+    ],
+)
+def test_what_is_wrong_is_told(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, with its own exit code."""
+    assert program.main(words) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert said.count("\n") == 1
+
+
+def test_they_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a cluster."""
+    assert program.main(["--list", "claims"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(attacks("claims"))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ([Outcome.HELD, Outcome.UNTRIED], 0),
+        ([Outcome.HELD, Outcome.GOT_THROUGH], 1),
+        ([Outcome.UNTRIED], 3),
+        ([Outcome.GOT_THROUGH, Outcome.UNTRIED], 1),
+    ],
+)
+def test_what_got_through_is_an_exit_code(outcomes: list[Outcome], code: int) -> None:
+    """And nothing that could be tried is another."""
+    said: list[str] = []
+    assert playing.report((Result(_ONE, outcome, "because") for outcome in outcomes), said.append) == code
+    assert said[0] == _ONE.kind
+    assert said[-1].startswith(f"{len(outcomes)} attacks: ")
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "layer"),
+    [
+        (403, 'admission webhook "guard.seconder.dev" denied the request: no', "webhook"),
+        (
+            403,
+            "forbidden: ValidatingAdmissionPolicy 'p' denied request: no",
+            "admission policy",
+        ),
+        (403, 'deployments.apps "x" is forbidden: User "kiro" cannot delete resource "deployments"', "authorizer"),
+        (500, 'Internal error occurred: failed calling webhook "x": timeout', "failing webhook"),
+        (404, "not found", ""),
+        (422, "invalid", ""),
+        (0, "no answer", ""),
+    ],
+)
+def test_a_layer_is_told_by_its_words(code: int, words: str, layer: str) -> None:
+    """What is no refusal has none."""
+    assert layer_of(Answer(code, {}, words)) == layer
+
+
+class _Cluster:
+    """Makes and deletes whatever it is asked to; lets the agent's requests through, or fails."""
+
+    def __init__(self, code: int = 200) -> None:
+        self.code = code
+        self.asked: list[tuple[str, str]] = []
+
+    def __call__(self, method: str, path: str, document: object = None, kind: str = "") -> Answer:
+        self.asked.append((method, path))
+        return Answer(self.code, {"metadata": {"name": "made"}}, "")
+
+
+def _played(run: object, admin: _Cluster) -> Result:
+    one = Attack("one", "kind", "does", "", (Layer.WEBHOOK,), run)  # type: ignore[arg-type]
+    return playing.play(one, admin, _Cluster(), "attack-1")  # type: ignore[arg-type]
+
+
+def _refusing(_: Field) -> None:
+    return
+
+
+def _through(field: Field) -> None:
+    field.refused("DELETE", "/x")
+
+
+def _unable(_: Field) -> None:
+    raise Untried("no such kind")
+
+
+@pytest.mark.parametrize(
+    ("run", "outcome"), [(_refusing, Outcome.HELD), (_through, Outcome.GOT_THROUGH), (_unable, Outcome.UNTRIED)]
+)
+def test_whatever_happens_the_namespace_goes(run: object, outcome: Outcome) -> None:
+    """After the attack."""
+    admin = _Cluster()
+    assert _played(run, admin).outcome is outcome
+    assert admin.asked[-1] == ("DELETE", "/api/v1/namespaces/made")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_run_that_is_stopped_takes_away_what_it_made(error: type[BaseException]) -> None:
+    """By Ctrl-C, or by a fault of its own."""
+
+    def stopped(field: Field) -> None:
+        field.later_removed("/a/policy")
+        raise error
+
+    admin = _Cluster()
+    with pytest.raises(error):
+        _played(stopped, admin)
+    assert admin.asked[-2:] == [("DELETE", "/a/policy"), ("DELETE", "/api/v1/namespaces/made")]
+
+
+def test_what_cannot_be_prepared_was_not_tried() -> None:
+    """And is no success."""
+    results = playing.play_all([_ONE], _Cluster(500), _Cluster())  # type: ignore[arg-type]
+    assert [result.outcome for result in _each(results)] == [Outcome.UNTRIED]
+
+
+def _each(results: Iterator[Result]) -> list[Result]:
+    return list(results)
+
+
+def test_a_refusal_that_is_none_is_no_success() -> None:
+    """What the API server does not know was not refused."""
+    field = Field(_Cluster(), _Cluster(404), "x")  # type: ignore[arg-type]
+    with pytest.raises(Untried):
+        field.refused("DELETE", "/x")
+    with pytest.raises(GotThrough):
+        Field(_Cluster(), _Cluster(), "x").refused("DELETE", "/x")  # type: ignore[arg-type]
