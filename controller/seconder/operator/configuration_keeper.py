@@ -96,8 +96,8 @@ class ConfigurationKeeper:
         """Have the API server ask about what ``wanted`` asks about of what ``policies`` name. Raises ApiError."""
         self._wanted, self._policies = wanted, policies
         now, digest = self._clock(), digest_of(wanted)
-        self._find_owner()
         stored = self._api.find(configuration_path(webhook_configuration.NAME))
+        self._find_owner(stored)
         if stored is None:
             change, found, writer = DELETED, None, SOMEBODY
         else:
@@ -193,16 +193,19 @@ class ConfigurationKeeper:
             self._log("rights", f"the owner of the webhook configuration cannot be put right: {error}")
         return written
 
-    def _find_owner(self) -> None:
+    def _find_owner(self, stored: Mapping[str, Any] | None) -> None:
         """Find the ownerReferences: none where Seconder was installed without its own role.
 
-        A role that is gone stays the owner: what is put back during an uninstall goes as well.
+        A role that is gone stays the owner: what is put back during an uninstall goes as well. So does one that this
+        operator never saw, since another led before.
         """
         try:
             role = self._api.metadata(f"{_ROLES}/{OWN_ROLE}")
         except ApiError as error:
             if error.status not in {403, 404}:
                 raise
+            if stored is not None and not self._owners:
+                self._owners = stored["metadata"].get("ownerReferences") or []
             return
         self._owners = [
             {
