@@ -10,6 +10,9 @@ from seconder.api import constants
 RUNBOOKS: Final = "docs/runbooks"
 """Where ``runbook_url`` points, in this repository. The chart puts the base of its value in this one's place."""
 
+_LAST: Final = "seconder_reconcile_last_success_timestamp_seconds"
+"""Of the operator that leads; those that stand by have none."""
+
 _CERTIFICATE_DAYS: Final = 14
 _SLOW_SECONDS: Final = 1
 _ERRORS: Final = 3
@@ -80,11 +83,14 @@ def _guard(time: Callable[[float], str], scale: float) -> list[Alert]:
         Alert(
             "SeconderNotInForce",
             "critical",
-            "min by (policy, reason, writer) (seconder_policy_in_force) == 0",
+            # While no operator leads, or the one that does has not seen anything yet, nobody knows of any policy.
+            f"min by (policy, reason, writer) (seconder_policy_in_force) == 0 or absent({_LAST} > 0)",
             60 * scale,
-            "A ProtectionPolicy is not in force.",
-            "Policy {{ $labels.policy }}: {{ $labels.reason }}{{ with $labels.writer }}, by {{ . }}{{ end }}. What it"
-            " names may be deleted unasked. kubectl describe protectionpolicy {{ $labels.policy }} says more.",
+            "A ProtectionPolicy is not in force, or no operator leads that would know.",
+            "{{ with $labels.policy }}Policy {{ . }}: {{ $labels.reason }}{{ with $labels.writer }}, by {{ . }}"
+            "{{ end }}. What it names may be deleted unasked. kubectl describe protectionpolicy {{ . }} says more."
+            "{{ else }}No operator looks whether the API server asks about what policies name, and none would put it"
+            " right.{{ end }}",
         ),
         Alert(
             "SeconderWebhookErrors",
@@ -172,15 +178,14 @@ def _attacks(time: Callable[[float], str], scale: float) -> list[Alert]:
 
 def _upkeep(scale: float) -> list[Alert]:
     """The alerts about what the operator keeps, and what people configure."""
-    last = "max(seconder_reconcile_last_success_timestamp_seconds)"
     ends = "min(seconder_serving_certificate_expiry_timestamp_seconds > 0) - time()"
     return [
         Alert(
             "SeconderOperatorStalled",
             "warning",
-            f"absent(seconder_reconcile_last_success_timestamp_seconds) or time() - {last} > {120 * scale:g}",
+            f"absent({_LAST}) or time() - max({_LAST}) > {120 * scale:g}",
             300 * scale,
-            "Seconder's operator is not running, or cannot complete a pass.",
+            "None of Seconder's operators leads, or the one that does cannot complete a pass.",
             "Refusals and approvals go on. New policies are not put in force, a changed webhook configuration is not"
             " put back, and certificates are not renewed.",
         ),

@@ -108,6 +108,13 @@ _NOW: Final = Section(
             green=1,
         ),
         _number(
+            "Operators",
+            "Those that Prometheus reaches. One of them leads; with one alone, nobody stands by.",
+            "count(seconder_leader) or vector(0)",
+            red=0,
+            green=1,
+        ),
+        _number(
             "Operator's last pass",
             "Seconds since the operator last found, or put, everything as it should be. It does so every 15 s.",
             "time() - max(seconder_reconcile_last_success_timestamp_seconds)",

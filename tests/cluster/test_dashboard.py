@@ -78,6 +78,7 @@ def test_alerts_about_what_is_down_fire_and_clear(cluster: Cluster, watched: Pro
     """Operator and webhook stopped, an entry that fails open meanwhile, and a certificate about to end."""
     expected = {
         "SeconderOperatorStalled",
+        "SeconderNotInForce",
         "SeconderCertificateExpiring",
         "SeconderDown",
         "SeconderWebhookErrors",
@@ -90,7 +91,7 @@ def test_alerts_about_what_is_down_fire_and_clear(cluster: Cluster, watched: Pro
     seconder.stop_operator()
     try:
         _have_it_serve(cluster, Pair(days=3))
-        _all_fire(watched, {"SeconderOperatorStalled", "SeconderCertificateExpiring"})
+        _all_fire(watched, {"SeconderNotInForce", "SeconderOperatorStalled", "SeconderCertificateExpiring"})
         seconder.stop_webhook()
         try:
             for _ in range(3):

@@ -97,7 +97,7 @@ def test_every_alert_says_what_it_is_in_full() -> None:
         assert rule["labels"]["severity"] in {"critical", "warning"}
         assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
         assert rule["annotations"]["summary"].endswith(".")
-        assert rule["annotations"]["description"].endswith(".")
+        assert rule["annotations"]["description"].removesuffix("{{ end }}").endswith(".")
 
 
 def test_every_expression_asks_for_metrics_that_there_are() -> None:
