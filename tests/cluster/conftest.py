@@ -63,4 +63,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             log: Path = running.seconder.log_of(component)
             if log.exists():
                 report.sections.append((f"{component}.log", "\n".join(log.read_text().splitlines()[-15:])))
+        several = getattr(item, "funcargs", {}).get("pair", ())
+        report.sections.extend((f"operator {each.name}", each.log()) for each in several)
     return report

@@ -94,6 +94,25 @@ class Installation(Place):
         eventually(one_answers, 30, "a webhook answers")
         return busiest
 
+    def leader(self) -> str:
+        """Wait for the operator that leads, and name its pod."""
+        leads: list[str] = []
+
+        def one_leads() -> bool:
+            leads[:] = [pod for pod in self.pods("operator") if "seconder_leader 1.0" in self.metrics(pod)]
+            return len(leads) == 1
+
+        eventually(one_leads, 30, "an operator leads")
+        return leads[0]
+
+    def metrics(self, pod: str) -> str:
+        """Give what a pod tells Prometheus; nothing while it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://{self.metrics_address(pod)}/metrics", timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
     def metrics_address(self, pod: str) -> str:
         """Give where a pod's metrics are, as ``HOST:PORT``."""
         place = ("get", "pod", pod, f"--namespace={NAMESPACE}", "--output=jsonpath={.status.podIP}")
@@ -101,12 +120,11 @@ class Installation(Place):
 
     def _reviews(self, pod: str) -> float:
         """Count the reviews that a pod has answered."""
-        with urllib.request.urlopen(f"http://{self.metrics_address(pod)}/metrics", timeout=5) as answer:
-            return sum(map(float, _REVIEWS.findall(answer.read().decode())))
+        return sum(map(float, _REVIEWS.findall(self.metrics(pod))))
 
-    def restarted(self, pod: str, before: int) -> bool:
-        """Say whether kubelet has started a webhook's pod anew, and all of them are ready."""
-        found = self.pods("webhook")
+    def restarted(self, pod: str, before: int, component: str = "webhook") -> bool:
+        """Say whether kubelet has started a pod anew, and all of its kind are ready."""
+        found = self.pods(component)
         return len(found) > 1 and found.get(pod, 0) > before
 
     def signal(self, component: str, pod: str, number: signal.Signals) -> None:

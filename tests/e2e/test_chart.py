@@ -26,7 +26,7 @@ from observability import files
 _LONGEST_OUTAGE = 30
 """Seconds for which agents may be refused with an error when a replica is lost. People notice nothing."""
 
-_TARGETS = 4
+_TARGETS = 5
 
 
 @pytest.fixture(scope="module")
@@ -97,12 +97,27 @@ def test_a_frozen_replica_never_lets_anything_through(guarded: Installation, fig
     _agents_alone_were_refused(stream, figures, "one of two replicas frozen")
 
 
-def test_a_restarted_operator_changes_nothing(guarded: Installation, figures: dict[str, str]) -> None:
-    """Reviews do not need it; and the new one puts back what somebody deletes."""
-    (old,) = guarded.pods("operator")
-    with _no_failure(guarded, figures, "operator restarted"):
-        guarded.admin("delete", "pod", old, f"--namespace={NAMESPACE}")
+def test_a_killed_leading_operator_is_followed_within_15_s(guarded: Installation, figures: dict[str, str]) -> None:
+    """SIGKILL: reviews do not need it, and the other one puts right what somebody changes meanwhile."""
+    leads = guarded.leader()
+    with _no_failure(guarded, figures, "leading operator killed"):
+        guarded.signal("operator", leads, signal.SIGKILL)
+        guarded.narrow()
+        seconds = eventually(lambda: not guarded.narrowed(), 15, "what was changed is put right")
+        # The container was started anew, and stands by.
+        assert guarded.leader() != leads
         guarded.rolled_out("seconder-operator")
+    figures["with the leading operator killed, a change is put right after"] = f"{seconds:.1f} s"
+
+
+def test_a_restarted_operator_changes_nothing(guarded: Installation, figures: dict[str, str]) -> None:
+    """Reviews do not need it; the other one leads soon, and puts back what somebody deletes."""
+    old = guarded.leader()
+    with _no_failure(guarded, figures, "leading operator restarted"):
+        guarded.admin("delete", "pod", old, f"--namespace={NAMESPACE}", "--wait=false")
+        seconds = eventually(lambda: guarded.leader() != old, 10, "the other one leads")
+        guarded.rolled_out("seconder-operator")
+    figures["an operator that ends is followed after"] = f"{seconds:.1f} s"
     before = guarded.configuration()
     guarded.admin("delete", "validatingwebhookconfiguration", "seconder")
     seconds = eventually(lambda: guarded.configuration() not in {"", before}, 10, "it is put back")
@@ -145,7 +160,7 @@ def test_prometheus_tells_what_happens_to_the_pods(
     seconder = {"job_name": "seconder", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}
     jobs = [seconder, prometheus.api_server(guarded.scene.admin_kubeconfig, tmp_path)]
     with prometheus.running(tmp_path, jobs, rules=files.rules(1 / 60)) as watched:
-        eventually(lambda: len(watched.query("up == 1")) == _TARGETS, 30, "two webhooks, operator, API server")
+        eventually(lambda: len(watched.query("up == 1")) == _TARGETS, 30, "two webhooks, two operators, API server")
         assert guarded.delete(guarded.agent).refused_with("ApprovalMissing")
         eventually(lambda: watched.query("sum(seconder_blocked_actions_total)"), 10, "what was blocked is told")
         assert not watched.unhealthy()
@@ -191,8 +206,8 @@ def test_an_uninstall_with_a_dead_operator_leaves_nothing_that_blocks(guarded: I
     guarded.running_deployment("checkout-again")
     again = ("deployment", "checkout-again")
     eventually(lambda: guarded.delete(guarded.agent, *again).refused_with("ApprovalMissing"), 10, "it guards again")
-    (operator,) = guarded.pods("operator")
-    guarded.signal("operator", operator, signal.SIGSTOP)
+    for operator in guarded.pods("operator"):
+        guarded.signal("operator", operator, signal.SIGSTOP)
     guarded.release.uninstall()
     eventually(lambda: not guarded.configuration(), 30, "the configuration is gone")
     assert guarded.delete(guarded.agent, *again).code == 0

@@ -15,6 +15,8 @@ from localstack.scene import Person, Scene
 from localstack.stack import Stack
 
 AGENT = "system:serviceaccount:seconder-agents:kiro"
+_CONFIGURATION = ("validatingwebhookconfiguration", "seconder")
+_NARROWED = {"key": "example.com/left-out", "operator": "DoesNotExist"}
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,24 @@ class Place:
         """Set an annotation, ``key=value``, on an object as an administrator, or remove it, ``key-``."""
         key, given, value = annotation.partition("=")
         self.objects.annotate(kind, name, self.namespace, {key: value} if given else {key.removesuffix("-"): None})
+
+    def narrow(self) -> None:
+        """Have somebody narrow the guard, where no test's own namespace is concerned."""
+        entries = self.get(*_CONFIGURATION)["webhooks"]
+        patch = [
+            {
+                "op": "replace",
+                "path": f"/webhooks/{number}/namespaceSelector",
+                "value": {"matchExpressions": [_NARROWED]},
+            }
+            for number in range(len(entries))
+        ]
+        self.admin("patch", *_CONFIGURATION, "--type=json", f"--patch={json.dumps(patch)}")
+
+    def narrowed(self) -> bool:
+        """Say whether it is so still."""
+        entries = self.get(*_CONFIGURATION)["webhooks"]
+        return any(_NARROWED in entry["namespaceSelector"].get("matchExpressions", ()) for entry in entries)
 
     def policy(self, name: str, **spec: Any) -> str:
         """Apply a ProtectionPolicy of the test's own, limited to its namespace, and wait until it is judged."""

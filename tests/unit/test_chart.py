@@ -213,15 +213,33 @@ def test_names_that_look_like_numbers_or_yaml_stay_text() -> None:
         assert {each["namespace"] for each in subjects} == {"5678"}
 
 
-def test_two_webhooks_are_kept_apart_and_one_is_always_there() -> None:
-    """A drained node, or a rollout, leaves one that answers."""
+@pytest.mark.parametrize("component", ["webhook", "operator"])
+def test_two_of_each_are_kept_apart_and_one_is_always_there(component: str) -> None:
+    """A drained node, or a rollout, leaves one that answers, and one that leads or stands by."""
     documents = _documents()
-    webhook = _of(documents, "Deployment", "seconder-webhook")["spec"]
-    assert webhook["replicas"] == 2
-    assert webhook["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
-    assert webhook["template"]["spec"]["topologySpreadConstraints"]
-    assert _of(documents, "PodDisruptionBudget", "seconder-webhook")["spec"]["minAvailable"] == 1
-    assert _of(documents, "Deployment", "seconder-operator")["spec"]["strategy"] == {"type": "Recreate"}
+    name = f"seconder-{component}"
+    deployment = _of(documents, "Deployment", name)["spec"]
+    assert deployment["replicas"] == 2
+    assert deployment["strategy"] == {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    pods = deployment["selector"]["matchLabels"]
+    spread = deployment["template"]["spec"]["topologySpreadConstraints"]
+    assert [each["labelSelector"]["matchLabels"] for each in spread] == [pods, pods]
+    budget = _of(documents, "PodDisruptionBudget", name)["spec"]
+    assert (budget["minAvailable"], budget["selector"]["matchLabels"]) == (1, pods)
+
+
+@pytest.mark.parametrize("component", ["webhook", "operator"])
+def test_one_alone_has_no_budget_that_would_keep_its_node_from_being_drained(component: str) -> None:
+    """And constraints of one's own stand in the place of the chart's."""
+    own = "maxSkew=2,topologyKey=rack,whenUnsatisfiable=DoNotSchedule"
+    constraints = [f"{component}.topologySpreadConstraints[0].{each}" for each in own.split(",")]
+    documents = _documents(f"{component}.replicas=1", *constraints)
+    budgets = [each["metadata"]["name"] for each in documents if each["kind"] == "PodDisruptionBudget"]
+    assert f"seconder-{component}" not in budgets
+    (spread,) = _of(documents, "Deployment", f"seconder-{component}")["spec"]["template"]["spec"][
+        "topologySpreadConstraints"
+    ]
+    assert spread["topologyKey"] == "rack"
 
 
 def test_selectors_find_the_pods() -> None:

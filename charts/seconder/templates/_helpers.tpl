@@ -91,6 +91,38 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{- /* Where several are, apart from each other. */ -}}
+{{- define "seconder.spread" -}}
+{{- with .settings.topologySpreadConstraints }}
+{{- toYaml . }}
+{{- else }}
+{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+- maxSkew: 1
+  topologyKey: {{ . }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels: {{- include "seconder.selector" $.component | nindent 6 }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* How many must stay up while nodes are drained; none where there is one alone, which could never be drained. */ -}}
+{{- define "seconder.budget" -}}
+{{- if gt (int .settings.replicas) 1 }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: seconder-{{ .component }}
+  namespace: {{ .root.Release.Namespace | quote }}
+  labels: {{- include "seconder.labels" . | nindent 4 }}
+spec:
+  minAvailable: {{ .settings.minAvailable }}
+  selector:
+    matchLabels: {{- include "seconder.selector" .component | nindent 6 }}
+{{- end }}
+{{- end }}
+
 {{- define "seconder.container" -}}
 image: {{ include "seconder.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
