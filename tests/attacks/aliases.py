@@ -24,6 +24,7 @@ _ALIASES = {
         Kind("capsule.clastix.io", "tenants", namespaced=False), "Tenant", ("status", "namespaces"), many=True
     ),
     "k3s": _Alias(Kind("helm.cattle.io", "helmcharts"), "HelmChart", ("spec", "targetNamespace")),
+    "loft": _Alias(Kind("cluster.loft.sh", "spaces", namespaced=False), "Space"),
     "kiosk": _Alias(Kind("tenancy.kiosk.sh", "spaces", namespaced=False), "Space"),
 }
 _VARIANTS = {name: (alias,) for name, alias in _ALIASES.items()}

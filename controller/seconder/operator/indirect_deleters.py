@@ -30,6 +30,7 @@ _INDIRECT_DELETERS: Final = {
     GroupResource("helm.cattle.io", "helmcharts"): "k3s",
     GroupResource("helm.crossplane.io", "releases"): "Crossplane",
     GroupResource("helm.toolkit.fluxcd.io", "helmreleases"): "Flux",
+    GroupResource("k3s.cattle.io", "addons"): "k3s",
     GroupResource("kappctrl.k14s.io", "apps"): "kapp-controller",
     GroupResource("keda.sh", "scaledobjects"): "KEDA",
     GroupResource("kubernetes.crossplane.io", "objects"): "Crossplane",

@@ -12,6 +12,8 @@ from tests.attacks.callers import Answer
 from tests.attacks.field import Field, GotThrough, Untried, layer_of
 from tests.attacks.playing import Outcome, Result
 
+from seconder.admission.indirect import table
+
 _ROOT = Path(__file__).parents[3]
 _PAGE = (_ROOT / "docs" / "threat-model.md").read_text()
 _ONE = attacks()[0]
@@ -174,3 +176,36 @@ def test_a_refusal_that_is_none_is_no_success() -> None:
         field.refused("DELETE", "/x")
     with pytest.raises(GotThrough):
         Field(_Cluster(), _Cluster(), "x").refused("DELETE", "/x")  # type: ignore[arg-type]
+
+
+_ROWS = {
+    "accurate.cybozu.com/subnamespaces": "delete-an-alias-Accurate",
+    "apiextensions.k8s.io/customresourcedefinitions": "delete-the-definition",
+    "apps/replicasets": "delete-its-replica-sets",
+    "apps/statefulsets": "delete-claims-by-their-retention-and-scale-down",
+    "autoscaling/horizontalpodautoscalers": "autoscale-where-claims-go",
+    "batch/jobs": "have-its-owner-end-by-itself",
+    "capsule.clastix.io/tenants": "delete-an-alias-Capsule",
+    "cluster.loft.sh/spaces": "delete-an-alias-loft",
+    "helm.cattle.io/helmcharts": "delete-an-alias-k3s",
+    "hnc.x-k8s.io/subnamespaceanchors": "delete-an-alias-HNC",
+    "/namespaces": "delete-the-namespace-of-an-alias-HNC",
+    "/nodes": "delete-its-node",
+    "/persistentvolumes": "take-its-volume",
+    "/pods": "evict-plainly",
+    "project.openshift.io/projects": "delete-an-alias-OpenShift",
+    "resource.k8s.io/devicetaintrules": "taint-its-devices-rule",
+    "resource.k8s.io/resourceslices": "taint-its-devices-slice",
+    "tenancy.kiosk.sh/spaces": "delete-an-alias-kiosk",
+}
+"""Kinds on whose word controllers end others, and an attack by each."""
+
+
+def test_every_row_of_the_table_of_indirect_deleters_has_an_attack() -> None:
+    """On a real API server."""
+    rows = {f"{group}/{plural}" for group, plural in table.deleters()}
+    # "any kind" is the garbage collector's.
+    elsewhere = (row.kind.partition(".") for row in table.ELSEWHERE if " " not in row.kind)
+    rows |= {f"{group}/{plural}" for plural, _, group in elsewhere}
+    assert _ROWS.keys() == rows
+    assert set(_ROWS.values()) <= {each.name for each in attacks()}
