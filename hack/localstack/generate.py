@@ -8,6 +8,7 @@ import yaml
 
 import documents
 import static_admission
+import versions
 from chart import files as chart
 from observability import files as observability
 from seconder.api import crds
@@ -38,7 +39,7 @@ def generated() -> dict[Path, str]:
         for name, document in definitions.items()
     }
     chart_written = {chart.CHART / "files" / name: content for name, content in observability.written().items()}
-    return crds_written | chart_written | documents.written() | static_admission.written()
+    return crds_written | chart_written | documents.written() | static_admission.written() | versions.written()
 
 
 def from_chart() -> dict[Path, str]:

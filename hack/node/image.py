@@ -5,11 +5,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import versions
 from localstack.locking import locked
 from node import base, cache
 from node.buildah import Buildah
@@ -38,7 +38,7 @@ _PAUSE_DOCKERFILE: Final = 'FROM scratch\nCOPY busybox /busybox\nENTRYPOINT ["/b
 
 def version() -> str:
     """The version in pyproject.toml, which is the image's tag."""
-    return str(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"])
+    return versions.version()
 
 
 def name() -> str:
