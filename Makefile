@@ -17,7 +17,7 @@ test-oldest: export SECONDER_KUBERNETES = oldest
 .DEFAULT_GOAL := help
 
 help: ## show the targets
-	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # A stamp, so that a second run costs nothing and a changed lock is installed.
 $(VENV)/.ready: requirements-dev.lock pyproject.toml
@@ -68,6 +68,13 @@ lint: $(VENV)/.ready ## check style, types and layers alone
 generate: $(VENV)/.ready ## write the generated files anew
 	@$(BIN)/python -m localstack generate
 
+# Where people will download it from; stands in krew's manifest.
+DOWNLOADS ?= https://DOWNLOADS
+
+release: $(VENV)/.ready ## build what is published, into dist
+	@$(BIN)/python -m localstack binaries --for release
+	@$(BIN)/python -m release --downloads "$(DOWNLOADS)"
+
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 lock: ## resolve the dependencies anew (needs uv)
@@ -75,4 +82,7 @@ lock: ## resolve the dependencies anew (needs uv)
 	uv pip compile $(COMPILE) pyproject.toml --group dev --constraint requirements.lock --output-file requirements-dev.lock
 	uv pip compile $(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 
-.PHONY: help demo up down check test test-oldest e2e bench lint generate lock
+lock-debian: $(VENV)/.ready ## resolve the image's Debian packages anew (needs apt)
+	@$(BIN)/python -m release.debian_lock
+
+.PHONY: help demo up down check test test-oldest e2e bench lint generate release lock lock-debian

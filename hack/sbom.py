@@ -9,7 +9,7 @@ import re
 import sys
 import tomllib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,15 +42,17 @@ def product(pyproject: str) -> Component:
     return Component(type=ComponentType.APPLICATION, bom_ref=_ROOT, **about)
 
 
-def python_packages(report: dict[str, Any]) -> Iterator[Component]:
+def python_packages(report: dict[str, Any], files: Sequence[str] = ()) -> Iterator[Component]:
     """What pip installed, from its report, by normalised names (PEP 503), each with the digest of the very wheel.
 
+    ``files``: the wheels' names, for where several of one version are. They tell their components apart.
     Source: https://pip.pypa.io/en/stable/reference/installation-report/
     """
-    for item in report["install"]:
+    for number, item in enumerate(report["install"]):
         metadata, archive = item["metadata"], item["download_info"]["archive_info"]
         name = re.sub(r"[-_.]+", "-", metadata["name"]).lower()
-        component = _library(PackageURL("pypi", None, name, metadata["version"]), name)
+        which = {"file_name": files[number]} if files else None
+        component = _library(PackageURL("pypi", None, name, metadata["version"], which), name)
         component.hashes.add(HashType(alg=HashAlgorithm.SHA_256, content=archive["hashes"]["sha256"]))
         if expression := metadata.get("license_expression"):
             component.licenses.add(LicenseExpression(expression))

@@ -20,11 +20,16 @@ _SECONDS: Final = 60
 
 def within() -> dict[Path, str]:
     """The path and content of each file that is part of the chart: Helm reads these when it renders it."""
-    read = values.read((CHART / "values.yaml").read_text())
     copied = {CHART / "files" / name: (_MANIFESTS / name).read_text() for name in _copied()}
-    return copied | {
-        CHART / "values.schema.json": json.dumps(values.schema(read), indent=2) + "\n",
-        CHART / "README.md": _readme(values.table(read)),
+    return copied | about(CHART)
+
+
+def about(folder: Path) -> dict[Path, str]:
+    """What is made from the values of the chart in ``folder``: their schema, and their table in its README."""
+    read = values.read((folder / "values.yaml").read_text())
+    return {
+        folder / "values.schema.json": json.dumps(values.schema(read), indent=2) + "\n",
+        folder / "README.md": _readme(values.table(read)),
     }
 
 

@@ -25,9 +25,10 @@ def main() -> int:
     binaries.add_argument(
         "--for",
         dest="purpose",
-        choices=("demo", "test", "e2e"),
+        choices=("demo", "test", "e2e", "release"),
         default="test",
-        help="test adds Helm, e2e what a node needs; demo takes a kubectl on PATH that is close enough (default: test)",
+        help="test adds Helm, e2e what a node needs, release is Helm; "
+        "demo takes a kubectl on PATH that is close enough (default: test)",
     )
     arguments = parser.parse_args()
     for number in _STOPPING:
@@ -52,7 +53,13 @@ def _run(arguments: argparse.Namespace) -> int:
             importlib.import_module("localstack.left_running").down()
         case "binaries":
             pins = importlib.import_module("localstack.pins")
-            wanted = {"demo": pins.LOCAL_STACK, "test": pins.TESTS, "e2e": (*pins.TESTS, *pins.NODE)}[arguments.purpose]
+            purposes = {
+                "demo": pins.LOCAL_STACK,
+                "test": pins.TESTS,
+                "e2e": (*pins.TESTS, *pins.NODE),
+                "release": (pins.Binary.HELM,),
+            }
+            wanted = purposes[arguments.purpose]
             importlib.import_module("localstack.binaries").provide(wanted, any_kubectl=arguments.purpose == "demo")
         case "generate":
             return int(importlib.import_module("localstack.generate").main())

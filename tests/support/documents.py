@@ -19,6 +19,8 @@ REPOSITORY: Final = Path(__file__).parents[2]
 PAGES: Final = (
     REPOSITORY / "README.md",
     REPOSITORY / "CONTRIBUTING.md",
+    REPOSITORY / "CHANGELOG.md",
+    REPOSITORY / "SECURITY.md",
     *sorted((REPOSITORY / "docs").rglob("*.md")),
     *sorted((REPOSITORY / "manifests").rglob("*.md")),
     *sorted((REPOSITORY / "charts").rglob("*.md")),
