@@ -56,6 +56,8 @@ def test_a_tar_has_one_owner_one_time_and_usable_modes(tmp_path: Path) -> None:
     packing.tarred(str(tree), str(tmp_path / "x.tar.gz"), 1_700_000_000, compress=True)
     with gzip.open(tmp_path / "x.tar.gz") as plain, tarfile.open(fileobj=plain) as tar:
         members = {each.name: each for each in tar.getmembers()}
+    assert list(members) == ["a", "a-b", "a/b", "a/b/text", "a/program", "link", "tmp", "z", "ä"]
+    assert (tmp_path / "x.tar.gz").read_bytes()[4:8] == bytes(4), "gzip's own time"
     assert {(each.uid, each.gid, each.uname, each.mtime) for each in members.values()} == {(0, 0, "", 1_700_000_000)}
     assert members["a/program"].mode == 0o755
     assert members["a/b/text"].mode == 0o644
