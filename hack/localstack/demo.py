@@ -193,7 +193,7 @@ class Story:
 
 def main() -> int:
     """Play the story on a stack of its own; give the exit code. Raises ``StackError`` when a step goes differently."""
-    binaries = provide(_NEEDED, any_kubectl=True)
+    binaries = provide(_NEEDED, any_kubectl=True, near=True)
     started = time.monotonic()
     print("Starting a real API server with Seconder beside it ...", flush=True)
     # The story needs no controller: a Deployment's record is what is protected here.

@@ -74,6 +74,11 @@ class Module:
         return GO_MODULES / self.name
 
     @property
+    def version(self) -> str:
+        """Of what is built, as in ``v1.37.2``."""
+        return self.title.rpartition(" ")[2]
+
+    @property
     def key(self) -> str:
         """The cache's key for what a build yields: name, system, and a digest of every pinned module and build flag."""
         digest = hashlib.sha256()
@@ -81,9 +86,13 @@ class Module:
             digest.update(part.encode() + b"\0")
         for file in ("go.mod", "go.sum"):
             digest.update((self.folder / file).read_bytes() + b"\0")
-        machine = platform.machine().lower()
-        system = f"{platform.system().lower()}-{_ARCHITECTURES.get(machine, machine)}"
-        return f"{self.title.lower().replace(' ', '-')}-{system}-{digest.hexdigest()[:12]}"
+        return f"{self.title.lower().replace(' ', '-')}-{system()}-{digest.hexdigest()[:12]}"
+
+
+def system() -> str:
+    """The system and architecture of the machine by Go's names, as in ``linux-amd64``."""
+    machine = platform.machine().lower()
+    return f"{platform.system().lower()}-{_ARCHITECTURES.get(machine, machine)}"
 
 
 def required_version(module: str, go_mod: str) -> str:

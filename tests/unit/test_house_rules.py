@@ -10,6 +10,7 @@ from localstack.generate import generated
 
 ROOT = Path(__file__).parents[2]
 _LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+_WHEELS = ("hack/localstack/go-requirements.lock", "hack/localstack/kubectl-requirements.lock")
 
 
 def _tracked() -> list[Path]:
@@ -24,7 +25,7 @@ def test_generated_files_are_as_they_would_be_written(path: Path) -> None:
     assert path.read_text() == generated()[path]
 
 
-@pytest.mark.parametrize("name", [*_LOCKS, "hack/localstack/go-requirements.lock"])
+@pytest.mark.parametrize("name", [*_LOCKS, *_WHEELS])
 def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
     """What is installed is what was locked, from wherever the machine gets its packages."""
     text = (ROOT / name).read_text()
