@@ -85,7 +85,7 @@ class Plugin:
         ours, theirs = pty.openpty()
         reading, writing = os.pipe()
         running = subprocess.Popen(
-            [sys.executable, "-c", _IN_CONTROL, *self.command(kubeconfig, *arguments)],
+            [sys.executable, "-c", IN_CONTROL, *self.command(kubeconfig, *arguments)],
             stdin=theirs,
             stdout=writing,
             stderr=theirs,
@@ -126,9 +126,7 @@ class Plugin:
         return Screen(code, shown.replace("\r\n", "\n"), out.decode())
 
 
-_IN_CONTROL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-)
+IN_CONTROL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 """Makes the terminal the controlling one, as a shell's is: ssh-keygen asks there."""
 
 

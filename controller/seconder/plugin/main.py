@@ -3,7 +3,9 @@
 import argparse
 import importlib
 import os
+import shutil
 import sys
+import textwrap
 from typing import Final
 
 from seconder import __version__
@@ -33,7 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     """The exit code of the verb that the command line names, which is run."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = _main(given)
+        try:
+            code = _main(given)
+        except SystemExit as ended:
+            # argparse, once it has shown its help.
+            code = ended.code if isinstance(ended.code, int) else 0
         # Not left to the interpreter's end, which would show where it failed.
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -42,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         # What is still to be written goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         # Whoever read the output has gone (head, less): nothing is left to say.
         return 1 if isinstance(error, BrokenPipeError) else _fail(f"the output: {error.strerror or error}")
 
@@ -104,18 +111,19 @@ def _fail(text: str, code: int = 1) -> int:
 
 
 def _help() -> str:
-    width = max(map(len, VERBS)) + 2
-    verbs = "\n".join(f"  {verb:{width}}{text}" for verb, text in VERBS.items())
-    return f"""\
-Agents' deletions need a peer's signature: approve them, and look into them.
-
-Usage:
-  {PROGRAM} VERB [flags]
-
-Verbs:
-{verbs}
-
-Flags of one verb: {PROGRAM} VERB --help. kubectl's usual ones (-n, --kubeconfig, --context, -o) follow it."""
+    columns = shutil.get_terminal_size().columns - 1
+    left = max(map(len, VERBS)) + 4
+    verbs = [
+        textwrap.fill(text, columns, initial_indent=f"  {verb}".ljust(left), subsequent_indent=" " * left)
+        for verb, text in VERBS.items()
+    ]
+    usage = f"Usage:\n  {PROGRAM} VERB [flags]"
+    about = "Agents' deletions need a peer's signature: approve them, and look into them."
+    flags = (
+        f"Flags of one verb: {PROGRAM} VERB --help. kubectl's usual ones (-n, --kubeconfig, --context, -o) follow it."
+    )
+    parts = (textwrap.fill(about, columns), usage, "\n".join(["Verbs:", *verbs]), textwrap.fill(flags, columns))
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":

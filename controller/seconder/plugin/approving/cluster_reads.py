@@ -144,7 +144,10 @@ def add_wish(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--requester", metavar="USER", help="user name of the refused request")
     group.add_argument("--agent", metavar="NAME", help="the agent's name; left out: its ServiceAccount's")
     group.add_argument(
-        "--action", choices=[action.value for action in Action], help="left out: Delete, or the change request's"
+        "--action",
+        choices=[action.value for action in Action],
+        metavar="ACTION",
+        help=f"{', '.join(Action)}; left out: Delete, or the change request's",
     )
     group.add_argument(
         "-f", "--filename", metavar="FILE", help="for a Change: the manifest that is wanted, YAML or JSON; - for stdin"

@@ -1,5 +1,6 @@
 """How far a long reading is, on standard error: a bar at a terminal, otherwise a line now and then."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ _AT_A_TERMINAL: Final = 0.2
 _OTHERWISE: Final = 15.0
 """Seconds from one word to the next."""
 
+_COLUMNS: Final = 80
 _CLEAR: Final = "\r\x1b[K"
 
 
@@ -21,7 +23,8 @@ class Progress:
     def __init__(self, what: str, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._what = what
         self._stream = sys.stderr if stream is None else stream
-        self._terminal = self._stream.isatty()
+        # A dumb one cannot clear a line.
+        self._terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._every = _AT_A_TERMINAL if self._terminal else _OTHERWISE
         self._clock = clock
         self._started = clock()
@@ -35,6 +38,9 @@ class Progress:
             return
         self._told = now
         text = self._text(position, total, now - self._started)
+        if self._terminal:
+            # Of a line that wraps only the last part could be cleared.
+            text = text[: _columns(self._stream) - 1]
         print(f"{_CLEAR}{text}" if self._terminal else text, end="" if self._terminal else "\n", file=self._stream)
         self._stream.flush()
         self._shown = True
@@ -52,6 +58,13 @@ class Progress:
         left = output.short((total - position) / rate) if rate and position < total else "0s"
         bar = f"[{'#' * int(share * _BAR):{_BAR}}] " if self._terminal else ""
         return f"{self._what}: {bar}{share:4.0%} of {size(total)}, {size(rate)}/s, {left} left"
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _COLUMNS
+    except (OSError, ValueError):
+        return _COLUMNS
 
 
 def size(count: float) -> str:
