@@ -53,6 +53,11 @@ test-oldest: $(VENV)/.ready ## run the core of the tests on the oldest Kubernete
 	@$(BIN)/python -m localstack binaries
 	@$(BIN)/python -m pytest $(PARALLEL) -m core tests/cluster
 
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+
+pythons: ## run the unit tests of core and plugin under each of PYTHONS that is here
+	@$(PYTHON) -m pythons $(PYTHONS)
+
 e2e: $(VENV)/.ready ## run the tests that need a real node (Linux, root)
 	@$(BIN)/python -m node
 	@$(BIN)/python -m localstack binaries --for e2e
@@ -86,3 +91,5 @@ lock-debian: $(VENV)/.ready ## resolve the image's Debian packages anew (needs a
 	@$(BIN)/python -m release.debian_lock
 
 .PHONY: help demo up down check test test-oldest e2e bench lint generate release lock lock-debian
+
+.PHONY: help demo up down check test test-oldest pythons e2e bench lint generate lock

@@ -101,7 +101,7 @@ def test_an_interrupted_build_leaves_nothing_half_written_and_nothing_running(
     go.write_text(go.read_text().replace("case ", '[ "$1" = env ] && echo go1.99.0\ncase ', 1))
     command = [sys.executable, "-m", "localstack", "binaries"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not marker.exists():
             assert time.monotonic() < deadline, "the build did not start"
             time.sleep(0.02)
