@@ -27,6 +27,8 @@ class Tool:
 TOOLS: Final = (
     Tool("buildah", "buildah"),
     Tool("busybox", "busybox-static"),
+    Tool("chromedriver", "chromium-driver"),
+    Tool("chromium", "chromium"),
     Tool("debootstrap", "debootstrap"),
     Tool("ip", "iproute2"),
     Tool("nft", "nftables"),

@@ -99,7 +99,8 @@ def _target(panel: Panel, query: Query, letter: str) -> dict[str, Any]:
 
 
 def _defaults(panel: Panel) -> dict[str, Any]:
-    defaults: dict[str, Any] = {"unit": panel.unit, "min": 0}
+    empty = "not known" if panel.look is Look.NUMBER else "nothing in this time"
+    defaults: dict[str, Any] = {"unit": panel.unit, "min": 0, "noValue": empty}
     if panel.unit == "short":
         defaults["decimals"] = 0
     if panel.look in {Look.LINES, Look.BARS}:

@@ -30,6 +30,7 @@ def written() -> dict[str, str]:
         "alerts.yaml": _HEADER + rules(),
         "dashboard.json": json.dumps(dashboard.document(), indent=2) + "\n",
         "console/seconder.html": console.document(),
+        "console/runbooks.html": console.runbooks(console.RUNBOOK_PAGES),
     }
 
 
@@ -51,7 +52,7 @@ def in_dashboard(text: str, *, shown: str, step: str) -> list[str]:
 
 
 def in_console(text: str) -> list[str]:
-    """Every expression of a console template."""
+    """Every expression of a panel in a console template, in the order of the page."""
     return _QUERY.findall(text)
 
 

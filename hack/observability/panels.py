@@ -7,6 +7,7 @@ from typing import Final
 from observability.promql import CHANGES, ENFORCING, grown
 
 RANGE: Final = "$__range"
+FIRING: Final = 'ALERTS{alertname=~"Seconder.+",alertstate="firing"}'
 STEP: Final = "$__rate_interval"
 """Grafana's variables: the whole time shown, and a window that holds enough samples for a rate."""
 
@@ -94,7 +95,8 @@ def _quantiles(buckets: str, window: str) -> tuple[Query, ...]:
 
 
 def _share(ours: str, all_: str) -> str:
-    return f"(sum(rate({ours}[{STEP}])) or vector(0)) / sum(rate({all_}[{STEP}]))"
+    # Over short times the two counters are sampled at different moments.
+    return f"clamp_max((sum(rate({ours}[{STEP}])) or vector(0)) / sum(rate({all_}[{STEP}])), 1)"
 
 
 _NOW: Final = Section(
@@ -123,11 +125,18 @@ _NOW: Final = Section(
             red=120,
         ),
         _number(
-            "Policies in force",
-            "Valid ProtectionPolicies that refuse. With none, only Seconder itself is guarded.",
+            "Enforcing policies",
+            "Valid ProtectionPolicies in mode Enforce. With none, only Seconder itself is guarded.",
             'sum(seconder_policies{mode="Enforce",ready="true"}) or vector(0)',
             red=0,
             green=1,
+        ),
+        _number(
+            "Not in force",
+            "Policies of which the API server does not ask the webhook, or of which nobody knows that it does.",
+            "count(seconder_policy_in_force == 0) or 0 * sum(seconder_policy_in_force)",
+            green=0,
+            red=1,
         ),
         _number(
             "Invalid policies",
@@ -147,7 +156,7 @@ _NOW: Final = Section(
         _number(
             "Alerts firing",
             "Seconder's alerts that fire now. Their names are those of the runbooks.",
-            'count(ALERTS{alertname=~"Seconder.+",alertstate="firing"}) or vector(0)',
+            f"count({FIRING}) or vector(0)",
             green=0,
             red=1,
         ),
@@ -212,14 +221,21 @@ _WHAT: Final = Section(
             "In the time shown. The decision log and kubectl seconder report name each object and user.",
             Look.TABLE,
             (Query(f"sort_desc({_events(_BLOCKED, 'agent, operation, resource, namespace, reason', RANGE)} > 0)"),),
-            width=16,
+            width=12,
+        ),
+        Panel(
+            "Top agents",
+            "Who was refused most often in the time shown, of the first 50 names that each webhook saw.",
+            Look.TABLE,
+            (Query(f"topk(10, {_events(_BLOCKED, 'agent', RANGE)} > 0)"),),
+            width=6,
         ),
         Panel(
             "Would have been blocked",
             "In the time shown, by policies in mode Audit, which let it through.",
             Look.TABLE,
             (Query(f"({_events(_AUDITED, 'resource, reason', RANGE)} > 0) or on () vector(0)"),),
-            width=8,
+            width=6,
         ),
     ),
 )

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -14,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.support import prometheus
+from tests.support import chromium, prometheus
 from tests.support.cluster import AGENT, Cluster, eventually, sign
 from tests.support.documents import REPOSITORY
 from tests.support.http import Pair
@@ -24,7 +25,7 @@ from tests.support.requests import connect, delete_review, post_review
 
 from localstack.pins import Binary
 from localstack.stack import Stack
-from observability import files
+from observability import files, panels
 
 _FILES = REPOSITORY / "charts/seconder/files"
 _SCALE = 1 / 60
@@ -139,11 +140,11 @@ def test_after_the_story_every_expression_has_a_value(cluster: Cluster, watched:
     _story(cluster, tmp_path)
     eventually(lambda: watched.query("seconder_approvals_used_total"), 5, "it is scraped")
     _story(cluster, tmp_path, "-again")  # a rate takes two values that differ
-    panels = files.in_dashboard((_FILES / "dashboard.json").read_text(), shown="5m", step="15s")
+    shown = files.in_dashboard((_FILES / "dashboard.json").read_text(), shown="5m", step="15s")
     consoled = files.in_console((_FILES / "console/seconder.html").read_text())
-    assert len(panels) > 30
-    assert len(consoled) == len(panels)
-    silent = panels
+    assert len(shown) > 30
+    assert len(consoled) == len(shown)
+    silent = shown
     deadline = time.monotonic() + 10
     while silent := watched.silent(silent):
         assert time.monotonic() < deadline, silent
@@ -157,6 +158,45 @@ def test_after_the_story_every_expression_has_a_value(cluster: Cluster, watched:
     assert status == 200, page
     assert "<td>agent: kiro</td>" in page
     assert "<td>reason: SignatureInvalid</td>" in page
+    _seen_in_a_browser(watched, tmp_path)
+
+
+def _seen_in_a_browser(watched: Prometheus, folder: Path) -> None:
+    """The console shows the metrics' figures and draws every graph; a narrow window loses nothing."""
+    page = ""
+
+    def complete() -> bool:
+        nonlocal page
+        page = chromium.page(f"{watched.url}/consoles/seconder.html#15m", folder)
+        return 'data-drawn="15m"' in page
+
+    eventually(complete, 60, "all graphs are drawn")
+    found = re.findall(r"<figure.*?<b[^>]*>(.*?)</b><figcaption>(.*?)</figcaption>", page, re.DOTALL)
+    figures = {title: value for value, title in found}
+    expressions = {
+        panel.title: panel.queries[0].expression.replace(panels.RANGE, "6h")
+        for section in panels.SECTIONS
+        for panel in section.panels
+    }
+    for title, counter in (
+        ("Blocked", "seconder_blocked_actions_total"),
+        ("Approvals used", "seconder_approvals_used_total"),
+        ("Break-glass", "seconder_break_glass_total"),
+    ):
+        # A counter begins anew with its program, as in other tests of this module.
+        counted = watched.query(f"sum({counter})")[0][1]
+        assert int(figures[title]) == watched.query(expressions[title])[0][1] >= counted > 0, title
+    assert ">not known" not in page
+    graphs = re.findall(r'<div class="graph".*?</div>', page, re.DOTALL)
+    assert len(graphs) > 15
+    assert len([graph for graph in graphs if "<svg" in graph]) > 10
+    assert "fires (" in page, "an alert leads to its runbook"
+    linked = set(re.findall(r'href="runbooks.html#(\w+)"', page))
+    status, runbooks = watched.console("runbooks.html")
+    assert status == 200, runbooks
+    assert linked <= set(re.findall(r'<article id="(\w+)">', runbooks))
+    for width in (1300, 400):
+        chromium.screenshot(f"{watched.url}/consoles/seconder.html#15m", width, folder / f"console-{width}.png")
 
 
 @pytest.mark.parametrize("program", ["webhook", "operator"])

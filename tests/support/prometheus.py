@@ -39,7 +39,7 @@ class Prometheus:
     """Asks a running Prometheus at ``url``."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._pool = urllib3.PoolManager(retries=False, timeout=10)
 
     def close(self) -> None:
@@ -69,11 +69,11 @@ class Prometheus:
 
     def console(self, name: str) -> tuple[int, str]:
         """Give the status and the text of a console page."""
-        answer = self._pool.request("GET", f"{self._url}/consoles/{name}")
+        answer = self._pool.request("GET", f"{self.url}/consoles/{name}")
         return answer.status, answer.data.decode()
 
     def _get(self, path: str, **fields: str) -> Any:
-        answer = self._pool.request("GET", f"{self._url}{path}", fields=fields)
+        answer = self._pool.request("GET", f"{self.url}{path}", fields=fields)
         document = answer.json()
         assert document["status"] == "success", f"{fields}: {document['error']}"
         return document["data"]

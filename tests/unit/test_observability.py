@@ -3,12 +3,15 @@
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client import CollectorRegistry
 from tests.support.metrics import operator_registry, shapes, webhook_registry
 from tests.support.prometheus import program
@@ -130,6 +133,32 @@ def test_every_panel_says_what_it_shows() -> None:
         sources = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
         assert {source["uid"] for source in sources} == {"${datasource}"}
     assert len({panel["title"] for panel in panels}) == len(panels)
+
+
+def test_the_dashboard_is_what_grafanas_own_types_hold() -> None:
+    """Nothing is misspelt: what its published types do not know would be lost on the way through them."""
+    plugins.register_default_plugins()
+    document = json.loads(DASHBOARD.read_text())
+    assert not list(_lost(document, json.loads(JSONEncoder().encode(Dashboard.from_json(document)))))
+
+
+def _lost(ours: Any, theirs: Any, place: str = "") -> Iterator[str]:
+    """Where the one holds something that the other does not. They fill in their defaults."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key, value in ours.items():
+            yield from _lost(value, theirs.get(key), f"{place}.{key}")
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for index, value in enumerate(ours):
+            yield from _lost(value, theirs[index], f"{place}[{index}]")
+    elif ours != theirs:
+        yield f"{place}: {ours} is {theirs} there"
+
+
+def test_an_empty_panel_says_so() -> None:
+    """In words, not as an empty frame."""
+    for panel in _panels():
+        if panel["type"] in {"timeseries", "table"}:
+            assert panel["fieldConfig"]["defaults"]["noValue"], panel["title"]
 
 
 def test_panels_lie_side_by_side() -> None:
