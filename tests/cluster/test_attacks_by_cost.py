@@ -65,5 +65,10 @@ def test_no_object_costs_more_than_the_api_server_gives_a_condition(
     )
     assert orphaned.code == 0, orphaned.err
     eventually(lambda: not cluster.there("configmap", "settings"), 30, "the garbage collector takes its owner away")
-    # Owners of very many kinds have other tests' agents refused, as long as they are there.
-    cluster.admin("delete", "deployment", "heavy", "-n", cluster.namespace)
+    # Nobody serves the kinds of its owners, and so they refuse no agent anything.
+    role = json.dumps(
+        {"metadata": {"name": "look"}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}
+    )
+    roles = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{cluster.namespace}/roles"
+    written = cluster.agent("create", "--raw", roles, "-f", "-", stdin=role)
+    assert written.code == 0, written.err

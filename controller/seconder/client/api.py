@@ -22,6 +22,8 @@ _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
 _METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+AGGREGATED_DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+"""What ``/api`` and ``/apis`` answer with all that is served (KEP-3352)."""
 _LOOK_AGAIN_SECONDS: Final = 60.0
 _PAGE: Final = 500
 _MOST_ITEMS: Final = 100_000

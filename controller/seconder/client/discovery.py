@@ -6,9 +6,8 @@ from typing import Any, Final
 
 from seconder.admission.kinds import COMMON_OWNERS
 from seconder.api.resources import NAMESPACES, GroupResource, Presence, ResolvedResource
-from seconder.client.api import Api
+from seconder.client.api import AGGREGATED_DISCOVERY, Api
 
-_AGGREGATED: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _ANY: Final = "*"
 _KEPT: Final = frozenset({"list", "watch", "delete"})
 
@@ -46,7 +45,7 @@ def catalogue(api: Api) -> Catalogue:
     found = Catalogue()
     found.definitions = custom
     for root in ("/api", "/apis"):
-        for group in api.get(root, accept=_AGGREGATED)["items"]:
+        for group in api.get(root, accept=AGGREGATED_DISCOVERY)["items"]:
             # The first version that has a resource is the preferred one.
             for version in group["versions"]:
                 for resource in version.get("resources") or ():

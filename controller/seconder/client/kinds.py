@@ -6,13 +6,49 @@ from collections.abc import Callable, Collection, Mapping
 from threading import Lock
 from typing import Any, Final
 
+import msgspec
+
 from seconder.admission.dependents import Kind
 from seconder.api.resources import GroupResource
-from seconder.client.api import Api
+from seconder.client.api import AGGREGATED_DISCOVERY, Api
 from seconder.client.objects import TooLate, left
 
-_MOST: Final = 32
 _API_VERSION: Final = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}/)?[a-z][a-z0-9-]{0,62}")
+_ROOTS: Final = ("/api", "/apis")
+_STALE: Final = "Stale"
+
+
+class _Kind(msgspec.Struct):
+    kind: str = ""
+
+
+class _Resource(msgspec.Struct, rename="camel"):
+    resource: str
+    response_kind: _Kind = msgspec.field(default_factory=_Kind)
+
+
+class _Version(msgspec.Struct):
+    version: str
+    resources: list[_Resource] = []
+    freshness: str = ""
+
+
+class _Name(msgspec.Struct):
+    name: str = ""
+
+
+class _Group(msgspec.Struct):
+    versions: list[_Version]
+    metadata: _Name = msgspec.field(default_factory=_Name)
+
+
+class _Groups(msgspec.Struct):
+    """APIGroupDiscoveryList (apidiscovery.k8s.io/v2), as far as it is read. Another form of list is no answer."""
+
+    items: list[_Group]
+
+
+_groups: Final = msgspec.json.Decoder(_Groups)
 
 
 def path_of(api_version: str) -> str | None:
@@ -32,36 +68,52 @@ def served_as(kind: str, discovered: Mapping[str, Any]) -> list[Mapping[str, Any
 
 
 class Kinds:
-    """Remembers discovery for a while, safe to use from several threads. ``remembered`` is in seconds."""
+    """Remembers all of discovery for a while, safe to use from several threads. ``remembered`` is in seconds.
+
+    Two requests tell of every kind that there is, so that kinds which somebody made up cost nothing, however many.
+    """
 
     def __init__(self, api: Api, *, remembered: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._remembered = remembered
         self._clock = clock
         self._lock = Lock()
-        self._answers: dict[Kind, tuple[float, frozenset[GroupResource]]] = {}
+        self._until = float("-inf")
+        self._served: Mapping[Kind, frozenset[GroupResource]] = {}
+        self._stale: frozenset[str] = frozenset()
+        """API versions of which the API server has no present knowledge: the server behind them does not answer."""
 
     def resources(self, kinds: Collection[Kind], deadline: float) -> frozenset[GroupResource]:
         """The resources of all these kinds; nothing for one that is not served. Raises ApiError and TooLate."""
-        if len(kinds) > _MOST:
-            raise TooLate(f"more than {_MOST} kinds at once")
+        if not kinds:
+            return frozenset()
         if not self._lock.acquire(timeout=left(deadline)):
             raise TooLate("too many look-ups at once")
         try:
-            # Only what is asked about now is remembered, so that it stays few.
-            self._answers = {kind: self._answer(kind, deadline) for kind in kinds}
-            return frozenset[GroupResource]().union(*(resources for _, resources in self._answers.values()))
+            if self._clock() >= self._until:
+                self._discover(deadline)
+            served, stale = self._served, self._stale
         finally:
             self._lock.release()
+        for kind in kinds:
+            if kind.api_version in stale:
+                raise TooLate("an API that serves owners does not answer")
+        return frozenset[GroupResource]().union(*(served.get(kind, ()) for kind in kinds))
 
-    def _answer(self, kind: Kind, deadline: float) -> tuple[float, frozenset[GroupResource]]:
-        known = self._answers.get(kind)
-        if known is not None and self._clock() < known[0]:
-            return known
-        path = path_of(kind.api_version)
-        discovered = None if path is None else self._api.find(path, timeout=left(deadline))
-        group = kind.api_version.rpartition("/")[0]
-        resources = frozenset(
-            GroupResource(group, resource["name"]) for resource in served_as(kind.kind, discovered or {})
-        )
-        return self._clock() + self._remembered, resources
+    def _discover(self, deadline: float) -> None:
+        served: dict[Kind, set[GroupResource]] = {}
+        stale = set()
+        for root in _ROOTS:
+            found = self._api.get(root, timeout=left(deadline), accept=AGGREGATED_DISCOVERY, decode=_groups.decode)
+            for group in found.items:
+                name = group.metadata.name
+                for version in group.versions:
+                    api_version = f"{name}/{version.version}" if name else version.version
+                    if version.freshness == _STALE:
+                        stale.add(api_version)
+                    for resource in version.resources:
+                        kind = Kind(api_version, resource.response_kind.kind)
+                        served.setdefault(kind, set()).add(GroupResource(name, resource.resource))
+        self._served = {kind: frozenset(resources) for kind, resources in served.items()}
+        self._stale = frozenset(stale)
+        self._until = self._clock() + self._remembered

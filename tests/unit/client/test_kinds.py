@@ -1,7 +1,9 @@
 """By which resources kinds are reached: what is asked of the API server, what is remembered, and what is too much."""
 
 import time
+from typing import Any
 
+import msgspec
 import pytest
 from tests.support.served import Served
 
@@ -15,29 +17,45 @@ STACK = Kind("example.com/v1", "Stack")
 STACKS = GroupResource("example.com", "stacks")
 
 
+def _group(name: str, kinds: dict[str, str], **version: Any) -> dict[str, Any]:
+    resources = [
+        {"resource": plural, "responseKind": {"kind": kind}, "scope": "Namespaced", "verbs": ["get"]}
+        for plural, kind in kinds.items()
+    ]
+    return {
+        "metadata": {"name": name} if name else {},
+        "versions": [{"version": "v1", "resources": resources, **version}],
+    }
+
+
 @pytest.fixture
 def served() -> Served:
     """Two APIs."""
-    core = [{"name": "configmaps", "kind": "ConfigMap"}, {"name": "pods", "kind": "Pod"}]
-    stacks = [{"name": "stacks", "kind": "Stack"}, {"name": "stacks/status", "kind": "Stack"}]
-    return Served({"/api/v1": {"resources": core}, "/apis/example.com/v1": {"resources": stacks}})
+    core = _group("", {"configmaps": "ConfigMap", "pods": "Pod"})
+    return Served({"/api": {"items": [core]}, "/apis": {"items": [_group("example.com", {"stacks": "Stack"})]}})
 
 
 def _resources(kinds: Kinds, *wanted: Kind, seconds: float = 5.0) -> frozenset[GroupResource]:
     return kinds.resources(set(wanted), time.monotonic() + seconds)
 
 
-def test_a_kind_is_its_resource_without_subresources(served: Served) -> None:
+def test_a_kind_is_its_resource(served: Served) -> None:
     """In the core group and in others."""
     resources = _resources(Kinds(served), STACK, Kind("v1", "ConfigMap"))
     assert resources == {STACKS, GroupResource("", "configmaps")}
-    assert sorted(served.paths) == ["/api/v1", "/apis/example.com/v1"]
+
+
+def test_one_kind_may_be_served_as_several_resources(served: Served) -> None:
+    """Whoever may delete by any of them may delete it."""
+    served.answers["/apis"] = {"items": [_group("example.com", {"stacks": "Stack", "piles": "Stack"})]}
+    assert _resources(Kinds(served), STACK) == {STACKS, GroupResource("example.com", "piles")}
 
 
 @pytest.mark.parametrize(
     "kind",
     [
         Kind("example.com/v1", "Gone"),
+        Kind("example.com/v2", "Stack"),
         Kind("gone.com/v1", "Stack"),
         Kind("../../api/v1", "Secret"),
         Kind("", ""),
@@ -47,7 +65,22 @@ def test_a_kind_is_its_resource_without_subresources(served: Served) -> None:
 def test_what_is_not_served_is_nothing(served: Served, kind: Kind) -> None:
     """Nobody deletes what cannot be reached; and nobody's words lead to other paths."""
     assert _resources(Kinds(served), kind) == frozenset()
-    assert set(served.paths) <= {"/apis/example.com/v1", "/apis/gone.com/v1"}
+    assert served.paths == ["/api", "/apis"]
+
+
+def test_kinds_that_somebody_made_up_cost_nothing(served: Served) -> None:
+    """However many they are, and whichever were asked about before: the answer on one that is there stays."""
+    kinds = Kinds(served)
+    made_up = [Kind(f"g{number}.example.com/v1", "X") for number in range(10_000)]
+    assert _resources(kinds, STACK, *made_up) == {STACKS}
+    assert _resources(kinds, *made_up) == frozenset()
+    assert served.paths == ["/api", "/apis"]
+
+
+def test_nothing_is_asked_about_no_kinds(served: Served) -> None:
+    """Most protected objects have no owners."""
+    assert _resources(Kinds(served)) == frozenset()
+    assert served.asked == []
 
 
 def test_an_answer_is_remembered_for_a_minute(served: Served) -> None:
@@ -55,29 +88,44 @@ def test_an_answer_is_remembered_for_a_minute(served: Served) -> None:
     now = 1.0
     kinds = Kinds(served, clock=lambda: now)
     assert _resources(kinds, STACK) == _resources(kinds, STACK) == {STACKS}
-    assert len(served.asked) == 1
+    assert len(served.asked) == 2
     now = 61.0
     _resources(kinds, STACK)
-    assert len(served.asked) == 2
+    assert len(served.asked) == 4
 
 
 @pytest.mark.parametrize("status", [0, 403, 503])
-def test_what_cannot_be_told_is_no_answer(served: Served, status: int) -> None:
+@pytest.mark.parametrize("root", ["/api", "/apis"])
+def test_what_cannot_be_told_is_no_answer(served: Served, root: str, status: int) -> None:
     """And is asked again."""
-    stacks = served.answers["/apis/example.com/v1"]
-    served.answers["/apis/example.com/v1"] = status
+    before = served.answers[root]
+    served.answers[root] = status
     kinds = Kinds(served)
     with pytest.raises(ApiError):
         _resources(kinds, STACK)
-    served.answers["/apis/example.com/v1"] = stacks
+    served.answers[root] = before
     assert _resources(kinds, STACK) == {STACKS}
 
 
-def test_all_of_it_is_bounded(served: Served) -> None:
-    """In number and in time."""
-    many = [Kind(f"g{number}.example.com/v1", "X") for number in range(33)]
-    with pytest.raises(TooLate, match="more than 32"):
-        _resources(Kinds(served), *many)
+def test_an_api_whose_server_is_away_is_no_answer_for_its_own_kinds(served: Served) -> None:
+    """Its kinds are there, but the API server does not know them now. Others are answered."""
+    away = _group("away.com", {}, freshness="Stale")
+    served.answers["/apis"] = {"items": [_group("example.com", {"stacks": "Stack"}), away]}
+    kinds = Kinds(served)
+    assert _resources(kinds, STACK) == {STACKS}
+    with pytest.raises(TooLate, match="does not answer"):
+        _resources(kinds, STACK, Kind("away.com/v1", "Lake"))
+
+
+def test_a_list_of_another_form_is_no_answer() -> None:
+    """As an API server's that knows no aggregated discovery: it must not look as if nothing was served."""
+    plain = Served({"/api": {"versions": ["v1"]}, "/apis": {"groups": []}})
+    with pytest.raises((ApiError, msgspec.ValidationError)):
+        _resources(Kinds(plain), STACK)
+
+
+def test_it_is_bounded_in_time(served: Served) -> None:
+    """By the review's deadline."""
     with pytest.raises(TooLate, match="too late"):
         _resources(Kinds(served), STACK, seconds=0.0)
     assert served.asked == []
