@@ -45,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     webhook.add_argument(
         "--open-in-all", type=int, default=1000, metavar="N", help="change requests that may wait, of all requesters"
     )
+    webhook.add_argument(
+        "--client-ca",
+        default="",
+        metavar="FILE",
+        help="the CA whose certificates API servers show; reviews from others are answered and not recorded",
+    )
     operator = commands.add_parser("operator", help="keep configuration, certificates and statuses as they should be")
     _common(operator)
     operator.add_argument("--webhook-url", default="", metavar="URL", help="where the API server finds the webhook")

@@ -47,6 +47,7 @@ def webhook(arguments: argparse.Namespace) -> int:
         drain_timeout=arguments.drain_timeout,
         namespace_label=arguments.namespace_label,
         bounds=_bounds(arguments.open_per_requester, arguments.open_in_all),
+        client_ca=_authorities(arguments.client_ca),
     )
     loaded = client_config.load(arguments.kubeconfig)
     return 0 if uvloop.run(run.run(loaded, options)) else 1
@@ -187,6 +188,22 @@ def _installation(arguments: argparse.Namespace) -> Installation:
     except ValueError as error:
         raise UsageError(str(error)) from None
     return Installation(arguments.namespace, frozenset(arguments.controller), (*aliases.BUILT_IN, *added))
+
+
+def _authorities(path: str) -> str:
+    """The CAs in a PEM file; empty without one. Raises UsageError."""
+    import ssl
+    from pathlib import Path
+
+    if not path:
+        return ""
+    try:
+        text = Path(path).read_text()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(cadata=text)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.filename else "it is no certificate in PEM"
+        raise UsageError(f"cannot read --client-ca {path}: {why}") from None
+    return text
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:

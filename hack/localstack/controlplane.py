@@ -1,5 +1,7 @@
 """etcd, kube-apiserver and kube-controller-manager with an authority of their own: on loopback but for nodes."""
 
+import base64
+import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +32,17 @@ omitStages: [RequestReceived]
 rules:
 - {level: None, verbs: [get, list, watch]}
 - {level: RequestResponse}
+"""
+
+_ADMISSION: Final = """\
+apiVersion: apiserver.config.k8s.io/v1
+kind: AdmissionConfiguration
+plugins:
+- name: ValidatingAdmissionWebhook
+  configuration:
+    apiVersion: apiserver.config.k8s.io/v1
+    kind: WebhookAdmissionConfiguration
+    kubeConfigFile: {kubeconfig}
 """
 
 _LOOPBACK: Final = IPv4Address("127.0.0.1")
@@ -85,6 +98,7 @@ class ControlPlane(Lifetime):
         self._on_start: Final = on_start
         self._reach: Final = reach
         self._authority: Final = Authority()
+        self._webhooks_authority: Final = Authority()
         self._pki: Final = self.folder / "pki"
         self._ports: Final = free_ports(4)
         self._children: dict[Binary, Child] = {}
@@ -94,6 +108,11 @@ class ControlPlane(Lifetime):
     def url(self) -> str:
         """Where kube-apiserver listens."""
         return f"https://{self._reach.address}:{self._apiserver_port}"
+
+    @property
+    def webhook_client_ca(self) -> Path:
+        """The PEM of the CA by which kube-apiserver proves itself to webhooks; it issues nothing else."""
+        return self._pki / "webhook-client-ca.crt"
 
     @property
     def authority(self) -> bytes:
@@ -128,6 +147,7 @@ class ControlPlane(Lifetime):
             write_private(self._pki / "kubelet-client.crt", kubelet_client.certificate)
             write_private(self._pki / "kubelet-client.key", kubelet_client.key)
         (self.folder / "audit-policy.yaml").write_text(_AUDIT_POLICY)
+        self._prove_to_webhooks()
         write_kubeconfig(
             self.admin_kubeconfig, self.url, self.authority, self._authority.issue_client("admin", [_ADMIN_GROUP])
         )
@@ -198,6 +218,19 @@ class ControlPlane(Lifetime):
     def apply(self, manifest: str) -> None:
         """Apply YAML as the administrator; raises ``StackError`` with kubectl's words when it is refused."""
         self.kubectl.must(self.admin_kubeconfig, "apply", "--server-side", "--filename=-", stdin=manifest)
+
+    def _prove_to_webhooks(self) -> None:
+        """Let kube-apiserver show a certificate to whatever webhook asks for one."""
+        self.webhook_client_ca.write_bytes(self._webhooks_authority.pem.certificate)
+        shown = self._webhooks_authority.issue_client("kube-apiserver")
+        user = {
+            "client-certificate-data": base64.b64encode(shown.certificate).decode(),
+            "client-key-data": base64.b64encode(shown.key).decode(),
+        }
+        kubeconfig = self.folder / "webhooks.kubeconfig"
+        document = {"apiVersion": "v1", "kind": "Config", "users": [{"name": "*", "user": user}]}
+        write_private(kubeconfig, json.dumps(document).encode())
+        (self.folder / "admission.yaml").write_text(_ADMISSION.format(kubeconfig=kubeconfig))
 
     @property
     def _for_nodes(self) -> bool:
@@ -279,6 +312,7 @@ class ControlPlane(Lifetime):
             "--profiling=false",
             "--audit-policy-file=audit-policy.yaml",
             f"--audit-log-path={self.audit_log.name}",
+            "--admission-control-config-file=admission.yaml",
             *self._apiserver_flags,
         ]
 

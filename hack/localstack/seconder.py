@@ -26,7 +26,8 @@ class Seconder(Lifetime):
     """The operator and the webhook, each under a ServiceAccount of its own with the least RBAC.
 
     Needs a running control plane. ``folder`` (empty) gets logs and kubeconfigs; each of the two can be stopped and
-    started by itself. ``dies_with_parent`` and ``on_start``: as for ``ControlPlane``.
+    started by itself. ``dies_with_parent`` and ``on_start``: as for ``ControlPlane``. ``proven``: the webhook records
+    only what kube-apiserver asks, which proves itself by a certificate.
     """
 
     def __init__(
@@ -36,7 +37,9 @@ class Seconder(Lifetime):
         *,
         dies_with_parent: bool = True,
         on_start: Callable[[Child], None] = lambda _: None,
+        proven: bool = True,
     ) -> None:
+        self._proven: Final = proven
         self.folder: Final = folder.resolve()
         self._control_plane: Final = control_plane
         self._dies_with_parent: Final = dies_with_parent
@@ -95,10 +98,12 @@ class Seconder(Lifetime):
 
     def start_webhook(self) -> None:
         """Start the webhook without waiting for it."""
+        proof = [f"--client-ca={self._control_plane.webhook_client_ca}"] if self._proven else []
         self._start(
             "webhook",
             f"--bind-address={self.webhook_address}",
             f"--metrics-bind-address={self.webhook_metrics_address}",
+            *proof,
         )
 
     def wait_ready(self) -> None:

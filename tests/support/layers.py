@@ -64,7 +64,7 @@ class Layers:
             authorization=f"--authorization-config={self._authorization}",
             controllers=False,
         )
-        self.seconder = Seconder(self.plane, folder / "seconder")
+        self.seconder = Seconder(self.plane, folder / "seconder", proven=False)
 
     def __enter__(self) -> Self:
         """Start everything."""

@@ -387,7 +387,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " namespaces list,watch": "client/namespace_labels.py",
         "rbac.authorization.k8s.io clusterroles,roles get": "client/access.py",
         " pods get": "client/access.py",
-        "apiextensions.k8s.io customresourcedefinitions list,watch": "client/guard_owners.py",
+        "apiextensions.k8s.io customresourcedefinitions get,list,watch": "client/guard_owners.py",
         "rbac.authorization.k8s.io clusterroles,clusterrolebindings list,watch": "client/guard_owners.py",
         "admissionregistration.k8s.io validatingwebhookconfigurations list,watch": "client/guard_owners.py",
         "authorization.k8s.io subjectaccessreviews create": "client/access.py",

@@ -66,10 +66,19 @@ volumes:
 # OpenSSL reads certificates from files alone.
 - name: tmp
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
+{{- if and (eq .component "webhook") .root.Values.webhook.clientCA }}
+- name: client-ca
+  configMap: {name: {{ include "seconder.clientCA" .root.Values.webhook.clientCA }}}
+{{- end }}
 {{- if and (eq .component "operator") .root.Values.notifications.secretName }}
 - name: notifications
   secret: {secretName: {{ .root.Values.notifications.secretName | quote }}}
 {{- end }}
+{{- end }}
+
+{{- /* The ConfigMap of the CA whose certificates API servers show. Given: the PEM. */ -}}
+{{- define "seconder.clientCA" -}}
+seconder-webhook-client-ca-{{ . | sha256sum | trunc 8 }}
 {{- end }}
 
 {{- /* A mapping without what is null: Helm keeps a null of a values file that a schema lets in. */ -}}
@@ -133,6 +142,9 @@ env: {{- toYaml . | nindent 0 }}
 resources: {{- toYaml .settings.resources | nindent 2 }}
 volumeMounts:
 - {name: tmp, mountPath: /tmp}
+{{- if and (eq .component "webhook") .root.Values.webhook.clientCA }}
+- {name: client-ca, mountPath: /etc/seconder/client-ca, readOnly: true}
+{{- end }}
 {{- if and (eq .component "operator") .root.Values.notifications.secretName }}
 - {name: notifications, mountPath: /etc/seconder/notifications, readOnly: true}
 {{- end }}

@@ -1,6 +1,10 @@
 """A refused action again, from what is recorded of it: judged by the same pipeline, without the request itself."""
 
+import hashlib
 from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from seconder.admission import codec
 from seconder.admission.principal import Principal, classify, service_account, service_account_caller
@@ -10,6 +14,7 @@ from seconder.admission.state import ClusterState
 from seconder.api import constants
 from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Mode, Policy, Subjects
+from seconder.api.resources import Action
 from seconder.approvals import change_requests
 from seconder.approvals.verification import Memo
 
@@ -20,6 +25,22 @@ def effect_of(recorded: ChangeRequest, stored: Metadata) -> Effect:
     version = recorded.spec.object.version
     difference = change_requests.recorded_difference(recorded)
     return Effect(recorded.spec.action, recorded.target, version, annotations, annotations, difference=difference)
+
+
+def mark(action: Action, stored: Metadata) -> str:
+    """The SHA-256, in hex, of what an action changes of an object that stays; empty where it tells that otherwise.
+
+    Whoever compares it with an earlier one sees whether the action has been done.
+    """
+    marked: Any
+    match action:
+        case Action.REMOVE_FINALIZERS:
+            marked = sorted(stored.finalizers or ())
+        case Action.CHANGE_OWNERS:
+            marked = sorted(stored.owners)
+        case _:
+            return ""
+    return hashlib.sha256(msgspec.json.encode(marked)).hexdigest()
 
 
 def context_of(recorded: ChangeRequest, state: ClusterState, now: float, memo: Memo) -> ReviewContext:

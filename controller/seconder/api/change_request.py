@@ -175,6 +175,10 @@ class ChangeRequestStatus(_Document, kw_only=True):
     expires_at: Annotated[str, Meta(description="Until then it waits.")] = ""
     approved_at: Annotated[str, Meta(description="Since when it is approved; empty while it is not.")] = ""
     allowed_at: Annotated[str, Meta(description="When the webhook last let it through.")] = ""
+    seen: Annotated[
+        str,
+        Meta(max_length=64, description="SHA-256 of the finalizers or owners at the last refusal: a use changes them."),
+    ] = ""
     ended_at: str = ""
     message: Annotated[str, Meta(max_length=512, description="Why it ended.")] = ""
     accepts_approvals: Annotated[bool, Meta(description="Approvals annotated here are copied to the object.")] = False

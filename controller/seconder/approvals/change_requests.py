@@ -173,6 +173,7 @@ def refused(
         expires_at=stamp(now + PENDING_FOR) if reopened else before.expires_at,
         approved_at="" if reopened else before.approved_at,
         allowed_at="" if reopened else before.allowed_at,
+        seen="" if reopened else before.seen,
         ended_at="",
         message="",
         statement=statement or before.statement,

@@ -51,10 +51,21 @@ Asked = tuple[bytes, str, bytes, list[tuple[bytes, bytes]]]
 
 
 class Shared:
-    """What the connections of one listener have in common."""
+    """What the connections of one listener have in common.
 
-    def __init__(self, routes: Mapping[str, Handler], report: Report, limits: Limits) -> None:
+    ``strangers``: what serves clients that have not proven themselves by a certificate, in the place of each handler
+    that it names. Empty: nobody has to.
+    """
+
+    def __init__(
+        self,
+        routes: Mapping[str, Handler],
+        report: Report,
+        limits: Limits,
+        strangers: Mapping[Handler, Handler] | None = None,
+    ) -> None:
         self.routes: Final = {path.encode(): handler for path, handler in routes.items()}
+        self.strangers: Final = strangers or {}
         self.report: Final = report
         self.limits: Final = limits
         self.replies: Final = Replies()
@@ -102,6 +113,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         "_phase",
         "_refusal",
         "_shared",
+        "_stranger",
         "_target",
         "_task",
         "deadline",
@@ -131,6 +143,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         self._held = 0  # bytes of that
         self._last = False  # the next answer ends the connection
         self._choked = False  # the client does not take its answers
+        self._stranger = False  # the client was asked to prove itself, and did not
         self.deadline = math.inf
         self._forget()
 
@@ -190,6 +203,8 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         """See ``asyncio.BaseProtocol``. A client may connect ahead of need and wait as long as between requests."""
         self.transport = transport
         transport.set_write_buffer_limits(high=_UNSENT_BYTES)
+        # OpenSSL has verified it, or there is none.
+        self._stranger = bool(self._shared.strangers) and not transport.get_extra_info("peercert")
         self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -400,6 +415,8 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         if handler is None:
             self._refuse(self._refusal or reply.INTERNAL)
             return
+        if self._stranger:
+            handler = self._shared.strangers.get(handler, handler)
         try:
             answer = handler(bytes(self._body))
             if not isinstance(answer, bytes):

@@ -17,9 +17,15 @@ class ServingCertificate:
 
     A new certificate makes a new context. Open connections keep the one that they began with, and no handshake can ever
     meet a certificate and a key that do not belong together, from whichever thread ``reload`` is called.
+
+    ``clients``: the CAs, as PEM, whose certificates clients may prove themselves by. Who shows none is served as well;
+    who shows another is turned away. Empty: nobody is asked. Raises ValueError for what is no PEM.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clients: str = "") -> None:
+        self._clients: Final = clients
+        if clients:
+            _ask_clients(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), clients)
         self._context: ssl.SSLContext | None = None
         self._not_after: datetime | None = None
 
@@ -49,7 +55,17 @@ class ServingCertificate:
         except ValueError:
             raise ValueError("the serving certificate is not readable PEM") from None
         context = _server_context(certificates, key)
+        if self._clients:
+            _ask_clients(context, self._clients)
         self._context, self._not_after = context, leaf.not_valid_after_utc
+
+
+def _ask_clients(context: ssl.SSLContext, authorities: str) -> None:
+    try:
+        context.load_verify_locations(cadata=authorities)
+    except ssl.SSLError:
+        raise ValueError("the clients' CA is not readable PEM") from None
+    context.verify_mode = ssl.CERT_OPTIONAL
 
 
 def _server_context(certificates: bytes, key: bytes) -> ssl.SSLContext:

@@ -130,6 +130,13 @@ class ReviewMetrics:
             ["resource"],
             registry,
         )
+        # Any thread counts this one.
+        self._unproven = Counter(
+            "seconder_admission_unproven_reviews",
+            "Reviews without a record: of no authenticated API server, or of an object that is not as they say.",
+            ["reason"],
+            registry=registry,
+        )
         self.view_age = Gauge(
             "seconder_view_age_seconds",
             "Since the view of policies and approvers was last proven true; beyond 60 s approvals do not count.",
@@ -184,6 +191,10 @@ class ReviewMetrics:
     def broke_glass(self, request: Request) -> None:
         """Count an action that passed policies by. Its resource is one that a policy names."""
         self._glass.by[(str(request.target.resource),)] += 1
+
+    def unproven(self, reason: str) -> None:
+        """Count a review that leaves no record: NotAuthenticated, or NotAsStored."""
+        self._unproven.labels(reason).inc()
 
     def undecided(self, reason: str, seconds: float) -> None:
         """Count a review that did not get as far as a decision."""

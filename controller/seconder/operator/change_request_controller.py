@@ -15,6 +15,7 @@ from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.state import ClusterState
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, moment
+from seconder.api.resources import Action
 from seconder.approvals.verification import Memo, approvals_of
 from seconder.client.api import Api, ApiError, Fenced, collection, segment
 from seconder.client.cache import Cache
@@ -191,12 +192,13 @@ class ChangeRequestController:
             # There may be no right to look at the object any more.
             return phases.withdrawn(status, now), None
         answer = self._answering(state)
-        stored, standing = self._look(context, effect, answer)
-        ended = phases.ended(request, status, stored, now)
+        stored, standing, used = self._look(context, effect, status, answer)
+        ended = phases.ended(request, status, stored, now, used=used)
         if ended is None and standing is not None:
             ended = phases.settled(status, standing, now)
         if ended is not None or stored is None:
             return ended or status, None
+        status = phases.marked(effect.action, status, stored)
         trouble: Exception | None = None
         if self._copies:
             try:
@@ -218,18 +220,22 @@ class ChangeRequestController:
         return judged, trouble
 
     def _look(
-        self, context: ReviewContext, effect: Effect, answer: pipeline.Answer
-    ) -> tuple[Metadata | None, phases.Standing | None]:
-        """The object's metadata, None where it is gone; and of a change, how far the object is from it.
+        self, context: ReviewContext, effect: Effect, status: ChangeRequestStatus, answer: pipeline.Answer
+    ) -> tuple[Metadata | None, phases.Standing | None, bool]:
+        """The object's metadata, None where it is gone; how far it is from a change; and whether it is done.
 
-        Raises Unknown.
+        The latter is told of other actions than ``Change``, on an object that stays. Raises Unknown.
         """
-        if effect.difference is None:
-            return pipeline.drive(coverage.read(effect, _UNREAD), answer), None
+        scales = effect.action is Action.SCALE_TO_ZERO and bool(status.allowed_at)
+        if effect.difference is None and not scales:
+            stored = pipeline.drive(coverage.read(effect, _UNREAD), answer)
+            return stored, None, stored is not None and phases.done(effect.action, status, stored)
         document = pipeline.drive(ask(ReadWhole(effect.ref, _UNREAD)), answer)
         if document is None:
-            return None, None
-        return codec.metadata_of(document), phases.standing(context, effect, effect.difference, document)
+            return None, None, False
+        if effect.difference is None:
+            return codec.metadata_of(document), None, phases.scaled_to_zero(document)
+        return codec.metadata_of(document), phases.standing(context, effect, effect.difference, document), False
 
     def _answering(self, state: ClusterState) -> pipeline.Answer:
         deadline = within()

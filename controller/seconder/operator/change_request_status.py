@@ -13,6 +13,7 @@ import msgspec
 from seconder.admission.changes import differences, free_changes
 from seconder.admission.decision import Verdict
 from seconder.admission.lookups import Unknown
+from seconder.admission.recorded import mark
 from seconder.admission.request import Metadata
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.state import ClusterState
@@ -94,23 +95,47 @@ def begun(recorded: ChangeRequest, state: ClusterState, now: datetime) -> Change
     )
 
 
+def marked(action: Action, status: ChangeRequestStatus, stored: Metadata) -> ChangeRequestStatus:
+    """The status of one that waits, with the mark by which its use will be seen, where the writer left none."""
+    if status.seen or status.allowed_at or not status.phase.open:
+        return status
+    return msgspec.structs.replace(status, seen=mark(action, stored))
+
+
+def done(action: Action, status: ChangeRequestStatus, stored: Metadata) -> bool:
+    """Whether the owners or finalizers of an object are others than when they were not to be changed."""
+    return bool(status.seen) and mark(action, stored) != status.seen
+
+
+def scaled_to_zero(document: Mapping[str, Any]) -> bool:
+    """Whether an object asks for no replicas. A missing number is none, as for a Scale (autoscaling/v1)."""
+    spec = document.get("spec")
+    return not (spec.get("replicas") if isinstance(spec, Mapping) else None)
+
+
 def ended(
-    recorded: ChangeRequest, status: ChangeRequestStatus, stored: Metadata | None, now: datetime
+    recorded: ChangeRequest,
+    status: ChangeRequestStatus,
+    stored: Metadata | None,
+    now: datetime,
+    *,
+    used: bool = False,
 ) -> ChangeRequestStatus | None:
-    """The status of one that is at its end; None for one that still waits. ``stored``: None when the object is gone."""
+    """The status of one that is at its end; None for one that still waits. ``stored``: None when the object is gone.
+
+    ``used``: the object, which stays, is seen to be as the action makes it.
+    """
     if not status.phase.open:
         # The webhook's note of the use may come later than the object's end is seen.
         if status.phase is Phase.WITHDRAWN and status.message in {_GONE, _DONE} and status.allowed_at:
             return msgspec.structs.replace(status, phase=Phase.USED, message="")
         return status
     action = recorded.spec.action
-    # Whether these have happened the object itself tells.
-    seen = action in {Action.DELETE, Action.CHANGE}
     # What is under deletion may lose its finalizers still, and that is what such a request is about.
     leaving = stored is not None and stored.deletion_timestamp is not None and action is Action.DELETE
     gone = stored is None or stored.uid != recorded.spec.object.uid or leaving
-    # Of another update there is nothing more to see than that it was let through.
-    if status.allowed_at and (not seen or (gone and action is Action.DELETE)):
+    # That it was let through is the webhook's word alone. It was used when that is seen on the object.
+    if status.allowed_at and (used or (gone and action is not Action.CHANGE)):
         return _ended(status, Phase.USED, "", now)
     if gone:
         return _ended(status, Phase.WITHDRAWN, _GONE, now)

@@ -1,6 +1,7 @@
 """Answers the API server's authorizer, where a control plane's owner has set it up to ask."""
 
 from seconder.admission import authorizer, authorizer_codec
+from seconder.admission.authorizer import Access
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.text import clean
 from seconder.client.cache import Cache
@@ -13,10 +14,11 @@ class Authorizer:
     """Says "denied" or "no opinion", never "allowed".
 
     So whoever else reaches the endpoint gains nothing by asking, and clients need no certificate. ``own_namespace``:
-    where Seconder is installed.
+    where Seconder is installed. ``heard``: what is refused is logged.
     """
 
-    def __init__(self, cache: Cache, own_namespace: str, metrics: AuthorizerMetrics) -> None:
+    def __init__(self, cache: Cache, own_namespace: str, metrics: AuthorizerMetrics, *, heard: bool = True) -> None:
+        self._heard = heard
         self._cache = cache
         self._own_namespace = own_namespace
         self._metrics = metrics
@@ -36,14 +38,19 @@ class Authorizer:
             self._metrics.passed.inc()
             return authorizer_codec.no_opinion()
         self._metrics.denied.inc()
-        log.info(
-            "access refused",
-            reason=reason,
-            user=clean(access.caller.username),
-            verb=clean(access.verb),
-            resource=clean(str(access.resource)),
-            subresource=clean(access.subresource),
-            namespace=clean(access.namespace),
-            name=clean(access.name),
-        )
+        if self._heard:
+            _log(access, reason)
         return authorizer_codec.denied(reason)
+
+
+def _log(access: Access, reason: str) -> None:
+    log.info(
+        "access refused",
+        reason=reason,
+        user=clean(access.caller.username),
+        verb=clean(access.verb),
+        resource=clean(str(access.resource)),
+        subresource=clean(access.subresource),
+        namespace=clean(access.namespace),
+        name=clean(access.name),
+    )

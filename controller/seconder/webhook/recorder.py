@@ -1,7 +1,8 @@
 """Writes change requests and events off the decision's path: a review only leaves a note here and goes on.
 
 Everything is bounded, and what finds no place is not recorded: the refusal then says how to approve without a record.
-Losing a note, or flooding this, never changes a decision.
+Losing a note, or flooding this, never changes a decision. What is written was seen: the object is read before anything
+is told of it.
 """
 
 import threading
@@ -13,10 +14,14 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeVar
 
+import msgspec
+
 from seconder.admission import adjudication, pipeline
+from seconder.admission.decision import Decision
 from seconder.admission.lookups import Unknown
 from seconder.admission.policy_index import PolicyIndex
-from seconder.admission.request import Request
+from seconder.admission.recorded import mark
+from seconder.admission.request import Metadata, Request
 from seconder.admission.review import Effect
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest
@@ -30,6 +35,7 @@ from seconder.client.cache import Cache
 from seconder.client.events import Events, Occurrence
 from seconder.client.resolver import Resolver, within
 from seconder.client.watch import Watch
+from seconder.webhook import sight
 
 T = TypeVar("T")
 
@@ -97,7 +103,10 @@ class _Emergency:
 
 
 class Recorder:
-    """Takes notes from reviews, in any thread, and writes them in its own."""
+    """Takes notes from reviews, in any thread, and writes them in its own.
+
+    ``unseen`` is called for each that is not written since its object is not as the review said.
+    """
 
     def __init__(
         self,
@@ -107,6 +116,7 @@ class Recorder:
         failed: Callable[[str, Exception], None],
         *,
         bounds: Bounds | None = None,
+        unseen: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
@@ -115,6 +125,7 @@ class Recorder:
         self._events = Events(api, "seconder-webhook")
         self._failed = failed
         self._bounds = bounds or Bounds()
+        self._unseen = unseen
         self._clock = clock
         self._lock = threading.RLock()
         """That of ``_work``. To take it by the condition would be two Python calls more."""
@@ -181,8 +192,16 @@ class Recorder:
             self._written.pop(name, None)
             self._work.notify()
 
+    def sees_emergency(self, decided: Decision, policies: PolicyIndex) -> bool:
+        """Whether the objects that somebody passes policies by for are as the review said. May wait; raises Unknown.
+
+        Asked before the answer: afterwards they may be gone.
+        """
+        deadline = within()
+        return sight.emergency(decided.parts, lambda asked: self._resolver.answer(asked, policies, deadline))
+
     def broke_glass(self, request: Request, reason: str) -> None:
-        """Note that somebody passed policies by in an emergency."""
+        """Note that somebody passed policies by in an emergency, as was seen on the object."""
         with self._work:
             if len(self._emergencies) < self._bounds.notes:
                 self._emergencies.append(_Emergency(request, reason))
@@ -304,6 +323,14 @@ class Recorder:
         if state is None:
             return
         change = note.change
+        stored = self._seen(change, state.policies) if note.times else None
+        if note.times and stored is None:
+            self._unseen()
+            if note.new or not note.allowed:
+                self._forget(change.name)
+                return
+            # It was written down before, and may be gone since it was let through.
+            note.times = 0
         now = datetime.now(UTC)
         impact = self._impact(change, state.policies) if note.times else None
         made_now = False
@@ -328,6 +355,8 @@ class Recorder:
                     impact=impact,
                     now=now,
                 )
+            if stored is not None:
+                status = msgspec.structs.replace(status, seen=mark(change.action, stored))
             if note.allowed:
                 status = change_requests.let_through(status, change, note.allowed, now)
             try:
@@ -344,6 +373,21 @@ class Recorder:
             return
         if note.times:
             self._tell_refusal(change, note.reason, status.attempts, now)
+
+    def _seen(self, change: Change, policies: PolicyIndex) -> Metadata | None:
+        """The object as it is stored; None where it is not as the review said. Raises ApiError and Unknown."""
+        deadline = within()
+        try:
+            return sight.seen(change, lambda asked: self._resolver.answer(asked, policies, deadline))
+        except Unknown as unknown:
+            if isinstance(unknown.__cause__, ApiError):
+                raise unknown.__cause__ from None
+            raise
+
+    def _forget(self, name: str) -> None:
+        """Give the place of a record back that will not be written."""
+        with self._lock:
+            self._made.pop(name, None)
 
     def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest | None:
         """The change request, newly created, or the one that ended before; None where it was removed in between."""

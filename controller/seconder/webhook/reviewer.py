@@ -28,6 +28,9 @@ from seconder.webhook.recorder import Recorder
 
 _MEMO: Final = 4096
 _AT_ONCE: Final = 8
+_EMERGENCY_SECONDS: Final = 1.0
+"""For how long an answer in an emergency may wait for what proves its record. Without it there is no record."""
+
 _NOT_LOADED: Final = "the policies are not loaded yet; try again in a moment"
 _FAILED: Final = "the request could not be decided; the cause is in the webhook's log"
 
@@ -43,7 +46,8 @@ class _Lane:
 class Reviewer:
     """Holds what lives from one review to the next: the cache, and the signatures verified before.
 
-    ``resolvers`` answer the look-ups for agents and for all others.
+    ``resolvers`` answer the look-ups for agents and for all others. ``proven``: whoever asks is proven to be an API
+    server, as far as that is asked for. Others are answered the same, and leave no trace but a counter.
     """
 
     def __init__(
@@ -53,7 +57,10 @@ class Reviewer:
         recorder: Recorder,
         metrics: ReviewMetrics,
         clock: Callable[[], float] = time.time,
+        *,
+        proven: bool = True,
     ) -> None:
+        self._proven = proven
         self._cache = cache
         self._agents, self._others = _Lane(resolvers[0], "agents"), _Lane(resolvers[1], "others")
         self._recorder = recorder
@@ -83,7 +90,10 @@ class Reviewer:
             while (given := lane.resolver.at_hand(lookup, state.policies)) is not LATER:
                 lookup = asking.send(given)
         except StopIteration as done:
-            return self._finish(context, done.value, started)
+            decided: Decision = done.value
+            if decided.broken_glass:
+                return self._emergency(context, decided, started)
+            return self._finish(context, decided, started)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a counted denial
             return self._failed(error, body, mode, started)
         return self._later(context, asking, lookup, lane, started)
@@ -101,20 +111,42 @@ class Reviewer:
 
         try:
             decided = await asyncio.get_running_loop().run_in_executor(lane.threads, decide)
+            if decided.broken_glass:
+                return await self._emergency(context, decided, started)
             return self._finish(context, decided, started)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(error, context.request.body, mode, started)
         finally:
             self._metrics.in_flight -= 1
 
-    def _finish(self, context: ReviewContext, decided: Decision, started: float) -> bytes:
+    async def _emergency(self, context: ReviewContext, decided: Decision, started: float) -> bytes:
+        """The answer to who passes policies by, once the object is seen: a moment later it may be gone."""
+        policies, seen = context.state.policies, False
+
+        def look() -> bool:
+            return self._recorder.sees_emergency(decided, policies)
+
+        if self._proven and not context.request.dry_run and context.mode is Mode.ENFORCE:
+            looking = asyncio.get_running_loop().run_in_executor(self._others.threads, look)
+            try:
+                seen = await asyncio.wait_for(looking, _EMERGENCY_SECONDS)
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody in an emergency suffers from it
+                log.trouble("an emergency goes without an event", error)
+        return self._finish(context, decided, started, seen=seen)
+
+    def _finish(self, context: ReviewContext, decided: Decision, started: float, *, seen: bool = True) -> bytes:
+        """The answer. ``seen``: an emergency is as the review says."""
         request, mode = context.request, context.mode
         allowed = decided.allowed or mode is Mode.AUDIT
-        seconds = time.perf_counter() - started
-        known = context.state.policies.known
-        self._metrics.answered(request, decided, known=known, allowed=allowed, seconds=seconds)
-        recorded = self._record(context, decided)
-        _log(request, decided, mode, allowed, seconds)
+        recorded = False
+        if self._proven:
+            seconds = time.perf_counter() - started
+            known = context.state.policies.known
+            self._metrics.answered(request, decided, known=known, allowed=allowed, seconds=seconds)
+            recorded = self._record(context, decided, seen)
+            _log(request, decided, mode, allowed, seconds)
+        else:
+            self._metrics.unproven("NotAuthenticated")
         audit = _audit_annotations(decided, mode)
         if not allowed:
             denial = self._recorder.denial(decided.change) if recorded and decided.change else ""
@@ -123,14 +155,17 @@ class Reviewer:
             return codec.denied(request.uid, text, decided.reason, request.target, audit, causes)
         return codec.allowed(request.uid, audit, _warnings(decided))
 
-    def _record(self, context: ReviewContext, decided: Decision) -> bool:
+    def _record(self, context: ReviewContext, decided: Decision, seen: bool) -> bool:
         """Leave a note of what the decision led to. Returns whether there is a change request for a refusal."""
         request = context.request
         if request.dry_run or context.mode is Mode.AUDIT:
             return False
         if decided.broken_glass:
             self._metrics.broke_glass(request)
-            self._recorder.broke_glass(request, decided.broken_glass)
+            if seen:
+                self._recorder.broke_glass(request, decided.broken_glass)
+            else:
+                self._metrics.unproven("NotAsStored")
         recorded = []
         for part in decided.parts:
             if part.change is None:
@@ -146,22 +181,29 @@ class Reviewer:
         """The denial of a review that could not be decided. Raises BadReview where there is no uid to echo."""
         if isinstance(error, Malformed):
             if not error.uid:
-                self._metrics.undecided(Reason.REQUEST_MALFORMED, time.perf_counter() - started)
+                self._undecided(Reason.REQUEST_MALFORMED, started)
                 raise BadReview(error.detail) from None
             return self._give_up(error.uid, mode, Reason.REQUEST_MALFORMED, error.detail, started)
-        log.failure("a review failed", error)
+        if self._proven:
+            log.failure("a review failed", error)
         uid = codec.uid_of(body)
         if not uid:
             raise error
         return self._give_up(uid, mode, Reason.INTERNAL_ERROR, _FAILED, started)
 
     def _give_up(self, uid: str, mode: Mode, reason: Reason, detail: str, started: float) -> bytes:
-        self._metrics.undecided(reason, time.perf_counter() - started)
+        self._undecided(reason, started)
         text = f"{detail} ({reason})"
         audit = {"decision": "error", "reason": str(reason)}
         if mode is Mode.AUDIT:
             return codec.allowed(uid, audit, [f"audit: {text}"])
         return codec.denied(uid, text, reason, None, audit)
+
+    def _undecided(self, reason: Reason, started: float) -> None:
+        if self._proven:
+            self._metrics.undecided(reason, time.perf_counter() - started)
+        else:
+            self._metrics.unproven("NotAuthenticated")
 
 
 def _warnings(decided: Decision) -> list[str]:

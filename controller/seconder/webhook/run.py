@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from prometheus_client import CollectorRegistry
+
 from seconder.admission.policy_index import Installation
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import Cache
@@ -51,13 +53,15 @@ class Options:
     namespace_label: bool
     bounds: Bounds
     """Of what is recorded."""
+    client_ca: str = ""
+    """PEM of the CA by whose certificates API servers prove themselves; empty: they need not."""
 
 
 class _Serving:
     """Feeds the serving certificate from its Secret."""
 
     def __init__(self, api: Api, options: Options, metrics: ReviewMetrics) -> None:
-        self.certificate = ServingCertificate()
+        self.certificate = ServingCertificate(options.client_ca)
         self._metrics = metrics
         self._secret = options.serving_secret
         self.watch = Watch(
@@ -128,8 +132,11 @@ async def run(credentials: Credentials, options: Options) -> bool:
     metrics.view_age.set_function(cache.age)
     served = _Serving(api, options, metrics)
     agents, others, notes = (Resolver(api, index, cache.fresh, _trouble) for _ in range(3))
-    recorder = Recorder(api, cache, notes, _failed, bounds=options.bounds)
+    recorder = Recorder(
+        api, cache, notes, _failed, bounds=options.bounds, unseen=lambda: metrics.unproven("NotAsStored")
+    )
     reviewer = Reviewer(cache, (agents, others), recorder, metrics)
+    authorizer = Authorizer(cache, options.installation.namespace, AuthorizerMetrics(registry_))
     serving_now = threading.Event()
     pulse = Pulse()
 
@@ -150,9 +157,22 @@ async def run(credentials: Credentials, options: Options) -> bool:
     routes: dict[str, Handler] = {
         "/validate": reviewer.enforce,
         "/validate/audit": reviewer.audit,
-        "/authorize": Authorizer(cache, options.installation.namespace, AuthorizerMetrics(registry_)).answer,
+        "/authorize": authorizer.answer,
     }
-    shared = Shared(routes, lambda error: log.failure("a review failed", error), Limits())
+    strangers: dict[Handler, Handler] = {}
+    if options.client_ca:
+        # Threads and look-ups of their own: nobody waits behind what they ask.
+        unheard = Resolver(api, index, cache.fresh, lambda _what, _error: None, at_once=2)
+        unproven = Reviewer(cache, (unheard, unheard), recorder, metrics, proven=False)
+        strangers = {reviewer.enforce: unproven.enforce, reviewer.audit: unproven.audit}
+        silent = Authorizer(cache, options.installation.namespace, AuthorizerMetrics(CollectorRegistry()), heard=False)
+
+        async def answer(body: bytes) -> bytes:
+            metrics.unproven("NotAuthenticated")
+            return await silent.answer(body)
+
+        strangers[authorizer.answer] = answer
+    shared = Shared(routes, lambda error: log.failure("a review failed", error), Limits(), strangers)
     log.info("starting", namespace=options.namespace)
     try:
         return await serve(

@@ -13,7 +13,7 @@ from tests.support.http import head, status
 from seconder.http import head as head_module
 from seconder.http import reply
 from seconder.http.body_memory import BodyMemory
-from seconder.http.handler import BadReview
+from seconder.http.handler import BadReview, Handler
 from seconder.http.limits import FRAMING_BYTES, MAX_BODY_BYTES, Limits
 from seconder.http.protocol import ReviewProtocol, Shared
 
@@ -33,6 +33,7 @@ class Wire(asyncio.Transport):
         self.pieces: list[bytes] = []
         self.closed = False
         self.aborted = False
+        self.certificate: dict[str, str] | None = None
         self.too_late: list[bytes] = []
 
     def write(self, data: Any) -> None:
@@ -47,6 +48,10 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         """See ``asyncio.Transport``."""
         return self.closed
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """See ``asyncio.Transport``."""
+        return self.certificate if name == "peercert" else default
 
     def close(self) -> None:
         """See ``asyncio.Transport``."""
@@ -831,3 +836,32 @@ def test_an_error_of_our_own_in_the_parsers_callbacks_is_reported_and_no_400(mon
     connection = ask(PLAIN)
     assert (statuses(connection.wire.said), connection.wire.closed) == ([500], True)
     assert len(connection.reported) == 1
+
+
+def test_strangers_are_served_by_other_handlers_whatever_was_asked_before() -> None:
+    """Heads are remembered from one connection to the next; who is at the other end is not."""
+
+    def known(_: bytes) -> bytes:
+        return b'{"to": "the API server"}'
+
+    def unknown(_: bytes) -> bytes:
+        return b'{"to": "anybody"}'
+
+    async def ask(shared: Shared, certificate: dict[str, str] | None) -> bytes:
+        wire = Wire()
+        wire.certificate = certificate
+        protocol = ReviewProtocol(shared)
+        shared.open.add(protocol)
+        protocol.connection_made(wire)
+        for _ in range(3):
+            protocol.get_buffer(-1)[: len(PLAIN)] = PLAIN
+            protocol.buffer_updated(len(PLAIN))
+        return wire.said
+
+    async def both(strangers: dict[Handler, Handler]) -> tuple[int, int, int]:
+        shared = Shared({"/validate": known}, lambda _: None, LIMITS, strangers)
+        said = [await ask(shared, who) for who in ({"subject": "x"}, None, {"subject": "x"})]
+        return tuple(each.count(b"anybody") for each in said)  # type: ignore[return-value]  # three of them
+
+    assert asyncio.run(both({known: unknown})) == (0, 3, 0)
+    assert asyncio.run(both({})) == (0, 0, 0), "nobody is asked to prove anything"

@@ -11,8 +11,8 @@ from tests.support.change_requests import NOW, change, recorded, refused
 from tests.support.resolving import Answers
 
 from seconder.admission import pipeline
-from seconder.admission.recorded import context_of, effect_of
-from seconder.admission.request import Metadata
+from seconder.admission.recorded import context_of, effect_of, mark
+from seconder.admission.request import Metadata, OwnerReference
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, stamp
 from seconder.api.policy import Mode, Policy, Requirement
@@ -25,12 +25,15 @@ from seconder.operator.change_request_status import (
     denied,
     ended,
     judged,
+    marked,
     over,
     overdue,
     place,
     presented,
+    scaled_to_zero,
     untried_since,
 )
+from seconder.operator.change_request_status import done as done_on
 
 POLICY = policy()
 THERE = Metadata(uid=signing.DEPLOYMENT.uid)
@@ -48,7 +51,8 @@ def following(
     """The status that it should have, as the controller puts it together."""
     cluster = state(*(policies or (POLICY,)))
     started = begun(request, cluster, now)
-    done = ended(request, started, stored, now)
+    used = stored is not None and done_on(request.spec.action, started, stored)
+    done = ended(request, started, stored, now, used=used)
     if done is not None or stored is None:
         assert done is not None
         return done
@@ -111,11 +115,64 @@ def test_the_removal_of_finalizers_waits_although_the_object_is_under_deletion()
     assert following(recorded(POLICY, action=Action.REMOVE_FINALIZERS), LEAVING).phase is Phase.PENDING
 
 
-@pytest.mark.parametrize("action", [Action.SCALE_TO_ZERO, Action.REMOVE_FINALIZERS, Action.CHANGE_OWNERS])
-def test_an_update_is_used_when_it_was_let_through(action: Action) -> None:
-    """Its object stays, so that nothing else will ever tell."""
-    status = following(recorded(POLICY, action=action, status={"allowed_at": stamp(NOW)}), THERE)
-    assert (status.phase, status.ended_at) == (Phase.USED, stamp(NOW))
+HELD = msgspec.structs.replace(
+    THERE,
+    finalizers=["example.com/a", "example.com/b"],
+    owner_references=[OwnerReference(api_version="v1", kind="ConfigMap", name="owner", uid="1")],
+)
+FREED = msgspec.structs.replace(HELD, finalizers=["example.com/b"])
+ORPHANED = msgspec.structs.replace(HELD, owner_references=None)
+
+
+@pytest.mark.parametrize(
+    ("action", "changed_object", "another"),
+    [(Action.REMOVE_FINALIZERS, FREED, ORPHANED), (Action.CHANGE_OWNERS, ORPHANED, FREED)],
+)
+def test_an_update_is_used_when_it_was_let_through_and_is_seen(
+    action: Action, changed_object: Metadata, another: Metadata
+) -> None:
+    """Not by the word of the webhook alone, which rests on a review; nor by another change of the object."""
+    seen = mark(action, HELD)
+    let_through = recorded(POLICY, action=action, status={"allowed_at": stamp(NOW), "seen": seen})
+    assert following(let_through, HELD).phase is Phase.PENDING
+    assert following(let_through, another).phase is Phase.PENDING
+    used = following(let_through, changed_object)
+    assert (used.phase, used.ended_at) == (Phase.USED, stamp(NOW))
+    unasked = recorded(POLICY, action=action, status={"seen": seen})
+    assert following(unasked, changed_object).phase is Phase.PENDING, "somebody else's doing"
+
+
+def test_an_object_that_went_after_it_was_let_through_was_used() -> None:
+    """A last finalizer takes the object along."""
+    let_through = recorded(POLICY, action=Action.REMOVE_FINALIZERS, status={"allowed_at": stamp(NOW)})
+    assert following(let_through, None).phase is Phase.USED
+
+
+def test_what_the_use_is_seen_by_is_noted_once_and_never_after_the_use() -> None:
+    """Where the webhook left no mark. Later the object may have been changed already."""
+    action = Action.REMOVE_FINALIZERS
+    status = recorded(POLICY, action=action).status
+    noted = marked(action, status, HELD)
+    assert noted.seen == mark(action, HELD) != ""
+    assert marked(action, noted, FREED) == noted
+    let_through = msgspec.structs.replace(status, allowed_at=stamp(NOW))
+    assert marked(action, let_through, FREED).seen == ""
+    assert marked(Action.DELETE, status, HELD).seen == "", "that it is gone tells"
+
+
+@pytest.mark.parametrize(
+    ("document", "zero"),
+    [
+        ({"spec": {"replicas": 0}}, True),
+        ({"spec": {}}, True),
+        ({}, True),
+        ({"spec": {"replicas": 1}}, False),
+        ({"spec": "what"}, True),
+    ],
+)
+def test_what_asks_for_no_replicas_is_scaled_to_zero(document: dict[str, Any], zero: bool) -> None:
+    """As the API server writes it."""
+    assert scaled_to_zero(document) is zero
 
 
 def test_it_is_not_said_that_nobody_approved_what_was_approved() -> None:

@@ -4,23 +4,27 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
 import pytest
 from tests.support import served, signing
-from tests.support.builders import DEPLOYMENTS, policy, state, target
+from tests.support.builders import DEPLOYMENTS, live, policy, state, target
+from tests.support.change_requests import recorded
 from tests.support.resolving import Answers
 from tests.support.served import Asked, Served, View
 
-from seconder.admission.lookups import NamespaceContents
+from seconder.admission.lookups import NamespaceContents, ReadObjects
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api import change_request
+from seconder.api.change_request import ApprovalDoc
 from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, Action
+from seconder.approvals import change_requests
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Item
 from seconder.approvals.verification import Approval
 from seconder.client.api import ApiError
 from seconder.client.watch import Watch
-from seconder.webhook.recorder import Bounds, Recorder
+from seconder.webhook.recorder import Bounds, Recorder, _Known
 
 
 class Still(Recorder):
@@ -111,6 +115,7 @@ def test_a_note_that_could_not_be_written_is_tried_again_a_bounded_number_of_tim
 def test_a_record_that_goes_between_two_looks_is_created_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nobody's next refusal goes without one because of it."""
     recorder = Still(Bounds(), monkeypatch)
+    recorder._resolver = Answers(objects=live(target(name="d")))
     change = _change("d")
     answers = iter([409, 201])
 
@@ -157,6 +162,66 @@ def test_one_record_that_cannot_be_written_keeps_no_other_from_being_written(
     recorder._try_to_write(note)
     assert recorder.refused(_change("e"), Reason.APPROVAL_MISSING) is not quiet
     assert (note.change.name in recorder._notes) is kept
+
+
+def _dropped(monkeypatch: pytest.MonkeyPatch, objects: Any) -> tuple[Still, list[str], Served]:
+    """A recorder of one place that has tried to write one refusal, what it counted, and the API that it wrote to."""
+    recorder, counted = Still(Bounds(open_of_one=1), monkeypatch), list[str]()
+    recorder._resolver, api = Answers(objects=objects), Served()
+    monkeypatch.setattr(recorder, "_unseen", lambda: counted.append("unseen"))
+    monkeypatch.setattr(recorder, "_api", api)
+    assert recorder.refused(_change("d"), Reason.APPROVAL_MISSING)
+    note = recorder._next_due()
+    assert note is not None
+    recorder._try_to_write(note)
+    return recorder, counted, api
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [{}, live(target(name="d", uid="another"))],
+    ids=["it is not there", "it is another"],
+)
+def test_what_is_not_as_the_review_said_is_counted_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, objects: Any
+) -> None:
+    """No record, no event, no place taken from others: anybody who reaches the port can post a review."""
+    recorder, counted, api = _dropped(monkeypatch, objects)
+    assert (counted, api.asked) == (["unseen"], [])
+    assert (recorder._notes, recorder._made) == ({}, {})
+    assert recorder.refused(_change("e"), Reason.APPROVAL_MISSING), "by the same requester"
+
+
+def test_a_use_is_told_although_its_object_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what was recorded before: refused again, then let through, then gone, all before it was written."""
+    recorder = Still(Bounds(), monkeypatch)
+    change = _change("d")
+    path = f"{change_request.PATH}/{change.name}"
+    stored = msgspec.to_builtins(recorded(policy(), target=change.target))
+    api = Served({path: stored, f"{path}/status": lambda asked: asked.document})
+    monkeypatch.setattr(recorder, "_api", api)
+    monkeypatch.setattr(served, "MOST_SECONDS", 10.0)
+    recorder._known = {change.name: _Known(change.requester, open=True)}
+    assert recorder.refused(change, Reason.APPROVAL_MISSING)
+    recorder.allowed(change, [cast(Approval, None)])
+    monkeypatch.setattr(change_requests, "approval_doc", lambda _: ApprovalDoc(name="alice"))
+    note = recorder._next_due()
+    assert note is not None
+    recorder._try_to_write(note)
+    written = api.asked[-1].document["status"]
+    assert (written["attempts"], bool(written["allowedAt"])) == (1, True)
+
+
+def test_what_could_not_be_read_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is neither seen nor unseen."""
+    recorder, counted = Still(Bounds(), monkeypatch), list[str]()
+    recorder._resolver = Answers(unknown=[ReadObjects])
+    monkeypatch.setattr(recorder, "_unseen", lambda: counted.append("unseen"))
+    assert recorder.refused(_change("d"), Reason.APPROVAL_MISSING)
+    note = recorder._next_due()
+    assert note is not None
+    recorder._try_to_write(note)
+    assert (counted, list(recorder._notes)) == ([], [note.change.name])
 
 
 def test_a_use_right_after_the_refusal_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from tests.support.builders import (
 from tests.support.resolving import Answers
 from tests.support.served import View
 
+from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
     Dependents,
@@ -52,6 +54,7 @@ from seconder.approvals.change import Change
 from seconder.approvals.verification import Approval
 from seconder.http.handler import BadReview
 from seconder.observability.metrics import ReviewMetrics
+from seconder.webhook import reviewer as reviewer_module
 from seconder.webhook.recorder import Recorder
 from seconder.webhook.reviewer import Reviewer
 
@@ -70,6 +73,15 @@ class Notes(Recorder):
         self.uses: list[Change] = []
         self.emergencies: list[str] = []
         self.full = False
+        self.sees: bool | Exception = True
+        self.seconds = 0.0
+
+    def sees_emergency(self, decided: Decision, policies: PolicyIndex) -> bool:
+        """See Recorder."""
+        time.sleep(self.seconds)
+        if isinstance(self.sees, Exception):
+            raise self.sees
+        return self.sees
 
     def refused(self, change: Change, reason: Reason) -> bool:
         """See Recorder."""
@@ -92,14 +104,17 @@ class Notes(Recorder):
 class Desk:
     """A reviewer over a cluster, with its metrics. ``others`` answers for who is no agent."""
 
-    def __init__(self, *policies: Policy, agents: Answers | None = None, others: Answers | None = None) -> None:
+    def __init__(
+        self, *policies: Policy, agents: Answers | None = None, others: Answers | None = None, proven: bool = True
+    ) -> None:
         self.registry = CollectorRegistry()
         self.view = View(state(*(policies or (PROTECTING,))))
         self.notes = Notes()
         self.agents, self.others = agents or Answers(), others or Answers()
         metrics = ReviewMetrics(self.registry)
         resolvers = (self.agents, self.others)
-        self.reviewer = Reviewer(self.view, resolvers, self.notes, metrics, clock=lambda: float(signing.NOW))
+        now = float(signing.NOW)
+        self.reviewer = Reviewer(self.view, resolvers, self.notes, metrics, clock=lambda: now, proven=proven)
 
     async def answer(self, asked: Request | bytes, mode: Mode = Mode.ENFORCE) -> dict[str, Any]:
         """Review a request, or bytes; give the response."""
@@ -232,15 +247,79 @@ def test_what_is_let_through_in_part_is_not_noted_as_used() -> None:
     assert desk.count("seconder_approvals_used_total") == 0
 
 
+EVERYONE = policy(subjects=Subjects.EVERYONE, break_glass_groups=frozenset({"oncall"}))
+GLASS = {"annotations": {constants.BREAK_GLASS: "2026-11-22T04:30:00Z INC-4821"}}
+EMERGENCY = deletion(user=Caller("dana", frozenset({"oncall"})), stored=GLASS)
+
+
 def test_an_emergency_is_noted_and_counted() -> None:
     """With its reason, in the audit trail too."""
-    everyone = policy(subjects=Subjects.EVERYONE, break_glass_groups=frozenset({"oncall"}))
-    desk = Desk(everyone)
-    stored = {"annotations": {constants.BREAK_GLASS: "2026-11-22T04:30:00Z INC-4821"}}
-    response = desk.ask(deletion(user=Caller("dana", frozenset({"oncall"})), stored=stored))
+    desk = Desk(EVERYONE)
+    response = desk.ask(EMERGENCY)
     assert (response["allowed"], response["auditAnnotations"]["break-glass"]) == (True, "INC-4821")
     assert desk.notes.emergencies == ["INC-4821"]
     assert desk.count("seconder_break_glass_total") == 1
+    assert desk.count("seconder_admission_unproven_reviews_total") == 0
+
+
+@pytest.mark.parametrize("sees", [False, ValueError("what")], ids=["not so", "not known"])
+def test_an_emergency_that_is_not_seen_is_let_through_without_an_event(sees: bool | Exception) -> None:
+    """Anybody who reaches the port could have made it up."""
+    desk = Desk(EVERYONE)
+    desk.notes.sees = sees
+    assert desk.ask(EMERGENCY)["allowed"]
+    assert desk.notes.emergencies == []
+    assert desk.count("seconder_admission_unproven_reviews_total", reason="NotAsStored") == 1
+
+
+def test_nobody_in_an_emergency_waits_long_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server may be what the emergency is about."""
+    monkeypatch.setattr(reviewer_module, "_EMERGENCY_SECONDS", 0.05)
+    desk = Desk(EVERYONE)
+    desk.notes.seconds = 0.5
+
+    async def timed() -> float:
+        started = time.perf_counter()
+        assert (await desk.answer(EMERGENCY))["allowed"]
+        return time.perf_counter() - started
+
+    assert asyncio.run(timed()) < 0.4
+    assert desk.notes.emergencies == []
+
+
+@pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.AUDIT])
+@pytest.mark.parametrize(
+    "asked",
+    [deletion(), APPROVED, EMERGENCY, b"{}", b'{"request": {"uid": "1"}}'],
+    ids=lambda each: type(each).__name__,
+)
+def test_whoever_is_no_proven_api_server_leaves_no_trace_but_a_counter(
+    asked: Request | bytes, mode: Mode, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No record, no line in the log, no other number; and is answered the same."""
+    proven, unproven = Desk(PROTECTING, EVERYONE), Desk(PROTECTING, EVERYONE, proven=False)
+
+    def answer(desk: Desk) -> Any:
+        try:
+            return desk.ask(asked, mode)
+        except BadReview as bad:
+            return bad.detail
+
+    expected = answer(proven)
+    capfd.readouterr()
+    given = answer(unproven)
+    assert str(given.get("allowed") if isinstance(given, dict) else given) == str(
+        expected.get("allowed") if isinstance(expected, dict) else expected
+    )
+    assert capfd.readouterr() == ("", "")
+    assert (unproven.notes.refusals, unproven.notes.uses, unproven.notes.emergencies) == ([], [], [])
+    totals = {
+        sample.name: sample.value
+        for metric in unproven.registry.collect()
+        for sample in metric.samples
+        if sample.value and sample.name.endswith("_total")
+    }
+    assert totals == {"seconder_admission_unproven_reviews_total": 1.0}
 
 
 def test_no_change_request_is_noted_for_what_no_approval_lets_through() -> None:

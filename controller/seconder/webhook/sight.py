@@ -1,0 +1,58 @@
+"""Looks at objects as they are stored: a record rests on what is seen there, never on what a review says alone.
+
+Whoever reaches the webhook's port can post a review. What it says of an object that is not so leaves no record.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from seconder.admission import codec
+from seconder.admission.changes import differences, free_changes
+from seconder.admission.decision import Verdict
+from seconder.admission.lookups import Lookup, ReadObjects, ReadWhole
+from seconder.admission.request import Metadata
+from seconder.admission.review import Effect
+from seconder.api import constants
+from seconder.approvals.change import Change
+
+Answer = Callable[[Lookup[Any]], Any]
+"""Answers a look-up. Raises Unknown."""
+
+_UNREAD: Final = "the object that a record is about could not be looked up"
+
+
+def seen(change: Change, answer: Answer) -> Metadata | None:
+    """The metadata of a change's object; None where the object is not as the review said: gone, or another.
+
+    What ``Change`` changes is another object, too, where its state is not the one that was to be changed. Raises
+    Unknown.
+    """
+    effect = Effect(change.action, change.target, change.version, {})
+    if change.difference is None:
+        stored = answer(ReadObjects((effect.ref,), _UNREAD)).get(effect.ref)
+    else:
+        document = answer(ReadWhole(effect.ref, _UNREAD))
+        if document is None or not _stands(document, change, change.difference.before):
+            return None
+        stored = codec.metadata_of(document)
+    return stored if stored is not None and stored.uid == change.target.uid else None
+
+
+def _stands(document: Any, change: Change, before: str) -> bool:
+    """Whether an object is in the state of this digest, in one of the forms that a change may name it by."""
+    free = free_changes.of_all(change.policies, change.target.resource)
+    try:
+        return any(differences.digest(form) == before for form in differences.forms(document, free))
+    except RecursionError:
+        return False
+
+
+def emergency(verdicts: Iterable[Verdict], answer: Answer) -> bool:
+    """Whether each object that somebody passed policies by for carries the words that allow it. Raises Unknown."""
+    for effect in (verdict.effect for verdict in verdicts if verdict.broken_glass):
+        stored = answer(ReadObjects((effect.ref,), _UNREAD)).get(effect.ref)
+        if stored is None or stored.uid != effect.target.uid:
+            return False
+        if (stored.annotations or {}).get(constants.BREAK_GLASS) != effect.stored.get(constants.BREAK_GLASS):
+            return False
+    return True
