@@ -1,7 +1,8 @@
 """Answers one review: decode, decide, count, record, log, encode.
 
 A review that needs no look-up is answered at once. The others go on in a thread, agents' apart from people's and
-controllers', so that nobody waits behind what agents ask.
+controllers', so that nobody waits behind what agents ask. Large ones are read and looked into in one thread of their
+own: one takes as long as a hundred ordinary ones, which go on meanwhile.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from seconder.approvals.verification import Memo
 from seconder.client.cache import Cache
 from seconder.client.resolver import LATER, Resolver, within
 from seconder.http.handler import BadReview
+from seconder.http.limits import SMALL_BODY_BYTES
 from seconder.observability import log
 from seconder.observability.metrics import ReviewMetrics
 from seconder.webhook.recorder import Recorder
@@ -33,6 +35,10 @@ _EMERGENCY_SECONDS: Final = 1.0
 
 _NOT_LOADED: Final = "the policies are not loaded yet; try again in a moment"
 _FAILED: Final = "the request could not be decided; the cause is in the webhook's log"
+
+
+_Begun = str | tuple[ReviewContext, Decision] | tuple[ReviewContext, Asking[Decision], Lookup[Any]]
+"""What became of a review at once: it waits for a look-up, or is decided, or its uid where nothing is loaded yet."""
 
 
 class _Lane:
@@ -67,6 +73,8 @@ class Reviewer:
         self._metrics = metrics
         self._clock = clock
         self._memo = Memo(_MEMO)
+        self._large = ThreadPoolExecutor(1, thread_name_prefix="review-large")
+        """One: of several, each would keep the interpreter from small ones as long as it takes."""
 
     def enforce(self, body: bytes) -> bytes | Awaitable[bytes]:
         """The answer to a review under the policies that refuse."""
@@ -78,32 +86,55 @@ class Reviewer:
 
     def _answer(self, body: bytes, mode: Mode) -> bytes | Awaitable[bytes]:
         started = time.perf_counter()
+        if len(body) > SMALL_BODY_BYTES:
+            return self._answer_large(body, mode, started)
         try:
-            request = codec.decode(body)
-            state = self._cache.state
-            if state is None:
-                return self._give_up(request.uid, mode, Reason.INTERNAL_ERROR, _NOT_LOADED, started)
-            context = ReviewContext(request, state, mode, self._clock(), self._memo)
-            asking = pipeline.review(context)
-            lane = self._agents if context.principal.agent else self._others
-            lookup: Lookup[Any] = next(asking)
-            while (given := lane.resolver.at_hand(lookup, state.policies)) is not LATER:
-                lookup = asking.send(given)
-        except StopIteration as done:
-            decided: Decision = done.value
-            if decided.broken_glass:
-                return self._emergency(context, decided, started)
-            return self._finish(context, decided, started)
+            return self._go_on(self._begin(body, mode), mode, started)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a counted denial
             return self._failed(error, body, mode, started)
-        return self._later(context, asking, lookup, lane, started)
+
+    async def _answer_large(self, body: bytes, mode: Mode, started: float) -> bytes:
+        try:
+            begun = await asyncio.get_running_loop().run_in_executor(self._large, self._begin, body, mode)
+            answer = self._go_on(begun, mode, started)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failed(error, body, mode, started)
+        return answer if isinstance(answer, bytes) else await answer
+
+    def _begin(self, body: bytes, mode: Mode) -> _Begun:
+        """Read a review, and decide it as far as that takes no look-up. In any thread. Raises Malformed."""
+        request = codec.decode(body)
+        state = self._cache.state
+        if state is None:
+            return request.uid
+        context = ReviewContext(request, state, mode, self._clock(), self._memo)
+        asking = pipeline.review(context)
+        resolver = (self._agents if context.principal.agent else self._others).resolver
+        try:
+            lookup: Lookup[Any] = next(asking)
+            while (given := resolver.at_hand(lookup, state.policies)) is not LATER:
+                lookup = asking.send(given)
+        except StopIteration as done:
+            return context, done.value
+        return context, asking, lookup
+
+    def _go_on(self, begun: _Begun, mode: Mode, started: float) -> bytes | Awaitable[bytes]:
+        if isinstance(begun, str):
+            return self._give_up(begun, mode, Reason.INTERNAL_ERROR, _NOT_LOADED, started)
+        if len(begun) == 3:
+            return self._later(*begun, started)
+        context, decided = begun
+        if decided.broken_glass:
+            return self._emergency(context, decided, started)
+        return self._finish(context, decided, started)
 
     async def _later(
-        self, context: ReviewContext, asking: Asking[Decision], lookup: Lookup[Any], lane: _Lane, started: float
+        self, context: ReviewContext, asking: Asking[Decision], lookup: Lookup[Any], started: float
     ) -> bytes:
         """The answer, decided in a thread since the API server may take its time; other reviews go on meanwhile."""
         self._metrics.in_flight += 1
         deadline = within()
+        lane = self._agents if context.principal.agent else self._others
         policies, mode = context.state.policies, context.mode
 
         def decide() -> Decision:

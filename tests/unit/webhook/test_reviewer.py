@@ -53,6 +53,7 @@ from seconder.api.resources import NAMESPACES, PODS, GroupResource
 from seconder.approvals.change import Change
 from seconder.approvals.verification import Approval
 from seconder.http.handler import BadReview
+from seconder.http.limits import SMALL_BODY_BYTES
 from seconder.observability.metrics import ReviewMetrics
 from seconder.webhook import reviewer as reviewer_module
 from seconder.webhook.recorder import Recorder
@@ -320,6 +321,34 @@ def test_whoever_is_no_proven_api_server_leaves_no_trace_but_a_counter(
         if sample.value and sample.name.endswith("_total")
     }
     assert totals == {"seconder_admission_unproven_reviews_total": 1.0}
+
+
+def test_a_large_review_holds_up_no_small_one() -> None:
+    """It takes as long as a hundred of them, and an agent may send many."""
+    desk = Desk()
+    labels = {f"label-{number}": "v" * 63 for number in range(2_000)}
+    large = deletion(stored={"labels": labels})
+    assert len(large.body) > SMALL_BODY_BYTES
+    begun, go_on = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        begun.set()
+        go_on.wait(10)
+
+    async def side_by_side() -> tuple[dict[str, Any], dict[str, Any]]:
+        desk.reviewer._large.submit(busy)
+        begun.wait(10)
+        waiting = asyncio.ensure_future(desk.answer(large))
+        await asyncio.sleep(0)
+        small = await asyncio.wait_for(desk.answer(deletion()), 5)
+        assert not waiting.done()
+        go_on.set()
+        return small, await waiting
+
+    small, answered = asyncio.run(side_by_side())
+    assert (small["allowed"], answered["allowed"]) == (False, False)
+    assert answered["status"]["message"] == small["status"]["message"]
+    assert not desk.ask(b'{"request": {"uid": "1", "what": "' + b"x" * SMALL_BODY_BYTES + b'"}}')["allowed"]
 
 
 def test_no_change_request_is_noted_for_what_no_approval_lets_through() -> None:
