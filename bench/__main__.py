@@ -1,4 +1,7 @@
-"""Prints the performance table: ``python -m bench``. Exits 0 also when a goal is missed; the table then says so."""
+"""Prints the performance table: ``python -m bench``. Exits 0 also when a goal is missed; the table then says so.
+
+``python -m bench flood`` prints what an agent does to people and to the two programs by mass alone.
+"""
 
 import argparse
 import contextlib
@@ -11,12 +14,13 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench import machine, python
+from bench import flood, machine, python
 from bench.load import WrongAnswers
 from bench.run import LEGEND, Benchmark
 from localstack.binaries import provide
 from localstack.controlplane import ControlPlane
 from localstack.errors import StackError
+from localstack.stack import Stack
 from seconder.client.api import ApiError
 
 _INTERRUPTED: Final = 130
@@ -28,6 +32,8 @@ def main() -> int:
     # Asked to stop either way, it stops what it started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if options.what == "flood":
+            return _flooded()
         interpreter = python.with_packages(options.python) if options.python else Path(sys.executable)
         _head(interpreter)
         with contextlib.ExitStack() as stack:
@@ -46,8 +52,18 @@ def main() -> int:
         return _INTERRUPTED
 
 
+def _flooded() -> int:
+    with tempfile.TemporaryDirectory(prefix="seconder-flood-") as folder:
+        binaries = provide(any_kubectl=True)
+        with Stack(Path(folder) / "stack", binaries, controllers=False) as stack:
+            figures = flood.Flood(stack, flood.FULL, lambda text: print(text, flush=True)).run()
+    print(flood.table(flood.FULL, figures), flush=True)
+    return 0
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("table", "flood"), default="table", help="what to measure")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds of each comparison (default 3)")
     parser.add_argument(
         "--python", type=Path, help="the Python that runs the webhook (default: the one that runs this)"
