@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from tests.support import signing
-from tests.support.builders import approved, deletion, policy, state, update
+from tests.support.builders import approved, deletion, policy, scale, state, update
+from tests.support.resolving import Answers, decide
 
+from seconder.admission.lookups import ViewIsFresh
 from seconder.admission.policy_index import Installation
 from seconder.admission.request import Request
 from seconder.client.api import Api
@@ -103,3 +105,27 @@ def test_a_review_takes_no_more_calls_than_before(
     calls = _calls(reviewer, before_it, asked)
     told = "\n".join(f"{times:4} {function}" for function, times in calls.most_common())
     assert calls.total() <= most, f"{calls.total()} Python calls, not {most} at the most:\n{told}"
+
+
+def test_what_is_free_costs_no_more_than_what_is_refused(reviewer: Reviewer) -> None:
+    """Of an agent's updates: they are most of what it does."""
+    free, refused = _calls(reviewer, FREE, FREE), _calls(reviewer, CHANGES, CHANGES)
+    assert free.total() <= refused.total()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        FREE,
+        scale(1, 3),
+        update(old={"labels": {"a": "1"}}, new={"labels": {"a": "2"}}),
+        update(old={"spec": {"template": {"image": "a"}}}, new={"spec": {"template": {"image": "b"}}}),
+    ],
+    ids=["sized", "sized by scale", "labelled", "rolled out"],
+)
+def test_an_agents_free_update_takes_no_look_up(asked: Request) -> None:
+    """Only whether the view is fresh is asked, which is at hand."""
+    answers = Answers()
+    decided = decide(asked, state(policy()), answers=answers)
+    assert decided.allowed, decided.message
+    assert {type(lookup) for lookup in answers.asked} <= {ViewIsFresh}
