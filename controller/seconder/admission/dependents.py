@@ -4,6 +4,8 @@ Only objects of kinds that policies protect from deletion are followed. An owner
 between is of such a kind itself; a chain through a kind that no policy names is not seen.
 """
 
+from array import array
+from bisect import bisect_left
 from typing import Final, NamedTuple
 
 from seconder.admission.kinds import MADE_BY_CONTROLLER
@@ -51,11 +53,36 @@ class Kind(NamedTuple):
     kind: str
 
 
+CROWD: Final = ""
+"""Stands among the keys of an object that has more owners than anybody needs. No owner has it for a key."""
+
+_EACH: Final = 250
+"""Bytes that a key of an owner takes, with all that leads to it, and what an object takes beside."""
+
+
 class Ownership(NamedTuple):
-    """What is kept of an owned object: its uid, and the keys of its owners."""
+    """What is kept of an owned object: its uid, and the keys of its owners.
+
+    ``crowd`` are the keys of an object of very many owners, as their hashes in this process, sorted; ``keys`` is
+    ``CROWD`` alone then.
+    """
 
     uid: str
     keys: tuple[str, ...]
+    crowd: "array[int] | None" = None
+
+    def has(self, key: str) -> bool:
+        """Whether an owner of this key is among them. In a crowd, one key in 2^64 is taken for another's."""
+        if self.crowd is None:
+            return key in self.keys
+        hashed = hash(key)
+        place = bisect_left(self.crowd, hashed)
+        return place < len(self.crowd) and self.crowd[place] == hashed
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes it takes to keep this, and to find it by its owners."""
+        return _EACH * (len(self.keys) + 1) + (0 if self.crowd is None else self.crowd.itemsize * len(self.crowd))
 
 
 def keys(request: Request, target: Target) -> frozenset[str]:

@@ -9,6 +9,8 @@ import msgspec
 from seconder.api import constants
 
 _OVER: Final = 0.0
+_LONGEST: Final = 1024
+"""Characters of an operator's name that are kept: no approver has a longer one, so that it stays nobody's."""
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -23,7 +25,9 @@ def account(document: Mapping[str, Any]) -> Account | None:
     """Read a ServiceAccount; None where it records neither. An end that is no RFC 3339 time has passed already."""
     annotations = document["metadata"].get("annotations") or {}
     end = annotations.get(constants.TOKEN_END_KEY)
-    recorded = Account(annotations.get(constants.OPERATOR_KEY) or None, None if end is None else _seconds(end))
+    # Kept of all ServiceAccounts there are, which agents may make, too.
+    operator = annotations.get(constants.OPERATOR_KEY, "")[:_LONGEST] or None
+    recorded = Account(operator, None if end is None else _seconds(end))
     return None if recorded == Account(None, None) else recorded
 
 

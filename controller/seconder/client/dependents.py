@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
 
-from seconder.admission.dependents import Dependent, Kind, Ownership, kind_of
+from seconder.admission.dependents import CROWD, Dependent, Ownership
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api import constants
 from seconder.api.resources import GroupResource, ResolvedResource, Target
@@ -16,6 +16,10 @@ from seconder.client.watch import Watch
 
 _MOST_KINDS: Final = 200
 """Each takes a thread and a connection. Where policies protect more, what owns what is not known."""
+
+_MOST_BYTES: Final = 80 * 1024 * 1024
+"""Of all that is followed: 100,000 owned objects. An agent may make more, or such as have thousands of owners; then it
+is not known who owns what, until there is less."""
 
 _READY_SECONDS: Final = 30.0
 """For how long readiness waits until it is known. What is not known is refused, but one broken API may not stop all."""
@@ -31,21 +35,16 @@ class OwnedObjects:
 
     def owns(self, owner: str) -> bool:
         """Whether something has an owner of this key."""
-        return owner in self._by_owner
+        return owner in self._by_owner or (CROWD in self._by_owner and bool(self.owned_by(owner)))
 
     def owned_by(self, owner: str) -> list[tuple[str, Ownership]]:
         """What has an owner of this key."""
         with self._lock:
-            # Sorted, so that the same request is refused in the same words ownership_ time.
-            owned = [(key, self._found.get(key)) for key in sorted(self._by_owner.get(owner, ()))]
+            # Sorted, so that the same request is refused in the same words each time.
+            keys = sorted({*self._by_owner.get(owner, ()), *self._by_owner.get(CROWD, ())})
+            owned = [(key, self._found.get(key)) for key in keys]
         # The watch changes what is found a moment before it tells.
-        return [(key, stored) for key, stored in owned if stored is not None and owner in stored.keys]
-
-    def owned_by_kind(self) -> dict[Kind, set[str]]:
-        """What has an owner of each kind, by ``namespace/name``."""
-        with self._lock:
-            kinds = ((kind, owned) for key, owned in self._by_owner.items() if (kind := kind_of(key)))
-            return {kind: set(owned) for kind, owned in kinds}
+        return [(key, stored) for key, stored in owned if stored is not None and stored.has(owner)]
 
     def take(self, ownerships: Mapping[str, Ownership]) -> None:
         """Hold these, by ``namespace/name``, and no others. The mapping stays its owner's."""
@@ -68,22 +67,29 @@ class OwnedObjects:
 
 
 class _Followed(OwnedObjects):
-    """The owned objects of one resource, followed by a watch."""
+    """The owned objects of one resource, followed by a watch. ``room``: how many bytes they may take."""
 
+    # More than seven parameters, with self: what it follows, whom it tells, and its bounds.
     def __init__(
         self,
         api: Api,
         resource: ResolvedResource,
         failed: Callable[[str, Exception], None],
         clock: Callable[[], float],
+        room: Callable[["_Followed"], int],
     ) -> None:
         super().__init__()
         self._failed = failed
         self._never = False
+        self._room = room
+        self.held = 0
+        """Bytes that what is found takes."""
+        self._listed = (0, 0)
+        """The list that is being read, and the bytes that what was read of it takes."""
         self._watch = Watch(
             api,
             collection(resource),
-            ownership,
+            self._select,
             self.take,
             self._trouble,
             metadata_only=True,
@@ -98,6 +104,31 @@ class _Followed(OwnedObjects):
         """Whether what is found is all, and proven recently."""
         return self._never or self._watch.age() <= constants.FRESH_SECONDS
 
+    def take(self, ownerships: Mapping[str, Ownership]) -> None:
+        """See OwnedObjects."""
+        super().take(ownerships)
+        self.held = sum(owned.weight for owned in ownerships.values())
+
+    def take_one(self, key: str, before: Ownership | None, after: Ownership | None) -> None:
+        """See OwnedObjects."""
+        super().take_one(key, before, after)
+        self.held += (after.weight if after else 0) - (before.weight if before else 0)
+        if after is not None and self.held > self._room(self):
+            raise _no_room()
+
+    def _select(self, document: Mapping[str, Any]) -> Ownership | None:
+        """What is kept of an object. Raises ApiError where there is no room: what is not known is refused to agents."""
+        owned = ownership(document)
+        if owned is None or not self._watch.listing:
+            # A change is counted where what was there before is known.
+            return owned
+        number, listed = self._listed
+        listed = owned.weight + (listed if number == self._watch.lists else 0)
+        self._listed = (self._watch.lists, listed)
+        if listed > self._room(self):
+            raise _no_room()
+        return owned
+
     def _trouble(self, path: str, error: Exception) -> None:
         if isinstance(error, ApiError) and error.status == 405:
             # Not to be listed or watched, so the garbage collector leaves it alone too: it needs both.
@@ -105,6 +136,10 @@ class _Followed(OwnedObjects):
             self._watch.stop()
         else:
             self._failed(path, error)
+
+
+def _no_room() -> ApiError:
+    return ApiError(507, "what policies protect has more owners than there is memory for")
 
 
 class DependentsIndex:
@@ -117,8 +152,10 @@ class DependentsIndex:
         *,
         namespace: str = constants.DEFAULT_NAMESPACE,
         clock: Callable[[], float] = time.monotonic,
+        most_bytes: int = _MOST_BYTES,
     ) -> None:
         """``namespace`` is Seconder's own."""
+        self._most_bytes = most_bytes
         self._api = api
         self._failed = failed
         self._clock = clock
@@ -145,10 +182,14 @@ class DependentsIndex:
             for resource in self._kinds.keys() - wanted:
                 self._kinds.pop(resource).stop()
             for resource in wanted - self._kinds.keys():
-                self._kinds[resource] = _Followed(self._api, resource, self._failed, self._clock)
+                self._kinds[resource] = _Followed(self._api, resource, self._failed, self._clock, self._room)
                 self._kinds[resource].start()
             followed = self._all_followed(policies)
             self._in_force = None if followed is None else (policies, followed)
+
+    def _room(self, asking: _Followed) -> int:
+        """The bytes that what is found of one resource may take, beside those of all others."""
+        return self._most_bytes - sum(kind.held for kind in list(self._kinds.values()) if kind is not asking)
 
     def stop(self) -> None:
         """Let the watches end."""
@@ -189,15 +230,15 @@ class DependentsIndex:
             return None
         return [(each, kinds[each]) for each in sorted(kinds, key=lambda each: each.resource)]
 
-    def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
-        """The kinds of what owns protected objects, in a namespace or, without one, anywhere.
+    def owner_keys(self, policies: PolicyIndex, place: str, keys: Collection[str]) -> frozenset[str] | None:
+        """Those of these keys by which something owns protected objects, in a namespace or, without one, anywhere.
 
         What owns an object in no namespace is in none either, and so counts everywhere. None while it is not known.
         """
         kinds = self._known(policies)
         if kinds is None:
             return None
-        return kinds_of_owners(kinds, policies, place)
+        return keys_of_owners(kinds, policies, place, keys)
 
     def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
         """Whether nothing goes with the owners of these keys, and that is known. Takes microseconds."""
@@ -227,15 +268,17 @@ class DependentsIndex:
         return dependents_of(kinds, keys, target)
 
 
-def kinds_of_owners(
-    kinds: Iterable[tuple[ResolvedResource, OwnedObjects]], policies: PolicyIndex, place: str
-) -> frozenset[Kind]:
-    """The kinds of what owns protected objects in a namespace or, without one, anywhere."""
+def keys_of_owners(
+    kinds: Iterable[tuple[ResolvedResource, OwnedObjects]], policies: PolicyIndex, place: str, keys: Collection[str]
+) -> frozenset[str]:
+    """Those of these keys by which something owns protected objects, in a namespace or, without one, anywhere."""
     found = set()
     for resource, kind in kinds:
-        for owner, owned in kind.owned_by_kind().items():
-            counts = f"{place}/" if place and resource.namespaced else ""
-            targets = (_target(resource, key) for key in owned if key.startswith(counts))
+        counts = f"{place}/" if place and resource.namespaced else ""
+        for owner in keys:
+            if not kind.owns(owner):
+                continue
+            targets = (_target(resource, key) for key, _ in kind.owned_by(owner) if key.startswith(counts))
             if any(policies.protecting(target) for target in targets):
                 found.add(owner)
     return frozenset(found)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from seconder.admission import installation, rbac
+from seconder.admission.dependents import Ownership
 from seconder.admission.policy_index import Installation
 from seconder.admission.powers import ADMISSION
 from seconder.api import constants
@@ -34,7 +35,7 @@ _KINDS: Final = (
 )
 """Whose ends would end the guard, or take from it what it decides by. Of Seconder's namespace, without its Secrets."""
 
-_Owned = tuple[Target, frozenset[str]]
+_Owned = tuple[Target, Ownership]
 
 
 class GuardOwners:
@@ -89,7 +90,7 @@ class GuardOwners:
 def owning(found: Iterable[_Owned], keys: frozenset[str], namespaces: frozenset[str]) -> bool:
     """Whether some of these objects has an owner of these keys. ``namespaces``: the Namespaces that count."""
     return any(
-        not keys.isdisjoint(owners) and (target.resource != NAMESPACES or target.name in namespaces)
+        (target.resource != NAMESPACES or target.name in namespaces) and any(owners.has(key) for key in keys)
         for target, owners in found
     )
 
@@ -117,6 +118,6 @@ def _selecting(kind: ResolvedResource, namespace: str) -> Callable[[Mapping[str,
         target = Target(kind.resource, "", metadata.get("namespace", ""), metadata["name"], metadata["uid"])
         # Which Namespaces are agents' changes with policies.
         own = kind.resource == NAMESPACES or installation.own_object(target, place)
-        return (target, frozenset(owners.keys)) if own else None
+        return (target, owners) if own else None
 
     return select

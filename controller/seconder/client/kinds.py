@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission.dependents import Kind
+from seconder.admission.dependents import Kind, group_key, kind_key
 from seconder.api.resources import GroupResource
 from seconder.client.api import AGGREGATED_DISCOVERY, Api
 from seconder.client.objects import TooLate, left
@@ -79,30 +79,34 @@ class Kinds:
         self._clock = clock
         self._lock = Lock()
         self._until = float("-inf")
-        self._served: Mapping[Kind, frozenset[GroupResource]] = {}
-        self._stale: frozenset[str] = frozenset()
-        """API versions of which the API server has no present knowledge: the server behind them does not answer."""
+        self._served: Mapping[str, frozenset[GroupResource]] = {}
+        """By the keys of kinds."""
+        self._away: frozenset[str] = frozenset()
+        """The keys of groups of which the API server has no present knowledge: the server behind does not answer."""
 
-    def resources(self, kinds: Collection[Kind], deadline: float) -> frozenset[GroupResource]:
-        """The resources of all these kinds; nothing for one that is not served. Raises ApiError and TooLate."""
-        if not kinds:
-            return frozenset()
+    def resources(
+        self, among: Callable[[Collection[str]], Collection[str]], deadline: float
+    ) -> frozenset[GroupResource]:
+        """The resources of kinds that are served. Raises ApiError and TooLate.
+
+        ``among`` says of which keys of owners (``kind_key``, ``group_key``) it is, and is asked about no others than
+        there are.
+        """
         if not self._lock.acquire(timeout=left(deadline)):
             raise TooLate("too many look-ups at once")
         try:
             if self._clock() >= self._until:
                 self._discover(deadline)
-            served, stale = self._served, self._stale
+            served, away = self._served, self._away
         finally:
             self._lock.release()
-        for kind in kinds:
-            if kind.api_version in stale:
-                raise TooLate("an API that serves owners does not answer")
-        return frozenset[GroupResource]().union(*(served.get(kind, ()) for kind in kinds))
+        if away and among(away):
+            raise TooLate("an API that serves owners does not answer")
+        return frozenset[GroupResource]().union(*(served[key] for key in among(served.keys())))
 
     def _discover(self, deadline: float) -> None:
-        served: dict[Kind, set[GroupResource]] = {}
-        stale = set()
+        served: dict[str, set[GroupResource]] = {}
+        away = set()
         for root in _ROOTS:
             found = self._api.get(root, timeout=left(deadline), accept=AGGREGATED_DISCOVERY, decode=_groups.decode)
             for group in found.items:
@@ -110,10 +114,10 @@ class Kinds:
                 for version in group.versions:
                     api_version = f"{name}/{version.version}" if name else version.version
                     if version.freshness == _STALE:
-                        stale.add(api_version)
+                        away.add(group_key(name))
                     for resource in version.resources:
-                        kind = Kind(api_version, resource.response_kind.kind)
-                        served.setdefault(kind, set()).add(GroupResource(name, resource.resource))
-        self._served = {kind: frozenset(resources) for kind, resources in served.items()}
-        self._stale = frozenset(stale)
+                        key = kind_key(Kind(api_version, resource.response_kind.kind))
+                        served.setdefault(key, set()).add(GroupResource(name, resource.resource))
+        self._served = {key: frozenset(resources) for key, resources in served.items()}
+        self._away = frozenset(away)
         self._until = self._clock() + self._remembered

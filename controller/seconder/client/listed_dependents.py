@@ -1,14 +1,14 @@
 """Who owns what, listed once and then remembered: for who decides seldom, and follows nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from seconder.admission.dependents import Dependent, Kind, Ownership
+from seconder.admission.dependents import Dependent, Ownership
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api import constants
 from seconder.api.resources import ResolvedResource, Target
 from seconder.client import guard_owners
 from seconder.client.api import Api, ApiError, collection
-from seconder.client.dependents import OwnedObjects, dependents_of, kinds_of_owners
+from seconder.client.dependents import OwnedObjects, dependents_of, keys_of_owners
 from seconder.client.ownership import ownership
 
 
@@ -19,7 +19,7 @@ class ListedDependents:
         """``namespace`` is Seconder's own."""
         self._api = api
         self._namespace = namespace
-        self._guard: list[tuple[Target, frozenset[str]]] | None = None
+        self._guard: list[tuple[Target, Ownership]] | None = None
         self._listed: dict[ResolvedResource, OwnedObjects] = {}
 
     def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
@@ -43,9 +43,12 @@ class ListedDependents:
             self._guard = list(guard_owners.listed(self._api, self._namespace))
         return guard_owners.owning(self._guard, keys, namespaces)
 
-    def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
-        """The kinds of what owns protected objects in a namespace; None as above. Raises ApiError."""
-        return kinds_of_owners(self._all(policies), policies, place) if policies.followed_known else None
+    def owner_keys(self, policies: PolicyIndex, place: str, keys: Collection[str]) -> frozenset[str] | None:
+        """Those of these keys by which something owns protected objects in a namespace; None as above.
+
+        Raises ApiError.
+        """
+        return keys_of_owners(self._all(policies), policies, place, keys) if policies.followed_known else None
 
     def _all(self, policies: PolicyIndex) -> list[tuple[ResolvedResource, OwnedObjects]]:
         followed = sorted(policies.followed, key=lambda resolved: resolved.resource)

@@ -1,10 +1,14 @@
 """Reads who owns an object."""
 
+from array import array
 from collections.abc import Mapping
 from sys import intern
-from typing import Any
+from typing import Any, Final
 
-from seconder.admission.dependents import Kind, Ownership, group_key, kind_key
+from seconder.admission.dependents import CROWD, Kind, Ownership, group_key, kind_key
+
+_MOST_KEYS: Final = 192
+"""As many as 64 owners of as many kinds have. More are kept in eight bytes each, whatever their names are like."""
 
 
 def ownership(document: Mapping[str, Any]) -> Ownership | None:
@@ -16,4 +20,6 @@ def ownership(document: Mapping[str, Any]) -> Ownership | None:
         group = owner["apiVersion"].rpartition("/")[0]
         # What all owners of a kind share is kept once.
         keys |= {owner["uid"], intern(group_key(group)), intern(kind_key(Kind(owner["apiVersion"], owner["kind"])))}
+    if len(keys) > _MOST_KEYS:
+        return Ownership(metadata["uid"], (CROWD,), array("q", sorted(map(hash, keys))))
     return Ownership(metadata["uid"], tuple(sorted(keys))) if keys else None

@@ -1,13 +1,13 @@
 """Answers the look-ups of a review: the one place that does, each within the review's own deadline."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
 import msgspec
 
-from seconder.admission.dependents import Dependent, Kind
+from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
     AliasedBy,
     Dependents,
@@ -56,8 +56,11 @@ class OwnerIndex(Protocol):
     def owns_guard(self, keys: frozenset[str], namespaces: frozenset[str]) -> bool | None:
         """Whether an owner of these keys owns something of Seconder's; None while it is not known. Raises ApiError."""
 
-    def owner_kinds(self, policies: PolicyIndex, place: str) -> frozenset[Kind] | None:
-        """The kinds of what owns protected objects in a namespace; None while it is not known. Raises ApiError."""
+    def owner_keys(self, policies: PolicyIndex, place: str, keys: Collection[str]) -> frozenset[str] | None:
+        """Those of these keys by which something owns protected objects in a namespace; None while it is not known.
+
+        Raises ApiError.
+        """
 
 
 class Resolver:
@@ -118,8 +121,9 @@ class Resolver:
             case AliasedBy():
                 return self._objects.aliased(lookup, deadline)
             case OwningResources():
-                kinds = _known(self._index.owner_kinds(policies, lookup.namespace))
-                return self._kinds.resources(kinds, deadline)
+                return self._kinds.resources(
+                    lambda keys: _known(self._index.owner_keys(policies, lookup.namespace, keys)), deadline
+                )
             case MissingOwners():
                 return owner_existence.missing(self._api, lookup, deadline)
             case RoleRules():

@@ -59,6 +59,10 @@ class Watch(Generic[T]):
         self._clock = clock
         self._values: dict[str, T] = {}
         self._proven: float | None = None
+        self.lists = 0
+        """How many lists have been begun."""
+        self.listing = False
+        """Whether one is being read. Both are for ``select``, which is called for its items first."""
         self._stopping = threading.Event()
         self._decoder = msgspec.json.Decoder(_Event)
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
@@ -105,10 +109,15 @@ class Watch(Generic[T]):
         asked = self._clock()
         values: dict[str, T] = {}
         version = ""
-        for items, listed in self._api.pages(self._path, metadata_only=self._metadata_only, **self._query):
-            selected = ((_key(item), self._select(item)) for item in items)
-            values |= {key: value for key, value in selected if value is not None}
-            version = listed
+        self.lists += 1
+        self.listing = True
+        try:
+            for items, listed in self._api.pages(self._path, metadata_only=self._metadata_only, **self._query):
+                selected = ((_key(item), self._select(item)) for item in items)
+                values |= {key: value for key, value in selected if value is not None}
+                version = listed
+        finally:
+            self.listing = False
         self._values = values
         self._changed(self._values)
         self._proven = asked

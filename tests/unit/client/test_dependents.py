@@ -14,11 +14,12 @@ import pytest
 from tests.support.builders import CONFIG_MAPS, DEPLOYMENTS, WIDGETS, policy, target
 from tests.support.cluster import eventually
 
-from seconder.admission.dependents import Dependent, Kind, group_key
+from seconder.admission.dependents import Dependent, Kind, group_key, kind_key
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api.resources import NAMESPACES, REPLICA_SETS, GroupResource, Target
 from seconder.client.api import Api, ApiError
 from seconder.client.dependents import DependentsIndex
+from seconder.client.ownership import ownership
 
 CONFIG_MAP = target(CONFIG_MAPS, "owner", uid="uid-owner")
 
@@ -219,15 +220,16 @@ def test_the_kinds_of_what_owns_protected_objects_are_known_by_place(followed: F
     elsewhere = _object("b", "uid-2", api_version="example.com/v1")
     elsewhere["metadata"]["namespace"] = "dev"
     followed.server.holds[_DEPLOYMENTS_PATH] = [_object("a", "uid-owner"), elsewhere]
-    assert followed.index.owner_kinds(_index(DEPLOYMENTS), "") is None
+    core, stack, none = (kind_key(Kind(*each)) for each in (("v1", "X"), ("example.com/v1", "X"), ("v1", "Y")))
+    asked = [core, stack, none]
+    assert followed.index.owner_keys(_index(DEPLOYMENTS), "", asked) is None
     policies = followed.follow(DEPLOYMENTS)
     followed.known(policies)
-    core, stack = Kind("v1", "X"), Kind("example.com/v1", "X")
-    assert followed.index.owner_kinds(policies, "") == frozenset({core, stack})
-    assert followed.index.owner_kinds(policies, "payments") == frozenset({core})
-    assert followed.index.owner_kinds(policies, "pay") == frozenset()
+    assert followed.index.owner_keys(policies, "", asked) == frozenset({core, stack})
+    assert followed.index.owner_keys(policies, "payments", asked) == frozenset({core})
+    assert followed.index.owner_keys(policies, "pay", asked) == frozenset()
     only = _index(DEPLOYMENTS, namespaces=frozenset({"dev"}))
-    assert followed.index.owner_kinds(only, "") == frozenset({stack})
+    assert followed.index.owner_keys(only, "", asked) == frozenset({stack})
 
 
 def test_what_owns_a_namespace_is_known_everywhere(followed: Followed) -> None:
@@ -238,7 +240,8 @@ def test_what_owns_a_namespace_is_known_everywhere(followed: Followed) -> None:
     policies = followed.follow(NAMESPACES)
     followed.known(policies)
     for place in ("", "payments", "dev"):
-        assert followed.index.owner_kinds(policies, place) == frozenset({Kind("example.com/v1", "X")})
+        tenant = kind_key(Kind("example.com/v1", "X"))
+        assert followed.index.owner_keys(policies, place, [tenant]) == frozenset({tenant})
 
 
 def test_nothing_is_known_before_all_of_it_is(followed: Followed) -> None:
@@ -359,6 +362,92 @@ def test_owners_that_come_and_go_leave_nothing_behind(followed: Followed) -> Non
         tracemalloc.stop()
     assert followed.found(policies) == ["a"]
     assert followed.found(policies, "uid-of-owner-7") == []
+
+
+_CROWD = [f"{number:08d}-aaaa-4d0e-8f0a-6f0c1f627f11" for number in range(16_000)]
+
+
+def test_an_object_of_very_many_owners_is_found_by_each_of_them(followed: Followed) -> None:
+    """By their groups and kinds, too; and when they are taken away, by none."""
+    crowded = _object("a", *_CROWD, "uid-owner", api_version="example.com/v1")
+    followed.server.holds[_DEPLOYMENTS_PATH] = [crowded, _object("b", "uid-else")]
+    policies = followed.follow(DEPLOYMENTS)
+    eventually(partial(followed.finds, policies, ["a"]), 10, "listed")
+    kind = kind_key(Kind("example.com/v1", "X"))
+    for key in (_CROWD[0], _CROWD[-1], group_key("example.com"), kind):
+        assert followed.found(policies, key) == ["a"]
+    assert not followed.index.none_owned(policies, frozenset({_CROWD[7]}))
+    assert followed.index.none_owned(policies, frozenset({"uid-of-nobody", group_key("other.com")}))
+    assert followed.index.owner_keys(policies, "payments", [kind, kind_key(Kind("v1", "Y"))]) == frozenset({kind})
+    followed.server.tell(_DEPLOYMENTS_PATH, "MODIFIED", _object("a", "uid-else"))
+    eventually(partial(followed.finds, policies, []), 5, "taken away")
+    assert followed.found(policies, "uid-else") == ["a", "b"]
+
+
+def test_an_object_of_very_many_owners_takes_little_memory() -> None:
+    """Eight bytes for each: 16,000 of them are 128 KB, whatever they are called."""
+    made = _object("a", *_CROWD)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        owned = ownership(made)
+        kept = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert owned is not None
+    assert kept < 140_000
+    assert kept / 2 < owned.weight < kept * 2
+
+
+def _bounded(most_bytes: int) -> Followed:
+    followed = Followed()
+    followed.index = DependentsIndex(
+        cast(Api, followed.server),
+        lambda path, _: followed.troubles.append(path),
+        clock=followed.clock,
+        most_bytes=most_bytes,
+    )
+    return followed
+
+
+def test_more_owners_than_there_is_memory_for_are_not_known() -> None:
+    """Of all kinds together, by list and by change; with fewer, it is known again. Nobody but agents asks."""
+    followed = _bounded(20_000)
+    try:
+        widgets = "/apis/example.com/v1/widgets"
+        followed.server.holds[widgets] = [_object(f"w{number}", "uid-w") for number in range(10)]
+        followed.server.holds[_DEPLOYMENTS_PATH] = [_object(f"d{number}", "uid-owner") for number in range(20)]
+        policies = followed.follow(DEPLOYMENTS, WIDGETS)
+        eventually(lambda: followed.troubles, 5, "there is no room for both")
+        assert followed.found(policies) is None
+        followed.server.holds[_DEPLOYMENTS_PATH] = [_object("d0", "uid-owner")]
+        eventually(partial(followed.finds, policies, ["d0"]), 20, "there is room")
+        for number in range(20):
+            followed.server.tell(_DEPLOYMENTS_PATH, "ADDED", _object(f"more-{number}", "uid-owner"))
+        followed.server.holds[_DEPLOYMENTS_PATH] = [_object(f"d{number}", "uid-owner") for number in range(40)]
+        eventually(lambda: len(followed.troubles) > 3, 20, "there is none again")
+        followed.clock.now += 61
+        assert followed.found(policies) is None
+    finally:
+        followed.index.stop()
+        followed.server.end()
+
+
+def test_changes_that_change_no_owner_take_no_room() -> None:
+    """However many there are."""
+    followed = _bounded(20_000)
+    try:
+        followed.server.holds[_DEPLOYMENTS_PATH] = [_object("a", "uid-owner")]
+        policies = followed.follow(DEPLOYMENTS)
+        followed.known(policies)
+        for _ in range(200):
+            followed.server.tell(_DEPLOYMENTS_PATH, "MODIFIED", _object("a", "uid-owner"))
+        followed.server.tell(_DEPLOYMENTS_PATH, "ADDED", _object("b", "uid-owner"))
+        eventually(partial(followed.finds, policies, ["a", "b"]), 20, "all were seen")
+        assert followed.troubles == []
+    finally:
+        followed.index.stop()
+        followed.server.end()
 
 
 def test_a_look_up_takes_no_longer_for_what_others_own(followed: Followed) -> None:

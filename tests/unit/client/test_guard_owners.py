@@ -57,3 +57,16 @@ def test_policies_and_what_runs_the_guard_count() -> None:
     here = "seconder-system"
     assert _owns(f"/apis/apps/v1/namespaces/{here}/deployments", _owned("seconder-webhook", here))
     assert _owns(f"/api/v1/namespaces/{here}/services", _owned("seconder-webhook", here))
+
+
+def test_an_owner_among_very_many_counts() -> None:
+    """Of a namespace of agents, which may be anybody's to make."""
+    path = "/api/v1/namespaces"
+    item = _owned("seconder-agents")
+    item["metadata"]["ownerReferences"] += [
+        {"apiVersion": "v1", "kind": "X", "name": "x", "uid": f"uid-{number}"} for number in range(500)
+    ]
+    assert _owns(path, item)
+    assert _owns(path, item, key="uid-499")
+    assert not _owns(path, item, key="uid-500")
+    assert not _owns(path, item | {"metadata": item["metadata"] | {"name": "payments"}})

@@ -89,7 +89,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
             CHECKOUT_PATH: {"metadata": {"uid": "1"}},
             PODS_PATH: {"metadata": {}, "items": []},
             f"{PODS_PATH}/p": {"spec": {"serviceAccountName": "worker"}},
-            "/api/v1": {"resources": []},
+            "/api": {"items": []},
+            "/apis": {"items": []},
             REVIEWS: {"status": {"allowed": True}},
             "/apis/rbac.authorization.k8s.io/v1/clusterroles/r": {"rules": []},
         }
