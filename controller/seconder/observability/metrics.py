@@ -137,6 +137,8 @@ class ReviewMetrics:
             ["reason"],
             registry=registry,
         )
+        for reason in ("NotAuthenticated", "NotAsStored"):
+            self._unproven.labels(reason)
         self.view_age = Gauge(
             "seconder_view_age_seconds",
             "Since the view of policies and approvers was last proven true; beyond 60 s approvals do not count.",
