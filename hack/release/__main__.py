@@ -53,6 +53,8 @@ def _release(root: Path, into: Path, downloads: str) -> None:
     machine = here()
     if machine is None:
         raise StackError("a release is built on Linux, on amd64 or arm64: the image's own Python takes part in it")
+    if not _replaceable(into):
+        raise StackError(f"{into} holds something else than a release: remove it, or name another folder with --into")
     commit = source.commit(root)
     if commit.uncommitted:
         more = len(commit.uncommitted) - _SHOWN
@@ -74,6 +76,11 @@ def _release(root: Path, into: Path, downloads: str) -> None:
         _tell(into, release, machine)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _replaceable(into: Path) -> bool:
+    """Whether the folder is not there, or empty, or a release: what is in it goes."""
+    return not into.exists() or (into.is_dir() and ((into / SUMS).is_file() or not any(into.iterdir())))
 
 
 def _tell(into: Path, release: Release, machine: Platform) -> None:
