@@ -26,11 +26,7 @@ _Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"),
 
 def generated() -> dict[Path, str]:
     """Each generated file's path and content."""
-    definitions = {
-        "protectionpolicies": crds.protection_policy_crd(),
-        "approvers": crds.approver_crd(),
-        "changerequests": crds.change_request_crd(),
-    }
+    definitions = crds.all_of_them()
     # Helm installs what stands in the folder crds before all else, and never removes it.
     places = (ROOT / "manifests" / "crds", chart.CHART / "crds")
     crds_written = {

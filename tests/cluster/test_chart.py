@@ -19,6 +19,7 @@ from localstack.controlplane import ControlPlane
 from localstack.pins import TESTS, Binary
 from localstack.scene import Scene
 from localstack.seconder import Seconder
+from seconder.api import constants
 
 _NAMESPACE = "seconder-system"
 _CONFIGURATION = ("validatingwebhookconfiguration", "seconder")
@@ -210,7 +211,7 @@ def test_an_uninstall_leaves_nothing_that_blocks(installed: Installed, alive: bo
     name = f"free-{alive}".lower()
     installed.deployment(name)
     assert installed.delete(installed.agent, "deployment", name).code == 0
-    for crd in ("approvers", "protectionpolicies", "changerequests"):
+    for crd in constants.KINDS:
         assert installed.there("crd", f"{crd}.seconder.dev")
     assert installed.there("approver", "alice")
     installed.install()

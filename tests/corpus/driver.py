@@ -44,6 +44,7 @@ _ACCESS_METRICS: Final = AuthorizerMetrics(registry())
 _NEEDED: Final = {
     "/apis/seconder.dev/v1alpha1/protectionpolicies",
     "/apis/seconder.dev/v1alpha1/approvers",
+    "/apis/seconder.dev/v1alpha1/approverauthorities",
     "/api/v1/serviceaccounts",
     "kube-system",
 }

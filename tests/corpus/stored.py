@@ -32,6 +32,7 @@ _THE_USUAL: Final = (
     "Namespace seconder-system",
     "ServiceAccount seconder-agents/kiro",
     "CustomResourceDefinition approvers.seconder.dev",
+    "CustomResourceDefinition approverauthorities.seconder.dev",
     "CustomResourceDefinition changerequests.seconder.dev",
     "CustomResourceDefinition protectionpolicies.seconder.dev",
 )

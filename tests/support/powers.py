@@ -89,8 +89,12 @@ POWERS: Final[tuple[Power, ...]] = (
         "create update patch delete",
     ),
     *_powers(_ADMISSION, "validatingwebhookconfigurations", "update patch delete", name="seconder"),
-    *_powers(_OURS, "protectionpolicies approvers changerequests", _WRITES),
-    *_powers(_OURS, "protectionpolicies/status approvers/status changerequests/status", "update patch"),
+    *_powers(_OURS, "protectionpolicies approvers approverauthorities changerequests", _WRITES),
+    *_powers(
+        _OURS,
+        "protectionpolicies/status approvers/status approverauthorities/status changerequests/status",
+        "update patch",
+    ),
     # The guard's roles are among these, and its webhook configuration goes with one of them.
     *_powers(RBAC, "clusterroles clusterrolebindings", _WRITES),
     *_powers(RBAC, "clusterroles", "delete", name="seconder-operator"),

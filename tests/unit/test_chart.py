@@ -378,7 +378,7 @@ def test_the_next_three_commands_are_told() -> None:
 _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
     # What each of the two may do, and where the code does it. A permission that is not here is one too many.
     ("ClusterRole", "seconder-webhook"): {
-        "seconder.dev protectionpolicies,approvers get,list,watch": "client/cache.py",
+        "seconder.dev protectionpolicies,approvers,approverauthorities get,list,watch": "client/cache.py",
         " serviceaccounts get,list,watch": "client/cache.py",
         "seconder.dev changerequests create,get,list,watch": "webhook/recorder.py",
         "seconder.dev changerequests/status update": "webhook/recorder.py",
@@ -398,8 +398,9 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " services list,watch": "client/guard_owners.py",
     },
     ("ClusterRole", "seconder-operator"): {
-        "seconder.dev protectionpolicies,approvers get,list,watch": "operator/reconciler.py",
-        "seconder.dev protectionpolicies/status,approvers/status update": "operator/reconciler.py",
+        "seconder.dev protectionpolicies,approvers,approverauthorities get,list,watch": "operator/reconciler.py",
+        "seconder.dev protectionpolicies/status,approvers/status,approverauthorities/status"
+        " update": "operator/reconciler.py",
         "seconder.dev changerequests get,list,watch,delete": "operator/change_request_controller.py",
         "seconder.dev changerequests/status update": "operator/change_request_controller.py",
         "kustomize.toolkit.fluxcd.io kustomizations get": "operator/managers.py",

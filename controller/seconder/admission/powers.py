@@ -144,7 +144,7 @@ POWERS: Final[tuple[Power, ...]] = (
     *_powers(
         "change policies, approvers and change requests",
         constants.DOMAIN,
-        "protectionpolicies approvers",
+        " ".join(("protectionpolicies", *constants.WHO_APPROVES)),
         WRITES,
         anybody=False,
     ),
@@ -160,7 +160,7 @@ POWERS: Final[tuple[Power, ...]] = (
     *_powers(
         "change policies, approvers and change requests",
         constants.DOMAIN,
-        "protectionpolicies/status approvers/status changerequests/status",
+        " ".join(f"{plural}/status" for plural in constants.KINDS),
         _EDITS,
         anybody=False,
     ),
@@ -210,7 +210,7 @@ POWERS: Final[tuple[Power, ...]] = (
             name=f"{plural}.{constants.DOMAIN}",
             anybody=False,
         )
-        for plural in ("protectionpolicies", "approvers", "changerequests")
+        for plural in constants.KINDS
     ),
     Power("run pods", "", "pods", MAKES, _LOCAL_OR_NAMED, anybody=False, denied=False),
     Power("run pods", "", "replicationcontrollers", MAKES, _LOCAL, anybody=False, denied=False),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -70,6 +71,13 @@ class IdentityDoc(Strict, frozen=True, kw_only=True):
     extra: ExtraValue
 
 
+class Certificates(StrEnum):
+    """Whether certificates of an ApproverAuthority count for a person who has an Approver."""
+
+    ACCEPT = "Accept"
+    REFUSE = "Refuse"
+
+
 class ApproverSpec(Strict, frozen=True, kw_only=True):
     """A person who may approve, and the keys that prove it."""
 
@@ -93,6 +101,13 @@ class ApproverSpec(Strict, frozen=True, kw_only=True):
         ),
     ] = ()
     teams: Teams = frozenset()
+    certificates: Annotated[
+        Certificates,
+        Meta(
+            description="Whether certificates of an ApproverAuthority count beside the keys: for teams that both "
+            "name, under the names of both. Refuse: the keys alone count."
+        ),
+    ] = Certificates.ACCEPT
     keys: Annotated[
         list[Annotated[Key, Meta(extra_json_schema=KEY_RULES)]],
         Meta(

@@ -144,6 +144,7 @@ class ApprovalDoc(_Document, kw_only=True):
     approver: Text = ""
     fingerprint: Annotated[str, Meta(max_length=128)] = ""
     assurance: Annotated[str, Meta(max_length=16)] = ""
+    certificate: Annotated[str, Meta(max_length=512, description="The SSH certificate that it was signed with.")] = ""
     expires_at: Annotated[str, Meta(max_length=32)] = ""
     reason: Annotated[str, Meta(max_length=64)] = ""
     message: Annotated[str, Meta(max_length=512)] = ""

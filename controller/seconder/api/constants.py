@@ -7,6 +7,17 @@ API_VERSION: Final = "v1alpha1"
 API_PATH: Final = f"/apis/{DOMAIN}/{API_VERSION}"
 """Where the API server serves our own kinds."""
 
+KINDS: Final = {
+    "protectionpolicies": "ProtectionPolicy",
+    "approvers": "Approver",
+    "approverauthorities": "ApproverAuthority",
+    "changerequests": "ChangeRequest",
+}
+"""Our own kinds by their plurals. Whatever guards one of them guards all."""
+
+WHO_APPROVES: Final = ("approvers", "approverauthorities")
+"""The kinds that say who may approve."""
+
 DEFAULT_NAMESPACE: Final = "seconder-system"
 
 CONFIGURATION: Final = "seconder"

@@ -2,11 +2,17 @@
 
 from typing import Any, Final
 
-from seconder.api import approver, change_request, constants, protection_policy
+from seconder.api import approver, approver_authority, change_request, constants, protection_policy
 from seconder.api.conditions import IN_FORCE
 from seconder.api.schema import schema_of
 
 _AGE: Final = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
+
+
+def all_of_them() -> dict[str, dict[str, Any]]:
+    """The CRDs by their plurals: one of each of our kinds."""
+    made = (protection_policy_crd(), approver_crd(), approver_authority_crd(), change_request_crd())
+    return {crd["spec"]["names"]["plural"]: crd for crd in made}
 
 
 def _column(name: str, path: str, kind: str = "string", **more: Any) -> dict[str, Any]:
@@ -53,6 +59,25 @@ def approver_crd() -> dict[str, Any]:
         columns=[
             _column("Principal", ".spec.principal"),
             _column("Teams", ".spec.teams"),
+            _column("Ready", f"{_ready()}.status"),
+            _column("Problem", f"{_ready()}.message", priority=1),
+            _AGE,
+        ],
+    )
+
+
+def approver_authority_crd() -> dict[str, Any]:
+    """The CRD of ApproverAuthority."""
+    return _crd(
+        kind="ApproverAuthority",
+        plural="approverauthorities",
+        short="apra",
+        description="SSH certificate authorities whose certificates make approvers.",
+        spec=schema_of(approver_authority.ApproverAuthoritySpec),
+        status=approver_authority.ApproverAuthorityStatus,
+        columns=[
+            _column("Principals", ".spec.principals"),
+            _column("MaxValidity", ".spec.maxValidity"),
             _column("Ready", f"{_ready()}.status"),
             _column("Problem", f"{_ready()}.message", priority=1),
             _AGE,

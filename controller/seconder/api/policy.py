@@ -23,7 +23,8 @@ FREE_CHANGE: Final = r"^!?(\[[^\[\]]+\]|[^.\[\]!\s]+)(\.?\[[^\[\]]+\]|\.[^.\[\]\
 Principal = Annotated[str, Meta(min_length=1, max_length=253, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Namespace = Annotated[str, Meta(min_length=1, max_length=63, pattern=DNS_LABEL)]
 SetOfPrincipals = Annotated[frozenset[Principal], Meta(max_length=64, extra_json_schema=SET)]
-Team = Annotated[str, Meta(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
+TEAM: Final = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+Team = Annotated[str, Meta(min_length=1, max_length=63, pattern=TEAM)]
 Teams = Annotated[frozenset[Team], Meta(max_length=32, extra_json_schema=SET)]
 
 

@@ -45,6 +45,9 @@ def _schema(kind: inspect.Type) -> dict[str, Any]:
         wanted = [member for member in kind.types if type(member).__name__ != "UnsetType"]
         if len(wanted) == 1:
             return _schema(wanted[0])
+        if {inspect.IntType, inspect.StrType} == {type(_bare(member)) for member in wanted}:
+            # The one union that a structural schema has; the API server takes no bounds in its members.
+            return {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
     simple: dict[type, dict[str, Any]] = {
         inspect.BoolType: {"type": "boolean"},
         inspect.DateTimeType: {"type": "string", "format": "date-time"},
@@ -68,6 +71,10 @@ def _schema(kind: inspect.Type) -> dict[str, Any]:
     if isinstance(kind, inspect.LiteralType):
         return {"type": "string", "enum": list(kind.values)}
     raise TypeError(f"no schema for {kind}")
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    return kind.type if isinstance(kind, inspect.Metadata) else kind
 
 
 def _struct(kind: inspect.StructType) -> dict[str, Any]:

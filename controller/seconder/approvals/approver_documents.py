@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from seconder.api.approver import ApproverSpec, Jwk, Key
+from seconder.api.approver import ApproverSpec, Certificates, Jwk, Key
 from seconder.api.text import clean
 from seconder.approvals.keys import UnusableKey, blob_of_jwk, blob_of_line, fingerprint, parse
 from seconder.approvals.registry import Approver, KeyEntry
@@ -13,11 +13,18 @@ from seconder.approvals.user_names import Identity
 
 
 def approver(document: Mapping[str, Any]) -> Approver | None:
-    """The approver of a document; None for one that cannot be parsed, which then approves nothing."""
+    """The approver of a document; None for one that names nobody.
+
+    One that cannot be parsed otherwise approves nothing, and is not absent: no certificate counts for its principal.
+    """
     try:
         return parse_approver(document)
     except msgspec.ValidationError:
-        return None
+        spec = document.get("spec")
+        principal = spec.get("principal") if isinstance(spec, dict) else None
+        if not isinstance(principal, str) or not principal:
+            return None
+        return Approver(document["metadata"]["name"], principal, frozenset())
 
 
 def parse_approver(document: Mapping[str, Any]) -> Approver:
@@ -30,6 +37,7 @@ def parse_approver(document: Mapping[str, Any]) -> Approver:
         teams=frozenset(spec.teams),
         identities=tuple(Identity(identity.extra.key, identity.extra.value) for identity in spec.identities),
         keys=tuple(_key(key) for key in spec.keys),
+        certificates=spec.certificates is Certificates.ACCEPT,
     )
 
 

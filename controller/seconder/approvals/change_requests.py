@@ -200,6 +200,7 @@ def approval_doc(approval: "Approval") -> ApprovalDoc:
         approver=approval.statement.iss,
         fingerprint=approval.key.entry.fingerprint,
         assurance=approval.assurance.value,
+        certificate="" if approval.key.certified is None else clean(approval.key.certified.shown),
         expires_at=stamp(datetime.fromtimestamp(approval.statement.exp, UTC)),
     )
 

@@ -45,6 +45,11 @@ class KeyType(StrEnum):
 SECURITY_KEYS: Final = frozenset({KeyType.SK_ED25519, KeyType.SK_ECDSA_P256})
 """Keys that live in a FIDO authenticator: their signatures say whether somebody was there."""
 
+CERTIFIED: Final = {
+    key_type.encode().removesuffix(b"@openssh.com") + b"-cert-v01@openssh.com": key_type for key_type in KeyType
+}
+"""The type of a certified key, by that of its certificate (OpenSSH's PROTOCOL.certkeys)."""
+
 _OR_HOST: Final = ", and is no host of a page"
 
 Material = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
@@ -144,7 +149,9 @@ def parse(blob: bytes) -> PublicKey:
 
 def _type(name: bytes) -> KeyType:
     if b"-cert-v0" in name:
-        raise UnusableKey("certificates are not taken: register the plain public key")
+        raise UnusableKey(
+            "a certificate is no key: register the plain public key, or the authority's in an ApproverAuthority"
+        )
     if name == b"ssh-dss":
         raise UnusableKey("DSA keys are not taken")
     try:

@@ -229,8 +229,8 @@ def _largest_quorum(approvals: Sequence[Approval]) -> list[Approval]:
         named = detail.impact.sha256 if isinstance(detail.impact, NamedImpact) else None
         # Everything else in authorization_details is the same already: each fits the one request.
         same = (claims.txn, tuple(detail.actions), named)
-        # Keyed by approver: a second signature, or a second key, of one person adds nobody.
-        groups.setdefault(same, {}).setdefault(claims.iss, approval)
+        # Keyed by approver: a second signature, a second key, or a name written otherwise, of one person adds nobody.
+        groups.setdefault(same, {}).setdefault(claims.iss.casefold(), approval)
     # The registry gives a key to one approver only; held to it here once more, since a quorum rests on it.
     distinct = (
         list({approval.key.entry.blob: approval for approval in group.values()}.values()) for group in groups.values()

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from msgspec import Struct
 
 from seconder.approvals import webauthn
-from seconder.approvals.keys import SECURITY_KEYS, KeyType, PublicKey
+from seconder.approvals.keys import CERTIFIED, SECURITY_KEYS, KeyType, PublicKey
 from seconder.approvals.sshwire import Reader, WireError
 from seconder.approvals.webauthn import Client
 
@@ -44,6 +44,9 @@ _OTHER_TYPES: Final = {
 }
 """The signature types of a key's type, where they are not the one type that has the key's own name."""
 
+_BY_CERTIFICATE: Final = {name: key_type.encode() for name, key_type in CERTIFIED.items()}
+"""A certified key signs as it does without its certificate."""
+
 
 class Signature(Struct, frozen=True, gc=False):
     """A signature that has been read but not verified.
@@ -60,7 +63,8 @@ class Signature(Struct, frozen=True, gc=False):
 
 
 def read(key_type: bytes, blob: bytes) -> Signature:
-    """Take a signature by a key of this type apart. Raises WireError."""
+    """Take a signature by a key, or a certificate, of this type apart. Raises WireError."""
+    key_type = _BY_CERTIFICATE.get(key_type, key_type)
     reader = Reader(blob)
     kind = reader.string()
     # A type that is not known here passes: no registered key has it, and the registry's answer says more.

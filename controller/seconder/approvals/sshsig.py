@@ -77,13 +77,13 @@ def _parse_blob(message: bytes, blob: bytes) -> Envelope:
     return Envelope(message, key_blob, hash_algorithm, signatures.read(Reader(key_blob).string(), signature))
 
 
-def verify_signature(envelope: Envelope, key: PublicKey) -> int:
+def verify_signature(envelope: Envelope, key: PublicKey, named: bytes = b"") -> int:
     """The FIDO flags of a signature by ``key`` over ``envelope.message``; 0 for a key that is not a security key.
 
-    What the flags must hold is for the caller to say: ssh-keygen itself is content with 0. Raises ``Rejected``
-    (SignatureInvalid).
+    What the flags must hold is for the caller to say: ssh-keygen itself is content with 0. ``named``: a certificate of
+    the key, where the value must name that in the key's place. Raises ``Rejected`` (SignatureInvalid).
     """
-    if envelope.key_blob != key.blob:
+    if envelope.key_blob != (named or key.blob):
         raise Rejected(Reason.SIGNATURE_INVALID, "the signature is by another key")
     digest = _HASHES[envelope.hash_algorithm](envelope.message).digest()
     signed = _MAGIC + string(_NAMESPACE) + string(b"") + string(envelope.hash_algorithm) + string(digest)

@@ -46,6 +46,10 @@ class Reader:
         """The next ``uint32``."""
         return int.from_bytes(self.take(4))
 
+    def uint64(self) -> int:
+        """The next ``uint64``."""
+        return int.from_bytes(self.take(8))
+
     def string(self) -> bytes:
         """The next ``string``."""
         # As take(uint32()), in one call: an approval has ten of them.
@@ -64,6 +68,11 @@ class Reader:
         if data[0] == 0 and (len(data) == 1 or not data[1] & 0x80):
             raise WireError("not a canonical number")
         return int.from_bytes(data)
+
+    @property
+    def more(self) -> bool:
+        """Whether something is left."""
+        return self._at < len(self._data)
 
     def end(self) -> None:
         """Check that nothing is left."""

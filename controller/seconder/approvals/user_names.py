@@ -64,6 +64,32 @@ class UserNames:
         return any(name in self for name in names)
 
 
+class FoldedNames(UserNames):
+    """The same, whether letters are small or capital: a certificate may write a name otherwise than a login does."""
+
+    __slots__ = ()
+
+    def __init__(self, names: Iterable[str], principals: Iterable[str] = ()) -> None:
+        super().__init__((name.casefold() for name in names), (name.casefold() for name in principals))
+
+    def __contains__(self, name: object) -> bool:
+        """Whether this is one of them."""
+        return isinstance(name, str) and super().__contains__(name.casefold())
+
+
+def meet(pattern: str, other: str) -> bool:
+    """Whether some user name is what both patterns say. Exact names are patterns, too."""
+    if ANY not in pattern:
+        return matches(other, pattern)
+    if ANY not in other:
+        return matches(pattern, other)
+    beginnings = pattern.partition(ANY)[0], other.partition(ANY)[0]
+    ends = _end(pattern), _end(other)
+    shorter, longer = sorted(beginnings, key=len)
+    tail, whole = sorted(ends, key=len)
+    return longer.startswith(shorter) and whole.endswith(tail)
+
+
 def by_extra(identities: Iterable[Identity], extra: Mapping[str, Sequence[str]]) -> bool:
     """Whether a caller's ``extra`` tells one of these identities."""
     return any(

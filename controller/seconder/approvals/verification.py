@@ -5,21 +5,23 @@ Whoever may write to an object can put anything in its annotations: only the sig
  1. The value has a bounded size and a known envelope.
  2. The envelope is well-formed, and made for this purpose.
  3. The bytes are one statement of the closed claim set in canonical form.
- 4. The key that it names, by all its bytes or by a kid, is registered for this envelope, counts, and has not ended.
+ 4. The key that it names, by all its bytes, by a kid or by a certificate of a registered authority, is registered for
+    this envelope, counts, and has not ended.
  5. The statement speaks for the person whose key it is.
  6. It is not over.
- 7. The signature is that key's, over exactly these bytes.
- 8. It is valid already, and not for longer than any policy could allow.
+ 7. The signature is that key's, over exactly these bytes; and the certificate's is its authority's.
+ 8. It is valid already, and not for longer than any policy could allow; it was signed while its certificate was valid.
  9. It is for this cluster.
 10. It is for this very object, by uid.
 11. It is for this action, and a change for this change.
 12. It is for this requester, and for this agent.
 13. The approver is a peer: neither the requester, nor the agent, nor who set the agent going.
-14. If it is a security key's, somebody touched that key.
+14. If it is a security key's, somebody touched that key; and gave a PIN or biometric, where a certificate demands it.
 
 Steps 1 to 6 cost little and so come before the arithmetic of step 7. What they take from the statement is not proven
 yet: it can only refuse, and a forger who makes a statement that is refused sooner has gained nothing. Steps 2 and 3
-depend on the value alone, and step 7 on the value and the key: they are remembered together with that key. All the
+depend on the value alone, and step 7 on the value and the key (a certificate and its authority's key are part of the
+value): they are remembered together with that key. All the
 others are taken anew each time, and so is step 7 once a kid stands for another key. Times are compared so that a number
 which is none (NaN) fails.
 """
@@ -37,6 +39,7 @@ from seconder.api.policy import Assurance
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import LOSSES, Action, Target
 from seconder.approvals import jws, signatures, sshsig, statement
+from seconder.approvals.certificates import certificate
 from seconder.approvals.change import Change
 from seconder.approvals.difference import Difference
 from seconder.approvals.keys import SECURITY_KEYS, PublicKey
@@ -201,7 +204,11 @@ def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate
         signed = _signed(envelope)
 
     # Step 4.
-    key = registry.find(signed.signer) if isinstance(signed.signer, bytes) else registry.find_kid(signed.signer)
+    if isinstance(signed.signer, bytes):
+        # Most approvers have a key that is listed, and a certificate never is.
+        key = registry.find(signed.signer) or registry.certified(signed.signer)
+    else:
+        key = registry.find_kid(signed.signer)
     if key is None:
         raise Rejected(Reason.APPROVER_UNKNOWN, "the key is not registered")
     public = key.entry.public
@@ -210,7 +217,8 @@ def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate
             Reason.APPROVER_NOT_ALLOWED, "the key is registered but does not count: see its Approver's status"
         )
     if key.entry.not_after is not None and not now < key.entry.not_after:
-        raise Rejected(Reason.KEY_REVOKED, "the key's notAfter has passed")
+        ended = "the key's notAfter" if key.certified is None else "the end of the certificate, or of its key,"
+        raise Rejected(Reason.KEY_REVOKED, f"{ended} has passed")
     # Step 5.
     if signed.statement.iss != key.approver.principal:
         raise Rejected(Reason.SIGNATURE_INVALID, "the statement speaks for somebody else than the key's owner")
@@ -228,10 +236,14 @@ def authenticate(candidate: Candidate, memo: Memo) -> None:
     envelope = candidate.envelope
     if envelope is None:
         return
+    certified = candidate.key.certified
     if isinstance(envelope, jws.Envelope):
         jws.verify_signature(envelope, candidate.public)
-    else:
+    elif certified is None:
         sshsig.verify_signature(envelope, candidate.public)
+    else:
+        certificate.verify(certified.certificate, certified.key)
+        sshsig.verify_signature(envelope, candidate.public, certified.blob)
     memo.put(candidate.digest, Verified(candidate.signed, candidate.public.blob))
 
 
@@ -245,6 +257,9 @@ def check_fit(candidate: Candidate, context: Context, now: float) -> Detail:
         raise Rejected(Reason.APPROVAL_NOT_YET_VALID, "the approval begins in the future: compare the clocks")
     if claims.exp - claims.iat > constants.MAX_TTL_SECONDS:
         raise Rejected(Reason.LIFETIME_TOO_LONG, f"the approval lasts longer than {constants.MAX_TTL_SECONDS} s")
+    certified = candidate.key.certified
+    if certified is not None:
+        _check_validity(certified.certificate, claims.iat, now)
     # Step 9.
     if claims.aud != context.audience:
         raise Rejected(Reason.WRONG_CLUSTER, "the approval is for another cluster")
@@ -274,7 +289,20 @@ def check_fit(candidate: Candidate, context: Context, now: float) -> Detail:
     # Step 14. ssh-keygen is content without; but whoever registered a security key counts on the touch.
     if candidate.public.type in SECURITY_KEYS and not candidate.signed.flags & signatures.USER_PRESENT:
         raise Rejected(Reason.ASSURANCE_TOO_LOW, "nobody touched the security key")
+    # The one critical option that is taken.
+    demanding = certified is not None and certified.certificate.options
+    if demanding and not candidate.signed.flags & signatures.USER_VERIFIED:
+        raise Rejected(Reason.ASSURANCE_TOO_LOW, "the certificate demands a PIN or biometric, and none was given")
     return detail
+
+
+def _check_validity(shown: certificate.Certificate, iat: int, now: float) -> None:
+    """Take step 8 for a certificate. Its end has been compared with the time of the request in step 4."""
+    if not (shown.valid_after <= now and shown.valid_after <= iat):
+        text = "the statement is older than the certificate that it is signed with, or that begins in the future"
+        raise Rejected(Reason.APPROVAL_NOT_YET_VALID, text)
+    if not iat < shown.valid_before:
+        raise Rejected(Reason.KEY_REVOKED, "the statement was signed after the certificate had ended")
 
 
 def _check_change(detail: Detail, wanted: Difference | None) -> None:

@@ -1,7 +1,8 @@
 """The ClusterState that decisions rest on, mirrored from the API server and proven fresh."""
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from seconder.admission import principal, service_accounts
@@ -11,6 +12,8 @@ from seconder.admission.state import ClusterState
 from seconder.api import constants, policy_documents
 from seconder.api.policy import Policy
 from seconder.approvals import approver_documents
+from seconder.approvals.certificates import authority_documents
+from seconder.approvals.certificates.authority import Authority
 from seconder.approvals.registry import Approver, Registry
 from seconder.client.api import Api, ApiError
 from seconder.client.namespace_labels import Labels, NamespaceLabels
@@ -29,7 +32,7 @@ def audience(api: Api, cluster_id: str = "") -> str:
 
 
 class Cache:
-    """Mirrors policies, approvers, and agents' operators and ends of tokens, and offers them as one ClusterState.
+    """Mirrors policies, approvers, authorities, and agents' operators and ends of tokens, all as one ClusterState.
 
     A ClusterState is replaced as a whole and never changed, so that a decision sees one moment only.
     """
@@ -51,6 +54,8 @@ class Cache:
         self._on_policies = on_policies
         self._lock = threading.Lock()
         self._policies: PolicyIndex | None = None
+        self._approvers: Sequence[Approver] | None = None
+        self._authorities: Sequence[Authority] | None = None
         self._registry: Registry | None = None
         self._operators: Mapping[str, str] | None = None
         self._token_ends: Mapping[str, float] = {}
@@ -66,6 +71,13 @@ class Cache:
             ),
             "approvers": Watch(
                 api, f"{constants.API_PATH}/approvers", approver_documents.approver, self._take_approvers, failed
+            ),
+            "approver authorities": Watch(
+                api,
+                f"{constants.API_PATH}/approverauthorities",
+                authority_documents.authority,
+                self._take_authorities,
+                failed,
             ),
             "agents' operators": Watch(
                 api,
@@ -99,9 +111,10 @@ class Cache:
 
     def fresh(self) -> bool:
         """Whether every watch has given a sign of life recently enough for approvals to count."""
-        # Asked by each review that lets something through, and so without a list of ages.
-        for watch in self._proving:  # noqa: SIM110 - a generator costs a call for each watch
-            if not watch.age() <= constants.FRESH_SECONDS:
+        # Asked by each review that lets something through, and so without a call for each watch.
+        now = time.monotonic()
+        for watch in self._proving:  # noqa: SIM110
+            if not now - watch.proven <= constants.FRESH_SECONDS:
                 return False
         return True
 
@@ -138,9 +151,19 @@ class Cache:
             self._publish()
 
     def _take_approvers(self, approvers: Mapping[str, Approver]) -> None:
-        registry = Registry(approvers.values())
+        # What a watch hands over is its own, and goes on changing.
         with self._lock:
-            self._registry = registry
+            self._approvers = tuple(approvers.values())
+            self._register()
+
+    def _take_authorities(self, authorities: Mapping[str, Authority]) -> None:
+        with self._lock:
+            self._authorities = tuple(authorities.values())
+            self._register()
+
+    def _register(self) -> None:
+        if self._approvers is not None and self._authorities is not None:
+            self._registry = Registry(self._approvers, self._authorities)
             self._publish()
 
     def _take_accounts(self, accounts: Mapping[str, Account]) -> None:

@@ -28,7 +28,7 @@ _KINDS: Final = (
     _kind(rbac.GROUP, "clusterrolebindings"),
     _kind(ADMISSION, "validatingwebhookconfigurations"),
     _kind(constants.DOMAIN, "protectionpolicies", constants.API_VERSION),
-    _kind(constants.DOMAIN, "approvers", constants.API_VERSION),
+    *(_kind(constants.DOMAIN, plural, constants.API_VERSION) for plural in constants.WHO_APPROVES),
     _kind("apps", "deployments", namespaced=True),
     _kind("", "services", namespaced=True),
     _kind("", "serviceaccounts", namespaced=True),

@@ -58,7 +58,8 @@ class Watch(Generic[T]):
         self._query: dict[str, Any] = {"fieldSelector": field_selector} if field_selector else {}
         self._clock = clock
         self._values: dict[str, T] = {}
-        self._proven: float | None = None
+        self.proven = float("-inf")
+        """When the copy was last proven to be true, by the clock; before the first list it never was."""
         self.lists = 0
         """How many lists have been begun."""
         self.listing = False
@@ -78,11 +79,11 @@ class Watch(Generic[T]):
     @property
     def loaded(self) -> bool:
         """Whether the collection has been listed in full at least once."""
-        return self._proven is not None
+        return self.proven > float("-inf")
 
     def age(self) -> float:
         """The seconds since the copy was last proven to be true; infinite before the first list."""
-        return float("inf") if self._proven is None else self._clock() - self._proven
+        return self._clock() - self.proven
 
     def _run(self) -> None:
         pause = _RETRY_SECONDS[0]
@@ -120,7 +121,7 @@ class Watch(Generic[T]):
             self.listing = False
         self._values = values
         self._changed(self._values)
-        self._proven = asked
+        self.proven = asked
         return version
 
     def _follow(self, version: str) -> str:
@@ -153,7 +154,7 @@ class Watch(Generic[T]):
     def _alive(self, opened: float, now: float) -> None:
         # The server ends a watch after WATCH_SECONDS. What is read later lay in a buffer (this process may have been
         # stopped) and proves nothing about the present.
-        self._proven = min(now, opened + WATCH_SECONDS + _GRACE_SECONDS)
+        self.proven = min(now, opened + WATCH_SECONDS + _GRACE_SECONDS)
 
     def _apply(self, event: _Event) -> None:
         if event.type == "BOOKMARK":

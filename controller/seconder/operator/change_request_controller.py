@@ -216,7 +216,7 @@ class ChangeRequestController:
             trouble = trouble or error
         if judged.phase.open:
             annotations = request.metadata.get("annotations") or {}
-            judged = phases.denied(judged, annotations, state.registry.approvers)
+            judged = phases.denied(judged, annotations, state.registry)
         return judged, trouble
 
     def _look(

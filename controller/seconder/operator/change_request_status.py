@@ -4,7 +4,7 @@ The pipeline says whether they are enough, as it does for the webhook. Nothing i
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from seconder.approvals import change_requests
 from seconder.approvals.difference import Difference
 from seconder.approvals.impact import Impact
 from seconder.approvals.quorum import Presented, verify_all
-from seconder.approvals.registry import Approver
+from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo, context_of, examine
 
 _SHOWN: Final = 16
@@ -207,17 +207,15 @@ def untried_since(status: ChangeRequestStatus) -> datetime | None:
     return None if refused is not None and refused > approved else approved
 
 
-def denied(
-    status: ChangeRequestStatus, annotations: Mapping[str, str], approvers: Iterable[Approver]
-) -> ChangeRequestStatus:
+def denied(status: ChangeRequestStatus, annotations: Mapping[str, str], registry: Registry) -> ChangeRequestStatus:
     """The status of an open one with what approvers have said against it. What is approved stays so."""
-    names = {approver.name for approver in approvers}
     given = {
         key.removeprefix(constants.DENIAL_PREFIX): reason
         for key, reason in sorted(annotations.items())
         if key.startswith(constants.DENIAL_PREFIX)
     }
-    denials = [DenialDoc(name=name, reason=clean(reason)) for name, reason in given.items() if name in names][:_SHOWN]
+    theirs = {name: reason for name, reason in given.items() if registry.may_deny(name)}
+    denials = [DenialDoc(name=name, reason=clean(reason)) for name, reason in theirs.items()][:_SHOWN]
     phase = Phase.DENIED if denials and status.phase is Phase.PENDING else status.phase
     return msgspec.structs.replace(status, phase=phase, denials=denials)
 

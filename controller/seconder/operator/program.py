@@ -278,7 +278,8 @@ class Watching:
         kopf.on.login(registry=registry)(login)
         kopf.on.startup(registry=registry)(_configure)
         kopf.on.event(constants.DOMAIN, "protectionpolicies", registry=registry, when=_tells())(woken)
-        kopf.on.event(constants.DOMAIN, "approvers", registry=registry)(woken)
+        for plural in constants.WHO_APPROVES:
+            kopf.on.event(constants.DOMAIN, plural, registry=registry)(woken)
         kopf.on.event("apiextensions.k8s.io", "customresourcedefinitions", registry=registry)(woken)
         kopf.on.event(
             "admissionregistration.k8s.io", "validatingwebhookconfigurations", registry=registry, when=is_ours

@@ -261,11 +261,15 @@ class Reconciler:
             self._log("rights", f"the ClusterRole {name} cannot be kept: {error}")
 
     def _approvers(self, now: datetime) -> list[approver_status.Judged]:
-        documents, _ = self._api.items(f"{constants.API_PATH}/approvers")
-        judged = approver_status.judge(documents)
-        for document, approver in zip(documents, judged, strict=True):
+        documents, authorities = (
+            self._api.items(f"{constants.API_PATH}/{plural}")[0] for plural in constants.WHO_APPROVES
+        )
+        judged = approver_status.judge(documents, authorities)
+        for document, approver in zip(documents, judged.approvers, strict=True):
             self._set_status("approvers", document, approver.status, now)
-        return judged
+        for document, status in zip(authorities, judged.authorities, strict=True):
+            self._set_status("approverauthorities", document, status, now)
+        return judged.approvers
 
     def _set_status(self, plural: str, document: dict[str, Any], status: dict[str, Any], now: datetime) -> None:
         if not in_force.due(document, status, now):

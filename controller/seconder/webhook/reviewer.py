@@ -261,6 +261,10 @@ def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
     if decided.counted:
         audit["approvers"] = ",".join([approval.statement.iss for approval in decided.counted])
         audit["approvals"] = ",".join([approval.statement.jti for approval in decided.counted])
+        for approval in decided.counted:
+            if approval.key.certified is not None:
+                told = clean(approval.key.certified.shown)
+                audit["certificates"] = f"{audit['certificates']}, {told}" if "certificates" in audit else told
     return audit
 
 

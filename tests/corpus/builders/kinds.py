@@ -73,6 +73,7 @@ BUILTIN: Final = (
 
 OWN: Final = (
     Kind("seconder.dev", "v1alpha1", "Approver", "approvers", False, ("apr",), ("status",)),
+    Kind("seconder.dev", "v1alpha1", "ApproverAuthority", "approverauthorities", False, ("apra",), ("status",)),
     Kind("seconder.dev", "v1alpha1", "ChangeRequest", "changerequests", False, ("chg",), ("status",)),
     Kind("seconder.dev", "v1alpha1", "ProtectionPolicy", "protectionpolicies", False, ("ppol",), ("status",)),
 )

@@ -17,6 +17,9 @@ SPEC: dict[str, Any] = {
 }
 
 
+NAMED_ALONE = Approver("alice", "alice@example.com", frozenset())
+
+
 def _approver(**change: Any) -> Approver | None:
     return approver({"metadata": {"name": "alice"}, "spec": SPEC | change})
 
@@ -41,12 +44,14 @@ def test_a_key_that_cannot_count_says_why() -> None:
 
 
 def test_an_approver_that_cannot_be_parsed_approves_nothing() -> None:
-    """No user names: nobody could tell whether this is a peer."""
+    """No user names: nobody could tell whether this is a peer. Whoever it names is not absent, all the same."""
     changes: list[dict[str, Any]] = [
         {"kubernetesUsers": []}, {"principal": ""}, {"keys": []}, {"kubernetesUser": ["x"]},
         {"keys": [{"name": "k", "ssh": signing.key("alice").line, "notAfter": "2027-06-01T00:00:00"}]},
     ]  # fmt: skip
-    assert [_approver(**change) for change in changes] == [None] * len(changes)
+    found = [_approver(**change) for change in changes]
+    assert found == [None if change == {"principal": ""} else NAMED_ALONE for change in changes]
+    assert Registry([NAMED_ALONE]).usable == 0
 
 
 _JUNK = st.recursive(

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support import signing
+from tests.support import signing, ssh_ca
 from tests.support.fido import Authenticator
 from tests.support.signing import NOW, approver, armor, entry, mpint, sshsig_blob, string
 
@@ -154,10 +154,9 @@ def test_a_security_key_signature_without_its_flags() -> None:
 
 
 def test_a_certificate_in_place_of_a_key() -> None:
-    """However it was issued, it is not the registered key."""
-    blob = string(b"ssh-ed25519-cert-v01@openssh.com") + string(b"nonce") + string(ALICE.blob[-32:])
-    body = string(b"ssh-ed25519-cert-v01@openssh.com") + string(b"\x01" * 64)
-    _fails(Reason.APPROVER_UNKNOWN, signing.line_of(signing.claims()) + armor(sshsig_blob(blob, body)))
+    """Whoever issued it, it is not the registered key, nor by a registered authority."""
+    issued = ssh_ca.issue(signing.key("ca"), ALICE.line, "alice@example.com")
+    _fails(Reason.APPROVER_UNKNOWN, ssh_ca.approval(issued, ALICE))
 
 
 # Reusing a signature that was made for something else

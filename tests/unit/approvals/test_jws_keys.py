@@ -143,7 +143,7 @@ def test_an_entry_has_exactly_one_notation() -> None:
 def test_the_status_of_a_json_web_key() -> None:
     """With the fingerprint of the same key in SSH's notation, and counted under its own format."""
     line = signing.key("alice").line
-    [judged] = judge([_document({"jwk": ED25519}, {"jwk": ES256 | {"kid": "two"}}, {"ssh": line})])
+    [judged] = judge([_document({"jwk": ED25519}, {"jwk": ES256 | {"kid": "two"}}, {"ssh": line})]).approvers
     assert judged.counting == [("jws", "Software"), ("jws", "Software"), ("ssh", "Software")]
     assert judged.status["keys"][0] == {
         "name": "key-0",
@@ -157,7 +157,7 @@ def test_the_status_of_a_json_web_key() -> None:
 def test_a_kid_of_two_approvers_is_a_duplicate_on_both() -> None:
     """As a key is."""
     other = signer("bob").jwk | {"kid": "alice"}
-    judged = judge([_document({"jwk": ED25519}), _document({"jwk": other}, name="bob")])
+    judged = judge([_document({"jwk": ED25519}), _document({"jwk": other}, name="bob")]).approvers
     for each in judged:
         assert each.counting == []
         assert {found["type"]: found["status"] for found in each.status["conditions"]} == {
@@ -169,7 +169,7 @@ def test_a_kid_of_two_approvers_is_a_duplicate_on_both() -> None:
 
 def test_a_key_of_two_approvers_is_a_duplicate_in_either_notation() -> None:
     """It counts in neither."""
-    judged = judge([_document({"jwk": ED25519}), _document({"ssh": signer("alice").line}, name="bob")])
+    judged = judge([_document({"jwk": ED25519}), _document({"ssh": signer("alice").line}, name="bob")]).approvers
     assert [each.counting for each in judged] == [[], []]
     assert all(each.status["keys"][0]["problem"].startswith("Duplicate") for each in judged)
 

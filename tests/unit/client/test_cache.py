@@ -1,6 +1,9 @@
 """What a view of the cluster rests on, and when it is too old for approvals to count."""
 
+import time
+
 import pytest
+from tests.support import signing, ssh_ca
 from tests.support.builders import policy
 from tests.support.served import Served
 
@@ -13,17 +16,51 @@ from seconder.client.watch import Watch
 def test_labels_that_were_not_seen_lately_make_a_view_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where some policy selects by them; ``fresh`` and ``age`` go by the same watches."""
     monkeypatch.setattr(Watch, "start", lambda _: None)
-    ages: dict[str, float] = {}
-    monkeypatch.setattr(Watch, "age", lambda watch: ages.get(watch._path, 0.0))
     cache = Cache(Served(), Installation(), lambda *_: None)
-    ages["/api/v1/namespaces"] = 61.0
+
+    def seen(**ages: float) -> tuple[bool, float]:
+        for watch in cache._proving:
+            watch.proven = time.monotonic() - ages.get(watch._path.rpartition("/")[2], 0.0)
+        return cache.fresh(), round(cache.age())
+
     cache._take_policies({"plain": [policy()]})
-    assert (cache.fresh(), cache.age()) == (True, 0.0)
+    assert seen(namespaces=61.0) == (True, 0.0)
     selector = (Requirement("tier", Operator.EXISTS, frozenset()),)
     cache._take_policies({"selecting": [policy(selector=selector)]})
-    assert (cache.fresh(), cache.age()) == (False, 61.0)
-    ages["/api/v1/namespaces"] = 1.0
-    assert (cache.fresh(), cache.age()) == (True, 1.0)
-    ages["/api/v1/namespaces"] = 61.0
+    assert seen(namespaces=61.0) == (False, 61.0)
+    assert seen(namespaces=1.0) == (True, 1.0)
     cache._take_policies({"plain": [policy()]})
-    assert (cache.fresh(), cache.age()) == (True, 0.0)
+    assert seen(namespaces=61.0) == (True, 0.0)
+
+
+@pytest.mark.parametrize("plural", ["protectionpolicies", "approvers", "approverauthorities", "serviceaccounts"])
+def test_a_view_is_old_when_any_part_of_it_is(plural: str) -> None:
+    """A certificate that was revoked meanwhile would count else; and nothing counts before all was listed once."""
+    cache = Cache(Served(), Installation(), lambda *_: None)
+    assert not cache.fresh()
+    for watch in cache._proving:
+        watch.proven = time.monotonic()
+    assert cache.fresh()
+    [old] = [watch for watch in cache._proving if watch._path.endswith(f"/{plural}")]
+    old.proven -= 61
+    assert not cache.fresh()
+
+
+def test_a_view_waits_for_approvers_and_authorities_alike() -> None:
+    """Either may be loaded first, and each change of one keeps the other."""
+    cache = Cache(Served(), Installation(), lambda *_: None)
+    cache._audience = signing.AUDIENCE
+    cache._take_policies({"plain": [policy()]})
+    cache._take_accounts({})
+
+    def usable() -> int | None:
+        return cache.state.registry.usable if cache.state else None
+
+    cache._take_approvers({"alice": signing.approver("alice")})
+    assert usable() is None
+    cache._take_authorities({"engineering": ssh_ca.authority()})
+    assert usable() == 2
+    cache._take_approvers({})
+    assert usable() == 1
+    cache._take_authorities({})
+    assert usable() == 0

@@ -25,7 +25,7 @@ ALICE, BOB = signing.key("alice").line, signing.key("bob").line
 
 def test_a_good_approver_is_ready_with_its_fingerprints() -> None:
     """As ssh-keygen prints them."""
-    [judged] = judge([_document("alice", ALICE)])
+    [judged] = judge([_document("alice", ALICE)]).approvers
     assert _conditions(judged) == {"Ready": ("True", "KeysCount")}
     assert judged.status["keys"][0]["fingerprint"] == signing.ssh_fingerprint(ALICE)
     assert judged.counting == [("ssh", "Software")]
@@ -33,7 +33,7 @@ def test_a_good_approver_is_ready_with_its_fingerprints() -> None:
 
 def test_a_key_of_two_approvers_counts_in_neither() -> None:
     """Condition Duplicate, on both; the other keys count."""
-    first, second = judge([_document("alice", ALICE, BOB), _document("bob", BOB)])
+    first, second = judge([_document("alice", ALICE, BOB), _document("bob", BOB)]).approvers
     assert _conditions(first) == {"Ready": ("True", "KeysCount"), "Duplicate": ("True", "SharedWithAnotherApprover")}
     assert _conditions(second) == {
         "Ready": ("False", "NoUsableKey"),
@@ -44,14 +44,14 @@ def test_a_key_of_two_approvers_counts_in_neither() -> None:
 
 def test_a_principal_of_two_approvers_counts_in_neither() -> None:
     """Nobody can tell whose approval it would be."""
-    judged = judge([_document("alice", ALICE), _document("alice2", BOB, principal="alice@example.com")])
+    judged = judge([_document("alice", ALICE), _document("alice2", BOB, principal="alice@example.com")]).approvers
     assert [each.counting for each in judged] == [[], []]
 
 
 def test_one_that_cannot_be_parsed_spoils_no_other() -> None:
     """In their order, each with its own status."""
     broken = _document("broken", ALICE) | {"spec": {"principal": 7}}
-    judged = judge([broken, _document("bob", BOB), broken | {"spec": None}])
+    judged = judge([broken, _document("bob", BOB), broken | {"spec": None}]).approvers
     assert [_conditions(each)["Ready"] for each in judged] == [
         ("False", "SpecInvalid"),
         ("True", "KeysCount"),
@@ -61,8 +61,8 @@ def test_one_that_cannot_be_parsed_spoils_no_other() -> None:
 
 def test_judging_again_changes_nothing() -> None:
     """Times of transition are kept while a condition stays as it is."""
-    [first] = judge([_document("alice", ALICE)])
-    assert judge([_document("alice", ALICE, before=first.status)])[0].status == first.status
+    [first] = judge([_document("alice", ALICE)]).approvers
+    assert judge([_document("alice", ALICE, before=first.status)]).approvers[0].status == first.status
 
 
 def test_a_user_name_that_stands_for_two_is_a_condition_on_both() -> None:
@@ -70,7 +70,7 @@ def test_a_user_name_that_stands_for_two_is_a_condition_on_both() -> None:
     first, second = _document("alice", ALICE), _document("bob", BOB)
     first["spec"]["kubernetesUsers"] = ["arn:aws:sts::1:assumed-role/*"]
     second["spec"]["kubernetesUsers"] = ["arn:aws:sts::1:assumed-role/Admin/bob"]
-    for judged, other in zip(judge([first, second]), ("bob", "alice"), strict=True):
+    for judged, other in zip(judge([first, second]).approvers, ("bob", "alice"), strict=True):
         assert _conditions(judged)["Ready"] == ("True", "KeysCount")
         assert _conditions(judged)["SharedUserName"] == ("True", "StandsForAnotherApprover")
         assert f"approver {other} too" in judged.status["conditions"][-1]["message"]

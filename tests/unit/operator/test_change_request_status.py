@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support import signing
+from tests.support import signing, ssh_ca
 from tests.support.builders import CONFIG_MAPS, approved, policy, state
 from tests.support.change_requests import NOW, change, recorded, refused
 from tests.support.resolving import Answers
@@ -17,7 +17,7 @@ from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, stamp
 from seconder.api.policy import Mode, Policy, Requirement
 from seconder.api.resources import Action, Target
-from seconder.approvals.registry import Approver
+from seconder.approvals.registry import Approver, Registry, denying
 from seconder.approvals.verification import Memo
 from seconder.operator.change_request_status import (
     begun,
@@ -185,9 +185,9 @@ def test_it_is_not_said_that_nobody_approved_what_was_approved() -> None:
 def test_a_no_of_an_approver_is_shown_and_decides_nothing() -> None:
     """Of those who are registered; taken back, it waits again; what is approved stays so."""
     status = refused(ChangeRequestStatus(), change(policy()))
-    alice = Approver("alice", "alice@example.com", frozenset({"alice"}))
+    alice = Registry([Approver("alice", "alice@example.com", frozenset({"alice"}))])
     said = {"denial.seconder.dev/alice": "not on\u202e Fridays", "denial.seconder.dev/mallory": "no", "other": "x"}
-    no = denied(status, said, [alice])
+    no = denied(status, said, alice)
     assert (no.phase, [(each.name, each.reason) for each in no.denials]) == (
         Phase.DENIED,
         [("alice", "not on Fridays")],
@@ -195,10 +195,23 @@ def test_a_no_of_an_approver_is_shown_and_decides_nothing() -> None:
     assert change_request.denial_of(no) == "alice: not on Fridays"
     assert refused(no, change(policy())).phase is Phase.DENIED, "refused again, it asks nobody again"
     waiting = msgspec.structs.replace(no, phase=Phase.PENDING)
-    assert denied(waiting, {}, [alice]).phase is Phase.PENDING
-    assert denied(waiting, {}, [alice]).denials == []
+    assert denied(waiting, {}, alice).phase is Phase.PENDING
+    assert denied(waiting, {}, alice).denials == []
     agreed = msgspec.structs.replace(no, phase=Phase.APPROVED)
-    assert denied(agreed, said, [alice]).phase is Phase.APPROVED
+    assert denied(agreed, said, alice).phase is Phase.APPROVED
+
+
+def test_a_no_of_an_authoritys_principal_is_shown_too() -> None:
+    """Under the authority's name, since its principals stand in no Approver."""
+    status = refused(ChangeRequestStatus(), change(policy()))
+    issued = ssh_ca.issue(signing.key("ca"), signing.key("alice").line, "alice@example.com")
+    key = ssh_ca.registry().certified(issued.blob)
+    assert key is not None
+    name = denying(key)
+    assert name == "engineering.alice-example-com"
+    said = {f"denial.seconder.dev/{name}": "no", "denial.seconder.dev/engineer.alice": "no"}
+    assert [each.name for each in denied(status, said, ssh_ca.registry()).denials] == [name]
+    assert denied(status, said, Registry([])).denials == []
 
 
 def test_it_waits_for_24_hours() -> None:

@@ -25,6 +25,7 @@ from seconder.api.policy import Mode, Policy
 from seconder.api.resources import Action, Target
 from seconder.api.text import clean
 from seconder.approvals import approver_documents, change, change_requests
+from seconder.approvals.certificates import authority_documents
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, Impact
 from seconder.approvals.registry import Registry
@@ -296,9 +297,19 @@ def _labels(api: Api, index: PolicyIndex) -> Mapping[str, Mapping[str, str]]:
 
 
 def read_registry(api: Api) -> Registry:
-    """Read the approvers. Raises ApiError."""
+    """Read the approvers and the authorities. Raises ApiError."""
     documents = api.items(f"{constants.API_PATH}/approvers")[0]
-    return Registry(approver for approver in map(approver_documents.approver, documents) if approver is not None)
+    try:
+        of_authorities = api.items(f"{constants.API_PATH}/approverauthorities")[0]
+    except ApiError as error:
+        # A cluster whose Seconder is older knows none.
+        if error.status != 404:
+            raise
+        of_authorities = []
+    return Registry(
+        (approver for approver in map(approver_documents.approver, documents) if approver is not None),
+        (found for found in map(authority_documents.authority, of_authorities) if found is not None),
+    )
 
 
 def annotations_of(document: Mapping[str, Any]) -> Mapping[str, str]:

@@ -76,7 +76,11 @@ def obstacle(case: Case, signer: Signer) -> str:
     if registered.problem or public is None:
         return f"it does not count: {clean(registered.problem)}"
     if registered.entry.not_after is not None and registered.entry.not_after <= time.time():
+        if registered.certified is not None:
+            return "its certificate, or the key in it, has ended: get a new one"
         return "its notAfter has passed: ask an administrator to register a new key"
+    if registered.certified is not None and registered.certified.certificate.valid_after > time.time():
+        return "its certificate is not valid yet: compare the clocks"
     if approver.names.meets(context_of(change, case.state.audience).barred):
         return f"whoever made the request or set the agent going cannot approve it: ask a peer ({Reason.SELF_APPROVAL})"
     for policy in change.policies:

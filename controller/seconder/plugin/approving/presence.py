@@ -6,7 +6,6 @@ A tag, not a lock, as for whom kubectl asks: see docs/assistants.md.
 from collections.abc import Sequence
 
 from seconder.api.policy import Assurance
-from seconder.approvals.keys import UnusableKey, parse
 from seconder.plugin.agents import assistants
 from seconder.plugin.agents.assistants import Detection
 from seconder.plugin.approving.signing import Signer
@@ -43,7 +42,5 @@ def refusal(detection: Detection) -> Problem:
 
 
 def _is_touched(signer: Signer) -> bool:
-    try:
-        return parse(signer.key.blob).best_assurance is not Assurance.SOFTWARE
-    except UnusableKey:
-        return False
+    public = signer.registered.entry.public
+    return public is not None and public.best_assurance is not Assurance.SOFTWARE

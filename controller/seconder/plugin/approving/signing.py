@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from seconder.api import constants
+from seconder.api.reasons import Rejected
 from seconder.api.text import clean
+from seconder.approvals.certificates.certificate import is_certificate
 from seconder.approvals.keys import UnusableKey, blob_of_line, fingerprint
-from seconder.approvals.registry import RegisteredKey, Registry
+from seconder.approvals.registry import RegisteredKey, Registry, denying, denying_of
 from seconder.approvals.sshwire import Reader, WireError, decode_base64
 from seconder.plugin.terminal import output
 from seconder.plugin.terminal.problem import Problem
@@ -26,13 +28,19 @@ _END_SECONDS: Final = 2.0
 _MAX_BYTES: Final = 64 * 1024
 _MAX_FILES: Final = 50
 _MAX_AGENT_KEYS: Final = 200
+_CERTIFICATE: Final = "-cert.pub"
+"""How the file of a key's certificate ends, for ssh and all that signs with it."""
+
 _MAGIC: Final = b"openssh-key-v1\0"
 _PRIVATE: Final = re.compile(rb"-----BEGIN OPENSSH PRIVATE KEY-----\s+(.*?)\s*-----END OPENSSH PRIVATE KEY-----", re.S)
 
 
 @dataclass(frozen=True, slots=True)
 class LocalKey:
-    """A key at hand. ``line`` is its public half. ``path`` is the private key's file; None for one in the ssh-agent."""
+    """A key at hand. ``line`` is its public half, or a certificate of it.
+
+    ``path`` is the private key's file, or the certificate's beside it; None for a key in the ssh-agent.
+    """
 
     line: str
     blob: bytes
@@ -42,7 +50,7 @@ class LocalKey:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A key at hand that stands in an Approver."""
+    """A key at hand that stands in an Approver, or has a certificate of an ApproverAuthority."""
 
     key: LocalKey
     registered: RegisteredKey
@@ -57,9 +65,13 @@ class AtHand:
 
 
 def at_hand(file: str | None) -> AtHand:
-    """The key in this file; without one, those in ``~/.ssh`` and in the ssh-agent. Raises Problem."""
+    """The key in this file; without one, those in ``~/.ssh`` and in the ssh-agent. Raises Problem.
+
+    Each with its certificate, where one lies beside it.
+    """
     if file is not None:
-        return AtHand((of_file(Path(file).expanduser()),), file)
+        path = Path(file).expanduser()
+        return AtHand((of_file(path), *_certified(path)), file)
     folder = Path.home() / ".ssh"
     keys = []
     for path in sorted(folder.glob("id_*"))[:_MAX_FILES]:
@@ -67,7 +79,7 @@ def at_hand(file: str | None) -> AtHand:
         if path.suffix == ".pub" or not path.is_file():
             continue
         try:
-            keys.append(of_file(path))
+            keys += [of_file(path), *_certified(path)]
         except Problem:
             continue
     in_agent = _in_agent()
@@ -88,24 +100,53 @@ def of_file(path: Path) -> LocalKey:
         line = _text(_read(public))
         return LocalKey(line, _blob(line, public), path, str(path))
     line = _text(content)
-    private = path.with_suffix("")
+    blob = _blob(line, path)
+    private = path.with_name(path.name.removesuffix(_CERTIFICATE).removesuffix(".pub"))
     # As ssh-keygen does: the private half beside it, unless there is none.
     beside = private if path.suffix == ".pub" and private.is_file() else None
-    return LocalKey(line, _blob(line, path), beside, str(path))
+    # It finds the private half itself, and signs with what it is given.
+    return LocalKey(line, blob, path if beside and is_certificate(blob) else beside, str(path))
+
+
+def _certified(path: Path) -> list[LocalKey]:
+    """The certificate beside a key's file, if there is one that can be read."""
+    beside = path.with_name(f"{path.name.removesuffix('.pub')}{_CERTIFICATE}")
+    if path.name.endswith(_CERTIFICATE) or not beside.is_file():
+        return []
+    try:
+        return [of_file(beside)]
+    except Problem:
+        return []
 
 
 def registered(local: AtHand, registry: Registry) -> list[Signer]:
-    """The keys at hand that stand in an Approver, whether they count or not."""
+    """The keys at hand that stand in an Approver, whether they count or not; and those that certificates make count."""
     signers = []
     for key in local.keys:
         match = registry.find(key.blob)
+        with contextlib.suppress(Rejected):
+            match = match or registry.certified(key.blob)
         if match is not None:
             signers.append(Signer(key, match))
     return signers
 
 
-def none_registered(local: AtHand, *, named: bool) -> Problem:
+def refusals(local: AtHand, registry: Registry) -> list[str]:
+    """Why certificates at hand count for nobody, each in a sentence's part."""
+    found = []
+    for key in local.keys:
+        try:
+            registry.certified(key.blob)
+        except Rejected as rejected:
+            found.append(f"{key.name}: {rejected.detail}")
+    return found
+
+
+def none_registered(local: AtHand, registry: Registry, *, named: bool) -> Problem:
     """The problem that no key at hand stands in an Approver. ``named``: one was named on the command line."""
+    refused = refusals(local, registry)
+    if refused:
+        return Problem(f"no key of yours counts in this cluster; {clean('; '.join(refused[:3]))}")
     if named:
         key = local.keys[0]
         return Problem(
@@ -279,16 +320,19 @@ def _count(keys: Sequence[LocalKey]) -> str:
     return "1 key" if len(keys) == 1 else f"{len(keys)} keys"
 
 
-def principals_of(registry: Registry, username: str, file: str | None) -> set[str]:
-    """The names under which the caller signs: by the keys at hand, and by the user name."""
+def principals_of(registry: Registry, username: str, file: str | None) -> dict[str, str]:
+    """The names under which the caller signs, by the keys at hand and by the user name; and denies, by each."""
     local = at_hand(file)
     signers = registered(local, registry)
+    by_key = {signer.registered.approver.principal: denying(signer.registered) for signer in signers}
     if file is not None:
         if not signers:
-            raise none_registered(local, named=True)
-        return {signer.registered.approver.principal for signer in signers}
-    by_name = {approver.principal for approver in registry.approvers if username in approver.names}
-    by_key = {signer.registered.approver.principal for signer in signers}
-    if not by_name | by_key:
-        raise none_registered(local, named=False)
-    return by_name | by_key
+            raise none_registered(local, registry, named=True)
+        return by_key
+    by_name = {approver.principal: approver.name for approver in registry.approvers if username in approver.names}
+    for authority in registry.authorities:
+        for principal in authority.named(username):
+            by_name.setdefault(principal, denying_of(authority.name, principal))
+    if not by_name and not by_key:
+        raise none_registered(local, registry, named=False)
+    return by_key | by_name

@@ -42,7 +42,7 @@ def parser() -> Parser:
     cluster_reads.add_reference(command, optional=True)
     command.add_argument("--reason", metavar="TEXT", help="why you approve it, for the record")
     command.add_argument(
-        "--key", metavar="FILE", help="left out: ~/.ssh/id_* and the ssh-agent's, as Approvers list them"
+        "--key", metavar="FILE", help="left out: ~/.ssh/id_* and the ssh-agent's, those with certificates too"
     )
     command.add_argument(
         "--ttl", metavar="TIME", help="how long it holds, such as 15m; left out: 15m, or the policy's most"
@@ -167,7 +167,7 @@ def _signer(cases: Sequence[Case], file: str | None, caller: Caller, detection: 
     local = signing.at_hand(file)
     signers = presence.usable(signing.registered(local, cases[0].state.registry), detection)
     if not signers:
-        raise signing.none_registered(local, named=file is not None)
+        raise signing.none_registered(local, case.state.registry, named=file is not None)
 
     def obstacle(signer: Signer) -> str:
         return next((told for case in cases if (told := eligibility.obstacle(case, signer))), "")

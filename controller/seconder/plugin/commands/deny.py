@@ -1,12 +1,12 @@
 """``deny``: say no to what a change request asks for."""
 
 import argparse
+from collections.abc import Mapping
 from typing import Final
 
 from seconder.api import change_request, constants
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.text import clean
-from seconder.approvals.registry import Registry
 from seconder.plugin.approving import cluster_reads, presence, signing
 from seconder.plugin.terminal import callers, connection
 from seconder.plugin.terminal.parser import Parser
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not request.status.phase.open:
         raise Problem(f"{request.name} is over ({request.status.phase}): there is nothing to deny")
     registry = cluster_reads.read_registry(connected.api)
-    name = _approver(registry, signing.principals_of(registry, caller.username, arguments.key))
+    name = _approver(signing.principals_of(registry, caller.username, arguments.key))
     key = f"{constants.DENIAL_PREFIX}{name}"
     if reason is None and key not in (request.metadata.get("annotations") or {}):
         raise Problem(f"{request.name} has no denial of yours")
@@ -55,9 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _approver(registry: Registry, principals: set[str]) -> str:
-    """The name of the Approver that the caller is. Raises Problem for several."""
-    names = sorted({approver.name for approver in registry.approvers if approver.principal in principals})
+def _approver(principals: Mapping[str, str]) -> str:
+    """The name under which the caller denies. Raises Problem for several."""
+    names = sorted(set(principals.values()))
     if len(names) > 1:
         raise Problem(f"you may be any of {clean(', '.join(names))}: say which with --key FILE")
     if len(names[0]) > _LONGEST:

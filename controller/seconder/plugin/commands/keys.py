@@ -1,4 +1,4 @@
-"""``keys lint``: check approvers' public keys, in files or in the cluster, by the rules that decide what counts."""
+"""``keys lint``: check approvers' keys and certificates, in files or in the cluster, by the rules that decide."""
 
 import argparse
 import re
@@ -12,14 +12,18 @@ from typing import Any, Final
 import msgspec
 
 from seconder.api import constants
+from seconder.api.reasons import Rejected
 from seconder.api.text import clean
 from seconder.approvals import approver_documents
+from seconder.approvals.certificates import authority_documents, certificate, overlaps
+from seconder.approvals.certificates.authority import Authority
 from seconder.approvals.keys import UnusableKey, blob_of_line, fingerprint, parse
 from seconder.approvals.registry import Approver, Registry
 from seconder.plugin.terminal import connection, output
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 
+_KINDS: Final = frozenset(constants.KINDS[plural] for plural in constants.WHO_APPROVES)
 _MAX_BYTES: Final = 8 * 1024 * 1024
 _PRIVATE: Final = re.compile(
     r"^(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|---- BEGIN SSH2 ENCRYPTED PRIVATE|PuTTY-User-Key)", re.M
@@ -40,7 +44,7 @@ class Finding:
 
 def parser() -> Parser:
     """The parser of the command line."""
-    command = Parser("keys", "Check approvers' public keys: .pub files, authorized_keys lines, Approver manifests.")
+    command = Parser("keys", "Check approvers' keys: .pub files, certificates, authorized_keys lines, manifests.")
     command.add_argument("command", choices=["lint"], help="what to do")
     command.add_argument("files", metavar="FILE", nargs="*", help="- is standard input; none: the cluster's Approvers")
     output.add_format(command)
@@ -52,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Lint; the exit code is 1 if any key is bad."""
     found = list(_in_files(arguments.files) if arguments.files else _in_cluster(arguments))
     if not found:
-        raise Problem("no keys found" if arguments.files else "this cluster has no Approvers")
+        raise Problem("no keys found" if arguments.files else "nobody is registered in this cluster")
     found = _duplicates(found)
     if arguments.output:
         shown = [
@@ -76,8 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _in_cluster(arguments: argparse.Namespace) -> Iterator[Finding]:
     api = connection.connect(arguments).api
-    documents, _ = api.items(f"{constants.API_PATH}/approvers")
-    yield from _in_approvers(documents, "")
+    documents = [
+        document | {"kind": constants.KINDS[plural]}
+        for plural in constants.WHO_APPROVES
+        for document in api.items(f"{constants.API_PATH}/{plural}")[0]
+    ]
+    yield from _in_manifests(documents)
 
 
 def _in_files(files: Sequence[str]) -> Iterator[Finding]:
@@ -93,7 +101,7 @@ def _in_files(files: Sequence[str]) -> Iterator[Finding]:
             manifests += documents
             places += [where] * len(documents)
     # All together: a key that stands in two of them counts in neither.
-    yield from _in_approvers(manifests, *places)
+    yield from _in_manifests(manifests, *places)
 
 
 def _read(name: str) -> str:
@@ -111,7 +119,7 @@ def _read(name: str) -> str:
 
 
 def _manifests(text: str, where: str) -> list[Any] | None:
-    """The Approvers of a manifest; None for what is no manifest."""
+    """The Approvers and ApproverAuthorities of a manifest; None for what is no manifest."""
     if not (
         text.lstrip().startswith("{") or any(line.startswith(("apiVersion:", "kind:")) for line in text.splitlines())
     ):
@@ -131,25 +139,35 @@ def _manifests(text: str, where: str) -> list[Any] | None:
         document
         for document in found
         if isinstance(document, dict)
-        and document.get("kind") == "Approver"
+        and document.get("kind") in _KINDS
         and str(document.get("apiVersion", "")).startswith(f"{constants.DOMAIN}/")
     ]
 
 
-def _in_approvers(documents: Sequence[Mapping[str, Any]], *places: str) -> Iterator[Finding]:
-    found: list[tuple[str, Approver]] = []
+def _in_manifests(documents: Sequence[Mapping[str, Any]], *places: str) -> Iterator[Finding]:
+    approvers: list[tuple[str, Approver]] = []
+    authorities: list[tuple[str, Authority]] = []
     for place, document in enumerate(documents):
         metadata = document.get("metadata")
         name = clean(str(metadata.get("name", ""))) if isinstance(metadata, dict) else ""
         source = places[place] if place < len(places) else ""
-        where = f"{source}: approver/{name}" if source else f"approver/{name}"
+        kind = document["kind"]
+        where = f"{source}: {kind.lower()}/{name}" if source else f"{kind.lower()}/{name}"
         try:
-            found.append((where, approver_documents.parse_approver(document)))
+            if kind == "Approver":
+                approvers.append((where, approver_documents.parse_approver(document)))
+            else:
+                authorities.append((where, authority_documents.parse_authority(document)))
         except (msgspec.ValidationError, KeyError, TypeError, AttributeError) as error:
-            yield Finding(where, b"", problem=f"not an Approver: {clean(str(error))}")
-    registry = Registry(approver for _, approver in found)
+            yield Finding(where, b"", problem=f"not an {kind}: {clean(str(error))}")
+    registry = Registry([approver for _, approver in approvers], [authority for _, authority in authorities])
+    yield from _of_approvers(approvers, registry)
+    yield from _of_authorities(authorities, registry)
+
+
+def _of_approvers(approvers: Sequence[tuple[str, Approver]], registry: Registry) -> Iterator[Finding]:
     now = time.time()
-    for where, approver in found:
+    for where, approver in approvers:
         if not approver.keys:
             yield Finding(where, b"", problem="no keys")
         for key in approver.keys:
@@ -167,6 +185,21 @@ def _in_approvers(documents: Sequence[Mapping[str, Any]], *places: str) -> Itera
             )
 
 
+def _of_authorities(authorities: Sequence[tuple[str, Authority]], registry: Registry) -> Iterator[Finding]:
+    duplicates = overlaps.principals(registry.authorities)
+    for where, authority in authorities:
+        for number, key in enumerate(authority.keys, 1):
+            problem = key.problem or registry.authority_problem(key.blob)
+            kind = key.public.type.value if key.public else ""
+            yield Finding(
+                f"{where} key {number}", b"" if problem else key.blob, key.fingerprint, kind, "", clean(problem)
+            )
+        if authority.name in duplicates:
+            principal, other = duplicates[authority.name]
+            problem = f"Duplicate: {principal} is for ApproverAuthority {other} too, and counts in neither"
+            yield Finding(f"{where} principals", b"", problem=clean(problem))
+
+
 def _in_lines(text: str, where: str) -> Iterator[Finding]:
     if _PRIVATE.search(text):
         problem = (
@@ -180,12 +213,32 @@ def _in_lines(text: str, where: str) -> Iterator[Finding]:
         blob, shown = b"", ""
         try:
             blob = blob_of_line(line)
+            if certificate.is_certificate(blob):
+                yield _certificate(f"{where}:{number}", blob)
+                continue
             shown = fingerprint(blob)
             key = parse(blob)
         except UnusableKey as error:
             yield Finding(f"{where}:{number}", blob, shown, problem=str(error))
         else:
             yield Finding(f"{where}:{number}", blob, shown, key.type.value, f"up to {key.best_assurance}")
+
+
+def _certificate(where: str, blob: bytes) -> Finding:
+    """What can be said of a certificate without its ApproverAuthority: its form, its key, and its signature."""
+    try:
+        shown = certificate.parse(blob)
+        key = certificate.key_of(shown)
+        authority = parse(shown.authority_blob)
+        certificate.verify(shown, authority)
+    except UnusableKey as error:
+        return Finding(where, b"", problem=f"the certificate's authority has no usable key: {error}")
+    except Rejected as rejected:
+        return Finding(where, b"", problem=rejected.detail)
+    kind = f"certificate of {key.type.value}"
+    about = f"by {authority.fingerprint} for {', '.join(shown.principals)}, serial {shown.serial}"
+    problem = "" if time.time() < shown.valid_before else "it has ended"
+    return Finding(where, b"", key.fingerprint, kind, clean(f"up to {key.best_assurance}, {about}"), problem)
 
 
 def _duplicates(found: Sequence[Finding]) -> list[Finding]:

@@ -1,7 +1,7 @@
 """``revoke``: withdraw one's own approvals from an object."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from seconder.api import change_request, constants
 from seconder.api.policy import DEFAULT_TAGS
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _mine(annotations: Mapping[str, str], principals: set[str]) -> dict[str, str]:
+def _mine(annotations: Mapping[str, str], principals: Container[str]) -> dict[str, str]:
     """One's own approvals: slug, and whose wish each is for."""
     mine = {}
     for slug, value in approvals_of(annotations).items():

@@ -41,7 +41,7 @@ def parser() -> Parser:
     )
     command.add_argument("object", metavar="TYPE/NAME", nargs="?", help="an object in the cluster")
     command.add_argument("-f", "--filename", metavar="FILE", help="a saved object instead, YAML or JSON; - for stdin")
-    command.add_argument("--approvers", metavar="FILE", help="saved Approvers; with -f, no cluster is asked at all")
+    command.add_argument("--approvers", metavar="FILE", help="saved Approvers and authorities; with -f, offline")
     command.add_argument("--at", metavar="TIME", help="check as of this time (RFC 3339); left out: now")
     command.add_argument("--audience", metavar="URN", help="the cluster that they must be for; with -f else unchecked")
     command.add_argument("--requester", metavar="USER", help="whom they must be for; left out: whom they name")
@@ -98,6 +98,7 @@ class Checked:
     fingerprint: str = ""
     key_type: str = ""
     assurance: Assurance | None = None
+    certificate: str = ""
 
     @property
     def valid(self) -> bool:
@@ -140,6 +141,7 @@ def check(slug: str, value: str, subject: Subject, now: float) -> Checked:
         fingerprint=signer.key.entry.fingerprint,
         key_type=signer.key_type,
         assurance=assurance_of(signer) if proven else None,
+        certificate=signer.key.certified.shown if signer.key.certified else "",
     )
 
 
@@ -148,7 +150,9 @@ def _from_files(arguments: argparse.Namespace) -> tuple[Subject, float]:
     if arguments.object:
         raise Problem("give either TYPE/NAME or -f FILE")
     if not arguments.approvers:
-        raise Problem("-f needs --approvers FILE too: save them with kubectl get approvers -o yaml")
+        raise Problem(
+            f"-f needs --approvers FILE too: save them with kubectl get {','.join(constants.WHO_APPROVES)} -o yaml"
+        )
     if arguments.namespace:
         raise Problem("-n is for objects in the cluster: a saved one knows its namespace")
     if arguments.filename == arguments.approvers == "-":
@@ -234,9 +238,13 @@ def _facts(subject: Subject, result: Checked, claims: Statement) -> Iterator[tup
     detail = claims.detail_for(subject.target.uid)
     namespace = detail.namespace if isinstance(detail.namespace, str) else ""
     resource = f"{detail.resource}.{detail.group}" if detail.group else detail.resource
-    yield "by", f"{claims.iss} (Approver {result.approver})" if result.approver else claims.iss
+    # Whoever has no Approver is named by the principal alone.
+    known = result.approver not in {"", claims.iss}
+    yield "by", f"{claims.iss} (Approver {result.approver})" if known else claims.iss
     if result.fingerprint:
         yield "key", f"{result.fingerprint} {result.key_type}{f', {result.assurance}' if result.assurance else ''}"
+    if result.certificate:
+        yield "certificate", result.certificate
     yield "from", f"{times.rfc3339(claims.iat)} until {times.rfc3339(claims.exp)}"
     yield "allows", f"{', '.join(detail.actions)} of {resource} {f'{namespace}/' if namespace else ''}{detail.name}"
     yield "", f"uid {detail.identifier}"
@@ -270,6 +278,7 @@ def _approval(subject: Subject, result: Checked) -> dict[str, Any]:
         "fingerprint": result.fingerprint,
         "keyType": result.key_type,
         "assurance": result.assurance.value if result.assurance else "",
+        "certificate": clean(result.certificate),
     }
     claims = result.claims
     if claims is not None:

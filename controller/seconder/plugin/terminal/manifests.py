@@ -1,4 +1,4 @@
-"""Objects and Approvers that somebody saved with ``kubectl get --output=yaml``, for those who have no cluster."""
+"""Objects and approvers that somebody saved with ``kubectl get --output=yaml``, for those who have no cluster."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,9 @@ from seconder.api import constants
 from seconder.api.resources import GroupResource, Target
 from seconder.api.text import clean
 from seconder.approvals import approver_documents
-from seconder.approvals.registry import Registry
+from seconder.approvals.certificates import authority_documents
+from seconder.approvals.certificates.authority import Authority
+from seconder.approvals.registry import Approver, Registry
 from seconder.plugin.terminal.problem import Problem
 
 _MAX_BYTES: Final = 32 * 1024 * 1024
@@ -55,18 +57,25 @@ def read_object(path: str) -> SavedObject:
 
 
 def read_registry(path: str) -> Registry:
-    """Read the Approvers in this file (``-``: standard input). Raises Problem."""
-    found = []
+    """Read the Approvers and ApproverAuthorities in this file (``-``: standard input). Raises Problem."""
+    approvers: list[Approver] = []
+    authorities: list[Authority] = []
     for document in documents(path):
-        if document.get("kind") != "Approver" or not str(document.get("apiVersion")).startswith(f"{constants.DOMAIN}/"):
+        if not str(document.get("apiVersion")).startswith(f"{constants.DOMAIN}/"):
             continue
+        kind = document.get("kind")
         try:
-            found.append(approver_documents.parse_approver(document))
+            if kind == "Approver":
+                approvers.append(approver_documents.parse_approver(document))
+            elif kind == "ApproverAuthority":
+                authorities.append(authority_documents.parse_authority(document))
         except (msgspec.ValidationError, KeyError, TypeError) as error:
-            raise Problem(f"{path} holds an Approver that is not usable: {clean(str(error))}") from None
-    if not found:
-        raise Problem(f"{path} holds no Approver: save them with kubectl get approvers -o yaml")
-    return Registry(found)
+            raise Problem(f"{path} holds an {kind} that is not usable: {clean(str(error))}") from None
+    if not approvers and not authorities:
+        raise Problem(
+            f"{path} holds no Approver: save them with kubectl get {','.join(constants.WHO_APPROVES)} -o yaml"
+        )
+    return Registry(approvers, authorities)
 
 
 def plural(kind: str) -> str:
