@@ -57,6 +57,8 @@ def user_names(authorities: Sequence[Authority], approvers: Sequence[Approver]) 
                 yield Overlap(own, name, other)
                 yield Overlap(other, name, own)
     for authority, other_authority in _pairs(authorities):
+        if any(_shares(other_authority, principal) for principal in authority.principals):
+            continue  # Told by ``principals`` already, and not two people.
         met = _meeting(authority.patterns(), tuple(other_authority.patterns()))
         if met:
             yield Overlap(Party(AUTHORITY, authority.name), met, Party(AUTHORITY, other_authority.name))
