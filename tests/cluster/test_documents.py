@@ -72,10 +72,10 @@ def test_each_example_is_taken_and_becomes_ready(cluster: Cluster, file: Path) -
         cluster.admin("delete", "--ignore-not-found", f"--filename={file}")
 
 
-def test_there_are_examples_of_both_kinds() -> None:
+def test_there_are_examples_of_all_kinds() -> None:
     """A test without examples would check nothing."""
     kinds = {document["kind"] for file in _EXAMPLES for document in yaml.safe_load_all(file.read_text())}
-    assert kinds == {"ProtectionPolicy", "Approver"}
+    assert kinds == {"ProtectionPolicy", "Approver", "ApproverAuthority"}
 
 
 def test_the_documented_function_of_ten_lines_reaches_a_quorum(cluster: Cluster, tmp_path: Path) -> None:

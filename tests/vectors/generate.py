@@ -8,13 +8,13 @@ is computed by the code that the vectors test.
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from tests.support import signing
+from tests.support import signing, ssh_ca
 from tests.support.fido import PRESENT, VERIFIED, Authenticator, Passkey
 from tests.support.signing import NOW, armor, line_of, mpint, sshsig_blob, string
 
@@ -485,9 +485,135 @@ def quorum() -> Iterator[dict[str, Any]]:
     yield case("the furthest failure counts", "ApprovalExpired", {"a": by("alice", exp=NOW), "b": "{"})
 
 
+def certificates() -> Iterator[dict[str, Any]]:
+    """Approvals by SSH certificates, and what an ApproverAuthority makes of them."""
+    ca, other = signing.key("ca"), signing.key("other-ca")
+    erin = signing.key("erin")
+    name = "erin@example.com"
+    usual = {"approvers": [], "authorities": [ssh_ca.document()]}
+
+    def of(*principals: str, **options: Any) -> str:
+        signer = options.pop("signer", erin)
+        line = options.pop("line", erin.line)
+        issued = ssh_ca.issue(options.pop("ca", ca), line, *(principals or (name,)), **options)
+        return ssh_ca.approval(issued, signer, iss=name)
+
+    def by_hand(**fields: Any) -> str:
+        fields = {"principals": string(name.encode())} | fields
+        return ssh_ca.approval(ssh_ca.made(fields.pop("ca", ca), erin.blob, **fields), erin, iss=name)
+
+    yield case("certificate", "Approved", of(), **usual)
+    for kind, bits in (("ecdsa", 256), ("ecdsa", 384), ("rsa", 3072)):
+        key = signing.key("erin", kind, bits)
+        yield case(f"certificate over {kind} {bits}", "Approved", of(line=key.line, signer=key), **usual)
+    device = Authenticator()
+    for flags, expected in ((PRESENT, "Approved"), (0, "AssuranceTooLow")):
+        for option in ("no-touch-required", "verify-required"):
+            issued = ssh_ca.issue(ca, device.line, name, options=(option,))
+            value = ssh_ca.approval(issued, device, iss=name, choices={"flags": flags})
+            wanted = "AssuranceTooLow" if option == "verify-required" else expected
+            yield case(f"certificate over a security key, {option}, flags {flags:#04x}", wanted, value, **usual)
+    taken: dict[str, str] = {
+        "of a login too": of(name, "root"),
+        "with extensions": of(options=("no-pty", "extension:made-up=1")),
+        "with a serial number of 64 bits": of(serial=2**64 - 1),
+        "as long as maxValidity and backdated": of(valid=(NOW - 7200, NOW - 7200 + 86400 + 300)),
+    }
+    for what, value in taken.items():
+        yield case(f"certificate {what}", "Approved", value, **usual)
+    refused: dict[str, tuple[str, str]] = {
+        "of a host": ("ApproverNotAllowed", of(host=True)),
+        "by another authority": ("ApproverUnknown", of(ca=other)),
+        "that names the authority and is signed by another": (
+            "SignatureInvalid",
+            by_hand(ca=other, signed_by=ca.blob),
+        ),
+        "whose key did not sign": ("SignatureInvalid", of(signer=BOB)),
+        "of another principal": ("SignatureInvalid", of("bob@example.com")),
+        "of another domain": ("ApproverNotAllowed", of("erin@example.org")),
+        "of a domain below": ("ApproverNotAllowed", of("erin@sub.example.com")),
+        "of nobody": ("ApproverNotAllowed", of("root")),
+        "of no principal": ("ApproverNotAllowed", by_hand(principals=b"")),
+        "of two people": ("ApproverNotAllowed", of(name, "bob@example.com")),
+        "with source-address": ("ApproverNotAllowed", of(options=("source-address=192.0.2.1/32",))),
+        "with force-command": ("ApproverNotAllowed", of(options=("force-command=x",))),
+        "with an unknown critical option": ("ApproverNotAllowed", of(options=("critical:made-up=1",))),
+        "that has ended": ("KeyRevoked", of(valid=(NOW - 7200, NOW))),
+        "that begins later": ("ApprovalNotYetValid", of(valid=(NOW + 1, NOW + 7200))),
+        "that began after the statement": ("ApprovalNotYetValid", of(valid=(NOW - 50, NOW + 7200))),
+        "longer than maxValidity": ("ApproverNotAllowed", of(valid=(NOW - 7200, NOW - 7200 + 86400 + 301))),
+        "for ever": ("ApproverNotAllowed", of(valid=(0, 2**64 - 1))),
+        "with a short nonce": ("ApprovalMalformed", by_hand(nonce=b"n" * 8)),
+        "with its reserved field in use": ("ApprovalMalformed", by_hand(reserved=b"x")),
+        "with trailing bytes": ("ApprovalMalformed", by_hand(tail=b"\0")),
+        "with a principal twice": ("ApprovalMalformed", by_hand(principals=string(name.encode()) * 2)),
+        "that ends before it begins": ("ApprovalMalformed", by_hand(valid=(NOW, NOW - 1))),
+        "over the authority's own key": ("ApproverNotAllowed", of(line=ca.line, signer=ca)),
+    }
+    for what, (expected, value) in refused.items():
+        yield case(f"certificate {what}", expected, value, **usual)
+    yield from _registered_certificates(of, name)
+
+
+def _registered_certificates(of: Callable[..., str], name: str) -> Iterator[dict[str, Any]]:
+    """What else is registered, and what that makes of a certificate."""
+    value = of(name, "team:payments")
+    finger = signing.ssh_fingerprint(signing.key("erin").line)
+    for what, revoked in (("serial", {"serials": [7]}), ("key id", {"keyIds": ["alice-laptop"]}),
+                          ("key", {"fingerprints": [finger]})):  # fmt: skip
+        authorities = [ssh_ca.document(revoked=revoked)]
+        yield case(f"certificate revoked by its {what}", "KeyRevoked", value, approvers=[], authorities=authorities)
+    one = [ssh_ca.document()]
+    other = signing.key("other-ca").line
+    for teams, expected in ((["payments"], "Approved"), (["platform"], "ApproverNotAllowed")):
+        yield case(
+            f"certificate of team payments, {teams[0]} asked for",
+            expected,
+            value,
+            approvers=[],
+            authorities=one,
+            requirement={"teams": teams},
+        )
+    narrowed = {"authorities": one, "requirement": {"teams": ["payments"]}}
+    for what, expected, person_ in (
+        ("in the same team", "Approved", person("erin", signing.key("spare").line, teams=["payments"])),
+        ("in another team", "ApproverNotAllowed", person("erin", signing.key("spare").line, teams=["platform"])),
+        (
+            "that refuses certificates",
+            "ApproverNotAllowed",
+            person("erin", signing.key("spare").line, teams=["payments"], certificates="Refuse"),
+        ),
+        (
+            "whose listed key has ended",
+            "KeyRevoked",
+            person("erin", teams=["payments"])
+            | {
+                "spec": person("erin", teams=["payments"])["spec"]
+                | {"keys": [{"name": "k", "ssh": signing.key("erin").line, "notAfter": "2026-11-01T00:00:00Z"}]}
+            },
+        ),
+    ):
+        yield case(f"certificate beside an Approver {what}", expected, value, approvers=[person_], **narrowed)
+    two = [*one, ssh_ca.document("second", other, principals=[name])]
+    yield case(
+        "certificate of a principal of two authorities", "ApproverNotAllowed", value, approvers=[], authorities=two
+    )
+    same = [*one, ssh_ca.document("second", principals=["*@example.org"])]
+    yield case("certificate by a key of two authorities", "ApproverNotAllowed", value, approvers=[], authorities=same)
+    for operator in (name, "ERIN@example.com", "oidc:erin@example.com"):
+        yield case(
+            f"certificate of the operator {operator}",
+            "SelfApproval",
+            value,
+            approvers=[],
+            authorities=[ssh_ca.document(kubernetesUsers=["{principal}", "oidc:{principal}"])],
+            context={"operators": [operator]},
+        )
+
+
 def files() -> dict[str, list[dict[str, Any]]]:
     """Give all vectors by the names of their files."""
-    groups = (accepted, envelope, statement, rules, changes, quorum)
+    groups = (accepted, envelope, statement, rules, changes, quorum, certificates)
     return {f"{group.__name__}.json": list(group()) for group in groups}
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import signing
+from tests.support import signing, ssh_ca
 from tests.vectors import generate
 
 from seconder.api.policy import Assurance, Requirement, UnknownOperator
 from seconder.api.reasons import Reason
 from seconder.api.resources import Action, GroupResource, Target
 from seconder.approvals.approver_documents import parse_approver
+from seconder.approvals.certificates.authority_documents import parse_authority
 from seconder.approvals.difference import Difference
 from seconder.approvals.keys import KeyType
 from seconder.approvals.quorum import Verdict, judge, verify_all
@@ -57,7 +58,10 @@ def _judged(vector: Mapping[str, Any]) -> Verdict:
         bind_impact=asked["bindImpact"],
         unknown_operator=UnknownOperator(asked["unknownOperator"]),
     )
-    registry = Registry(parse_approver(each) for each in vector["approvers"])
+    registry = Registry(
+        (parse_approver(each) for each in vector["approvers"]),
+        (parse_authority(each) for each in vector.get("authorities", ())),
+    )
     memo = signing.memo()
     first = verify_all(vector["values"], context, registry, vector["now"], memo)
     assert verify_all(vector["values"], context, registry, vector["now"], memo) == first
@@ -91,10 +95,16 @@ def test_ssh_keygen_takes_every_signature_that_counts() -> None:
         if vector["expected"] != "Approved":
             continue
         lines = {each["spec"]["principal"]: each["spec"]["keys"][0]["ssh"] for each in vector["approvers"]}
+        authorities = {each["metadata"]["name"]: each["spec"]["ssh"][0] for each in vector.get("authorities", ())}
         for counted in _judged(vector).counted:
             value = vector["values"][counted.slug]
             line, newline, armored = value.partition("\n")
             message = (line + newline).encode()
+            if counted.key.certified is not None:
+                line = authorities[counted.key.certified.authority]
+                assert ssh_ca.verify(value, line, counted.statement.iss, at=vector["now"]), vector["name"]
+                checked += 1
+                continue
             assert signing.ssh_verify(lines[counted.statement.iss], message, armored), vector["name"]
             checked += 1
     assert checked >= 30

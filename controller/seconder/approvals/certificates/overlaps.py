@@ -69,8 +69,9 @@ def _another(authority: Authority, approver: Approver, name: str) -> bool:
     if ANY not in name and authority.named(name) - {approver.principal}:
         return True
     for template in authority.kubernetes_users:
-        # What stands for the approver's own principal is no other person.
-        if authority.speaks_for(approver.principal) and meet(template.replace(PLACE, approver.principal), name):
+        own = template.replace(PLACE, approver.principal)
+        # What stands for the approver's own principal alone is no other person.
+        if name == own or (ANY not in name and meet(own, name)):
             continue
         starred = ANY in name or ANY in template
         if starred and any(meet(template.replace(PLACE, principal), name) for principal in authority.principals):

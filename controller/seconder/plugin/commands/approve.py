@@ -167,7 +167,7 @@ def _signer(cases: Sequence[Case], file: str | None, caller: Caller, detection: 
     local = signing.at_hand(file)
     signers = presence.usable(signing.registered(local, cases[0].state.registry), detection)
     if not signers:
-        raise signing.none_registered(local, case.state.registry, named=file is not None)
+        raise signing.none_registered(local, cases[0].state.registry, named=file is not None)
 
     def obstacle(signer: Signer) -> str:
         return next((told for case in cases if (told := eligibility.obstacle(case, signer))), "")

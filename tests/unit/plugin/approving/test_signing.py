@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.support import ssh_ca
 from tests.support.fido import Authenticator
 
 from seconder.approvals.keys import blob_of_line, fingerprint, parse
@@ -190,3 +191,60 @@ def test_the_agent_that_only_sshs_configuration_names_is_asked(
                 assert signing.at_hand(None).keys == ()
         finally:
             agent.terminate()
+
+
+def _certify(folder: Path, key: Path, principal: str = "p@example.com") -> Path:
+    """Put a certificate beside a key; give its file."""
+    ca = folder / "ca"
+    if not ca.exists():
+        make(ca)
+    command = ["ssh-keygen", "-q", "-s", str(ca), "-I", "id", "-V", "+1h", "-n", principal, f"{key}.pub"]
+    subprocess.run(command, check=True)
+    return key.with_name(f"{key.name}-cert.pub")
+
+
+def _authority(folder: Path) -> Registry:
+    line = (folder / "ca.pub").read_text().strip()
+    return Registry([], [ssh_ca.authority("e", line)])
+
+
+def test_a_certificate_beside_a_key_is_found_with_it(home: Path) -> None:
+    """In the usual folder, and beside a key that is named; each signs with what it shows."""
+    key = home / ".ssh" / "id_ed25519"
+    make(key)
+    certificate = _certify(home, key)
+    registry = _authority(home)
+    for named in (None, str(key), f"{key}.pub", str(certificate)):
+        [signer] = signing.registered(signing.at_hand(named), registry)
+        assert (signer.key.path, signer.registered.approver.principal) == (certificate, "p@example.com")
+        armored = signing.sign(signer.key, b"statement\n")
+        assert parse_signature(b"statement\n" + armored.encode()).key_blob == signer.key.blob
+
+
+def test_a_certificate_that_does_not_count_says_why(home: Path) -> None:
+    """Instead of that no key is registered."""
+    key = home / ".ssh" / "id_ed25519"
+    make(key)
+    _certify(home, key, "p@example.org")
+    local = signing.at_hand(None)
+    registry = _authority(home)
+    assert signing.registered(local, registry) == []
+    assert "names no principal that its ApproverAuthority" in str(signing.none_registered(local, registry, named=False))
+    broken = key.with_name("id_ed25519-cert.pub")
+    broken.write_text("no certificate")
+    assert "is in an Approver" in str(signing.none_registered(signing.at_hand(None), registry, named=False))
+
+
+def test_who_has_a_certificate_is_known_by_it_and_by_user_name(home: Path) -> None:
+    """For revoking and denying, where nothing is signed."""
+    key = home / ".ssh" / "id_ed25519"
+    make(key)
+    _certify(home, key)
+    registry = _authority(home)
+    known = {"p@example.com": "e.p-example-com"}
+    assert signing.principals_of(registry, "somebody", None) == known
+    assert signing.principals_of(registry, "somebody", str(key)) == known
+    key.with_name("id_ed25519-cert.pub").unlink()
+    assert signing.principals_of(registry, "q@example.com", None) == {"q@example.com": "e.q-example-com"}
+    with pytest.raises(Problem):
+        signing.principals_of(registry, "somebody", None)
