@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.cluster import Cluster, Result, eventually, sign
+from tests.support.cluster import AGENT, Cluster, Result, eventually, sign
 from tests.support.plugin import PROGRAM, Plugin
 
 _DRY_RUN = ("deployment", "checkout", "--dry-run=server")
@@ -312,6 +312,9 @@ def test_verify_and_lint_know_certificates(cluster: Cluster, authority: Path, tm
     offline = plugin.run([str(PROGRAM), "verify", *files], PATH=os.environ["PATH"], KUBECONFIG="/nowhere")
     assert offline.code == 0, offline
     assert "engineering: ann-laptop (serial 7)" in offline.out
+    for verb in ("explain", "show"):
+        told = plugin.script(human, verb, "deploy/checkout", place, "--output=json", f"--requester={AGENT}")
+        assert "engineering: ann-laptop (serial 7)" in told.out, told
     linted = plugin.script(human, "keys", "lint")
     assert f"approverauthority/{_NAME} key 1: OK SHA256:" in linted.out, linted
     own = plugin.run([str(PROGRAM), "keys", "lint", str(ann.certificate)])

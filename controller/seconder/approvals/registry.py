@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from seconder.api.reasons import Reason, Rejected
+from seconder.api.text import clean
 from seconder.approvals.certificates import certificate as certificates
 from seconder.approvals.certificates.authority import Authority, AuthorityKey, Certified
 from seconder.approvals.keys import PublicKey
@@ -80,6 +81,11 @@ class RegisteredKey:
     approver: Approver
     problem: str
     certified: Certified | None = None
+
+
+def certificate_of(key: RegisteredKey) -> str:
+    """The certificate that makes a key count, in a few words fit to show; empty for a key that is listed."""
+    return "" if key.certified is None else clean(key.certified.shown)
 
 
 class Registry:

@@ -19,6 +19,7 @@ from seconder.admission.review import ReviewContext
 from seconder.api.policy import Mode
 from seconder.api.reasons import Reason
 from seconder.api.text import clean
+from seconder.approvals.registry import certificate_of
 from seconder.approvals.verification import Memo
 from seconder.client.cache import Cache
 from seconder.client.resolver import LATER, Resolver, within
@@ -263,7 +264,7 @@ def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
         audit["approvals"] = ",".join([approval.statement.jti for approval in decided.counted])
         for approval in decided.counted:
             if approval.key.certified is not None:
-                told = clean(approval.key.certified.shown)
+                told = certificate_of(approval.key)
                 audit["certificates"] = f"{audit['certificates']}, {told}" if "certificates" in audit else told
     return audit
 

@@ -9,6 +9,7 @@ from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Policy, most_required
 from seconder.api.text import clean
 from seconder.approvals import impact
+from seconder.approvals.registry import certificate_of
 from seconder.approvals.verification import approvals_of
 from seconder.plugin.approving import cluster_reads
 from seconder.plugin.approving.changes import Wanted
@@ -38,7 +39,8 @@ def approvals(case: Case, values: dict[str, str]) -> list[str]:
         claims = approval.statement
         if approval.slug in why:
             continue
-        told = f"{claims.iss} ({approval.assurance}, {approval.key.entry.fingerprint}), expires {until(claims.exp)}"
+        shown = certificate_of(approval.key) or approval.key.entry.fingerprint
+        told = f"{claims.iss} ({approval.assurance}, {shown}), expires {until(claims.exp)}"
         described.append(f"{clean(approval.slug)}: counts: {clean(told)}: {clean(claims.reason)}")
     described += [
         f"{clean(slug)}: does not count: {clean(failure.detail)} ({failure.reason})"

@@ -18,6 +18,7 @@ from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import ANY, NAMESPACES, Action, GroupResource
 from seconder.api.text import clean
+from seconder.approvals.registry import certificate_of
 from seconder.approvals.verification import Memo, approvals_of
 from seconder.client.api import Api, ApiError
 from seconder.plugin.agents import whoami
@@ -286,7 +287,8 @@ def _approval_lines(judged: Decision, values: Mapping[str, str]) -> Iterator[str
         whose = ""
         if approval["approver"]:
             signed = "by" if approval["proven"] else "it says it is by"
-            whose = f"; {signed} {approval['approver']}, until {approval['expiresAt']}"
+            shown = f" with certificate {approval['certificate']}" if approval["certificate"] else ""
+            whose = f"; {signed} {approval['approver']}{shown}, until {approval['expiresAt']}"
         yield clean(f"{approval['name']}: {verdict}: {said}{whose}")
 
 
@@ -315,6 +317,7 @@ def _approval_documents(judged: Decision, values: Mapping[str, str]) -> list[dic
                 "message": message,
                 "proven": proven,
                 "approver": claims.iss if claims else "",
+                "certificate": certificate_of(counted[slug].key) if slug in counted else "",
                 "expiresAt": times.rfc3339(claims.exp) if claims else "",
             }
         )

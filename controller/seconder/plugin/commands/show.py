@@ -12,6 +12,7 @@ from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action
 from seconder.api.text import clean
 from seconder.approvals import change_requests
+from seconder.approvals.registry import certificate_of
 from seconder.approvals.verification import Memo, approvals_of, verify
 from seconder.plugin.approving import approval_annotations, cluster_reads, summary
 from seconder.plugin.approving.cluster_reads import Case, Place
@@ -120,6 +121,7 @@ def _case_document(case: Case) -> dict[str, Any]:
                 "approver": approval.statement.iss,
                 "fingerprint": approval.key.entry.fingerprint,
                 "assurance": approval.assurance.value,
+                "certificate": certificate_of(approval.key),
                 "expires": approval.statement.exp,
                 "statement": msgspec.to_builtins(approval.statement),
             }
@@ -168,7 +170,8 @@ def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace)
         told = "is valid"
         document = {"name": slug, "valid": True, "statement": msgspec.to_builtins(claims)}
         try:
-            verify(slug, value, context, state.registry, time.time(), Memo(1))
+            made_of = verify(slug, value, context, state.registry, time.time(), Memo(1))
+            document["certificate"] = certificate_of(made_of.key)
         except Rejected as rejected:
             told = f"does not count: {rejected.detail} ({rejected.reason})"
             document |= {"valid": False, "reason": rejected.reason.value, "message": rejected.detail}

@@ -14,7 +14,7 @@ from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Target
 from seconder.api.text import clean, describe
 from seconder.approvals import change_requests
-from seconder.approvals.registry import Registry
+from seconder.approvals.registry import Registry, certificate_of
 from seconder.approvals.statement import NamedChange, Statement
 from seconder.approvals.verification import (
     Candidate,
@@ -141,7 +141,7 @@ def check(slug: str, value: str, subject: Subject, now: float) -> Checked:
         fingerprint=signer.key.entry.fingerprint,
         key_type=signer.key_type,
         assurance=assurance_of(signer) if proven else None,
-        certificate=signer.key.certified.shown if signer.key.certified else "",
+        certificate=certificate_of(signer.key),
     )
 
 
@@ -278,7 +278,7 @@ def _approval(subject: Subject, result: Checked) -> dict[str, Any]:
         "fingerprint": result.fingerprint,
         "keyType": result.key_type,
         "assurance": result.assurance.value if result.assurance else "",
-        "certificate": clean(result.certificate),
+        "certificate": result.certificate,
     }
     claims = result.claims
     if claims is not None:
