@@ -174,7 +174,7 @@ def test_what_is_approved_before_the_merge_is_pruned_in_one_reconciliation(
     tree = repository.checkout("cart")
     before = prune(plugin, "explain", repository, tree)
     assert before.code == 3, before
-    assert "a merge would delete 2 objects: 2 needs approval" in before.out
+    assert "a merge would delete 2 objects: 2 need approval" in before.out
     assert f"requester: {CONTROLLER}" in before.out
     approved = prune(plugin, "approve", repository, tree, "-o", "json")
     assert approved.code == 0, approved
@@ -202,7 +202,7 @@ def test_a_namespace_is_pruned_with_what_is_in_it(
     cluster.policy("merged-namespaces", namespaces=[repository.other], **spec)
     repository.install("cart", "other")
     tree = repository.checkout("cart")
-    assert "2 needs approval" in prune(plugin, "explain", repository, tree).out
+    assert "2 need approval" in prune(plugin, "explain", repository, tree).out
     assert prune(plugin, "approve", repository, tree).code == 0
     flux.wait_applied("shop", cluster.namespace, repository.merge("cart"))
     assert not flux.said(repository.other, "denied the request")

@@ -24,6 +24,7 @@ NOT_APPROVED: Final = 3
 
 _HEADER: Final = ("OBJECT", "DELETION", "WHY")
 _WITH_UNTIL: Final = "%s, until %s"
+_ORDER: Final = (Outcome.UNKNOWN, Outcome.REFUSED, Outcome.APPROVED, Outcome.FREE)
 
 
 def add_flags(parser: argparse.ArgumentParser, *, filename: bool = True) -> None:
@@ -129,7 +130,9 @@ def lines(plan: Plan, standings: list[Standing]) -> Iterator[str]:
     if plan.deletions:
         yield clean(f"requester: {', '.join(sorted({deletion.requester for deletion in plan.deletions}))}")
         yield ""
-        yield from output.table([_HEADER, *(_row(plan, deletion) for deletion in plan.deletions)])
+        # What somebody has to do something about comes first.
+        ordered = sorted(plan.deletions, key=lambda deletion: _ORDER.index(deletion.outcome))
+        yield from output.table([_HEADER, *(_row(plan, deletion) for deletion in ordered)])
     if plan.stays:
         yield ""
         yield "Not in Git any more, and not deleted:"
@@ -185,9 +188,13 @@ def _headline(plan: Plan) -> str:
     if not deletions:
         return f"{plan.inventory.owner}: a merge would delete nothing"
     counts = {outcome: sum(deletion.outcome is outcome for deletion in deletions) for outcome in Outcome}
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    told = ", ".join(f"{counts[outcome]} {_counted(outcome, counts[outcome])}" for outcome in _ORDER if counts[outcome])
     objects = "1 object" if len(deletions) == 1 else f"{len(deletions)} objects"
     return f"{plan.inventory.owner}: a merge would delete {objects}: {told}"
+
+
+def _counted(outcome: Outcome, count: int) -> str:
+    return "need approval" if outcome is Outcome.REFUSED and count > 1 else outcome.value
 
 
 def _row(plan: Plan, deletion: Deletion) -> tuple[str, ...]:
