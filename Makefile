@@ -90,6 +90,4 @@ lock: ## resolve the dependencies anew (needs uv)
 lock-debian: $(VENV)/.ready ## resolve the image's Debian packages anew (needs apt)
 	@$(BIN)/python -m release.debian_lock
 
-.PHONY: help demo up down check test test-oldest e2e bench lint generate release lock lock-debian
-
-.PHONY: help demo up down check test test-oldest pythons e2e bench lint generate lock
+.PHONY: help demo up down check test test-oldest pythons e2e bench lint generate release lock lock-debian

@@ -2,7 +2,8 @@
 
 Address and SHA-512 stand in ``envtest.json``, as its makers list them (``envtest-releases.yaml`` of
 kubernetes-sigs/controller-tools). It holds etcd, kube-apiserver and kubectl. What it is worth is a minute in place of a
-build of many; so a machine that cannot reach it loses a few seconds, and no more for a day.
+build of many; so a machine that cannot reach it loses a few seconds, and no more for a day. By hand:
+setup-envtest does the same, and is a Go program that a newcomer would have to build first.
 """
 
 import hashlib
