@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.support.cluster import Cluster, Result, eventually
-from tests.support.flux import CONTROLLER, Flux
+from tests.support.flux import CONTROLLER, SECONDS, Flux
 from tests.support.plugin import Plugin
 
 from localstack.binaries import provide
@@ -109,7 +109,7 @@ def repository(flux: Flux, cluster: Cluster, tmp_path: Path) -> Iterator[Reposit
             cluster.objects.delete("protectionpolicies", name)
     cluster.objects.delete("kustomizations", "shop", cluster.namespace)
     gone = lambda: cluster.objects.find("kustomizations", "shop", cluster.namespace) is None  # noqa: E731
-    eventually(gone, 30, "the Kustomization is gone")
+    eventually(gone, SECONDS, "the Kustomization is gone")
 
 
 def refused(cluster: Cluster, name: str) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def refused(cluster: Cluster, name: str) -> dict[str, Any]:
         ]
         return bool(found and found[0].get("status"))
 
-    eventually(there, 30, f"a change request for {name}")
+    eventually(there, SECONDS, f"a change request for {name}")
     return found[0]
 
 
@@ -153,7 +153,7 @@ def test_flux_forgets_a_refused_prune_and_a_change_request_tells_of_it(
     assert cluster.exists("deployment", "checkout")
     inventory = json.dumps(flux.status("shop", cluster.namespace)["inventory"])
     assert "checkout" not in inventory
-    eventually(lambda: refusals(cluster), 10, "an event on the Kustomization")
+    eventually(lambda: refusals(cluster), 30, "an event on the Kustomization")
     [event] = refusals(cluster)
     kustomization = cluster.get("kustomization", "shop")
     assert event["involvedObject"]["uid"] == kustomization["metadata"]["uid"]
@@ -206,7 +206,7 @@ def test_a_namespace_is_pruned_with_what_is_in_it(
     assert prune(plugin, "approve", repository, tree).code == 0
     flux.wait_applied("shop", cluster.namespace, repository.merge("cart"))
     assert not flux.said(repository.other, "denied the request")
-    eventually(lambda: not cluster.there("namespace", repository.other), 30, "the namespace is gone")
+    eventually(lambda: not cluster.there("namespace", repository.other), SECONDS, "the namespace is gone")
 
 
 def test_drift_is_corrected_and_the_approval_stays(
@@ -422,7 +422,7 @@ def test_an_application_of_argo_cd_is_told_too_and_can_be_checked(cluster: Clust
             10,
             "the policy is in force",
         )
-        eventually(lambda: refusals(cluster), 10, "an event on the Application")
+        eventually(lambda: refusals(cluster), 30, "an event on the Application")
         assert refusals(cluster)[0]["involvedObject"]["kind"] == "Application"
         flags = ("--prune", "-f", "-", "--application", f"{cluster.namespace}/shop", "-o", "json")
         found = plugin.script(cluster.alice.kubeconfig, "explain", *flags)

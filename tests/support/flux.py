@@ -29,6 +29,9 @@ from localstack.stack import Stack
 NAMESPACE: Final = "flux-system"
 CONTROLLER: Final = f"system:serviceaccount:{NAMESPACE}:kustomize-controller"
 _READY_SECONDS: Final = 60.0
+SECONDS: Final = 90.0
+"""For whatever the controller does: it tries again at growing intervals, and the machine may be busy."""
+
 _KINDS: Final = {
     "kustomizations.kustomize.toolkit.fluxcd.io": "Kustomization",
     "gitrepositories.source.toolkit.fluxcd.io": "GitRepository",
@@ -103,7 +106,7 @@ class Flux(Lifetime):
                     self._objects.change(kind, each["name"], each["namespace"], {"metadata": {"finalizers": None}})
             if self._objects.find("customresourcedefinitions", name) is not None:
                 self._objects.delete("customresourcedefinitions", name)
-        eventually(lambda: not any(map(self._defined, _KINDS)), 30, "the kinds are gone")
+        eventually(lambda: not any(map(self._defined, _KINDS)), SECONDS, "the kinds are gone")
 
     def commit(self, source: str, namespace: str, files: Mapping[str, str]) -> str:
         """Merge: the source has these files now, and nothing else. Give the revision."""
@@ -164,7 +167,9 @@ class Flux(Lifetime):
         moment = datetime.datetime.now(datetime.UTC).isoformat()
         self._objects.annotate("kustomizations", name, namespace, {"reconcile.fluxcd.io/requestedAt": moment})
         eventually(
-            lambda: self.status(name, namespace).get("lastHandledReconcileAt") == moment, 30, f"{name} is reconciled"
+            lambda: self.status(name, namespace).get("lastHandledReconcileAt") == moment,
+            SECONDS,
+            f"{name} is reconciled",
         )
 
     def status(self, name: str, namespace: str) -> dict[str, Any]:
@@ -184,7 +189,7 @@ class Flux(Lifetime):
             status = self.status(name, namespace)
             return status.get("lastAppliedRevision") == revision and self.ready(name, namespace)["status"] == "True"
 
-        eventually(applied, 30, f"{name} has applied {revision}; see {self.log}")
+        eventually(applied, SECONDS, f"{name} has applied {revision}; see {self.log}")
 
     def said(self, *words: str) -> list[str]:
         """The lines of the controller's log that hold all of these words."""
@@ -206,7 +211,7 @@ class Flux(Lifetime):
                 "subjects": [{"kind": "ServiceAccount", **account}],
             }
         )
-        eventually(lambda: all(map(self._established, _KINDS)), 30, "the kinds are served")
+        eventually(lambda: all(map(self._established, _KINDS)), SECONDS, "the kinds are served")
 
     def _serve(self) -> None:
         artifacts = self._artifacts
