@@ -1,4 +1,4 @@
-"""The command line: ``seconder webhook`` and ``seconder operator``."""
+"""The command line: ``seconder webhook``, ``seconder operator`` and ``seconder portal``."""
 
 import argparse
 import sys
@@ -11,9 +11,9 @@ from seconder.client.credentials import NoCredentials
 def main(arguments: list[str] | None = None) -> int:
     """The exit code of the command that the command line names, which is run. No traceback reaches a user."""
     parsed = _parser().parse_args(arguments)
-    run = startup.webhook if parsed.command == "webhook" else startup.operator
+    run = {"webhook": startup.webhook, "operator": startup.operator, "portal": startup.portal}
     try:
-        return run(parsed)
+        return run[parsed.command](parsed)
     except (startup.UsageError, NoCredentials) as error:
         print(f"seconder {parsed.command}: {error}", file=sys.stderr)  # noqa: T201
     except OSError as error:
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="seconder", description="Agents' deletions need a peer's signature.")
     parser.add_argument("--version", action="version", version=f"seconder {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="webhook|operator")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="webhook|operator|portal")
     webhook = commands.add_parser("webhook", help="answer the API server's admission reviews")
     _common(webhook)
     webhook.add_argument("--bind-address", default="[::]:9443", metavar="HOST:PORT", help="for reviews (TLS)")
@@ -95,17 +95,27 @@ def _parser() -> argparse.ArgumentParser:
     operator.add_argument(
         "--portal-origin", default="", metavar="URL", help="where approvers sign in, for links in notifications"
     )
+    portal = commands.add_parser("portal", help="serve the page on which approvers sign with passkeys")
+    _reading(portal)
+    portal.add_argument("--bind-address", default="[::]:8080", metavar="HOST:PORT", help="for browsers (plain HTTP)")
+    portal.add_argument(
+        "--origin", required=True, metavar="URL", help="where browsers find it, https://HOST; its host is the passkeys'"
+    )
     return parser
 
 
-def _common(parser: argparse.ArgumentParser) -> None:
+def _reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kubeconfig", metavar="FILE", help="left out: the pod's own ServiceAccount")
     parser.add_argument("--cluster-id", default="", help="appended to the cluster's uid in approvals")
+    parser.add_argument("--metrics-bind-address", default="[::]:9090", metavar="HOST:PORT", help="probes and metrics")
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    _reading(parser)
     parser.add_argument("--namespace", default=constants.DEFAULT_NAMESPACE, help="where Seconder is installed")
     parser.add_argument(
         "--serving-secret", default="seconder-webhook-tls", metavar="NAME", help="Secret with tls.crt and tls.key"
     )
-    parser.add_argument("--metrics-bind-address", default="[::]:9090", metavar="HOST:PORT", help="probes and metrics")
     parser.add_argument(
         "--controller",
         action="append",

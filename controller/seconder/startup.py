@@ -1,4 +1,4 @@
-"""Turns a command line into a running webhook or operator. The one module that knows both.
+"""Turns a command line into a running webhook, operator or portal. The one module that knows all three.
 
 Each is imported only when it is started: the webhook must be ready in well under a second and stay small.
 """
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from seconder import __version__
 from seconder.admission.indirect import aliases
 from seconder.admission.policy_index import Installation
+from seconder.approvals.webauthn import is_host
 from seconder.client import client_config
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ class _Duties:
         watching = program.Watching(self._loaded, worker.wake, gave_up)
         parts: list[program.Part] = [
             cache,
-            program.RoleWatches(api, worker.wake),
+            program.RoleWatches(api, worker.wake, portal=settings.portal),
             watching,
             *([notifier] if notifier else []),
         ]
@@ -166,9 +167,24 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
         arguments.serving_secret,
         issues=arguments.certificates == "operator",
         copies=arguments.copy_approvals,
+        portal=bool(arguments.portal_origin),
         labels=_pairs(arguments.configuration_label),
         annotations=_pairs(arguments.configuration_annotation),
     )
+
+
+def portal(arguments: argparse.Namespace) -> int:
+    """The exit code of ``seconder portal``, which is run."""
+    from seconder.portal import run
+
+    options = run.Options(
+        origin=_origin(arguments.origin),
+        address=_address(arguments.bind_address),
+        ops_address=_address(arguments.metrics_bind_address),
+        cluster_id=arguments.cluster_id,
+    )
+    run.run(client_config.load(arguments.kubeconfig), options)
+    return 0
 
 
 def _routes(arguments: argparse.Namespace) -> "Sequence[Route]":
@@ -250,6 +266,26 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or not port.isdecimal() or int(port) > 65535:
         raise UsageError(f"not an address: {text!r}; give HOST:PORT, such as 127.0.0.1:9443 or [::]:9443")
     return host or "::", int(port)
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it, at which passkeys can be asked. Raises UsageError."""
+    wrong = UsageError(
+        f"not an origin for passkeys: {text!r}; give https://HOST in lower case, with a port other than 443 if need be "
+        "(http://localhost:PORT for trying), and nothing behind it"
+    )
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise wrong from None
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    written = f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+    if text != written or not is_host(host.encode()) or port in {0, default}:
+        raise wrong
+    if parts.scheme == "https" or (parts.scheme == "http" and host == "localhost"):
+        return text
+    raise wrong
 
 
 def _host_of(url: str) -> str:

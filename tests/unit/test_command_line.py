@@ -40,6 +40,28 @@ def test_limits_that_contradict_each_other(one: int, all_: int, capsys: pytest.C
     assert f"--open-per-requester {one} <= --open-in-all {all_} <= 10000" in told
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://approve.example.com",
+        "https://approve.example.com/",
+        "https://approve.example.com:443",
+        "https://Approve.example.com",
+        "https://10.0.0.1",
+        "https://user@approve.example.com",
+        "https://approve.example.com:x",
+        "http://127.0.0.1:8080",
+        "http://localhost:80",
+        "approve.example.com",
+        "",
+    ],
+)
+def test_an_origin_at_which_no_passkey_can_be_asked(origin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Said at once: passkeys are bound to its host for good, and a browser compares it letter by letter."""
+    assert main(["portal", f"--origin={origin}", _HERE]) == 1
+    assert _one_line(capsys).startswith("seconder portal: not an origin for passkeys: ")
+
+
 @pytest.mark.parametrize("content", [b"foo: [\n", b"foo", b"\x00\xff", b""])
 def test_a_kubeconfig_that_is_none(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In one line, though a YAML parser tells it in five."""

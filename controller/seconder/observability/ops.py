@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -12,6 +12,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+
+Application = Callable[..., Awaitable[None]]
+"""Of ASGI 3."""
 
 Unmet = Callable[[], Sequence[str]]
 """Gives one line for each condition that is wanting; none when all is well."""
@@ -72,7 +75,7 @@ class Ops:
     public setting for it, and such a connection is the next one's room.
     """
 
-    def __init__(self, app: FastAPI, listening: socket.socket, connections: int = CONNECTIONS) -> None:
+    def __init__(self, app: Application, listening: socket.socket, connections: int = CONNECTIONS) -> None:
         self._listening = _FewConnections(listening, connections)
         config = uvicorn.Config(
             app,
