@@ -16,6 +16,7 @@ _MANIFESTS: Final = ROOT / "manifests"
 _NAMESPACE: Final = "seconder-system"
 _HEADER: Final = "# Generated from charts/seconder: change that, then run make generate.\n"
 _SECONDS: Final = 60
+_PORTAL: Final = ("portal.enabled=true", "portal.origin=https://approve.example.com", "operator.copyApprovals=true")
 
 
 def within() -> dict[Path, str]:
@@ -37,6 +38,8 @@ def written() -> dict[Path, str]:
     """The path and content of each file that Helm renders. Raises ``StackError`` with its words when it cannot."""
     return {
         _MANIFESTS / "rbac.yaml": _HEADER + rendered("--show-only=templates/rbac.yaml"),
+        _MANIFESTS / "portal-rbac.yaml": _HEADER
+        + rendered("--show-only=templates/portal-rbac.yaml", *(f"--set={value}" for value in _PORTAL)),
         _MANIFESTS / "flow-control.yaml": _HEADER + rendered("--show-only=templates/flow-control.yaml"),
         _MANIFESTS / "install.yaml": f"{_HEADER}apiVersion: v1\nkind: Namespace\nmetadata: {{name: {_NAMESPACE}}}\n"
         + rendered("--include-crds"),

@@ -17,8 +17,21 @@ from seconder import __main__ as program
 
 _CHART = files.CHART
 _PLATFORMS = [*(_CHART / "platforms").glob("*.yaml")]
+_PORTAL = ["portal.enabled=true", "portal.origin=https://approve.example.com", "operator.copyApprovals=true"]
 _MATRIX: dict[str, list[str]] = {
     "defaults": [],
+    "a portal": [*_PORTAL, "clusterId=blue"],
+    "two portals behind an Ingress": [
+        *_PORTAL,
+        "portal.replicas=2",
+        "portal.ingress.enabled=true",
+        "portal.ingress.className=nginx",
+        "portal.ingress.tlsSecretName=approve-tls",
+        "portal.ingress.annotations.a=b",
+        "portal.priorityClassName=high",
+        "portal.env[0].name=NO_PROXY",
+        "portal.env[0].value=10.0.0.1",
+    ],
     "one replica": ["webhook.replicas=1"],
     "digest": [f"image.digest=sha256:{'0' * 64}", "image.repository=example/seconder"],
     "cert-manager": ["certificates.provider=cert-manager"],
@@ -112,7 +125,7 @@ def test_helm_finds_nothing_to_mend() -> None:
 def test_pods_are_restricted_and_started_with_flags_that_there_are(values: list[str]) -> None:
     """As the Pod Security Standard "restricted" asks, with a root that nobody writes to; each flag is one of ours."""
     documents = _documents(*values)
-    for component in ("webhook", "operator"):
+    for component in ("webhook", "operator", *(["portal"] if "portal.enabled=true" in values else [])):
         pod = _of(documents, "Deployment", f"seconder-{component}")["spec"]["template"]["spec"]
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -128,7 +141,7 @@ def test_pods_are_restricted_and_started_with_flags_that_there_are(values: list[
         assert container["resources"]["requests"]
         parsed = program._parser().parse_args(container["args"])
         assert parsed.command == component
-        assert parsed.namespace == "guard"
+        assert component == "portal" or parsed.namespace == "guard"
         # Killed before it has drained, it would drop reviews.
         if component == "webhook":
             assert pod["terminationGracePeriodSeconds"] > parsed.drain_delay + 20
@@ -310,9 +323,36 @@ def test_the_footing_of_the_cluster_is_protected_by_a_policy_of_its_own() -> Non
     assert _of(documents, "PriorityLevelConfiguration", "seconder")["spec"]["limited"]["nominalConcurrencyShares"] > 0
 
 
+def test_a_portal_is_told_where_it_is_and_so_is_the_operator() -> None:
+    """Links lead there, approvals are copied, and it is let in by its own port; without one there is nothing of it."""
+    documents = _documents(*_MATRIX["two portals behind an Ingress"])
+    args = {
+        component: _of(documents, "Deployment", f"seconder-{component}")["spec"]["template"]["spec"]["containers"][0]
+        for component in ("operator", "portal")
+    }
+    assert {"--portal-origin=https://approve.example.com", "--copy-approvals"} <= {*args["operator"]["args"]}
+    assert "--origin=https://approve.example.com" in args["portal"]["args"]
+    assert args["portal"]["resources"]["limits"]["memory"] == "128Mi"
+    (rule,) = _of(documents, "Ingress", "seconder-portal")["spec"]["rules"]
+    assert rule["host"] == "approve.example.com"
+    assert rule["http"]["paths"][0]["backend"]["service"] == {"name": "seconder-portal", "port": {"name": "http"}}
+    policy = _of(documents, "NetworkPolicy", "seconder-portal")["spec"]
+    assert [port["port"] for port in policy["ingress"][0]["ports"]] == [8080, 9090]
+    labels = _of(documents, "Deployment", "seconder-portal")["spec"]["template"]["metadata"]["labels"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert _of(documents, "Service", "seconder-portal")["spec"]["selector"].items() <= labels.items()
+    assert _of(documents, "PodDisruptionBudget", "seconder-portal")["spec"]["maxUnavailable"] == 1
+    assert not [each for each in _documents() if "portal" in each["metadata"]["name"]]
+
+
 @pytest.mark.parametrize(
     "value",
     [
+        "portal.origin=http://approve.example.com",
+        "portal.origin=https://approve.example.com/path",
+        "portal.origin=https://Approve.example.com",
+        "portal.replicas=3",
+        "portal.orign=https://approve.example.com",
         "webhook.replica=3",
         "image.pullPolcy=Never",
         "certificate.provider=secret",
@@ -349,6 +389,10 @@ def test_a_misspelled_or_impossible_value_is_refused(value: str) -> None:
         (["webhook.openChangeRequests.perRequester=2000"], "lower it, or raise inAll"),
         (["defaultPolicy.spec.resources=null"], "name what is to be protected"),
         (["certificates.secretName=seconder-ca"], "give another name"),
+        (["portal.enabled=true", "operator.copyApprovals=true"], "say where browsers find it"),
+        (["portal.enabled=true", "portal.origin=https://a.example.com"], "needs operator.copyApprovals=true"),
+        ([*_PORTAL, "portal.port=9090"], "give each a port of its own"),
+        (["portal.ingress.enabled=true"], "set that, too"),
         (["networkPolicy.apiServerPorts=null"], "name the API server's ports"),
         (["defaultPolicy.spec.agents.serviceAccountNamespaces={guard}"], "a namespace of its own"),
     ],
@@ -428,9 +472,19 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " secrets create": "operator/reconciler.py",
         " secrets[seconder-ca,seconder-webhook-tls] get,update": "operator/reconciler.py",
     },
+    ("ClusterRole", "seconder-portal"): {
+        "seconder.dev changerequests get,list,patch": "portal/answers.py",
+        "seconder.dev protectionpolicies,approvers list,watch": "portal/view.py",
+        " namespaces[kube-system] get": "portal/view.py",
+    },
+    ("ClusterRole", "seconder-operator-portal"): {
+        "rbac.authorization.k8s.io clusterroles[seconder-portal-objects]"
+        " get,list,watch,update,escalate": "operator/reconciler.py",
+    },
     # The operator keeps the rules of these at what policies name.
     ("ClusterRole", "seconder-webhook-lookups"): {},
     ("ClusterRole", "seconder-operator-objects"): {},
+    ("ClusterRole", "seconder-portal-objects"): {},
 }
 
 
@@ -451,7 +505,7 @@ def _permissions(documents: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, s
 
 def test_every_permission_is_one_that_is_used() -> None:
     """A new one is written down here with where it is used, or is not given."""
-    documents = _documents("roles.enabled=false")
+    documents = _documents("roles.enabled=false", *_PORTAL)
     found = dict(_permissions(documents))
     assert found == {key: set(rules) for key, rules in _PERMISSIONS.items()}
     named = {file for rules in _PERMISSIONS.values() for file in rules.values()}
@@ -462,6 +516,6 @@ def test_every_permission_is_one_that_is_used() -> None:
 
 def test_roles_that_the_operator_fills_have_no_rules_to_overwrite() -> None:
     """An upgrade that brought ``rules: []`` would take what policies need away for a moment."""
-    documents = _documents()
-    for name in ("seconder-webhook-lookups", "seconder-operator-objects"):
+    documents = _documents(*_PORTAL)
+    for name in ("seconder-webhook-lookups", "seconder-operator-objects", "seconder-portal-objects"):
         assert "rules" not in _of(documents, "ClusterRole", name)

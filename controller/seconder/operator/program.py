@@ -33,7 +33,7 @@ from seconder.observability.metrics import InForce, OperatorMetrics
 from seconder.operator import certificates, webhook_configuration
 from seconder.operator.certificates import utc_now
 from seconder.operator.election import Elector, Term
-from seconder.operator.reconciler import LOOKUP_ROLE, OBJECTS_ROLE, Reconciler, Report
+from seconder.operator.reconciler import LOOKUP_ROLE, OBJECTS_ROLE, PORTAL_ROLE, Reconciler, Report
 
 RESYNC_SECONDS: Final = 15.0
 _ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
@@ -162,10 +162,11 @@ class RoleWatches:
     Each by its name, since the operator may see no others. (kopf would list them all.)
     """
 
-    def __init__(self, api: Api, wake: Callable[[], None]) -> None:
+    def __init__(self, api: Api, wake: Callable[[], None], *, portal: bool = False) -> None:
+        """``portal``: there is one, with a role of its own."""
         self._watches = [
             Watch(api, _ROLES, _version, lambda _: wake(), failed, field_selector=f"metadata.name={name}")
-            for name in (LOOKUP_ROLE, OBJECTS_ROLE)
+            for name in (LOOKUP_ROLE, OBJECTS_ROLE, *([PORTAL_ROLE] if portal else []))
         ]
 
     def start(self) -> None:

@@ -15,7 +15,7 @@ from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import constants
 from seconder.api.in_force import standing as seen_in_force
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, ResolvedResource
+from seconder.api.resources import NAMESPACES, SECRETS, ResolvedResource
 from seconder.approvals import impact
 from seconder.client import discovery
 from seconder.client.api import Api, ApiError
@@ -32,6 +32,7 @@ from seconder.operator.webhook_configuration import Endpoint
 CA_SECRET: Final = "seconder-ca"  # noqa: S105 - a name
 LOOKUP_ROLE: Final = "seconder-webhook-lookups"
 OBJECTS_ROLE: Final = "seconder-operator-objects"
+PORTAL_ROLE: Final = "seconder-portal-objects"
 RENEW: Final = "seconder.dev/renew"
 """Annotation on the CA's Secret; any new value asks for a new CA."""
 
@@ -49,7 +50,8 @@ class Settings:
 
     ``serving_secret``: where the certificate of reviews is. ``issues``: the operator makes it, by a CA of its own;
     otherwise somebody else does, with the CA as ``ca.crt`` beside it. ``copies``: approvals on change requests are
-    copied to the objects. ``labels`` and ``annotations``: of the webhook configuration, beside those it has anyway.
+    copied to the objects. ``portal``: approvers read them there. ``labels`` and ``annotations``: of the webhook
+    configuration, beside those it has anyway.
     """
 
     namespace: str
@@ -59,6 +61,7 @@ class Settings:
     serving_secret: str
     issues: bool = True
     copies: bool = False
+    portal: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -231,11 +234,11 @@ class Reconciler:
         return f"/api/v1/namespaces/{self._settings.namespace}/secrets"
 
     def _allow(self, policies: Sequence[Policy], served: Catalogue) -> None:
-        """Let the two programs do what the policies ask of them, and no more.
+        """Let the programs do what the policies ask of them, and no more.
 
         The webhook lists what a namespace holds, reads what is scaled, follows who owns what, and looks for owners of
         whatever kind. The operator reads the objects of change requests, and where it copies approvals to them, it
-        patches them.
+        patches them. The portal reads them too, but never Secrets.
         """
         resolved = [resource for policy in policies for resource in policy.resolved.values()]
         inside = [*impact.counted(policies), *(resource for resource in resolved if resource.namespaced)]
@@ -248,6 +251,9 @@ class Reconciler:
         objects = [*resolved, _NAMESPACES]
         patched = _rules(objects, ["patch"]) if self._settings.copies else []
         self._keep_role(OBJECTS_ROLE, _rules([*inside, *objects], ["get", "list"]) + patched)
+        if self._settings.portal:
+            shown = (resource for resource in (*inside, *objects) if resource.resource != SECRETS)
+            self._keep_role(PORTAL_ROLE, _rules(shown, ["get", "list"]))
 
     def _keep_role(self, name: str, rules: list[dict[str, Any]]) -> None:
         self._roles[name] = rules
