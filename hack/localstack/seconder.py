@@ -1,4 +1,4 @@
-"""Seconder's operator and webhook as plain processes beside a control plane."""
+"""Seconder's operator, webhook and portal as plain processes beside a control plane."""
 
 import sys
 from collections.abc import Callable
@@ -26,8 +26,9 @@ class Seconder(Lifetime):
     """The operator and the webhook, each under a ServiceAccount of its own with the least RBAC.
 
     Needs a running control plane. ``folder`` (empty) gets logs and kubeconfigs; each of the two can be stopped and
-    started by itself. ``dies_with_parent`` and ``on_start``: as for ``ControlPlane``. ``proven``: the webhook records
-    only what kube-apiserver asks, which proves itself by a certificate.
+    started by itself. ``portal``: the portal is started with them, and approvals are copied. ``dies_with_parent`` and
+    ``on_start``: as for ``ControlPlane``. ``proven``: the webhook records only what kube-apiserver asks, which proves
+    itself by a certificate.
     """
 
     def __init__(
@@ -35,40 +36,55 @@ class Seconder(Lifetime):
         control_plane: ControlPlane,
         folder: Path,
         *,
+        portal: bool = False,
         dies_with_parent: bool = True,
         on_start: Callable[[Child], None] = lambda _: None,
         proven: bool = True,
     ) -> None:
         self._proven: Final = proven
+        self._with_portal: Final = portal
         self.folder: Final = folder.resolve()
         self._control_plane: Final = control_plane
         self._dies_with_parent: Final = dies_with_parent
         self._on_start: Final = on_start
-        webhook, webhook_metrics, operator_metrics = (f"127.0.0.1:{port}" for port in free_ports(3))
+        webhook, webhook_metrics, operator_metrics, portal_, portal_metrics = (
+            f"127.0.0.1:{port}" for port in free_ports(5)
+        )
         self.webhook_address: Final = webhook
         self.webhook_metrics_address: Final = webhook_metrics
         self.operator_metrics_address: Final = operator_metrics
+        self.portal_address: Final = portal_
+        self.portal_metrics_address: Final = portal_metrics
+        self.portal_origin: Final = f"http://localhost:{portal_.rpartition(':')[2]}"
         self._children: dict[str, Child] = {}
 
     def start(self) -> None:
         """Install, start both and wait for them; a start that fails leaves neither running."""
         try:
             self.install()
-            self.start_operator()
+            self.start_operator(*(self.flags_for_portal if self._with_portal else ()))
             self.start_webhook()
+            if self._with_portal:
+                self.start_portal()
             self.wait_ready()
         except BaseException:
             self.stop()
             raise
 
+    @property
+    def flags_for_portal(self) -> tuple[str, ...]:
+        """What the operator is told where there is a portal."""
+        return "--copy-approvals", f"--portal-origin={self.portal_origin}"
+
     def install(self) -> None:
-        """Apply the CRDs, RBAC, the admission policy and flow control; write the two programs' kubeconfigs."""
+        """Apply the CRDs, RBAC, the admission policy and flow control; write the programs' kubeconfigs."""
         self.folder.mkdir(parents=True)
         kubectl, admin = self._control_plane.kubectl, self._control_plane.admin_kubeconfig
         crds = sorted((MANIFESTS / "crds").glob("*.yaml"))
         roles = sorted((MANIFESTS / "roles").glob("*.yaml"))
         others = (
             MANIFESTS / "rbac.yaml",
+            MANIFESTS / "portal-rbac.yaml",
             *roles,
             MANIFESTS / "admission-policy.yaml",
             MANIFESTS / "flow-control.yaml",
@@ -83,9 +99,7 @@ class Seconder(Lifetime):
         """Write the kubeconfigs of the two ServiceAccounts, which must be there; again after they were made anew."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for component in ("operator", "webhook"):
-            self._control_plane.token_kubeconfig(
-                NAMESPACE, f"seconder-{component}", _TOKEN_HOURS, self._kubeconfig(component)
-            )
+            self._write_credentials(component)
 
     def start_operator(self, *flags: str) -> None:
         """Start the operator, with more flags where wanted, without waiting for it."""
@@ -106,12 +120,27 @@ class Seconder(Lifetime):
             *proof,
         )
 
+    def start_portal(self, *flags: str) -> None:
+        """Start the portal without waiting for it. It counts on an operator that has ``flags_for_portal``."""
+        self._write_credentials("portal")
+        self._start(
+            "portal",
+            f"--origin={self.portal_origin}",
+            f"--bind-address={self.portal_address}",
+            f"--metrics-bind-address={self.portal_metrics_address}",
+            *flags,
+        )
+
     def wait_ready(self) -> None:
-        """Wait until each of the two that was started says that it is ready.
+        """Wait until each that was started says that it is ready.
 
         Raises ``StackError`` with the end of the log when one ends or takes a minute.
         """
-        addresses = {"operator": self.operator_metrics_address, "webhook": self.webhook_metrics_address}
+        addresses = {
+            "operator": self.operator_metrics_address,
+            "webhook": self.webhook_metrics_address,
+            "portal": self.portal_metrics_address,
+        }
         for component, child in self._children.items():
             child.wait_until(Probe(f"http://{addresses[component]}/readyz"), _READY_SECONDS)
 
@@ -123,6 +152,10 @@ class Seconder(Lifetime):
         """Stop the webhook alone."""
         self._children.pop("webhook").stop()
 
+    def stop_portal(self) -> None:
+        """Stop the portal alone."""
+        self._children.pop("portal").stop()
+
     def stop(self) -> None:
         """Stop whichever runs."""
         for child in self._children.values():
@@ -132,18 +165,24 @@ class Seconder(Lifetime):
         self._children.clear()
 
     def pid_of(self, component: str) -> int:
-        """The process id of ``operator`` or ``webhook``, which must run."""
+        """The process id of ``operator``, ``webhook`` or ``portal``, which must run."""
         return self._children[component].pid
 
     def log_of(self, component: str) -> Path:
-        """The log of ``operator`` or ``webhook``."""
+        """The log of ``operator``, ``webhook`` or ``portal``."""
         return self.folder / f"{component}.log"
+
+    def _write_credentials(self, component: str) -> None:
+        name = f"seconder-{component}"
+        self._control_plane.token_kubeconfig(NAMESPACE, name, _TOKEN_HOURS, self._kubeconfig(component))
 
     def _kubeconfig(self, component: str) -> Path:
         return self.folder / f"{component}.kubeconfig"
 
     def _start(self, component: str, *flags: str) -> None:
-        common = [f"--kubeconfig={self._kubeconfig(component)}", f"--namespace={NAMESPACE}"]
+        common = [f"--kubeconfig={self._kubeconfig(component)}"]
+        if component != "portal":
+            common.append(f"--namespace={NAMESPACE}")
         child = Child(
             f"seconder {component}",
             [sys.executable, "-m", "seconder", component, *common, *flags],

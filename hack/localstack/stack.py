@@ -26,7 +26,8 @@ spec:
 class Stack(Scene, Lifetime):
     """Everything in ``folder``, which must be empty; used as a context or started and stopped.
 
-    ``apiserver_flags``, ``controllers``, ``dies_with_parent`` and ``on_start``: as for ``ControlPlane``.
+    ``portal``: as for ``Seconder``. ``apiserver_flags``, ``controllers``, ``dies_with_parent`` and ``on_start``: as for
+    ``ControlPlane``.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Stack(Scene, Lifetime):
         *,
         apiserver_flags: Sequence[str] = (),
         controllers: bool = True,
+        portal: bool = False,
         dies_with_parent: bool = True,
         on_start: Callable[[Child], None] = lambda _: None,
     ) -> None:
@@ -49,7 +51,11 @@ class Stack(Scene, Lifetime):
         )
         super().__init__(folder, control_plane)
         self.seconder: Final = Seconder(
-            control_plane, self.folder / "seconder", dies_with_parent=dies_with_parent, on_start=on_start
+            control_plane,
+            self.folder / "seconder",
+            portal=portal,
+            dies_with_parent=dies_with_parent,
+            on_start=on_start,
         )
 
     def start(self) -> None:
