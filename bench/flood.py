@@ -39,6 +39,7 @@ _LABELS: Final = {f"a{number:05}": "v" * 63 for number in range(14_000)}
 
 _HYDRA: Final = "hydra"
 _SECONDS: Final = 60.0
+_TRIES: Final = 5
 _POLICY: Final = {
     "apiVersion": "seconder.dev/v1alpha1",
     "kind": "ProtectionPolicy",
@@ -148,14 +149,27 @@ class Flood:
             metadata: dict[str, Any] = {"ownerReferences": [{**owner, "uid": f"{number}"}]}
             if number < scale.heavy:
                 metadata["labels"] = _LABELS
-            self._agent.create(_DEPLOYMENTS, _deployment(f"d{number}", **metadata), timeout=_SECONDS)
+            self._make(_deployment(f"d{number}", **metadata))
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(make, range(scale.objects)))
         owners = [
             {"apiVersion": "v1", "kind": "K", "name": "n", "uid": f"{number:05}"} for number in range(scale.owners)
         ]
-        self._agent.create(_DEPLOYMENTS, _deployment(_HYDRA, ownerReferences=owners), timeout=_SECONDS)
+        self._make(_deployment(_HYDRA, ownerReferences=owners))
+
+    def _make(self, document: dict[str, Any]) -> None:
+        """Create a Deployment as the agent, again where the API server was too busy. Raises ApiError."""
+        for tries in range(_TRIES, -1, -1):
+            try:
+                self._agent.create(_DEPLOYMENTS, document, timeout=_SECONDS)
+            except ApiError as error:
+                if error.status == 409 and tries < _TRIES:
+                    return
+                if error.status in {400, 403, 409, 413, 422} or not tries:
+                    raise
+            else:
+                return
 
     def _restart(self) -> None:
         """Start both programs on what is there: their first lists are when they need most."""
