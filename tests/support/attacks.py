@@ -59,6 +59,20 @@ _HOOK: Final = {
     "webhooks": [],
 }
 
+_FLOW: Final = {
+    "metadata": {"name": "first"},
+    "spec": {
+        "matchingPrecedence": 2,
+        "priorityLevelConfiguration": {"name": "exempt"},
+        "rules": [
+            {
+                "subjects": [{"kind": "Group", "group": {"name": "seconder.dev:agents"}}],
+                "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+            }
+        ],
+    },
+}
+
 # ``{}`` stands for the namespace.
 _ON_A_NAMESPACE: Final[Mapping[str, tuple[str, str, object]]] = {
     "delete": ("DELETE", f"{APPS}/namespaces/{{}}/deployments/d0", None),
@@ -75,6 +89,23 @@ _ON_A_NAMESPACE: Final[Mapping[str, tuple[str, str, object]]] = {
         "PATCH",
         f"{APPS}/namespaces/{{}}/deployments/d0",
         {"metadata": {"annotations": {"approval.seconder.dev/x": "yes"}}},
+    ),
+    "change": ("PATCH", f"{APPS}/namespaces/{{}}/deployments/d0", {"spec": {"paused": True}}),
+    "change the strategy": (
+        "PATCH",
+        f"{APPS}/namespaces/{{}}/deployments/d1",
+        {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}},
+    ),
+    "change the status": ("PATCH", f"{APPS}/namespaces/{{}}/deployments/d2/status", {"status": {"collisionCount": 7}}),
+    "tag": (
+        "PATCH",
+        f"{APPS}/namespaces/{{}}/deployments/d2",
+        {"metadata": {"annotations": {"seconder.dev/agent": "kiro"}}},
+    ),
+    "break the glass": (
+        "PATCH",
+        f"{APPS}/namespaces/{{}}/deployments/d1",
+        {"metadata": {"annotations": {"seconder.dev/break-glass": "2036-01-01T00:00:00Z please"}}},
     ),
     "bind": ("POST", f"{_RBAC}/namespaces/{{}}/rolebindings", _BINDING),
     "mint a token": ("POST", f"{CORE}/namespaces/{{}}/serviceaccounts/default/token", None),
@@ -105,6 +136,17 @@ _ELSEWHERE: Final[Mapping[str, tuple[str, str, object]]] = {
     ),
     "delete the guard's secret": ("DELETE", f"{CORE}/namespaces/seconder-system/secrets/seconder-ca", None),
     "delete the guard's role": ("DELETE", f"{_RBAC}/clusterroles/seconder-webhook", None),
+    "crowd out": ("POST", "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas", _FLOW),
+    "change the agents' namespace": (
+        "PATCH",
+        f"{CORE}/namespaces/seconder-agents",
+        {"metadata": {"labels": {"team": "x"}}},
+    ),
+    "operate itself": (
+        "PATCH",
+        f"{CORE}/namespaces/seconder-agents/serviceaccounts/kiro",
+        {"metadata": {"annotations": {"seconder.dev/operator": "nobody@example.com"}}},
+    ),
     "rewrite requests": ("POST", f"{_ADMISSION}/mutatingwebhookconfigurations", _HOOK),
     "delete the guard's webhook": ("DELETE", f"{_ADMISSION}/validatingwebhookconfigurations/seconder", None),
 }
