@@ -87,8 +87,8 @@ def test_the_documented_function_of_ten_lines_reaches_a_quorum(cluster: Cluster,
     answer = cluster.delete(cluster.agent)
     named = re.search("^change request: (chg-.*)$", answer.err, re.MULTILINE)
     assert named, answer.err
-    cluster.admin("wait", "--for=create", f"chg/{named[1]}", "--timeout=5s")
-    cluster.admin("wait", "--for=jsonpath={.status.statement}", f"chg/{named[1]}", "--timeout=5s")
+    cluster.admin("wait", "--for=create", f"chg/{named[1]}", "--timeout=30s")
+    cluster.admin("wait", "--for=jsonpath={.status.statement}", f"chg/{named[1]}", "--timeout=30s")
     for person in (cluster.alice, cluster.bob):
         line = f"seconder_approve {named[1]} {person.key} {person.principal} 'INC-4821 decommission'"
         done = subprocess.run(
@@ -96,7 +96,7 @@ def test_the_documented_function_of_ten_lines_reaches_a_quorum(cluster: Cluster,
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=60,
             env={
                 "PATH": f"{cluster.stack.folder / 'bin'}:{os.environ['PATH']}",
                 "KUBECONFIG": str(person.kubeconfig),
@@ -107,7 +107,7 @@ def test_the_documented_function_of_ten_lines_reaches_a_quorum(cluster: Cluster,
     assert cluster.delete(cluster.agent).code == 0
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash", "bash --posix"])
+@pytest.mark.parametrize("shell", ["dash", "bash"])
 @pytest.mark.parametrize(
     ("principal", "reason"),
     [
@@ -136,18 +136,18 @@ def test_the_documented_function_takes_whatever_people_are_called(
     approver = {"apiVersion": "seconder.dev/v1alpha1", "kind": "Approver", "metadata": {"name": name}, "spec": spec}
     cluster.apply(approver)
     try:
-        cluster.admin("wait", "--for=condition=Ready", "--timeout=10s", f"approver/{name}")
+        cluster.admin("wait", "--for=condition=Ready", "--timeout=30s", f"approver/{name}")
         cluster.deployment()
         named = re.search("^change request: (chg-.*)$", cluster.delete(cluster.agent).err, re.MULTILINE)
         assert named
-        cluster.admin("wait", "--for=create", f"chg/{named[1]}", "--timeout=5s")
-        cluster.admin("wait", "--for=jsonpath={.status.statement}", f"chg/{named[1]}", "--timeout=5s")
+        cluster.admin("wait", "--for=create", f"chg/{named[1]}", "--timeout=30s")
+        cluster.admin("wait", "--for=jsonpath={.status.statement}", f"chg/{named[1]}", "--timeout=30s")
         done = subprocess.run(
-            [*shell.split(), "-c", f'{_function()}\nseconder_approve "$@"', "sh", named[1], key, principal, reason],
+            [shell, "-c", f'{_function()}\nseconder_approve "$@"', "sh", named[1], key, principal, reason],
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=60,
             env={
                 "PATH": f"{cluster.stack.folder / 'bin'}:{os.environ['PATH']}",
                 "KUBECONFIG": str(cluster.alice.kubeconfig),
