@@ -217,7 +217,7 @@ def test_who_may_not_read_the_agents_operator_gets_no_verdict(cluster: Cluster, 
         "clusterrole",
         name,
         "--verb=get,list",
-        "--resource=deployments,namespaces,approvers,protectionpolicies",
+        "--resource=deployments,namespaces,approvers,approverauthorities,protectionpolicies",
     )
     cluster.admin("create", "clusterrolebinding", name, f"--clusterrole={name}", who)
     try:

@@ -474,7 +474,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
     },
     ("ClusterRole", "seconder-portal"): {
         "seconder.dev changerequests get,list,patch": "portal/answers.py",
-        "seconder.dev protectionpolicies,approvers list,watch": "portal/view.py",
+        "seconder.dev protectionpolicies,approvers,approverauthorities list,watch": "portal/view.py",
         " namespaces[kube-system] get": "portal/view.py",
     },
     ("ClusterRole", "seconder-operator-portal"): {

@@ -8,6 +8,8 @@ from seconder.admission.policy_index import PolicyIndex
 from seconder.api import constants, policy_documents
 from seconder.api.policy import Mode, Policy
 from seconder.approvals import approver_documents
+from seconder.approvals.certificates import authority_documents
+from seconder.approvals.certificates.authority import Authority
 from seconder.approvals.registry import Approver, Registry
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import audience
@@ -17,10 +19,11 @@ _RETRY_SECONDS: Final = 0.5
 
 
 class View:
-    """Approvers, policies, and the ``aud`` claim of this cluster; empty until they are loaded."""
+    """Approvers, their authorities, policies, and the ``aud`` claim of this cluster; empty until they are loaded."""
 
     def __init__(self, api: Api, failed: Callable[[str, Exception], None], *, cluster_id: str = "") -> None:
         self.registry = Registry(())
+        self._lock = threading.Lock()
         self.policies: Mapping[str, Policy] = {}
         self.audience = ""
         self._api = api
@@ -33,6 +36,13 @@ class View:
             ),
             "approvers": Watch(
                 api, f"{constants.API_PATH}/approvers", approver_documents.approver, self._take_approvers, failed
+            ),
+            "approver authorities": Watch(
+                api,
+                f"{constants.API_PATH}/approverauthorities",
+                authority_documents.authority,
+                self._take_authorities,
+                failed,
             ),
         }
 
@@ -62,7 +72,12 @@ class View:
         self.policies = {policy.name: policy for policy in index.all if policy.mode is Mode.ENFORCE}
 
     def _take_approvers(self, approvers: Mapping[str, Approver]) -> None:
-        self.registry = Registry(approvers.values())
+        with self._lock:
+            self.registry = Registry(approvers.values(), self.registry.authorities)
+
+    def _take_authorities(self, authorities: Mapping[str, Authority]) -> None:
+        with self._lock:
+            self.registry = Registry(self.registry.approvers, authorities.values())
 
     def _find_audience(self) -> None:
         while not self._stopping.is_set():

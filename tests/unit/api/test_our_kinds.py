@@ -1,5 +1,6 @@
 """Whatever guards one of our kinds guards all of them, and whoever reads approvers reads their authorities."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,3 +64,14 @@ def test_every_role_treats_approvers_and_authorities_alike() -> None:
                 assert len(named) == 1, f"{name}: {rule}"
                 seen += True in named
     assert seen >= 6
+
+
+def test_no_template_of_the_chart_forgets_an_authority() -> None:
+    """Those that are off by default, too."""
+    seen = 0
+    for path in (_REPOSITORY / "charts" / "seconder" / "templates").glob("*.yaml"):
+        for line in path.read_text().splitlines():
+            named = [plural for plural in constants.WHO_APPROVES if re.search(rf"resources: .*\b{plural}\b", line)]
+            assert named in ([], list(constants.WHO_APPROVES)), f"{path.name}: {line}"
+            seen += bool(named)
+    assert seen >= 4
