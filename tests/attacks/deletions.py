@@ -1,5 +1,7 @@
 """Deleting it: alone, as one of many, with what holds it, with what defines it, with what was made of it."""
 
+from typing import Any
+
 from tests.attacks import documents
 from tests.attacks.attack import Layer, attack
 from tests.attacks.field import DEFINITIONS, DEPLOYMENTS, NAMESPACES, REPLICA_SETS, Field, Kind
@@ -77,3 +79,18 @@ def delete_the_definition(field: Field) -> None:
     field.refused("DELETE", definition)
     field.refused("DELETE", definition, {"propagationPolicy": "Orphan"})
     field.lasts(definition)
+
+
+@attack(variants={"unserve": ({"served": False},), "prune": ({"schema": {"openAPIV3Schema": {"type": "object"}}},)})
+def change_the_definition(field: Field, change: dict[str, Any]) -> None:
+    """An agent changes a protected kind's definition, so that its objects are served no more or lose their fields."""
+    group = f"{field.place}.example.com"
+    stored = field.make(DEFINITIONS, documents.definition("gears", group, "Gear"))
+    gears = Kind(group, "gears")
+    field.make(gears, {"apiVersion": f"{group}/v1", "kind": "Gear", "metadata": {"name": "precious"}})
+    field.protect(gears, gears.path(field.place, "precious"))
+    version = {**stored["spec"]["versions"][0], **change}
+    definition = DEFINITIONS.path("", f"gears.{group}")
+    field.refused("PATCH", definition, {"spec": {"versions": [version]}})
+    field.refused("PATCH", f"{definition}/status", {"status": {"storedVersions": ["v2"]}})
+    field.lasts(gears.path(field.place, "precious"))

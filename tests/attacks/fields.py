@@ -32,3 +32,20 @@ def lift_pod_security(field: Field) -> None:
     field.deployment()
     field.refused("PATCH", NAMESPACES.path("", field.place), _PRIVILEGED)
     field.refused("PATCH", NAMESPACES.path("", field.place) + "/status", _PRIVILEGED)
+
+
+_MARKS: dict[str, tuple[str, str, str]] = {
+    "Argo-CD": ("labels", "app.kubernetes.io/instance", "another"),
+    "an-applyset": ("labels", "applyset.kubernetes.io/part-of", "applyset-x-v1"),
+    "kube-janitor": ("annotations", "janitor/ttl", "1m"),
+    "Fleet": ("labels", "objectset.rio.cattle.io/hash", "0000"),
+}
+
+
+@attack(variants={f"by-{name}": mark for name, mark in _MARKS.items()})
+def mark_for_deletion(field: Field, where: str, key: str, value: str) -> None:
+    """An agent labels or annotates it so that some program takes it for its own, and deletes it."""
+    field.deployment()
+    path = DEPLOYMENTS.path(field.place, "checkout")
+    field.refused("PATCH", path, {"metadata": {where: {key: value}}})
+    field.lasts(path)

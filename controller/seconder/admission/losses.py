@@ -17,8 +17,8 @@ _ADVICE: Final = "Ask an approver about these objects themselves: they can be de
 def findings(context: ReviewContext, effects: Sequence[Effect], missing: str) -> Findings:
     """``Delete`` on each of these objects as it is stored; a refusal where they are too many to be approved together.
 
-    An effect without a uid is on whatever is there. ``missing`` says what is not known where they cannot be read.
-    Raises Unknown, also where one is another object by now.
+    An effect without a uid is on whatever is there. The request's own object is not read. ``missing`` says what is not
+    known where the others cannot be read. Raises Unknown, also where one is another object by now.
     """
     if not effects:
         return []
@@ -27,9 +27,13 @@ def findings(context: ReviewContext, effects: Sequence[Effect], missing: str) ->
     if len(effects) > MOST_DEPENDENTS or namespaces > 1:
         what = f"{len(effects)} protected objects go with it, too many to be approved together"
         return [Refusal(what, Reason.APPROVAL_MISSING, _ADVICE)]
-    stored = yield from ask(ReadObjects(tuple(effect.ref for effect in effects), missing))
+    own = [effect for effect in effects if effect.target == context.request.target]
+    others = [effect for effect in effects if effect not in own]
+    if others:
+        stored = yield from ask(ReadObjects(tuple(effect.ref for effect in others), missing))
+        others = [*_still_there(others, stored)]
     found: list[Finding] = []
-    for effect in _still_there(effects, stored):
+    for effect in (*own, *others):
         covering = yield from coverage.policies_for(context, effect)
         found.append(Affected(effect, covering))
     return found

@@ -180,7 +180,7 @@ def test_a_refusal_that_is_none_is_no_success() -> None:
 
 _ROWS = {
     "accurate.cybozu.com/subnamespaces": "delete-an-alias-Accurate",
-    "apiextensions.k8s.io/customresourcedefinitions": "delete-the-definition",
+    "apiextensions.k8s.io/customresourcedefinitions": "change-the-definition-unserve",
     "apps/replicasets": "delete-its-replica-sets",
     "apps/statefulsets": "delete-claims-by-their-retention-and-scale-down",
     "autoscaling/horizontalpodautoscalers": "autoscale-where-claims-go",

@@ -34,9 +34,23 @@ class Row(NamedTuple):
     reason: str
 
 
+_DELETED_BY: Final = (
+    ("labels", "app.kubernetes.io/instance", "Argo CD, by default up to version 2"),
+    ("labels", "argocd.argoproj.io/instance", "Argo CD"),
+    ("annotations", "argocd.argoproj.io/tracking-id", "Argo CD"),
+    ("labels", "applyset.kubernetes.io/part-of", "kubectl apply --prune (KEP-3659)"),
+    ("labels", "kapp.k14s.io/app", "kapp"),
+    ("labels", "objectset.rio.cattle.io/hash", "Rancher, Fleet and k3s"),
+    ("labels", "olm.owner", "the Operator Lifecycle Manager"),
+    ("annotations", "janitor/ttl", "kube-janitor"),
+    ("annotations", "janitor/expires", "kube-janitor"),
+)
+"""Keys by which a program finds what it deletes, and the program."""
+
 ANYWHERE: Final = (
     Row("metadata.labels", "they select and describe; a policy protects by name, never by label"),
     Row("metadata.annotations", "they describe; approvals and the emergency exit are kept from agents elsewhere"),
+    *(Row(f"!metadata.{where}[{key}]", f"what carries it may be deleted by {by}") for where, key, by in _DELETED_BY),
 )
 _TEMPLATE: Final = Row("spec.template", "a rollout, which another one takes back; pods come back")
 _REPLICAS: Final = Row("spec.replicas", "a size between one and many; nothing at all is ScaleToZero")

@@ -7,12 +7,20 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from seconder.admission.indirect import aliased, aliases, claims, nodes, volumes
+from seconder.admission.indirect import aliased, aliases, claims, definitions, nodes, volumes
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.deleter import Deleter
 from seconder.api.resources import GroupResource
 
-_BUILT_IN: Final = (claims.DELETER, claims.AUTOSCALED, volumes.DELETER, nodes.DELETER, *nodes.DEVICES, aliased.WITHIN)
+_BUILT_IN: Final = (
+    claims.DELETER,
+    claims.AUTOSCALED,
+    volumes.DELETER,
+    nodes.DELETER,
+    *nodes.DEVICES,
+    definitions.DELETER,
+    aliased.WITHIN,
+)
 
 
 class Elsewhere(NamedTuple):

@@ -7,6 +7,7 @@ from tests.support.builders import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     PERSON,
+    WIDGETS,
     approved_for,
     creation,
     deletion,
@@ -28,7 +29,7 @@ from seconder.admission.policy_index import Installation
 from seconder.admission.request import Request
 from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import AUTOSCALERS, NAMESPACES, NODES, PODS, Action, GroupResource, Target
+from seconder.api.resources import AUTOSCALERS, DEFINITIONS, NAMESPACES, NODES, PODS, Action, GroupResource, Target
 from seconder.approvals.impact import Item
 
 CLAIMS = GroupResource("", "persistentvolumeclaims")
@@ -203,6 +204,43 @@ def test_a_device_that_evicts_whom_nobody_knows_is_refused(plural: str) -> None:
     assert decide(creation(rule, new=evicts), state(policy(DEPLOYMENTS))).allowed
     assert decide(deletion(rule, stored=evicts), state(policy(PODS))).allowed
     assert decide(creation(rule, PERSON, new=evicts), state(policy(PODS))).allowed
+
+
+def _definition(served: bool = True, stored: str = "v1", **metadata: Any) -> dict[str, Any]:
+    spec = {"versions": [{"name": "v1", "served": served}]}
+    return {"spec": spec, "status": {"storedVersions": [stored], "conditions": []}, **metadata}
+
+
+GEARS = Target(DEFINITIONS, "CustomResourceDefinition", "", f"widgets.{WIDGETS.group}", "uid-d")
+
+
+@pytest.mark.parametrize("new", [_definition(served=False), _definition(stored="v2"), {}])
+def test_a_change_of_a_protected_kinds_definition_counts_as_its_deletion(new: dict[str, Any]) -> None:
+    """Its objects may be gone by it. Nothing is read: the review holds the definition."""
+    asked = update(GEARS, old=_definition(), new=new)
+    answers = Answers()
+    refused = decide(asked, state(policy(WIDGETS)), answers=answers)
+    assert (refused.reason, refused.action) == (Reason.APPROVAL_MISSING, Action.DELETE)
+    assert answers.read == []
+    held = {"annotations": approved_for(GEARS)}
+    approved = update(GEARS, old=_definition() | held, new=new | held)
+    assert decide(approved, state(policy(WIDGETS))).reason is Reason.APPROVED
+    assert decide(asked, state(policy(DEPLOYMENTS))).allowed
+    assert decide(update(GEARS, PERSON, old=_definition(), new=new), state(policy(WIDGETS))).allowed
+
+
+def test_where_a_policy_names_definitions_their_change_is_approved_as_one() -> None:
+    """And is no deletion besides."""
+    both = state(policy(WIDGETS, DEFINITIONS))
+    asked = update(GEARS, old=_definition(), new=_definition(served=False))
+    assert decide(asked, both).action is Action.CHANGE
+
+
+def test_a_definition_is_described_freely() -> None:
+    """Labels, and what its own controller tells of it."""
+    new = _definition(labels={"a": "b"})
+    new["status"]["conditions"] = [{"type": "Established"}]
+    assert decide(update(GEARS, old=_definition(), new=new), state(policy(WIDGETS))).allowed
 
 
 def test_a_node_full_of_protected_pods_is_refused_as_a_whole() -> None:
