@@ -52,6 +52,7 @@ _MATRIX: dict[str, list[str]] = {
         "notifications.secretName=targets",
         "notifications.routes[0].teams={payments}",
         "webhook.namespaceLabel=true",
+        "webhook.clientCA=-----BEGIN CERTIFICATE-----AAAA-----END CERTIFICATE-----",
         "webhook.openChangeRequests.perRequester=5",
         "webhook.openChangeRequests.inAll=100",
         "webhook.priorityClassName=system-cluster-critical",
@@ -519,3 +520,32 @@ def test_roles_that_the_operator_fills_have_no_rules_to_overwrite() -> None:
     documents = _documents(*_PORTAL)
     for name in ("seconder-webhook-lookups", "seconder-operator-objects", "seconder-portal-objects"):
         assert "rules" not in _of(documents, "ClusterRole", name)
+
+
+def test_the_ca_of_api_servers_is_where_the_webhook_reads_it_and_a_new_one_brings_new_pods() -> None:
+    """Nothing of it without one; what is no certificate is rejected."""
+
+    def webhook(*values: str) -> tuple[list[str], list[Any], dict[str, Any]]:
+        documents = _documents(*values)
+        held = {each["metadata"]["name"]: each.get("data") for each in documents if each["kind"] == "ConfigMap"}
+        (pods,) = (
+            each["spec"]["template"]["spec"]
+            for each in documents
+            if each["kind"] == "Deployment" and each["metadata"]["name"] == "seconder-webhook"
+        )
+        (container,) = pods["containers"]
+        flags = [flag for flag in container["args"] if flag.startswith("--client-ca=")]
+        named = [each["configMap"]["name"] for each in pods["volumes"] if each["name"] == "client-ca"]
+        mounted = [each["mountPath"] for each in container["volumeMounts"] if each["name"] == "client-ca"]
+        return flags, [*named, *mounted], held
+
+    assert webhook()[:2] == ([], [])
+    names = set()
+    for content in ("AAAA", "BBBB"):
+        pem = f"-----BEGIN CERTIFICATE-----{content}-----END CERTIFICATE-----"
+        (flag,), (name, folder), held = webhook(f"webhook.clientCA={pem}")
+        assert flag == f"--client-ca={folder}/ca.crt"
+        assert held[name] == {"ca.crt": pem}
+        names.add(name)
+    assert len(names) == 2
+    assert _render("webhook.clientCA=nonsense").returncode != 0
