@@ -166,8 +166,11 @@ class Flood:
             except ApiError as error:
                 if error.status == 409 and tries < _TRIES:
                     return
-                if error.status in {400, 403, 409, 413, 422} or not tries:
+                # A guard that got no answer from the API server says so, and to try again.
+                busy = error.status not in {400, 403, 409, 413, 422} or "(InternalError)" in str(error)
+                if not busy or not tries:
                     raise
+                time.sleep(1)
             else:
                 return
 
