@@ -95,8 +95,8 @@ class Portal:
             return Response(status_code=304, headers=headers)
         return Response(file.content, media_type=file.media_type, headers=headers)
 
-    def _enroll(self, _: Request, __: bytes) -> Response:
-        return self._page("enroll", None)
+    def _enroll(self, request: Request, _: bytes) -> Response:
+        return self._page("enroll", None, to=_own_path(request.query_params.get("to", "")))
 
     def _sign_in_page(self, request: Request, _: bytes) -> Response:
         return self._page("sign-in", None, to=_own_path(request.query_params.get("to", "")))

@@ -421,10 +421,15 @@ async function request() {
     signing.remove();
     complain("What is shown and what would be signed are not the same. Nothing is signed here. Tell whoever looks after Seconder.", found);
   };
-  let line = draft("...");
-  show(line);
-  const found = await disagreements(line, facts);
-  if (found.length) return refuse(found);
+  let line;
+  try {
+    line = draft("...");
+    show(line);
+    const found = await disagreements(line, facts);
+    if (found.length) return refuse(found);
+  } catch (error) {
+    return refuse([error.message]);
+  }
   button.disabled = false;
   $("reason").addEventListener("input", () => {
     line = draft($("reason").value.trim() || "...");
