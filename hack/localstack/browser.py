@@ -122,6 +122,10 @@ class Browser:
         """Run JavaScript in the page; give what it returns."""
         return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
+    def run_later(self, script: str, *arguments: Any) -> Any:
+        """Run JavaScript that calls its last argument once it is done; give what it calls that with."""
+        return self._call("POST", "/execute/async", {"script": script, "args": list(arguments)})
+
     def tell(self, command: str, **parameters: Any) -> Any:
         """Send a command of Chrome's DevTools protocol."""
         return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
