@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from localstack import browser as browsers
 from localstack import own_terminal
 from localstack.binaries import provide
 from localstack.errors import StackError
@@ -80,6 +81,7 @@ class Story:
         self._replayed()
         self._person()
         self._metrics()
+        self._on_a_phone()
 
     def _setting(self) -> None:
         self._tell.scene("1. Dana, an engineer, runs a service. The agent kiro has all of an engineer's rights.")
@@ -157,6 +159,52 @@ class Story:
         if (blocked, used) != (5, 1.0):
             raise Unexpected(f"the metrics tell of {blocked} blocked actions and {used:.0f} approvals, not of 5 and 1")
 
+    def _on_a_phone(self) -> None:
+        origin = self._stack.seconder.portal_origin
+        self._tell.scene("9. Carol, another peer, has a phone at hand and no workstation. She approves with a passkey.")
+        absent = browsers.missing()
+        if absent:
+            self._tell.remark(f"There is no {absent} on this machine: the portal is at {origin} after make up.")
+            return
+        self._kubectl(
+            "dana", f"create deployment billing -n {_NAMESPACE} --image=registry.example/billing:1", succeeds=True
+        )
+        delete = f"delete deployment billing -n {_NAMESPACE}"
+        named = re.search(r"change request: (chg-\S+)", self._kubectl(AGENT, delete, refused="ApprovalMissing").text)
+        if named is None:
+            raise Unexpected("the refusal names no change request")
+        with browsers.browser(width=390, height=844) as phone:
+            phone.give_passkeys()
+            self._tell.command("carol", f"(opens {origin}/enroll and makes a passkey)")
+            phone.open(f"{origin}/enroll?to=/requests/{named[1]}")
+            phone.type("#principal", "carol@example.com")
+            phone.click("form button")
+            phone.wait_for("Your passkey is made")
+            self._tell.output(phone.text("#fingerprint"))
+            self._tell.command("administrator", "kubectl apply -f carol.yaml")
+            self._stack.control_plane.apply(phone.run("return document.querySelector('#approver').textContent"))
+            self._tell.command("carol", f"(opens {origin}/requests/{named[1]}, reads, and touches her passkey)")
+            self._sign_in(phone)
+            phone.type("#reason", "INC-4821 decommission")
+            phone.click("#approve")
+            phone.wait_for("Your approval counts", "#said")
+            self._tell.output(phone.text("#said"))
+        self._kubectl(AGENT, delete, succeeds=True)
+        self._tell.remark(
+            "The page has signed nothing by itself: the webhook has verified her passkey's own signature."
+        )
+
+    def _sign_in(self, phone: "browsers.Browser") -> None:
+        """Sign in, as soon as the portal has seen that the passkey is registered."""
+        phone.click("#then")
+        deadline = time.monotonic() + 20
+        while "What your passkey signs" not in phone.text():
+            if time.monotonic() > deadline:
+                raise Unexpected(f"carol could not sign in: {phone.text()}")
+            if phone.text("#sign-in") and not phone.run("return document.querySelector('#sign-in').disabled"):
+                phone.click("#sign-in")
+            time.sleep(0.2)
+
     def _plugin(self, line: str) -> None:
         """Have alice run the kubectl plugin as she would: kubectl finds it on PATH."""
         person = self._stack.alice
@@ -199,7 +247,7 @@ def main() -> int:
     # The story needs no controller: a Deployment's record is what is protected here.
     with (
         tempfile.TemporaryDirectory(prefix="seconder-demo-") as folder,
-        Stack(Path(folder), binaries, controllers=False) as stack,
+        Stack(Path(folder), binaries, controllers=False, portal=True) as stack,
     ):
         Story(stack, Narrator()).play()
     print(f"\nDone in {time.monotonic() - started:.0f} s; everything was stopped and removed. To try by hand: make up")

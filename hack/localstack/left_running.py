@@ -43,12 +43,19 @@ def up() -> None:
             shutil.rmtree(_LOCAL)
         binaries = provide(any_kubectl=True)
         started = time.monotonic()
-        print("Starting etcd, kube-apiserver, kube-controller-manager, Seconder's operator and webhook ...", flush=True)
+        print(
+            "Starting etcd, kube-apiserver, kube-controller-manager, Seconder's operator, webhook and portal ...",
+            flush=True,
+        )
         state = State(_STATE)
         try:
             _LOCAL.mkdir(mode=0o700)
             stack = Stack(
-                _LOCAL, binaries, dies_with_parent=False, on_start=lambda child: state.add(child.name, child.pid)
+                _LOCAL,
+                binaries,
+                portal=True,
+                dies_with_parent=False,
+                on_start=lambda child: state.add(child.name, child.pid),
             )
             stack.start()
             _GUIDE.write_text(_guide(stack))
@@ -97,6 +104,10 @@ Try it:
   export PATH={folder}/bin:"$PATH" KUBECONFIG={folder}/human.kubeconfig
   kubectl create deployment checkout --image=nginx
   kubectl --kubeconfig {folder}/agent.kubeconfig delete deployment checkout     # refused until a peer has signed
+
+The portal, where approvers sign with passkeys in a browser:
+  {seconder.portal_origin}/enroll      makes a passkey, and shows the Approver to apply as the administrator
+  {seconder.portal_origin}             shows what waits
 
 Metrics:
   http://{seconder.webhook_metrics_address}/metrics     webhook
