@@ -18,6 +18,7 @@ import pytest
 from tests.support import chromium, prometheus
 from tests.support.cluster import AGENT, Cluster, eventually, sign
 from tests.support.documents import REPOSITORY
+from tests.support.enforcer import EXCLUSIONS, Enforcer
 from tests.support.http import Pair
 from tests.support.operator import operator_with
 from tests.support.prometheus import Prometheus
@@ -108,6 +109,24 @@ def test_alerts_about_what_is_down_fire_and_clear(cluster: Cluster, watched: Pro
         seconder.wait_ready()
     _all_clear(watched, expected)
     assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+
+
+def test_alerts_about_an_enforcer_clear_while_it_goes_on(cluster: Cluster, watched: Prometheus) -> None:
+    """It is told at first that the configuration was changed; once that is found to narrow nothing, no more."""
+    _all_clear(watched, {"SeconderConfigurationTampered", "SeconderNotInForce"})
+    with Enforcer(cluster, EXCLUSIONS) as enforcer:
+        _all_fire(watched, {"SeconderConfigurationTampered"})
+        _all_clear(watched, {"SeconderConfigurationTampered", "SeconderNotInForce"})
+        # For as long as a quarter of an hour lasts here: it does not come back.
+        until = time.monotonic() + 15
+        while time.monotonic() < until:
+            assert "SeconderConfigurationTampered" not in watched.firing()
+            time.sleep(0.2)
+        _all_clear(watched, {"SeconderNotInForce"})
+        assert enforcer.writes
+    cluster.admin("delete", *_CONFIGURATION)
+    eventually(lambda: cluster.there(*_CONFIGURATION), 2, "it is back as compiled")
+    _all_clear(watched, {"SeconderConfigurationTampered"})
 
 
 def test_slow_answers_and_a_missing_policy_fire_and_clear(cluster: Cluster, watched: Prometheus) -> None:

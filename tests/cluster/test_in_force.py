@@ -2,7 +2,6 @@
 
 import functools
 import json
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -11,59 +10,21 @@ from typing import Any
 
 import pytest
 from tests.support.cluster import Cluster, eventually
+from tests.support.enforcer import EXCLUSIONS, Enforcer
 from tests.support.operator import operator_with
 from tests.support.plugin import Plugin
 
 pytestmark = pytest.mark.core
 
 _CONFIGURATION = "validatingwebhookconfiguration"
-_EXCLUSIONS = [
-    {"key": "control-plane", "operator": "NotIn", "values": ["true"]},
-    {"key": "kubernetes.azure.com/managedby", "operator": "NotIn", "values": ["aks"]},
-]
-
-
-class Enforcer(threading.Thread):
-    """Puts expressions into every namespaceSelector that has none, five times a second, as AKS' enforcer does."""
-
-    def __init__(self, cluster: Cluster, expressions: list[dict[str, Any]]) -> None:
-        super().__init__(daemon=True)
-        self.writes = 0
-        self._cluster = cluster
-        self._expressions = expressions
-        self._stopping = threading.Event()
-
-    def run(self) -> None:
-        """See threading.Thread."""
-        while not self._stopping.wait(0.2):
-            stored = self._cluster.objects.find(_CONFIGURATION, "seconder")
-            if stored is None or all(entry["namespaceSelector"] for entry in stored["webhooks"]):
-                continue
-            for entry in stored["webhooks"]:
-                entry["namespaceSelector"] = {"matchExpressions": self._expressions}
-            del stored["metadata"]["managedFields"]
-            replaced = self._cluster.kubectl(
-                self._cluster.scene.admin_kubeconfig,
-                *("replace", "--field-manager=admissionsenforcer", "--filename=-"),
-                stdin=json.dumps(stored),
-            )
-            self.writes += replaced.code == 0
-
-    def __enter__(self) -> "Enforcer":
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self.join()
 
 
 def test_an_enforcer_that_narrows_nothing_is_left_alone_soon_and_helps_no_agent(cluster: Cluster) -> None:
-    """Few repairs, no deletion through, and policies in force while it goes on; its labels are the guard's."""
+    """For a minute: few repairs, no deletion through, and policies in force at its end; its labels are the guard's."""
     cluster.deployment()
     repairs = operator_metric(cluster, "seconder_webhook_configuration_repairs_total")
-    with Enforcer(cluster, _EXCLUSIONS) as enforcer:
-        until = time.monotonic() + 20
+    with Enforcer(cluster, EXCLUSIONS) as enforcer:
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             for label in ("control-plane=true", "kubernetes.azure.com/managedby=aks"):
                 labelled = cluster.agent("label", "namespace", cluster.namespace, label)
@@ -88,7 +49,7 @@ def test_what_leaves_out_a_protected_namespace_is_put_right_always_and_said(clus
     cluster.deployment()
     cluster.human("label", "namespace", cluster.namespace, "control-plane=true")
     repairs = operator_metric(cluster, "seconder_webhook_configuration_repairs_total")
-    with Enforcer(cluster, _EXCLUSIONS):
+    with Enforcer(cluster, EXCLUSIONS):
         eventually(lambda: _in_force(cluster, "default")["status"] == "False", 20, "it is told")
         eventually(lambda: "admissionsenforcer" in _in_force(cluster, "default")["message"], 20, "by whom")
         ready = _condition(cluster, "default", "Ready")
