@@ -58,14 +58,16 @@ class NoIdentity(ApiError):
 
 
 class Fenced(Exception):
-    """Nothing may be changed any more by whoever asks, and nothing was sent. No ApiError: it is not tried again."""
+    """Whoever asks may do so no more, and nothing was sent. No ApiError: it is not tried again."""
 
 
 class Api:
     """A client of one API server, safe to use from several threads.
 
-    ``fence`` is asked at the last moment before each change; it gives for how many seconds one may still be made. After
-    that the request is given up here and by the API server; with none left it is not sent, and ``Fenced`` is raised.
+    ``fence`` is asked at the last moment before each request; it gives for how many seconds something may still be
+    changed. After that a change is given up here and by the API server. With none left nothing is sent, and ``Fenced``
+    is raised, by reads too: who may not write has nothing to read for, and ends the sooner.
+
     Raises NoCredentials for certificates and keys that cannot be used.
     """
 
@@ -324,12 +326,12 @@ class Api:
 
     def _left(self, method: str) -> float | None:
         """For how many seconds this may still be under way; None where nothing but its own time bounds it."""
-        if self._fence is None or method == "GET":
+        if self._fence is None:
             return None
         left = self._fence()
         if left <= 0:
             raise Fenced("this program may not change anything now")
-        return left
+        return None if method == "GET" else left
 
     def _pool_for(self, identity: Identity) -> urllib3.PoolManager:
         """The connections on which this identity's certificate is shown; others, when the certificate is another."""

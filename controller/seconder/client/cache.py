@@ -15,7 +15,7 @@ from seconder.approvals import approver_documents
 from seconder.approvals.certificates import authority_documents
 from seconder.approvals.certificates.authority import Authority
 from seconder.approvals.registry import Approver, Registry
-from seconder.client.api import Api, ApiError
+from seconder.client.api import Api, ApiError, Fenced
 from seconder.client.namespace_labels import Labels, NamespaceLabels
 from seconder.client.watch import Watch
 
@@ -131,6 +131,8 @@ class Cache:
         while not self._stopping.is_set():
             try:
                 self._audience = audience(self._api, self._cluster_id)
+            except Fenced:
+                return
             except ApiError as error:
                 self._failed("kube-system", error)
                 self._stopping.wait(_RETRY_SECONDS)

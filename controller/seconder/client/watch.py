@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from seconder.client.api import Api, ApiError
+from seconder.client.api import Api, ApiError, Fenced
 
 WATCH_SECONDS: Final = 20
 """How long the API server keeps one watch open. It sends a bookmark 2 s before it ends a watch, and opening the next
@@ -94,6 +94,8 @@ class Watch(Generic[T]):
                     version = self._list()
                 version = self._follow(version)
                 pause = _RETRY_SECONDS[0]
+            except Fenced:
+                return
             except ApiError as error:
                 if error.status != 410:  # Gone: our version is too old, which is nothing unusual
                     self._failed(self._path, error)

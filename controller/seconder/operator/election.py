@@ -30,8 +30,8 @@ MARGIN_SECONDS: Final = 2.0
 _RENEW_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 1.0
 _AGAIN_SECONDS: Final = 0.5
-REQUEST_SECONDS: Final = 2.0
-"""For one request about the Lease, so that several fit into a term."""
+REQUEST_SECONDS: Final = 3.0
+"""For one request about the Lease: two may be lost in a term, and one that always takes so long costs none."""
 
 _LONGEST_SECONDS: Final = 60.0
 """The longest duration of a Lease that is believed, of an operator that was set up otherwise."""
@@ -61,6 +61,8 @@ class Term:
         self._clock = clock
         self._lock = threading.Lock()
         self._until = until
+        self.busy = False
+        """Set while something that was begun in it has not ended, be the term over or not."""
 
     def left(self) -> float:
         """For how many seconds whoever leads may still change something; 0 or less once the term is over."""
@@ -174,15 +176,20 @@ class Elector:
         stored = self._held
         if stored is None:
             stored = self._api.find(f"{self._leases}/{NAME}", timeout=REQUEST_SECONDS)
-        if stored is None:
-            return self._take(None)
-        self._look(stored)
-        if not self._follows:
+        if stored is not None:
+            self._look(stored)
+        if (stored is None or not self._follows) and not self._unfinished:
             return self._take(stored)
         if self._term is not None:
             self._term.close()
         self._held = None
-        return min(_jittered(_POLL_SECONDS), self._silent_until - self._clock())
+        pause = _jittered(_POLL_SECONDS)
+        return min(pause, self._silent_until - self._clock()) if self._follows else pause
+
+    @property
+    def _unfinished(self) -> bool:
+        """Whether the last term is over and what was done in it is not: a Lease would be held for nothing."""
+        return self._term is not None and self._term.busy and self._term.left() <= 0
 
     def _look(self, stored: Mapping[str, Any]) -> None:
         """Take note of a Lease as it was just read. Not its times: they are by another's clock."""
@@ -200,9 +207,10 @@ class Elector:
         self._problem = ""
         self._look(self._held)
         until = sent + LEASE_SECONDS - MARGIN_SECONDS
-        if self._term is None or not self._term.prolong(until):
+        prolonged = self._term is not None and self._term.prolong(until)
+        if not prolonged and not self._unfinished:
             self._term = Term(until, self._clock)
-        return _jittered(_RENEW_SECONDS)
+        return max(0.0, _jittered(_RENEW_SECONDS) - (self._clock() - sent))
 
     def _write(self, stored: Mapping[str, Any] | None, holder: str, seconds: int) -> dict[str, Any]:
         """Write the Lease on condition that it is still as it was read. Raises ApiError."""

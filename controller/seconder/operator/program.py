@@ -39,6 +39,10 @@ RESYNC_SECONDS: Final = 15.0
 _ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 _RETRY_SECONDS: Final = (0.2, 2.0)
 _STOP_SECONDS: Final = 10.0
+_LOST_SECONDS: Final = 40.0
+"""For the end of what writes after a term was lost: fenced, it only waits for reads that an API server leaves without
+an answer."""
+
 _WATCH_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, *(2.0 for _ in range(1800)))
 """Between attempts to watch, for an hour. Kopf's own pauses grow to 21 s, in which a configuration that somebody
 deletes after an outage would stay away, and after the ninth 403 it gives up."""
@@ -353,10 +357,11 @@ class Duty:
 
     def start(self) -> None:
         """Begin with everything."""
+        self.term.busy = True
         for part in (*self._parts, *self._writers):
             part.start()
 
-    def end(self, seconds: float = _STOP_SECONDS) -> bool:
+    def end(self, seconds: float) -> bool:
         """End everything, the writing at once. False when a writer has not ended after so many seconds."""
         self.term.close()
         for part in (*self._writers, *self._parts):
@@ -365,7 +370,8 @@ class Duty:
         for writer in self._writers:
             if writer.thread.ident is not None:
                 writer.thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(writer.thread.is_alive() for writer in self._writers)
+        self.term.busy = any(writer.thread.is_alive() for writer in self._writers)
+        return not self.term.busy
 
 
 class News(enum.Enum):
@@ -418,7 +424,7 @@ class Program:
             news = self._next()
             last = news in {News.STOP, News.GAVE_UP}
             if self._duty is not None and (last or not self.leads):
-                if not self._duty.end():
+                if not self._duty.end(_STOP_SECONDS if last else _LOST_SECONDS):
                     # Fenced all the same. Not given back: the next one is to wait until that is certain by the clock.
                     log.info("what this operator did as the leader does not end, so the whole process does")
                     return False

@@ -1,14 +1,17 @@
 """What may not write any more sends no change; what may, for a while, is given no longer than that."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.support.cluster import eventually
 from tests.unit.client.test_watch_over_http import Handler, Query, Server
 
 from seconder.client.api import Api, ApiError, Fenced
+from seconder.client.watch import Watch
 
 PATH = "/things"
 CHANGES: dict[str, Callable[[Api], Any]] = {
@@ -44,13 +47,39 @@ def _answered(server: Server, seconds: float = 0.0) -> list[Query]:
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
 def test_no_change_is_sent_by_who_may_not_write(served: Server, change: Callable[[Api], Any]) -> None:
-    """Whatever it is; reading goes on."""
+    """Whatever it is; nor is anything read."""
     asked = _answered(served)
     api = served.api_with(fence=lambda: 0.0)
     with pytest.raises(Fenced):
         change(api)
+    with pytest.raises(Fenced):
+        api.get(PATH)
     assert asked == []
-    assert api.get(PATH) == {}
+
+
+def test_a_watch_of_who_may_not_write_ends_without_a_word(served: Server) -> None:
+    """Others' watches go on, and say what is wrong."""
+    left, wrong = [5.0], []
+
+    def answer(handler: Handler, query: Query) -> None:
+        handler.whole(json.dumps({"metadata": {"resourceVersion": "7"}, "items": []}).encode())
+
+    # A path of its own: threads are told apart by it.
+    path = "/fenced"
+    served.serve(path, answer)
+    listed = threading.Event()
+    watch: Watch[str] = Watch(
+        served.api_with(fence=lambda: left[0]),
+        path,
+        lambda _: None,
+        lambda _: listed.set(),
+        lambda what, error: wrong.append((what, error)),
+    )
+    watch.start()
+    assert listed.wait(5)
+    left[0] = 0.0
+    eventually(lambda: not any(each.name == f"watch {path}" for each in threading.enumerate()), 20, "it has ended")
+    assert not any(isinstance(error, Fenced) for _, error in wrong)
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))

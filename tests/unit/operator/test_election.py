@@ -158,6 +158,30 @@ def test_a_term_that_was_over_never_comes_back(leases: Leases, time: Time) -> No
     assert closed.left() <= 0
 
 
+def test_nobody_holds_the_lease_while_what_it_did_in_its_last_term_has_not_ended(leases: Leases, time: Time) -> None:
+    """A leader that waits for an answer which does not come leaves the Lease to the other one."""
+    first, second = (_elector(leases, name, time) for name in ("a", "b"))
+    first.attempt()
+    second.attempt()
+    old = first.term
+    assert old is not None
+    old.busy = True
+    time.now += LEASE_SECONDS
+    first.attempt()
+    assert not _leads(first)
+    second.attempt()
+    assert _leads(second)
+    second.release()
+    first.attempt()
+    assert not _leads(first)
+    leases.stored = None
+    first.attempt()
+    assert leases.stored is None
+    old.busy = False
+    first.attempt()
+    assert _leads(first)
+
+
 def test_without_the_api_server_nobody_leads_and_then_one_does(leases: Leases, time: Time) -> None:
     """The leader's term ends by the clock; when the API server is back, one leads within seconds."""
     first, second = (_elector(leases, name, time) for name in ("a", "b"))
