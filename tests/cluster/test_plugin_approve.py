@@ -1,6 +1,7 @@
 """Peers approve with the plugin, at a terminal and in scripts, with the real kubectl, ssh-keygen and API server."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -185,6 +186,61 @@ def test_two_peers_reach_a_quorum_with_the_plugin_alone(cluster: Cluster, plugin
     done = plugin.script(bob.kubeconfig, "approve", chg, f"--key={bob.key}", *_SCRIPT)
     assert "2 of 2" in done.out, done.err
     assert cluster.delete(cluster.agent).code == 0
+
+
+def test_many_requests_are_approved_with_one_signature(cluster: Cluster, plugin: Plugin) -> None:
+    """Each of them counts; nothing else does. ``--all`` takes what is left of one requester."""
+    cluster.objects.delete_all("changerequests")
+    names = [f"part-{number}" for number in range(18)]
+    wishes = {}
+    for name in names:
+        cluster.deployment(name)
+        wishes[name] = wish(cluster, name=name)
+    first, second = names[:2]
+    alice = cluster.alice
+    seen = plugin.terminal(
+        alice.kubeconfig,
+        "approve",
+        wishes[first],
+        wishes[second],
+        wishes[first],
+        f"--key={alice.key}",
+        "--reason=INC-3",
+        answers={"Approve all 2? [y/N]": "y"},
+    )
+    assert seen.code == 0, seen
+    assert re.search(rf"Delete +deployments.apps {cluster.namespace}/{first} +{AGENT}", seen.shown), seen.shown
+    assert [line.partition(" ")[0] for line in seen.out.splitlines()] == [
+        f"deployment.apps/{first}",
+        f"deployment.apps/{second}",
+    ]
+    values = {annotations(cluster, name=name)["approval.seconder.dev/alice"] for name in (first, second)}
+    assert len(values) == 1, "one signature"
+    assert cluster.delete(cluster.agent, "deployment", names[2]).refused_with("ApprovalMissing")
+    for name in (first, second):
+        assert cluster.delete(cluster.agent, "deployment", name).code == 0
+
+    left = plugin.script(alice.kubeconfig, "approve", "--all", "--requester", AGENT, f"--key={alice.key}", *_SCRIPT)
+    assert left.code == 0, left.err
+    assert len(left.out.splitlines()) == 16
+    assert len({annotations(cluster, name=name)["approval.seconder.dev/alice"] for name in names[2:]}) == 1
+    for name in names[2:]:
+        assert cluster.delete(cluster.agent, "deployment", name).code == 0
+
+
+def test_what_is_approved_together_is_named_without_doubt(cluster: Cluster, plugin: Plugin) -> None:
+    """Each mistake is one line, and nothing is signed."""
+    cluster.objects.delete_all("changerequests")
+    cluster.deployment()
+    chg = wish(cluster)
+    one_line(approve(plugin, "--all"), "--requester USER")
+    one_line(approve(plugin, "--all", chg, "--requester", AGENT), "or --all")
+    one_line(approve(plugin, "--all", "--requester", "nobody"), "nothing of nobody waits")
+    alice = cluster.alice
+    for also, told in (("deploy/checkout", "approve it by itself"), ("chg-0", "there is no change request")):
+        wished = ("--action=Delete",) if also.startswith("deploy") else ()
+        one_line(plugin.script(alice.kubeconfig, "approve", chg, also, f"--key={alice.key}", *_SCRIPT, *wished), told)
+    assert "approval.seconder.dev/alice" not in annotations(cluster)
 
 
 def test_a_namespace_is_approved_with_what_it_holds(cluster: Cluster, plugin: Plugin) -> None:

@@ -133,9 +133,9 @@ class Case:
         return [effect for effect in effects if effect.target != self.change.target]
 
 
-def add_reference(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    """Add the argument that names a change request or an object."""
-    nargs = "?" if optional else None
+def add_reference(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add the argument that names a change request or an object; ``several``: any number of them, as a list."""
+    nargs = "*" if several else None
     parser.add_argument("what", metavar="chg-NAME | TYPE/NAME", nargs=nargs, help="a change request, or an object")
 
 

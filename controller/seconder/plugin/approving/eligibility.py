@@ -45,13 +45,9 @@ def approvable(case: Case) -> None:
         )
 
 
-def together(cases: Sequence[Case]) -> None:
-    """Raise Problem for a wish that cannot be approved in one statement with others."""
-    for case in cases:
-        if any(policy.requirement.required > 1 for policy in case.change.policies):
-            raise Problem(
-                f"{case.place.typed} takes several peers, who must sign for one change request: approve it by itself"
-            )
+def joins(case: Case) -> bool:
+    """Whether a wish can be approved in one statement with others: peers of several must sign for one request."""
+    return all(policy.requirement.required == 1 for policy in case.change.policies)
 
 
 def lifetime(ttl: str | None, cases: Sequence[Case]) -> int:

@@ -80,6 +80,18 @@ def who(case: Case) -> str:
     return clean(f"{change.requester}{agent}")
 
 
+def row(case: Case) -> tuple[str, ...]:
+    """One line of a table of wishes: the action, the object, how many go down with it, whose wish it is."""
+    target = case.change.target
+    counted = sum(len(items) for items in case.contents.values())
+    return (
+        case.change.action.value,
+        clean(f"{target.resource} {target.path}"),
+        f"with {counted} objects" if counted else "",
+        who(case),
+    )
+
+
 def impact_lines(case: Case) -> Iterator[str]:
     """Lines that tell how many of each kind go down with the object, and the names of the first few."""
     if case.impact is None:

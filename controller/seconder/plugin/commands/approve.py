@@ -13,6 +13,7 @@ import msgspec
 from seconder.admission.decision import Verdict
 from seconder.admission.request import Caller
 from seconder.api import change_request, constants
+from seconder.api.change_request import Phase
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.reasons import Rejected
 from seconder.api.text import clean
@@ -39,7 +40,8 @@ def parser() -> Parser:
         "Show what is to be approved, as the cluster has it; ask; sign with ssh-keygen; annotate the object.",
         epilog="Without a terminal nothing is asked: --reason and --yes are needed.",
     )
-    cluster_reads.add_reference(command, optional=True)
+    cluster_reads.add_reference(command, several=True)
+    command.add_argument("--all", action="store_true", help="all that waits of the requester that --requester names")
     command.add_argument("--reason", metavar="TEXT", help="why you approve it, for the record")
     command.add_argument(
         "--key", metavar="FILE", help="left out: ~/.ssh/id_* and the ssh-agent's, those with certificates too"
@@ -58,8 +60,15 @@ def parser() -> Parser:
 def run(arguments: argparse.Namespace) -> int:
     """Ask, sign, and annotate the objects."""
     prunes = check.given(arguments)
-    if prunes == bool(arguments.what):
-        raise Problem("give a change request, an object as TYPE/NAME, or --prune; see kubectl seconder approve --help")
+    if prunes + bool(arguments.what) + arguments.all != 1:
+        raise Problem(
+            "give change requests or objects as TYPE/NAME, or --all with --requester USER, or --prune; see kubectl "
+            "seconder approve --help"
+        )
+    if arguments.all and not arguments.requester:
+        raise Problem("--all is for one requester: say whose wishes with --requester USER")
+    if (arguments.all or len(arguments.what) > 1) and (arguments.agent or arguments.action or arguments.filename):
+        raise Problem("--agent, --action and -f are for one object: approve it by itself")
     if prunes and (arguments.agent or arguments.action):
         raise Problem("--prune is for deletions by a controller: leave out --agent and --action")
     asking = output.interactive()
@@ -72,19 +81,64 @@ def run(arguments: argparse.Namespace) -> int:
     approval = _Approval(connected, caller, presence.detect(), arguments)
     if prunes:
         return _approve_prune(approval)
-    place = cluster_reads.locate(connected, arguments.what)
+    if arguments.all:
+        places = _waiting_of(connected, arguments.requester)
+    else:
+        places = [cluster_reads.locate(connected, name) for name in dict.fromkeys(arguments.what)]
+    placed = _put_all(approval, _batches([_case(approval, place) for place in places]))
+    if len(placed) == 1 and not arguments.all:
+        _tell(placed[0], arguments.output)
+    else:
+        _tell_all(placed, arguments.output)
+    return 0
+
+
+def _waiting_of(connected: Connection, requester: str) -> list[Place]:
+    """What one requester waits for and nobody has answered yet. Raises Problem and ApiError."""
+    waiting = sorted(
+        request.name
+        for request in cluster_reads.open_requests(connected.api)
+        if request.spec.requester == requester and request.status.phase is Phase.PENDING
+    )
+    places = [cluster_reads.locate(connected, name) for name in waiting]
+    # What has gone since needs no approval; the operator just has not said so yet.
+    there = [place for place in places if place.document and not _ends(place)]
+    if not there:
+        raise Problem(f"nothing of {clean(requester)} waits for a peer: nothing was changed")
+    return there
+
+
+def _ends(place: Place) -> bool:
+    return "deletionTimestamp" in place.found["metadata"]
+
+
+def _case(approval: "_Approval", place: Place) -> Case:
     if place.request and not place.request.status.phase.open:
         told = clean(place.request.status.message)
         raise Problem(
             f"{place.request.name} is over ({place.request.status.phase}{f': {told}' if told else ''}): should it be "
             "refused again, it waits again"
         )
-    if place.found["metadata"].get("deletionTimestamp"):
+    if _ends(place):
         raise Problem(f"the deletion of {place.typed} has begun: nothing is left to approve")
-    case = cluster_reads.case_of(connected, place, arguments)
-    [signed] = _approved(approval, [[case]])
-    _tell(_put(connected, case, signed), arguments.output)
-    return 0
+    return cluster_reads.case_of(approval.connection, place, approval.arguments)
+
+
+def _batches(cases: Sequence[Case]) -> list[list[Case]]:
+    """What is signed for together: up to 16 objects of one requester. What takes several peers goes by itself."""
+    batches: list[list[Case]] = []
+    together: dict[tuple[str, str | None], list[Case]] = {}
+    for case in cases:
+        if not eligibility.joins(case):
+            batches.append([case])
+            continue
+        key = case.change.requester, case.change.agent
+        batch = together.get(key)
+        if batch is None or len(batch) == unsigned_statement.MOST_OBJECTS:
+            batch = together[key] = []
+            batches.append(batch)
+        batch.append(case)
+    return batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,24 +181,28 @@ def _approve_prune(approval: _Approval) -> int:
         raise Problem(
             f"nothing that a merge would delete of {clean(plan.inventory.owner)} needs approval: nothing was changed"
         )
-    batches: list[list[Case]] = []
-    for requester, places in by_requester.items():
-        cases = cluster_reads.deletions_of(connected, places, requester, arguments.cluster_id)
-        most = unsigned_statement.MOST_OBJECTS
-        batches += [cases[start : start + most] for start in range(0, len(cases), most)]
+    cases = [
+        case
+        for requester, places in by_requester.items()
+        for case in cluster_reads.deletions_of(connected, places, requester, arguments.cluster_id)
+    ]
+    _tell_all(_put_all(approval, _batches(cases)), arguments.output)
+    return 0
+
+
+def _put_all(approval: _Approval, batches: Sequence[Sequence[Case]]) -> list[_Placed]:
+    """Ask, sign, and put every approval in its place. Raises Problem, which says what stands by then."""
     placed: list[_Placed] = []
     try:
         for cases, signed in zip(batches, _approved(approval, batches), strict=True):
             for case in cases:
-                placed.append(_put(connected, case, signed))
+                placed.append(_put(approval.connection, case, signed))
     except (ApiError, Problem) as error:
-        done = ", ".join(each.case.place.typed for each in placed) or "none"
+        if not placed:
+            raise
+        done = ", ".join(each.case.place.typed for each in placed)
         raise Problem(f"{clean(str(error))}; approved so far: {done}") from None
-    if arguments.output:
-        print(output.dump([_document(each) for each in placed], arguments.output))
-    else:
-        print("\n".join(map(_line, placed)))
-    return 0
+    return placed
 
 
 def _approved(approval: _Approval, batches: Sequence[Sequence[Case]]) -> list[_Signed]:
@@ -154,8 +212,6 @@ def _approved(approval: _Approval, batches: Sequence[Sequence[Case]]) -> list[_S
     for case in cases:
         callers.no_agent(approval.caller, case.state.policies.known_tags)
         eligibility.approvable(case)
-    if len(cases) > 1:
-        eligibility.together(cases)
     seconds = eligibility.lifetime(arguments.ttl, cases)
     signer = _signer(cases, arguments.key, approval.caller, detection)
     reason = _consent(cases, signer, arguments, seconds)
@@ -187,6 +243,8 @@ def _consent(cases: Sequence[Case], signer: Signer, arguments: argparse.Namespac
     if output.interactive():
         for case in cases:
             output.tell([*summary.lines(case, time.time()), *([""] if len(cases) > 1 else [])])
+        if len(cases) > 1:
+            output.tell([*output.table([summary.row(case) for case in cases]), ""])
         output.tell(
             [
                 f"{'you:':12}{clean(signer.registered.approver.principal)}, key {signer.key.name}, "
@@ -273,6 +331,10 @@ def _not_stored(case: Case, error: ApiError) -> Exception:
     if error.status == 404 or (error.status in {409, 422} and "uid" in str(error).lower()):
         return Problem(f"{case.place.typed} was deleted, or made anew, meanwhile: nothing was changed")
     return error
+
+
+def _tell_all(placed: Sequence[_Placed], form: str | None) -> None:
+    print(output.dump([_document(each) for each in placed], form) if form else "\n".join(map(_line, placed)))
 
 
 def _tell(placed: _Placed, form: str | None) -> None:
