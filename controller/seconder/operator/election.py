@@ -36,6 +36,9 @@ REQUEST_SECONDS: Final = 3.0
 _LONGEST_SECONDS: Final = 60.0
 """The longest duration of a Lease that is believed, of an operator that was set up otherwise."""
 
+_GONE: Final = "gone"
+"""In the place of the version of a Lease that was there."""
+
 _JITTER: Final = 0.2
 _STOP_SECONDS: Final = 5.0
 
@@ -178,13 +181,21 @@ class Elector:
             stored = self._api.find(f"{self._leases}/{NAME}", timeout=REQUEST_SECONDS)
         if stored is not None:
             self._look(stored)
-        if (stored is None or not self._follows) and not self._unfinished:
+        elif self._version not in {"", _GONE}:
+            # Somebody deleted it. Whoever held it leads still, for all that is known here, and makes it anew.
+            self._version, self._silent_until = _GONE, self._clock() + LEASE_SECONDS
+        if not self._unfinished and (self._is_free if stored is None else not self._follows):
             return self._take(stored)
         if self._term is not None:
             self._term.close()
         self._held = None
         pause = _jittered(_POLL_SECONDS)
         return min(pause, self._silent_until - self._clock()) if self._follows else pause
+
+    @property
+    def _is_free(self) -> bool:
+        """Whether a Lease that is not there may be made: it never was, this one leads, or it has been away for long."""
+        return not self._version or self.term is not None or self._clock() >= self._silent_until
 
     @property
     def _unfinished(self) -> bool:

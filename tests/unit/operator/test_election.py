@@ -63,9 +63,10 @@ class Leases:
     def _keep(self, document: dict[str, Any]) -> dict[str, Any]:
         self._version += 1
         metadata = document["metadata"] | {"resourceVersion": str(self._version)}
-        self.stored = copy.deepcopy(document | {"metadata": metadata})
+        kept = copy.deepcopy(document | {"metadata": metadata})
+        self.stored = kept
         self.after()
-        return copy.deepcopy(self.stored)
+        return copy.deepcopy(kept)
 
 
 def _down() -> None:
@@ -86,6 +87,10 @@ def leases() -> Leases:
 
 def _elector(leases: Leases, name: str, clock: Callable[[], float]) -> Elector:
     return Elector(cast(Api, leases), "seconder-system", name, clock=clock)
+
+
+def _holder(leases: Leases) -> str:
+    return str(leases.stored["spec"]["holderIdentity"]) if leases.stored else ""
 
 
 def _leads(elector: Elector) -> bool:
@@ -176,7 +181,9 @@ def test_nobody_holds_the_lease_while_what_it_did_in_its_last_term_has_not_ended
     assert not _leads(first)
     leases.stored = None
     first.attempt()
-    assert leases.stored is None
+    time.now += LEASE_SECONDS
+    first.attempt()
+    assert not _holder(leases)
     old.busy = False
     first.attempt()
     assert _leads(first)
@@ -258,6 +265,29 @@ def test_a_leader_whose_lease_somebody_edits_stops_at_its_next_look(leases: Leas
     assert _leads(elector)
 
 
+def test_a_lease_that_somebody_deletes_ends_no_term_and_begins_none(leases: Leases, time: Time) -> None:
+    """The leader makes it anew; if it is gone, the other one waits as long as if it were there."""
+    first, second = (_elector(leases, name, time) for name in ("a", "b"))
+    first.attempt()
+    second.attempt()
+    leases.stored = None
+    second.attempt()
+    assert not _leads(second)
+    first.attempt()
+    first.attempt()
+    assert _holder(leases) == "a"
+    second.attempt()
+    leases.stored = None
+    second.attempt()
+    time.now += LEASE_SECONDS - 0.1
+    second.attempt()
+    assert not _leads(second)
+    assert not _leads(first)
+    time.now += 0.1
+    second.attempt()
+    assert _leads(second)
+
+
 def test_an_operator_that_holds_leases_for_longer_is_waited_for(leases: Leases, time: Time) -> None:
     """As in an upgrade; but not for as long as somebody may have written there."""
     elector = _elector(leases, "a", time)
@@ -306,6 +336,8 @@ class World:
             self._depth -= 1
         if self.chance.random() < 0.05:
             raise ApiError(0, "lost")
+        if self.now > 30 and self.chance.random() < 0.005:
+            self.leases.stored = None
 
     def live(self, until: float) -> None:
         """Let time pass, in which whoever is not under way already looks at the Lease when it is due."""
@@ -328,7 +360,10 @@ class World:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_never_do_two_lead_whatever_is_late_lost_or_asleep(seed: int) -> None:
-    """Clocks of which one runs a sixth faster than the other, requests under way for seconds, candidates asleep."""
+    """Clocks of which one runs a sixth faster than the other, requests under way for seconds, candidates asleep.
+
+    Somebody deletes the Lease now and then.
+    """
     world = World(random.Random(seed))  # noqa: S311 - no secret
     world.live(300)
     assert world.leaders
