@@ -215,7 +215,7 @@ def test_a_custom_resource_adopts_what_stands_already(cluster: Cluster) -> None:
     group = f"g{secrets.token_hex(4)}.example.com"
     cluster.apply(_definition(group))
     try:
-        cluster.admin("wait", "--for=condition=Established", f"crd/stacks.{group}", "--timeout=10s")
+        cluster.established(f"stacks.{group}")
         metadata = {"name": "owner", "namespace": cluster.namespace}
         cluster.apply({"apiVersion": f"{group}/v1", "kind": "Stack", "metadata": metadata})
         cluster.deployment()

@@ -222,7 +222,7 @@ def test_an_object_of_a_kind_of_its_own_may_hold_anything_in_its_spec(cluster: C
     crd = _definition("example.com", "oddities")
     cluster.apply(crd)
     try:
-        cluster.admin("wait", "--for=condition=Established", "crd/oddities.example.com", "--timeout=10s")
+        cluster.established("oddities.example.com")
         odd = [{"group": "example.com", "resources": ["oddities"]}]
         cluster.policy(f"odd-{cluster.namespace}", subjects="Everyone", resources=odd)
         for number, spec in enumerate(("a word", ["a", "list"], {"replicas": "0"}, {"replicas": 0.5}, 7, None)):
@@ -245,7 +245,7 @@ def test_deleting_the_definition_of_a_protected_custom_resource_needs_approval(c
     group = f"g{cluster.namespace[-6:]}.example.com"
     for plural in ("widgets", "gadgets"):
         cluster.apply(_definition(group, plural))
-        cluster.admin("wait", "--for=condition=Established", f"crd/{plural}.{group}", "--timeout=10s")
+        cluster.established(f"{plural}.{group}")
     named = [{"group": group, "resources": ["widgets"]}]
     cluster.policy(f"widgets-{cluster.namespace}", resources=named)
     delete = ("delete", "crd", "--wait=false")

@@ -168,7 +168,7 @@ def test_the_deletion_of_a_definition_is_followed_too(cluster: Cluster) -> None:
         },
     }
     cluster.apply(definition)
-    cluster.admin("wait", f"crd/gizmos.{group}", "--for=condition=Established", "--timeout=10s")
+    cluster.established(f"gizmos.{group}")
     cluster.policy(f"gizmos-{cluster.namespace}", resources=[{"group": group, "resources": ["gizmos"]}])
     chg = _recorded(cluster, cluster.delete(cluster.agent, "crd", f"gizmos.{group}"))
     plural, of = "customresourcedefinitions", "apiextensions.k8s.io"

@@ -33,7 +33,7 @@ def stacks(cluster: Cluster) -> Iterator[str]:
         },
     }
     cluster.apply(crd)
-    cluster.admin("wait", "--for=condition=Established", f"crd/stacks.{group}", "--timeout=10s")
+    cluster.established(f"stacks.{group}")
     yield f"stacks.{group}"
     cluster.admin("delete", "crd", f"stacks.{group}", "--ignore-not-found")
 
@@ -390,7 +390,7 @@ def test_a_pod_as_somebody_who_may_delete_what_owns_a_namespace_is_refused(clust
     }
     cluster.apply(crd)
     try:
-        cluster.admin("wait", "--for=condition=Established", f"crd/tenants.{group}", "--timeout=10s")
+        cluster.established(f"tenants.{group}")
         cluster.admin("create", "serviceaccount", name, "--namespace=default")
         cluster.admin("create", "clusterrole", name, f"--resource=tenants.{group}", "--verb=delete")
         whom = f"--serviceaccount=default:{name}"

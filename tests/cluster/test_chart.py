@@ -287,4 +287,4 @@ def _serve(installed: Installed, version: str, kind: str) -> None:
     spec = {"group": group, "names": names, "scope": "Namespaced", "versions": [served]}
     crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "spec": spec}
     installed.apply(crd | {"metadata": {"name": f"{plural}.{group}"}})
-    installed.admin("wait", "--for=condition=Established", f"crd/{plural}.{group}", "--timeout=10s")
+    installed.established(f"{plural}.{group}")

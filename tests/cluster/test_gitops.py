@@ -395,7 +395,7 @@ def test_an_application_of_argo_cd_is_told_too_and_can_be_checked(cluster: Clust
         "spec": {"group": "argoproj.io", "scope": "Namespaced", "names": names, "versions": [version]},
     }
     cluster.apply(definition)
-    cluster.admin("wait", "--for=condition=Established", "crd/applications.argoproj.io", "--timeout=10s")
+    cluster.established("applications.argoproj.io")
     try:
         cluster.policy("merged-deletions", subjects="Everyone", actions=["Delete"])
         managed = {"group": "apps", "kind": "Deployment", "namespace": cluster.namespace, "name": "checkout"}

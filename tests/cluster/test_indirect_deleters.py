@@ -42,7 +42,8 @@ def _definition(name: str, kind: str) -> dict[str, Any]:
 def installed(cluster: Cluster) -> Iterator[None]:
     """The kinds of indirect deleters, without their programs."""
     cluster.apply(*(_definition(name, kind) for name, kind in _KINDS.items()))
-    cluster.admin("wait", "--for=condition=Established", *(f"crd/{name}" for name in _KINDS), "--timeout=10s")
+    for name in _KINDS:
+        cluster.established(name)
     yield
     cluster.admin("delete", "crd", *_KINDS)
 

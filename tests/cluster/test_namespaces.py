@@ -102,7 +102,7 @@ class TestAPolicyOnNamespacedThingsAlone:
                 "spec": {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]},
             }
         )
-        cluster.admin("wait", "crd/widgets.example.com", "--for=condition=Established", "--timeout=10s")
+        cluster.established("widgets.example.com")
         with _without_default(cluster):
             cluster.policy("widgets", resources=[{"group": "example.com", "resources": ["widgets"]}])
             cluster.apply(

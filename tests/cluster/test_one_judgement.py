@@ -43,7 +43,7 @@ def widgets(cluster: Cluster) -> Iterator[str]:
         },
     }
     cluster.apply(definition)
-    cluster.admin("wait", "--for=condition=Established", f"crd/widgets.{group}", "--timeout=10s")
+    cluster.established(f"widgets.{group}")
     cluster.policy(f"widgets-{cluster.namespace[-6:]}", resources=[{"group": group, "resources": ["widgets"]}])
     metadata = {"name": "one", "namespace": cluster.namespace}
     cluster.apply({"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": metadata})

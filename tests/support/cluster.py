@@ -76,6 +76,16 @@ class Place:
         assert result.code == 0, result.err
         return result.out
 
+    def established(self, definition: str) -> None:
+        """Wait until a kind is served. Not by kubectl, which fails while the definition has no conditions yet."""
+
+        def served() -> bool:
+            found = self.objects.find("customresourcedefinition", definition) or {}
+            conditions = found.get("status", {}).get("conditions") or ()
+            return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+        eventually(served, 20, f"{definition} is served")
+
     def make_namespace(self) -> None:
         """Make the namespace itself."""
         self.objects.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})

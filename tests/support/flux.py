@@ -260,7 +260,7 @@ class Flux(Lifetime):
         return self._objects.find("customresourcedefinitions", name) is not None
 
     def _established(self, name: str) -> bool:
-        conditions = self._objects.get("customresourcedefinitions", name).get("status", {}).get("conditions", [])
+        conditions = self._objects.get("customresourcedefinitions", name).get("status", {}).get("conditions") or ()
         return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
 
