@@ -1,12 +1,12 @@
 """Approvals on a change request: copied to the object by an operator that was told to, and only those that count."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.cluster.test_change_requests import refused
-from tests.support.cluster import Cluster, eventually, sign
+from tests.support.cluster import Cluster, Result, eventually, sign
 from tests.support.operator import operator_with
 
 _ROLE = "seconder-approver"
@@ -67,6 +67,41 @@ def test_what_does_not_count_is_not_copied(cluster: Cluster, frank: Path) -> Non
         assert cluster.kubectl(frank, "annotate", "chg", chg, f"approval.seconder.dev/alice={good}").code == 0
         eventually(lambda: _on_object(cluster), 5, "the good one is copied")
         assert _on_object(cluster) == {"approval.seconder.dev/alice": good}
+
+
+def test_an_approval_of_a_change_is_copied_if_it_is_of_the_object_as_it_stands(cluster: Cluster, frank: Path) -> None:
+    """A person did a part of it meanwhile: the approval of the state that was recorded stays where it is."""
+    cluster.deployment()
+    with operator_with(cluster.stack, "--copy-approvals"):
+        chg, recorded = _change(cluster, revisionHistoryLimit=3, paused=True)
+        assert _patch(cluster.human, cluster, revisionHistoryLimit=3).code == 0
+        # Another change of the object as it stands tells its digest.
+        _, other = _change(cluster, revisionHistoryLimit=4)
+        assert other["from"] != recorded["from"]
+        stale, good = (
+            _approval(cluster, detail={"actions": ["Change"], "change": {"from": state, "to": recorded["to"]}})
+            for state in (recorded["from"], other["from"])
+        )
+        for slug, value in (("stale", stale), ("alice", good)):
+            assert cluster.kubectl(frank, "annotate", "chg", chg, f"approval.seconder.dev/{slug}={value}").code == 0
+        eventually(lambda: cluster.get("chg", chg)["status"]["phase"] == "Approved", 5, "approved")
+        assert _on_object(cluster) == {"approval.seconder.dev/alice": good}
+        assert _patch(cluster.agent, cluster, revisionHistoryLimit=3, paused=True).code == 0
+
+
+def _patch(who: Callable[..., Result], cluster: Cluster, **spec: object) -> Result:
+    patch = json.dumps({"spec": spec})
+    return who("patch", "deployment/checkout", f"--namespace={cluster.namespace}", "--type=merge", "--patch", patch)
+
+
+def _change(cluster: Cluster, **spec: object) -> tuple[str, dict[str, str]]:
+    """Have a change by the agent refused; the change request's name, and the change that it records."""
+    answer = _patch(cluster.agent, cluster, **spec)
+    assert answer.refused, answer
+    chg = answer.err.partition("change request: ")[2].partition("\n")[0].strip()
+    eventually(lambda: cluster.there("chg", chg), 5, "the change request")
+    recorded: dict[str, str] = cluster.get("chg", chg)["spec"]["change"]
+    return chg, recorded
 
 
 def test_without_the_flag_nothing_is_copied_and_the_operator_may_patch_nothing(cluster: Cluster, frank: Path) -> None:

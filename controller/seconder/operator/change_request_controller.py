@@ -199,15 +199,16 @@ class ChangeRequestController:
         if ended is not None or stored is None:
             return ended or status, None
         status = phases.marked(effect.action, status, stored)
+        if standing is not None:
+            # What is approved, by the webhook too, is the change of the object as it stands.
+            effect = msgspec.structs.replace(effect, difference=standing.difference)
         trouble: Exception | None = None
         if self._copies:
             try:
                 stored = self._copy(request, effect, stored, state)
             except ApiError as error:
                 trouble = error
-        asked = recorded.effect_of(request, stored)
-        if standing is not None:
-            asked = msgspec.structs.replace(asked, difference=standing.difference)
+        asked = msgspec.structs.replace(recorded.effect_of(request, stored), difference=effect.difference)
         verdict = pipeline.drive(pipeline.judge(context, asked), answer)
         judged = phases.judged(status, verdict, now)
         try:
@@ -247,7 +248,7 @@ class ChangeRequestController:
         if not offered:
             return stored
         now = time.time()
-        shown = phases.presented(request, offered, state, now, self._memo)
+        shown = phases.presented(request, effect.difference, offered, state, now, self._memo)
         annotations = stored.annotations or {}
         there = approvals_of(annotations)
         missing = {}

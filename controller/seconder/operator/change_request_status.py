@@ -5,6 +5,7 @@ The pipeline says whether they are enough, as it does for the webhook. Nothing i
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -54,11 +55,17 @@ def place(slug: str, value: str, taken: Mapping[str, str], state: ClusterState, 
 
 
 def presented(
-    recorded: ChangeRequest, values: Mapping[str, str], state: ClusterState, now: float, memo: Memo
+    recorded: ChangeRequest,
+    difference: Difference | None,
+    values: Mapping[str, str],
+    state: ClusterState,
+    now: float,
+    memo: Memo,
 ) -> Presented:
-    """These values, verified as approvals of this change."""
-    context = context_of(change_requests.change_of(recorded, ()), state.audience)
-    return verify_all(values, context, state.registry, now, memo)
+    """These values, verified as approvals of this change, with the difference that it makes of the object by now."""
+    # Six arguments: what is asked for, and all that an approval of it is verified by.
+    change = replace(change_requests.change_of(recorded, ()), difference=difference)
+    return verify_all(values, context_of(change, state.audience), state.registry, now, memo)
 
 
 def overdue(status: ChangeRequestStatus, now: datetime) -> bool:

@@ -17,6 +17,7 @@ from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, stamp
 from seconder.api.policy import Mode, Policy, Requirement
 from seconder.api.resources import Action, Target
+from seconder.approvals.difference import Difference
 from seconder.approvals.registry import Approver, Registry, denying
 from seconder.approvals.verification import Memo
 from seconder.operator.change_request_status import (
@@ -304,8 +305,22 @@ def test_a_copy_never_takes_the_place_of_an_approval_that_has_not_ended() -> Non
 def test_of_approvals_on_the_request_those_that_fit_it_count() -> None:
     """They are copied to its object; nobody else's are."""
     offered = {"alice": signing.approval(), "bob": signing.approval(sub="somebody else"), "eve": "rubbish"}
-    shown = presented(recorded(POLICY), offered, state(POLICY), signing.NOW, Memo(8))
+    shown = presented(recorded(POLICY), None, offered, state(POLICY), signing.NOW, Memo(8))
     assert [approval.slug for approval in shown.approvals] == ["alice"]
+
+
+def test_approvals_of_a_change_are_of_the_object_as_it_stands() -> None:
+    """As for the webhook: one of the state that was recorded is one of another change, once that state is gone."""
+    then, now, wanted = (digit * 64 for digit in "abc")
+    request = recorded(POLICY, action=Action.CHANGE, difference=Difference(then, wanted, ("spec",), "{}"))
+
+    def of(before: str) -> str:
+        return signing.approval(detail={"actions": ["Change"], "change": {"from": before, "to": wanted}})
+
+    offered = {"before": of(then), "moved": of(now)}
+    for stands, counts in ((then, "before"), (now, "moved")):
+        shown = presented(request, Difference(stands, wanted), offered, state(POLICY), signing.NOW, Memo(8))
+        assert [approval.slug for approval in shown.approvals] == [counts]
 
 
 def test_it_is_overdue_once_its_day_is_over_and_never_after_its_end() -> None:
