@@ -1,6 +1,7 @@
 """Prints the performance table: ``python -m bench``. Exits 0 also when a goal is missed; the table then says so.
 
 ``python -m bench flood`` prints what an agent does to people and to the two programs by mass alone.
+``python -m bench touch`` prints how long it takes from a refusal to an approval by one touch in a browser.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench import flood, machine, python
+from bench import flood, machine, python, touch
 from bench.load import WrongAnswers
 from bench.run import LEGEND, Benchmark
 from localstack.binaries import provide
@@ -34,6 +35,8 @@ def main() -> int:
     try:
         if options.what == "flood":
             return _flooded()
+        if options.what == "touch":
+            return _touched(options.runs)
         interpreter = python.with_packages(options.python) if options.python else Path(sys.executable)
         _head(interpreter)
         with contextlib.ExitStack() as stack:
@@ -61,10 +64,21 @@ def _flooded() -> int:
     return 0
 
 
+def _touched(runs: int) -> int:
+    print(f"Load before: {os.getloadavg()[0]:.1f}. {runs} runs, one every quarter of a minute.", flush=True)
+    with tempfile.TemporaryDirectory(prefix="seconder-touch-") as folder:
+        binaries = provide(any_kubectl=True)
+        with Stack(Path(folder) / "stack", binaries, controllers=False, portal=True) as stack:
+            timed = touch.measured(stack, Path(folder), runs)
+    print(touch.table(timed), flush=True)
+    return 0
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("table", "flood"), default="table", help="what to measure")
+    parser.add_argument("what", nargs="?", choices=("table", "flood", "touch"), default="table", help="what to measure")
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds of each comparison (default 3)")
+    parser.add_argument("--runs", type=int, default=touch.RUNS, help=f"of touch (default {touch.RUNS})")
     parser.add_argument(
         "--python", type=Path, help="the Python that runs the webhook (default: the one that runs this)"
     )
