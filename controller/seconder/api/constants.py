@@ -54,6 +54,12 @@ AGENT_NAMESPACE: Final = "seconder-agents"
 SSHSIG_NAMESPACE: Final = "k8s-approval@seconder.dev"
 """Given to ``ssh-keygen -Y sign -n``, so that a signature made for anything else is no approval."""
 
+DRILL_NAMESPACE: Final = "k8s-drill@seconder.dev"
+"""The same for a drill's answer, which approves nothing: no approval is one, and none of them is an approval."""
+
+DRILL_KEY: Final = "seconder.dev/drill"
+"""Label of a ConfigMap that calls approvers to a drill and keeps their answers."""
+
 JWS_TYPE: Final = "k8s-approval+jwt"
 """The ``typ`` of a JSON Web Signature that is an approval, for the same reason."""
 

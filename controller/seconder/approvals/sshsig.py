@@ -30,20 +30,25 @@ _HASHES: Final = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
 class Envelope(Struct, frozen=True, gc=False):
     """A signature that has been read but not verified.
 
-    ``message`` is the signed line with its newline. ``key_blob`` is the key that the signer claims.
+    ``message`` is the signed line with its newline. ``key_blob`` is the key that the signer claims. ``namespace`` is
+    what it was signed for, as the one who parsed it asked.
     """
 
     message: bytes
     key_blob: bytes
     hash_algorithm: bytes
     signature: Signature
+    namespace: bytes
 
 
-def parse(value: bytes) -> Envelope:
-    """Take a clear-signed value apart. Raises ``Rejected`` (ApprovalMalformed)."""
+def parse(value: bytes, namespace: bytes = _NAMESPACE) -> Envelope:
+    """Take a clear-signed value apart. Raises ``Rejected`` (ApprovalMalformed).
+
+    What was signed for another purpose than ``namespace`` is refused; left out, that is to approve.
+    """
     line, newline, armor = value.partition(b"\n")
     try:
-        return _parse_blob(line + newline, _unarmor(armor))
+        return _parse_blob(line + newline, _unarmor(armor), namespace)
     except WireError as error:
         raise Rejected(Reason.APPROVAL_MALFORMED, f"the SSH signature cannot be read: {error}") from None
 
@@ -60,13 +65,13 @@ def _unarmor(armor: bytes) -> bytes:
     return decode_base64(b"".join(lines))
 
 
-def _parse_blob(message: bytes, blob: bytes) -> Envelope:
+def _parse_blob(message: bytes, blob: bytes, namespace: bytes) -> Envelope:
     reader = Reader(blob)
     if reader.take(len(_MAGIC)) != _MAGIC or reader.uint32() != _VERSION:
         raise WireError("not SSHSIG version 1")
     key_blob = reader.string()
-    if reader.string() != _NAMESPACE:
-        raise WireError(f"signed for another purpose than {constants.SSHSIG_NAMESPACE}")
+    if reader.string() != namespace:
+        raise WireError(f"signed for another purpose than {namespace.decode()}")
     if reader.string():
         raise WireError("the reserved field is in use")
     hash_algorithm = reader.string()
@@ -74,7 +79,8 @@ def _parse_blob(message: bytes, blob: bytes) -> Envelope:
         raise WireError("another hash than sha256 or sha512")
     signature = reader.string()
     reader.end()
-    return Envelope(message, key_blob, hash_algorithm, signatures.read(Reader(key_blob).string(), signature))
+    read = signatures.read(Reader(key_blob).string(), signature)
+    return Envelope(message, key_blob, hash_algorithm, read, namespace)
 
 
 def verify_signature(envelope: Envelope, key: PublicKey, named: bytes = b"") -> int:
@@ -86,7 +92,7 @@ def verify_signature(envelope: Envelope, key: PublicKey, named: bytes = b"") -> 
     if envelope.key_blob != (named or key.blob):
         raise Rejected(Reason.SIGNATURE_INVALID, "the signature is by another key")
     digest = _HASHES[envelope.hash_algorithm](envelope.message).digest()
-    signed = _MAGIC + string(_NAMESPACE) + string(b"") + string(envelope.hash_algorithm) + string(digest)
+    signed = _MAGIC + string(envelope.namespace) + string(b"") + string(envelope.hash_algorithm) + string(digest)
     try:
         signatures.check(envelope.signature, key, signed)
     except InvalidSignature:

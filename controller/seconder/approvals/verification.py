@@ -209,16 +209,7 @@ def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate
         key = registry.find(signed.signer) or registry.certified(signed.signer)
     else:
         key = registry.find_kid(signed.signer)
-    if key is None:
-        raise Rejected(Reason.APPROVER_UNKNOWN, "the key is not registered")
-    public = key.entry.public
-    if key.problem or public is None:
-        raise Rejected(
-            Reason.APPROVER_NOT_ALLOWED, "the key is registered but does not count: see its Approver's status"
-        )
-    if key.entry.not_after is not None and not now < key.entry.not_after:
-        ended = "the key's notAfter" if key.certified is None else "the end of the certificate, or of its key,"
-        raise Rejected(Reason.KEY_REVOKED, f"{ended} has passed")
+    key, public = counting(key, now)
     # Step 5.
     if signed.statement.iss != key.approver.principal:
         raise Rejected(Reason.SIGNATURE_INVALID, "the statement speaks for somebody else than the key's owner")
@@ -231,20 +222,40 @@ def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate
     return Candidate(digest, signed, envelope, key, public)
 
 
+def counting(key: RegisteredKey | None, now: float) -> tuple[RegisteredKey, PublicKey]:
+    """Take step 4: the key that was found, and what verifies by it. Raises Rejected where it does not count."""
+    if key is None:
+        raise Rejected(Reason.APPROVER_UNKNOWN, "the key is not registered")
+    public = key.entry.public
+    if key.problem or public is None:
+        raise Rejected(
+            Reason.APPROVER_NOT_ALLOWED, "the key is registered but does not count: see its Approver's status"
+        )
+    if key.entry.not_after is not None and not now < key.entry.not_after:
+        ended = "the key's notAfter" if key.certified is None else "the end of the certificate, or of its key,"
+        raise Rejected(Reason.KEY_REVOKED, f"{ended} has passed")
+    return key, public
+
+
 def authenticate(candidate: Candidate, memo: Memo) -> None:
     """Take step 7. Raises Rejected."""
     envelope = candidate.envelope
     if envelope is None:
         return
-    certified = candidate.key.certified
     if isinstance(envelope, jws.Envelope):
         jws.verify_signature(envelope, candidate.public)
-    elif certified is None:
-        sshsig.verify_signature(envelope, candidate.public)
     else:
-        certificate.verify(certified.certificate, certified.key)
-        sshsig.verify_signature(envelope, candidate.public, certified.blob)
+        check_signature(envelope, candidate.key, candidate.public)
     memo.put(candidate.digest, Verified(candidate.signed, candidate.public.blob))
+
+
+def check_signature(envelope: sshsig.Envelope, key: RegisteredKey, public: PublicKey) -> None:
+    """Take step 7 for an SSH signature, and for the certificate that makes its key count. Raises Rejected."""
+    if key.certified is None:
+        sshsig.verify_signature(envelope, public)
+        return
+    certificate.verify(key.certified.certificate, key.certified.key)
+    sshsig.verify_signature(envelope, public, key.certified.blob)
 
 
 def check_fit(candidate: Candidate, context: Context, now: float) -> Detail:
@@ -259,7 +270,7 @@ def check_fit(candidate: Candidate, context: Context, now: float) -> Detail:
         raise Rejected(Reason.LIFETIME_TOO_LONG, f"the approval lasts longer than {constants.MAX_TTL_SECONDS} s")
     certified = candidate.key.certified
     if certified is not None:
-        _check_validity(certified.certificate, claims.iat, now)
+        check_validity(certified.certificate, claims.iat, now)
     # Step 9.
     if claims.aud != context.audience:
         raise Rejected(Reason.WRONG_CLUSTER, "the approval is for another cluster")
@@ -286,18 +297,24 @@ def check_fit(candidate: Candidate, context: Context, now: float) -> Detail:
     itself = claims.iss in barred or not barred.isdisjoint(approver.kubernetes_users)
     if itself or (approver.patterned and approver.names.meets(barred)):
         raise Rejected(Reason.SELF_APPROVAL, "the approver is the requester, the agent, or who set the agent going")
-    # Step 14. ssh-keygen is content without; but whoever registered a security key counts on the touch.
-    if candidate.public.type in SECURITY_KEYS and not candidate.signed.flags & signatures.USER_PRESENT:
-        raise Rejected(Reason.ASSURANCE_TOO_LOW, "nobody touched the security key")
-    # The one critical option that is taken.
-    demanding = certified is not None and certified.certificate.options
-    if demanding and not candidate.signed.flags & signatures.USER_VERIFIED:
-        raise Rejected(Reason.ASSURANCE_TOO_LOW, "the certificate demands a PIN or biometric, and none was given")
+    # Step 14.
+    check_touch(candidate.key, candidate.public, candidate.signed.flags)
     return detail
 
 
-def _check_validity(shown: certificate.Certificate, iat: int, now: float) -> None:
-    """Take step 8 for a certificate. Its end has been compared with the time of the request in step 4."""
+def check_touch(key: RegisteredKey, public: PublicKey, flags: int) -> None:
+    """Take step 14. Raises Rejected."""
+    # ssh-keygen is content without; but whoever registered a security key counts on the touch.
+    if public.type in SECURITY_KEYS and not flags & signatures.USER_PRESENT:
+        raise Rejected(Reason.ASSURANCE_TOO_LOW, "nobody touched the security key")
+    # The one critical option that is taken.
+    demanding = key.certified is not None and key.certified.certificate.options
+    if demanding and not flags & signatures.USER_VERIFIED:
+        raise Rejected(Reason.ASSURANCE_TOO_LOW, "the certificate demands a PIN or biometric, and none was given")
+
+
+def check_validity(shown: certificate.Certificate, iat: int, now: float) -> None:
+    """Take step 8 for a certificate, its end having been compared with the time of the request. Raises Rejected."""
     if not (shown.valid_after <= now and shown.valid_after <= iat):
         text = "the statement is older than the certificate that it is signed with, or that begins in the future"
         raise Rejected(Reason.APPROVAL_NOT_YET_VALID, text)
@@ -323,7 +340,7 @@ def approval_of(slug: str, candidate: Candidate, detail: Detail) -> Approval:
 
 def assurance_of(candidate: Candidate) -> Assurance:
     """What a candidate's signature proves, once step 7 is taken."""
-    return _assurance(candidate.signed.flags)
+    return assurance_by(candidate.signed.flags)
 
 
 def format_of(value: str) -> str:
@@ -357,7 +374,8 @@ def _signed(envelope: Envelope) -> Signed:
     return Signed(statement.parse(envelope.message), envelope.key_blob, envelope.signature.flags)
 
 
-def _assurance(flags: int) -> Assurance:
+def assurance_by(flags: int) -> Assurance:
+    """What a signature with these FIDO flags proves."""
     if not flags & signatures.USER_PRESENT:
         return Assurance.SOFTWARE
     return Assurance.VERIFIED if flags & signatures.USER_VERIFIED else Assurance.PRESENCE

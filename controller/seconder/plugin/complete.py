@@ -18,6 +18,7 @@ from seconder.plugin.main import VERBS
 
 if TYPE_CHECKING:
     from seconder.client.api import Api
+    from seconder.plugin.terminal.connection import Connection
 
 _SECONDS: Final = 0.7
 """For everything that is asked of the cluster."""
@@ -28,6 +29,7 @@ _HIDDEN: Final = frozenset({"agent-token", "credential"})
 
 _WITH_REQUESTS: Final = frozenset({"approve", "deny", "show", "revoke", "wait"})
 _WITH_OBJECTS: Final = frozenset({"approve", "show", "revoke", "explain", "verify"})
+_WITH_DRILLS: Final = frozenset({"drill"})
 _WITH_FILES: Final = frozenset({"replay"})
 _TYPES: Final = ("deployment.apps/", "namespace/")
 
@@ -103,6 +105,8 @@ def _positional(
 ) -> tuple[Candidates, int]:
     if verb in _WITH_FILES:
         return [], _DEFAULT
+    if verb in _WITH_DRILLS and given and not given[0].startswith("-"):
+        return _within(lambda: _drills(given)), _NO_FILES
     choices = [(str(choice), "") for action in actions if not action.option_strings for choice in action.choices or ()]
     if choices or verb not in _WITH_OBJECTS:
         return choices, _NO_FILES
@@ -140,6 +144,16 @@ def _requests(given: Sequence[str], *, everything: bool) -> Candidates:
     return found
 
 
+def _drills(given: Sequence[str]) -> Candidates:
+    from seconder.plugin.approving import drills
+
+    connected = _connected(given)
+    found = connected.api.get(
+        drills.path(connected.namespace), timeout=_SECONDS, limit=_MOST, labelSelector=constants.DRILL_KEY
+    )
+    return [(drill["metadata"]["name"], "") for drill in found["items"]]
+
+
 def _namespaces(given: Sequence[str]) -> Candidates:
     return [
         (namespace["metadata"]["name"], "") for namespace in _api(given).page("/api/v1/namespaces", timeout=_SECONDS)[0]
@@ -147,11 +161,15 @@ def _namespaces(given: Sequence[str]) -> Candidates:
 
 
 def _api(given: Sequence[str]) -> "Api":
+    return _connected(given).api
+
+
+def _connected(given: Sequence[str]) -> "Connection":
     from seconder.plugin.terminal import connection
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     connection.add_flags(parser)
-    return connection.connect(parser.parse_known_args(list(given))[0]).api
+    return connection.connect(parser.parse_known_args(list(given))[0])
 
 
 def _actions(verb: str) -> list[argparse.Action]:

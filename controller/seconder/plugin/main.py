@@ -22,6 +22,7 @@ VERBS: Final = {
     "revoke": "withdraw your approval",
     "verify": "check the approvals on an object, from the cluster or offline",
     "explain": "tell what would happen to a deletion, or who you are taken for",
+    "drill": "have approvers sign what approves nothing: can they be reached?",
     "keys": "check approvers' public keys (keys lint)",
     "agent-kubeconfig": "give an agent an identity and a kubeconfig of its own",
     "agent-token": "(for kubeconfigs) give an agent's token, renewed while it is valid",

@@ -159,7 +159,9 @@ def none_registered(local: AtHand, registry: Registry, *, named: bool) -> Proble
     )
 
 
-def sign(key: LocalKey, message: bytes, *, seconds: float = _SIGN_SECONDS) -> str:
+def sign(
+    key: LocalKey, message: bytes, *, seconds: float = _SIGN_SECONDS, namespace: str = constants.SSHSIG_NAMESPACE
+) -> str:
     """The armored signature that ``ssh-keygen`` makes. It asks for passphrase, PIN and touch itself.
 
     Raises Problem.
@@ -174,7 +176,7 @@ def sign(key: LocalKey, message: bytes, *, seconds: float = _SIGN_SECONDS) -> st
             chosen = ["-U", "-f", str(public)]
         else:
             chosen = ["-f", str(key.path)]
-        command = ["ssh-keygen", "-q", "-Y", "sign", "-n", constants.SSHSIG_NAMESPACE, *chosen, str(statement)]
+        command = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, *chosen, str(statement)]
         _run(command, key, seconds)
         try:
             return (Path(folder) / "statement.sig").read_text("ascii")
