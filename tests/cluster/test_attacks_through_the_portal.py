@@ -182,6 +182,110 @@ def test_a_diff_or_a_list_that_lies_gets_no_signature(
             desk.leave()
 
 
+def _of(chg: str, change: Any) -> Lie:
+    """A lie in what the script is told of one request of several."""
+    lie = _in_facts(change)
+    return lambda path, text: lie(path, text) if chg in path else text
+
+
+def _in_element(chg: str, **detail: Any) -> Lie:
+    lie = _in_statement(detail=detail)
+    return lambda path, text: lie(path, text) if chg in path else text
+
+
+def _joined(facts: dict[str, Any], extra: dict[str, Any]) -> None:
+    """One more object in one request's part of the statement."""
+    claims = json.loads(facts["statement"])
+    claims["authorization_details"].append(claims["authorization_details"][0] | extra)
+    facts["statement"] = json.dumps(claims)
+
+
+def _in_claims(chg: str, **claims: Any) -> Lie:
+    lie = _in_statement(**claims)
+    return lambda path, text: lie(path, text) if chg in path else text
+
+
+def _in_place(chg: str, before: str, after: str) -> Lie:
+    """A lie in the page, in one request's place alone."""
+
+    def lie(path: str, text: str) -> str:
+        head, place, rest = text.partition(f'data-request="{chg}"')
+        if not path.startswith("/together") or not place:
+            return text
+        mine, end, others = rest.partition("</section>")
+        return head + place + mine.replace(before, after) + end + others
+
+    return lie
+
+
+def _lies_of_one_of_several(first: str, second: str) -> dict[str, Lie]:
+    """Of two requests, the first a change of ``checkout`` and the second the deletion of ``billing``."""
+    return {
+        "another object": _in_element(second, name="other"),
+        "another uid": _in_element(second, identifier=_UID),
+        "another namespace": _in_element(second, namespace="kube-system"),
+        "another action": _in_element(second, actions=["Delete", "RemoveFinalizers"]),
+        "the first one's action": _in_element(first, actions=["Delete"]),
+        "a change that is not shown": _in_element(second, change={"from": "0" * 64, "to": "1" * 64}),
+        "another change": _in_element(first, change={"from": "0" * 64, "to": "1" * 64}),
+        "an impact that is not shown": _in_element(second, impact={"counts": {}, "sha256": "0" * 64}),
+        "more of the object": _in_element(second, also="everything"),
+        "another requester of one": _in_claims(second, sub="system:serviceaccount:seconder-agents:hal"),
+        "another cluster of one": _in_claims(second, aud=f"urn:uuid:{_UID}"),
+        "a claim that nobody knows": _in_claims(second, also="everything"),
+        "a third object": _of(second, lambda facts: _joined(facts, {"name": "other", "identifier": _UID})),
+        "an object twice": _of(second, lambda facts: _joined(facts, {})),
+        "another object's facts": _of(second, lambda facts: facts["object"].update(uid=_UID)),
+        "another signer": _of(second, lambda facts: facts.update(principal="dana@example.com")),
+        "too long a time": _in_facts(lambda facts: facts.update(lifetime=86400)),
+        "another time": _of(second, lambda facts: facts.update(now=facts["now"] + 3000)),
+        "more goes down": _of(second, lambda facts: facts.update(items=["apps/deployments/other/x"])),
+        "another state": _of(first, lambda facts: facts.update(after=facts["before"])),
+        "page: another name": _in_place(second, ">billing<", ">scratch<"),
+        "page: another action": _in_place(second, ">Delete<", ">ScaleToZero<"),
+        "page: said twice": _in_place(second, "</dl>", '<div><dd data-fact="name">billing</dd></div></dl>'),
+        "page: another diff": _in_place(first, "&#34;paused&#34;: true", "&#34;paused&#34;: false"),
+        "page: a diff of the other": _in_place(second, "</dl>", "</dl><pre data-diff> x</pre>"),
+        "page: beside the requests": _in_page("<h1>", '<p data-item="">apps/deployments/x/y</p><h1>'),
+        "page: one under the other's name": _in_page(f'data-request="{second}"', f'data-request="{first}"'),
+    }
+
+
+def test_of_several_requests_each_is_compared(
+    cluster: Cluster, copying: Stack, liar: tuple[str, Liar], tmp_path: Path
+) -> None:
+    """A lie about one of those that a signature would be for keeps all of them from being signed."""
+    origin, portal = liar
+    for name in ("checkout", "billing"):
+        cluster.deployment(name)
+    change = ("patch", "deployment", "checkout", f"--namespace={cluster.namespace}", "--type=merge", "--patch")
+    with browsers.browser() as browser:
+        browser.give_passkeys()
+        desk = Desk(cluster, origin, browser, tmp_path)
+        desk.enroll("carol")
+        try:
+            first = desk.named(cluster.agent(*change, json.dumps({"spec": {"paused": True}})).err)
+            second = desk.refused(name="billing")
+            desk.sign_in(first)
+            page = f"{origin}/together?name={first}&name={second}"
+            for name, lie in _lies_of_one_of_several(first, second).items():
+                portal.lie = lie
+                browser.open(page)
+                browser.until(lambda: _settled(browser), f"{name}: the script has looked")
+                assert "Nothing is signed here" in browser.text("#trouble"), name
+                assert browser.text("#signing") == "", name
+                time.sleep(0.5)
+            portal.lie = lambda path, text: text
+            assert desk.approvals(first) == desk.approvals(second) == {}
+            browser.open(page)
+            browser.type("#reason", "INC-1")
+            browser.click("#approve")
+            browser.wait_for("Your approval counts for 2 of 2 requests", "#said")
+        finally:
+            portal.lie = lambda path, text: text
+            desk.leave()
+
+
 def test_nobody_signs_an_approval_by_signing_in(
     cluster: Cluster, copying: Stack, liar: tuple[str, Liar], tmp_path: Path
 ) -> None:

@@ -136,6 +136,38 @@ def test_a_change_is_shown_as_a_diff_and_signed(desk: Desk) -> None:
     assert cluster.agent(*change, wanted).code == 0
 
 
+def test_sixteen_requests_are_approved_by_one_signature(desk: Desk) -> None:
+    """Chosen in the list, shown on one page with what is changed, and each counts for its own object."""
+    cluster, browser = desk.cluster, desk.browser
+    names = [f"shop-{number}" for number in range(15)]
+    for name in ("checkout", *names):
+        cluster.deployment(name)
+    change = ("patch", "deployment", "checkout", f"--namespace={cluster.namespace}", "--type=merge", "--patch")
+    wanted = json.dumps({"spec": {"paused": True}})
+    requests = [desk.named(cluster.agent(*change, wanted).err), *(desk.refused(name=name) for name in names)]
+    desk.sign_in(requests[0])
+    browser.open(desk.origin)
+    browser.click("#together")
+    browser.wait_for("Choose two requests or more first", "#trouble")
+    for chg in requests:
+        browser.click(f"input[value={chg}]")
+    browser.click("#together")
+    browser.wait_for("What your passkey signs")
+    browser.until(lambda: not browser.run("return document.querySelector('#approve').disabled"), "it can be approved")
+    assert browser.run("return document.querySelectorAll('section[data-request]').length") == 16
+    assert "16 of 16" in browser.text("#signed")
+    assert '"paused": true' in browser.text("[data-diff] .added")
+    desk.picture("together")
+    browser.type("#reason", "INC-4821 decommission")
+    browser.click("#approve")
+    browser.wait_for("Your approval counts for 16 of 16 requests", "#said", 60)
+    values = {value for chg in requests for value in desk.approvals(chg).values()}
+    assert len(values) == 1
+    assert cluster.agent(*change, wanted).code == 0
+    for name in names:
+        assert cluster.delete(cluster.agent, "deployment", name).code == 0
+
+
 def test_a_no_is_said_with_its_reason_and_taken_back(desk: Desk) -> None:
     """The agent reads it; taken back, it waits again."""
     cluster, browser = desk.cluster, desk.browser
@@ -248,15 +280,16 @@ def test_all_of_it_goes_by_keyboard_alone(desk: Desk) -> None:
 
 def test_whoever_listens_instead_of_looking_is_told_all_of_it(desk: Desk) -> None:
     """Each field and button has a name, headings are in order, and what happens is said by a live region."""
-    desk.cluster.deployment()
-    chg = desk.refused()
+    for name in ("checkout", "billing"):
+        desk.cluster.deployment(name)
+    chg, other = desk.refused(), desk.refused(name="billing")
     desk.sign_in(chg)
     browser = desk.browser
-    for path in ("/enroll", "/sign-in", "/", f"/requests/{chg}"):
+    for path in ("/enroll", "/sign-in", "/", f"/requests/{chg}", f"/together?name={chg}&name={other}"):
         browser.open(f"{desk.origin}{path}")
         nodes = browser.tell("Accessibility.getFullAXTree")["nodes"]
         told = [(node.get("role", {}).get("value"), node.get("name", {}).get("value", "")) for node in nodes]
-        controls = [(role, name) for role, name in told if role in {"button", "textbox", "link"}]
+        controls = [(role, name) for role, name in told if role in {"button", "checkbox", "textbox", "link"}]
         assert controls
         assert [role for role, name in controls if not name] == []
         assert {"main", "banner"} <= {role for role, _ in told}
@@ -272,12 +305,13 @@ def test_whoever_listens_instead_of_looking_is_told_all_of_it(desk: Desk) -> Non
 @pytest.mark.parametrize("width", [320, 390, 768])
 def test_nothing_is_wider_than_the_screen(desk: Desk, width: int) -> None:
     """Long names break, tables become lists; what can be touched is high enough."""
-    desk.cluster.deployment("checkout-" + "x" * 50)
-    chg = desk.refused("deployment", "checkout-" + "x" * 50)
+    for name in ("billing", "checkout-" + "x" * 50):
+        desk.cluster.deployment(name)
+    chg, other = desk.refused("deployment", "checkout-" + "x" * 50), desk.refused(name="billing")
     desk.sign_in(chg)
     browser = desk.browser
     browser.tell("Emulation.setDeviceMetricsOverride", width=width, height=844, deviceScaleFactor=1, mobile=True)
-    for path in ("/", "/enroll", "/sign-in", f"/requests/{chg}"):
+    for path in ("/", "/enroll", "/sign-in", f"/requests/{chg}", f"/together?name={chg}&name={other}"):
         browser.open(f"{desk.origin}{path}")
         assert browser.run("return document.documentElement.scrollWidth") <= width
         heights = browser.run("return [...document.querySelectorAll('button,input')].map((e) => e.offsetHeight)")

@@ -17,7 +17,7 @@ from seconder.api.change_request import ChangeRequest
 from seconder.api.text import clean
 from seconder.client.api import Api, ApiError
 from seconder.observability import log
-from seconder.portal import answers, guard, pages
+from seconder.portal import answers, guard, pages, together
 from seconder.portal.answers import Answers
 from seconder.portal.cases import SECONDS, Cases, obstacle
 from seconder.portal.paces import Pace
@@ -30,6 +30,8 @@ _MOST_ROWS: Final = 200
 _AWAY: Final = (
     "The cluster's API server does not answer at the moment. Nothing was changed; please try again in a moment."
 )
+
+_TOO_MUCH: Final = "That was very much at once. Please wait a few seconds."
 
 
 class _SignIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,6 +74,7 @@ class Portal:
             ("GET", "/challenge", self._challenge),
             ("POST", "/session", self._sign_in),
             ("POST", "/sign-out", self._sign_out),
+            ("GET", "/together", self._together),
             ("GET", "/requests/{name}", self._request_page),
             ("GET", "/requests/{name}/facts", self._facts),
             ("GET", "/requests/{name}/status", self._status),
@@ -130,7 +133,7 @@ class Portal:
             waiting += [found for found in read if found is not None and found.status.phase.open]
         waiting.sort(key=lambda found: (not found.status.phase.waits, found.status.first_refused_at))
         rows = [pages.row(found) for found in waiting[:_MOST_ROWS]]
-        return self._page("list", session, rows=rows, more=len(waiting) - len(rows))
+        return self._page("list", session, rows=rows, more=len(waiting) - len(rows), most=together.MOST)
 
     def _request_page(self, request: Request, _: bytes) -> Response:
         name = self._name(request)
@@ -148,6 +151,29 @@ class Portal:
             problem=case.problem or obstacle(case, session.approver),
             status=answers.status(case.request, session.approver),
         )
+
+    def _together(self, request: Request, _: bytes) -> Response:
+        session = self._session(request)
+        if session is None:
+            return RedirectResponse("/sign-in", 303)
+        names = list(dict.fromkeys(request.query_params.getlist("name")))
+        if not 2 <= len(names) <= together.MOST or not all(map(_is_name, names)):
+            raise Refused(400, f"One signature is for 2 to {together.MOST} requests: choose them in the list.")
+        # Each is read as one on a page of its own, and counts as that.
+        if not all(self._pace.allows(session.approver.name) for _ in names[1:]):
+            raise Refused(429, _TOO_MUCH)
+        cases = [self._cases.read(name) for name in names]
+        problems = list(together.problems(cases, session))
+        shown = [
+            {
+                "case": case,
+                "facts": list(pages.facts(case)),
+                "diff": () if problems else pages.diff(case.based),
+                "status": answers.status(case.request, session.approver),
+            }
+            for case in cases
+        ]
+        return self._page("together", session, shown=shown, problems=problems)
 
     def _facts(self, request: Request, _: bytes) -> Response:
         session = self._signed_in(request)
@@ -180,7 +206,7 @@ class Portal:
             raise Refused(503, _AWAY)
         session = self._sessions.find(request.cookies.get(self._cookie, ""), self._view.registry, time.time())
         if session is not None and not self._pace.allows(session.approver.name):
-            raise Refused(429, "That was very much at once. Please wait a few seconds.")
+            raise Refused(429, _TOO_MUCH)
         return session
 
     def _signed_in(self, request: Request) -> Session:

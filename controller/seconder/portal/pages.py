@@ -49,7 +49,7 @@ class DiffLine(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One request in the list."""
+    """One request in the list. ``joins``: it may be approved in one statement with others."""
 
     name: str
     action: str
@@ -59,6 +59,7 @@ class Row(NamedTuple):
     phase: str
     progress: str
     age: str
+    joins: bool
 
 
 @cache
@@ -100,6 +101,7 @@ def row(request: ChangeRequest) -> Row:
         status.phase.value,
         clean(status.progress),
         age(seconds_since(status.last_refused_at)),
+        status.phase.waits and all(policy.required == 1 for policy in spec.policies),
     )
 
 

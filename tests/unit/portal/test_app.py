@@ -24,7 +24,8 @@ from tests.support.served import Asked
 
 from seconder.api import change_request
 from seconder.api.change_request import Phase
-from seconder.api.policy import Requirement
+from seconder.api.policy import Policy, Requirement
+from seconder.api.resources import Action, Target
 from seconder.approvals.registry import Approver
 from seconder.client.api import ApiError
 from seconder.portal import pages
@@ -358,3 +359,75 @@ def test_a_request_without_a_statement_yet_can_be_signed_for() -> None:
     with served(api_of(document), _seen()) as visitor:
         visitor.sign_in(PASSKEY)
         assert visitor.get(f"{PATH}/facts", page=False).document["statement"] == REQUEST.status.statement
+
+
+_BILLING = Target(signing.DEPLOYMENT.resource, "Deployment", "payments", "billing", "uid-of-billing")
+_BILLING_PATH = DEPLOYMENT_PATH.replace("checkout", "billing")
+_BOTH = {_BILLING_PATH: deployment(name="billing", uid=_BILLING.uid)}
+
+
+def _together(*names: str) -> str:
+    return f"/together?{'&'.join(f'name={name}' for name in names)}"
+
+
+def test_several_requests_are_shown_on_one_page_with_one_thing_to_sign() -> None:
+    """Each in a place of its own; the statement names no change request, and so does nothing that is compared."""
+    other = waiting(policy(), target=_BILLING)
+    api = api_of(stored(REQUEST), stored(other), **_BOTH)
+    with served(api, _seen()) as visitor:
+        assert visitor.get(_together(REQUEST.name, other.name)).headers["location"] == "/sign-in"
+        visitor.sign_in(PASSKEY)
+        listed = visitor.get("/").text
+        page = visitor.get(_together(REQUEST.name, other.name, REQUEST.name)).text
+        detail = signing.claims()["authorization_details"][0]
+        more = detail | {"name": "billing", "identifier": _BILLING.uid}
+        value = approval_of(PASSKEY, txn=None, authorization_details=[detail, more])
+        for request in (REQUEST, other):
+            assert visitor.post(f"/requests/{request.name}/approval", {"value": value}).status == 200
+    with served(api_of(stored(REQUEST)), _seen()) as visitor:
+        visitor.sign_in(PASSKEY)
+        assert "Together" not in visitor.get("/").text
+    for request in (REQUEST, other):
+        assert f'value="{request.name}"> Together' in listed
+        assert page.count(f'<section data-request="{request.name}"') == 1
+        assert f'data-fact="uid">{request.target.uid}<' in page
+    assert page.count('id="signing"') == 1
+    assert 'data-fact="request"' not in page
+    assert [patch["metadata"]["annotations"] for patch in written(api)] == [{"approval.seconder.dev/alice": value}] * 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "rules", "says"),
+    [
+        ({"target": _BILLING, "requester": "dana@example.com"}, policy(), "another requester"),
+        ({"target": _BILLING, "agent": "hal"}, policy(), "another requester"),
+        ({"target": _BILLING}, policy(requirement=Requirement(required=2)), "takes several peers"),
+        ({"action": Action.SCALE_TO_ZERO}, policy(), "same object"),
+        ({"target": _BILLING, "status": {"phase": Phase.USED}}, policy(), "It is over"),
+        ({"target": _BILLING, "requester": "alice@example.com"}, policy(), "a peer has to approve it"),
+    ],
+)
+def test_what_does_not_go_together_is_said_and_not_offered(fields: dict[str, Any], rules: Policy, says: str) -> None:
+    """Nothing is signed there for any of them then."""
+    other = waiting(rules, **fields)
+    with served(api_of(stored(REQUEST), stored(other), **_BOTH), Seen({"p": rules}, alice(PASSKEY))) as visitor:
+        visitor.sign_in(PASSKEY)
+        page = visitor.get(_together(REQUEST.name, other.name)).text
+    assert says in page
+    assert other.name in page
+    assert 'id="signing"' not in page
+
+
+@pytest.mark.parametrize(
+    "names", [(), (REQUEST.name,), (REQUEST.name, "../x"), tuple(f"chg-{number:026}" for number in range(17))]
+)
+def test_one_signature_is_for_two_to_sixteen_requests(names: tuple[str, ...]) -> None:
+    """Anything else is answered by a sentence, and nothing is looked up."""
+    api = api_of(stored(REQUEST))
+    with served(api, _seen()) as visitor:
+        visitor.sign_in(PASSKEY)
+        asked = len(api.asked)
+        answer = visitor.get(_together(*names))
+        assert answer.status == 400
+        assert "2 to 16 requests" in answer.text
+        assert len(api.asked) == asked

@@ -233,25 +233,48 @@ function canonical(value) {
   return JSON.stringify(value);
 }
 
-function completed(facts, reason, now) {
+/** A statement without the signer's part. One for several objects names no change request, and all are for one requester. */
+function unsigned(parts) {
+  const [first, ...others] = parts.map(({ facts }) => JSON.parse(facts.statement));
+  if (!others.length) return first;
+  const { txn, authorization_details, ...shared } = first;
+  const details = [...authorization_details];
+  for (const { txn: _, authorization_details: more, ...theirs } of others) {
+    if (canonical(theirs) !== canonical(shared)) throw new Error("they are not for one requester in one cluster");
+    details.push(...more);
+  }
+  return { ...shared, authorization_details: details };
+}
+
+function completed(parts, reason, now) {
   const jti = base64url(crypto.getRandomValues(new Uint8Array(16)));
-  const own = { iss: facts.principal, iat: now, exp: now + facts.lifetime, jti, reason };
-  return utf8(`${canonical({ ...JSON.parse(facts.statement), ...own })}\n`);
+  const lifetime = Math.min(...parts.map(({ facts }) => facts.lifetime));
+  const own = { iss: parts[0].facts.principal, iat: now, exp: now + lifetime, jti, reason };
+  return utf8(`${canonical({ ...unsigned(parts), ...own })}\n`);
 }
 
 const CLAIMS = ["act", "aud", "authorization_details", "exp", "iat", "iss", "jti", "reason", "sub", "txn"];
 const DETAIL = ["actions", "change", "group", "identifier", "impact", "name", "namespace", "resource", "type"];
 
-/** What a statement says, from its bytes alone: pairs of a key and a text. Throws where it says anything else. */
+/** What a statement says, from its bytes alone: for each object, pairs of a key and a text. Throws where it says more. */
 function told(line) {
   const text = new TextDecoder("utf-8", { fatal: true }).decode(line);
   const claims = JSON.parse(text);
-  const [detail, ...others] = claims.authorization_details;
-  if (`${canonical(claims)}\n` !== text || others.length) throw new Error("the statement is not in its one form");
-  for (const [held, known] of [[claims, CLAIMS], [detail, DETAIL]]) {
-    const unknown = Object.keys(held).filter((key) => !known.includes(key));
-    if (unknown.length) throw new Error(`the statement says something else: ${unknown.join(", ")}`);
-  }
+  const details = claims.authorization_details;
+  if (`${canonical(claims)}\n` !== text || !details.length) throw new Error("the statement is not in its one form");
+  onlyKnown(claims, CLAIMS);
+  if (details.length > 1 && claims.txn !== undefined) throw new Error("the statement is for several objects and names one change request");
+  if (new Set(details.map((detail) => detail.identifier)).size !== details.length) throw new Error("the statement names an object twice");
+  return { claims, elements: details.map((detail) => ({ detail, said: saidOf(claims, detail) })) };
+}
+
+function onlyKnown(held, known) {
+  const unknown = Object.keys(held).filter((key) => !known.includes(key));
+  if (unknown.length) throw new Error(`the statement says something else: ${unknown.join(", ")}`);
+}
+
+function saidOf(claims, detail) {
+  onlyKnown(detail, DETAIL);
   if (detail.type !== STATEMENT) throw new Error("the statement is for something else");
   const said = new Map([
     ["action", detail.actions.join(", ")],
@@ -260,13 +283,13 @@ function told(line) {
     ["uid", detail.identifier],
     ["requester", claims.sub],
     ["cluster", claims.aud],
-    ["request", claims.txn],
   ]);
+  if (claims.txn !== undefined) said.set("request", claims.txn);
   if (detail.namespace !== undefined) said.set("namespace", detail.namespace);
   if (claims.act !== undefined) said.set("agent", claims.act.sub);
   if (detail.impact !== undefined) said.set("impact", summary(detail.impact.counts));
   if (detail.change !== undefined) said.set("from", detail.change.from).set("to", detail.change.to);
-  return { said, claims, detail };
+  return said;
 }
 
 function summary(counts) {
@@ -281,17 +304,35 @@ const LABELS = {
   cluster: "Cluster",
 };
 
-/** Where the statement, what the server shows, and the object say different things; nothing where all agree. */
-async function disagreements(line, facts) {
-  const { said, claims, detail } = told(line);
+const SHOWN = "[data-fact], [data-item], [data-diff]";
+
+/** Where the statement, what the server shows, and the objects say different things; nothing where all agree. */
+async function disagreements(line, parts) {
+  const { claims, elements } = told(line);
+  const found = [];
+  if (elements.length !== parts.length) found.push(`the statement is for ${elements.length} objects, and ${parts.length} are shown`);
+  const within = parts.reduce((count, { place }) => count + place.querySelectorAll(SHOWN).length, 0);
+  if (document.querySelectorAll(SHOWN).length !== within) found.push("something is shown that belongs to none of the requests");
+  for (const [at, part] of parts.entries()) {
+    if (!elements[at]) continue;
+    const differing = await inElement(claims, elements[at], part, parts.length === 1);
+    found.push(...differing.map((text) => (parts.length === 1 ? text : `${at + 1}: ${text}`)));
+  }
+  const now = Math.floor(Date.now() / 1000);
+  if (Math.abs(claims.iat - now) > SKEW * 3 || claims.exp - claims.iat > 3600) found.push("the time of the statement is not now, or too long");
+  return found;
+}
+
+/** The same for one object of a statement, and the place where the server shows it. */
+async function inElement(claims, { said, detail }, { place, facts }, alone) {
   const found = [];
   const differ = (what, one, other) => {
     if (one !== other) found.push(`${what}: the statement says ${show(one)}, but ${show(other)} is`);
   };
   const shown = new Map();
-  for (const place of document.querySelectorAll("[data-fact]")) {
-    if (shown.has(place.dataset.fact)) found.push(`${place.dataset.fact}: it is shown twice`);
-    shown.set(place.dataset.fact, place.textContent);
+  for (const fact of place.querySelectorAll("[data-fact]")) {
+    if (shown.has(fact.dataset.fact)) found.push(`${fact.dataset.fact}: it is shown twice`);
+    shown.set(fact.dataset.fact, fact.textContent);
   }
   for (const key of new Set([...said.keys(), ...shown.keys()])) {
     differ(LABELS[key] || key, said.get(key), shown.get(key));
@@ -299,19 +340,19 @@ async function disagreements(line, facts) {
   differ("The object's name", detail.name, facts.object.name);
   differ("The object's namespace", detail.namespace ?? "", facts.object.namespace);
   differ("The object's uid", detail.identifier, facts.object.uid);
-  differ("The change request", claims.txn, facts.request);
+  if (alone) differ("The change request", claims.txn, facts.request);
   differ("Who signs", claims.iss, facts.principal);
+  if (claims.exp - claims.iat > facts.lifetime) found.push("the statement holds for longer than it may");
   const now = Math.floor(Date.now() / 1000);
   if (Math.abs(now - facts.now) > SKEW) found.push("the clocks of this device and of the portal differ by more than a minute");
-  if (Math.abs(claims.iat - now) > SKEW * 3 || claims.exp - claims.iat > 3600) found.push("the time of the statement is not now, or too long");
-  return [...found, ...(await inImpact(detail, facts)), ...(await inChange(detail, facts))];
+  return [...found, ...(await inImpact(detail, facts, place)), ...(await inChange(detail, facts, place))];
 }
 
 const show = (text) => (text === undefined ? "nothing" : JSON.stringify(text));
 
 /** Hash what goes down with a namespace, as it is shown, and compare that with the statement's digest. */
-async function inImpact(detail, facts) {
-  const shown = Array.from(document.querySelectorAll("[data-item]"), (item) => item.textContent);
+async function inImpact(detail, facts, place) {
+  const shown = Array.from(place.querySelectorAll("[data-item]"), (item) => item.textContent);
   if (detail.impact === undefined) return shown.length || facts.items.length ? ["the statement does not name what goes down"] : [];
   const found = [];
   if (JSON.stringify(shown) !== JSON.stringify(facts.items)) found.push("the objects that go down are shown otherwise");
@@ -328,8 +369,9 @@ async function inImpact(detail, facts) {
 }
 
 /** Hash both states of a change, and apply the diff that is shown to the one: it must make the other. */
-async function inChange(detail, facts) {
-  const diff = $("diff");
+async function inChange(detail, facts, place) {
+  const [diff, ...others] = place.querySelectorAll("[data-diff]");
+  if (others.length) return ["more than one change is shown"];
   if (detail.change === undefined) return diff || detail.actions.includes("Change") ? ["the statement names no change"] : [];
   const found = [];
   if (hex(await sha256(utf8(facts.before))) !== detail.change.from) found.push("the object is not the one that the statement's first digest is over");
@@ -402,18 +444,34 @@ function render(place, said) {
   }
 }
 
+const MOST_BYTES = 8192;
+/** What a signature takes below its line, at the most. */
+const SIGNATURE_BYTES = 1536;
+
+/** The requests that the page shows, each with its place: one alone has the whole page. */
+async function shownParts() {
+  const places = [...document.querySelectorAll("[data-request]")];
+  const names = places.length ? places.map((place) => place.dataset.request) : [$("signing").dataset.name];
+  return Promise.all(names.map(async (name, at) => {
+    const path = `/requests/${name}`;
+    return { name, path, place: places[at] || document, facts: await ask(`${path}/facts`) };
+  }));
+}
+
 async function request() {
   const signing = $("signing");
   if (!signing) return;
-  const path = `/requests/${signing.dataset.name}`;
   const button = $("approve");
-  const facts = await ask(`${path}/facts`);
-  if (!facts.statement) throw new Error("What there is to sign has just changed. Reload the page.");
-  const draft = (reason) => completed(facts, reason, Math.floor(Date.now() / 1000));
+  const parts = await shownParts();
+  if (!parts.every(({ facts }) => facts.statement)) throw new Error("What there is to sign has just changed. Reload the page.");
+  const draft = (reason) => completed(parts, reason, Math.floor(Date.now() / 1000));
   const show = (line) => {
-    const { said, claims } = told(line);
+    const { claims, elements } = told(line);
     const until = new Date(claims.exp * 1000).toLocaleTimeString();
-    const rows = Object.keys(LABELS).filter((key) => said.has(key)).map((key) => [key, said.get(key)]);
+    const rows = elements.flatMap(({ said }, at) => [
+      ...(elements.length > 1 ? [["Object", `${at + 1} of ${elements.length}`]] : []),
+      ...Object.keys(LABELS).filter((key) => said.has(key)).map((key) => [key, said.get(key)]),
+    ]);
     render($("signed"), [...rows, ["Signed by", claims.iss], ["Your reason", claims.reason], ["Holds until", until]]);
     $("statement").textContent = new TextDecoder().decode(line);
   };
@@ -425,7 +483,7 @@ async function request() {
   try {
     line = draft("...");
     show(line);
-    const found = await disagreements(line, facts);
+    const found = await disagreements(line, parts);
     if (found.length) return refuse(found);
   } catch (error) {
     return refuse([error.message]);
@@ -443,16 +501,62 @@ async function request() {
     }
     line = draft(reason);
     show(line);
-    const differing = await disagreements(line, facts);
+    const differing = await disagreements(line, parts);
     if (differing.length) return refuse(differing);
+    if (line.length > MOST_BYTES - SIGNATURE_BYTES) throw new Error("That is too much for one signature. Choose fewer requests, or give a shorter reason.");
     say("Waiting for your passkey ...");
     const response = await assertion(await challengeFor(line), remembered());
     say("Signed. Handing it on ...");
-    const value = new TextDecoder().decode(line) + armored(unbase64(facts.key), signature(response));
-    await ask(`${path}/approval`, { value });
-    await follow(path, (status) => status.counted, counted);
+    const value = new TextDecoder().decode(line) + armored(unbase64(parts[0].facts.key), signature(response));
+    if (parts.length === 1) {
+      await ask(`${parts[0].path}/approval`, { value });
+      await follow(parts[0].path, (status) => status.counted, counted);
+    } else await handOn(parts, value);
     signing.remove();
   }));
+}
+
+/** Hand one signature on for each of several requests. What one does not take keeps no other from its own. */
+async function handOn(parts, value) {
+  const failed = [];
+  for (const { name, path } of parts) {
+    try {
+      await ask(`${path}/approval`, { value });
+    } catch (error) {
+      failed.push({ name, text: `${name}: ${words(error)}` });
+    }
+  }
+  const taken = parts.filter(({ name }) => !failed.some((one) => one.name === name));
+  let counting = 0;
+  for (const { path } of taken) {
+    if (await shows(path, (status) => status.counted)) counting += 1;
+  }
+  say(`Your approval counts for ${counting} of ${parts.length} requests.`);
+  if (failed.length) complain(`Your approval counts for ${counting} of ${parts.length} requests. These did not take it:`, failed.map(({ text }) => text));
+  $("said").focus();
+}
+
+/** Wait until the cluster shows that something holds of a request; its status, or nothing where it takes too long. */
+async function shows(path, holds) {
+  for (let turn = 0; turn < 60; turn += 1) {
+    const status = await ask(`${path}/status`);
+    if (holds(status)) return status;
+    await new Promise((resolve) => setTimeout(resolve, turn < 10 ? 150 : 1000));
+  }
+  return undefined;
+}
+
+/** The list: what is checked is shown on one page. The page says what cannot be signed for together. */
+function choosing() {
+  const button = $("together");
+  if (!button) return;
+  const chosen = () => [...document.querySelectorAll("input[name=together]:checked")].map((box) => box.value);
+  button.addEventListener("click", () => {
+    const names = chosen();
+    if (names.length < 2) complain("Choose two requests or more first.");
+    else if (names.length > Number(button.dataset.most)) complain(`One signature is for at most ${button.dataset.most} requests: choose fewer.`);
+    else location.assign(`/together?${new URLSearchParams(names.map((name) => ["name", name]))}`);
+  });
 }
 
 function answering() {
@@ -483,18 +587,14 @@ function counted(status) {
 
 /** Wait until the cluster shows what was done, and say so. */
 async function follow(path, done, sentence) {
-  for (let turn = 0; turn < 60; turn += 1) {
-    const status = await ask(`${path}/status`);
-    $("phase").textContent = status.phase;
-    $("progress").textContent = status.progress;
-    if (done(status)) {
-      say(sentence(status));
-      $("said").focus();
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, turn < 10 ? 150 : 1000));
-  }
-  say("It was handed on. The cluster has not shown it yet; reload the page in a while.");
+  const status = await shows(path, (found) => {
+    $("phase").textContent = found.phase;
+    $("progress").textContent = found.progress;
+    return done(found);
+  });
+  if (!status) return say("It was handed on. The cluster has not shown it yet; reload the page in a while.");
+  say(sentence(status));
+  $("said").focus();
 }
 
 function start() {
@@ -516,6 +616,8 @@ function start() {
       say("Copied.");
     }));
   }
+  if (page.page === "list") choosing();
+  if (page.page === "together") request().catch((error) => complain(words(error)));
   if (page.page === "request") {
     answering();
     request().catch((error) => complain(words(error)));
