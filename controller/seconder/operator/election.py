@@ -110,7 +110,7 @@ class Elector:
         self._holder = ""
         self._silent_until = float("-inf")
         self._problem = "the Lease was not read yet"
-        self._told = ""
+        self._told: tuple[Term | None, str] = (None, "")
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="election", daemon=True)
@@ -167,6 +167,7 @@ class Elector:
             # Somebody else was faster, or it was deleted: what is true now is read again.
             self._held = None
             if error.status == 409:
+                self._notice()
                 return 0.0
             if (problem := clean(str(error))) != self._problem:
                 log.trouble("the Lease cannot be read or written, and is tried again", error, status=error.status)
@@ -240,16 +241,12 @@ class Elector:
         return written
 
     def _notice(self) -> None:
-        """Say who leads when that has changed."""
-        now = (
-            "leading"
-            if self.term is not None
-            else f"standing by for {self._holder}"
-            if self._follows
-            else "not leading"
-        )
-        if now != self._told:
-            self._told = now
+        """Say who leads when that has changed. A term that follows one of this operator's own is another one."""
+        term = self.term
+        other = f"standing by for {self._holder}" if self._follows else "not leading"
+        now = "leading" if term is not None else other
+        if (term, now) != self._told:
+            self._told = term, now
             log.info(now, lease=NAME, identity=self.name)
             self._news()
 

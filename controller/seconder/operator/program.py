@@ -39,6 +39,7 @@ RESYNC_SECONDS: Final = 15.0
 _ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 _RETRY_SECONDS: Final = (0.2, 2.0)
 _STOP_SECONDS: Final = 10.0
+_IDLE_SECONDS: Final = 2.0
 _LOST_SECONDS: Final = 40.0
 """For the end of what writes after a term was lost: fenced, it only waits for reads that an API server leaves without
 an answer."""
@@ -434,7 +435,9 @@ class Program:
                 return news is News.STOP
 
     def _next(self) -> News:
+        # Whoever has no duty looks for a term by itself, too: a leader that did not notice would lead for nothing.
+        seconds = _IDLE_SECONDS if self._duty is None else max(0.0, self._duty.term.left())
         try:
-            return self._news.get(timeout=None if self._duty is None else max(0.0, self._duty.term.left()))
+            return self._news.get(timeout=seconds)
         except queue.Empty:
             return News.LOOK

@@ -163,6 +163,30 @@ def test_a_term_that_was_over_never_comes_back(leases: Leases, time: Time) -> No
     assert closed.left() <= 0
 
 
+def test_each_new_term_is_news_also_where_nobody_saw_the_old_one_end(time: Time) -> None:
+    """A leader whose renewal was late leads again in another term; whoever is not told of it would stay idle."""
+    leases = Leases()
+    news: list[Term | None] = []
+    elector = Elector(cast(Api, leases), "seconder-system", "a", lambda: news.append(elector.term), time)
+    elector.attempt()
+    time.now += LEASE_SECONDS - MARGIN_SECONDS - 0.1
+
+    def late() -> None:
+        time.now += 0.2
+
+    leases.before = late
+    elector.attempt()
+    assert elector.term is not None
+    assert len(news) == 2
+    assert news[1] is elector.term
+    # Nor where somebody else wrote to the Lease at the same time, so that this one is refused.
+    leases.before = lambda: None
+    time.now += LEASE_SECONDS
+    leases.edited(holderIdentity="b")
+    elector.attempt()
+    assert news[2:] == [None]
+
+
 def test_nobody_holds_the_lease_while_what_it_did_in_its_last_term_has_not_ended(leases: Leases, time: Time) -> None:
     """A leader that waits for an answer which does not come leaves the Lease to the other one."""
     first, second = (_elector(leases, name, time) for name in ("a", "b"))
