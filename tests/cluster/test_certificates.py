@@ -344,7 +344,11 @@ def test_the_readmes_function_signs_with_a_certificate(cluster: Cluster, authori
     ann = Person(tmp_path, authority, "ann")
     cluster.deployment()
     name = _change_request(cluster)
-    eventually(lambda: cluster.get("changerequest", name).get("status", {}).get("statement"), 10, "it can be signed")
+    eventually(
+        lambda: ((cluster.objects.find("changerequest", name) or {}).get("status") or {}).get("statement"),
+        10,
+        "it can be signed",
+    )
     script = f"{function}\nseconder_approve {name} {ann.certificate} {_ANN} 'INC-1'\n"
     environment = {
         **os.environ,

@@ -22,7 +22,7 @@ from tests.support.enforcer import EXCLUSIONS, Enforcer
 from tests.support.http import Pair
 from tests.support.operator import operator_with
 from tests.support.prometheus import Prometheus
-from tests.support.requests import connect, delete_review, post_review
+from tests.support.requests import api_servers_pair, connect, delete_review, post_review
 
 from localstack.pins import Binary
 from localstack.stack import Stack
@@ -129,7 +129,9 @@ def test_alerts_about_an_enforcer_clear_while_it_goes_on(cluster: Cluster, watch
     _all_clear(watched, {"SeconderConfigurationTampered"})
 
 
-def test_slow_answers_and_a_missing_policy_fire_and_clear(cluster: Cluster, watched: Prometheus) -> None:
+def test_slow_answers_and_a_missing_policy_fire_and_clear(
+    cluster: Cluster, watched: Prometheus, tmp_path: Path
+) -> None:
     """An API server that takes its time to answer the webhook; then a cluster whose only policy is gone."""
     expected = {"SeconderReviewLatencyHigh", "SeconderPolicyMissing"}
     _all_clear(watched, expected)
@@ -138,11 +140,12 @@ def test_slow_answers_and_a_missing_policy_fire_and_clear(cluster: Cluster, watc
     # What is in the namespace is looked up when there is something that may be an approval.
     cluster.annotate("namespace", cluster.namespace, "approval.seconder.dev/alice=none")
     review = delete_review(cluster.get("namespace", cluster.namespace), AGENT, ("", "namespaces"))
+    pair = api_servers_pair(cluster.stack.control_plane, tmp_path)
     deadline = time.monotonic() + 30
     while "SeconderReviewLatencyHigh" not in watched.firing():
         assert time.monotonic() < deadline, "the alert does not fire"
         with _api_server_suspended(cluster.stack, 1.3):
-            assert post_review(address, secret, review)["allowed"] is False
+            assert post_review(address, secret, review, pair=pair)["allowed"] is False
         cluster.get("namespace", cluster.namespace)  # others get their turn
     default = cluster.get("protectionpolicy", "default")
     cluster.admin("delete", "protectionpolicy", "--all")

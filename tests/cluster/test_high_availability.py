@@ -154,6 +154,7 @@ def test_without_the_api_server_for_longer_than_a_lease_one_leads_again(
         plane.restart_apiserver()
     leads = leader(pair, 10)
     eventually(lambda: leads.ready() == "ok", 10, "it does its work")
+    written = Written(cluster.stack.control_plane.audit_log)
     cluster.narrow()
     eventually(lambda: not cluster.narrowed(), 3, "it repairs")
     assert written.writers() == {leads.identity}

@@ -9,6 +9,7 @@ from tests.support.layers import Layers, webhook_configuration
 
 from localstack.binaries import provide
 from localstack.seconder import MANIFESTS
+from seconder.api.constants import KINDS
 
 _STATIC = "ValidatingAdmissionPolicy 'seconder-guard.static.k8s.io'"
 _API = "ValidatingAdmissionPolicy 'seconder-webhook-configurations'"
@@ -124,7 +125,7 @@ def test_a_collection_of_resource_definitions_keeps_ours(layers: Layers) -> None
     """Its deletion names no object; what is stored does."""
     raw = "--raw=/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     assert _STATIC in layers.run(layers.root_agent, "delete", raw).err
-    assert len(layers.must(layers.person, "get", "crds", "--output=name").split()) == 3
+    assert len(layers.must(layers.person, "get", "crds", "--output=name").split()) == len(KINDS)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import urllib3
 from tests.support.cluster import AGENT, Cluster, eventually
+from tests.support.requests import api_servers_pair
 
 _INNOCENT = "system:serviceaccount:seconder-agents:innocent"
 _WAIT = 3.0
@@ -56,12 +57,7 @@ class _Poster:
 @pytest.fixture
 def api_server(cluster: Cluster, tmp_path: Path) -> Path:
     """The certificate and key by which the API server proves itself to webhooks."""
-    kubeconfig = json.loads((cluster.stack.control_plane.folder / "webhooks.kubeconfig").read_text())
-    user = kubeconfig["users"][0]["user"]
-    pair = tmp_path / "pair.pem"
-    pair.touch(mode=0o600)
-    pair.write_bytes(b"".join(base64.b64decode(user[f"client-{part}-data"]) for part in ("key", "certificate")))
-    return pair
+    return api_servers_pair(cluster.stack.control_plane, tmp_path)
 
 
 def _traces(cluster: Cluster) -> list[str]:

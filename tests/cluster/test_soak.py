@@ -74,6 +74,9 @@ def test_a_soak_of_people_and_agents(stack: Stack) -> None:
     plane = stack.control_plane
     bind = ("create", "clusterrolebinding", _GROUP, "--clusterrole=cluster-admin", f"--group={_GROUP}")
     plane.kubectl.must(plane.admin_kubeconfig, *bind)
+    may = ("auth", "can-i", "create", "namespaces", f"--as={_PERSON}", f"--as-group={_GROUP}")
+    # The authorizer learns of a binding a moment later.
+    eventually(lambda: plane.kubectl.run(plane.admin_kubeconfig, *may).returncode == 0, 10, "they may do everything")
     as_person = client(plane.client_kubeconfig(_PERSON, [_GROUP]), _AT_ONCE)
     with_all_rights = plane.client_kubeconfig(_HAL, [_GROUP, "seconder.dev:agents"])
     agents = Agents([client(stack.agent_kubeconfig, 1), client(with_all_rights, 1)])

@@ -89,7 +89,9 @@ POWERS: Final[tuple[Power, ...]] = (
         "create update patch delete",
     ),
     *_powers(_ADMISSION, "validatingwebhookconfigurations", "update patch delete", name="seconder"),
-    *_powers(_OURS, "protectionpolicies approvers approverauthorities changerequests", _WRITES),
+    *_powers(_OURS, "protectionpolicies approvers approverauthorities", _WRITES),
+    # "patch" is for the reason on a change request of one's own.
+    *_powers(_OURS, "changerequests", "create update delete deletecollection"),
     *_powers(
         _OURS,
         "protectionpolicies/status approvers/status approverauthorities/status changerequests/status",

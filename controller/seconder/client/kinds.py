@@ -70,10 +70,11 @@ def served_as(kind: str, discovered: Mapping[str, Any]) -> list[Mapping[str, Any
 class Kinds:
     """Remembers all of discovery for a while, safe to use from several threads. ``remembered`` is in seconds.
 
-    Two requests tell of every kind that there is, so that kinds which somebody made up cost nothing, however many.
+    Two requests tell of every kind that there is, so that kinds which somebody made up cost nothing, however many. Not
+    for long: an owner whose kind is newer than what is remembered would be passed over.
     """
 
-    def __init__(self, api: Api, *, remembered: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: Api, *, remembered: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._remembered = remembered
         self._clock = clock
