@@ -97,7 +97,7 @@ def test_after_a_killed_leader_the_other_repairs_within_15_s_and_no_answer_is_wr
         eventually(lambda: len(stream.answers()) > answered + 20, 10, "the traffic goes on")
     assert stream.troubles() == []
     assert took < 15
-    assert other.identity in written.writers()
+    eventually(lambda: other.identity in written.writers(), 5, "the audit log tells who repaired")
     eventually(lambda: other.ready() == "ok", 5, "it is ready")
 
 
