@@ -145,10 +145,13 @@ class Elector:
         """Give the Lease back if it is held; if that fails, it ends by itself."""
         if self._term is not None:
             self._term.close()
-        held, self._held = self._held, None
-        if held is None:
-            return
+        led, held, self._held = self._term is not None, self._held, None
         try:
+            # While what it did was ending the Lease was let be, and may stand there in this one's name all the same.
+            if held is None and led:
+                held = self._api.find(f"{self._leases}/{NAME}", timeout=REQUEST_SECONDS)
+            if held is None or _holder_of(held) != self.name:
+                return
             # 1 is the least that the API server takes. On a Lease that is another's by now it fails.
             self._write(held, "", 1)
             log.info("leading was given up")

@@ -264,6 +264,20 @@ def test_a_lease_that_was_given_back_is_taken_at_the_next_look(leases: Leases, t
     assert leases.stored["spec"]["holderIdentity"] == "b"
 
 
+def test_a_lease_that_was_let_be_while_duties_ended_is_given_back_too(leases: Leases, time: Time) -> None:
+    """Else the other one would wait for a whole lease after each graceful end that a look fell into."""
+    elector = _elector(leases, "a", time)
+    elector.attempt()
+    term = elector.term
+    assert term is not None
+    term.busy = True
+    term.close()
+    elector.attempt()
+    term.busy = False
+    elector.release()
+    assert _holder(leases) == ""
+
+
 def test_a_late_release_does_not_end_anothers_term(leases: Leases, time: Time) -> None:
     """Of one that has slept meanwhile."""
     first, second = (_elector(leases, name, time) for name in ("a", "b"))
