@@ -475,8 +475,8 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
     },
     ("ClusterRole", "seconder-portal"): {
         "seconder.dev changerequests get,list,patch": "portal/answers.py",
-        "seconder.dev protectionpolicies,approvers,approverauthorities list,watch": "portal/view.py",
-        " namespaces[kube-system] get": "portal/view.py",
+        "seconder.dev protectionpolicies,approvers,approverauthorities list,watch": "client/policy_watches.py",
+        " namespaces[kube-system] get": "client/policy_watches.py",
     },
     ("ClusterRole", "seconder-operator-portal"): {
         "rbac.authorization.k8s.io clusterroles[seconder-portal-objects]"

@@ -3,32 +3,18 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from seconder.admission import principal, service_accounts
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.service_accounts import Account
 from seconder.admission.state import ClusterState
-from seconder.api import constants, policy_documents
-from seconder.api.policy import Policy
-from seconder.approvals import approver_documents
-from seconder.approvals.certificates import authority_documents
-from seconder.approvals.certificates.authority import Authority
-from seconder.approvals.registry import Approver, Registry
-from seconder.client.api import Api, ApiError, Fenced
+from seconder.api import constants
+from seconder.approvals.registry import Registry
+from seconder.client.api import Api
 from seconder.client.namespace_labels import Labels, NamespaceLabels
+from seconder.client.policy_watches import PolicyWatches
 from seconder.client.watch import Watch
-
-_RETRY_SECONDS: Final = 0.5
-
-
-def audience(api: Api, cluster_id: str = "") -> str:
-    """The cluster's ``aud`` claim: the uid of kube-system, with a configured cluster id appended.
-
-    Raises ApiError.
-    """
-    uid = api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
-    return f"urn:uuid:{uid}:{cluster_id}" if cluster_id else f"urn:uuid:{uid}"
 
 
 class Cache:
@@ -47,63 +33,36 @@ class Cache:
         on_policies: Callable[[PolicyIndex], None] = lambda _: None,
     ) -> None:
         """``on_policies`` is told of every change of policies, before they are part of a ClusterState."""
-        self._api = api
         self._installation = installation
-        self._failed = failed
-        self._cluster_id = cluster_id
         self._on_policies = on_policies
         self._lock = threading.Lock()
         self._policies: PolicyIndex | None = None
-        self._approvers: Sequence[Approver] | None = None
-        self._authorities: Sequence[Authority] | None = None
         self._registry: Registry | None = None
         self._operators: Mapping[str, str] | None = None
         self._token_ends: Mapping[str, float] = {}
         self._labels: Labels = {}
-        self._following = NamespaceLabels(api, failed, self._take_labels)
         self._audience = ""
-        self._stopping = threading.Event()
         self.state: ClusterState | None = None
         """None until everything has been loaded once."""
-        self._watches: dict[str, Watch[Any]] = {
-            "policies": Watch(
-                api, f"{constants.API_PATH}/protectionpolicies", policy_documents.policies, self._take_policies, failed
-            ),
-            "approvers": Watch(
-                api, f"{constants.API_PATH}/approvers", approver_documents.approver, self._take_approvers, failed
-            ),
-            "approver authorities": Watch(
-                api,
-                f"{constants.API_PATH}/approverauthorities",
-                authority_documents.authority,
-                self._take_authorities,
-                failed,
-            ),
-            "agents' operators": Watch(
-                api,
-                "/api/v1/serviceaccounts",
-                service_accounts.account,
-                self._take_accounts,
-                failed,
-                metadata_only=True,
-            ),
-        }
-
-        self._proving: tuple[Watch[Any], ...] = tuple(self._watches.values())
+        self._following = PolicyWatches(api, failed, self, cluster_id=cluster_id)
+        self._selecting = NamespaceLabels(api, failed, self._take_labels)
+        self._accounts = Watch(
+            api, "/api/v1/serviceaccounts", service_accounts.account, self._take_accounts, failed, metadata_only=True
+        )
+        self._watches: Sequence[Watch[Any]] = (*self._following.watches.values(), self._accounts)
+        self._proving: Sequence[Watch[Any]] = self._watches
         """All that the state is made from: these, and the labels of namespaces while some policy selects by them."""
 
     def start(self) -> None:
         """Begin to load and follow. Returns at once."""
-        for watch in self._watches.values():
-            watch.start()
-        threading.Thread(target=self._find_audience, name="cluster identity", daemon=True).start()
+        self._following.start()
+        self._accounts.start()
 
     def stop(self) -> None:
         """Let the watches end."""
-        self._stopping.set()
         self._following.stop()
-        for watch in self._watches.values():
-            watch.stop()
+        self._selecting.stop()
+        self._accounts.stop()
 
     def age(self) -> float:
         """The seconds since all of it was last proven to be true; infinite until everything was loaded."""
@@ -120,52 +79,34 @@ class Cache:
 
     def unmet(self) -> list[str]:
         """List what is not loaded yet."""
-        waiting = [f"{name} are not loaded" for name, watch in self._watches.items() if not watch.loaded]
-        if not self._following.loaded:
+        waiting = self._following.unmet()
+        if not self._accounts.loaded:
+            waiting.append("agents' operators are not loaded")
+        if not self._selecting.loaded:
             waiting.append("labels of namespaces are not loaded")
-        if not self._audience:
-            waiting.append("the cluster's identity is not known")
         return waiting or ([] if self.state else ["the cache is not built"])
 
-    def _find_audience(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._audience = audience(self._api, self._cluster_id)
-            except Fenced:
-                return
-            except ApiError as error:
-                self._failed("kube-system", error)
-                self._stopping.wait(_RETRY_SECONDS)
-            else:
-                with self._lock:
-                    self._publish()
-                return
-
-    def _take_policies(self, policies: Mapping[str, list[Policy]]) -> None:
-        index = PolicyIndex(policy for of_one in policies.values() for policy in of_one)
+    def take_policies(self, index: PolicyIndex) -> None:
+        """Take all policies."""
         self._on_policies(index)
         with self._lock:
             self._policies = index
-            if self._following.follow(index.selecting_keys):
+            if self._selecting.follow(index.selecting_keys):
                 # They tell nothing of what is selected by now: until they do, it is not known.
                 self._labels = {}
-                self._proving = (*self._watches.values(), *self._following.watches)
+                self._proving = (*self._watches, *self._selecting.watches)
             self._publish()
 
-    def _take_approvers(self, approvers: Mapping[str, Approver]) -> None:
-        # What a watch hands over is its own, and goes on changing.
+    def take_registry(self, registry: Registry) -> None:
+        """Take all approvers and authorities."""
         with self._lock:
-            self._approvers = tuple(approvers.values())
-            self._register()
+            self._registry = registry
+            self._publish()
 
-    def _take_authorities(self, authorities: Mapping[str, Authority]) -> None:
+    def take_audience(self, found: str) -> None:
+        """Take the ``aud`` claim."""
         with self._lock:
-            self._authorities = tuple(authorities.values())
-            self._register()
-
-    def _register(self) -> None:
-        if self._approvers is not None and self._authorities is not None:
-            self._registry = Registry(self._approvers, self._authorities)
+            self._audience = found
             self._publish()
 
     def _take_accounts(self, accounts: Mapping[str, Account]) -> None:

@@ -1,8 +1,7 @@
 """Writes change requests and events off the decision's path: a review only leaves a note here and goes on.
 
 Everything is bounded, and what finds no place is not recorded: the refusal then says how to approve without a record.
-Losing a note, or flooding this, never changes a decision. What is written was seen: the object is read before anything
-is told of it.
+Losing a note, or flooding this, never changes a decision. How a note is written: ``record_writer``.
 """
 
 import threading
@@ -10,32 +9,23 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeVar
 
-import msgspec
-
-from seconder.admission import adjudication, pipeline
 from seconder.admission.decision import Decision
-from seconder.admission.lookups import Unknown
 from seconder.admission.policy_index import PolicyIndex
-from seconder.admission.recorded import mark
-from seconder.admission.request import Metadata, Request
-from seconder.admission.review import Effect
+from seconder.admission.request import Request
 from seconder.api import change_request, constants
-from seconder.api.change_request import ChangeRequest
 from seconder.api.reasons import Reason
 from seconder.approvals import change_requests
 from seconder.approvals.change import Change
-from seconder.approvals.impact import Impact
 from seconder.approvals.verification import Approval
 from seconder.client.api import Api, ApiError
 from seconder.client.cache import Cache
-from seconder.client.events import Events, Occurrence
 from seconder.client.resolver import Resolver, within
 from seconder.client.watch import Watch
 from seconder.webhook import sight
+from seconder.webhook.record_writer import Emergency, Note, RecordWriter
 
 T = TypeVar("T")
 
@@ -80,28 +70,6 @@ class _Known(NamedTuple):
     """Who said no and why, as the operator has it."""
 
 
-@dataclass(slots=True)
-class _Note:
-    """What is to be written about one change: ``times`` refused since it was last written; or let through, by what.
-
-    ``new``: there is no open record of it. One that was there and is gone was removed by somebody, and stays so until
-    the next refusal.
-    """
-
-    change: Change
-    reason: Reason
-    times: int
-    allowed: Sequence[Approval] = ()
-    new: bool = False
-    tries: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Emergency:
-    request: Request
-    reason: str
-
-
 class Recorder:
     """Takes notes from reviews, in any thread, and writes them in its own.
 
@@ -119,19 +87,16 @@ class Recorder:
         unseen: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._api = api
-        self._cache = cache
         self._resolver = resolver
-        self._events = Events(api, "seconder-webhook")
+        self._writer = RecordWriter(api, cache, resolver, unseen)
         self._failed = failed
         self._bounds = bounds or Bounds()
-        self._unseen = unseen
         self._clock = clock
         self._lock = threading.RLock()
         """That of ``_work``. To take it by the condition would be two Python calls more."""
         self._work = threading.Condition(self._lock)
-        self._notes: OrderedDict[str, _Note] = OrderedDict()
-        self._emergencies: list[_Emergency] = []
+        self._notes: OrderedDict[str, Note] = OrderedDict()
+        self._emergencies: list[Emergency] = []
         self._written: OrderedDict[str, float] = OrderedDict()
         self._known: Mapping[str, _Known] = {}
         self._open: Counter[str] = Counter()
@@ -167,7 +132,7 @@ class Recorder:
             if not recorded and not self._has_place(change):
                 return False
             if len(self._notes) < self._bounds.notes:
-                self._notes[name] = _Note(change, reason, 1, new=not recorded)
+                self._notes[name] = Note(change, reason, 1, new=not recorded)
                 self._work.notify()
                 return True
             return recorded
@@ -185,7 +150,7 @@ class Recorder:
             if note is not None:
                 note.allowed = counted
             elif (self._is_open(name) or name in self._made) and len(self._notes) < self._bounds.notes:
-                self._notes[name] = _Note(change, Reason.APPROVED, 0, counted)
+                self._notes[name] = Note(change, Reason.APPROVED, 0, counted)
             else:
                 return
             # At once, whatever was written a moment ago: the object is about to go.
@@ -204,7 +169,7 @@ class Recorder:
         """Note that somebody passed policies by in an emergency, as was seen on the object."""
         with self._work:
             if len(self._emergencies) < self._bounds.notes:
-                self._emergencies.append(_Emergency(request, reason))
+                self._emergencies.append(Emergency(request, reason))
                 self._work.notify()
 
     def _has_place(self, change: Change) -> bool:
@@ -251,12 +216,12 @@ class Recorder:
                 emergencies, self._emergencies = self._emergencies, []
                 note = self._next_due()
             for emergency in emergencies:
-                self._attempt(self._tell_emergency, emergency)
+                self._attempt(self._writer.tell_emergency, emergency)
             if note is not None:
                 self._try_to_write(note)
             time.sleep(self._bounds.pace)
 
-    def _try_to_write(self, note: _Note) -> None:
+    def _try_to_write(self, note: Note) -> None:
         outcome = self._attempt(self._write, note)
         with self._work:
             now, name = self._clock(), note.change.name
@@ -268,7 +233,7 @@ class Recorder:
             if outcome is not _Outcome.DONE:
                 self._keep_for_later(note)
 
-    def _keep_for_later(self, note: _Note) -> None:
+    def _keep_for_later(self, note: Note) -> None:
         """Put a note back that could not be written: somebody has been told of its change request."""
         note.tries += 1
         later = self._notes.get(note.change.name)
@@ -288,7 +253,7 @@ class Recorder:
             return None
         return max(0.0, min(map(self._due, self._notes)) - self._clock())
 
-    def _next_due(self) -> _Note | None:
+    def _next_due(self) -> Note | None:
         now = self._clock()
         due = [name for name in self._notes if self._due(name) <= now]
         if not due:
@@ -318,116 +283,11 @@ class Recorder:
             return _Outcome.LATER
         return _Outcome.DONE
 
-    def _write(self, note: _Note) -> None:
-        state = self._cache.state
-        if state is None:
-            return
-        change = note.change
-        stored = self._seen(change, state.policies) if note.times else None
-        if note.times and stored is None:
-            self._unseen()
-            if note.new or not note.allowed:
-                self._forget(change.name)
-                return
-            # It was written down before, and may be gone since it was let through.
-            note.times = 0
-        now = datetime.now(UTC)
-        impact = self._impact(change, state.policies) if note.times else None
-        made_now = False
-        for _ in range(5):
-            request = self._open_record(change, impact) if note.new else self._existing(change)
-            if request is None and note.new:
-                # It was there when it was to be created, and gone when it was read: the next try creates it.
-                continue
-            if request is None:
-                return
-            status = request.status
-            made_now |= not status.first_refused_at
-            if note.times:
-                # The operator, which gives no reason, has counted the first of these in between.
-                counted = made_now and status.attempts > 0 and not status.last_reason
-                status = change_requests.refused(
-                    status,
-                    change,
-                    times=note.times - counted,
-                    reason=note.reason.value,
-                    statement=change_requests.statement_of(change, state.audience, request.uid, impact),
-                    impact=impact,
-                    now=now,
-                )
-            if stored is not None:
-                status = msgspec.structs.replace(status, seen=mark(change.action, stored))
-            if note.allowed:
-                status = change_requests.let_through(status, change, note.allowed, now)
-            try:
-                self._api.replace(
-                    f"{change_request.PATH}/{change.name}/status", change_request.with_status(request, status)
-                )
-            except ApiError as error:
-                # The operator wrote, or removed it, in between.
-                if error.status not in {404, 409}:
-                    raise
-            else:
-                break
-        else:
-            return
-        if note.times:
-            self._tell_refusal(change, note.reason, status.attempts, now)
-
-    def _seen(self, change: Change, policies: PolicyIndex) -> Metadata | None:
-        """The object as it is stored; None where it is not as the review said. Raises ApiError and Unknown."""
-        deadline = within()
-        try:
-            return sight.seen(change, lambda asked: self._resolver.answer(asked, policies, deadline))
-        except Unknown as unknown:
-            if isinstance(unknown.__cause__, ApiError):
-                raise unknown.__cause__ from None
-            raise
-
-    def _forget(self, name: str) -> None:
-        """Give the place of a record back that will not be written."""
-        with self._lock:
-            self._made.pop(name, None)
-
-    def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest | None:
-        """The change request, newly created, or the one that ended before; None where it was removed in between."""
-        try:
-            return change_request.parse(self._api.create(change_request.PATH, change_requests.document(change, impact)))
-        except ApiError as error:
-            if error.status != 409:
-                raise
-            return self._existing(change)
-
-    def _existing(self, change: Change) -> ChangeRequest | None:
-        try:
-            return change_request.parse(self._api.get(f"{change_request.PATH}/{change.name}"))
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return None
-
-    def _impact(self, change: Change, policies: PolicyIndex) -> Impact | None:
-        effect = Effect(change.action, change.target, change.version, {})
-        looking, deadline = adjudication.impact_of(effect, change.policies), within()
-        try:
-            return pipeline.drive(looking, lambda asked: self._resolver.answer(asked, policies, deadline))[0]
-        except Unknown:
-            return None
-
-    def _tell_refusal(self, change: Change, reason: Reason, count: int, now: datetime) -> None:
-        key = f"{change.name}.refused"
-        note = f"{change.action} by {change.requester} refused ({reason}): kubectl seconder approve {change.name}"
-        self._events.write(
-            Occurrence(change.target, change.version, key, "NeedsApproval", note, warning=True, count=count, now=now)
-        )
-
-    def _tell_emergency(self, emergency: _Emergency) -> None:
-        request, now = emergency.request, datetime.now(UTC)
-        key = f"break-glass.{request.uid}".lower()
-        note = f"{request.operation} by {request.caller.username} under break-glass: {emergency.reason}"
-        self._events.write(
-            Occurrence(request.target, request.version, key, "BreakGlass", note, warning=True, count=1, now=now)
-        )
+    def _write(self, note: Note) -> None:
+        if not self._writer.write(note):
+            # Its place is another's.
+            with self._lock:
+                self._made.pop(note.change.name, None)
 
 
 def _ended(known: _Known | None) -> bool:

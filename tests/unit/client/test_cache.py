@@ -7,7 +7,7 @@ from tests.support import signing, ssh_ca
 from tests.support.builders import policy
 from tests.support.served import Served
 
-from seconder.admission.policy_index import Installation
+from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api.label_selector import Operator, Requirement
 from seconder.client.cache import Cache
 from seconder.client.watch import Watch
@@ -23,13 +23,13 @@ def test_labels_that_were_not_seen_lately_make_a_view_old(monkeypatch: pytest.Mo
             watch.proven = time.monotonic() - ages.get(watch._path.rpartition("/")[2], 0.0)
         return cache.fresh(), round(cache.age())
 
-    cache._take_policies({"plain": [policy()]})
+    cache.take_policies(PolicyIndex([policy()]))
     assert seen(namespaces=61.0) == (True, 0.0)
     selector = (Requirement("tier", Operator.EXISTS, frozenset()),)
-    cache._take_policies({"selecting": [policy(selector=selector)]})
+    cache.take_policies(PolicyIndex([policy(selector=selector)]))
     assert seen(namespaces=61.0) == (False, 61.0)
     assert seen(namespaces=1.0) == (True, 1.0)
-    cache._take_policies({"plain": [policy()]})
+    cache.take_policies(PolicyIndex([policy()]))
     assert seen(namespaces=61.0) == (True, 0.0)
 
 
@@ -49,18 +49,18 @@ def test_a_view_is_old_when_any_part_of_it_is(plural: str) -> None:
 def test_a_view_waits_for_approvers_and_authorities_alike() -> None:
     """Either may be loaded first, and each change of one keeps the other."""
     cache = Cache(Served(), Installation(), lambda *_: None)
-    cache._audience = signing.AUDIENCE
-    cache._take_policies({"plain": [policy()]})
+    cache.take_audience(signing.AUDIENCE)
+    cache.take_policies(PolicyIndex([policy()]))
     cache._take_accounts({})
 
     def usable() -> int | None:
         return cache.state.registry.usable if cache.state else None
 
-    cache._take_approvers({"alice": signing.approver("alice")})
+    cache._following._take_approvers({"alice": signing.approver("alice")})
     assert usable() is None
-    cache._take_authorities({"engineering": ssh_ca.authority()})
+    cache._following._take_authorities({"engineering": ssh_ca.authority()})
     assert usable() == 2
-    cache._take_approvers({})
+    cache._following._take_approvers({})
     assert usable() == 1
-    cache._take_authorities({})
+    cache._following._take_authorities({})
     assert usable() == 0

@@ -115,7 +115,7 @@ def test_a_note_that_could_not_be_written_is_tried_again_a_bounded_number_of_tim
 def test_a_record_that_goes_between_two_looks_is_created_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nobody's next refusal goes without one because of it."""
     recorder = Still(Bounds(), monkeypatch)
-    recorder._resolver = Answers(objects=live(target(name="d")))
+    recorder._writer._resolver = Answers(objects=live(target(name="d")))
     change = _change("d")
     answers = iter([409, 201])
 
@@ -127,8 +127,8 @@ def test_a_record_that_goes_between_two_looks_is_created_anew(monkeypatch: pytes
     path = f"{change_request.PATH}/{change.name}"
     api = Served({change_request.PATH: created, f"{path}/status": lambda asked: asked.document})
     monkeypatch.setattr(served, "MOST_SECONDS", 10.0)
-    monkeypatch.setattr(recorder, "_api", api)
-    monkeypatch.setattr(recorder, "_tell_refusal", lambda *_: None)
+    monkeypatch.setattr(recorder._writer, "_api", api)
+    monkeypatch.setattr(recorder._writer, "_tell_refusal", lambda *_: None)
     assert recorder.refused(change, Reason.APPROVAL_MISSING)
     note = recorder._next_due()
     assert note is not None
@@ -168,8 +168,8 @@ def _dropped(monkeypatch: pytest.MonkeyPatch, objects: Any) -> tuple[Still, list
     """A recorder of one place that has tried to write one refusal, what it counted, and the API that it wrote to."""
     recorder, counted = Still(Bounds(open_of_one=1), monkeypatch), list[str]()
     recorder._resolver, api = Answers(objects=objects), Served()
-    monkeypatch.setattr(recorder, "_unseen", lambda: counted.append("unseen"))
-    monkeypatch.setattr(recorder, "_api", api)
+    monkeypatch.setattr(recorder._writer, "_unseen", lambda: counted.append("unseen"))
+    monkeypatch.setattr(recorder._writer, "_api", api)
     assert recorder.refused(_change("d"), Reason.APPROVAL_MISSING)
     note = recorder._next_due()
     assert note is not None
@@ -199,7 +199,7 @@ def test_a_use_is_told_although_its_object_is_gone(monkeypatch: pytest.MonkeyPat
     path = f"{change_request.PATH}/{change.name}"
     stored = msgspec.to_builtins(recorded(policy(), target=change.target))
     api = Served({path: stored, f"{path}/status": lambda asked: asked.document})
-    monkeypatch.setattr(recorder, "_api", api)
+    monkeypatch.setattr(recorder._writer, "_api", api)
     monkeypatch.setattr(served, "MOST_SECONDS", 10.0)
     recorder._known = {change.name: _Known(change.requester, open=True)}
     assert recorder.refused(change, Reason.APPROVAL_MISSING)
@@ -215,8 +215,8 @@ def test_a_use_is_told_although_its_object_is_gone(monkeypatch: pytest.MonkeyPat
 def test_what_could_not_be_read_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is neither seen nor unseen."""
     recorder, counted = Still(Bounds(), monkeypatch), list[str]()
-    recorder._resolver = Answers(unknown=[ReadObjects])
-    monkeypatch.setattr(recorder, "_unseen", lambda: counted.append("unseen"))
+    recorder._writer._resolver = Answers(unknown=[ReadObjects])
+    monkeypatch.setattr(recorder._writer, "_unseen", lambda: counted.append("unseen"))
     assert recorder.refused(_change("d"), Reason.APPROVAL_MISSING)
     note = recorder._next_due()
     assert note is not None
@@ -252,10 +252,10 @@ def test_what_goes_down_with_a_namespace_is_told_where_it_is_known(monkeypatch: 
     protecting = policy(NAMESPACES)
     change = Change("dana", False, None, frozenset(), namespace, "v1", Action.DELETE, "", (protecting,))
     recorder, index = Still(Bounds(), monkeypatch), PolicyIndex([protecting])
-    recorder._resolver = Answers(holds={DEPLOYMENTS: [Item("checkout", "1")]})
-    found = recorder._impact(change, index)
+    recorder._writer._resolver = Answers(holds={DEPLOYMENTS: [Item("checkout", "1")]})
+    found = recorder._writer._impact(change, index)
     assert found is not None
     assert found.summary == "1 deployments"
-    recorder._resolver = Answers(unknown=[NamespaceContents])
-    assert recorder._impact(change, index) is None
-    assert recorder._impact(_change("d"), index) is None
+    recorder._writer._resolver = Answers(unknown=[NamespaceContents])
+    assert recorder._writer._impact(change, index) is None
+    assert recorder._writer._impact(_change("d"), index) is None

@@ -33,7 +33,7 @@ from seconder.approvals.unsigned_statement import UnsignedStatement
 from seconder.approvals.verification import Context, Memo, context_of
 from seconder.client import namespace_labels
 from seconder.client.api import Api, ApiError
-from seconder.client.cache import audience
+from seconder.client.policy_watches import audience
 from seconder.plugin.approving import changes
 from seconder.plugin.approving.answers import Answers
 from seconder.plugin.approving.changes import Wanted

@@ -18,7 +18,7 @@ from seconder.api.text import clean, describe
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import approvals_of
 from seconder.client.api import Api, ApiError
-from seconder.client.cache import audience
+from seconder.client.policy_watches import audience
 from seconder.plugin.approving import cluster_reads
 from seconder.plugin.auditing import audit_log, chain, decision_log, facts, report_page, reporting
 from seconder.plugin.auditing.facts import Fact
