@@ -13,6 +13,8 @@ KINDS: Final = (
     "sizes",
     "finalizers",
     "owners",
+    "parents",
+    "adopting",
     "pods",
     "claims",
     "aliases",

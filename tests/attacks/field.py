@@ -49,6 +49,8 @@ DEPLOYMENTS: Final = Kind("apps", "deployments")
 REPLICA_SETS: Final = Kind("apps", "replicasets")
 STATEFUL_SETS: Final = Kind("apps", "statefulsets")
 JOBS: Final = Kind("batch", "jobs")
+CRON_JOBS: Final = Kind("batch", "cronjobs")
+DAEMON_SETS: Final = Kind("apps", "daemonsets")
 AUTOSCALERS: Final = Kind("autoscaling", "horizontalpodautoscalers", "v2")
 DEFINITIONS: Final = Kind("apiextensions.k8s.io", "customresourcedefinitions", namespaced=False)
 CLUSTER_ROLES: Final = Kind("rbac.authorization.k8s.io", "clusterroles", namespaced=False)
@@ -228,6 +230,15 @@ class Field:
     def untried(self, why: str) -> Untried:
         """Why the attack cannot be played, to be raised."""
         return Untried(why)
+
+    def free_work(self) -> None:
+        """Wait until an agent's ordinary work is done again, after a new policy. Raises Untried."""
+        labels = {"app": "ordinary"}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": documents.CONTAINERS}}
+        spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+        path = f"{REPLICA_SETS.path(self.place)}?dryRun=All"
+        made = {"metadata": {"name": "ordinary"}, "spec": spec}
+        self.eventually(lambda: self.agent("POST", path, made).done, "the agent works on")
 
     # What is there to know
 

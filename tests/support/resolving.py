@@ -26,6 +26,7 @@ from seconder.admission.lookups import (
     ReadWhole,
     Right,
     RoleRules,
+    Uncontrolled,
     ViewIsFresh,
 )
 from seconder.admission.policy_index import PolicyIndex
@@ -59,6 +60,7 @@ class Answers(Resolver):
     owning: frozenset[GroupResource] = frozenset()
     owns_guard: bool = False
     pods: Sequence[Placed] = ()
+    uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
     aliased: frozenset[str] = frozenset()
     missing: Collection[str] = ()
     rules: Sequence[Rule] = ()
@@ -91,6 +93,8 @@ class Answers(Resolver):
                 return self.owns_guard
             case PodsOn():
                 return self.pods
+            case Uncontrolled():
+                return self.uncontrolled.get(lookup.kind.resource, ())
             case AliasedBy():
                 return self.aliased
             case MissingOwners():

@@ -1,11 +1,12 @@
 """What goes with an object: the garbage collector deletes what is owned by an object that is gone.
 
-Only objects of kinds that policies protect from deletion are followed. An owner of an owner is found where the one
-between is of such a kind itself; a chain through a kind that no policy names is not seen.
+Only objects of kinds that policies protect from deletion are followed, and of those that built-in controllers make them
+of. An owner of an owner is found where the one between is of such a kind itself; a chain through another is not seen.
 """
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from seconder.admission.kinds import MADE_BY_CONTROLLER
@@ -22,13 +23,17 @@ _NEVER_ORPHANS: Final = frozenset(
 
 
 class Dependent(NamedTuple):
-    """A followed object that goes with another. ``through`` is the kind of the owner that it goes with at once."""
+    """A followed object that goes with another. ``through`` is the kind of the owner that it goes with at once.
+
+    ``above`` are the kinds of that one's owner, of the owner's owner, and so on, up to what the request is about.
+    """
 
     resource: ResolvedResource
     namespace: str
     name: str
     uid: str
     through: GroupResource
+    above: tuple[GroupResource, ...] = ()
 
     @property
     def target(self) -> Target:
@@ -36,14 +41,18 @@ class Dependent(NamedTuple):
         return Target(self.resource.resource, self.resource.kind, self.namespace, self.name, self.uid)
 
     @property
-    def controller(self) -> Target:
-        """The owner that it goes with at once, as far as policies ask: both are in one namespace."""
-        return Target(self.through, "", self.namespace, "", "")
+    def makers(self) -> Sequence[Target]:
+        """What it is made of, nearest first, each by the next one's own controller: a Pod's ReplicaSet and Deployment.
 
-    @property
-    def made_by_controller(self) -> bool:
-        """Whether it is what its owner's own controller makes: a Deployment's ReplicaSet, and its Pods."""
-        return (self.through, self.resource.resource) in MADE_BY_CONTROLLER
+        As far as policies ask: all are in one namespace.
+        """
+        made, found = self.resource.resource, []
+        for owner in (self.through, *self.above):
+            if (owner, made) not in MADE_BY_CONTROLLER:
+                break
+            found.append(Target(owner, "", self.namespace, "", ""))
+            made = owner
+        return found
 
 
 class Kind(NamedTuple):

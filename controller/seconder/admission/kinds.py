@@ -1,9 +1,9 @@
 """Facts about built-in kinds, one table each: what makes what, who adopts what, what runs pods, what owns others."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from seconder.api.resources import JOBS, NAMESPACES, PODS, REPLICA_SETS, GroupResource
+from seconder.api.resources import JOBS, NAMESPACES, PODS, REPLICA_SETS, GroupResource, ResolvedResource
 
 _REVISIONS: Final = GroupResource("apps", "controllerrevisions")
 _DAEMON_SETS: Final = GroupResource("apps", "daemonsets")
@@ -28,6 +28,33 @@ MADE_BY_CONTROLLER: Final = frozenset(
     }
 )
 """Pairs of an owner and what its own controller makes."""
+
+_KINDS: Final = {
+    CRON_JOBS: "CronJob",
+    _DAEMON_SETS: "DaemonSet",
+    _DEPLOYMENTS: "Deployment",
+    JOBS: "Job",
+    REPLICA_SETS: "ReplicaSet",
+    _REPLICATION_CONTROLLERS: "ReplicationController",
+    _SERVICES: "Service",
+    _STATEFUL_SETS: "StatefulSet",
+}
+MAKERS: Final[Mapping[GroupResource, ResolvedResource]] = {
+    resource: ResolvedResource(resource, "v1", namespaced=True, custom=False, kind=kind)
+    for resource, kind in _KINDS.items()
+}
+"""The owners among these."""
+
+
+def makers(made: Iterable[GroupResource]) -> frozenset[ResolvedResource]:
+    """Whatever built-in controllers make these of, and of what they make that."""
+    found: set[GroupResource] = set()
+    below = set(made)
+    while below:
+        below = {owner for owner, each in MADE_BY_CONTROLLER if each in below} - found
+        found |= below
+    return frozenset(MAKERS[owner] for owner in found)
+
 
 ADOPTERS: Final[Mapping[GroupResource, tuple[str, ...]]] = {
     REPLICA_SETS: ("deployment-controller",),

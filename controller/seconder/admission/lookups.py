@@ -112,10 +112,20 @@ class Placed(NamedTuple):
 
 
 class PodsOn(Lookup[Sequence[Placed]], frozen=True):
-    """The pods on a node."""
+    """The pods on a node. ``daemons``: of those, the ones that a DaemonSet controls."""
 
     unknown: ClassVar[str] = "which pods run on the node could not be looked up"
     node: str
+    daemons: bool = False
+
+
+class Uncontrolled(Lookup[Sequence[Placed]], frozen=True):
+    """The objects of a kind in a namespace that have these labels, and no controller. ``selector``: as of a list."""
+
+    unknown: ClassVar[str] = "what it would take for its own could not be looked up"
+    kind: ResolvedResource
+    namespace: str
+    selector: str
 
 
 class AliasedBy(Lookup[frozenset[str]], frozen=True):

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 from seconder.admission.indirect import aliases
 from seconder.admission.indirect.aliases import Alias
+from seconder.admission.kinds import makers
 from seconder.api import constants
 from seconder.api.label_selector import NAME_KEY
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
@@ -64,10 +65,11 @@ class PolicyIndex:
         self.known: Final = frozenset(
             {NAMESPACES, *(name for policy in self.all for name in (*policy.resources, *policy.resolved))}
         )
-        enforced = [policy for policy in self.all if protects(policy)]
-        self.followed: Final = _followed(enforced)
-        """The resources whose objects' owners must be known: what Enforce policies protect from deletion."""
-        self.followed_known: Final = all(policy.resolution_current and not _hidden(policy) for policy in enforced)
+        self.enforced: Final = tuple(policy for policy in self.all if protects(policy))
+        """Those that refuse somebody or other a deletion."""
+        self.followed: Final = _followed(self.enforced)
+        """The resources whose objects' owners must be known: what Enforce policies protect, and what makes that."""
+        self.followed_known: Final = all(policy.resolution_current and not _hidden(policy) for policy in self.enforced)
         """Whether ``followed`` is all of it: discovery has looked at every policy, and sees all that these name."""
         self._naming: Final[dict[tuple[str, str], dict[str, list[Policy]]]] = {}
         self._within: Final[dict[str, list[Policy]]] = {}
@@ -191,8 +193,10 @@ _NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom
 
 
 def _followed(policies: Iterable[Policy]) -> frozenset[ResolvedResource]:
-    """What these policies protect, and Namespaces, with which everything in them goes."""
+    """What these policies protect, what that is made of, and Namespaces, with which everything in them goes."""
     resources = {resolved for policy in policies for resolved in policy.resolved.values() if resolved.served}
+    named = {resolved.resource for resolved in resources}
+    resources |= {maker for maker in makers(named) if maker.resource not in named}
     if any(resolved.namespaced for resolved in resources):
         resources = {resolved for resolved in resources if resolved.resource != NAMESPACES} | {_NAMESPACES}
     return frozenset(resources)

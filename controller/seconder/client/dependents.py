@@ -1,11 +1,12 @@
-"""Follows who owns what, of the kinds that policies protect from deletion: one watch a kind, metadata alone."""
+"""Follows who owns what, of the kinds that policies protect and what makes these: one watch a kind, metadata alone."""
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from seconder.admission.dependents import CROWD, Dependent, Ownership
+from seconder.admission.kinds import MAKERS
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api import constants
 from seconder.api.resources import GroupResource, ResolvedResource, Target
@@ -269,17 +270,25 @@ class DependentsIndex:
 
 
 def keys_of_owners(
-    kinds: Iterable[tuple[ResolvedResource, OwnedObjects]], policies: PolicyIndex, place: str, keys: Collection[str]
+    kinds: Sequence[tuple[ResolvedResource, OwnedObjects]], policies: PolicyIndex, place: str, keys: Collection[str]
 ) -> frozenset[str]:
     """Those of these keys by which something owns protected objects, in a namespace or, without one, anywhere."""
+
+    def counts(resource: ResolvedResource, key: str, owned: Ownership) -> bool:
+        target = _target(resource, key)
+        if policies.protecting(target):
+            return True
+        # What no policy names, and what is made of it.
+        below = dependents_of(kinds, frozenset({owned.uid}), target) if resource.resource in MAKERS else ()
+        return any(policies.protecting(dependent.target) for dependent in below)
+
     found = set()
     for resource, kind in kinds:
-        counts = f"{place}/" if place and resource.namespaced else ""
+        inside = f"{place}/" if place and resource.namespaced else ""
         for owner in keys:
             if not kind.owns(owner):
                 continue
-            targets = (_target(resource, key) for key, _ in kind.owned_by(owner) if key.startswith(counts))
-            if any(policies.protecting(target) for target in targets):
+            if any(counts(resource, key, owned) for key, owned in kind.owned_by(owner) if key.startswith(inside)):
                 found.add(owner)
     return frozenset(found)
 
@@ -289,17 +298,18 @@ def dependents_of(
 ) -> list[Dependent]:
     """What goes with the owners of these keys, directly and through owned other, without ``target`` itself."""
     found: dict[str, Dependent | None] = {target.uid: None}
-    through = dict.fromkeys(sorted(keys), target.resource)
+    through: dict[str, tuple[GroupResource, ...]] = dict.fromkeys(sorted(keys), (target.resource,))
     while through:
-        following: dict[str, GroupResource] = {}
+        following: dict[str, tuple[GroupResource, ...]] = {}
         for resource, kind in kinds:
-            for owner, by in through.items():
+            for owner, chain in through.items():
                 for key, owned in kind.owned_by(owner):
                     if owned.uid in found:
                         continue
                     namespace, _, name = key.rpartition("/")
-                    found[owned.uid] = Dependent(resource, namespace, name, owned.uid, by)
-                    following[owned.uid] = resource.resource
+                    by, *above = chain
+                    found[owned.uid] = Dependent(resource, namespace, name, owned.uid, by, tuple(above))
+                    following[owned.uid] = (resource.resource, *chain)
         through = following
     return [dependent for dependent in found.values() if dependent]
 

@@ -1,7 +1,7 @@
 """Reads objects' metadata and lists what namespaces hold, several at a time and within a deadline."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from seconder.admission.lookups import (
     PodsOn,
     ReadObjects,
     ReadWhole,
+    Uncontrolled,
 )
 from seconder.admission.request import Metadata
 from seconder.approvals.impact import Contents, Item
@@ -92,15 +93,30 @@ class Objects:
 
     def pods_on(self, lookup: PodsOn, deadline: float) -> list[Placed]:
         """List the pods on a node. Raises ApiError and TooLate."""
-        query = {"limit": str(_PAGE), "fieldSelector": f"spec.nodeName={lookup.node}"}
+
+        def wanted(metadata: Mapping[str, Any]) -> bool:
+            return not lookup.daemons or "DaemonSet" in _controllers(metadata)
+
+        return self._placed("/api/v1/pods", deadline, wanted, fieldSelector=f"spec.nodeName={lookup.node}")
+
+    def uncontrolled(self, lookup: Uncontrolled, deadline: float) -> list[Placed]:
+        """List the objects of some labels that no controller has. Raises ApiError and TooLate."""
+        path = collection(lookup.kind, lookup.namespace)
+        return self._placed(path, deadline, lambda each: not _controllers(each), labelSelector=lookup.selector)
+
+    def _placed(
+        self, path: str, deadline: float, wanted: Callable[[Mapping[str, Any]], bool], **query: str
+    ) -> list[Placed]:
+        query["limit"] = str(_PAGE)
         found: list[Placed] = []
         while True:
-            pods, token = self._api.page("/api/v1/pods", timeout=left(deadline), **query)
-            found += [Placed(*(pod["metadata"][field] for field in Placed._fields)) for pod in pods]
+            objects, token = self._api.page(path, timeout=left(deadline), **query)
+            metadata = [each["metadata"] for each in objects]
+            found += [Placed(*(each[field] for field in Placed._fields)) for each in metadata if wanted(each)]
             if not token:
                 return found
             if len(found) > _MOST:
-                raise TooLate(f"more than {_MOST} pods")
+                raise TooLate(f"more than {_MOST} objects")
             query["continue"] = token
 
     def aliased(self, lookup: AliasedBy, deadline: float) -> frozenset[str]:
@@ -130,6 +146,11 @@ class Objects:
             if error.status != 404:
                 raise
         return names
+
+
+def _controllers(metadata: Mapping[str, Any]) -> list[str]:
+    """The kind of what controls an object."""
+    return [owner["kind"] for owner in metadata.get("ownerReferences") or () if owner.get("controller")]
 
 
 def _stands_for(alias: Alias, document: Any) -> frozenset[str]:

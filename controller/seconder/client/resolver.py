@@ -22,6 +22,7 @@ from seconder.admission.lookups import (
     ReadObjects,
     ReadWhole,
     RoleRules,
+    Uncontrolled,
     ViewIsFresh,
 )
 from seconder.admission.policy_index import PolicyIndex
@@ -118,6 +119,8 @@ class Resolver:
                 return _known(self._index.owns_guard(lookup.keys, lookup.namespaces))
             case PodsOn():
                 return self._objects.pods_on(lookup, deadline)
+            case Uncontrolled():
+                return self._objects.uncontrolled(lookup, deadline)
             case AliasedBy():
                 return self._objects.aliased(lookup, deadline)
             case OwningResources():

@@ -196,6 +196,15 @@ def _cases() -> list[Case]:
             (one,),
             Answers(objects=live(NAMESPACE, annotations=of_namespace), holds=HOLDS),
         ),
+        Case(
+            "indirect-deletion",
+            creation(target(REPLICA_SETS, "mine"), new={"spec": {"selector": {"matchLabels": {"app": "checkout"}}}}),
+            (policy(PODS),),
+            Answers(
+                objects=live(POD, annotations=approved_for(POD)),
+                uncontrolled={PODS: [Placed(POD.namespace, POD.name, POD.uid)]},
+            ),
+        ),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),
         Case("pod-identity", creation(POD, new={"spec": {}}), (one,), Answers()),
     ]

@@ -65,6 +65,13 @@ def test_the_known_tags_are_those_of_all_policies_and_the_defaults() -> None:
     assert PolicyIndex([]).known_tags == DEFAULT_TAGS
 
 
+def test_what_makes_a_protected_kind_is_followed_too() -> None:
+    """So that the owner of an owner is found: the Deployment over the ReplicaSet over pods."""
+    followed = {each.resource.resource for each in PolicyIndex([policy(PODS)]).followed}
+    sets = {"daemonsets", "replicasets", "replicationcontrollers", "statefulsets"}
+    assert followed == sets | {"cronjobs", "deployments", "jobs", "namespaces", "pods"}
+
+
 def test_namespaces_are_followed_with_whatever_they_can_hold() -> None:
     """Once, however a policy names them; and nothing where no policy refuses deletions."""
     namespaces = resolved(NAMESPACES)

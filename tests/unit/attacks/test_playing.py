@@ -181,6 +181,8 @@ def test_a_refusal_that_is_none_is_no_success() -> None:
 _ROWS = {
     "accurate.cybozu.com/subnamespaces": "delete-an-alias-Accurate",
     "apiextensions.k8s.io/customresourcedefinitions": "change-the-definition-unserve",
+    "apps/daemonsets": "make-a-workload-over-it-DaemonSet",
+    "apps/deployments": "make-a-workload-over-it-Deployment",
     "apps/replicasets": "delete-its-replica-sets",
     "apps/statefulsets": "delete-claims-by-their-retention-and-scale-down",
     "autoscaling/horizontalpodautoscalers": "autoscale-where-claims-go",
@@ -194,6 +196,7 @@ _ROWS = {
     "/persistentvolumes": "take-its-volume",
     "/pods": "evict-plainly",
     "project.openshift.io/projects": "delete-an-alias-OpenShift",
+    "/replicationcontrollers": "let-a-replica-set-take-it-later",
     "resource.k8s.io/devicetaintrules": "taint-its-devices-rule",
     "resource.k8s.io/resourceslices": "taint-its-devices-slice",
     "tenancy.kiosk.sh/spaces": "delete-an-alias-kiosk",

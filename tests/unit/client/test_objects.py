@@ -18,6 +18,7 @@ from seconder.admission.lookups import (
     Placed,
     PodsOn,
     ReadObjects,
+    Uncontrolled,
 )
 from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
 from seconder.client import objects
@@ -176,6 +177,26 @@ def test_what_cannot_be_listed_does_not_stand_for_nothing(pool: ThreadPoolExecut
     odd = {"metadata": {}, "items": [{"spec": {"targetNamespace": 1}}]}
     with pytest.raises(TooLate):
         _aliased(Served({"/apis": GROUPS, CHARTS: odd}), pool)
+
+
+def test_what_no_controller_has_is_listed_by_labels(pool: ThreadPoolExecutor) -> None:
+    """An owner that is no controller keeps no controller from taking it."""
+    items = [
+        {"metadata": {"namespace": "payments", "name": name, "uid": f"uid-{name}", "ownerReferences": owners}}
+        for name, owners in (
+            ("free", None),
+            ("owned", [{"kind": "ConfigMap"}]),
+            ("taken", [{"kind": "ReplicaSet", "controller": True}]),
+            ("daemon", [{"kind": "DaemonSet", "controller": True}]),
+        )
+    ]
+    path = "/api/v1/namespaces/payments/pods"
+    served = Served({path: {"metadata": {}, "items": items}, "/api/v1/pods": {"metadata": {}, "items": items}})
+    objects, deadline = Objects(served, pool), time.monotonic() + 5.0
+    asked = Uncontrolled(PODS, "payments", "app=broker")
+    assert [found.name for found in objects.uncontrolled(asked, deadline)] == ["free", "owned"]
+    assert served.asked[-1].query["labelSelector"] == "app=broker"
+    assert [found.name for found in objects.pods_on(PodsOn("n1", daemons=True), deadline)] == ["daemon"]
 
 
 def test_the_pods_of_a_node_are_listed_page_by_page(pool: ThreadPoolExecutor) -> None:

@@ -28,11 +28,13 @@ from seconder.admission.lookups import (
     ReadObjects,
     Right,
     RoleRules,
+    Uncontrolled,
     Unknown,
     ViewIsFresh,
 )
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.rbac import RoleRef
+from seconder.api.resources import PODS
 from seconder.client.api import ApiError
 from seconder.client.dependents import DependentsIndex
 from seconder.client.resolver import LATER, SECONDS, Resolver, within
@@ -54,6 +56,7 @@ LOOKUPS: list[Lookup[Any]] = [
     PodAccount("payments", "p"),
     FirstRight(Account("payments", "worker"), (RIGHT,)),
     PodsOn("n1"),
+    Uncontrolled(resolved(PODS), "payments", "app=broker"),
     AliasedBy("payments", aliases.BUILT_IN),
 ]
 
@@ -108,6 +111,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(Dependents(frozenset({"uid"}), target())) == []
     served.answers |= {"/api/v1/pods": {"metadata": {}, "items": []}, "/apis": {"items": [], "groups": []}}
     assert answer(PodsOn("n1")) == []
+    assert answer(Uncontrolled(resolved(PODS), "payments", "app=broker")) == []
     assert answer(AliasedBy("payments", aliases.BUILT_IN)) == frozenset()
     assert answer(OwningResources("")) == frozenset()
     assert answer(MissingOwners("payments", (REAL,))) == {REAL}

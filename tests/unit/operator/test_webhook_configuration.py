@@ -215,14 +215,14 @@ def test_equal_policies_compile_equally_in_any_order() -> None:
     assert _entries(*policies) == _entries(*reversed(policies))
 
 
-_ENDS = f'request.operation == "DELETE" || object == null || oldObject == null || ({cel.UNDER_DELETION})'
+_ENDS = '(request.operation in ["DELETE", "UPDATE"])'
 
 
 def _guarded(*policies: Policy) -> str:
     return _conditions(_entries(*policies)["guard"])["guarded"]
 
 
-def test_agents_deletions_of_anything_are_asked_about_where_deletions_are_refused() -> None:
+def test_agents_deletions_and_updates_of_anything_are_asked_about_where_deletions_are_refused() -> None:
     """It may own what a policy names; not where policies only watch, or are about other actions."""
     assert _ENDS in _guarded(_policy())
     assert _ENDS in _guarded(_policy(resolved={}, resolution_current=False))

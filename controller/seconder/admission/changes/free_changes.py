@@ -17,9 +17,10 @@ from typing import Final, NamedTuple
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import FreePaths, Steps
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, NODES, REPLICA_SETS, GroupResource
+from seconder.api.resources import NAMESPACES, NODES, PODS, REPLICA_SETS, GroupResource
 
 REPLICAS: Final[Steps] = ("spec", "replicas")
+TEMPLATE: Final[Steps] = ("spec", "template")
 OWNERS: Final[Steps] = ("metadata", "ownerReferences")
 FINALIZERS: Final[Steps] = ("metadata", "finalizers")
 SPEC_FINALIZERS: Final[Steps] = ("spec", "finalizers")
@@ -52,6 +53,9 @@ ANYWHERE: Final = (
     Row("metadata.annotations", "they describe; approvals and the emergency exit are kept from agents elsewhere"),
     *(Row(f"!metadata.{where}[{key}]", f"what carries it may be deleted by {by}") for where, key, by in _DELETED_BY),
 )
+_NO_LABELS: Final = Row(
+    "!metadata.labels", "by them a controller takes it for its own, or lets go of it, and ends what is its own"
+)
 _TEMPLATE: Final = Row("spec.template", "a rollout, which another one takes back; pods come back")
 _REPLICAS: Final = Row("spec.replicas", "a size between one and many; nothing at all is ScaleToZero")
 _READY: Final = Row("spec.minReadySeconds", "how long a rollout waits")
@@ -73,7 +77,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         Row("spec.progressDeadlineSeconds", "when a rollout counts as stuck, which only its condition tells"),
     ),
     GroupResource("apps", "statefulsets"): _WORKLOAD,
-    REPLICA_SETS: _WORKLOAD,
+    REPLICA_SETS: (*_WORKLOAD, _NO_LABELS),
     GroupResource("", "replicationcontrollers"): _WORKLOAD,
     GroupResource("apps", "daemonsets"): (
         *ANYWHERE,
@@ -94,6 +98,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         Row("spec.jobTemplate.metadata.annotations", "as an object's own"),
         Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
     ),
+    PODS: (*ANYWHERE, _NO_LABELS),
     NAMESPACES: (*ANYWHERE, *_POD_SECURITY),
     NODES: (*ANYWHERE, Row("!metadata.labels", "a DaemonSet's pods go from a node that it no longer selects")),
 }
@@ -110,9 +115,21 @@ def _table(resource: GroupResource) -> tuple[str, ...]:
     return tuple(row.path for row in rows(resource))
 
 
+def built_in(resource: GroupResource) -> FreePaths:
+    """What the table leaves free on objects of a kind."""
+    return free_paths.compiled(_table(resource))
+
+
 def of(policy: Policy, resource: GroupResource) -> FreePaths:
     """What a policy leaves free on objects of a kind."""
-    return free_paths.compiled(_table(resource) if policy.free_changes is None else policy.free_changes)
+    return built_in(resource) if policy.free_changes is None else free_paths.compiled(policy.free_changes)
+
+
+def frees(paths: FreePaths, steps: Steps) -> bool:
+    """Whether these free all of a field."""
+    for step in steps:
+        paths = free_paths.at(paths, step)
+    return paths.all_free
 
 
 def of_all(policies: Iterable[Policy], resource: GroupResource) -> Sequence[FreePaths]:

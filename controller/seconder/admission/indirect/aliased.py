@@ -10,6 +10,7 @@ from seconder.admission.indirect import aliases
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import AliasedBy, Asking, Unknown, ask
+from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.resources import NAMESPACES, Action, Target
 
@@ -30,7 +31,7 @@ def deleter(alias: Alias) -> Deleter:
         f"the Namespaces in its {alias.path}",
         alias.reason,
         losses,
-        'request.operation in ["UPDATE", "DELETE"]',
+        frozenset({Operation.UPDATE, Operation.DELETE}),
     )
 
 
@@ -74,5 +75,5 @@ WITHIN: Final = Deleter(
     "the Namespaces for which objects in it stand",
     "with a namespace go such objects, and with them what they stand for",
     _within,
-    'request.operation == "DELETE"',
+    frozenset({Operation.DELETE}),
 )

@@ -190,8 +190,7 @@ DELETER: Final = Deleter(
     "its PersistentVolumeClaims",
     "the StatefulSet's own controller deletes claims as the set says",
     _losses,
-    'request.operation in ["CREATE", "UPDATE", "DELETE"]'
-    ' && !(has(request.subResource) && request.subResource == "status")',
+    frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
 )
 
 AUTOSCALED: Final = Deleter(
@@ -200,5 +199,5 @@ AUTOSCALED: Final = Deleter(
     "the claims beyond `minReplicas`",
     "its controller scales down, and the StatefulSet's own deletes claims as the set says",
     _autoscaled,
-    'request.operation in ["CREATE", "UPDATE"] && !(has(request.subResource) && request.subResource == "status")',
+    frozenset({Operation.CREATE, Operation.UPDATE}),
 )

@@ -8,6 +8,7 @@ import msgspec
 from seconder.admission import codec
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking
+from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.resources import DEFINITIONS, Action
 
@@ -52,5 +53,5 @@ DELETER: Final = Deleter(
     "the objects of the kind",
     "they are served no more, pruned by another schema, or cannot be read",
     _losses,
-    'request.operation == "UPDATE"',
+    frozenset({Operation.UPDATE}),
 )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from seconder.admission.lookups import Asking
+from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.resources import GroupResource
 
@@ -14,7 +15,7 @@ class Deleter(Struct, frozen=True):
 
     ``by`` and ``ends`` say for people what an agent does to it, and what that ends; ``reason``: by whose hand.
     ``losses`` gives the deletions to which a request amounts. It is asked about writes of ``resource`` alone, and
-    raises Unknown where they cannot be told. ``prefilter`` is the CEL test for those that may amount to some.
+    raises Unknown where they cannot be told. ``operations``: of which it is asked.
     """
 
     resource: GroupResource
@@ -22,4 +23,4 @@ class Deleter(Struct, frozen=True):
     ends: str
     reason: str
     losses: Callable[[ReviewContext], Asking[Sequence[Effect]]]
-    prefilter: str
+    operations: frozenset[Operation]

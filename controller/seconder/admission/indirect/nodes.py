@@ -9,7 +9,7 @@ from msgspec import Struct
 from seconder.admission import codec
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, PodsOn, Unknown, ask
-from seconder.admission.request import Request
+from seconder.admission.request import Operation, Request
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.resources import NODES, PODS, Action, GroupResource, Target
 
@@ -45,9 +45,11 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request = context.request
     if not _pods_matter(context):
         return []
-    if not (request.may_end or (request.updates and (_evicts(request) or _fails(request)))):
+    ends = request.may_end or (request.updates and (_evicts(request) or _fails(request)))
+    if not ends and (not request.updates or (request.old.labels or {}) == (request.new.labels or {})):
         return []
-    pods = yield from ask(PodsOn(request.target.name))
+    # A DaemonSet's pods go from a node that it no longer selects.
+    pods = yield from ask(PodsOn(request.target.name, daemons=not ends))
     targets = (Target(PODS, "Pod", pod.namespace, pod.name, pod.uid) for pod in pods)
     return [Effect(Action.DELETE, target, "v1", {}, dependent=True) for target in targets]
 
@@ -81,11 +83,11 @@ def _ready(node: _Reported | None) -> str:
 
 DELETER: Final = Deleter(
     NODES,
-    "its deletion, a taint NoExecute, or a status that is not ready",
+    "its deletion, a taint NoExecute, or a status that is not ready; by other labels those of DaemonSets",
     "the pods on it",
-    "the taint manager and the pod garbage collector delete them",
+    "the taint manager, the pod garbage collector and the DaemonSets' controller delete them",
     _losses,
-    'request.operation in ["UPDATE", "DELETE"]',
+    frozenset({Operation.UPDATE, Operation.DELETE}),
 )
 
 
@@ -105,7 +107,7 @@ def _device(plural: str) -> Deleter:
         "the pods that use the devices (KEP-5055); no peer can approve it",
         "the device taint eviction controller deletes them",
         _by_device,
-        'request.operation in ["CREATE", "UPDATE"]',
+        frozenset({Operation.CREATE, Operation.UPDATE}),
     )
 
 

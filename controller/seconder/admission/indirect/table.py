@@ -7,7 +7,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from seconder.admission.indirect import aliased, aliases, claims, definitions, nodes, volumes
+from seconder.admission.indirect import adoption, aliased, aliases, autoscalers, claims, definitions, nodes, volumes
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.deleter import Deleter
 from seconder.api.resources import GroupResource
@@ -15,6 +15,8 @@ from seconder.api.resources import GroupResource
 _BUILT_IN: Final = (
     claims.DELETER,
     claims.AUTOSCALED,
+    autoscalers.DELETER,
+    *adoption.ADOPTERS,
     volumes.DELETER,
     nodes.DELETER,
     *nodes.DEVICES,
@@ -59,6 +61,13 @@ ELSEWHERE: Final = (
     ),
     Elsewhere(
         "any kind", "its deletion, or an owner", "what it owns", "the garbage collector deletes it", "dependents"
+    ),
+    Elsewhere(
+        "any kind",
+        "a field that is not free on its kind; a rollout, or fewer replicas",
+        "what it owns",
+        "its own controller ends it: a history limit, `suspend`, a time to live, another template",
+        "dependents",
     ),
     Elsewhere(
         "jobs.batch",

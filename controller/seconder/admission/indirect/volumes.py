@@ -9,6 +9,7 @@ from msgspec import Struct
 from seconder.admission import codec, coverage
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking
+from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.resources import Action, GroupResource, Target
 
@@ -55,5 +56,5 @@ DELETER: Final = Deleter(
     "the PersistentVolumeClaim that is bound to it",
     "the volume controller marks the claim Lost, or deletes its data later",
     _losses,
-    'request.operation in ["UPDATE", "DELETE"]',
+    frozenset({Operation.UPDATE, Operation.DELETE}),
 )

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission import codec, coverage
-from seconder.admission.changes import differences, free_changes, free_paths
+from seconder.admission.changes import differences, free_changes
 from seconder.admission.changes.free_changes import FINALIZERS, OWNERS, REPLICAS, SPEC_FINALIZERS
 from seconder.admission.changes.free_paths import FreePaths, Steps
 from seconder.admission.findings import Affected, Cleared, Findings
@@ -92,7 +92,7 @@ def _through_scale(
     request = context.request
     old, new = request.replicas
     named, unnamed = _named(request, policies)
-    if old == new or named or (not unnamed and all(_frees_replicas(paths) for paths in free)):
+    if old == new or named or (not unnamed and all(free_changes.frees(paths, REPLICAS) for paths in free)):
         return None
     stored = yield from coverage.read_whole(effect, _UNREAD)
     metadata = codec.metadata_of(stored)
@@ -103,12 +103,6 @@ def _through_scale(
     wanted = differences.setting(stored, REPLICAS, new)
     effect = context.effect(Action.CHANGE, metadata.annotations or {})
     return _with(effect, differences.between(effect.target.resource, stored, wanted, free))
-
-
-def _frees_replicas(paths: FreePaths) -> bool:
-    for step in REPLICAS:
-        paths = free_paths.at(paths, step)
-    return paths.all_free
 
 
 def _with(effect: Effect, difference: Difference | None) -> Effect | None:

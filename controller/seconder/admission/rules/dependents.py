@@ -1,4 +1,7 @@
-"""What goes along with an object: the garbage collector deletes what is owned by an object that is gone."""
+"""What goes along with an object: the garbage collector deletes what is owned by an object that is gone.
+
+And what its own controller ends while it is there, on the word of its fields.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,7 +11,9 @@ import msgspec
 from seconder.admission import cel, coverage, dependents, losses
 from seconder.admission.dependents import Dependent
 from seconder.admission.findings import Findings
-from seconder.admission.lookups import Dependents, ask
+from seconder.admission.indirect import parents
+from seconder.admission.indirect.parents import Loss
+from seconder.admission.lookups import Asking, Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.review import Effect, ReviewContext
@@ -16,13 +21,17 @@ from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
 from seconder.api.resources import Action, GroupResource, Target
 
+_UNREAD: Final = "the approvals of what it owns could not be looked up"
+
 
 def evaluate(context: ReviewContext) -> Findings:
-    """``Delete`` on each protected object that would go with the one that the request names."""
-    request, policies = context.request, context.state.policies
-    if not policies.follows or not request.may_end:
+    """``Delete`` on each protected object that would go with the one that the request names, or by its word."""
+    request, target = context.request, context.request.target
+    if not context.state.policies.follows:
         return []
-    target = request.target
+    if not request.may_end:
+        effects = (yield from _ended(context)) if request.updates and _may_end_others(context) else []
+        return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
     if request.evicts:
         pod = yield from coverage.read(Effect(Action.DELETE, target, request.version, {}), Dependents.unknown)
         if pod is None:
@@ -34,15 +43,34 @@ def evaluate(context: ReviewContext) -> Findings:
     owned = yield from ask(Dependents(keys, target))
     if not owned:
         return []
-    effects = _protected(context, owned)
-    return (yield from losses.findings(context, effects, "the approvals of what it owns could not be looked up"))
+    return (yield from losses.findings(context, _protected(context, owned), _UNREAD))
 
 
-def _protected(context: ReviewContext, owned: Sequence[Dependent]) -> list[Effect]:
-    """The deletions that need approval.
+def _may_end_others(context: ReviewContext) -> bool:
+    """Whether some policy asks about deletions, and not about each change of this object."""
+    policies = context.state.policies
+    asking = policies.protecting(context.request.target)
+    return any(not (policy in asking and _sees(context, policy)) for policy in policies.enforced)
 
-    What an owner's own controller makes needs none beside the owner's, under the policies that cover both.
-    """
+
+def _ended(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """What is ended by the object's own controller, while the object stays."""
+    target = context.request.target
+    loss = parents.loss(context.request)
+    # Most of what agents do ends nothing.
+    if loss is None:
+        return []
+    owned = yield from ask(Dependents(frozenset({target.uid}), target))
+    return _protected(context, [each for each in owned if loss.of(each.resource.resource)], loss)
+
+
+def _sees(context: ReviewContext, policy: Policy) -> bool:
+    """Whether a policy that names the request's own object asks about each change of that."""
+    return Action.CHANGE in policy.actions and context.selected(policy, context.request.target, unknown=False)
+
+
+def _protected(context: ReviewContext, owned: Sequence[Dependent], loss: Loss | None = None) -> list[Effect]:
+    """The deletions that need approval. ``loss``: of what is ended by an object that stays."""
     known: dict[tuple[GroupResource, str], list[Policy]] = {}
 
     def protecting(target: Target) -> list[Policy]:
@@ -52,36 +80,35 @@ def _protected(context: ReviewContext, owned: Sequence[Dependent]) -> list[Effec
             known[place] = [policy for policy in named if context.selected(policy, target, unknown=True)]
         return known[place]
 
-    effects = []
-    for dependent in owned:
-        covering = protecting(dependent.target)
-        made = dependent.made_by_controller and all(policy in protecting(dependent.controller) for policy in covering)
-        if covering and not made:
-            effects.append(Effect(Action.DELETE, dependent.target, dependent.resource.version, {}, dependent=True))
-    return effects
+    def answered(policy: Policy, dependent: Dependent) -> bool:
+        """Whether the policy asks about what it is made of, and what its controller makes needs nothing besides."""
+        makers = dependent.makers
+        if loss is None:
+            return any(policy in protecting(maker) for maker in makers)
+        itself, between = context.request.target, makers[: len(dependent.above)]
+        if policy in protecting(itself) and (_sees(context, policy) or (loss.free and makers != between)):
+            return True
+        return any(policy in protecting(maker) for maker in between)
 
-
-_ENDS_BY_ITSELF: Final = (
-    'request.resource.group == "batch" && request.resource.resource == "jobs"'
-    " && has(object.spec) && has(object.spec.ttlSecondsAfterFinished)"
-)
+    return [
+        Effect(Action.DELETE, dependent.target, dependent.resource.version, {}, dependent=True)
+        for dependent in owned
+        if not all(answered(policy, dependent) for policy in protecting(dependent.target))
+    ]
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Whatever agents delete, free from its last finalizers or give to an owner."""
+    """Whatever agents delete or update, since it may own what a policy names."""
     if not index.follows:
         return []
-    ends = (
-        'request.operation in ["DELETE", "UPDATE"] && (request.operation == "DELETE" || object == null'
-        f" || oldObject == null || ({cel.UNDER_DELETION}) || ({cel.CHANGES_OWNERS}) || ({_ENDS_BY_ITSELF}))"
-    )
+    ends = 'request.operation in ["DELETE", "UPDATE"]'
     evicts = f'request.operation == "CREATE" && {cel.subresource("eviction")}'
     return [Prefilter(Entry.GUARD, test, but_named=True) for test in (ends, evicts)]
 
 
 RULE: Final = Rule(
     "dependents",
-    "No protected object goes along with another that an agent deletes or gives away.",
+    "No protected object goes along with another that an agent deletes, gives away, or changes.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -23,7 +23,10 @@ def evaluate(context: ReviewContext) -> Findings:
         return []
     effects: list[Effect] = []
     for row in rows:
-        effects += yield from row.losses(context)
+        if context.request.operation in row.operations:
+            effects += yield from row.losses(context)
+    if not effects:
+        return []
     covered = [effect for effect in effects if coverage.may_be_covered(context, effect)]
     return (yield from losses.findings(context, covered, _UNREAD))
 
@@ -32,11 +35,15 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Whatever agents do to the kinds of the table that a row may be about."""
     if not index.follows:
         return []
-    tests: dict[str, set[GroupResource]] = {}
+    tests: dict[frozenset[Operation], set[GroupResource]] = {}
     for resource, rows in table.deleters(place.aliases).items():
         for row in rows:
-            tests.setdefault(row.prefilter, set()).add(resource)
-    return [Prefilter(Entry.GUARD, f"({_one_of(kinds)}) && {test}") for test, kinds in sorted(tests.items())]
+            tests.setdefault(row.operations, set()).add(resource)
+    asked = sorted((sorted(operations), kinds) for operations, kinds in tests.items())
+    return [
+        Prefilter(Entry.GUARD, f"({_one_of(kinds)}) && request.operation in {cel.listed(operations)}")
+        for operations, kinds in asked
+    ]
 
 
 def _one_of(kinds: set[GroupResource]) -> str:

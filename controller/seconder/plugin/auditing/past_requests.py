@@ -59,6 +59,7 @@ class Missing(StrEnum):
     CHANGED = "updates by agents: refused if they changed what a policy leaves to a peer"
     MAKER = "deletions of ReplicaSets: refused if a protected Deployment's"
     OWNED = "deletions by agents: refused if a protected object is owned by what they deleted"
+    ENDED = "updates by agents: refused if a protected object is owned by what they changed"
     RIGHTS = "writes by agents: refused if they give, or act with, rights that agents may not use"
 
 

@@ -29,6 +29,7 @@ from seconder.admission.lookups import (
     ReadObjects,
     ReadWhole,
     RoleRules,
+    Uncontrolled,
     ViewIsFresh,
 )
 from seconder.admission.policy_index import Installation, PolicyIndex
@@ -56,6 +57,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     NamespaceContents: Missing.CONTENTS,
     Dependents: Missing.OWNED,
     PodsOn: Missing.OWNED,
+    Uncontrolled: Missing.OWNED,
     AliasedBy: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
     PodAccount: Missing.RIGHTS,
@@ -63,6 +65,9 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     OwningResources: Missing.RIGHTS,
 }
 """What is missing for want of the answer to a look-up. The others have one answer: see ``_least``."""
+
+_LAST: Final = frozenset({Missing.CHANGED, Missing.ENDED})
+"""Told where nothing of a name of its own is missing."""
 
 _EVERYTHING: Final = frozenset(Missing)
 
@@ -164,13 +169,15 @@ class Judge:
         if most.allowed:
             return None
         # What has a name of its own is told before anything else that may have changed.
-        ways = sorted(dict.fromkeys((*review.more, *asked, *further)), key=lambda way: way is Missing.CHANGED)
+        ways = sorted(dict.fromkeys((*review.more, *asked, *further)), key=lambda way: way in _LAST)
 
         def suffices(way: Missing) -> bool:
             alone, _ = self._decide(past, past.request(review, {way}), {way})
             return not alone.allowed
 
-        return next(filter(suffices, ways), ways[0]) if len(ways) > 1 else ways[0]
+        # What an update ends rests on both what it changed and what its object owned.
+        together = Missing.ENDED if Missing.ENDED in ways else ways[0]
+        return next(filter(suffices, ways), together) if len(ways) > 1 else ways[0]
 
     def _decide(
         self, past: PastRequest, request: Request, supposed: Collection[Missing] = ()
@@ -180,6 +187,8 @@ class Judge:
 
         def answer(lookup: Lookup[Any]) -> Any:
             missing = _UNTOLD.get(type(lookup))
+            if missing is Missing.OWNED and request.updates and not request.may_end:
+                missing = Missing.ENDED
             if missing is not None:
                 asked.append(missing)
             return _most(lookup, request, past.tags) if missing in supposed else _least(lookup, request)
@@ -206,7 +215,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             # An agent may act as itself.
             own = service_account(request.caller.username)
             return Account(*own) if own and own[0] == lookup.namespace else Account(lookup.namespace, UNKNOWN)
-        case Dependents() | RoleRules() | PodsOn():
+        case Dependents() | RoleRules() | PodsOn() | Uncontrolled():
             return ()
         case MissingOwners() | OwningResources() | AliasedBy():
             return frozenset()

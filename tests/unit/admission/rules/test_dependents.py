@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support.builders import (
     CONFIG_MAPS,
@@ -16,6 +17,7 @@ from tests.support.builders import (
     live,
     policy,
     resolved,
+    scale,
     state,
     target,
     update,
@@ -29,7 +31,7 @@ from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Metadata, Request
 from seconder.api.policy import AgentTags, Mode, Policy, Requirement
 from seconder.api.reasons import Reason
-from seconder.api.resources import JOBS, NAMESPACES, PODS, REPLICA_SETS, Action, GroupResource, Target
+from seconder.api.resources import JOBS, NAMESPACES, NODES, PODS, REPLICA_SETS, Action, GroupResource, Target
 from seconder.approvals import impact
 from seconder.approvals.impact import Item
 
@@ -276,8 +278,9 @@ def test_what_goes_along_with_a_pod_that_is_evicted_counts() -> None:
 
 def test_ordinary_updates_of_an_owner_are_free() -> None:
     """Nobody asks what it owns."""
-    assert _asked(update(OWNER)) == []
-    assert _decide(request=update(OWNER), unknown=[Dependents]).allowed
+    labelled = update(OWNER, new={"labels": {"a": "b"}})
+    assert _asked(labelled) == []
+    assert _decide(_dependent(), request=labelled, unknown=[Dependents]).allowed
 
 
 @pytest.mark.parametrize("user", [PERSON, *map(Caller, sorted(BUILTIN_CONTROLLERS))])
@@ -306,12 +309,113 @@ JOB = target(JOBS, "short", uid="uid-job")
 
 @pytest.mark.parametrize("before", [None, 60])
 def test_a_job_that_gets_a_time_to_live_goes_by_itself(before: int | None) -> None:
-    """And with it what it owns; whoever takes the time back, or leaves it, ends nothing."""
+    """And with it what it owns; whoever leaves the time as it is ends nothing."""
     old: dict[str, Any] = {"spec": {} if before is None else {"ttlSecondsAfterFinished": before}}
     new: dict[str, Any] = {"spec": {"ttlSecondsAfterFinished": 5}}
     owned = _dependent(through=JOBS)
     assert _decide(owned, request=update(JOB, old=old, new=new)).reason is Reason.APPROVAL_MISSING
-    assert _decide(owned, request=update(JOB, old=new, new={"spec": {}})).allowed
     assert _decide(owned, request=update(JOB, old=new, new=new | {"labels": {"a": "b"}})).allowed
     assert _decide(owned, request=update(JOB, PERSON, old=old, new=new)).allowed
-    assert _decide(owned, request=update(OWNER, old=old, new=new)).allowed
+
+
+SETS = GroupResource("apps", "statefulsets")
+SET = target(SETS, "db", uid="uid-set")
+CRON_JOBS = GroupResource("batch", "cronjobs")
+POD = target(PODS, "checkout-1", uid="uid-pod")
+ITS_SET = target(REPLICA_SETS, "checkout-1", uid="uid-of-set")
+
+
+def _pod(through: GroupResource = REPLICA_SETS, above: tuple[GroupResource, ...] = ()) -> Dependent:
+    return Dependent(resolved(PODS), POD.namespace, POD.name, POD.uid, through, above)
+
+
+OF_DEPLOYMENT = _pod(above=(DEPLOYMENTS,))
+
+
+def _update(object_: Target, old: dict[str, Any], new: dict[str, Any], **more: Any) -> Request:
+    return update(object_, old={"spec": old}, new={"spec": new}, **more)
+
+
+ENDING: list[tuple[Request, Dependent]] = [
+    (_update(DEPLOYMENT, {"replicas": 3}, {"replicas": 2}), OF_DEPLOYMENT),
+    (scale(3, 2), OF_DEPLOYMENT),
+    (_update(DEPLOYMENT, {"template": {"image": "a"}}, {"template": {"image": "b"}}), OF_DEPLOYMENT),
+    (_update(DEPLOYMENT, {}, {"revisionHistoryLimit": 0}), OF_DEPLOYMENT),
+    (update(DEPLOYMENT, old={"status": {}}, new={"status": {"a": 1}}, subResource="status"), OF_DEPLOYMENT),
+    (scale(3, 2, object_=ITS_SET), _pod()),
+    (update(ITS_SET, old={"labels": {"a": "1"}}, new={"labels": {"a": "2"}}), _pod()),
+    (_update(SET, {"replicas": 3}, {"replicas": 2}), _pod(SETS)),
+    (_update(JOB, {"suspend": False}, {"suspend": True}), _pod(JOBS)),
+    (_update(JOB, {}, {"activeDeadlineSeconds": 1}), _pod(JOBS)),
+    (_update(target(CRON_JOBS, "nightly"), {}, {"successfulJobsHistoryLimit": 0}), _pod(JOBS, (CRON_JOBS,))),
+    (_update(TENANT, {"size": 3}, {"size": 1}), _pod(TENANT.resource)),
+    (scale(1, 2, object_=TENANT), _pod(TENANT.resource)),
+]
+STAYING: list[tuple[Request, Dependent]] = [
+    (_update(DEPLOYMENT, {"replicas": 2}, {"replicas": 3}), OF_DEPLOYMENT),
+    (scale(2, 3), OF_DEPLOYMENT),
+    (update(DEPLOYMENT, old={"labels": {"a": "1"}}, new={"labels": {"a": "2"}}), OF_DEPLOYMENT),
+    (_update(DEPLOYMENT, {}, {"minReadySeconds": 5}), OF_DEPLOYMENT),
+    (_update(ITS_SET, {"template": {"image": "a"}}, {"template": {"image": "b"}}), _pod()),
+    (_update(target(NODES, "n1"), {}, {"unschedulable": True}), _pod(NODES)),
+]
+
+
+@pytest.mark.parametrize(("asked", "owned"), ENDING)
+def test_what_a_parents_controller_ends_on_its_word_counts_as_deleted(asked: Request, owned: Dependent) -> None:
+    """Where a policy names the pods and not the parent: by whatever is not free, a rollout, or a smaller number."""
+    pods = policy(PODS)
+    decided = _decide(owned, policies=(pods,), request=asked)
+    assert decided.reason is Reason.APPROVAL_MISSING
+    assert decided.message.startswith("Delete of pods payments/checkout-1 needs approval")
+    assert _decide(owned, policies=(pods,), request=asked, annotations={"checkout-1": approved_for(POD)}).allowed
+    assert _decide(owned, policies=(pods,), request=asked, unknown=[Dependents]).reason is Reason.INTERNAL_ERROR
+    assert _decide(policies=(pods,), request=asked).allowed
+
+
+@pytest.mark.parametrize(("asked", "owned"), STAYING)
+def test_what_ends_nothing_of_a_parents_is_free(asked: Request, owned: Dependent) -> None:
+    """Nobody asks what it owns."""
+    assert _decide(owned, policies=(policy(PODS),), request=asked, unknown=[Dependents]).allowed
+
+
+@pytest.mark.parametrize(("asked", "owned"), ENDING)
+def test_people_change_parents_freely(asked: Request, owned: Dependent) -> None:
+    """As they delete them."""
+    request = msgspec.structs.replace(asked, caller=PERSON)
+    assert _decide(owned, policies=(policy(PODS),), request=request, unknown=[Dependents]).allowed
+
+
+def test_what_is_free_on_a_parent_stays_free_under_a_policy_that_names_both() -> None:
+    """The policy says itself what may change of the parent, and asks about the rest there."""
+    both = policy(PODS, DEPLOYMENTS)
+    rollout = _update(DEPLOYMENT, {"template": {"image": "a"}}, {"template": {"image": "b"}})
+    assert _decide(OF_DEPLOYMENT, policies=(both,), request=rollout).allowed
+    assert _decide(OF_DEPLOYMENT, policies=(both,), request=scale(3, 2)).allowed
+    paused = _decide(OF_DEPLOYMENT, policies=(both,), request=_update(DEPLOYMENT, {}, {"paused": True}))
+    assert paused.message.startswith("Change of deployments.apps payments/checkout needs approval")
+    deleted = _decide(OF_DEPLOYMENT, policies=(both,), request=deletion())
+    assert [part.change.target.name for part in deleted.parts if part.change] == ["checkout"]
+
+
+def test_another_policy_on_the_parent_says_nothing_of_what_it_owns() -> None:
+    """Each policy on the pods must be satisfied; a size is free under that on the Deployment alone."""
+    policies = (policy(PODS), policy(DEPLOYMENTS, name="other"))
+    assert _decide(OF_DEPLOYMENT, policies=policies, request=scale(3, 2)).reason is Reason.APPROVAL_MISSING
+
+
+def test_a_policy_that_asks_about_deletions_alone_sees_no_other_change_of_the_parent() -> None:
+    """What is not free there counts as the deletion of what it ends; what is free does not."""
+    both = policy(PODS, DEPLOYMENTS, actions=frozenset({Action.DELETE}))
+    limit = _update(DEPLOYMENT, {}, {"revisionHistoryLimit": 0})
+    assert _decide(OF_DEPLOYMENT, policies=(both,), request=limit).reason is Reason.APPROVAL_MISSING
+    assert _decide(OF_DEPLOYMENT, policies=(both,), request=scale(3, 2)).allowed
+    assert _decide(OF_DEPLOYMENT, policies=(both,), request=scale(3, 0)).reason is Reason.APPROVAL_MISSING
+
+
+def test_a_smaller_number_ends_pods_alone() -> None:
+    """The ReplicaSet of a Deployment that shrinks stays, and is as good as it was."""
+    owned = _dependent(ITS_SET, DEPLOYMENTS)
+    sets = policy(REPLICA_SETS)
+    assert _decide(owned, policies=(sets,), request=scale(3, 2)).allowed
+    assert _decide(owned, policies=(sets,), request=scale(3, 0)).reason is Reason.APPROVAL_MISSING

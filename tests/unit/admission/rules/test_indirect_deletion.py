@@ -22,14 +22,25 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide
 
+from seconder.admission.dependents import Dependent
 from seconder.admission.indirect import aliases
 from seconder.admission.indirect.aliases import Alias
-from seconder.admission.lookups import AliasedBy, NamespaceContents, Placed, PodsOn
+from seconder.admission.lookups import AliasedBy, NamespaceContents, Placed, PodsOn, Uncontrolled
 from seconder.admission.policy_index import Installation
 from seconder.admission.request import Request
 from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import AUTOSCALERS, DEFINITIONS, NAMESPACES, NODES, PODS, Action, GroupResource, Target
+from seconder.api.resources import (
+    AUTOSCALERS,
+    DEFINITIONS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    Action,
+    GroupResource,
+    Target,
+)
 from seconder.approvals.impact import Item
 
 CLAIMS = GroupResource("", "persistentvolumeclaims")
@@ -184,7 +195,15 @@ def test_a_node_goes_with_the_approval_of_the_pods_on_it(asked: Request) -> None
     assert _lost(asked, policy(DEPLOYMENTS), RUNNING) == []
 
 
-@pytest.mark.parametrize("new", [_node("NoSchedule"), _node(), {"labels": {"a": "b"}} | _node()])
+def test_a_node_of_other_labels_loses_the_pods_of_daemon_sets() -> None:
+    """Those that no longer select it."""
+    labelled = update(NODE, old=_node(), new={"labels": {"a": "b"}} | _node())
+    answers = Answers(objects=RUNNING.objects, pods=RUNNING.pods)
+    assert _lost(labelled, policy(PODS), answers) == ["broker"]
+    assert answers.questions(PodsOn) == [PodsOn(NODE.name, daemons=True)]
+
+
+@pytest.mark.parametrize("new", [_node("NoSchedule"), _node()])
 def test_a_node_that_keeps_its_pods_is_changed_freely(new: dict[str, Any]) -> None:
     """No look-up either."""
     answers = Answers(pods=RUNNING.pods)
@@ -363,3 +382,96 @@ def test_a_row_may_say_that_its_field_may_be_absent() -> None:
     assert row == Alias(GroupResource("example.com", "spaces"), "spec.namespace", row.reason, optional=True)
     assert aliases.namespaces(row, {}) == frozenset()
     assert resolved(NAMESPACES)
+
+
+ORPHAN = Answers(objects=live(POD), uncontrolled={PODS: [Placed("payments", "broker", "uid-pod")]})
+LABELLED = {"selector": {"matchLabels": {"app": "broker"}}}
+
+
+def _workload(group: str, plural: str, name: str = "mine") -> Target:
+    return target(GroupResource(group, plural), name, uid="")
+
+
+@pytest.mark.parametrize(
+    ("group", "plural", "spec"),
+    [
+        ("apps", "replicasets", LABELLED),
+        ("apps", "deployments", LABELLED),
+        ("apps", "daemonsets", LABELLED),
+        ("batch", "jobs", {"manualSelector": True} | LABELLED),
+        ("", "replicationcontrollers", {"selector": {"app": "broker"}}),
+    ],
+)
+def test_whoever_makes_a_workload_over_protected_pods_ends_them(group: str, plural: str, spec: dict[str, Any]) -> None:
+    """Its controller takes those of no controller for its own, and its size says how many stay."""
+    made = creation(_workload(group, plural), new={"spec": spec})
+    answers = Answers(objects=ORPHAN.objects, uncontrolled=ORPHAN.uncontrolled)
+    assert _lost(made, policy(PODS), answers) == ["broker"]
+    assert [asked.selector for asked in answers.questions(Uncontrolled) if asked.kind.resource == PODS] == [
+        "app=broker"
+    ]
+    assert _lost(made, policy(PODS), Answers()) == []
+    assert _lost(made, policy(CLAIMS), ORPHAN) == []
+    assert decide(made, state(policy(PODS)), answers=Answers(unknown=[Uncontrolled])).reason is Reason.INTERNAL_ERROR
+
+
+def test_a_stateful_set_takes_pods_of_its_own_name_alone() -> None:
+    """With a number behind it."""
+    pods = [Placed("payments", name, f"uid-{name}") for name in ("db-0", "db-x", "other-0")]
+    objects = {key: one for pod in pods for key, one in live(target(PODS, pod.name, uid=pod.uid)).items()}
+    made = creation(_workload("apps", "statefulsets", "db"), new={"spec": LABELLED})
+    assert _lost(made, policy(PODS), Answers(objects=objects, uncontrolled={PODS: pods})) == ["db-0"]
+
+
+def test_a_deployment_takes_sets_of_no_controller_and_their_pods() -> None:
+    """All but one of its own template go."""
+    made = creation(_workload("apps", "deployments"), new={"spec": LABELLED})
+    bare = target(REPLICA_SETS, "bare", uid="uid-bare")
+    below = Dependent(resolved(PODS), "payments", "broker", "uid-pod", REPLICA_SETS)
+    given: dict[str, Any] = {
+        "objects": live(bare) | live(POD),
+        "uncontrolled": {REPLICA_SETS: [Placed("payments", "bare", "uid-bare")]},
+        "dependents": [below],
+    }
+    assert _lost(made, policy(PODS), Answers(**given)) == ["broker"]
+    assert _lost(made, policy(REPLICA_SETS), Answers(**given)) == ["bare"]
+
+
+def test_each_form_of_a_selector_is_asked_for_as_it_is() -> None:
+    """In the words of a list; a new selector of a ReplicationController as well, and an old one not again."""
+    expressions = [
+        {"key": "a", "operator": "In", "values": ["1", "2"]},
+        {"key": "b", "operator": "NotIn", "values": ["3"]},
+        {"key": "c", "operator": "Exists"},
+        {"key": "d", "operator": "DoesNotExist"},
+    ]
+    selector = {"selector": {"matchLabels": {"e": "f"}, "matchExpressions": expressions}}
+    answers = Answers()
+    decide(creation(_workload("apps", "replicasets"), new={"spec": selector}), state(policy(PODS)), answers=answers)
+    assert [asked.selector for asked in answers.questions(Uncontrolled)] == ["!d,a in (1,2),b notin (3),c,e=f"]
+    controller = _workload("", "replicationcontrollers")
+    before, after = ({"spec": {"selector": {"app": name}}} for name in ("mine", "broker"))
+    assert _lost(update(controller, old=before, new=after), policy(PODS), ORPHAN) == ["broker"]
+    assert _lost(update(controller, old=after, new=after), policy(PODS), ORPHAN) == []
+
+
+def test_an_autoscaler_ends_pods_of_what_it_may_make_smaller() -> None:
+    """Where a policy names the pods and not the workload; one that leaves its size, or makes it larger, ends none."""
+
+    def scaler(least: int | None, kind: str = "Deployment", version: str = "apps/v1") -> dict[str, Any]:
+        return {"spec": {"minReplicas": least, "scaleTargetRef": {"apiVersion": version, "kind": kind, "name": "web"}}}
+
+    object_ = target(AUTOSCALERS, "h")
+    web = target(DEPLOYMENTS, "web", uid="uid-web")
+    below = Dependent(resolved(PODS), "payments", "broker", "uid-pod", REPLICA_SETS, (DEPLOYMENTS,))
+    stored = Answers(objects=live(POD), whole=document(web, spec={"replicas": 3}), dependents=[below])
+    one = policy(PODS)
+    assert _lost(creation(object_, new=scaler(2)), one, stored) == ["broker"]
+    assert _lost(creation(object_, new=scaler(None)), one, stored) == ["broker"]
+    assert _lost(update(object_, old=scaler(3), new=scaler(1)), one, stored) == ["broker"]
+    assert _lost(creation(object_, new=scaler(3)), one, stored) == []
+    assert _lost(creation(object_, new=scaler(2)), policy(PODS, DEPLOYMENTS), stored) == []
+    assert _lost(creation(object_, new=scaler(2)), one, Answers()) == []
+    assert _lost(creation(object_, new=scaler(2)), policy(CLAIMS), stored) == []
+    unknown = decide(creation(object_, new=scaler(2, "Rollout", "argoproj.io/v1")), state(one), answers=stored)
+    assert unknown.reason is Reason.INTERNAL_ERROR

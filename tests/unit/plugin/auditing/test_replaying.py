@@ -133,7 +133,7 @@ def test_what_no_policy_names_is_free_unless_it_owned_something() -> None:
         # Nothing is known but that it was an update.
         ({}, "BODY"),
         # A whole answer tells all but what was before.
-        ({"responseObject": _object()}, "free"),
+        ({"responseObject": _object()}, "ENDED"),
         ({"responseObject": _object(spec={"replicas": 3, "template": {"spec": {}}})}, "RIGHTS"),
         ({"responseObject": _object(spec={"replicas": 0})}, "REPLICAS"),
         ({"responseObject": _object(metadata={"deletionTimestamp": "2026-11-22T12:00:00Z"})}, "FINALIZERS"),
@@ -170,7 +170,8 @@ def test_an_agents_patch_may_have_changed_what_it_names(patch: Any, outcome: str
     [
         ({"metadata": {"labels": {"a": "b"}}}, None, "free"),
         ({"spec": {"replicas": 0}}, None, "REPLICAS"),
-        ({"spec": {"replicas": 2}}, None, "free"),
+        # Of a kind whose controller nobody knows.
+        ({"spec": {"replicas": 2}}, None, "ENDED"),
         ([{"op": "replace", "path": "/spec/replicas", "value": 0}], None, "REPLICAS"),
         ({"metadata": {"finalizers": None}}, None, "FINALIZERS"),
         ([{"op": "replace", "path": "/metadata", "value": {}}], None, "FINALIZERS"),
@@ -258,7 +259,7 @@ def test_a_replica_set_is_refused_for_the_deployment_that_controls_it() -> None:
     ("user", "policy", "body", "outcome"),
     [
         (KIRO, _POLICY, None, "BODY"),
-        (KIRO, _POLICY, 2, "free"),
+        (KIRO, _POLICY, 2, "ENDED"),
         (KIRO, _POLICY, 0, "REPLICAS"),
         (DANA, _UNTAGGED, 0, "free"),
         (DANA, _policy("apps", "deployments", "Deployment", subjects=Subjects.EVERYONE), None, "free"),

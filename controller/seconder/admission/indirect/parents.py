@@ -1,0 +1,82 @@
+"""What a parent's own controller ends on the word of a field: by a rollout, fewer replicas, a history limit, `suspend`.
+
+Which fields these are cannot be listed. So whatever is not free on the parent counts as the end of all that it owns, by
+the table of its kind; and of what is free there, what replaces pods, or leaves fewer of them.
+"""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from seconder.admission import codec
+from seconder.admission.changes import differences, free_changes
+from seconder.admission.changes.free_changes import REPLICAS, TEMPLATE
+from seconder.admission.changes.free_paths import FreePaths
+from seconder.admission.lookups import Unknown
+from seconder.admission.request import Request
+from seconder.api.resources import NODES, PODS, GroupResource
+
+_ROLLS_OUT: Final = frozenset(GroupResource("apps", plural) for plural in ("deployments", "daemonsets", "statefulsets"))
+"""Kinds of which another template ends the pods of the one before. Those of the others stay."""
+
+_INERT: Final = frozenset({NODES})
+"""Kinds that own what no field of theirs ends: a node's static pods. What ends its pods is told elsewhere."""
+
+_TOO_DEEP: Final = "what it changes cannot be told: the object nests too deeply"
+
+
+class Loss(Struct, frozen=True):
+    """What an update of a parent ends. ``pods``: those alone. ``free``: it would be on a protected parent."""
+
+    pods: bool = False
+    free: bool = False
+
+    def of(self, resource: GroupResource) -> bool:
+        """Whether it ends what it owns of this resource."""
+        return not self.pods or resource == PODS
+
+
+def loss(request: Request) -> Loss | None:
+    """What an update may end of what its object owns, now or later; None where that is nothing. Raises Unknown."""
+    resource = request.target.resource
+    if resource in _INERT:
+        return None
+    free = free_changes.built_in(resource)
+    old, new = request.replicas
+    if request.subresource == "scale":
+        if old == new:
+            return None
+        if not free_changes.frees(free, REPLICAS):
+            return Loss()
+    else:
+        found = _changed(request, free)
+        if found is not None:
+            return found
+    if old is None or new is None or new >= old:
+        return None
+    return Loss(pods=new > 0, free=new > 0)
+
+
+def _changed(request: Request, free: FreePaths) -> Loss | None:
+    """What is ended by another field than the number of replicas."""
+    rolls_out = request.target.resource in _ROLLS_OUT
+    still = free_changes.taking_back([free], [TEMPLATE] if rolls_out else [])
+    written = codec.objects(request, _written, "the object")
+    # As they are written: nearly all that agents do ends nothing.
+    if differences.surely_free(written.old_object or {}, written.object or {}, differences.kept_by_server(still)):
+        return None
+    objects = codec.objects(request, _objects, "the object")
+    before, after = objects.old_object or {}, objects.object or {}
+    try:
+        if differences.differ(before, after, [free]):
+            return Loss()
+        return Loss(free=True) if differences.differ(before, after, still) else None
+    except RecursionError:
+        raise Unknown(_TOO_DEEP) from None
+
+
+_written: Final = msgspec.json.Decoder(codec.ObjectsReview[dict[str, msgspec.Raw]])
+_objects: Final[Any] = msgspec.json.Decoder(
+    codec.ObjectsReview[dict[str, Any]], float_hook=lambda written: msgspec.Raw(written.encode())
+)

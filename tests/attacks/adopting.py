@@ -1,0 +1,83 @@
+"""Having a controller of one's own take protected pods for its own, and end what is too much."""
+
+from typing import Any, Final
+
+from tests.attacks import documents
+from tests.attacks.attack import attack
+from tests.attacks.documents import CONTAINERS, owned_by, owner
+from tests.attacks.field import (
+    ACCOUNTS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    JOBS,
+    PODS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    Field,
+    Kind,
+)
+
+_TAKEN: Final = 2.0
+_LABELS: Final = {"app": "broker"}
+_TEMPLATE: Final = {"metadata": {"labels": _LABELS}, "spec": {"containers": CONTAINERS}}
+_OF_ITS_OWN: Final[dict[str, Any]] = {"selector": {"matchLabels": _LABELS}, "template": _TEMPLATE}
+_RUN: Final = {"metadata": {"labels": _LABELS}, "spec": {"restartPolicy": "Never", "containers": CONTAINERS}}
+CONTROLLERS: Final = Kind("", "replicationcontrollers")
+
+
+def _orphan(field: Field, name: str = "broker", **labels: str) -> str:
+    """A protected pod of no controller; give its path."""
+    account = ACCOUNTS.path(field.place, "default")
+    field.eventually(lambda: field.admin("GET", account).done, "the ServiceAccount is there")
+    pod = documents.pod(name)
+    field.make(PODS, {**pod, "metadata": {"name": name, "labels": {**_LABELS, **labels}}})
+    path = PODS.path(field.place, name)
+    field.protect(PODS, path)
+    field.free_work()
+    return path
+
+
+@attack(
+    variants={
+        "ReplicaSet": (REPLICA_SETS, {**_OF_ITS_OWN, "replicas": 0}),
+        "ReplicationController": (CONTROLLERS, {"replicas": 0, "selector": _LABELS, "template": _TEMPLATE}),
+        "DaemonSet": (DAEMON_SETS, _OF_ITS_OWN),
+        "Deployment": (DEPLOYMENTS, {**_OF_ITS_OWN, "replicas": 0}),
+        "Job": (
+            JOBS,
+            {"manualSelector": True, "suspend": True, "selector": {"matchLabels": _LABELS}, "template": _RUN},
+        ),
+        "StatefulSet": (STATEFUL_SETS, {**_OF_ITS_OWN, "replicas": 0, "serviceName": "broker"}),
+    }
+)
+def make_a_workload_over_it(field: Field, kind: Kind, spec: dict[str, Any]) -> None:
+    """An agent makes a workload whose selector fits a protected pod of no controller, and which wants fewer."""
+    path = _orphan(field, "broker-0")
+    field.refused("POST", kind.path(field.place), {"metadata": {"name": "broker"}, "spec": spec})
+    field.lasts(path, _TAKEN)
+
+
+@attack()
+def give_it_to_a_controller_of_ones_own(field: Field) -> None:
+    """An agent makes its own ReplicaSet the controller of a protected pod, and would make that smaller."""
+    path = _orphan(field, version="1")
+    mine = {"app": "broker", "version": "2"}
+    template = {"metadata": {"labels": mine}, "spec": {"containers": CONTAINERS}}
+    spec = {"replicas": 1, "selector": {"matchLabels": mine}, "template": template}
+    made = field.done("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    controller = owner(dict(made.document), "ReplicaSet", "apps/v1", controller=True, blockOwnerDeletion=True)
+    field.refused("PATCH", path, {"metadata": {**owned_by(controller)["metadata"], "labels": mine}})
+    field.refused("PATCH", path, {"metadata": {"labels": mine}})
+    field.lasts(path, _TAKEN)
+
+
+@attack()
+def let_a_replica_set_take_it_later(field: Field) -> None:
+    """An agent points its ReplicationController, which fits nothing yet, at a protected pod."""
+    path = _orphan(field)
+    labels = {**_LABELS, "mine": "yes"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": CONTAINERS}}
+    spec = {"replicas": 0, "selector": labels, "template": template}
+    field.done("POST", CONTROLLERS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    field.refused("PATCH", CONTROLLERS.path(field.place, "mine"), {"spec": {"selector": {"mine": None}}})
+    field.lasts(path, _TAKEN)
