@@ -106,14 +106,18 @@ class Connection:
         return b'{"late": 1}'
 
     def feed(self, *pieces: bytes) -> bytes:
-        """Let bytes come in, one piece a turn; give all that was said so far."""
+        """Let bytes come in, one piece a turn of the event loop; give all that was said so far."""
         for piece in pieces:
             for start in range(0, len(piece), 65536):
-                part = piece[start : start + 65536]
-                self.protocol.get_buffer(-1)[: len(part)] = part
-                self.protocol.buffer_updated(len(part))
+                self.receive(piece[start : start + 65536])
+                self.shared.answer_whole()
         assert self.wire.too_late == []
         return self.wire.said
+
+    def receive(self, piece: bytes) -> None:
+        """Let one piece come in, in a turn of the event loop that goes on."""
+        self.protocol.get_buffer(-1)[: len(piece)] = piece
+        self.protocol.buffer_updated(len(piece))
 
     async def settle(self) -> bytes:
         """Let handlers finish; give all that was said so far."""
@@ -856,6 +860,7 @@ def test_strangers_are_served_by_other_handlers_whatever_was_asked_before() -> N
         for _ in range(3):
             protocol.get_buffer(-1)[: len(PLAIN)] = PLAIN
             protocol.buffer_updated(len(PLAIN))
+            shared.answer_whole()
         return wire.said
 
     async def both(strangers: dict[Handler, Handler]) -> tuple[int, int, int]:
