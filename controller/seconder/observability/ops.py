@@ -8,10 +8,12 @@ from contextlib import suppress
 from typing import Any, Final
 
 import uvicorn
-from fastapi import FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 Application = Callable[..., Awaitable[None]]
 """Of ASGI 3."""
@@ -28,23 +30,22 @@ _BACKLOG: Final = 256
 _STOP_SECONDS: Final = 2.0
 
 
-def ops_app(unmet: Unmet, registry: CollectorRegistry, stuck: Unmet = tuple) -> FastAPI:
+def ops_app(unmet: Unmet, registry: CollectorRegistry, stuck: Unmet = tuple) -> Starlette:
     """Make the application.
 
     ``stuck`` is asked on each /healthz, ``unmet`` on each /readyz, and ``registry`` is rendered on each /metrics.
+
+    Without FastAPI, which would be a third of the webhook's start and 14 MiB, for types that these three have no use
+    for.
     """
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     one_at_a_time = asyncio.Lock()
 
-    @app.get("/healthz")
-    async def healthz() -> Response:
+    async def healthz(_: Request) -> Response:
         return _verdict(stuck())
 
-    @app.get("/readyz")
-    async def readyz() -> Response:
+    async def readyz(_: Request) -> Response:
         return _verdict(unmet())
 
-    @app.get("/metrics")
     async def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         # In a thread, so that probes do not wait while many series are rendered.
@@ -52,6 +53,8 @@ def ops_app(unmet: Unmet, registry: CollectorRegistry, stuck: Unmet = tuple) -> 
             rendered = await asyncio.to_thread(encode, registry)
         return Response(rendered, headers={"content-type": content_type})
 
+    app = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
+    app.router.redirect_slashes = False
     return app
 
 

@@ -149,7 +149,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     index.follow_guard()
     recorder.start()
     served.watch.start()
-    # FastAPI takes a third of the start to load. Only now, so that the watches' first lists are on their way meanwhile.
+    # uvicorn takes a while to load. Only now, so that the watches' first lists are on their way meanwhile.
     from seconder.observability.ops import Ops, ops_app
 
     ops = Ops(ops_app(unmet, registry_, lambda: pulse.standing(_STUCK_SECONDS)), probed)
