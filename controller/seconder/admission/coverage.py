@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ReadObjects, ReadWhole, Unknown, ask
 from seconder.admission.request import ENDINGS, Metadata
 from seconder.admission.review import Effect, ReviewContext
@@ -112,4 +114,10 @@ def at(effect: Effect, stored: Metadata) -> Effect:
     """An effect on the object as it is stored."""
     annotations = stored.annotations or {}
     target = Target(effect.target.resource, effect.target.kind, effect.target.namespace, effect.target.name, stored.uid)
-    return Effect(effect.action, target, effect.version, annotations, annotations, effect.dependent, effect.difference)
+    return msgspec.structs.replace(
+        effect,
+        target=target,
+        stored=annotations,
+        incoming=annotations,
+        controlled=stored.controller_owner is not None,
+    )

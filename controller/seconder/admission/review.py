@@ -27,7 +27,8 @@ class Effect(Struct, frozen=True, gc=False):
 
     ``stored`` are the annotations that the API server holds of the object, approvals among them; ``incoming`` those
     that it would hold afterwards. ``version`` is the API version it is asked about in. ``dependent``: the object goes
-    along with the one that the request names. ``difference`` is what a ``Change`` changes.
+    along with the one that the request names. ``difference`` is what a ``Change`` changes. ``controlled``: some
+    controller made the object, or took it for its own.
     """
 
     action: Action
@@ -37,6 +38,7 @@ class Effect(Struct, frozen=True, gc=False):
     incoming: Mapping[str, str] = {}
     dependent: bool = False
     difference: Difference | None = None
+    controlled: bool = False
 
     @property
     def ref(self) -> ObjectRef:
@@ -83,7 +85,10 @@ class ReviewContext:
             kind = self.state.policies.kind_of(target.resource) or target.kind
             target = msgspec.structs.replace(target, kind=kind)
         incoming = {} if action is Action.DELETE else request.incoming
-        return Effect(action, target, request.version, request.stored if stored is None else stored, incoming)
+        annotations = request.stored if stored is None else stored
+        owned = bool(request.old.owner_references)
+        controlled = owned and request.old.controller_owner is not None
+        return Effect(action, target, request.version, annotations, incoming, controlled=controlled)
 
     def naming(self, effect: Effect) -> list[Policy]:
         """The policies that name the object itself and its action, and bind the caller."""
@@ -151,11 +156,14 @@ class ReviewContext:
     def _tagged(self, tags: AgentTags, effect: Effect) -> bool:
         """Whether a policy with these tags takes the request as an agent's, by identity, field manager or annotation.
 
-        An annotation counts whether it is stored or new. A deletion has no field manager that counts.
+        An annotation counts whether it is stored or new, but not on what a controller made: it came by a template then,
+        from whoever wrote that. A deletion has no field manager that counts.
         """
         if tags in self.principal.tags:
             return True
         manages = self.request.operation is not Operation.DELETE and effect.action is not Action.DELETE
         if manages and self.request.options.field_manager in tags.field_managers:
             return True
+        if effect.controlled:
+            return False
         return not (tags.annotations.isdisjoint(effect.stored) and tags.annotations.isdisjoint(effect.incoming))

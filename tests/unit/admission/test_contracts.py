@@ -60,6 +60,7 @@ SILENT = {
     "approval-annotations",
     "finalizer-removal",
     "protected-owners",
+    "templates",
 }
 """Rules that find all they need in the review and the cluster's state."""
 

@@ -99,8 +99,8 @@ CASES = pytest.mark.parametrize(
         (REFUSED, REFUSED, 75),
         (APPROVED, APPROVED, 120),
         (APPROVED, APPROVED_ANEW, 162),
-        (CHANGES, CHANGES, 288),
-        (FREE, FREE, 119),
+        (CHANGES, CHANGES, 290),
+        (FREE, FREE, 121),
     ],
     ids=["refused", "approved, seen again", "approved, seen first", "a refused change", "an agent's free update"],
 )

@@ -31,6 +31,7 @@ from seconder.admission.rules import (
     role_grants,
     scale_to_zero,
     service_accounts,
+    templates,
 )
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -43,6 +44,7 @@ RULES: Final[tuple[Rule, ...]] = (
     agent_namespaces.RULE,
     approval_annotations.RULE,
     agent_tags.RULE,
+    templates.RULE,
     role_grants.RULE,
     pod_identity.RULE,
     dangling_owners.RULE,
