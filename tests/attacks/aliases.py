@@ -86,3 +86,19 @@ def delete_the_namespace_of_an_alias(field: Field, alias: _Alias) -> None:
     _, above = _standing(field, alias)
     field.refused("DELETE", f"/api/v1/namespaces/{above}")
     field.lasts(f"/api/v1/namespaces/{above}")
+
+
+@attack(variants={name: (alias,) for name, alias in _ALIASES.items() if alias.kind.namespaced})
+def hide_an_alias_behind_another_version(field: Field, alias: _Alias) -> None:
+    """An agent defines another kind of the group, with a version that comes first, and deletes the namespace."""
+    _, above = _standing(field, alias)
+    other = documents.definition("others", alias.kind.group, "Other")
+    other["spec"]["versions"][0]["name"] = "v9"
+    field.later_removed(DEFINITIONS.path("", f"others.{alias.kind.group}"))
+    field.done("POST", DEFINITIONS.path(""), other)
+    first = f"/apis/{alias.kind.group}"
+    field.eventually(
+        lambda: field.admin("GET", first).document["preferredVersion"]["version"] == "v9", "its version comes first"
+    )
+    field.refused("DELETE", f"/api/v1/namespaces/{above}")
+    field.lasts(f"/api/v1/namespaces/{above}")

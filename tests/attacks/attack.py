@@ -20,6 +20,7 @@ KINDS: Final = (
     "aliases",
     "fields",
     "unserving",
+    "defining",
     "identities",
     "borrowing",
     "granting",

@@ -132,9 +132,14 @@ class Cluster:
         }
 
     def _groups(self) -> Document:
-        """An APIGroupList (meta/v1), in which the version that was given first is preferred."""
-        preferred = {each.group: f"{each.group}/{each.version}" for each in reversed(self._served) if each.group}
-        groups = [{"name": group, "preferredVersion": {"groupVersion": one}} for group, one in preferred.items()]
+        """An APIGroupList (meta/v1), in which the version that was given first comes first."""
+        versions: dict[str, dict[str, None]] = {}
+        for each in self._served:
+            if each.group:
+                versions.setdefault(each.group, {})[f"{each.group}/{each.version}"] = None
+        groups = [
+            {"name": group, "versions": [{"groupVersion": one} for one in found]} for group, found in versions.items()
+        ]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
     def _allows(self, spec: Document) -> bool:

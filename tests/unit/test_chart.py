@@ -463,6 +463,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "admissionregistration.k8s.io validatingadmissionpolicies,validatingadmissionpolicybindings"
         "[seconder-namespace-labels] get,update,delete": "operator/label_guard.py",
         "apiextensions.k8s.io customresourcedefinitions get,list,watch": "client/discovery.py",
+        "apiregistration.k8s.io apiservices list": "client/discovery.py",
         "rbac.authorization.k8s.io clusterroles[seconder-webhook-lookups,seconder-operator-objects]"
         " get,list,watch,update,escalate": "operator/reconciler.py",
         "rbac.authorization.k8s.io clusterroles[seconder-operator] get": "operator/reconciler.py",

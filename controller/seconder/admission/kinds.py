@@ -70,6 +70,29 @@ ADOPTERS: Final[Mapping[GroupResource, tuple[str, ...]]] = {
 """Controllers of kube-system that add owners to stored objects of a kind. What was lost of these they would make anew,
 and so they wait for nobody's answer."""
 
+_OWN_GROUPS: Final = (
+    "admissionregistration",
+    "apiextensions",
+    "apiregistration",
+    "authentication",
+    "authorization",
+    "certificates",
+    "coordination",
+    "discovery",
+    "events",
+    "flowcontrol.apiserver",
+    "internal.apiserver",
+    "networking",
+    "node",
+    "rbac.authorization",
+    "resource",
+    "scheduling",
+    "storage",
+    "storagemigration",
+)
+BUILT_IN_GROUPS: Final = frozenset(f"{group}.k8s.io" for group in _OWN_GROUPS)
+"""API groups of Kubernetes' own in which definitions can be made (k8s.io/api). A group without a dot takes none."""
+
 POD_RUNNERS: Final = frozenset(
     {PODS, CRON_JOBS, _REPLICATION_CONTROLLERS, _DAEMON_SETS, _DEPLOYMENTS, REPLICA_SETS, _STATEFUL_SETS, JOBS}
 )

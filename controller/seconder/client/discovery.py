@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from seconder.admission.kinds import COMMON_OWNERS
 from seconder.api.resources import NAMESPACES, GroupResource, Presence, ResolvedResource
-from seconder.client.api import AGGREGATED_DISCOVERY, Api
+from seconder.client.api import AGGREGATED_DISCOVERY, Api, ApiError
 
 _ANY: Final = "*"
+_AUTOMANAGED: Final = "kube-aggregator.kubernetes.io/automanaged"
 _KEPT: Final = frozenset({"list", "watch", "delete"})
 
 
@@ -41,17 +42,37 @@ class Resolution:
 def catalogue(api: Api) -> Catalogue:
     """Ask the API server what it serves: aggregated discovery, and which of it comes from CRDs. Raises ApiError."""
     items, _ = api.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", metadata_only=True)
-    custom = frozenset(item["metadata"]["name"] for item in items)
     found = Catalogue()
-    found.definitions = custom
+    found.definitions = frozenset(item["metadata"]["name"] for item in items)
+    built_in = _built_in(api)
     for root in ("/api", "/apis"):
         for group in api.get(root, accept=AGGREGATED_DISCOVERY)["items"]:
-            # The first version that has a resource is the preferred one.
-            for version in group["versions"]:
+            name = group["metadata"].get("name", "")
+            # The first version that has a resource is the preferred one. A definition may bring a newer version of a
+            # built-in resource, of any scope: that stands behind, since nothing else follows from it for the resource.
+            versions = sorted(group["versions"], key=lambda each: f"{each['version']}.{name}" not in built_in)
+            for version in versions:
+                own = f"{version['version']}.{name}" in built_in
                 for resource in version.get("resources") or ():
-                    served = _served(group["metadata"].get("name", ""), version["version"], resource, custom)
+                    served = _served(name, version["version"], resource, frozenset() if own else found.definitions)
                     found.setdefault(served.resolved.resource, served)
     return found
+
+
+def _built_in(api: Api) -> frozenset[str]:
+    """The APIs (``version.group``) that the API server serves by itself, not for the sake of a definition.
+
+    None is known where APIServices may not be listed. Raises ApiError.
+    """
+    try:
+        items, _ = api.items("/apis/apiregistration.k8s.io/v1/apiservices", metadata_only=True)
+    except ApiError as error:
+        if error.status not in {403, 404}:
+            raise
+        return frozenset()
+    # kube-aggregator, pkg/controllers/autoregister: "true" is for as long as there is a definition.
+    kept = {item["metadata"]["name"]: (item["metadata"].get("labels") or {}).get(_AUTOMANAGED) for item in items}
+    return frozenset(name for name, managed in kept.items() if managed == "onstart")
 
 
 def _served(group: str, version: str, document: dict[str, Any], custom: frozenset[str]) -> Served:

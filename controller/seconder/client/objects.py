@@ -1,7 +1,7 @@
 """Reads objects' metadata and lists what namespaces hold, several at a time and within a deadline."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -123,7 +123,7 @@ class Objects:
         """The namespaces for which objects in a namespace stand. Raises ApiError and TooLate."""
         # Nobody acts on objects of a kind that is not served.
         groups = self._api.get("/apis", timeout=left(deadline))["groups"]
-        served = {group["name"]: group["preferredVersion"]["groupVersion"] for group in groups}
+        served = {group["name"]: [each["groupVersion"] for each in group["versions"]] for group in groups}
         asked = [alias for alias in lookup.aliases if alias.resource.group in served]
         found = self._pool.map(
             lambda alias: self._aliased(alias, served[alias.resource.group], lookup.namespace, deadline),
@@ -132,20 +132,24 @@ class Objects:
         )
         return frozenset[str]().union(*found)
 
-    def _aliased(self, alias: Alias, version: str, namespace: str, deadline: float) -> frozenset[str]:
-        path = f"/apis/{version}/namespaces/{segment(namespace)}/{segment(alias.resource.resource)}"
-        names = frozenset[str]()
-        metadata_only = alias.path.startswith("metadata.")
-        try:
-            for objects, _ in self._api.pages(path, metadata_only=metadata_only, timeout=left(deadline)):
-                for document in objects:
-                    names |= _stands_for(alias, document)
-                left(deadline)
-        except ApiError as error:
-            # A kind of no namespace, or one that the group has in another version alone, has none here.
-            if error.status != 404:
-                raise
-        return names
+    def _aliased(self, alias: Alias, versions: Sequence[str], namespace: str, deadline: float) -> frozenset[str]:
+        # Another kind may have brought a version of its own to the group, which is then the preferred one.
+        for version in versions:
+            path = f"/apis/{version}/namespaces/{segment(namespace)}/{segment(alias.resource.resource)}"
+            names = frozenset[str]()
+            metadata_only = alias.path.startswith("metadata.")
+            try:
+                for objects, _ in self._api.pages(path, metadata_only=metadata_only, timeout=left(deadline)):
+                    for document in objects:
+                        names |= _stands_for(alias, document)
+                    left(deadline)
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+            else:
+                return names
+        # A kind of no namespace has none here.
+        return frozenset()
 
 
 def _controllers(metadata: Mapping[str, Any]) -> list[str]:

@@ -1,9 +1,14 @@
 """What a policy's names stand for: nothing is protected in silence that is not there."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.support import served as serving
 
 from seconder.api.resources import GroupResource, Presence, ResolvedResource
-from seconder.client.discovery import Catalogue, Served, resolve
+from seconder.client.api import ApiError
+from seconder.client.discovery import Catalogue, Served, catalogue, resolve
 
 DEPLOYMENTS = GroupResource("apps", "deployments")
 PODS = GroupResource("", "pods")
@@ -118,3 +123,64 @@ def test_what_was_served_is_kept_when_it_is_not_any_more() -> None:
     assert resolve([any_of_it], False, SERVED, before).problems
     assert resolve([PODS], False, SERVED, before).resources == [SERVED[PODS].resolved]
     assert resolve([widgets.resource], False, there).problems
+
+
+INGRESSES = GroupResource("networking.k8s.io", "ingresses")
+
+
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator may wait longer than a review."""
+    monkeypatch.setattr(serving, "MOST_SECONDS", 10.0)
+
+
+def _version(version: str, scope: str) -> dict[str, Any]:
+    resource = {"resource": "ingresses", "responseKind": {"kind": "Ingress"}, "scope": scope, "verbs": ["delete"]}
+    return {"version": version, "resources": [resource]}
+
+
+def _serving(services: Any, *definitions: str) -> serving.Served:
+    versions = [_version("v9", "Cluster"), _version("v1", "Namespaced")]
+    return serving.Served(
+        {
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions": {
+                "metadata": {},
+                "items": [{"metadata": {"name": name}} for name in definitions],
+            },
+            "/apis/apiregistration.k8s.io/v1/apiservices": services,
+            "/api": {"items": []},
+            "/apis": {"items": [{"metadata": {"name": "networking.k8s.io"}, "versions": versions}]},
+        }
+    )
+
+
+def _services(**managed: str) -> dict[str, Any]:
+    label = "kube-aggregator.kubernetes.io/automanaged"
+    items = [
+        {"metadata": {"name": f"{version}.networking.k8s.io", "labels": {label: how}}}
+        for version, how in managed.items()
+    ]
+    return {"metadata": {}, "items": items}
+
+
+@pytest.mark.usefixtures("_patient")
+def test_a_definition_puts_no_version_of_its_own_before_a_built_in_one() -> None:
+    """Whatever the API server prefers: what it serves by itself is what the name stands for, in its own scope."""
+    found = catalogue(_serving(_services(v1="onstart", v9="true"), "ingresses.networking.k8s.io"))[INGRESSES].resolved
+    assert (found.version, found.namespaced, found.custom) == ("v1", True, False)
+
+
+@pytest.mark.usefixtures("_patient")
+def test_of_a_definitions_own_versions_the_preferred_one_counts() -> None:
+    """Nothing of it is built in."""
+    found = catalogue(_serving(_services(v1="true", v9="true"), "ingresses.networking.k8s.io"))[INGRESSES].resolved
+    assert (found.version, found.custom) == ("v9", True)
+
+
+@pytest.mark.usefixtures("_patient")
+@pytest.mark.parametrize("status", [403, 404])
+def test_where_nobody_may_tell_what_is_built_in_the_preferred_version_counts(status: int) -> None:
+    """The rest of discovery goes on; another failure is one."""
+    assert catalogue(_serving(status))[INGRESSES].resolved.version == "v9"
+    with pytest.raises(ApiError):
+        catalogue(_serving(503))

@@ -7,15 +7,19 @@ import msgspec
 
 from seconder.admission import cel, codec, powers
 from seconder.admission.findings import Findings, Refusal
+from seconder.admission.kinds import BUILT_IN_GROUPS
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES, Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.resources import ANY, NODES, SECRETS, GroupResource
+from seconder.api.resources import ANY, DEFINITIONS, NODES, SECRETS, GroupResource
 
 TOKEN_SECRETS: Final = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
 """Types of Secrets that the control plane fills with tokens, or takes tokens from."""
+
+
+_OF_KUBERNETES: Final = "the API groups of Kubernetes itself"
 
 
 class _Secret(msgspec.Struct):
@@ -38,6 +42,9 @@ def _what(request: Request) -> str:
     # A server of an agent's own could answer for any object, Seconder's among them.
     if resource.group == powers.SERVERS:
         return "which server answers for an API"
+    # One more version of its own would come before the API server's, in what people and controllers discover.
+    if resource == DEFINITIONS and request.operation in WRITES:
+        return _OF_KUBERNETES if request.target.name.partition(".")[2] in BUILT_IN_GROUPS else ""
     if resource.group == powers.CERTIFICATES and request.operation in WRITES:
         return "certificates that identities rest on"
     if resource == SECRETS and request.operation in WRITES:
@@ -49,11 +56,12 @@ def _what(request: Request) -> str:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Two API groups, Secrets of two types, and connections to nodes."""
+    """Two API groups, definitions, Secrets of two types, and connections to nodes."""
     return [
         Prefilter(Entry.GUARD, expression)
         for expression in (
             f"request.resource.group in {cel.listed([powers.SERVERS, powers.CERTIFICATES])}",
+            'request.resource.group == "apiextensions.k8s.io" && request.operation in ["CREATE", "UPDATE"]',
             'request.resource.group == "" && request.resource.resource == "secrets" && object != null'
             f" && has(object.type) && object.type in {cel.listed(TOKEN_SECRETS)}",
             'request.operation == "CONNECT" && request.resource.group == "" && request.resource.resource == "nodes"',
@@ -63,11 +71,17 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "identities",
-    "Agents ask for no certificate, make no token Secret, register no API server and connect to no node.",
+    "Agents ask for no certificate, make no token Secret, answer for no API of others and connect to no node.",
     Binds.AGENTS,
     evaluate,
     prefilters,
     applies_to=AppliesTo(
-        resources={GroupResource(powers.SERVERS, ANY), GroupResource(powers.CERTIFICATES, ANY), SECRETS, NODES}
+        resources={
+            GroupResource(powers.SERVERS, ANY),
+            GroupResource(powers.CERTIFICATES, ANY),
+            DEFINITIONS,
+            SECRETS,
+            NODES,
+        }
     ),
 )

@@ -1,13 +1,16 @@
 """What identities rest on is not for agents."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.builders import PERSON, creation, deletion, document, request, state, target, update
 from tests.support.resolving import decide, refusal
 
+from seconder.admission.kinds import BUILT_IN_GROUPS
 from seconder.admission.request import Malformed, Operation
-from seconder.api.resources import NODES, SECRETS, GroupResource
+from seconder.api.resources import DEFINITIONS, NODES, SECRETS, GroupResource
 
 CERTIFICATES = target(GroupResource("certificates.k8s.io", "certificatesigningrequests"), "x", "")
 SERVERS = target(GroupResource("apiregistration.k8s.io", "apiservices"), "v1.apps", "")
@@ -60,3 +63,21 @@ def test_which_server_answers_is_guarded(operation: Operation) -> None:
     """For any group: aggregation goes by group and version, and the API server's own may be taken over."""
     made = request(operation, SERVERS, object=document(SERVERS), oldObject=document(SERVERS))
     assert refusal(decide(made, state())) == "agents may not change which server answers for an API"
+
+
+@pytest.mark.parametrize("name", ["ingresses.networking.k8s.io", "roles.rbac.authorization.k8s.io", "x.storage.k8s.io"])
+def test_no_kind_is_defined_in_kubernetes_own_groups(name: str) -> None:
+    """Its version would come first in what people discover; people may, and agents elsewhere."""
+    definition = target(DEFINITIONS, name)
+    refused = "agents may not change the API groups of Kubernetes itself"
+    assert refusal(decide(creation(definition), state())) == refused
+    assert refusal(decide(update(definition, new={"labels": {"a": "b"}}), state())) == refused
+    assert decide(creation(definition, PERSON), state()).allowed
+    assert decide(creation(target(DEFINITIONS, "gateways.gateway.networking.k8s.io")), state()).allowed
+
+
+def test_kubernetes_own_groups_are_all_known() -> None:
+    """Those of the API server that the corpus was made with, in which a kind can be defined."""
+    discovered = json.loads((Path(__file__).parents[3] / "corpus" / "discovery.json").read_text())
+    groups = {group["metadata"].get("name", "") for root in discovered.values() for group in root["items"]}
+    assert {group for group in groups if "." in group} <= BUILT_IN_GROUPS
