@@ -186,5 +186,27 @@ def test_a_lease_that_a_person_takes_or_removes_is_soon_an_operators_again(
     assert written.writers() <= {each.identity for each in pair}
 
 
+def test_nobody_leads_beside_one_that_sleeps_by_a_lease_that_was_deleted(
+    cluster: Cluster, pair: list[Operator], written: Written, tmp_path: Path
+) -> None:
+    """Neither who stood by nor who has just started. When it wakes within its term, it leads on."""
+    asleep = leader(pair)
+    others = [each for each in pair if each is not asleep]
+    with _work(cluster):
+        asleep.signal(signal.SIGSTOP)
+        cluster.admin("delete", *_LEASE[:2], "--namespace=seconder-system")
+        newcomer = Operator(cluster.stack, tmp_path, "newcomer")
+        others.append(newcomer)
+        try:
+            eventually(lambda: "the Lease is new" in newcomer.ready(), 5, "it waits")
+            assert not any(each.leads for each in others)
+            asleep.signal(signal.SIGCONT)
+            eventually(functools.partial(_holds, cluster, asleep), 5, "it leads on")
+            eventually(lambda: newcomer.ready() == "ok", 5, "the newcomer stands by")
+        finally:
+            newcomer.stop()
+    assert written.writers() == {asleep.identity}
+
+
 def _holds(cluster: Cluster, operator: Operator) -> bool:
     return bool(cluster.get(*_LEASE)["spec"]["holderIdentity"] == operator.identity)

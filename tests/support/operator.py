@@ -161,11 +161,12 @@ class Written:
     def by_another_than_the_leader(self) -> list[str]:
         """Give the changes, taken or not, that another asked for than the one whose name stood in the Lease then.
 
-        Each with its time. A Lease counts from when it was stored, and until another name, or none, is stored.
+        Each with its time. A Lease counts from when it was stored, and until another name, or none, is stored. One that
+        is made is nobody's, and ends no term.
         """
         spells: list[tuple[str, str]] = []
         for event in self.events():
-            if _is_lease(event):
+            if _is_lease(event) and event["verb"] != "create":
                 holder = event["responseObject"]["spec"].get("holderIdentity") or ""
                 if not spells or spells[-1][1] != holder:
                     spells.append((event["stageTimestamp"], holder))

@@ -2,7 +2,9 @@
 
 As client-go does it (k8s.io/client-go/tools/leaderelection), a candidate never compares its clock with another's: it
 counts from when it saw the Lease change. Beyond that, a leader counts its term from before it sent the renewal, and a
-term that was not prolonged is over by the clock alone, whatever hangs. Why not a library: ADR 17.
+term that was not prolonged is over by the clock alone, whatever hangs. Whoever makes a Lease makes one that is
+nobody's, since a Lease that somebody deleted tells no more who leads. Why that is enough: ADR 17, as
+why not a library.
 """
 
 import secrets
@@ -13,6 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from seconder.api import constants
 from seconder.api.text import clean
 from seconder.client.api import Api, ApiError
 from seconder.client.watch import Watch
@@ -20,6 +23,9 @@ from seconder.observability import log
 
 NAME: Final = "seconder-operator"
 """Of the Lease, in Seconder's own namespace, where agents write nothing."""
+
+MARK: Final = f"{NAME}-has-led"
+"""Of another Lease, which nobody holds. Where it is there, an operator has led before."""
 
 LEASE_SECONDS: Final = 10.0
 """For how long the others keep still after a change of the Lease."""
@@ -36,8 +42,12 @@ REQUEST_SECONDS: Final = 3.0
 _LONGEST_SECONDS: Final = 60.0
 """The longest duration of a Lease that is believed, of an operator that was set up otherwise."""
 
-_GONE: Final = "gone"
-"""In the place of the version of a Lease that was there."""
+_GIVEN_BACK_SECONDS: Final = 1
+"""The duration of a Lease that was given back, as client-go writes it: the least that the API server takes."""
+
+_CONFIGURATION: Final = (
+    f"/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{constants.CONFIGURATION}"
+)
 
 _JITTER: Final = 0.2
 _STOP_SECONDS: Final = 5.0
@@ -152,8 +162,8 @@ class Elector:
                 held = self._api.find(f"{self._leases}/{NAME}", timeout=REQUEST_SECONDS)
             if held is None or _holder_of(held) != self.name:
                 return
-            # 1 is the least that the API server takes. On a Lease that is another's by now it fails.
-            self._write(held, "", 1)
+            # On a Lease that is another's by now it fails.
+            self._write(held, "", _GIVEN_BACK_SECONDS)
             log.info("leading was given up")
         except ApiError as error:
             log.trouble("the Lease could not be given back", error, status=error.status)
@@ -183,23 +193,48 @@ class Elector:
         stored = self._held
         if stored is None:
             stored = self._api.find(f"{self._leases}/{NAME}", timeout=REQUEST_SECONDS)
-        if stored is not None:
+        if stored is None:
+            stored = self._make()
+        else:
             self._look(stored)
-        elif self._version not in {"", _GONE}:
-            # Somebody deleted it. Whoever held it leads still, for all that is known here, and makes it anew.
-            self._version, self._silent_until = _GONE, self._clock() + LEASE_SECONDS
-        if not self._unfinished and (self._is_free if stored is None else not self._follows):
+        if self._is_free and not self._unfinished:
             return self._take(stored)
         if self._term is not None:
             self._term.close()
         self._held = None
-        pause = _jittered(_POLL_SECONDS)
-        return min(pause, self._silent_until - self._clock()) if self._follows else pause
+        if not self._holder:
+            self._problem = "the Lease is new, and whoever led before may do so for some seconds yet"
+        pause, left = _jittered(_POLL_SECONDS), self._silent_until - self._clock()
+        return min(pause, left) if left > 0 else pause
 
     @property
     def _is_free(self) -> bool:
-        """Whether a Lease that is not there may be made: it never was, this one leads, or it has been away for long."""
-        return not self._version or self.term is not None or self._clock() >= self._silent_until
+        """Whether nobody else leads, nor will as long as the Lease stays as it was seen."""
+        # Who leads knows that nobody else does, whatever became of the Lease.
+        return self._clock() >= self._silent_until or (not self._holder and self.term is not None)
+
+    def _make(self) -> dict[str, Any]:
+        """Make a Lease that nobody holds: whoever led by the one that was deleted may do so yet, and be asleep.
+
+        The first ever may be held at once, by who made it and the mark after it. Raises ApiError.
+        """
+        first = not self._version
+        made = self._write(None, "", int(LEASE_SECONDS))
+        self._look(made)
+        # A second sign, should somebody have deleted all Leases.
+        if self._mark() and first and self._api.find(_CONFIGURATION, timeout=REQUEST_SECONDS) is None:
+            self._silent_until = float("-inf")
+        return made
+
+    def _mark(self) -> bool:
+        """Have it known that an operator leads or has led. Returns whether that was not known. Raises ApiError."""
+        try:
+            self._api.create(self._leases, _lease({"name": MARK}, {}))
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            return False
+        return True
 
     @property
     def _unfinished(self) -> bool:
@@ -211,12 +246,18 @@ class Elector:
         spec = stored.get("spec") or {}
         version = stored["metadata"]["resourceVersion"]
         self._holder = spec.get("holderIdentity") or ""
-        if version != self._version:
-            lasts = min(float(spec.get("leaseDurationSeconds") or 0), _LONGEST_SECONDS)
-            self._version = version
-            self._silent_until = self._clock() + max(lasts, LEASE_SECONDS)
+        if version == self._version:
+            return
+        self._version = version
+        lasts = spec.get("leaseDurationSeconds") or 0
+        # Its own name stands there because it has put it in the place of what was free.
+        free = self._holder == self.name or (not self._holder and lasts == _GIVEN_BACK_SECONDS)
+        waits = max(LEASE_SECONDS, min(float(lasts), _LONGEST_SECONDS))
+        self._silent_until = float("-inf") if free else self._clock() + waits
 
-    def _take(self, stored: Mapping[str, Any] | None) -> float:
+    def _take(self, stored: Mapping[str, Any]) -> float:
+        if self.term is None:
+            self._mark()
         sent = self._clock()
         self._held = self._write(stored, self.name, int(LEASE_SECONDS))
         self._problem = ""
@@ -233,14 +274,12 @@ class Elector:
         before = (stored or {}).get("spec") or {}
         spec = before | {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": now}
         if before.get("holderIdentity") != holder and holder:
-            spec |= {"acquireTime": now, "leaseTransitions": before.get("leaseTransitions", 0) + (stored is not None)}
-        metadata = stored["metadata"] if stored is not None else {"name": NAME}
-        document = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+            spec |= {"acquireTime": now, "leaseTransitions": before.get("leaseTransitions", -1) + 1}
         written: dict[str, Any]
         if stored is None:
-            written = self._api.create(self._leases, document)
+            written = self._api.create(self._leases, _lease({"name": NAME}, spec))
         else:
-            written = self._api.replace(f"{self._leases}/{NAME}", document)
+            written = self._api.replace(f"{self._leases}/{NAME}", _lease(stored["metadata"], spec))
         return written
 
     def _notice(self) -> None:
@@ -272,6 +311,10 @@ class Elector:
 
 def _jittered(seconds: float) -> float:
     return seconds * (1 - _JITTER * secrets.randbelow(1000) / 1000)
+
+
+def _lease(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
 def _holder_of(lease: Mapping[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """One leads, and stops before another may: by clocks that nobody made equal, on an API server that fails at times."""
 
+import contextlib
 import copy
+import functools
 import random
 from collections.abc import Callable
 from typing import Any, cast
@@ -8,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from seconder.client.api import Api, ApiError
-from seconder.operator.election import LEASE_SECONDS, MARGIN_SECONDS, Elector, Term
+from seconder.operator.election import LEASE_SECONDS, MARGIN_SECONDS, MARK, Elector, Term
 
 
 class Time:
@@ -23,10 +25,14 @@ class Time:
 
 
 class Leases:
-    """One Lease, as the API server keeps it: written only by who has read what stands there. Fails when it is told."""
+    """What the API server keeps: the Lease, written only by who has read what stands there. Fails when it is told."""
 
     def __init__(self) -> None:
         self.stored: dict[str, Any] | None = None
+        self.marked = False
+        """Whether the mark is there."""
+        self.configured = False
+        """Whether the webhook configuration is there."""
         self.before: Callable[[], None] = lambda: None
         """Called when a request arrives, before it counts."""
         self.after: Callable[[], None] = lambda: None
@@ -35,16 +41,23 @@ class Leases:
 
     def find(self, path: str, **_: Any) -> dict[str, Any] | None:
         """See Api."""
-        assert path.endswith("/namespaces/seconder-system/leases/seconder-operator")
         self.before()
+        if path == "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/seconder":
+            return {} if self.configured else None
+        assert path.endswith("/namespaces/seconder-system/leases/seconder-operator")
         return copy.deepcopy(self.stored)
 
     def create(self, _: str, document: dict[str, Any]) -> dict[str, Any]:
         """See Api."""
         self.before()
-        if self.stored is not None:
-            raise ApiError(409, "it is there")
-        return self._keep(document)
+        is_mark = document["metadata"]["name"] == MARK
+        if self.marked if is_mark else self.stored is not None:
+            raise ApiError(409, "it is there", "AlreadyExists")
+        if not is_mark:
+            return self._keep(document)
+        self.marked = True
+        self.after()
+        return document
 
     def replace(self, _: str, document: dict[str, Any]) -> dict[str, Any]:
         """See Api."""
@@ -58,7 +71,11 @@ class Leases:
     def edited(self, **spec: Any) -> None:
         """Have somebody else change the Lease."""
         assert self.stored is not None
-        self._keep({"metadata": {}, "spec": self.stored["spec"] | spec})
+        self.put(**self.stored["spec"] | spec)
+
+    def put(self, **spec: Any) -> None:
+        """Have somebody else write the Lease anew."""
+        self._keep({"metadata": {}, "spec": spec})
 
     def _keep(self, document: dict[str, Any]) -> dict[str, Any]:
         self._version += 1
@@ -304,16 +321,22 @@ def test_a_leader_whose_lease_somebody_edits_stops_at_its_next_look(leases: Leas
 
 
 def test_a_lease_that_somebody_deletes_ends_no_term_and_begins_none(leases: Leases, time: Time) -> None:
-    """The leader makes it anew; if it is gone, the other one waits as long as if it were there."""
+    """The leader goes on by another; if it is gone, who stood by waits as long as if the Lease were there."""
     first, second = (_elector(leases, name, time) for name in ("a", "b"))
     first.attempt()
     second.attempt()
+    term = first.term
     leases.stored = None
     second.attempt()
+    assert _holder(leases) == ""
     assert not _leads(second)
+    time.now += 1
     first.attempt()
     first.attempt()
     assert _holder(leases) == "a"
+    assert first.term is term
+    assert term is not None
+    assert term.left() == LEASE_SECONDS - MARGIN_SECONDS
     second.attempt()
     leases.stored = None
     second.attempt()
@@ -326,10 +349,87 @@ def test_a_lease_that_somebody_deletes_ends_no_term_and_begins_none(leases: Leas
     assert _leads(second)
 
 
+def test_a_newcomer_that_finds_no_lease_leads_at_once_only_where_nobody_has_led(leases: Leases, time: Time) -> None:
+    """The mark is a sign that somebody has, and so is the webhook configuration, should all Leases be deleted."""
+    first = _elector(leases, "a", time)
+    first.attempt()
+    assert _leads(first)
+    for leases.marked, leases.configured in ((True, False), (False, True), (True, True)):
+        leases.stored = None
+        newcomer = _elector(leases, "b", time)
+        newcomer.attempt()
+        assert not _leads(newcomer)
+        assert newcomer.unmet() == [
+            "no operator leads: the Lease is new, and whoever led before may do so for some seconds yet"
+        ]
+        assert leases.marked
+        first.attempt()
+        first.attempt()
+        assert _leads(first)
+    time.now += LEASE_SECONDS
+    # Who has seen a Lease itself needs no other sign.
+    leases.stored, leases.marked, leases.configured = None, False, False
+    began = time.now
+    while not _leads(newcomer):
+        time.now += newcomer.attempt()
+    assert LEASE_SECONDS <= time.now - began <= LEASE_SECONDS + 3
+
+
+def test_one_that_could_not_leave_its_mark_does_not_lead(leases: Leases, time: Time) -> None:
+    """Else a newcomer could not know of it. Whatever refuses it, a quota for instance, may answer 409 too."""
+
+    class Full(Leases):
+        def create(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
+            if document["metadata"]["name"] == MARK:
+                raise ApiError(409, "the quota is being changed", "Conflict")
+            return super().create(path, document)
+
+    full = Full()
+    elector = _elector(full, "a", time)
+    for _ in range(30):
+        time.now += 1
+        elector.attempt()
+    assert not _leads(elector)
+    leases.put()
+    second = _elector(leases, "b", time)
+    second.attempt()
+    time.now += LEASE_SECONDS
+    second.attempt()
+    assert _leads(second)
+    assert leases.marked
+
+
+def test_a_lease_that_was_made_late_lets_nobody_lead_by_it(leases: Leases, time: Time) -> None:
+    """Whoever made it may have been about to, long ago."""
+    first = _elector(leases, "a", time)
+    first.attempt()
+    time.now += 2
+    leases.stored = None
+    first.attempt()
+    leases.before = lambda: setattr(time, "now", time.now + LEASE_SECONDS)
+    first.attempt()
+    assert not _leads(first)
+    leases.before = lambda: None
+    leases.stored = None
+    first.attempt()
+    first.attempt()
+    assert not _leads(first)
+
+
+def test_a_lease_that_nobody_has_led_by_is_not_given_back(leases: Leases, time: Time) -> None:
+    """It would tell others that they need not wait."""
+    leases.marked = True
+    first, second = (_elector(leases, name, time) for name in ("a", "b"))
+    first.attempt()
+    first.release()
+    second.attempt()
+    assert not _leads(second)
+
+
 def test_an_operator_that_holds_leases_for_longer_is_waited_for(leases: Leases, time: Time) -> None:
     """As in an upgrade; but not for as long as somebody may have written there."""
     elector = _elector(leases, "a", time)
-    leases.create("", {"metadata": {}, "spec": {"holderIdentity": "old", "leaseDurationSeconds": 15}})
+    leases.put(holderIdentity="old", leaseDurationSeconds=15)
     elector.attempt()
     time.now += 14
     elector.attempt()
@@ -345,35 +445,85 @@ def test_an_operator_that_holds_leases_for_longer_is_waited_for(leases: Leases, 
     assert _leads(elector)
 
 
-class World:
-    """Several candidates in one true time, each with a clock of its own, and an API server that takes its time."""
+class Network(Leases):
+    """Takes its time to bring requests there and answers back, loses some, brings some after they were given up."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self.chance = chance
-        self.now = 0.0
-        self.leases = Leases()
-        self.leases.before = self.leases.after = self._under_way
-        self._depth = 0
-        self._due: list[tuple[float, Elector]] = []
-        self.leaders: set[str] = set()
-        for name in "abc":
-            rate, offset = chance.uniform(0.92, 1.08), chance.uniform(-1e6, 1e6)
-            clock = self._clock(rate, offset)
-            self._due.append((0.0, _elector(self.leases, name, clock)))
-        self._electors = [elector for _, elector in self._due]
-
-    def _clock(self, rate: float, offset: float) -> Callable[[], float]:
-        return lambda: self.now * rate + offset
+    def __init__(self, chance: random.Random, passes: Callable[[float], None]) -> None:
+        super().__init__()
+        self.before = self.after = self._under_way
+        self._chance = chance
+        self._passes = passes
+        self._waiting: list[Callable[[], Any]] = []
 
     def _under_way(self) -> None:
-        """A request takes its time, is lost, or finds its sender asleep; the others go on meanwhile."""
-        seconds = self.chance.choice([0.01] * 8 + [0.3, self.chance.expovariate(0.2)])
+        self._passes(self._chance.choice([0.01] * 8 + [0.3, self._chance.expovariate(0.2)]))
+        if self._chance.random() < 0.05:
+            raise ApiError(0, "lost")
+
+    def find(self, path: str, **query: Any) -> dict[str, Any] | None:
+        """See Api."""
+        found = super().find(path, **query)
+        self._under_way()
+        return found
+
+    def create(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
+        """See Api."""
+        return self._in_time(functools.partial(super().create, path, document))
+
+    def replace(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
+        """See Api."""
+        return self._in_time(functools.partial(super().replace, path, document))
+
+    def _in_time(self, request: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        if self._chance.random() < 0.05:
+            self._waiting.append(request)
+            raise ApiError(0, "no answer in time")
+        return request()
+
+    def arrive(self) -> None:
+        """Have a request arrive that was given up."""
+        if self._waiting:
+            with contextlib.suppress(ApiError):
+                self._waiting.pop(self._chance.randrange(len(self._waiting)))()
+
+
+class World:
+    """Candidates in one true time, each with a clock of its own; others come in their place, and the Lease is deleted.
+
+    ``sweeping``: the mark too, but then the webhook configuration stays; else there never is one.
+    """
+
+    def __init__(self, chance: random.Random, *, sweeping: bool) -> None:
+        self.chance = chance
+        self.now = 0.0
+        self.leases = Network(chance, self._passes)
+        self.leaders: set[str] = set()
+        self._sweeping = sweeping
+        self._depth = 0
+        self._due: list[tuple[float, Elector]] = []
+        self._electors: list[Elector] = []
+        for _ in range(3):
+            self._comes()
+
+    def _comes(self) -> None:
+        rate, offset = self.chance.uniform(0.92, 1.08), self.chance.uniform(-1e6, 1e6)
+        elector = _elector(self.leases, str(len(self._electors)), lambda: self.now * rate + offset)
+        self._electors.append(elector)
+        self._due.append((self.now, elector))
+
+    def _goes(self) -> None:
+        """One gives back what it has, or is never heard of again, in the middle of its term."""
+        if len(self._due) < 3:
+            return
+        _, elector = self._due.pop(self.chance.randrange(len(self._due)))
+        if self.chance.random() < 0.5:
+            elector.release()
+
+    def _passes(self, seconds: float) -> None:
         if self._depth < 3:
             self._depth += 1
             self.live(self.now + seconds)
             self._depth -= 1
-        if self.chance.random() < 0.05:
-            raise ApiError(0, "lost")
 
     def live(self, until: float) -> None:
         """Let time pass, in which whoever is not under way already looks at the Lease when it is due."""
@@ -386,17 +536,33 @@ class World:
                 pause = entry[1].attempt()
                 asleep = self.chance.expovariate(0.1) if self.chance.random() < 0.05 else 0.0
                 self._due.append((self.now + pause + asleep, entry[1]))
+            self._disturb()
             self.now += 0.05
+
+    def _disturb(self) -> None:
+        chance = self.chance.random()
+        if chance < 0.005:
+            self.leases.stored = None
+            self.leases.marked &= not (self._sweeping and self.leases.configured)
+        elif chance < 0.007:
+            self._comes()
+            self._goes()
+        elif chance < 0.012:
+            self.leases.arrive()
 
     def _look(self) -> None:
         leading = [elector.name for elector in self._electors if elector.term is not None]
-        assert len(leading) < 2, f"{leading} lead at once"
+        assert len(leading) < 2, f"{leading} lead at once, at {self.now:.2f}"
         self.leaders.update(leading)
+        self.leases.configured |= self._sweeping and bool(leading)
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_never_do_two_lead_whatever_is_late_lost_or_asleep(seed: int) -> None:
-    """Clocks of which one runs a sixth faster than the other, requests under way for seconds, candidates asleep."""
-    world = World(random.Random(seed))  # noqa: S311 - no secret
+def test_never_do_two_lead_whatever_is_late_lost_asleep_or_deleted(seed: int) -> None:
+    """Clocks of which one runs a sixth faster than the other, requests under way for seconds, candidates asleep.
+
+    Somebody deletes the Lease now and then, and candidates come that have never seen one.
+    """
+    world = World(random.Random(seed), sweeping=seed % 2 == 0)  # noqa: S311 - no secret
     world.live(300)
-    assert world.leaders
+    assert len(world.leaders) > 1
