@@ -21,6 +21,7 @@ _ETCD: Final = "etcd"
 _CONTAINERD: Final = "containerd"
 _HELM: Final = "helm"
 _KUSTOMIZE_CONTROLLER: Final = "kustomize-controller"
+_MCP_SERVER: Final = "mcp-server"
 
 MINOR: Final = "SECONDER_KUBERNETES"
 """The environment variable that names an older control plane, as in ``1.30``, or as ``oldest``."""
@@ -44,13 +45,14 @@ class Binary(StrEnum):
     CTR = "ctr"
     HELM = "helm"
     KUSTOMIZE_CONTROLLER = "kustomize-controller"
+    MCP_SERVER = "kubernetes-mcp-server"
 
 
 LOCAL_STACK: Final = (Binary.ETCD, Binary.APISERVER, Binary.CONTROLLER_MANAGER, Binary.KUBECTL)
 """What a control plane without nodes is made of."""
 
-TESTS: Final = (*LOCAL_STACK, Binary.HELM, Binary.KUSTOMIZE_CONTROLLER)
-"""What the tests run: some of them install charts, or have a GitOps controller prune."""
+TESTS: Final = (*LOCAL_STACK, Binary.HELM, Binary.KUSTOMIZE_CONTROLLER, Binary.MCP_SERVER)
+"""What the tests run: some install charts, have a GitOps controller prune, or act as an assistant's tools do."""
 
 NODE: Final = (Binary.SCHEDULER, Binary.PROXY, Binary.KUBELET, Binary.CONTAINERD, Binary.SHIM, Binary.CTR)
 """What runs pods on this machine, beside the local stack."""
@@ -123,6 +125,7 @@ CONTAINERD_VERSION: Final = _pinned("github.com/containerd/containerd/v2", _CONT
 HELM_VERSION: Final = _pinned("helm.sh/helm/v4", _HELM)
 ETCD_VERSION: Final = _pinned("go.etcd.io/etcd/server/v3", _ETCD)
 KUSTOMIZE_CONTROLLER_VERSION: Final = _pinned("github.com/fluxcd/kustomize-controller", _KUSTOMIZE_CONTROLLER)
+MCP_SERVER_VERSION: Final = _pinned("github.com/containers/kubernetes-mcp-server", _MCP_SERVER)
 GO_RELEASE: Final = required_go((GO_MODULES / _KUBERNETES / "go.mod").read_text())
 
 _COMMON_FLAGS: Final = ("-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false")
@@ -174,6 +177,12 @@ MODULES: Final = (
         name=_KUSTOMIZE_CONTROLLER,
         title=f"kustomize-controller {KUSTOMIZE_CONTROLLER_VERSION}",
         programs={Binary.KUSTOMIZE_CONTROLLER: "github.com/fluxcd/kustomize-controller"},
+        flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
+    ),
+    Module(
+        name=_MCP_SERVER,
+        title=f"kubernetes-mcp-server {MCP_SERVER_VERSION}",
+        programs={Binary.MCP_SERVER: "github.com/containers/kubernetes-mcp-server/cmd/kubernetes-mcp-server"},
         flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
     ),
 )
