@@ -103,6 +103,7 @@ class _Duties:
         from seconder.observability.metrics import OperatorMetrics
         from seconder.operator import program
         from seconder.operator.change_request_controller import ChangeRequestController
+        from seconder.operator.emergencies import Emergencies
         from seconder.operator.reconciler import Reconciler
 
         arguments, settings = self._arguments, self._settings
@@ -124,8 +125,9 @@ class _Duties:
             cache,
             program.RoleWatches(api, worker.wake, portal=settings.portal),
             watching,
-            *([notifier] if notifier else []),
         ]
+        if notifier is not None:
+            parts += [notifier, Emergencies(api, arguments.namespace, notifier.emergency, program.failed)]
         return program.Duty(term, parts, [worker, change_requests], worker.unmet)
 
     def _notifier(self, registry: "CollectorRegistry") -> "Notifier | None":

@@ -16,6 +16,7 @@ _MANIFESTS: Final = ROOT / "manifests"
 _NAMESPACE: Final = "seconder-system"
 _HEADER: Final = "# Generated from charts/seconder: change that, then run make generate.\n"
 _SECONDS: Final = 60
+_NOTIFICATIONS: Final = "notifications.secretName=seconder-targets"
 _PORTAL: Final = ("portal.enabled=true", "portal.origin=https://approve.example.com", "operator.copyApprovals=true")
 
 
@@ -40,6 +41,8 @@ def written() -> dict[Path, str]:
         _MANIFESTS / "rbac.yaml": _HEADER + rendered("--show-only=templates/rbac.yaml"),
         _MANIFESTS / "portal-rbac.yaml": _HEADER
         + rendered("--show-only=templates/portal-rbac.yaml", *(f"--set={value}" for value in _PORTAL)),
+        _MANIFESTS / "notifications-rbac.yaml": _HEADER
+        + rendered("--show-only=templates/notifications-rbac.yaml", f"--set={_NOTIFICATIONS}"),
         _MANIFESTS / "flow-control.yaml": _HEADER + rendered("--show-only=templates/flow-control.yaml"),
         _MANIFESTS / "install.yaml": f"{_HEADER}apiVersion: v1\nkind: Namespace\nmetadata: {{name: {_NAMESPACE}}}\n"
         + rendered("--include-crds"),

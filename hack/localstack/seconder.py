@@ -85,6 +85,7 @@ class Seconder(Lifetime):
         others = (
             MANIFESTS / "rbac.yaml",
             MANIFESTS / "portal-rbac.yaml",
+            MANIFESTS / "notifications-rbac.yaml",
             *roles,
             MANIFESTS / "admission-policy.yaml",
             MANIFESTS / "flow-control.yaml",

@@ -1,6 +1,7 @@
 """Events on objects (core/v1), aggregated: one for each cause, with a count."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ class Occurrence:
     """What an event tells of an object. ``version`` is the API version of its kind.
 
     ``key`` names the event and so decides what is aggregated; ``count`` is how often it happened in all.
+    ``annotations`` are for programs.
     """
 
     target: Target
@@ -28,6 +30,7 @@ class Occurrence:
     warning: bool
     count: int
     now: datetime
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 class Events:
@@ -81,10 +84,13 @@ class Events:
         }
         if target.namespace:
             about["namespace"] = target.namespace
+        metadata: dict[str, Any] = {"name": occurrence.key, "namespace": namespace}
+        if occurrence.annotations:
+            metadata["annotations"] = dict(occurrence.annotations)
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": occurrence.key, "namespace": namespace},
+            "metadata": metadata,
             "involvedObject": about,
             "reason": occurrence.reason,
             "type": "Warning" if occurrence.warning else "Normal",

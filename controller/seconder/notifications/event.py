@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from seconder.api.change_request import ChangeRequest, Phase
+from seconder.api.emergency import BreakGlassUse
 from seconder.api.text import clean, describe
 
 
@@ -88,6 +89,20 @@ def not_in_force(policy: str, message: str, since: str) -> Event:
         name=policy,
         object=f"protectionpolicy {clean(policy)}",
         summary=f"Policy {clean(policy)} is not in force: {clean(message)}",
+    )
+
+
+def of_emergency(name: str, told: BreakGlassUse) -> Event:
+    """That somebody passed policies by under break-glass. ``name``: of the Event that tells of it."""
+    return Event(
+        id=f"{name}.{EventType.BREAK_GLASS}",
+        type=EventType.BREAK_GLASS,
+        time=now(),
+        name=name,
+        object=clean(told.object),
+        action=clean(told.operation),
+        requester=clean(told.requester),
+        summary=clean(f"{told.summary}. No peer has approved it."),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seconder.api.change_request import ChangeRequest, Phase, moment
+from seconder.api.emergency import BreakGlassUse
 from seconder.notifications import delivery, event, routes, targets
 from seconder.notifications.event import Event
 from seconder.notifications.message import Message
@@ -192,6 +193,10 @@ class Notifier:
             before, self._problems = self._problems, dict(problems)
         for policy in sorted(problems.keys() - before.keys()):
             self.tell(event.not_in_force(policy, problems[policy], event.now()))
+
+    def emergency(self, name: str, told: BreakGlassUse) -> None:
+        """Tell of somebody who passed policies by. ``name``: of the Event that says so."""
+        self.tell(event.of_emergency(name, told))
 
     def tell(self, event_: Event) -> None:
         """Tell the targets that a route names for it, once."""

@@ -19,7 +19,10 @@ from seconder.admission.review import Effect
 from seconder.admission.state import ClusterState
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus
+from seconder.api.emergency import EVENT, BreakGlassUse
 from seconder.api.reasons import Reason
+from seconder.api.resources import GroupResource, Target
+from seconder.api.text import clean, describe
 from seconder.approvals import change_requests
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Impact
@@ -29,6 +32,9 @@ from seconder.client.cache import Cache
 from seconder.client.events import Events, Occurrence
 from seconder.client.resolver import Resolver, within
 from seconder.webhook import sight
+
+_OWN_NAME: Final = "seconder-webhook"
+_DEPLOYMENTS: Final = GroupResource("apps", "deployments")
 
 _TRIES: Final = 5
 """Of one write, since the operator writes the same objects."""
@@ -69,7 +75,7 @@ class RecordWriter:
         self._cache = cache
         self._resolver = resolver
         self._unseen = unseen
-        self._events = Events(api, "seconder-webhook")
+        self._events = Events(api, _OWN_NAME)
 
     def write(self, note: Note) -> bool:
         """Write a note down; False where there is nothing to tell, since the object is not as the review said.
@@ -187,4 +193,23 @@ class RecordWriter:
         note = f"{request.operation} by {request.caller.username} under break-glass: {emergency.reason}"
         self._events.write(
             Occurrence(request.target, request.version, key, "BreakGlass", note, warning=True, count=1, now=now)
+        )
+
+    def leave_word(self, emergency: Emergency) -> None:
+        """Write it where nobody else can, for the operator to tell others of. Raises ApiError."""
+        state = self._cache.state
+        if state is None:
+            return
+        request, now = emergency.request, datetime.now(UTC)
+        use = BreakGlassUse(
+            object=describe(request.target),
+            operation=request.operation,
+            requester=clean(request.caller.username),
+            reason=clean(emergency.reason),
+        )
+        # It is about the Deployment that let it through: an Event's object is in the Event's namespace.
+        webhook = Target(_DEPLOYMENTS, "Deployment", state.installation.namespace, _OWN_NAME, "")
+        key, more = f"break-glass.{request.uid}".lower(), use.annotations
+        self._events.write(
+            Occurrence(webhook, "v1", key, EVENT, use.summary, warning=True, count=1, now=now, annotations=more)
         )

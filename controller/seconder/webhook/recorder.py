@@ -217,6 +217,7 @@ class Recorder:
                 note = self._next_due()
             for emergency in emergencies:
                 self._attempt(self._writer.tell_emergency, emergency)
+                self._attempt(self._writer.leave_word, emergency)
             if note is not None:
                 self._try_to_write(note)
             time.sleep(self._bounds.pace)
