@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import importlib
 import logging
 import time
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,8 @@ from seconder.notifications.targets import AppriseTarget, CloudEventsTarget, Tar
 
 if TYPE_CHECKING:
     from ssl import SSLContext
+
+    from apprise import Apprise
 
 _SECONDS: Final = 5.0
 """For connecting, and again for the answer."""
@@ -31,6 +34,15 @@ class Undelivered(Exception):
         super().__init__(what)
         self.after = after
         self.final = final
+
+
+def prepare(target: Target) -> None:
+    """Load what telling it takes, so that the first message does not wait for that. May raise anything."""
+    if isinstance(target, AppriseTarget):
+        _service(target)
+    else:
+        for module in ("urllib3", "cloudevents.core.bindings.http"):
+            importlib.import_module(module)
 
 
 def send(target: Target, message: Message, source: str) -> None:
@@ -110,6 +122,17 @@ def _pause(text: str) -> float:
 def _notify(target: AppriseTarget, message: Message) -> None:
     import apprise
 
+    service = _service(target)
+    if not len(service):
+        raise Undelivered("not a URL that Apprise knows", final=True)
+    if not service.notify(title=message.title, body=message.body, body_format=apprise.NotifyFormat.TEXT):
+        raise Undelivered("the service did not take it")
+
+
+def _service(target: AppriseTarget) -> "Apprise":
+    """Apprise's client of it; without a service where it knows none of that URL."""
+    import apprise
+
     # What it logs may hold an address, and an address its password.
     logging.getLogger("apprise").disabled = True
     # Its own picture would be fetched from a third party by whoever reads the message.
@@ -117,7 +140,5 @@ def _notify(target: AppriseTarget, message: Message) -> None:
         app_id="Seconder", app_desc="Seconder", app_url="", image_url_mask="", image_url_logo=""
     )
     service = apprise.Apprise(asset=asset)
-    if not service.add(target.url):
-        raise Undelivered("not a URL that Apprise knows", final=True)
-    if not service.notify(title=message.title, body=message.body, body_format=apprise.NotifyFormat.TEXT):
-        raise Undelivered("the service did not take it")
+    service.add(target.url)
+    return service

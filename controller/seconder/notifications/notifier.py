@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +80,9 @@ class _Queue:
             self._work.notify()
 
     def _run(self) -> None:
+        # What is wrong with it is told of with the first message.
+        with suppress(Exception):
+            delivery.prepare(self.target)
         sent: list[float] = []
         while self._gathered():
             now = time.monotonic()
@@ -170,7 +174,9 @@ class Notifier:
         self._problems: dict[str, str] = {}
 
     def start(self) -> None:
-        """Nothing to begin with: a target's thread starts with the first event for it."""
+        """Read the targets, and have ready what telling them takes."""
+        with self._lock:
+            self._refresh()
 
     def observe(self, requests: Mapping[str, ChangeRequest]) -> None:
         """Tell of the change requests whose phase has changed since the last call."""
