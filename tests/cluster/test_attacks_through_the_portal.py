@@ -1,7 +1,6 @@
 """A portal that lies, swaps, replays, or is in somebody else's hands: nothing counts that an approver did not sign."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 from tests.support import signing
 from tests.support.cluster import Cluster, eventually
-from tests.support.desk import Desk
+from tests.support.desk import Desk, need_browser
 from tests.support.fido import Passkey, challenge_of
 from tests.support.lying import Liar, Lie, lying
 from tests.support.operator import operator_with
@@ -33,10 +32,7 @@ def copying(stack: Stack) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def liar(copying: Stack) -> Iterator[tuple[str, Liar]]:
     """Where browsers find a portal that can be made to lie, and the liar."""
-    absent = browsers.missing()
-    if absent:
-        told = f"{absent} is not installed: apt-get install chromium chromium-driver"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(told)
+    need_browser()
     seconder = copying.seconder
     port = free_ports(1)[0]
     origin = f"http://localhost:{port}"

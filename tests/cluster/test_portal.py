@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from tests.support.cluster import Cluster, eventually
-from tests.support.desk import Desk
+from tests.support.desk import Desk, need_browser
 from tests.support.operator import operator_with
 
 from localstack import browser as browsers
@@ -24,10 +24,7 @@ _TAB, _ENTER = "\ue004", "\ue007"
 @pytest.fixture(scope="module")
 def origin(stack: Stack) -> Iterator[str]:
     """The portal beside the shared stack, and an operator that copies approvals; without a browser nothing is run."""
-    absent = browsers.missing()
-    if absent:
-        told = f"{absent} is not installed: apt-get install chromium chromium-driver"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(told)
+    need_browser()
     with operator_with(stack, *stack.seconder.flags_for_portal):
         stack.seconder.start_portal()
         try:
@@ -71,14 +68,29 @@ def test_a_first_time_approver_gets_from_the_link_to_an_approval_that_counts(
         phone.click("form button")
         phone.wait_for("Your passkey is made")
         desk.picture("2-enrolled")
-        desk.register("carol", phone.run("return document.querySelector('#line').value"))
+        line = phone.run("return document.querySelector('#line').value")
+        phone.click("#then")
+        phone.click("#sign-in")
+        phone.wait_for("is not registered yet", "#trouble")
+        # Phones drop pages: the link leads to the line again.
+        phone.open(f"{origin}/requests/{chg}")
+        phone.click("#enroll")
+        phone.until(
+            lambda: phone.run("return document.querySelector('#line').value") == line, "the line is shown again"
+        )
+        desk.register("carol", line)
         phone.click("#then")
         phone.click("#sign-in")
         phone.wait_for("What your passkey signs")
         desk.picture("3-request")
+        phone.click("#approve")
+        phone.wait_for("Give a reason first", "#trouble")
+        assert _in_sight(phone, "#trouble")
+        assert _in_sight(phone, "#reason")
         phone.type("#reason", "INC-4821 decommission")
         phone.click("#approve")
         phone.wait_for("Your approval counts: 1/1 approved. Whoever asked can go on.", "#said")
+        assert _in_sight(phone, "#said")
         desk.picture("4-approved")
         asked = phone.run("return performance.getEntriesByType('resource').map((entry) => entry.name)")
         assert asked
@@ -222,7 +234,18 @@ def test_a_revoked_key_ends_the_session_and_signs_nothing(desk: Desk) -> None:
     assert desk.approvals(chg) == {}
     desk.browser.open(f"{desk.origin}/requests/{chg}")
     desk.browser.click("#sign-in")
-    desk.browser.wait_for("stands in no Approver", "#trouble")
+    desk.browser.wait_for("is not registered yet", "#trouble")
+
+
+def test_a_link_in_a_message_asks_nobody_to_sign_in_again(desk: Desk) -> None:
+    """From another site, where a browser keeps the cookie back at first."""
+    desk.cluster.deployment()
+    chg = desk.refused()
+    desk.sign_in(chg)
+    desk.browser.open(f"data:text/html,<a id=link href={desk.origin}/requests/{chg}>link</a>")
+    desk.browser.click("#link")
+    desk.browser.wait_for("Signed in as carol@example.com")
+    desk.browser.wait_for("What your passkey signs")
 
 
 def test_under_another_name_no_passkey_is_asked(desk: Desk) -> None:
@@ -363,6 +386,15 @@ def test_a_message_leads_to_the_request(desk: Desk) -> None:
     }
     desk.browser.open(f"{origin}/requests/{chg}")
     assert desk.browser.url == f"{desk.origin}/sign-in?to=/requests/{chg}"
+
+
+def _in_sight(browser: Browser, selector: str) -> bool:
+    """Whether the whole of an element is on the screen as it is scrolled."""
+    script = """
+      const place = document.querySelector(arguments[0]).getBoundingClientRect();
+      return place.height > 0 && place.top >= 0 && place.bottom <= window.innerHeight;
+    """
+    return bool(browser.run(script, selector))
 
 
 def _go_to(browser: Browser, target: str) -> None:

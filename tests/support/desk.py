@@ -6,12 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.support.cluster import Cluster, eventually
 
+from localstack import browser as browsers
 from localstack.browser import Browser
 
 _PICTURES = os.environ.get("SECONDER_PICTURES", "")
 """A folder in which pictures of the pages are kept; else they lie with the test's own files."""
+
+
+def need_browser() -> None:
+    """Leave a test out, and say why, where there is no browser; under CI it fails."""
+    absent = browsers.missing()
+    if absent:
+        told = f"{absent} is not installed: apt-get install chromium chromium-driver"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(told)
 
 
 class Desk:

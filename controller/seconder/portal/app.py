@@ -126,7 +126,7 @@ class Portal:
     def _list(self, request: Request, _: bytes) -> Response:
         session = self._session(request)
         if session is None:
-            return RedirectResponse("/sign-in", 303)
+            return self._to_sign_in(request, "/")
         waiting: list[ChangeRequest] = []
         for items, _version in self._api.pages(change_request.PATH, timeout=SECONDS, limit=100):
             read = map(change_request.readable, items)
@@ -139,7 +139,7 @@ class Portal:
         name = self._name(request)
         session = self._session(request)
         if session is None:
-            return RedirectResponse(f"/sign-in?to={quote(f'/requests/{name}')}", 303)
+            return self._to_sign_in(request, f"/requests/{name}")
         case = self._cases.read(name)
         return self._page(
             "request",
@@ -155,7 +155,7 @@ class Portal:
     def _together(self, request: Request, _: bytes) -> Response:
         session = self._session(request)
         if session is None:
-            return RedirectResponse("/sign-in", 303)
+            return self._to_sign_in(request, "/")
         names = list(dict.fromkeys(request.query_params.getlist("name")))
         if not 2 <= len(names) <= together.MOST or not all(map(_is_name, names)):
             raise Refused(400, f"One signature is for 2 to {together.MOST} requests: choose them in the list.")
@@ -227,6 +227,14 @@ class Portal:
         if not _is_name(name):
             raise Refused(404, "There is no such page.")
         return name
+
+    def _to_sign_in(self, request: Request, path: str) -> Response:
+        """Whoever follows a link of a message's may be signed in: a browser keeps a Strict cookie back until we ask."""
+        if request.headers.get("sec-fetch-site", "") == "cross-site":
+            response = self._page("arrival", None, path=path)
+            response.headers["refresh"] = f"0; url={path}"
+            return response
+        return RedirectResponse("/sign-in" if path == "/" else f"/sign-in?to={quote(path)}", 303)
 
     def _page(self, name: str, session: Session | None, **values: Any) -> Response:
         who = clean(session.approver.principal) if session else ""

@@ -33,12 +33,21 @@ class File(NamedTuple):
     tag: str
 
 
+_IDENTIFIERS: Final = frozenset({"uid", "from", "to", "request", "cluster"})
+"""What nobody compares by eye: shown folded."""
+
+
 class Fact(NamedTuple):
     """One line of what is asked for. The page's script compares those with a key with the statement."""
 
     key: str
     label: str
     text: str
+
+    @property
+    def identifies(self) -> bool:
+        """Whether it is for programs to compare."""
+        return self.key in _IDENTIFIERS
 
 
 class DiffLine(NamedTuple):

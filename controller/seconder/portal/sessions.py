@@ -95,7 +95,9 @@ class Sessions:
                     raise Refused(400, "The passkey's answer is too long to be kept.")
                 return cookie
         raise Refused(
-            403, "This passkey stands in no Approver of this cluster. Make one, and have its line registered, first."
+            403,
+            "This passkey is not registered yet: it stands in no Approver of this cluster. Send its line to whoever "
+            "looks after Seconder, or wait until they have registered it. The page where it was made shows the line.",
         )
 
     def find(self, cookie: str, registry: Registry, now: float) -> Session | None:

@@ -54,6 +54,18 @@ def test_whoever_is_not_signed_in_sees_nothing_and_is_sent_to_sign_in(path: str)
     assert api.asked == []
 
 
+@pytest.mark.parametrize("path", ["/", PATH])
+def test_who_follows_a_link_from_elsewhere_is_asked_for_the_cookie_once_more(path: str) -> None:
+    """By a page of the portal's own, since browsers send a Strict cookie to no other; then they have to sign in."""
+    api = api_of(stored(REQUEST))
+    with served(api, _seen()) as visitor:
+        asked = {"accept": "text/html", "sec-fetch-site": "cross-site"}
+        answer = visitor.ask("GET", path, None, asked)
+        assert (answer.status, answer.headers["refresh"]) == (200, f"0; url={path}")
+        assert visitor.ask("GET", path, None, asked | {"sec-fetch-site": "same-origin"}).status == 303
+    assert api.asked == []
+
+
 @pytest.mark.parametrize(
     "to", ["https://evil.example.com/", "//evil.example.com", "/requests/../x", "/\\evil.example.com", f"{PATH}?x", ""]
 )

@@ -107,14 +107,23 @@ function complain(text, more = []) {
 }
 
 function words(error) {
-  if (error.name === "NotAllowedError") return "No passkey was used: it was cancelled, took too long, or this device has none for this page.";
+  if (error.name === "NotAllowedError") {
+    const first = page.page === "sign-in" ? " The first time, make one." : "";
+    return `No passkey was used: it was cancelled, took too long, or this device has none for this page.${first}`;
+  }
   if (error.name === "InvalidStateError") return "This device has a passkey for this page already.";
   if (error.name === "SecurityError") return "The browser allows no passkeys on this page.";
   if (error.name === "TypeError") return "The portal does not answer. Nothing was changed; please try again in a moment.";
   return error.message;
 }
 
+/** Have what is said next stand where somebody looks: below the button that was pressed. */
+function sayBelow(place) {
+  place.after(...[$("said"), $("trouble")].filter(Boolean));
+}
+
 async function attempt(button, work) {
+  if (button.closest("main")) sayBelow(button.closest("p"));
   button.disabled = true;
   button.setAttribute("aria-busy", "true");
   try {
@@ -201,12 +210,22 @@ async function enroll() {
   if (spki.length !== 91 || spki[26] !== 4) throw new Error("This authenticator makes keys of another kind than P-256.");
   const blob = joined(string(KEY_TYPE), string("nistp256"), string(spki.subarray(26)), string(page.host));
   const line = `${KEY_TYPE} ${base64(blob)} passkey`;
+  localStorage.setItem(MADE, JSON.stringify({ principal, line }));
+  await showMade(principal, line);
+  say("Your passkey is made.");
+  $("made").focus();
+}
+
+/** A phone may drop the page while its owner looks for whom to send the line to. It is no secret. */
+const MADE = "seconder passkey";
+
+async function showMade(principal, line) {
+  const blob = unbase64(line.split(" ")[1]);
+  $("principal").value = principal;
   $("line").value = line;
   $("fingerprint").textContent = `SHA256:${base64(await sha256(blob)).replaceAll("=", "")}`;
   $("approver").textContent = approver(principal, line);
   $("made").hidden = false;
-  say("Your passkey is made. Its line is below.");
-  $("made").focus();
 }
 
 function approver(principal, line) {
@@ -303,6 +322,9 @@ const LABELS = {
   agent: "Agent", impact: "Goes down with it", from: "Digest before", to: "Digest after", request: "Change request's uid",
   cluster: "Cluster",
 };
+
+/** What nobody compares by eye: shown folded, as the server does. */
+const IDENTIFIERS = ["uid", "from", "to", "request", "cluster"];
 
 const SHOWN = "[data-fact], [data-item], [data-diff]";
 
@@ -431,8 +453,8 @@ function patched(lines, diff) {
 
 // One request's page.
 
-function render(place, said) {
-  place.replaceChildren();
+function listOf(said) {
+  const list = document.createElement("dl");
   for (const [key, text] of said) {
     const row = document.createElement("div");
     const label = document.createElement("dt");
@@ -440,8 +462,20 @@ function render(place, said) {
     label.textContent = LABELS[key] || key;
     value.textContent = text;
     row.append(label, value);
-    place.append(row);
+    list.append(row);
   }
+  return list;
+}
+
+/** Identifiers are folded where it is clear whose they are: of one object. */
+function render(place, said, alone) {
+  if (!alone) return place.replaceChildren(listOf(said));
+  const summary = document.createElement("summary");
+  summary.textContent = "Identifiers";
+  const folded = document.createElement("details");
+  folded.open = place.querySelector("details")?.open || false;
+  folded.append(summary, listOf(said.filter(([key]) => IDENTIFIERS.includes(key))));
+  place.replaceChildren(listOf(said.filter(([key]) => !IDENTIFIERS.includes(key))), folded);
 }
 
 const MOST_BYTES = 8192;
@@ -472,11 +506,17 @@ async function request() {
       ...(elements.length > 1 ? [["Object", `${at + 1} of ${elements.length}`]] : []),
       ...Object.keys(LABELS).filter((key) => said.has(key)).map((key) => [key, said.get(key)]),
     ]);
-    render($("signed"), [...rows, ["Signed by", claims.iss], ["Your reason", claims.reason], ["Holds until", until]]);
+    render($("signed"), [...rows, ["Signed by", claims.iss], ["Your reason", claims.reason], ["Holds until", until]], parts.length === 1);
     $("statement").textContent = new TextDecoder().decode(line);
   };
-  const refuse = (found) => {
+  /** What was said stays where the button was. */
+  const close = () => {
+    signing.before($("said"), $("trouble"));
     signing.remove();
+  };
+  const refuse = (found) => {
+    if (signing.contains($("trouble"))) close();
+    else signing.remove();
     complain("What is shown and what would be signed are not the same. Nothing is signed here. Tell whoever looks after Seconder.", found);
   };
   let line;
@@ -512,7 +552,8 @@ async function request() {
       await ask(`${parts[0].path}/approval`, { value });
       await follow(parts[0].path, (status) => status.counted, counted);
     } else await handOn(parts, value);
-    signing.remove();
+    close();
+    $("said").focus();
   }));
 }
 
@@ -533,7 +574,6 @@ async function handOn(parts, value) {
   }
   say(`Your approval counts for ${counting} of ${parts.length} requests.`);
   if (failed.length) complain(`Your approval counts for ${counting} of ${parts.length} requests. These did not take it:`, failed.map(({ text }) => text));
-  $("said").focus();
 }
 
 /** Wait until the cluster shows that something holds of a request; its status, or nothing where it takes too long. */
@@ -607,6 +647,8 @@ function start() {
   }
   if (page.page === "sign-in") $("sign-in").addEventListener("click", () => attempt($("sign-in"), () => signIn($("sign-in"))));
   if (page.page === "enroll") {
+    const before = JSON.parse(localStorage.getItem(MADE) || "null");
+    if (before) showMade(before.principal, before.line).then(() => say("You have made a passkey in this browser. Another one takes its place."));
     $("enroll").addEventListener("submit", (event) => {
       event.preventDefault();
       attempt(event.submitter || $("enroll").querySelector("button"), enroll);
