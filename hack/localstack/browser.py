@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,8 +41,10 @@ _FLAGS: Final = (
     "--disable-sync",
     "--no-first-run",
     "--no-proxy-server",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 )
+_NOWHERE_ELSE: Final = "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
+"""Names that lead nowhere: all but this machine's (--host-resolver-rules)."""
+
 _PASSKEY: Final = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -59,8 +61,12 @@ def missing() -> str:
 
 
 @contextlib.contextmanager
-def browser(*, width: int = 1000, height: int = 1400) -> Iterator["Browser"]:
-    """A browser of one's own, with no data and no passkey in it. Raises StackError."""
+def browser(*, width: int = 1000, height: int = 1400, places: str = "", trusted: str = "") -> Iterator["Browser"]:
+    """A browser of one's own, with no data and no passkey in it. Raises StackError.
+
+    ``places``: more names that it knows, as in ``MAP approve.example.com 127.0.0.1:8443``. ``trusted``: the SHA-256, in
+    base64, of a public key (SPKI) that it trusts in any server's certificate.
+    """
     port = free_ports(1)[0]
     with tempfile.TemporaryDirectory(prefix="seconder-browser-") as folder:
         driver = Child(
@@ -72,7 +78,9 @@ def browser(*, width: int = 1000, height: int = 1400) -> Iterator["Browser"]:
         )
         try:
             driver.wait_until(Probe(f"http://127.0.0.1:{port}/status"), _READY_SECONDS)
-            opened = Browser(f"http://127.0.0.1:{port}", Path(folder), (width, height))
+            rules = f"{places}, {_NOWHERE_ELSE}" if places else _NOWHERE_ELSE
+            more = [f"--host-resolver-rules={rules}", f"--ignore-certificate-errors-spki-list={trusted}"]
+            opened = Browser(f"http://127.0.0.1:{port}", Path(folder), (width, height), more)
             try:
                 yield opened
             finally:
@@ -84,8 +92,8 @@ def browser(*, width: int = 1000, height: int = 1400) -> Iterator["Browser"]:
 class Browser:
     """One window. What it is told to do waits until that can be done."""
 
-    def __init__(self, driver: str, folder: Path, size: tuple[int, int]) -> None:
-        flags = [*_FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={size[0]},{size[1]}"]
+    def __init__(self, driver: str, folder: Path, size: tuple[int, int], more: Sequence[str]) -> None:
+        flags = [*_FLAGS, *more, f"--user-data-dir={folder / 'profile'}", f"--window-size={size[0]},{size[1]}"]
         wanted = {
             "browserName": "chrome",
             "goog:chromeOptions": {"args": flags, "binary": str(shutil.which("chromium"))},

@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.e2e import people
 from tests.e2e.guarded import VALUES, Installation, until_quiet
 from tests.e2e.release import CHART, NAMESPACE, Release, chart_before
 from tests.e2e.traffic import PERSON_WORKS
 from tests.support import prometheus
 from tests.support.cluster import eventually
+from tests.support.desk import need_browser
+from tests.support.ingress import browser_behind_ingress
 from tests.support.stream import Stream
 
 from localstack.pins import Binary
@@ -143,6 +146,40 @@ def test_a_rotated_certificate_fails_no_review(guarded: Installation, figures: d
         guarded.admin("annotate", "secret", "seconder-ca", f"--namespace={NAMESPACE}", "seconder.dev/renew=now")
         seconds = eventually(rotated, 90, "CA and certificate are new")
     figures["a rotation of CA and certificate took"] = f"{seconds:.0f} s, with 5 s between its steps"
+
+
+def test_an_approver_signs_on_the_portal_and_either_of_its_pods_serves_her(
+    guarded: Installation, figures: dict[str, str], tmp_path: Path
+) -> None:
+    """Installed by the chart, behind what ends TLS; the approval counts, and the chart takes the portal away again."""
+    need_browser()
+    portal = {"enabled": True, "origin": people.ORIGIN, "replicas": 2, "ingress": {"enabled": True}}
+    guarded.release.upgrade(portal=portal, operator={**VALUES["operator"], "copyApprovals": True})
+    guarded.running_deployment("reviewed")
+    chg = people.refused(guarded, "reviewed")
+    pods = guarded.pods("portal")
+    assert len(pods) == 2
+    with browser_behind_ingress(people.HOST, people.service(guarded), tmp_path) as browser:
+        browser.give_passkeys()
+        people.enrolled(guarded, browser, chg)
+        cookies = {each["name"]: each["value"] for each in browser.tell("Network.getCookies")["cookies"]}
+        assert list(cookies) == ["__Host-seconder"]
+        for pod in pods:
+            assert "Signed in as <b>carol@example.com</b>" in people.shown_by(guarded, pod, chg, cookies)
+        browser.type("#reason", "INC-4821 decommission")
+        browser.click("#approve")
+        seconds = browser.wait_for("Your approval counts: 1/1 approved", "#said", 30)
+    figures["an approval on the portal counted after"] = f"{seconds:.1f} s"
+    assert guarded.delete(guarded.agent, "deployment", "reviewed").code == 0
+    accounts = guarded.admin(
+        "get", "pods", f"--namespace={NAMESPACE}", "-lapp.kubernetes.io/component=portal", "-ojsonpath={.items[*].spec}"
+    )
+    assert accounts.count('"serviceAccountName":"seconder-portal"') == 2
+    assert guarded.pods("portal") == dict.fromkeys(pods, 0), "none was restarted"
+    for kind in ("networkpolicy", "poddisruptionbudget", "ingress", "serviceaccount"):
+        assert guarded.objects.find(kind, "seconder-portal", NAMESPACE), kind
+    guarded.release.upgrade()
+    eventually(lambda: not guarded.pods("portal"), 60, "the portal is gone")
 
 
 def test_prometheus_tells_what_happens_to_the_pods(

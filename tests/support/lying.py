@@ -2,9 +2,11 @@
 
 import http.client
 import http.server
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 Lie = Callable[[str, str], str]
 """Makes another text of an answer's, by the path that was asked for."""
@@ -21,8 +23,11 @@ class Liar:
 
 
 @contextmanager
-def lying(address: str, port: int) -> Iterator[Liar]:
-    """Serve on this port, in front of the portal at ``address`` (HOST:PORT)."""
+def lying(address: str, port: int, certificate: tuple[Path, Path] | None = None) -> Iterator[Liar]:
+    """Serve on this port, in front of the portal at ``address`` (HOST:PORT).
+
+    ``certificate``: it and its key, to serve over TLS.
+    """
     liar = Liar(address)
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -52,6 +57,11 @@ def lying(address: str, port: int) -> Iterator[Liar]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        # Each handshake in its connection's own thread: a browser opens some that it does not use.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
