@@ -27,7 +27,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="seconder", description="Agents' deletions need a peer's signature.")
     parser.add_argument("--version", action="version", version=f"seconder {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="webhook|operator|portal")
-    webhook = commands.add_parser("webhook", help="answer the API server's admission reviews")
+    _webhook(commands.add_parser("webhook", help="answer the API server's admission reviews"))
+    _operator(commands.add_parser("operator", help="keep configuration, certificates and statuses as they should be"))
+    _portal(commands.add_parser("portal", help="serve the page on which approvers sign with passkeys"))
+    return parser
+
+
+def _webhook(webhook: argparse.ArgumentParser) -> None:
     _common(webhook)
     webhook.add_argument("--bind-address", default="[::]:9443", metavar="HOST:PORT", help="for reviews (TLS)")
     webhook.add_argument(
@@ -51,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the CA whose certificates API servers show; reviews from others are answered and not recorded",
     )
-    operator = commands.add_parser("operator", help="keep configuration, certificates and statuses as they should be")
+
+
+def _operator(operator: argparse.ArgumentParser) -> None:
     _common(operator)
     operator.add_argument("--webhook-url", default="", metavar="URL", help="where the API server finds the webhook")
     operator.add_argument(
@@ -95,13 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     operator.add_argument(
         "--portal-origin", default="", metavar="URL", help="where approvers sign in, for links in notifications"
     )
-    portal = commands.add_parser("portal", help="serve the page on which approvers sign with passkeys")
+
+
+def _portal(portal: argparse.ArgumentParser) -> None:
     _reading(portal)
     portal.add_argument("--bind-address", default="[::]:8080", metavar="HOST:PORT", help="for browsers (plain HTTP)")
     portal.add_argument(
         "--origin", required=True, metavar="URL", help="where browsers find it, https://HOST; its host is the passkeys'"
     )
-    return parser
 
 
 def _reading(parser: argparse.ArgumentParser) -> None:

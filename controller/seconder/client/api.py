@@ -241,6 +241,7 @@ class Api:
             # Closing, not returning to the pool: a watch is never read to its end.
             response.close()
 
+    # More than seven parameters: all that requests of any verb differ in.
     def _call(
         self,
         method: str,

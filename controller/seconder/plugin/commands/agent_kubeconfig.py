@@ -126,10 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
             _replace(undo, out, lambda: private_files.write(out, text.encode()))
 
     _warn_of_role(agent, terms, shedding)
-    if arguments.operator not in {None, me.username}:
-        _warn_of_operator(operator)
-    if unmatched:
-        _warn(unmatched)
+    _warn_of_operator(operator, unmatched, somebody_else=arguments.operator not in {None, me.username})
     _warn_of_way(reached)
     if token_file is not None and shutil.which(agent_credentials.PROGRAM) is None:
         _warn(f"{agent_credentials.PROGRAM} is not on PATH, where kubectl will look for it")
@@ -405,8 +402,13 @@ def _warn_of_role(agent: Agent, terms: Terms, shedding: str) -> None:
         _warn(f"{roles} lets it {shedding}: with that it can shed its tag")
 
 
-def _warn_of_operator(operator: str) -> None:
-    _warn(f"you get the token of an agent that {operator} operates: only {operator} is barred from approving for it")
+def _warn_of_operator(operator: str, unmatched: str, *, somebody_else: bool) -> None:
+    if unmatched:
+        _warn(unmatched)
+    if somebody_else:
+        _warn(
+            f"you get the token of an agent that {operator} operates: only {operator} is barred from approving for it"
+        )
 
 
 def _warn_of_way(reached: Credentials) -> None:
