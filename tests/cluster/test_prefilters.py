@@ -18,7 +18,6 @@ from seconder.admission import codec, pipeline
 from seconder.admission.findings import Affected, Cleared
 from seconder.admission.lookups import Unknown
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.prefilter import Entry
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import Rule
 from seconder.admission.rules import RULES
@@ -38,6 +37,9 @@ pytestmark = pytest.mark.core
 
 _RULES: Final = {rule.name: rule for rule in RULES}
 _ALL: Final = "/all"
+_TOGETHER: Final = "together"
+"""The path below which each entry asks that is compiled from all rules."""
+
 _HOOKS: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 _GHOST: Final = {
     "apiVersion": "v1",
@@ -56,6 +58,15 @@ class _Try(NamedTuple):
     method: str
     path: str
     document: Any = None
+
+
+class _Observed(NamedTuple):
+    """A request with the rules that find something in it, those it was asked about for, and all entries that asked."""
+
+    tried: _Try
+    found: frozenset[str]
+    asked: frozenset[str]
+    entries: frozenset[str]
 
 
 def _resolved(group: str, plural: str, kind: str, *, namespaced: bool = True) -> ResolvedResource:
@@ -97,6 +108,10 @@ def _probes(namespace: str, recorder: Recorder) -> dict[str, Any]:
             _policies(namespace), Installation(), Endpoint(url=f"{recorder.base}/{rule.name}"), bundle, asking
         )
         webhooks += [entry | {"name": f"{rule.name}.{entry['name']}"} for entry in compiled["webhooks"]]
+    together = configuration(_policies(namespace), Installation(), Endpoint(url=recorder.base), bundle)
+    for entry in together["webhooks"]:
+        at = {"url": f"{recorder.base}/{_TOGETHER}/{entry['name']}", "caBundle": bundle}
+        webhooks.append(entry | {"name": f"{_TOGETHER}.{entry['name']}", "clientConfig": at})
     everything = dict(webhooks[0]) | {"name": "all.seconder.dev", "matchConditions": []}
     everything["clientConfig"] = {"url": recorder.base + _ALL, "caBundle": bundle}
     operations = ["CREATE", "UPDATE", "DELETE", "CONNECT"]
@@ -108,17 +123,8 @@ def _probes(namespace: str, recorder: Recorder) -> dict[str, Any]:
 
 
 def _relied_on(rule: Rule) -> Sequence[Rule]:
-    """The rules whose prefilters one leaves the objects to that policies name."""
-    policies = PolicyIndex(_policies("any"))
-    if rule.name == "controller-owner":
-        return [_RULES["dependents"], *_relied_on(_RULES["dependents"])]
-    if not any(prefilter.but_named for prefilter in rule.prefilters(policies, Installation())):
-        return []
-    return [
-        other
-        for other in RULES
-        if any(prefilter.entry is Entry.AGENTS for prefilter in other.prefilters(policies, Installation()))
-    ]
+    """The rules whose prefilters another one's objects come through."""
+    return [_RULES["dependents"]] if rule.name == "controller-owner" else []
 
 
 class _Probe:
@@ -132,8 +138,8 @@ class _Probe:
         api = Api(client_config.load(str(cluster.stack.admin_kubeconfig)), user_agent="probe")
         self._resolver = Resolver(api, ListedDependents(api), lambda: True, lambda what, error: None)
 
-    def send(self, tried: _Try) -> tuple[frozenset[str], frozenset[str]]:
-        """Send one request; give the names of the rules that find something in it, and of those asked about it."""
+    def send(self, tried: _Try) -> _Observed:
+        """Send one request, and see who asks about it."""
         self._recorder.reviews.clear()
         self._recorder.paths.clear()
         # The options of a DELETE come from its body, where it has one, and never from the query then.
@@ -141,9 +147,11 @@ class _Probe:
         self._calls[tried.by](tried.method, tried.path, document)
         came = list(zip(self._recorder.paths, self._recorder.reviews, strict=True))
         bodies = [json.dumps(review).encode() for path, review in came if path == _ALL]
-        asked = {path.split("/")[1] for path, _ in came if path != _ALL}
+        paths = [path.split("/")[1:3] for path, _ in came if path != _ALL]
+        asked = {rule for rule, _ in paths if rule != _TOGETHER}
+        entries = {entry for rule, entry in paths if rule == _TOGETHER}
         finding = {rule.name for rule in RULES for body in bodies if self._finds(rule, body)}
-        return frozenset(finding), frozenset(asked)
+        return _Observed(tried, frozenset(finding), frozenset(asked), frozenset(entries))
 
     def _finds(self, rule: Rule, body: bytes) -> bool:
         context = ReviewContext(codec.decode(body), self._state, Mode.ENFORCE, 0.0, Memo(1))
@@ -307,7 +315,7 @@ def _furnish(cluster: Cluster, admin: Call) -> None:
 
 
 @pytest.fixture(scope="module")
-def observed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[_Try, Any, Any]]]:
+def observed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[_Observed]]:
     """Each request, with the rules that find something in it and those that the API server asked for."""
     cluster = Cluster(stack, f"prefilters-{os.urandom(3).hex()}")
     cluster.make_namespace()
@@ -327,7 +335,7 @@ def observed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         try:
             eventually(lambda: _reaches(recorder, admin, cluster.namespace), 10, "everything is recorded")
             probe = _Probe(cluster, recorder, calls)
-            yield [(tried, *probe.send(tried)) for tried in _tries(cluster.namespace)]
+            yield [probe.send(tried) for tried in _tries(cluster.namespace)]
         finally:
             admin("DELETE", f"{_HOOKS}/{probes['metadata']['name']}")
             admin("DELETE", f"/apis/scheduling.k8s.io/v1/priorityclasses/{cluster.namespace}")
@@ -342,19 +350,24 @@ def _reaches(recorder: Recorder, admin: Call, namespace: str) -> bool:
 
 
 @pytest.mark.parametrize("name", _RULES)
-def test_the_api_server_asks_about_all_that_a_rule_would_find(
-    observed: list[tuple[_Try, frozenset[str], frozenset[str]]], name: str
-) -> None:
+def test_the_api_server_asks_about_all_that_a_rule_would_find(observed: list[_Observed], name: str) -> None:
     """By the rule's own prefilter alone; and each rule finds something in these requests."""
-    finding = [(tried, asked) for tried, found, asked in observed if name in found]
+    finding = [seen for seen in observed if name in seen.found]
     assert finding, f"no request shows what the rule {name} finds"
-    assert [tried for tried, asked in finding if name not in asked] == []
+    assert [seen.tried for seen in finding if name not in seen.asked] == []
 
 
 def test_ordinary_updates_by_people_leave_the_api_server_for_no_rule(
-    observed: list[tuple[_Try, frozenset[str], frozenset[str]]],
+    observed: list[_Observed],
 ) -> None:
     """A label, another number of replicas, a new object."""
-    ordinary = [asked for tried, found, asked in observed if tried.by == "dana" and not found]
+    ordinary = [seen.asked for seen in observed if seen.tried.by == "dana" and not seen.found]
     assert ordinary
     assert set().union(*ordinary) <= {"finalizer-removal"}
+
+
+def test_what_an_agent_does_is_asked_about_once(observed: list[_Observed]) -> None:
+    """By one entry of all that are compiled together: else it would be judged and counted twice."""
+    by_agents = [seen for seen in observed if seen.tried.by != "dana"]
+    assert {len(seen.entries) for seen in by_agents if seen.found} == {1}
+    assert [(seen.tried, seen.entries) for seen in by_agents if len(seen.entries) > 1] == []

@@ -21,19 +21,18 @@ class Entry(Enum):
     OWNERS = "owners"
     """What all callers that no other entry takes give owners to, of what policies name or Seconder rests on."""
     GUARD = "guard"
-    """What agents do to Seconder itself and to all the rest that no policy names."""
+    """What agents do to Seconder itself and to all the rest, as far as ``agents`` does not take it."""
 
 
 class Prefilter(Struct, frozen=True):
     """One alternative of an entry's condition, in CEL over ``object``, ``oldObject`` and ``request``.
 
-    ``but_named``: what it takes of objects that policies name, the entry ``agents`` takes already. ``creates``: a
-    resource and its subresource whose creation is asked about where policies that name Delete name the resource.
+    ``creates``: a resource and its subresource whose creation is asked about where policies that name Delete name the
+    resource.
     ``by_agents``: of the entry ``agents``, what those alone do who are agents themselves, by identity or field manager.
     """
 
     entry: Entry
     expression: str
-    but_named: bool = False
     creates: tuple[GroupResource, str] | None = None
     by_agents: bool = False

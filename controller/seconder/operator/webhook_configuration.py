@@ -11,7 +11,7 @@ besides what ``everyone`` takes:
 - ``everyone``: what the others do to what an Everyone policy names;
 - ``owners``: what all callers not taken by ``agents`` give owners to, of what a policy names or Seconder rests on;
 - ``guard``: what tagged callers do to Seconder itself, and what they delete of all the rest, since it may own what a
-  policy names;
+  policy names; of both, what ``agents`` is not asked about;
 - ``audit-agents``, ``audit-everyone``, ``audit-owners``: the same for policies in Audit mode, never blocking
   (failurePolicy Ignore).
 """
@@ -201,18 +201,26 @@ class _Compiler:
 
     def guard(self, index: PolicyIndex) -> Iterable[_Entry]:
         """What agents do to Seconder and its footing, and about what may take along what a policy names."""
-        twice = _asked_of_agents([policy for policy in index.all if policy.mode is Mode.ENFORCE])
-        found = self._prefilters(index)
-        tests = [
-            f"({prefilter.expression}) && !({twice})" if prefilter.but_named and twice else prefilter.expression
-            for prefilter in found
-            if prefilter.entry is Entry.GUARD
-        ]
+        tests = [each.expression for each in self._prefilters(index) if each.entry is Entry.GUARD]
         if not tests:
             return
+        conditions = [("guarded", cel.either(tests))]
+        taken = self._taken_by_agents([policy for policy in index.all if policy.mode is Mode.ENFORCE])
+        if taken:
+            conditions.append(("not-asked-of-agents", f"!({taken})"))
         rules = [_rule(["*"], ["*/*"], ["CREATE", "UPDATE", "DELETE", "CONNECT"])]
         agents = [cel.either(group) for group in cel.pack(_identity_tests(index.known_tags), _EXPRESSION)]
-        yield from _tagged("guard", rules, agents, [("guarded", cel.either(tests))])
+        yield from _tagged("guard", rules, agents, conditions)
+
+    def _taken_by_agents(self, enforced: Sequence[Policy]) -> str:
+        """The test for what agents do that the ``agents`` entry takes; empty where saying so takes too long."""
+        asked = self._asked(Entry.AGENTS, enforced)
+        if not enforced or not asked:
+            return ""
+        callers = cel.either(_identity_tests(PolicyIndex(enforced).known_tags))
+        tests = (callers, _matched(self._taken(Entry.AGENTS, enforced)), asked)
+        # As elsewhere, rather asked about twice than too long.
+        return " && ".join(f"({test})" for test in tests) if sum(map(len, tests)) <= _REPEATED else ""
 
 
 def _names(groups: Mapping[str, set[str]], resource: GroupResource) -> bool:
@@ -259,14 +267,30 @@ def _names_test(policy: Policy) -> str:
     )
 
 
-def _asked_of_agents(enforced: Sequence[Policy]) -> str:
-    """The test for what the ``agents`` entry takes anyway; empty where saying so takes too long."""
-    taken = cel.either(_identity_tests(PolicyIndex(enforced).known_tags))
-    deleted, updated = _by_operation(enforced)
-    # What is created and taken, it takes where deletions are.
-    named = f'request.operation == "UPDATE" ? ({_is_one_of(updated)}) : ({_is_one_of(deleted)})'
-    # As elsewhere, rather asked about twice than too long.
-    return f"({taken}) && ({named})" if len(taken) + len(named) <= _REPEATED else ""
+def _matched(rules: Iterable[Mapping[str, Any]]) -> str:
+    """The test for what some of these rules matches (RuleWithOperations of admissionregistration.k8s.io/v1)."""
+    tests = []
+    for rule in rules:
+        parts = [f"request.operation in {cel.listed(rule['operations'])}"]
+        if "*" not in rule["apiGroups"]:
+            parts.append(f"request.resource.group in {cel.listed(rule['apiGroups'])}")
+        named = [resource.partition("/") for resource in rule["resources"]]
+        # "pods/*" is pods too.
+        whole = {resource for resource, _, sub in named if sub == "*"}
+        bare = {resource for resource, _, sub in named if not sub} - whole
+        options = ["true" if "*" in whole else f"request.resource.resource in {cel.listed(whole)}"] if whole else []
+        if bare:
+            one = "true" if "*" in bare else f"request.resource.resource in {cel.listed(bare)}"
+            options.append(f"!has(request.subResource) && {one}")
+        options += [
+            f"request.resource.resource == {cel.quote(resource)}"
+            f" && has(request.subResource) && request.subResource == {cel.quote(sub)}"
+            for resource, _, sub in named
+            if sub not in {"", "*"}
+        ]
+        parts.append(cel.either(options))
+        tests.append(" && ".join(f"({part})" for part in parts))
+    return cel.either(tests)
 
 
 def _is_one_of(groups: Mapping[str, set[str]]) -> str:

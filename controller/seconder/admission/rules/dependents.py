@@ -103,7 +103,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
         return []
     ends = 'request.operation in ["DELETE", "UPDATE"]'
     evicts = f'request.operation == "CREATE" && {cel.subresource("eviction")}'
-    return [Prefilter(Entry.GUARD, test, but_named=True) for test in (ends, evicts)]
+    return [Prefilter(Entry.GUARD, test) for test in (ends, evicts)]
 
 
 RULE: Final = Rule(

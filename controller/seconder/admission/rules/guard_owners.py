@@ -38,7 +38,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
         ' || (request.resource.group == "" && request.resource.resource == "namespaces"))'
     )
     return [
-        Prefilter(Entry.GUARD, f'request.operation == "DELETE" && {in_none}', but_named=True),
+        Prefilter(Entry.GUARD, f'request.operation == "DELETE" && {in_none}'),
         Prefilter(Entry.GUARD, f'request.operation == "UPDATE" && {in_none}'),
     ]
 
