@@ -18,19 +18,15 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
 class Alias(Struct, frozen=True):
     """A kind of object that stands for Namespaces.
 
-    ``path``: the field that names one, or lists some. ``optional``: an object without it stands for none; else nobody
-    can tell which go with it. ``reason`` is for people.
+    ``path``: the field that names one, or lists some; ``otherwise`` that of an object without it. ``optional``: an
+    object without either stands for none; else nobody can tell which go with it. ``reason`` is for people.
     """
 
     resource: GroupResource
     path: str
     reason: str
     optional: bool = False
-
-    @property
-    def steps(self) -> tuple[str, ...]:
-        """The names of the fields that lead to it."""
-        return tuple(self.path.split("."))
+    otherwise: str = ""
 
 
 BUILT_IN: Final[tuple[Alias, ...]] = (
@@ -53,7 +49,7 @@ BUILT_IN: Final[tuple[Alias, ...]] = (
         GroupResource("helm.cattle.io", "helmcharts"),
         "spec.targetNamespace",
         "the Helm controller of k3s and RKE2 uninstalls all that the chart has put there",
-        optional=True,
+        otherwise="metadata.namespace",
     ),
     Alias(
         GroupResource("hnc.x-k8s.io", "subnamespaceanchors"),
@@ -88,16 +84,24 @@ def parse(text: str) -> Alias:
 
 def namespaces(alias: Alias, document: Mapping[str, Any]) -> frozenset[str] | None:
     """The names of the Namespaces that an object stands for; None where that cannot be told."""
-    value: Any = document
-    for step in alias.steps:
-        if value is None:
-            break
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(step)
-    if value is None or value == "":
+    value = _at(document, alias.path)
+    if value in (None, "") and alias.otherwise:
+        value = _at(document, alias.otherwise)
+    if value in (None, ""):
         return frozenset() if alias.optional else None
     names = value if isinstance(value, list) else [value]
     if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
         return None
     return frozenset(names)
+
+
+def _at(document: Mapping[str, Any], path: str) -> Any:
+    """What is at a path; None where there is nothing, and a number below what is no object."""
+    value: Any = document
+    for step in path.split("."):
+        if value is None:
+            break
+        if not isinstance(value, Mapping):
+            return 0
+        value = value.get(step)
+    return value

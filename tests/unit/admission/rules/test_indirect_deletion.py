@@ -277,7 +277,7 @@ THERE = Answers(objects=live(SHOP))
 def _standing(alias: Alias, *names: str) -> tuple[Target, dict[str, Any]]:
     """An object that stands for namespaces."""
     inside: Any = names[0] if alias.path != "status.namespaces" else list(names)
-    *above, last = alias.steps
+    *above, last = alias.path.split(".")
     if alias.path == "metadata.name":
         return Target(alias.resource, "K", "above", names[0], "uid-alias"), {}
     held: Any = {last: inside}
@@ -326,12 +326,13 @@ def test_an_object_that_stands_for_another_namespace_lets_the_first_one_go() -> 
 
 @pytest.mark.parametrize("held", [{}, {"status": {}}, {"status": {"namespaces": [1]}}, {"status": []}])
 def test_an_object_that_does_not_tell_which_is_refused(held: dict[str, Any]) -> None:
-    """To agents; but for a kind that may stand for none."""
+    """To agents; but for a kind that has another field for it, or may stand for none."""
     tenant = Target(GroupResource("capsule.clastix.io", "tenants"), "Tenant", "", "t", "uid-t")
     assert decide(deletion(tenant, stored=held), state(NAMED)).reason is Reason.INTERNAL_ERROR
     assert decide(deletion(tenant, PERSON, stored=held), state(NAMED)).allowed
-    chart = Target(GroupResource("helm.cattle.io", "helmcharts"), "HelmChart", "kube-system", "c", "uid-c")
-    assert decide(deletion(chart, stored={"spec": {}}), state(NAMED)).allowed
+    chart = Target(GroupResource("helm.cattle.io", "helmcharts"), "HelmChart", "shop", "c", "uid-c")
+    assert _lost(deletion(chart, stored={"spec": {}}), NAMED, THERE) == ["shop"]
+    assert decide(deletion(chart, PERSON, stored={"spec": {}}), state(NAMED)).allowed
     odd = {"spec": {"targetNamespace": {"a": "b"}}}
     assert decide(deletion(chart, stored=odd), state(NAMED)).reason is Reason.INTERNAL_ERROR
 
