@@ -19,6 +19,7 @@ KINDS: Final = (
     "claims",
     "aliases",
     "fields",
+    "applying",
     "unserving",
     "defining",
     "identities",

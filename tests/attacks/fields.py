@@ -39,12 +39,16 @@ _MARKS: dict[str, tuple[str, str, str]] = {
     "an-applyset": ("labels", "applyset.kubernetes.io/part-of", "applyset-x-v1"),
     "kube-janitor": ("annotations", "janitor/ttl", "1m"),
     "Fleet": ("labels", "objectset.rio.cattle.io/hash", "0000"),
+    "Kyverno": ("labels", "cleanup.kyverno.io/ttl", "1m"),
+    "kube-addon-manager": ("labels", "addonmanager.kubernetes.io/mode", "Reconcile"),
+    "Config-Sync": ("annotations", "configmanagement.gke.io/managed", "enabled"),
+    "kube-downscaler": ("annotations", "downscaler/force-downtime", "true"),
 }
 
 
 @attack(variants={f"by-{name}": mark for name, mark in _MARKS.items()})
 def mark_for_deletion(field: Field, where: str, key: str, value: str) -> None:
-    """An agent labels or annotates it so that some program takes it for its own, and deletes it."""
+    """An agent labels or annotates it so that some program takes it for its own, and ends it."""
     field.deployment()
     path = DEPLOYMENTS.path(field.place, "checkout")
     field.refused("PATCH", path, {"metadata": {where: {key: value}}})

@@ -36,7 +36,9 @@ _KINDS: Final = {
     "serviceaccounts": "ServiceAccount",
     "statefulsets": "StatefulSet",
 }
-_IN_METADATA: Final = frozenset({"annotations", "labels", "finalizers", "ownerReferences", "deletionTimestamp"})
+_IN_METADATA: Final = frozenset(
+    {"annotations", "labels", "finalizers", "managedFields", "ownerReferences", "deletionTimestamp"}
+)
 
 
 def target(

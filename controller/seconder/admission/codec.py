@@ -179,6 +179,30 @@ def objects(request: Request, decoder: msgspec.json.Decoder[ObjectsReview[T]], w
         raise Malformed(request.uid, f"{what} is not understood: {plain(error)}") from None
 
 
+def written(request: Request) -> tuple[dict[str, msgspec.Raw], dict[str, msgspec.Raw]]:
+    """The stored and the wanted object by their keys, the values as they are written; empty where null.
+
+    Raises Malformed.
+    """
+    both = objects(request, _written, "the object")
+    return both.old_object or {}, both.object or {}
+
+
+def whole(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The stored and the wanted object, numbers with a fraction as they are written; empty where null.
+
+    Raises Malformed.
+    """
+    both = objects(request, _whole, "the object")
+    return both.old_object or {}, both.object or {}
+
+
+_written: Final = msgspec.json.Decoder(ObjectsReview[dict[str, msgspec.Raw]])
+_whole: Final[Any] = msgspec.json.Decoder(
+    ObjectsReview[dict[str, Any]], float_hook=lambda number: msgspec.Raw(number.encode())
+)
+
+
 def read(request: Request, decoder: msgspec.json.Decoder[T], spec: msgspec.Raw, what: str) -> T:
     """A part of the review, such as ``new_spec``, decoded. ``what`` names it for people. Raises Malformed."""
     try:

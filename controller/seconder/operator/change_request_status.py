@@ -161,7 +161,7 @@ def standing(context: ReviewContext, effect: Effect, difference: Difference, doc
     resource = effect.target.resource
     free = free_changes.of_all(context.naming(effect), resource)
     try:
-        if differences.done(document, difference, free):
+        if differences.done(resource, document, difference, free):
             return Standing(True, None)
         rebased = differences.rebased(resource, document, difference, free)
     except RecursionError:

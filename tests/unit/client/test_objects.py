@@ -160,9 +160,10 @@ def _aliased(served: Served, pool: ThreadPoolExecutor) -> frozenset[str]:
 
 def test_what_stands_for_other_namespaces_is_listed_where_it_is_served(pool: ThreadPoolExecutor) -> None:
     """In whichever version; another kind of the group may have a newer one. Kinds of no namespace have none there."""
-    charts = [{"spec": {"targetNamespace": "shop"}}, {"spec": {}}]
+    here = {"namespace": "above"}
+    charts = [{"metadata": here, "spec": {"targetNamespace": "shop"}}, {"metadata": here, "spec": {}}]
     served = Served({"/apis": GROUPS, ANCHORS: _list("till"), CHARTS: {"metadata": {}, "items": charts}})
-    assert _aliased(served, pool) == {"till", "shop"}
+    assert _aliased(served, pool) == {"till", "shop", "above"}
     assert len(served.asked) == 7
     assert _aliased(Served({"/apis": {"groups": []}}), pool) == frozenset()
 

@@ -37,10 +37,22 @@ from seconder.observability.metrics import ReviewMetrics
 from seconder.webhook.recorder import Recorder
 from seconder.webhook.reviewer import Reviewer
 
+
+def _owning(manager: str, *fields: str) -> dict[str, Any]:
+    owned: dict[str, Any] = {"f:spec": {field: {} for field in fields}}
+    return {"manager": manager, "operation": "Update", "apiVersion": "apps/v1", "fieldsV1": owned}
+
+
 REFUSED = deletion()
 APPROVED = deletion(stored={"annotations": approved()})
 APPROVED_ANEW = deletion(stored={"annotations": approved(jti="anew".rjust(32, "0"))})
 CHANGES = update(old={"spec": {"replicas": 1}}, new={"spec": {"replicas": 1, "paused": True}})
+MOVED = update(
+    old={"spec": {"replicas": 1}, "managedFields": [_owning("kubectl-create", "f:replicas")]},
+    new={"spec": {"replicas": 3}, "managedFields": [_owning("kubectl", "f:replicas")]},
+)
+"""As an API server sends it: who changes a value comes to own the field."""
+
 FREE = update(old={"spec": {"replicas": 1}}, new={"spec": {"replicas": 3}})
 
 
@@ -99,10 +111,18 @@ CASES = pytest.mark.parametrize(
         (REFUSED, REFUSED, 75),
         (APPROVED, APPROVED, 120),
         (APPROVED, APPROVED_ANEW, 162),
-        (CHANGES, CHANGES, 290),
-        (FREE, FREE, 121),
+        (CHANGES, CHANGES, 292),
+        (FREE, FREE, 122),
+        (MOVED, MOVED, 175),
     ],
-    ids=["refused", "approved, seen again", "approved, seen first", "a refused change", "an agent's free update"],
+    ids=[
+        "refused",
+        "approved, seen again",
+        "approved, seen first",
+        "a refused change",
+        "an agent's free update",
+        "one that has fields change hands",
+    ],
 )
 
 

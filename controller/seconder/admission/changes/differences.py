@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
-from seconder.admission.changes import free_changes, free_paths
+from seconder.admission.changes import free_changes, free_paths, next_apply
 from seconder.admission.changes.free_paths import DROPPED, FreePaths, Steps
+from seconder.admission.changes.next_apply import Taken
 from seconder.api import constants
 from seconder.api.resources import SECRETS, GroupResource
 from seconder.approvals.difference import LONGEST_PATH, MOST_PATCH, MOST_PATHS, Difference
@@ -25,6 +26,9 @@ Fields = Mapping[str, Raw]
 
 _KEPT_BY_SERVER: Final = frozenset({"managedFields", "resourceVersion", "generation"})
 _STATUS: Final = "status"
+NEXT_APPLY: Final = "nextApply"
+"""A field of the wanted object alone: what somebody's next apply takes away, by who takes it."""
+
 _NOTHING: Final[Any] = object()
 
 exact: Final = msgspec.json.Decoder(float_hook=lambda written: Raw(written.encode()))
@@ -70,9 +74,9 @@ def surely_free(stored: Fields, wanted: Fields, free: Sequence[FreePaths]) -> bo
         if before is not None and after is not None and before == after:
             continue
         below = [free_paths.at(paths, key) for paths in free]
-        if _all_free(below):
+        if free_paths.all_free(below):
             continue
-        if before is None or after is None or not _some_free(below):
+        if before is None or after is None or not free_paths.some_free(below):
             return False
         try:
             inside = (_fields.decode(before), _fields.decode(after))
@@ -82,20 +86,6 @@ def surely_free(stored: Fields, wanted: Fields, free: Sequence[FreePaths]) -> bo
         if not surely_free(*inside, below):
             return False
     return True
-
-
-def _all_free(free: Sequence[FreePaths]) -> bool:
-    for paths in free:
-        if not paths.freed or paths.back:
-            return False
-    return bool(free)
-
-
-def _some_free(free: Sequence[FreePaths]) -> bool:
-    for paths in free:
-        if not paths.freed and not paths.free:
-            return False
-    return bool(free)
 
 
 def kept_by_server(free: Sequence[FreePaths]) -> Sequence[FreePaths]:
@@ -125,9 +115,24 @@ def forms(document: Document, free: Sequence[FreePaths]) -> Iterator[Any]:
             yield guarded(document, paths, status=status)
 
 
-def done(document: Document, recorded: Difference, free: Sequence[FreePaths]) -> bool:
+def done(resource: GroupResource, document: Document, recorded: Difference, free: Sequence[FreePaths]) -> bool:
     """Whether an object is as a recorded change wanted it. Raises RecursionError."""
-    return any(digest(form) == recorded.after for form in forms(document, free))
+    waiting = _taken(recorded)
+    if waiting and not next_apply.holds(resource, document, waiting, free):
+        return False
+    return any(digest(_with_taken(form, waiting)) == recorded.after for form in forms(document, free))
+
+
+def _taken(recorded: Difference) -> Taken:
+    """What the next apply takes, as a change tells; nothing where it is too large to tell."""
+    if recorded.truncated or not recorded.patch:
+        return next_apply.NOTHING
+    patch = exact.decode(recorded.patch)
+    return patch.get(NEXT_APPLY, next_apply.NOTHING) if isinstance(patch, Mapping) else next_apply.NOTHING
+
+
+def _with_taken(form: Any, taken: Taken) -> Any:
+    return {**form, NEXT_APPLY: taken} if taken else form
 
 
 class Rebased(Struct, frozen=True):
@@ -162,21 +167,28 @@ def rebased(
 
 
 def between(
-    resource: GroupResource, stored: Document, wanted: Document, free: Sequence[FreePaths]
+    resource: GroupResource,
+    stored: Document,
+    wanted: Document,
+    free: Sequence[FreePaths],
+    taken: Taken = next_apply.NOTHING,
 ) -> Difference | None:
     """The difference between an object as it is stored and as it is wanted; None where all that changes is free.
 
-    A status is a part of it only where it changes: controllers write it all day. Raises RecursionError for what nests
-    too deeply.
+    ``taken``: what somebody's next apply takes away by it. A status is a part of it only where it changes: controllers
+    write it all day. Raises RecursionError for what nests too deeply.
     """
     before, after = guarded(stored, free, status=True), guarded(wanted, free, status=True)
-    if same(before, after):
+    if same(before, after) and not taken:
         return None
     if same(before.get(_STATUS, _NOTHING), after.get(_STATUS, _NOTHING)):
         before, after = ({key: value for key, value in one.items() if key != _STATUS} for one in (before, after))
     told = (shown(resource, before), shown(resource, after))
     paths: list[str] = []
     _collect(*told, (), paths)
+    if taken:
+        paths += [free_paths.text((NEXT_APPLY, taker, field)) for taker, fields in taken.items() for field in fields]
+        after, told = _with_taken(after, taken), (told[0], _with_taken(told[1], taken))
     patch = canonical(merge_patch(*told))
     whole = len(patch) <= MOST_PATCH
     return Difference(

@@ -37,21 +37,61 @@ class Row(NamedTuple):
 
 _DELETED_BY: Final = (
     ("labels", "app.kubernetes.io/instance", "Argo CD, by default up to version 2"),
-    ("labels", "argocd.argoproj.io/instance", "Argo CD"),
-    ("annotations", "argocd.argoproj.io/tracking-id", "Argo CD"),
-    ("labels", "applyset.kubernetes.io/part-of", "kubectl apply --prune (KEP-3659)"),
-    ("labels", "kapp.k14s.io/app", "kapp"),
-    ("labels", "objectset.rio.cattle.io/hash", "Rancher, Fleet and k3s"),
+    ("labels", "argocd.argoproj.io/*", "Argo CD"),
+    ("annotations", "argocd.argoproj.io/*", "Argo CD, and what keeps it from that"),
+    ("labels", "applyset.kubernetes.io/*", "kubectl apply --prune (KEP-3659)"),
+    ("annotations", "applyset.kubernetes.io/*", "kubectl apply --prune (KEP-3659)"),
+    ("labels", "kapp.k14s.io/*", "kapp"),
+    ("annotations", "kapp.k14s.io/delete-strategy", "kapp, and what keeps it from that"),
+    ("labels", "objectset.rio.cattle.io/*", "Rancher, Fleet and k3s"),
+    ("annotations", "objectset.rio.cattle.io/*", "Rancher, Fleet and k3s"),
+    ("annotations", "banzaicloud.com/last-applied", "operators that merge by it"),
     ("labels", "olm.owner", "the Operator Lifecycle Manager"),
-    ("annotations", "janitor/ttl", "kube-janitor"),
-    ("annotations", "janitor/expires", "kube-janitor"),
+    ("labels", "addonmanager.kubernetes.io/*", "kube-addon-manager"),
+    ("labels", "kubernetes.io/cluster-service", "kube-addon-manager"),
+    ("labels", "configmanagement.gke.io/*", "Config Sync"),
+    ("annotations", "configmanagement.gke.io/*", "Config Sync"),
+    ("annotations", "configsync.gke.io/*", "Config Sync"),
+    ("annotations", "config.k8s.io/*", "kpt and whatever else prunes with cli-utils"),
+    (
+        "annotations",
+        "cli-utils.sigs.k8s.io/*",
+        "kpt and whatever else prunes with cli-utils, and what keeps it from that",
+    ),
+    ("annotations", "client.lifecycle.config.k8s.io/*", "cli-utils, and what keeps it from that"),
+    ("labels", "kustomize.toolkit.fluxcd.io/*", "Flux"),
+    ("annotations", "kustomize.toolkit.fluxcd.io/*", "Flux, and what keeps it from that"),
+    ("annotations", "helm.sh/*", "Helm, and what keeps it from that"),
+    ("labels", "hnc.x-k8s.io/*", "the Hierarchical Namespace Controller, as a copy of nothing"),
+    ("annotations", "hnc.x-k8s.io/*", "the Hierarchical Namespace Controller, as a copy of nothing"),
+    ("labels", "accurate.cybozu.com/*", "Accurate, as a copy of nothing"),
+    ("annotations", "accurate.cybozu.com/*", "Accurate, as a copy of nothing"),
+    ("labels", "cleanup.kyverno.io/*", "Kyverno"),
+    ("annotations", "janitor/*", "kube-janitor"),
+    ("annotations", "k8s-ttl-controller.twin.sh/*", "k8s-ttl-controller"),
+    ("annotations", "sleepmode.loft.sh/*", "loft's sleep mode"),
 )
-"""Keys by which a program finds what it deletes, and the program."""
+"""Keys by which a program finds what it deletes, and the program.
+
+A program's whole prefix is named where it has one: which of its keys destroys is its own affair, and may be another
+one tomorrow. Keys without a prefix are private to users, and those of unknown prefixes are most of what agents set, so
+that labels and annotations as such stay free.
+"""
+
+_SCALED_BY: Final = (
+    ("downscaler/*", "kube-downscaler"),
+    ("autoscaling.keda.sh/*", "KEDA, whose ScaledObject it pauses"),
+)
+"""Annotations on whose word a program scales to nothing."""
 
 ANYWHERE: Final = (
     Row("metadata.labels", "they select and describe; a policy protects by name, never by label"),
     Row("metadata.annotations", "they describe; approvals and the emergency exit are kept from agents elsewhere"),
     *(Row(f"!metadata.{where}[{key}]", f"what carries it may be deleted by {by}") for where, key, by in _DELETED_BY),
+    *(
+        Row(f"!metadata.annotations[{key}]", f"what carries it may be scaled to nothing by {by}")
+        for key, by in _SCALED_BY
+    ),
 )
 _NO_LABELS: Final = Row(
     "!metadata.labels", "by them a controller takes it for its own, or lets go of it, and ends what is its own"

@@ -2,7 +2,8 @@
 
 A path is steps with dots between them. It frees itself and all that is below. ``*`` stands for any one step: a key, or
 an element of a list, which an index (``0``) names too. A key that holds a dot stands in brackets:
-``metadata.labels[example.com/team]``. ``!`` in front takes a path back, whatever frees it.
+``metadata.labels[example.com/team]``. A step that ends in ``/*`` stands for all keys with that prefix
+(``metadata.labels[example.com/*]``). ``!`` in front takes a path back, whatever frees it.
 """
 
 import functools
@@ -63,11 +64,28 @@ def at(paths: FreePaths, step: str) -> FreePaths:
     """What is free one step further."""
     if paths.none_free:
         return paths
-    back = tuple(steps[1:] for steps in paths.back if steps[0] in (step, _ANY))
+    stands = {step, _ANY, step[: step.find("/") + 1] + _ANY}
+    back = tuple(steps[1:] for steps in paths.back if steps[0] in stands)
     if () in back:
         return NOTHING
-    free = tuple(steps[1:] for steps in paths.free if steps[0] in (step, _ANY))
+    free = tuple(steps[1:] for steps in paths.free if steps[0] in stands)
     return FreePaths(tuple(filter(None, free)), back, paths.freed or () in free)
+
+
+def all_free(free: Sequence[FreePaths]) -> bool:
+    """Whether each of these frees everything here and below. Without any of them, nothing is free."""
+    for paths in free:
+        if not paths.freed or paths.back:
+            return False
+    return bool(free)
+
+
+def some_free(free: Sequence[FreePaths]) -> bool:
+    """Whether each of these may free something here or below."""
+    for paths in free:
+        if not paths.freed and not paths.free:
+            return False
+    return bool(free)
 
 
 def steps_of(path: str) -> Steps:

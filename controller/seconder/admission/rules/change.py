@@ -1,12 +1,12 @@
 """Whatever else an agent changes of a protected object: free is what is listed, and the rest needs a peer."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from seconder.admission import codec, coverage
-from seconder.admission.changes import differences, free_changes
+from seconder.admission.changes import differences, free_changes, next_apply
 from seconder.admission.changes.free_changes import FINALIZERS, OWNERS, REPLICAS, SPEC_FINALIZERS
 from seconder.admission.changes.free_paths import FreePaths, Steps
 from seconder.admission.findings import Affected, Cleared, Findings
@@ -39,30 +39,33 @@ def evaluate(context: ReviewContext) -> Findings:
         if context.request.subresource == "scale":
             found = yield from _through_scale(context, effect, policies, free)
         else:
-            found = _difference(context.request, effect, policies, free)
+            found = _difference(context, effect, policies, free)
     except RecursionError:
         raise Unknown(_TOO_DEEP) from None
     return [Cleared()] if found is None else [Affected(found, policies)]
 
 
 def _difference(
-    request: Request, effect: Effect, policies: Sequence[Policy], free: Sequence[FreePaths]
+    context: ReviewContext, effect: Effect, policies: Sequence[Policy], free: Sequence[FreePaths]
 ) -> Effect | None:
+    request = context.request
     named, unnamed = _named(request, policies)
     free = free_changes.taking_back(free, unnamed)
     # As they are written: nearly all that agents do is free, and most of an object stays what it is.
-    written = codec.objects(request, _written, "the object")
-    if differences.surely_free(written.old_object or {}, written.object or {}, differences.kept_by_server(free)):
+    written = codec.written(request)
+    taken = next_apply.NOTHING
+    if written[0].get("metadata") != written[1].get("metadata"):
+        taken = next_apply.taken(request, written, free, context.state.policies.known_tags.annotations)
+    if not taken and differences.surely_free(*written, differences.kept_by_server(free)):
         return None
-    objects = codec.objects(request, _objects, "the object")
-    before, after = objects.old_object or {}, objects.object or {}
-    if named:
+    before, after = codec.whole(request)
+    if named and not taken:
         old, new = before, after
         for steps in named:
             old, new = differences.dropping(old, steps), differences.dropping(new, steps)
         if not differences.differ(old, new, free):
             return None
-    return _with(effect, differences.between(effect.target.resource, before, after, free))
+    return _with(effect, differences.between(effect.target.resource, before, after, free, taken))
 
 
 def _named(request: Request, policies: Sequence[Policy]) -> tuple[list[Steps], list[Steps]]:
@@ -107,12 +110,6 @@ def _through_scale(
 
 def _with(effect: Effect, difference: Difference | None) -> Effect | None:
     return None if difference is None else msgspec.structs.replace(effect, difference=difference)
-
-
-_written: Final = msgspec.json.Decoder(codec.ObjectsReview[dict[str, msgspec.Raw]])
-_objects: Final[Any] = msgspec.json.Decoder(
-    codec.ObjectsReview[dict[str, Any]], float_hook=lambda written: msgspec.Raw(written.encode())
-)
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:

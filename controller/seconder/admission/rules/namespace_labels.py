@@ -1,9 +1,12 @@
 """Labels by which policies select namespaces are not for agents: with one goes what it protects."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from seconder.admission import cel
+from seconder.admission import cel, codec
+from seconder.admission.changes import next_apply
+from seconder.admission.changes.free_paths import LABELS, FreePaths
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
@@ -17,15 +20,23 @@ _PROJECTS: Final = GroupResource("project.openshift.io", "projects")
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """Refuse whatever sets, changes or removes such a label, through whichever subresource."""
+    """Refuse whatever sets, changes or removes such a label, or has somebody's next apply do so."""
     yield from ()
     guarded = context.state.policies.selecting_keys
     before: Mapping[str, str] = context.request.old.labels or {}
     after: Mapping[str, str] = context.request.new.labels or {}
     changed = sorted(key for key in guarded if before.get(key) != after.get(key))
-    return (
-        [Refusal(f"agents may not change label {changed[0]}, by which policies select namespaces")] if changed else []
-    )
+    if changed:
+        return [Refusal(f"agents may not change label {changed[0]}, by which policies select namespaces")]
+    if guarded and next_apply.taken(context.request, codec.written(context.request), (_but_for(guarded),)):
+        return [Refusal("agents may not have the next apply take away a label by which policies select namespaces")]
+    return []
+
+
+@functools.lru_cache(8)
+def _but_for(keys: frozenset[str]) -> FreePaths:
+    """All is free but these labels."""
+    return FreePaths(back=tuple((*LABELS, key) for key in sorted(keys)), freed=True)
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:

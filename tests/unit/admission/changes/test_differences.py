@@ -124,8 +124,8 @@ def test_a_recorded_change_is_compared_with_the_object_as_it_stands() -> None:
     assert moved is not None
     assert moved.difference.before != found.before
     assert moved.difference.after == found.after
-    assert done(wanted | {"status": {}}, found, free)
-    assert not done(labelled, found, free)
+    assert done(THINGS, wanted | {"status": {}}, found, free)
+    assert not done(THINGS, labelled, found, free)
     forged = msgspec.structs.replace(found, patch='{"spec":{"a":9}}')
     lied = rebased(THINGS, stored, forged, free)
     assert lied is not None

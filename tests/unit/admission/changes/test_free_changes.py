@@ -52,6 +52,39 @@ def test_the_everyday_work_of_an_agent_is_free() -> None:
         assert row.path.startswith(("metadata.labels", "metadata.annotations", "!"))
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "labels[app.kubernetes.io/instance]", "labels[argocd.argoproj.io/instance]",
+        "annotations[argocd.argoproj.io/sync-options]", "labels[applyset.kubernetes.io/part-of]",
+        "annotations[objectset.rio.cattle.io/applied]", "labels[cleanup.kyverno.io/ttl]",
+        "labels[addonmanager.kubernetes.io/mode]", "annotations[configmanagement.gke.io/managed]",
+        "annotations[downscaler/uptime]", "annotations[autoscaling.keda.sh/paused-replicas]",
+        "annotations[autoscaling.keda.sh/paused]", "annotations[janitor/expires]",
+        "annotations[helm.sh/resource-policy]",
+        "annotations[kustomize.toolkit.fluxcd.io/prune]", "annotations[banzaicloud.com/last-applied]",
+    ],
+)  # fmt: skip
+def test_keys_by_which_programs_end_something_are_not_free(key: str) -> None:
+    """Of whichever kind; of a program with a prefix of its own, all."""
+    for kind in (*TABLE, CONFIG_MAPS):
+        assert not _is_free(of(policy(kind), kind), f"metadata.{key}")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "labels.team", "labels[example.com/team]", "labels[app.kubernetes.io/version]", "labels[helm.sh/chart]",
+        "labels[kubernetes.io/metadata.name]", "annotations[kubernetes.io/change-cause]",
+        "annotations[deployment.kubernetes.io/revision]", "annotations[reconcile.fluxcd.io/requestedAt]",
+        "annotations[meta.helm.sh/release-name]", "annotations[prometheus.io/scrape]",
+    ],
+)  # fmt: skip
+def test_keys_of_ones_own_and_those_that_tell_are_free(key: str) -> None:
+    """Most of what agents label and annotate."""
+    assert _is_free(of(policy(), DEPLOYMENTS), f"metadata.{key}")
+
+
 def test_what_may_run_in_a_namespace_is_not_free() -> None:
     """Its other labels are."""
     free = of(policy(NAMESPACES), NAMESPACES)

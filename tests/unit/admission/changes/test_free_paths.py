@@ -52,6 +52,16 @@ def test_what_is_free_goes_with_all_below_it_and_nothing_else_does() -> None:
     assert _left("kind", "spec", "metadata") == {}
 
 
+def test_a_prefix_stands_for_all_its_keys() -> None:
+    """And for no other prefix, nor for a key that has none."""
+    keys = {"example.com/b": "2", "example.com/c": "3", "sub.example.com/b": "4", "example.com": "5", "b": "6"}
+    document = {"metadata": {"labels": keys}}
+    left = _left("metadata.labels[example.com/*]", document=document)
+    assert set(left["metadata"]["labels"]) == {"sub.example.com/b", "example.com", "b"}
+    back = _left("metadata.labels", "!metadata.labels[example.com/*]", document=document)
+    assert set(back["metadata"]["labels"]) == {"example.com/b", "example.com/c"}
+
+
 @pytest.mark.parametrize("path", ["spec.Size", "sizes", "spec.size.x", "metadata.labels.example.com/b", "spec.item"])
 def test_a_misspelt_path_frees_nothing(path: str) -> None:
     """Nor does one into the depth of what has none."""

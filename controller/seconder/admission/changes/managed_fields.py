@@ -1,0 +1,273 @@
+"""What an update moves in ``metadata.managedFields``: who owns which fields, whose values stay as they are.
+
+Server-side apply takes away what its manager owned, does not send any more, and nobody else owns. Clients may send
+managedFields themselves with any update of an object but apply, and the API server takes them as they are
+(``FieldManager.Update``); ``[{}]`` clears them. So ownership decides what somebody's next apply removes.
+
+What the API server does by itself is fine: an update takes fields over whose values it changes; an apply owns
+what others own too; the oldest updates become ``ancient-changes``; an apply to an object without managedFields finds
+``before-first-apply``; and kubectl hands its client-side apply's fields over to its server-side apply. All else is
+told.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from msgspec import Raw, Struct
+
+from seconder.admission.changes import free_paths
+from seconder.admission.changes.free_paths import ANNOTATIONS, LABELS, FreePaths, Steps
+from seconder.admission.changes.place import Place
+
+Written = Mapping[str, Raw]
+"""An object by its keys; the values as they are written."""
+
+Fields = Mapping[str, Any]
+"""FieldsV1: owned fields below a place, by tokens such as ``f:spec``, ``k:{"name":"x"}`` and ``v:"x"``."""
+
+NO_LONGER: Final = "no longer "
+"""In front of the name of an entry that has lost fields."""
+
+_APPLY: Final = "Apply"
+_ANCIENT: Final = "ancient-changes"
+_BEFORE: Final = "before-first-apply"
+_KUBECTL: Final = "kubectl"
+_CLIENT_SIDE: Final = b'"f:kubectl.kubernetes.io/last-applied-configuration"'
+"""Who owns this annotation has applied by client: kubectl's server-side apply then takes all that it owns for its own
+(``csaupgrade``), and removes what it does not send."""
+
+
+class Key(NamedTuple):
+    """What tells one entry from another (``BuildManagerIdentifier``). ``version`` is empty for an Apply."""
+
+    manager: str
+    operation: str
+    subresource: str
+    version: str
+
+    @property
+    def applies(self) -> bool:
+        """Whether fields go that the manager does not send any more."""
+        return self.operation == _APPLY
+
+    @property
+    def text(self) -> str:
+        """The entry's name for people."""
+        return f"{self.manager} ({self.operation}{' ' if self.subresource else ''}{self.subresource})"
+
+
+_MOST: Final = 128
+"""Entries of one object. The API server keeps some ten of updates; appliers are few."""
+
+_MAPS: Final = frozenset({LABELS, ANNOTATIONS})
+"""Of a map, unlike of an object with named fields, nothing goes but what is owned itself."""
+
+_NOWHERE: Final[Steps] = ("",)
+_SERVER_SIDE: Final = Key(_KUBECTL, _APPLY, "", "")
+_HEIR: Final = Key("", "", "", "")
+"""Stands for entries between which fields may move."""
+
+
+class _Entry(Struct, rename="camel"):
+    manager: str = ""
+    operation: str = ""
+    api_version: str = ""
+    subresource: str = ""
+    fields_v1: Raw = Raw(b"{}")
+
+
+class _Metadata(Struct, rename="camel"):
+    managed_fields: Raw = Raw(b"null")
+
+
+_metadata: Final = msgspec.json.Decoder(_Metadata)
+_entries: Final = msgspec.json.Decoder(list[_Entry] | None)
+_fields: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+class Untold(Exception):
+    """Who owns which fields cannot be told."""
+
+
+class Moved:
+    """The entries of two states of an object that are not the same in both."""
+
+    def __init__(self, before: Mapping[Key, Raw], after: Mapping[Key, Raw]) -> None:
+        self._raw: Final = (before, after)
+        self._changed: Final = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+        self._read: Final[dict[tuple[int, Key], Fields]] = {}
+        clients = (_clients(before), _clients(after))
+        self._entering: Final = clients[1] - clients[0]
+        self._by_client: Final = tuple(
+            frozenset(key for key in entries if not key.applies and key.manager in names)
+            for entries, names in zip(self._raw, clients, strict=True)
+        )
+        """The entries whose fields kubectl's server-side apply takes for its own."""
+
+    def _tree(self, which: int, key: Key) -> Fields:
+        if (which, key) not in self._read:
+            raw = self._raw[which].get(key)
+            self._read[which, key] = {} if raw is None else _fields.decode(raw)
+        return self._read[which, key]
+
+    def matters(self, free: Sequence[FreePaths], kept: Set[Steps]) -> bool:
+        """Whether more than free fields may have moved, told without the object. As deep as what moved.
+
+        ``kept``: places that no manifest is without.
+        """
+        spared = kept | _MAPS
+        return bool(self._entering) or any(
+            _touches(self._tree(0, key), self._tree(1, key), free, spared) for key in self._changed
+        )
+
+    def told(self, root: Place) -> Iterator[tuple[str, str]]:
+        """What moved, as who owns a field now, or does not own it any more, and the field. Raises RecursionError."""
+        for key in self._changed:
+            others = [(other, self._tree(1, other)) for other in self._raw[1] if other != key]
+            others += [(_HEIR, tree) for tree in self._heirs(key)]
+            last: Steps = _NOWHERE
+            for place, gained, holders in _walk(self._tree(0, key), self._tree(1, key), root, others):
+                # With what holds it, it is told already.
+                if place.steps[: len(last)] != last and self._wrong(key, place, gained, holders):
+                    last = place.steps
+                    yield f"{'' if gained else NO_LONGER}{key.text}", free_paths.text(place.steps)
+        yield from self._told_of_entering(root)
+
+    def _wrong(self, key: Key, place: Place, gained: bool, holders: Sequence[Key]) -> bool:
+        """Whether an entry's owning a field from now on, or no longer, takes it away, or is no server's doing."""
+        if place.steps in _MAPS:
+            return False
+        # Left to one alone, who takes it away once it is not sent.
+        left = [other for other in holders if other != _HEIR]
+        alone = len(left) == 1 and (left[0].applies or left[0] in self._by_client[1])
+        if key.applies:
+            return place.at_stake and (alone if not gained else not holders)
+        if gained:
+            return place.stays and key.manager != _ANCIENT and (key.manager != _BEFORE or bool(self._raw[0]))
+        return _HEIR not in holders and (place.stays or (alone and not place.none_free and place.at_stake))
+
+    def _heirs(self, key: Key) -> list[Fields]:
+        """Where the API server, or kubectl, moves fields of an entry to; for kubectl's own, where from."""
+        if key == _SERVER_SIDE:
+            return [self._tree(0, other) for other in self._by_client[0]]
+        if key.applies:
+            return []
+        ancient = self._tree(1, Key(_ANCIENT, key.operation, "", key.version))
+        return [ancient, self._tree(1, _SERVER_SIDE)] if key in self._by_client[0] else [ancient]
+
+    def _told_of_entering(self, root: Place) -> Iterator[tuple[str, str]]:
+        """What kubectl's server-side apply would take for its own from now on."""
+        if not self._entering:
+            return
+        taking = self._by_client[1] | {_SERVER_SIDE}
+        others = [(key, self._tree(1, key)) for key in self._raw[1] if key not in taking]
+        for key in sorted(key for key in self._by_client[1] if key.manager in self._entering):
+            last: Steps = _NOWHERE
+            for place, _, holders in _walk({}, self._tree(1, key), root, others):
+                told = place.steps[: len(last)] == last or place.steps in _MAPS
+                if not holders and not told and place.at_stake:
+                    last = place.steps
+                    yield _SERVER_SIDE.text, free_paths.text(place.steps)
+
+
+def moved(before: Written, after: Written) -> Moved | None:
+    """What moved between two states of an object, given by its keys; None where nothing did.
+
+    Raises Untold for very many managers, msgspec.MsgspecError for what is no metadata, and RecursionError.
+    """
+    old, new = before.get("metadata", _NONE), after.get("metadata", _NONE)
+    if old == new:
+        return None
+    was, now = _metadata.decode(old).managed_fields, _metadata.decode(new).managed_fields
+    if was == now:
+        return None
+    old_entries, new_entries = _by_key(was), _by_key(now)
+    return None if old_entries == new_entries else Moved(old_entries, new_entries)
+
+
+_NONE: Final = Raw(b"{}")
+
+
+def _by_key(raw: Raw) -> dict[Key, Raw]:
+    entries = _entries.decode(raw) or ()
+    if len(entries) > _MOST:
+        raise Untold(f"it has more than {_MOST} field managers")
+    found: dict[Key, Raw] = {}
+    for entry in entries:
+        version = "" if entry.operation == _APPLY else entry.api_version
+        found[Key(entry.manager, entry.operation, entry.subresource, version)] = entry.fields_v1
+    return found
+
+
+def _clients(entries: Mapping[Key, Raw]) -> frozenset[str]:
+    """The managers that have applied by client."""
+    return frozenset(key.manager for key, raw in entries.items() if not key.applies and _CLIENT_SIDE in bytes(raw))
+
+
+def owned(managed: Any, root: Place) -> Mapping[str, set[str]]:
+    """All fields that each entry owns, as ``Moved.told`` names both. ``managed`` is the field of an object."""
+    found: dict[str, set[str]] = {}
+    for entry in managed if isinstance(managed, list) else ():
+        read = msgspec.convert(entry, _Owned)
+        key = Key(read.manager, read.operation, read.subresource, "")
+        texts = (free_paths.text(place.steps) for place, _, _ in _walk({}, read.fields_v1, root, []))
+        found.setdefault(key.text, set()).update(texts)
+    return found
+
+
+class _Owned(Struct, rename="camel"):
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    fields_v1: dict[str, Any] = {}
+
+
+def _touches(old: Fields, new: Fields, free: Sequence[FreePaths], spared: Set[Steps], place: Steps = ()) -> bool:
+    """Whether one holds a place that the other does not, and that is neither free nor one of the spared ones."""
+    for token in old.keys() | new.keys():
+        before, after = old.get(token), new.get(token)
+        if before == after or token == _SELF:
+            continue
+        if not token.startswith(_FIELD):
+            # Which element of a list that is, only the object tells.
+            return True
+        step = token.removeprefix(_FIELD)
+        below = [free_paths.at(paths, step) for paths in free]
+        if free_paths.all_free(below):
+            continue
+        here = (*place, step)
+        if None in (before, after) and here not in spared:
+            return True
+        if _touches(before or {}, after or {}, below, spared, here):
+            return True
+    return False
+
+
+_FIELD: Final = "f:"
+_SELF: Final = "."
+
+
+def _walk(
+    old: Fields, new: Fields, place: Place, others: Sequence[tuple[Key, Fields]]
+) -> Iterator[tuple[Place, bool, Sequence[Key]]]:
+    """The places that are owned by one and not by the other: each, whether it is gained, and which others hold it.
+
+    What holds a field holds the object around it, too.
+    """
+    elements = None
+    for token in sorted(old.keys() | new.keys()):
+        before, after = old.get(token), new.get(token)
+        if before == after or token == _SELF:
+            continue
+        if token.startswith(_FIELD):
+            below = place.field(token.removeprefix(_FIELD))
+        else:
+            elements = elements or place.elements()
+            below = elements.at(token)
+        if below.all_free:
+            continue
+        holding = [(key, tree[token]) for key, tree in others if token in tree]
+        if before is None or after is None:
+            yield below, before is None, [key for key, _ in holding]
+        yield from _walk(before or {}, after or {}, below, holding)

@@ -1,0 +1,123 @@
+"""What somebody's next apply takes away on the word of an update that changes none of it.
+
+Two things decide what an unchanged manifest removes: annotations that tell what was applied last, and who owns which
+fields. Both are free to write, and neither may be used to have others take away what is not.
+"""
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from seconder.admission import codec
+from seconder.admission.changes import last_applied, managed_fields
+from seconder.admission.changes.free_paths import ANNOTATIONS, FreePaths, Steps
+from seconder.admission.changes.managed_fields import NO_LONGER, Written
+from seconder.admission.changes.place import KEPT, Place
+from seconder.admission.lookups import Unknown
+from seconder.admission.request import Request
+from seconder.api import constants
+from seconder.api.resources import NAMESPACES, GroupResource
+
+Taken = Mapping[str, Sequence[str]]
+"""Fields that may go, by who takes them: an annotation's name, or an entry of managedFields."""
+
+NOTHING: Final[Taken] = {}
+_MOST: Final = 64
+"""Fields of one taker that are told. More are told as their digest."""
+
+_UNTOLD: Final = "who owns its fields cannot be told: too many managers do, or it nests too deeply"
+_TAGS: Final = frozenset({constants.AGENT_KEY})
+_STATUS: Final[Steps] = ("status",)
+_SELECTOR: Final[Steps] = ("spec", "selector")
+_SPEC: Final[Steps] = ("spec",)
+_JOB: Final = (_SPEC, ("spec", "schedule"), ("spec", "jobTemplate"), ("spec", "jobTemplate", "spec"))
+_SENT: Final[Mapping[GroupResource, tuple[Steps, ...]]] = {
+    **dict.fromkeys(
+        (GroupResource("apps", kind) for kind in ("deployments", "statefulsets", "daemonsets", "replicasets")), (_SPEC,)
+    ),
+    GroupResource("batch", "jobs"): (_SPEC,),
+    GroupResource("batch", "cronjobs"): _JOB,
+}
+"""What the API server takes no object of a kind without: every manifest holds it, so that naming it takes nothing away.
+What is below is another matter."""
+
+
+def taken(
+    request: Request,
+    written: tuple[Written, Written],
+    free: Sequence[FreePaths],
+    tags: frozenset[str] = _TAGS,
+) -> Taken:
+    """What may go by a request, and is not free. ``written``: its two objects, as ``codec.written`` gives them.
+
+    ``tags``: annotations that mark an object as an agent's. The objects are read as a whole where more than free fields
+    may go. Raises Unknown for what cannot be told, and Malformed.
+    """
+    stored, incoming = request.stored, request.incoming
+    resource = request.target.resource
+    free = _guarding(resource, tuple(free), tags)
+    changed = [key for key in last_applied.TABLE if stored.get(key) != incoming.get(key)]
+    try:
+        moved = managed_fields.moved(*written)
+        if not changed and (moved is None or not moved.matters(free, _kept(resource))):
+            return NOTHING
+        root = Place((), *codec.whole(request), free, _kept(resource))
+        owned = list(moved.told(root)) if moved is not None else []
+    except (managed_fields.Untold, msgspec.MsgspecError, RecursionError):
+        raise Unknown(_UNTOLD) from None
+    found: dict[str, set[str]] = {}
+    for key in changed:
+        fields = last_applied.named(stored.get(key), incoming.get(key, ""), root)
+        found.setdefault(key, set()).update(fields)
+    for taker, field in owned:
+        found.setdefault(taker, set()).add(field)
+    return {taker: _bounded(sorted(fields)) for taker, fields in sorted(found.items()) if fields}
+
+
+def holds(resource: GroupResource, document: Mapping[str, Any], recorded: Taken, free: Sequence[FreePaths]) -> bool:
+    """Whether an object as it was read is so that all of this may go. Raises RecursionError."""
+    root = Place((), document, document, _guarding(resource, tuple(free), _TAGS), _kept(resource))
+    metadata = document.get("metadata") or {}
+    annotations, owned = metadata.get("annotations") or {}, managed_fields.owned(metadata.get("managedFields"), root)
+    for taker, fields in recorded.items():
+        if taker in last_applied.TABLE:
+            there = last_applied.names(annotations.get(taker, ""), root)
+        else:
+            there = owned.get(taker.removeprefix(NO_LONGER), set())
+        if taker.startswith(NO_LONGER):
+            if not there.isdisjoint(fields):
+                return False
+        elif not there.issuperset(fields):
+            return False
+    return True
+
+
+@functools.lru_cache(256)
+def _guarding(resource: GroupResource, free: tuple[FreePaths, ...], tags: frozenset[str]) -> tuple[FreePaths, ...]:
+    """The same lists, but that nothing frees approvals, the emergency exit, and what marks an object as an agent's.
+
+    Where annotations are free, these are no agent's all the same. Free is what no apply takes away: a selector of
+    group ``apps``, the spec of a Namespace, and the status of a kind of Kubernetes' own.
+    """
+    lasting = [_SELECTOR] if resource.group == "apps" else [_SPEC] if resource == NAMESPACES else []
+    if "." not in resource.group:
+        # Groups of others have a dot in their name.
+        lasting.append(_STATUS)
+    free = tuple(FreePaths((*paths.free, *lasting), paths.back, paths.freed) for paths in free)
+    for key in (f"{constants.APPROVAL_PREFIX}*", constants.BREAK_GLASS, *sorted(tags)):
+        free = tuple(paths.taking_back((*ANNOTATIONS, key)) for paths in free)
+    return free
+
+
+def _kept(resource: GroupResource) -> frozenset[Steps]:
+    return KEPT.union(_SENT.get(resource, ()))
+
+
+def _bounded(fields: list[str]) -> list[str]:
+    if len(fields) <= _MOST:
+        return fields
+    digest = hashlib.sha256(msgspec.json.encode(fields)).hexdigest()
+    return [*fields[:_MOST], f"and {len(fields) - _MOST} more, sha256:{digest}"]

@@ -1,0 +1,142 @@
+"""A place in an object on which an update has a bearing, whether or not its value changes."""
+
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from seconder.admission.changes import free_paths
+from seconder.admission.changes.free_paths import ANNOTATIONS, DROPPED, FreePaths, Steps
+
+ABSENT: Final[Any] = object()
+"""Stands for a value that is not there."""
+
+_METADATA: Final = (
+    "name", "generateName", "namespace", "uid", "selfLink", "resourceVersion", "generation", "creationTimestamp",
+    "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields",
+)  # fmt: skip
+KEPT: Final = frozenset(
+    {("apiVersion",), ("kind",), ("metadata",), ANNOTATIONS, *(("metadata", field) for field in _METADATA)}
+)
+"""What every manifest holds, or no client can take away. What was applied last is itself an annotation."""
+
+_canonical: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+class Place(Struct, frozen=True):
+    """``steps`` lead to it. ``before`` and ``after`` are what the stored and the wanted object hold there.
+
+    ``free`` is what may change freely from there on. ``kept`` are places of the object that no manifest is without.
+    """
+
+    steps: Steps
+    before: Any
+    after: Any
+    free: Sequence[FreePaths]
+    kept: Set[Steps] = KEPT
+
+    @property
+    def all_free(self) -> bool:
+        """Whether nothing here or below is guarded."""
+        return free_paths.all_free(self.free)
+
+    @property
+    def none_free(self) -> bool:
+        """Whether all of it is guarded."""
+        return not free_paths.some_free(self.free)
+
+    @property
+    def at_stake(self) -> bool:
+        """Whether something guarded goes with it, now or later. What the update itself adds is not at stake."""
+        if self.steps in self.kept:
+            return False
+        if self.before is ABSENT:
+            return self.after is ABSENT and self.none_free
+        if self.none_free:
+            return True
+        return free_paths.without(self.before, self.free, self.steps) is not DROPPED
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is guarded as a whole, is there, and stays as it is."""
+        if not self.none_free or self.steps in self.kept or ABSENT in (self.before, self.after):
+            return False
+        return self.before is self.after or _canonical(self.before) == _canonical(self.after)
+
+    def field(self, name: str) -> "Place":
+        """The place of a field of the object that is here."""
+        return self.below(name, _field(self.before, name), _field(self.after, name))
+
+    def elements(self) -> "Elements":
+        """The places of the elements of the list that is here."""
+        return Elements(self)
+
+    def below(self, step: str, before: Any, after: Any) -> "Place":
+        """The place one step further, with what is there."""
+        free = [free_paths.at(paths, step) for paths in self.free]
+        return Place((*self.steps, step), before, after, free, self.kept)
+
+
+def _field(value: Any, name: str) -> Any:
+    return value.get(name, ABSENT) if isinstance(value, Mapping) else ABSENT
+
+
+class Elements:
+    """The elements of a list, found by the tokens of managedFields: by value, by the values of keys, or by index.
+
+    An element has the index that it had, or has now; what nobody finds is a step of its own.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place: Final = place
+        self._lists: Final = (_List(place.before), _List(place.after))
+
+    def at(self, token: str) -> Place:
+        """The place of the element that a token names."""
+        was, now = (each.index(token) for each in self._lists)
+        before = ABSENT if was is None else self._place.before[was]
+        after = ABSENT if now is None else self._place.after[now]
+        step = token if was is None and now is None else str(now if was is None else was)
+        return self._place.below(step, before, after)
+
+
+_MOST_KEYS: Final = 8
+"""Ways to tell the elements of one list apart: a schema knows one. By others none is found."""
+
+
+class _List:
+    """A list whose elements are looked up once, however many tokens there are."""
+
+    def __init__(self, value: Any) -> None:
+        self._value: Final[Sequence[Any]] = value if isinstance(value, list) else ()
+        self._found: Final[dict[tuple[str, ...] | None, dict[bytes, int]]] = {}
+
+    def index(self, token: str) -> int | None:
+        kind, _, told = token.partition(":")
+        try:
+            wanted = msgspec.json.decode(told)
+        except msgspec.MsgspecError:
+            return None
+        if kind == "i":
+            return wanted if isinstance(wanted, int) and 0 <= wanted < len(self._value) else None
+        if kind == "v":
+            return self._by(None).get(_canonical(wanted))
+        if kind == "k" and isinstance(wanted, Mapping):
+            keys = tuple(sorted(wanted))
+            return self._by(keys).get(_canonical([wanted[key] for key in keys]))
+        return None
+
+    def _by(self, keys: tuple[str, ...] | None) -> Mapping[bytes, int]:
+        """The indexes of elements by their canonical JSON, or by that of some of their keys."""
+        if keys not in self._found:
+            if len(self._found) >= _MOST_KEYS:
+                return {}
+            found: dict[bytes, int] = {}
+            for index, element in enumerate(self._value):
+                told = element
+                if keys is not None:
+                    told = [element.get(key) for key in keys] if isinstance(element, Mapping) else None
+                found.setdefault(_canonical(told), index)
+            self._found[keys] = found
+        return self._found[keys]

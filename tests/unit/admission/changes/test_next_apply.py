@@ -1,0 +1,407 @@
+"""What somebody's next apply takes away on the word of an update that changes none of it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.support.builders import CONFIG_MAPS, DEPLOYMENT, PERSON, policy, state, target, update
+from tests.support.resolving import decide
+
+from seconder.admission import codec
+from seconder.admission.changes import differences, free_changes
+from seconder.admission.changes.free_paths import DROPPED, FreePaths, compiled, without
+from seconder.admission.request import Request
+from seconder.api import constants
+from seconder.api.reasons import Reason
+from seconder.api.resources import NAMESPACES, Action, GroupResource
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+KAPP = "kapp.k14s.io/original"
+FLUX = "kustomize-controller"
+SPEC: dict[str, Any] = {
+    "replicas": 2,
+    "strategy": {"type": "Recreate"},
+    "selector": {"matchLabels": {"app": "shop"}},
+    "template": {"spec": {"containers": [{"name": "main", "image": "shop:1"}]}},
+}
+STORED: dict[str, Any] = {
+    "spec": SPEC,
+    "labels": {"app": "shop"},
+    "annotations": {},
+    "finalizers": ["example.com/keep"],
+}
+MANIFEST: dict[str, Any] = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "checkout", "namespace": "payments", "annotations": {}, "labels": {"app": "shop"}},
+    "spec": {key: SPEC[key] for key in ("replicas", "selector", "template")},
+}
+
+
+def _manifest(metadata: Any = None, **spec: Any) -> dict[str, Any]:
+    return MANIFEST | {"metadata": MANIFEST["metadata"] | (metadata or {}), "spec": MANIFEST["spec"] | spec}
+
+
+def _applied(before: Any, after: Any, key: str = LAST_APPLIED, **new: Any) -> Request:
+    """An update of the annotation from one manifest to another; None: none of it, a string: as it is."""
+    states = []
+    for told in (before, after):
+        value = told if isinstance(told, str) else json.dumps(told)
+        states.append({} if told is None else {"annotations": {key: value}})
+    return update(old=STORED | states[0], new=STORED | states[1] | new)
+
+
+def _fields(*paths: str) -> dict[str, Any]:
+    """FieldsV1 of some fields, with their steps between spaces."""
+    fields: dict[str, Any] = {}
+    for path in paths:
+        below = fields
+        for step in path.split():
+            below = below.setdefault(step if ":" in step or step == "." else f"f:{step}", {})
+    return fields
+
+
+def _entry(manager: str, operation: str, *paths: str, **more: Any) -> dict[str, Any]:
+    given = {"apiVersion": "apps/v1", "time": "2026-11-22T09:00:00Z", "fieldsType": "FieldsV1"}
+    return given | {"manager": manager, "operation": operation, "fieldsV1": _fields(*paths)} | more
+
+
+KEEP = 'metadata finalizers v:"example.com/keep"'
+OWN = ("metadata labels app", "spec replicas", "spec selector", "spec template spec")
+CREATED = _entry("kubectl-create", "Update", *OWN, "spec strategy type")
+KEEPER = _entry("keeper", "Update", "metadata finalizers .", KEEP)
+APPLIER = _entry(FLUX, "Apply", *OWN)
+CLIENT = _entry(
+    "kubectl-client-side-apply", "Update", *OWN, "spec strategy type", f"metadata annotations {LAST_APPLIED}"
+)
+
+
+def _owned(before: Iterable[Any], after: Iterable[Any], **new: Any) -> Request:
+    """An update that leaves other managedFields."""
+    old = STORED | {"managedFields": list(before)}
+    return update(old=old, new=STORED | {"managedFields": list(after)} | new)
+
+
+def _paths(asked: Request) -> list[str]:
+    """The fields that a refusal names; none where it is free."""
+    decided = decide(asked, state(policy()))
+    if decided.allowed:
+        assert decided.reason is Reason.NOT_COVERED
+        return []
+    assert (decided.reason, decided.action) == (Reason.APPROVAL_MISSING, Action.CHANGE), decided.message
+    assert decided.change is not None
+    assert decided.change.difference is not None
+    return list(decided.change.difference.paths)
+
+
+@pytest.mark.parametrize("key", [LAST_APPLIED, KAPP])
+@pytest.mark.parametrize(
+    ("after", "named"),
+    [
+        (_manifest({"finalizers": ["example.com/keep"]}), "[metadata.finalizers]"),
+        (_manifest({"finalizers": None}), "[metadata.finalizers]"),
+        (_manifest({"ownerReferences": []}), "[metadata.ownerReferences]"),
+        (_manifest(strategy={"type": "Recreate"}), "[spec.strategy]"),
+        (_manifest(paused=True), "[spec.paused]"),
+        (_manifest({"labels": {"argocd.argoproj.io/instance": "x"}}), "[metadata.labels[argocd.argoproj.io/instance]]"),
+        (_manifest({"annotations": {constants.APPROVAL_PREFIX + "alice": "x"}}), "alice]]"),
+        (_manifest({"annotations": {constants.AGENT_KEY: "x"}}), f"[metadata.annotations[{constants.AGENT_KEY}]]"),
+        ("{", ".* sha256:"),
+        ("[]", ".* sha256:"),
+        ("[" * 100_000, ".* sha256:"),
+        ('{"spec":' * 3000 + "{}" + "}" * 3000, "sha256:"),
+    ],
+    ids=lambda value: str(value)[-40:],
+)
+def test_an_annotation_names_no_field_that_its_manifest_does_not(key: str, after: Any, named: str) -> None:
+    """A three-way merge would take that away; nobody reads what cannot be read."""
+    found = _paths(_applied(MANIFEST, after, key))
+    assert [path for path in found if path.startswith(f"nextApply[{key}]")] == found
+    assert any(named in path for path in found), found
+    assert _paths(_applied(None, after, key))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (MANIFEST, _manifest({"labels": {"app": "shop", "a": "b"}, "annotations": {"x": "y"}}, replicas=7)),
+        (MANIFEST, _manifest(template={"spec": {"containers": [{"name": "main", "image": "shop:2", "env": []}]}})),
+        (_manifest({"finalizers": ["a/b"]}, strategy={"type": "Recreate"}), MANIFEST),
+        (MANIFEST, None),
+        (MANIFEST, ""),
+        (None, MANIFEST),
+        ("{", MANIFEST),
+        (MANIFEST, _manifest({"creationTimestamp": None, "uid": "u", "resourceVersion": "7"}) | {"status": {}}),
+    ],
+    ids=range(8),
+)
+def test_an_annotation_changes_freely_with_what_is_free(before: Any, after: Any) -> None:
+    """An agent applies its manifests; what no manifest is without counts as named."""
+    assert _paths(_applied(before, after)) == []
+
+
+def test_an_annotation_is_new_on_what_is_approved_or_tracked() -> None:
+    """The manifest of an apply always has annotations: what was applied last is one of them."""
+    held = {constants.APPROVAL_PREFIX + "alice": "x", "argocd.argoproj.io/tracking-id": "x"}
+    applied = held | {LAST_APPLIED: json.dumps(MANIFEST)}
+    assert _paths(update(old=STORED | {"annotations": held}, new=STORED | {"annotations": applied})) == []
+
+
+def test_what_kubectl_prints_of_a_new_namespace_is_applied_freely() -> None:
+    """With its empty spec and status, again and again, to one that a person has made."""
+    on = target(NAMESPACES, "payments", uid="uid-ns")
+    printed = {"metadata": {"name": "payments", "creationTimestamp": None}, "spec": {}, "status": {}}
+    stored: dict[str, Any] = {"spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
+    applied = stored | {"annotations": {LAST_APPLIED: json.dumps(printed)}}
+    assert decide(update(on, old=stored, new=applied), state(policy(NAMESPACES))).allowed
+    things = target(GroupResource("example.com", "things"), "one", uid="uid-t")
+    decided = decide(update(things, old=stored, new=applied), state(policy(things.resource)))
+    assert decided.action is Action.CHANGE
+
+
+def test_elements_of_guarded_lists_count_one_by_one() -> None:
+    """Which of them are the same, a schema knows."""
+    two = _manifest({"finalizers": ["a/b", "c/d"]})
+    assert _paths(_applied(two, _manifest({"finalizers": ["c/d"]}))) == []
+    assert _paths(_applied(two, _manifest({"finalizers": ["c/d", "e/f"]}))) == [
+        f"nextApply[{LAST_APPLIED}][metadata.finalizers]"
+    ]
+
+
+def test_a_map_that_is_named_goes_as_a_whole() -> None:
+    """With the guarded labels in it, where it holds some."""
+    bare = MANIFEST | {"metadata": {"name": "checkout"}}
+    labelled = MANIFEST | {"metadata": {"name": "checkout", "labels": {"a": "b"}}}
+    assert _paths(_applied(bare, labelled)) == []
+    tracked = {"labels": {"a": "b", "argocd.argoproj.io/instance": "shop"}}
+    states = [tracked | {"annotations": {LAST_APPLIED: json.dumps(told)}} for told in (bare, labelled)]
+    assert _paths(update(old=STORED | states[0], new=STORED | states[1])) == [
+        f"nextApply[{LAST_APPLIED}][metadata.labels]"
+    ]
+
+
+def test_what_the_update_itself_adds_is_not_taken_from_anybody() -> None:
+    """It is a change, and its approval fits however it is made."""
+    asked = _applied(MANIFEST, _manifest(paused=True), spec=SPEC | {"paused": True})
+    assert _paths(asked) == ["spec.paused"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        ([KEEPER, APPLIER], [_entry(FLUX, "Apply", *OWN, KEEP)], f"{FLUX} (Apply)[metadata.finalizers]"),
+        ([KEEPER, APPLIER], [APPLIER], "no longer keeper (Update)[metadata.finalizers]"),
+        ([KEEPER, APPLIER], [], "no longer keeper (Update)[metadata.finalizers]"),
+        ([APPLIER], [_entry(FLUX, "Apply", *OWN, "spec strategy type")], f"{FLUX} (Apply)[spec.strategy]"),
+        ([APPLIER], [_entry(FLUX, "Apply", *OWN, "spec unheardOf")], f"{FLUX} (Apply)[spec.unheardOf]"),
+        ([KEEPER], [KEEPER, _entry("kubectl", "Update", KEEP)], "kubectl (Update)[metadata.finalizers]"),
+        (
+            [APPLIER, _entry("other", "Apply", *OWN)],
+            [_entry("other", "Apply", *OWN)],
+            "",
+        ),
+        (
+            [_entry(FLUX, "Apply", KEEP), _entry("x", "Apply", KEEP)],
+            [_entry("x", "Apply", KEEP)],
+            f"no longer {FLUX} (Apply)[metadata.finalizers]",
+        ),
+        (
+            [CREATED, KEEPER],
+            [CREATED, _entry("keeper", "Update", KEEP, f"metadata annotations {LAST_APPLIED}")],
+            "kubectl (Apply)[metadata.finalizers]",
+        ),
+        ([CREATED], [_entry("kubectl", "Apply", *OWN, "spec strategy type")], "kubectl (Apply)[spec.strategy]"),
+    ],
+    ids=range(10),
+)
+def test_nobody_comes_to_own_a_field_alone_so_that_it_goes(before: Any, after: Any, named: str) -> None:
+    """Nor is anybody lost who keeps it: by whatever is sent as managedFields, and by an apply in another's name."""
+    found = _paths(_owned(before, after))
+    assert any(f"nextApply.{named}" in path for path in found) if named else not found, found
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # A rollout by kubectl set image, and another one.
+        ([CREATED], [CREATED, _entry("kubectl-set", "Update", "spec template spec")]),
+        ([APPLIER], [_entry(FLUX, "Apply", *OWN[:3]), _entry("kubectl-set", "Update", "spec template spec")]),
+        # An apply beside who made it, and beside another one.
+        ([CREATED], [CREATED, _entry("kubectl", "Apply", *OWN)]),
+        ([APPLIER, KEEPER], [APPLIER, KEEPER, _entry("kubectl", "Apply", *OWN, KEEP)]),
+        # Let go of what others own, or nobody.
+        ([KEEPER, _entry("kubectl", "Apply", *OWN, KEEP)], [KEEPER, _entry("kubectl", "Apply", *OWN)]),
+        ([_entry("kubectl", "Apply", *OWN, "spec strategy type")], [_entry("kubectl", "Apply", *OWN)]),
+        # kubectl's step from client-side to server-side apply.
+        ([CLIENT, _entry("kubectl", "Apply", *OWN)], [_entry("kubectl", "Apply", *OWN, "spec strategy type")]),
+        ([CLIENT], [_entry("kubectl", "Apply", *OWN, "spec strategy type")]),
+        # The oldest updates become one; an apply finds what nobody owned.
+        ([CREATED, KEEPER], [_entry("ancient-changes", "Update", *OWN, KEEP, "spec strategy type")]),
+        ([], [_entry("before-first-apply", "Update", *OWN, KEEP, "spec strategy type"), APPLIER]),
+        # The same at another time.
+        ([CREATED | {"time": "2026-11-22T09:00:00Z"}], [CREATED | {"time": "2026-11-22T10:00:00Z"}]),
+    ],
+    ids=range(11),
+)
+def test_what_the_api_server_does_with_ownership_is_fine(before: Any, after: Any) -> None:
+    """And so is what kubectl does."""
+    assert _paths(_owned(before, after)) == []
+
+
+def test_a_field_whose_value_changes_goes_over_to_who_changes_it() -> None:
+    """That is one change, and tells nothing beside."""
+    before = [CREATED]
+    after = [_entry("kubectl-create", "Update", *OWN), _entry("kubectl-patch", "Update", "spec strategy type")]
+    asked = _owned(before, after, spec=SPEC | {"strategy": {"type": "RollingUpdate"}})
+    assert _paths(asked) == ["spec.strategy.type"]
+    taken = [_entry("kubectl-create", "Update", *OWN), _entry(FLUX, "Apply", "spec strategy type")]
+    forced = _owned(before, taken, spec=SPEC | {"strategy": {"type": "RollingUpdate"}})
+    assert _paths(forced) == ["spec.strategy.type", f"nextApply.{FLUX} (Apply)[spec.strategy]"]
+
+
+def test_people_own_what_they_like() -> None:
+    """It binds agents alone."""
+    states = [STORED | {"managedFields": entries} for entries in ([KEEPER, APPLIER], [_entry(FLUX, "Apply", KEEP)])]
+    assert decide(update(user=PERSON, old=states[0], new=states[1]), state(policy())).allowed
+
+
+def test_very_many_managers_are_refused_where_it_matters() -> None:
+    """Comparing each with each would take too long; agents alone are refused."""
+    crowd = [_entry(f"m{number}", "Apply", "metadata labels app") for number in range(200)]
+    decided = decide(_owned([CREATED], [CREATED, *crowd]), state(policy()))
+    assert decided.reason is Reason.INTERNAL_ERROR
+    assert "too many managers" in decided.message
+
+
+def test_a_list_of_many_elements_is_looked_through_once() -> None:
+    """By whatever keys somebody tells them apart."""
+    many = {"apiVersion": "v1", "data": [{"name": str(number)} for number in range(3000)]}
+    tokens = [f'data k:{{"a{number}":1}}' for number in range(3000)]
+    on = target(CONFIG_MAPS, "settings", uid="uid-c")
+    states = [
+        many | {"managedFields": [_entry("x", "Update", "data")]},
+        many | {"managedFields": [_entry("x", "Update", "data"), _entry("y", "Apply", *tokens)]},
+    ]
+    decided = decide(update(on, old=states[0], new=states[1]), state(policy(CONFIG_MAPS)))
+    assert decided.action is Action.CHANGE
+    assert decided.change is not None
+    assert decided.change.difference is not None
+    assert "more, sha256:" in decided.change.difference.patch
+
+
+def test_its_approval_fits_that_and_nothing_else() -> None:
+    """Free work in between does not void it; once it is done, the object says so."""
+    asked = _owned([KEEPER, APPLIER], [_entry(FLUX, "Apply", *OWN, KEEP)])
+    change = decide(asked, state(policy())).change
+    assert change is not None
+    difference = change.difference
+    assert difference is not None
+    free = free_changes.of_all([policy()], DEPLOYMENT.resource)
+    stored, wanted = codec.whole(asked)
+    worked = stored | {"spec": SPEC | {"replicas": 9}}
+    based = differences.rebased(DEPLOYMENT.resource, worked, difference, free)
+    assert based is not None
+    assert based.proven
+    assert list(based.after[differences.NEXT_APPLY]) == [f"{FLUX} (Apply)", "no longer keeper (Update)"]
+    assert [differences.done(DEPLOYMENT.resource, one, difference, free) for one in (stored, worked, wanted)] == [
+        False,
+        False,
+        True,
+    ]
+    other = decide(_owned([KEEPER, APPLIER], [APPLIER]), state(policy())).change
+    assert other is not None
+    assert other.difference is not None
+    assert (other.difference.before, other.name) != (difference.before, change.name)
+    assert other.difference.before == difference.before
+    assert other.difference.after != difference.after
+
+
+def test_a_named_field_is_seen_to_be_named() -> None:
+    """What was approved of an annotation is done once it stands there."""
+    asked = _applied(MANIFEST, _manifest({"finalizers": []}, strategy={"type": "Recreate"}))
+    change = decide(asked, state(policy())).change
+    assert change is not None
+    assert change.difference is not None
+    free = free_changes.of_all([policy()], DEPLOYMENT.resource)
+    done = [differences.done(DEPLOYMENT.resource, one, change.difference, free) for one in codec.whole(asked)]
+    assert done == [False, True]
+
+
+_KEYS = st.sampled_from("abc")
+_TREES: st.SearchStrategy[Any] = st.recursive(
+    st.just({}), lambda below: st.dictionaries(_KEYS, below, max_size=3), max_leaves=8
+)
+_FREE = (compiled(("a", "b.c")),)
+
+
+def _merged(last: Mapping[str, Any], manifest: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, Any]:
+    """What an apply leaves: without what was applied last and is not sent, by a three-way merge of maps."""
+    left = {}
+    for key, value in live.items():
+        if key in last and key not in manifest:
+            continue
+        sent, was = manifest.get(key, {}), last.get(key, {})
+        left[key] = _merged(was, sent, value) if key in last else value
+    return left
+
+
+def _holds(more: Any, less: Any) -> bool:
+    return all(key in more and _holds(more[key], below) for key, below in less.items())
+
+
+def _guarded(document: Any, free: Iterable[FreePaths] = _FREE) -> Any:
+    left = without(document, tuple(free))
+    return {} if left is DROPPED else left
+
+
+@settings(max_examples=300, deadline=None)
+@given(live=_TREES, before=_TREES, after=_TREES, manifest=_TREES)
+def test_where_nothing_is_told_no_apply_by_client_takes_more(live: Any, before: Any, after: Any, manifest: Any) -> None:
+    """Whatever is stored, was named, is named, and is sent next."""
+    free = policy(free_changes=("metadata.annotations", "a", "b.c"))
+    states = [live | {"annotations": {LAST_APPLIED: json.dumps(one)}} for one in (before, after)]
+    if not decide(update(old=states[0], new=states[1]), state(free)).allowed:
+        return
+    then, now = (_guarded(_merged(one, manifest, live)) for one in (before, after))
+    assert _holds(now, then)
+
+
+_PATHS = st.sets(st.sampled_from(["b", "b c", "b d", "c", "c a", "c b", "c b a"]), max_size=4)
+_OWNERS = st.lists(
+    st.tuples(st.sampled_from(["p", "q", "r"]), st.sampled_from(["Apply", "Update"]), _PATHS), max_size=4
+)
+_LIVE: dict[str, Any] = {"b": {"c": {}, "d": {}}, "c": {"a": {}, "b": {"a": {}}}}
+
+
+def _pruned(owners: Any, manager: str, sent: set[str], live: Any = None, place: tuple[str, ...] = ()) -> Any:
+    """What server-side apply leaves: without what its manager owned, does not send, and nobody else owns below."""
+    left = {}
+    for key, value in (_LIVE if live is None else live).items():
+        here = (*place, key)
+        mine = any(tuple(path.split())[: len(here)] == here for path in owners.get((manager, "Apply"), ()))
+        kept = any(
+            tuple(path.split())[: len(here)] == here
+            for owner, paths in [*owners.items(), ((), sent)]
+            if owner != (manager, "Apply")
+            for path in paths
+        )
+        if kept or not mine:
+            left[key] = _pruned(owners, manager, sent, value, here)
+    return left
+
+
+@settings(max_examples=300, deadline=None)
+@given(before=_OWNERS, after=_OWNERS, sent=_PATHS, manager=st.sampled_from(["p", "q", "r"]))
+def test_where_nothing_is_told_no_apply_by_server_takes_more(before: Any, after: Any, sent: Any, manager: str) -> None:
+    """Whoever owned what, whoever owns it by whatever was sent, and whoever applies next."""
+    entries = [[_entry(who, how, *paths) for who, how, paths in owners] for owners in (before, after)]
+    states = [_LIVE | {"managedFields": one} for one in entries]
+    free = policy(free_changes=("metadata.annotations", "a", "b.c"))
+    if not decide(update(old=states[0], new=states[1]), state(free)).allowed:
+        return
+    owned = [{(who, how): paths for who, how, paths in owners} for owners in (before, after)]
+    then, now = (_guarded(_pruned(one, manager, sent)) for one in owned)
+    assert _holds(now, then)
