@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from tests.attacks import documents
 from tests.attacks.attack import Layer, attack
-from tests.attacks.field import Field
+from tests.attacks.field import NODES, PODS, Field
 
 _OURS = "/apis/seconder.dev/v1alpha1"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -62,3 +63,21 @@ def delete_webhook_configurations(field: Field) -> None:
     field.refused("POST", f"{_ADMISSION}/mutatingwebhookconfigurations", rewriting)
     if not found:
         raise field.untried("there is no webhook configuration")
+
+
+@attack(Layer.WEBHOOK, Layer.RBAC)
+def empty_its_node(field: Field) -> None:
+    """An agent ends the node on which the guard's own pods run, or has it emptied."""
+    field.seconders_own()
+    field.make(NODES, {"metadata": {"name": field.place}})
+    node = NODES.path("", field.place)
+    # Nobody runs it: a pod of this name in the guard's namespace is what counts.
+    name = f"{field.place}-own"
+    field.make(PODS, documents.pod(name, nodeName=field.place), "seconder-system")
+    taint = {"key": "example.com/out", "effect": "NoExecute"}
+    field.refused("PATCH", node, {"spec": {"taints": [taint]}})
+    field.refused("PATCH", f"{node}/status", {"status": {"conditions": [{"type": "Ready", "status": "False"}]}})
+    field.refused("DELETE", node)
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    field.refused("POST", f"{PODS.path('seconder-system', name)}/eviction", eviction)
+    field.lasts(PODS.path("seconder-system", name))

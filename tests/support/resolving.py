@@ -92,7 +92,7 @@ class Answers(Resolver):
             case OwnsGuard():
                 return self.owns_guard
             case PodsOn():
-                return self.pods
+                return [pod for pod in self.pods if lookup.namespace in {"", pod.namespace}]
             case Uncontrolled():
                 return self.uncontrolled.get(lookup.kind.resource, ())
             case AliasedBy():

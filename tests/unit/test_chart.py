@@ -441,6 +441,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " secrets[seconder-webhook-tls] get,list,watch": "http/tls.py",
         "apps deployments list,watch": "client/guard_owners.py",
         " services list,watch": "client/guard_owners.py",
+        " pods list": "client/objects.py",
     },
     ("ClusterRole", "seconder-operator"): {
         "seconder.dev protectionpolicies,approvers,approverauthorities get,list,watch": "operator/reconciler.py",

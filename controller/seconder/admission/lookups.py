@@ -112,11 +112,12 @@ class Placed(NamedTuple):
 
 
 class PodsOn(Lookup[Sequence[Placed]], frozen=True):
-    """The pods on a node. ``daemons``: of those, the ones that a DaemonSet controls."""
+    """The pods on a node. ``daemons``: of those, the ones that a DaemonSet controls; ``namespace``: those in one."""
 
     unknown: ClassVar[str] = "which pods run on the node could not be looked up"
     node: str
     daemons: bool = False
+    namespace: str = ""
 
 
 class Uncontrolled(Lookup[Sequence[Placed]], frozen=True):

@@ -97,7 +97,8 @@ class Objects:
         def wanted(metadata: Mapping[str, Any]) -> bool:
             return not lookup.daemons or "DaemonSet" in _controllers(metadata)
 
-        return self._placed("/api/v1/pods", deadline, wanted, fieldSelector=f"spec.nodeName={lookup.node}")
+        path = f"/api/v1/namespaces/{lookup.namespace}/pods" if lookup.namespace else "/api/v1/pods"
+        return self._placed(path, deadline, wanted, fieldSelector=f"spec.nodeName={lookup.node}")
 
     def uncontrolled(self, lookup: Uncontrolled, deadline: float) -> list[Placed]:
         """List the objects of some labels that no controller has. Raises ApiError and TooLate."""

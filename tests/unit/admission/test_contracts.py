@@ -206,6 +206,7 @@ def _cases() -> list[Case]:
                 uncontrolled={PODS: [Placed(POD.namespace, POD.name, POD.uid)]},
             ),
         ),
+        Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),
         Case("pod-identity", creation(POD, new={"spec": {}}), (one,), Answers()),
     ]

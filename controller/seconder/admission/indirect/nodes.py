@@ -45,11 +45,11 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request = context.request
     if not _pods_matter(context):
         return []
-    ends = request.may_end or (request.updates and (_evicts(request) or _fails(request)))
-    if not ends and (not request.updates or (request.old.labels or {}) == (request.new.labels or {})):
+    emptied = ends(request)
+    if not emptied and (not request.updates or (request.old.labels or {}) == (request.new.labels or {})):
         return []
     # A DaemonSet's pods go from a node that it no longer selects.
-    pods = yield from ask(PodsOn(request.target.name, daemons=not ends))
+    pods = yield from ask(PodsOn(request.target.name, daemons=not emptied))
     targets = (Target(PODS, "Pod", pod.namespace, pod.name, pod.uid) for pod in pods)
     return [Effect(Action.DELETE, target, "v1", {}, dependent=True) for target in targets]
 
@@ -58,6 +58,11 @@ def _pods_matter(context: ReviewContext) -> bool:
     """Whether some policy protects pods."""
     policies = context.state.policies
     return not policies.followed_known or any(resolved.resource == PODS for resolved in policies.followed)
+
+
+def ends(request: Request) -> bool:
+    """Whether it ends the pods on a node, whatever made them."""
+    return request.may_end or (request.updates and (_evicts(request) or _fails(request)))
 
 
 def _evicts(request: Request) -> bool:

@@ -19,6 +19,7 @@ from seconder.admission.rules import (
     eviction,
     finalizer_removal,
     flow_control,
+    guard_nodes,
     guard_owners,
     identities,
     indirect_deletion,
@@ -60,4 +61,5 @@ RULES: Final[tuple[Rule, ...]] = (
     protected_owners.RULE,
     indirect_deletion.RULE,
     guard_owners.RULE,
+    guard_nodes.RULE,
 )

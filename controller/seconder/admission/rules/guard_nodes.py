@@ -1,0 +1,38 @@
+"""The nodes on which the guard's own pods run: who ends a node, or empties it, ends the guard with it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from seconder.admission.findings import Findings, Refusal
+from seconder.admission.indirect import nodes
+from seconder.admission.lookups import PodsOn, ask
+from seconder.admission.policy_index import Installation, PolicyIndex
+from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import Operation
+from seconder.admission.review import ReviewContext
+from seconder.admission.rule import AppliesTo, Binds, Rule
+from seconder.api.resources import NODES
+
+
+def evaluate(context: ReviewContext) -> Findings:
+    """Refuse what ends the pods on such a node."""
+    if not nodes.ends(context.request):
+        return []
+    own = yield from ask(PodsOn(context.request.target.name, namespace=context.state.installation.namespace))
+    return [Refusal("agents may not end the pods on a node on which the guard runs")] if own else []
+
+
+def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
+    """Deletions and updates of nodes, through whichever subresource."""
+    of_nodes = 'request.resource.group == "" && request.resource.resource == "nodes"'
+    return [Prefilter(Entry.GUARD, f'{of_nodes} && request.operation in ["UPDATE", "DELETE"]')]
+
+
+RULE: Final = Rule(
+    "guard-nodes",
+    "Agents end no node on which the guard's own pods run, and empty none.",
+    Binds.AGENTS,
+    evaluate,
+    prefilters,
+    applies_to=AppliesTo({Operation.UPDATE, Operation.DELETE}, {NODES}),
+)
