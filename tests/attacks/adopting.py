@@ -7,6 +7,7 @@ from tests.attacks.attack import attack
 from tests.attacks.documents import CONTAINERS, owned_by, owner
 from tests.attacks.field import (
     ACCOUNTS,
+    CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
     JOBS,
@@ -81,3 +82,44 @@ def let_a_replica_set_take_it_later(field: Field) -> None:
     field.done("POST", CONTROLLERS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
     field.refused("PATCH", CONTROLLERS.path(field.place, "mine"), {"spec": {"selector": {"mine": None}}})
     field.lasts(path, _TAKEN)
+
+
+@attack(variants={"by-labels": (False,), "by-an-owner": (True,)})
+def crowd_it_out(field: Field, owned: bool) -> None:
+    """An agent makes one pod more under the controller of protected ones, which ends the cheapest of them."""
+    account = ACCOUNTS.path(field.place, "default")
+    field.eventually(lambda: field.admin("GET", account).done, "the ServiceAccount is there")
+    web = {"selector": {"matchLabels": _LABELS}, "template": _TEMPLATE, "replicas": 2}
+    made = field.make(REPLICA_SETS, {"metadata": {"name": "web"}, "spec": web})
+    items = PODS.path(field.place)
+    field.eventually(lambda: len(field.admin("GET", items).document["items"]) == 2, "its pods are there")
+    pods = [PODS.path(field.place, each["metadata"]["name"]) for each in field.admin("GET", items).document["items"]]
+    field.protect(PODS, pods[0])
+    field.free_work()
+    pod = documents.pod("mine")
+    cost = {"controller.kubernetes.io/pod-deletion-cost": "2147483647"}
+    pod["metadata"] |= {"labels": _LABELS, "annotations": cost}
+    if owned:
+        pod["metadata"]["ownerReferences"] = [owner(made, "ReplicaSet", "apps/v1", controller=True)]
+    field.refused("POST", items, pod)
+    other = documents.pod("other")
+    other["metadata"]["labels"] = {"app": "other"}
+    field.done("POST", items, other)
+    for path in pods:
+        field.lasts(path, 1.0)
+
+
+@attack()
+def crowd_it_out_of_history(field: Field) -> None:
+    """An agent makes Jobs under a person's CronJob, which keeps three, so that a protected one is the fourth."""
+    cron = {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": {"spec": _RUN["spec"]}}}}
+    made = field.make(CRON_JOBS, {"metadata": {"name": "nightly"}, "spec": cron})
+    above = owner(made, "CronJob", "batch/v1", controller=True)
+    spec = {"template": {"spec": _RUN["spec"]}}
+    field.make(JOBS, {"metadata": {"name": "first", "ownerReferences": [above]}, "spec": spec})
+    path = JOBS.path(field.place, "first")
+    field.protect(JOBS, path)
+    field.free_work()
+    more = {"metadata": {"name": "more", "ownerReferences": [above]}, "spec": spec}
+    field.refused("POST", JOBS.path(field.place), more)
+    field.lasts(path)

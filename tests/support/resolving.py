@@ -26,6 +26,7 @@ from seconder.admission.lookups import (
     ReadWhole,
     Right,
     RoleRules,
+    Selecting,
     Uncontrolled,
     ViewIsFresh,
 )
@@ -37,7 +38,7 @@ from seconder.admission.rule import Rule as ReviewRule
 from seconder.admission.rules import RULES
 from seconder.admission.state import ClusterState
 from seconder.api.policy import Mode
-from seconder.api.resources import GroupResource
+from seconder.api.resources import GroupResource, Target
 from seconder.approvals.impact import Item
 from seconder.client.resolver import LATER, Resolver
 
@@ -60,6 +61,7 @@ class Answers(Resolver):
     owning: frozenset[GroupResource] = frozenset()
     owns_guard: bool = False
     pods: Sequence[Placed] = ()
+    selecting: Sequence[Target] = ()
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
     aliased: frozenset[str] = frozenset()
     missing: Collection[str] = ()
@@ -93,6 +95,8 @@ class Answers(Resolver):
                 return self.owns_guard
             case PodsOn():
                 return [pod for pod in self.pods if lookup.namespace in {"", pod.namespace}]
+            case Selecting():
+                return self.selecting
             case Uncontrolled():
                 return self.uncontrolled.get(lookup.kind.resource, ())
             case AliasedBy():

@@ -129,6 +129,15 @@ class Uncontrolled(Lookup[Sequence[Placed]], frozen=True):
     selector: str
 
 
+class Selecting(Lookup[Sequence[Target]], frozen=True):
+    """The objects of these kinds in a namespace whose selectors fit what has these labels."""
+
+    unknown: ClassVar[str] = "what would take it for its own could not be looked up"
+    kinds: tuple[ResolvedResource, ...]
+    namespace: str
+    labels: tuple[tuple[str, str], ...]
+
+
 class AliasedBy(Lookup[frozenset[str]], frozen=True):
     """The Namespaces for which objects of these kinds in a namespace stand. Kinds that are not served have none."""
 

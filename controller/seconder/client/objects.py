@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission.changes.differences import exact
-from seconder.admission.indirect import aliases
+from seconder.admission.indirect import aliases, selectors
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.lookups import (
     AliasedBy,
@@ -19,9 +19,11 @@ from seconder.admission.lookups import (
     PodsOn,
     ReadObjects,
     ReadWhole,
+    Selecting,
     Uncontrolled,
 )
 from seconder.admission.request import Metadata
+from seconder.api.resources import ResolvedResource, Target
 from seconder.approvals.impact import Contents, Item
 from seconder.client.api import Api, ApiError, collection, segment
 
@@ -104,6 +106,23 @@ class Objects:
         """List the objects of some labels that no controller has. Raises ApiError and TooLate."""
         path = collection(lookup.kind, lookup.namespace)
         return self._placed(path, deadline, lambda each: not _controllers(each), labelSelector=lookup.selector)
+
+    def selecting(self, lookup: Selecting, deadline: float) -> list[Target]:
+        """List what selects some labels. Raises ApiError and TooLate."""
+        found = self._pool.map(
+            lambda kind: self._selecting(kind, lookup, deadline), lookup.kinds, timeout=left(deadline)
+        )
+        return [target for targets in found for target in targets]
+
+    def _selecting(self, kind: ResolvedResource, lookup: Selecting, deadline: float) -> list[Target]:
+        targets, labels = [], dict(lookup.labels)
+        for objects, _ in self._api.pages(collection(kind, lookup.namespace), timeout=left(deadline)):
+            for each in objects:
+                if selectors.fits(kind.resource, each.get("spec"), labels):
+                    named = each["metadata"]
+                    targets.append(Target(kind.resource, kind.kind, lookup.namespace, named["name"], named["uid"]))
+            left(deadline)
+        return targets
 
     def _placed(
         self, path: str, deadline: float, wanted: Callable[[Mapping[str, Any]], bool], **query: str

@@ -22,6 +22,7 @@ from seconder.admission.lookups import (
     ReadObjects,
     ReadWhole,
     RoleRules,
+    Selecting,
     Uncontrolled,
     ViewIsFresh,
 )
@@ -121,6 +122,8 @@ class Resolver:
                 return self._objects.pods_on(lookup, deadline)
             case Uncontrolled():
                 return self._objects.uncontrolled(lookup, deadline)
+            case Selecting():
+                return self._objects.selecting(lookup, deadline)
             case AliasedBy():
                 return self._objects.aliased(lookup, deadline)
             case OwningResources():

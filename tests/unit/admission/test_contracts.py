@@ -67,6 +67,7 @@ SILENT = {
 OWNER = target(CONFIG_MAPS, "owner")
 NAMESPACE = target(NAMESPACES, "payments", uid="uid-ns")
 POD = target(PODS, "checkout-1", uid="uid-pod")
+SIBLING = target(PODS, "checkout-2", uid="uid-sibling")
 HOLDS = {DEPLOYMENTS: [Item("checkout", DEPLOYMENT.uid)]}
 BINDING = {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "erin"}]}
 READING = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}
@@ -204,6 +205,16 @@ def _cases() -> list[Case]:
             Answers(
                 objects=live(POD, annotations=approved_for(POD)),
                 uncontrolled={PODS: [Placed(POD.namespace, POD.name, POD.uid)]},
+            ),
+        ),
+        Case(
+            "indirect-deletion",
+            creation(POD, new={"labels": {"app": "checkout"}, "spec": {}}),
+            (policy(PODS),),
+            Answers(
+                objects=live(SIBLING, annotations=approved_for(SIBLING)),
+                selecting=[target(REPLICA_SETS, "checkout-5d", uid="uid-set")],
+                dependents=[Dependent(resolved(PODS), "payments", SIBLING.name, SIBLING.uid, REPLICA_SETS)],
             ),
         ),
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),

@@ -18,6 +18,7 @@ from seconder.admission.lookups import (
     Placed,
     PodsOn,
     ReadObjects,
+    Selecting,
     Uncontrolled,
 )
 from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
@@ -198,6 +199,19 @@ def test_what_no_controller_has_is_listed_by_labels(pool: ThreadPoolExecutor) ->
     assert [found.name for found in objects.uncontrolled(asked, deadline)] == ["free", "owned"]
     assert served.asked[-1].query["labelSelector"] == "app=broker"
     assert [found.name for found in objects.pods_on(PodsOn("n1", daemons=True), deadline)] == ["daemon"]
+
+
+def test_what_selects_labels_is_found_among_workloads(pool: ThreadPoolExecutor) -> None:
+    """By the selector in each."""
+    deployments = resolved(DEPLOYMENT.resource)
+    items = [
+        {"metadata": {"name": name, "uid": f"uid-{name}"}, "spec": {"selector": {"matchLabels": labels}}}
+        for name, labels in (("web", {"app": "web"}), ("other", {"app": "other"}))
+    ]
+    served = Served({"/apis/apps/v1/namespaces/payments/deployments": {"metadata": {}, "items": items}})
+    asked = Selecting((deployments,), "payments", (("app", "web"), ("team", "shop")))
+    found = Objects(served, pool).selecting(asked, time.monotonic() + 5.0)
+    assert found == [Target(DEPLOYMENT.resource, "Deployment", "payments", "web", "uid-web")]
 
 
 def test_the_pods_of_a_node_are_listed_page_by_page(pool: ThreadPoolExecutor) -> None:

@@ -28,6 +28,7 @@ from seconder.admission.lookups import (
     ReadObjects,
     Right,
     RoleRules,
+    Selecting,
     Uncontrolled,
     Unknown,
     ViewIsFresh,
@@ -57,6 +58,7 @@ LOOKUPS: list[Lookup[Any]] = [
     FirstRight(Account("payments", "worker"), (RIGHT,)),
     PodsOn("n1"),
     Uncontrolled(resolved(PODS), "payments", "app=broker"),
+    Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),)),
     AliasedBy("payments", aliases.BUILT_IN),
 ]
 
@@ -112,6 +114,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     served.answers |= {"/api/v1/pods": {"metadata": {}, "items": []}, "/apis": {"items": [], "groups": []}}
     assert answer(PodsOn("n1")) == []
     assert answer(Uncontrolled(resolved(PODS), "payments", "app=broker")) == []
+    assert answer(Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),))) == []
     assert answer(AliasedBy("payments", aliases.BUILT_IN)) == frozenset()
     assert answer(OwningResources("")) == frozenset()
     assert answer(MissingOwners("payments", (REAL,))) == {REAL}

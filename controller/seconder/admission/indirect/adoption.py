@@ -4,59 +4,47 @@ So whoever makes a workload over protected pods ends them by its size (kubernete
 """
 
 import re
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 
 from seconder.admission import codec
+from seconder.admission.dependents import Dependent
+from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import MAKERS
-from seconder.admission.lookups import Asking, Dependents, Placed, Uncontrolled, ask
-from seconder.admission.request import Operation, Request
+from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, Unknown, ask
+from seconder.admission.request import Operation, Owner, Request
 from seconder.admission.review import Effect, ReviewContext
+from seconder.api.label_selector import Selector
 from seconder.api.resources import JOBS, PODS, REPLICA_SETS, Action, GroupResource, ResolvedResource, Target
 
 _DEPLOYMENTS: Final = GroupResource("apps", "deployments")
 _STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
-_REPLICATION_CONTROLLERS: Final = GroupResource("", "replicationcontrollers")
 _PODS: Final = ResolvedResource(PODS, "v1", namespaced=True, custom=False, kind="Pod")
 _TAKE_PODS: Final = (
     GroupResource("apps", "daemonsets"),
     _DEPLOYMENTS,
     JOBS,
     REPLICA_SETS,
-    _REPLICATION_CONTROLLERS,
+    selectors.BY_LABELS,
     _STATEFUL_SETS,
 )
-_OPERATORS: Final = {"In": "{} in ({})", "NotIn": "{} notin ({})", "Exists": "{}", "DoesNotExist": "!{}"}
+_COUNTED: Final[Mapping[GroupResource, Sequence[GroupResource]]] = {
+    PODS: [each for each in _TAKE_PODS if each != _DEPLOYMENTS],
+    REPLICA_SETS: [_DEPLOYMENTS],
+    # A CronJob takes none by labels.
+    JOBS: [],
+}
+"""What a controller counts, and the kinds that take them by labels."""
 
 
-class _Expression(Struct):
-    key: str
-    operator: str
-    values: list[str] | None = None
-
-
-class _Selector(Struct, rename="camel"):
-    match_labels: dict[str, str] | None = None
-    match_expressions: list[_Expression] | None = None
-
-
-class _Workload(Struct, rename="camel"):
-    selector: _Selector | None = None
-
-
-class _ByLabels(Struct):
-    selector: dict[str, str] | None = None
-
-
-_workload: Final = msgspec.json.Decoder(_Workload | None)
-_by_labels: Final = msgspec.json.Decoder(_ByLabels | None)
+_spec: Final[Any] = msgspec.json.Decoder()
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """What a workload takes that is there already."""
     request, target = context.request, context.request.target
     pods = _matter(context, _PODS)
     sets = target.resource == _DEPLOYMENTS and (pods or _matter(context, MAKERS[REPLICA_SETS]))
@@ -65,15 +53,16 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     selector = _selector(request, request.new_spec)
     if not selector or selector == _selector(request, request.old_spec):
         return []
+    asked = selectors.text(selector)
     effects: list[Effect] = []
     if pods:
-        found = yield from ask(Uncontrolled(_PODS, target.namespace, selector))
+        found = yield from ask(Uncontrolled(_PODS, target.namespace, asked))
         effects += [_deletion(_PODS, pod) for pod in found if _fits(target, pod)]
     if sets:
-        for found_set in (yield from ask(Uncontrolled(MAKERS[REPLICA_SETS], target.namespace, selector))):
-            effects.append(_deletion(MAKERS[REPLICA_SETS], found_set))
-            below = yield from ask(Dependents(frozenset({found_set.uid}), effects[-1].target))
-            effects += [Effect(Action.DELETE, each.target, "v1", {}, dependent=True) for each in below]
+        for each in (yield from ask(Uncontrolled(MAKERS[REPLICA_SETS], target.namespace, asked))):
+            effects.append(_deletion(MAKERS[REPLICA_SETS], each))
+            below = yield from ask(Dependents(frozenset({each.uid}), effects[-1].target))
+            effects += map(_lost, below)
     return effects
 
 
@@ -95,20 +84,49 @@ def _deletion(kind: ResolvedResource, found: Placed) -> Effect:
     return Effect(Action.DELETE, target, kind.version, {}, dependent=True)
 
 
-def _selector(request: Request, spec: msgspec.Raw) -> str:
-    """A workload's selector, as a list is asked for by; empty where it has none."""
-    if request.target.resource == _REPLICATION_CONTROLLERS:
-        by_labels = codec.read(request, _by_labels, spec, "the selector")
-        selector = _Selector(match_labels=by_labels and by_labels.selector)
-    else:
-        workload = codec.read(request, _workload, spec, "the selector")
-        selector = (workload and workload.selector) or _Selector()
-    parts = [f"{key}={value}" for key, value in (selector.match_labels or {}).items()]
-    for each in selector.match_expressions or ():
-        # Another operator than there is today is no selector, and the list fails.
-        form = _OPERATORS.get(each.operator, "{} ? ({})")
-        parts.append(form.format(each.key, ",".join(each.values or ())))
-    return ",".join(sorted(parts))
+def _selector(request: Request, spec: msgspec.Raw) -> Selector:
+    """A workload's selector. Raises Unknown."""
+    try:
+        return selectors.selector_of(request.target.resource, codec.read(request, _spec, spec, "the selector"))
+    except ValueError:
+        raise Unknown(Uncontrolled.unknown) from None
+
+
+def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """What goes where another of its kind is counted: its controller then has one too many, or history enough."""
+    request, target = context.request, context.request.target
+    child = ResolvedResource(target.resource, "v1", namespaced=True, custom=False, kind=target.kind)
+    owner, labels = request.new.controller_owner, request.new.labels or {}
+    as_before = request.updates and owner == request.old.controller_owner and labels == (request.old.labels or {})
+    if request.subresource or as_before or not (_matter(context, child) or _matter(context, _PODS)):
+        return []
+    above: Sequence[Target] = [_owner(owner, target.namespace)] if owner else ()
+    if owner is None and labels and _COUNTED[target.resource]:
+        kinds = tuple(MAKERS[each] for each in _COUNTED[target.resource])
+        above = yield from ask(Selecting(kinds, target.namespace, tuple(sorted(labels.items()))))
+    effects: list[Effect] = []
+    for parent in above:
+        owned = yield from ask(Dependents(frozenset({parent.uid}), parent))
+        effects += [_lost(each) for each in owned if each.uid != target.uid and not _sized(context, each)]
+    return effects
+
+
+def _owner(owner: Owner, place: str) -> Target:
+    """A controller, by its kind; of a kind that is not built in the plural is not known."""
+    found = (each for each in MAKERS.values() if (each.resource.group, each.kind) == (owner.group, owner.kind))
+    resource = next((each.resource for each in found), GroupResource(owner.group, ""))
+    return Target(resource, owner.kind, place, owner.name, owner.uid)
+
+
+def _lost(dependent: Dependent) -> Effect:
+    return Effect(Action.DELETE, dependent.target, dependent.resource.version, {}, dependent=True)
+
+
+def _sized(context: ReviewContext, dependent: Dependent) -> bool:
+    """Whether the policies on it name what it is made of as well, where sizes and history are theirs to say."""
+    policies = context.state.policies
+    makers = [policies.protecting(maker) for maker in dependent.makers]
+    return all(any(policy in each for each in makers) for policy in policies.protecting(dependent.target))
 
 
 def _row(resource: GroupResource) -> Deleter:
@@ -119,8 +137,19 @@ def _row(resource: GroupResource) -> Deleter:
         f"pods of no controller{pods}",
         "its controller takes them for its own, and ends what is too much",
         _losses,
-        frozenset({Operation.CREATE, Operation.UPDATE} if resource == _REPLICATION_CONTROLLERS else {Operation.CREATE}),
+        frozenset({Operation.CREATE, Operation.UPDATE} if resource == selectors.BY_LABELS else {Operation.CREATE}),
     )
 
 
-ADOPTERS: Final = tuple(map(_row, _TAKE_PODS))
+def _counted(resource: GroupResource) -> Deleter:
+    return Deleter(
+        resource,
+        "its creation, or other labels, under a controller that has others",
+        "the others of the controller",
+        "the controller ends those that are too many, or too old",
+        _joined,
+        frozenset({Operation.CREATE, Operation.UPDATE}),
+    )
+
+
+ADOPTERS: Final = (*map(_row, _TAKE_PODS), *map(_counted, _COUNTED))

@@ -29,6 +29,7 @@ from seconder.admission.lookups import (
     ReadObjects,
     ReadWhole,
     RoleRules,
+    Selecting,
     Uncontrolled,
     ViewIsFresh,
 )
@@ -58,6 +59,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     Dependents: Missing.OWNED,
     PodsOn: Missing.OWNED,
     Uncontrolled: Missing.OWNED,
+    Selecting: Missing.OWNED,
     AliasedBy: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
     PodAccount: Missing.RIGHTS,
@@ -215,7 +217,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             # An agent may act as itself.
             own = service_account(request.caller.username)
             return Account(*own) if own and own[0] == lookup.namespace else Account(lookup.namespace, UNKNOWN)
-        case Dependents() | RoleRules() | PodsOn() | Uncontrolled():
+        case Dependents() | RoleRules() | PodsOn() | Uncontrolled() | Selecting():
             return ()
         case MissingOwners() | OwningResources() | AliasedBy():
             return frozenset()

@@ -23,9 +23,9 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide
 
 from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import aliases
+from seconder.admission.indirect import aliases, selectors
 from seconder.admission.indirect.aliases import Alias
-from seconder.admission.lookups import AliasedBy, NamespaceContents, Placed, PodsOn, Uncontrolled
+from seconder.admission.lookups import AliasedBy, Dependents, NamespaceContents, Placed, PodsOn, Selecting, Uncontrolled
 from seconder.admission.policy_index import Installation
 from seconder.admission.request import Request
 from seconder.api.policy import Policy
@@ -33,6 +33,7 @@ from seconder.api.reasons import Reason
 from seconder.api.resources import (
     AUTOSCALERS,
     DEFINITIONS,
+    JOBS,
     NAMESPACES,
     NODES,
     PODS,
@@ -409,7 +410,7 @@ def test_whoever_makes_a_workload_over_protected_pods_ends_them(group: str, plur
     answers = Answers(objects=ORPHAN.objects, uncontrolled=ORPHAN.uncontrolled)
     assert _lost(made, policy(PODS), answers) == ["broker"]
     assert [asked.selector for asked in answers.questions(Uncontrolled) if asked.kind.resource == PODS] == [
-        "app=broker"
+        "app in (broker)"
     ]
     assert _lost(made, policy(PODS), Answers()) == []
     assert _lost(made, policy(CLAIMS), ORPHAN) == []
@@ -449,7 +450,7 @@ def test_each_form_of_a_selector_is_asked_for_as_it_is() -> None:
     selector = {"selector": {"matchLabels": {"e": "f"}, "matchExpressions": expressions}}
     answers = Answers()
     decide(creation(_workload("apps", "replicasets"), new={"spec": selector}), state(policy(PODS)), answers=answers)
-    assert [asked.selector for asked in answers.questions(Uncontrolled)] == ["!d,a in (1,2),b notin (3),c,e=f"]
+    assert [asked.selector for asked in answers.questions(Uncontrolled)] == ["a in (1,2),b notin (3),c,!d,e in (f)"]
     controller = _workload("", "replicationcontrollers")
     before, after = ({"spec": {"selector": {"app": name}}} for name in ("mine", "broker"))
     assert _lost(update(controller, old=before, new=after), policy(PODS), ORPHAN) == ["broker"]
@@ -476,3 +477,78 @@ def test_an_autoscaler_ends_pods_of_what_it_may_make_smaller() -> None:
     assert _lost(creation(object_, new=scaler(2)), policy(CLAIMS), stored) == []
     unknown = decide(creation(object_, new=scaler(2, "Rollout", "argoproj.io/v1")), state(one), answers=stored)
     assert unknown.reason is Reason.INTERNAL_ERROR
+
+
+WEB = target(REPLICA_SETS, "web-5d", uid="uid-web")
+CONTROLLED_BY = [
+    {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d", "uid": "uid-web", "controller": True}
+]
+NIGHTLY = [{"apiVersion": "batch/v1", "kind": "CronJob", "name": "nightly", "uid": "uid-nightly", "controller": True}]
+CUSTOM = [{"apiVersion": "example.com/v1", "kind": "Set", "name": "s", "uid": "uid-s", "controller": True}]
+MINE = target(PODS, "mine", uid="uid-mine")
+SIBLING = Dependent(resolved(PODS), "payments", "broker", "uid-pod", REPLICA_SETS)
+
+
+def _counted(**given: Any) -> Answers:
+    return Answers(**({"objects": live(POD), "selecting": [WEB], "dependents": [SIBLING]} | given))
+
+
+def test_one_more_pod_under_a_controller_ends_others() -> None:
+    """By labels that its selector fits, or by an owner; made so, or labelled so later. Others' labels fit nothing."""
+    one = policy(PODS)
+    labelled = creation(MINE, new={"labels": {"app": "web"}})
+    answers = _counted()
+    assert _lost(labelled, one, answers) == ["broker"]
+    (asked,) = answers.questions(Selecting)
+    assert (asked.namespace, asked.labels) == ("payments", (("app", "web"),))
+    assert "deployments" not in {kind.resource.resource for kind in asked.kinds}
+    assert _lost(creation(MINE, new={"ownerReferences": CONTROLLED_BY}), one, _counted(selecting=[])) == ["broker"]
+    assert _lost(creation(MINE, new={"ownerReferences": CUSTOM}), one, _counted(selecting=[])) == ["broker"]
+    assert _lost(labelled, one, _counted(selecting=[])) == []
+    assert _lost(creation(MINE), one, _counted()) == []
+    assert _lost(labelled, policy(CLAIMS), _counted()) == []
+    changed = update(MINE, old={"labels": {"a": "b"}}, new={"labels": {"app": "web"}})
+    deletes = policy(PODS, actions=frozenset({Action.DELETE}))
+    assert _lost(changed, deletes, _counted()) == ["broker"]
+    kept = update(MINE, old={"labels": {"app": "web"}}, new={"labels": {"app": "web"}, "annotations": {"a": "b"}})
+    assert _lost(kept, deletes, _counted()) == []
+    for unknown in (Selecting, Dependents):
+        decided = decide(labelled, state(one), answers=_counted(unknown=[unknown]))
+        assert decided.reason is Reason.INTERNAL_ERROR
+
+
+def test_one_more_is_free_where_the_policy_names_the_workload_as_well() -> None:
+    """Its size is free there."""
+    labelled = creation(MINE, new={"labels": {"app": "web"}})
+    above = SIBLING._replace(above=(DEPLOYMENTS,))
+    assert _lost(labelled, policy(PODS, REPLICA_SETS), _counted()) == []
+    assert _lost(labelled, policy(PODS, DEPLOYMENTS), _counted(dependents=[above])) == []
+
+
+def test_one_more_job_ends_those_beyond_its_cron_jobs_history() -> None:
+    """And one more ReplicaSet those beyond a Deployment's."""
+    cron_jobs = GroupResource("batch", "cronjobs")
+    old_job = target(JOBS, "nightly-1", uid="uid-job")
+    before = Dependent(resolved(JOBS), "payments", "nightly-1", "uid-job", cron_jobs)
+    made = creation(target(JOBS, "nightly-2", uid="uid-2"), new={"ownerReferences": NIGHTLY})
+    answers = Answers(objects=live(old_job), dependents=[before])
+    assert _lost(made, policy(JOBS), answers) == ["nightly-1"]
+    assert _lost(made, policy(JOBS, cron_jobs), answers) == []
+    assert _lost(creation(target(JOBS, "other", uid="uid-2")), policy(JOBS), answers) == []
+    old_set = target(REPLICA_SETS, "web-1", uid="uid-set")
+    former = Dependent(resolved(REPLICA_SETS), "payments", "web-1", "uid-set", DEPLOYMENTS)
+    more = creation(target(REPLICA_SETS, "web-2", uid="uid-2"), new={"labels": {"app": "web"}})
+    given = Answers(objects=live(old_set), dependents=[former], selecting=[target(DEPLOYMENTS, "web", uid="uid-web")])
+    assert _lost(more, policy(REPLICA_SETS), given) == ["web-1"]
+
+
+def test_a_selector_that_nobody_can_read_is_refused() -> None:
+    """Of a workload that is made; among others it counts as one that fits."""
+    odd = creation(_workload("apps", "replicasets"), new={"spec": {"selector": {"matchLabels": ["app"]}}})
+    assert decide(odd, state(policy(PODS)), answers=Answers()).reason is Reason.INTERNAL_ERROR
+    sets = GroupResource("apps", "replicasets")
+    assert selectors.fits(sets, {"selector": {"matchExpressions": [{"key": "a", "operator": "Like"}]}}, {})
+    assert selectors.fits(sets, {"selector": {"matchLabels": {"a": "b"}}}, {"a": "b", "c": "d"})
+    assert not selectors.fits(sets, {"selector": {"matchLabels": {"a": "b"}}}, {"a": "c"})
+    assert not selectors.fits(sets, {}, {"a": "c"})
+    assert selectors.fits(selectors.BY_LABELS, {"selector": {"a": "b"}}, {"a": "b"})

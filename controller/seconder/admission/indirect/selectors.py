@@ -1,0 +1,45 @@
+"""The selectors of workloads: what their controllers take for their own."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from seconder.api.label_selector import Operator, Requirement, Selector, selects
+from seconder.api.resources import GroupResource
+
+BY_LABELS: Final = GroupResource("", "replicationcontrollers")
+"""The one kind whose selector is a plain map of labels."""
+
+_FORMS: Final = {
+    Operator.IN: "{} in ({})",
+    Operator.NOT_IN: "{} notin ({})",
+    Operator.EXISTS: "{}",
+    Operator.DOES_NOT_EXIST: "!{}",
+}
+
+
+def selector_of(resource: GroupResource, spec: Any) -> Selector:
+    """The selector in the ``spec`` of a workload; none where it has none. Raises ValueError for what is no selector."""
+    try:
+        selector = (spec or {}).get("selector") or {}
+        if resource == BY_LABELS:
+            selector = {"matchLabels": selector}
+        labels, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or []
+        wanted = [Requirement(key, Operator.IN, frozenset({value})) for key, value in labels.items()]
+        for each in expressions:
+            wanted.append(Requirement(each["key"], Operator(each["operator"]), frozenset(each.get("values") or ())))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ValueError("no selector") from None
+    return tuple(sorted(wanted, key=lambda each: (each.key, each.operator)))
+
+
+def text(selector: Selector) -> str:
+    """A selector as a list is asked for by."""
+    return ",".join(_FORMS[each.operator].format(each.key, ",".join(sorted(each.values))) for each in selector)
+
+
+def fits(resource: GroupResource, spec: Any, labels: Mapping[str, str]) -> bool:
+    """Whether a workload's selector fits something of these labels, or cannot be read."""
+    try:
+        return selects(selector_of(resource, spec), labels)
+    except ValueError:
+        return True
