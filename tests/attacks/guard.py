@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.attacks import documents
 from tests.attacks.attack import Layer, attack
-from tests.attacks.field import NODES, PODS, Field
+from tests.attacks.field import DEPLOYMENTS, NODES, PODS, Field
 
 _OURS = "/apis/seconder.dev/v1alpha1"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -81,3 +81,22 @@ def empty_its_node(field: Field) -> None:
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
     field.refused("POST", f"{PODS.path('seconder-system', name)}/eviction", eviction)
     field.lasts(PODS.path("seconder-system", name))
+
+
+@attack()
+def reset_who_manages_its_record(field: Field) -> None:
+    """An agent states its reason on its own change request, and makes all fields of it nobody's with that."""
+    field.seconders_own()
+    stored = field.deployment()
+    field.refused("DELETE", DEPLOYMENTS.path(field.place, "checkout"))
+    uid = stored["metadata"]["uid"]
+
+    def recorded() -> list[str]:
+        items = field.admin("GET", f"{_OURS}/changerequests").document.get("items", ())
+        return [each["metadata"]["name"] for each in items if each["spec"]["object"].get("uid") == uid]
+
+    field.eventually(recorded, "it is recorded")
+    path = f"{_OURS}/changerequests/{recorded()[0]}"
+    reason = {"annotations": {"seconder.dev/reason": "moved"}}
+    field.done("PATCH", path, {"metadata": reason})
+    field.refused("PATCH", path, {"metadata": {**reason, "managedFields": [{}]}})

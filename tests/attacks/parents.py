@@ -40,6 +40,7 @@ _WAYS: Final[Mapping[str, tuple[str, str, dict[str, Any]]]] = {
     "Deployment-size": ("Deployment", "", {"spec": {"replicas": 1}}),
     "Deployment-scale": ("Deployment", "/scale", {"spec": {"replicas": 1}}),
     "Deployment-rollout": ("Deployment", "", _OTHER),
+    "ReplicaSet-template": ("ReplicaSet", "", _OTHER),
     "ReplicaSet-size": ("ReplicaSet", "", {"spec": {"replicas": 0}}),
     "ReplicaSet-scale": ("ReplicaSet", "/scale", {"spec": {"replicas": 1}}),
     "StatefulSet-scale": ("StatefulSet", "/scale", {"spec": {"replicas": 1}}),
@@ -175,3 +176,17 @@ def hand_its_replica_set_over(field: Field) -> None:
     _known(field, path)
     field.refused("PATCH", path, {"metadata": {"labels": {"app": "mine"}}})
     field.lasts(pods[0])
+
+
+@attack(variants={"delete": (None,), "relabel": ({"metadata": {"labels": {"app": "mine"}}},)})
+def change_their_revision(field: Field, patch: dict[str, Any] | None) -> None:
+    """An agent takes from a StatefulSet the revision that its protected pods are of, so that they are replaced."""
+    _parent(field, "StatefulSet")
+    pods = _pods(field)
+    _known(field, STATEFUL_SETS.path(field.place, "web"))
+    revisions = Kind("apps", "controllerrevisions")
+    (revision,) = field.admin("GET", revisions.path(field.place)).document["items"]
+    path = revisions.path(field.place, revision["metadata"]["name"])
+    field.refused("DELETE" if patch is None else "PATCH", path, patch)
+    for pod in pods:
+        field.lasts(pod, _ENDED / len(pods))

@@ -1,10 +1,12 @@
 """Ending a pod that is protected: by eviction, and by its node."""
 
-from typing import Any
+from typing import Any, Final
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.field import ACCOUNTS, NODES, PODS, Field, Kind
+
+_LEASES: Final = Kind("coordination.k8s.io", "leases")
 
 
 def _broker(field: Field, **spec: Any) -> str:
@@ -61,3 +63,27 @@ def taint_its_devices(field: Field, plural: str) -> None:
         spec = {"driver": "gpu.example.com", "pool": pool, "nodeName": field.place, "devices": [device]}
     field.later_removed(kind.path("", field.place))
     field.refused("POST", kind.path(""), {"metadata": {"name": field.place}, "spec": spec})
+
+
+@attack(variants={"binding": ("pods/broker/binding",), "bindings": ("bindings",)})
+def bind_it_nowhere(field: Field, where: str) -> None:
+    """An agent binds a pod that waits for a node to one that does not exist, for the garbage collector to take."""
+    path = _broker(field, schedulerName="nobody")
+    field.free_work()
+    binding = {"metadata": {"name": "broker"}, "target": {"kind": "Node", "name": "nowhere"}}
+    field.refused("POST", f"/api/v1/namespaces/{field.place}/{where}", binding)
+    field.lasts(path)
+
+
+@attack()
+def take_the_nodes_lease(field: Field) -> None:
+    """An agent deletes the Lease of the node that it runs on, or writes one from the future, and it counts as lost."""
+    field.make(NODES, {"metadata": {"name": field.place}})
+    lease = {"metadata": {"name": field.place}, "spec": {"holderIdentity": field.place, "leaseDurationSeconds": 40}}
+    field.make(_LEASES, lease, "kube-node-lease")
+    path = _LEASES.path("kube-node-lease", field.place)
+    pod = _broker(field, nodeName=field.place)
+    field.free_work()
+    field.refused("PATCH", path, {"spec": {"renewTime": "2100-01-01T00:00:00.000000Z"}})
+    field.refused("DELETE", path)
+    field.lasts(pod)

@@ -70,6 +70,9 @@ _DELETED_BY: Final = (
     ("annotations", "janitor/*", "kube-janitor"),
     ("annotations", "k8s-ttl-controller.twin.sh/*", "k8s-ttl-controller"),
     ("annotations", "sleepmode.loft.sh/*", "loft's sleep mode"),
+    ("annotations", "cluster-autoscaler.kubernetes.io/safe-to-evict", "the cluster autoscaler"),
+    ("annotations", "descheduler.alpha.kubernetes.io/evict", "the descheduler"),
+    ("annotations", "karpenter.sh/do-not-disrupt", "Karpenter, and what keeps it from that"),
 )
 """Keys by which a program finds what it deletes, and the program.
 

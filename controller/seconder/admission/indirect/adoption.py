@@ -22,6 +22,7 @@ from seconder.api.resources import JOBS, PODS, REPLICA_SETS, Action, GroupResour
 
 _DEPLOYMENTS: Final = GroupResource("apps", "deployments")
 _STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
+_REVISIONS: Final = GroupResource("apps", "controllerrevisions")
 _PODS: Final = ResolvedResource(PODS, "v1", namespaced=True, custom=False, kind="Pod")
 _TAKE_PODS: Final = (
     GroupResource("apps", "daemonsets"),
@@ -36,6 +37,7 @@ _COUNTED: Final[Mapping[GroupResource, Sequence[GroupResource]]] = {
     REPLICA_SETS: [_DEPLOYMENTS],
     # A CronJob takes none by labels.
     JOBS: [],
+    _REVISIONS: [GroupResource("apps", "daemonsets"), _STATEFUL_SETS],
 }
 """What a controller counts, and the kinds that take them by labels."""
 
@@ -96,8 +98,12 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What goes where another of its kind is counted: its controller then has one too many, or history enough."""
     request, target = context.request, context.request.target
     child = ResolvedResource(target.resource, "v1", namespaced=True, custom=False, kind=target.kind)
-    owner, labels = request.new.controller_owner, request.new.labels or {}
-    as_before = request.updates and owner == request.old.controller_owner and labels == (request.old.labels or {})
+    # A revision that is gone, or another one, has its controller replace the pods of it.
+    revision = target.resource == _REVISIONS
+    metadata = request.old if revision and request.operation is not Operation.CREATE else request.new
+    owner, labels = metadata.controller_owner, metadata.labels or {}
+    was = request.old.controller_owner, request.old.labels or {}
+    as_before = request.updates and not revision and (owner, labels) == was
     if request.subresource or as_before or not (_matter(context, child) or _matter(context, _PODS)):
         return []
     above: Sequence[Target] = [_owner(owner, target.namespace)] if owner else ()
@@ -148,8 +154,10 @@ def _counted(resource: GroupResource) -> Deleter:
         "the others of the controller",
         "the controller ends those that are too many, or too old",
         _joined,
-        frozenset({Operation.CREATE, Operation.UPDATE}),
+        frozenset(_CHANGES | {Operation.DELETE} if resource == _REVISIONS else _CHANGES),
     )
 
+
+_CHANGES: Final = {Operation.CREATE, Operation.UPDATE}
 
 ADOPTERS: Final = (*map(_row, _TAKE_PODS), *map(_counted, _COUNTED))

@@ -13,6 +13,9 @@ from seconder.admission.request import Operation, Request
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.resources import NODES, PODS, Action, GroupResource, Target
 
+LEASES_OF_NODES: Final = GroupResource("coordination.k8s.io", "leases")
+_LEASES_IN: Final = "kube-node-lease"
+
 
 class _Taint(Struct, frozen=True):
     key: str = ""
@@ -46,7 +49,8 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not _pods_matter(context):
         return []
     emptied = ends(request)
-    if not emptied and (not request.updates or (request.old.labels or {}) == (request.new.labels or {})):
+    relabelled = request.updates and (request.old.labels or {}) != (request.new.labels or {})
+    if not (emptied or (relabelled and request.target.resource == NODES)):
         return []
     # A DaemonSet's pods go from a node that it no longer selects.
     pods = yield from ask(PodsOn(request.target.name, daemons=not emptied))
@@ -61,7 +65,9 @@ def _pods_matter(context: ReviewContext) -> bool:
 
 
 def ends(request: Request) -> bool:
-    """Whether it ends the pods on a node, whatever made them."""
+    """Whether it ends the pods on a node, whatever made them: by the node itself, or by its Lease."""
+    if request.target.resource == LEASES_OF_NODES:
+        return request.target.namespace == _LEASES_IN
     return request.may_end or (request.updates and (_evicts(request) or _fails(request)))
 
 
@@ -93,6 +99,16 @@ DELETER: Final = Deleter(
     "the taint manager, the pod garbage collector and the DaemonSets' controller delete them",
     _losses,
     frozenset({Operation.UPDATE, Operation.DELETE}),
+)
+
+
+LEASES: Final = Deleter(
+    LEASES_OF_NODES,
+    "its deletion or any change, in kube-node-lease",
+    "the pods on the node of its name",
+    "the node lifecycle controller takes the node for lost, whose kubelet renews the Lease",
+    _losses,
+    frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
 )
 
 

@@ -17,8 +17,13 @@ from seconder.admission.lookups import Unknown
 from seconder.admission.request import Request
 from seconder.api.resources import NODES, PODS, GroupResource
 
-_ROLLS_OUT: Final = frozenset(GroupResource("apps", plural) for plural in ("deployments", "daemonsets", "statefulsets"))
-"""Kinds of which another template ends the pods of the one before. Those of the others stay."""
+_ROLLS_OUT: Final = frozenset(
+    GroupResource("apps", plural) for plural in ("deployments", "daemonsets", "replicasets", "statefulsets")
+)
+"""Kinds of which another template ends the pods of the one before: a ReplicaSet's Deployment does, which makes it anew.
+
+Those of the others stay.
+"""
 
 _INERT: Final = frozenset({NODES})
 """Kinds that own what no field of theirs ends: a node's static pods. What ends its pods is told elsewhere."""

@@ -7,7 +7,17 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from seconder.admission.indirect import adoption, aliased, aliases, autoscalers, claims, definitions, nodes, volumes
+from seconder.admission.indirect import (
+    adoption,
+    aliased,
+    aliases,
+    autoscalers,
+    bindings,
+    claims,
+    definitions,
+    nodes,
+    volumes,
+)
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.deleter import Deleter
 from seconder.api.resources import GroupResource
@@ -17,8 +27,10 @@ _BUILT_IN: Final = (
     claims.AUTOSCALED,
     autoscalers.DELETER,
     *adoption.ADOPTERS,
+    *bindings.DELETERS,
     volumes.DELETER,
     nodes.DELETER,
+    nodes.LEASES,
     *nodes.DEVICES,
     definitions.DELETER,
     aliased.WITHIN,

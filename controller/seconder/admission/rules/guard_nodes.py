@@ -23,9 +23,13 @@ def evaluate(context: ReviewContext) -> Findings:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Deletions and updates of nodes, through whichever subresource."""
+    """Deletions and updates of nodes, through whichever subresource, and whatever is done to their Leases."""
     of_nodes = 'request.resource.group == "" && request.resource.resource == "nodes"'
-    return [Prefilter(Entry.GUARD, f'{of_nodes} && request.operation in ["UPDATE", "DELETE"]')]
+    leases = 'request.resource.group == "coordination.k8s.io" && request.namespace == "kube-node-lease"'
+    return [
+        Prefilter(Entry.GUARD, f'{of_nodes} && request.operation in ["UPDATE", "DELETE"]'),
+        Prefilter(Entry.GUARD, f"has(request.namespace) && {leases}"),
+    ]
 
 
 RULE: Final = Rule(
@@ -34,5 +38,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo({Operation.UPDATE, Operation.DELETE}, {NODES}),
+    applies_to=AppliesTo({Operation.CREATE, Operation.UPDATE, Operation.DELETE}, {NODES, nodes.LEASES_OF_NODES}),
 )

@@ -3,7 +3,7 @@
 There is one exception: the requester of a change request states there why it asks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -49,7 +49,18 @@ def _but_for_reason(document: dict[str, Any]) -> dict[str, Any]:
     annotations = {
         key: value for key, value in (metadata.pop("annotations", None) or {}).items() if key != constants.REASON_KEY
     }
-    return {**document, "metadata": metadata, "annotations": annotations}
+    kept = [_managed(entry) for entry in document.get("metadata", {}).get("managedFields") or ()]
+    managed = sorted((entry for entry in kept if any(entry[1:])), key=str)
+    return {**document, "metadata": metadata, "annotations": annotations, "managed": managed}
+
+
+def _managed(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Who manages what, but for the reason: resetting that makes others' fields nobody's."""
+    fields = dict(entry.get("fieldsV1") or {})
+    metadata = dict(fields.pop("f:metadata", None) or {})
+    annotations = metadata.pop("f:annotations", None) or {}
+    others = {key: value for key, value in annotations.items() if key not in {".", f"f:{constants.REASON_KEY}"}}
+    return tuple(entry.get(key) for key in ("manager", "operation", "subresource")), fields, metadata, others
 
 
 _documents: Final = msgspec.json.Decoder(codec.ObjectsReview[dict[str, Any]])

@@ -321,6 +321,7 @@ def test_a_job_that_gets_a_time_to_live_goes_by_itself(before: int | None) -> No
 SETS = GroupResource("apps", "statefulsets")
 SET = target(SETS, "db", uid="uid-set")
 CRON_JOBS = GroupResource("batch", "cronjobs")
+CONTROLLER = target(GroupResource("", "replicationcontrollers"), "web", uid="uid-web")
 POD = target(PODS, "checkout-1", uid="uid-pod")
 ITS_SET = target(REPLICA_SETS, "checkout-1", uid="uid-of-set")
 
@@ -344,6 +345,7 @@ ENDING: list[tuple[Request, Dependent]] = [
     (update(DEPLOYMENT, old={"status": {}}, new={"status": {"a": 1}}, subResource="status"), OF_DEPLOYMENT),
     (scale(3, 2, object_=ITS_SET), _pod()),
     (update(ITS_SET, old={"labels": {"a": "1"}}, new={"labels": {"a": "2"}}), _pod()),
+    (_update(ITS_SET, {"template": {"image": "a"}}, {"template": {"image": "b"}}), _pod()),
     (_update(SET, {"replicas": 3}, {"replicas": 2}), _pod(SETS)),
     (_update(JOB, {"suspend": False}, {"suspend": True}), _pod(JOBS)),
     (_update(JOB, {}, {"activeDeadlineSeconds": 1}), _pod(JOBS)),
@@ -356,7 +358,7 @@ STAYING: list[tuple[Request, Dependent]] = [
     (scale(2, 3), OF_DEPLOYMENT),
     (update(DEPLOYMENT, old={"labels": {"a": "1"}}, new={"labels": {"a": "2"}}), OF_DEPLOYMENT),
     (_update(DEPLOYMENT, {}, {"minReadySeconds": 5}), OF_DEPLOYMENT),
-    (_update(ITS_SET, {"template": {"image": "a"}}, {"template": {"image": "b"}}), _pod()),
+    (_update(CONTROLLER, {"template": {"image": "a"}}, {"template": {"image": "b"}}), _pod(CONTROLLER.resource)),
     (_update(target(NODES, "n1"), {}, {"unschedulable": True}), _pod(NODES)),
 ]
 

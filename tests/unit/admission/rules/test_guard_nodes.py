@@ -9,9 +9,10 @@ from tests.support.resolving import Answers, decide, refusal
 from seconder.admission.lookups import Placed, PodsOn
 from seconder.admission.request import Request
 from seconder.api.reasons import Reason
-from seconder.api.resources import NODES
+from seconder.api.resources import NODES, GroupResource
 
 NODE = target(NODES, "n1")
+LEASE = target(GroupResource("coordination.k8s.io", "leases"), "n1", "kube-node-lease")
 OWN = Placed("seconder-system", "seconder-webhook-1", "uid-own")
 WHAT = "agents may not end the pods on a node on which the guard runs"
 
@@ -27,6 +28,8 @@ def _node(effect: str = "", ready: str = "True") -> dict[str, Any]:
         deletion(NODE),
         update(NODE, old=_node(), new=_node("NoExecute")),
         update(NODE, old=_node(), new=_node(ready="False"), subResource="status"),
+        update(LEASE, new={"spec": {"renewTime": "2100"}}),
+        deletion(LEASE),
     ],
 )
 def test_an_agent_ends_no_node_on_which_the_guard_runs(asked: Request) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support.builders import (
     CONFIG_MAPS,
@@ -552,3 +553,50 @@ def test_a_selector_that_nobody_can_read_is_refused() -> None:
     assert not selectors.fits(sets, {"selector": {"matchLabels": {"a": "b"}}}, {"a": "c"})
     assert not selectors.fits(sets, {}, {"a": "c"})
     assert selectors.fits(selectors.BY_LABELS, {"selector": {"a": "b"}}, {"a": "b"})
+
+
+@pytest.mark.parametrize("plural", ["pods", "bindings"])
+def test_a_pod_that_is_bound_to_some_node_counts_as_deleted(plural: str) -> None:
+    """One that is not there, or does not take it, ends it. Schedulers are no agents."""
+    pod = target(GroupResource("", plural), "broker", uid="")
+    below: dict[str, Any] = {"kind": {"group": "", "version": "v1", "kind": "Binding"}}
+    if plural == "pods":
+        below["subResource"] = "binding"
+    bound = creation(pod, **below)
+    answers = Answers(objects=live(POD))
+    assert _lost(bound, policy(PODS), answers) == ["broker"]
+    assert _lost(bound, policy(DEPLOYMENTS), answers) == []
+    assert _lost(bound, policy(PODS), Answers()) == []
+    assert decide(creation(pod, PERSON, **below), state(policy(PODS)), answers=answers).allowed
+
+
+LEASE = target(GroupResource("coordination.k8s.io", "leases"), "n1", "kube-node-lease")
+
+
+@pytest.mark.parametrize(
+    "asked", [deletion(LEASE), update(LEASE, new={"spec": {"renewTime": "2100"}}), creation(LEASE)]
+)
+def test_the_lease_of_a_node_counts_as_the_node(asked: Request) -> None:
+    """Without it, or with one from the future, the node is taken for lost."""
+    assert _lost(asked, policy(PODS), RUNNING) == ["broker"]
+    assert _lost(asked, policy(DEPLOYMENTS), RUNNING) == []
+    elsewhere = msgspec.structs.replace(asked, target=msgspec.structs.replace(asked.target, namespace="payments"))
+    assert _lost(elsewhere, policy(PODS), RUNNING) == []
+
+
+def test_a_revision_that_is_changed_has_its_pods_replaced() -> None:
+    """Deleted, changed or added, by whoever controls it or by labels."""
+    revision = target(GroupResource("apps", "controllerrevisions"), "db-5d", uid="uid-revision")
+    above = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "uid-set", "controller": True}
+    owned = {"ownerReferences": [above]}
+    sibling = SIBLING._replace(through=GroupResource("apps", "statefulsets"))
+    answers = _counted(dependents=[sibling], selecting=[SET])
+    for asked in (
+        deletion(revision, stored=owned),
+        update(revision, old=owned, new=owned | {"labels": {"a": "b"}}),
+        update(revision, old=owned, new={}),
+        creation(revision, new={"labels": {"app": "db"}}),
+    ):
+        assert _lost(asked, policy(PODS), answers) == ["broker"]
+    gone = deletion(revision, stored=owned)
+    assert _lost(gone, policy(PODS, GroupResource("apps", "statefulsets")), answers) == []

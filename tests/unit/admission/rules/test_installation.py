@@ -126,3 +126,27 @@ def test_an_agent_states_on_its_own_change_request_why_it_asks() -> None:
         _written(reason, subResource="status"),
     ):
         assert decide(refused, state()).reason is Reason.PROTECTED_CONFIGURATION
+
+
+def _managing(*entries: tuple[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"manager": manager, "operation": "Update", "fieldsV1": fields} for manager, fields in entries]
+
+
+def test_with_the_reason_nobody_elses_fields_become_nobodys() -> None:
+    """Who manages them stays as it was; the reason itself may pass from one manager to another."""
+    spec = ("seconder-webhook", {"f:spec": {".": {}, "f:requester": {}}, "f:metadata": {"f:annotations": {"f:a": {}}}})
+    stated: dict[str, Any] = {"f:metadata": {"f:annotations": {".": {}, "f:seconder.dev/reason": {}}}}
+    before = _managing(spec, ("kubectl", stated))
+    reason = {"annotations": {"seconder.dev/reason": "moved"}}
+    for after, allowed in (
+        (_managing(spec, ("agent", stated)), True),
+        (_managing(("agent", stated), spec), True),
+        (_managing(("agent", stated)), False),
+        ([], False),
+        (_managing(spec, ("agent", {"f:spec": {"f:requester": {}}})), False),
+    ):
+        old = document(_REQUEST, spec={"requester": AGENT.username})
+        held, wanted = ({**old["metadata"], "managedFields": entries} for entries in (before, after))
+        new = {**old, "metadata": {**wanted, **reason}}
+        asked = request(Operation.UPDATE, _REQUEST, AGENT, object=new, oldObject={**old, "metadata": held})
+        assert decide(asked, state()).allowed is allowed, after
