@@ -20,6 +20,7 @@ _KUBERNETES: Final = "kubernetes"
 _ETCD: Final = "etcd"
 _CONTAINERD: Final = "containerd"
 _HELM: Final = "helm"
+_HELM_3: Final = "helm-3"
 _KUSTOMIZE_CONTROLLER: Final = "kustomize-controller"
 _MCP_SERVER: Final = "mcp-server"
 
@@ -44,6 +45,7 @@ class Binary(StrEnum):
     SHIM = "containerd-shim-runc-v2"
     CTR = "ctr"
     HELM = "helm"
+    HELM_3 = "helm-3"
     KUSTOMIZE_CONTROLLER = "kustomize-controller"
     MCP_SERVER = "kubernetes-mcp-server"
 
@@ -51,7 +53,7 @@ class Binary(StrEnum):
 LOCAL_STACK: Final = (Binary.ETCD, Binary.APISERVER, Binary.CONTROLLER_MANAGER, Binary.KUBECTL)
 """What a control plane without nodes is made of."""
 
-TESTS: Final = (*LOCAL_STACK, Binary.HELM, Binary.KUSTOMIZE_CONTROLLER, Binary.MCP_SERVER)
+TESTS: Final = (*LOCAL_STACK, Binary.HELM, Binary.HELM_3, Binary.KUSTOMIZE_CONTROLLER, Binary.MCP_SERVER)
 """What the tests run: some install charts, have a GitOps controller prune, or act as an assistant's tools do."""
 
 NODE: Final = (Binary.SCHEDULER, Binary.PROXY, Binary.KUBELET, Binary.CONTAINERD, Binary.SHIM, Binary.CTR)
@@ -123,6 +125,7 @@ def _pinned(module: str, folder: str) -> str:
 KUBERNETES_VERSION: Final = _pinned("k8s.io/kubernetes", _KUBERNETES)
 CONTAINERD_VERSION: Final = _pinned("github.com/containerd/containerd/v2", _CONTAINERD)
 HELM_VERSION: Final = _pinned("helm.sh/helm/v4", _HELM)
+HELM_3_VERSION: Final = _pinned("helm.sh/helm/v3", _HELM_3)
 ETCD_VERSION: Final = _pinned("go.etcd.io/etcd/server/v3", _ETCD)
 KUSTOMIZE_CONTROLLER_VERSION: Final = _pinned("github.com/fluxcd/kustomize-controller", _KUSTOMIZE_CONTROLLER)
 MCP_SERVER_VERSION: Final = _pinned("github.com/containers/kubernetes-mcp-server", _MCP_SERVER)
@@ -171,6 +174,12 @@ MODULES: Final = (
         name=_HELM,
         title=f"Helm {HELM_VERSION}",
         programs={Binary.HELM: "helm.sh/helm/v4/cmd/helm"},
+        flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
+    ),
+    Module(
+        name=_HELM_3,
+        title=f"Helm {HELM_3_VERSION}",
+        programs={Binary.HELM_3: "helm.sh/helm/v3/cmd/helm"},
         flags=(*_COMMON_FLAGS, "-ldflags=-s -w"),
     ),
     Module(

@@ -6,11 +6,12 @@ Pods do not run here; the two programs run beside it under the chart's own Servi
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.support.cluster import Place, eventually
+from tests.support.cluster import Place, Result, eventually
 from tests.support.helm import Helm
 
 from chart import files
@@ -61,9 +62,13 @@ class Installed(Place):
         self.seconder = Seconder(scene.control_plane, folder)
         self._helm = helm
 
+    def try_helm(self, *arguments: str | Path) -> Result:
+        """Run Helm as an administrator."""
+        return self._helm.run(self.scene.admin_kubeconfig, _NAMESPACE, *arguments)
+
     def helm(self, *arguments: str | Path) -> str:
         """Run Helm as an administrator; it must succeed."""
-        done = self._helm.run(self.scene.admin_kubeconfig, _NAMESPACE, *arguments)
+        done = self.try_helm(*arguments)
         assert done.code == 0, done.err
         return done.out
 
@@ -80,16 +85,14 @@ class Installed(Place):
         return self.admin("get", "clusterrole", "seconder-webhook-lookups", "--output=jsonpath={.rules}")
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """The chart with its defaults, both programs alive, and a Deployment to guard."""
+@contextmanager
+def _installed_by(program: Binary, folder: Path) -> Iterator[Installed]:
     binaries = provide(TESTS, any_kubectl=False)
-    folder = tmp_path_factory.mktemp("chart")
     with ControlPlane(folder / "control-plane", binaries) as plane:
         scene = Scene(folder, plane)
         scene.issue()
         scene.admit()
-        found = Installed(scene, Helm(binaries[Binary.HELM], folder), folder / "seconder")
+        found = Installed(scene, Helm(binaries[program], folder), folder / "seconder")
         found.install()
         found.seconder.write_credentials()
         found.seconder.start_operator()
@@ -102,6 +105,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
             yield found
         finally:
             found.seconder.stop()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+    """The chart with its defaults, both programs alive, and a Deployment to guard."""
+    with _installed_by(Binary.HELM, tmp_path_factory.mktemp("chart")) as found:
+        yield found
 
 
 @pytest.mark.parametrize("flags", _FLAGS.values(), ids=list(_FLAGS))
@@ -182,6 +192,44 @@ def test_an_upgrade_and_a_rollback_leave_the_guard_as_it_is(installed: Installed
     assert installed.delete(installed.agent).refused_with("ApprovalMissing")
 
 
+_WEBHOOK = ("deployment", "seconder-webhook")
+_POLICY = ("protectionpolicy", "default")
+_UPGRADE = ("upgrade", "seconder", files.CHART, "--reset-then-reuse-values")
+
+
+def _change_by_hand(installed: Installed) -> None:
+    installed.admin("scale", *_WEBHOOK, f"--namespace={_NAMESPACE}", "--replicas=4")
+    patch = '{"spec":{"approvals":{"maxTTL":"5m"}}}'
+    installed.admin("patch", *_POLICY, "--type=merge", "--field-manager=kubectl-edit", "--patch", patch)
+
+
+def _set(installed: Installed) -> tuple[int, str]:
+    """Give what was changed by hand, as it is now."""
+    replicas = installed.get(*_WEBHOOK, _NAMESPACE)["spec"]["replicas"]
+    return replicas, installed.get(*_POLICY)["spec"]["approvals"]["maxTTL"]
+
+
+def test_an_upgrade_after_a_change_by_hand_names_it_until_the_values_win(installed: Installed) -> None:
+    """A scaled Deployment and an edited policy are not changed unasked, and the guard stands all the while."""
+    _change_by_hand(installed)
+    values = ("--set=webhook.replicas=3", "--set=defaultPolicy.spec.approvals.maxTTL=10m")
+    refused = installed.try_helm(*_UPGRADE, *values)
+    assert refused.code != 0
+    for words in (
+        'conflict with "kubectl" with subresource "scale"',
+        'conflict with "kubectl-edit"',
+        ".approvals.maxTTL",
+    ):
+        assert words in refused.err
+    assert _set(installed) == (4, "5m")
+    assert installed.delete(installed.agent).refused_with("ApprovalMissing")
+    installed.helm(*_UPGRADE, *values, "--force-conflicts")
+    assert _set(installed) == (3, "10m")
+    installed.helm("upgrade", "seconder", files.CHART, "--reset-values")
+    assert _set(installed)[0] == 2
+    assert installed.delete(installed.agent).refused_with("ApprovalMissing")
+
+
 def test_a_recreated_role_owns_the_configuration_again(installed: Installed) -> None:
     """``kubectl replace --force``: the cluster takes the configuration away, the operator brings it back."""
     role = installed.admin("get", "clusterrole", "seconder-operator", "--output=json")
@@ -251,6 +299,33 @@ def test_a_certificate_that_somebody_else_makes_is_used_as_it_is(installed: Inst
     finally:
         installed.seconder.stop_operator()
         installed.seconder.start_operator()
+
+
+def test_helm_3_does_it_too(tmp_path: Path) -> None:
+    """From the install to its end. It names no change by hand: it undoes those of Deployments, and keeps a policy's."""
+    with _installed_by(Binary.HELM_3, tmp_path) as installed:
+        assert installed.delete(installed.agent).refused_with("ApprovalMissing")
+        done = installed.kubectl(installed.scene.admin_kubeconfig, "diff", "--filename=-", stdin=files.rendered())
+        assert (done.code, done.out) == (0, ""), done.err
+        before, rules = installed.configuration(), installed.rules()
+        _change_by_hand(installed)
+        installed.helm(*_UPGRADE)
+        assert _set(installed) == (2, "5m")
+        installed.helm(
+            *_UPGRADE,
+            "--set=defaultPolicy.spec.approvals.maxTTL=10m",
+            "--set=webhook.port=10250",
+            "--set=webhook.replicas=3",
+        )
+        assert _set(installed) == (3, "10m")
+        assert (installed.configuration(), installed.rules()) == (before, rules)
+        installed.helm("rollback", "seconder", "1")
+        assert _set(installed) == (2, "15m")
+        assert (installed.configuration(), installed.rules()) == (before, rules)
+        assert installed.delete(installed.agent).refused_with("ApprovalMissing")
+        installed.helm("uninstall", "seconder")
+        eventually(lambda: not installed.configuration(), 15, "the configuration is gone")
+        assert installed.delete(installed.agent).code == 0
 
 
 def _bundle(installed: Installed) -> str:
