@@ -140,12 +140,11 @@ class _Probe:
 
     def send(self, tried: _Try) -> _Observed:
         """Send one request, and see who asks about it."""
-        self._recorder.reviews.clear()
-        self._recorder.paths.clear()
+        self._recorder.came.clear()
         # The options of a DELETE come from its body, where it has one, and never from the query then.
         document = {"dryRun": ["All"]} if tried.method == "DELETE" else tried.document
         self._calls[tried.by](tried.method, tried.path, document)
-        came = list(zip(self._recorder.paths, self._recorder.reviews, strict=True))
+        came = list(self._recorder.came)
         bodies = [json.dumps(review).encode() for path, review in came if path == _ALL]
         paths = [path.split("/")[1:3] for path, _ in came if path != _ALL]
         asked = {rule for rule, _ in paths if rule != _TOGETHER}

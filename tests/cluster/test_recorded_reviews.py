@@ -57,7 +57,7 @@ def test_the_api_server_sends_what_was_recorded(cluster: Cluster, tmp_path: Path
         cluster.apply(configuration)
         try:
             eventually(lambda: _probe(cluster, recorder), 5, "the recorder is called")
-            recorder.reviews.clear()
+            recorder.came.clear()
             _ACTIONS[name](cluster)
             eventually(lambda: recorder.reviews, 5, "a review was recorded")
             recorded = _first(recorder.reviews, name.partition("-")[0])

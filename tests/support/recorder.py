@@ -13,14 +13,13 @@ from seconder.operator.certificates import Terms, create
 
 
 class Recorder:
-    """Serves on loopback until left. ``reviews`` are the bodies in the order of arrival, ``paths`` where they came."""
+    """Serves on loopback until left. ``came`` are the reviews in the order of arrival, each with its path."""
 
     def __init__(self, folder: Path) -> None:
         material = create(Terms(("127.0.0.1",)), datetime.datetime.now(datetime.UTC))
         self.authority = material.bundle
-        self.reviews: list[dict[str, Any]] = []
-        self.paths: list[str] = []
-        reviews, paths = self.reviews, self.paths
+        self.came: list[tuple[str, dict[str, Any]]] = []
+        came = self.came
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -29,8 +28,7 @@ class Recorder:
 
             def do_POST(self) -> None:
                 review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                reviews.append(review)
-                paths.append(self.path.partition("?")[0])
+                came.append((self.path.partition("?")[0], review))
                 response = {"uid": review["request"]["uid"], "allowed": True}
                 answer = json.dumps(review | {"request": None, "response": response}).encode()
                 self.send_response(200)
@@ -52,6 +50,11 @@ class Recorder:
         self.base = f"https://127.0.0.1:{self._server.server_address[1]}"
         self.url = f"{self.base}/record"
         self._thread = threading.Thread(target=self._server.serve_forever)
+
+    @property
+    def reviews(self) -> list[dict[str, Any]]:
+        """Those that came, without their paths."""
+        return [review for _, review in self.came]
 
     def __enter__(self) -> Self:
         """Start."""
