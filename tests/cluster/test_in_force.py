@@ -1,10 +1,13 @@
 """What policies say of their being in force, while others write to the webhook configuration, or refuse it."""
 
+import contextlib
 import functools
 import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,45 +72,16 @@ def test_what_leaves_out_a_protected_namespace_is_put_right_always_and_said(clus
     assert not any(entry["namespaceSelector"] for entry in cluster.get(_CONFIGURATION, "seconder")["webhooks"])
 
 
-def test_rules_are_written_out_where_the_api_server_refuses_wildcards(cluster: Cluster) -> None:
-    """The same guard, kept current as kinds come, with a policy in force that could not be written otherwise."""
-    refuser = [
-        {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "ValidatingAdmissionPolicy",
-            "metadata": {"name": "no-wildcards"},
-            "spec": {
-                "matchConstraints": {
-                    "resourceRules": [
-                        {
-                            "apiGroups": ["admissionregistration.k8s.io"],
-                            "apiVersions": ["v1"],
-                            "operations": ["CREATE", "UPDATE"],
-                            "resources": ["validatingwebhookconfigurations"],
-                        }
-                    ]
-                },
-                "validations": [
-                    {
-                        "expression": "!object.webhooks.exists(w, w.rules.exists(r, '*' in r.apiGroups))",
-                        "reason": "Forbidden",
-                        "message": "no wildcards in webhook rules here",
-                    }
-                ],
-            },
-        },
-        {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": "no-wildcards"},
-            "spec": {"policyName": "no-wildcards", "validationActions": ["Deny"]},
-        },
-    ]
-    cluster.apply(*refuser)
-    try:
-        eventually(lambda: _wildcards_are_refused(cluster), 15, "wildcards are refused")
-        with operator_with(cluster.stack):
+@pytest.mark.parametrize("restarted", [False, True], ids=["by now", "from the start"])
+def test_rules_are_written_out_where_the_api_server_refuses_wildcards(cluster: Cluster, restarted: bool) -> None:
+    """The same guard, kept current as kinds come, with a policy in force that could not be written otherwise.
+
+    Also where they were taken when the operator started, and what it had written then is deleted.
+    """
+    with _refusing(cluster, "!object.webhooks.exists(w, w.rules.exists(r, '*' in r.apiGroups))"):
+        with operator_with(cluster.stack) if restarted else contextlib.nullcontext():
             cluster.admin("delete", _CONFIGURATION, "seconder")
+        eventually(lambda: cluster.there(_CONFIGURATION, "seconder"), 15 if restarted else 3, "it is back")
         eventually(lambda: _in_force(cluster, "default")["status"] == "True", 20, "it is in force")
         rules = [rule for entry in _webhooks(cluster) for rule in entry["rules"]]
         assert not any("*" in rule["apiGroups"] for rule in rules)
@@ -120,14 +94,22 @@ def test_rules_are_written_out_where_the_api_server_refuses_wildcards(cluster: C
         cluster.policy("rooms", resources=[{"group": "apps", "resources": ["statefulsets"]}])
         eventually(lambda: _in_force(cluster, "rooms")["status"] == "True", 10, "a new policy is in force")
         cluster.objects.delete("protectionpolicies", "rooms")
-    finally:
-        cluster.admin("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", "no-wildcards")
-    eventually(lambda: not _wildcards_are_refused(cluster), 15, "wildcards are taken again")
     with operator_with(cluster.stack, "--configuration-label=example.com/kept=yes"):
         eventually(lambda: any("*" in rule["apiGroups"] for e in _webhooks(cluster) for rule in e["rules"]), 15, "back")
         cluster.admin("delete", _CONFIGURATION, "seconder")
         eventually(lambda: cluster.there(_CONFIGURATION, "seconder"), 2, "it is back")
         assert cluster.get(_CONFIGURATION, "seconder")["metadata"]["labels"]["example.com/kept"] == "yes"
+
+
+def test_a_configuration_that_nobody_may_write_is_said_to_be_missing_at_once(cluster: Cluster) -> None:
+    """In the API server's own words, though it was in force a moment ago; and it is, when it may be written again."""
+    with _refusing(cluster, "object.metadata.name != 'seconder'"):
+        cluster.admin("delete", _CONFIGURATION, "seconder")
+        eventually(lambda: _in_force(cluster, "default")["status"] == "False", 5, "it is said")
+        assert "not taken here" in _in_force(cluster, "default")["message"]
+        eventually(lambda: "not taken here" in _readyz(cluster)[1], 5, "the operator says so too")
+    eventually(lambda: _in_force(cluster, "default")["status"] == "True", 10, "it is in force")
+    assert cluster.there(_CONFIGURATION, "seconder")
 
 
 def test_roles_that_a_tool_empties_are_filled_within_a_second(cluster: Cluster) -> None:
@@ -152,7 +134,34 @@ def _webhooks(cluster: Cluster) -> list[dict[str, Any]]:
     return list(stored["webhooks"]) if stored else []
 
 
-def _wildcards_are_refused(cluster: Cluster) -> bool:
+@contextmanager
+def _refusing(cluster: Cluster, expression: str) -> Iterator[None]:
+    """Have the API server take no webhook configuration that this expression (CEL) is not true of."""
+    rule = {
+        "apiGroups": ["admissionregistration.k8s.io"],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": ["validatingwebhookconfigurations"],
+    }
+    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": "refusing"}}
+    policy = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": expression, "reason": "Forbidden", "message": "not taken here"}],
+    }
+    binding = {"policyName": "refusing", "validationActions": ["Deny"]}
+    cluster.apply(
+        kind | {"kind": "ValidatingAdmissionPolicy", "spec": policy},
+        kind | {"kind": "ValidatingAdmissionPolicyBinding", "spec": binding},
+    )
+    try:
+        eventually(lambda: _is_refused(cluster), 15, "it is refused")
+        yield
+    finally:
+        cluster.admin("delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", "refusing")
+    eventually(lambda: not _is_refused(cluster), 15, "it is taken again")
+
+
+def _is_refused(cluster: Cluster) -> bool:
     entry = {
         "name": "x.example.com",
         "admissionReviewVersions": ["v1"],
@@ -163,11 +172,11 @@ def _wildcards_are_refused(cluster: Cluster) -> bool:
     document = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "x"},
+        "metadata": {"name": "seconder"},
         "webhooks": [entry],
     }
     tried = cluster.human("create", "--dry-run=server", "--filename=-", stdin=json.dumps(document))
-    return "no wildcards" in tried.err
+    return "not taken here" in tried.err
 
 
 def _condition(cluster: Cluster, policy: str, kind: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from seconder.operator import certificates, webhook_configuration
 from seconder.operator.certificates import utc_now
 from seconder.operator.election import Elector, Term
 from seconder.operator.reconciler import LOOKUP_ROLE, OBJECTS_ROLE, PORTAL_ROLE, Reconciler, Report
+from seconder.operator.trial import REFUSED
 
 RESYNC_SECONDS: Final = 15.0
 _ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
@@ -121,7 +122,7 @@ class Worker:
                 return
             except ApiError as error:
                 log.trouble("reconciling failed and is tried again", error, status=error.status)
-                self._failed(str(error))
+                self._failed(str(error), refused=error.status in REFUSED)
             except certificates.Unusable as error:
                 log.trouble("reconciling failed and is tried again", error)
                 self._failed(str(error))
@@ -133,8 +134,8 @@ class Worker:
             self._stopping.wait(pause)
             pause = min(pause * 2, _RETRY_SECONDS[1])
 
-    def _failed(self, words: str) -> None:
-        if not self._done_once or time.monotonic() - self._looked > STALE_SECONDS:
+    def _failed(self, words: str, *, refused: bool = False) -> None:
+        if refused or not self._done_once or time.monotonic() - self._looked > STALE_SECONDS:
             self._problems = [clean(words)]
 
     def _tell(self, report: Report, seconds: float) -> None:

@@ -105,12 +105,18 @@ class Reconciler:
             documents, _ = self._api.items(f"{constants.API_PATH}/protectionpolicies")
             return self._pass(documents, now, repaired)
         except (ApiError, certificates.Unusable) as error:
-            self._tell(str(error), now)
+            self._tell(str(error), now, refused=isinstance(error, ApiError) and error.status in REFUSED)
             raise
 
     def _restore(self) -> bool:
         """Put back first what was in place. Returns whether the configuration had been changed or deleted."""
-        repaired = self._keeper.restore().repaired
+        try:
+            repaired = self._keeper.restore().repaired
+        except ApiError as error:
+            if error.status not in REFUSED:
+                raise
+            # What was taken before may be refused by now. What is taken instead, the pass finds out.
+            repaired = False
         for name, rules in self._roles.items():
             self._keep_role(name, rules)
         return repaired
@@ -136,13 +142,17 @@ class Reconciler:
         again = [seconds for seconds in (kept.again, self._guard.settles(time.monotonic())) if seconds > 0]
         return Report(judged, verdicts, seen, repaired or kept.repaired, expiry, min(again, default=0.0))
 
-    def _tell(self, words: str, now: datetime) -> None:
-        """Say on each policy that was not seen in force lately why it is not, as far as that can be said at all."""
+    def _tell(self, words: str, now: datetime, *, refused: bool) -> None:
+        """Say on each policy that was not seen in force lately why it is not, as far as that can be said at all.
+
+        On all at once where the API server has ``refused`` what is to stand there.
+        """
         with contextlib.suppress(ApiError):
             documents, _ = self._api.items(f"{constants.API_PATH}/protectionpolicies")
             for document in documents:
                 standing = seen_in_force(document, now.timestamp())
-                if standing.in_force and standing.seen is not None and standing.seen < _LATELY:
+                lately = standing.seen is not None and standing.seen < _LATELY
+                if standing.in_force and lately and not refused:
                     continue
                 found = in_force.Verdict(document["metadata"]["name"], False, "NotWritten", words)
                 status = in_force.with_verdict(document.get("status") or {}, document, found, now)
