@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.test_change_requests import refused
-from tests.support.cluster import Cluster, Result, eventually
+from tests.support.cluster import AGENT, Cluster, Result, eventually
 from tests.support.plugin import Plugin
 
 
@@ -41,6 +41,17 @@ def test_a_denial_is_read_by_the_agent_and_taken_back(cluster: Cluster, plugin: 
     assert f"change request: {chg}" in answer.err
     assert chg not in plugin.script(alice, "pending").out
     assert "alice: not on a Friday" in plugin.script(alice, "show", chg).out
+
+    event = (
+        "get",
+        "events",
+        "-n",
+        cluster.namespace,
+        "--field-selector=reason=Denied",
+        "-ojsonpath={.items[*].message}",
+    )
+    eventually(lambda: cluster.admin(*event), 10, "it is an event on the object, too")
+    assert cluster.admin(*event) == f"Delete for {AGENT} denied: alice: not on a Friday, change request {chg}"
     raw = cluster.agent("delete", "deployment", "checkout", "-n", cluster.namespace, "-v=9").err.replace(" ", "")
     for cause in (
         '{"reason":"Approvals","message":"0/1"}',
