@@ -182,11 +182,6 @@ class Request(Struct, frozen=True, gc=False, kw_only=True):
         )
 
     @property
-    def scales_to_zero(self) -> bool:
-        """Whether an update sets ``spec.replicas`` to 0, through the object or its scale subresource."""
-        return self.updates and self._replicas(self.new_spec) == 0 and self._replicas(self.old_spec) != 0
-
-    @property
     def replicas(self) -> tuple[int | None, int | None]:
         """``spec.replicas`` as stored and as wanted, of the object or of its Scale."""
         return self._replicas(self.old_spec), self._replicas(self.new_spec)

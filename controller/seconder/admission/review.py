@@ -6,6 +6,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from seconder.admission import codec
+from seconder.admission.changes import differences
+from seconder.admission.changes.differences import Fields
 from seconder.admission.lookups import ObjectRef
 from seconder.admission.policy_index import place_of
 from seconder.admission.principal import Principal
@@ -53,7 +56,7 @@ class ReviewContext:
     ``now`` is in seconds since 1970. ``memo`` remembers signatures that were good.
     """
 
-    __slots__ = ("memo", "mode", "now", "principal", "request", "state")
+    __slots__ = ("_replicas", "_unlike", "_written", "memo", "mode", "now", "principal", "request", "state")
 
     def __init__(
         self,
@@ -71,6 +74,44 @@ class ReviewContext:
         self.now = now
         self.memo = memo
         self.principal = state.principal(request.caller) if principal is None else principal
+        self._written: tuple[Fields, Fields] | None = None
+        self._unlike: tuple[Fields, Fields] | None = None
+        self._replicas: tuple[int | None, int | None] | None = None
+
+    @property
+    def written(self) -> tuple[Fields, Fields]:
+        """The stored and the wanted object by their keys: see ``codec.written``, and ``unlike``."""
+        if self._written is None:
+            self._written = codec.written(self.request)
+        return self._written
+
+    @property
+    def unlike(self) -> tuple[Fields, Fields]:
+        """The fields of the object that are not written alike before and after, as stored and as wanted.
+
+        Of a field that holds others, those of them that are not. Told once, since several rules ask. Raises Malformed.
+        """
+        if self._unlike is None:
+            stored, wanted = self.written
+            old, new = stored.copy(), wanted.copy()
+            differences.drop_alike(old, new)
+            self._unlike = (old, new)
+        return self._unlike
+
+    @property
+    def replicas(self) -> tuple[int | None, int | None]:
+        """See Request. Told once, as ``unlike``."""
+        if self._replicas is None:
+            self._replicas = self.request.replicas
+        return self._replicas
+
+    @property
+    def scales_to_zero(self) -> bool:
+        """Whether an update sets ``spec.replicas`` to 0, through the object or its scale subresource."""
+        if not self.request.updates:
+            return False
+        old, new = self.replicas
+        return new == 0 and old != 0
 
     @property
     def guards(self) -> bool:

@@ -4,20 +4,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.builders import DEPLOYMENT, GHOST, WIDGETS, creation, references, request, target, update
+from tests.support.builders import DEPLOYMENT, GHOST, WIDGETS, creation, references, request, state, target, update
 
 from seconder.admission import codec
 from seconder.admission.request import Malformed, Metadata, Operation, Request
+from seconder.admission.review import ReviewContext
+from seconder.api.policy import Mode
 from seconder.api.resources import NAMESPACES, Action
+from seconder.approvals.verification import Memo
 
 _SCALE = Path(__file__).parents[2] / "edge" / "reviews" / "update-scale.json"
 _LEAVING = {"deletionTimestamp": "2026-11-22T00:00:00Z"}
 _OTHER = GHOST._replace(uid="another")
 
 
+def _scales_to_zero(asked: Request) -> bool:
+    return ReviewContext(asked, state(), Mode.ENFORCE, 0.0, Memo(0)).scales_to_zero
+
+
 def _actions(asked: Request) -> set[Action]:
     taken = {
-        Action.SCALE_TO_ZERO: asked.scales_to_zero,
+        Action.SCALE_TO_ZERO: _scales_to_zero(asked),
         Action.REMOVE_FINALIZERS: asked.removes_finalizers,
         Action.CHANGE_OWNERS: bool(asked.added_owners),
     }
@@ -78,13 +85,13 @@ def test_nothing_is_lost_by_what_is_new(operation: Operation) -> None:
 
 def test_a_recorded_scale_to_zero_is_one() -> None:
     """The API server leaves the number out of a Scale of nothing."""
-    assert codec.decode(_SCALE.read_bytes()).scales_to_zero
+    assert _scales_to_zero(codec.decode(_SCALE.read_bytes()))
 
 
 def test_replicas_that_are_left_out_are_none_but_in_a_scale() -> None:
     """A kind may have no such field."""
-    assert not update(old=_replicas(2), new={"spec": {}}).scales_to_zero
-    assert update(old=_replicas(2), new={"spec": {}}, subResource="scale").scales_to_zero
+    assert not _scales_to_zero(update(old=_replicas(2), new={"spec": {}}))
+    assert _scales_to_zero(update(old=_replicas(2), new={"spec": {}}, subResource="scale"))
 
 
 @pytest.mark.parametrize("spec", ["word", ["a"], 7, None, {"replicas": "0"}, {"replicas": None}, {"replicas": [0]}])

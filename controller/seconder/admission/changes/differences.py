@@ -21,8 +21,8 @@ from seconder.api.resources import SECRETS, GroupResource
 from seconder.approvals.difference import LONGEST_PATH, MOST_PATCH, MOST_PATHS, Difference
 
 Document = Mapping[str, Any]
-Fields = Mapping[str, Raw]
-"""An object, or one in it, by its keys; the values as they are written."""
+Fields = dict[str, Any]
+"""An object, or one in it, by its keys. The values are as they are written (Raw), or Fields themselves."""
 
 _KEPT_BY_SERVER: Final = frozenset({"managedFields", "resourceVersion", "generation"})
 _STATUS: Final = "status"
@@ -78,14 +78,31 @@ def surely_free(stored: Fields, wanted: Fields, free: Sequence[FreePaths]) -> bo
             continue
         if before is None or after is None or not free_paths.some_free(below):
             return False
-        try:
-            inside = (_fields.decode(before), _fields.decode(after))
-        except msgspec.ValidationError:
-            # No objects: a list, say, whose elements differ.
-            return False
-        if not surely_free(*inside, below):
+        held = (before, after) if isinstance(before, dict) else _inside(before, after)
+        # None where these are no objects: a list, say, whose elements differ.
+        if held is None or not surely_free(held[0], held[1], below):
             return False
     return True
+
+
+def drop_alike(before: Fields, after: Fields, *, within: bool = True) -> None:
+    """Take from both what is written alike in both. ``within``: from the objects in them, too."""
+    for key in tuple(before):
+        if key not in after:
+            continue
+        if before[key] == after[key]:
+            del before[key], after[key]
+        elif within and (held := _inside(before[key], after[key])) is not None:
+            drop_alike(*held, within=False)
+            before[key], after[key] = held
+
+
+def _inside(before: Raw, after: Raw) -> tuple[Fields, Fields] | None:
+    """What two values hold; None unless both are objects."""
+    try:
+        return _fields.decode(before), _fields.decode(after)
+    except msgspec.ValidationError:
+        return None
 
 
 def kept_by_server(free: Sequence[FreePaths]) -> Sequence[FreePaths]:

@@ -29,7 +29,7 @@ DROPPED: Final[Any] = object()
 """Stands for a value of which nothing is left."""
 
 
-class FreePaths(Struct, frozen=True):
+class FreePaths(Struct, frozen=True, cache_hash=True):
     """What is free at one place of an object, and below.
 
     ``freed``: the place itself is. ``free`` and ``back`` are the paths, from this place on, that free and that take

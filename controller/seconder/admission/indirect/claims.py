@@ -145,7 +145,7 @@ def _decoded(request: Request, spec: msgspec.Raw) -> _Set | None:
 
 def _through_scale(context: ReviewContext) -> Asking[tuple[set[str], _Ordinal] | None]:
     """What goes by a Scale (autoscaling/v1), which holds the number alone."""
-    old, new = context.request.replicas
+    old, new = context.replicas
     if old is None or new is None or new >= old:
         return None
     stored = yield from coverage.read_whole(context.effect(Action.DELETE, {}), _UNREAD)

@@ -14,7 +14,7 @@ from seconder.admission.changes import differences, free_changes
 from seconder.admission.changes.free_changes import REPLICAS, TEMPLATE
 from seconder.admission.changes.free_paths import FreePaths
 from seconder.admission.lookups import Unknown
-from seconder.admission.request import Request
+from seconder.admission.review import ReviewContext
 from seconder.api.resources import NODES, PODS, GroupResource
 
 _ROLLS_OUT: Final = frozenset(
@@ -42,20 +42,21 @@ class Loss(Struct, frozen=True):
         return not self.pods or resource == PODS
 
 
-def loss(request: Request) -> Loss | None:
+def loss(context: ReviewContext) -> Loss | None:
     """What an update may end of what its object owns, now or later; None where that is nothing. Raises Unknown."""
+    request = context.request
     resource = request.target.resource
     if resource in _INERT:
         return None
     free = free_changes.built_in(resource)
-    old, new = request.replicas
+    old, new = context.replicas
     if request.subresource == "scale":
         if old == new:
             return None
         if not free_changes.frees(free, REPLICAS):
             return Loss()
     else:
-        found = _changed(request, free)
+        found = _changed(context, free)
         if found is not None:
             return found
     if old is None or new is None or new >= old:
@@ -63,13 +64,13 @@ def loss(request: Request) -> Loss | None:
     return Loss(pods=new > 0, free=new > 0)
 
 
-def _changed(request: Request, free: FreePaths) -> Loss | None:
+def _changed(context: ReviewContext, free: FreePaths) -> Loss | None:
     """What is ended by another field than the number of replicas."""
+    request = context.request
     rolls_out = request.target.resource in _ROLLS_OUT
     still = free_changes.taking_back([free], [TEMPLATE] if rolls_out else [])
-    written = codec.objects(request, _written, "the object")
     # As they are written: nearly all that agents do ends nothing.
-    if differences.surely_free(written.old_object or {}, written.object or {}, differences.kept_by_server(still)):
+    if differences.surely_free(*context.unlike, differences.kept_by_server(still)):
         return None
     objects = codec.objects(request, _objects, "the object")
     before, after = objects.old_object or {}, objects.object or {}
@@ -81,7 +82,6 @@ def _changed(request: Request, free: FreePaths) -> Loss | None:
         raise Unknown(_TOO_DEEP) from None
 
 
-_written: Final = msgspec.json.Decoder(codec.ObjectsReview[dict[str, msgspec.Raw]])
 _objects: Final[Any] = msgspec.json.Decoder(
     codec.ObjectsReview[dict[str, Any]], float_hook=lambda written: msgspec.Raw(written.encode())
 )

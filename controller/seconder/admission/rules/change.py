@@ -49,14 +49,14 @@ def _difference(
     context: ReviewContext, effect: Effect, policies: Sequence[Policy], free: Sequence[FreePaths]
 ) -> Effect | None:
     request = context.request
-    named, unnamed = _named(request, policies)
+    named, unnamed = _named(context, policies)
     free = free_changes.taking_back(free, unnamed)
     # As they are written: nearly all that agents do is free, and most of an object stays what it is.
-    written = codec.written(request)
+    stored, wanted = context.written
     taken = next_apply.NOTHING
-    if written[0].get("metadata") != written[1].get("metadata"):
-        taken = next_apply.taken(request, written, free, context.state.policies.known_tags.annotations)
-    if not taken and differences.surely_free(*written, differences.kept_by_server(free)):
+    if stored.get("metadata") != wanted.get("metadata"):
+        taken = next_apply.taken(request, context.written, free, context.state.policies.known_tags.annotations)
+    if not taken and differences.surely_free(*context.unlike, differences.kept_by_server(free)):
         return None
     before, after = codec.whole(request)
     if named and not taken:
@@ -68,10 +68,11 @@ def _difference(
     return _with(effect, differences.between(effect.target.resource, before, after, free, taken))
 
 
-def _named(request: Request, policies: Sequence[Policy]) -> tuple[list[Steps], list[Steps]]:
+def _named(context: ReviewContext, policies: Sequence[Policy]) -> tuple[list[Steps], list[Steps]]:
     """The fields whose change has a name of its own; and those that no list frees: not all policies ask for that."""
+    request = context.request
     given = (
-        (Action.SCALE_TO_ZERO, request.scales_to_zero, (REPLICAS,)),
+        (Action.SCALE_TO_ZERO, context.scales_to_zero, (REPLICAS,)),
         (Action.CHANGE_OWNERS, request.changes_owners, (OWNERS,)),
         (Action.REMOVE_FINALIZERS, request.removes_finalizers, _finalizers(request)),
     )
@@ -92,9 +93,8 @@ def _through_scale(
     context: ReviewContext, effect: Effect, policies: Sequence[Policy], free: Sequence[FreePaths]
 ) -> Asking[Effect | None]:
     """The change that a Scale (autoscaling/v1) makes of the object's own ``spec.replicas``."""
-    request = context.request
-    old, new = request.replicas
-    named, unnamed = _named(request, policies)
+    old, new = context.replicas
+    named, unnamed = _named(context, policies)
     if old == new or named or (not unnamed and all(free_changes.frees(paths, REPLICAS) for paths in free)):
         return None
     stored = yield from coverage.read_whole(effect, _UNREAD)

@@ -56,7 +56,7 @@ def _may_end_others(context: ReviewContext) -> bool:
 def _ended(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What is ended by the object's own controller, while the object stays."""
     target = context.request.target
-    loss = parents.loss(context.request)
+    loss = parents.loss(context)
     # Most of what agents do ends nothing.
     if loss is None:
         return []

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from seconder.admission import cel, codec
+from seconder.admission import cel
 from seconder.admission.changes import next_apply
 from seconder.admission.changes.free_paths import LABELS, FreePaths
 from seconder.admission.findings import Findings, Refusal
@@ -28,7 +28,7 @@ def evaluate(context: ReviewContext) -> Findings:
     changed = sorted(key for key in guarded if before.get(key) != after.get(key))
     if changed:
         return [Refusal(f"agents may not change label {changed[0]}, by which policies select namespaces")]
-    if guarded and next_apply.taken(context.request, codec.written(context.request), (_but_for(guarded),)):
+    if guarded and next_apply.taken(context.request, context.written, (_but_for(guarded),)):
         return [Refusal("agents may not have the next apply take away a label by which policies select namespaces")]
     return []
 

@@ -16,7 +16,7 @@ from seconder.api.resources import Action
 
 def evaluate(context: ReviewContext) -> Findings:
     """``ScaleToZero`` on the object. A review of ``scale`` carries no annotations, so that the object is read."""
-    if not context.request.scales_to_zero:
+    if not context.scales_to_zero:
         return []
     effect = context.effect(Action.SCALE_TO_ZERO)
     policies = yield from coverage.policies_for(context, effect)
