@@ -1,8 +1,11 @@
 """A refused request that approvals would let through: what a change request records of it."""
 
+import functools
 import hashlib
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from seconder.api.policy import Policy
 from seconder.api.resources import Action, Target
@@ -19,8 +22,11 @@ _SHIFTS: Final = range(120, -1, -10)
 """Of 128 bits with two more behind them: thirteen times ten."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+_MOST_REMEMBERED: Final = 1024
+"""Names. Who was refused once asks again, and so does whoever is let through."""
+
+
+class Change(Struct, frozen=True, gc=False):
     """Who wanted to do what to which object, and what that takes. ``version`` is the API version it was asked in.
 
     ``by_agent``: the requester is an agent; one tagged by its group or user name has no name in ``agent``.
@@ -40,16 +46,17 @@ class Change:
     difference: Difference | None = None
     """What is changed, for ``Change`` and for nothing else."""
     principals: frozenset[str] = frozenset()
-    name: str = field(init=False)
+    name: str = ""
     """The change request's name: the same for the same requester, agent, object, uid, action and wanted object."""
 
     def __post_init__(self) -> None:
         """Make the name once: a refusal asks for it several times."""
         wanted = self.difference.after if self.difference else ""
         name = name_of(self.requester, self.agent or "", self.target, self.action, wanted)
-        object.__setattr__(self, "name", name)
+        force_setattr(self, "name", name)
 
 
+@functools.lru_cache(_MOST_REMEMBERED)
 def name_of(requester: str, agent: str, target: Target, action: Action, wanted: str = "") -> str:
     """``chg-`` and 26 digits of a 128-bit hash. ``agent`` is empty for a requester without an agent's name.
 

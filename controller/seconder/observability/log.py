@@ -43,15 +43,15 @@ _POLL_SECONDS: Final = 0.005
 _encode = msgspec.json.Encoder().encode
 
 
-def now() -> str:
-    """The time as it stands in a line: RFC 3339 in UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def now() -> datetime:
+    """The time that a line tells: in UTC, which is encoded as RFC 3339."""
+    return datetime.now(UTC)
 
 
 class Line(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """What every line begins with. A kind of line that is written often is a struct of its own, with its fields."""
 
-    time: str = msgspec.field(default_factory=now)
+    time: datetime = msgspec.field(default_factory=now)
     level: str = "info"
     message: str = ""
 

@@ -5,7 +5,6 @@ The pipeline says whether they are enough, as it does for the webhook. Nothing i
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -64,7 +63,7 @@ def presented(
 ) -> Presented:
     """These values, verified as approvals of this change, with the difference that it makes of the object by now."""
     # Six arguments: what is asked for, and all that an approval of it is verified by.
-    change = replace(change_requests.change_of(recorded, ()), difference=difference)
+    change = msgspec.structs.replace(change_requests.change_of(recorded, ()), difference=difference)
     return verify_all(values, context_of(change, state.audience), state.registry, now, memo)
 
 

@@ -209,7 +209,7 @@ def _with_change(case: Case, document: Mapping[str, Any], policies: Sequence[Pol
         return replace(case, problem=f"What it makes of the object cannot be shown in full: {_plugin(case)}.")
     if max(len(differences.canonical(state)) for state in (based.before, based.after)) > MOST_BYTES:
         return replace(case, problem=f"The object is too large to be shown: {_plugin(case)}.")
-    return replace(case, based=based, change=replace(case.change, difference=based.difference))
+    return replace(case, based=based, change=msgspec.structs.replace(case.change, difference=based.difference))
 
 
 def _with_statement(case: Case) -> Case:

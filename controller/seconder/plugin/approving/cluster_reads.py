@@ -260,7 +260,7 @@ def _case(place: Place, context: ReviewContext, effect: Effect, answers: Answers
         going = answers.run(impact_of(effect, policies))
     change = change_of(context, effect, policies)
     if place.request is not None:
-        change = replace(change, claimed=place.request.reason)
+        change = msgspec.structs.replace(change, claimed=place.request.reason)
     return Case(place, change, context, effect, answers, *going)
 
 
