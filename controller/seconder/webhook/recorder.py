@@ -70,6 +70,15 @@ class _Known(NamedTuple):
     """Who said no and why, as the operator has it."""
 
 
+class _Written(NamedTuple):
+    at: float
+    allowed: tuple[Approval, ...]
+    """What let it through, as it was told then."""
+
+
+_NEVER: Final = _Written(float("-inf"), ())
+
+
 class Recorder:
     """Takes notes from reviews, in any thread, and writes them in its own.
 
@@ -97,7 +106,7 @@ class Recorder:
         self._work = threading.Condition(self._lock)
         self._notes: OrderedDict[str, Note] = OrderedDict()
         self._emergencies: list[Emergency] = []
-        self._written: OrderedDict[str, float] = OrderedDict()
+        self._written: OrderedDict[str, _Written] = OrderedDict()
         self._known: Mapping[str, _Known] = {}
         self._open: Counter[str] = Counter()
         self._made: dict[str, tuple[str, float]] = {}
@@ -147,15 +156,18 @@ class Recorder:
         name = change.name
         with self._lock:
             note = self._notes.get(name)
+            told = self._written.get(name, _NEVER).allowed == tuple(counted)
             if note is not None:
                 note.allowed = counted
             elif (self._is_open(name) or name in self._made) and len(self._notes) < self._bounds.notes:
                 self._notes[name] = Note(change, Reason.APPROVED, 0, counted)
             else:
                 return
-            # At once, whatever was written a moment ago: the object is about to go.
-            self._written.pop(name, None)
-            self._work.notify()
+            if not told:
+                # At once, whatever else was written a moment ago: the object is about to go.
+                self._written.pop(name, None)
+            if not told or note is None:
+                self._work.notify()
 
     def sees_emergency(self, decided: Decision, policies: PolicyIndex) -> bool:
         """Whether the objects that somebody passes policies by for are as the review said. May wait; raises Unknown.
@@ -246,7 +258,7 @@ class Recorder:
             self._notes[note.change.name] = note
 
     def _due(self, name: str) -> float:
-        return self._written.get(name, float("-inf")) + self._bounds.again
+        return self._written.get(name, _NEVER).at + self._bounds.again
 
     def _until_due(self) -> float | None:
         """The seconds until a note is due; None while there is none."""
@@ -261,11 +273,11 @@ class Recorder:
             return None
         # Somebody waits for a new record; a count that is higher by one nobody misses.
         name = next((name for name in due if self._notes[name].new or self._notes[name].allowed), due[0])
-        self._written[name] = now
+        note = self._notes.pop(name)
+        self._written[name] = _Written(now, tuple(note.allowed))
         self._written.move_to_end(name)
         while len(self._written) > self._bounds.open_in_all:
             self._written.popitem(last=False)
-        note = self._notes.pop(name)
         if note.new:
             self._made[name] = (note.change.requester, float("inf"))
         return note

@@ -237,6 +237,29 @@ def test_a_use_right_after_the_refusal_is_noted(monkeypatch: pytest.MonkeyPatch)
     assert list(note.allowed) == [approval]
 
 
+def test_the_same_use_is_told_again_after_a_while_and_another_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever repeats what is allowed has nothing written for each time."""
+    now = [100.0]
+    recorder = Still(Bounds(again=5.0), monkeypatch, clock=lambda: now[0])
+    change, approval, another = _change("d"), cast(Approval, "by alice"), cast(Approval, "by bob")
+    recorder._known = {change.name: _Known(change.requester, open=True)}
+    assert recorder.refused(change, Reason.APPROVAL_MISSING)
+    recorder.allowed(change, [approval])
+    written = 0
+    for _ in range(100):
+        now[0] += 0.1
+        written += recorder._next_due() is not None
+        recorder.allowed(change, [approval])
+    assert written == 2
+    recorder.allowed(change, [another])
+    note = recorder._next_due()
+    assert note is not None
+    assert list(note.allowed) == [another]
+    assert recorder.refused(change, Reason.APPROVAL_MISSING)
+    recorder.allowed(change, [another])
+    assert recorder._next_due() is None, "of the two it is the use that matters, and that was told"
+
+
 def test_a_use_of_what_was_never_refused_takes_no_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
