@@ -3,7 +3,9 @@
 import base64
 import json
 import time
+import uuid
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +25,7 @@ _OTHER: Final = ("delivery", "deployer")
 _KINDS: Final = {"ProtectionPolicy": "protectionpolicies", "Approver": "approvers"}
 
 _JUDGED_SECONDS: Final = 60
+_AT_ONCE: Final = 8
 
 
 class Cluster:
@@ -100,6 +103,23 @@ class Cluster:
         when = time.perf_counter()
         self._judge(changed, served)
         return when
+
+    def populate(self, count: int) -> None:
+        """Create so many Deployments, each with an owner of its own."""
+        api_path = f"/apis/apps/v1/namespaces/{reviews.NAMESPACE}/deployments"
+        pods = {"matchLabels": {"app": "crowd"}}
+        container = {"name": "main", "image": "registry.example.com/crowd:1"}
+        template = {"metadata": {"labels": pods["matchLabels"]}, "spec": {"containers": [container]}}
+
+        def create(number: int) -> None:
+            owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": f"owner-{number}", "uid": str(uuid.uuid4())}
+            metadata = {"name": f"crowd-{number}", "ownerReferences": [owner]}
+            spec = {"replicas": 1, "selector": pods, "template": template}
+            self._api.create(api_path, {"metadata": metadata, "spec": spec})
+
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            for _ in threads.map(create, range(count)):
+                pass
 
     def _judge(self, policy: dict[str, Any], served: discovery.Catalogue) -> None:
         status = policy_status.judge(policy, served, lambda _: "").status

@@ -1,9 +1,11 @@
 """What a request through the API server takes longer for being guarded, and what it costs those who are no agents.
 
-The same dry-run DELETE of the same Deployment in three states of one API server, in turn: no admission configured, a
-ValidatingAdmissionPolicy of the same meaning, and Seconder. Dry runs pass the whole of admission and change nothing.
+The same dry-run DELETE of the same Deployment in four states of one API server, in turn: no admission configured, a
+ValidatingAdmissionPolicy of the same meaning, the Go handler as a webhook, and Seconder. Dry runs pass the whole of
+admission and change nothing.
 """
 
+import base64
 import http.client
 import json
 import ssl
@@ -16,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bench import reviews
+from bench.servers import Server
 from localstack.controlplane import ControlPlane
 from seconder.client.credentials import Credentials
 
@@ -43,6 +46,7 @@ class Added:
 
     plain: Sequence[Sequence[float]]
     by_policy: Sequence[Sequence[float]]
+    by_handler: Sequence[Sequence[float]]
     by_webhook: Sequence[Sequence[float]]
 
 
@@ -85,15 +89,20 @@ class Caller:
         self._connection.close()
 
 
-def states(webhooks: Mapping[str, Any], namespaces: Sequence[str]) -> list[State]:
-    """Give the three states, Seconder's last.
+def states(webhooks: Mapping[str, Any], namespaces: Sequence[str], handler: Server) -> list[State]:
+    """Give the four states, Seconder's last.
 
     ``webhooks`` is its ValidatingWebhookConfiguration as the operator compiled it; ``namespaces`` are the guarded ones.
+    ``handler`` is the Go handler, which is asked about the same.
     """
     kept = {key: webhooks[key] for key in ("apiVersion", "kind", "webhooks")}
     ours = kept | {"metadata": {"name": webhooks["metadata"]["name"]}}
+    port = handler.address.rpartition(":")[2]
+    authority = base64.b64encode(handler.authority.read_bytes()).decode()
+    asked = {"url": f"https://{handler.tls_name}:{port}/validate", "caBundle": authority}
+    theirs = ours | {"webhooks": [webhook | {"clientConfig": asked} for webhook in webhooks["webhooks"]]}
     refused, done = int(http.HTTPStatus.FORBIDDEN), int(http.HTTPStatus.OK)
-    return [State([], done), State(_policy(namespaces), refused), State([ours], refused)]
+    return [State([], done), State(_policy(namespaces), refused), State([theirs], refused), State([ours], refused)]
 
 
 def measure(
@@ -124,8 +133,8 @@ def measure(
 
 
 def _added(measured: Sequence[Sequence[Sequence[float]]]) -> Added:
-    plain, policy, webhook = measured
-    return Added(plain, _beyond(policy, plain), _beyond(webhook, plain))
+    plain, *guarded = measured
+    return Added(plain, *(_beyond(one, plain) for one in guarded))
 
 
 def _beyond(guarded: Sequence[Sequence[float]], plain: Sequence[Sequence[float]]) -> list[list[float]]:

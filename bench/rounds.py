@@ -28,10 +28,10 @@ class Kind:
     connections: int = CONNECTIONS
 
 
-REFUSED: Final = Kind("refused", False, _REPEATED, 0.4)
-MANY_CONNECTIONS: Final = Kind("refused, on 64 connections", False, _REPEATED, 0.4, connections=64)
-SEEN_AGAIN: Final = Kind("approval seen again", True, _REPEATED, 0.4)
-SEEN_FIRST: Final = Kind("approval seen first", True, _FIRST_SEEN, 0.7)
+REFUSED: Final = Kind("refused", False, _REPEATED, 0.5)
+MANY_CONNECTIONS: Final = Kind("refused, on 64 connections", False, _REPEATED, 0.5, connections=64)
+SEEN_AGAIN: Final = Kind("approval seen again", True, _REPEATED, 0.5)
+SEEN_FIRST: Final = Kind("approval seen first", True, _FIRST_SEEN, 0.8)
 FREE: Final = Kind("an agent's free update", True, _REPEATED, 0.5)
 
 

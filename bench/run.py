@@ -6,6 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,11 +27,14 @@ _MEMORY_MIB: Final = 80
 _MEMORY_REVIEWS: Final = 100_000
 _FLAT_MIB: Final = 2
 _SCALE: Final = 1.2
+_OWNED: Final = 10_000
+_SETTLED_SECONDS: Final = 3
 _TAIL: Final = 0.5
 LEGEND: Final = """\
 Yardstick: for CPU and p99 the Go handler with GOMAXPROCS 1 or 2, whichever is harder to beat in that line, with a cache
-of verified approvals for "seen again"; for latency a ValidatingAdmissionPolicy of the same meaning, which cannot check
-signatures. Figures are medians of interleaved rounds, ratios medians of the ratios of each round."""
+of verified approvals for "seen again"; for latency, where nothing else is named, a ValidatingAdmissionPolicy of the
+same meaning, which cannot check signatures. Figures are medians of interleaved rounds, ratios medians of the ratios of
+each round."""
 
 
 class Benchmark:
@@ -73,7 +77,8 @@ class Benchmark:
             self._memory(ours, bodies)
             # Behind it: what so many connections take stays with the process.
             self._compare(MANY_CONNECTIONS, bodies, ours, plain)
-            self._through_api_server(cluster, ours, configuration)
+            self._two_replicas(cluster, authority, ours, bodies)
+            self._through_api_server(cluster, ours, plain[0], configuration)
             self._edit_to_effect(cluster, ours)
 
         _say(f"creating {MANY:,} policies and {MANY:,} approvers")
@@ -83,6 +88,7 @@ class Benchmark:
             probes.check(ours, everything)
             for kind, handlers in ((REFUSED, plain), (SEEN_AGAIN, cached)):
                 self._scale(kind, bodies, ours, handlers[:1])
+            self._followed(cluster, ours)
 
     def _go_handlers(self, audience: str) -> tuple[list[Server], list[Server]]:
         """Start the handler with each number of threads: verifying always, and with a cache."""
@@ -190,20 +196,57 @@ class Benchmark:
 
         rounds.run(self._load, kind, bodies, [ours, *yardsticks], self._count, tell)
 
-    def _through_api_server(self, cluster: Cluster, ours: Server, configuration: dict[str, Any]) -> None:
+    def _two_replicas(self, cluster: Cluster, authority: Path, ours: Server, bodies: Bodies) -> None:
+        """Ask two at the same time, on one core: what the second costs beside the reviews that it takes over."""
+        _say("refused, two replicas")
+        path, each = bodies.make(REFUSED), REFUSED.requests // 2
+        other = cluster.start_webhook(authority, apart=True)
+        with other.process, ThreadPoolExecutor(2) as threads:
+            other.wait_ready()
+            for count in (rounds.WARM_UP, each):
+                before = [server.process.cpu_seconds() for server in (ours, other)]
+                for sent in [
+                    threads.submit(self._load.send, server, path, count, allowed=False) for server in (ours, other)
+                ]:
+                    sent.result()
+                spent = sum(server.process.cpu_seconds() for server in (ours, other)) - sum(before)
+        one, two = statistics.median(self._costs[REFUSED][0].cpu), spent / (2 * each) * 1e6
+        if not math.isnan(two):
+            _print(
+                Row("refused: CPU with two replicas, beside one (us)", f"{one:.0f}", f"{two:.0f}", f"{two / one:.2f}")
+            )
+
+    def _followed(self, cluster: Cluster, ours: Server) -> None:
+        """See what it takes to know who owns what, of many."""
+        _say(f"creating {_OWNED:,} Deployments that something owns")
+        before = ours.process.rss_mib()
+        cluster.populate(_OWNED)
+        # It is told of them within moments.
+        time.sleep(_SETTLED_SECONDS)
+        after = ours.process.rss_mib()
+        what = f"RSS with {_OWNED:,} owned Deployments followed, beside none (MiB)"
+        if not math.isnan(after):
+            _print(Row(what, f"{before:.0f}", f"{after:.0f}"))
+
+    def _through_api_server(
+        self, cluster: Cluster, ours: Server, handler: Server, configuration: dict[str, Any]
+    ) -> None:
         _say("latency through the API server")
         namespaces = [policy["spec"]["namespaces"][0] for policy in self._few.policies]
         with (
             contextlib.closing(latency.Caller(cluster.agent())) as agent,
             contextlib.closing(latency.Caller(cluster.other())) as other,
         ):
-            states = latency.states(configuration, namespaces)
+            states = latency.states(configuration, namespaces, handler)
             refused, passed, called = latency.measure(cluster.plane, states, agent, other, ours.requests, self._count)
         for place, share in enumerate(latency.SHARES):
             plain = statistics.median(each[place] for each in refused.plain)
             what = f"added to {share} of an agent's refused DELETEs, {plain:.1f} ms without admission (ms)"
-            _print(_added_row(what, refused, place))
-            _print(_added_row(f"added to {share} of the same DELETEs by somebody who is no agent (ms)", passed, place))
+            _print(_added_row(what, refused.by_policy, refused.by_webhook, place))
+            what = f"added to {share} of the same, beside the Go handler as a webhook (ms)"
+            _print(_added_row(what, refused.by_handler, refused.by_webhook, place))
+            what = f"added to {share} of the same DELETEs by somebody who is no agent (ms)"
+            _print(_added_row(what, passed.by_policy, passed.by_webhook, place))
         what = "webhook calls for all DELETEs by somebody who is no agent"
         _print(Row(what, "", f"{called:.0f}", "", "0", table.verdict(called == 0)))
 
@@ -222,10 +265,10 @@ class Benchmark:
         _print(Row("from a policy's edit to its effect (ms)", "", f"{statistics.median(times) * 1000:.0f}"))
 
 
-def _added_row(what: str, added: latency.Added, place: int) -> Row:
+def _added_row(what: str, yardstick: Sequence[Sequence[float]], ours: Sequence[Sequence[float]], place: int) -> Row:
     """Give the row of one of ``latency.SHARES``, by its place."""
-    policy, webhook = (statistics.median(one[place] for one in each) for each in (added.by_policy, added.by_webhook))
-    return Row(what, f"{policy:+.2f}", f"{webhook:+.2f}")
+    theirs, mine = (statistics.median(one[place] for one in each) for each in (yardstick, ours))
+    return Row(what, f"{theirs:+.2f}", f"{mine:+.2f}")
 
 
 def _print(row: Row) -> None:
