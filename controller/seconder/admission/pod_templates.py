@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
+from seconder.admission.changes.differences import Fields
 from seconder.admission.kinds import CRON_JOBS
 from seconder.api.resources import PODS, GroupResource
 
@@ -50,6 +51,20 @@ def runs_as(resource: GroupResource, before: msgspec.Raw, after: msgspec.Raw) ->
         return ""
     pod_spec = _pod_spec.decode(spec)
     return (pod_spec.service_account_name if pod_spec else "") or _DEFAULT
+
+
+def surely_left(resource: GroupResource, before: Fields, after: Fields) -> bool:
+    """Whether the pods of an object stay as they are, told by what of the object is not written alike.
+
+    ``before`` and ``after`` are as ``ReviewContext.unlike`` has them. False where it takes more than that to tell.
+    """
+    if "spec" not in before and "spec" not in after:
+        return True
+    stored, wanted = before.get("spec"), after.get("spec")
+    if resource == PODS or not (isinstance(stored, dict) and isinstance(wanted, dict)):
+        return False
+    field = "jobTemplate" if resource == CRON_JOBS else "template"
+    return field not in stored and field not in wanted
 
 
 def account_of(document: Any) -> str:

@@ -4,6 +4,8 @@ Which fields these are cannot be listed. So whatever is not free on the parent c
 the table of its kind; and of what is free there, what replaces pods, or leaves fewer of them.
 """
 
+import functools
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -48,15 +50,14 @@ def loss(context: ReviewContext) -> Loss | None:
     resource = request.target.resource
     if resource in _INERT:
         return None
-    free = free_changes.built_in(resource)
     old, new = context.replicas
     if request.subresource == "scale":
         if old == new:
             return None
-        if not free_changes.frees(free, REPLICAS):
+        if not free_changes.frees(free_changes.built_in(resource), REPLICAS):
             return Loss()
     else:
-        found = _changed(context, free)
+        found = _changed(context)
         if found is not None:
             return found
     if old is None or new is None or new >= old:
@@ -64,14 +65,14 @@ def loss(context: ReviewContext) -> Loss | None:
     return Loss(pods=new > 0, free=new > 0)
 
 
-def _changed(context: ReviewContext, free: FreePaths) -> Loss | None:
+def _changed(context: ReviewContext) -> Loss | None:
     """What is ended by another field than the number of replicas."""
     request = context.request
-    rolls_out = request.target.resource in _ROLLS_OUT
-    still = free_changes.taking_back([free], [TEMPLATE] if rolls_out else [])
+    still = _ending_nothing(request.target.resource)
     # As they are written: nearly all that agents do ends nothing.
     if differences.surely_free(*context.unlike, differences.kept_by_server(still)):
         return None
+    free = free_changes.built_in(request.target.resource)
     objects = codec.objects(request, _objects, "the object")
     before, after = objects.old_object or {}, objects.object or {}
     try:
@@ -80,6 +81,13 @@ def _changed(context: ReviewContext, free: FreePaths) -> Loss | None:
         return Loss(free=True) if differences.differ(before, after, still) else None
     except RecursionError:
         raise Unknown(_TOO_DEEP) from None
+
+
+@functools.lru_cache(256)
+def _ending_nothing(resource: GroupResource) -> Sequence[FreePaths]:
+    """What is free on objects of a kind, but for a template whose exchange ends pods."""
+    fields = [TEMPLATE] if resource in _ROLLS_OUT else []
+    return free_changes.taking_back([free_changes.built_in(resource)], fields)
 
 
 _objects: Final[Any] = msgspec.json.Decoder(

@@ -31,7 +31,7 @@ from seconder.admission.principal import (
     service_account_caller,
     service_account_user,
 )
-from seconder.admission.request import WRITES, Malformed, Operation, Request
+from seconder.admission.request import WRITES, Malformed, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.policy import Mode, Policy
@@ -49,7 +49,7 @@ def evaluate(context: ReviewContext) -> Findings:
     # The guard's own namespace is refused as a whole.
     if not request.target.namespace or request.target.namespace == state.installation.namespace:
         return []
-    account = yield from _account(request)
+    account = yield from _account(context)
     if account is None:
         return []
     known = state.policies.known_tags
@@ -72,13 +72,16 @@ def evaluate(context: ReviewContext) -> Findings:
     return [Refusal(f"agents may not act as ServiceAccount {account.namespace}/{account.name}, which may {right.what}")]
 
 
-def _account(request: Request) -> Asking[Account | None]:
+def _account(context: ReviewContext) -> Asking[Account | None]:
     """The ServiceAccount that the pod of a request acts as; None where there is no pod. Raises Unknown."""
-    target = request.target
+    request, target = context.request, context.request.target
     if target.resource == PODS and request.operation is Operation.CONNECT and request.subresource in _ENTRANCES:
         return (yield from ask(PodAccount(target.namespace, target.name)))
     # Another subresource stores nothing of the pods' specification, or nothing that runs.
     if request.subresource not in {"", "ephemeralcontainers"}:
+        return None
+    # Most updates leave the pods as they are, which was told already, or will be asked once more.
+    if request.updates and pod_templates.surely_left(target.resource, *context.unlike):
         return None
     try:
         name = pod_templates.runs_as(target.resource, request.old_spec, request.new_spec)
