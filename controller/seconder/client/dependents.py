@@ -81,13 +81,14 @@ class _Followed(OwnedObjects):
     ) -> None:
         super().__init__()
         self._failed = failed
-        self._never = False
+        self.never = False
+        """Whether objects of the resource can be neither listed nor watched, so that nothing of it is ever found."""
         self._room = room
         self.held = 0
         """Bytes that what is found takes."""
         self._listed = (0, 0)
         """The list that is being read, and the bytes that what was read of it takes."""
-        self._watch = Watch(
+        self.watch: Final = Watch(
             api,
             collection(resource),
             self._select,
@@ -97,13 +98,8 @@ class _Followed(OwnedObjects):
             one=self.take_one,
             clock=clock,
         )
-        self.start: Final = self._watch.start
-        self.stop: Final = self._watch.stop
-
-    @property
-    def known(self) -> bool:
-        """Whether what is found is all, and proven recently."""
-        return self._never or self._watch.age() <= constants.FRESH_SECONDS
+        self.start: Final = self.watch.start
+        self.stop: Final = self.watch.stop
 
     def take(self, ownerships: Mapping[str, Ownership]) -> None:
         """See OwnedObjects."""
@@ -120,12 +116,12 @@ class _Followed(OwnedObjects):
     def _select(self, document: Mapping[str, Any]) -> Ownership | None:
         """What is kept of an object. Raises ApiError where there is no room: what is not known is refused to agents."""
         owned = ownership(document)
-        if owned is None or not self._watch.listing:
+        if owned is None or not self.watch.listing:
             # A change is counted where what was there before is known.
             return owned
         number, listed = self._listed
-        listed = owned.weight + (listed if number == self._watch.lists else 0)
-        self._listed = (self._watch.lists, listed)
+        listed = owned.weight + (listed if number == self.watch.lists else 0)
+        self._listed = (self.watch.lists, listed)
         if listed > self._room(self):
             raise _no_room()
         return owned
@@ -133,8 +129,8 @@ class _Followed(OwnedObjects):
     def _trouble(self, path: str, error: Exception) -> None:
         if isinstance(error, ApiError) and error.status == 405:
             # Not to be listed or watched, so the garbage collector leaves it alone too: it needs both.
-            self._never = True
-            self._watch.stop()
+            self.never = True
+            self.watch.stop()
         else:
             self._failed(path, error)
 
@@ -219,8 +215,10 @@ class DependentsIndex:
             if found is None:
                 return None
             followed = found
+        # Asked by each review of a deletion, and so without a call for each watch.
+        now = self._clock()
         for _, kind in followed:
-            if not kind.known:
+            if not (kind.never or now - kind.watch.proven <= constants.FRESH_SECONDS):
                 return None
         return followed
 
