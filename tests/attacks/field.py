@@ -148,7 +148,8 @@ class Field:
         """
         if self._is_refused(control):
             return
-        self._policy((kind, *others), [self.place])
+        places = [self.place] if kind.namespaced or kind == NAMESPACES else []
+        self._policy((kind, *others), places)
         self.eventually(lambda: self._is_refused(control), f"{kind.plural} are protected")
 
     def protect_places(self, places: Sequence[str]) -> None:

@@ -196,6 +196,7 @@ _ROWS = {
     "hnc.x-k8s.io/subnamespaceanchors": "delete-an-alias-HNC",
     "/namespaces": "delete-the-namespace-of-an-alias-HNC",
     "/nodes": "delete-its-node",
+    "/persistentvolumeclaims": "claim-a-volume-and-let-go",
     "/persistentvolumes": "take-its-volume",
     "/pods": "evict-plainly",
     "project.openshift.io/projects": "delete-an-alias-OpenShift",

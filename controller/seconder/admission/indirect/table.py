@@ -29,6 +29,7 @@ _BUILT_IN: Final = (
     *adoption.ADOPTERS,
     *bindings.DELETERS,
     volumes.DELETER,
+    volumes.BY_CLAIM,
     nodes.DELETER,
     nodes.LEASES,
     *nodes.DEVICES,

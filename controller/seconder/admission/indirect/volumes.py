@@ -1,17 +1,20 @@
-"""A PersistentVolume that goes, or is given to another claim, takes the data of its claim along."""
+"""A PersistentVolume that goes, or is given to another claim, takes the data of its claim along; a claim its volume.
+
+A volume that was made for a claim is the claim's own. One that was there before is not.
+"""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec, coverage
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.lookups import Asking
+from seconder.admission.lookups import Asking, ObjectRef, ReadWhole, ask
 from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import Action, GroupResource, Target
+from seconder.api.resources import Action, GroupResource, ResolvedResource, Target
 
 _CLAIMS: Final = GroupResource("", "persistentvolumeclaims")
 
@@ -49,6 +52,46 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     # A claim that was made anew under the name has another volume.
     return [coverage.at(effect, stored)] if stored is not None and claim.uid in {"", stored.uid} else []
 
+
+class _Claiming(Struct, rename="camel"):
+    volume_name: str = ""
+
+
+_claiming: Final = msgspec.json.Decoder(_Claiming | None)
+_VOLUMES: Final = ResolvedResource(
+    GroupResource("", "persistentvolumes"), "v1", namespaced=False, custom=False, kind="PersistentVolume"
+)
+_PROVISIONED: Final = "pv.kubernetes.io/provisioned-by"
+_UNREAD: Final = "the volume of the claim could not be looked up"
+
+
+def _by_claim(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The volume that goes with a claim which was bound to it."""
+    request = context.request
+    held = codec.read(request, _claiming, request.old_spec, "the claim") or _Claiming()
+    if not (request.may_end and held.volume_name):
+        return []
+    target = Target(_VOLUMES.resource, _VOLUMES.kind, "", held.volume_name, "")
+    if not context.state.policies.protecting(target):
+        return []
+    stored: Any = yield from ask(ReadWhole(ObjectRef(_VOLUMES, "", held.volume_name), _UNREAD))
+    if stored is None:
+        return []
+    metadata, spec = stored.get("metadata") or {}, stored.get("spec") or {}
+    kept = spec.get("persistentVolumeReclaimPolicy") == "Retain"
+    if kept or _PROVISIONED in (metadata.get("annotations") or {}):
+        return []
+    return [Effect(Action.DELETE, target, "v1", {}, dependent=True)]
+
+
+BY_CLAIM: Final = Deleter(
+    _CLAIMS,
+    "its deletion",
+    "the PersistentVolume that it is bound to, unless that was made for it or is retained",
+    "the volume controller deletes it by its reclaim policy",
+    _by_claim,
+    frozenset({Operation.UPDATE, Operation.DELETE}),
+)
 
 DELETER: Final = Deleter(
     GroupResource("", "persistentvolumes"),

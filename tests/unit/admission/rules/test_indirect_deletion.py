@@ -26,7 +26,16 @@ from tests.support.resolving import Answers, decide
 from seconder.admission.dependents import Dependent
 from seconder.admission.indirect import aliases, selectors
 from seconder.admission.indirect.aliases import Alias
-from seconder.admission.lookups import AliasedBy, Dependents, NamespaceContents, Placed, PodsOn, Selecting, Uncontrolled
+from seconder.admission.lookups import (
+    AliasedBy,
+    Dependents,
+    NamespaceContents,
+    Placed,
+    PodsOn,
+    ReadWhole,
+    Selecting,
+    Uncontrolled,
+)
 from seconder.admission.policy_index import Installation
 from seconder.admission.request import Request
 from seconder.api.policy import Policy
@@ -600,3 +609,24 @@ def test_a_revision_that_is_changed_has_its_pods_replaced() -> None:
         assert _lost(asked, policy(PODS), answers) == ["broker"]
     gone = deletion(revision, stored=owned)
     assert _lost(gone, policy(PODS, GroupResource("apps", "statefulsets")), answers) == []
+
+
+def test_a_claim_takes_along_a_volume_that_was_there_before() -> None:
+    """An agent's own claim may be bound to it; not one that was made for the claim, or is retained."""
+    claim = target(CLAIMS, "mine", uid="uid-mine")
+    bound = deletion(claim, stored={"spec": {"volumeName": "pv-1"}})
+
+    def volume(policy_: str = "Delete", **metadata: Any) -> Answers:
+        held = document(VOLUME, spec={"persistentVolumeReclaimPolicy": policy_}, **metadata)
+        return Answers(objects=live(VOLUME), whole=held)
+
+    one = policy(VOLUMES)
+    assert _lost(bound, one, volume()) == ["pv-1"]
+    assert _lost(bound, one, volume("Recycle")) == ["pv-1"]
+    assert _lost(bound, one, volume("Retain")) == []
+    assert _lost(bound, one, volume(annotations={"pv.kubernetes.io/provisioned-by": "csi.example.com"})) == []
+    assert _lost(bound, one, Answers()) == []
+    assert _lost(bound, policy(DEPLOYMENTS), volume()) == []
+    assert _lost(deletion(claim, stored={"spec": {}}), one, volume()) == []
+    decided = decide(bound, state(one), answers=Answers(unknown=[ReadWhole]))
+    assert decided.reason is Reason.INTERNAL_ERROR
