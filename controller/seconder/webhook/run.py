@@ -117,6 +117,18 @@ def _trouble(what: str, error: Exception) -> None:
     log.trouble(what, error)
 
 
+def _unproven(cache: Cache, options: Options, metrics: ReviewMetrics) -> Handler:
+    """Answers who is no authenticated API server and asks as its authorizer: counted as that, and as nothing else."""
+    silent = Authorizer(cache, options.installation.namespace, AuthorizerMetrics(CollectorRegistry()), heard=False)
+
+    async def answer(body: bytes) -> bytes:
+        metrics.unproven("NotAuthenticated")
+        return await silent.answer(body)
+
+    return answer
+
+
+# Longer than 50 lines: it puts all parts together, in the order in which they start.
 async def run(credentials: Credentials, options: Options) -> bool:
     """Serve until told to stop. True when every review that had begun was answered.
 
@@ -164,14 +176,8 @@ async def run(credentials: Credentials, options: Options) -> bool:
         # Threads and look-ups of their own: nobody waits behind what they ask.
         unheard = Resolver(api, index, cache.fresh, lambda _what, _error: None, at_once=2)
         unproven = Reviewer(cache, (unheard, unheard), recorder, metrics, proven=False)
-        strangers = {reviewer.enforce: unproven.enforce, reviewer.audit: unproven.audit}
-        silent = Authorizer(cache, options.installation.namespace, AuthorizerMetrics(CollectorRegistry()), heard=False)
-
-        async def answer(body: bytes) -> bytes:
-            metrics.unproven("NotAuthenticated")
-            return await silent.answer(body)
-
-        strangers[authorizer.answer] = answer
+        asked = _unproven(cache, options, metrics)
+        strangers = {reviewer.enforce: unproven.enforce, reviewer.audit: unproven.audit, authorizer.answer: asked}
     shared = Shared(routes, lambda error: log.failure("a review failed", error), Limits(), strangers)
     log.info("starting", namespace=options.namespace)
     try:
