@@ -57,7 +57,7 @@ class Key(NamedTuple):
         return f"{self.manager} ({self.operation}{' ' if self.subresource else ''}{self.subresource})"
 
 
-_MOST: Final = 128
+_MOST: Final = 64
 """Entries of one object. The API server keeps some ten of updates; appliers are few."""
 
 _MAPS: Final = frozenset({LABELS, ANNOTATIONS})
