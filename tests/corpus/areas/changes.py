@@ -34,6 +34,7 @@ TAG = {"seconder.dev/agent": "kiro"}
 def cases() -> Iterator[Expected]:
     """Give them all."""
     yield from _by_the_table()
+    yield from _of_the_next_apply()
     yield from _of_other_kinds()
     yield from _by_own_lists()
     yield from _through_subresources()
@@ -65,6 +66,36 @@ def _by_the_table() -> Iterator[Expected]:
     yield case("a change under Audit", MISSING, update(CHECKOUT, PAUSED), watching, path=AUDIT)
     losses = policy("p", "deployments.apps", actions=["Delete", "ScaleToZero"])
     yield case("a change under a policy on losses alone", FREE, update(CHECKOUT, PAUSED), losses)
+
+
+def _owned(manager: str, operation: str, *fields: str) -> Document:
+    below: Document = {f"f:{field}": {} for field in fields}
+    return {"manager": manager, "operation": operation, "apiVersion": "apps/v1", "fieldsV1": {"f:spec": below}}
+
+
+def _of_the_next_apply() -> Iterator[Expected]:
+    """What somebody's next apply takes away, by what was applied last and by who owns which fields."""
+    last = "kubectl.kubernetes.io/last-applied-configuration"
+
+    def applied(*fields: str) -> Document:
+        held = {"metadata": {"name": "checkout"}, "spec": dict.fromkeys(fields, 1)}
+        return changed(CHECKOUT, annotations={last: json.dumps(held)})
+
+    made, flux = _owned("kubectl-create", "Update", "selector"), _owned("kustomize-controller", "Apply", "selector")
+
+    def owned(*entries: Document) -> Document:
+        return changed(CHECKOUT, managedFields=list(entries))
+
+    for what, stored, wanted, reason in (
+        ("names no more than was applied last", applied("replicas"), applied("replicas", "template"), FREE),
+        ("names less than was applied last", applied("strategy"), applied(), FREE),
+        ("names more than was applied last", applied("replicas"), applied("replicas", "strategy"), MISSING),
+        ("names nothing that can be read", applied(), changed(CHECKOUT, annotations={last: "["}), MISSING),
+        ("applies beside who made it", owned(made), owned(made, flux), FREE),
+        ("leaves a field to who applies", owned(made, flux), owned(flux), FREE),
+        ("gives who applies a field", owned(flux), owned(_owned("kustomize-controller", "Apply", "paused")), MISSING),
+    ):
+        yield case(f"an agent {what}", reason, update(stored, wanted), DEPLOYMENTS)
 
 
 def _of_other_kinds() -> Iterator[Expected]:

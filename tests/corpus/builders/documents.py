@@ -49,7 +49,16 @@ def changed(document: Document, **fields: Any) -> Document:
 
 
 _METADATA: Final = frozenset(
-    {"uid", "generation", "labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp"}
+    {
+        "uid",
+        "generation",
+        "managedFields",
+        "labels",
+        "annotations",
+        "finalizers",
+        "ownerReferences",
+        "deletionTimestamp",
+    }
 )
 
 
