@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 from tests.support.cluster import Cluster, Result, eventually
+from tests.support.helm import Helm
 from tests.support.plugin import Plugin
+
+from localstack.binaries import provide
+from localstack.pins import Binary
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _KEPT = ["example.com/kept"]
@@ -80,6 +84,24 @@ def test_an_agent_applies_to_whatever_a_person_has_made(cluster: Cluster, made: 
     if made[0] == "apply":
         _done(cluster.human, cluster, *made, manifest=_MANIFEST)
         assert _stored(cluster)["spec"]["template"]["spec"]["containers"][0]["image"] == "none:0"
+
+
+def test_an_agent_upgrades_what_a_person_has_installed(cluster: Cluster, tmp_path: Path) -> None:
+    """By Helm, which applies by server since its fourth version."""
+    helm = Helm(provide((Binary.HELM,), any_kubectl=False)[Binary.HELM], tmp_path)
+    rolled = json.loads(json.dumps(_MANIFEST).replace("none:0", "none:1"))
+    labelled = rolled | {"metadata": rolled["metadata"] | {"labels": {"app": "checkout", "team": "shop"}}}
+    people, agent = cluster.stack.human_kubeconfig, cluster.stack.agent_kubeconfig
+    for who, verb, manifest in (
+        (people, "install", _MANIFEST),
+        (agent, "upgrade", rolled),
+        (agent, "upgrade", labelled),
+        (agent, "upgrade", labelled),
+        (people, "upgrade", _MANIFEST),
+    ):
+        chart = helm.chart(f"chart-{len(list(tmp_path.iterdir()))}", manifest)
+        done = helm.run(who, cluster.namespace, verb, "shop", chart)
+        assert done.code == 0, (verb, done)
 
 
 def test_an_apply_in_another_managers_name_goes_through_and_takes_nothing_over(cluster: Cluster) -> None:
