@@ -173,6 +173,12 @@ def _deployment(name: str, **metadata: Any) -> dict[str, Any]:
     return {"metadata": {"name": name} | metadata, "spec": {"selector": {"matchLabels": _LABELS}, "template": template}}
 
 
+def _nightly(marked: Mapping[str, Any]) -> dict[str, Any]:
+    run = {"template": {"spec": {"restartPolicy": "Never", "containers": _CONTAINERS}}}
+    spec = {"schedule": "0 3 * * *", "jobTemplate": {**marked, "spec": run}}
+    return {"metadata": {"name": "nightly"}, "spec": spec}
+
+
 def _tries(place: str) -> Iterator[_Try]:
     """What agents and people do to the objects of the test: at least one request for each rule, and ordinary ones."""
     core, apps = f"/api/v1/namespaces/{place}", f"/apis/apps/v1/namespaces/{place}"
@@ -225,12 +231,16 @@ def _tries(place: str) -> Iterator[_Try]:
     tag = {"metadata": {"annotations": {"seconder.dev/agent": "x"}}}
     yield _Try("kiro", "PATCH", f"{core}/configmaps/owner{dry}", tag)
     yield _Try("kiro", "PATCH", f"{core}/pods/web/status{dry}", tag)
+    yield _Try("kiro", "PATCH", checkout + dry, {"spec": {"template": tag}})
+    yield _Try("kiro", "POST", f"/apis/batch/v1/namespaces/{place}/cronjobs{dry}", _nightly(tag))
     owning = f"/apis/scheduling.k8s.io/v1/priorityclasses/{place}"
     yield _Try("kiro", "DELETE", owning + dry)
     yield _Try("kiro", "PATCH", owning + dry, {"metadata": {"labels": {"a": "b"}}})
     node = f"/api/v1/nodes/{place}{dry}"
     yield _Try("kiro", "DELETE", node)
     yield _Try("kiro", "PATCH", node, {"spec": {"taints": [{"key": "k", "effect": "NoExecute"}]}})
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+    yield _Try("kiro", "POST", leases + dry, {"metadata": {"name": place}})
     above = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": _GHOST["uid"]}
     yield _Try("kiro", "POST", f"{apps}/deployments{dry}", _deployment("below", ownerReferences=[above]))
     yield _Try("kiro", "PATCH", f"{apps}/replicasets/made{dry}", {"metadata": {"labels": {"app": "another"}}})
@@ -297,6 +307,8 @@ def _furnish(cluster: Cluster, admin: Call) -> None:
     admin("POST", "/api/v1/nodes", {"metadata": {"name": place}})
     placed = {"metadata": {"name": "placed"}, "spec": {"containers": _CONTAINERS, "nodeName": place}}
     admin("POST", f"{core}/pods", placed)
+    own = {"metadata": {"name": place}, "spec": placed["spec"]}
+    admin("POST", "/api/v1/namespaces/seconder-system/pods", own)
     stored = admin("POST", f"{apps}/deployments", _deployment("checkout")).document["metadata"]
     above = {
         "apiVersion": "apps/v1",
@@ -338,6 +350,7 @@ def observed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         finally:
             admin("DELETE", f"{_HOOKS}/{probes['metadata']['name']}")
             admin("DELETE", f"/apis/scheduling.k8s.io/v1/priorityclasses/{cluster.namespace}")
+            admin("DELETE", f"/api/v1/namespaces/seconder-system/pods/{cluster.namespace}", {"gracePeriodSeconds": 0})
             admin("DELETE", f"/api/v1/nodes/{cluster.namespace}")
             held = f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/held"
             admin("PATCH", held, {"metadata": {"finalizers": None}})
