@@ -97,7 +97,7 @@ def claim_a_volume_and_let_go(field: Field) -> None:
     wanted = {**size, "resources": {"requests": {"storage": "1Gi"}}, "volumeName": name}
     field.done("POST", CLAIMS.path(field.place), {"metadata": {"name": "mine"}, "spec": wanted})
     field.eventually(
-        lambda: field.admin("GET", mine).document.get("status", {}).get("phase") == "Bound", "the claim is bound"
+        lambda: field.admin("GET", mine).document.get("status", {}).get("phase") == "Bound", "the claim is bound", 60
     )
     field.refused("DELETE", mine)
     field.lasts(path)
