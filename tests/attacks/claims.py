@@ -58,7 +58,7 @@ def delete_the_set_where_claims_go(field: Field) -> None:
 
 @attack()
 def take_its_volume(field: Field) -> None:
-    """An agent deletes the volume of a protected claim, gives it to another, or has it deleted later."""
+    """An agent deletes the volume of a protected claim, gives it to another, or has it reclaimed later."""
     name = field.place
     wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     stored = field.make(
@@ -79,7 +79,19 @@ def take_its_volume(field: Field) -> None:
     field.refused("PATCH", path, {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
     field.refused("PATCH", path, {"spec": {"claimRef": {"name": "another", "uid": None}}})
     field.refused("PATCH", path, {"spec": {"claimRef": None}})
+    field.refused("PATCH", path + "/status", {"status": {"phase": "Released"}})
     field.refused("DELETE", path)
+    field.lasts(path)
+
+
+@attack()
+def take_a_claim_for_bound(field: Field) -> None:
+    """An agent marks a pending claim as bound, so that the volume controller takes its volume for lost."""
+    wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    field.make(CLAIMS, {"metadata": {"name": "data"}, "spec": {**wanted, "storageClassName": "none"}})
+    path = CLAIMS.path(field.place, "data")
+    field.protect(CLAIMS, path)
+    field.refused("PATCH", path, {"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}})
     field.lasts(path)
 
 

@@ -25,6 +25,22 @@ def shadow_a_kind_of_kubernetes_own(field: Field, scope: str) -> None:
     field.refused("POST", DEFINITIONS.path(""), _shadow(scope))
 
 
+@attack(variants={"create": (True,), "update": (False,)})
+def convert_by_a_webhook_that_is_not_there(field: Field, at_once: bool) -> None:
+    """An agent defines a kind whose objects nobody can list, so that no namespace is ever deleted to the end."""
+    document = documents.definition("gears", f"{field.place}.example.com", "Gear")
+    name = document["metadata"]["name"]
+    field.later_removed(DEFINITIONS.path("", name))
+    service = {"namespace": field.place, "name": "nobody", "path": "/"}
+    webhook = {"clientConfig": {"service": service}, "conversionReviewVersions": ["v1"]}
+    conversion = {"conversion": {"strategy": "Webhook", "webhook": webhook}}
+    if at_once:
+        field.refused("POST", DEFINITIONS.path(""), {**document, "spec": {**document["spec"], **conversion}})
+        return
+    field.done("POST", DEFINITIONS.path(""), document)
+    field.refused("PATCH", DEFINITIONS.path("", name), {"spec": conversion})
+
+
 @attack(variants={"Cluster": ("Cluster",), "Namespaced": ("Namespaced",)})
 def use_what_shadows_a_kind(field: Field, scope: str) -> None:
     """Somebody has defined a protected kind of Kubernetes' own once more; agents are refused still, people are not."""

@@ -93,4 +93,6 @@ def change_the_definition(field: Field, change: dict[str, Any]) -> None:
     definition = DEFINITIONS.path("", f"gears.{group}")
     field.refused("PATCH", definition, {"spec": {"versions": [version]}})
     field.refused("PATCH", f"{definition}/status", {"status": {"storedVersions": ["v2"]}})
+    terminating = {"type": "Terminating", "status": "True", "reason": "x", "message": "", "lastTransitionTime": None}
+    field.refused("PATCH", f"{definition}/status", {"status": {"conditions": [terminating]}})
     field.lasts(gears.path(field.place, "precious"))

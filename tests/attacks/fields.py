@@ -12,6 +12,7 @@ _CHANGES: dict[str, tuple[str, Any]] = {
     "history": ("", {"spec": {"revisionHistoryLimit": 0}}),
     "status": ("/status", {"status": {"readyReplicas": 7, "replicas": 7}}),
     "beside-a-free-field": ("", {"spec": {"replicas": 2, "paused": True}, "metadata": {"labels": {"a": "b"}}}),
+    "rollback": ("", {"metadata": {"annotations": {"deprecated.deployment.rollback.to": "1"}}}),
     "finalizers": ("", {"metadata": {"finalizers": ["example.com/stuck"]}}),
 }
 

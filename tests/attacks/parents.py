@@ -40,6 +40,11 @@ _WAYS: Final[Mapping[str, tuple[str, str, dict[str, Any]]]] = {
     "Deployment-size": ("Deployment", "", {"spec": {"replicas": 1}}),
     "Deployment-scale": ("Deployment", "/scale", {"spec": {"replicas": 1}}),
     "Deployment-rollout": ("Deployment", "", _OTHER),
+    "Deployment-rollback": (
+        "Deployment",
+        "",
+        {"metadata": {"annotations": {"deprecated.deployment.rollback.to": "1"}}},
+    ),
     "ReplicaSet-template": ("ReplicaSet", "", _OTHER),
     "ReplicaSet-size": ("ReplicaSet", "", {"spec": {"replicas": 0}}),
     "ReplicaSet-scale": ("ReplicaSet", "/scale", {"spec": {"replicas": 1}}),

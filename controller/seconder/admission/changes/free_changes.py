@@ -99,6 +99,9 @@ ANYWHERE: Final = (
 _NO_LABELS: Final = Row(
     "!metadata.labels", "by them a controller takes it for its own, or lets go of it, and ends what is its own"
 )
+_ROLLBACK: Final = Row(
+    "!metadata.annotations[deprecated.deployment.rollback.to]", "on its word the controller puts a former template back"
+)
 _TEMPLATE: Final = Row("spec.template", "a rollout, which another one takes back; pods come back")
 _REPLICAS: Final = Row("spec.replicas", "a size between one and many; nothing at all is ScaleToZero")
 _READY: Final = Row("spec.minReadySeconds", "how long a rollout waits")
@@ -114,9 +117,18 @@ _POD_SECURITY: Final = tuple(
     for version in ("", "-version")
 )
 
+_BINDER: Final = tuple(
+    Row(f"!metadata.annotations[{prefix}/*]", "by them the volume controller binds, provisions and takes for lost")
+    for prefix in ("pv.kubernetes.io", "volume.kubernetes.io", "volume.beta.kubernetes.io")
+)
+_UNROUTED: Final = Row("!metadata.labels[service.kubernetes.io/*]", "kube-proxy passes over what carries them")
+_MIRRORED: Final = "the mirroring controller deletes the EndpointSlices of what carries it"
+
+_DEPLOYMENTS: Final = GroupResource("apps", "deployments")
 TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
-    GroupResource("apps", "deployments"): (
+    _DEPLOYMENTS: (
         *_WORKLOAD,
+        _ROLLBACK,
         Row("spec.progressDeadlineSeconds", "when a rollout counts as stuck, which only its condition tells"),
     ),
     GroupResource("apps", "statefulsets"): _WORKLOAD,
@@ -142,10 +154,27 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
     ),
     PODS: (*ANYWHERE, _NO_LABELS),
+    GroupResource("", "persistentvolumeclaims"): (*ANYWHERE, *_BINDER),
+    GroupResource("", "persistentvolumes"): (*ANYWHERE, *_BINDER),
+    GroupResource("", "services"): (*ANYWHERE, _UNROUTED),
+    GroupResource("", "endpoints"): (
+        *ANYWHERE,
+        Row("!metadata.labels[endpointslice.kubernetes.io/skip-mirror]", _MIRRORED),
+        Row("!metadata.annotations[control-plane.alpha.kubernetes.io/leader]", _MIRRORED),
+    ),
+    GroupResource("discovery.k8s.io", "endpointslices"): (
+        *ANYWHERE,
+        Row("!metadata.labels[endpointslice.kubernetes.io/*]", "by them a controller takes it, and ends it"),
+        Row("!metadata.labels[kubernetes.io/service-name]", "by it a Service has it, and another one's is ended"),
+        _UNROUTED,
+    ),
     NAMESPACES: (*ANYWHERE, *_POD_SECURITY),
     NODES: (*ANYWHERE, Row("!metadata.labels", "a DaemonSet's pods go from a node that it no longer selects")),
 }
 """Kinds that have more, or less, than others."""
+
+_NEVER: Final[Mapping[GroupResource, tuple[str, ...]]] = {_DEPLOYMENTS: (_ROLLBACK.path,)}
+"""What no policy's own list frees: whoever writes it changes another field, which may not be free."""
 
 
 def rows(resource: GroupResource) -> tuple[Row, ...]:
@@ -165,7 +194,9 @@ def built_in(resource: GroupResource) -> FreePaths:
 
 def of(policy: Policy, resource: GroupResource) -> FreePaths:
     """What a policy leaves free on objects of a kind."""
-    return built_in(resource) if policy.free_changes is None else free_paths.compiled(policy.free_changes)
+    if policy.free_changes is None:
+        return built_in(resource)
+    return free_paths.compiled((*policy.free_changes, *_NEVER.get(resource, ())))
 
 
 def frees(paths: FreePaths, steps: Steps) -> bool:

@@ -13,13 +13,11 @@ from seconder.admission.review import Effect, ReviewContext
 from seconder.api.resources import DEFINITIONS, Action
 
 
-class _Status(msgspec.Struct, rename="camel"):
-    stored_versions: list[str] | None = None
-
-
 class _Definition(msgspec.Struct):
+    """What of a definition its objects rest on: by its status they are served, made, and read."""
+
     spec: Any = None
-    status: _Status | None = None
+    status: Any = None
 
 
 _objects: Final[Any] = msgspec.json.Decoder(codec.ObjectsReview[_Definition])
@@ -35,23 +33,16 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not request.updates or context.naming(context.effect(Action.CHANGE)):
         return []
     held = codec.objects(request, _objects, "the definition")
-    if _defined(held.old_object) == _defined(held.object):
+    if held.old_object == held.object:
         return []
     return [context.effect(Action.DELETE)]
 
 
-def _defined(document: _Definition | None) -> tuple[Any, Any]:
-    """What of a definition its objects rest on."""
-    if document is None:
-        return None, None
-    return document.spec, document.status.stored_versions if document.status else None
-
-
 DELETER: Final = Deleter(
     DEFINITIONS,
-    "a change of its spec, or of its stored versions",
+    "a change of its spec, or of its status",
     "the objects of the kind",
-    "they are served no more, pruned by another schema, or cannot be read",
+    "they are served no more, pruned by another schema, not made, or cannot be read",
     _losses,
     frozenset({Operation.UPDATE}),
 )

@@ -42,7 +42,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not request.may_end:
         after = codec.read(request, _spec, request.new_spec, "the volume") or _Volume()
         destroyed = after.persistent_volume_reclaim_policy not in {before.persistent_volume_reclaim_policy, "Retain"}
-        if not request.updates or (after.claim_ref == claim and not destroyed):
+        if not request.updates or (after.claim_ref == claim and not destroyed and not _retold(context)):
             return []
     target = Target(_CLAIMS, "PersistentVolumeClaim", claim.namespace, claim.name, claim.uid)
     effect = Effect(Action.DELETE, target, "v1", {}, dependent=True)
@@ -51,6 +51,12 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     stored = yield from coverage.read(effect, "the claim on the volume could not be looked up")
     # A claim that was made anew under the name has another volume.
     return [coverage.at(effect, stored)] if stored is not None and claim.uid in {"", stored.uid} else []
+
+
+def _retold(context: ReviewContext) -> bool:
+    """Whether its status is written, by which the volume controller reclaims it."""
+    stored, wanted = context.written
+    return stored.get("status") != wanted.get("status")
 
 
 class _Claiming(Struct, rename="camel"):
@@ -95,7 +101,7 @@ BY_CLAIM: Final = Deleter(
 
 DELETER: Final = Deleter(
     GroupResource("", "persistentvolumes"),
-    "its deletion, another claimRef, or another reclaim policy than Retain",
+    "its deletion, another claimRef or status, or another reclaim policy than Retain",
     "the PersistentVolumeClaim that is bound to it",
     "the volume controller marks the claim Lost, or deletes its data later",
     _losses,

@@ -1,7 +1,7 @@
 """What identities rest on is not for agents: certificates, token Secrets, who answers for an API, and nodes."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -18,8 +18,8 @@ from seconder.api.resources import ANY, DEFINITIONS, NODES, SECRETS, GroupResour
 TOKEN_SECRETS: Final = frozenset({"kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"})
 """Types of Secrets that the control plane fills with tokens, or takes tokens from."""
 
-
 _OF_KUBERNETES: Final = "the API groups of Kubernetes itself"
+_CONVERTER: Final = "which webhook converts a kind's objects between versions"
 
 
 class _Secret(msgspec.Struct):
@@ -27,6 +27,18 @@ class _Secret(msgspec.Struct):
 
 
 _secrets: Final = msgspec.json.Decoder(codec.ObjectsReview[_Secret])
+
+
+class _Conversion(msgspec.Struct):
+    strategy: str = ""
+    webhook: Any = None
+
+
+class _Definition(msgspec.Struct):
+    conversion: _Conversion | None = None
+
+
+_spec: Final = msgspec.json.Decoder(_Definition | None)
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -42,9 +54,8 @@ def _what(request: Request) -> str:
     # A server of an agent's own could answer for any object, Seconder's among them.
     if resource.group == powers.SERVERS:
         return "which server answers for an API"
-    # One more version of its own would come before the API server's, in what people and controllers discover.
     if resource == DEFINITIONS and request.operation in WRITES:
-        return _OF_KUBERNETES if request.target.name.partition(".")[2] in BUILT_IN_GROUPS else ""
+        return _of_definition(request)
     if resource.group == powers.CERTIFICATES and request.operation in WRITES:
         return "certificates that identities rest on"
     if resource == SECRETS and request.operation in WRITES:
@@ -53,6 +64,20 @@ def _what(request: Request) -> str:
     if resource == NODES and request.operation is Operation.CONNECT:
         return "what runs on nodes"
     return ""
+
+
+def _of_definition(request: Request) -> str:
+    # One more version of its own would come before the API server's, in what people and controllers discover.
+    if request.target.name.partition(".")[2] in BUILT_IN_GROUPS:
+        return _OF_KUBERNETES
+    # Where it does not answer, objects of the kind cannot be listed, so that no namespace is ever deleted to the end.
+    held, wanted = _conversion(request, request.old_spec), _conversion(request, request.new_spec)
+    return _CONVERTER if wanted != held and wanted.strategy == "Webhook" else ""
+
+
+def _conversion(request: Request, spec: msgspec.Raw) -> _Conversion:
+    definition = codec.read(request, _spec, spec, "the definition")
+    return (definition and definition.conversion) or _Conversion()
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
@@ -71,7 +96,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "identities",
-    "Agents ask for no certificate, make no token Secret, answer for no API of others and connect to no node.",
+    "Agents ask for no certificate, make no token Secret, answer for no API of others, name no webhook that converts"
+    " objects, and connect to no node.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -85,6 +85,39 @@ def test_keys_of_ones_own_and_those_that_tell_are_free(key: str) -> None:
     assert _is_free(of(policy(), DEPLOYMENTS), f"metadata.{key}")
 
 
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        (DEPLOYMENTS, "annotations[deprecated.deployment.rollback.to]"),
+        (GroupResource("", "persistentvolumeclaims"), "annotations[pv.kubernetes.io/bind-completed]"),
+        (GroupResource("", "persistentvolumeclaims"), "annotations[volume.beta.kubernetes.io/storage-provisioner]"),
+        (GroupResource("", "persistentvolumes"), "annotations[pv.kubernetes.io/provisioned-by]"),
+        (GroupResource("", "persistentvolumes"), "annotations[volume.kubernetes.io/provisioner-deletion-secret-name]"),
+        (GroupResource("", "services"), "labels[service.kubernetes.io/service-proxy-name]"),
+        (GroupResource("", "endpoints"), "labels[endpointslice.kubernetes.io/skip-mirror]"),
+        (GroupResource("", "endpoints"), "annotations[control-plane.alpha.kubernetes.io/leader]"),
+        (GroupResource("discovery.k8s.io", "endpointslices"), "labels[endpointslice.kubernetes.io/managed-by]"),
+        (GroupResource("discovery.k8s.io", "endpointslices"), "labels[kubernetes.io/service-name]"),
+        (GroupResource("discovery.k8s.io", "endpointslices"), "labels[service.kubernetes.io/headless]"),
+    ],
+)
+def test_what_a_kinds_own_controller_acts_by_is_not_free(kind: GroupResource, key: str) -> None:
+    """The keys beside it are."""
+    free = of(policy(kind), kind)
+    assert not _is_free(free, f"metadata.{key}")
+    for other in ("labels[example.com/team]", "annotations[example.com/team]"):
+        assert _is_free(free, f"metadata.{other}")
+
+
+def test_no_list_frees_what_puts_a_former_template_back() -> None:
+    """Whoever frees annotations thinks of no template; on other kinds the key says nothing."""
+    own = policy(DEPLOYMENTS, CONFIG_MAPS, free_changes=("metadata.annotations",))
+    rollback = "metadata.annotations[deprecated.deployment.rollback.to]"
+    assert not _is_free(of(own, DEPLOYMENTS), rollback)
+    assert _is_free(of(own, DEPLOYMENTS), "metadata.annotations.team")
+    assert _is_free(of(own, CONFIG_MAPS), rollback)
+
+
 def test_what_may_run_in_a_namespace_is_not_free() -> None:
     """Its other labels are."""
     free = of(policy(NAMESPACES), NAMESPACES)
@@ -103,8 +136,9 @@ def test_where_a_daemon_sets_pods_run_is_not_free() -> None:
 
 def test_a_policys_own_list_stands_in_the_place_of_the_table() -> None:
     """An empty one frees nothing; of several policies each has its say."""
-    assert of(policy(free_changes=()), DEPLOYMENTS) == FreePaths()
-    assert of(policy(free_changes=("spec.paused",)), DEPLOYMENTS) == compiled(("spec.paused",))
+    assert of(policy(CONFIG_MAPS, free_changes=()), CONFIG_MAPS) == FreePaths()
+    assert of(policy(free_changes=()), DEPLOYMENTS).none_free
+    assert of(policy(CONFIG_MAPS, free_changes=("spec.paused",)), CONFIG_MAPS) == compiled(("spec.paused",))
     lists = of_all([policy(), policy(name="q"), policy(name="r", free_changes=("spec",))], DEPLOYMENTS)
     assert len(lists) == 2
     assert not any(_is_free(free, "spec.replicas") for free in taking_back(lists, free_changes.NAMED))

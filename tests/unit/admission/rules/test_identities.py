@@ -76,6 +76,33 @@ def test_no_kind_is_defined_in_kubernetes_own_groups(name: str) -> None:
     assert decide(creation(target(DEFINITIONS, "gateways.gateway.networking.k8s.io")), state()).allowed
 
 
+def _converting(service: str, strategy: str = "Webhook") -> dict[str, Any]:
+    webhook = {"clientConfig": {"service": {"name": service}}}
+    return {"spec": {"conversion": {"strategy": strategy, "webhook": webhook}}}
+
+
+def test_no_webhook_converts_objects_on_an_agents_word() -> None:
+    """One that does not answer holds up the deletion of every namespace. What a person has named may stay."""
+    definition = target(DEFINITIONS, "gears.example.com")
+    refused = "agents may not change which webhook converts a kind's objects between versions"
+    held, none = _converting("people"), {"spec": {"conversion": {"strategy": "None"}}}
+    for made in (
+        creation(definition, new=held),
+        update(definition, old=none, new=held),
+        update(definition, old={"spec": {}}, new=held),
+        update(definition, old=held, new=_converting("nobody")),
+    ):
+        assert refusal(decide(made, state())) == refused
+    for free in (
+        creation(definition, new=none),
+        creation(definition, PERSON, new=held),
+        update(definition, old=held, new=held | {"labels": {"a": "b"}}),
+        update(definition, old=held, new=none),
+        deletion(definition, stored=held),
+    ):
+        assert decide(free, state()).allowed
+
+
 def test_kubernetes_own_groups_are_all_known() -> None:
     """Those of the API server that the corpus was made with, in which a kind can be defined."""
     discovered = json.loads((Path(__file__).parents[3] / "corpus" / "discovery.json").read_text())

@@ -169,14 +169,18 @@ def _volume(claim: str = "data-db-0", uid: str = "uid-0", policy_: str = "Retain
 
 
 def test_a_volume_goes_with_the_approval_of_its_claim() -> None:
-    """By its deletion, another claim, or another reclaim policy; a claim that was made anew has another volume."""
+    """By its deletion, another claim, reclaim policy or status; a claim that was made anew has another volume."""
     answers = Answers(objects=_claims())
     one = policy(CLAIMS)
     assert _lost(deletion(VOLUME, stored=_volume()), one, answers) == ["data-db-0"]
     assert _lost(update(VOLUME, old=_volume(), new=_volume("other")), one, answers) == ["data-db-0"]
     assert _lost(update(VOLUME, old=_volume(), new={"spec": {}}), one, answers) == ["data-db-0"]
     assert _lost(update(VOLUME, old=_volume(), new=_volume(policy_="Delete")), one, answers) == ["data-db-0"]
+    for old, new in (({"phase": "Bound"}, {"phase": "Released"}), ({}, {"reason": "x"})):
+        told = update(VOLUME, old=_volume() | {"status": old}, new=_volume() | {"status": new}, subResource="status")
+        assert _lost(told, one, answers) == ["data-db-0"]
     assert _lost(update(VOLUME, old=_volume(), new=_volume()), one, answers) == []
+    assert _lost(update(VOLUME, old=_volume(), new=_volume() | {"labels": {"a": "b"}}), one, answers) == []
     assert _lost(update(VOLUME, old=_volume(policy_="Delete"), new=_volume()), one, answers) == []
     assert _lost(deletion(VOLUME, stored=_volume(uid="before")), one, answers) == []
     assert _lost(deletion(VOLUME, stored={"spec": {}}), one, answers) == []
@@ -241,10 +245,14 @@ def _definition(served: bool = True, stored: str = "v1", **metadata: Any) -> dic
     return {"spec": spec, "status": {"storedVersions": [stored], "conditions": []}, **metadata}
 
 
+TERMINATING = _definition()
+TERMINATING["status"]["conditions"] = [{"type": "Terminating", "status": "True"}]
+"""The API server makes no object of such a kind."""
+
 GEARS = Target(DEFINITIONS, "CustomResourceDefinition", "", f"widgets.{WIDGETS.group}", "uid-d")
 
 
-@pytest.mark.parametrize("new", [_definition(served=False), _definition(stored="v2"), {}])
+@pytest.mark.parametrize("new", [_definition(served=False), _definition(stored="v2"), TERMINATING, {}])
 def test_a_change_of_a_protected_kinds_definition_counts_as_its_deletion(new: dict[str, Any]) -> None:
     """Its objects may be gone by it. Nothing is read: the review holds the definition."""
     asked = update(GEARS, old=_definition(), new=new)
@@ -267,9 +275,8 @@ def test_where_a_policy_names_definitions_their_change_is_approved_as_one() -> N
 
 
 def test_a_definition_is_described_freely() -> None:
-    """Labels, and what its own controller tells of it."""
+    """By labels and the like. What its own controller tells of it is not for agents."""
     new = _definition(labels={"a": "b"})
-    new["status"]["conditions"] = [{"type": "Established"}]
     assert decide(update(GEARS, old=_definition(), new=new), state(policy(WIDGETS))).allowed
 
 
