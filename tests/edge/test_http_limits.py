@@ -187,7 +187,7 @@ def test_a_client_that_leaves_stops_no_handler(start: Start) -> None:
 
 
 def test_a_client_that_only_closes_its_side_gets_a_whole_answer_or_none(server: Served) -> None:
-    """Without a close_notify that is no end to TLS, but a cut (RFC 8446, section 6.1).."""
+    """Without a close_notify that is no end to TLS, but a cut (RFC 8446, section 6.1)."""
     for pause in (0.0, 0.2):
         with server.connect() as sock:
             sock.sendall(WHOLE)

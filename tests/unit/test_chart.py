@@ -436,6 +436,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "rbac.authorization.k8s.io clusterroles,clusterrolebindings list,watch": "client/guard_owners.py",
         "admissionregistration.k8s.io validatingwebhookconfigurations list,watch": "client/guard_owners.py",
         "authorization.k8s.io subjectaccessreviews create": "client/access.py",
+        "/api,/api/*,/apis,/apis/* get": "client/kinds.py",
     },
     ("Role", "seconder-webhook"): {
         " secrets[seconder-webhook-tls] get,list,watch": "http/tls.py",
@@ -444,6 +445,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " pods list": "client/objects.py",
     },
     ("ClusterRole", "seconder-operator"): {
+        "/api,/api/*,/apis,/apis/* get": "client/discovery.py",
         "seconder.dev protectionpolicies,approvers,approverauthorities get,list,watch": "operator/reconciler.py",
         "seconder.dev protectionpolicies/status,approvers/status,approverauthorities/status"
         " update": "operator/reconciler.py",
@@ -499,7 +501,9 @@ def _permissions(documents: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, s
             yield (
                 key,
                 {
-                    f"{','.join(rule['apiGroups'])} {','.join(rule['resources'])}"
+                    f"{','.join(rule['nonResourceURLs'])} get"
+                    if "nonResourceURLs" in rule
+                    else f"{','.join(rule['apiGroups'])} {','.join(rule['resources'])}"
                     + (f"[{','.join(rule['resourceNames'])}]" if "resourceNames" in rule else "")
                     + f" {','.join(rule['verbs'])}"
                     for rule in each.get("rules") or ()
