@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.attacks import documents
 from tests.attacks.attack import Layer, attack
-from tests.attacks.field import DEFINITIONS, DEPLOYMENTS, NAMESPACES, REPLICA_SETS, Field, Kind
+from tests.attacks.field import ACCOUNTS, DEFINITIONS, DEPLOYMENTS, NAMESPACES, REPLICA_SETS, SECRETS, Field, Kind
 
 _OPTIONS = {
     "plainly": None,
@@ -96,3 +96,16 @@ def change_the_definition(field: Field, change: dict[str, Any]) -> None:
     terminating = {"type": "Terminating", "status": "True", "reason": "x", "message": "", "lastTransitionTime": None}
     field.refused("PATCH", f"{definition}/status", {"status": {"conditions": [terminating]}})
     field.lasts(gears.path(field.place, "precious"))
+
+
+@attack()
+def take_a_token_with_its_account(field: Field) -> None:
+    """An agent deletes the ServiceAccount whose token a protected Secret holds."""
+    field.make(ACCOUNTS, {"metadata": {"name": "worker"}})
+    whose = {"kubernetes.io/service-account.name": "worker"}
+    metadata = {"name": "worker-token", "annotations": whose}
+    field.make(SECRETS, {"metadata": metadata, "type": "kubernetes.io/service-account-token"})
+    path = SECRETS.path(field.place, "worker-token")
+    field.protect(SECRETS, path)
+    field.refused("DELETE", ACCOUNTS.path(field.place, "worker"))
+    field.lasts(path, 1.0)

@@ -27,6 +27,7 @@ from seconder.admission.lookups import (
     Right,
     RoleRules,
     Selecting,
+    Tokens,
     Uncontrolled,
     ViewIsFresh,
 )
@@ -63,6 +64,7 @@ class Answers(Resolver):
     pods: Sequence[Placed] = ()
     selecting: Sequence[Target] = ()
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
+    tokens: Sequence[Placed] = ()
     aliased: frozenset[str] = frozenset()
     missing: Collection[str] = ()
     rules: Sequence[Rule] = ()
@@ -99,6 +101,8 @@ class Answers(Resolver):
                 return self.selecting
             case Uncontrolled():
                 return self.uncontrolled.get(lookup.kind.resource, ())
+            case Tokens():
+                return self.tokens
             case AliasedBy():
                 return self.aliased
             case MissingOwners():

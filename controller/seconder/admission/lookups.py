@@ -138,6 +138,14 @@ class Selecting(Lookup[Sequence[Target]], frozen=True):
     labels: tuple[tuple[str, str], ...]
 
 
+class Tokens(Lookup[Sequence[Placed]], frozen=True):
+    """The Secrets in a namespace that hold tokens of a ServiceAccount in it."""
+
+    unknown: ClassVar[str] = "which Secrets hold its tokens could not be looked up"
+    namespace: str
+    account: str
+
+
 class AliasedBy(Lookup[frozenset[str]], frozen=True):
     """The Namespaces for which objects of these kinds in a namespace stand. Kinds that are not served have none."""
 

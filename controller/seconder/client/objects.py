@@ -20,6 +20,7 @@ from seconder.admission.lookups import (
     ReadObjects,
     ReadWhole,
     Selecting,
+    Tokens,
     Uncontrolled,
 )
 from seconder.admission.request import Metadata
@@ -30,6 +31,10 @@ from seconder.client.api import Api, ApiError, collection, segment
 _PAGE: Final = 500
 _MOST: Final = 50_000
 """Objects of one resource that a namespace's contents may count."""
+
+_WITH_ACCOUNT: Final = "kubernetes.io/service-account-token"
+_ACCOUNT: Final = "kubernetes.io/service-account.name"
+"""The type of a Secret that holds a token, and the annotation that says whose (core/v1)."""
 
 
 class TooLate(Exception):
@@ -106,6 +111,15 @@ class Objects:
         """List the objects of some labels that no controller has. Raises ApiError and TooLate."""
         path = collection(lookup.kind, lookup.namespace)
         return self._placed(path, deadline, lambda each: not _controllers(each), labelSelector=lookup.selector)
+
+    def tokens(self, lookup: Tokens, deadline: float) -> list[Placed]:
+        """List the Secrets that hold tokens of a ServiceAccount: their metadata alone. Raises ApiError and TooLate."""
+
+        def wanted(metadata: Mapping[str, Any]) -> bool:
+            return (metadata.get("annotations") or {}).get(_ACCOUNT) == lookup.account
+
+        path = f"/api/v1/namespaces/{segment(lookup.namespace)}/secrets"
+        return self._placed(path, deadline, wanted, fieldSelector=f"type={_WITH_ACCOUNT}")
 
     def selecting(self, lookup: Selecting, deadline: float) -> list[Target]:
         """List what selects some labels. Raises ApiError and TooLate."""

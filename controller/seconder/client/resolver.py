@@ -23,6 +23,7 @@ from seconder.admission.lookups import (
     ReadWhole,
     RoleRules,
     Selecting,
+    Tokens,
     Uncontrolled,
     ViewIsFresh,
 )
@@ -124,6 +125,8 @@ class Resolver:
                 return self._objects.uncontrolled(lookup, deadline)
             case Selecting():
                 return self._objects.selecting(lookup, deadline)
+            case Tokens():
+                return self._objects.tokens(lookup, deadline)
             case AliasedBy():
                 return self._objects.aliased(lookup, deadline)
             case OwningResources():

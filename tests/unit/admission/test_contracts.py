@@ -44,7 +44,7 @@ from seconder.admission.rule import looking_at
 from seconder.admission.rules import RULES
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import AUTOSCALERS, NAMESPACES, NODES, PODS, REPLICA_SETS, GroupResource
+from seconder.api.resources import AUTOSCALERS, NAMESPACES, NODES, PODS, REPLICA_SETS, SECRETS, GroupResource
 from seconder.approvals import impact
 from seconder.approvals.impact import Item
 
@@ -67,6 +67,7 @@ SILENT = {
 OWNER = target(CONFIG_MAPS, "owner")
 NAMESPACE = target(NAMESPACES, "payments", uid="uid-ns")
 POD = target(PODS, "checkout-1", uid="uid-pod")
+TOKEN = target(SECRETS, "worker-token", uid="uid-token")
 SIBLING = target(PODS, "checkout-2", uid="uid-sibling")
 HOLDS = {DEPLOYMENTS: [Item("checkout", DEPLOYMENT.uid)]}
 BINDING = {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "erin"}]}
@@ -215,6 +216,15 @@ def _cases() -> list[Case]:
                 objects=live(SIBLING, annotations=approved_for(SIBLING)),
                 selecting=[target(REPLICA_SETS, "checkout-5d", uid="uid-set")],
                 dependents=[Dependent(resolved(PODS), "payments", SIBLING.name, SIBLING.uid, REPLICA_SETS)],
+            ),
+        ),
+        Case(
+            "indirect-deletion",
+            deletion(target(GroupResource("", "serviceaccounts"), "worker")),
+            (policy(SECRETS),),
+            Answers(
+                objects=live(TOKEN, annotations=approved_for(TOKEN)),
+                tokens=[Placed(TOKEN.namespace, TOKEN.name, TOKEN.uid)],
             ),
         ),
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),

@@ -19,6 +19,7 @@ from seconder.admission.lookups import (
     PodsOn,
     ReadObjects,
     Selecting,
+    Tokens,
     Uncontrolled,
 )
 from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
@@ -199,6 +200,22 @@ def test_what_no_controller_has_is_listed_by_labels(pool: ThreadPoolExecutor) ->
     assert [found.name for found in objects.uncontrolled(asked, deadline)] == ["free", "owned"]
     assert served.asked[-1].query["labelSelector"] == "app=broker"
     assert [found.name for found in objects.pods_on(PodsOn("n1", daemons=True), deadline)] == ["daemon"]
+
+
+def test_token_secrets_are_listed_by_whose_they_are(pool: ThreadPoolExecutor) -> None:
+    """Of their type alone, as the API server selects it."""
+    items = [
+        {"metadata": {"namespace": "payments", "name": name, "uid": f"uid-{name}", "annotations": annotations}}
+        for name, annotations in (
+            ("mine", {"kubernetes.io/service-account.name": "worker"}),
+            ("other", {"kubernetes.io/service-account.name": "web"}),
+            ("bare", None),
+        )
+    ]
+    served = Served({"/api/v1/namespaces/payments/secrets": {"metadata": {}, "items": items}})
+    found = Objects(served, pool).tokens(Tokens("payments", "worker"), time.monotonic() + 5.0)
+    assert found == [Placed("payments", "mine", "uid-mine")]
+    assert served.asked[-1].query["fieldSelector"] == "type=kubernetes.io/service-account-token"
 
 
 def test_what_selects_labels_is_found_among_workloads(pool: ThreadPoolExecutor) -> None:

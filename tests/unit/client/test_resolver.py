@@ -29,6 +29,7 @@ from seconder.admission.lookups import (
     Right,
     RoleRules,
     Selecting,
+    Tokens,
     Uncontrolled,
     Unknown,
     ViewIsFresh,
@@ -59,6 +60,7 @@ LOOKUPS: list[Lookup[Any]] = [
     PodsOn("n1"),
     Uncontrolled(resolved(PODS), "payments", "app=broker"),
     Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),)),
+    Tokens("payments", "worker"),
     AliasedBy("payments", aliases.BUILT_IN),
 ]
 
@@ -115,6 +117,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(PodsOn("n1")) == []
     assert answer(Uncontrolled(resolved(PODS), "payments", "app=broker")) == []
     assert answer(Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),))) == []
+    served.answers["/api/v1/namespaces/payments/secrets"] = {"metadata": {}, "items": []}
+    assert answer(Tokens("payments", "worker")) == []
     assert answer(AliasedBy("payments", aliases.BUILT_IN)) == frozenset()
     assert answer(OwningResources("")) == frozenset()
     assert answer(MissingOwners("payments", (REAL,))) == {REAL}

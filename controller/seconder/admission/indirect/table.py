@@ -16,6 +16,7 @@ from seconder.admission.indirect import (
     claims,
     definitions,
     nodes,
+    tokens,
     volumes,
 )
 from seconder.admission.indirect.aliases import Alias
@@ -33,6 +34,7 @@ _BUILT_IN: Final = (
     nodes.DELETER,
     nodes.LEASES,
     *nodes.DEVICES,
+    tokens.DELETER,
     definitions.DELETER,
     aliased.WITHIN,
 )

@@ -30,6 +30,7 @@ from seconder.admission.lookups import (
     ReadWhole,
     RoleRules,
     Selecting,
+    Tokens,
     Uncontrolled,
     ViewIsFresh,
 )
@@ -60,6 +61,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     PodsOn: Missing.OWNED,
     Uncontrolled: Missing.OWNED,
     Selecting: Missing.OWNED,
+    Tokens: Missing.OWNED,
     AliasedBy: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
     PodAccount: Missing.RIGHTS,
@@ -217,7 +219,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             # An agent may act as itself.
             own = service_account(request.caller.username)
             return Account(*own) if own and own[0] == lookup.namespace else Account(lookup.namespace, UNKNOWN)
-        case Dependents() | RoleRules() | PodsOn() | Uncontrolled() | Selecting():
+        case Dependents() | RoleRules() | PodsOn() | Uncontrolled() | Selecting() | Tokens():
             return ()
         case MissingOwners() | OwningResources() | AliasedBy():
             return frozenset()

@@ -34,6 +34,7 @@ from seconder.admission.lookups import (
     PodsOn,
     ReadWhole,
     Selecting,
+    Tokens,
     Uncontrolled,
 )
 from seconder.admission.policy_index import Installation
@@ -48,6 +49,7 @@ from seconder.api.resources import (
     NODES,
     PODS,
     REPLICA_SETS,
+    SECRETS,
     Action,
     GroupResource,
     Target,
@@ -637,3 +639,22 @@ def test_a_claim_takes_along_a_volume_that_was_there_before() -> None:
     assert _lost(deletion(claim, stored={"spec": {}}), one, volume()) == []
     decided = decide(bound, state(one), answers=Answers(unknown=[ReadWhole]))
     assert decided.reason is Reason.INTERNAL_ERROR
+
+
+def test_a_service_account_takes_its_token_secrets_along() -> None:
+    """By its deletion; nobody asks where no policy names Secrets."""
+    account = target(GroupResource("", "serviceaccounts"), "worker", uid="uid-account")
+    token = target(SECRETS, "worker-token", uid="uid-token")
+    tokens = [Placed("payments", "worker-token", "uid-token")]
+    answers = Answers(objects=live(token), tokens=tokens)
+    assert _lost(deletion(account), policy(SECRETS), answers) == ["worker-token"]
+    leaving = {"deletionTimestamp": "2026-11-22T09:00:00Z", "finalizers": ["a/b"]}
+    assert _lost(update(account, old=leaving, new={}), policy(SECRETS), answers) == ["worker-token"]
+    assert answers.questions(Tokens) == [Tokens("payments", "worker")] * 2
+    held = Answers(objects=live(token, annotations=approved_for(token)), tokens=tokens)
+    assert decide(deletion(account), state(policy(SECRETS)), answers=held).reason is Reason.APPROVED
+    unknown = Answers(unknown=[Tokens])
+    assert decide(deletion(account), state(policy(SECRETS)), answers=unknown).reason is Reason.INTERNAL_ERROR
+    for free in (update(account, new={"labels": {"a": "b"}}), deletion(account, PERSON)):
+        assert decide(free, state(policy(SECRETS)), answers=unknown).allowed
+    assert decide(deletion(account), state(policy(CLAIMS)), answers=unknown).allowed

@@ -1,0 +1,33 @@
+"""A ServiceAccount that goes takes its token Secrets along: the tokens controller deletes them, and owners say nothing.
+
+See kubernetes/pkg/controller/serviceaccount, TokensController.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.lookups import Asking, Tokens, ask
+from seconder.admission.request import Operation
+from seconder.admission.review import Effect, ReviewContext
+from seconder.api.resources import SECRETS, Action, GroupResource, Target
+
+
+def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    account = context.request.target
+    there = Target(SECRETS, "Secret", account.namespace, "", "")
+    if not (context.request.may_end and context.state.policies.protecting(there)):
+        return []
+    found = yield from ask(Tokens(account.namespace, account.name))
+    secrets = (Target(SECRETS, "Secret", each.namespace, each.name, each.uid) for each in found)
+    return [Effect(Action.DELETE, secret, "v1", {}, dependent=True) for secret in secrets]
+
+
+DELETER: Final = Deleter(
+    GroupResource("", "serviceaccounts"),
+    "its deletion",
+    "the Secrets that hold its tokens",
+    "the tokens controller deletes them",
+    _losses,
+    frozenset({Operation.UPDATE, Operation.DELETE}),
+)
