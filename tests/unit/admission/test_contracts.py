@@ -57,6 +57,7 @@ SILENT = {
     "agent-namespaces",
     "agent-tags",
     "flow-control",
+    "guard-addresses",
     "approval-annotations",
     "finalizer-removal",
     "protected-owners",

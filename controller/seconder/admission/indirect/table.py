@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from seconder.admission.indirect import (
+    addresses,
     adoption,
     aliased,
     aliases,
@@ -35,6 +36,7 @@ _BUILT_IN: Final = (
     nodes.LEASES,
     *nodes.DEVICES,
     tokens.DELETER,
+    addresses.DELETER,
     definitions.DELETER,
     aliased.WITHIN,
 )

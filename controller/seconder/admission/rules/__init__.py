@@ -19,6 +19,7 @@ from seconder.admission.rules import (
     eviction,
     finalizer_removal,
     flow_control,
+    guard_addresses,
     guard_nodes,
     guard_owners,
     identities,
@@ -62,4 +63,5 @@ RULES: Final[tuple[Rule, ...]] = (
     indirect_deletion.RULE,
     guard_owners.RULE,
     guard_nodes.RULE,
+    guard_addresses.RULE,
 )

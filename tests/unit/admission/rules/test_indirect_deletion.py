@@ -658,3 +658,21 @@ def test_a_service_account_takes_its_token_secrets_along() -> None:
     for free in (update(account, new={"labels": {"a": "b"}}), deletion(account, PERSON)):
         assert decide(free, state(policy(SECRETS)), answers=unknown).allowed
     assert decide(deletion(account), state(policy(CLAIMS)), answers=unknown).allowed
+
+
+def test_a_service_loses_its_address_with_the_ip_address() -> None:
+    """Another Service may be given it. An address of something else is free, and so are labels."""
+    address = Target(GroupResource("networking.k8s.io", "ipaddresses"), "IPAddress", "", "10.0.0.9", "uid-ip")
+    services = GroupResource("", "services")
+    service = target(services, "shop", uid="uid-shop")
+    parent = {"group": "", "resource": "services", "namespace": "payments", "name": "shop"}
+    held = {"spec": {"parentRef": parent}}
+    answers = Answers(objects=live(service))
+    assert _lost(deletion(address, stored=held), policy(services), answers) == ["shop"]
+    assert _lost(update(address, old=held, new=held | {"labels": {"a": "b"}}), policy(services), answers) == []
+    others: list[dict[str, Any]] = [{"spec": {"parentRef": parent | {"resource": "gateways"}}}, {"spec": {}}, {}]
+    for stored in others:
+        assert _lost(deletion(address, stored=stored), policy(services), answers) == []
+    approved = Answers(objects=live(service, annotations=approved_for(service)))
+    assert decide(deletion(address, stored=held), state(policy(services)), answers=approved).reason is Reason.APPROVED
+    assert decide(deletion(address, PERSON, stored=held), state(policy(services)), answers=answers).allowed

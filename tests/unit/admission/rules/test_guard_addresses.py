@@ -1,0 +1,22 @@
+"""The addresses of the guard's own Services stay theirs, whatever policies say."""
+
+import pytest
+from tests.support.builders import PERSON, deletion, state, update
+from tests.support.resolving import decide, refusal
+
+from seconder.api.resources import GroupResource, Target
+
+ADDRESS = Target(GroupResource("networking.k8s.io", "ipaddresses"), "IPAddress", "", "10.0.0.9", "uid-ip")
+LEAVING = {"deletionTimestamp": "2026-11-22T09:00:00Z", "finalizers": ["a/b"]}
+WHAT = "agents may not free the addresses of the guard's own Services"
+
+
+@pytest.mark.parametrize(("namespace", "said"), [("seconder-system", WHAT), ("payments", "")])
+def test_an_agent_frees_no_address_of_the_guards_services(namespace: str, said: str) -> None:
+    """Another Service could be given it. Labels are free, and people free what they like."""
+    parent = {"group": "", "resource": "services", "namespace": namespace, "name": "seconder-webhook"}
+    held = {"spec": {"parentRef": parent}}
+    assert refusal(decide(deletion(ADDRESS, stored=held), state())) == said
+    assert refusal(decide(update(ADDRESS, old=held | LEAVING, new=held), state())) == said
+    assert decide(update(ADDRESS, old=held, new=held | {"labels": {"a": "b"}}), state()).allowed
+    assert decide(deletion(ADDRESS, PERSON, stored=held), state()).allowed
