@@ -109,3 +109,14 @@ def take_a_token_with_its_account(field: Field) -> None:
     field.protect(SECRETS, path)
     field.refused("DELETE", ACCOUNTS.path(field.place, "worker"))
     field.lasts(path, 1.0)
+
+
+@attack()
+def take_its_address(field: Field) -> None:
+    """An agent deletes the IPAddress of a protected Service, so that another Service is given the address."""
+    services, addresses = Kind("", "services"), Kind("networking.k8s.io", "ipaddresses", namespaced=False)
+    stored = field.make(services, {"metadata": {"name": "shop"}, "spec": {"ports": [{"port": 80}]}})
+    field.protect(services, services.path(field.place, "shop"))
+    address = addresses.path("", stored["spec"]["clusterIP"])
+    field.refused("DELETE", address)
+    field.lasts(address)

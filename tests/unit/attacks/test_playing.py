@@ -198,11 +198,13 @@ _ROWS = {
     "/nodes": "delete-its-node",
     "/persistentvolumeclaims": "claim-a-volume-and-let-go",
     "/persistentvolumes": "take-its-volume",
+    "networking.k8s.io/ipaddresses": "take-its-address",
     "/pods": "evict-plainly",
     "project.openshift.io/projects": "delete-an-alias-OpenShift",
     "/replicationcontrollers": "let-a-replica-set-take-it-later",
     "resource.k8s.io/devicetaintrules": "taint-its-devices-rule",
     "resource.k8s.io/resourceslices": "taint-its-devices-slice",
+    "/serviceaccounts": "take-a-token-with-its-account",
     "tenancy.kiosk.sh/spaces": "delete-an-alias-kiosk",
 }
 """Kinds on whose word controllers end others, and an attack by each."""
