@@ -312,6 +312,9 @@ class ControlPlane(Lifetime):
             "--profiling=false",
             "--audit-policy-file=audit-policy.yaml",
             f"--audit-log-path={self.audit_log.name}",
+            # In MB. Left out it begins anew after 100, which whoever reads it from a place on does not expect.
+            "--audit-log-maxsize=2000",
+            "--audit-log-maxbackup=1",
             "--admission-control-config-file=admission.yaml",
             *self._apiserver_flags,
         ]

@@ -74,8 +74,17 @@ class Desk:
             self._approver = ""
 
     def refused(self, kind: str = "deployment", name: str = "checkout") -> str:
-        """Have the agent try to delete something; the change request's name."""
-        return self.named(self.cluster.delete(self.cluster.agent, kind, name).err)
+        """Have the agent try to delete something until that is recorded; the change request's name."""
+        told = ""
+
+        def recorded() -> bool:
+            nonlocal told
+            told = self.cluster.delete(self.cluster.agent, kind, name).err
+            return "change request: " in told
+
+        # After an API server that was away the webhook writes nothing for ten seconds.
+        eventually(recorded, 20, "the refusal is recorded")
+        return self.named(told)
 
     def named(self, told: str) -> str:
         """The change request that a refusal names, once the operator has looked at it."""
