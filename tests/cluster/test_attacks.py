@@ -17,7 +17,13 @@ def callers(stack: Stack) -> tuple[Caller, Caller]:
     return Caller(stack.admin_kubeconfig), Caller(stack.agent_kubeconfig)
 
 
-@pytest.mark.parametrize("attack", attacks(), ids=lambda attack: attack.name)
+_SINCE = {"take-its-address": pytest.mark.since("1.33", "IPAddresses")}
+"""Attacks on kinds that older versions of Kubernetes have not."""
+
+
+@pytest.mark.parametrize(
+    "attack", [pytest.param(attack, id=attack.name, marks=_SINCE.get(attack.name, ())) for attack in attacks()]
+)
 def test_no_attack_gets_through(callers: tuple[Caller, Caller], attack: Attack) -> None:
     """Each is tried, and answered by the layers that it names and by no other."""
     result = playing.play(attack, *callers, f"{playing.PREFIX}{secrets.token_hex(3)}")

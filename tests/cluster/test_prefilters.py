@@ -36,6 +36,9 @@ from seconder.operator.webhook_configuration import Endpoint, configuration
 pytestmark = pytest.mark.core
 
 _RULES: Final = {rule.name: rule for rule in RULES}
+_SINCE: Final = {"guard-addresses": pytest.mark.since("1.33", "IPAddresses")}
+"""Rules about kinds that older versions of Kubernetes have not."""
+
 _ALL: Final = "/all"
 _TOGETHER: Final = "together"
 """The path below which each entry asks that is compiled from all rules."""
@@ -361,7 +364,7 @@ def _reaches(recorder: Recorder, admin: Call, namespace: str) -> bool:
     return bool(recorder.reviews)
 
 
-@pytest.mark.parametrize("name", _RULES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=_SINCE.get(name, ())) for name in _RULES])
 def test_the_api_server_asks_about_all_that_a_rule_would_find(observed: list[_Observed], name: str) -> None:
     """By the rule's own prefilter alone; and each rule finds something in these requests."""
     finding = [seen for seen in observed if name in seen.found]
