@@ -17,7 +17,11 @@ def callers(stack: Stack) -> tuple[Caller, Caller]:
     return Caller(stack.admin_kubeconfig), Caller(stack.agent_kubeconfig)
 
 
-_SINCE = {"take-its-address": pytest.mark.since("1.33", "IPAddresses")}
+_SINCE = {
+    "take-its-address": pytest.mark.since("1.33", "IPAddresses"),
+    "taint-its-devices-rule": pytest.mark.since("1.37", "DeviceTaintRules of v1"),
+    "taint-its-devices-slice": pytest.mark.since("1.37", "taints of devices in v1"),
+}
 """Attacks on kinds that older versions of Kubernetes have not."""
 
 
