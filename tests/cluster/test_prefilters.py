@@ -50,6 +50,9 @@ _GHOST: Final = {
     "name": "ghost",
     "uid": "00000000-0000-4000-8000-000000000000",
 }
+_ADDRESS: Final = "/apis/networking.k8s.io/v1/ipaddresses/192.0.2.77"
+"""Of a Service in Seconder's own namespace."""
+
 _CONTAINERS: Final = [{"name": "main", "image": "none:0"}]
 _LABELS: Final = {"app": "checkout"}
 
@@ -247,6 +250,7 @@ def _tries(place: str) -> Iterator[_Try]:
     above = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": _GHOST["uid"]}
     yield _Try("kiro", "POST", f"{apps}/deployments{dry}", _deployment("below", ownerReferences=[above]))
     yield _Try("kiro", "PATCH", f"{apps}/replicasets/made{dry}", {"metadata": {"labels": {"app": "another"}}})
+    yield _Try("kiro", "DELETE", f"{_ADDRESS}{dry}")
     certificates = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
     yield _Try("hal", "POST", certificates + dry, certificate_request("erin"))
     token = {"metadata": {"name": "t", "annotations": {"kubernetes.io/service-account.name": "default"}}}
@@ -312,6 +316,9 @@ def _furnish(cluster: Cluster, admin: Call) -> None:
     admin("POST", f"{core}/pods", placed)
     own = {"metadata": {"name": place}, "spec": placed["spec"]}
     admin("POST", "/api/v1/namespaces/seconder-system/pods", own)
+    addresses, _, address = _ADDRESS.rpartition("/")
+    service = {"resource": "services", "namespace": "seconder-system", "name": place}
+    admin("POST", addresses, {"metadata": {"name": address}, "spec": {"parentRef": service}})
     stored = admin("POST", f"{apps}/deployments", _deployment("checkout")).document["metadata"]
     above = {
         "apiVersion": "apps/v1",
@@ -355,6 +362,7 @@ def observed(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             admin("DELETE", f"/apis/scheduling.k8s.io/v1/priorityclasses/{cluster.namespace}")
             admin("DELETE", f"/api/v1/namespaces/seconder-system/pods/{cluster.namespace}", {"gracePeriodSeconds": 0})
             admin("DELETE", f"/api/v1/nodes/{cluster.namespace}")
+            admin("DELETE", _ADDRESS)
             held = f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/held"
             admin("PATCH", held, {"metadata": {"finalizers": None}})
 
