@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
+from seconder.api.resources import GroupResource
+
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./: ")
 
 
@@ -75,6 +77,26 @@ def field_manager_in(values: Iterable[str]) -> str:
     manager = "request.options.fieldManager"
     told = f'request.operation != "DELETE" && has(request.options) && request.options != null && has({manager})'
     return f"{told} && {manager} in {listed(values)}"
+
+
+def kind(resource: GroupResource) -> str:
+    """A test for one kind of object."""
+    return (
+        f"request.resource.group == {quote(resource.group)} && request.resource.resource == {quote(resource.resource)}"
+    )
+
+
+def one_of(kinds: Iterable[GroupResource]) -> str:
+    """A test for any of these kinds."""
+    groups: dict[str, list[str]] = {}
+    for group, plural in sorted(kinds):
+        groups.setdefault(group, []).append(plural)
+    return either(
+        [
+            f"request.resource.group == {quote(group)} && request.resource.resource in {listed(plurals)}"
+            for group, plurals in groups.items()
+        ]
+    )
 
 
 def subresource(name: str) -> str:

@@ -248,23 +248,13 @@ def _negated(tests: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _everyone_test(policy: Policy, other_agents: Sequence[str], *, places: bool) -> str:
-    parts = [_names_test(policy)]
+    parts = [cel.one_of(_deleted(policy))]
     if places and policy.places:
         parts.append(f"has(request.namespace) && request.namespace in {cel.listed(policy.places)}")
     # An agent is never exempt. Where to say who is one takes too long, the webhook is asked about the exempt too.
     if policy.exempt_users and sum(map(len, other_agents)) <= _REPEATED // 10:
         parts.append(cel.either([f"!({cel.username_in(policy.exempt_users)})", *other_agents]))
     return " && ".join(f"({part})" for part in parts)
-
-
-def _names_test(policy: Policy) -> str:
-    groups = _by_group(_deleted(policy))
-    return cel.either(
-        [
-            f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
-            for group, plurals in sorted(groups.items())
-        ]
-    )
 
 
 def _matched(rules: Iterable[Mapping[str, Any]]) -> str:

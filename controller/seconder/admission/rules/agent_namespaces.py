@@ -25,7 +25,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     return [
         Prefilter(
             Entry.GUARD,
-            'request.resource.group == "" && request.resource.resource == "namespaces"'
+            f"{cel.kind(NAMESPACES)}"
             f' && (!has(request.name) || request.name == "" || request.name in {cel.listed(names)})',
         )
         for names in cel.slices(index.known_tags.service_account_namespaces, _LENGTH)

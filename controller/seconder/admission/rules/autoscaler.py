@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from seconder.admission import codec, coverage
+from seconder.admission import cel, codec, coverage
 from seconder.admission.findings import Affected, Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
@@ -59,7 +59,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     return [
         Prefilter(
             Entry.GUARD,
-            'request.resource.group == "autoscaling" && request.resource.resource == "horizontalpodautoscalers"'
+            f"{cel.kind(AUTOSCALERS)}"
             " && object != null && has(object.spec) && has(object.spec.minReplicas) && object.spec.minReplicas == 0",
         )
     ]

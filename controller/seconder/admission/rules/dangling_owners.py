@@ -76,9 +76,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """
     adopted = cel.either(
         [
-            f"request.resource.group == {cel.quote(group)} && request.resource.resource == {cel.quote(plural)}"
-            f" && {cel.username_in(kube_system_controllers(*controllers))}"
-            for (group, plural), controllers in ADOPTERS.items()
+            f"{cel.kind(resource)} && {cel.username_in(kube_system_controllers(*controllers))}"
+            for resource, controllers in ADOPTERS.items()
         ]
     )
     adds = f"object == null || oldObject == null || ({cel.ADDS_OWNERS})"

@@ -24,9 +24,7 @@ def evaluate(context: ReviewContext) -> Findings:
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Deletions and updates of IPAddresses."""
-    group, plural = map(cel.quote, addresses.ADDRESSES)
-    kind = f"request.resource.group == {group} && request.resource.resource == {plural}"
-    return [Prefilter(Entry.GUARD, f'{kind} && request.operation in ["UPDATE", "DELETE"]')]
+    return [Prefilter(Entry.GUARD, f'{cel.kind(addresses.ADDRESSES)} && request.operation in ["UPDATE", "DELETE"]')]
 
 
 RULE: Final = Rule(

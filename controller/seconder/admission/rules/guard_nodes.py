@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from seconder.admission import cel
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import nodes
 from seconder.admission.lookups import PodsOn, ask
@@ -24,10 +25,9 @@ def evaluate(context: ReviewContext) -> Findings:
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Deletions and updates of nodes, through whichever subresource, and whatever is done to their Leases."""
-    of_nodes = 'request.resource.group == "" && request.resource.resource == "nodes"'
     leases = 'request.resource.group == "coordination.k8s.io" && request.namespace == "kube-node-lease"'
     return [
-        Prefilter(Entry.GUARD, f'{of_nodes} && request.operation in ["UPDATE", "DELETE"]'),
+        Prefilter(Entry.GUARD, f'{cel.kind(NODES)} && request.operation in ["UPDATE", "DELETE"]'),
         Prefilter(Entry.GUARD, f"has(request.namespace) && {leases}"),
     ]
 

@@ -7,7 +7,7 @@ refused as a whole.
 from collections.abc import Sequence
 from typing import Final
 
-from seconder.admission import dependents
+from seconder.admission import cel, dependents
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.lookups import OwnsGuard, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
@@ -15,7 +15,7 @@ from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.resources import DEFINITIONS
+from seconder.api.resources import DEFINITIONS, NAMESPACES
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -33,10 +33,7 @@ def evaluate(context: ReviewContext) -> Findings:
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Deletions and updates of what is in no namespace. A Namespace's own name is given as its namespace."""
-    in_none = (
-        '(!has(request.namespace) || request.namespace == ""'
-        ' || (request.resource.group == "" && request.resource.resource == "namespaces"))'
-    )
+    in_none = f'(!has(request.namespace) || request.namespace == "" || ({cel.kind(NAMESPACES)}))'
     return [
         Prefilter(Entry.GUARD, f'request.operation == "DELETE" && {in_none}'),
         Prefilter(Entry.GUARD, f'request.operation == "UPDATE" && {in_none}'),

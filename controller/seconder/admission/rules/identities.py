@@ -87,9 +87,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
         for expression in (
             f"request.resource.group in {cel.listed([powers.SERVERS, powers.CERTIFICATES])}",
             'request.resource.group == "apiextensions.k8s.io" && request.operation in ["CREATE", "UPDATE"]',
-            'request.resource.group == "" && request.resource.resource == "secrets" && object != null'
-            f" && has(object.type) && object.type in {cel.listed(TOKEN_SECRETS)}",
-            'request.operation == "CONNECT" && request.resource.group == "" && request.resource.resource == "nodes"',
+            f"{cel.kind(SECRETS)} && object != null && has(object.type) && object.type in {cel.listed(TOKEN_SECRETS)}",
+            f'request.operation == "CONNECT" && {cel.kind(NODES)}',
         )
     ]
 

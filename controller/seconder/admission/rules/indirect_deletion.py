@@ -41,21 +41,9 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
             tests.setdefault(row.operations, set()).add(resource)
     asked = sorted((sorted(operations), kinds) for operations, kinds in tests.items())
     return [
-        Prefilter(Entry.GUARD, f"({_one_of(kinds)}) && request.operation in {cel.listed(operations)}")
+        Prefilter(Entry.GUARD, f"({cel.one_of(kinds)}) && request.operation in {cel.listed(operations)}")
         for operations, kinds in asked
     ]
-
-
-def _one_of(kinds: set[GroupResource]) -> str:
-    groups: dict[str, list[str]] = {}
-    for group, plural in sorted(kinds):
-        groups.setdefault(group, []).append(plural)
-    return cel.either(
-        [
-            f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
-            for group, plurals in groups.items()
-        ]
-    )
 
 
 RULE: Final = Rule(

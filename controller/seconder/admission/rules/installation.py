@@ -16,7 +16,7 @@ from seconder.admission.request import Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import Binds, Rule
 from seconder.api import change_request, constants
-from seconder.api.resources import GroupResource
+from seconder.api.resources import DEFINITIONS, GroupResource
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -71,17 +71,10 @@ _OF_EVERY_WRITE: Final = frozenset({"managedFields", "resourceVersion"})
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Kinds of the group, the namespace, the definitions and the roles."""
     own_definitions = (
-        'request.resource.group == "apiextensions.k8s.io"'
-        ' && request.resource.resource == "customresourcedefinitions"'
-        f" && (!has(request.name) || request.name.endsWith({cel.quote('.' + constants.DOMAIN)}))"
+        f"{cel.kind(DEFINITIONS)} && (!has(request.name) || request.name.endsWith({cel.quote('.' + constants.DOMAIN)}))"
     )
-    own_roles = cel.either(
-        [
-            f"request.resource.group == {cel.quote(group)} && request.resource.resource == {cel.quote(plural)}"
-            f" && (!has(request.name) || request.name.startsWith({cel.quote(installation.ROLE_PREFIX)}))"
-            for group, plural in installation.ROLES
-        ]
-    )
+    named_so = f"(!has(request.name) || request.name.startsWith({cel.quote(installation.ROLE_PREFIX)}))"
+    own_roles = cel.either([f"{cel.kind(role)} && {named_so}" for role in installation.ROLES])
     return [
         Prefilter(Entry.GUARD, expression)
         for expression in (

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from seconder.admission import cel
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
@@ -22,8 +23,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     return [
         Prefilter(
             Entry.GUARD,
-            'request.resource.group == "" && request.resource.resource == "namespaces"'
-            ' && has(request.subResource) && request.subResource == "finalize"',
+            f"{cel.kind(NAMESPACES)} && {cel.subresource('finalize')}",
         )
     ]
 

@@ -43,10 +43,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Whatever agents write of namespaces, while some policy selects by labels."""
     if not index.selecting_keys:
         return []
-    kinds = [
-        f"request.resource.group == {cel.quote(group)} && request.resource.resource == {cel.quote(plural)}"
-        for group, plural in (NAMESPACES, _PROJECTS)
-    ]
+    kinds = [cel.kind(NAMESPACES), cel.kind(_PROJECTS)]
     return [Prefilter(Entry.GUARD, f'request.operation in ["CREATE", "UPDATE"] && ({cel.either(kinds)})')]
 
 

@@ -151,17 +151,10 @@ def _losses(policy: Policy, namespace: str) -> Iterator[Right]:
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Writes of what runs pods, but for the subresources that store nothing which runs, and connections to pods."""
-    groups: dict[str, list[str]] = {}
-    for group, plural in sorted(POD_RUNNERS):
-        groups.setdefault(group, []).append(plural)
-    running = [
-        f"request.resource.group == {cel.quote(group)} && request.resource.resource in {cel.listed(plurals)}"
-        for group, plurals in groups.items()
-    ]
     return [
         Prefilter(
             Entry.GUARD,
-            f'request.operation != "DELETE" && ({cel.either(running)})'
+            f'request.operation != "DELETE" && ({cel.one_of(POD_RUNNERS)})'
             ' && !(has(request.subResource) && request.subResource in ["eviction", "scale", "status"])',
         )
     ]

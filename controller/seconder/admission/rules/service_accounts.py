@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import codec
+from seconder.admission import cel, codec
 from seconder.admission.findings import Cleared, Finding, Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
@@ -54,7 +54,7 @@ def _renewal(context: ReviewContext) -> Finding:
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """All ServiceAccounts. Those that are no agents' are asked about too, for any may be tagged by a group."""
-    return [Prefilter(Entry.GUARD, 'request.resource.group == "" && request.resource.resource == "serviceaccounts"')]
+    return [Prefilter(Entry.GUARD, cel.kind(SERVICE_ACCOUNTS))]
 
 
 RULE: Final = Rule(
