@@ -50,6 +50,11 @@ class Effect(Struct, frozen=True, gc=False):
         return ObjectRef(resource, self.target.namespace, self.target.name)
 
 
+def goes_along(target: Target, version: str = "v1") -> Effect:
+    """The deletion of an object that goes along with the one that the request names. It is not read yet."""
+    return Effect(Action.DELETE, target, version, {}, dependent=True)
+
+
 class ReviewContext:
     """All that the rules decide one request by. Made once a review; who asks is classified once.
 

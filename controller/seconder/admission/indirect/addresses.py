@@ -13,8 +13,8 @@ from seconder.admission import codec
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking
 from seconder.admission.request import Operation, Request
-from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import Action, GroupResource, Target
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import GroupResource, Target
 
 ADDRESSES: Final = GroupResource("networking.k8s.io", "ipaddresses")
 _SERVICES: Final = GroupResource("", "services")
@@ -48,7 +48,7 @@ def freed(request: Request) -> Target | None:
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     yield from ()
     service = freed(context.request)
-    return [Effect(Action.DELETE, service, "v1", {}, dependent=True)] if service else []
+    return [goes_along(service)] if service else []
 
 
 DELETER: Final = Deleter(

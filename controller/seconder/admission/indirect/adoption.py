@@ -16,9 +16,9 @@ from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import MAKERS
 from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, Unknown, ask
 from seconder.admission.request import Operation, Owner, Request
-from seconder.admission.review import Effect, ReviewContext
+from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.label_selector import Selector
-from seconder.api.resources import JOBS, PODS, REPLICA_SETS, Action, GroupResource, ResolvedResource, Target
+from seconder.api.resources import JOBS, PODS, REPLICA_SETS, GroupResource, ResolvedResource, Target
 
 _DEPLOYMENTS: Final = GroupResource("apps", "deployments")
 _STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
@@ -83,7 +83,7 @@ def _fits(target: Target, pod: Placed) -> bool:
 
 def _deletion(kind: ResolvedResource, found: Placed) -> Effect:
     target = Target(kind.resource, kind.kind, found.namespace, found.name, found.uid)
-    return Effect(Action.DELETE, target, kind.version, {}, dependent=True)
+    return goes_along(target, kind.version)
 
 
 def _selector(request: Request, spec: msgspec.Raw) -> Selector:
@@ -125,7 +125,7 @@ def _owner(owner: Owner, place: str) -> Target:
 
 
 def _lost(dependent: Dependent) -> Effect:
-    return Effect(Action.DELETE, dependent.target, dependent.resource.version, {}, dependent=True)
+    return goes_along(dependent.target, dependent.resource.version)
 
 
 def _sized(context: ReviewContext, dependent: Dependent) -> bool:

@@ -11,8 +11,8 @@ from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import AliasedBy, Asking, Unknown, ask
 from seconder.admission.request import Operation
-from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import NAMESPACES, Action, Target
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import NAMESPACES, Target
 
 _objects: Final[Any] = msgspec.json.Decoder(codec.ObjectsReview[dict[str, Any]])
 _UNTOLD: Final = "which namespaces go with it cannot be told"
@@ -65,8 +65,7 @@ def _within(context: ReviewContext) -> Asking[Sequence[Effect]]:
 
 
 def _deletions(names: Collection[str]) -> list[Effect]:
-    targets = [Target(NAMESPACES, "Namespace", "", name, "") for name in sorted(names)]
-    return [Effect(Action.DELETE, target, "v1", {}, dependent=True) for target in targets]
+    return [goes_along(Target(NAMESPACES, "Namespace", "", name, "")) for name in sorted(names)]
 
 
 WITHIN: Final = Deleter(

@@ -11,8 +11,8 @@ from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import MAKERS
 from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation
-from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import AUTOSCALERS, PODS, Action, ResolvedResource, Target
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import AUTOSCALERS, PODS, ResolvedResource, Target
 
 _UNREAD: Final = "what it scales could not be looked up"
 
@@ -70,11 +70,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         return []
     workload = msgspec.structs.replace(workload, uid=scaled.metadata.uid)
     owned = yield from ask(Dependents(frozenset({workload.uid}), workload))
-    return [
-        Effect(Action.DELETE, each.target, each.resource.version, {}, dependent=True)
-        for each in owned
-        if each.resource.resource == PODS
-    ]
+    return [goes_along(each.target, each.resource.version) for each in owned if each.resource.resource == PODS]
 
 
 def _kind(named: _Reference) -> ResolvedResource | None:

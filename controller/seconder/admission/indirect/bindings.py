@@ -6,8 +6,8 @@ from typing import Final
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking
 from seconder.admission.request import Operation
-from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import PODS, Action, GroupResource, Target
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import PODS, GroupResource, Target
 
 _BINDINGS: Final = GroupResource("", "bindings")
 
@@ -18,7 +18,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if target.resource == PODS and request.subresource != "binding":
         return []
     # A Binding has the name of its pod.
-    return [Effect(Action.DELETE, Target(PODS, "Pod", target.namespace, target.name, ""), "v1", {}, dependent=True)]
+    return [goes_along(Target(PODS, "Pod", target.namespace, target.name, ""))]
 
 
 DELETERS: Final = tuple(

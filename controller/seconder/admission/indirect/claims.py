@@ -11,7 +11,7 @@ from seconder.admission import codec, coverage
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation, Request
-from seconder.admission.review import Effect, ReviewContext
+from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import AUTOSCALERS, Action, GroupResource, ResolvedResource, Target
 
 _STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
@@ -122,7 +122,7 @@ def _claims_of(place: str, name: str, told: tuple[set[str], _Ordinal]) -> Asking
     names = "|".join(re.escape(template) for template in sorted(templates))
     claim = re.compile(rf"(?:{names})-{re.escape(name)}-([0-9]{{1,10}})")
     return [
-        _deletion(place, item.name, item.uid)
+        goes_along(Target(_CLAIMS.resource, _CLAIMS.kind, place, item.name, item.uid), _CLAIMS.version)
         for item in held[_CLAIMS.resource]
         if (named := claim.fullmatch(item.name)) and goes(int(named[1]))
     ]
@@ -131,11 +131,6 @@ def _claims_of(place: str, name: str, told: tuple[set[str], _Ordinal]) -> Asking
 def _protected(context: ReviewContext, place: str) -> bool:
     """Whether some policy protects claims there."""
     return bool(context.state.policies.protecting(Target(_CLAIMS.resource, _CLAIMS.kind, place, "", "")))
-
-
-def _deletion(namespace: str, name: str, uid: str) -> Effect:
-    target = Target(_CLAIMS.resource, _CLAIMS.kind, namespace, name, uid)
-    return Effect(Action.DELETE, target, _CLAIMS.version, {}, dependent=True)
 
 
 def _decoded(request: Request, spec: msgspec.Raw) -> _Set | None:

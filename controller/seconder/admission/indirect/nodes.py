@@ -10,8 +10,8 @@ from seconder.admission import codec
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, PodsOn, Unknown, ask
 from seconder.admission.request import Operation, Request
-from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import NODES, PODS, Action, GroupResource, Target
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import NODES, PODS, GroupResource, Target
 
 LEASES_OF_NODES: Final = GroupResource("coordination.k8s.io", "leases")
 _LEASES_IN: Final = "kube-node-lease"
@@ -54,8 +54,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         return []
     # A DaemonSet's pods go from a node that it no longer selects.
     pods = yield from ask(PodsOn(request.target.name, daemons=not emptied))
-    targets = (Target(PODS, "Pod", pod.namespace, pod.name, pod.uid) for pod in pods)
-    return [Effect(Action.DELETE, target, "v1", {}, dependent=True) for target in targets]
+    return [goes_along(Target(PODS, "Pod", pod.namespace, pod.name, pod.uid)) for pod in pods]
 
 
 def _pods_matter(context: ReviewContext) -> bool:

@@ -9,8 +9,8 @@ from typing import Final
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, Tokens, ask
 from seconder.admission.request import Operation
-from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import SECRETS, Action, GroupResource, Target
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import SECRETS, GroupResource, Target
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
@@ -19,8 +19,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not (context.request.may_end and context.state.policies.protecting(there)):
         return []
     found = yield from ask(Tokens(account.namespace, account.name))
-    secrets = (Target(SECRETS, "Secret", each.namespace, each.name, each.uid) for each in found)
-    return [Effect(Action.DELETE, secret, "v1", {}, dependent=True) for secret in secrets]
+    return [goes_along(Target(SECRETS, "Secret", each.namespace, each.name, each.uid)) for each in found]
 
 
 DELETER: Final = Deleter(

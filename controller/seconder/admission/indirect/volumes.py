@@ -13,8 +13,8 @@ from seconder.admission import codec, coverage
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, ObjectRef, ReadWhole, ask
 from seconder.admission.request import Operation
-from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import Action, GroupResource, ResolvedResource, Target
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import GroupResource, ResolvedResource, Target
 
 _CLAIMS: Final = GroupResource("", "persistentvolumeclaims")
 
@@ -45,7 +45,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         if not request.updates or (after.claim_ref == claim and not destroyed and not _retold(context)):
             return []
     target = Target(_CLAIMS, "PersistentVolumeClaim", claim.namespace, claim.name, claim.uid)
-    effect = Effect(Action.DELETE, target, "v1", {}, dependent=True)
+    effect = goes_along(target)
     if not coverage.may_be_covered(context, effect):
         return []
     stored = yield from coverage.read(effect, "the claim on the volume could not be looked up")
@@ -87,7 +87,7 @@ def _by_claim(context: ReviewContext) -> Asking[Sequence[Effect]]:
     kept = spec.get("persistentVolumeReclaimPolicy") == "Retain"
     if kept or _PROVISIONED in (metadata.get("annotations") or {}):
         return []
-    return [Effect(Action.DELETE, target, "v1", {}, dependent=True)]
+    return [goes_along(target)]
 
 
 BY_CLAIM: Final = Deleter(
@@ -100,7 +100,7 @@ BY_CLAIM: Final = Deleter(
 )
 
 DELETER: Final = Deleter(
-    GroupResource("", "persistentvolumes"),
+    _VOLUMES.resource,
     "its deletion, another claimRef or status, or another reclaim policy than Retain",
     "the PersistentVolumeClaim that is bound to it",
     "the volume controller marks the claim Lost, or deletes its data later",

@@ -16,7 +16,7 @@ from seconder.admission.indirect.parents import Loss
 from seconder.admission.lookups import Asking, Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.review import Effect, ReviewContext
+from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
 from seconder.api.resources import Action, GroupResource, Target
@@ -91,7 +91,7 @@ def _protected(context: ReviewContext, owned: Sequence[Dependent], loss: Loss | 
         return any(policy in protecting(maker) for maker in between)
 
     return [
-        Effect(Action.DELETE, dependent.target, dependent.resource.version, {}, dependent=True)
+        goes_along(dependent.target, dependent.resource.version)
         for dependent in owned
         if not all(answered(policy, dependent) for policy in protecting(dependent.target))
     ]
