@@ -46,6 +46,11 @@ MAKERS: Final[Mapping[GroupResource, ResolvedResource]] = {
 """The owners among these."""
 
 
+def maker(group: str, kind: str) -> ResolvedResource | None:
+    """The owner of this kind among these; None where there is none."""
+    return next((each for each in MAKERS.values() if (each.resource.group, each.kind) == (group, kind)), None)
+
+
 def makers(made: Iterable[GroupResource]) -> frozenset[ResolvedResource]:
     """Whatever built-in controllers make these of, and of what they make that."""
     found: set[GroupResource] = set()

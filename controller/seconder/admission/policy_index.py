@@ -150,6 +150,10 @@ class PolicyIndex:
             policies += [policy for policy in self.within(place) if policy not in policies]
         return [policy for policy in policies if protects(policy)]
 
+    def protects_in(self, resource: GroupResource, namespace: str) -> bool:
+        """Whether some policy refuses somebody or other the deletion of objects of a kind in a namespace."""
+        return bool(self.protecting(Target(resource, "", namespace, "", "")))
+
     @property
     def follows(self) -> bool:
         """Whether some object's owners matter, or may once discovery has looked at every policy."""

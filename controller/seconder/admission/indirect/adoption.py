@@ -13,7 +13,7 @@ from seconder.admission import codec
 from seconder.admission.dependents import Dependent
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import MAKERS
+from seconder.admission.kinds import MAKERS, maker
 from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, Unknown, ask
 from seconder.admission.request import Operation, Owner, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
@@ -48,8 +48,9 @@ _spec: Final[Any] = msgspec.json.Decoder()
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What a workload takes that is there already."""
     request, target = context.request, context.request.target
-    pods = _matter(context, _PODS)
-    sets = target.resource == _DEPLOYMENTS and (pods or _matter(context, MAKERS[REPLICA_SETS]))
+    protects_in, place = context.state.policies.protects_in, target.namespace
+    pods = protects_in(PODS, place)
+    sets = target.resource == _DEPLOYMENTS and (pods or protects_in(REPLICA_SETS, place))
     if not (pods or sets):
         return []
     selector = _selector(request, request.new_spec)
@@ -66,12 +67,6 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
             below = yield from ask(Dependents(frozenset({each.uid}), effects[-1].target))
             effects += map(_lost, below)
     return effects
-
-
-def _matter(context: ReviewContext, kind: ResolvedResource) -> bool:
-    """Whether some policy protects objects of a kind there."""
-    there = Target(kind.resource, kind.kind, context.request.target.namespace, "", "")
-    return bool(context.state.policies.protecting(there))
 
 
 def _fits(target: Target, pod: Placed) -> bool:
@@ -96,15 +91,16 @@ def _selector(request: Request, spec: msgspec.Raw) -> Selector:
 
 def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What goes where another of its kind is counted: its controller then has one too many, or history enough."""
-    request, target = context.request, context.request.target
-    child = ResolvedResource(target.resource, "v1", namespaced=True, custom=False, kind=target.kind)
+    request, target, protects_in = context.request, context.request.target, context.state.policies.protects_in
     # A revision that is gone, or another one, has its controller replace the pods of it.
     revision = target.resource == _REVISIONS
     metadata = request.old if revision and request.operation is not Operation.CREATE else request.new
     owner, labels = metadata.controller_owner, metadata.labels or {}
     was = request.old.controller_owner, request.old.labels or {}
     as_before = request.updates and not revision and (owner, labels) == was
-    if request.subresource or as_before or not (_matter(context, child) or _matter(context, _PODS)):
+    if request.subresource or as_before:
+        return []
+    if not (protects_in(target.resource, target.namespace) or protects_in(PODS, target.namespace)):
         return []
     above: Sequence[Target] = [_owner(owner, target.namespace)] if owner else ()
     if owner is None and labels and _COUNTED[target.resource]:
@@ -119,8 +115,8 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
 
 def _owner(owner: Owner, place: str) -> Target:
     """A controller, by its kind; of a kind that is not built in the plural is not known."""
-    found = (each for each in MAKERS.values() if (each.resource.group, each.kind) == (owner.group, owner.kind))
-    resource = next((each.resource for each in found), GroupResource(owner.group, ""))
+    found = maker(owner.group, owner.kind)
+    resource = found.resource if found else GroupResource(owner.group, "")
     return Target(resource, owner.kind, place, owner.name, owner.uid)
 
 

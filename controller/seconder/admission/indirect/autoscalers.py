@@ -8,24 +8,38 @@ from msgspec import Struct
 
 from seconder.admission import codec
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import MAKERS
+from seconder.admission.kinds import maker
 from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadWhole, Unknown, ask
-from seconder.admission.request import Operation
+from seconder.admission.request import Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import AUTOSCALERS, PODS, ResolvedResource, Target
+from seconder.api.resources import AUTOSCALERS, PODS, Target
 
 _UNREAD: Final = "what it scales could not be looked up"
 
 
-class _Reference(Struct, rename="camel"):
+class ScaleTarget(Struct, rename="camel"):
+    """CrossVersionObjectReference (autoscaling/v2)."""
+
     api_version: str = ""
     kind: str = ""
     name: str = ""
 
+    @property
+    def group(self) -> str:
+        """The API group of the kind."""
+        return self.api_version.rpartition("/")[0]
 
-class _Autoscaler(Struct, rename="camel"):
+
+class Autoscaler(Struct, rename="camel"):
+    """HorizontalPodAutoscalerSpec (autoscaling/v2), as far as it says what may be ended."""
+
     min_replicas: int | None = None
-    scale_target_ref: _Reference = msgspec.field(default_factory=_Reference)
+    scale_target_ref: ScaleTarget = msgspec.field(default_factory=ScaleTarget)
+
+    @property
+    def least(self) -> int:
+        """The fewest replicas that it goes to."""
+        return 1 if self.min_replicas is None else self.min_replicas
 
 
 class _Size(Struct):
@@ -41,17 +55,22 @@ class _Workload(Struct):
     spec: _Size
 
 
-_spec: Final = msgspec.json.Decoder(_Autoscaler | None)
+_spec: Final = msgspec.json.Decoder(Autoscaler | None)
+
+
+def states(request: Request) -> tuple[Autoscaler, Autoscaler]:
+    """The autoscaler of a request as stored and as wanted; an empty one where there is none. Raises Malformed."""
+    before = codec.read(request, _spec, request.old_spec, "the autoscaler") or Autoscaler()
+    return before, codec.read(request, _spec, request.new_spec, "the autoscaler") or Autoscaler()
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request, place = context.request, context.request.target.namespace
     policies = context.state.policies.protecting(Target(PODS, "Pod", place, "", ""))
-    after = codec.read(request, _spec, request.new_spec, "the autoscaler") or _Autoscaler()
-    before = codec.read(request, _spec, request.old_spec, "the autoscaler") or _Autoscaler()
+    before, after = states(request)
     if not policies or after == before:
         return []
-    kind = _kind(after.scale_target_ref)
+    kind = maker(after.scale_target_ref.group, after.scale_target_ref.kind)
     if kind is None:
         raise Unknown("which pods it would end cannot be told")
     workload = Target(kind.resource, kind.kind, place, after.scale_target_ref.name, "")
@@ -65,20 +84,11 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         scaled = msgspec.convert(stored, _Workload)
     except msgspec.ValidationError:
         raise Unknown(_UNREAD) from None
-    least = 1 if after.min_replicas is None else after.min_replicas
-    if least >= (1 if scaled.spec.replicas is None else scaled.spec.replicas):
+    if after.least >= (1 if scaled.spec.replicas is None else scaled.spec.replicas):
         return []
     workload = msgspec.structs.replace(workload, uid=scaled.metadata.uid)
     owned = yield from ask(Dependents(frozenset({workload.uid}), workload))
     return [goes_along(each.target, each.resource.version) for each in owned if each.resource.resource == PODS]
-
-
-def _kind(named: _Reference) -> ResolvedResource | None:
-    group = named.api_version.rpartition("/")[0]
-    return next(
-        (each for each in MAKERS.values() if (each.resource.group, each.kind) == (group, named.kind)),
-        None,
-    )
 
 
 DELETER: Final = Deleter(

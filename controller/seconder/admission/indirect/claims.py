@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec, coverage
+from seconder.admission.indirect import autoscalers
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation, Request
@@ -56,20 +57,8 @@ class _Set(Struct, rename="camel"):
         return range(start, start + (1 if self.replicas is None else self.replicas))
 
 
-class _ScaleTarget(Struct, rename="camel"):
-    kind: str = ""
-    name: str = ""
-    api_version: str = ""
-
-
-class _Autoscaler(Struct, rename="camel"):
-    min_replicas: int | None = None
-    scale_target_ref: _ScaleTarget = msgspec.field(default_factory=_ScaleTarget)
-
-
 _Ordinal = Callable[[int], bool]
 _spec: Final = msgspec.json.Decoder(_Set | None)
-_autoscaler: Final = msgspec.json.Decoder(_Autoscaler | None)
 _SETS: Final = ResolvedResource(_STATEFUL_SETS, "v1", namespaced=True, custom=False, kind="StatefulSet")
 
 
@@ -79,7 +68,7 @@ def _everything(_: int) -> bool:
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request, target = context.request, context.request.target
-    if not _protected(context, target.namespace):
+    if not context.state.policies.protects_in(_CLAIMS.resource, target.namespace):
         return []
     if request.subresource == "scale":
         told = yield from _through_scale(context)
@@ -94,11 +83,11 @@ def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What goes by an autoscaler that may take a StatefulSet to fewer replicas, or could not before."""
     request = context.request
     place = request.target.namespace
-    after = codec.read(request, _autoscaler, request.new_spec, "the autoscaler") or _Autoscaler()
-    before = codec.read(request, _autoscaler, request.old_spec, "the autoscaler") or _Autoscaler()
+    before, after = autoscalers.states(request)
     named = after.scale_target_ref
-    in_group = named.api_version.rpartition("/")[0] == _STATEFUL_SETS.group
-    if after == before or named.kind != "StatefulSet" or not in_group or not _protected(context, place):
+    if after == before or (named.group, named.kind) != (_STATEFUL_SETS.group, _SETS.kind):
+        return []
+    if not context.state.policies.protects_in(_CLAIMS.resource, place):
         return []
     ref = ObjectRef(_SETS, place, named.name)
     stored: Any = yield from ask(ReadWhole(ref, _UNREAD))
@@ -107,8 +96,7 @@ def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
     workload = _converted(stored)
     if workload.retention.when_scaled != _DELETE:
         return []
-    least = 1 if after.min_replicas is None else after.min_replicas
-    kept = msgspec.structs.replace(workload, replicas=least).kept
+    kept = msgspec.structs.replace(workload, replicas=after.least).kept
     told = _templates(workload), lambda ordinal: ordinal not in kept
     return (yield from _claims_of(place, named.name, told))
 
@@ -126,11 +114,6 @@ def _claims_of(place: str, name: str, told: tuple[set[str], _Ordinal]) -> Asking
         for item in held[_CLAIMS.resource]
         if (named := claim.fullmatch(item.name)) and goes(int(named[1]))
     ]
-
-
-def _protected(context: ReviewContext, place: str) -> bool:
-    """Whether some policy protects claims there."""
-    return bool(context.state.policies.protecting(Target(_CLAIMS.resource, _CLAIMS.kind, place, "", "")))
 
 
 def _decoded(request: Request, spec: msgspec.Raw) -> _Set | None:

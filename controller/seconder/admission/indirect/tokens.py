@@ -15,8 +15,7 @@ from seconder.api.resources import SECRETS, GroupResource, Target
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     account = context.request.target
-    there = Target(SECRETS, "Secret", account.namespace, "", "")
-    if not (context.request.may_end and context.state.policies.protecting(there)):
+    if not (context.request.may_end and context.state.policies.protects_in(SECRETS, account.namespace)):
         return []
     found = yield from ask(Tokens(account.namespace, account.name))
     return [goes_along(Target(SECRETS, "Secret", each.namespace, each.name, each.uid)) for each in found]

@@ -7,6 +7,7 @@ import msgspec
 
 from seconder.admission import cel, codec, coverage
 from seconder.admission.findings import Affected, Findings, Refusal
+from seconder.admission.indirect.autoscalers import Autoscaler, ScaleTarget
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES, Request
@@ -15,19 +16,7 @@ from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.reasons import Reason
 from seconder.api.resources import AUTOSCALERS, Action
 
-
-class _ScaleTarget(msgspec.Struct, rename="camel"):
-    kind: str = ""
-    name: str = ""
-    api_version: str = ""
-
-
-class _Autoscaler(msgspec.Struct, rename="camel"):
-    min_replicas: int | None = None
-    scale_target_ref: _ScaleTarget = msgspec.field(default_factory=_ScaleTarget)
-
-
-_spec: Final = msgspec.json.Decoder(_Autoscaler)
+_spec: Final = msgspec.json.Decoder(Autoscaler)
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -36,8 +25,7 @@ def evaluate(context: ReviewContext) -> Findings:
     target = _emptied(request)
     if target is None:
         return []
-    group = target.api_version.rpartition("/")[0]
-    named = yield from coverage.named_object(context, group, target.kind, target.name, Action.SCALE_TO_ZERO)
+    named = yield from coverage.named_object(context, target.group, target.kind, target.name, Action.SCALE_TO_ZERO)
     if named is None:
         return []
     effect, stored = named
@@ -48,7 +36,7 @@ def evaluate(context: ReviewContext) -> Findings:
     return [Affected(effect, policies)]
 
 
-def _emptied(request: Request) -> _ScaleTarget | None:
+def _emptied(request: Request) -> ScaleTarget | None:
     after = codec.read(request, _spec, request.new_spec, "the autoscaler")
     before = codec.read(request, _spec, request.old_spec, "the autoscaler") if request.updates else None
     return after.scale_target_ref if after.min_replicas == 0 and after != before else None
