@@ -1,7 +1,7 @@
 """One review: the request, who asks, the cluster, and which policies cover what it amounts to."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -61,7 +61,7 @@ class ReviewContext:
     ``now`` is in seconds since 1970. ``memo`` remembers signatures that were good.
     """
 
-    __slots__ = ("_replicas", "_unlike", "_written", "memo", "mode", "now", "principal", "request", "state")
+    __slots__ = ("_replicas", "_unlike", "_whole", "_written", "memo", "mode", "now", "principal", "request", "state")
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class ReviewContext:
         self.principal = state.principal(request.caller) if principal is None else principal
         self._written: tuple[Fields, Fields] | None = None
         self._unlike: tuple[Fields, Fields] | None = None
+        self._whole: tuple[dict[str, Any], dict[str, Any]] | None = None
         self._replicas: tuple[int | None, int | None] | None = None
 
     @property
@@ -89,6 +90,13 @@ class ReviewContext:
         if self._written is None:
             self._written = codec.written(self.request)
         return self._written
+
+    @property
+    def whole(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The stored and the wanted object, which nobody changes: see ``codec.whole``, and ``unlike``."""
+        if self._whole is None:
+            self._whole = codec.whole(self.request)
+        return self._whole
 
     @property
     def unlike(self) -> tuple[Fields, Fields]:

@@ -7,11 +7,10 @@ fields. Both are free to write, and neither may be used to have others take away
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from seconder.admission import codec
 from seconder.admission.changes import last_applied, managed_fields
 from seconder.admission.changes.free_paths import ANNOTATIONS, FreePaths, Steps
 from seconder.admission.changes.managed_fields import NO_LONGER, Written
@@ -45,26 +44,36 @@ _SENT: Final[Mapping[GroupResource, tuple[Steps, ...]]] = {
 What is below is another matter."""
 
 
-def taken(
-    request: Request,
-    written: tuple[Written, Written],
-    free: Sequence[FreePaths],
-    tags: frozenset[str] = _TAGS,
-) -> Taken:
-    """What may go by a request, and is not free. ``written``: its two objects, as ``codec.written`` gives them.
+class Update(Protocol):
+    """A request as a review sees it: its two objects by their keys, and as a whole."""
+
+    request: Request
+
+    @property
+    def written(self) -> tuple[Written, Written]:
+        """See ``codec.written``."""
+
+    @property
+    def whole(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """See ``codec.whole``."""
+
+
+def taken(update: Update, free: Sequence[FreePaths], tags: frozenset[str] = _TAGS) -> Taken:
+    """What may go by a request, and is not free.
 
     ``tags``: annotations that mark an object as an agent's. The objects are read as a whole where more than free fields
     may go. Raises Unknown for what cannot be told, and Malformed.
     """
+    request = update.request
     stored, incoming = request.stored, request.incoming
     resource = request.target.resource
     free = _guarding(resource, tuple(free), tags)
     changed = [key for key in last_applied.TABLE if stored.get(key) != incoming.get(key)]
     try:
-        moved = managed_fields.moved(*written)
+        moved = managed_fields.moved(*update.written)
         if not changed and (moved is None or not moved.matters(free, _kept(resource))):
             return NOTHING
-        root = Place((), *codec.whole(request), free, _kept(resource))
+        root = Place((), *update.whole, free, _kept(resource))
         owned = list(moved.told(root)) if moved is not None else []
     except (managed_fields.Untold, msgspec.MsgspecError, RecursionError):
         raise Unknown(_UNTOLD) from None

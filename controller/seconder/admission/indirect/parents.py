@@ -6,12 +6,10 @@ the table of its kind; and of what is free there, what replaces pods, or leaves 
 
 import functools
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-import msgspec
 from msgspec import Struct
 
-from seconder.admission import codec
 from seconder.admission.changes import differences, free_changes
 from seconder.admission.changes.free_changes import REPLICAS, TEMPLATE
 from seconder.admission.changes.free_paths import FreePaths
@@ -67,14 +65,13 @@ def loss(context: ReviewContext) -> Loss | None:
 
 def _changed(context: ReviewContext) -> Loss | None:
     """What is ended by another field than the number of replicas."""
-    request = context.request
-    still = _ending_nothing(request.target.resource)
+    resource = context.request.target.resource
+    still = _ending_nothing(resource)
     # As they are written: nearly all that agents do ends nothing.
     if differences.surely_free(*context.unlike, differences.kept_by_server(still)):
         return None
-    free = free_changes.built_in(request.target.resource)
-    objects = codec.objects(request, _objects, "the object")
-    before, after = objects.old_object or {}, objects.object or {}
+    free = free_changes.built_in(resource)
+    before, after = context.whole
     try:
         if differences.differ(before, after, [free]):
             return Loss()
@@ -88,8 +85,3 @@ def _ending_nothing(resource: GroupResource) -> Sequence[FreePaths]:
     """What is free on objects of a kind, but for a template whose exchange ends pods."""
     fields = [TEMPLATE] if resource in _ROLLS_OUT else []
     return free_changes.taking_back([free_changes.built_in(resource)], fields)
-
-
-_objects: Final[Any] = msgspec.json.Decoder(
-    codec.ObjectsReview[dict[str, Any]], float_hook=lambda written: msgspec.Raw(written.encode())
-)

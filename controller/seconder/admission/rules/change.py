@@ -13,7 +13,7 @@ from seconder.admission.findings import Affected, Cleared, Findings
 from seconder.admission.lookups import Asking, Unknown
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import Operation, Request
+from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.policy import Policy
@@ -48,17 +48,16 @@ def evaluate(context: ReviewContext) -> Findings:
 def _difference(
     context: ReviewContext, effect: Effect, policies: Sequence[Policy], free: Sequence[FreePaths]
 ) -> Effect | None:
-    request = context.request
     named, unnamed = _named(context, policies)
     free = free_changes.taking_back(free, unnamed)
     # As they are written: nearly all that agents do is free, and most of an object stays what it is.
     stored, wanted = context.written
     taken = next_apply.NOTHING
     if stored.get("metadata") != wanted.get("metadata"):
-        taken = next_apply.taken(request, context.written, free, context.state.policies.known_tags.annotations)
+        taken = next_apply.taken(context, free, context.state.policies.known_tags.annotations)
     if not taken and differences.surely_free(*context.unlike, differences.kept_by_server(free)):
         return None
-    before, after = codec.whole(request)
+    before, after = context.whole
     if named and not taken:
         old, new = before, after
         for steps in named:
@@ -71,10 +70,11 @@ def _difference(
 def _named(context: ReviewContext, policies: Sequence[Policy]) -> tuple[list[Steps], list[Steps]]:
     """The fields whose change has a name of its own; and those that no list frees: not all policies ask for that."""
     request = context.request
+    finalizers = (FINALIZERS, SPEC_FINALIZERS) if request.target.resource == NAMESPACES else (FINALIZERS,)
     given = (
         (Action.SCALE_TO_ZERO, context.scales_to_zero, (REPLICAS,)),
         (Action.CHANGE_OWNERS, request.changes_owners, (OWNERS,)),
-        (Action.REMOVE_FINALIZERS, request.removes_finalizers, _finalizers(request)),
+        (Action.REMOVE_FINALIZERS, request.removes_finalizers, finalizers),
     )
     named: list[Steps] = []
     unnamed: list[Steps] = []
@@ -83,10 +83,6 @@ def _named(context: ReviewContext, policies: Sequence[Policy]) -> tuple[list[Ste
             everywhere = all(action in policy.actions for policy in policies)
             (named if everywhere else unnamed).extend(fields)
     return named, unnamed
-
-
-def _finalizers(request: Request) -> tuple[Steps, ...]:
-    return (FINALIZERS, SPEC_FINALIZERS) if request.target.resource == NAMESPACES else (FINALIZERS,)
 
 
 def _through_scale(

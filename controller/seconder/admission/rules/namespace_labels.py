@@ -28,7 +28,7 @@ def evaluate(context: ReviewContext) -> Findings:
     changed = sorted(key for key in guarded if before.get(key) != after.get(key))
     if changed:
         return [Refusal(f"agents may not change label {changed[0]}, by which policies select namespaces")]
-    if guarded and next_apply.taken(context.request, context.written, (_but_for(guarded),)):
+    if guarded and next_apply.taken(context, (_but_for(guarded),)):
         return [Refusal("agents may not have the next apply take away a label by which policies select namespaces")]
     return []
 
