@@ -19,6 +19,7 @@ from typing import Any, Final
 import urllib3
 import yaml
 
+from bench import documents
 from localstack.stack import Stack
 from seconder.client.api import Api, ApiError
 from seconder.client.client_config import load
@@ -136,7 +137,7 @@ class Flood:
     def _prepare(self) -> None:
         for name in (AGENTS, PEOPLE, _UNASKED):
             self._admin.create("/api/v1/namespaces", {"metadata": {"name": name}})
-            self._admin.create(f"{_APPS}/namespaces/{name}/deployments", _deployment("checkout"))
+            self._admin.create(f"{_APPS}/namespaces/{name}/deployments", documents.deployment("checkout"))
         self._admin.create("/apis/seconder.dev/v1alpha1/protectionpolicies", _POLICY)
         self._until(lambda: _refused(self._scaled()) == 403, "the policy is in force")
 
@@ -149,14 +150,14 @@ class Flood:
             metadata: dict[str, Any] = {"ownerReferences": [{**owner, "uid": f"{number}"}]}
             if number < scale.heavy:
                 metadata["labels"] = _LABELS
-            self._make(_deployment(f"d{number}", **metadata))
+            self._make(documents.deployment(f"d{number}", **metadata))
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(make, range(scale.objects)))
         owners = [
             {"apiVersion": "v1", "kind": "K", "name": "n", "uid": f"{number:05}"} for number in range(scale.owners)
         ]
-        self._make(_deployment(_HYDRA, ownerReferences=owners))
+        self._make(documents.deployment(_HYDRA, ownerReferences=owners))
 
     def _make(self, document: dict[str, Any]) -> None:
         """Create a Deployment as the agent, again where the API server was too busy. Raises ApiError."""
@@ -285,14 +286,6 @@ def _note(number: int) -> dict[str, Any]:
 
 def _refused(answer: ApiError | None) -> int:
     return answer.status if answer else 200
-
-
-def _deployment(name: str, **metadata: Any) -> dict[str, Any]:
-    labels = {"app": name}
-    containers = [{"name": "main", "image": "none:0"}]
-    template = {"metadata": {"labels": labels}, "spec": {"containers": containers}}
-    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, **metadata}, "spec": spec}
 
 
 def table(scale: Scale, figures: Figures) -> str:

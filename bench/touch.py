@@ -22,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
+from bench import documents
 from localstack import browser as browsers
 from localstack.browser import Browser
 from localstack.errors import StackError
@@ -112,7 +113,7 @@ class Touch:
 
     def _once(self, name: str, *, sign_in: bool = False) -> Mapping[str, float]:
         browser = self._browser
-        uid = self._admin.create(_DEPLOYMENTS, _deployment(name))["metadata"]["uid"]
+        uid = self._admin.create(_DEPLOYMENTS, documents.deployment(name))["metadata"]["uid"]
         path = f"{_DEPLOYMENTS}/{name}"
         chg = self._refused(path, uid)
         refused = time.time()
@@ -234,14 +235,3 @@ def _until(holds: Callable[[], Any], what: str) -> None:
         if time.monotonic() > deadline:
             raise StackError(f"not within {_SECONDS:.0f} s: {what}")
         time.sleep(0.02)
-
-
-def _deployment(name: str) -> dict[str, Any]:
-    labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "none:0"}]}}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
-    }

@@ -6,7 +6,6 @@ from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.documents import CONTAINERS, owned_by, owner
 from tests.attacks.field import (
-    ACCOUNTS,
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -28,8 +27,7 @@ CONTROLLERS: Final = Kind("", "replicationcontrollers")
 
 def _orphan(field: Field, name: str = "broker", **labels: str) -> str:
     """A protected pod of no controller; give its path."""
-    account = ACCOUNTS.path(field.place, "default")
-    field.eventually(lambda: field.admin("GET", account).done, "the ServiceAccount is there")
+    field.account()
     pod = documents.pod(name)
     field.make(PODS, {**pod, "metadata": {"name": name, "labels": {**_LABELS, **labels}}})
     path = PODS.path(field.place, name)
@@ -87,8 +85,7 @@ def let_a_replica_set_take_it_later(field: Field) -> None:
 @attack(variants={"by-labels": (False,), "by-an-owner": (True,)})
 def crowd_it_out(field: Field, owned: bool) -> None:
     """An agent makes one pod more under the controller of protected ones, which ends the cheapest of them."""
-    account = ACCOUNTS.path(field.place, "default")
-    field.eventually(lambda: field.admin("GET", account).done, "the ServiceAccount is there")
+    field.account()
     web = {"selector": {"matchLabels": _LABELS}, "template": _TEMPLATE, "replicas": 2}
     made = field.make(REPLICA_SETS, {"metadata": {"name": "web"}, "spec": web})
     items = PODS.path(field.place)

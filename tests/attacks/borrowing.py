@@ -43,8 +43,7 @@ def run_a_pod_as_who_may_delete_in_the_last_of_many_places(field: Field) -> None
     field.protect_places(places)
     binding = documents.role_binding("deployer", "edit", documents.account(field.place, "deployer"))
     field.make(BINDINGS, binding, places[-1])
-    account = ACCOUNTS.path(field.place, "default")
-    field.eventually(lambda: field.admin("GET", account).done, "the ServiceAccount is there")
+    field.account()
     field.refused("POST", PODS.path(field.place), documents.pod("mine", "deployer"))
 
 

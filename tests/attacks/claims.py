@@ -119,11 +119,5 @@ def claim_a_volume_and_let_go(field: Field) -> None:
 def autoscale_where_claims_go(field: Field) -> None:
     """An agent has an autoscaler take a StatefulSet down to which a person said that claims go then."""
     _database(field, whenScaled="Delete")
-    metric = {
-        "type": "Resource",
-        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 9}},
-    }
-    named = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db"}
-    spec = {"minReplicas": 1, "maxReplicas": 1, "metrics": [metric], "scaleTargetRef": named}
-    field.refused("POST", AUTOSCALERS.path(field.place), {"metadata": {"name": "db"}, "spec": spec})
+    field.refused("POST", AUTOSCALERS.path(field.place), documents.autoscaler("StatefulSet", "db"))
     _all_left(field)

@@ -52,6 +52,15 @@ def pod(name: str, account: str = "default", **spec: Any) -> dict[str, Any]:
     }
 
 
+def autoscaler(kind: str, name: str) -> dict[str, Any]:
+    """A HorizontalPodAutoscaler (autoscaling/v2) that takes a workload of group ``apps`` to one pod."""
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 9}}
+    target = {"apiVersion": "apps/v1", "kind": kind, "name": name}
+    metrics = [{"type": "Resource", "resource": cpu}]
+    spec = {"minReplicas": 1, "maxReplicas": 1, "metrics": metrics, "scaleTargetRef": target}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
 def definition(plural: str, group: str, kind: str, scope: str = "Namespaced", *, served: bool = True) -> dict[str, Any]:
     """A CustomResourceDefinition whose objects may hold anything."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

@@ -224,6 +224,12 @@ class Field:
                 raise Untried(f"not within {seconds:.0f} s: {what}")
             time.sleep(_POLL)
 
+    def account(self, name: str = "default", place: str = "") -> str:
+        """Wait for a ServiceAccount, without which no pod is made; give its path. Raises Untried."""
+        path = ACCOUNTS.path(place or self.place, name)
+        self.eventually(lambda: self.admin("GET", path).done, "the ServiceAccount is there")
+        return path
+
     def lost(self, what: str) -> None:
         """Say that the guard did not hold. Raises GotThrough."""
         raise GotThrough(what)

@@ -10,8 +10,7 @@ _CERTIFICATES = Kind("certificates.k8s.io", "certificatesigningrequests", namesp
 @attack(variants={"of-ones-place": ("", "default"), "of-a-controller": ("kube-system", "namespace-controller")})
 def take_a_token(field: Field, place: str, name: str) -> None:
     """An agent asks for a token of another ServiceAccount."""
-    path = ACCOUNTS.path(place or field.place, name)
-    field.eventually(lambda: field.admin("GET", path).done, "the ServiceAccount is there")
+    path = field.account(name, place)
     field.refused("POST", f"{path}/token", {"spec": {}})
 
 
@@ -20,8 +19,7 @@ def have_a_token_written(field: Field) -> None:
     """An agent makes a Secret that a controller writes a token into."""
     metadata = {"name": "token", "annotations": {"kubernetes.io/service-account.name": "default"}}
     secret = {"metadata": metadata, "type": "kubernetes.io/service-account-token"}
-    path = ACCOUNTS.path(field.place, "default")
-    field.eventually(lambda: field.admin("GET", path).done, "the ServiceAccount is there")
+    field.account()
     field.refused("POST", SECRETS.path(field.place), secret)
 
 

@@ -7,7 +7,6 @@ from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.documents import CONTAINERS, owned_by, owner
 from tests.attacks.field import (
-    ACCOUNTS,
     AUTOSCALERS,
     CRON_JOBS,
     DEFINITIONS,
@@ -70,8 +69,7 @@ def _pods(field: Field, number: int = 2) -> list[str]:
 
 def _parent(field: Field, named: str) -> str:
     """A parent with two pods, both a person's; give its path."""
-    account = ACCOUNTS.path(field.place, "default")
-    field.eventually(lambda: field.admin("GET", account).done, "the ServiceAccount is there")
+    field.account()
     kind, document = _PARENTS[named]
     field.make(kind, {"metadata": {"name": "web"}, **document})
     return kind.path(field.place, "web")
@@ -114,13 +112,7 @@ def autoscale_their_deployment(field: Field) -> None:
     path = _parent(field, "Deployment")
     pods = _pods(field)
     _known(field, path)
-    metric = {
-        "type": "Resource",
-        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 9}},
-    }
-    named = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
-    spec = {"minReplicas": 1, "maxReplicas": 1, "metrics": [metric], "scaleTargetRef": named}
-    field.refused("POST", AUTOSCALERS.path(field.place), {"metadata": {"name": "web"}, "spec": spec})
+    field.refused("POST", AUTOSCALERS.path(field.place), documents.autoscaler("Deployment", "web"))
     field.lasts(pods[0], _ENDED)
 
 

@@ -4,15 +4,14 @@ from typing import Any, Final
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import ACCOUNTS, NODES, PODS, Field, Kind
+from tests.attacks.field import NODES, PODS, Field, Kind
 
 _LEASES: Final = Kind("coordination.k8s.io", "leases")
 
 
 def _broker(field: Field, **spec: Any) -> str:
     """A protected pod of no workload; give its path."""
-    account = ACCOUNTS.path(field.place, "default")
-    field.eventually(lambda: field.admin("GET", account).done, "the ServiceAccount is there")
+    field.account()
     field.make(PODS, documents.pod("broker", **spec))
     path = PODS.path(field.place, "broker")
     field.protect(PODS, path)

@@ -31,8 +31,7 @@ def tag_others_objects(field: Field) -> None:
 @attack()
 def tag_by_a_binding(field: Field) -> None:
     """An agent binds a person's pod to a node, with the mark on the binding; the person goes on."""
-    account = f"/api/v1/namespaces/{field.place}/serviceaccounts/default"
-    field.eventually(lambda: field.admin("GET", account).done, "the ServiceAccount is there")
+    field.account()
     field.make(PODS, documents.pod("theirs", schedulerName="nobody"))
     path = PODS.path(field.place, "theirs")
     binding = {"apiVersion": "v1", "kind": "Binding", "target": {"kind": "Node", "name": "nowhere"}}
@@ -50,8 +49,7 @@ _CLAIM: Final = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"s
 @attack(variants={"of-the-agent": (False,), "of-a-person": (True,)})
 def tag_by_a_template(field: Field, by_a_person: bool) -> None:
     """The template of a person's Deployment is marked, by whomever; the person drains and deletes its pods."""
-    account = f"/api/v1/namespaces/{field.place}/serviceaccounts/default"
-    field.eventually(lambda: field.admin("GET", account).done, "the ServiceAccount is there")
+    field.account()
     field.deployment()
     path, pods = DEPLOYMENTS.path(field.place, "checkout"), PODS.path(field.place)
     patch = {"spec": {"template": _MARKED}}

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,28 @@ def liar(copying: Stack) -> Iterator[tuple[str, Liar]]:
             yield origin, made
     finally:
         seconder.stop_portal()
+
+
+@contextmanager
+def _carol(cluster: Cluster, liar: tuple[str, Liar], folder: Path) -> Iterator[Desk]:
+    """An approver who has enrolled. Afterwards the portal tells the truth, and she is gone."""
+    origin, portal = liar
+    with browsers.browser() as browser:
+        browser.give_passkeys()
+        desk = Desk(cluster, origin, browser, folder)
+        desk.enroll("carol")
+        try:
+            yield desk
+        finally:
+            portal.lie = lambda path, text: text
+            desk.leave()
+
+
+def _change_refused(desk: Desk) -> str:
+    """Have the agent try to pause the Deployment; the change request's name."""
+    cluster = desk.cluster
+    change = ("patch", "deployment", "checkout", f"--namespace={cluster.namespace}", "--type=merge", "--patch")
+    return desk.named(cluster.agent(*change, json.dumps({"spec": {"paused": True}})).err)
 
 
 def _in_facts(change: Any) -> Lie:
@@ -119,27 +142,21 @@ def test_a_portal_that_lies_gets_no_signature(
     """The script works the statement out by itself: what differs from page or object is said, and not signed."""
     origin, portal = liar
     cluster.deployment()
-    with browsers.browser() as browser:
-        browser.give_passkeys()
-        desk = Desk(cluster, origin, browser, tmp_path)
-        desk.enroll("carol")
-        try:
-            chg = desk.refused()
-            desk.sign_in(chg)
-            for name, lie in _LIES.items():
-                portal.lie = lie
-                browser.open(f"{origin}/requests/{chg}")
-                browser.until(lambda: _settled(browser), f"{name}: the script has looked")
-                assert "Nothing is signed here" in browser.text("#trouble"), name
-                assert browser.text("#signing") == "", name
-            desk.picture("two-renderings-differ")
-            portal.lie = lambda path, text: text
-            assert desk.approvals(chg) == {}
+    with _carol(cluster, liar, tmp_path) as desk:
+        browser = desk.browser
+        chg = desk.refused()
+        desk.sign_in(chg)
+        for name, lie in _LIES.items():
+            portal.lie = lie
             browser.open(f"{origin}/requests/{chg}")
-            desk.approve()
-        finally:
-            portal.lie = lambda path, text: text
-            desk.leave()
+            browser.until(lambda: _settled(browser), f"{name}: the script has looked")
+            assert "Nothing is signed here" in browser.text("#trouble"), name
+            assert browser.text("#signing") == "", name
+        desk.picture("two-renderings-differ")
+        portal.lie = lambda path, text: text
+        assert desk.approvals(chg) == {}
+        browser.open(f"{origin}/requests/{chg}")
+        desk.approve()
 
 
 def test_a_diff_or_a_list_that_lies_gets_no_signature(
@@ -149,33 +166,26 @@ def test_a_diff_or_a_list_that_lies_gets_no_signature(
     origin, portal = liar
     cluster.deployment()
     cluster.deployment("billing")
-    change = ("patch", "deployment", "checkout", f"--namespace={cluster.namespace}", "--type=merge", "--patch")
-    with browsers.browser() as browser:
-        browser.give_passkeys()
-        desk = Desk(cluster, origin, browser, tmp_path)
-        desk.enroll("carol")
-        try:
-            changed = desk.named(cluster.agent(*change, json.dumps({"spec": {"paused": True}})).err)
-            namespace = desk.refused("namespace", cluster.namespace)
-            desk.sign_in(changed)
-            lies = [
-                (changed, _in_page("&#34;paused&#34;: true", "&#34;paused&#34;: false")),
-                (changed, _in_page('<span class="added">', '<span class="same"> ')),
-                (changed, _in_facts(lambda facts: facts.update(after=facts["after"].replace("true", "false")))),
-                (changed, _in_facts(lambda facts: facts.update(before=facts["after"]))),
-                (namespace, _in_page("deployments/billing/", "deployments/scratch/")),
-                (namespace, _in_facts(lambda facts: facts.update(items=facts["items"][1:]))),
-                (namespace, _in_page("2 deployments", "1 deployments")),
-            ]
-            for number, (chg, lie) in enumerate(lies):
-                portal.lie = lie
-                browser.open(f"{origin}/requests/{chg}")
-                browser.until(lambda: _settled(browser), f"lie {number}: the script has looked")
-                assert "Nothing is signed here" in browser.text("#trouble"), number
-                assert desk.approvals(chg) == {}
-        finally:
-            portal.lie = lambda path, text: text
-            desk.leave()
+    with _carol(cluster, liar, tmp_path) as desk:
+        browser = desk.browser
+        changed = _change_refused(desk)
+        namespace = desk.refused("namespace", cluster.namespace)
+        desk.sign_in(changed)
+        lies = [
+            (changed, _in_page("&#34;paused&#34;: true", "&#34;paused&#34;: false")),
+            (changed, _in_page('<span class="added">', '<span class="same"> ')),
+            (changed, _in_facts(lambda facts: facts.update(after=facts["after"].replace("true", "false")))),
+            (changed, _in_facts(lambda facts: facts.update(before=facts["after"]))),
+            (namespace, _in_page("deployments/billing/", "deployments/scratch/")),
+            (namespace, _in_facts(lambda facts: facts.update(items=facts["items"][1:]))),
+            (namespace, _in_page("2 deployments", "1 deployments")),
+        ]
+        for number, (chg, lie) in enumerate(lies):
+            portal.lie = lie
+            browser.open(f"{origin}/requests/{chg}")
+            browser.until(lambda: _settled(browser), f"lie {number}: the script has looked")
+            assert "Nothing is signed here" in browser.text("#trouble"), number
+            assert desk.approvals(chg) == {}
 
 
 def _of(chg: str, change: Any) -> Lie:
@@ -254,32 +264,25 @@ def test_of_several_requests_each_is_compared(
     origin, portal = liar
     for name in ("checkout", "billing"):
         cluster.deployment(name)
-    change = ("patch", "deployment", "checkout", f"--namespace={cluster.namespace}", "--type=merge", "--patch")
-    with browsers.browser() as browser:
-        browser.give_passkeys()
-        desk = Desk(cluster, origin, browser, tmp_path)
-        desk.enroll("carol")
-        try:
-            first = desk.named(cluster.agent(*change, json.dumps({"spec": {"paused": True}})).err)
-            second = desk.refused(name="billing")
-            desk.sign_in(first)
-            page = f"{origin}/together?name={first}&name={second}"
-            for name, lie in _lies_of_one_of_several(first, second).items():
-                portal.lie = lie
-                browser.open(page)
-                browser.until(lambda: _settled(browser), f"{name}: the script has looked")
-                assert "Nothing is signed here" in browser.text("#trouble"), name
-                assert browser.text("#signing") == "", name
-                time.sleep(0.5)
-            portal.lie = lambda path, text: text
-            assert desk.approvals(first) == desk.approvals(second) == {}
+    with _carol(cluster, liar, tmp_path) as desk:
+        browser = desk.browser
+        first = _change_refused(desk)
+        second = desk.refused(name="billing")
+        desk.sign_in(first)
+        page = f"{origin}/together?name={first}&name={second}"
+        for name, lie in _lies_of_one_of_several(first, second).items():
+            portal.lie = lie
             browser.open(page)
-            browser.type("#reason", "INC-1")
-            browser.click("#approve")
-            browser.wait_for("Your approval counts for 2 of 2 requests", "#said")
-        finally:
-            portal.lie = lambda path, text: text
-            desk.leave()
+            browser.until(lambda: _settled(browser), f"{name}: the script has looked")
+            assert "Nothing is signed here" in browser.text("#trouble"), name
+            assert browser.text("#signing") == "", name
+            time.sleep(0.5)
+        portal.lie = lambda path, text: text
+        assert desk.approvals(first) == desk.approvals(second) == {}
+        browser.open(page)
+        browser.type("#reason", "INC-1")
+        browser.click("#approve")
+        browser.wait_for("Your approval counts for 2 of 2 requests", "#said")
 
 
 def test_nobody_signs_an_approval_by_signing_in(
@@ -288,20 +291,14 @@ def test_nobody_signs_an_approval_by_signing_in(
     """The script signs in with nothing but a challenge of the portal's form; what it signs so is no approval."""
     origin, portal = liar
     approval = challenge_of(b"{}\n").decode("latin-1")
-    with browsers.browser() as browser:
-        browser.give_passkeys()
-        desk = Desk(cluster, origin, browser, tmp_path)
-        desk.enroll("carol")
-        try:
-            for challenge in (approval, "seconder portal sign-in v1\nhttp://localhost:1\n0\nx"):
-                told = json.dumps({"challenge": challenge})
-                portal.lie = lambda path, text, told=told: told if path == "/challenge" else text  # type: ignore[misc]
-                browser.open(f"{origin}/sign-in")
-                browser.click("#sign-in")
-                browser.wait_for("asked for something else than signing in", "#trouble")
-        finally:
-            portal.lie = lambda path, text: text
-            desk.leave()
+    with _carol(cluster, liar, tmp_path) as desk:
+        browser = desk.browser
+        for challenge in (approval, "seconder portal sign-in v1\nhttp://localhost:1\n0\nx"):
+            told = json.dumps({"challenge": challenge})
+            portal.lie = lambda path, text, told=told: told if path == "/challenge" else text  # type: ignore[misc]
+            browser.open(f"{origin}/sign-in")
+            browser.click("#sign-in")
+            browser.wait_for("asked for something else than signing in", "#trouble")
 
 
 class _Taken:

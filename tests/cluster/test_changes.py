@@ -4,27 +4,14 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from tests.support.cluster import Cluster, Result, eventually
+from tests.support.manifests import MANIFEST
 from tests.support.plugin import Plugin
 
 _SCRIPT = ("--yes", "--reason=INC-4821 reviewed")
-_MANIFEST: dict[str, Any] = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "checkout", "labels": {"app": "checkout"}},
-    "spec": {
-        "replicas": 2,
-        "selector": {"matchLabels": {"app": "checkout"}},
-        "template": {
-            "metadata": {"labels": {"app": "checkout"}},
-            "spec": {"containers": [{"name": "main", "image": "none:0", "env": [{"name": "MODE", "value": "a"}]}]},
-        },
-    },
-}
 
 
 @pytest.fixture
@@ -59,7 +46,7 @@ def _phase(cluster: Cluster, chg: str) -> str:
 
 def test_an_agents_ordinary_work_on_a_protected_deployment_is_free(cluster: Cluster) -> None:
     """Made, applied twice by client and server, rolled out, sized, given an env, labelled: nobody is asked."""
-    text = json.dumps(_MANIFEST)
+    text = json.dumps(MANIFEST)
     rolled = text.replace("none:0", "none:1")
     for stdin, arguments in (
         (text, ("apply", "-f-")),
@@ -123,7 +110,7 @@ def test_no_approval_of_a_change_lets_another_through_by_any_patch_or_subresourc
     live["spec"]["revisionHistoryLimit"] = 2
     patch = ("patch", "deployment/checkout")
     recreated = '{"spec":{"strategy":{"$patch":"replace","type":"Recreate"}}}'
-    paused = _MANIFEST | {"spec": _MANIFEST["spec"] | {"paused": True}}
+    paused = MANIFEST | {"spec": MANIFEST["spec"] | {"paused": True}}
     others: list[tuple[tuple[str, ...], str]] = [
         ((*patch, "--type=json", '-p=[{"op":"add","path":"/spec/paused","value":true}]'), ""),
         ((*patch, "--type=merge", '-p={"spec":{"revisionHistoryLimit":2}}'), ""),
@@ -147,7 +134,7 @@ def test_where_nothing_is_free_a_peer_reviews_an_agents_whole_day(cluster: Clust
     """An image, an env, a label, a size: asked, shown as a diff, signed, done. An apply of what is there is none."""
     example = yaml.safe_load(Path("manifests/examples/peer-review.yaml").read_text())
     cluster.policy("peer-review", **example["spec"] | {"namespaces": [cluster.namespace]})
-    text = json.dumps(_MANIFEST)
+    text = json.dumps(MANIFEST)
     assert _do(cluster, cluster.agent, "apply", "-f-", stdin=text).code == 0
     assert _do(cluster, cluster.agent, "apply", "-f-", stdin=text).code == 0
     for arguments, stdin, words in (

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests.support.cluster import Cluster, Result, eventually
 from tests.support.helm import Helm
+from tests.support.manifests import MANIFEST
 from tests.support.plugin import Plugin
 
 from localstack.binaries import provide
@@ -15,19 +16,6 @@ from localstack.pins import Binary
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _KEPT = ["example.com/kept"]
-_MANIFEST: dict[str, Any] = {
-    "apiVersion": "apps/v1",
-    "kind": "Deployment",
-    "metadata": {"name": "checkout", "labels": {"app": "checkout"}},
-    "spec": {
-        "replicas": 2,
-        "selector": {"matchLabels": {"app": "checkout"}},
-        "template": {
-            "metadata": {"labels": {"app": "checkout"}},
-            "spec": {"containers": [{"name": "main", "image": "none:0", "env": [{"name": "MODE", "value": "a"}]}]},
-        },
-    },
-}
 _BY_CLIENT = ("apply",)
 _BY_SERVER = ("apply", "--server-side", "--force-conflicts")
 _FLUX = (*_BY_SERVER, "--field-manager=kustomize-controller")
@@ -58,19 +46,19 @@ def _stored(cluster: Cluster) -> dict[str, Any]:
 
 
 def _named(cluster: Cluster, **metadata: Any) -> str:
-    held = {**_MANIFEST["metadata"], "namespace": cluster.namespace, **metadata}
-    return json.dumps(_MANIFEST | {"metadata": held})
+    held = {**MANIFEST["metadata"], "namespace": cluster.namespace, **metadata}
+    return json.dumps(MANIFEST | {"metadata": held})
 
 
 @pytest.mark.parametrize("made", [_BY_CLIENT, _BY_SERVER, _FLUX, _CREATE, _SAVED], ids=" ".join)
 @pytest.mark.parametrize("applied", [_BY_CLIENT, _BY_SERVER], ids=" ".join)
 def test_an_agent_applies_to_whatever_a_person_has_made(cluster: Cluster, made: Any, applied: Any) -> None:
     """However that was made, and however it is applied: kubectl's own steps from one to the other are ordinary work."""
-    _done(cluster.human, cluster, *made, manifest=_MANIFEST)
-    rolled = json.loads(json.dumps(_MANIFEST).replace("none:0", "none:1"))
+    _done(cluster.human, cluster, *made, manifest=MANIFEST)
+    rolled = json.loads(json.dumps(MANIFEST).replace("none:0", "none:1"))
     rolled["metadata"] |= {"labels": {"app": "checkout", "team": "shop"}, "annotations": {"note": "x"}}
     resized = rolled | {"spec": rolled["spec"] | {"replicas": 3}}
-    for manifest in (_MANIFEST, rolled, resized, resized, _MANIFEST):
+    for manifest in (MANIFEST, rolled, resized, resized, MANIFEST):
         _done(cluster.agent, cluster, *applied, manifest=manifest)
     for arguments in (
         ("set", "image", "deployment/checkout", "main=none:7"),
@@ -82,22 +70,22 @@ def test_an_agent_applies_to_whatever_a_person_has_made(cluster: Cluster, made: 
     ):
         _done(cluster.agent, cluster, *arguments)
     if made[0] == "apply":
-        _done(cluster.human, cluster, *made, manifest=_MANIFEST)
+        _done(cluster.human, cluster, *made, manifest=MANIFEST)
         assert _stored(cluster)["spec"]["template"]["spec"]["containers"][0]["image"] == "none:0"
 
 
 def test_an_agent_upgrades_what_a_person_has_installed(cluster: Cluster, tmp_path: Path) -> None:
     """By Helm, which applies by server since its fourth version."""
     helm = Helm(provide((Binary.HELM,), any_kubectl=False)[Binary.HELM], tmp_path)
-    rolled = json.loads(json.dumps(_MANIFEST).replace("none:0", "none:1"))
+    rolled = json.loads(json.dumps(MANIFEST).replace("none:0", "none:1"))
     labelled = rolled | {"metadata": rolled["metadata"] | {"labels": {"app": "checkout", "team": "shop"}}}
     people, agent = cluster.stack.human_kubeconfig, cluster.stack.agent_kubeconfig
     for who, verb, manifest in (
-        (people, "install", _MANIFEST),
+        (people, "install", MANIFEST),
         (agent, "upgrade", rolled),
         (agent, "upgrade", labelled),
         (agent, "upgrade", labelled),
-        (people, "upgrade", _MANIFEST),
+        (people, "upgrade", MANIFEST),
     ):
         chart = helm.chart(f"chart-{len(list(tmp_path.iterdir()))}", manifest)
         done = helm.run(who, cluster.namespace, verb, "shop", chart)
@@ -106,8 +94,8 @@ def test_an_agent_upgrades_what_a_person_has_installed(cluster: Cluster, tmp_pat
 
 def test_an_apply_in_another_managers_name_goes_through_and_takes_nothing_over(cluster: Cluster) -> None:
     """To that one kubectl would give all that a person has applied by client. It warns, and goes on."""
-    _done(cluster.human, cluster, *_BY_CLIENT, manifest=_MANIFEST)
-    answer = _do(cluster.agent, cluster, *_FLUX, manifest=_MANIFEST)
+    _done(cluster.human, cluster, *_BY_CLIENT, manifest=MANIFEST)
+    answer = _do(cluster.agent, cluster, *_FLUX, manifest=MANIFEST)
     assert answer.code == 0, answer
     assert "Warning: server rejected managed fields migration" in answer.err
     managers = {entry["manager"]: entry for entry in _stored(cluster)["metadata"]["managedFields"]}
@@ -117,7 +105,7 @@ def test_an_apply_in_another_managers_name_goes_through_and_takes_nothing_over(c
 
 def test_the_oldest_of_many_field_managers_become_one_freely(cluster: Cluster) -> None:
     """The API server keeps ten of them, and an apply beside."""
-    _done(cluster.human, cluster, *_FLUX, manifest=_MANIFEST)
+    _done(cluster.human, cluster, *_FLUX, manifest=MANIFEST)
     patch = '-p={"metadata":{"finalizers":["example.com/kept"]}}'
     _done(cluster.human, cluster, "patch", "deployment/checkout", "--type=merge", patch, "--field-manager=keeper")
     for number in range(14):
@@ -128,7 +116,7 @@ def test_the_oldest_of_many_field_managers_become_one_freely(cluster: Cluster) -
     managers = {entry["manager"] for entry in stored["metadata"]["managedFields"]}
     assert "ancient-changes" in managers
     assert stored["metadata"]["finalizers"] == _KEPT
-    _done(cluster.human, cluster, *_FLUX, manifest=_MANIFEST)
+    _done(cluster.human, cluster, *_FLUX, manifest=MANIFEST)
     assert _stored(cluster)["metadata"]["finalizers"] == _KEPT
     answer = _do(
         cluster.human, cluster, "patch", "deployment/checkout", "--type=merge", '-p={"metadata":{"finalizers":null}}'
@@ -138,7 +126,7 @@ def test_the_oldest_of_many_field_managers_become_one_freely(cluster: Cluster) -
 
 def test_what_kubectl_writes_of_a_whole_object_needs_a_peer(cluster: Cluster, tmp_path: Path) -> None:
     """``kubectl replace`` says that all it was given had been applied: the next apply would take most of that away."""
-    _done(cluster.human, cluster, *_BY_CLIENT, manifest=_MANIFEST)
+    _done(cluster.human, cluster, *_BY_CLIENT, manifest=MANIFEST)
     whole = json.loads(_do(cluster.human, cluster, "get", "deployment/checkout", "-o=json").out)
     del whole["metadata"]["resourceVersion"]
     answer = _do(cluster.agent, cluster, "replace", manifest=whole)
@@ -152,7 +140,7 @@ def test_a_peer_approves_what_the_next_apply_takes_away(cluster: Cluster, tmp_pa
     """It is shown who takes what; free work in between does not void it; once done, the change request is used."""
     (tmp_path / "home").mkdir()
     plugin, alice = Plugin(cluster, tmp_path / "home"), cluster.alice
-    _done(cluster.human, cluster, *_BY_CLIENT, manifest=_MANIFEST)
+    _done(cluster.human, cluster, *_BY_CLIENT, manifest=MANIFEST)
     fields = f"-p={json.dumps({'metadata': {'annotations': {_LAST_APPLIED: _named(cluster, finalizers=[])}}})}"
     ask = ("patch", "deployment/checkout", "--type=merge", fields)
     answer = _do(cluster.agent, cluster, *ask)
