@@ -99,7 +99,8 @@ def take_a_claim_for_bound(field: Field) -> None:
 def claim_a_volume_and_let_go(field: Field) -> None:
     """An agent has a claim of its own bound to a protected volume, which goes with the claim."""
     name = field.place
-    size = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    # A class of its own: a claim that waits in another namespace would take the volume.
+    size = {"accessModes": ["ReadWriteOnce"], "storageClassName": field.place}
     kept = {"capacity": {"storage": "1Gi"}, "hostPath": {"path": "/tmp/nowhere"}}
     volume = {**size, **kept, "persistentVolumeReclaimPolicy": "Delete"}
     field.make(VOLUMES, {"metadata": {"name": name}, "spec": volume})
