@@ -42,8 +42,8 @@ attack: $(VENV)/.ready ## try the attacks on a test cluster (KUBECONFIG=, AGENT_
 	@$(BIN)/python -m tests.attacks $(if $(KUBECONFIG),--kubeconfig='$(KUBECONFIG)') \
 	  $(if $(AGENT_KUBECONFIG),--agent-kubeconfig='$(AGENT_KUBECONFIG)') $(ARGS)
 
-check: lint ## check style, types and layers, and run the unit tests
-	@$(BIN)/python -m pytest $(PARALLEL) tests/unit
+check: lint ## check style, types and layers, and run the quick unit tests
+	@$(BIN)/python -m pytest $(PARALLEL) -m 'not long' tests/unit
 
 test: $(VENV)/.ready ## run every test that this machine can run
 	@$(BIN)/python -m localstack binaries

@@ -62,7 +62,7 @@ def lying(address: str, port: int, certificate: tuple[Path, Path] | None = None)
         context.load_cert_chain(*certificate)
         # Each handshake in its connection's own thread: a browser opens some that it does not use.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield liar

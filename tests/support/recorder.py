@@ -49,7 +49,7 @@ class Recorder:
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.base = f"https://127.0.0.1:{self._server.server_address[1]}"
         self.url = f"{self.base}/record"
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
     def reviews(self) -> list[dict[str, Any]]:

@@ -122,6 +122,7 @@ def test_the_vectors_hold_no_private_key() -> None:
         assert "PRIVATE KEY" not in path.read_text()
 
 
+@pytest.mark.long
 def test_the_files_are_those_that_the_generator_makes() -> None:
     """The same cases under the same names, whatever the keys of the day; and new keys change no verdict."""
     fresh = generate.files()

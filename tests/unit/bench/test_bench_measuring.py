@@ -70,7 +70,7 @@ class _Metrics(http.server.BaseHTTPRequestHandler):
 def metrics_address() -> Iterator[str]:
     """Serve a webhook's metrics."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Metrics) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         yield f"127.0.0.1:{server.server_address[1]}"
         server.shutdown()

@@ -411,6 +411,7 @@ def _bounded(most_bytes: int) -> Followed:
     return followed
 
 
+@pytest.mark.long
 def test_more_owners_than_there_is_memory_for_are_not_known() -> None:
     """Of all kinds together, by list and by change; with fewer, it is known again. Nobody but agents asks."""
     followed = _bounded(20_000)
@@ -463,6 +464,7 @@ def test_a_look_up_takes_no_longer_for_what_others_own(followed: Followed) -> No
     assert time.process_time() - started < 1.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("owned", "megabytes"), [(True, 8.0), (False, 0.1)])
 def test_ten_thousand_deployments_take_little_memory(owned: bool, megabytes: float) -> None:
     """At no moment more than 20 MB, the pages of the list included; of what has no owner nothing is kept."""

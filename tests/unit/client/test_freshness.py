@@ -164,6 +164,7 @@ def test_an_api_server_that_answers_with_errors_is_no_sign_of_life(run: Callable
     assert watch.age() >= 70
 
 
+@pytest.mark.long
 def test_a_value_that_cannot_be_read_ends_nothing(run: Callable[..., Watch[str]]) -> None:
     """The watch starts over, and goes on once the value is mended."""
     seen: list[dict[str, str]] = []

@@ -47,6 +47,7 @@ def _serve(server: Server, sizes: list[int], *, chunked: bool = False) -> list[t
     return pages
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("size", [10, MIB // 2, 3 * MIB])
 def test_all_objects_of_a_list_come_however_large_they_are(served: Server, size: int, *, chunked: bool) -> None:

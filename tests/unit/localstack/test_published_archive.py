@@ -66,7 +66,7 @@ class _Server:
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.address = f"http://127.0.0.1:{self._server.server_port}/envtest-{{version}}-{{system}}.tar.gz"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()
@@ -153,6 +153,7 @@ def test_a_good_archive_gives_its_programs_and_leaves_nothing_else(cache: Path, 
 _OTHER = _tar(*((f"controller-tools/envtest/{name}", body + b"exit 1") for name, body in _BODY.items()))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
@@ -189,6 +190,7 @@ def test_any_other_answer_gives_nothing_and_is_remembered(
     assert server.asked == 2
 
 
+@pytest.mark.long
 def test_a_network_that_says_nothing_costs_less_than_five_seconds_once(
     cache: Path, serve: Callable[..., _Server]
 ) -> None:

@@ -279,6 +279,7 @@ def test_an_exception_that_grows_too_long_is_left_out() -> None:
     assert not _left_out(_policy(resources=many))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("subjects", list(Subjects))
 def test_a_thousand_policies_fit(subjects: Subjects) -> None:
     """At most 64 conditions an entry, none of them near CEL's limit, all of it below etcd's."""

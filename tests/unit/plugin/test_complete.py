@@ -11,6 +11,8 @@ import pytest
 
 from seconder.plugin.complete import complete
 
+pytestmark = pytest.mark.long
+
 _PROGRAM = Path(sys.executable).with_name("kubectl_complete-seconder")
 
 

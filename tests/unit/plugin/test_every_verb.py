@@ -28,6 +28,8 @@ from seconder.plugin.agents import agent_credentials
 from seconder.plugin.agents.agent_credentials import State
 from seconder.plugin.main import VERBS
 
+pytestmark = pytest.mark.long
+
 _PROGRAM = Path(sys.executable).with_name("kubectl-seconder")
 _SECONDS = 60.0
 _COLUMNS = 60

@@ -210,6 +210,7 @@ def _told(value: Any, paths: Sequence[str]) -> dict[tuple[str, ...], str]:
     return {place: held for place, held in _leaves(value).items() if not is_free(place)}
 
 
+@pytest.mark.long
 def test_no_approval_of_one_change_lets_another_through() -> None:
     """100,000 pairs under random free paths: the same digests if and only if what is guarded is the same."""
     chance = random.Random(4821)  # noqa: S311 - the same each time

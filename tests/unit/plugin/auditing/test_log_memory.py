@@ -33,7 +33,10 @@ print(open("/proc/self/status").read(), file=sys.stderr)
 sys.exit(code)
 """
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process its own peak")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform != "linux", reason="Linux alone tells a process its own peak"),
+]
 
 
 def _deployment(variables: int) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import yaml
 from tests.support import jws, signing
 from tests.support.signing import AGENT, AUDIENCE, DEPLOYMENT, NOW, REQUESTER
 
+pytestmark = pytest.mark.long
+
 _ALONE = """
 import sys
 def refuse(event, arguments):
