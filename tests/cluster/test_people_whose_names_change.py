@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.support.cluster import Cluster, eventually
 
 _ROLE = "arn:aws:sts::111122223333:assumed-role/Admin"
@@ -72,6 +73,39 @@ def test_a_requester_told_by_its_extra_approves_nothing_of_its_own(cluster: Clus
         by_another = cluster.kubectl(cluster.scene.admin_kubeconfig, *asked, place, f"{extra}bea")
         assert by_another.code == 0, by_another.err
     finally:
+        cluster.objects.delete("approvers", "amy")
+
+
+_SPELLINGS = {
+    "entra": ("amy@example.com", "Amy@Example.com"),
+    "object id": ("6f1d2c3b-aaaa-4bbb-8ccc-0123456789ab", "6F1D2C3B-AAAA-4BBB-8CCC-0123456789AB"),
+    "guest": ("amy_example.com#EXT#@example.onmicrosoft.com", "amy_example.com#ext#@example.onmicrosoft.com"),
+    "federation": (
+        "principal://iam.googleapis.com/*/subject/amy",
+        "principal://iam.googleapis.com/pools/x/subject/Amy",
+    ),
+    "distinguished name": ("CN=Doe\\, Amy,OU=People,DC=example", "cn=Doe\\, Amy,ou=People,dc=example"),
+    "white space": ("amy@example.com", " amy@example.com "),
+    "pattern": ("oidc:*@example.com", "OIDC:amy@example.com"),
+}
+
+
+@pytest.mark.parametrize(("listed", "came"), _SPELLINGS.values(), ids=_SPELLINGS)
+def test_nobody_is_their_own_peer_by_another_spelling(cluster: Cluster, tmp_path: Path, listed: str, came: str) -> None:
+    """Neither as an agent's recorded operator nor as the requester, though Kubernetes tells the names apart."""
+    cluster.apply(_approver(tmp_path, "amy", listed, principal="amy"))
+    cluster.deployment()
+    cluster.approve(tmp_path / "amy", slug="amy", iss="amy")
+    try:
+        _answered(cluster, "", "")
+        _answered(cluster, came, "SelfApproval")
+        cluster.policy("everyone", subjects="Everyone")
+        cluster.approve(tmp_path / "amy", slug="amy", iss="amy", sub=came, act=None)
+        asked = (f"--as={came}", "--as-group=system:masters", "delete", "deployment", "checkout", "--dry-run=server")
+        refused = cluster.kubectl(cluster.scene.admin_kubeconfig, *asked, f"--namespace={cluster.namespace}")
+        assert refused.refused_with("SelfApproval"), refused
+    finally:
+        _agent_of(cluster, "")
         cluster.objects.delete("approvers", "amy")
 
 

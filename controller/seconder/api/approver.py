@@ -52,7 +52,7 @@ UserName = Annotated[
     Meta(
         min_length=1,
         max_length=253,
-        pattern=r"^[^\x00-\x1f\x7f]*[^*\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+        pattern=r"^[^\x00-\x1f\x7f]*[^*\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
         description="A user name; * within it stands for any characters.",
     ),
 ]

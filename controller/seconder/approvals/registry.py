@@ -11,7 +11,7 @@ from seconder.api.text import clean
 from seconder.approvals.certificates import certificate as certificates
 from seconder.approvals.certificates.authority import Authority, AuthorityKey, Certified
 from seconder.approvals.keys import PublicKey
-from seconder.approvals.user_names import ANY, FoldedNames, Identity, UserNames, by_extra, shared
+from seconder.approvals.user_names import Identity, UserNames, by_extra, folded, shared
 
 DUPLICATE: Final = "Duplicate: this key stands in another Approver too, and counts in neither"
 DUPLICATE_KID: Final = "Duplicate: this kid stands for another key too, and counts for neither"
@@ -45,7 +45,7 @@ class Approver:
 
     ``kubernetes_users`` are the user names under which this person, too, makes requests, ``*`` standing for any
     characters; ``identities`` tell the same of requests whose user name says nothing. ``certificates``: those of an
-    ApproverAuthority count for this person, too. ``certified``: one of them made this.
+    ApproverAuthority count for this person, too.
     """
 
     name: str
@@ -55,17 +55,12 @@ class Approver:
     keys: tuple[KeyEntry, ...] = ()
     identities: tuple[Identity, ...] = ()
     certificates: bool = True
-    certified: bool = False
     names: UserNames = field(init=False, compare=False, repr=False)
     """All of this person's names, the principal among them."""
-    patterned: bool = field(init=False, compare=False, repr=False)
-    """Whether a name may be one of them that does not stand among ``kubernetes_users`` as it is."""
 
     def __post_init__(self) -> None:
         """Read the patterns once: each approval asks."""
-        kind = FoldedNames if self.certified else UserNames
-        object.__setattr__(self, "patterned", self.certified or any(ANY in name for name in self.kubernetes_users))
-        object.__setattr__(self, "names", kind(self.kubernetes_users, {self.principal} - {""}))
+        object.__setattr__(self, "names", UserNames(self.kubernetes_users, {self.principal} - {""}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +171,7 @@ class _Taken:
     """What all approvers' entries say together: who holds a key, what a kid stands for, and when a key ends."""
 
     def __init__(self, approvers: Sequence[Approver]) -> None:
-        self._principals = Counter(approver.principal for approver in approvers)
+        self._principals = Counter(folded(approver.principal) for approver in approvers)
         self._holders = Counter(
             blob for approver in approvers for blob in {key.blob for key in approver.keys if key.blob}
         )
@@ -194,7 +189,7 @@ class _Taken:
             return key.problem
         if not approver.principal or not approver.kubernetes_users:
             return "the Approver names no principal or no Kubernetes user, so that nobody can tell a peer"
-        if self._principals[approver.principal] > 1:
+        if self._principals[folded(approver.principal)] > 1:
             return f"Duplicate: principal {approver.principal} stands in another Approver too, and counts in neither"
         if self._holders[key.blob] > 1:
             return DUPLICATE
@@ -240,7 +235,7 @@ class _Issued:
         self._listed = {key.entry.blob: key for key in listed if key.entry.blob}
         self._people: dict[str, list[Approver]] = {}
         for approver in approvers:
-            self._people.setdefault(approver.principal.casefold(), []).append(approver)
+            self._people.setdefault(folded(approver.principal), []).append(approver)
         self._keys: dict[bytes, list[tuple[Authority, AuthorityKey]]] = {}
         for authority in authorities:
             for key in {key.blob: key for key in authority.keys}.values():
@@ -297,16 +292,16 @@ class _Issued:
     def _approver(self, authority: Authority, principal: str, teams: frozenset[str]) -> Approver:
         """The person of a certificate: as the authority says, and no more than the Approver of the same principal."""
         names = authority.user_names(principal)
-        registered = self._people.get(principal.casefold(), [])
+        registered = self._people.get(folded(principal), [])
         if not registered:
-            return Approver(principal, principal, names, teams, certified=True)
+            return Approver(principal, principal, names, teams)
         approver = registered[0]
         if len(registered) > 1 or approver.principal != principal or not approver.kubernetes_users:
             raise _not_allowed("the Approvers of the certificate's principal do not count: see their status")
         if not approver.certificates:
             raise _not_allowed("the Approver of the certificate's principal takes its own keys alone")
         names |= approver.kubernetes_users
-        return Approver(approver.name, principal, names, teams & approver.teams, certified=True)
+        return Approver(approver.name, principal, names, teams & approver.teams)
 
 
 def _not_allowed(detail: str) -> Rejected:

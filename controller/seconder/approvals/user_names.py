@@ -2,14 +2,23 @@
 
 Where names change with each login, such as those of an assumed role's session, a pattern or the ``extra`` that stays
 the same tells who it is. Whether somebody is their own peer is asked here alone.
+
+Names are compared as ``folded`` gives them. Kubernetes tells ``Amy@example.com`` and ``amy@example.com`` apart, and
+people and identity providers write either: whoever were taken for another one here would be their own peer.
 """
 
+import string
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
+from unicodedata import normalize
 
 ANY: Final = "*"
 """Stands for any characters within a name, none included."""
+
+_ACCOUNTS: Final = "system:serviceaccount:"
+_IN_ACCOUNTS: Final = frozenset(string.ascii_lowercase + string.digits + ".:-")
+"""What the rest of a ServiceAccount's user name is made of."""
 
 
 class Identity(NamedTuple):
@@ -20,6 +29,15 @@ class Identity(NamedTuple):
 
     key: str
     value: str
+
+
+def folded(name: str) -> str:
+    """A name or pattern as it is compared: without white space around it, whichever the case of its letters.
+
+    A caseless match of canonically equivalent text (Unicode, D145).
+    """
+    name = name.strip(string.whitespace)
+    return name.lower() if name.isascii() else normalize("NFD", normalize("NFD", name).casefold())
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -49,36 +67,26 @@ class UserNames:
     __slots__ = ("_exact", "_patterns")
 
     def __init__(self, names: Iterable[str], principals: Iterable[str] = ()) -> None:
-        listed = frozenset(names)
+        listed = frozenset(map(folded, names))
         self._patterns: Final = tuple(sorted(name for name in listed if ANY in name))
-        self._exact: Final = listed.difference(self._patterns).union(principals)
+        self._exact: Final = listed.difference(self._patterns).union(map(folded, principals))
 
-    def __contains__(self, name: object) -> bool:
+    def __contains__(self, name: str) -> bool:
         """Whether this is one of them."""
-        return name in self._exact or (
-            isinstance(name, str) and any(matches(pattern, name) for pattern in self._patterns)
-        )
+        return self.meets((name,))
 
     def meets(self, names: Iterable[str]) -> bool:
         """Whether one of these is one of them."""
-        return any(name in self for name in names)
-
-
-class FoldedNames(UserNames):
-    """The same, whether letters are small or capital: a certificate may write a name otherwise than a login does."""
-
-    __slots__ = ()
-
-    def __init__(self, names: Iterable[str], principals: Iterable[str] = ()) -> None:
-        super().__init__((name.casefold() for name in names), (name.casefold() for name in principals))
-
-    def __contains__(self, name: object) -> bool:
-        """Whether this is one of them."""
-        return isinstance(name, str) and super().__contains__(name.casefold())
+        given = [folded(name) for name in names]
+        if not self._exact.isdisjoint(given):
+            return True
+        # Most people have none, and each approval asks.
+        return bool(self._patterns) and any(matches(pattern, name) for pattern in self._patterns for name in given)
 
 
 def meet(pattern: str, other: str) -> bool:
     """Whether some user name is what both patterns say. Exact names are patterns, too."""
+    pattern, other = folded(pattern), folded(other)
     if ANY not in pattern:
         return matches(other, pattern)
     if ANY not in other:
@@ -90,10 +98,17 @@ def meet(pattern: str, other: str) -> bool:
     return longer.startswith(shorter) and whole.endswith(tail)
 
 
+def may_be_an_account(pattern: str) -> bool:
+    """Whether a pattern may fit ServiceAccounts, as agents are, by its beginning and its end. An exact name may not."""
+    beginning, star, _ = folded(pattern).partition(ANY)
+    fits = beginning.startswith(_ACCOUNTS) or _ACCOUNTS.startswith(beginning)
+    return bool(star) and fits and _IN_ACCOUNTS.issuperset(_end(folded(pattern)))
+
+
 def by_extra(identities: Iterable[Identity], extra: Mapping[str, Sequence[str]]) -> bool:
     """Whether a caller's ``extra`` tells one of these identities."""
     return any(
-        matches(identity.value, value)
+        matches(folded(identity.value), folded(value))
         for identity in identities
         for key, values in extra.items()
         if key.lower() == identity.key.lower()
@@ -107,10 +122,11 @@ def shared(names: Iterable[tuple[str, str]]) -> dict[str, tuple[str, str]]:
     ``names`` are pairs of an owner and a user name. Two patterns meet in some name exactly where the beginning of one
     goes on from that of the other, and so do their ends: what is between can always be laid out one behind the other.
     """
+    written = {(owner, folded(name)): name for owner, name in names}
     found: dict[str, tuple[str, str]] = {}
-    for (owner, name), (other, its) in _meeting(sorted(set(names))):
-        found.setdefault(owner, (name, other))
-        found.setdefault(other, (its, owner))
+    for first, second in _meeting(sorted(written)):
+        found.setdefault(first[0], (written[first], second[0]))
+        found.setdefault(second[0], (written[second], first[0]))
     return found
 
 

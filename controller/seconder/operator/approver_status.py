@@ -5,7 +5,7 @@ Their statuses say which ones count.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
@@ -18,9 +18,11 @@ from seconder.approvals.certificates import authority_documents, overlaps
 from seconder.approvals.certificates.authority import Authority
 from seconder.approvals.certificates.overlaps import APPROVER, AUTHORITY, Party
 from seconder.approvals.registry import Approver, KeyEntry, Registry, shared_names
+from seconder.approvals.user_names import may_be_an_account
 from seconder.operator.conditions import condition
 
 _T = TypeVar("_T")
+_SHARED: Final = "SharedUserName"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,11 @@ def _judge(document: _Document, parsed: Approver | str, registry: Registry, shar
     conditions = [("Ready", bool(counting), reason, text)]
     if duplicates:
         conditions.append(("Duplicate", True, "SharedWithAnotherApprover", duplicates[0]))
-    if shared is not None:
+    wide = next(filter(may_be_an_account, sorted(parsed.kubernetes_users)), "") if isinstance(parsed, Approver) else ""
+    if wide:
+        text = f"{wide} may stand for agents' ServiceAccounts too: this approver approves nothing that these ask for"
+        conditions.append((_SHARED, True, "StandsForServiceAccounts", text))
+    elif shared is not None:
         conditions.append(_shared(shared))
     status.conditions = [
         condition(kind, ok=ok, reason=why, text=said, generation=generation, before=before)
@@ -159,7 +165,7 @@ def _shared(shared: tuple[str, str]) -> tuple[str, bool, str, str]:
     """The condition that a user name may stand for two people. Both stay approvers, and neither is a peer then."""
     name, other = shared[0].replace("\0", "="), shared[1]
     text = f"{name} may stand for approver {other} too: neither approves what is requested or operated under it"
-    return "SharedUserName", True, "StandsForAnotherApprover", text
+    return _SHARED, True, "StandsForAnotherApprover", text
 
 
 def _best(key: KeyEntry) -> str:

@@ -13,7 +13,7 @@ from seconder.admission.request import Caller
 from seconder.admission.state import ClusterState
 from seconder.api.reasons import Reason, Rejected
 from seconder.approvals.registry import Approver, Registry, shared_names
-from seconder.approvals.user_names import Identity, UserNames, matches, shared
+from seconder.approvals.user_names import Identity, UserNames, by_extra, matches, may_be_an_account, meet, shared
 from seconder.approvals.verification import verify
 
 _ROLE = "arn:aws:sts::111122223333:assumed-role/Admin"
@@ -31,6 +31,48 @@ def test_a_pattern_means_what_the_regular_expression_means(pattern: str, text: s
     """A star stands for any characters, and everything else for itself."""
     expected = re.fullmatch(".*".join(re.escape(piece) for piece in pattern.split("*")), text, re.DOTALL)
     assert matches(pattern, text) is bool(expected)
+
+
+_SAME = [
+    ("amy@example.com", "Amy@Example.com"),
+    ("6f1d2c3b-aaaa-4bbb-8ccc-0123456789ab", "6F1D2C3B-AAAA-4BBB-8CCC-0123456789AB"),
+    ("CN=Doe\\, Amy,OU=People,DC=example", "cn=doe\\, amy,ou=people,dc=example"),
+    ("amy@example.com", " amy@example.com\n"),
+    ("am\u00e9lie", "AME\u0301LIE"),
+    ("oidc:*@example.com", "OIDC:amy@EXAMPLE.com"),
+    ("stra\u00dfe", "STRASSE"),
+]
+"""User names as an Approver has them, and as another login of the same person may."""
+
+
+@pytest.mark.parametrize(("listed", "came"), _SAME, ids=[came.strip() for _, came in _SAME])
+def test_a_name_in_another_spelling_is_the_same_persons(listed: str, came: str) -> None:
+    """As requester, as recorded operator, in what tells a caller beside its name, and where two are compared."""
+    assert came in UserNames([listed])
+    assert by_extra([Identity("email", listed)], {"email": [came]})
+    assert meet(listed, came)
+    assert shared([("amy", listed), ("bob", came)]) == {"amy": (listed, "bob"), "bob": (came, "amy")}
+    registry = Registry([_person("alice", listed)])
+    assert registry.knows(came)
+    context = signing.context(operators=frozenset({came}))
+    with pytest.raises(Rejected) as rejected:
+        verify("alice", signing.approval(), context, registry, signing.NOW, signing.memo())
+    assert rejected.value.reason is Reason.SELF_APPROVAL
+
+
+def test_a_person_registered_in_two_spellings_is_no_peer_of_themselves() -> None:
+    """Two Approvers of one principal count in neither, as with one spelling."""
+    twice = [_person("alice", "alice"), _person("bob", "bob")]
+    object.__setattr__(twice[1], "principal", "Alice@Example.com")
+    assert all(problem.startswith("Duplicate") for problem in Registry(twice).problems.values())
+
+
+def test_a_pattern_that_fits_agents_accounts_is_seen() -> None:
+    """By its beginning and its end; an exact name is what somebody meant."""
+    wide = ("*:*", "system:*", "*e*", "System:ServiceAccount:ops:*", "*:kiro")
+    narrow = ("*@example.com", "oidc:*", "arn:*", "system:serviceaccount:ci:approver", "*/amy")
+    assert all(map(may_be_an_account, wide))
+    assert not any(map(may_be_an_account, narrow))
 
 
 @given(st.lists(st.tuples(st.sampled_from(["amy", "bob", "cyn"]), _patterns), max_size=4), _texts)
@@ -54,7 +96,7 @@ def test_only_exact_names_and_stars_match() -> None:
     """A name without a star is no prefix, and a principal's star is a character."""
     names = UserNames([f"{_ROLE}/amy", "oidc:*:amy"], ["a*y"])
     assert all(name in names for name in (f"{_ROLE}/amy", "oidc:corp:amy", "a*y"))
-    assert not names.meets([f"{_ROLE}/amy2", f"x{_ROLE}/amy", "oidc:amy", "amy", "AMY", "axy"])
+    assert not names.meets([f"{_ROLE}/amy2", f"x{_ROLE}/amy", "oidc:amy", "amy", "axy"])
 
 
 def test_nobody_approves_what_a_session_of_their_own_asks() -> None:

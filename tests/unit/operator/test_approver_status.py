@@ -74,3 +74,11 @@ def test_a_user_name_that_stands_for_two_is_a_condition_on_both() -> None:
         assert _conditions(judged)["Ready"] == ("True", "KeysCount")
         assert _conditions(judged)["SharedUserName"] == ("True", "StandsForAnotherApprover")
         assert f"approver {other} too" in judged.status["conditions"][-1]["message"]
+
+
+def test_a_pattern_that_fits_agents_accounts_is_told() -> None:
+    """Whoever wrote it would wonder why none of their approvals count."""
+    document = _document("alice", ALICE)
+    document["spec"]["kubernetesUsers"] = ["*:*"]
+    [judged] = judge([document]).approvers
+    assert _conditions(judged)["SharedUserName"] == ("True", "StandsForServiceAccounts")

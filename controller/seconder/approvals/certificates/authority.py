@@ -12,7 +12,7 @@ from seconder.api.policy import TEAM
 from seconder.api.reasons import Reason, Rejected
 from seconder.approvals.certificates.certificate import Certificate
 from seconder.approvals.keys import PublicKey, fingerprint
-from seconder.approvals.user_names import ANY, Identity, matches
+from seconder.approvals.user_names import ANY, Identity, folded, matches
 
 BACKDATED_SECONDS: Final = 300
 """By so much more than ``maxValidity`` a certificate may last: CAs let it begin a little earlier, for clocks that are
@@ -72,11 +72,13 @@ class Authority:
     key_ids: frozenset[str] = frozenset()
     fingerprints: frozenset[str] = frozenset()
     domains: frozenset[str] = field(init=False, compare=False, repr=False)
+    _folded: frozenset[str] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Take the domains out of the patterns."""
         domains = (pattern[2:] for pattern in self.principals if pattern.startswith(f"{ANY}@"))
         object.__setattr__(self, "domains", frozenset(domains))
+        object.__setattr__(self, "_folded", frozenset(map(folded, self.principals)))
 
     def speaks_for(self, principal: str) -> bool:
         """Whether this is one of its principals. The prefix of teams makes one nobody's."""
@@ -86,6 +88,15 @@ class Authority:
             return True
         local, _, domain = principal.rpartition("@")
         return domain in self.domains and _LOCAL.fullmatch(local) is not None
+
+    def _may_mean(self, name: str) -> bool:
+        """Whether a user name stands for one of its principals, compared as user names are."""
+        if self.team_prefix and name.startswith(self.team_prefix):
+            return False
+        name = folded(name)
+        local, _, domain = name.rpartition("@")
+        listed = name in self._folded and ANY not in name
+        return listed or (f"{ANY}@{domain}" in self._folded and _LOCAL.fullmatch(local) is not None)
 
     def person(self, certificate: Certificate) -> tuple[str, frozenset[str]]:
         """The principal and the teams of a certificate by one of its keys. Raises Rejected where it does not count."""
@@ -124,7 +135,7 @@ class Authority:
 
     def named(self, name: str) -> set[str]:
         """The principals for whom a user name stands by a template without ``*``, or by itself."""
-        found = {name} if self.speaks_for(name) else set()
+        found = {name} if self._may_mean(name) else set()
         for template in self.kubernetes_users:
             if ANY not in template:
                 found |= self._within(template, name)
@@ -136,7 +147,9 @@ class Authority:
             return True
         starred = (template for template in self.kubernetes_users if ANY in template)
         return any(
-            matches(template.replace(PLACE, principal), name) for template in starred for principal in self.principals
+            matches(folded(template.replace(PLACE, principal)), folded(name))
+            for template in starred
+            for principal in self.principals
         )
 
     def told_by(self, extra: Mapping[str, Sequence[str]]) -> set[str]:
@@ -152,10 +165,11 @@ class Authority:
     def _within(self, template: str, text: str) -> set[str]:
         """The one principal at the template's place in a text, if it is one of its own."""
         before, _, after = template.partition(PLACE)
-        if not text.startswith(before) or not text.endswith(after) or len(text) <= len(before) + len(after):
+        end = len(text) - len(after)
+        if end <= len(before) or folded(text[: len(before)]) != folded(before) or folded(text[end:]) != folded(after):
             return set()
-        principal = text[len(before) : len(text) - len(after)]
-        return {principal} if self.speaks_for(principal) else set()
+        principal = text[len(before) : end]
+        return {principal} if self._may_mean(principal) else set()
 
 
 def _not_allowed(detail: str) -> Rejected:
