@@ -12,15 +12,17 @@ _TIMEOUT_SECONDS: Final = 2.0
 class Probe:
     """Asks one URL again and again.
 
-    ``authority``: the PEM file of the CA for an https URL. http.client, because urllib would heed a proxy setting.
+    ``authority``: the PEM file of the CA for an https URL. ``saying``: what the answer must hold. http.client, because
+    urllib would heed a proxy setting.
     """
 
-    def __init__(self, url: str, authority: Path | None = None) -> None:
+    def __init__(self, url: str, authority: Path | None = None, saying: str = "") -> None:
         self._url: Final = urlsplit(url)
+        self._saying: Final = saying.encode()
         self._tls: Final = None if authority is None else ssl.create_default_context(cafile=str(authority))
 
     def __call__(self) -> bool:
-        """Whether a GET is answered 200 now; no answer at all is no."""
+        """Whether a GET is answered 200, and what is wanted, now; no answer at all is no."""
         host, port = str(self._url.hostname), self._url.port
         connection = (
             http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
@@ -29,7 +31,8 @@ class Probe:
         )
         try:
             connection.request("GET", self._url.path)
-            return connection.getresponse().status == http.HTTPStatus.OK
+            answer = connection.getresponse()
+            return answer.status == http.HTTPStatus.OK and self._saying in answer.read()
         except (OSError, http.client.HTTPException):
             return False
         finally:

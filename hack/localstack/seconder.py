@@ -133,7 +133,9 @@ class Seconder(Lifetime):
         )
 
     def wait_ready(self) -> None:
-        """Wait until each that was started says that it is ready.
+        """Wait until each that was started says that it is ready, and the operator leads.
+
+        One that stands by is ready, too: for another that was not given the time to resign, say.
 
         Raises ``StackError`` with the end of the log when one ends or takes a minute.
         """
@@ -143,6 +145,9 @@ class Seconder(Lifetime):
             "portal": self.portal_metrics_address,
         }
         for component, child in self._children.items():
+            if component == "operator":
+                leads = Probe(f"http://{addresses[component]}/metrics", saying="seconder_leader 1.0")
+                child.wait_until(leads, _READY_SECONDS)
             child.wait_until(Probe(f"http://{addresses[component]}/readyz"), _READY_SECONDS)
 
     def stop_operator(self) -> None:

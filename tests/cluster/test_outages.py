@@ -62,7 +62,7 @@ def test_a_deleted_configuration_is_back_within_a_second(cluster: Cluster) -> No
     before = cluster.get(*_CONFIGURATION)
     repairs = _metric(cluster, "seconder_webhook_configuration_repairs_total")
     cluster.admin("delete", *_CONFIGURATION)
-    eventually(lambda: _is_there(cluster), 1.0, "the configuration is back")
+    eventually(lambda: cluster.there(*_CONFIGURATION), 1.0, "the configuration is back")
     assert cluster.get(*_CONFIGURATION)["webhooks"] == before["webhooks"]
     cluster.deployment()
     eventually(lambda: cluster.delete(cluster.agent).refused_with("ApprovalMissing"), 1, "agents are refused")
@@ -154,8 +154,8 @@ def test_a_certificate_secret_that_is_deleted_is_made_anew(cluster: Cluster) -> 
     with operator_with(cluster.stack, "--rotation-settle=1"):
         cluster.admin("delete", "secret", "seconder-webhook-tls", "--namespace=seconder-system")
         assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
-        present = ("get", "secret", "seconder-webhook-tls", "-n", "seconder-system", "--ignore-not-found", "-o", "name")
-        eventually(lambda: cluster.admin(*present), 10, "the Secret is back")
+        secret = ("secret", "seconder-webhook-tls", "seconder-system")
+        eventually(lambda: cluster.objects.find(*secret), 10, "the Secret is back")
         for _ in range(20):
             assert cluster.delete(cluster.agent, "deployment", "checkout", "--dry-run=server").refused_with(
                 "ApprovalMissing"
@@ -176,10 +176,6 @@ def test_a_webhook_that_was_stopped_for_long_does_not_count_approvals_at_once(cl
     eventually(
         lambda: cluster.delete(cluster.agent, "deployment", "checkout", "--dry-run=server").code == 0, 15, "it recovers"
     )
-
-
-def _is_there(cluster: Cluster) -> bool:
-    return bool(cluster.admin("get", *_CONFIGURATION, "--ignore-not-found", "--output=name"))
 
 
 def _bundle(cluster: Cluster) -> bytes:
