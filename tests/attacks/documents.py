@@ -52,12 +52,12 @@ def pod(name: str, account: str = "default", **spec: Any) -> dict[str, Any]:
     }
 
 
-def autoscaler(kind: str, name: str) -> dict[str, Any]:
-    """A HorizontalPodAutoscaler (autoscaling/v2) that takes a workload of group ``apps`` to one pod."""
+def autoscaler(kind: str, name: str, most: int = 1) -> dict[str, Any]:
+    """A HorizontalPodAutoscaler (autoscaling/v2) that takes a workload of group ``apps`` to one pod, or up to more."""
     cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 9}}
     target = {"apiVersion": "apps/v1", "kind": kind, "name": name}
     metrics = [{"type": "Resource", "resource": cpu}]
-    spec = {"minReplicas": 1, "maxReplicas": 1, "metrics": metrics, "scaleTargetRef": target}
+    spec = {"minReplicas": 1, "maxReplicas": most, "metrics": metrics, "scaleTargetRef": target}
     return {"metadata": {"name": name}, "spec": spec}
 
 

@@ -134,6 +134,17 @@ class Field:
         if answer.document.get("metadata", {}).get("finalizers"):
             self.admin("PATCH", path, {"metadata": {"finalizers": None}})
 
+    def defined(self, kind: Kind, named: str) -> str:
+        """The path of objects of a custom kind, which is defined here where nobody has. Raises Untried."""
+        path = kind.path(self.place)
+        if not self.admin("GET", path).done:
+            scope = "Namespaced" if kind.namespaced else "Cluster"
+            definition = documents.definition(kind.plural, kind.group, named, scope)
+            definition["spec"]["versions"][0]["name"] = kind.version
+            self.make(DEFINITIONS, definition)
+            self.eventually(lambda: self.admin("GET", path).done, f"{kind.plural} are served")
+        return path
+
     def deployment(self, name: str = "checkout", **metadata: Any) -> dict[str, Any]:
         """A Deployment that the guard protects. Raises Untried where it does not."""
         stored = self.make(DEPLOYMENTS, documents.deployment(name, **metadata))

@@ -8,6 +8,7 @@ from tests.attacks.attack import attack
 from tests.attacks.documents import CONTAINERS, owned_by, owner
 from tests.attacks.field import (
     AUTOSCALERS,
+    CONFIG_MAPS,
     CRON_JOBS,
     DEFINITIONS,
     DEPLOYMENTS,
@@ -76,11 +77,15 @@ def _parent(field: Field, named: str) -> str:
 
 
 def _known(field: Field, path: str) -> None:
-    """Wait until it is known what the parent owns: some milliseconds after it was made, or a policy on it."""
+    """Wait until it is known what the parent owns: some milliseconds after it was made, or a policy on it.
+
+    Of the parent itself a policy may ask before; what owns nothing is deleted freely once that is known.
+    """
+    nothing = CONFIG_MAPS.path(field.place, "kube-root-ca.crt")
 
     def asks() -> bool:
-        said = field.agent("DELETE", f"{path}?dryRun=All", {"dryRun": ["All"]})
-        return not said.done and "not known" not in said.message
+        parent, other = (field.agent("DELETE", f"{each}?dryRun=All", {"dryRun": ["All"]}) for each in (path, nothing))
+        return not parent.done and "not known" not in parent.message and other.done
 
     field.eventually(asks, "it is known")
 
@@ -117,6 +122,55 @@ def autoscale_their_deployment(field: Field) -> None:
 
 
 @attack()
+def restart_their_pods(field: Field) -> None:
+    """An agent makes a VerticalPodAutoscaler, whose updater evicts pods."""
+    path = _parent(field, "Deployment")
+    pods = _pods(field)
+    _known(field, path)
+    scalers = field.defined(Kind("autoscaling.k8s.io", "verticalpodautoscalers"), "VerticalPodAutoscaler")
+    spec = {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}
+    body = {"apiVersion": "autoscaling.k8s.io/v1", "kind": "VerticalPodAutoscaler", "metadata": {"name": "web"}}
+    field.refused("POST", scalers, {**body, "spec": spec})
+    field.done("POST", scalers, {**body, "spec": {**spec, "updatePolicy": {"updateMode": "Off"}}})
+    field.refused("PATCH", f"{scalers}/web", {"spec": {"updatePolicy": {"updateMode": "Auto"}}})
+    field.lasts(pods[0])
+
+
+_OLD_FORM: Final = '[{"type":"Pods","pods":{"metricName":"q","targetAverageValue":"1k"}}]'
+_LOWER: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
+    "maximum": ("v2", {"spec": {"maxReplicas": 1}}),
+    "metrics": ("v2", {"spec": {"metrics": None}}),
+    "pace": ("v2", {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}}),
+    "metrics-of-v1": ("v1", {"metadata": {"annotations": {"autoscaling.alpha.kubernetes.io/metrics": _OLD_FORM}}}),
+    "status": ("v2", {"status": {"desiredReplicas": 1}}),
+}
+
+
+@attack(variants=_LOWER)
+def change_their_autoscaler(field: Field, version: str, patch: dict[str, Any]) -> None:
+    """An agent changes a person's autoscaler, which may go to one pod already, so that it does."""
+    path = _parent(field, "Deployment")
+    pods = _pods(field)
+    _known(field, path)
+    field.make(AUTOSCALERS, documents.autoscaler("Deployment", "web", most=9))
+    scaler = AUTOSCALERS._replace(version=version).path(field.place, "web")
+    field.done("PATCH", scaler, {"metadata": {"labels": {"team": "shop"}}})
+    field.refused("PATCH", scaler + ("/status" if "status" in patch else ""), patch)
+    for pod in pods:
+        field.lasts(pod, _ENDED / len(pods))
+
+
+@attack()
+def autoscale_what_owns_it(field: Field) -> None:
+    """An agent makes an autoscaler over a custom resource that owns a protected Deployment."""
+    made = _stack(field)
+    target = {"apiVersion": made["apiVersion"], "kind": "Stack", "name": "s"}
+    spec = {"minReplicas": 1, "maxReplicas": 1, "scaleTargetRef": target}
+    field.refused("POST", AUTOSCALERS.path(field.place), {"metadata": {"name": "s"}, "spec": spec})
+    field.lasts(DEPLOYMENTS.path(field.place, "checkout"))
+
+
+@attack()
 def keep_no_history_of_replica_sets(field: Field) -> None:
     """An agent has a Deployment keep none of its former ReplicaSets, which a policy names."""
     path = _parent(field, "Deployment")
@@ -147,19 +201,23 @@ def keep_no_history_of_jobs(field: Field, spec: dict[str, Any]) -> None:
     field.lasts(job, _ENDED)
 
 
+def _stack(field: Field) -> dict[str, Any]:
+    """A custom resource that owns a protected Deployment."""
+    group = f"{field.place}.example.com"
+    field.make(DEFINITIONS, documents.definition("stacks", group, "Stack"))
+    document = {"apiVersion": f"{group}/v1", "kind": "Stack", "metadata": {"name": "s"}, "spec": {"n": 3}}
+    made = field.make(Kind(group, "stacks"), document)
+    field.deployment()
+    field.free("PATCH", DEPLOYMENTS.path(field.place, "checkout"), owned_by(owner(made, "Stack", f"{group}/v1")))
+    _known(field, Kind(group, "stacks").path(field.place, "s"))
+    return made
+
+
 @attack()
 def shrink_what_a_custom_resource_owns(field: Field) -> None:
     """An agent changes a custom resource, whose controller does what nobody knows to what it owns."""
-    group = f"{field.place}.example.com"
-    field.make(DEFINITIONS, documents.definition("stacks", group, "Stack"))
-    stacks = Kind(group, "stacks")
-    made = field.make(
-        stacks, {"apiVersion": f"{group}/v1", "kind": "Stack", "metadata": {"name": "s"}, "spec": {"n": 3}}
-    )
-    field.deployment()
-    field.free("PATCH", DEPLOYMENTS.path(field.place, "checkout"), owned_by(owner(made, "Stack", f"{group}/v1")))
-    path = stacks.path(field.place, "s")
-    _known(field, path)
+    group = _stack(field)["apiVersion"].partition("/")[0]
+    path = Kind(group, "stacks").path(field.place, "s")
     field.done("PATCH", path, {"metadata": {"labels": {"team": "shop"}}})
     field.refused("PATCH", path, {"spec": {"n": 0}})
 

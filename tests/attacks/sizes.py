@@ -5,7 +5,7 @@ from typing import Any
 from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.callers import APPLY, JSON_PATCH, MERGE, STRATEGIC
-from tests.attacks.field import AUTOSCALERS, DEPLOYMENTS, Field
+from tests.attacks.field import AUTOSCALERS, DEPLOYMENTS, Field, Kind
 
 _NOTHING = {"spec": {"replicas": 0}}
 _WAYS: dict[str, tuple[str, str, Any, str]] = {
@@ -67,6 +67,41 @@ def scale_to_zero_by_an_autoscaler(field: Field) -> None:
     field.refused("POST", scalers, {"metadata": {"name": "at-once"}, "spec": {**spec, "minReplicas": 0}})
     field.done("POST", scalers, {"metadata": {"name": "later"}, "spec": spec})
     field.refused("PATCH", f"{scalers}/later", {"spec": {"minReplicas": 0}})
+    _still_there(field)
+
+
+@attack()
+def change_what_may_scale_to_zero(field: Field) -> None:
+    """An agent changes a person's autoscaler, which may go to nothing already, so that it does."""
+    field.deployment()
+    target: dict[str, Any] = {"type": "Value", "value": "1"}
+    external = {"type": "External", "external": {"metric": {"name": "q"}, "target": target}}
+    made = documents.autoscaler("Deployment", "checkout", most=3)
+    made["spec"] |= {"minReplicas": 0, "metrics": [external]}
+    field.make(AUTOSCALERS, made)
+    path = AUTOSCALERS.path(field.place, "checkout")
+    field.done("PATCH", path, {"metadata": {"labels": {"team": "shop"}}})
+    target["value"] = "1000"
+    field.refused("PATCH", path, {"spec": {"metrics": [external]}})
+    _still_there(field)
+
+
+@attack()
+def scale_to_zero_by_an_event(field: Field) -> None:
+    """An agent has KEDA's autoscaler do it, which goes to nothing unless it says otherwise."""
+    field.deployment()
+    scaled = field.defined(Kind("keda.sh", "scaledobjects", "v1alpha1"), "ScaledObject")
+    body = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "so"}}
+    named = {"scaleTargetRef": {"name": "checkout"}, "triggers": []}
+    field.refused("POST", scaled, {**body, "spec": named})
+    field.done("POST", scaled, {**body, "spec": {**named, "minReplicaCount": 1}})
+    path = f"{scaled}/so"
+    field.refused("PATCH", path, {"spec": {"idleReplicaCount": 0}})
+    field.refused("PATCH", path, {"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": "0"}}})
+    field.free("PATCH", path, {"spec": {"minReplicaCount": 0}})
+    field.refused("PATCH", path, {"spec": {"triggers": [{"type": "cron"}]}})
+    field.free("PATCH", path, {"spec": {"advanced": {"restoreToOriginalReplicaCount": True}}})
+    field.refused("DELETE", path)
     _still_there(field)
 
 

@@ -9,7 +9,8 @@ from msgspec import Struct
 from seconder.admission import codec
 from seconder.admission.changes import differences
 from seconder.admission.changes.differences import Fields
-from seconder.admission.lookups import ObjectRef
+from seconder.admission.changes.free_paths import FreePaths
+from seconder.admission.lookups import ObjectRef, Unknown
 from seconder.admission.policy_index import place_of
 from seconder.admission.principal import Principal
 from seconder.admission.request import Operation, Request
@@ -125,6 +126,16 @@ class ReviewContext:
             return False
         old, new = self.replicas
         return new == 0 and old != 0
+
+    def changes(self, free: Sequence[FreePaths]) -> bool:
+        """Whether an update changes more of its object than what each of these frees. Raises Malformed and Unknown."""
+        # As they are written: nearly all that agents do is free.
+        if differences.surely_free(*self.unlike, differences.kept_by_server(free)):
+            return False
+        try:
+            return differences.differ(*self.whole, free)
+        except RecursionError:
+            raise Unknown("what it changes cannot be told: the object nests too deeply") from None
 
     @property
     def guards(self) -> bool:

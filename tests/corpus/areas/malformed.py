@@ -137,7 +137,7 @@ def _objects() -> Iterator[Expected]:
     yield case("a Job without a template", "NotCovered", create(changed(half, spec={})), DEPLOYMENTS)
     yield case("a Job whose spec is null", "NotCovered", create(changed(half, spec=None)), DEPLOYMENTS)
     hpa = update(changed(autoscaler(), spec=None), autoscaler(least=0))
-    yield case("an autoscaler that had no spec", MALFORMED, hpa, DEPLOYMENTS, live=False)
+    yield case("an autoscaler that had no spec", "ApprovalMissing", hpa, DEPLOYMENTS, live=False)
 
 
 def _token(spec: Any) -> Document:

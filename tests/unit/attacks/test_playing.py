@@ -187,6 +187,8 @@ _ROWS = {
     "apps/replicasets": "delete-its-replica-sets",
     "apps/statefulsets": "delete-claims-by-their-retention-and-scale-down",
     "autoscaling/horizontalpodautoscalers": "autoscale-where-claims-go",
+    "autoscaling.k8s.io/verticalpodautoscalers": "restart-their-pods",
+    "keda.sh/scaledobjects": "scale-to-zero-by-an-event",
     "/bindings": "bind-it-nowhere-bindings",
     "coordination.k8s.io/leases": "take-the-nodes-lease",
     "batch/jobs": "have-its-owner-end-by-itself",

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import FreePaths, Steps
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, NODES, PODS, REPLICA_SETS, GroupResource
+from seconder.api.resources import AUTOSCALERS, NAMESPACES, NODES, PODS, REPLICA_SETS, GroupResource
 
 REPLICAS: Final[Steps] = ("spec", "replicas")
 TEMPLATE: Final[Steps] = ("spec", "template")
@@ -124,6 +124,10 @@ _BINDER: Final = tuple(
 _UNROUTED: Final = Row("!metadata.labels[service.kubernetes.io/*]", "kube-proxy passes over what carries them")
 _MIRRORED: Final = "the mirroring controller deletes the EndpointSlices of what carries it"
 
+_OLD_FORM: Final = Row(
+    "!metadata.annotations[autoscaling.alpha.kubernetes.io/*]", "its metrics and pace, as autoscaling/v1 has them"
+)
+
 _DEPLOYMENTS: Final = GroupResource("apps", "deployments")
 TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     _DEPLOYMENTS: (
@@ -153,6 +157,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         Row("spec.jobTemplate.metadata.annotations", "as an object's own"),
         Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
     ),
+    AUTOSCALERS: (*ANYWHERE, _OLD_FORM),
     PODS: (*ANYWHERE, _NO_LABELS),
     GroupResource("", "persistentvolumeclaims"): (*ANYWHERE, *_BINDER),
     GroupResource("", "persistentvolumes"): (*ANYWHERE, *_BINDER),
@@ -173,7 +178,10 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
 }
 """Kinds that have more, or less, than others."""
 
-_NEVER: Final[Mapping[GroupResource, tuple[str, ...]]] = {_DEPLOYMENTS: (_ROLLBACK.path,)}
+_NEVER: Final[Mapping[GroupResource, tuple[str, ...]]] = {
+    _DEPLOYMENTS: (_ROLLBACK.path,),
+    AUTOSCALERS: (_OLD_FORM.path,),
+}
 """What no policy's own list frees: whoever writes it changes another field, which may not be free."""
 
 

@@ -8,12 +8,12 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec, coverage
-from seconder.admission.indirect import autoscalers
+from seconder.admission.indirect import scaling
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import AUTOSCALERS, Action, GroupResource, ResolvedResource, Target
+from seconder.api.resources import Action, GroupResource, ResolvedResource, Target
 
 _STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
 _CLAIMS: Final = ResolvedResource(
@@ -81,13 +81,11 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
 
 def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What goes by an autoscaler that may take a StatefulSet to fewer replicas, or could not before."""
-    request = context.request
-    place = request.target.namespace
-    before, after = autoscalers.states(request)
-    named = after.scale_target_ref
-    if after == before or (named.group, named.kind) != (_STATEFUL_SETS.group, _SETS.kind):
-        return []
+    place = context.request.target.namespace
     if not context.state.policies.protects_in(_CLAIMS.resource, place):
+        return []
+    named = scaling.scaling(context)
+    if named is None or (named.group, named.kind) != (_STATEFUL_SETS.group, _SETS.kind):
         return []
     ref = ObjectRef(_SETS, place, named.name)
     stored: Any = yield from ask(ReadWhole(ref, _UNREAD))
@@ -96,7 +94,7 @@ def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
     workload = _converted(stored)
     if workload.retention.when_scaled != _DELETE:
         return []
-    kept = msgspec.structs.replace(workload, replicas=after.least).kept
+    kept = msgspec.structs.replace(workload, replicas=named.least).kept
     told = _templates(workload), lambda ordinal: ordinal not in kept
     return (yield from _claims_of(place, named.name, told))
 
@@ -171,11 +169,14 @@ DELETER: Final = Deleter(
     frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
 )
 
-AUTOSCALED: Final = Deleter(
-    AUTOSCALERS,
-    "a StatefulSet as its target, whose retention of claims is to delete them when it is scaled",
-    "the claims beyond `minReplicas`",
-    "its controller scales down, and the StatefulSet's own deletes claims as the set says",
-    _autoscaled,
-    frozenset({Operation.CREATE, Operation.UPDATE}),
+AUTOSCALED: Final = tuple(
+    Deleter(
+        resource,
+        "a StatefulSet as its target, whose retention of claims is to delete them when it is scaled",
+        "the claims beyond its least size",
+        "its controller scales down, and the StatefulSet's own deletes claims as the set says",
+        _autoscaled,
+        frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
+    )
+    for resource in scaling.SIZERS
 )

@@ -10,10 +10,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from seconder.admission.changes import differences, free_changes
+from seconder.admission.changes import free_changes
 from seconder.admission.changes.free_changes import REPLICAS, TEMPLATE
 from seconder.admission.changes.free_paths import FreePaths
-from seconder.admission.lookups import Unknown
 from seconder.admission.review import ReviewContext
 from seconder.api.resources import NODES, PODS, GroupResource
 
@@ -27,8 +26,6 @@ Those of the others stay.
 
 _INERT: Final = frozenset({NODES})
 """Kinds that own what no field of theirs ends: a node's static pods. What ends its pods is told elsewhere."""
-
-_TOO_DEEP: Final = "what it changes cannot be told: the object nests too deeply"
 
 
 class Loss(Struct, frozen=True):
@@ -67,17 +64,9 @@ def _changed(context: ReviewContext) -> Loss | None:
     """What is ended by another field than the number of replicas."""
     resource = context.request.target.resource
     still = _ending_nothing(resource)
-    # As they are written: nearly all that agents do ends nothing.
-    if differences.surely_free(*context.unlike, differences.kept_by_server(still)):
+    if not context.changes(still):
         return None
-    free = free_changes.built_in(resource)
-    before, after = context.whole
-    try:
-        if differences.differ(before, after, [free]):
-            return Loss()
-        return Loss(free=True) if differences.differ(before, after, still) else None
-    except RecursionError:
-        raise Unknown(_TOO_DEEP) from None
+    return Loss() if context.changes([free_changes.built_in(resource)]) else Loss(free=True)
 
 
 @functools.lru_cache(256)

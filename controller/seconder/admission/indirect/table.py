@@ -17,6 +17,7 @@ from seconder.admission.indirect import (
     claims,
     definitions,
     nodes,
+    scaling,
     tokens,
     volumes,
 )
@@ -26,8 +27,8 @@ from seconder.api.resources import GroupResource
 
 _BUILT_IN: Final = (
     claims.DELETER,
-    claims.AUTOSCALED,
-    autoscalers.DELETER,
+    *claims.AUTOSCALED,
+    *autoscalers.DELETERS,
     *adoption.ADOPTERS,
     *bindings.DELETERS,
     volumes.DELETER,
@@ -62,12 +63,15 @@ ELSEWHERE: Final = (
         "the API server deletes them",
         "deletion",
     ),
-    Elsewhere(
-        "horizontalpodautoscalers.autoscaling",
-        "`minReplicas: 0`",
-        "the pods of its workload",
-        "its controller scales to nothing",
-        "autoscaler",
+    *(
+        Elsewhere(
+            str(kind),
+            f"`{least}`, in whatever is not free of it",
+            "the pods of its workload",
+            "its controller scales to nothing",
+            "autoscaler",
+        )
+        for kind, least in zip(scaling.SIZERS, ("minReplicas: 0", "minReplicaCount: 0"), strict=True)
     ),
     Elsewhere(
         "replicasets.apps",

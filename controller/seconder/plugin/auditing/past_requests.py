@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission import codec, rbac
+from seconder.admission.indirect import scaling
 from seconder.admission.kinds import POD_RUNNERS
 from seconder.admission.principal import Principal
 from seconder.admission.request import Operation, Request
@@ -32,8 +33,8 @@ _OPERATIONS: Final = {
 }
 _CONNECTIONS: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _CREATED: Final = 201
-_READ_OF_AGENTS: Final = POD_RUNNERS | rbac.ROLES | rbac.BINDINGS | {SECRETS}
-"""Of which the rules read more than the metadata when an agent writes them. Autoscalers are read of everybody."""
+_READ_OF_AGENTS: Final = POD_RUNNERS | rbac.ROLES | rbac.BINDINGS | {SECRETS, *scaling.ALL}
+"""Of which the rules read more than the metadata when an agent writes them. AUTOSCALERS are read of everybody."""
 
 _any: Final = msgspec.json.Decoder(Any)
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])

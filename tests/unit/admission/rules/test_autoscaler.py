@@ -10,6 +10,7 @@ from tests.support.builders import (
     PERSON,
     approved,
     creation,
+    deletion,
     live,
     policy,
     state,
@@ -18,6 +19,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide
 
+from seconder.admission.indirect import scaling
 from seconder.admission.lookups import ReadObjects
 from seconder.admission.request import Caller, Malformed, Request
 from seconder.api.policy import Policy
@@ -28,12 +30,54 @@ WORKLOAD = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}
 SCALER = target(AUTOSCALERS, "h")
 
 
-def _spec(least: Any, workload: Any = WORKLOAD) -> dict[str, Any]:
-    return {"spec": {"minReplicas": least, "maxReplicas": 3, "scaleTargetRef": workload}}
+OLD_FORM = "autoscaling.alpha.kubernetes.io"
+SCALED = target(scaling.SCALED_OBJECTS, "so")
+
+
+def _spec(least: Any, workload: Any = WORKLOAD, most: int = 3) -> dict[str, Any]:
+    return {"spec": {"minReplicas": least, "maxReplicas": most, "scaleTargetRef": workload}}
 
 
 def _made(least: Any = 0, workload: Any = WORKLOAD, user: Caller = AGENT) -> Request:
     return creation(SCALER, user, new=_spec(least, workload))
+
+
+def _events(*, paused: str = "", **spec: Any) -> dict[str, Any]:
+    """A ScaledObject over the Deployment, whose kind need not be said."""
+    notes = {"annotations": {"autoscaling.keda.sh/paused-replicas": paused}} if paused else {}
+    return notes | {"spec": {"scaleTargetRef": {"name": "checkout"}} | spec}
+
+
+RESTORES = {"restoreToOriginalReplicaCount": True}
+
+
+@pytest.mark.parametrize(
+    ("request_", "empties"),
+    [
+        (creation(SCALED, new=_events()), True),
+        (creation(SCALED, new=_events(minReplicaCount=1, scaleTargetRef=WORKLOAD)), False),
+        (creation(SCALED, new=_events(minReplicaCount=2, idleReplicaCount=0)), True),
+        (creation(SCALED, new=_events(minReplicaCount=2, paused="0")), True),
+        (creation(SCALED, new=_events(minReplicaCount=2, paused="x")), True),
+        (creation(SCALED, new=_events(minReplicaCount=2, paused="1")), False),
+        (creation(SCALED, new=_events(scaleTargetRef={"kind": "StatefulSet", "name": "checkout"})), False),
+        (update(SCALED, old=_events(), new=_events(maxReplicaCount=1)), True),
+        (update(SCALED, old=_events(), new=_events() | {"labels": {"team": "shop"}}), False),
+        (deletion(SCALED, stored=_events(minReplicaCount=1, advanced=RESTORES)), True),
+        (deletion(SCALED, stored=_events()), False),
+        (creation(SCALED, PERSON, new=_events()), False),
+    ],
+)
+def test_what_kedas_autoscaler_may_do_counts_as_well(request_: Request, *, empties: bool) -> None:
+    """To nothing it goes unless it says otherwise; by its deletion where it says so."""
+    decided = decide(request_, state(policy()), answers=Answers(objects=live(DEPLOYMENT)))
+    assert decided.reason is (Reason.APPROVAL_MISSING if empties else Reason.NOT_COVERED)
+
+
+def test_one_whose_workload_is_gone_is_deleted_freely() -> None:
+    """There is nothing to take back to a former size."""
+    gone = deletion(SCALED, stored=_events(advanced=RESTORES))
+    assert decide(gone, state(policy()), answers=Answers()).allowed
 
 
 @pytest.mark.parametrize(
@@ -42,13 +86,18 @@ def _made(least: Any = 0, workload: Any = WORKLOAD, user: Caller = AGENT) -> Req
         (_made(0), True),
         (update(SCALER, old=_spec(1), new=_spec(0)), True),
         (update(SCALER, old=_spec(0), new=_spec(0)), False),
+        (update(SCALER, old=_spec(0), new=_spec(0) | {"labels": {"team": "shop"}}), False),
+        (update(SCALER, old=_spec(0), new=_spec(0, most=9)), True),
+        (update(SCALER, old=_spec(0), new=_spec(0) | {"annotations": {f"{OLD_FORM}/metrics": "[]"}}), True),
+        (update(SCALER, old=_spec(0), new=_spec(0) | {"status": {}}, subResource="status"), True),
         (_made(1), False),
         (_made(None), False),
-        (update(SCALER, old=_spec(1), new=_spec(0), subResource="status"), False),
+        (deletion(SCALER, stored=_spec(0)), False),
+        (update(SCALER, old=_spec(1), new=_spec(0), subResource="status"), True),
     ],
 )
 def test_what_an_autoscaler_may_not_do_yet_is_what_counts(request_: Request, *, empties: bool) -> None:
-    """A write that leaves its least number at nothing changes nothing."""
+    """Where it may go to nothing already, whatever else is changed may have it go; what is free does not."""
     answers = Answers(objects=live(DEPLOYMENT))
     decided = decide(request_, state(policy()), answers=answers)
     assert decided.reason is (Reason.APPROVAL_MISSING if empties else Reason.NOT_COVERED)
@@ -57,10 +106,10 @@ def test_what_an_autoscaler_may_not_do_yet_is_what_counts(request_: Request, *, 
 
 @pytest.mark.parametrize(
     "request_",
-    [_made("0"), creation(SCALER, new={"spec": None}), update(SCALER, old={"spec": None}, new=_spec(0))],
+    [_made("0"), creation(SCALER, new={"spec": None}), creation(SCALED, new=_events(minReplicaCount="0"))],
 )
 def test_an_autoscaler_whose_numbers_are_none_is_malformed(request_: Request) -> None:
-    """What it may do, or might before, could not be told."""
+    """What it may do could not be told."""
     with pytest.raises(Malformed, match="the autoscaler is not understood"):
         decide(request_, state(policy()))
 
@@ -97,7 +146,7 @@ def test_what_it_names_is_taken_exactly_and_steers_no_path(named: dict[str, Any]
     """Another kind, another group, and no name at all."""
     answers = Answers()
     assert decide(_made(workload=WORKLOAD | named), state(policy()), answers=answers).reason is Reason.NOT_COVERED
-    assert answers.asked == []
+    assert answers.read == []
 
 
 def test_people_set_their_autoscalers_as_they_like() -> None:

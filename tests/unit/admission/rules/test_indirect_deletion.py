@@ -1,11 +1,13 @@
 """What a controller ends on the word of another object needs the approval of its own deletion."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
 from tests.support.builders import (
     CONFIG_MAPS,
+    DEPLOYMENT,
     DEPLOYMENTS,
     PERSON,
     WIDGETS,
@@ -24,7 +26,7 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide
 
 from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import aliases, selectors
+from seconder.admission.indirect import aliases, scaling, selectors
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.lookups import (
     AliasedBy,
@@ -39,6 +41,8 @@ from seconder.admission.lookups import (
 )
 from seconder.admission.policy_index import Installation
 from seconder.admission.request import Request
+from seconder.admission.rule import Rule
+from seconder.admission.rules import RULES, indirect_deletion
 from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import (
@@ -61,6 +65,7 @@ VOLUMES = GroupResource("", "persistentvolumes")
 SET = target(GroupResource("apps", "statefulsets"), "db", uid="uid-set")
 VOLUME = Target(VOLUMES, "PersistentVolume", "", "pv-1", "uid-pv")
 NODE = target(NODES, "n1")
+SCALED = target(scaling.SCALED_OBJECTS, "so")
 SHOP = target(NAMESPACES, "shop", uid="uid-shop")
 PRESENT = {CLAIMS: [Item(f"data-db-{number}", f"uid-{number}") for number in range(3)]}
 OTHERS = {CLAIMS: [Item(name, "u") for name in ("data-db", "data-db-x", "data-db2-0", "log-db-0", "x-data-db-0")]}
@@ -83,9 +88,9 @@ def _spec(replicas: int = 3, scaled: str = "Retain", deleted: str = "Retain", st
     }
 
 
-def _lost(asked: Request, one: Policy, answers: Answers) -> list[str]:
+def _lost(asked: Request, one: Policy, answers: Answers, rules: Sequence[Rule] = RULES) -> list[str]:
     """The names of what would be lost, in order; a request that is free loses nothing."""
-    decided = decide(asked, state(one), answers=answers)
+    decided = decide(asked, state(one), answers=answers, rules=rules)
     if decided.allowed:
         assert decided.reason is Reason.NOT_COVERED
         return []
@@ -119,6 +124,10 @@ def test_fewer_or_other_ordinals_lose_their_claims_where_the_set_says_so() -> No
     assert _lost(scale(3, 2, object_=SET), policy(CLAIMS), stored) == ["data-db-2"]
 
 
+def _with(document_: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return document_ | {"spec": document_["spec"] | spec}
+
+
 def test_an_autoscaler_of_a_set_that_deletes_claims_loses_those_beyond_its_least() -> None:
     """Whoever waits long enough has them gone; without the set, or under another retention, none."""
 
@@ -133,6 +142,10 @@ def test_an_autoscaler_of_a_set_that_deletes_claims_loses_those_beyond_its_least
     assert _lost(creation(object_, new=scaler(None)), one, stored) == ["data-db-1", "data-db-2"]
     assert _lost(update(object_, old=scaler(3), new=scaler(1)), one, stored) == ["data-db-1", "data-db-2"]
     assert _lost(update(object_, old=scaler(1), new=scaler(1)), one, stored) == []
+    lower = update(object_, old=scaler(1), new=_with(scaler(1), maxReplicas=1))
+    assert _lost(lower, one, stored) == ["data-db-1", "data-db-2"]
+    named = {"minReplicaCount": 2, "scaleTargetRef": {"kind": "StatefulSet", "name": "db"}}
+    assert _lost(creation(SCALED, new={"spec": named}), one, stored) == ["data-db-2"]
     assert _lost(creation(object_, new=scaler(1, "Deployment")), one, stored) == []
     assert _lost(creation(object_, new=scaler(1)), one, Answers(objects=_claims(), holds=PRESENT)) == []
     kept = Answers(objects=_claims(), holds=PRESENT, whole=document(SET, spec=_spec()))
@@ -491,11 +504,50 @@ def test_an_autoscaler_ends_pods_of_what_it_may_make_smaller() -> None:
     assert _lost(creation(object_, new=scaler(None)), one, stored) == ["broker"]
     assert _lost(update(object_, old=scaler(3), new=scaler(1)), one, stored) == ["broker"]
     assert _lost(creation(object_, new=scaler(3)), one, stored) == []
+    # What the autoscaler itself owns is not what this is about.
+    here = [indirect_deletion.RULE]
+    others: Sequence[dict[str, Any]] = ({"maxReplicas": 2}, {"metrics": []}, {"behavior": {}})
+    for changed in others:
+        assert _lost(update(object_, old=scaler(1), new=_with(scaler(1), **changed)), one, stored, here) == ["broker"]
+        assert _lost(update(object_, old=scaler(3), new=_with(scaler(3), **changed)), one, stored, here) == []
+    old_form = scaler(1) | {"annotations": {"autoscaling.alpha.kubernetes.io/metrics": "[]"}}
+    assert _lost(update(object_, old=scaler(1), new=old_form), one, stored, here) == ["broker"]
+    assert _lost(update(object_, old=scaler(1), new=scaler(1) | {"labels": {"a": "b"}}), one, stored, here) == []
+    assert _lost(deletion(object_, stored=scaler(1)), one, stored, here) == []
     assert _lost(creation(object_, new=scaler(2)), policy(PODS, DEPLOYMENTS), stored) == []
     assert _lost(creation(object_, new=scaler(2)), one, Answers()) == []
     assert _lost(creation(object_, new=scaler(2)), policy(CLAIMS), stored) == []
-    unknown = decide(creation(object_, new=scaler(2, "Rollout", "argoproj.io/v1")), state(one), answers=stored)
-    assert unknown.reason is Reason.INTERNAL_ERROR
+
+
+def test_other_autoscalers_end_pods_as_well() -> None:
+    """KEDA's by a size; the Vertical Pod Autoscaler by eviction, whatever the size, unless it says that it does not."""
+    web = target(DEPLOYMENTS, "web", uid="uid-web")
+    below = Dependent(resolved(PODS), "payments", "broker", "uid-pod", REPLICA_SETS, (DEPLOYMENTS,))
+    stored = Answers(objects=live(POD), whole=document(web, spec={"replicas": 1}), dependents=[below])
+    one = policy(PODS)
+    assert _lost(creation(SCALED, new={"spec": {"scaleTargetRef": {"name": "web"}}}), one, stored) == ["broker"]
+    vertical = target(scaling.VERTICAL, "v")
+    named = {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}
+    assert _lost(creation(vertical, new={"spec": named}), one, stored) == ["broker"]
+    for mode, lost in (("Auto", ["broker"]), ("InPlaceOrRecreate", ["broker"]), ("Initial", []), ("Off", [])):
+        spec = named | {"updatePolicy": {"updateMode": mode}}
+        assert _lost(creation(vertical, new={"spec": spec}), one, stored) == lost
+    assert _lost(creation(vertical, new={"spec": named}), policy(PODS, DEPLOYMENTS), stored) == []
+    assert _lost(creation(vertical, new={"spec": {}}), one, stored) == []
+    assert _lost(deletion(vertical, stored={"spec": named}), one, stored, [indirect_deletion.RULE]) == []
+
+
+def test_an_autoscaler_of_a_custom_kind_ends_what_objects_of_its_group_own_there() -> None:
+    """Which of them it names is not known, nor what its controller does. Elsewhere, and of nothing owned, none."""
+    rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web"}
+    asked = creation(target(AUTOSCALERS, "h"), new={"spec": {"minReplicas": 2, "scaleTargetRef": rollout}})
+    through = GroupResource("argoproj.io", "")
+    there = Dependent(resolved(DEPLOYMENTS), DEPLOYMENT.namespace, DEPLOYMENT.name, DEPLOYMENT.uid, through)
+    elsewhere = there._replace(namespace="other")
+    answers = Answers(objects=live(DEPLOYMENT), dependents=[there, elsewhere])
+    assert _lost(asked, policy(), answers) == ["checkout"]
+    assert [each.keys for each in answers.questions(Dependents)] == [frozenset({"*.argoproj.io"})]
+    assert _lost(asked, policy(), Answers()) == []
 
 
 WEB = target(REPLICA_SETS, "web-5d", uid="uid-web")
