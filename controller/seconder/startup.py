@@ -68,7 +68,7 @@ def operator(arguments: argparse.Namespace) -> int:
     name = election.identity()
     duties = _Duties(arguments, settings, routes, loaded, f"seconder-operator/{__version__} ({name})")
     registry_ = registry()
-    running = program.Program(lambda term, gave_up: duties.begin(term, gave_up, metrics))
+    running = program.Program(lambda term, gave_up: duties.begin(term, gave_up, metrics), duties.stand_in)
     metrics = LeaderMetrics(registry_, lambda: running.leads)
     # In a thread, since the main one waits for signals; it ends with the process.
     Ops(ops_app(running.unmet, registry_), bind(*_address(arguments.metrics_bind_address))).start()
@@ -115,7 +115,7 @@ class _Duties:
             api, cache, program.failed, copies=settings.copies, observer=notifier.observe if notifier else None
         )
         worker = program.Worker(
-            Reconciler(api, settings, lambda what, text: log.info(text, subject=what)),
+            Reconciler(api, settings, lambda what, text: log.info(text, subject=what)).run,
             OperatorMetrics(counted, change_requests.count, change_requests.waiting, change_requests.untried),
             resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
             observer=notifier.standing if notifier else None,
@@ -123,12 +123,28 @@ class _Duties:
         watching = program.Watching(self._loaded, worker.wake, gave_up)
         parts: list[program.Part] = [
             cache,
-            program.RoleWatches(api, worker.wake, portal=settings.portal),
+            program.role_watches(api, worker.wake, portal=settings.portal),
             watching,
         ]
         if notifier is not None:
             parts += [notifier, Emergencies(api, arguments.namespace, notifier.emergency, program.failed)]
         return program.Duty(term, parts, [worker, change_requests], worker.unmet)
+
+    def stand_in(self, vacancy: "Term") -> "Duty":
+        """What looks after the webhook configuration while nobody leads. It counts nothing: who leads does."""
+        from prometheus_client import CollectorRegistry
+
+        from seconder.client.api import Api
+        from seconder.observability import log
+        from seconder.observability.metrics import OperatorMetrics
+        from seconder.operator import program
+        from seconder.operator.reconciler import Reconciler
+
+        api = Api(self._loaded, user_agent=self.user_agent, fence=vacancy.left)
+        reconciler = Reconciler(api, self._settings, lambda what, text: log.info(text, subject=what))
+        worker = program.Worker(reconciler.stand_in, OperatorMetrics(CollectorRegistry(), lambda _: 0))
+        watches = program.stand_in_watches(api, worker.wake)
+        return program.Duty(vacancy, [watches], [worker], worker.unmet, leads=False)
 
     def _notifier(self, registry: "CollectorRegistry") -> "Notifier | None":
         """What tells people outside; None where nobody is to be told."""

@@ -89,8 +89,8 @@ def _guard(time: Callable[[float], str], scale: float) -> list[Alert]:
             "A ProtectionPolicy is not in force, or no operator leads that would know.",
             "{{ with $labels.policy }}Policy {{ . }}: {{ $labels.reason }}{{ with $labels.writer }}, by {{ . }}"
             "{{ end }}. What it names may be deleted unasked. kubectl describe protectionpolicy {{ . }} says more."
-            "{{ else }}No operator looks whether the API server asks about what policies name, and none would put it"
-            " right.{{ end }}",
+            "{{ else }}No operator leads, or the one that does has seen nothing yet. Unless policies say NobodyLeads,"
+            " none looks whether the API server asks about what they name.{{ end }}",
         ),
         Alert(
             "SeconderWebhookErrors",

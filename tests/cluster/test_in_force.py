@@ -125,6 +125,31 @@ def test_roles_that_a_tool_empties_are_filled_within_a_second(cluster: Cluster) 
         eventually(filled, 1.5, f"{name} is filled")
 
 
+def test_a_configuration_that_somebody_holds_by_a_finalizer_is_made_anew(cluster: Cluster) -> None:
+    """Deleted and held, it is asked by still, until whoever holds it lets go: when that is, is not for them to say."""
+    before = cluster.get(_CONFIGURATION, "seconder")["metadata"]["uid"]
+    held = '--patch={"metadata":{"finalizers":["example.com/held"]}}'
+    cluster.admin("patch", _CONFIGURATION, "seconder", "--type=merge", held)
+    eventually(lambda: not _metadata(cluster).get("finalizers"), 2, "nobody holds it")
+    assert _metadata(cluster)["uid"] == before
+    cluster.deployment()
+    with operator_with(cluster.stack):
+        cluster.admin("patch", _CONFIGURATION, "seconder", "--type=merge", held)
+        cluster.admin("delete", _CONFIGURATION, "seconder", "--wait=false")
+        assert "deletionTimestamp" in _metadata(cluster)
+        # What the API server does with one on its way out.
+        assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+    eventually(lambda: _metadata(cluster)["uid"] != before, 5, "there is another")
+    assert _metadata(cluster).keys().isdisjoint({"deletionTimestamp", "finalizers"})
+    assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+    eventually(lambda: _in_force(cluster, "default")["status"] == "True", 10, "it is in force")
+
+
+def _metadata(cluster: Cluster) -> dict[str, Any]:
+    stored = cluster.objects.find(_CONFIGURATION, "seconder")
+    return dict(stored["metadata"]) if stored else {"uid": ""}
+
+
 def _has_rules(cluster: Cluster, role: str, rules: Any) -> bool:
     return bool(cluster.get("clusterrole", role)["rules"] == rules)
 

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ from localstack.stack import Stack
 
 _IDENTITY = re.compile(r'"identity":"([^"]+)"')
 _AGENT = re.compile(r"seconder-operator/\S+ \((?P<identity>\S+)\)")
+_LEASE = timedelta(seconds=10)
+_KEPT_BY_ALL = {"validatingwebhookconfigurations", "protectionpolicies"}
+"""What an operator writes while none leads; of a policy, its status."""
+
 _CHANGES = {"create", "update", "patch", "delete", "deletecollection"}
 
 
@@ -162,20 +167,23 @@ class Written:
         """Give the changes, taken or not, that another asked for than the one whose name stood in the Lease then.
 
         Each with its time. A Lease counts from when it was stored, and until another name, or none, is stored. One that
-        is made is nobody's, and ends no term.
+        is made is nobody's, and ends no term. After one that nobody has renewed in time, anybody may keep the
+        configuration.
         """
-        spells: list[tuple[str, str]] = []
-        for event in self.events():
-            if _is_lease(event) and event["verb"] != "create":
-                holder = event["responseObject"]["spec"].get("holderIdentity") or ""
-                if not spells or spells[-1][1] != holder:
-                    spells.append((event["stageTimestamp"], holder))
+        renewals = [
+            (str(event["stageTimestamp"]), str(event["responseObject"]["spec"].get("holderIdentity") or ""))
+            for event in self.events()
+            if _is_lease(event) and event["verb"] != "create"
+        ]
         strangers = []
         for event in self.asked():
             if _is_lease(event):
                 continue
-            at = event["requestReceivedTimestamp"]
-            holder = next((holder for since, holder in reversed(spells) if since <= at), None)
+            at = str(event["requestReceivedTimestamp"])
+            renewed, holder = next((renewal for renewal in reversed(renewals) if renewal[0] <= at), (at, None))
+            vacant = datetime.fromisoformat(at) - datetime.fromisoformat(renewed) > _LEASE
+            if vacant and event["objectRef"]["resource"] in _KEPT_BY_ALL:
+                continue
             if holder is not None and holder != writer_of(event):
                 strangers.append(f"{at} {event['verb']} {event['requestURI']} by {writer_of(event)} while {holder} led")
         return strangers

@@ -189,6 +189,11 @@ def given(secret: Any, name: str) -> Given:
     return Given(bundle, pair.x509.not_valid_after_utc)
 
 
+def bundle(authority: Any, serving: Any) -> bytes:
+    """The CAs (PEM) that two Secrets hold, of which either may be None or damaged; empty where neither holds any."""
+    return b"".join(dict.fromkeys([*_read_bundle(authority), *_read_bundle(serving)]))
+
+
 def _read_pair(secret: Any) -> Pair | None:
     try:
         pair = Pair(_decoded(secret["data"], "tls.crt"), _decoded(secret["data"], "tls.key"))

@@ -82,26 +82,39 @@ class ConfigurationKeeper:
         self._confirmed = b""
         self._owners: list[dict[str, str]] = []
         self._unchangeable: list[dict[str, str]] | None = None
+        self._replaces: str | None = None
 
     @property
     def owners(self) -> list[dict[str, str]]:
         """The ownerReferences of what the operator makes, as last seen."""
         return self._owners
 
+    def look(self) -> None:
+        """Until the next look, replace nothing but what stands there now. Raises ApiError.
+
+        For who does not lead: what is read after this is no older than what the replaced configuration was made from.
+        """
+        self._replaces = _version(self._api.find(configuration_path(webhook_configuration.NAME), metadata=True))
+
     def restore(self) -> Kept:
         """Put the last wanted configuration back. Raises ApiError."""
         return Kept() if self._wanted is None else self.keep(self._wanted, self._policies)
 
     def keep(self, wanted: dict[str, Any], policies: Sequence[Policy]) -> Kept:
-        """Have the API server ask about what ``wanted`` asks about of what ``policies`` name. Raises ApiError."""
+        """Have the API server ask about what ``wanted`` asks about of what ``policies`` name.
+
+        Raises ApiError; 409 where what stands there is not what was looked at.
+        """
         self._wanted, self._policies = wanted, policies
         now, digest = self._clock(), digest_of(wanted)
         stored = self._api.find(configuration_path(webhook_configuration.NAME))
+        if self._replaces is not None and _version(stored) != self._replaces:
+            raise ApiError(409, "the webhook configuration was changed meanwhile")
         self._find_owner(stored)
         if stored is None:
             change, found, writer = DELETED, None, SOMEBODY
         else:
-            change, writer = digest_of({"webhooks": stored.get("webhooks") or []}), _writer(stored)
+            change, writer = _change(stored), _writer(stored)
             found = self._look(wanted, stored, writer, now)
             if self._as_it_should_be(found, stored):
                 self._confirmed = digest
@@ -162,7 +175,9 @@ class ConfigurationKeeper:
         # Any other owner, and the garbage collector takes the configuration away with it.
         owned = (metadata.get("ownerReferences") or []) in (self._owners, self._unchangeable)
         narrowed = found.narrowed or found.others or found.leaves_out or found.unguarded
-        return not narrowed and labelled and annotated and owned
+        # It goes once nothing holds it any more; and what is held by somebody would stay behind an uninstallation.
+        lasts = "deletionTimestamp" not in metadata and not metadata.get("finalizers")
+        return not narrowed and labelled and annotated and owned and lasts
 
     def _write(self, wanted: dict[str, Any], stored: Mapping[str, Any] | None) -> dict[str, Any]:
         """Create the configuration, or replace the stored one. Returns it as stored then. Raises ApiError."""
@@ -182,6 +197,10 @@ class ConfigurationKeeper:
         metadata["annotations"] = (before.get("annotations") or {}) | self._annotations
         metadata["labels"] = (before.get("labels") or {}) | self._labels
         path, owners = configuration_path(webhook_configuration.NAME), before.get("ownerReferences") or []
+        if "deletionTimestamp" in before:
+            # The API server asks on until its finalizers are gone. Whoever holds it by them does not say when that is.
+            self._api.replace(path, wanted | {"metadata": metadata | {"ownerReferences": owners}})
+            return self._write(wanted, None)
         try:
             written = self._api.replace(path, wanted | {"metadata": metadata})
         except ApiError as error:
@@ -225,6 +244,19 @@ def covers(policy: Policy, namespace: str, installation: Installation) -> bool:
         return False
     inside = any(resolved.namespaced for resolved in policy.resolved.values())
     return inside or not policy.resolution_current or NAMESPACES in policy.resolved
+
+
+def _version(stored: Mapping[str, Any] | None) -> str:
+    """Tells what stands there from what stood there before; empty where nothing does."""
+    return "" if stored is None else str(stored["metadata"]["resourceVersion"])
+
+
+def _change(stored: Mapping[str, Any]) -> bytes:
+    """What tells changes apart, for their pace."""
+    if "deletionTimestamp" in stored["metadata"]:
+        return DELETED
+    held = stored["metadata"].get("finalizers") or []
+    return digest_of({"webhooks": [*(stored.get("webhooks") or []), *held]})
 
 
 def _writer(stored: Mapping[str, Any]) -> str:

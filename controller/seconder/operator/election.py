@@ -119,6 +119,11 @@ class Elector:
         self._version = ""
         self._holder = ""
         self._silent_until = float("-inf")
+        # Whoever has just started has not looked for long enough, whether it can read the Lease or not.
+        self._changed = clock()
+        self._vacancy: Term | None = None
+        # The version at which a write was answered 409 last. Twice at the same one, nobody was faster: it is refused.
+        self._conflict: str | None = None
         self._problem = "the Lease was not read yet"
         self._told: tuple[Term | None, str] = (None, "")
         self._wake = threading.Event()
@@ -132,8 +137,15 @@ class Elector:
     @property
     def term(self) -> Term | None:
         """The present term; None while another leads, or nobody is known to."""
-        term = self._term
-        return term if term is not None and term.left() > 0 else None
+        return _lasting(self._term)
+
+    @property
+    def vacancy(self) -> Term | None:
+        """A spell in which nobody leads, nor can this one: the Lease is free, and cannot be taken. Else None.
+
+        It ends a moment after another is seen to lead, since that is not seen at once; it is no permission to lead.
+        """
+        return _lasting(self._vacancy)
 
     def start(self) -> None:
         """Begin to stand for election."""
@@ -179,15 +191,28 @@ class Elector:
         except ApiError as error:
             # Somebody else was faster, or it was deleted: what is true now is read again.
             self._held = None
-            if error.status == 409:
+            if error.status == 409 and self._conflict != self._version:
+                self._conflict = self._version
                 self._notice()
                 return 0.0
             if (problem := clean(str(error))) != self._problem:
                 log.trouble("the Lease cannot be read or written, and is tried again", error, status=error.status)
             self._problem = problem
             pause = _AGAIN_SECONDS
+        self._judge_vacancy()
         self._notice()
         return pause
+
+    def _judge_vacancy(self) -> None:
+        """Begin, prolong or end the vacancy, by what is known of the Lease after another attempt."""
+        now = self._clock()
+        if self.term is not None or now < max(self._silent_until, self._changed + LEASE_SECONDS):
+            if self._vacancy is not None:
+                self._vacancy.close()
+            return
+        until = now + LEASE_SECONDS - MARGIN_SECONDS
+        if self._vacancy is None or not self._vacancy.prolong(until):
+            self._vacancy = Term(until, self._clock)
 
     def _attempt(self) -> float:
         stored = self._held
@@ -248,7 +273,7 @@ class Elector:
         self._holder = spec.get("holderIdentity") or ""
         if version == self._version:
             return
-        self._version = version
+        self._version, self._changed = version, self._clock()
         lasts = spec.get("leaseDurationSeconds") or 0
         # Its own name stands there because it has put it in the place of what was free.
         free = self._holder == self.name or (not self._holder and lasts == _GIVEN_BACK_SECONDS)
@@ -287,8 +312,11 @@ class Elector:
         term = self.term
         other = f"standing by for {self._holder}" if self._follows else "not leading"
         now = "leading" if term is not None else other
-        if (term, now) != self._told:
-            self._told = term, now
+        spell = term or self.vacancy
+        if term is None and spell is not None:
+            now = "nobody leads: looking after the webhook configuration alone"
+        if (spell, now) != self._told:
+            self._told = spell, now
             log.info(now, lease=NAME, identity=self.name)
             self._news()
 
@@ -307,6 +335,10 @@ class Elector:
                 pause = _POLL_SECONDS
             self._wake.wait(max(0.0, pause))
             self._wake.clear()
+
+
+def _lasting(term: Term | None) -> Term | None:
+    return term if term is not None and term.left() > 0 else None
 
 
 def _jittered(seconds: float) -> float:

@@ -34,10 +34,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the guard stands after a pass. ``left_out``: by policy, why the API server takes nothing for it."""
+    """How the guard stands after a pass. ``left_out``: by policy, why the API server takes nothing for it.
+
+    ``led``: an operator leads.
+    """
 
     kept: Kept = field(default_factory=Kept)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    led: bool = True
 
 
 def verdict(judged: Judged, standing: Standing, place: Installation) -> Verdict:
@@ -62,6 +66,10 @@ def verdict(judged: Judged, standing: Standing, place: Installation) -> Verdict:
     if kept.disputed:
         text = f"{writer} keeps changing the webhook configuration; it is put back each time"
         return Verdict(judged.name, False, "Overwritten", text, writer)
+    if not standing.led:
+        # The same words from each that stands in, or they would write them over each other's.
+        text = "the API server asks about all that the policy names; no operator leads, which looks after the rest"
+        return Verdict(judged.name, True, "NobodyLeads", text)
     return Verdict(judged.name, True)
 
 

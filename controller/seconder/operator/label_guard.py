@@ -47,6 +47,14 @@ class LabelGuard:
         self._settled = float("inf")
         self._guarded: frozenset[str] = frozenset()
         self._said = ""
+        self._replaces: tuple[Any, Any] | None = None
+
+    def look(self) -> None:
+        """Until the next look, replace nothing but what stands there now: see ``ConfigurationKeeper``. Raises."""
+        self._replaces = self._stored()
+
+    def _stored(self) -> tuple[Any, Any]:
+        return self._api.find(f"{POLICIES}/{NAME}"), self._api.find(f"{BINDINGS}/{NAME}")
 
     def learn(self, keys: Iterable[str]) -> None:
         """Guard these keys as well, from the next ``keep`` on."""
@@ -63,11 +71,11 @@ class LabelGuard:
     def keep(self, tags: AgentTags, owners: Sequence[Mapping[str, str]], now: float, clock: datetime) -> None:
         """Put the policy and its binding as they should be; where that fails, nothing is guarded. ``clock``: UTC."""
         try:
-            stored = self._api.find(f"{POLICIES}/{NAME}")
+            stored, binding = self._replaces or self._stored()
             self.learn(_learned(stored))
             policy = _policy(tags, sorted(self._wanted), owners)
             changed = self._put(POLICIES, policy, stored)
-            changed |= self._put(BINDINGS, _binding(owners), self._api.find(f"{BINDINGS}/{NAME}"))
+            changed |= self._put(BINDINGS, _binding(owners), binding)
         except ApiError as error:
             self._settled = float("inf")
             if self._said != str(error):

@@ -14,8 +14,9 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -33,8 +34,8 @@ from seconder.observability.metrics import InForce, OperatorMetrics
 from seconder.operator import certificates, webhook_configuration
 from seconder.operator.certificates import utc_now
 from seconder.operator.election import Elector, Term
-from seconder.operator.reconciler import LOOKUP_ROLE, OBJECTS_ROLE, PORTAL_ROLE, Reconciler, Report
-from seconder.operator.trial import REFUSED
+from seconder.operator.reconciler import LOOKUP_ROLE, OBJECTS_ROLE, PORTAL_ROLE, Report
+from seconder.operator.trial import REFUSED, configuration_path
 
 RESYNC_SECONDS: Final = 15.0
 _ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
@@ -59,18 +60,19 @@ has one."""
 class Worker:
     """The reconciling thread. ``wake`` asks for a pass; without it there is one every ``resync`` seconds.
 
-    ``observer`` is called with the policies that are not in force, and why, when that changes; it must not wait.
+    ``reconcile`` does a pass. ``observer`` is called with the policies that are not in force, and why, when that
+    changes; it must not wait.
     """
 
     def __init__(
         self,
-        reconciler: Reconciler,
+        reconcile: Callable[[datetime], Report],
         metrics: OperatorMetrics,
         *,
         resync: float = RESYNC_SECONDS,
         observer: Callable[[Mapping[str, str]], None] | None = None,
     ) -> None:
-        self._reconciler = reconciler
+        self._reconcile = reconcile
         self._metrics = metrics
         self._resync = resync
         self._observer = observer
@@ -113,7 +115,7 @@ class Worker:
                 return
             try:
                 started = time.monotonic()
-                report = self._reconciler.run(utc_now())
+                report = self._reconcile(utc_now())
                 self._tell(report, time.monotonic() - started)
                 self._done_once = True
                 pause = _RETRY_SECONDS[0]
@@ -162,18 +164,11 @@ class Worker:
         log.info("reconciled", policies=len(report.judged), approvers=len(report.approvers), seconds=round(seconds, 3))
 
 
-class RoleWatches:
-    """Wakes the reconciling thread when a role that it fills is changed: a GitOps tool may have emptied it.
+class Watches:
+    """Wakes the reconciling thread when one of some objects becomes another, or goes."""
 
-    Each by its name, since the operator may see no others. (kopf would list them all.)
-    """
-
-    def __init__(self, api: Api, wake: Callable[[], None], *, portal: bool = False) -> None:
-        """``portal``: there is one, with a role of its own."""
-        self._watches = [
-            Watch(api, _ROLES, _version, lambda _: wake(), failed, field_selector=f"metadata.name={name}")
-            for name in (LOOKUP_ROLE, OBJECTS_ROLE, *([PORTAL_ROLE] if portal else []))
-        ]
+    def __init__(self, watches: Iterable[Watch[Any]]) -> None:
+        self._watches = list(watches)
 
     def start(self) -> None:
         """Begin to watch."""
@@ -186,9 +181,39 @@ class RoleWatches:
             watch.stop()
 
 
-def _version(role: Mapping[str, Any]) -> str:
-    version: str = role["metadata"]["resourceVersion"]
+def role_watches(api: Api, wake: Callable[[], None], *, portal: bool = False) -> Watches:
+    """Watches of the roles that the operator fills: a GitOps tool may have emptied them. ``portal``: there is one.
+
+    Each by its name, since the operator may see no others. (kopf would list them all.)
+    """
+    names = (LOOKUP_ROLE, OBJECTS_ROLE, *([PORTAL_ROLE] if portal else []))
+    return Watches(_watch_of(api, _ROLES, name, wake) for name in names)
+
+
+def stand_in_watches(api: Api, wake: Callable[[], None]) -> Watches:
+    """Watches of what an operator looks after while nobody leads, and of what that is made from.
+
+    Not by kopf: of policies their specs alone wake it. Several operators write their statuses then, and would go on
+    waking each other where they do not see the same.
+    """
+    policies = f"{constants.API_PATH}/protectionpolicies"
+    specs: Watch[Any] = Watch(api, policies, _generation, lambda _: wake(), failed, metadata_only=True)
+    return Watches([_watch_of(api, configuration_path(), _OWN_CONFIGURATION, wake), specs])
+
+
+def _watch_of(api: Api, collection: str, name: str, wake: Callable[[], None]) -> Watch[Any]:
+    selector = f"metadata.name={name}"
+    return Watch(api, collection, _version, lambda _: wake(), failed, field_selector=selector, metadata_only=True)
+
+
+def _version(document: Mapping[str, Any]) -> str:
+    version: str = document["metadata"]["resourceVersion"]
     return version
+
+
+def _generation(document: Mapping[str, Any]) -> int:
+    generation: int = document["metadata"].get("generation", 0)
+    return generation
 
 
 def failed(what: str, error: Exception) -> None:
@@ -347,13 +372,23 @@ class Writer(Part, Protocol):
 
 
 class Duty:
-    """All that an operator does while it leads, in one term. ``unmet``: what is wanting, as for /readyz."""
+    """All that an operator does while it leads, in one term. ``unmet``: what is wanting, as for /readyz.
+
+    ``leads``: False where it stands in for a leader that there is not, in a vacancy.
+    """
 
     def __init__(
-        self, term: Term, parts: Sequence[Part], writers: Sequence[Writer], unmet: Callable[[], Sequence[str]]
+        self,
+        term: Term,
+        parts: Sequence[Part],
+        writers: Sequence[Writer],
+        unmet: Callable[[], Sequence[str]],
+        *,
+        leads: bool = True,
     ) -> None:
         self.term = term
         self.unmet = unmet
+        self.leads = leads
         self._parts = parts
         self._writers = writers
 
@@ -388,9 +423,13 @@ class News(enum.Enum):
 class Program:
     """Stands for election and does its duty whenever it leads. Its main thread calls ``run``."""
 
-    def __init__(self, begin: Callable[[Term, Callable[[], None]], Duty]) -> None:
-        """``begin`` makes the duty of a term, and gets what to call when it cannot be done any longer."""
+    def __init__(self, begin: Callable[[Term, Callable[[], None]], Duty], stand_in: Callable[[Term], Duty]) -> None:
+        """``begin`` makes the duty of a term, and gets what to call when it cannot be done any longer.
+
+        ``stand_in`` makes that of a vacancy.
+        """
         self._begin = begin
+        self._stand_in = stand_in
         # Unlike events, it may be put into by a signal's handler.
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._duty: Duty | None = None
@@ -404,14 +443,15 @@ class Program:
     def leads(self) -> bool:
         """Whether this operator may write now."""
         duty = self._duty
-        return duty is not None and duty.term.left() > 0
+        return duty is not None and duty.leads and duty.term.left() > 0
 
     def unmet(self) -> Sequence[str]:
         """What keeps it from being ready: as a leader its duty; else that nobody is seen to lead."""
         duty, elector = self._duty, self._elector
-        if duty is not None:
+        if duty is not None and duty.leads:
             return duty.unmet()
-        return elector.unmet() if elector is not None else ["it has just started"]
+        wanting = elector.unmet() if elector is not None else ["it has just started"]
+        return [*wanting, *duty.unmet()] if duty is not None else wanting
 
     def run(self, elector: Elector) -> bool:
         """Until SIGTERM or SIGINT; False when it had to be given up, to be started anew from outside."""
@@ -420,12 +460,12 @@ class Program:
         self._elector = elector
         elector.start()
         while True:
-            if self._duty is None and (term := elector.term) is not None:
-                self._duty = self._begin(term, lambda: self._news.put(News.GAVE_UP))
-                self._duty.start()
+            if self._duty is None and (duty := self._due(elector)) is not None:
+                self._duty = duty
+                duty.start()
             news = self._next()
             last = news in {News.STOP, News.GAVE_UP}
-            if self._duty is not None and (last or not self.leads):
+            if self._duty is not None and (last or self._duty.term.left() <= 0):
                 if not self._duty.end(_STOP_SECONDS if last else _LOST_SECONDS):
                     # Fenced all the same. Not given back: the next one is to wait until that is certain by the clock.
                     log.info("what this operator did as the leader does not end, so the whole process does")
@@ -434,6 +474,12 @@ class Program:
             if last:
                 elector.resign()
                 return news is News.STOP
+
+    def _due(self, elector: Elector) -> Duty | None:
+        if (term := elector.term) is not None:
+            return self._begin(term, lambda: self._news.put(News.GAVE_UP))
+        vacancy = elector.vacancy
+        return None if vacancy is None else self._stand_in(vacancy)
 
     def _next(self) -> News:
         # Whoever has no duty looks for a term by itself, too: a leader that did not notice would lead for nothing.

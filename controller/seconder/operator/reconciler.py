@@ -7,7 +7,7 @@ anything signed by it is served.
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -96,14 +96,25 @@ class Reconciler:
             annotations=settings.annotations,
         )
         self._standing = Standing()
+        self._bundle = b""
         self._roles: dict[str, list[dict[str, Any]]] = {}
 
     def run(self, now: datetime) -> Report:
         """Do one pass. Raises ApiError; what was done up to then stays, and the next pass goes on from there."""
+        return self._pass(now, leads=True)
+
+    def stand_in(self, now: datetime) -> Report:
+        """Do what is to be done while nobody leads: put the configuration right, and say on policies how it stands.
+
+        Nothing else is written. Several may do so at once, and beside one that begins to lead: whatever is written was
+        made from what was read after the version that it replaces. Raises ApiError, and Unusable where no CA to trust
+        is known.
+        """
+        return self._pass(now, leads=False)
+
+    def _pass(self, now: datetime, *, leads: bool) -> Report:
         try:
-            repaired = self._restore()
-            documents, _ = self._api.items(f"{constants.API_PATH}/protectionpolicies")
-            return self._pass(documents, now, repaired)
+            return self._done(now, leads=leads)
         except (ApiError, certificates.Unusable) as error:
             self._tell(str(error), now, refused=isinstance(error, ApiError) and error.status in REFUSED)
             raise
@@ -121,15 +132,27 @@ class Reconciler:
             self._keep_role(name, rules)
         return repaired
 
-    def _pass(self, documents: Sequence[dict[str, Any]], now: datetime, repaired: bool) -> Report:
+    def _done(self, now: datetime, *, leads: bool) -> Report:
+        if leads:
+            repaired = self._restore()
+        else:
+            repaired = False
+            self._keeper.look()
+            self._guard.look()
+        documents, _ = self._api.items(f"{constants.API_PATH}/protectionpolicies")
         served = discovery.catalogue(self._api)
         self._trial.serving(served)
         judged = [judge(document, served, self._trial.problem) for document in documents]
         policies = [policy for result in judged for policy in result.policies]
-        self._allow(policies, served)
+        if leads:
+            self._allow(policies, served)
         self._guard.keep(PolicyIndex(policies).known_tags, self._keeper.owners, time.monotonic(), now)
 
-        expiry = self._certify(judged, now) if self._settings.issues else self._use_given(judged)
+        if not self._settings.issues:
+            expiry = self._use_given(judged)
+        else:
+            expiry = self._certify(judged, now) if leads else self._use_stored(judged, now)
+        self._standing = replace(self._standing, led=leads)
 
         # Statuses come last: Ready means in force.
         unnamed = indirect_deleters.unprotected(served, policies)
@@ -137,7 +160,7 @@ class Reconciler:
         for document, result, found in zip(documents, judged, verdicts, strict=True):
             status = indirect_deleters.status(result, document, unnamed)
             self._set_status("protectionpolicies", document, in_force.with_verdict(status, document, found, now), now)
-        seen = self._approvers(now)
+        seen = self._approvers(now) if leads else []
         kept = self._standing.kept
         again = [seconds for seconds in (kept.again, self._guard.settles(time.monotonic())) if seconds > 0]
         return Report(judged, verdicts, seen, repaired or kept.repaired, expiry, min(again, default=0.0))
@@ -190,6 +213,18 @@ class Reconciler:
         given = certificates.given(self._secret(self._settings.serving_secret), self._settings.serving_secret)
         self._put_in_force(judged, given.bundle)
         return given.expires
+
+    def _use_stored(self, judged: Sequence[Judged], now: datetime) -> datetime:
+        """Put the configuration in force with the CA that an operator made when one led. Returns ``now``.
+
+        One that somebody deletes meanwhile is remembered. Raises ApiError and Unusable.
+        """
+        stored = certificates.bundle(self._secret(CA_SECRET), self._secret(self._settings.serving_secret))
+        self._bundle = stored or self._bundle
+        if not self._bundle:
+            raise certificates.Unusable(f"no Secret tells which CA to trust, and who leads makes {CA_SECRET}")
+        self._put_in_force(judged, self._bundle)
+        return now
 
     def _certify(self, judged: Sequence[Judged], now: datetime) -> datetime:
         """Put the configuration and the certificates in force, and take the next step of a rotation if one is due.

@@ -34,6 +34,8 @@ class Leases:
         """Whether the mark is there."""
         self.configured = False
         """Whether the webhook configuration is there."""
+        self.refused: int | None = None
+        """With what each change of a Lease is answered, by somebody's admission policy."""
         self.before: Callable[[], None] = lambda: None
         """Called when a request arrives, before it counts."""
         self.after: Callable[[], None] = lambda: None
@@ -51,6 +53,7 @@ class Leases:
     def create(self, _: str, document: dict[str, Any]) -> dict[str, Any]:
         """See Api."""
         self.before()
+        self._admitted()
         is_mark = document["metadata"]["name"] == MARK
         if self.marked if is_mark else self.stored is not None:
             raise ApiError(409, "it is there", "AlreadyExists")
@@ -63,11 +66,16 @@ class Leases:
     def replace(self, _: str, document: dict[str, Any]) -> dict[str, Any]:
         """See Api."""
         self.before()
+        self._admitted()
         if self.stored is None:
             raise ApiError(404, "it is not there")
         if document["metadata"]["resourceVersion"] != self.stored["metadata"]["resourceVersion"]:
             raise ApiError(409, "it is another by now")
         return self._keep(document)
+
+    def _admitted(self) -> None:
+        if self.refused is not None:
+            raise ApiError(self.refused, "denied by somebody's policy")
 
     def edited(self, **spec: Any) -> None:
         """Have somebody else change the Lease."""
@@ -113,6 +121,10 @@ def _holder(leases: Leases) -> str:
 
 def _leads(elector: Elector) -> bool:
     return elector.term is not None
+
+
+def _vacant(elector: Elector) -> bool:
+    return elector.vacancy is not None
 
 
 def test_the_first_leads_and_the_second_stands_by(leases: Leases, time: Time) -> None:
@@ -446,17 +458,87 @@ def test_an_operator_that_holds_leases_for_longer_is_waited_for(leases: Leases, 
     assert _leads(elector)
 
 
+def _until_vacant(elector: Elector, time: Time, most: float) -> float:
+    """Have it try on until it says that nobody leads. Gives the seconds that took; above ``most`` where it does not."""
+    began = time.now
+    while not _vacant(elector) and time.now - began <= most:
+        time.now += elector.attempt() or 0.01
+    return time.now - began
+
+
+@pytest.mark.parametrize("status", [403, 409, 422, 500, 0])
+def test_nobody_leads_once_the_lease_was_free_for_its_duration_and_cannot_be_taken(
+    leases: Leases, time: Time, status: int
+) -> None:
+    """Whatever each change of it is answered; who led says so as well as who stood by, and never while a term lasts."""
+    first, second = (_elector(leases, name, time) for name in ("a", "b"))
+    first.attempt()
+    second.attempt()
+    began, leases.refused = time.now, status
+    while not _vacant(second):
+        assert not (_vacant(first) and _leads(first))
+        assert time.now - began < LEASE_SECONDS + 2
+        time.now += 0.1
+        first.attempt()
+        second.attempt()
+    assert time.now - began >= LEASE_SECONDS
+    assert _until_vacant(first, time, 2) <= 2
+    assert first.unmet()[0].startswith("no operator leads: ")
+    # One that can be taken again ends it, for the other at its next look.
+    leases.refused = None
+    first.attempt()
+    assert _leads(first)
+    assert not _vacant(first)
+    second.attempt()
+    assert not _vacant(second)
+    assert not _leads(second)
+
+
+def test_one_that_cannot_even_read_the_lease_waits_for_as_long(leases: Leases, time: Time) -> None:
+    """From its start: it has seen nobody lead, and nobody else may be able to."""
+    elector = _elector(leases, "a", time)
+    leases.before = _down
+    assert LEASE_SECONDS <= _until_vacant(elector, time, 20) <= LEASE_SECONDS + 2
+    leases.before = lambda: None
+    leases.put(holderIdentity="b")
+    elector.attempt()
+    assert not _vacant(elector)
+    assert not _leads(elector)
+
+
+def test_a_vacancy_ends_by_the_clock_where_nobody_looks_any_more(leases: Leases, time: Time) -> None:
+    """As a term does: whoever slept does nothing by it when it wakes."""
+    elector = _elector(leases, "a", time)
+    leases.refused = 403
+    _until_vacant(elector, time, 20)
+    vacancy = elector.vacancy
+    assert vacancy is not None
+    time.now += LEASE_SECONDS - MARGIN_SECONDS
+    assert vacancy.left() <= 0
+    assert not _vacant(elector)
+
+
+def test_a_conflict_that_is_none_is_not_asked_about_without_end(leases: Leases, time: Time) -> None:
+    """Somebody's webhook may answer 409 as well; the next try is not at once then."""
+    elector = _elector(leases, "a", time)
+    elector.attempt()
+    leases.refused = 409
+    assert elector.attempt() == 0
+    assert elector.attempt() > 0
+
+
 class Network(Leases):
     """Takes its time to bring requests there and answers back, loses some, brings some after they were given up."""
 
     def __init__(self, chance: random.Random, passes: Callable[[float], None]) -> None:
         super().__init__()
-        self.before = self.after = self._under_way
+        self.before = self.after = self.under_way
         self._chance = chance
         self._passes = passes
         self._waiting: list[Callable[[], Any]] = []
 
-    def _under_way(self) -> None:
+    def under_way(self) -> None:
+        """Let a request or an answer take its time, or be lost."""
         self._passes(self._chance.choice([0.01] * 8 + [0.3, self._chance.expovariate(0.2)]))
         if self._chance.random() < 0.05:
             raise ApiError(0, "lost")
@@ -464,18 +546,19 @@ class Network(Leases):
     def find(self, path: str, **query: Any) -> dict[str, Any] | None:
         """See Api."""
         found = super().find(path, **query)
-        self._under_way()
+        self.under_way()
         return found
 
     def create(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
         """See Api."""
-        return self._in_time(functools.partial(super().create, path, document))
+        return self.in_time(functools.partial(super().create, path, document))
 
     def replace(self, path: str, document: dict[str, Any]) -> dict[str, Any]:
         """See Api."""
-        return self._in_time(functools.partial(super().replace, path, document))
+        return self.in_time(functools.partial(super().replace, path, document))
 
-    def _in_time(self, request: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def in_time(self, request: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Have a change arrive now, or after it was given up."""
         if self._chance.random() < 0.05:
             self._waiting.append(request)
             raise ApiError(0, "no answer in time")
