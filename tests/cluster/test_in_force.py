@@ -125,6 +125,35 @@ def test_roles_that_a_tool_empties_are_filled_within_a_second(cluster: Cluster) 
         eventually(filled, 1.5, f"{name} is filled")
 
 
+def test_roles_that_somebody_deletes_are_put_back_within_a_second(cluster: Cluster) -> None:
+    """With what stood in them, so that deletions of namespaces can be decided; and so that they go with the guard."""
+    cluster.deployment()
+    for name in ("seconder-webhook-lookups", "seconder-operator-objects"):
+        before = cluster.get("clusterrole", name)["rules"]
+        cluster.admin("delete", "clusterrole", name)
+        eventually(functools.partial(cluster.there, "clusterrole", name), 1.5, f"{name} is back")
+        made = cluster.get("clusterrole", name)
+        assert made["rules"] == before
+        (owner,) = made["metadata"]["ownerReferences"]
+        assert owner["uid"] == cluster.get("clusterrole", "seconder-operator")["metadata"]["uid"]
+    assert cluster.delete(cluster.agent, "namespace", cluster.namespace).refused_with("ApprovalMissing")
+
+
+def test_a_role_that_the_operator_may_not_put_back_is_told(cluster: Cluster) -> None:
+    """By /readyz, in the API server's own words, until somebody does."""
+    name = "seconder-operator-objects"
+    before = cluster.get("clusterrole", "seconder-operator")["rules"]
+    less = [_without_create(rule) for rule in before]
+    cluster.objects.apply({**_CLUSTER_ROLE, "metadata": {"name": "seconder-operator"}, "rules": less})
+    try:
+        cluster.admin("delete", "clusterrole", name)
+        eventually(lambda: f"the ClusterRole {name} cannot be kept: " in _readyz(cluster)[1], 5, "it is told")
+    finally:
+        cluster.objects.apply({**_CLUSTER_ROLE, "metadata": {"name": "seconder-operator"}, "rules": before})
+    eventually(lambda: cluster.there("clusterrole", name), 20, "it is back")
+    eventually(lambda: _readyz(cluster) == (200, "ok"), 10, "nothing is wanting")
+
+
 def test_a_configuration_that_somebody_holds_by_a_finalizer_is_made_anew(cluster: Cluster) -> None:
     """Deleted and held, it is asked by still, until whoever holds it lets go: when that is, is not for them to say."""
     before = cluster.get(_CONFIGURATION, "seconder")["metadata"]["uid"]
@@ -143,6 +172,16 @@ def test_a_configuration_that_somebody_holds_by_a_finalizer_is_made_anew(cluster
     assert _metadata(cluster).keys().isdisjoint({"deletionTimestamp", "finalizers"})
     assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
     eventually(lambda: _in_force(cluster, "default")["status"] == "True", 10, "it is in force")
+
+
+_CLUSTER_ROLE = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}
+
+
+def _without_create(rule: dict[str, Any]) -> dict[str, Any]:
+    """Give a rule on roles without create, and any other as it is."""
+    if "clusterroles" not in rule.get("resources", ()):
+        return rule
+    return rule | {"verbs": [verb for verb in rule["verbs"] if verb != "create"]}
 
 
 def _metadata(cluster: Cluster) -> dict[str, Any]:

@@ -468,7 +468,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "apiextensions.k8s.io customresourcedefinitions get,list,watch": "client/discovery.py",
         "apiregistration.k8s.io apiservices list": "client/discovery.py",
         "rbac.authorization.k8s.io clusterroles[seconder-webhook-lookups,seconder-operator-objects]"
-        " get,list,watch,update,escalate": "operator/reconciler.py",
+        " get,list,watch,create,update,escalate": "operator/reconciler.py",
         "rbac.authorization.k8s.io clusterroles[seconder-operator] get": "operator/reconciler.py",
     },
     ("Role", "seconder-operator"): {
@@ -484,7 +484,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
     },
     ("ClusterRole", "seconder-operator-portal"): {
         "rbac.authorization.k8s.io clusterroles[seconder-portal-objects]"
-        " get,list,watch,update,escalate": "operator/reconciler.py",
+        " get,list,watch,create,update,escalate": "operator/reconciler.py",
     },
     ("Role", "seconder-operator-notifications"): {" events list,watch": "operator/emergencies.py"},
     # The operator keeps the rules of these at what policies name.

@@ -145,6 +145,7 @@ class Worker:
         self._looked, self._again = time.monotonic(), report.again
         wanting = [verdict for verdict in report.verdicts if not verdict.in_force]
         problems = [f"policy {verdict.name} is not in force: {verdict.message}" for verdict in wanting]
+        problems += map(clean, report.wanting)
         if problems != self._problems:
             for problem in problems:
                 log.info(problem)

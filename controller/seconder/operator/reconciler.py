@@ -68,7 +68,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one pass found and did. ``again``: the seconds until the next pass is due; 0 where nothing waits for it."""
+    """What one pass found and did. ``again``: the seconds until the next pass is due; 0 where nothing waits for it.
+
+    ``wanting``: the rights that the two programs lack and cannot be given.
+    """
 
     judged: Sequence[Judged]
     verdicts: Sequence[in_force.Verdict]
@@ -76,6 +79,7 @@ class Report:
     repaired: bool
     serving_expiry: datetime
     again: float = 0.0
+    wanting: Sequence[str] = ()
 
 
 class Reconciler:
@@ -98,6 +102,7 @@ class Reconciler:
         self._standing = Standing()
         self._bundle = b""
         self._roles: dict[str, list[dict[str, Any]]] = {}
+        self._unkept: dict[str, str] = {}
 
     def run(self, now: datetime) -> Report:
         """Do one pass. Raises ApiError; what was done up to then stays, and the next pass goes on from there."""
@@ -163,7 +168,8 @@ class Reconciler:
         seen = self._approvers(now) if leads else []
         kept = self._standing.kept
         again = [seconds for seconds in (kept.again, self._guard.settles(time.monotonic())) if seconds > 0]
-        return Report(judged, verdicts, seen, repaired or kept.repaired, expiry, min(again, default=0.0))
+        wanting = [f"the ClusterRole {name} cannot be kept: {words}" for name, words in self._unkept.items()]
+        return Report(judged, verdicts, seen, repaired or kept.repaired, expiry, min(again, default=0.0), wanting)
 
     def _tell(self, words: str, now: datetime, *, refused: bool) -> None:
         """Say on each policy that was not seen in force lately why it is not, as far as that can be said at all.
@@ -304,12 +310,22 @@ class Reconciler:
         self._roles[name] = rules
         path = f"{_ROLES}/{name}"
         try:
-            role = self._api.get(path)
-            if role.get("rules") != rules:
+            role = self._api.find(path)
+            if role is None:
+                # By a PUT: RBAC limits no POST to a name. Owned, so that none made amid an uninstallation stays behind.
+                owners = self._keeper.owners
+                metadata = {"name": name, "labels": dict(webhook_configuration.LABELS), "ownerReferences": owners}
+                kind = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}
+                self._api.replace(path, kind | {"metadata": metadata, "rules": rules})
+                self._log("rights", f"the ClusterRole {name} was deleted by somebody, and was put back")
+            elif role.get("rules") != rules:
                 self._api.replace(path, role | {"rules": rules})
         except ApiError as error:
             # Without it deletions of namespaces are refused for want of an answer; the policies must be in force still.
+            self._unkept[name] = str(error)
             self._log("rights", f"the ClusterRole {name} cannot be kept: {error}")
+        else:
+            self._unkept.pop(name, None)
 
     def _approvers(self, now: datetime) -> list[approver_status.Judged]:
         documents, authorities = (
