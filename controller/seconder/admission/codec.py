@@ -1,5 +1,6 @@
 """AdmissionReview (admission.k8s.io/v1) to a Request, and a verdict back to an AdmissionReview."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
@@ -40,8 +41,8 @@ class _GroupVersionResource(msgspec.Struct):
 
 class _UserInfo(msgspec.Struct):
     username: str
-    groups: list[str] | None = None
-    extra: dict[str, list[str] | None] | None = None
+    groups: frozenset[str] | None = None
+    extra: dict[str, tuple[str, ...] | None] | None = None
 
 
 class _Object(msgspec.Struct):
@@ -82,6 +83,7 @@ class _UidOnly(msgspec.Struct):
 _review: Final = msgspec.json.Decoder(_Review)
 _uid_only: Final = msgspec.json.Decoder(_UidOnly)
 _encoder: Final = msgspec.json.Encoder()
+_group_resource: Final = functools.lru_cache(1024)(GroupResource)
 
 
 def decode(body: bytes) -> Request:
@@ -112,8 +114,11 @@ def _to_request(request: _Request, body: bytes) -> Request:
     elif operation is Operation.UPDATE and (old is NO_METADATA or new is NO_METADATA):
         raise Malformed(request.uid, "an UPDATE without object.metadata or oldObject.metadata")
     identified = new if operation is Operation.CREATE else old
-    resource = GroupResource(request.resource.group, request.resource.resource)
+    resource = _group_resource(request.resource.group, request.resource.resource)
     user = request.user_info
+    extra: Any = user.extra or {}
+    if None in extra.values():
+        extra = {key: values or () for key, values in extra.items()}
     return Request(
         uid=request.uid,
         operation=operation,
@@ -127,11 +132,7 @@ def _to_request(request: _Request, body: bytes) -> Request:
         ),
         version=request.resource.version,
         subresource=request.sub_resource,
-        caller=Caller(
-            username=user.username,
-            groups=frozenset(user.groups or ()),
-            extra={key: tuple(values or ()) for key, values in user.extra.items()} if user.extra else {},
-        ),
+        caller=Caller(user.username, user.groups or frozenset(), extra),
         dry_run=bool(request.dry_run),
         options=request.options or NO_OPTIONS,
         old=old,
@@ -240,7 +241,8 @@ def deletion_review(target: Target, version: str, caller: Caller, document: Mapp
 
 def allowed(uid: str, audit: dict[str, str], warnings: list[str]) -> bytes:
     """Encode a review that lets the request through."""
-    return _encode({"uid": uid, "allowed": True, "auditAnnotations": audit, "warnings": warnings})
+    response = {"uid": uid, "allowed": True, "auditAnnotations": audit, "warnings": warnings}
+    return _encoder.encode({"apiVersion": API_VERSION, "kind": KIND, "response": response})
 
 
 def denied(
@@ -269,10 +271,7 @@ def denied(
         "message": text,
         "details": details,
     }
-    return _encode({"uid": uid, "allowed": False, "status": status, "auditAnnotations": audit})
-
-
-def _encode(response: dict[str, Any]) -> bytes:
+    response = {"uid": uid, "allowed": False, "status": status, "auditAnnotations": audit}
     return _encoder.encode({"apiVersion": API_VERSION, "kind": KIND, "response": response})
 
 

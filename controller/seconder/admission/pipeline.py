@@ -40,12 +40,16 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
             if isinstance(finding, Cleared):
                 stale = stale or finding.stale
     if verdicts or stale:
-        fresh = yield from _fresh()
+        try:
+            # Not by ``ask``: each review that lets something through comes by here.
+            fresh: bool = yield ViewIsFresh()
+        except Unknown:
+            fresh = False
         if not fresh:
             approved = any(verdict.counted for verdict in verdicts)
             what = stale or f"the {'approvers' if approved else 'policies'} at hand may be out of date"
             return decision.undecided(context, what, verdicts[0].effect.action if verdicts else None)
-    if not verdicts and context.principal.exempt_on(context.request.target.resource):
+    if not verdicts and context.exempt:
         return decision.exempt(context)
     return decision.allowed(context, verdicts)
 
@@ -68,15 +72,6 @@ def _deny(context: ReviewContext, findings: Sequence[Finding], verdicts: list[Ve
             case Cleared():
                 pass
     return decision.denied(context, unmet[0], unmet[1:]) if unmet else None
-
-
-def _fresh() -> Asking[bool]:
-    try:
-        # Not by ``ask``: each review that lets something through comes by here.
-        fresh: bool = yield ViewIsFresh()
-    except Unknown:
-        return False
-    return fresh
 
 
 def judge(context: ReviewContext, effect: Effect) -> Asking[Verdict]:

@@ -59,10 +59,14 @@ def goes_along(target: Target, version: str = "v1") -> Effect:
 class ReviewContext:
     """All that the rules decide one request by. Made once a review; who asks is classified once.
 
-    ``now`` is in seconds since 1970. ``memo`` remembers signatures that were good.
+    ``now`` is in seconds since 1970. ``memo`` remembers signatures that were good. ``guards``: the caller is an agent
+    from whom Seconder itself and others' identities are kept. ``exempt``: nothing that policies say binds the caller.
     """
 
-    __slots__ = ("_replicas", "_unlike", "_whole", "_written", "memo", "mode", "now", "principal", "request", "state")
+    __slots__ = (
+        *("_replicas", "_unlike", "_whole", "_written"),
+        *("exempt", "guards", "memo", "mode", "now", "principal", "request", "state"),
+    )
 
     def __init__(
         self,
@@ -80,6 +84,8 @@ class ReviewContext:
         self.now = now
         self.memo = memo
         self.principal = state.principal(request.caller) if principal is None else principal
+        self.guards = mode is Mode.ENFORCE and self.principal.agent
+        self.exempt = self.principal.exempt_on(request.target.resource)
         self._written: tuple[Fields, Fields] | None = None
         self._unlike: tuple[Fields, Fields] | None = None
         self._whole: tuple[dict[str, Any], dict[str, Any]] | None = None
@@ -136,11 +142,6 @@ class ReviewContext:
             return differences.differ(*self.whole, free)
         except RecursionError:
             raise Unknown("what it changes cannot be told: the object nests too deeply") from None
-
-    @property
-    def guards(self) -> bool:
-        """Whether the caller is an agent from whom Seconder itself and others' identities are kept."""
-        return self.mode is Mode.ENFORCE and self.principal.agent
 
     def effect(self, action: Action, stored: Mapping[str, str] | None = None) -> Effect:
         """The effect of the request on its object. ``stored``: where the review carries no annotations."""

@@ -89,11 +89,9 @@ _FOR_AGENTS: Final = _FOR_CALLERS | {Binds.AGENTS}
 def looking_at(context: ReviewContext, rules: tuple[Rule, ...]) -> Sequence[Rule]:
     """Those of some rules that look at this caller's request, in their order."""
     request = context.request
-    resource = request.target.resource
-    bound = _FOR_AGENTS if context.guards else _FOR_CALLERS
-    binding = _FOR_EXEMPT if context.principal.exempt_on(resource) else bound
+    binding = _FOR_EXEMPT if context.exempt else _FOR_AGENTS if context.guards else _FOR_CALLERS
     aliases = context.state.installation.aliased
-    return _looking_at(rules, binding, request.operation, resource, request.subresource, aliases)
+    return _looking_at(rules, binding, request.operation, request.target.resource, request.subresource, aliases)
 
 
 @functools.lru_cache(_MOST_REMEMBERED)

@@ -13,7 +13,9 @@ from seconder.approvals.registry import Registry
 _MOST_REMEMBERED: Final = 1024
 """Callers. Beyond that all are classified anew."""
 
-_Identity = tuple[str, frozenset[str], frozenset[tuple[str, tuple[str, ...]]]]
+_Told = frozenset[tuple[str, tuple[str, ...]]]
+_Identity = tuple[str, frozenset[str], _Told]
+_NOTHING: Final[_Told] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class ClusterState:
         telling = self.policies.telling_extra & caller.extra.keys()
         if caller.extra and self.registry.telling_extra:
             telling |= {key for key in caller.extra if key.lower() in self.registry.telling_extra}
-        identity = (caller.username, caller.groups, frozenset([(key, caller.extra[key]) for key in telling]))
+        told = frozenset([(key, caller.extra[key]) for key in telling]) if telling else _NOTHING
+        identity = (caller.username, caller.groups, told)
         known = self._principals.get(identity)
         if known is None:
             principals = self.registry.told_by(caller.extra)

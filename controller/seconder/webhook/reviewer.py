@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from typing import Any, Final
 
 from seconder.admission import codec, pipeline
@@ -185,7 +186,7 @@ class Reviewer:
             text = decided.text(recorded=recorded, denial=denial)
             causes = decided.causes(recorded=recorded, denial=denial)
             return codec.denied(request.uid, text, decided.reason, request.target, audit, causes)
-        return codec.allowed(request.uid, audit, _warnings(decided))
+        return codec.allowed(request.uid, audit, [] if decided.allowed else [_warning(decided)])
 
     def _record(self, context: ReviewContext, decided: Decision, seen: bool) -> bool:
         """Leave a note of what the decision led to. Returns whether there is a change request for a refusal."""
@@ -238,11 +239,13 @@ class Reviewer:
             self._metrics.unproven("NotAuthenticated")
 
 
-def _warnings(decided: Decision) -> list[str]:
-    if decided.allowed:
-        return []
+def _warning(decided: Decision) -> str:
     first = decided.message.partition("\n")[0]
-    return [f"audit: would be refused: {clean(first)}"]
+    return f"audit: would be refused: {clean(first)}"
+
+
+_APPROVER: Final = attrgetter("statement.iss")
+_APPROVAL: Final = attrgetter("statement.jti")
 
 
 def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
@@ -260,8 +263,8 @@ def _audit_annotations(decided: Decision, mode: Mode) -> dict[str, str]:
     if decided.broken_glass:
         audit["break-glass"] = clean(decided.broken_glass)
     if decided.counted:
-        audit["approvers"] = ",".join([approval.statement.iss for approval in decided.counted])
-        audit["approvals"] = ",".join([approval.statement.jti for approval in decided.counted])
+        audit["approvers"] = ",".join(map(_APPROVER, decided.counted))
+        audit["approvals"] = ",".join(map(_APPROVAL, decided.counted))
         for approval in decided.counted:
             if approval.key.certified is not None:
                 told = certificate_of(approval.key)
@@ -314,9 +317,9 @@ def _log(request: Request, decided: Decision, mode: Mode, allowed: bool, seconds
             user=request.caller.username,
             agent=decided.principal.agent_name,
             policies=decided.policies,
+            approvers=tuple(map(_APPROVER, counted)),
+            approvals=tuple(map(_APPROVAL, counted)),
             # Most have none, and a comprehension costs a call.
-            approvers=[approval.statement.iss for approval in counted] if counted else (),
-            approvals=[approval.statement.jti for approval in counted] if counted else (),
             rejected=[f"{failure.slug}: {failure.reason}" for failure in failures] if failures else (),
             change_request=decided.change.name if decided.change else None,
             break_glass=decided.broken_glass or None,

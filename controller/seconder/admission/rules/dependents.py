@@ -40,7 +40,8 @@ def evaluate(context: ReviewContext) -> Findings:
     keys = dependents.keys(request, target)
     if not keys:
         return []
-    owned = yield from ask(Dependents(keys, target))
+    # Not by ``ask``: each deletion comes by here.
+    owned: Sequence[Dependent] = yield Dependents(keys, target)
     if not owned:
         return []
     return (yield from losses.findings(context, _protected(context, owned), _UNREAD))
