@@ -12,6 +12,7 @@ from seconder.admission.review import Effect, ReviewContext
 from seconder.api import constants
 from seconder.api.policy import Policy, most_required
 from seconder.api.reasons import Reason
+from seconder.api.resources import NAMESPACES
 from seconder.api.text import clean
 from seconder.approvals import impact
 from seconder.approvals.change import Change
@@ -28,12 +29,8 @@ def adjudicate(context: ReviewContext, affected: Affected) -> Asking[Verdict]:
     for policy in covering:
         if policy.problem:
             return _invalid(effect, covering)
-    # An agent that works with a person's credential is one by its field manager alone.
-    given_away = context.request.options.field_manager in context.state.policies.known_tags.field_managers
-    passable = [] if given_away else covering
-    passed, emergency = break_glass.broken(
-        effect.stored, context.request.caller, context.principal, passable, context.now
-    )
+    # Most have none, and agents never.
+    passed, emergency = _broken(context, effect, covering) if constants.BREAK_GLASS in effect.stored else ([], "")
     others = [policy for policy in covering if policy not in passed] if passed else covering
     if not others:
         return Verdict(
@@ -41,6 +38,14 @@ def adjudicate(context: ReviewContext, affected: Affected) -> Asking[Verdict]:
         )
     verdict = yield from _judged(context, effect, others)
     return msgspec.structs.replace(verdict, broken_glass=emergency) if passed and verdict.allowed else verdict
+
+
+def _broken(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) -> tuple[list[Policy], str]:
+    """The policies that are passed by in an emergency, and the reason."""
+    # An agent that works with a person's credential is one by its field manager alone.
+    if context.request.options.field_manager in context.state.policies.known_tags.field_managers:
+        return [], ""
+    return break_glass.broken(effect.stored, context.request.caller, context.principal, covering, context.now)
 
 
 def _invalid(effect: Effect, covering: Sequence[Policy]) -> Verdict:
@@ -71,7 +76,7 @@ def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) 
             missing=most_required(covering),
             change=change,
         )
-    going, contents = yield from impact_of(effect, covering)
+    going, contents = (yield from impact_of(effect, covering)) if effect.target.resource == NAMESPACES else (None, {})
     state = context.state
     presented = verify_all(values, context_of(change, state.audience), state.registry, context.now, context.memo)
     judged = judge_all(presented, covering, going.sha256 if going is not None else None)
@@ -105,6 +110,8 @@ def impact_of(effect: Effect, covering: Sequence[Policy]) -> Asking[tuple[Impact
 def change_of(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) -> Change:
     """What a change request would record of it, and what an approval must fit."""
     principal = context.principal
+    # A change may bring its reason along. It is unproven either way.
+    claimed = (effect.incoming if effect.difference else effect.stored).get(constants.REASON_KEY, "")
     return Change(
         requester=principal.username,
         by_agent=principal.agent,
@@ -113,8 +120,7 @@ def change_of(context: ReviewContext, effect: Effect, covering: Sequence[Policy]
         target=effect.target,
         version=effect.version,
         action=effect.action,
-        # A change may bring its reason along. It is unproven either way.
-        claimed=clean((effect.incoming if effect.difference else effect.stored).get(constants.REASON_KEY, "")),
+        claimed=clean(claimed) if claimed else "",
         policies=tuple(covering),
         difference=effect.difference,
         principals=principal.principals,

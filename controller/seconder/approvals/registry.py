@@ -8,6 +8,7 @@ from typing import Final
 
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.text import clean
+from seconder.approvals import jws
 from seconder.approvals.certificates import certificate as certificates
 from seconder.approvals.certificates.authority import Authority, AuthorityKey, Certified
 from seconder.approvals.keys import PublicKey
@@ -22,7 +23,8 @@ class KeyEntry:
     """A key as an Approver lists it. ``not_after`` is in seconds since 1970.
 
     ``blob`` identifies the key even where it is unusable; ``public`` is None and ``problem`` says why then. ``kid`` is
-    the name of a JSON Web Key, and None for a key in SSH's notation.
+    the name of a JSON Web Key, and None for a key in SSH's notation. ``format`` is the envelope that this key signs,
+    "ssh" or "jws"; ``key_type`` its type, one of ``KeyType`` or of the labels of ``jws``, empty where it is unusable.
     """
 
     name: str
@@ -32,11 +34,14 @@ class KeyEntry:
     not_after: float | None = None
     problem: str = ""
     kid: str | None = None
+    format: str = field(init=False, compare=False, repr=False)
+    key_type: str = field(init=False, compare=False, repr=False)
 
-    @property
-    def format(self) -> str:
-        """The envelope that this key signs: "ssh" or "jws"."""
-        return "ssh" if self.kid is None else "jws"
+    def __post_init__(self) -> None:
+        """Name its kind once: each approval asks."""
+        object.__setattr__(self, "format", "ssh" if self.kid is None else "jws")
+        key_type = "" if self.public is None else self.public.type if self.kid is None else jws.label(self.public.type)
+        object.__setattr__(self, "key_type", str(key_type))
 
 
 @dataclass(frozen=True, slots=True)

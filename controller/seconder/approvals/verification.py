@@ -122,12 +122,13 @@ class Signed(Struct, frozen=True, gc=False):
     """What steps 2 and 3 found in a value.
 
     ``signer`` is the key as the value names it: an SSH signature by its bytes, a JSON Web Signature by its kid.
-    ``flags`` are those of signatures.
+    ``flags`` are those of signatures, and ``assurance`` is what they prove of one that is good.
     """
 
     statement: Statement
     signer: bytes | str
     flags: int
+    assurance: Assurance
 
 
 class Verified(Struct, frozen=True, gc=False):
@@ -148,11 +149,6 @@ class Candidate(Struct, frozen=True, gc=False):
     envelope: Envelope | None
     key: RegisteredKey
     public: PublicKey
-
-    @property
-    def key_type(self) -> str:
-        """The key's type, as in ``Approval``."""
-        return str(self.public.type) if self.key.entry.kid is None else jws.label(self.public.type)
 
 
 class Memo:
@@ -330,14 +326,8 @@ def _check_change(detail: Detail, wanted: Difference | None) -> None:
 
 def approval_of(slug: str, candidate: Candidate, detail: Detail) -> Approval:
     """The approval that a candidate has become, all steps taken."""
-    signed = candidate.signed
-    key = candidate.key
-    return Approval(slug, signed.statement, detail, key, assurance_of(candidate), key.entry.format, candidate.key_type)
-
-
-def assurance_of(candidate: Candidate) -> Assurance:
-    """What a candidate's signature proves, once step 7 is taken."""
-    return assurance_by(candidate.signed.flags)
+    signed, key = candidate.signed, candidate.key
+    return Approval(slug, signed.statement, detail, key, signed.assurance, key.entry.format, key.entry.key_type)
 
 
 def format_of(value: str) -> str:
@@ -367,8 +357,9 @@ def _envelope(data: bytes) -> Envelope:
 def _signed(envelope: Envelope) -> Signed:
     """The statement and its signer, unproven: step 3."""
     if isinstance(envelope, jws.Envelope):
-        return Signed(statement.parse_line(envelope.payload), envelope.kid, 0)
-    return Signed(statement.parse(envelope.message), envelope.key_blob, envelope.signature.flags)
+        return Signed(statement.parse_line(envelope.payload), envelope.kid, 0, assurance_by(0))
+    flags = envelope.signature.flags
+    return Signed(statement.parse(envelope.message), envelope.key_blob, flags, assurance_by(flags))
 
 
 def assurance_by(flags: int) -> Assurance:

@@ -16,7 +16,7 @@ from seconder.api.resources import GroupResource, Target
 from seconder.api.text import describe
 from seconder.approvals.registry import Registry
 from seconder.approvals.statement import Detail
-from seconder.approvals.verification import Memo, assurance_of, authenticate, examine
+from seconder.approvals.verification import Memo, authenticate, examine
 from seconder.plugin.approving import approval_annotations
 from seconder.plugin.auditing import audit_log, facts
 from seconder.plugin.auditing.facts import Entry
@@ -262,7 +262,7 @@ def signed(value: str, registry: Registry | None, source: str, seen: float = 0.0
             candidate = examine(value, registry, 0.0, memo)
             authenticate(candidate, memo)
             claims, key = candidate.signed.statement, candidate.key.entry.fingerprint
-            assurance = assurance_of(candidate).value
+            assurance = candidate.signed.assurance.value
         except Rejected:
             pass
     if claims is None:

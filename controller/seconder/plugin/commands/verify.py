@@ -21,7 +21,6 @@ from seconder.approvals.verification import (
     Context,
     Memo,
     approvals_of,
-    assurance_of,
     authenticate,
     check_fit,
     examine,
@@ -139,8 +138,8 @@ def check(slug: str, value: str, subject: Subject, now: float) -> Checked:
         message,
         approver=signer.key.approver.name,
         fingerprint=signer.key.entry.fingerprint,
-        key_type=signer.key_type,
-        assurance=assurance_of(signer) if proven else None,
+        key_type=signer.key.entry.key_type,
+        assurance=signer.signed.assurance if proven else None,
         certificate=certificate_of(signer.key),
     )
 
