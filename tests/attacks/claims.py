@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import AUTOSCALERS, CLAIMS, STATEFUL_SETS, VOLUMES, Field
+from tests.attacks.field import ATTACHMENTS, AUTOSCALERS, CLAIMS, STATEFUL_SETS, VOLUMES, Field, Kind
 
 _PODS = 3
 _DELETE = {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}
@@ -56,31 +56,92 @@ def delete_the_set_where_claims_go(field: Field) -> None:
     _all_left(field)
 
 
-@attack()
-def take_its_volume(field: Field) -> None:
-    """An agent deletes the volume of a protected claim, gives it to another, or has it reclaimed later."""
+def _volume(field: Field) -> tuple[str, dict[str, Any]]:
+    """A protected claim with its volume, which is kept; give the volume's path, and what a second one would be."""
     name = field.place
     wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    stored = field.make(
-        CLAIMS, {"metadata": {"name": "data"}, "spec": {**wanted, "storageClassName": "", "volumeName": name}}
-    )
-    bound = {"namespace": field.place, "name": "data", "uid": stored["metadata"]["uid"]}
-    volume = {
+    claim = {"metadata": {"name": "data"}, "spec": {**wanted, "storageClassName": "", "volumeName": name}}
+    bound = {"namespace": field.place, "name": "data", "uid": field.make(CLAIMS, claim)["metadata"]["uid"]}
+    spec = {
         "capacity": {"storage": "1Gi"},
         "accessModes": ["ReadWriteOnce"],
         "storageClassName": "",
-        "persistentVolumeReclaimPolicy": "Retain",
-        "claimRef": bound,
         "hostPath": {"path": "/nowhere"},
     }
-    field.make(VOLUMES, {"metadata": {"name": name}, "spec": volume})
+    kept = {"persistentVolumeReclaimPolicy": "Retain", "claimRef": bound}
+    field.make(VOLUMES, {"metadata": {"name": name}, "spec": {**spec, **kept}})
     field.protect(CLAIMS, CLAIMS.path(field.place, "data"))
-    path = VOLUMES.path("", name)
+    return VOLUMES.path("", name), {"metadata": {"name": f"{name}-2"}, "spec": spec}
+
+
+@attack()
+def take_its_volume(field: Field) -> None:
+    """An agent deletes the volume of a protected claim, gives it to another, or has it reclaimed later."""
+    path, _ = _volume(field)
     field.refused("PATCH", path, {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
     field.refused("PATCH", path, {"spec": {"claimRef": {"name": "another", "uid": None}}})
     field.refused("PATCH", path, {"spec": {"claimRef": None}})
+    field.refused("PATCH", path, {"metadata": {"annotations": {"pv.kubernetes.io/provisioned-by": "nobody"}}})
     field.refused("PATCH", path + "/status", {"status": {"phase": "Released"}})
     field.refused("DELETE", path)
+    field.lasts(path)
+
+
+@attack()
+def make_a_second_volume_of_its_storage(field: Field) -> None:
+    """An agent makes another volume of the storage of a protected claim's, and has that one deleted by its policy."""
+    path, second = _volume(field)
+    volumes, name = VOLUMES.path(""), second["metadata"]["name"]
+    field.free_work()
+    field.later_removed(VOLUMES.path("", name))
+    field.refused("POST", volumes, {**second, "spec": {**second["spec"], "persistentVolumeReclaimPolicy": "Delete"}})
+    field.done("POST", volumes, second)
+    field.refused("PATCH", VOLUMES.path("", name), {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
+    field.lasts(path)
+
+
+@attack()
+def detach_its_volume(field: Field) -> None:
+    """An agent deletes the VolumeAttachment by which a node has the volume of a protected claim, or says it is over."""
+    path, _ = _volume(field)
+    source = {"persistentVolumeName": path.rpartition("/")[2]}
+    made = {"attacher": "nobody.example.com", "nodeName": "nowhere", "source": source}
+    field.make(ATTACHMENTS, {"metadata": {"name": field.place}, "spec": made})
+    attachment = ATTACHMENTS.path("", field.place)
+    field.free_work()
+    field.refused("PATCH", attachment + "/status", {"status": {"attached": True}})
+    field.refused("DELETE", attachment)
+    field.lasts(path)
+
+
+def _snapshots(field: Field) -> tuple[str, dict[str, Any]]:
+    """A protected VolumeSnapshot with its content, which is kept; give that one's path, and a second one."""
+    contents = Kind("snapshot.storage.k8s.io", "volumesnapshotcontents", namespaced=False)
+    snapshots = Kind("snapshot.storage.k8s.io", "volumesnapshots")
+    field.defined(contents, "VolumeSnapshotContent")
+    place = field.defined(snapshots, "VolumeSnapshot")
+    head = {"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "metadata": {"name": "s"}}
+    made = field.make(snapshots, {**head, "spec": {"source": {"volumeSnapshotContentName": field.place}}})
+    named = {"namespace": field.place, "name": "s", "uid": made["metadata"]["uid"]}
+    spec = {"driver": "nobody.example.com", "source": {"snapshotHandle": "one"}, "deletionPolicy": "Retain"}
+    content = {"apiVersion": head["apiVersion"], "kind": "VolumeSnapshotContent", "metadata": {"name": field.place}}
+    field.make(contents, {**content, "spec": {**spec, "volumeSnapshotRef": named}})
+    field.protect(snapshots, f"{place}/s")
+    return contents.path("", field.place), {**content, "metadata": {"name": f"{field.place}-2"}, "spec": spec}
+
+
+@attack()
+def take_the_content_of_its_snapshot(field: Field) -> None:
+    """An agent deletes the content of a protected VolumeSnapshot, or has it deleted by a second one of its handle."""
+    path, second = _snapshots(field)
+    field.free_work()
+    field.refused("DELETE", path)
+    field.refused("PATCH", path, {"spec": {"deletionPolicy": "Delete"}})
+    contents, _, name = path.rpartition("/")
+    field.later_removed(f"{contents}/{name}-2")
+    field.refused("POST", contents, {**second, "spec": {**second["spec"], "deletionPolicy": "Delete"}})
+    field.done("POST", contents, second)
+    field.refused("PATCH", f"{contents}/{name}-2", {"spec": {"deletionPolicy": "Delete"}})
     field.lasts(path)
 
 

@@ -43,6 +43,7 @@ PODS: Final = Kind("", "pods")
 NODES: Final = Kind("", "nodes", namespaced=False)
 CLAIMS: Final = Kind("", "persistentvolumeclaims")
 VOLUMES: Final = Kind("", "persistentvolumes", namespaced=False)
+ATTACHMENTS: Final = Kind("storage.k8s.io", "volumeattachments", namespaced=False)
 SECRETS: Final = Kind("", "secrets")
 ACCOUNTS: Final = Kind("", "serviceaccounts")
 DEPLOYMENTS: Final = Kind("apps", "deployments")
@@ -256,7 +257,13 @@ class Field:
         spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
         path = f"{REPLICA_SETS.path(self.place)}?dryRun=All"
         made = {"metadata": {"name": "ordinary"}, "spec": spec}
-        self.eventually(lambda: self.agent("POST", path, made).done, "the agent works on")
+        # Owned by nothing, and owning nothing, as far as that is known.
+        nothing = f"{CONFIG_MAPS.path(self.place, 'kube-root-ca.crt')}?dryRun=All"
+
+        def works() -> bool:
+            return self.agent("POST", path, made).done and self.agent("DELETE", nothing, {"dryRun": ["All"]}).done
+
+        self.eventually(works, "the agent works on")
 
     # What is there to know
 

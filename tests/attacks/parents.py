@@ -8,7 +8,6 @@ from tests.attacks.attack import attack
 from tests.attacks.documents import CONTAINERS, owned_by, owner
 from tests.attacks.field import (
     AUTOSCALERS,
-    CONFIG_MAPS,
     CRON_JOBS,
     DEFINITIONS,
     DEPLOYMENTS,
@@ -79,15 +78,15 @@ def _parent(field: Field, named: str) -> str:
 def _known(field: Field, path: str) -> None:
     """Wait until it is known what the parent owns: some milliseconds after it was made, or a policy on it.
 
-    Of the parent itself a policy may ask before; what owns nothing is deleted freely once that is known.
+    Of the parent itself a policy may ask before.
     """
-    nothing = CONFIG_MAPS.path(field.place, "kube-root-ca.crt")
 
     def asks() -> bool:
-        parent, other = (field.agent("DELETE", f"{each}?dryRun=All", {"dryRun": ["All"]}) for each in (path, nothing))
-        return not parent.done and "not known" not in parent.message and other.done
+        said = field.agent("DELETE", f"{path}?dryRun=All", {"dryRun": ["All"]})
+        return not said.done and "not known" not in said.message
 
     field.eventually(asks, "it is known")
+    field.free_work()
 
 
 @attack(variants=_WAYS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
+from seconder.admission.indirect import volumes
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import constants
 from seconder.api.in_force import standing as seen_in_force
@@ -295,6 +296,9 @@ class Reconciler:
         inside = [*impact.counted(policies), *(resource for resource in resolved if resource.namespaced)]
         followed = _rules(PolicyIndex(policies).followed, ["list", "watch"])
         owners = _rules(discovery.owners(served), ["get"])
+        # Which claim a VolumeAttachment serves, its volume tells.
+        claims = any(resource.resource == volumes.CLAIMS.resource for resource in resolved)
+        owners += _rules([volumes.VOLUMES] if claims else [], ["get"])
         # Served or not: RBAC is asked before the API server says that it does not know a kind.
         standing = (alias.resource for alias in self._settings.installation.aliases)
         aliases = _rules((ResolvedResource(each, "", namespaced=True, custom=True) for each in standing), ["list"])

@@ -50,6 +50,10 @@ class FreePaths(Struct, frozen=True, cache_hash=True):
         """Whether nothing here and below is free."""
         return not self.freed and not self.free
 
+    def freeing(self, steps: Steps) -> "FreePaths":
+        """The same, and these steps."""
+        return FreePaths((*self.free, steps), self.back, self.freed)
+
     def taking_back(self, steps: Steps) -> "FreePaths":
         """The same, but for these steps."""
         return FreePaths(self.free, (*self.back, steps), self.freed)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from seconder.admission.findings import Refusal
 from seconder.admission.lookups import Asking
 from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
@@ -14,13 +15,13 @@ class Deleter(Struct, frozen=True):
     """A kind on whose word some controller ends other objects.
 
     ``by`` and ``ends`` say for people what an agent does to it, and what that ends; ``reason``: by whose hand.
-    ``losses`` gives the deletions to which a request amounts. It is asked about writes of ``resource`` alone, and
-    raises Unknown where they cannot be told. ``operations``: of which it is asked.
+    ``losses`` gives the deletions to which a request amounts, or why nobody can approve it. It is asked about writes of
+    ``resource`` alone, and raises Unknown where they cannot be told. ``operations``: of which it is asked.
     """
 
     resource: GroupResource
     by: str
     ends: str
     reason: str
-    losses: Callable[[ReviewContext], Asking[Sequence[Effect]]]
+    losses: Callable[[ReviewContext], Asking[Sequence[Effect | Refusal]]]
     operations: frozenset[Operation]

@@ -1,109 +1,233 @@
-"""A PersistentVolume that goes, or is given to another claim, takes the data of its claim along; a claim its volume.
+"""An object that stands for storage takes the data of its holder along: a PersistentVolume its claim's.
 
-A volume that was made for a claim is the claim's own. One that was there before is not.
+So does the content of a VolumeSnapshot. One that was made for its holder is the holder's own, and goes with it; one
+that was there before is not. Whoever makes a second one over the same storage may have that deleted by its policy: what
+else stands for a path, a share or a handle nobody can tell (links, names of servers, folders above).
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from seconder.admission import codec, coverage
+from seconder.admission import coverage
+from seconder.admission.changes import free_changes
+from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.lookups import Asking, ObjectRef, ReadWhole, ask
+from seconder.admission.lookups import Asking, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource, ResolvedResource, Target
 
-_CLAIMS: Final = GroupResource("", "persistentvolumeclaims")
+_RETAIN: Final = "Retain"
+_UNREAD: Final = "what holds the storage could not be looked up"
+_UNTOLD: Final = "which storage it stands for cannot be told"
 
 
-class _Claim(Struct):
+class _Storage(NamedTuple):
+    """A kind of object that stands for storage, and the kind in namespaces whose objects hold one each.
+
+    ``policy`` and ``holder`` are fields of its spec; ``bound`` is where a holder names it. ``made`` tells whether it
+    was made for its holder. ``anew``: one that says so when it is made stands for new storage, which its status names.
+    """
+
+    kind: ResolvedResource
+    policy: str
+    holder: str
+    held_by: ResolvedResource
+    bound: tuple[str, str]
+    made: Callable[[Mapping[str, Any]], bool]
+    anew: bool
+
+
+class _Holder(Struct):
+    """ObjectReference (core/v1)."""
+
     namespace: str = ""
     name: str = ""
     uid: str = ""
 
 
-class _Volume(Struct, rename="camel"):
-    claim_ref: _Claim | None = None
-    persistent_volume_reclaim_policy: str = ""
+class _State(NamedTuple):
+    holder: _Holder | None
+    policy: str
 
 
-_spec: Final = msgspec.json.Decoder(_Volume | None)
+def _state(storage: _Storage, document: Mapping[str, Any]) -> _State:
+    """What an object says of itself. Raises Unknown."""
+    spec = document.get("spec") or {}
+    try:
+        holder = msgspec.convert(spec.get(storage.holder), _Holder | None)
+        return _State(holder if holder and holder.name else None, str(spec.get(storage.policy, "")))
+    except (AttributeError, msgspec.ValidationError):
+        raise Unknown(_UNTOLD) from None
 
 
-def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    request = context.request
-    before = codec.read(request, _spec, request.old_spec, "the volume") or _Volume()
-    claim = before.claim_ref
-    if claim is None or not claim.name:
-        return []
-    if not request.may_end:
-        after = codec.read(request, _spec, request.new_spec, "the volume") or _Volume()
-        destroyed = after.persistent_volume_reclaim_policy not in {before.persistent_volume_reclaim_policy, "Retain"}
-        if not request.updates or (after.claim_ref == claim and not destroyed and not _retold(context)):
+def _of_storage(storage: _Storage) -> Deleter:
+    def losses(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
+        request = context.request
+        if not _matters(context, storage):
             return []
-    target = Target(_CLAIMS, "PersistentVolumeClaim", claim.namespace, claim.name, claim.uid)
-    effect = goes_along(target)
+        stored, wanted = context.whole
+        before, after = _state(storage, stored), _state(storage, wanted)
+        rewritten = request.updates and _changed(context, storage, after)
+        found: list[Effect | Refusal] = []
+        if before.holder and (request.may_end or rewritten):
+            found += yield from _held(context, storage, before.holder)
+        # Where its holder goes by it, that one's approval is enough.
+        if not found and after.policy not in {"", _RETAIN}:
+            anew = storage.anew and storage.made(wanted) and request.operation is Operation.CREATE
+            if (after.policy != before.policy and not anew) or (storage.anew and rewritten):
+                found.append(_refusal(storage))
+        return found
+
+    return Deleter(
+        storage.kind.resource,
+        f"its deletion, whatever is not free of it, or another {storage.policy} than Retain",
+        f"the {storage.held_by.kind} that holds it; with that policy whatever else stands for its storage, which no"
+        " peer can approve",
+        "its controller takes what holds it for lost, or deletes the data later",
+        losses,
+        frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
+    )
+
+
+def _refusal(storage: _Storage) -> Refusal:
+    what = f"what else stands for its storage cannot be told, and by this {storage.policy} that goes with it"
+    return Refusal(what, Reason.APPROVAL_MISSING, "Give it the policy Retain, or ask a person to make it.")
+
+
+def _matters(context: ReviewContext, storage: _Storage) -> bool:
+    """Whether some policy protects storage of the kind, or what holds it."""
+    policies = context.state.policies
+    kinds = {storage.kind.resource, storage.held_by.resource}
+    return not policies.followed_known or any(resolved.resource in kinds for resolved in policies.followed)
+
+
+def _changed(context: ReviewContext, storage: _Storage, after: _State) -> bool:
+    """Whether an update changes what is not free; that the storage is kept afterwards is."""
+    free = free_changes.built_in(storage.kind.resource)
+    return context.changes([free.freeing(("spec", storage.policy)) if after.policy == _RETAIN else free])
+
+
+def _held(context: ReviewContext, storage: _Storage, holder: _Holder) -> Asking[Sequence[Effect]]:
+    """The deletion of what holds it, as that is stored."""
+    kind = _served(context, storage.held_by)
+    target = Target(kind.resource, kind.kind, holder.namespace, holder.name, holder.uid)
+    effect = goes_along(target, kind.version)
     if not coverage.may_be_covered(context, effect):
         return []
-    stored = yield from coverage.read(effect, "the claim on the volume could not be looked up")
-    # A claim that was made anew under the name has another volume.
-    return [coverage.at(effect, stored)] if stored is not None and claim.uid in {"", stored.uid} else []
+    stored = yield from coverage.read(effect, _UNREAD)
+    # A holder that was made anew under the name has other storage.
+    return [coverage.at(effect, stored)] if stored is not None and holder.uid in {"", stored.uid} else []
 
 
-def _retold(context: ReviewContext) -> bool:
-    """Whether its status is written, by which the volume controller reclaims it."""
-    stored, wanted = context.written
-    return stored.get("status") != wanted.get("status")
+def _served(context: ReviewContext, kind: ResolvedResource) -> ResolvedResource:
+    """The kind in the version in which a policy names it."""
+    return next(iter(context.state.policies.of_kind(kind.resource.group, kind.kind)), kind)
 
 
-class _Claiming(Struct, rename="camel"):
-    volume_name: str = ""
+def _of_holder(storage: _Storage) -> Deleter:
+    def losses(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
+        """The storage that goes with what was bound to it."""
+        if not (context.request.may_end and _matters(context, storage)):
+            return []
+        part, field = storage.bound
+        name = (context.whole[0].get(part) or {}).get(field)
+        if not (isinstance(name, str) and name):
+            return []
+        kind = _served(context, storage.kind)
+        target = Target(kind.resource, kind.kind, "", name, "")
+        if not context.state.policies.protecting(target):
+            return []
+        stored: Any = yield from ask(ReadWhole(ObjectRef(kind, "", name), _UNREAD))
+        if stored is None or _state(storage, stored).policy == _RETAIN or storage.made(stored):
+            return []
+        return [goes_along(target, kind.version)]
+
+    return Deleter(
+        storage.held_by.resource,
+        "its deletion",
+        f"the {storage.kind.kind} that it is bound to, unless that was made for it or is retained",
+        f"its controller deletes it by its {storage.policy}",
+        losses,
+        frozenset({Operation.UPDATE, Operation.DELETE}),
+    )
 
 
-_claiming: Final = msgspec.json.Decoder(_Claiming | None)
-_VOLUMES: Final = ResolvedResource(
-    GroupResource("", "persistentvolumes"), "v1", namespaced=False, custom=False, kind="PersistentVolume"
-)
-_PROVISIONED: Final = "pv.kubernetes.io/provisioned-by"
-_UNREAD: Final = "the volume of the claim could not be looked up"
-
-
-def _by_claim(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """The volume that goes with a claim which was bound to it."""
-    request = context.request
-    held = codec.read(request, _claiming, request.old_spec, "the claim") or _Claiming()
-    if not (request.may_end and held.volume_name):
+def _detached(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
+    """The volume that is detached from a node, and what holds it."""
+    request, storage = context.request, _STORAGES[0]
+    if not _matters(context, storage):
         return []
-    target = Target(_VOLUMES.resource, _VOLUMES.kind, "", held.volume_name, "")
-    if not context.state.policies.protecting(target):
+    free = free_changes.built_in(request.target.resource)
+    source = (context.whole[0].get("spec") or {}).get("source") or {}
+    name = source.get("persistentVolumeName")
+    if not name or not (request.may_end or (request.updates and context.changes([free]))):
         return []
-    stored: Any = yield from ask(ReadWhole(ObjectRef(_VOLUMES, "", held.volume_name), _UNREAD))
+    stored: Any = yield from ask(ReadWhole(ObjectRef(storage.kind, "", name), _UNREAD))
     if stored is None:
         return []
-    metadata, spec = stored.get("metadata") or {}, stored.get("spec") or {}
-    kept = spec.get("persistentVolumeReclaimPolicy") == "Retain"
-    if kept or _PROVISIONED in (metadata.get("annotations") or {}):
-        return []
-    return [goes_along(target)]
+    holder = _state(storage, stored).holder
+    found = [goes_along(Target(storage.kind.resource, storage.kind.kind, "", name, ""))]
+    return [*found, *((yield from _held(context, storage, holder)) if holder else ())]
 
 
-BY_CLAIM: Final = Deleter(
-    _CLAIMS,
-    "its deletion",
-    "the PersistentVolume that it is bound to, unless that was made for it or is retained",
-    "the volume controller deletes it by its reclaim policy",
-    _by_claim,
+def _provisioned(document: Mapping[str, Any]) -> bool:
+    annotations = (document.get("metadata") or {}).get("annotations") or {}
+    return "pv.kubernetes.io/provisioned-by" in annotations
+
+
+def _taken(document: Mapping[str, Any]) -> bool:
+    """Whether it names the volumes of which a new snapshot is taken, and no snapshot that is there."""
+    source = (document.get("spec") or {}).get("source")
+    return isinstance(source, Mapping) and not source.keys() - {"volumeHandle", "volumeHandles"}
+
+
+def _custom(group: str, plural: str, version: str, kind: str, *, namespaced: bool) -> ResolvedResource:
+    return ResolvedResource(GroupResource(group, plural), version, namespaced, custom=bool(group), kind=kind)
+
+
+def _snapshots(group: str, version: str, kind: str) -> _Storage:
+    content = f"{kind}Content"
+    return _Storage(
+        _custom(group, f"{content.lower()}s", version, content, namespaced=False),
+        "deletionPolicy",
+        f"{kind[0].lower()}{kind[1:]}Ref",
+        _custom(group, f"{kind.lower()}s", version, kind, namespaced=True),
+        ("status", f"bound{content}Name"),
+        _taken,
+        anew=True,
+    )
+
+
+_STORAGES: Final = (
+    _Storage(
+        _custom("", "persistentvolumes", "v1", "PersistentVolume", namespaced=False),
+        "persistentVolumeReclaimPolicy",
+        "claimRef",
+        _custom("", "persistentvolumeclaims", "v1", "PersistentVolumeClaim", namespaced=True),
+        ("spec", "volumeName"),
+        _provisioned,
+        # Anybody may annotate so.
+        anew=False,
+    ),
+    _snapshots("snapshot.storage.k8s.io", "v1", "VolumeSnapshot"),
+    _snapshots("groupsnapshot.storage.k8s.io", "v1beta2", "VolumeGroupSnapshot"),
+)
+
+VOLUMES: Final = _STORAGES[0].kind
+CLAIMS: Final = _STORAGES[0].held_by
+
+_ATTACHMENTS: Final = Deleter(
+    GroupResource("storage.k8s.io", "volumeattachments"),
+    "its deletion, or whatever is not free of it",
+    "the PersistentVolume that it attaches, and its claim",
+    "the volume is detached from the node, where pods write to it",
+    _detached,
     frozenset({Operation.UPDATE, Operation.DELETE}),
 )
 
-DELETER: Final = Deleter(
-    _VOLUMES.resource,
-    "its deletion, another claimRef or status, or another reclaim policy than Retain",
-    "the PersistentVolumeClaim that is bound to it",
-    "the volume controller marks the claim Lost, or deletes its data later",
-    _losses,
-    frozenset({Operation.UPDATE, Operation.DELETE}),
-)
+DELETERS: Final = (_ATTACHMENTS, *map(_of_storage, _STORAGES), *map(_of_holder, _STORAGES))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from seconder.admission import cel, coverage, losses
-from seconder.admission.findings import Findings
+from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import table
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
@@ -21,12 +21,16 @@ def evaluate(context: ReviewContext) -> Findings:
     rows = table.deleters(context.state.installation.aliases).get(context.request.target.resource)
     if rows is None or not context.state.policies.follows:
         return []
-    effects: list[Effect] = []
+    found: list[Effect | Refusal] = []
     for row in rows:
         if context.request.operation in row.operations:
-            effects += yield from row.losses(context)
-    if not effects:
+            found += yield from row.losses(context)
+    if not found:
         return []
+    refusals = [each for each in found if isinstance(each, Refusal)]
+    if refusals:
+        return refusals
+    effects = [each for each in found if isinstance(each, Effect)]
     covered = [effect for effect in effects if coverage.may_be_covered(context, effect)]
     return (yield from losses.findings(context, covered, _UNREAD))
 

@@ -202,6 +202,94 @@ def test_a_volume_goes_with_the_approval_of_its_claim() -> None:
     assert _lost(deletion(VOLUME, stored=_volume()), policy(DEPLOYMENTS), answers) == []
 
 
+def test_whatever_else_is_not_free_of_a_volume_counts_as_well() -> None:
+    """Its own controller, and drivers, act by annotations and fields of it that nobody has thought of."""
+    one, answers = policy(CLAIMS), Answers(objects=_claims())
+    for note in ("pv.kubernetes.io/provisioned-by", "volume.kubernetes.io/provisioner-deletion-secret-name"):
+        annotated = update(VOLUME, old=_volume(), new=_volume() | {"annotations": {note: "x"}})
+        assert _lost(annotated, one, answers) == ["data-db-0"]
+    for field in ("nodeAffinity", "volumeAttributesClassName", "capacity"):
+        assert _lost(update(VOLUME, old=_volume(), new=_with(_volume(), **{field: "x"})), one, answers) == ["data-db-0"]
+    kept = update(VOLUME, old=_volume(policy_="Delete"), new=_with(_volume(), capacity="x"))
+    assert _lost(kept, one, answers) == ["data-db-0"]
+
+
+def _made(kind: Target, policy_: str, **spec: Any) -> Request:
+    field = "persistentVolumeReclaimPolicy" if kind == VOLUME else "deletionPolicy"
+    return creation(kind, new={"spec": spec | {field: policy_}})
+
+
+CONTENT = Target(
+    GroupResource("snapshot.storage.k8s.io", "volumesnapshotcontents"), "VolumeSnapshotContent", "", "c", "u"
+)
+SNAPSHOT = target(GroupResource("snapshot.storage.k8s.io", "volumesnapshots"), "s", uid="uid-s")
+
+
+@pytest.mark.parametrize("named", [CLAIMS, VOLUMES])
+def test_nobody_has_storage_deleted_by_a_second_volume_of_it(named: GroupResource) -> None:
+    """What else stands for it is not known, and so one whose storage goes with it is a person's to make."""
+    one = state(policy(named))
+    for policy_ in ("Delete", "Recycle"):
+        refused = decide(_made(VOLUME, policy_, hostPath={"path": "/srv/data"}), one)
+        assert (refused.allowed, refused.reason) == (False, Reason.APPROVAL_MISSING)
+        assert "what else stands for its storage cannot be told" in refused.message
+    annotated = {"annotations": {"pv.kubernetes.io/provisioned-by": "driver.example.com"}}
+    told = creation(VOLUME, new=annotated | {"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
+    assert not decide(told, one).allowed
+    mine = _volume("mine", "uid-mine")
+    assert not decide(update(VOLUME, old=mine, new=_volume("mine", "uid-mine", "Delete")), one).allowed
+    assert decide(_made(VOLUME, "Retain"), one).allowed
+    assert decide(deletion(VOLUME, stored=_volume("mine", "uid-mine", "Delete")), state(policy(CLAIMS))).allowed
+    assert decide(_made(VOLUME, "Delete"), state(policy(DEPLOYMENTS))).allowed
+    person = creation(VOLUME, PERSON, new={"spec": {"persistentVolumeReclaimPolicy": "Delete"}})
+    assert decide(person, one).allowed
+
+
+def _content(policy_: str = "Retain", uid: str = SNAPSHOT.uid, handle: str = "") -> dict[str, Any]:
+    bound = {"namespace": SNAPSHOT.namespace, "name": SNAPSHOT.name, "uid": uid}
+    spec = {"volumeSnapshotRef": bound, "deletionPolicy": policy_, "source": {"snapshotHandle": "h"}}
+    return {"spec": spec} | ({"status": {"snapshotHandle": handle}} if handle else {})
+
+
+def test_the_content_of_a_snapshot_is_to_it_what_a_volume_is_to_its_claim() -> None:
+    """In both directions; and a second one of the same snapshot has it deleted as well."""
+    one, answers = policy(SNAPSHOT.resource), Answers(objects=live(SNAPSHOT))
+    assert _lost(deletion(CONTENT, stored=_content()), one, answers) == ["s"]
+    assert _lost(deletion(CONTENT, stored=_content(uid="before")), one, answers) == []
+    assert _lost(update(CONTENT, old=_content(), new=_content("Delete")), one, answers) == ["s"]
+    assert _lost(update(CONTENT, old=_content("Delete"), new=_content()), one, answers) == []
+    assert not decide(_made(CONTENT, "Delete", source={"snapshotHandle": "h"}), state(one)).allowed
+    assert decide(_made(CONTENT, "Retain", source={"snapshotHandle": "h"}), state(one)).allowed
+    assert decide(_made(CONTENT, "Delete", source={"volumeHandle": "v"}), state(one)).allowed
+    mine = _content("Delete", "mine")
+    assert not decide(update(CONTENT, old=mine, new=_content("Delete", "mine", "theirs")), state(one)).allowed
+    bound = {"status": {"boundVolumeSnapshotContentName": CONTENT.name}}
+    both = policy(CONTENT.resource)
+    assert _lost(deletion(SNAPSHOT, stored=bound), both, _holding(CONTENT, _content("Delete"))) == ["c"]
+    assert _lost(deletion(SNAPSHOT, stored=bound), both, _holding(CONTENT, _content())) == []
+    taken = {"spec": {"deletionPolicy": "Delete", "source": {"volumeHandle": "v"}}}
+    assert _lost(deletion(SNAPSHOT, stored=bound), both, _holding(CONTENT, taken)) == []
+
+
+def _holding(kind: Target, held: dict[str, Any]) -> Answers:
+    return Answers(objects=live(kind), whole=document(kind, **held))
+
+
+def test_a_volume_is_detached_with_the_approval_of_it_and_its_claim() -> None:
+    """By the deletion of its VolumeAttachment, or another state of it."""
+    attachment = Target(GroupResource("storage.k8s.io", "volumeattachments"), "VolumeAttachment", "", "a", "uid-a")
+    held = {"spec": {"source": {"persistentVolumeName": VOLUME.name}}, "status": {"attached": True}}
+    there = Answers(objects=_claims() | live(VOLUME), whole=document(VOLUME, **_volume()))
+    assert _lost(deletion(attachment, stored=held), policy(CLAIMS), there) == ["data-db-0"]
+    assert _lost(deletion(attachment, stored=held), policy(VOLUMES), there) == [VOLUME.name]
+    told = update(attachment, old=held, new=held | {"status": {"attached": False}}, subResource="status")
+    assert _lost(told, policy(CLAIMS), there) == ["data-db-0"]
+    assert _lost(update(attachment, old=held, new=held | {"labels": {"a": "b"}}), policy(CLAIMS), there) == []
+    assert _lost(deletion(attachment, stored={"spec": {}}), policy(CLAIMS), there) == []
+    assert _lost(deletion(attachment, stored=held), policy(CLAIMS), Answers()) == []
+    assert _lost(deletion(attachment, stored=held), policy(DEPLOYMENTS), there) == []
+
+
 POD = target(PODS, "broker", uid="uid-pod")
 RUNNING = Answers(objects=live(POD), pods=[Placed("payments", "broker", "uid-pod")])
 
