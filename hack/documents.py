@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.attacks.attack import attacks
 
-from seconder.admission.changes.free_changes import ANYWHERE, TABLE
+from seconder.admission.changes.free_changes import ANYWHERE, COMMANDS, MAPS, TABLE
 from seconder.admission.indirect import table
 from seconder.admission.lookups import Lookup
 from seconder.admission.powers import POWERS
@@ -122,7 +122,11 @@ def _free_changes() -> str:
         if row not in ANYWHERE
     )
     usual = (("every kind", f"`{row.path}`", row.reason) for row in ANYWHERE)
-    return _table(("on objects of", "free; `!`: not", "since"), chain(usual, rows))
+    own = (
+        ("custom kinds", f"`!metadata.{where}[*.DOMAIN/*]`", f"DOMAIN is their group's: {COMMANDS}") for where in MAPS
+    )
+    none = [("`nodes`", "nothing at all", "labels choose what runs there, and annotations are commands")]
+    return _table(("on objects of", "free; `!`: not", "since"), chain(usual, own, none, rows))
 
 
 def _indirect() -> str:

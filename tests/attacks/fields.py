@@ -1,10 +1,11 @@
 """Changing what a controller destroys by, or what people rely on: what nobody has listed as free needs a peer."""
 
-from typing import Any
+from typing import Any, Final
 
 from tests.attacks.attack import attack
-from tests.attacks.field import DEPLOYMENTS, NAMESPACES, Field
+from tests.attacks.field import DEPLOYMENTS, NAMESPACES, Field, Kind
 
+_DATABASES: Final = Kind("postgresql.example.com", "databases")
 _PRIVILEGED = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
 _CHANGES: dict[str, tuple[str, Any]] = {
     "paused": ("", {"spec": {"paused": True}}),
@@ -45,6 +46,34 @@ _MARKS: dict[str, tuple[str, str, str]] = {
     "Config-Sync": ("annotations", "configmanagement.gke.io/managed", "enabled"),
     "kube-downscaler": ("annotations", "downscaler/force-downtime", "true"),
 }
+
+
+_COMMANDS: dict[str, tuple[str, str, str]] = {
+    "Sablier": ("labels", "sablier.enable", "true"),
+    "Reflector": ("annotations", "reflector.v1.k8s.emberstack.com/reflects", "mine/empty"),
+    "Strimzi": ("annotations", "strimzi.io/delete-pod-and-pvc", "true"),
+    "ExternalDNS": ("annotations", "external-dns.alpha.kubernetes.io/hostname", "elsewhere.example.com"),
+    "Velero": ("labels", "velero.io/exclude-from-backup", "true"),
+}
+
+
+@attack(variants=_COMMANDS)
+def command_a_program(field: Field, where: str, key: str, value: str) -> None:
+    """An agent labels or annotates it so that some program stops, empties or replaces it."""
+    field.deployment()
+    field.refused("PATCH", DEPLOYMENTS.path(field.place, "checkout"), {"metadata": {where: {key: value}}})
+
+
+@attack()
+def command_a_custom_kinds_operator(field: Field) -> None:
+    """An agent sets an annotation of the domain of the kind's own group, as operators name their commands."""
+    clusters = field.defined(_DATABASES, "Database")
+    body = {"apiVersion": "postgresql.example.com/v1", "kind": "Database", "metadata": {"name": "pg"}}
+    field.make(_DATABASES, body)
+    field.protect(_DATABASES, f"{clusters}/pg")
+    for key in ("example.com/hibernation", "alpha.example.com/unrecoverable"):
+        field.refused("PATCH", f"{clusters}/pg", {"metadata": {"annotations": {key: "on"}}})
+    field.done("PATCH", f"{clusters}/pg", {"metadata": {"annotations": {"note": "a"}}})
 
 
 @attack(variants={f"by-{name}": mark for name, mark in _MARKS.items()})

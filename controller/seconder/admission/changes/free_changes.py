@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import FreePaths, Steps
 from seconder.api.policy import Policy
-from seconder.api.resources import AUTOSCALERS, NAMESPACES, NODES, PODS, REPLICA_SETS, GroupResource
+from seconder.api.resources import AUTOSCALERS, DEFINITIONS, NAMESPACES, NODES, PODS, REPLICA_SETS, GroupResource
 
 REPLICAS: Final[Steps] = ("spec", "replicas")
 TEMPLATE: Final[Steps] = ("spec", "template")
@@ -87,10 +87,36 @@ _SCALED_BY: Final = (
 )
 """Annotations on whose word a program scales to nothing."""
 
+_COMMANDED_BY: Final = (
+    ("annotations", "reflector.v1.k8s.emberstack.com/*", "Reflector replaces what it holds"),
+    ("annotations", "replicator.v1.mittwald.de/*", "the replicator replaces what it holds"),
+    ("labels", "config.openshift.io/*", "OpenShift replaces what it holds"),
+    ("annotations", "service.alpha.openshift.io/*", "OpenShift replaces what it holds"),
+    ("annotations", "service.beta.openshift.io/*", "OpenShift replaces what it holds"),
+    ("annotations", "openshift.io/*", "OpenShift ends pods on other nodes"),
+    ("annotations", "scheduler.alpha.kubernetes.io/*", "pods of a namespace fit other nodes, or none"),
+    ("annotations", "cdi.kubevirt.io/*", "the Containerized Data Importer writes over it"),
+    ("annotations", "*.cdi.kubevirt.io/*", "the Containerized Data Importer writes over it"),
+    ("labels", "*.strimzi.io/*", "Strimzi takes it for its own, or lets go of it"),
+    ("annotations", "*.strimzi.io/*", "Strimzi deletes it with its claims, or restarts it"),
+    ("labels", "sablier.enable", "Sablier scales it to nothing"),
+    ("labels", "sablier.group", "Sablier scales it to nothing"),
+    ("labels", "velero.io/*", "Velero leaves it out of backups"),
+    ("annotations", "*.velero.io/*", "Velero leaves it out of backups"),
+    ("annotations", "crossplane.io/*", "Crossplane takes another resource for it"),
+    ("labels", "*.cluster.x-k8s.io/*", "Cluster API takes the machine for its own, or replaces it"),
+    ("annotations", "*.cluster.x-k8s.io/*", "Cluster API deletes or replaces the machine"),
+    ("annotations", "external-dns.alpha.kubernetes.io/*", "ExternalDNS deletes or moves its names"),
+    ("annotations", "field.cattle.io/*", "Rancher moves the namespace to another project"),
+    ("labels", "field.cattle.io/*", "Rancher moves the namespace to another project"),
+)
+"""Keys that are commands, and what a program does on their word."""
+
 ANYWHERE: Final = (
     Row("metadata.labels", "they select and describe; a policy protects by name, never by label"),
     Row("metadata.annotations", "they describe; approvals and the emergency exit are kept from agents elsewhere"),
     *(Row(f"!metadata.{where}[{key}]", f"what carries it may be deleted by {by}") for where, key, by in _DELETED_BY),
+    *(Row(f"!metadata.{where}[{key}]", f"on its word {does}") for where, key, does in _COMMANDED_BY),
     *(
         Row(f"!metadata.annotations[{key}]", f"what carries it may be scaled to nothing by {by}")
         for key, by in _SCALED_BY
@@ -123,6 +149,12 @@ _BINDER: Final = tuple(
 )
 _UNROUTED: Final = Row("!metadata.labels[service.kubernetes.io/*]", "kube-proxy passes over what carries them")
 _MIRRORED: Final = "the mirroring controller deletes the EndpointSlices of what carries it"
+
+_INGRESSES: Final = GroupResource("networking.k8s.io", "ingresses")
+_ROUTES: Final = tuple(
+    Row(f"!metadata.annotations[{key}]", "its controller routes by them as by its spec")
+    for key in ("kubernetes.io/ingress.class", "*.ingress.kubernetes.io/*", "haproxy.org/*", "konghq.com/*")
+)
 
 _OLD_FORM: Final = Row(
     "!metadata.annotations[autoscaling.alpha.kubernetes.io/*]", "its metrics and pace, as autoscaling/v1 has them"
@@ -173,10 +205,19 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         Row("!metadata.labels[kubernetes.io/service-name]", "by it a Service has it, and another one's is ended"),
         _UNROUTED,
     ),
+    _INGRESSES: (*ANYWHERE, *_ROUTES),
+    DEFINITIONS: (
+        *ANYWHERE,
+        Row("!metadata.annotations[cert-manager.io/*]", "cert-manager writes into its conversion on their word"),
+    ),
     NAMESPACES: (*ANYWHERE, *_POD_SECURITY),
-    NODES: (*ANYWHERE, Row("!metadata.labels", "a DaemonSet's pods go from a node that it no longer selects")),
+    # Labels choose what runs there, and distributions, networks and autoscalers take annotations for commands.
+    NODES: (),
 }
 """Kinds that have more, or less, than others."""
+
+COMMANDS: Final = "the kind's own controller may take them for commands"
+MAPS: Final = ("labels", "annotations")
 
 _NEVER: Final[Mapping[GroupResource, tuple[str, ...]]] = {
     _DEPLOYMENTS: (_ROLLBACK.path,),
@@ -186,8 +227,21 @@ _NEVER: Final[Mapping[GroupResource, tuple[str, ...]]] = {
 
 
 def rows(resource: GroupResource) -> tuple[Row, ...]:
-    """The rows of a kind; labels and annotations alone where it has none of its own."""
-    return TABLE.get(resource, ANYWHERE)
+    """The rows of a kind; labels and annotations alone where it has none of its own.
+
+    A definition's author names its commands alike: of a custom kind, keys of the group's domain are not free.
+    """
+    if resource in TABLE:
+        return TABLE[resource]
+    domain = _domain(resource.group)
+    return (*ANYWHERE, *(Row(f"!metadata.{where}[*.{domain}/*]", COMMANDS) for where in MAPS if domain))
+
+
+def _domain(group: str) -> str:
+    """The domain of whoever defined a group: ``example.com`` of ``apps.example.com``. Empty for groups without any."""
+    if group.endswith(".k8s.io"):
+        return group
+    return ".".join(group.split(".")[-2:]) if "." in group else ""
 
 
 @functools.lru_cache(256)

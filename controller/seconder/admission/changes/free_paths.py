@@ -3,7 +3,8 @@
 A path is steps with dots between them. It frees itself and all that is below. ``*`` stands for any one step: a key, or
 an element of a list, which an index (``0``) names too. A key that holds a dot stands in brackets:
 ``metadata.labels[example.com/team]``. A step that ends in ``/*`` stands for all keys with that prefix
-(``metadata.labels[example.com/*]``). ``!`` in front takes a path back, whatever frees it.
+(``metadata.labels[example.com/*]``), and one that begins with ``*.`` too for those of domains below it
+(``metadata.labels[*.example.com/*]``). ``!`` in front takes a path back, whatever frees it.
 """
 
 import functools
@@ -69,11 +70,19 @@ def at(paths: FreePaths, step: str) -> FreePaths:
     if paths.none_free:
         return paths
     stands = {step, _ANY, step[: step.find("/") + 1] + _ANY}
-    back = tuple(steps[1:] for steps in paths.back if steps[0] in stands)
+    back = tuple(steps[1:] for steps in paths.back if steps[0] in stands or _is_below(step, steps[0]))
     if () in back:
         return NOTHING
-    free = tuple(steps[1:] for steps in paths.free if steps[0] in stands)
+    free = tuple(steps[1:] for steps in paths.free if steps[0] in stands or _is_below(step, steps[0]))
     return FreePaths(tuple(filter(None, free)), back, paths.freed or () in free)
+
+
+def _is_below(key: str, pattern: str) -> bool:
+    """Whether a key's prefix is the domain of a pattern ``*.example.com/*``, or one below it."""
+    if not (pattern.startswith("*.") and pattern.endswith("/*")):
+        return False
+    prefix, slash, _ = key.partition("/")
+    return bool(slash) and f".{prefix}".endswith(pattern[1:-2])
 
 
 def all_free(free: Sequence[FreePaths]) -> bool:

@@ -99,6 +99,13 @@ def test_keys_of_ones_own_and_those_that_tell_are_free(key: str) -> None:
         (GroupResource("discovery.k8s.io", "endpointslices"), "labels[endpointslice.kubernetes.io/managed-by]"),
         (GroupResource("discovery.k8s.io", "endpointslices"), "labels[kubernetes.io/service-name]"),
         (GroupResource("discovery.k8s.io", "endpointslices"), "labels[service.kubernetes.io/headless]"),
+        (GroupResource("networking.k8s.io", "ingresses"), "annotations[nginx.ingress.kubernetes.io/rewrite-target]"),
+        (GroupResource("networking.k8s.io", "ingresses"), "annotations[kubernetes.io/ingress.class]"),
+        (GroupResource("apiextensions.k8s.io", "customresourcedefinitions"), "annotations[cert-manager.io/inject]"),
+        (CONFIG_MAPS, "labels[config.openshift.io/inject-trusted-cabundle]"),
+        (CONFIG_MAPS, "annotations[reflector.v1.k8s.emberstack.com/reflects]"),
+        (NAMESPACES, "annotations[openshift.io/node-selector]"),
+        (CONFIG_MAPS, "annotations[strimzi.io/delete-pod-and-pvc]"),
     ],
 )
 def test_what_a_kinds_own_controller_acts_by_is_not_free(kind: GroupResource, key: str) -> None:
@@ -142,3 +149,30 @@ def test_a_policys_own_list_stands_in_the_place_of_the_table() -> None:
     lists = of_all([policy(), policy(name="q"), policy(name="r", free_changes=("spec",))], DEPLOYMENTS)
     assert len(lists) == 2
     assert not any(_is_free(free, "spec.replicas") for free in taking_back(lists, free_changes.NAMED))
+
+
+@pytest.mark.parametrize(
+    ("group", "key", "other"),
+    [
+        ("postgresql.cnpg.io", "cnpg.io/hibernation", "example.com/hibernation"),
+        ("postgresql.cnpg.io", "alpha.cnpg.io/unrecoverable", "notcnpg.io/x"),
+        ("kafka.example.com", "pause.kafka.example.com/now", "example.org/x"),
+        ("gateway.networking.k8s.io", "gateway.networking.k8s.io/x", "app.k8s.io/x"),
+    ],
+)
+def test_of_a_custom_kind_keys_of_its_authors_domain_are_not_free(group: str, key: str, other: str) -> None:
+    """Operators name their commands by the domain of their kinds."""
+    kind = GroupResource(group, "clusters")
+    free = of(policy(kind), kind)
+    for where in ("labels", "annotations"):
+        assert not _is_free(free, f"metadata.{where}[{key}]")
+        assert _is_free(free, f"metadata.{where}[{other}]")
+        assert _is_free(free, f"metadata.{where}.team")
+
+
+def test_nothing_of_a_node_is_free() -> None:
+    """Distributions take its annotations for commands, such as to leave etcd."""
+    nodes = GroupResource("", "nodes")
+    free = of(policy(nodes), nodes)
+    for key in ("annotations[etcd.k3s.cattle.io/remove]", "annotations.x", "labels.x"):
+        assert not _is_free(free, f"metadata.{key}")
