@@ -71,6 +71,31 @@ def give_it_to_a_controller_of_ones_own(field: Field) -> None:
 
 
 @attack()
+def leave_a_pod_to_its_controller(field: Field) -> None:
+    """An agent deletes its own ReplicaSet and leaves its pod, which the controller of protected ones then counts."""
+    field.account()
+    selector = {"matchLabels": _LABELS}
+    field.make(
+        REPLICA_SETS,
+        {"metadata": {"name": "broker"}, "spec": {"replicas": 1, "selector": selector, "template": _TEMPLATE}},
+    )
+    pods = PODS.path(field.place)
+    field.eventually(lambda: field.admin("GET", pods).document["items"], "its pod is there")
+    path = PODS.path(field.place, field.admin("GET", pods).document["items"][0]["metadata"]["name"])
+    field.protect(PODS, path)
+    field.free_work()
+    labels = {**_LABELS, "mine": "x"}
+    dearer = {"controller.kubernetes.io/pod-deletion-cost": "1000"}
+    template = {"metadata": {"labels": labels, "annotations": dearer}, "spec": {"containers": CONTAINERS}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    field.done("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    field.eventually(lambda: len(field.admin("GET", pods).document["items"]) == 2, "so is the agent's")
+    mine = REPLICA_SETS.path(field.place, "mine")
+    field.refused("DELETE", mine, {"propagationPolicy": "Orphan"})
+    field.lasts(path, _TAKEN)
+
+
+@attack()
 def let_a_replica_set_take_it_later(field: Field) -> None:
     """An agent points its ReplicationController, which fits nothing yet, at a protected pod."""
     path = _orphan(field)

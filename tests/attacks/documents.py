@@ -52,6 +52,12 @@ def pod(name: str, account: str = "default", **spec: Any) -> dict[str, Any]:
     }
 
 
+METRICS_OF_V1: Final = {
+    "autoscaling.alpha.kubernetes.io/metrics": '[{"type":"Pods","pods":{"metricName":"q","targetAverageValue":"1k"}}]'
+}
+"""The metrics of an autoscaler as autoscaling/v1 has them: an annotation."""
+
+
 def autoscaler(kind: str, name: str, most: int = 1) -> dict[str, Any]:
     """A HorizontalPodAutoscaler (autoscaling/v2) that takes a workload of group ``apps`` to one pod, or up to more."""
     cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 9}}

@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
+from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import DEPLOYMENTS, NAMESPACES, Field, Kind
+from tests.attacks.field import AUTOSCALERS, DEPLOYMENTS, INGRESSES, NAMESPACES, SERVICES, Field, Kind
 
 _DATABASES: Final = Kind("postgresql.example.com", "databases")
 _PRIVILEGED = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
@@ -34,6 +35,32 @@ def lift_pod_security(field: Field) -> None:
     field.deployment()
     field.refused("PATCH", NAMESPACES.path("", field.place), _PRIVILEGED)
     field.refused("PATCH", NAMESPACES.path("", field.place) + "/status", _PRIVILEGED)
+
+
+_NOTES: dict[str, tuple[Kind, dict[str, Any], dict[str, str]]] = {
+    "of-its-load-balancer": (
+        SERVICES,
+        {"ports": [{"port": 80}], "selector": {"app": "web"}},
+        {"service.beta.kubernetes.io/aws-load-balancer-scheme": "internal"},
+    ),
+    "of-its-controller": (
+        INGRESSES,
+        {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}},
+        {"kubernetes.io/ingress.class": "another"},
+    ),
+    "of-its-metrics": (AUTOSCALERS, documents.autoscaler("Deployment", "web")["spec"], documents.METRICS_OF_V1),
+}
+
+
+@attack(variants=_NOTES)
+def write_a_note(field: Field, kind: Kind, spec: dict[str, Any], notes: dict[str, str]) -> None:
+    """An agent annotates a protected object so that its controller gives up what it made for it, or acts otherwise."""
+    field.make(kind, {"metadata": {"name": "web"}, "spec": spec})
+    field.protect(kind, kind.path(field.place, "web"))
+    path = kind._replace(version="v1").path(field.place, "web")
+    field.done("PATCH", path, {"metadata": {"annotations": {"example.com/team": "shop"}}})
+    field.refused("PATCH", path, {"metadata": {"annotations": notes}})
+    field.lasts(path)
 
 
 _MARKS: dict[str, tuple[str, str, str]] = {

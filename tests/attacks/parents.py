@@ -135,12 +135,14 @@ def restart_their_pods(field: Field) -> None:
     field.lasts(pods[0])
 
 
-_OLD_FORM: Final = '[{"type":"Pods","pods":{"metricName":"q","targetAverageValue":"1k"}}]'
 _LOWER: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "maximum": ("v2", {"spec": {"maxReplicas": 1}}),
     "metrics": ("v2", {"spec": {"metrics": None}}),
     "pace": ("v2", {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}}}}),
-    "metrics-of-v1": ("v1", {"metadata": {"annotations": {"autoscaling.alpha.kubernetes.io/metrics": _OLD_FORM}}}),
+    "metrics-of-v1": (
+        "v1",
+        {"metadata": {"annotations": documents.METRICS_OF_V1}},
+    ),
     "status": ("v2", {"status": {"desiredReplicas": 1}}),
 }
 

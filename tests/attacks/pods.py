@@ -38,13 +38,15 @@ def delete_pods(field: Field) -> None:
 
 @attack()
 def delete_its_node(field: Field) -> None:
-    """An agent deletes the node that it runs on, has it emptied by a taint, or says that it is not ready."""
+    """An agent deletes the node that it runs on, has it emptied by a taint, or says what it is not."""
     field.make(NODES, {"metadata": {"name": field.place}})
     path = _broker(field, nodeName=field.place)
     node = NODES.path("", field.place)
     taint = {"key": "example.com/out", "effect": "NoExecute"}
     field.refused("PATCH", node, {"spec": {"taints": [taint]}})
     field.refused("PATCH", f"{node}/status", {"status": {"conditions": [{"type": "Ready", "status": "False"}]}})
+    field.refused("PATCH", f"{node}/status", {"status": {"phase": "Terminated"}})
+    field.refused("PATCH", node, {"spec": {"providerID": "cloud://gone"}})
     field.refused("DELETE", node)
     field.lasts(path)
 

@@ -70,9 +70,9 @@ _DELETED_BY: Final = (
     ("annotations", "janitor/*", "kube-janitor"),
     ("annotations", "k8s-ttl-controller.twin.sh/*", "k8s-ttl-controller"),
     ("annotations", "sleepmode.loft.sh/*", "loft's sleep mode"),
-    ("annotations", "cluster-autoscaler.kubernetes.io/safe-to-evict", "the cluster autoscaler"),
-    ("annotations", "descheduler.alpha.kubernetes.io/evict", "the descheduler"),
-    ("annotations", "karpenter.sh/do-not-disrupt", "Karpenter, and what keeps it from that"),
+    ("annotations", "cluster-autoscaler.kubernetes.io/*", "the cluster autoscaler, and what keeps it from that"),
+    ("annotations", "descheduler.alpha.kubernetes.io/*", "the descheduler, and what keeps it from that"),
+    ("annotations", "karpenter.sh/*", "Karpenter, and what keeps it from that"),
 )
 """Keys by which a program finds what it deletes, and the program.
 
@@ -148,12 +148,41 @@ _BINDER: Final = tuple(
     for prefix in ("pv.kubernetes.io", "volume.kubernetes.io", "volume.beta.kubernetes.io")
 )
 _UNROUTED: Final = Row("!metadata.labels[service.kubernetes.io/*]", "kube-proxy passes over what carries them")
+_BALANCERS: Final = tuple(
+    Row(f"!metadata.annotations[{prefix}/*]", "by them a load balancer is made anew, moved, or given up")
+    for prefix in (
+        "cloud.google.com",
+        "io.cilium",
+        "kube-vip.io",
+        "kubernetes.digitalocean.com",
+        "lbipam.cilium.io",
+        "load-balancer.hetzner.cloud",
+        "loadbalancer.openstack.org",
+        "metallb.io",
+        "metallb.universe.tf",
+        "networking.gke.io",
+        "oci.oraclecloud.com",
+        "service.alpha.kubernetes.io",
+        "service.beta.kubernetes.io",
+        "service.kubernetes.io",
+    )
+)
 _MIRRORED: Final = "the mirroring controller deletes the EndpointSlices of what carries it"
 
 _INGRESSES: Final = GroupResource("networking.k8s.io", "ingresses")
 _ROUTES: Final = tuple(
     Row(f"!metadata.annotations[{key}]", "its controller routes by them as by its spec")
-    for key in ("kubernetes.io/ingress.class", "*.ingress.kubernetes.io/*", "haproxy.org/*", "konghq.com/*")
+    for key in (
+        "cert-manager.io/*",
+        "haproxy.org/*",
+        "ingress.kubernetes.io/*",
+        "*.ingress.kubernetes.io/*",
+        "konghq.com/*",
+        "kubernetes.io/ingress.class",
+        "kubernetes.io/ingress.global-static-ip-name",
+        "networking.gke.io/*",
+        "nginx.org/*",
+    )
 )
 
 _OLD_FORM: Final = Row(
@@ -193,7 +222,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     PODS: (*ANYWHERE, _NO_LABELS),
     GroupResource("", "persistentvolumeclaims"): (*ANYWHERE, *_BINDER),
     GroupResource("", "persistentvolumes"): (*ANYWHERE, *_BINDER),
-    GroupResource("", "services"): (*ANYWHERE, _UNROUTED),
+    GroupResource("", "services"): (*ANYWHERE, _UNROUTED, *_BALANCERS),
     GroupResource("", "endpoints"): (
         *ANYWHERE,
         Row("!metadata.labels[endpointslice.kubernetes.io/skip-mirror]", _MIRRORED),

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec
+from seconder.admission.changes import free_changes, free_paths
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, PodsOn, Unknown, ask
 from seconder.admission.request import Operation, Request
@@ -27,28 +28,21 @@ class _Node(Struct):
     taints: list[_Taint] | None = None
 
 
-class _Condition(Struct, frozen=True):
-    type: str = ""
-    status: str = ""
-
-
-class _Status(Struct):
-    conditions: list[_Condition] | None = None
-
-
-class _Reported(Struct):
-    status: _Status | None = None
-
-
 _spec: Final = msgspec.json.Decoder(_Node | None)
-_reported: Final = msgspec.json.Decoder(codec.ObjectsReview[_Reported])
+_FREE: Final = free_paths.compiled(
+    (*(row.path for row in free_changes.ANYWHERE), "spec.unschedulable", "spec.taints"),
+)
+"""What leaves the pods on a node where they are, but for a taint NoExecute: new ones go elsewhere.
+
+By other labels those of DaemonSets go.
+"""
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request = context.request
     if not _pods_matter(context):
         return []
-    emptied = ends(request)
+    emptied = ends(context)
     relabelled = request.updates and (request.old.labels or {}) != (request.new.labels or {})
     if not (emptied or (relabelled and request.target.resource == NODES)):
         return []
@@ -63,11 +57,15 @@ def _pods_matter(context: ReviewContext) -> bool:
     return not policies.followed_known or any(resolved.resource == PODS for resolved in policies.followed)
 
 
-def ends(request: Request) -> bool:
-    """Whether it ends the pods on a node, whatever made them: by the node itself, or by its Lease."""
+def ends(context: ReviewContext) -> bool:
+    """Whether it ends the pods on a node, whatever made them: by the node itself, or by its Lease. Raises Unknown.
+
+    By a status a node is taken for lost, and by its ``providerID`` a cloud's controller finds the machine that is gone.
+    """
+    request = context.request
     if request.target.resource == LEASES_OF_NODES:
         return request.target.namespace == _LEASES_IN
-    return request.may_end or (request.updates and (_evicts(request) or _fails(request)))
+    return request.may_end or (request.updates and (_evicts(request) or context.changes([_FREE])))
 
 
 def _evicts(request: Request) -> bool:
@@ -80,20 +78,9 @@ def _no_execute(request: Request, spec: msgspec.Raw) -> set[_Taint]:
     return {taint for taint in node.taints or () if taint.effect == "NoExecute"}
 
 
-def _fails(request: Request) -> bool:
-    """Whether it is said to be ready no longer, for which the node lifecycle controller sets such a taint."""
-    told = codec.objects(request, _reported, "the node")
-    return _ready(told.old_object) != _ready(told.object) != "True"
-
-
-def _ready(node: _Reported | None) -> str:
-    conditions = (node.status.conditions if node and node.status else None) or ()
-    return next((condition.status for condition in conditions if condition.type == "Ready"), "")
-
-
 DELETER: Final = Deleter(
     NODES,
-    "its deletion, a taint NoExecute, or a status that is not ready; by other labels those of DaemonSets",
+    "its deletion, a taint NoExecute, another status, or what else is not free; by other labels those of DaemonSets",
     "the pods on it",
     "the taint manager, the pod garbage collector and the DaemonSets' controller delete them",
     _losses,

@@ -13,6 +13,7 @@ from seconder.admission.dependents import Dependent
 from seconder.admission.findings import Findings
 from seconder.admission.indirect import parents
 from seconder.admission.indirect.parents import Loss
+from seconder.admission.kinds import ADOPTERS
 from seconder.admission.lookups import Asking, Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
@@ -38,13 +39,30 @@ def evaluate(context: ReviewContext) -> Findings:
             return []
         target = msgspec.structs.replace(target, uid=pod.uid)
     keys = dependents.keys(request, target)
-    if not keys:
-        return []
+    leaves = not keys
+    if leaves:
+        if not _adopted(context):
+            return []
+        keys = frozenset({target.uid})
     # Not by ``ask``: each deletion comes by here.
     owned: Sequence[Dependent] = yield Dependents(keys, target)
+    if leaves:
+        # What it leaves behind, another controller takes for its own, and ends what is too much.
+        owned = [each for each in owned if _topmost(each) in ADOPTERS]
     if not owned:
         return []
     return (yield from losses.findings(context, _protected(context, owned), _UNREAD))
+
+
+def _adopted(context: ReviewContext) -> bool:
+    """Whether some policy protects what controllers take for their own."""
+    policies = context.state.policies
+    return not policies.followed_known or any(resolved.resource in ADOPTERS for resolved in policies.followed)
+
+
+def _topmost(dependent: Dependent) -> GroupResource:
+    """The kind of that by which it belongs to the object that goes: its own, or that of what owns it."""
+    return (dependent.resource.resource, dependent.through, *dependent.above)[-2]
 
 
 def _may_end_others(context: ReviewContext) -> bool:

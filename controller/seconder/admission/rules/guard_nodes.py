@@ -17,7 +17,7 @@ from seconder.api.resources import NODES
 
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse what ends the pods on such a node."""
-    if not nodes.ends(context.request):
+    if not nodes.ends(context):
         return []
     own = yield from ask(PodsOn(context.request.target.name, namespace=context.state.installation.namespace))
     return [Refusal("agents may not end the pods on a node on which the guard runs")] if own else []

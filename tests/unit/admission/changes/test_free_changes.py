@@ -61,7 +61,9 @@ def test_the_everyday_work_of_an_agent_is_free() -> None:
         "labels[addonmanager.kubernetes.io/mode]", "annotations[configmanagement.gke.io/managed]",
         "annotations[downscaler/uptime]", "annotations[autoscaling.keda.sh/paused-replicas]",
         "annotations[autoscaling.keda.sh/paused]", "annotations[janitor/expires]",
-        "annotations[helm.sh/resource-policy]",
+        "annotations[helm.sh/resource-policy]", "annotations[external-dns.alpha.kubernetes.io/hostname]",
+        "annotations[karpenter.sh/do-not-disrupt]",
+        "annotations[cluster-autoscaler.kubernetes.io/scale-down-disabled]",
         "annotations[kustomize.toolkit.fluxcd.io/prune]", "annotations[banzaicloud.com/last-applied]",
     ],
 )  # fmt: skip

@@ -304,6 +304,20 @@ def test_an_owner_that_leaves_what_it_owns_is_free() -> None:
     assert _asked(deletion(OWNER, options={"propagationPolicy": "Orphan"})) == []
 
 
+def test_an_owner_that_leaves_pods_to_other_controllers_ends_them() -> None:
+    """One of these takes them for its own, and ends what is too much. What nobody takes stays what it is."""
+    orphans = {"propagationPolicy": "Orphan"}
+    leaves = deletion(_named("web", REPLICA_SETS), options=orphans)
+    refused = _decide(_pod(), policies=(policy(PODS),), request=leaves)
+    assert (refused.allowed, refused.reason) == (False, Reason.APPROVAL_MISSING)
+    assert not _decide(OF_DEPLOYMENT, policies=(policy(PODS),), request=leaves).allowed
+    of_cron_job = _pod(JOBS, above=(CRON_JOBS,))
+    assert _decide(of_cron_job, policies=(policy(PODS),), request=leaves).allowed
+    assert _decide(_dependent(), policies=(policy(PODS, DEPLOYMENTS),), request=leaves).allowed
+    unseen = policy(resolved={}, resolution_current=False)
+    assert len(_asked(deletion(OWNER, options=orphans), unseen)) == 1
+
+
 JOB = target(JOBS, "short", uid="uid-job")
 
 

@@ -305,6 +305,9 @@ def _node(taint: str = "", ready: str = "True") -> dict[str, Any]:
         deletion(NODE),
         update(NODE, old=_node(), new=_node("NoExecute")),
         update(NODE, old=_node(), new=_node(ready="Unknown"), subResource="status"),
+        update(NODE, old=_node(), new=_node() | {"status": {"conditions": []}}, subResource="status"),
+        update(NODE, old=_node(), new=_with(_node(), providerID="cloud://gone")),
+        update(NODE, old=_node(), new=_node() | {"annotations": {"karpenter.sh/do-not-disrupt": "false"}}),
     ],
 )
 def test_a_node_goes_with_the_approval_of_the_pods_on_it(asked: Request) -> None:
@@ -321,7 +324,10 @@ def test_a_node_of_other_labels_loses_the_pods_of_daemon_sets() -> None:
     assert answers.questions(PodsOn) == [PodsOn(NODE.name, daemons=True)]
 
 
-@pytest.mark.parametrize("new", [_node("NoSchedule"), _node()])
+@pytest.mark.parametrize(
+    "new",
+    [_node("NoSchedule"), _node(), _with(_node(), unschedulable=True), _node() | {"annotations": {"a": "b"}}],
+)
 def test_a_node_that_keeps_its_pods_is_changed_freely(new: dict[str, Any]) -> None:
     """No look-up either."""
     answers = Answers(pods=RUNNING.pods)
