@@ -58,7 +58,7 @@ def main() -> int:
 def _flooded() -> int:
     with tempfile.TemporaryDirectory(prefix="seconder-flood-") as folder:
         binaries = provide(any_kubectl=True)
-        with Stack(Path(folder) / "stack", binaries, controllers=False) as stack:
+        with Stack(Path(folder) / "stack", binaries, controllers=False, apiserver_flags=flood.FLAGS) as stack:
             figures = flood.Flood(stack, flood.FULL, lambda text: print(text, flush=True)).run()
     print(flood.table(flood.FULL, figures), flush=True)
     return 0

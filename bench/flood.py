@@ -2,7 +2,8 @@
 
 It makes very many objects, some of them huge, of owners that it made up, then lists and writes all the while. A person
 under a policy for Everyone is timed with and without that, in turns, so that whatever else the machine does counts for
-both. No controllers run: the garbage collector would take away what has no real owner.
+both; and with that where the API server serves agents as anybody, without the priority level that the chart gives them.
+No controllers run: the garbage collector would take away what has no real owner.
 """
 
 import contextlib
@@ -34,6 +35,13 @@ _ROLES: Final = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{AGENTS}/roles"
 _DEPLOYMENTS: Final = f"{_APPS}/namespaces/{AGENTS}/deployments"
 _THEIRS: Final = f"{_APPS}/namespaces/{PEOPLE}/deployments/checkout"
 _FREE: Final = f"{_APPS}/namespaces/{_UNASKED}/deployments/checkout"
+FLAGS: Final = ("--max-requests-inflight=100", "--max-mutating-requests-inflight=30")
+"""Of the API server: not more requests at once than two cores are good for, so that agents' share is one. Its own
+defaults are 400 and 200, of which any share is more than there are cores."""
+
+_SCHEMA: Final = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas/seconder-agents"
+_TAKEN_SECONDS: Final = 1.0
+"""In which the API server has taken another FlowSchema: it tells nobody."""
 _WRITERS: Final = 4
 _LABELS: Final = {f"a{number:05}": "v" * 63 for number in range(14_000)}
 """About 1 MB."""
@@ -79,6 +87,9 @@ class Figures:
     unasked_quiet: list[float] = field(default_factory=list)
     unasked_flooded: list[float] = field(default_factory=list)
     """Of requests that no webhook is asked about."""
+    unbounded: list[float] = field(default_factory=list)
+    unasked_unbounded: list[float] = field(default_factory=list)
+    """Of both, with the flood where agents have no priority level of their own."""
     failed: list[str] = field(default_factory=list)
     """What people were told that they should not have been."""
     writes: int = 0
@@ -89,12 +100,21 @@ class Figures:
     @property
     def slower(self) -> float:
         """How many times as long a person waits, by the medians."""
-        return statistics.median(self.flooded) / statistics.median(self.quiet)
+        return _times(self.flooded, self.quiet)
 
     @property
     def slower_unasked(self) -> float:
         """The same where the webhook is not asked: what the flood does to the API server."""
-        return statistics.median(self.unasked_flooded) / statistics.median(self.unasked_quiet)
+        return _times(self.unasked_flooded, self.unasked_quiet)
+
+    @property
+    def slower_unbounded(self) -> float:
+        """The same as ``slower`` where agents have no priority level of their own."""
+        return _times(self.unbounded, self.quiet)
+
+
+def _times(some: Sequence[float], others: Sequence[float]) -> float:
+    return statistics.median(some) / statistics.median(others)
 
 
 def limits() -> dict[str, int]:
@@ -127,6 +147,8 @@ class Flood:
             self._time(self.figures.quiet, self.figures.unasked_quiet)
             with self._flooding():
                 self._time(self.figures.flooded, self.figures.unasked_flooded)
+            with self._served_as_anybody(), self._flooding():
+                self._time(self.figures.unbounded, self.figures.unasked_unbounded)
         self._say(f"reviews as large as they can be; until now {self._peaks()}")
         self._post_large()
         for program in ("webhook", "operator"):
@@ -205,6 +227,19 @@ class Flood:
             unasked.append(time.perf_counter() - between)
             if answer is None or "ApprovalMissing" not in str(answer):
                 self.figures.failed.append(str(answer))
+
+    @contextlib.contextmanager
+    def _served_as_anybody(self) -> Iterator[None]:
+        """Take the FlowSchema away that gives agents a priority level of their own."""
+        schema = self._admin.get(_SCHEMA)
+        self._admin.delete(_SCHEMA, uid=schema["metadata"]["uid"])
+        time.sleep(_TAKEN_SECONDS)
+        try:
+            yield
+        finally:
+            metadata = {"name": schema["metadata"]["name"]}
+            self._admin.create(_SCHEMA.rpartition("/")[0], {"metadata": metadata, "spec": schema["spec"]})
+            time.sleep(_TAKEN_SECONDS)
 
     @contextlib.contextmanager
     def _flooding(self) -> Iterator[None]:
@@ -299,6 +334,10 @@ def table(scale: Scale, figures: Figures) -> str:
         f"a person: {quiet * 1000:.1f} ms, with the flood {flooded * 1000:.1f} ms (medians):"
         f" {figures.slower:.2f} times as long; not asked about: {figures.slower_unasked:.2f} times;"
         f" {figures.writes} writes by the agent"
+    )
+    rows.append(
+        f"where agents are served as anybody: {figures.slower_unbounded:.2f} times as long; not asked"
+        f" about: {_times(figures.unasked_unbounded, figures.unasked_quiet):.2f} times"
     )
     rows.append(f"answered otherwise than they should be: {len(figures.failed)}")
     return "\n".join(rows)

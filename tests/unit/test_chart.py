@@ -324,6 +324,40 @@ def test_the_footing_of_the_cluster_is_protected_by_a_policy_of_its_own() -> Non
     assert _of(documents, "PriorityLevelConfiguration", "seconder")["spec"]["limited"]["nominalConcurrencyShares"] > 0
 
 
+def test_agents_are_served_by_themselves_and_nobody_else_with_them() -> None:
+    """Whom the default policy calls an agent by groups, users and namespaces, after the control plane's own flows."""
+    spec = _of(_documents(), "FlowSchema", "seconder-agents")["spec"]
+    assert _subjects(spec) == {"seconder.dev:agents", "*/seconder-agents"}
+    # The built-in ones of the control plane have 900 at most, that of all ServiceAccounts has 9000.
+    assert 900 < spec["matchingPrecedence"] < 9000
+    limited = _of(_documents(), "PriorityLevelConfiguration", "seconder-agents")["spec"]["limited"]
+    assert limited["borrowingLimitPercent"] == 0
+    given = ("groups[0]=bots", "users[0]=hal", "serviceAccountNamespaces[0]=rooms")
+    more = ("groups[0]=drones", "serviceAccountNamespaces[0]=seconder-agents")
+    sets = [f"defaultPolicy.spec.agents.{each}" for each in given] + [f"flowControl.agents.{each}" for each in more]
+    others = _of(_documents(*sets), "FlowSchema", "seconder-agents")["spec"]
+    assert _subjects(others) == {"seconder.dev:agents", "bots", "drones", "hal", "*/seconder-agents", "*/rooms"}
+    for off in ("flowControl.enabled=false", "flowControl.agents.enabled=false"):
+        assert not [each for each in _documents(off) if each["metadata"]["name"] == "seconder-agents"]
+
+
+@pytest.mark.parametrize("given", ["groups[0]=system:authenticated", "serviceAccountNamespaces[0]=kube-system"])
+def test_people_and_controllers_are_not_served_as_agents(given: str) -> None:
+    """Not by a slip."""
+    done = _render(f"flowControl.agents.{given}")
+    assert done.returncode != 0
+    assert "flowControl" in done.stderr
+
+
+def _subjects(spec: dict[str, Any]) -> set[str]:
+    (rule,) = spec["rules"]
+    found = set()
+    for subject in rule["subjects"]:
+        (named,) = [value for key, value in subject.items() if key != "kind"]
+        found.add(f"{named['name']}/{named['namespace']}" if "namespace" in named else named["name"])
+    return found
+
+
 def test_a_portal_is_told_where_it_is_and_so_is_the_operator() -> None:
     """Links lead there, approvals are copied, and it is let in by its own port; without one there is nothing of it."""
     documents = _documents(*_MATRIX["two portals behind an Ingress"])
