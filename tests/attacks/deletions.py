@@ -120,3 +120,18 @@ def take_its_address(field: Field) -> None:
     address = addresses.path("", stored["spec"]["clusterIP"])
     field.refused("DELETE", address)
     field.lasts(address)
+
+
+@attack()
+def take_everybodys_addresses(field: Field) -> None:
+    """An agent deletes the range of addresses of Services, so that nobody's new Service gets one."""
+    ranges = Kind("networking.k8s.io", "servicecidrs", namespaced=False)
+    found = field.admin("GET", ranges.path(""))
+    if not found.done:
+        raise field.untried("this Kubernetes has no ServiceCIDRs")
+    for each in found.document["items"]:
+        path = ranges.path("", each["metadata"]["name"])
+        not_ready = {"type": "Ready", "status": "False", "reason": "x", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        field.refused("PATCH", f"{path}/status?dryRun=All", {"status": {"conditions": [not_ready]}})
+        field.refused("DELETE", f"{path}?dryRun=All", {"dryRun": ["All"]})
+        field.lasts(path)

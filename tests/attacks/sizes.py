@@ -87,6 +87,22 @@ def change_what_may_scale_to_zero(field: Field) -> None:
 
 
 @attack()
+def resize_by_an_autoscaler(field: Field) -> None:
+    """An agent has an autoscaler change the size of a protected custom resource, which is not an agent's to change."""
+    kind = Kind(f"{field.place}.example.com", "rollouts")
+    rollouts = field.defined(kind, "Rollout")
+    head = {"apiVersion": f"{kind.group}/v1", "kind": "Rollout"}
+    field.make(kind, {**head, "metadata": {"name": "web"}, "spec": {"replicas": 3}})
+    path = f"{rollouts}/web"
+    field.protect(kind, path)
+    field.free_work()
+    field.refused("PATCH", path, {"spec": {"replicas": 1}})
+    spec = {"minReplicas": 1, "maxReplicas": 2, "scaleTargetRef": {**head, "name": "web"}}
+    field.refused("POST", AUTOSCALERS.path(field.place), {"metadata": {"name": "web"}, "spec": spec})
+    field.lasts(path)
+
+
+@attack()
 def scale_to_zero_by_an_event(field: Field) -> None:
     """An agent has KEDA's autoscaler do it, which goes to nothing unless it says otherwise."""
     field.deployment()

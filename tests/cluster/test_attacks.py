@@ -18,6 +18,7 @@ def callers(stack: Stack) -> tuple[Caller, Caller]:
 
 
 _SINCE = {
+    "take-everybodys-addresses": pytest.mark.since("1.33", "ServiceCIDRs"),
     "take-its-address": pytest.mark.since("1.33", "IPAddresses"),
     "taint-its-devices-rule": pytest.mark.since("1.37", "DeviceTaintRules of v1"),
     "taint-its-devices-slice": pytest.mark.since("1.37", "taints of devices in v1"),

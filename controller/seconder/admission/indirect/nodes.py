@@ -1,5 +1,6 @@
 """A Node that goes, or may run nothing any more, ends the pods on it; and so does a device for those that use it."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,6 +28,9 @@ class _Taint(Struct, frozen=True):
 class _Node(Struct):
     taints: list[_Taint] | None = None
 
+
+_OWN: Final = re.compile(r"(^|\.)(kubernetes|k8s)\.io/")
+"""A node whose taint says that it is out of service, of whichever effect, loses its pods by force."""
 
 _spec: Final = msgspec.json.Decoder(_Node | None)
 _FREE: Final = free_paths.compiled(
@@ -69,18 +73,19 @@ def ends(context: ReviewContext) -> bool:
 
 
 def _evicts(request: Request) -> bool:
-    """Whether it gets a taint that ends pods."""
-    return bool(_no_execute(request, request.new_spec) - _no_execute(request, request.old_spec))
+    """Whether it gets a taint that ends pods, or one of Kubernetes' own, which its controllers act by."""
+    return bool(_ending(request, request.new_spec) - _ending(request, request.old_spec))
 
 
-def _no_execute(request: Request, spec: msgspec.Raw) -> set[_Taint]:
+def _ending(request: Request, spec: msgspec.Raw) -> set[_Taint]:
     node = codec.read(request, _spec, spec, "the node") or _Node()
-    return {taint for taint in node.taints or () if taint.effect == "NoExecute"}
+    return {taint for taint in node.taints or () if taint.effect == "NoExecute" or _OWN.search(taint.key)}
 
 
 DELETER: Final = Deleter(
     NODES,
-    "its deletion, a taint NoExecute, another status, or what else is not free; by other labels those of DaemonSets",
+    "its deletion, a taint NoExecute or of Kubernetes' own, another status, or what else is not free; by other labels"
+    " those of DaemonSets",
     "the pods on it",
     "the taint manager, the pod garbage collector and the DaemonSets' controller delete them",
     _losses,

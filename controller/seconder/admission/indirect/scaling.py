@@ -16,16 +16,22 @@ SCALED_OBJECTS: Final = GroupResource("keda.sh", "scaledobjects")
 VERTICAL: Final = GroupResource("autoscaling.k8s.io", "verticalpodautoscalers")
 
 _PAUSED_AT: Final = "autoscaling.keda.sh/paused-replicas"
+_MOST: Final = 100
+"""What KEDA goes up to unless it is told."""
 _WHAT: Final = "the autoscaler"
 
 
 class Scaling(Struct, frozen=True):
-    """What an autoscaler may do: take the workload of this kind and name down to ``least``. ``restarts``: its pods."""
+    """What an autoscaler may do: take the workload of this kind and name down to ``least``, and up to ``most``.
+
+    ``restarts``: it ends pods whatever their number is.
+    """
 
     group: str
     kind: str
     name: str
     least: int
+    most: int
     restarts: bool = False
 
 
@@ -36,9 +42,9 @@ class _Reference(Struct, rename="camel"):
     kind: str = ""
     name: str = ""
 
-    def to(self, least: int, *, restarts: bool = False) -> Scaling:
+    def to(self, least: int, most: int, *, restarts: bool = False) -> Scaling:
         """What is done to the workload that it names."""
-        return Scaling(self.api_version.rpartition("/")[0], self.kind, self.name, least, restarts)
+        return Scaling(self.api_version.rpartition("/")[0], self.kind, self.name, least, most, restarts)
 
 
 class _Horizontal(Struct, rename="camel"):
@@ -46,6 +52,7 @@ class _Horizontal(Struct, rename="camel"):
 
     scale_target_ref: _Reference = msgspec.field(default_factory=_Reference)
     min_replicas: int | None = None
+    max_replicas: int = 1
 
 
 class _Advanced(Struct, rename="camel"):
@@ -58,6 +65,7 @@ class _Scaled(Struct, rename="camel"):
     scale_target_ref: _Reference = msgspec.field(default_factory=_Reference)
     min_replica_count: int | None = None
     idle_replica_count: int | None = None
+    max_replica_count: int | None = None
     advanced: _Advanced | None = None
 
 
@@ -81,7 +89,7 @@ def _horizontally(request: Request) -> Scaling | None:
     if request.operation is Operation.DELETE:
         return None
     spec = codec.read(request, _horizontal, request.new_spec, _WHAT)
-    return spec.scale_target_ref.to(1 if spec.min_replicas is None else spec.min_replicas)
+    return spec.scale_target_ref.to(1 if spec.min_replicas is None else spec.min_replicas, spec.max_replicas)
 
 
 def _by_events(request: Request) -> Scaling | None:
@@ -94,14 +102,14 @@ def _by_events(request: Request) -> Scaling | None:
     elif not named.api_version:
         named = _Reference("apps/v1", named.kind, named.name)
     if deleted:
-        return named.to(0) if spec.advanced and spec.advanced.restore_to_original_replica_count else None
+        return named.to(0, 0) if spec.advanced and spec.advanced.restore_to_original_replica_count else None
     sizes = [spec.min_replica_count or 0]
     if spec.idle_replica_count is not None:
         sizes.append(spec.idle_replica_count)
     paused = request.incoming.get(_PAUSED_AT)
     if paused is not None:
         sizes.append(int(paused) if paused.isdecimal() and len(paused) < 10 else 0)
-    return named.to(min(sizes))
+    return named.to(min(sizes), _MOST if spec.max_replica_count is None else spec.max_replica_count)
 
 
 def _by_restarts(request: Request) -> Scaling | None:
@@ -112,7 +120,7 @@ def _by_restarts(request: Request) -> Scaling | None:
     mode = spec.update_policy.update_mode if spec.update_policy else None
     if spec.target_ref is None or mode in {"Off", "Initial"}:
         return None
-    return spec.target_ref.to(0, restarts=True)
+    return spec.target_ref.to(0, 0, restarts=True)
 
 
 _TOLD: Final[Mapping[GroupResource, Callable[[Request], Scaling | None]]] = {

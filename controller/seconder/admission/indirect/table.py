@@ -66,8 +66,8 @@ ELSEWHERE: Final = (
         Elsewhere(
             str(kind),
             f"`{least}`, in whatever is not free of it",
-            "the pods of its workload",
-            "its controller scales to nothing",
+            "the pods of its workload; with another size, where a policy does not free that, its size",
+            "its controller scales it",
             "autoscaler",
         )
         for kind, least in zip(scaling.SIZERS, ("minReplicas: 0", "minReplicaCount: 0"), strict=True)

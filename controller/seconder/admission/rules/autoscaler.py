@@ -1,48 +1,99 @@
-"""An autoscaler that may go to nothing empties its workload by the hand of its own controller."""
+"""An autoscaler empties its workload, or gives it another size, by the hand of its own controller."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from seconder.admission import cel, coverage
+import msgspec
+
+from seconder.admission import cel, codec, coverage
+from seconder.admission.changes import differences, free_changes
+from seconder.admission.changes.free_changes import REPLICAS
+from seconder.admission.changes.free_paths import FreePaths
 from seconder.admission.findings import Affected, Findings, Refusal
 from seconder.admission.indirect import scaling
+from seconder.admission.indirect.scaling import Scaling
+from seconder.admission.lookups import ReadWhole, Unknown, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES, Operation
-from seconder.admission.review import ReviewContext
+from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.reasons import Reason
-from seconder.api.resources import AUTOSCALERS, Action
+from seconder.api.resources import Action, GroupResource, Target
+from seconder.approvals.difference import Difference
+
+_UNREAD: Final = "the workload that it scales could not be looked up"
+_ABSENT: Final = "is not there, so that nobody can approve it"
+_ADVICE: Final = "Make the workload first."
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """``ScaleToZero`` on the workload that the autoscaler may take to nothing now, and could not before."""
-    target = scaling.scaling(context)
-    if target is None or target.least:
+    """``ScaleToZero`` on the workload that it may take to nothing; ``Change`` of a size that a policy does not free."""
+    told = scaling.scaling(context)
+    if told is None:
         return []
-    named = yield from coverage.named_object(context, target.group, target.kind, target.name, Action.SCALE_TO_ZERO)
+    return [*(yield from _emptied(context, told)), *(yield from _resized(context, told))]
+
+
+def _emptied(context: ReviewContext, told: Scaling) -> Findings:
+    if told.least:
+        return []
+    named = yield from coverage.named_object(context, told.group, told.kind, told.name, Action.SCALE_TO_ZERO)
     if named is None:
         return []
     effect, stored = named
     if stored is None and context.request.deletes:
         return []
     if stored is None:
-        what = "the workload that it may scale to nothing is not there, so that nobody can approve it"
-        return [Refusal(what, Reason.APPROVAL_MISSING, "Make the workload first.")]
+        return [Refusal(f"the workload that it may scale to nothing {_ABSENT}", Reason.APPROVAL_MISSING, _ADVICE)]
     policies = yield from coverage.policies_for(context, effect)
     return [Affected(effect, policies)]
 
 
+def _resized(context: ReviewContext, told: Scaling) -> Findings:
+    """The change of the workload's own ``spec.replicas``, as if it were made at once."""
+    for kind in context.state.policies.of_kind(told.group, told.kind):
+        target = Target(kind.resource, kind.kind, context.request.target.namespace, told.name, "")
+        effect = Effect(Action.CHANGE, target, kind.version, {})
+        policies = context.naming(effect)
+        free = free_changes.of_all(policies, kind.resource)
+        if not told.least:
+            if all(Action.SCALE_TO_ZERO in policy.actions for policy in policies):
+                continue
+            free = free_changes.taking_back(free, [REPLICAS])
+        if all(free_changes.frees(paths, REPLICAS) for paths in free):
+            continue
+        stored = yield from ask(ReadWhole(effect.ref, _UNREAD))
+        if stored is None and not context.request.deletes:
+            return [Refusal(f"the workload whose size it changes {_ABSENT}", Reason.APPROVAL_MISSING, _ADVICE)]
+        if stored is not None and (difference := _difference(kind.resource, stored, told, free)):
+            effect = coverage.at(effect, codec.metadata_of(stored))
+            return [Affected(msgspec.structs.replace(effect, difference=difference), policies)]
+    return []
+
+
+def _difference(
+    resource: GroupResource, stored: Mapping[str, Any], told: Scaling, free: Sequence[FreePaths]
+) -> Difference | None:
+    """What the size furthest down changes; where the workload has that, the one furthest up. Raises Unknown."""
+    try:
+        for size in (told.least, told.most):
+            difference = differences.between(resource, stored, differences.setting(stored, REPLICAS, size), free)
+            if difference is not None:
+                return difference
+    except RecursionError:
+        raise Unknown(_UNREAD) from None
+    return None
+
+
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Writes of autoscalers that may go to nothing, as KEDA's do unless they say otherwise."""
-    least = "object != null && has(object.spec) && has(object.spec.minReplicas) && object.spec.minReplicas == 0"
-    tests = (f"{cel.kind(AUTOSCALERS)} && {least}", cel.kind(scaling.SCALED_OBJECTS))
-    return [Prefilter(Entry.GUARD, test) for test in tests]
+    """Whatever is done to autoscalers."""
+    return [Prefilter(Entry.GUARD, cel.one_of(scaling.SIZERS))]
 
 
 RULE: Final = Rule(
     "autoscaler",
-    "An autoscaler may take a protected workload to nothing only with approval of scaling it to nothing.",
+    "An autoscaler takes a protected workload to nothing, or to a size that is not free, only with approval of that.",
     Binds.AGENTS,
     evaluate,
     prefilters,

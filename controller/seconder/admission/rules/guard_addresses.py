@@ -1,9 +1,13 @@
-"""The addresses of the guard's own Services: another Service that gets one gets what is asked of the guard."""
+"""The addresses of the guard's own Services: another Service that gets one gets what is asked of the guard.
+
+And those of everybody's new Services: of a ServiceCIDR that is being deleted none is given any more (KEP-1880).
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
 from seconder.admission import cel
+from seconder.admission.changes import free_changes
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import addresses
 from seconder.admission.policy_index import Installation, PolicyIndex
@@ -11,11 +15,18 @@ from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
+from seconder.api.resources import GroupResource
+
+_RANGES: Final = GroupResource("networking.k8s.io", "servicecidrs")
+_KINDS: Final = frozenset({addresses.ADDRESSES, _RANGES})
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """Refuse what frees the address of such a Service."""
+    """Refuse what frees the address of such a Service, and what takes addresses from the cluster."""
     yield from ()
+    if context.request.target.resource == _RANGES:
+        changed = context.request.deletes or context.changes([free_changes.built_in(_RANGES)])
+        return [Refusal("agents may not take addresses of Services from the cluster")] if changed else []
     service = addresses.freed(context.request)
     if service is None or service.namespace != context.state.installation.namespace:
         return []
@@ -23,15 +34,15 @@ def evaluate(context: ReviewContext) -> Findings:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Deletions and updates of IPAddresses."""
-    return [Prefilter(Entry.GUARD, f'{cel.kind(addresses.ADDRESSES)} && request.operation in ["UPDATE", "DELETE"]')]
+    """Deletions and updates of IPAddresses and of ranges of them."""
+    return [Prefilter(Entry.GUARD, f'({cel.one_of(_KINDS)}) && request.operation in ["UPDATE", "DELETE"]')]
 
 
 RULE: Final = Rule(
     "guard-addresses",
-    "Agents free no address of the guard's own Services.",
+    "Agents free no address of the guard's own Services, and take no range of addresses from the cluster.",
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo({Operation.UPDATE, Operation.DELETE}, {addresses.ADDRESSES}),
+    applies_to=AppliesTo({Operation.UPDATE, Operation.DELETE}, _KINDS),
 )

@@ -11,6 +11,7 @@ from tests.support.builders import (
     approved,
     creation,
     deletion,
+    document,
     live,
     policy,
     state,
@@ -20,7 +21,7 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide
 
 from seconder.admission.indirect import scaling
-from seconder.admission.lookups import ReadObjects
+from seconder.admission.lookups import ReadObjects, ReadWhole
 from seconder.admission.request import Caller, Malformed, Request
 from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
@@ -147,6 +148,35 @@ def test_what_it_names_is_taken_exactly_and_steers_no_path(named: dict[str, Any]
     answers = Answers()
     assert decide(_made(workload=WORKLOAD | named), state(policy()), answers=answers).reason is Reason.NOT_COVERED
     assert answers.read == []
+
+
+def _resized(least: int, most: int, one: Policy, present: int = 3) -> Any:
+    """The difference to be approved; None where that is free."""
+    answers = Answers(objects=live(DEPLOYMENT), whole=document(DEPLOYMENT, spec={"replicas": present}))
+    decided = decide(creation(SCALER, new=_spec(least, most=most)), state(one), answers=answers)
+    if decided.allowed:
+        assert answers.questions(ReadWhole) == []
+        return None
+    assert decided.change is not None
+    assert (decided.reason, decided.change.target) == (Reason.APPROVAL_MISSING, DEPLOYMENT)
+    return decided.action, decided.change.difference and decided.change.difference.patch
+
+
+def test_another_size_needs_approval_where_that_is_not_free() -> None:
+    """As if it were set at once: the size furthest down, or where the workload has that, the one furthest up."""
+    strict = policy(free_changes=())
+    assert _resized(1, 5, strict) == (Action.CHANGE, '{"spec":{"replicas":1}}')
+    assert _resized(3, 5, strict) == (Action.CHANGE, '{"spec":{"replicas":5}}')
+    assert _resized(1, 5, policy()) is None
+    assert _resized(0, 5, strict) == (Action.SCALE_TO_ZERO, None)
+    unnamed = policy(actions=frozenset({Action.DELETE, Action.CHANGE}))
+    assert _resized(0, 5, unnamed) == (Action.CHANGE, '{"spec":{"replicas":0}}')
+    assert _resized(1, 5, unnamed) is None
+    never = decide(creation(SCALER, new=_spec(1)), state(strict), answers=Answers())
+    assert "is not there, so that nobody can approve it" in never.message
+    assert decide(creation(SCALER, PERSON, new=_spec(1)), state(strict)).allowed
+    kept = Answers(whole=document(DEPLOYMENT, spec={"replicas": 3}))
+    assert decide(creation(SCALER, new=_spec(3)), state(strict), answers=kept).allowed
 
 
 def test_people_set_their_autoscalers_as_they_like() -> None:

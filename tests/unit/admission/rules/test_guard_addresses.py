@@ -1,7 +1,7 @@
 """The addresses of the guard's own Services stay theirs, whatever policies say."""
 
 import pytest
-from tests.support.builders import PERSON, deletion, state, update
+from tests.support.builders import PERSON, creation, deletion, state, update
 from tests.support.resolving import decide, refusal
 
 from seconder.api.resources import GroupResource, Target
@@ -20,3 +20,17 @@ def test_an_agent_frees_no_address_of_the_guards_services(namespace: str, said: 
     assert refusal(decide(update(ADDRESS, old=held | LEAVING, new=held), state())) == said
     assert decide(update(ADDRESS, old=held, new=held | {"labels": {"a": "b"}}), state()).allowed
     assert decide(deletion(ADDRESS, PERSON, stored=held), state()).allowed
+
+
+def test_an_agent_takes_no_range_of_addresses_from_the_cluster() -> None:
+    """Nobody's new Service would get any. A further range is free, and so are labels."""
+    range_ = Target(GroupResource("networking.k8s.io", "servicecidrs"), "ServiceCIDR", "", "kubernetes", "uid-range")
+    held = {"spec": {"cidrs": ["10.0.0.0/24"]}}
+    what = "agents may not take addresses of Services from the cluster"
+    assert refusal(decide(deletion(range_, stored=held), state())) == what
+    not_ready = held | {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    assert refusal(decide(update(range_, old=held, new=not_ready, subResource="status"), state())) == what
+    assert refusal(decide(update(range_, old=held | LEAVING, new=held | LEAVING | {"finalizers": []}), state())) == what
+    assert decide(update(range_, old=held, new=held | {"labels": {"a": "b"}}), state()).allowed
+    assert decide(creation(range_, new=held), state()).allowed
+    assert decide(deletion(range_, PERSON, stored=held), state()).allowed

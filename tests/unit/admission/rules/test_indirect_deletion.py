@@ -294,6 +294,9 @@ POD = target(PODS, "broker", uid="uid-pod")
 RUNNING = Answers(objects=live(POD), pods=[Placed("payments", "broker", "uid-pod")])
 
 
+OUT_OF_SERVICE = {"key": "node.kubernetes.io/out-of-service", "effect": "NoSchedule"}
+
+
 def _node(taint: str = "", ready: str = "True") -> dict[str, Any]:
     taints = [{"key": "k", "effect": taint}] if taint else []
     return {"spec": {"taints": taints}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
@@ -307,6 +310,7 @@ def _node(taint: str = "", ready: str = "True") -> dict[str, Any]:
         update(NODE, old=_node(), new=_node(ready="Unknown"), subResource="status"),
         update(NODE, old=_node(), new=_node() | {"status": {"conditions": []}}, subResource="status"),
         update(NODE, old=_node(), new=_with(_node(), providerID="cloud://gone")),
+        update(NODE, old=_node(), new=_with(_node(), taints=[OUT_OF_SERVICE])),
         update(NODE, old=_node(), new=_node() | {"annotations": {"karpenter.sh/do-not-disrupt": "false"}}),
     ],
 )
