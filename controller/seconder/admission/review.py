@@ -61,11 +61,12 @@ class ReviewContext:
 
     ``now`` is in seconds since 1970. ``memo`` remembers signatures that were good. ``guards``: the caller is an agent
     from whom Seconder itself and others' identities are kept. ``exempt``: nothing that policies say binds the caller.
+    ``keeps_metadata``: it is an update, and none of what ``Metadata`` holds changes by it.
     """
 
     __slots__ = (
         *("_replicas", "_unlike", "_whole", "_written"),
-        *("exempt", "guards", "memo", "mode", "now", "principal", "request", "state"),
+        *("exempt", "guards", "keeps_metadata", "memo", "mode", "now", "principal", "request", "state"),
     )
 
     def __init__(
@@ -86,6 +87,7 @@ class ReviewContext:
         self.principal = state.principal(request.caller) if principal is None else principal
         self.guards = mode is Mode.ENFORCE and self.principal.agent
         self.exempt = self.principal.exempt_on(request.target.resource)
+        self.keeps_metadata = request.operation is Operation.UPDATE and request.old == request.new
         self._written: tuple[Fields, Fields] | None = None
         self._unlike: tuple[Fields, Fields] | None = None
         self._whole: tuple[dict[str, Any], dict[str, Any]] | None = None
@@ -128,15 +130,15 @@ class ReviewContext:
     @property
     def scales_to_zero(self) -> bool:
         """Whether an update sets ``spec.replicas`` to 0, through the object or its scale subresource."""
-        if not self.request.updates:
+        if self.request.operation is not Operation.UPDATE:
             return False
-        old, new = self.replicas
+        old, new = self._replicas or self.replicas
         return new == 0 and old != 0
 
     def changes(self, free: Sequence[FreePaths]) -> bool:
         """Whether an update changes more of its object than what each of these frees. Raises Malformed and Unknown."""
         # As they are written: nearly all that agents do is free.
-        if differences.surely_free(*self.unlike, differences.kept_by_server(free)):
+        if differences.surely_free(*self.unlike, differences.kept_by_server(tuple(free))):
             return False
         try:
             return differences.differ(*self.whole, free)

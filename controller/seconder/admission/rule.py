@@ -30,16 +30,18 @@ class Binds(Enum):
 
 
 class AppliesTo(Struct, frozen=True):
-    """The requests that a rule is about, by their head alone. None: whatever it is.
+    """The requests that a rule is about, by their head and whether metadata change. None: whatever it is.
 
     ``ANY`` as a resource's name stands for all of its group. ``subresources`` hold ``""`` for the object itself.
     ``aliases``: beside ``resources``, the kinds whose objects stand for namespaces in this installation.
+    ``metadata``: of updates, those that change any of ``Metadata``.
     """
 
     operations: Set[Operation] | None = None
     resources: Set[GroupResource] | None = None
     subresources: Set[str] | None = None
     aliases: bool = False
+    metadata: bool = False
 
     def includes(
         self, operation: Operation, resource: GroupResource, subresource: str, aliases: Set[GroupResource] = frozenset()
@@ -91,7 +93,8 @@ def looking_at(context: ReviewContext, rules: tuple[Rule, ...]) -> Sequence[Rule
     request = context.request
     binding = _FOR_EXEMPT if context.exempt else _FOR_AGENTS if context.guards else _FOR_CALLERS
     aliases = context.state.installation.aliased
-    return _looking_at(rules, binding, request.operation, request.target.resource, request.subresource, aliases)
+    head = (request.operation, request.target.resource, request.subresource)
+    return _looking_at(rules, binding, *head, aliases, context.keeps_metadata)
 
 
 @functools.lru_cache(_MOST_REMEMBERED)
@@ -102,9 +105,12 @@ def _looking_at(
     resource: GroupResource,
     subresource: str,
     aliases: frozenset[GroupResource],
+    keeps_metadata: bool,
 ) -> tuple[Rule, ...]:
     return tuple(
         rule
         for rule in rules
-        if rule.binds in binding and rule.applies_to.includes(operation, resource, subresource, aliases)
+        if rule.binds in binding
+        and rule.applies_to.includes(operation, resource, subresource, aliases)
+        and not (keeps_metadata and rule.applies_to.metadata)
     )

@@ -4,13 +4,11 @@ Approvals hold one, and so does every certificate, by its authority.
 """
 
 import hashlib
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from msgspec import Struct
@@ -66,11 +64,11 @@ def read(key_type: bytes, blob: bytes) -> Signature:
     """Take a signature by a key, or a certificate, of this type apart. Raises WireError."""
     key_type = _BY_CERTIFICATE.get(key_type, key_type)
     reader = Reader(blob)
-    kind = reader.string()
+    kind, data = reader.strings(2)
     # A type that is not known here passes: no registered key has it, and the registry's answer says more.
     if kind not in _OTHER_TYPES.get(key_type, (key_type,)):
         raise WireError("the signature's type does not belong to the key's type")
-    data = _data(key_type, reader.string())
+    data = _data(key_type, data)
     flags, counter = (reader.take(1)[0], reader.uint32()) if key_type in _SECURITY_KEYS else (0, 0)
     client = webauthn.read(reader, flags) if kind == WEBAUTHN else None
     reader.end()
@@ -93,20 +91,21 @@ def check(signature: Signature, key: PublicKey, message: bytes) -> None:
 
     Raises InvalidSignature, and Rejected (SignatureInvalid) for what a browser signed for another page or message.
     """
-    material = key.material
+    # By its type, which is the material's: to ask that itself takes an abstract base class several calls.
+    material: Any = key.material
     signed = _signed(signature, key, message) if key.type in SECURITY_KEYS else message
-    match material:
-        case Ed25519PublicKey() as ed25519:
-            ed25519.verify(signature.data, signed)
-        case EllipticCurvePublicKey() as ecdsa:
-            ecdsa.verify(signature.data, signed, ECDSA(_ECDSA_HASHES[key.type]))
-        case RSAPublicKey() as rsa:
+    match key.type:
+        case KeyType.ED25519 | KeyType.SK_ED25519:
+            material.verify(signature.data, signed)
+        case KeyType.ECDSA_P256 | KeyType.ECDSA_P384 | KeyType.SK_ECDSA_P256:
+            material.verify(signature.data, signed, ECDSA(_ECDSA_HASHES[key.type]))
+        case KeyType.RSA:
             # RFC 8332 section 3: as long as the modulus. ssh-keygen pads shorter ones.
-            if len(signature.data) != (rsa.key_size + 7) // 8:
+            if len(signature.data) != (material.key_size + 7) // 8:
                 raise InvalidSignature
-            rsa.verify(signature.data, signed, PKCS1v15(), _RSA_HASHES[signature.type])
+            material.verify(signature.data, signed, PKCS1v15(), _RSA_HASHES[signature.type])
         case _:  # Falling out of this match would be taking the signature.
-            assert_never(material)
+            assert_never(key.type)
 
 
 def _signed(signature: Signature, key: PublicKey, message: bytes) -> bytes:

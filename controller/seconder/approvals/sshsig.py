@@ -5,6 +5,7 @@ apart and trusts nothing; ``verify_signature`` does the arithmetic. Both are str
 take, ``ssh-keygen -Y verify`` takes too.
 """
 
+import functools
 import hashlib
 from typing import Final
 
@@ -22,7 +23,9 @@ _BEGIN: Final = b"-----BEGIN SSH SIGNATURE-----\n"
 _END: Final = b"\n-----END SSH SIGNATURE-----"
 _MAX_LINE: Final = 76
 _MAGIC: Final = b"SSHSIG"
-_VERSION: Final = 1
+_BEGINNING: Final = _MAGIC + (1).to_bytes(4)
+"""With the version."""
+
 _NAMESPACE: Final = constants.SSHSIG_NAMESPACE.encode()
 _HASHES: Final = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
 
@@ -60,27 +63,31 @@ def _unarmor(armor: bytes) -> bytes:
     lines = body[len(_BEGIN) : -len(_END)].split(b"\n")
     width = len(lines[0])
     # ssh-keygen breaks at 70, PROTOCOL.sshsig recommends 76: any width up to that, but the same for every line.
-    if width > _MAX_LINE or not 0 < len(lines[-1]) <= width or any(len(line) != width for line in lines[:-1]):
+    if width > _MAX_LINE or not 0 < len(lines[-1]) <= width or not {width}.issuperset(map(len, lines[:-1])):
         raise WireError("ragged lines in the armor")
     return decode_base64(b"".join(lines))
 
 
 def _parse_blob(message: bytes, blob: bytes, namespace: bytes) -> Envelope:
     reader = Reader(blob)
-    if reader.take(len(_MAGIC)) != _MAGIC or reader.uint32() != _VERSION:
+    if reader.take(len(_BEGINNING)) != _BEGINNING:
         raise WireError("not SSHSIG version 1")
-    key_blob = reader.string()
-    if reader.string() != namespace:
+    key_blob, purpose, reserved, hash_algorithm, signature = reader.strings(5)
+    if purpose != namespace:
         raise WireError(f"signed for another purpose than {namespace.decode()}")
-    if reader.string():
+    if reserved:
         raise WireError("the reserved field is in use")
-    hash_algorithm = reader.string()
     if hash_algorithm not in _HASHES:
         raise WireError("another hash than sha256 or sha512")
-    signature = reader.string()
     reader.end()
-    read = signatures.read(Reader(key_blob).string(), signature)
+    read = signatures.read(Reader(key_blob).strings(1)[0], signature)
     return Envelope(message, key_blob, hash_algorithm, read, namespace)
+
+
+@functools.lru_cache(16)
+def _before(namespace: bytes, hash_algorithm: bytes) -> bytes:
+    """What stands before the digest in what is signed."""
+    return _MAGIC + string(namespace) + string(b"") + string(hash_algorithm)
 
 
 def verify_signature(envelope: Envelope, key: PublicKey, named: bytes = b"") -> int:
@@ -92,9 +99,8 @@ def verify_signature(envelope: Envelope, key: PublicKey, named: bytes = b"") -> 
     if envelope.key_blob != (named or key.blob):
         raise Rejected(Reason.SIGNATURE_INVALID, "the signature is by another key")
     digest = _HASHES[envelope.hash_algorithm](envelope.message).digest()
-    signed = _MAGIC + string(envelope.namespace) + string(b"") + string(envelope.hash_algorithm) + string(digest)
     try:
-        signatures.check(envelope.signature, key, signed)
+        signatures.check(envelope.signature, key, _before(envelope.namespace, envelope.hash_algorithm) + string(digest))
     except InvalidSignature:
         raise Rejected(Reason.SIGNATURE_INVALID, "the signature does not verify") from None
     return envelope.signature.flags

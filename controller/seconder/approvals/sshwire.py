@@ -1,6 +1,7 @@
 """SSH's wire format, read strictly: RFC 4251 section 5 and the base64 around it."""
 
 import binascii
+from collections.abc import Sequence
 
 
 class WireError(ValueError):
@@ -52,13 +53,21 @@ class Reader:
 
     def string(self) -> bytes:
         """The next ``string``."""
-        # As take(uint32()), in one call: an approval has ten of them.
-        start = self._at + 4
-        end = start + int.from_bytes(self._data[self._at : start])
-        if end > len(self._data):
-            raise WireError("truncated")
+        return self.strings(1)[0]
+
+    def strings(self, count: int) -> Sequence[bytes]:
+        """The next so many of type ``string``."""
+        # As take(uint32()) for each, in one call: an approval has ten of them.
+        data, end = self._data, self._at
+        found = []
+        for _ in range(count):
+            start = end + 4
+            end = start + int.from_bytes(data[end:start])
+            if end > len(data):
+                raise WireError("truncated")
+            found.append(data[start:end])
         self._at = end
-        return self._data[start:end]
+        return found
 
     def positive_mpint(self) -> int:
         """The next ``mpint``, above zero; a sign bit or a needless leading zero byte is refused."""

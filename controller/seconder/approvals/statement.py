@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action
 
-_CLOSED: Final = {"forbid_unknown_fields": True, "frozen": True, "kw_only": True}
+_CLOSED: Final = {"forbid_unknown_fields": True, "frozen": True, "kw_only": True, "gc": False}
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that steer the display: control, format (bidi among them), surrogates, line and paragraph ends."""
 
@@ -131,7 +131,7 @@ def parse_line(line: bytes) -> Statement:
 
 def _check_details(details: Sequence[Detail]) -> None:
     """Raise Rejected where the elements contradict each other or themselves."""
-    if len({detail.identifier for detail in details}) != len(details):
+    if len(details) > 1 and len({detail.identifier for detail in details}) != len(details):
         raise _malformed("the statement names an object twice")
     for detail in details:
         if len(set(detail.actions)) != len(detail.actions):

@@ -77,7 +77,7 @@ class UserNames:
 
     def meets(self, names: Iterable[str]) -> bool:
         """Whether one of these is one of them."""
-        given = [folded(name) for name in names]
+        given = list(map(folded, names))
         if not self._exact.isdisjoint(given):
             return True
         # Most people have none, and each approval asks.

@@ -1,16 +1,33 @@
 """Which rules look at which requests."""
 
+from typing import Any
+
 import pytest
 from tests.support import signing
-from tests.support.builders import AGENT, DEPLOYMENTS, PERSON, deletion, policy, state, target, update
+from tests.support.builders import (
+    AGENT,
+    DEPLOYMENTS,
+    GHOST,
+    PERSON,
+    REAL,
+    creation,
+    deletion,
+    policy,
+    references,
+    state,
+    target,
+    update,
+)
+from tests.support.resolving import Answers
 
+from seconder.admission import pipeline
 from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Operation, Request
 from seconder.admission.review import ReviewContext
-from seconder.admission.rule import AppliesTo, looking_at
+from seconder.admission.rule import AppliesTo, Rule, looking_at
 from seconder.admission.rules import RULES
 from seconder.api.policy import Mode
-from seconder.api.resources import ANY, SECRETS, GroupResource
+from seconder.api.resources import ANY, NAMESPACES, SECRETS, GroupResource, Target
 
 CONTROLLER = Caller(sorted(BUILTIN_CONTROLLERS)[0])
 
@@ -48,7 +65,42 @@ def test_whose_requests_a_rule_looks_at_is_told_apart() -> None:
         assert _looking(deletion(user=AGENT), Mode.AUDIT) == ["deletion"]
         assert _looking(deletion(user=PERSON)) == ["deletion"]
         assert _looking(deletion(user=CONTROLLER)) == []
-        assert _looking(update(user=CONTROLLER)) == ["dangling-owners"]
+        assert _looking(update(user=CONTROLLER, new={"labels": {"a": "b"}})) == ["dangling-owners"]
+
+
+_KEPT = {"annotations": {"seconder.dev/agent": "a"}, "ownerReferences": references([REAL]), "finalizers": ["a"]}
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.applies_to.metadata], ids=lambda rule: rule.name)
+@pytest.mark.parametrize("object_", [target(), target(NAMESPACES), target(SECRETS)], ids=str)
+@pytest.mark.parametrize("user", [AGENT, PERSON, CONTROLLER], ids=["agent", "person", "controller"])
+def test_a_rule_about_metadata_finds_nothing_where_they_stay(rule: Rule, object_: Target, user: Caller) -> None:
+    """So that it need not be asked, which saves most updates a good part of what they cost."""
+    for kept in ({}, _KEPT, {**_KEPT, "deletionTimestamp": "2026-11-28T12:00:00Z"}):
+        request = update(object_, user, old={**kept, "spec": {"a": 1}}, new={**kept, "spec": {"finalizers": []}})
+        context = ReviewContext(request, state(policy(object_.resource)), Mode.ENFORCE, signing.NOW, signing.memo())
+        assert context.keeps_metadata
+        assert not rule.looks_at(context)
+        assert pipeline.drive(rule.evaluate(context), Answers()) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"annotations": {"seconder.dev/agent": "b"}},
+        {"ownerReferences": references([GHOST])},
+        {"finalizers": []},
+        {"labels": {"a": "b"}},
+        {"deletionTimestamp": "2026-11-28T12:00:00Z"},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_rule_about_metadata_is_asked_where_any_of_them_changes(changed: dict[str, Any]) -> None:
+    """An update of an agent's; and whoever makes or deletes an object has no metadata that stay."""
+    about = {rule.name for rule in RULES if rule.applies_to.metadata}
+    assert about <= set(_looking(update(old=_KEPT, new={**_KEPT, **changed})))
+    assert not about & set(_looking(update(old=_KEPT, new=_KEPT)))
+    assert {"approval-annotations", "agent-tags"} <= set(_looking(creation(target(), new=_KEPT)))
 
 
 def test_the_order_of_the_rules_is_kept() -> None:

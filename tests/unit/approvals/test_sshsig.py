@@ -258,9 +258,19 @@ def test_no_number_above_the_modulus_is_an_rsa_signature() -> None:
 def test_a_key_of_no_known_arithmetic_takes_no_signature() -> None:
     """To fall through the list of algorithms would be to take anything: it is an error instead."""
     envelope = sshsig.parse(signing.signed(LINE).encode())
-    unknown: Any = object()
-    key = dataclasses.replace(keys.parse_line(signing.key("alice").line), material=unknown)
+    unknown: Any = "ssh-unknown"
+    key = dataclasses.replace(keys.parse_line(signing.key("alice").line), type=unknown)
     with pytest.raises(AssertionError):
+        sshsig.verify_signature(envelope, key)
+
+
+@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+def test_a_key_of_another_arithmetic_than_its_type_takes_no_signature(kind: str) -> None:
+    """No registered key is one: both are read from the same bytes."""
+    envelope = sshsig.parse(signing.signed(LINE).encode())
+    other = keys.parse_line(signing.key("alice", kind, {"ecdsa": 256, "rsa": 3072}[kind]).line)
+    key = dataclasses.replace(keys.parse_line(signing.key("alice").line), material=other.material)
+    with pytest.raises(TypeError):
         sshsig.verify_signature(envelope, key)
 
 

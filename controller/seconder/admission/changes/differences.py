@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from seconder.admission.changes import free_changes, free_paths, next_apply
-from seconder.admission.changes.free_paths import DROPPED, FreePaths, Steps
+from seconder.admission.changes.free_paths import DROPPED, Free, FreePaths, Steps
 from seconder.admission.changes.next_apply import Taken
 from seconder.api import constants
 from seconder.api.resources import SECRETS, GroupResource
@@ -63,7 +63,7 @@ def guarded(document: Document, free: Sequence[FreePaths], *, status: bool) -> A
     return left if status else {key: value for key, value in left.items() if key != _STATUS}
 
 
-def surely_free(stored: Fields, wanted: Fields, free: Sequence[FreePaths]) -> bool:
+def surely_free(stored: Fields, wanted: Fields, free: Free) -> bool:
     """Whether all that two objects differ in is free, told by the bytes of what differs alone.
 
     Equal bytes are equal values, and the API server writes both objects alike, so that most of them is never looked
@@ -73,10 +73,12 @@ def surely_free(stored: Fields, wanted: Fields, free: Sequence[FreePaths]) -> bo
         before, after = stored.get(key), wanted.get(key)
         if before is not None and after is not None and before == after:
             continue
-        below = [free_paths.at(paths, key) for paths in free]
-        if free_paths.all_free(below):
+        if len(key) > free_paths.LONGEST:
+            return False
+        below, all_free, some_free = free_paths.below(free, key)
+        if all_free:
             continue
-        if before is None or after is None or not free_paths.some_free(below):
+        if before is None or after is None or not some_free:
             return False
         held = (before, after) if isinstance(before, dict) else _inside(before, after)
         # None where these are no objects: a list, say, whose elements differ.
@@ -105,15 +107,11 @@ def _inside(before: Raw, after: Raw) -> tuple[Fields, Fields] | None:
         return None
 
 
-def kept_by_server(free: Sequence[FreePaths]) -> Sequence[FreePaths]:
-    """The same lists, by which what the API server writes on each update is free as well."""
-    return tuple(map(_with_kept, free))
-
-
 @functools.lru_cache(1024)
-def _with_kept(paths: FreePaths) -> FreePaths:
+def kept_by_server(free: Free) -> Free:
+    """The same lists, by which what the API server writes on each update is free as well."""
     kept = tuple(("metadata", field) for field in sorted(_KEPT_BY_SERVER))
-    return FreePaths((*paths.free, *kept), paths.back, paths.freed)
+    return tuple(FreePaths((*paths.free, *kept), paths.back, paths.freed) for paths in free)
 
 
 def differ(stored: Document, wanted: Document, free: Sequence[FreePaths]) -> bool:

@@ -274,13 +274,9 @@ def _domain(group: str) -> str:
 
 
 @functools.lru_cache(256)
-def _table(resource: GroupResource) -> tuple[str, ...]:
-    return tuple(row.path for row in rows(resource))
-
-
 def built_in(resource: GroupResource) -> FreePaths:
     """What the table leaves free on objects of a kind."""
-    return free_paths.compiled(_table(resource))
+    return free_paths.compiled(tuple(row.path for row in rows(resource)))
 
 
 def of(policy: Policy, resource: GroupResource) -> FreePaths:
@@ -299,7 +295,10 @@ def frees(paths: FreePaths, steps: Steps) -> bool:
 
 def of_all(policies: Iterable[Policy], resource: GroupResource) -> Sequence[FreePaths]:
     """What each of some policies leaves free. A field is free where all of them free it."""
-    return tuple(dict.fromkeys(of(policy, resource) for policy in policies))
+    found: dict[FreePaths, None] = {}
+    for policy in policies:
+        found[of(policy, resource)] = None
+    return tuple(found)
 
 
 def taking_back(free: Sequence[FreePaths], fields: Iterable[Steps]) -> Sequence[FreePaths]:

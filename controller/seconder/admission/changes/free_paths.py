@@ -10,7 +10,7 @@ an element of a list, which an index (``0``) names too. A key that holds a dot s
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -60,13 +60,24 @@ class FreePaths(Struct, frozen=True, cache_hash=True):
         return FreePaths(self.free, (*self.back, steps), self.freed)
 
 
+Free = tuple[FreePaths, ...]
+"""What several lists leave free at one place. A field is free where all of them free it."""
+
 NOTHING: Final = FreePaths()
 """Where nothing is free."""
 
 
-@functools.lru_cache(4096)
+LONGEST: Final = 320
+"""Characters of a step that is remembered. A client may make up one that is as long as a whole object."""
+
+
 def at(paths: FreePaths, step: str) -> FreePaths:
     """What is free one step further."""
+    return _at(paths, step) if len(step) <= LONGEST else _at.__wrapped__(paths, step)
+
+
+@functools.lru_cache(4096)
+def _at(paths: FreePaths, step: str) -> FreePaths:
     if paths.none_free:
         return paths
     stands = {step, _ANY, step[: step.find("/") + 1] + _ANY}
@@ -83,6 +94,21 @@ def _is_below(key: str, pattern: str) -> bool:
         return False
     prefix, slash, _ = key.partition("/")
     return bool(slash) and f".{prefix}".endswith(pattern[1:-2])
+
+
+class Below(NamedTuple):
+    """What each of some lists leaves free one step further: all of it by every one, and something by every one."""
+
+    free: Free
+    all_free: bool
+    some_free: bool
+
+
+@functools.lru_cache(4096)
+def below(free: Free, step: str) -> Below:
+    """The same for several lists at once, and remembered: for steps of no more than ``LONGEST`` characters."""
+    further = tuple(at(paths, step) for paths in free)
+    return Below(further, all_free(further), some_free(further))
 
 
 def all_free(free: Sequence[FreePaths]) -> bool:

@@ -72,5 +72,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo(WRITES),
+    applies_to=AppliesTo(WRITES, metadata=True),
 )

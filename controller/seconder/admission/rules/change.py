@@ -55,7 +55,7 @@ def _difference(
     taken = next_apply.NOTHING
     if stored.get("metadata") != wanted.get("metadata"):
         taken = next_apply.taken(context, free, context.state.policies.known_tags.annotations)
-    if not taken and differences.surely_free(*context.unlike, differences.kept_by_server(free)):
+    if not taken and differences.surely_free(*context.unlike, differences.kept_by_server(tuple(free))):
         return None
     before, after = context.whole
     if named and not taken:

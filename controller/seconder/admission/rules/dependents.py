@@ -69,7 +69,8 @@ def _may_end_others(context: ReviewContext) -> bool:
     """Whether some policy asks about deletions, and not about each change of this object."""
     policies = context.state.policies
     asking = policies.protecting(context.request.target)
-    return any(not (policy in asking and _sees(context, policy)) for policy in policies.enforced)
+    # They are among the enforced ones.
+    return len(asking) < len(policies.enforced) or not all(_sees(context, policy) for policy in asking)
 
 
 def _ended(context: ReviewContext) -> Asking[Sequence[Effect]]:

@@ -42,5 +42,5 @@ RULE: Final = Rule(
     evaluate,
     prefilters,
     Action.CHANGE_OWNERS,
-    AppliesTo({Operation.UPDATE}),
+    AppliesTo({Operation.UPDATE}, metadata=True),
 )

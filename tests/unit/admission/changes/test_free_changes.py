@@ -1,9 +1,10 @@
 """The table of what agents may change freely, kind by kind."""
 
 import pytest
+from msgspec import Raw
 from tests.support.builders import CONFIG_MAPS, DEPLOYMENTS, policy
 
-from seconder.admission.changes import free_changes
+from seconder.admission.changes import differences, free_changes, free_paths
 from seconder.admission.changes.free_changes import TABLE, of, of_all, rows, taking_back
 from seconder.admission.changes.free_paths import FreePaths, at, compiled, steps_of
 from seconder.api.resources import NAMESPACES, GroupResource
@@ -178,3 +179,13 @@ def test_nothing_of_a_node_is_free() -> None:
     free = of(policy(nodes), nodes)
     for key in ("annotations[etcd.k3s.cattle.io/remove]", "annotations.x", "labels.x"):
         assert not _is_free(free, f"metadata.{key}")
+
+
+def test_a_step_as_long_as_an_object_is_not_kept() -> None:
+    """A client makes up keys where a kind takes any, and what is remembered of them is bounded in bytes, too."""
+    long, everything = "x" * 100_000, (compiled(("*",)),)
+    before = (free_paths._at.cache_info().currsize, free_paths.below.cache_info().currsize)
+    assert at(*everything, long).all_free
+    assert not differences.surely_free({long: Raw(b"1")}, {}, everything), "it takes more to tell"
+    assert (free_paths._at.cache_info().currsize, free_paths.below.cache_info().currsize) == before
+    assert differences.surely_free({long[:300]: Raw(b"1")}, {}, everything)
