@@ -66,7 +66,7 @@ ELSEWHERE: Final = (
         Elsewhere(
             str(kind),
             f"`{least}`, in whatever is not free of it",
-            "the pods of its workload; with another size, where a policy does not free that, its size",
+            "the pods of its workload; where that one's size is not free, a change to its least and to its most",
             "its controller scales it",
             "autoscaler",
         )

@@ -51,7 +51,7 @@ def _emptied(context: ReviewContext, told: Scaling) -> Findings:
 
 
 def _resized(context: ReviewContext, told: Scaling) -> Findings:
-    """The change of the workload's own ``spec.replicas``, as if it were made at once."""
+    """The changes of the workload's own ``spec.replicas`` to the sizes furthest down and up, as if made at once."""
     for kind in context.state.policies.of_kind(told.group, told.kind):
         target = Target(kind.resource, kind.kind, context.request.target.namespace, told.name, "")
         effect = Effect(Action.CHANGE, target, kind.version, {})
@@ -66,24 +66,22 @@ def _resized(context: ReviewContext, told: Scaling) -> Findings:
         stored = yield from ask(ReadWhole(effect.ref, _UNREAD))
         if stored is None and not context.request.deletes:
             return [Refusal(f"the workload whose size it changes {_ABSENT}", Reason.APPROVAL_MISSING, _ADVICE)]
-        if stored is not None and (difference := _difference(kind.resource, stored, told, free)):
+        if stored is not None:
             effect = coverage.at(effect, codec.metadata_of(stored))
-            return [Affected(msgspec.structs.replace(effect, difference=difference), policies)]
+            changes = _differences(kind.resource, stored, told, free)
+            return [Affected(msgspec.structs.replace(effect, difference=each), policies) for each in changes]
     return []
 
 
-def _difference(
+def _differences(
     resource: GroupResource, stored: Mapping[str, Any], told: Scaling, free: Sequence[FreePaths]
-) -> Difference | None:
-    """What the size furthest down changes; where the workload has that, the one furthest up. Raises Unknown."""
+) -> Sequence[Difference]:
+    """What each of the two sizes changes. Raises Unknown."""
+    wanted = (differences.setting(stored, REPLICAS, size) for size in sorted({told.least, told.most}))
     try:
-        for size in (told.least, told.most):
-            difference = differences.between(resource, stored, differences.setting(stored, REPLICAS, size), free)
-            if difference is not None:
-                return difference
+        return [each for one in wanted if (each := differences.between(resource, stored, one, free)) is not None]
     except RecursionError:
         raise Unknown(_UNREAD) from None
-    return None
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:

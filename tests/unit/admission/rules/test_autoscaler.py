@@ -20,6 +20,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide
 
+from seconder.admission.decision import Decision
 from seconder.admission.indirect import scaling
 from seconder.admission.lookups import ReadObjects, ReadWhole
 from seconder.admission.request import Caller, Malformed, Request
@@ -150,33 +151,58 @@ def test_what_it_names_is_taken_exactly_and_steers_no_path(named: dict[str, Any]
     assert answers.read == []
 
 
-def _resized(least: int, most: int, one: Policy, present: int = 3) -> Any:
-    """The difference to be approved; None where that is free."""
-    answers = Answers(objects=live(DEPLOYMENT), whole=document(DEPLOYMENT, spec={"replicas": present}))
+def _asked(least: int, most: int, one: Policy, held: dict[str, str] | None = None) -> Decision:
+    answers = Answers(
+        objects=live(DEPLOYMENT), whole=document(DEPLOYMENT, spec={"replicas": 3}, annotations=held or {})
+    )
     decided = decide(creation(SCALER, new=_spec(least, most=most)), state(one), answers=answers)
-    if decided.allowed:
-        assert answers.questions(ReadWhole) == []
-        return None
+    assert not (one.free_changes is None and answers.questions(ReadWhole)), "where sizes are free nothing more is read"
+    return decided
+
+
+def _patch(decided: Decision) -> str:
     assert decided.change is not None
-    assert (decided.reason, decided.change.target) == (Reason.APPROVAL_MISSING, DEPLOYMENT)
-    return decided.action, decided.change.difference and decided.change.difference.patch
+    assert decided.change.target == DEPLOYMENT
+    assert decided.change.difference is not None
+    return decided.change.difference.patch
 
 
 def test_another_size_needs_approval_where_that_is_not_free() -> None:
-    """As if it were set at once: the size furthest down, or where the workload has that, the one furthest up."""
+    """As if it were set at once: the sizes furthest down and up, each with an approval of its own."""
     strict = policy(free_changes=())
-    assert _resized(1, 5, strict) == (Action.CHANGE, '{"spec":{"replicas":1}}')
-    assert _resized(3, 5, strict) == (Action.CHANGE, '{"spec":{"replicas":5}}')
-    assert _resized(1, 5, policy()) is None
-    assert _resized(0, 5, strict) == (Action.SCALE_TO_ZERO, None)
-    unnamed = policy(actions=frozenset({Action.DELETE, Action.CHANGE}))
-    assert _resized(0, 5, unnamed) == (Action.CHANGE, '{"spec":{"replicas":0}}')
-    assert _resized(1, 5, unnamed) is None
+    down = _asked(1, 5, strict)
+    assert (down.reason, down.action) == (Reason.APPROVAL_MISSING, Action.CHANGE)
+    assert _patch(down) == '{"spec":{"replicas":1}}'
+    both = dict[str, str]()
+    for number, decided in enumerate((down, _asked(3, 5, strict))):
+        assert decided.change is not None
+        assert decided.change.difference is not None
+        named = {"from": decided.change.difference.before, "to": decided.change.difference.after}
+        value = approved(detail={"actions": ["Change"], "change": named}, jti=str(number) * 32)
+        both |= {f"{key}-{number}": each for key, each in value.items()}
+    first, second = both.items()
+    assert _patch(_asked(1, 5, strict, dict([first]))) == '{"spec":{"replicas":5}}'
+    assert _patch(_asked(1, 5, strict, dict([second]))) == '{"spec":{"replicas":1}}'
+    assert _asked(1, 5, strict, both).reason is Reason.APPROVED
+    assert _asked(1, 6, strict, both).reason is not Reason.APPROVED
+    assert _asked(1, 5, policy()).reason is Reason.NOT_COVERED
+
+
+def test_nothing_at_all_is_that_action_where_every_policy_asks_for_it() -> None:
+    """And else a change of a size, which no list frees then."""
+    assert _asked(0, 5, policy(free_changes=())).action is Action.SCALE_TO_ZERO
+    unnamed = policy(actions=frozenset({Action.DELETE, Action.CHANGE}), free_changes=("spec.replicas",))
+    assert _patch(_asked(0, 5, unnamed)) == '{"spec":{"replicas":0}}'
+    assert _asked(1, 5, unnamed).reason is Reason.NOT_COVERED
+
+
+def test_whose_size_is_not_an_agents_to_change_is_there_first() -> None:
+    """An autoscaler that waits for it would change it later. People do as they like; who keeps a size changes none."""
+    strict = policy(free_changes=())
     never = decide(creation(SCALER, new=_spec(1)), state(strict), answers=Answers())
     assert "is not there, so that nobody can approve it" in never.message
     assert decide(creation(SCALER, PERSON, new=_spec(1)), state(strict)).allowed
-    kept = Answers(whole=document(DEPLOYMENT, spec={"replicas": 3}))
-    assert decide(creation(SCALER, new=_spec(3)), state(strict), answers=kept).allowed
+    assert _asked(3, 3, strict).allowed
 
 
 def test_people_set_their_autoscalers_as_they_like() -> None:
