@@ -157,27 +157,6 @@ def take_a_claim_for_bound(field: Field) -> None:
 
 
 @attack()
-def claim_a_volume_and_let_go(field: Field) -> None:
-    """An agent has a claim of its own bound to a protected volume, which goes with the claim."""
-    name = field.place
-    # A class of its own: a claim that waits in another namespace would take the volume.
-    size = {"accessModes": ["ReadWriteOnce"], "storageClassName": field.place}
-    kept = {"capacity": {"storage": "1Gi"}, "hostPath": {"path": "/tmp/nowhere"}}
-    volume = {**size, **kept, "persistentVolumeReclaimPolicy": "Delete"}
-    field.make(VOLUMES, {"metadata": {"name": name}, "spec": volume})
-    path, mine = VOLUMES.path("", name), CLAIMS.path(field.place, "mine")
-    field.protect(VOLUMES, path)
-    field.free_work()
-    wanted = {**size, "resources": {"requests": {"storage": "1Gi"}}, "volumeName": name}
-    field.done("POST", CLAIMS.path(field.place), {"metadata": {"name": "mine"}, "spec": wanted})
-    field.eventually(
-        lambda: field.admin("GET", mine).document.get("status", {}).get("phase") == "Bound", "the claim is bound", 60
-    )
-    field.refused("DELETE", mine)
-    field.lasts(path)
-
-
-@attack()
 def autoscale_where_claims_go(field: Field) -> None:
     """An agent has an autoscaler take a StatefulSet down to which a person said that claims go then."""
     _database(field, whenScaled="Delete")

@@ -14,6 +14,8 @@ from seconder.admission.lookups import (
     AliasedBy,
     Dependents,
     FirstRight,
+    FreeVolume,
+    FreeVolumes,
     Lookup,
     MissingOwners,
     NamespaceContents,
@@ -26,6 +28,7 @@ from seconder.admission.lookups import (
     ReadWhole,
     Right,
     RoleRules,
+    Selected,
     Selecting,
     Tokens,
     Uncontrolled,
@@ -63,6 +66,8 @@ class Answers(Resolver):
     owns_guard: bool = False
     pods: Sequence[Placed] = ()
     selecting: Sequence[Target] = ()
+    selected: Sequence[Target] = ()
+    volumes: Sequence[FreeVolume] = ()
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
     tokens: Sequence[Placed] = ()
     aliased: frozenset[str] = frozenset()
@@ -99,6 +104,10 @@ class Answers(Resolver):
                 return [pod for pod in self.pods if lookup.namespace in {"", pod.namespace}]
             case Selecting():
                 return self.selecting
+            case Selected():
+                return self.selected
+            case FreeVolumes():
+                return [each for each in self.volumes if not lookup.names or each.name in lookup.names]
             case Uncontrolled():
                 return self.uncontrolled.get(lookup.kind.resource, ())
             case Tokens():

@@ -13,6 +13,7 @@ from seconder.admission.dependents import Dependent
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.admission.request import Metadata, Owner
+from seconder.api.label_selector import Selector
 from seconder.api.resources import GroupResource, ResolvedResource, Target
 from seconder.approvals.impact import Contents
 
@@ -136,6 +137,31 @@ class Selecting(Lookup[Sequence[Target]], frozen=True):
     kinds: tuple[ResolvedResource, ...]
     namespace: str
     labels: tuple[tuple[str, str], ...]
+
+
+class Selected(Lookup[Sequence[Target]], frozen=True):
+    """The workloads of these kinds in a namespace whose pods' labels a selector fits."""
+
+    unknown: ClassVar[str] = "whose pods it selects could not be looked up"
+    kinds: tuple[ResolvedResource, ...]
+    namespace: str
+    selector: Selector
+
+
+class FreeVolume(NamedTuple):
+    """A PersistentVolume that waits for a claim. ``kept_for``: the claim's namespace and name, where it names one."""
+
+    name: str
+    uid: str
+    classes: tuple[str, ...]
+    kept_for: tuple[str, str] | None
+
+
+class FreeVolumes(Lookup[Sequence[FreeVolume]], frozen=True):
+    """The PersistentVolumes that wait for a claim and go with it: those of these names, or all."""
+
+    unknown: ClassVar[str] = "which volumes it may be bound to could not be looked up"
+    names: tuple[str, ...]
 
 
 class Tokens(Lookup[Sequence[Placed]], frozen=True):

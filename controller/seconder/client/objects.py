@@ -8,10 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission.changes.differences import exact
-from seconder.admission.indirect import aliases, selectors
+from seconder.admission.indirect import aliases, claiming, selectors, volumes
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.lookups import (
     AliasedBy,
+    FreeVolume,
+    FreeVolumes,
     HeldResource,
     NamespaceContents,
     ObjectRef,
@@ -19,11 +21,13 @@ from seconder.admission.lookups import (
     PodsOn,
     ReadObjects,
     ReadWhole,
+    Selected,
     Selecting,
     Tokens,
     Uncontrolled,
 )
 from seconder.admission.request import Metadata
+from seconder.api.label_selector import selects
 from seconder.api.resources import ResolvedResource, Target
 from seconder.approvals.impact import Contents, Item
 from seconder.client.api import Api, ApiError, collection, segment
@@ -123,20 +127,47 @@ class Objects:
 
     def selecting(self, lookup: Selecting, deadline: float) -> list[Target]:
         """List what selects some labels. Raises ApiError and TooLate."""
-        found = self._pool.map(
-            lambda kind: self._selecting(kind, lookup, deadline), lookup.kinds, timeout=left(deadline)
+        labels = dict(lookup.labels)
+        return self._workloads(
+            lookup, lambda kind, each: selectors.fits(kind.resource, each.get("spec"), labels), deadline
         )
+
+    def selected(self, lookup: Selected, deadline: float) -> list[Target]:
+        """List the workloads whose pods a selector fits. Raises ApiError and TooLate."""
+        return self._workloads(
+            lookup, lambda _, each: selects(lookup.selector, selectors.labels_of_pods(each.get("spec"))), deadline
+        )
+
+    def _workloads(
+        self,
+        lookup: Selecting | Selected,
+        wanted: Callable[[ResolvedResource, Mapping[str, Any]], bool],
+        deadline: float,
+    ) -> list[Target]:
+        def listed(kind: ResolvedResource) -> list[Target]:
+            targets = []
+            for objects, _ in self._api.pages(collection(kind, lookup.namespace), timeout=left(deadline)):
+                for each in objects:
+                    if wanted(kind, each):
+                        named = each["metadata"]
+                        targets.append(Target(kind.resource, kind.kind, lookup.namespace, named["name"], named["uid"]))
+                left(deadline)
+            return targets
+
+        found = self._pool.map(listed, lookup.kinds, timeout=left(deadline))
         return [target for targets in found for target in targets]
 
-    def _selecting(self, kind: ResolvedResource, lookup: Selecting, deadline: float) -> list[Target]:
-        targets, labels = [], dict(lookup.labels)
-        for objects, _ in self._api.pages(collection(kind, lookup.namespace), timeout=left(deadline)):
-            for each in objects:
-                if selectors.fits(kind.resource, each.get("spec"), labels):
-                    named = each["metadata"]
-                    targets.append(Target(kind.resource, kind.kind, lookup.namespace, named["name"], named["uid"]))
+    def free_volumes(self, lookup: FreeVolumes, deadline: float) -> list[FreeVolume]:
+        """List the volumes that wait for a claim. Raises ApiError and TooLate."""
+        path = collection(volumes.VOLUMES)
+        if lookup.names:
+            read = (self._api.find(f"{path}/{segment(name)}", timeout=left(deadline)) for name in lookup.names)
+            return [volume for each in read if each is not None and (volume := claiming.free_volume(each))]
+        found = []
+        for objects, _ in self._api.pages(path, timeout=left(deadline)):
+            found += [volume for each in objects if (volume := claiming.free_volume(each))]
             left(deadline)
-        return targets
+        return found
 
     def _placed(
         self, path: str, deadline: float, wanted: Callable[[Mapping[str, Any]], bool], **query: str

@@ -12,6 +12,7 @@ from seconder.admission.lookups import (
     AliasedBy,
     Dependents,
     FirstRight,
+    FreeVolumes,
     Lookup,
     MissingOwners,
     NamespaceContents,
@@ -22,6 +23,7 @@ from seconder.admission.lookups import (
     ReadObjects,
     ReadWhole,
     RoleRules,
+    Selected,
     Selecting,
     Tokens,
     Uncontrolled,
@@ -125,6 +127,10 @@ class Resolver:
                 return self._objects.uncontrolled(lookup, deadline)
             case Selecting():
                 return self._objects.selecting(lookup, deadline)
+            case Selected():
+                return self._objects.selected(lookup, deadline)
+            case FreeVolumes():
+                return self._objects.free_volumes(lookup, deadline)
             case Tokens():
                 return self._objects.tokens(lookup, deadline)
             case AliasedBy():

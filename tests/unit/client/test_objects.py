@@ -12,16 +12,20 @@ from tests.support.served import Asked, Served
 from seconder.admission.indirect import aliases
 from seconder.admission.lookups import (
     AliasedBy,
+    FreeVolume,
+    FreeVolumes,
     HeldResource,
     NamespaceContents,
     ObjectRef,
     Placed,
     PodsOn,
     ReadObjects,
+    Selected,
     Selecting,
     Tokens,
     Uncontrolled,
 )
+from seconder.api.label_selector import Operator, Requirement
 from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
 from seconder.client import objects
 from seconder.client.api import ApiError
@@ -229,6 +233,38 @@ def test_what_selects_labels_is_found_among_workloads(pool: ThreadPoolExecutor) 
     asked = Selecting((deployments,), "payments", (("app", "web"), ("team", "shop")))
     found = Objects(served, pool).selecting(asked, time.monotonic() + 5.0)
     assert found == [Target(DEPLOYMENT.resource, "Deployment", "payments", "web", "uid-web")]
+
+
+def test_workloads_are_found_by_the_labels_of_their_pods(pool: ThreadPoolExecutor) -> None:
+    """Where a selector fits them. One whose template nobody can read has none."""
+    deployments = resolved(DEPLOYMENT.resource)
+    specs: dict[str, Any] = {
+        "web": {"template": {"metadata": {"labels": {"app": "web", "team": "shop"}}}},
+        "other": {"template": {"metadata": {"labels": {"app": "other"}}}},
+        "odd": {"template": "none"},
+        "none": None,
+    }
+    items = [{**_object(name), "spec": spec} for name, spec in specs.items()]
+    served = Served({"/apis/apps/v1/namespaces/payments/deployments": {"metadata": {}, "items": items}})
+    selector = (Requirement("app", Operator.IN, frozenset({"web"})),)
+    found = Objects(served, pool).selected(Selected((deployments,), "payments", selector), time.monotonic() + 5.0)
+    assert found == [Target(DEPLOYMENT.resource, "Deployment", "payments", "web", "uid-web")]
+
+
+def test_volumes_that_wait_for_a_claim_are_listed_or_read_by_name(pool: ThreadPoolExecutor) -> None:
+    """Those that are bound or retained are no answer, nor is one that is not there."""
+    free, bound = _object("free"), _object("bound") | {"spec": {"claimRef": {"name": "c", "uid": "u"}}}
+    kept = _object("kept") | {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
+    path = "/api/v1/persistentvolumes"
+    served = Served(
+        {path: {"metadata": {}, "items": [free, bound, kept]}, f"{path}/free": free, f"{path}/bound": bound}
+    )
+    objects_ = Objects(served, pool)
+    wanted = [FreeVolume("free", "uid-free", (), None)]
+    assert objects_.free_volumes(FreeVolumes(()), time.monotonic() + 5.0) == wanted
+    assert objects_.free_volumes(FreeVolumes(("bound", "free", "gone")), time.monotonic() + 5.0) == wanted
+    with pytest.raises(TooLate):
+        objects_.free_volumes(FreeVolumes(()), time.monotonic() - 1.0)
 
 
 def test_the_pods_of_a_node_are_listed_page_by_page(pool: ThreadPoolExecutor) -> None:

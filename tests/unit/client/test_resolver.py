@@ -17,6 +17,7 @@ from seconder.admission.lookups import (
     AliasedBy,
     Dependents,
     FirstRight,
+    FreeVolumes,
     HeldResource,
     Lookup,
     MissingOwners,
@@ -28,6 +29,7 @@ from seconder.admission.lookups import (
     ReadObjects,
     Right,
     RoleRules,
+    Selected,
     Selecting,
     Tokens,
     Uncontrolled,
@@ -60,6 +62,8 @@ LOOKUPS: list[Lookup[Any]] = [
     PodsOn("n1"),
     Uncontrolled(resolved(PODS), "payments", "app=broker"),
     Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),)),
+    Selected((resolved(DEPLOYMENTS),), "payments", ()),
+    FreeVolumes(()),
     Tokens("payments", "worker"),
     AliasedBy("payments", aliases.BUILT_IN),
 ]
@@ -117,6 +121,9 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(PodsOn("n1")) == []
     assert answer(Uncontrolled(resolved(PODS), "payments", "app=broker")) == []
     assert answer(Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),))) == []
+    assert answer(Selected((resolved(DEPLOYMENTS),), "payments", ())) == []
+    served.answers["/api/v1/persistentvolumes"] = {"metadata": {}, "items": []}
+    assert answer(FreeVolumes(())) == []
     served.answers["/api/v1/namespaces/payments/secrets"] = {"metadata": {}, "items": []}
     assert answer(Tokens("payments", "worker")) == []
     assert answer(AliasedBy("payments", aliases.BUILT_IN)) == frozenset()

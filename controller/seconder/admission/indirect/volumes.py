@@ -21,7 +21,9 @@ from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource, ResolvedResource, Target
 
-_RETAIN: Final = "Retain"
+RETAIN: Final = "Retain"
+_LEAST_OF_UID: Final = 8
+"""Characters of a uid that tell it from others."""
 _UNREAD: Final = "what holds the storage could not be looked up"
 _UNTOLD: Final = "which storage it stands for cannot be told"
 
@@ -30,7 +32,8 @@ class _Storage(NamedTuple):
     """A kind of object that stands for storage, and the kind in namespaces whose objects hold one each.
 
     ``policy`` and ``holder`` are fields of its spec; ``bound`` is where a holder names it. ``made`` tells whether it
-    was made for its holder. ``anew``: one that says so when it is made stands for new storage, which its status names.
+    was made for its holder, by the uid of that. ``anew``: one that says so when it is made stands for new storage,
+    which its status names.
     """
 
     kind: ResolvedResource
@@ -38,7 +41,7 @@ class _Storage(NamedTuple):
     holder: str
     held_by: ResolvedResource
     bound: tuple[str, str]
-    made: Callable[[Mapping[str, Any]], bool]
+    made: Callable[[Mapping[str, Any], str], bool]
     anew: bool
 
 
@@ -77,8 +80,8 @@ def _of_storage(storage: _Storage) -> Deleter:
         if before.holder and (request.may_end or rewritten):
             found += yield from _held(context, storage, before.holder)
         # Where its holder goes by it, that one's approval is enough.
-        if not found and after.policy not in {"", _RETAIN}:
-            anew = storage.anew and storage.made(wanted) and request.operation is Operation.CREATE
+        if not found and after.policy not in {"", RETAIN}:
+            anew = storage.anew and storage.made(wanted, "") and request.operation is Operation.CREATE
             if (after.policy != before.policy and not anew) or (storage.anew and rewritten):
                 found.append(_refusal(storage))
         return found
@@ -109,7 +112,7 @@ def _matters(context: ReviewContext, storage: _Storage) -> bool:
 def _changed(context: ReviewContext, storage: _Storage, after: _State) -> bool:
     """Whether an update changes what is not free; that the storage is kept afterwards is."""
     free = free_changes.built_in(storage.kind.resource)
-    return context.changes([free.freeing(("spec", storage.policy)) if after.policy == _RETAIN else free])
+    return context.changes([free.freeing(("spec", storage.policy)) if after.policy == RETAIN else free])
 
 
 def _held(context: ReviewContext, storage: _Storage, holder: _Holder) -> Asking[Sequence[Effect]]:
@@ -143,7 +146,11 @@ def _of_holder(storage: _Storage) -> Deleter:
         if not context.state.policies.protecting(target):
             return []
         stored: Any = yield from ask(ReadWhole(ObjectRef(kind, "", name), _UNREAD))
-        if stored is None or _state(storage, stored).policy == _RETAIN or storage.made(stored):
+        if (
+            stored is None
+            or _state(storage, stored).policy == RETAIN
+            or storage.made(stored, context.request.target.uid)
+        ):
             return []
         return [goes_along(target, kind.version)]
 
@@ -175,12 +182,18 @@ def _detached(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
     return [*found, *((yield from _held(context, storage, holder)) if holder else ())]
 
 
-def _provisioned(document: Mapping[str, Any]) -> bool:
-    annotations = (document.get("metadata") or {}).get("annotations") or {}
-    return "pv.kubernetes.io/provisioned-by" in annotations
+def _provisioned(document: Mapping[str, Any], holder: str) -> bool:
+    """Whether its name has the uid of the claim in it: provisioners take it, whole or the beginning of it.
+
+    Whatever else it says of itself it has said since, to whomever it was bound before.
+    """
+    name = str((document.get("metadata") or {}).get("name"))
+    beginning = name.rpartition("-")[2]
+    shortened = len(beginning) >= _LEAST_OF_UID and holder.replace("-", "").startswith(beginning)
+    return bool(holder) and (name.endswith(f"-{holder}") or shortened)
 
 
-def _taken(document: Mapping[str, Any]) -> bool:
+def _taken(document: Mapping[str, Any], _: str) -> bool:
     """Whether it names the volumes of which a new snapshot is taken, and no snapshot that is there."""
     source = (document.get("spec") or {}).get("source")
     return isinstance(source, Mapping) and not source.keys() - {"volumeHandle", "volumeHandles"}

@@ -18,6 +18,7 @@ from seconder.admission.lookups import (
     AliasedBy,
     Dependents,
     FirstRight,
+    FreeVolumes,
     Lookup,
     MissingOwners,
     NamespaceContents,
@@ -29,6 +30,7 @@ from seconder.admission.lookups import (
     ReadObjects,
     ReadWhole,
     RoleRules,
+    Selected,
     Selecting,
     Tokens,
     Uncontrolled,
@@ -61,6 +63,8 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     PodsOn: Missing.OWNED,
     Uncontrolled: Missing.OWNED,
     Selecting: Missing.OWNED,
+    Selected: Missing.OWNED,
+    FreeVolumes: Missing.OWNED,
     Tokens: Missing.OWNED,
     AliasedBy: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
@@ -219,7 +223,9 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             # An agent may act as itself.
             own = service_account(request.caller.username)
             return Account(*own) if own and own[0] == lookup.namespace else Account(lookup.namespace, UNKNOWN)
-        case Dependents() | RoleRules() | PodsOn() | Uncontrolled() | Selecting() | Tokens():
+        case (
+            Dependents() | RoleRules() | PodsOn() | Uncontrolled() | Selecting() | Selected() | FreeVolumes() | Tokens()
+        ):
             return ()
         case MissingOwners() | OwningResources() | AliasedBy():
             return frozenset()

@@ -1,0 +1,81 @@
+"""Having a protected volume bound to a claim of one's own, which then goes by another hand."""
+
+from typing import Any, Final
+
+from tests.attacks import documents
+from tests.attacks.attack import attack
+from tests.attacks.field import CLAIMS, PODS, STATEFUL_SETS, VOLUMES, Field
+
+_ASKED: Final = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+
+
+def _volume(field: Field, **metadata: Any) -> dict[str, Any]:
+    """What a protected volume is that goes with its claim, of a class of its own: nobody else's claim takes it."""
+    kept = {"capacity": {"storage": "1Gi"}, "hostPath": {"path": "/tmp/nowhere"}}
+    spec = {**kept, "accessModes": ["ReadWriteOnce"], "storageClassName": field.place}
+    return {"metadata": {"name": field.place, **metadata}, "spec": {**spec, "persistentVolumeReclaimPolicy": "Delete"}}
+
+
+def _protected(field: Field, **metadata: Any) -> str:
+    """Such a volume that waits for a claim; give its path."""
+    field.make(VOLUMES, _volume(field, **metadata))
+    path = VOLUMES.path("", field.place)
+    field.protect(VOLUMES, path)
+    field.free_work()
+    return path
+
+
+def _bound(field: Field) -> None:
+    path = CLAIMS.path(field.place, "mine")
+
+    def bound() -> bool:
+        return bool(field.admin("GET", path).document.get("status", {}).get("phase") == "Bound")
+
+    field.eventually(bound, "the claim is bound", 60)
+
+
+@attack(
+    variants={
+        "by-its-name": ({"volumeName": True}, {}),
+        "by-its-class": ({}, {}),
+        "that-was-provisioned-once": ({"volumeName": True}, {"pv.kubernetes.io/provisioned-by": "nobody.example.com"}),
+    }
+)
+def claim_a_volume(field: Field, named: dict[str, Any], annotations: dict[str, str]) -> None:
+    """An agent makes a claim that is bound to a protected volume, to have it go with its namespace or its owner."""
+    path = _protected(field, annotations=annotations)
+    spec = {**_ASKED, "storageClassName": field.place, **(dict.fromkeys(named, field.place))}
+    field.refused("POST", CLAIMS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    other = {**_ASKED, "storageClassName": f"{field.place}-2"}
+    field.done("POST", CLAIMS.path(field.place), {"metadata": {"name": "other"}, "spec": other})
+    field.lasts(path)
+
+
+@attack(variants={"by-a-StatefulSet": (True,), "by-a-pod": (False,)})
+def claim_a_volume_by_a_template(field: Field, of_a_set: bool) -> None:
+    """An agent makes what makes a claim that is bound to a protected volume: a StatefulSet, a pod."""
+    path = _protected(field)
+    field.account()
+    spec = {**_ASKED, "storageClassName": field.place, "volumeName": field.place}
+    if of_a_set:
+        claims = [{"metadata": {"name": "data"}, "spec": spec}]
+        retention = {"whenDeleted": "Delete", "whenScaled": "Delete"}
+        made = documents.stateful_set(1, persistentVolumeClaimRetentionPolicy=retention, volumeClaimTemplates=claims)
+        field.refused("POST", STATEFUL_SETS.path(field.place), made)
+    else:
+        volumes = [{"name": "data", "ephemeral": {"volumeClaimTemplate": {"spec": spec}}}]
+        field.refused("POST", PODS.path(field.place), documents.pod("mine", volumes=volumes))
+    field.lasts(path)
+
+
+@attack()
+def wait_for_a_volume_and_let_go(field: Field) -> None:
+    """An agent's claim waits for a volume that a person makes later, protected, and goes when it has that."""
+    field.seconders_own()
+    mine = CLAIMS.path(field.place, "mine")
+    spec = {**_ASKED, "storageClassName": field.place, "volumeName": field.place}
+    field.done("POST", CLAIMS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    path = _protected(field, annotations={"pv.kubernetes.io/provisioned-by": "nobody.example.com"})
+    _bound(field)
+    field.refused("DELETE", mine)
+    field.lasts(path)
