@@ -14,6 +14,7 @@ from tests.attacks.field import (
     JOBS,
     PODS,
     REPLICA_SETS,
+    REVISIONS,
     STATEFUL_SETS,
     Field,
     Kind,
@@ -240,9 +241,8 @@ def change_their_revision(field: Field, patch: dict[str, Any] | None) -> None:
     _parent(field, "StatefulSet")
     pods = _pods(field)
     _known(field, STATEFUL_SETS.path(field.place, "web"))
-    revisions = Kind("apps", "controllerrevisions")
-    (revision,) = field.admin("GET", revisions.path(field.place)).document["items"]
-    path = revisions.path(field.place, revision["metadata"]["name"])
+    (revision,) = field.admin("GET", REVISIONS.path(field.place)).document["items"]
+    path = REVISIONS.path(field.place, revision["metadata"]["name"])
     field.refused("DELETE" if patch is None else "PATCH", path, patch)
     for pod in pods:
         field.lasts(pod, _ENDED / len(pods))

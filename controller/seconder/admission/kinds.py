@@ -51,6 +51,22 @@ def maker(group: str, kind: str) -> ResolvedResource | None:
     return next((each for each in MAKERS.values() if (each.resource.group, each.kind) == (group, kind)), None)
 
 
+def makers_of(resource: GroupResource) -> frozenset[GroupResource]:
+    """The kinds whose own controllers make objects of this kind, at once."""
+    return _MAKERS_OF.get(resource, frozenset())
+
+
+_MAKERS_OF: Final = {
+    made: frozenset(owner for owner, each in MADE_BY_CONTROLLER if each == made) for _, made in MADE_BY_CONTROLLER
+}
+
+
+def made_workloads(resources: Iterable[GroupResource]) -> list[ResolvedResource]:
+    """The workloads that built-in controllers make of these: ReplicaSets, and Jobs."""
+    owners = frozenset(resources)
+    return [MAKERS[made] for owner, made in sorted(MADE_BY_CONTROLLER) if owner in owners and made in MAKERS]
+
+
 def makers(made: Iterable[GroupResource]) -> frozenset[ResolvedResource]:
     """Whatever built-in controllers make these of, and of what they make that."""
     found: set[GroupResource] = set()

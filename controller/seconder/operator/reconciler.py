@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from seconder.admission.indirect import volumes
+from seconder.admission.kinds import made_workloads
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import constants
 from seconder.api.in_force import standing as seen_in_force
@@ -299,6 +300,8 @@ class Reconciler:
         # Which claim a VolumeAttachment serves, its volume tells.
         claims = any(resource.resource == volumes.CLAIMS.resource for resource in resolved)
         owners += _rules([volumes.VOLUMES] if claims else [], ["get"])
+        # What would take a pod for its own, under a workload that a policy names.
+        owners += _rules(made_workloads(resource.resource for resource in resolved), ["list"])
         # Served or not: RBAC is asked before the API server says that it does not know a kind.
         standing = (alias.resource for alias in self._settings.installation.aliases)
         aliases = _rules((ResolvedResource(each, "", namespaced=True, custom=True) for each in standing), ["list"])

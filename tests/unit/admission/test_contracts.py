@@ -37,14 +37,24 @@ from seconder.admission import lookups, pipeline, rbac, rules
 from seconder.admission.changes import differences
 from seconder.admission.changes.free_paths import NOTHING
 from seconder.admission.dependents import Dependent
-from seconder.admission.lookups import Lookup, Placed
+from seconder.admission.lookups import FreeVolume, Lookup, Placed
 from seconder.admission.request import Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import looking_at
 from seconder.admission.rules import RULES
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import AUTOSCALERS, NAMESPACES, NODES, PODS, REPLICA_SETS, SECRETS, GroupResource
+from seconder.api.resources import (
+    AUTOSCALERS,
+    JOBS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    SECRETS,
+    GroupResource,
+    Target,
+)
 from seconder.approvals import impact
 from seconder.approvals.impact import Item
 
@@ -79,6 +89,10 @@ ANCHORS = GroupResource("hnc.x-k8s.io", "subnamespaceanchors")
 CLAIMS = GroupResource("", "persistentvolumeclaims")
 CLAIM = target(CLAIMS, "data-db-1", uid="uid-claim")
 SET = target(GroupResource("apps", "statefulsets"), "db", uid="uid-set")
+VOLUMES = GroupResource("", "persistentvolumes")
+VOLUME = Target(VOLUMES, "PersistentVolume", "", "pv-1", "uid-pv")
+JOB = target(JOBS, "export", uid="uid-job")
+JOB_ABOVE = {"apiVersion": "batch/v1", "kind": "Job", "name": "export", "uid": "uid-job", "controller": True}
 SHRINKS = {
     "replicas": 2,
     "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
@@ -227,6 +241,33 @@ def _cases() -> list[Case]:
                 objects=live(TOKEN, annotations=approved_for(TOKEN)),
                 tokens=[Placed(TOKEN.namespace, TOKEN.name, TOKEN.uid)],
             ),
+        ),
+        Case(
+            "indirect-deletion",
+            creation(CLAIM, new={"spec": {}}),
+            (policy(VOLUMES),),
+            Answers(
+                objects=live(VOLUME, annotations=approved_for(VOLUME)),
+                volumes=[FreeVolume(VOLUME.name, VOLUME.uid, (), None)],
+            ),
+        ),
+        Case(
+            "indirect-deletion",
+            creation(target(REPLICA_SETS, "mine"), new={"spec": {"selector": {"matchLabels": {"app": "checkout"}}}}),
+            (one,),
+            Answers(objects=there, selected=[DEPLOYMENT]),
+        ),
+        Case(
+            "indirect-deletion",
+            creation(POD, new={"labels": {"app": "checkout"}, "spec": {}}),
+            (policy(SET.resource),),
+            Answers(objects=live(SET, annotations=approved_for(SET)), selecting=[SET]),
+        ),
+        Case(
+            "indirect-deletion",
+            deletion(POD, stored={"ownerReferences": [JOB_ABOVE]}),
+            (policy(JOBS),),
+            Answers(objects=live(JOB, annotations=approved_for(JOB)), whole=document(JOB, spec={})),
         ),
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),

@@ -5,19 +5,15 @@ So whoever makes a workload over protected pods ends them by its size (kubernete
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from seconder.admission import codec
-from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import selectors
+from seconder.admission.dependents import Dependent, keys
+from seconder.admission.indirect import selectors, standing
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import MAKERS, maker
-from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, Unknown, ask
-from seconder.admission.request import Operation, Owner, Request
+from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, ask
+from seconder.admission.request import Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.label_selector import Selector
 from seconder.api.resources import JOBS, PODS, REPLICA_SETS, GroupResource, ResolvedResource, Target
 
 _DEPLOYMENTS: Final = GroupResource("apps", "deployments")
@@ -42,9 +38,6 @@ _COUNTED: Final[Mapping[GroupResource, Sequence[GroupResource]]] = {
 """What a controller counts, and the kinds that take them by labels."""
 
 
-_spec: Final[Any] = msgspec.json.Decoder()
-
-
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What a workload takes that is there already."""
     request, target = context.request, context.request.target
@@ -53,8 +46,8 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     sets = target.resource == _DEPLOYMENTS and (pods or protects_in(REPLICA_SETS, place))
     if not (pods or sets):
         return []
-    selector = _selector(request, request.new_spec)
-    if not selector or selector == _selector(request, request.old_spec):
+    selector = selectors.written(request, request.new_spec)
+    if not selector or selector == selectors.written(request, request.old_spec):
         return []
     asked = selectors.text(selector)
     effects: list[Effect] = []
@@ -69,11 +62,11 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return effects
 
 
-def _fits(target: Target, pod: Placed) -> bool:
-    """Whether the controller would take a pod of this name."""
-    if target.resource != _STATEFUL_SETS:
+def _fits(target: Target, taken: Placed | Target) -> bool:
+    """Whether the controller would take an object of this name."""
+    if target.resource != _STATEFUL_SETS or (isinstance(taken, Target) and taken.resource != PODS):
         return True
-    return re.fullmatch(rf"{re.escape(target.name)}-[0-9]+", pod.name) is not None
+    return re.fullmatch(rf"{re.escape(target.name)}-[0-9]+", taken.name) is not None
 
 
 def _deletion(kind: ResolvedResource, found: Placed) -> Effect:
@@ -81,16 +74,11 @@ def _deletion(kind: ResolvedResource, found: Placed) -> Effect:
     return goes_along(target, kind.version)
 
 
-def _selector(request: Request, spec: msgspec.Raw) -> Selector:
-    """A workload's selector. Raises Unknown."""
-    try:
-        return selectors.selector_of(request.target.resource, codec.read(request, _spec, spec, "the selector"))
-    except ValueError:
-        raise Unknown(Uncontrolled.unknown) from None
-
-
 def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """What goes where another of its kind is counted: its controller then has one too many, or history enough."""
+    """What goes where another of its kind is counted: its controller then has one too many, or history enough.
+
+    And the protected workload itself under which it comes to stand.
+    """
     request, target, protects_in = context.request, context.request.target, context.state.policies.protects_in
     # A revision that is gone, or another one, has its controller replace the pods of it.
     revision = target.resource == _REVISIONS
@@ -100,17 +88,34 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     as_before = request.updates and not revision and (owner, labels) == was
     if request.subresource or as_before:
         return []
-    if not (protects_in(target.resource, target.namespace) or protects_in(PODS, target.namespace)):
+    crowds = protects_in(target.resource, target.namespace) or protects_in(PODS, target.namespace)
+    taking = [] if target.resource == JOBS else standing.matter(context, _COUNTED[target.resource])
+    if not (crowds or taking):
         return []
     above: Sequence[Target] = [_owner(owner, target.namespace)] if owner else ()
     if owner is None and labels and _COUNTED[target.resource]:
-        kinds = tuple(MAKERS[each] for each in _COUNTED[target.resource])
-        above = yield from ask(Selecting(kinds, target.namespace, tuple(sorted(labels.items()))))
+        kinds = tuple(MAKERS[each] for each in (_COUNTED[target.resource] if crowds else taking))
+        found = yield from ask(Selecting(kinds, target.namespace, tuple(sorted(labels.items()))))
+        above = [each for each in found if _fits(each, target)]
     effects: list[Effect] = []
-    for parent in above:
+    for parent in above if crowds else ():
         owned = yield from ask(Dependents(frozenset({parent.uid}), parent))
         effects += [_lost(each) for each in owned if each.uid != target.uid and not _sized(context, each)]
+    if revision or owner is None or owner != was[0]:
+        effects += yield from standing.protected(context, [each for each in above if each.resource in taking])
     return effects
+
+
+def _left(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected workloads that take what a workload leaves behind when it goes, by the labels of its pods."""
+    request, target = context.request, context.request.target
+    taken = REPLICA_SETS if target.resource == _DEPLOYMENTS else PODS
+    taking = standing.matter(context, [each for each in _COUNTED[taken] if each != _STATEFUL_SETS])
+    if not taking or keys(request, target):
+        return []
+    labels = tuple(sorted(selectors.labels_of_pods(selectors.spec_of(request, request.old_spec)).items()))
+    found = yield from ask(Selecting(tuple(MAKERS[each] for each in taking), target.namespace, labels))
+    return (yield from standing.protected(context, [each for each in found if each.uid != target.uid]))
 
 
 def _owner(owner: Owner, place: str) -> Target:
@@ -127,7 +132,7 @@ def _lost(dependent: Dependent) -> Effect:
 def _sized(context: ReviewContext, dependent: Dependent) -> bool:
     """Whether the policies on it name what it is made of as well, where sizes and history are theirs to say."""
     policies = context.state.policies
-    makers = [policies.protecting(maker) for maker in dependent.makers]
+    makers = [policies.protecting(each) for each in dependent.makers]
     return all(any(policy in each for each in makers) for policy in policies.protecting(dependent.target))
 
 
@@ -143,12 +148,23 @@ def _row(resource: GroupResource) -> Deleter:
     )
 
 
+def _leaving(resource: GroupResource) -> Deleter:
+    return Deleter(
+        resource,
+        "its deletion by which its pods stay, with labels that a protected workload selects",
+        "that workload",
+        "its controller takes them for its own",
+        _left,
+        frozenset({Operation.DELETE}),
+    )
+
+
 def _counted(resource: GroupResource) -> Deleter:
     return Deleter(
         resource,
         "its creation, or other labels, under a controller that has others",
-        "the others of the controller",
-        "the controller ends those that are too many, or too old",
+        "the others of the controller, and the controller itself",
+        "the controller ends those that are too many, or too old, and counts this one for its own",
         _joined,
         frozenset(_CHANGES | {Operation.DELETE} if resource == _REVISIONS else _CHANGES),
     )
@@ -156,4 +172,4 @@ def _counted(resource: GroupResource) -> Deleter:
 
 _CHANGES: Final = {Operation.CREATE, Operation.UPDATE}
 
-ADOPTERS: Final = (*map(_row, _TAKE_PODS), *map(_counted, _COUNTED))
+ADOPTERS: Final = (*map(_row, _TAKE_PODS), *map(_leaving, _TAKE_PODS), *map(_counted, _COUNTED))

@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
+from seconder.admission import codec
+from seconder.admission.lookups import Unknown
+from seconder.admission.request import Request
 from seconder.api.label_selector import Operator, Requirement, Selector, selects
 from seconder.api.resources import GroupResource
 
 BY_LABELS: Final = GroupResource("", "replicationcontrollers")
 """The one kind whose selector is a plain map of labels."""
 
+_spec: Final[Any] = msgspec.json.Decoder()
 _FORMS: Final = {
     Operator.IN: "{} in ({})",
     Operator.NOT_IN: "{} notin ({})",
@@ -32,6 +38,19 @@ def selector_of(resource: GroupResource, spec: Any) -> Selector:
     return tuple(sorted(wanted, key=lambda each: (each.key, each.operator)))
 
 
+def written(request: Request, spec: msgspec.Raw) -> Selector:
+    """The selector of a workload that is written: ``spec`` is its own. Raises Malformed and Unknown."""
+    try:
+        return selector_of(request.target.resource, spec_of(request, spec))
+    except ValueError:
+        raise Unknown("what it selects cannot be told") from None
+
+
+def spec_of(request: Request, spec: msgspec.Raw) -> Any:
+    """The ``spec`` of a workload that is written. Raises Malformed."""
+    return codec.read(request, _spec, spec, "the selector")
+
+
 def text(selector: Selector) -> str:
     """A selector as a list is asked for by."""
     return ",".join(_FORMS[each.operator].format(each.key, ",".join(sorted(each.values))) for each in selector)
@@ -43,3 +62,11 @@ def fits(resource: GroupResource, spec: Any, labels: Mapping[str, str]) -> bool:
         return selects(selector_of(resource, spec), labels)
     except ValueError:
         return True
+
+
+def labels_of_pods(spec: Any) -> Mapping[str, str]:
+    """The labels of the pods that a workload makes; none where they cannot be read."""
+    try:
+        return (((spec or {}).get("template") or {}).get("metadata") or {}).get("labels") or {}
+    except AttributeError:
+        return {}

@@ -775,15 +775,23 @@ def test_a_claim_takes_along_a_volume_that_was_there_before() -> None:
     claim = target(CLAIMS, "mine", uid="uid-mine")
     bound = deletion(claim, stored={"spec": {"volumeName": "pv-1"}})
 
-    def volume(policy_: str = "Delete", **metadata: Any) -> Answers:
-        held = document(VOLUME, spec={"persistentVolumeReclaimPolicy": policy_}, **metadata)
+    def volume(policy_: str = "Delete", name: str = VOLUME.name, **metadata: Any) -> Answers:
+        named = msgspec.structs.replace(VOLUME, name=name)
+        held = document(named, spec={"persistentVolumeReclaimPolicy": policy_}, **metadata)
         return Answers(objects=live(VOLUME), whole=held)
 
     one = policy(VOLUMES)
     assert _lost(bound, one, volume()) == ["pv-1"]
     assert _lost(bound, one, volume("Recycle")) == ["pv-1"]
     assert _lost(bound, one, volume("Retain")) == []
-    assert _lost(bound, one, volume(annotations={"pv.kubernetes.io/provisioned-by": "csi.example.com"})) == []
+    # What it says of itself it may have said to another claim before.
+    assert _lost(bound, one, volume(annotations={"pv.kubernetes.io/provisioned-by": "csi.example.com"})) == ["pv-1"]
+    for name, lost in (("pvc-uid-mine", []), ("pvc-uid-other", ["pv-1"]), ("uid-mine-1", ["pv-1"])):
+        assert _lost(bound, one, volume(name=name)) == lost
+    uid = "01234567-89ab-4def-8123-456789abcdef"
+    whole = deletion(target(CLAIMS, "mine", uid=uid), stored={"spec": {"volumeName": "pv-1"}})
+    for name, lost in (("pvc-0123456789ab", []), ("pvc-0123", ["pv-1"]), ("pvc-3456789a", ["pv-1"]), (f"a-{uid}", [])):
+        assert _lost(whole, one, volume(name=name)) == lost
     assert _lost(bound, one, Answers()) == []
     assert _lost(bound, policy(DEPLOYMENTS), volume()) == []
     assert _lost(deletion(claim, stored={"spec": {}}), one, volume()) == []

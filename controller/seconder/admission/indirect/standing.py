@@ -1,0 +1,215 @@
+"""What stands under a protected workload is a part of it: it runs, or goes back to, what its own objects say.
+
+So a pod, a ReplicaSet or a revision that joins it, or is changed under it, counts as its end; and so does whatever of
+its own it does not make anew: a name that is taken, a pod whose labels are, a pod of a Job.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from seconder.admission.changes import free_paths
+from seconder.admission.changes.free_changes import REPLICAS
+from seconder.admission.indirect import selectors
+from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.kinds import CRON_JOBS, MAKERS, maker, makers_of
+from seconder.admission.lookups import Asking, ObjectRef, ReadObjects, ReadWhole, Selected, ask
+from seconder.admission.request import WRITES, Metadata, Operation, Owner
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import JOBS, PODS, REPLICA_SETS, GroupResource, ResolvedResource, Target
+
+_DEPLOYMENTS: Final = GroupResource("apps", "deployments")
+_STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
+_UNREAD: Final = "what it stands under could not be looked up"
+_OF_DEPLOYMENTS: Final = "deployment.kubernetes.io/"
+"""Prefix of annotations by which a Deployment's controller knows what it can go back to."""
+
+_KEPT: Final = "ephemeralcontainers"
+"""The subresource by which people look into a pod: what runs in it stays."""
+
+_NUMBERED: Final = re.compile(r"(?P<name>.+)-(?P<number>0|[1-9][0-9]{0,9})")
+_A_DAY: Final = 24 * 60 * 60.0
+
+
+def matter(context: ReviewContext, kinds: Iterable[GroupResource]) -> list[GroupResource]:
+    """Those of these kinds of workloads that policies protect where the request is, or what they are made by."""
+    policies, place = context.state.policies, context.request.target.namespace
+    return [
+        kind
+        for kind in kinds
+        if policies.protects_in(kind, place) or any(policies.protects_in(above, place) for above in makers_of(kind))
+    ]
+
+
+def protected(context: ReviewContext, workloads: Sequence[Target]) -> Asking[list[Effect]]:
+    """The deletions of those of these workloads, and of what makes them, that some policy protects."""
+    found: dict[str, Effect] = {}
+    while workloads:
+        there = [each for each in workloads if matter(context, [each.resource])]
+        found |= {
+            each.uid: goes_along(each, MAKERS[each.resource].version)
+            for each in there
+            if context.state.policies.protecting(each)
+        }
+        made = {each: _ref(each) for each in there if makers_of(each.resource)}
+        if not made:
+            break
+        stored = yield from ask(ReadObjects(tuple(made.values()), _UNREAD))
+        workloads = [above for each, ref in made.items() for above in _above(each, stored.get(ref))]
+    return list(found.values())
+
+
+def _ref(workload: Target) -> ObjectRef:
+    return ObjectRef(MAKERS[workload.resource], workload.namespace, workload.name)
+
+
+def _above(workload: Target, stored: Metadata | None) -> list[Target]:
+    owner = stored.controller_owner if stored is not None and stored.uid == workload.uid else None
+    return workload_of(owner, workload.namespace)
+
+
+def workload_of(owner: Owner | None, place: str) -> list[Target]:
+    """A controller of a built-in kind as the one object that it is; none where there is no such."""
+    kind = maker(owner.group, owner.kind) if owner else None
+    return [Target(kind.resource, kind.kind, place, owner.name, owner.uid)] if kind and owner else []
+
+
+def _changed(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """What is changed of an object that a protected workload's controller made, or taken from the workload."""
+    request, place = context.request, context.request.target.namespace
+    stored = request.old
+    if request.evicts:
+        ref = ObjectRef(_POD, place, request.target.name)
+        stored = (yield from ask(ReadObjects((ref,), _UNREAD))).get(ref, stored)
+    elif request.operation is Operation.CREATE:
+        return []
+    above = workload_of(stored.controller_owner, place)
+    if not (above and matter(context, [above[0].resource])):
+        return []
+    if not (yield from _counts(context, above[0])):
+        return []
+    return (yield from protected(context, above))
+
+
+_POD: Final = ResolvedResource(PODS, "v1", namespaced=True, custom=False, kind="Pod")
+
+
+def _counts(context: ReviewContext, above: Target) -> Asking[bool]:
+    """Whether its controller does not put it right by itself."""
+    request = context.request
+    if request.subresource == _KEPT:
+        return False
+    if request.updates and _rewritten(context):
+        return True
+    relabelled = request.updates and (request.old.labels or {}) != (request.new.labels or {})
+    if above.resource == JOBS:
+        gone = request.may_end or request.changes_owners or relabelled
+        return gone and not _finished((yield from _read(above)))
+    if above.resource == _STATEFUL_SETS and relabelled:
+        # Its controller lets go of a pod that it does not select, and makes none while that has the name.
+        spec = (yield from _read(above)).get("spec")
+        return not selectors.fits(above.resource, spec, request.new.labels or {})
+    return False
+
+
+def _rewritten(context: ReviewContext) -> bool:
+    """Whether an update changes more than labels, annotations, owners, finalizers and the number of replicas."""
+    request = context.request
+    if request.target.resource == REPLICA_SETS and _history(request.old) != _history(request.new):
+        return True
+    return context.changes([_FREE])
+
+
+_FREE: Final = free_paths.compiled(("metadata", free_paths.text(REPLICAS)))
+
+
+def _history(metadata: Metadata) -> Mapping[str, str]:
+    return {key: text for key, text in (metadata.annotations or {}).items() if key.startswith(_OF_DEPLOYMENTS)}
+
+
+def _read(workload: Target) -> Asking[Mapping[str, Any]]:
+    """A workload as it is stored; empty where it is not there."""
+    stored = yield from ask(ReadWhole(_ref(workload), _UNREAD))
+    return stored or {}
+
+
+def _finished(job: Mapping[str, Any]) -> bool:
+    """Whether a Job has come to its end, or is not there."""
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    told = any(each.get("type") in {"Complete", "Failed"} and each.get("status") == "True" for each in conditions)
+    return told or not job
+
+
+def _named(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected workload that would make an object of this very name itself, and makes none while it is there."""
+    yield from ()
+    request = context.request
+    kind = _NAMED_BY[request.target.resource]
+    numbered = _NUMBERED.fullmatch(request.target.name)
+    if request.subresource or not (numbered and context.state.policies.protects_in(kind, request.target.namespace)):
+        return []
+    # A CronJob's Jobs have the minute in their names for which they are.
+    if kind == CRON_JOBS and int(numbered["number"]) * 60.0 < context.now - _A_DAY:
+        return []
+    above = Target(kind, MAKERS[kind].kind, request.target.namespace, numbered["name"], "")
+    return [goes_along(above, MAKERS[kind].version)]
+
+
+_NAMED_BY: Final = {PODS: _STATEFUL_SETS, JOBS: CRON_JOBS}
+
+
+def _selected(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected workloads whose pods another one selects: their autoscalers no longer know which are whose."""
+    request, target = context.request, context.request.target
+    kinds = [kind for kind in _SCALED if context.state.policies.protects_in(kind, target.namespace)]
+    if request.subresource or not kinds:
+        return []
+    selector = selectors.written(request, request.new_spec)
+    if not selector or selector == selectors.written(request, request.old_spec):
+        return []
+    found = yield from ask(Selected(tuple(MAKERS[kind] for kind in kinds), target.namespace, selector))
+    others = (each for each in found if (each.resource, each.name) != (target.resource, target.name))
+    return [goes_along(each, MAKERS[each.resource].version) for each in others]
+
+
+_SCALED: Final = (_DEPLOYMENTS, REPLICA_SETS, selectors.BY_LABELS, _STATEFUL_SETS)
+"""Workloads with a size."""
+
+
+def _changes(resource: GroupResource, by: str, operations: Iterable[Operation]) -> Deleter:
+    reason = "it runs, or goes back to, what they say, and does not put that right by itself"
+    return Deleter(resource, by, _STANDS_OVER, reason, _changed, frozenset(operations))
+
+
+_STANDS_OVER: Final = "the protected workload that it stands under"
+
+DELETERS: Final = (
+    _changes(
+        PODS,
+        "whatever is changed of it but metadata; the labels that a StatefulSet selects it by; the end of one of a Job",
+        {Operation.CREATE, Operation.UPDATE, Operation.DELETE},
+    ),
+    _changes(REPLICA_SETS, "another template, or revision", {Operation.UPDATE}),
+    *(
+        Deleter(
+            made,
+            f"its creation, by a name that a protected {MAKERS[by].kind} gives",
+            f"the {MAKERS[by].kind}",
+            "its controller makes none while another has the name",
+            _named,
+            frozenset({Operation.CREATE}),
+        )
+        for made, by in _NAMED_BY.items()
+    ),
+    *(
+        Deleter(
+            resource,
+            "its creation, with a selector that fits the pods of a protected workload",
+            "that workload",
+            "no autoscaler scales what two select",
+            _selected,
+            WRITES if resource == selectors.BY_LABELS else frozenset({Operation.CREATE}),
+        )
+        for resource in _SCALED
+    ),
+)

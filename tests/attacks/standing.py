@@ -1,0 +1,176 @@
+"""Standing under a protected workload: in the place of what its controller makes, or by a change of that."""
+
+import time
+from typing import Any, Final
+
+from tests.attacks import documents
+from tests.attacks.attack import attack
+from tests.attacks.documents import CONTAINERS
+from tests.attacks.field import (
+    CRON_JOBS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    JOBS,
+    PODS,
+    REPLICA_SETS,
+    REVISIONS,
+    STATEFUL_SETS,
+    Field,
+    Kind,
+)
+
+_LABELS: Final = {"app": "db"}
+_TEMPLATE: Final = {"metadata": {"labels": _LABELS}, "spec": {"containers": CONTAINERS}}
+_SPEC: Final[dict[str, Any]] = {"selector": {"matchLabels": _LABELS}, "template": _TEMPLATE}
+_RUN: Final = {"restartPolicy": "Never", "containers": CONTAINERS}
+_WORKLOADS: Final[dict[Kind, dict[str, Any]]] = {
+    DEPLOYMENTS: {**_SPEC, "replicas": 1},
+    STATEFUL_SETS: {**_SPEC, "replicas": 1, "serviceName": "db"},
+    DAEMON_SETS: _SPEC,
+    JOBS: {"template": {"spec": _RUN}, "backoffLimit": 0},
+    CRON_JOBS: {"schedule": "* * * * *", "suspend": True, "jobTemplate": {"spec": {"template": {"spec": _RUN}}}},
+}
+
+
+def _workload(field: Field, kind: Kind, pods: int = 1) -> dict[str, Any]:
+    """A protected workload; give its only pod, where it has one."""
+    field.account()
+    field.make(kind, {"metadata": {"name": "db"}, "spec": _WORKLOADS[kind]})
+    field.protect(kind, kind.path(field.place, "db"))
+    items: list[dict[str, Any]] = []
+
+    def found() -> bool:
+        items[:] = field.admin("GET", PODS.path(field.place)).document["items"]
+        return len(items) == pods
+
+    field.eventually(found, "its pods are there")
+    field.free_work()
+    return items[0] if items else {}
+
+
+def _impostor(name: str, **metadata: Any) -> dict[str, Any]:
+    pod = documents.pod(name, restartPolicy="Never")
+    return {**pod, "metadata": {"name": name, **metadata}}
+
+
+@attack(variants={"Deployment": (DEPLOYMENTS,), "StatefulSet": (STATEFUL_SETS,), "Job": (JOBS,)})
+def join_its_pods(field: Field, kind: Kind) -> None:
+    """An agent makes a pod that the controller of a protected workload takes for its own, or labels one so."""
+    real = _workload(field, kind)["metadata"]
+    dear = {"controller.kubernetes.io/pod-deletion-cost": "2147483647"}
+    name = "db-1" if kind == STATEFUL_SETS else "mine"
+    pods = PODS.path(field.place)
+    field.refused("POST", pods, _impostor(name, labels=real["labels"], annotations=dear))
+    owned = _impostor(name, ownerReferences=real["ownerReferences"])
+    field.refused("POST", pods, owned)
+    if kind != STATEFUL_SETS:
+        field.done("POST", pods, _impostor(name, labels={"app": "mine"}))
+        field.refused("PATCH", PODS.path(field.place, name), {"metadata": {"labels": real["labels"]}})
+    field.lasts(PODS.path(field.place, real["name"]), 1.0)
+
+
+@attack()
+def leave_pods_to_it(field: Field) -> None:
+    """An agent has a ReplicaSet make pods that fit a protected Deployment's, and leaves these behind."""
+    real = _workload(field, DEPLOYMENTS)["metadata"]
+    labels = {**real["labels"], "mine": "yes"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": CONTAINERS}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    field.done("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    mine = REPLICA_SETS.path(field.place, "mine")
+    field.refused("DELETE", mine, {"propagationPolicy": "Orphan"})
+    field.done("DELETE", mine, {"propagationPolicy": "Background"})
+
+
+@attack()
+def join_the_pods_of_a_daemon_set(field: Field) -> None:
+    """An agent makes a pod that a protected DaemonSet takes for its own."""
+    _workload(field, DAEMON_SETS, 0)
+    field.refused("POST", PODS.path(field.place), _impostor("mine", labels=_LABELS))
+
+
+@attack(variants={"StatefulSet": (STATEFUL_SETS, PODS), "CronJob": (CRON_JOBS, JOBS)})
+def take_the_name_of_what_it_makes(field: Field, kind: Kind, made: Kind) -> None:
+    """An agent makes what has the name that a protected workload's controller would give, so that it makes none."""
+    _workload(field, kind, 1 if kind == STATEFUL_SETS else 0)
+    number = 1 if kind == STATEFUL_SETS else int(time.time()) // 60 + 2
+    names = f"db-{number}", "mine-1"
+    refused, done = (
+        _impostor(name) if made == PODS else {"metadata": {"name": name}, "spec": {"template": {"spec": _RUN}}}
+        for name in names
+    )
+    field.refused("POST", made.path(field.place), refused)
+    field.done("POST", made.path(field.place), done)
+
+
+@attack()
+def take_a_pod_of_its_set(field: Field) -> None:
+    """An agent takes the label from the pod of a protected StatefulSet, which makes none while that has the name."""
+    pod = PODS.path(field.place, _workload(field, STATEFUL_SETS)["metadata"]["name"])
+    field.refused("PATCH", pod, {"metadata": {"labels": {"app": None}}})
+    field.done("PATCH", pod, {"metadata": {"labels": {"debug": "yes"}}})
+
+
+@attack(variants={"Deployment": (DEPLOYMENTS,), "Job": (JOBS,)})
+def change_what_it_made(field: Field, kind: Kind) -> None:
+    """An agent changes a pod of a protected workload where it stands: another image, a status, a deadline."""
+    pod = PODS.path(field.place, _workload(field, kind)["metadata"]["name"])
+    strategic = "application/strategic-merge-patch+json"
+    image = {"spec": {"containers": [{"name": "main", "image": "registry.invalid/none:1"}]}}
+    field.refused("PATCH", pod, image, strategic)
+    field.refused("PATCH", pod, {"spec": {"activeDeadlineSeconds": 1}})
+    field.refused("PATCH", f"{pod}/status", {"status": {"phase": "Failed"}})
+    field.lasts(pod)
+
+
+@attack()
+def end_the_pod_of_its_job(field: Field) -> None:
+    """An agent deletes or evicts the pod of a protected Job that takes no failure, or takes it from the Job."""
+    pod = PODS.path(field.place, _workload(field, JOBS)["metadata"]["name"])
+    name = pod.rpartition("/")[2]
+    field.refused("DELETE", pod, {"gracePeriodSeconds": 0})
+    field.refused("DELETE", PODS.path(field.place))
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    field.refused("POST", f"{pod}/eviction", eviction)
+    field.refused("PATCH", pod, {"metadata": {"labels": {"batch.kubernetes.io/controller-uid": "mine"}}})
+    field.lasts(pod)
+
+
+@attack()
+def plant_a_revision(field: Field) -> None:
+    """An agent plants a ReplicaSet in the history of a protected Deployment, to which a person then goes back."""
+    _workload(field, DEPLOYMENTS)
+    sets = REPLICA_SETS.path(field.place)
+    real = field.admin("GET", sets).document["items"][0]["metadata"]["name"]
+    labels = {**_LABELS, "pod-template-hash": "planted"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": CONTAINERS}}
+    number = {"deployment.kubernetes.io/revision": "50"}
+    planted = {
+        "metadata": {"name": "db-planted", "labels": labels, "annotations": number},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+    }
+    field.refused("POST", sets, planted)
+    field.refused("PATCH", f"{sets}/{real}", {"metadata": {"annotations": number}})
+    field.refused("PATCH", f"{sets}/{real}", {"spec": {"template": {"metadata": {"annotations": {"mine": "yes"}}}}})
+
+
+@attack()
+def plant_a_revision_of_a_set(field: Field) -> None:
+    """An agent plants a ControllerRevision in the history of a protected StatefulSet, or deletes what is there."""
+    _workload(field, STATEFUL_SETS)
+    revisions = REVISIONS.path(field.place)
+    field.eventually(lambda: field.admin("GET", revisions).document["items"], "its revision is there")
+    real = field.admin("GET", revisions).document["items"][0]
+    planted = {"metadata": {"name": "db-planted", "labels": _LABELS}, "revision": 50, "data": real["data"]}
+    field.refused("POST", revisions, planted)
+    field.refused("DELETE", f"{revisions}/{real['metadata']['name']}")
+
+
+@attack()
+def select_its_pods(field: Field) -> None:
+    """An agent makes a workload that selects the pods of a protected one, whose autoscaler then scales nothing."""
+    _workload(field, DEPLOYMENTS)
+    decoy = documents.deployment("decoy")
+    decoy["spec"] |= _SPEC
+    field.refused("POST", DEPLOYMENTS.path(field.place), decoy)
+    field.done("POST", DEPLOYMENTS.path(field.place), documents.deployment("mine"))

@@ -1,0 +1,236 @@
+"""What stands under a protected workload is a part of it."""
+
+from typing import Any
+
+import pytest
+from tests.support import signing
+from tests.support.builders import (
+    DEPLOYMENT,
+    DEPLOYMENTS,
+    PERSON,
+    approved_for,
+    creation,
+    deletion,
+    document,
+    eviction,
+    live,
+    policy,
+    state,
+    target,
+    update,
+)
+from tests.support.resolving import Answers, decide
+
+from seconder.admission.lookups import ReadObjects, ReadWhole, Selected, Selecting
+from seconder.admission.request import Metadata, OwnerReference, Request
+from seconder.admission.rules import indirect_deletion
+from seconder.api.reasons import Reason
+from seconder.api.resources import JOBS, PODS, REPLICA_SETS, GroupResource, Target
+
+SETS = GroupResource("apps", "statefulsets")
+DAEMONS = GroupResource("apps", "daemonsets")
+REVISIONS = GroupResource("apps", "controllerrevisions")
+CRON_JOBS = GroupResource("batch", "cronjobs")
+REPLICA_SET = target(REPLICA_SETS, "checkout-5d", uid="uid-rs")
+SET = target(SETS, "db", uid="uid-set")
+JOB = target(JOBS, "export", uid="uid-job")
+DAEMON = Target(DAEMONS, "DaemonSet", "payments", "log", "uid-daemon")
+POD = target(PODS, "mine", uid="uid-mine")
+OF_DEPLOYMENT = OwnerReference("apps/v1", "Deployment", DEPLOYMENT.name, DEPLOYMENT.uid, controller=True)
+THERE = {
+    **live(DEPLOYMENT),
+    **live(REPLICA_SET, owner_references=[OF_DEPLOYMENT]),
+    **live(SET),
+    **live(JOB),
+    **live(DAEMON),
+}
+LABELLED = {"labels": {"app": "web"}}
+
+
+def _under(owner: Target) -> dict[str, Any]:
+    version = f"{owner.resource.group}/v1"
+    named = {"apiVersion": version, "kind": owner.kind, "name": owner.name, "uid": owner.uid, "controller": True}
+    return {"ownerReferences": [named]}
+
+
+def _lost(asked: Request, *named: GroupResource, **given: Any) -> list[str]:
+    answers = Answers(**({"objects": THERE} | given))
+    decided = decide(asked, state(policy(*named)), answers=answers, rules=[indirect_deletion.RULE])
+    assert decided.reason in {Reason.APPROVAL_MISSING, Reason.NOT_COVERED}, decided.message
+    return [] if decided.allowed else [part.effect.target.name for part in decided.parts]
+
+
+@pytest.mark.parametrize(
+    ("above", "named", "lost"),
+    [
+        (REPLICA_SET, DEPLOYMENTS, "checkout"),
+        (REPLICA_SET, REPLICA_SETS, "checkout-5d"),
+        (JOB, JOBS, "export"),
+        (DAEMON, DAEMONS, "log"),
+    ],
+)
+def test_what_comes_to_stand_under_a_protected_workload_counts_as_its_end(
+    above: Target, named: GroupResource, lost: str
+) -> None:
+    """A pod, by labels or by an owner; made so, or labelled so later. One whose labels nobody selects is free."""
+    labelled = creation(POD, new=LABELLED)
+    assert _lost(labelled, named, selecting=[above]) == [lost]
+    assert _lost(creation(POD, new=_under(above)), named) == [lost]
+    assert _lost(update(POD, old={}, new=LABELLED), named, selecting=[above]) == [lost]
+    assert _lost(labelled, named) == []
+    assert _lost(creation(POD), named, selecting=[above]) == []
+    for unknown in (Selecting, ReadObjects):
+        answers = Answers(objects=THERE, selecting=[above], unknown=[unknown])
+        assert decide(labelled, state(policy(named)), answers=answers).reason is Reason.INTERNAL_ERROR
+    answers = Answers(unknown=[Selecting])
+    assert decide(creation(POD, PERSON, new=LABELLED), state(policy(named)), answers=answers).allowed
+    assert decide(labelled, state(policy(GroupResource("", "secrets"))), answers=answers).allowed
+
+
+def test_a_pod_joins_its_set_by_name_as_well() -> None:
+    """A StatefulSet takes no pod of another name. Of a ReplicaSet of no Deployment nobody asks."""
+    joins = creation(target(PODS, "db-1", uid=""), new=LABELLED)
+    assert _lost(joins, SETS, selecting=[SET])[:1] == ["db"]
+    assert _lost(creation(POD, new=LABELLED), SETS, selecting=[SET]) == []
+    alone = THERE | live(REPLICA_SET)
+    assert _lost(creation(POD, new=LABELLED), DEPLOYMENTS, selecting=[REPLICA_SET], objects=alone) == []
+    another = THERE | live(REPLICA_SET, uid="another", owner_references=[OF_DEPLOYMENT])
+    assert _lost(creation(POD, new=_under(REPLICA_SET)), DEPLOYMENTS, objects=another) == []
+
+
+def test_what_a_workload_leaves_behind_joins_whoever_selects_it() -> None:
+    """Its pods, or a Deployment's ReplicaSets; where it takes them along, nobody does."""
+    spec = {"spec": {"template": {"metadata": {"labels": {"app": "web"}}}}}
+    mine = target(REPLICA_SETS, "mine", uid="uid-mine")
+    orphaned: dict[str, Any] = {"options": {"propagationPolicy": "Orphan"}}
+    assert _lost(deletion(mine, stored=spec, **orphaned), DEPLOYMENTS, selecting=[REPLICA_SET]) == ["checkout"]
+    assert _lost(deletion(mine, stored=spec, **orphaned), DEPLOYMENTS, selecting=[mine]) == []
+    assert _lost(deletion(mine, stored=spec), DEPLOYMENTS, selecting=[REPLICA_SET]) == []
+    sets = target(DEPLOYMENTS, "mine", uid="uid-mine")
+    assert _lost(deletion(sets, stored=spec, **orphaned), DEPLOYMENTS, selecting=[DEPLOYMENT]) == ["checkout"]
+
+
+def test_a_signed_end_of_the_workload_lets_a_pod_in() -> None:
+    """Whoever may end it may replace it."""
+    held = THERE | live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT))
+    answers = Answers(objects=held, selecting=[REPLICA_SET])
+    assert decide(creation(POD, new=LABELLED), state(policy()), answers=answers).reason is Reason.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("made", "above", "named"),
+    [(REPLICA_SETS, DEPLOYMENT, DEPLOYMENTS), (REVISIONS, SET, SETS), (REVISIONS, DAEMON, DAEMONS)],
+)
+def test_history_that_is_planted_counts_as_the_workloads_end(
+    made: GroupResource, above: Target, named: GroupResource
+) -> None:
+    """A person may go back to it. So does what is taken from a StatefulSet's or a DaemonSet's."""
+    planted = target(made, "planted", uid="uid-planted")
+    assert _lost(creation(planted, new=LABELLED), named, selecting=[above]) == [above.name]
+    assert _lost(creation(planted, new=_under(above)), named) == [above.name]
+    assert _lost(creation(planted, new=LABELLED), named) == []
+    if made == REVISIONS:
+        assert _lost(deletion(planted, stored=_under(above)), named) == [above.name]
+
+
+def test_the_name_of_what_a_controller_makes_is_its_own() -> None:
+    """A StatefulSet's pods by their number, a CronJob's Jobs by the minute; what is over it makes no more."""
+    cron = target(CRON_JOBS, "nightly", uid="uid-cron")
+    there = THERE | live(cron)
+    assert _lost(creation(target(PODS, "db-7", uid="")), SETS) == ["db"]
+    for name in ("db", "db-", "db-x", "db-01", "other-0"):
+        assert _lost(creation(target(PODS, name, uid="")), SETS) == []
+    assert _lost(creation(target(PODS, "db-7", uid="")), DEPLOYMENTS) == []
+    minute = int(signing.NOW) // 60
+    for number, lost in ((minute + 2, ["nightly"]), (minute - 5, ["nightly"]), (minute - 2000, []), (1, [])):
+        asked = creation(target(JOBS, f"nightly-{number}", uid=""))
+        assert _lost(asked, CRON_JOBS, objects=there) == lost
+    by_hand = creation(target(JOBS, "by-hand", uid=""), new=_under(cron))
+    assert _lost(by_hand, CRON_JOBS, objects=there) == []
+
+
+SPEC = {"spec": {"containers": [{"name": "c", "image": "good"}]}}
+EVIL = {"spec": {"containers": [{"name": "c", "image": "evil"}]}}
+
+
+def test_what_a_protected_workload_made_is_a_part_of_it() -> None:
+    """Whatever is changed of its pods but metadata: that stays. To look into one is free."""
+    kept = _under(REPLICA_SET)
+    pod = target(PODS, "checkout-5d-x", uid="uid-pod")
+
+    def changed(old: dict[str, Any], new: dict[str, Any], **fields: Any) -> list[str]:
+        return _lost(update(pod, old=kept | old, new=kept | new, **fields), DEPLOYMENTS)
+
+    assert changed(SPEC, EVIL) == ["checkout"]
+    assert changed(SPEC, SPEC | {"status": {"phase": "Failed"}}, subResource="status") == ["checkout"]
+    assert changed(SPEC, EVIL, subResource="ephemeralcontainers") == []
+    assert changed(SPEC, SPEC | {"labels": {"debug": "yes"}, "annotations": {"a": "b"}}) == []
+    assert _lost(deletion(pod, stored=kept), DEPLOYMENTS) == []
+    assert _lost(eviction(pod), DEPLOYMENTS, objects=THERE | live(pod)) == []
+    assert _lost(update(pod, old=SPEC, new=EVIL), DEPLOYMENTS) == []
+
+
+def test_a_replica_sets_template_and_revision_are_its_deployments_history() -> None:
+    """Its size is put right."""
+    kept = _under(DEPLOYMENT)
+    old = kept | {"spec": {"replicas": 1, "template": {"a": 1}}}
+    revised = old | {"annotations": {"deployment.kubernetes.io/revision": "50"}}
+    assert _lost(update(REPLICA_SET, old=old, new=kept | {"spec": {"replicas": 1, "template": {"a": 2}}})) == [
+        "checkout"
+    ]
+    assert _lost(update(REPLICA_SET, old=old, new=revised)) == ["checkout"]
+    assert _lost(update(REPLICA_SET, old=old, new=kept | {"spec": {"replicas": 5, "template": {"a": 1}}})) == []
+    assert _lost(update(REPLICA_SET, old=old, new=old | {"annotations": {"a": "b"}})) == []
+
+
+def test_a_set_makes_no_pod_in_the_place_of_one_that_left() -> None:
+    """By labels that it does not select. Others are free."""
+    selecting = {"whole": document(SET, spec={"selector": {"matchLabels": {"a": "db"}}})}
+    pod = target(PODS, "db-0", uid="uid-pod")
+    kept = _under(SET) | {"labels": {"a": "db"}}
+    assert _lost(update(pod, old=kept, new=_under(SET)), SETS, **selecting) == ["db"]
+    assert _lost(update(pod, old=kept, new=kept | {"labels": {"a": "db", "b": "c"}}), SETS, **selecting) == []
+    assert _lost(deletion(pod, stored=kept), SETS, **selecting) == []
+
+
+def test_the_end_of_a_jobs_pod_may_be_the_jobs() -> None:
+    """Until the Job has come to its own: by deletion, eviction, another owner or label, a finalizer that goes."""
+    pod = target(PODS, "export-x", uid="uid-pod")
+    kept = _under(JOB)
+    stored = Metadata(
+        uid=pod.uid, owner_references=[OwnerReference("batch/v1", "Job", "export", JOB.uid, controller=True)]
+    )
+    there = THERE | {(PODS, pod.namespace, pod.name): stored}
+    finished = {"conditions": [{"type": "Complete", "status": "True"}]}
+    leaving = kept | {"deletionTimestamp": "2026-11-22T09:00:00Z", "finalizers": ["batch.kubernetes.io/job-tracking"]}
+    asked = (
+        deletion(pod, stored=kept),
+        eviction(pod),
+        update(pod, old=kept, new=kept | {"labels": {"a": "b"}}),
+        update(pod, old=kept, new={}),
+        update(pod, old=leaving, new=kept),
+    )
+    for each in asked:
+        running = document(JOB, spec={}, status={"active": 1})
+        assert _lost(each, JOBS, objects=there, whole=running) == ["export"]
+        assert _lost(each, JOBS, objects=there, whole=document(JOB, status=finished)) == []
+        unknown = Answers(objects=there, unknown=[ReadWhole])
+        assert decide(each, state(policy(JOBS)), answers=unknown).reason is Reason.INTERNAL_ERROR
+    assert _lost(deletion(pod, stored=kept), DEPLOYMENTS, objects=there) == []
+
+
+def test_a_workload_that_selects_the_pods_of_a_protected_one_counts_as_its_end() -> None:
+    """Its autoscaler then scales nothing. One that selects none is free, and so is what selects its own."""
+    decoy = creation(target(name="decoy", uid=""), new={"spec": {"selector": {"matchLabels": {"app": "web"}}}})
+    web = DEPLOYMENT
+    assert _lost(decoy, selected=[web]) == ["checkout"]
+    assert _lost(decoy) == []
+    itself = creation(DEPLOYMENT, new={"spec": {"selector": {"matchLabels": {"app": "web"}}}})
+    assert _lost(itself, selected=[web]) == []
+    assert _lost(decoy, JOBS, selected=[web]) == []
+    unknown = Answers(unknown=[Selected])
+    assert decide(decoy, state(policy()), answers=unknown).reason is Reason.INTERNAL_ERROR
+    controller = target(GroupResource("", "replicationcontrollers"), "rc")
+    old, new = ({"spec": {"selector": {"app": name}}} for name in ("mine", "web"))
+    assert _lost(update(controller, old=old, new=new), DEPLOYMENTS, selected=[web]) == ["checkout"]
+    assert _lost(update(controller, old=new, new=new), DEPLOYMENTS, selected=[web]) == []
