@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import CLAIMS, PODS, STATEFUL_SETS, VOLUMES, Field
+from tests.attacks.documents import owner
+from tests.attacks.field import CLAIMS, CONFIG_MAPS, PODS, STATEFUL_SETS, VOLUMES, Field
 
 _ASKED: Final = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
@@ -68,14 +69,16 @@ def claim_a_volume_by_a_template(field: Field, of_a_set: bool) -> None:
     field.lasts(path)
 
 
-@attack()
-def wait_for_a_volume_and_let_go(field: Field) -> None:
+@attack(variants={"by-itself": (False,), "with-its-owner": (True,)})
+def wait_for_a_volume_and_let_go(field: Field, by_owner: bool) -> None:
     """An agent's claim waits for a volume that a person makes later, protected, and goes when it has that."""
     field.seconders_own()
-    mine = CLAIMS.path(field.place, "mine")
     spec = {**_ASKED, "storageClassName": field.place, "volumeName": field.place}
-    field.done("POST", CLAIMS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    made = field.done("POST", CONFIG_MAPS.path(field.place), {"metadata": {"name": "above"}})
+    owners = [owner(made.document, "ConfigMap")] if by_owner else []
+    claim = {"metadata": {"name": "mine", "ownerReferences": owners}, "spec": spec}
+    field.done("POST", CLAIMS.path(field.place), claim)
     path = _protected(field, annotations={"pv.kubernetes.io/provisioned-by": "nobody.example.com"})
     _bound(field)
-    field.refused("DELETE", mine)
+    field.refused("DELETE", CONFIG_MAPS.path(field.place, "above") if by_owner else CLAIMS.path(field.place, "mine"))
     field.lasts(path)

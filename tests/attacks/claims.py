@@ -4,7 +4,8 @@ from typing import Any
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import ATTACHMENTS, AUTOSCALERS, CLAIMS, STATEFUL_SETS, VOLUMES, Field, Kind
+from tests.attacks.documents import owned_by, owner
+from tests.attacks.field import ATTACHMENTS, AUTOSCALERS, CLAIMS, CONFIG_MAPS, STATEFUL_SETS, VOLUMES, Field, Kind
 
 _PODS = 3
 _DELETE = {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}
@@ -53,6 +54,18 @@ def delete_the_set_where_claims_go(field: Field) -> None:
     path = _database(field, whenDeleted="Delete")
     field.refused("DELETE", path)
     field.refused("DELETE", STATEFUL_SETS.path(field.place))
+    _all_left(field)
+
+
+@attack()
+def delete_the_owner_of_the_set_where_claims_go(field: Field) -> None:
+    """An agent deletes what owns a StatefulSet to which a person said that claims go with it."""
+    above = field.make(CONFIG_MAPS, {"metadata": {"name": "above"}})
+    path = _database(field, whenDeleted="Delete")
+    field.admin("PATCH", path, owned_by(owner(above, "ConfigMap")))
+    field.free_work()
+    field.refused("DELETE", CONFIG_MAPS.path(field.place, "above"))
+    field.lasts(path)
     _all_left(field)
 
 

@@ -4,7 +4,18 @@ from typing import Any
 
 from tests.attacks import documents
 from tests.attacks.attack import Layer, attack
-from tests.attacks.field import ACCOUNTS, DEFINITIONS, DEPLOYMENTS, NAMESPACES, REPLICA_SETS, SECRETS, Field, Kind
+from tests.attacks.documents import owner
+from tests.attacks.field import (
+    ACCOUNTS,
+    CONFIG_MAPS,
+    DEFINITIONS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    REPLICA_SETS,
+    SECRETS,
+    Field,
+    Kind,
+)
 
 _OPTIONS = {
     "plainly": None,
@@ -98,16 +109,19 @@ def change_the_definition(field: Field, change: dict[str, Any]) -> None:
     field.lasts(gears.path(field.place, "precious"))
 
 
-@attack()
-def take_a_token_with_its_account(field: Field) -> None:
-    """An agent deletes the ServiceAccount whose token a protected Secret holds."""
-    field.make(ACCOUNTS, {"metadata": {"name": "worker"}})
+@attack(variants={"": (False,), "by-the-owner-of-that": (True,)})
+def take_a_token_with_its_account(field: Field, by_owner: bool) -> None:
+    """An agent deletes the ServiceAccount whose token a protected Secret holds, or what owns that account."""
+    above = owner(field.make(CONFIG_MAPS, {"metadata": {"name": "above"}}), "ConfigMap")
+    field.make(ACCOUNTS, {"metadata": {"name": "worker", "ownerReferences": [above]}})
     whose = {"kubernetes.io/service-account.name": "worker"}
     metadata = {"name": "worker-token", "annotations": whose}
     field.make(SECRETS, {"metadata": metadata, "type": "kubernetes.io/service-account-token"})
     path = SECRETS.path(field.place, "worker-token")
     field.protect(SECRETS, path)
-    field.refused("DELETE", ACCOUNTS.path(field.place, "worker"))
+    field.free_work()
+    kind, name = (CONFIG_MAPS, "above") if by_owner else (ACCOUNTS, "worker")
+    field.refused("DELETE", kind.path(field.place, name))
     field.lasts(path, 1.0)
 
 

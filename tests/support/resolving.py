@@ -16,6 +16,8 @@ from seconder.admission.lookups import (
     FirstRight,
     FreeVolume,
     FreeVolumes,
+    Holder,
+    Holders,
     Lookup,
     MissingOwners,
     NamespaceContents,
@@ -68,6 +70,7 @@ class Answers(Resolver):
     selecting: Sequence[Target] = ()
     selected: Sequence[Target] = ()
     volumes: Sequence[FreeVolume] = ()
+    holders: Sequence[Holder] = ()
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
     tokens: Sequence[Placed] = ()
     aliased: frozenset[str] = frozenset()
@@ -108,6 +111,8 @@ class Answers(Resolver):
                 return self.selected
             case FreeVolumes():
                 return [each for each in self.volumes if not lookup.names or each.name in lookup.names]
+            case Holders():
+                return self.holders
             case Uncontrolled():
                 return self.uncontrolled.get(lookup.kind.resource, ())
             case Tokens():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from seconder.api.resources import JOBS, NAMESPACES, PODS, REPLICA_SETS, GroupResource, ResolvedResource
+from seconder.api.resources import JOBS, NAMESPACES, PODS, REPLICA_SETS, SECRETS, GroupResource, ResolvedResource
 
 _REVISIONS: Final = GroupResource("apps", "controllerrevisions")
 _DAEMON_SETS: Final = GroupResource("apps", "daemonsets")
@@ -12,6 +12,13 @@ _STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
 _REPLICATION_CONTROLLERS: Final = GroupResource("", "replicationcontrollers")
 _SERVICES: Final = GroupResource("", "services")
 CRON_JOBS: Final = GroupResource("batch", "cronjobs")
+
+
+def _kind(plural: str, kind: str) -> ResolvedResource:
+    return ResolvedResource(GroupResource("", plural), "v1", namespaced=True, custom=False, kind=kind)
+
+
+_CLAIMS: Final = _kind("persistentvolumeclaims", "PersistentVolumeClaim")
 
 MADE_BY_CONTROLLER: Final = frozenset(
     {
@@ -90,6 +97,25 @@ ADOPTERS: Final[Mapping[GroupResource, tuple[str, ...]]] = {
 }
 """Controllers of kube-system that add owners to stored objects of a kind. What was lost of these they would make anew,
 and so they wait for nobody's answer."""
+
+_ENDED_WITH: Final[Mapping[GroupResource, tuple[ResolvedResource, ...]]] = {
+    GroupResource("", "persistentvolumes"): (_CLAIMS,),
+    _CLAIMS.resource: (MAKERS[_STATEFUL_SETS],),
+    SECRETS: (_kind("serviceaccounts", "ServiceAccount"),),
+}
+"""What ends with objects of which other kinds, by a controller's hand, though no owner says so."""
+
+
+def ended_with(resources: Iterable[GroupResource]) -> frozenset[ResolvedResource]:
+    """The kinds with whose objects these end, and those with which these do, though no owner says so."""
+    found: set[ResolvedResource] = set()
+    below = set(resources)
+    while below:
+        above = {kind for each in below for kind in _ENDED_WITH.get(each, ())} - found
+        found |= above
+        below = {kind.resource for kind in above}
+    return frozenset(found)
+
 
 _OWN_GROUPS: Final = (
     "admissionregistration",

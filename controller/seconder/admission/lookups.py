@@ -164,6 +164,22 @@ class FreeVolumes(Lookup[Sequence[FreeVolume]], frozen=True):
     names: tuple[str, ...]
 
 
+class Holder(NamedTuple):
+    """An object of this uid that holds storage, by the name of that."""
+
+    uid: str
+    holds: str
+
+
+class Holders(Lookup[Sequence[Holder]], frozen=True):
+    """The objects of a kind in a namespace that hold storage. ``bound``: the field that names that."""
+
+    unknown: ClassVar[str] = "which storage goes with the namespace could not be looked up"
+    kind: ResolvedResource
+    namespace: str
+    bound: tuple[str, str]
+
+
 class Tokens(Lookup[Sequence[Placed]], frozen=True):
     """The Secrets in a namespace that hold tokens of a ServiceAccount in it."""
 

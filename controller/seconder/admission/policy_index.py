@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from seconder.admission.indirect import aliases
 from seconder.admission.indirect.aliases import Alias
-from seconder.admission.kinds import makers
+from seconder.admission.kinds import ended_with, makers
 from seconder.api import constants
 from seconder.api.label_selector import NAME_KEY
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
@@ -197,10 +197,11 @@ _NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom
 
 
 def _followed(policies: Iterable[Policy]) -> frozenset[ResolvedResource]:
-    """What these policies protect, what that is made of, and Namespaces, with which everything in them goes."""
+    """What these policies protect, what that is made of or ends with, and Namespaces, with which all in them goes."""
     resources = {resolved for policy in policies for resolved in policy.resolved.values() if resolved.served}
     named = {resolved.resource for resolved in resources}
-    resources |= {maker for maker in makers(named) if maker.resource not in named}
+    between = makers(named) | ended_with(named)
+    resources |= {each for each in between if each.resource not in named}
     if any(resolved.namespaced for resolved in resources):
         resources = {resolved for resolved in resources if resolved.resource != NAMESPACES} | {_NAMESPACES}
     return frozenset(resources)

@@ -15,6 +15,8 @@ from seconder.admission.lookups import (
     FreeVolume,
     FreeVolumes,
     HeldResource,
+    Holder,
+    Holders,
     NamespaceContents,
     ObjectRef,
     Placed,
@@ -167,6 +169,21 @@ class Objects:
         for objects, _ in self._api.pages(path, timeout=left(deadline)):
             found += [volume for each in objects if (volume := claiming.free_volume(each))]
             left(deadline)
+        return found
+
+    def holders(self, lookup: Holders, deadline: float) -> list[Holder]:
+        """List what holds storage in a namespace. Raises ApiError and TooLate."""
+        found = []
+        part, field = lookup.bound
+        try:
+            for objects, _ in self._api.pages(collection(lookup.kind, lookup.namespace), timeout=left(deadline)):
+                named = ((each["metadata"]["uid"], (each.get(part) or {}).get(field)) for each in objects)
+                found += [Holder(uid, name) for uid, name in named if name]
+                left(deadline)
+        except ApiError as error:
+            # Nobody acts on objects of a kind that is not served.
+            if error.status != 404:
+                raise
         return found
 
     def _placed(

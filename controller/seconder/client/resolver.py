@@ -13,6 +13,7 @@ from seconder.admission.lookups import (
     Dependents,
     FirstRight,
     FreeVolumes,
+    Holders,
     Lookup,
     MissingOwners,
     NamespaceContents,
@@ -131,6 +132,8 @@ class Resolver:
                 return self._objects.selected(lookup, deadline)
             case FreeVolumes():
                 return self._objects.free_volumes(lookup, deadline)
+            case Holders():
+                return self._objects.holders(lookup, deadline)
             case Tokens():
                 return self._objects.tokens(lookup, deadline)
             case AliasedBy():

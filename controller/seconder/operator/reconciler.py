@@ -301,6 +301,8 @@ class Reconciler:
         claims = any(resource.resource == volumes.CLAIMS.resource for resource in resolved)
         owners += _rules([volumes.VOLUMES] if claims else [], ["get"])
         # What would take a pod for its own, under a workload that a policy names.
+        # What goes with a namespace, or with what goes in it.
+        owners += _rules(volumes.held_by({resource.resource for resource in resolved}), ["get", "list"])
         owners += _rules(made_workloads(resource.resource for resource in resolved), ["list"])
         # Served or not: RBAC is asked before the API server says that it does not know a kind.
         standing = (alias.resource for alias in self._settings.installation.aliases)

@@ -37,7 +37,7 @@ from seconder.admission import lookups, pipeline, rbac, rules
 from seconder.admission.changes import differences
 from seconder.admission.changes.free_paths import NOTHING
 from seconder.admission.dependents import Dependent
-from seconder.admission.lookups import FreeVolume, Lookup, Placed
+from seconder.admission.lookups import FreeVolume, Holder, Lookup, Placed
 from seconder.admission.request import Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import looking_at
@@ -268,6 +268,16 @@ def _cases() -> list[Case]:
             deletion(POD, stored={"ownerReferences": [JOB_ABOVE]}),
             (policy(JOBS),),
             Answers(objects=live(JOB, annotations=approved_for(JOB)), whole=document(JOB, spec={})),
+        ),
+        Case(
+            "dependents",
+            deletion(NAMESPACE),
+            (policy(VOLUMES),),
+            Answers(
+                objects=live(VOLUME, annotations=approved_for(VOLUME)),
+                holders=[Holder("uid-claim", VOLUME.name)],
+                whole=document(VOLUME, spec={"persistentVolumeReclaimPolicy": "Delete"}),
+            ),
         ),
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),

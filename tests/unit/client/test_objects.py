@@ -15,6 +15,8 @@ from seconder.admission.lookups import (
     FreeVolume,
     FreeVolumes,
     HeldResource,
+    Holder,
+    Holders,
     NamespaceContents,
     ObjectRef,
     Placed,
@@ -265,6 +267,17 @@ def test_volumes_that_wait_for_a_claim_are_listed_or_read_by_name(pool: ThreadPo
     assert objects_.free_volumes(FreeVolumes(("bound", "free", "gone")), time.monotonic() + 5.0) == wanted
     with pytest.raises(TooLate):
         objects_.free_volumes(FreeVolumes(()), time.monotonic() - 1.0)
+
+
+def test_what_holds_storage_is_listed_by_the_name_of_that(pool: ThreadPoolExecutor) -> None:
+    """What holds none is left out; a kind that is not served holds nothing."""
+    claims = resolved(GroupResource("", "persistentvolumeclaims"))
+    path = "/api/v1/namespaces/payments/persistentvolumeclaims"
+    items = [_object("a") | {"spec": {"volumeName": "pv-1"}}, _object("b") | {"spec": {}}, _object("c")]
+    served = Served({path: {"metadata": {}, "items": items}})
+    asked = Holders(claims, "payments", ("spec", "volumeName"))
+    assert Objects(served, pool).holders(asked, time.monotonic() + 5.0) == [Holder("uid-a", "pv-1")]
+    assert Objects(Served({}), pool).holders(asked, time.monotonic() + 5.0) == []
 
 
 def test_the_pods_of_a_node_are_listed_page_by_page(pool: ThreadPoolExecutor) -> None:

@@ -19,6 +19,7 @@ from seconder.admission.lookups import (
     FirstRight,
     FreeVolumes,
     HeldResource,
+    Holders,
     Lookup,
     MissingOwners,
     NamespaceContents,
@@ -64,6 +65,7 @@ LOOKUPS: list[Lookup[Any]] = [
     Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),)),
     Selected((resolved(DEPLOYMENTS),), "payments", ()),
     FreeVolumes(()),
+    Holders(resolved(PODS), "payments", ("spec", "volumeName")),
     Tokens("payments", "worker"),
     AliasedBy("payments", aliases.BUILT_IN),
 ]
@@ -122,6 +124,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(Uncontrolled(resolved(PODS), "payments", "app=broker")) == []
     assert answer(Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),))) == []
     assert answer(Selected((resolved(DEPLOYMENTS),), "payments", ())) == []
+    assert answer(Holders(resolved(PODS), "payments", ("spec", "volumeName"))) == []
     served.answers["/api/v1/persistentvolumes"] = {"metadata": {}, "items": []}
     assert answer(FreeVolumes(())) == []
     served.answers["/api/v1/namespaces/payments/secrets"] = {"metadata": {}, "items": []}

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec, coverage
-from seconder.admission.indirect import scaling
+from seconder.admission.indirect import scaling, volumes
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation, Request
@@ -16,9 +16,7 @@ from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import Action, GroupResource, ResolvedResource, Target
 
 _STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
-_CLAIMS: Final = ResolvedResource(
-    GroupResource("", "persistentvolumeclaims"), "v1", namespaced=True, custom=False, kind="PersistentVolumeClaim"
-)
+_CLAIMS: Final = volumes.CLAIMS
 _UNREAD: Final = "what becomes of its claims could not be looked up"
 _DELETE: Final = "Delete"
 
@@ -59,7 +57,7 @@ class _Set(Struct, rename="camel"):
 
 _Ordinal = Callable[[int], bool]
 _spec: Final = msgspec.json.Decoder(_Set | None)
-_SETS: Final = ResolvedResource(_STATEFUL_SETS, "v1", namespaced=True, custom=False, kind="StatefulSet")
+SETS: Final = ResolvedResource(_STATEFUL_SETS, "v1", namespaced=True, custom=False, kind="StatefulSet")
 
 
 def _everything(_: int) -> bool:
@@ -68,7 +66,7 @@ def _everything(_: int) -> bool:
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request, target = context.request, context.request.target
-    if not context.state.policies.protects_in(_CLAIMS.resource, target.namespace):
+    if not volumes.matter(context, target.namespace):
         return []
     if request.subresource == "scale":
         told = yield from _through_scale(context)
@@ -82,12 +80,12 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
 def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What goes by an autoscaler that may take a StatefulSet to fewer replicas, or could not before."""
     place = context.request.target.namespace
-    if not context.state.policies.protects_in(_CLAIMS.resource, place):
+    if not volumes.matter(context, place):
         return []
     named = scaling.scaling(context)
-    if named is None or (named.group, named.kind) != (_STATEFUL_SETS.group, _SETS.kind):
+    if named is None or (named.group, named.kind) != (_STATEFUL_SETS.group, SETS.kind):
         return []
-    ref = ObjectRef(_SETS, place, named.name)
+    ref = ObjectRef(SETS, place, named.name)
     stored: Any = yield from ask(ReadWhole(ref, _UNREAD))
     if stored is None:
         return []
@@ -97,6 +95,15 @@ def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
     kept = msgspec.structs.replace(workload, replicas=named.least).kept
     told = _templates(workload), lambda ordinal: ordinal not in kept
     return (yield from _claims_of(place, named.name, told))
+
+
+def gone_with(context: ReviewContext, workload: Target) -> Asking[Sequence[Effect]]:
+    """The deletions of the claims of a StatefulSet that goes itself."""
+    if not volumes.matter(context, workload.namespace):
+        return []
+    stored = yield from ask(ReadWhole(ObjectRef(SETS, workload.namespace, workload.name), _UNREAD))
+    told = _of_deleted(_converted(stored)) if stored else None
+    return (yield from _claims_of(workload.namespace, workload.name, told)) if told else []
 
 
 def _claims_of(place: str, name: str, told: tuple[set[str], _Ordinal]) -> Asking[Sequence[Effect]]:
@@ -140,9 +147,7 @@ def _converted(stored: Mapping[str, Any]) -> _Set:
 def _lost(request: Request, before: _Set | None, after: _Set | None) -> tuple[set[str], _Ordinal] | None:
     """The names of the templates, and which ordinals' claims go; None where none do."""
     if request.operation is Operation.DELETE:
-        if before is None or before.retention.when_deleted != _DELETE:
-            return None
-        return _templates(before), _everything
+        return _of_deleted(before) if before else None
     if after is None:
         return None
     now, was = after.retention, before.retention if before else _Retention()
@@ -154,6 +159,10 @@ def _lost(request: Request, before: _Set | None, after: _Set | None) -> tuple[se
         if gone and not (kept and kept.start <= gone.start and gone.stop <= kept.stop):
             return _templates(after), lambda ordinal: ordinal in gone and ordinal not in kept
     return None
+
+
+def _of_deleted(workload: _Set) -> tuple[set[str], _Ordinal] | None:
+    return (_templates(workload), _everything) if workload.retention.when_deleted == _DELETE else None
 
 
 def _templates(workload: _Set) -> set[str]:

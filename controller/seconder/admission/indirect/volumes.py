@@ -5,7 +5,7 @@ that was there before is not. Whoever makes a second one over the same storage m
 else stands for a path, a share or a handle nobody can tell (links, names of servers, folders above).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,9 +15,9 @@ from seconder.admission import coverage
 from seconder.admission.changes import free_changes
 from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.lookups import Asking, ObjectRef, ReadWhole, Unknown, ask
+from seconder.admission.lookups import Asking, Holders, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation
-from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.admission.review import MOST_DEPENDENTS, Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource, ResolvedResource, Target
 
@@ -26,6 +26,9 @@ _LEAST_OF_UID: Final = 8
 """Characters of a uid that tell it from others."""
 _UNREAD: Final = "what holds the storage could not be looked up"
 _UNTOLD: Final = "which storage it stands for cannot be told"
+
+
+GoneWith = Callable[[ReviewContext, Target], Asking[Sequence[Effect]]]
 
 
 class _Storage(NamedTuple):
@@ -102,6 +105,17 @@ def _refusal(storage: _Storage) -> Refusal:
     return Refusal(what, Reason.APPROVAL_MISSING, "Give it the policy Retain, or ask a person to make it.")
 
 
+def matter(context: ReviewContext, namespace: str) -> bool:
+    """Whether some policy protects claims in a namespace, or volumes."""
+    policies = context.state.policies
+    return policies.protects_in(CLAIMS.resource, namespace) or policies.protects_in(VOLUMES.resource, "")
+
+
+def held_by(resources: Collection[GroupResource]) -> list[ResolvedResource]:
+    """The kinds whose objects hold storage of these kinds."""
+    return [storage.held_by for storage in _STORAGES if storage.kind.resource in resources]
+
+
 def _matters(context: ReviewContext, storage: _Storage) -> bool:
     """Whether some policy protects storage of the kind, or what holds it."""
     policies = context.state.policies
@@ -132,27 +146,57 @@ def _served(context: ReviewContext, kind: ResolvedResource) -> ResolvedResource:
     return next(iter(context.state.policies.of_kind(kind.resource.group, kind.kind)), kind)
 
 
+def _bound(storage: _Storage, document: Mapping[str, Any]) -> str:
+    """The name of the storage that a holder is bound to; empty where it is to none."""
+    part, field = storage.bound
+    name = (document.get(part) or {}).get(field)
+    return name if isinstance(name, str) else ""
+
+
+def _goes(context: ReviewContext, storage: _Storage, name: str, holder: str) -> Asking[list[Effect]]:
+    """The deletion of storage with the holder of this uid that was bound to it."""
+    kind = _served(context, storage.kind)
+    target = Target(kind.resource, kind.kind, "", name, "")
+    if not context.state.policies.protecting(target) or storage.made({"metadata": {"name": name}}, holder):
+        return []
+    stored: Any = yield from ask(ReadWhole(ObjectRef(kind, "", name), _UNREAD))
+    if stored is None or _state(storage, stored).policy == RETAIN or storage.made(stored, holder):
+        return []
+    return [goes_along(target, kind.version)]
+
+
+def gone_with_namespace(context: ReviewContext, namespace: Target) -> Asking[Sequence[Effect]]:
+    """The deletions of the storage whose holders are in a namespace that goes."""
+    found: list[Effect] = []
+    for storage in _STORAGES:
+        kind = _served(context, storage.kind)
+        if context.state.policies.protecting(Target(kind.resource, kind.kind, "", "", "")):
+            for holder in (yield from ask(Holders(_served(context, storage.held_by), namespace.name, storage.bound))):
+                found += yield from _goes(context, storage, holder.holds, holder.uid)
+                # More are refused whatever they are.
+                if len(found) > MOST_DEPENDENTS:
+                    return found
+    return found
+
+
+def _gone_with(storage: _Storage) -> GoneWith:
+    def gone(context: ReviewContext, holder: Target) -> Asking[Sequence[Effect]]:
+        kind = _served(context, storage.held_by)
+        stored = yield from ask(ReadWhole(ObjectRef(kind, holder.namespace, holder.name), _UNREAD))
+        name = _bound(storage, stored) if stored else ""
+        return (yield from _goes(context, storage, name, holder.uid)) if name else []
+
+    return gone
+
+
 def _of_holder(storage: _Storage) -> Deleter:
     def losses(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
         """The storage that goes with what was bound to it."""
-        if not (context.request.may_end and _matters(context, storage)):
+        request = context.request
+        if not (request.may_end and _matters(context, storage)):
             return []
-        part, field = storage.bound
-        name = (context.whole[0].get(part) or {}).get(field)
-        if not (isinstance(name, str) and name):
-            return []
-        kind = _served(context, storage.kind)
-        target = Target(kind.resource, kind.kind, "", name, "")
-        if not context.state.policies.protecting(target):
-            return []
-        stored: Any = yield from ask(ReadWhole(ObjectRef(kind, "", name), _UNREAD))
-        if (
-            stored is None
-            or _state(storage, stored).policy == RETAIN
-            or storage.made(stored, context.request.target.uid)
-        ):
-            return []
-        return [goes_along(target, kind.version)]
+        name = _bound(storage, context.whole[0])
+        return (yield from _goes(context, storage, name, request.target.uid)) if name else []
 
     return Deleter(
         storage.held_by.resource,
@@ -230,6 +274,11 @@ _STORAGES: Final = (
     _snapshots("snapshot.storage.k8s.io", "v1", "VolumeSnapshot"),
     _snapshots("groupsnapshot.storage.k8s.io", "v1beta2", "VolumeGroupSnapshot"),
 )
+
+GONE_WITH: Final[Mapping[GroupResource, GoneWith]] = {
+    storage.held_by.resource: _gone_with(storage) for storage in _STORAGES
+}
+"""What goes with a holder that goes itself."""
 
 VOLUMES: Final = _STORAGES[0].kind
 CLAIMS: Final = _STORAGES[0].held_by

@@ -11,7 +11,7 @@ import msgspec
 from seconder.admission import cel, coverage, dependents, losses
 from seconder.admission.dependents import Dependent
 from seconder.admission.findings import Findings
-from seconder.admission.indirect import parents
+from seconder.admission.indirect import along, parents
 from seconder.admission.indirect.parents import Loss
 from seconder.admission.kinds import ADOPTERS
 from seconder.admission.lookups import Asking, Dependents, ask
@@ -20,7 +20,7 @@ from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
-from seconder.api.resources import Action, GroupResource, Target
+from seconder.api.resources import NAMESPACES, Action, GroupResource, Target
 
 _UNREAD: Final = "the approvals of what it owns could not be looked up"
 
@@ -49,9 +49,14 @@ def evaluate(context: ReviewContext) -> Findings:
     if leaves:
         # What it leaves behind, another controller takes for its own, and ends what is too much.
         owned = [each for each in owned if _topmost(each) in ADOPTERS]
-    if not owned:
-        return []
-    return (yield from losses.findings(context, _protected(context, owned), _UNREAD))
+    effects = _protected(context, owned)
+    # Of a namespace goes what is in it as well.
+    gone = [each.target for each in owned] + ([target] if target.resource == NAMESPACES else [])
+    if gone and not leaves:
+        more = yield from along.further(context, gone)
+        known = {each.target for each in effects}
+        effects += [each for each in more if each.target not in known and coverage.may_be_covered(context, each)]
+    return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
 
 
 def _adopted(context: ReviewContext) -> bool:

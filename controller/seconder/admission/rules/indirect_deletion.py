@@ -5,7 +5,7 @@ from typing import Final
 
 from seconder.admission import cel, coverage, losses
 from seconder.admission.findings import Findings, Refusal
-from seconder.admission.indirect import table
+from seconder.admission.indirect import along, table
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import Operation
@@ -31,6 +31,9 @@ def evaluate(context: ReviewContext) -> Findings:
     if refusals:
         return refusals
     effects = [each for each in found if isinstance(each, Effect)]
+    known = {each.target for each in effects}
+    more = yield from along.further(context, [each.target for each in effects])
+    effects += [each for each in more if each.target not in known]
     covered = [effect for effect in effects if coverage.may_be_covered(context, effect)]
     return (yield from losses.findings(context, covered, _UNREAD))
 

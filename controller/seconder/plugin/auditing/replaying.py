@@ -19,6 +19,7 @@ from seconder.admission.lookups import (
     Dependents,
     FirstRight,
     FreeVolumes,
+    Holders,
     Lookup,
     MissingOwners,
     NamespaceContents,
@@ -65,6 +66,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     Selecting: Missing.OWNED,
     Selected: Missing.OWNED,
     FreeVolumes: Missing.OWNED,
+    Holders: Missing.OWNED,
     Tokens: Missing.OWNED,
     AliasedBy: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
@@ -223,9 +225,9 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             # An agent may act as itself.
             own = service_account(request.caller.username)
             return Account(*own) if own and own[0] == lookup.namespace else Account(lookup.namespace, UNKNOWN)
-        case (
-            Dependents() | RoleRules() | PodsOn() | Uncontrolled() | Selecting() | Selected() | FreeVolumes() | Tokens()
-        ):
+        case Dependents() | RoleRules() | PodsOn() | Uncontrolled() | Tokens():
+            return ()
+        case FreeVolumes() | Holders() | Selected() | Selecting():
             return ()
         case MissingOwners() | OwningResources() | AliasedBy():
             return frozenset()
