@@ -69,6 +69,30 @@ def delete_the_owner_of_the_set_where_claims_go(field: Field) -> None:
     _all_left(field)
 
 
+_ENDING: dict[str, tuple[str, str, Any]] = {
+    "scale": ("PATCH", "/scale", {"spec": {"replicas": 0}}),
+    "rollout": ("PATCH", "", {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}}),
+    "deletion": ("DELETE", "", None),
+}
+
+
+@attack(variants=_ENDING)
+def end_the_claims_of_its_pods(field: Field, method: str, below: str, body: Any) -> None:
+    """An agent ends the pods of a person's StatefulSet, with which protected claims of ephemeral volumes go."""
+    field.account()
+    asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": ""}
+    made = documents.stateful_set(1, volumeClaimTemplates=[])
+    volume = {"name": "cache", "ephemeral": {"volumeClaimTemplate": {"spec": asked}}}
+    made["spec"]["template"]["spec"] = {"containers": documents.CONTAINERS, "volumes": [volume]}
+    field.make(STATEFUL_SETS, made)
+    claim = CLAIMS.path(field.place, "db-0-cache")
+    field.eventually(lambda: field.admin("GET", claim).done, "its claim is there")
+    field.protect(CLAIMS, claim)
+    field.free_work()
+    field.refused(method, STATEFUL_SETS.path(field.place, "db") + below, body)
+    field.lasts(claim, 1.0)
+
+
 def _volume(field: Field) -> tuple[str, dict[str, Any]]:
     """A protected claim with its volume, which is kept; give the volume's path, and what a second one would be."""
     name = field.place

@@ -69,6 +69,7 @@ class PolicyIndex:
         """Those that refuse somebody or other a deletion."""
         self.followed: Final = _followed(self.enforced)
         """The resources whose objects' owners must be known: what Enforce policies protect, and what makes that."""
+        self.followed_resources: Final = frozenset(resolved.resource for resolved in self.followed)
         self.followed_known: Final = all(policy.resolution_current and not _hidden(policy) for policy in self.enforced)
         """Whether ``followed`` is all of it: discovery has looked at every policy, and sees all that these name."""
         self._naming: Final[dict[tuple[str, str], dict[str, list[Policy]]]] = {}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.support.builders import (
     CONFIG_MAPS,
+    DEPLOYMENTS,
     PERSON,
     approved_for,
     creation,
@@ -13,18 +14,20 @@ from tests.support.builders import (
     live,
     policy,
     resolved,
+    scale,
     state,
     target,
+    update,
 )
 from tests.support.resolving import Answers, decide
 
 from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import along
-from seconder.admission.lookups import Holder, Holders, Placed, ReadWhole, Tokens
+from seconder.admission.indirect import along, ephemeral
+from seconder.admission.lookups import Dependents, Holder, Holders, Lookup, Placed, ReadObjects, ReadWhole, Tokens
 from seconder.admission.policy_index import PolicyIndex
-from seconder.admission.request import Request
+from seconder.admission.request import OwnerReference, Request
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, SECRETS, SERVICE_ACCOUNTS, GroupResource, Target
+from seconder.api.resources import NAMESPACES, PODS, REPLICA_SETS, SECRETS, SERVICE_ACCOUNTS, GroupResource, Target
 from seconder.approvals.impact import Item
 
 CLAIMS = GroupResource("", "persistentvolumeclaims")
@@ -135,6 +138,63 @@ def test_a_row_is_followed_from_what_a_row_ends() -> None:
     assert _lost(gone, CLAIMS, answers) == ["data-db-0"]
     kept = deletion(SET, stored={"spec": _set("Retain")["spec"]})
     assert _lost(kept, VOLUMES, answers) == []
+
+
+POD = target(PODS, "web-5d-x", uid="uid-pod")
+OF_POD = target(CLAIMS, "web-5d-x-cache", uid="uid-cache")
+REPLICA_SET = target(REPLICA_SETS, "web-5d", uid="uid-rs")
+DEPLOYMENT = target(DEPLOYMENTS, "web", uid="uid-web")
+
+
+def _by(owner: Target, version: str) -> dict[str, Any]:
+    return {"owner_references": [OwnerReference(version, owner.kind, owner.name, owner.uid, controller=True)]}
+
+
+def _ephemeral(**more: Any) -> Answers:
+    objects = {
+        **live(OF_POD, **_by(POD, "v1")),
+        **live(POD, **_by(REPLICA_SET, "apps/v1")),
+        **live(REPLICA_SET, **_by(DEPLOYMENT, "apps/v1")),
+    }
+    owned = Dependent(resolved(CLAIMS), OF_POD.namespace, OF_POD.name, OF_POD.uid, DEPLOYMENTS)
+    return Keyed(**({"objects": objects, "dependents": [owned]} | more))
+
+
+class Keyed(Answers):
+    """Knows of nothing but what pods own."""
+
+    def __call__(self, lookup: Lookup[Any]) -> Any:
+        """Answer."""
+        found = super().__call__(lookup)
+        return () if isinstance(lookup, Dependents) and lookup.keys != ephemeral._OF_PODS else found
+
+
+ROLLED_OUT = update(DEPLOYMENT, old={"spec": {"template": {"a": 1}}}, new={"spec": {"template": {"a": 2}}})
+
+
+@pytest.mark.parametrize(
+    "asked", [deletion(DEPLOYMENT), ROLLED_OUT, scale(2, 1, object_=DEPLOYMENT), deletion(REPLICA_SET)]
+)
+def test_the_claims_of_ephemeral_volumes_end_with_the_pods(asked: Request) -> None:
+    """Of a workload that goes, is rolled out, or is made smaller: pods are not followed, and their claims are."""
+    assert _lost(asked, CLAIMS, _ephemeral()) == ["web-5d-x-cache"]
+    for unknown in (Dependents, ReadObjects):
+        decided = decide(asked, state(policy(CLAIMS)), answers=_ephemeral(unknown=[unknown]))
+        assert decided.reason is Reason.INTERNAL_ERROR
+    assert decide(asked, state(policy(SECRETS)), answers=_ephemeral()).allowed
+
+
+def test_the_claims_of_other_pods_stay() -> None:
+    """What is not below the workload, or elsewhere; and what leaves pods as they are ends none."""
+    other = target(DEPLOYMENTS, "other", uid="uid-other")
+    assert _lost(deletion(other), CLAIMS, _ephemeral()) == []
+    assert _lost(scale(1, 2, object_=DEPLOYMENT), CLAIMS, _ephemeral()) == []
+    elsewhere = target(DEPLOYMENTS, "web", namespace="elsewhere", uid="uid-web")
+    assert _lost(deletion(elsewhere), CLAIMS, _ephemeral()) == []
+    assert _lost(deletion(DEPLOYMENT), CLAIMS, _ephemeral(dependents=_owned(target(CLAIMS, "gone", uid="u")))) == []
+    many = [each for number in range(65) for each in _owned(target(CLAIMS, f"c{number}", uid=f"u{number}"))]
+    decided = decide(deletion(DEPLOYMENT), state(policy(CLAIMS)), answers=_ephemeral(dependents=many))
+    assert decided.reason is Reason.INTERNAL_ERROR
 
 
 def test_what_stands_between_is_followed() -> None:

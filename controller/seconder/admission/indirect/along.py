@@ -7,8 +7,9 @@ and a ServiceAccount its tokens.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from seconder.admission.indirect import claims, tokens, volumes
+from seconder.admission.indirect import claims, ephemeral, tokens, volumes
 from seconder.admission.indirect.volumes import GoneWith
+from seconder.admission.kinds import MAKERS
 from seconder.admission.lookups import Asking, Dependents, Unknown, ask
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import NAMESPACES, GroupResource, Target
@@ -21,9 +22,16 @@ _MOST: Final = 64
 
 _UNKNOWN: Final = "what goes with what it owns could not be looked up"
 
+
+def _with_set(context: ReviewContext, workload: Target) -> Asking[Sequence[Effect]]:
+    own = yield from claims.gone_with(context, workload)
+    return [*own, *(yield from ephemeral.gone_with(context, workload))]
+
+
 _ROWS: Final[Mapping[GroupResource, GoneWith]] = {
     NAMESPACES: volumes.gone_with_namespace,
-    claims.SETS.resource: claims.gone_with,
+    claims.SETS.resource: _with_set,
+    **{resource: ephemeral.gone_with for resource in MAKERS if resource != claims.SETS.resource},
     tokens.ACCOUNTS: tokens.gone_with,
     **volumes.GONE_WITH,
 }

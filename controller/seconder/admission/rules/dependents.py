@@ -11,7 +11,7 @@ import msgspec
 from seconder.admission import cel, coverage, dependents, losses
 from seconder.admission.dependents import Dependent
 from seconder.admission.findings import Findings
-from seconder.admission.indirect import along, parents
+from seconder.admission.indirect import along, ephemeral, parents, volumes
 from seconder.admission.indirect.parents import Loss
 from seconder.admission.kinds import ADOPTERS
 from seconder.admission.lookups import Asking, Dependents, ask
@@ -49,6 +49,8 @@ def evaluate(context: ReviewContext) -> Findings:
     if leaves:
         # What it leaves behind, another controller takes for its own, and ends what is too much.
         owned = [each for each in owned if _topmost(each) in ADOPTERS]
+    elif volumes.CLAIMS.resource in context.state.policies.followed_resources:
+        owned = [*owned, *(yield from ephemeral.claims_of(context, target))]
     effects = _protected(context, owned)
     # Of a namespace goes what is in it as well.
     gone = [each.target for each in owned] + ([target] if target.resource == NAMESPACES else [])
@@ -86,7 +88,10 @@ def _ended(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if loss is None:
         return []
     owned = yield from ask(Dependents(frozenset({target.uid}), target))
-    return _protected(context, [each for each in owned if loss.of(each.resource.resource)], loss)
+    ended = [each for each in owned if loss.of(each.resource.resource)]
+    # With pods goes what is theirs alone.
+    ended += yield from ephemeral.claims_of(context, target)
+    return _protected(context, ended, loss)
 
 
 def _sees(context: ReviewContext, policy: Policy) -> bool:
