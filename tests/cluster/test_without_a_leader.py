@@ -14,6 +14,7 @@ _CONFIGURATION = ("validatingwebhookconfiguration", "seconder")
 _LEASE = ("lease", "seconder-operator", "seconder-system")
 _ADMISSION = "admissionregistration.k8s.io/v1"
 _VACANT_SECONDS = 20
+_ALONE = "nobody leads: looking after the webhook configuration alone"
 
 
 @pytest.fixture
@@ -46,8 +47,7 @@ def _no_lease(cluster: Cluster) -> Iterator[None]:
 @contextmanager
 def _nobody_leads(cluster: Cluster, pair: list[Operator]) -> Iterator[None]:
     with _no_lease(cluster):
-        alone = "nobody leads: looking after the webhook configuration alone"
-        eventually(lambda: all(alone in each.log() for each in pair), _VACANT_SECONDS, "both have noticed")
+        eventually(lambda: all(_ALONE in each.log() for each in pair), _VACANT_SECONDS, "both have noticed")
         assert not any(each.leads for each in pair)
         yield
     eventually(lambda: sum(each.leads for each in pair) == 1, 10, "one leads again")
@@ -68,6 +68,18 @@ def test_a_configuration_that_is_deleted_comes_back_though_nobody_can_lead(
         assert _in_force(cluster)["status"] == "True"
         assert all("no operator leads: " in each.ready() and "no Lease" in each.ready() for each in pair)
     eventually(lambda: _in_force(cluster)["reason"] == "AsCompiled", 5, "nothing is left of it")
+
+
+def test_a_configuration_is_never_away_for_long_while_the_leader_ceases_to_lead(
+    cluster: Cluster, pair: list[Operator]
+) -> None:
+    """Deleted all the while from when its Lease is refused until both stand in, by one that was allowed to."""
+    with _no_lease(cluster):
+        while not all(_ALONE in each.log() for each in pair):
+            cluster.admin("delete", *_CONFIGURATION)
+            eventually(lambda: cluster.there(*_CONFIGURATION), 3, "it is back")
+    eventually(lambda: sum(each.leads for each in pair) == 1, 10, "one leads again")
+    eventually(lambda: all(each.ready() == "ok" for each in pair), 20, "both are ready")
 
 
 def test_a_configuration_that_is_narrowed_is_put_right_though_nobody_can_lead(

@@ -206,7 +206,9 @@ class Elector:
     def _judge_vacancy(self) -> None:
         """Begin, prolong or end the vacancy, by what is known of the Lease after another attempt."""
         now = self._clock()
-        if self.term is not None or now < max(self._silent_until, self._changed + LEASE_SECONDS):
+        # Whose own name stands there has to wait for nobody but itself.
+        since = self._changed + (0.0 if self._holder == self.name else LEASE_SECONDS)
+        if self.term is not None or now < max(self._silent_until, since):
             if self._vacancy is not None:
                 self._vacancy.close()
             return

@@ -476,13 +476,13 @@ def test_nobody_leads_once_the_lease_was_free_for_its_duration_and_cannot_be_tak
     second.attempt()
     began, leases.refused = time.now, status
     while not _vacant(second):
-        assert not (_vacant(first) and _leads(first))
+        # Who led need not wait for anybody: nobody looks after the configuration for a moment at most.
+        assert _vacant(first) + _leads(first) == 1
         assert time.now - began < LEASE_SECONDS + 2
         time.now += 0.1
         first.attempt()
         second.attempt()
     assert time.now - began >= LEASE_SECONDS
-    assert _until_vacant(first, time, 2) <= 2
     assert first.unmet()[0].startswith("no operator leads: ")
     # One that can be taken again ends it, for the other at its next look.
     leases.refused = None
