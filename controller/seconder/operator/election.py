@@ -95,6 +95,14 @@ class Term:
             self._until = float("-inf")
 
 
+class _Altered(ApiError):
+    """What was stored is not what was written: somebody's mutating policy or webhook has changed it on its way."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(0, "the Lease was changed on its way, by somebody's mutating policy or webhook")
+        self.version = version
+
+
 class Elector:
     """A candidate: its thread takes the Lease when it is free or its holder is silent, and renews it.
 
@@ -286,7 +294,14 @@ class Elector:
         if self.term is None:
             self._mark()
         sent = self._clock()
-        self._held = self._write(stored, self.name, int(LEASE_SECONDS))
+        try:
+            self._held = self._write(stored, self.name, int(LEASE_SECONDS))
+        except _Altered as error:
+            # To the others it may look free. It is nobody's doing but this one's, who waits for nobody therefore.
+            if self._term is not None:
+                self._term.close()
+            self._version = error.version
+            raise
         self._problem = ""
         self._look(self._held)
         until = sent + LEASE_SECONDS - MARGIN_SECONDS
@@ -296,7 +311,7 @@ class Elector:
         return max(0.0, _jittered(_RENEW_SECONDS) - (self._clock() - sent))
 
     def _write(self, stored: Mapping[str, Any] | None, holder: str, seconds: int) -> dict[str, Any]:
-        """Write the Lease on condition that it is still as it was read. Raises ApiError."""
+        """Write the Lease on condition that it is still as it was read. Raises ApiError, also if it is altered."""
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         before = (stored or {}).get("spec") or {}
         spec = before | {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": now}
@@ -307,6 +322,9 @@ class Elector:
             written = self._api.create(self._leases, _lease({"name": NAME}, spec))
         else:
             written = self._api.replace(f"{self._leases}/{NAME}", _lease(stored["metadata"], spec))
+        kept = written.get("spec") or {}
+        if (kept.get("holderIdentity") or "", kept.get("leaseDurationSeconds")) != (holder, seconds):
+            raise _Altered(written["metadata"]["resourceVersion"])
         return written
 
     def _notice(self) -> None:

@@ -36,6 +36,8 @@ class Leases:
         """Whether the webhook configuration is there."""
         self.refused: int | None = None
         """With what each change of a Lease is answered, by somebody's admission policy."""
+        self.alters: Callable[[dict[str, Any]], dict[str, Any]] = lambda spec: spec
+        """What somebody's mutating policy makes of what operators write."""
         self.before: Callable[[], None] = lambda: None
         """Called when a request arrives, before it counts."""
         self.after: Callable[[], None] = lambda: None
@@ -58,7 +60,7 @@ class Leases:
         if self.marked if is_mark else self.stored is not None:
             raise ApiError(409, "it is there", "AlreadyExists")
         if not is_mark:
-            return self._keep(document)
+            return self._keep(self._altered(document))
         self.marked = True
         self.after()
         return document
@@ -71,7 +73,10 @@ class Leases:
             raise ApiError(404, "it is not there")
         if document["metadata"]["resourceVersion"] != self.stored["metadata"]["resourceVersion"]:
             raise ApiError(409, "it is another by now")
-        return self._keep(document)
+        return self._keep(self._altered(document))
+
+    def _altered(self, document: dict[str, Any]) -> dict[str, Any]:
+        return document | {"spec": self.alters(document["spec"])}
 
     def _admitted(self) -> None:
         if self.refused is not None:
@@ -492,6 +497,32 @@ def test_nobody_leads_once_the_lease_was_free_for_its_duration_and_cannot_be_tak
     second.attempt()
     assert not _vacant(second)
     assert not _leads(second)
+
+
+_GIVEN_BACK = {"holderIdentity": "", "leaseDurationSeconds": 1}
+
+
+@pytest.mark.parametrize("altered", [_GIVEN_BACK, {"holderIdentity": "mallory"}, {"leaseDurationSeconds": 1}])
+@pytest.mark.parametrize("whose", ["a", ""], ids=["of the one that leads", "of all"])
+def test_nobody_leads_by_a_lease_that_is_altered_on_its_way(
+    leases: Leases, time: Time, altered: dict[str, Any], whose: str
+) -> None:
+    """By a mutating policy: two would lead where the one's looks free, or nobody, and nobody would know."""
+    first, second = (_elector(leases, name, time) for name in ("a", "b"))
+    first.attempt()
+    second.attempt()
+    leases.alters = lambda spec: spec | altered if whose in spec["holderIdentity"] else spec
+    stood_in = False
+    for _ in range(400):
+        time.now += 0.1
+        first.attempt()
+        assert _leads(first) + _leads(second) <= 1
+        second.attempt()
+        assert _leads(first) + _leads(second) <= 1
+        stood_in |= _vacant(first) or _vacant(second)
+        assert not _leads(first)
+    assert stood_in
+    assert whose or not _leads(second)
 
 
 def test_one_that_cannot_even_read_the_lease_waits_for_as_long(leases: Leases, time: Time) -> None:
