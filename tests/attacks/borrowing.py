@@ -1,5 +1,8 @@
 """Running, or entering, a pod as somebody who may do more."""
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.field import (
@@ -9,6 +12,7 @@ from tests.attacks.field import (
     CLUSTER_ROLES,
     DEPLOYMENTS,
     PODS,
+    SECRETS,
     Field,
 )
 
@@ -68,3 +72,46 @@ def enter_a_pod_of_who_may_delete(field: Field, way: str) -> None:
     field.make(BINDINGS, documents.role_binding("deployer", "edit", documents.account(field.place, "deployer")))
     field.make(PODS, documents.pod("theirs", "deployer"))
     field.refused("POST", f"{PODS.path(field.place, 'theirs')}/{way}?command=id&stdout=true")
+
+
+_USES: Final[Mapping[str, tuple[Mapping[str, Any], str]]] = {
+    "env": ({"env": [{"name": "T", "valueFrom": {"secretKeyRef": {"name": "deployer", "key": "token"}}}]}, ""),
+    "env-from": ({"envFrom": [{"secretRef": {"name": "deployer", "optional": True}}]}, ""),
+    "volume": ({}, "secret"),
+    "projected-volume": ({}, "projected"),
+}
+_VOLUMES: Final[Mapping[str, Any]] = {
+    "secret": {"secret": {"secretName": "deployer"}},
+    "projected": {"projected": {"sources": [{"secret": {"name": "deployer"}}]}},
+}
+
+
+def _spending(container: Mapping[str, Any], volume: str) -> dict[str, Any]:
+    """What a pod with the token runs."""
+    containers = [{**documents.CONTAINERS[0], **container}]
+    return {"containers": containers} | ({"volumes": [{"name": "v", **_VOLUMES[volume]}]} if volume else {})
+
+
+@attack(variants={f"{how}-{when}": (*use, when) for how, use in _USES.items() for when in ("now", "later")})
+def spend_a_token_that_a_secret_holds(field: Field, container: Mapping[str, Any], volume: str, when: str) -> None:
+    """An agent has a pod use the token of who may delete, which is in a Secret; or waits for one to be there."""
+    field.deployment()
+    _account(field)
+    field.make(BINDINGS, documents.role_binding("deployer", "edit", documents.account(field.place, "deployer")))
+    if when == "now":
+        metadata = {"name": "deployer", "annotations": {"kubernetes.io/service-account.name": "deployer"}}
+        field.make(SECRETS, {"metadata": metadata, "type": "kubernetes.io/service-account-token"})
+    field.account()
+    spec = _spending(container, volume)
+    field.refused("POST", PODS.path(field.place), documents.pod("mine", **spec))
+    workload = documents.deployment("mine")
+    workload["spec"]["template"]["spec"] |= spec
+    field.refused("POST", DEPLOYMENTS.path(field.place), workload)
+
+
+@attack()
+def use_the_clusters_own_secrets(field: Field) -> None:
+    """An agent has a pod in kube-system use a Secret there, which is of the cluster's own programs."""
+    field.account(place="kube-system")
+    spec = _spending({"envFrom": [{"secretRef": {"name": "cloud-credentials"}}]}, "")
+    field.refused("POST", f"{PODS.path('kube-system')}?dryRun=All", documents.pod(field.place, **spec))

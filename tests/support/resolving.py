@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import msgspec
 from tests.support import signing
 
 from seconder.admission import pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
-    Account,
     AliasedBy,
     Dependents,
     FirstRight,
@@ -24,14 +24,16 @@ from seconder.admission.lookups import (
     OwningResources,
     OwnsGuard,
     Placed,
-    PodAccount,
     PodsOn,
     ReadObjects,
     ReadWhole,
     Right,
     RoleRules,
+    RunningPod,
+    SecretTokens,
     Selected,
     Selecting,
+    TokenAccounts,
     Tokens,
     Uncontrolled,
     ViewIsFresh,
@@ -56,7 +58,8 @@ class Answers(Resolver):
     """Answers from what the test gave; else nothing is there, nobody may anything, and the view is fresh.
 
     ``objects`` are by resource, namespace and name; ``whole`` is the one object that is read in full.
-    ``missing`` are names of owners. ``unknown`` are the look-ups that
+    ``runs`` are fields of the pod that is entered; ``secrets``: which are there, by whose token each holds, if any;
+    ``accounts`` are there, too. ``missing`` are names of owners. ``unknown`` are the look-ups that
     nobody answers. ``asked`` is what was asked, in order.
     """
 
@@ -77,6 +80,9 @@ class Answers(Resolver):
     missing: Collection[str] = ()
     rules: Sequence[Rule] = ()
     runs_as: str = "default"
+    runs: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    accounts: Collection[str] = ("default",)
     may: Collection[Right] = ()
     fresh: bool = True
     unknown: Collection[type[Lookup[Any]]] = ()
@@ -123,8 +129,12 @@ class Answers(Resolver):
                 return frozenset(owner for owner in lookup.owners if owner.name in self.missing)
             case RoleRules():
                 return self.rules
-            case PodAccount():
-                return Account(lookup.namespace, self.runs_as)
+            case RunningPod():
+                return msgspec.Raw(msgspec.json.encode({"serviceAccountName": self.runs_as, **self.runs}))
+            case SecretTokens():
+                wanted = [self.secrets.get(name) for name in lookup.secrets]
+                held = frozenset(account for account in wanted if account)
+                return TokenAccounts(held, frozenset(self.accounts if None in wanted else ()))
             case FirstRight():
                 return next((right for right in lookup.rights if right in self.may), None)
         raise AssertionError(f"no answer to {lookup}")

@@ -7,7 +7,7 @@ in another room answers.
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from seconder.admission.dependents import Dependent
 from seconder.admission.indirect.aliases import Alias
@@ -239,12 +239,27 @@ class Account(NamedTuple):
     name: str
 
 
-class PodAccount(Lookup[Account], frozen=True):
-    """As which ServiceAccount a pod runs."""
+class RunningPod(Lookup[Raw], frozen=True):
+    """The ``spec`` of a pod, as JSON."""
 
     unknown: ClassVar[str] = "what the pod's ServiceAccount may do could not be looked up"
     namespace: str
     pod: str
+
+
+class TokenAccounts(NamedTuple):
+    """The names of ServiceAccounts whose tokens some Secrets hold, and of those whose tokens they may come to hold."""
+
+    held: frozenset[str] = frozenset()
+    awaited: frozenset[str] = frozenset()
+
+
+class SecretTokens(Lookup[TokenAccounts], frozen=True):
+    """Whose tokens these Secrets in a namespace hold. One that is not there may come to hold anybody's there."""
+
+    unknown: ClassVar[str] = "what the Secrets hold that the pod names could not be looked up"
+    namespace: str
+    secrets: tuple[str, ...]
 
 
 class Right(NamedTuple):

@@ -1,5 +1,6 @@
-"""As whom the pods of an object run: of a Pod, and of what makes Pods from a template."""
+"""The pods of an object, a Pod or what makes Pods from a template: as whom they run, and which Secrets they name."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +11,7 @@ from seconder.api.resources import PODS, GroupResource
 
 _DEFAULT: Final = "default"
 _NULL: Final = msgspec.Raw(b"null")
+_SECRET: Final = b"ecret"
 
 
 class _Template(msgspec.Struct):
@@ -32,25 +34,50 @@ class _PodSpec(msgspec.Struct, rename="camel"):
     service_account_name: str = ""
 
 
-class _Pod(msgspec.Struct):
-    spec: _PodSpec
-
-
 _templated: Final = msgspec.json.Decoder(_Templated | None)
 _scheduled: Final = msgspec.json.Decoder(_Scheduled | None)
 _pod_spec: Final = msgspec.json.Decoder(_PodSpec | None)
 
 
-def runs_as(resource: GroupResource, before: msgspec.Raw, after: msgspec.Raw) -> str:
-    """The name of the ServiceAccount of the pods that a write makes or changes; empty where it does neither.
+def specification(resource: GroupResource, before: msgspec.Raw, after: msgspec.Raw) -> msgspec.Raw | None:
+    """The specification of the pods that a write makes or changes; None where it does neither.
 
     ``before`` and ``after`` are the ``spec`` of one of ``kinds.POD_RUNNERS``, as JSON. Raises msgspec.MsgspecError.
     """
     spec = _spec_of_pods(resource, after)
-    if bytes(spec) in {b"null", bytes(_spec_of_pods(resource, before))}:
-        return ""
+    return None if bytes(spec) in {b"null", bytes(_spec_of_pods(resource, before))} else spec
+
+
+def account(spec: msgspec.Raw) -> str:
+    """The name of the ServiceAccount as which pods run. ``spec``: their own. Raises msgspec.MsgspecError."""
     pod_spec = _pod_spec.decode(spec)
     return (pod_spec.service_account_name if pod_spec else "") or _DEFAULT
+
+
+def secrets(spec: msgspec.Raw) -> frozenset[str]:
+    """The names of Secrets in pods' specification, in whichever field. Raises msgspec.MsgspecError and RecursionError.
+
+    Every field of core/v1 that names a Secret has the word in its own name: ``secretKeyRef``, ``secretRef``,
+    ``nodePublishSecretRef``, ``secret``, ``secretName``, ``imagePullSecrets``. One that is added will, too.
+    """
+    # Most name none. No character of a field's name is written by an escape.
+    return frozenset(_secrets_in(msgspec.json.decode(spec))) if _SECRET in bytes(spec) else frozenset()
+
+
+def _secrets_in(document: Any) -> Iterator[str]:
+    left = [document]
+    while left:
+        value = left.pop()
+        if isinstance(value, list):
+            left.extend(value)
+        elif isinstance(value, dict):
+            left.extend(value.values())
+            for key, below in value.items():
+                if "secret" in key.lower():
+                    for each in below if isinstance(below, list) else [below]:
+                        name = each.get("name") if isinstance(each, dict) else each
+                        if isinstance(name, str) and name:
+                            yield name
 
 
 def surely_left(resource: GroupResource, before: Fields, after: Fields) -> bool:
@@ -65,11 +92,6 @@ def surely_left(resource: GroupResource, before: Fields, after: Fields) -> bool:
         return False
     field = "jobTemplate" if resource == CRON_JOBS else "template"
     return field not in stored and field not in wanted
-
-
-def account_of(document: Any) -> str:
-    """The name of the ServiceAccount of a Pod, as the API server gives it. Raises msgspec.ValidationError."""
-    return msgspec.convert(document, _Pod).spec.service_account_name or _DEFAULT
 
 
 def _spec_of_pods(resource: GroupResource, spec: msgspec.Raw) -> msgspec.Raw:

@@ -9,16 +9,36 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import pod_templates, rbac
-from seconder.admission.lookups import Account, FirstRight, PodAccount, Right, RoleRules
+from seconder.admission import rbac
+from seconder.admission.lookups import (
+    Account,
+    FirstRight,
+    Right,
+    RoleRules,
+    RunningPod,
+    SecretTokens,
+    TokenAccounts,
+)
 from seconder.admission.principal import service_account_caller
 from seconder.admission.rbac import Rule
 from seconder.client.api import Api, segment
-from seconder.client.objects import left
+from seconder.client.objects import ACCOUNT_KEY, TooLate, left, metadata_of
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _MOST: Final = 1024
 """ServiceAccounts of which the answer is remembered."""
+
+
+_MOST_SECRETS: Final = 64
+_MOST_ACCOUNTS: Final = 64
+"""Secrets that a pod names, and ServiceAccounts in its namespace where one of those is not there."""
+
+
+class _Pod(msgspec.Struct):
+    spec: msgspec.Raw
+
+
+_pod: Final = msgspec.json.Decoder(_Pod)
 
 
 class _Status(msgspec.Struct):
@@ -50,10 +70,36 @@ class Access:
         document = self._api.find(f"/apis/{rbac.GROUP}/v1/{path}", timeout=left(deadline))
         return [] if document is None else rbac.rules(document)
 
-    def account(self, lookup: PodAccount, deadline: float) -> Account:
-        """Read as whom a pod runs. Raises ApiError, also for a pod that is not there, and TooLate."""
+    def pod(self, lookup: RunningPod, deadline: float) -> msgspec.Raw:
+        """Read a pod's ``spec``. Raises ApiError, also for a pod that is not there, and TooLate."""
         path = f"/api/v1/namespaces/{lookup.namespace}/pods/{segment(lookup.pod)}"
-        return Account(lookup.namespace, pod_templates.account_of(self._api.get(path, timeout=left(deadline))))
+        pod: _Pod = self._api.get(path, timeout=left(deadline), decode=_pod.decode)
+        return pod.spec
+
+    def tokens(self, lookup: SecretTokens, deadline: float) -> TokenAccounts:
+        """Read whose tokens Secrets hold, of each its metadata alone. Raises ApiError and TooLate."""
+        if len(lookup.secrets) > _MOST_SECRETS:
+            raise TooLate(f"more than {_MOST_SECRETS} Secrets")
+        place = f"/api/v1/namespaces/{segment(lookup.namespace)}"
+        paths = [f"{place}/secrets/{segment(name)}" for name in lookup.secrets]
+        read = list(
+            self._pool.map(
+                lambda path: self._api.find(path, timeout=left(deadline), metadata=True), paths, timeout=left(deadline)
+            )
+        )
+        # The API server takes no Secret of the type without it, and OpenShift writes it on what holds a token, too.
+        annotations = [metadata_of(each).annotations or {} for each in read if each is not None]
+        held = frozenset(each[ACCOUNT_KEY] for each in annotations if ACCOUNT_KEY in each)
+        return TokenAccounts(held, self._accounts(place, deadline) if None in read else frozenset())
+
+    def _accounts(self, place: str, deadline: float) -> frozenset[str]:
+        """The names of the ServiceAccounts in a namespace. Raises ApiError and TooLate."""
+        names: set[str] = set()
+        for accounts, _ in self._api.pages(f"{place}/serviceaccounts", metadata_only=True, timeout=left(deadline)):
+            names |= {each["metadata"]["name"] for each in accounts}
+            if len(names) > _MOST_ACCOUNTS:
+                raise TooLate(f"more than {_MOST_ACCOUNTS} ServiceAccounts")
+        return frozenset(names)
 
     def first(self, lookup: FirstRight, deadline: float) -> Right | None:
         """The first right that a ServiceAccount has, by the API server's authorizer. Raises ApiError and TooLate."""

@@ -39,7 +39,7 @@ _MOST: Final = 50_000
 """Objects of one resource that a namespace's contents may count."""
 
 _WITH_ACCOUNT: Final = "kubernetes.io/service-account-token"
-_ACCOUNT: Final = "kubernetes.io/service-account.name"
+ACCOUNT_KEY: Final = "kubernetes.io/service-account.name"
 """The type of a Secret that holds a token, and the annotation that says whose (core/v1)."""
 
 
@@ -122,7 +122,7 @@ class Objects:
         """List the Secrets that hold tokens of a ServiceAccount: their metadata alone. Raises ApiError and TooLate."""
 
         def wanted(metadata: Mapping[str, Any]) -> bool:
-            return (metadata.get("annotations") or {}).get(_ACCOUNT) == lookup.account
+            return (metadata.get("annotations") or {}).get(ACCOUNT_KEY) == lookup.account
 
         path = f"/api/v1/namespaces/{segment(lookup.namespace)}/secrets"
         return self._placed(path, deadline, wanted, fieldSelector=f"type={_WITH_ACCOUNT}")

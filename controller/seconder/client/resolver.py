@@ -19,11 +19,12 @@ from seconder.admission.lookups import (
     NamespaceContents,
     OwningResources,
     OwnsGuard,
-    PodAccount,
     PodsOn,
     ReadObjects,
     ReadWhole,
     RoleRules,
+    RunningPod,
+    SecretTokens,
     Selected,
     Selecting,
     Tokens,
@@ -146,8 +147,10 @@ class Resolver:
                 return owner_existence.missing(self._api, lookup, deadline)
             case RoleRules():
                 return self._access.rules(lookup, deadline)
-            case PodAccount():
-                return self._access.account(lookup, deadline)
+            case RunningPod():
+                return self._access.pod(lookup, deadline)
+            case SecretTokens():
+                return self._access.tokens(lookup, deadline)
             case FirstRight():
                 return self._access.first(lookup, deadline)
         raise TypeError(f"no answer to {type(lookup).__name__}")

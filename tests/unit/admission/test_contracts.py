@@ -67,6 +67,7 @@ SILENT = {
     "agent-namespaces",
     "agent-tags",
     "flow-control",
+    "footing",
     "guard-addresses",
     "approval-annotations",
     "finalizer-removal",
@@ -282,6 +283,7 @@ def _cases() -> list[Case]:
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),
         Case("pod-identity", creation(POD, new={"spec": {}}), (one,), Answers()),
+        Case("pod-identity", creation(POD, new={"spec": {"imagePullSecrets": [{"name": "s"}]}}), (one,), Answers()),
     ]
 
 

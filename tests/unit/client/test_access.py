@@ -10,7 +10,16 @@ import pytest
 from tests.support.cluster import eventually
 from tests.support.served import Asked, Served
 
-from seconder.admission.lookups import Account, FirstRight, PodAccount, Right, RoleRules
+from seconder.admission import pod_templates
+from seconder.admission.lookups import (
+    Account,
+    FirstRight,
+    Right,
+    RoleRules,
+    RunningPod,
+    SecretTokens,
+    TokenAccounts,
+)
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.client.access import Access, access_review
 from seconder.client.api import ApiError
@@ -85,7 +94,7 @@ def test_no_name_leads_to_another_path(served: Reviewing, access: Access, name: 
     with pytest.raises(ApiError):
         access.rules(RoleRules(RoleRef("", name)), _soon())
     with pytest.raises(ApiError):
-        access.account(PodAccount("payments", name), _soon())
+        access.pod(RunningPod("payments", name), _soon())
     assert served.asked == []
 
 
@@ -109,9 +118,38 @@ def test_the_first_right_that_a_serviceaccount_has_is_found(served: Reviewing, a
 def test_a_pod_tells_as_whom_it_runs(served: Reviewing, access: Access) -> None:
     """One that is not there tells nothing, and that is a failure."""
     served.answers["/api/v1/namespaces/payments/pods/p"] = {"spec": {"serviceAccountName": "worker"}}
-    assert access.account(PodAccount("payments", "p"), _soon()) == WORKER
+    assert pod_templates.account(access.pod(RunningPod("payments", "p"), _soon())) == "worker"
     with pytest.raises(ApiError):
-        access.account(PodAccount("payments", "gone"), _soon())
+        access.pod(RunningPod("payments", "gone"), _soon())
+
+
+SECRETS = "/api/v1/namespaces/payments/secrets"
+ACCOUNTS = "/api/v1/namespaces/payments/serviceaccounts"
+
+
+def test_secrets_tell_whose_tokens_they_hold(served: Reviewing, access: Access) -> None:
+    """By their metadata alone. Those that are not there may come to hold anybody's of their namespace."""
+    holds = {"annotations": {"kubernetes.io/service-account.name": "worker"}}
+    served.answers |= {f"{SECRETS}/token": {"metadata": holds}, f"{SECRETS}/plain": {"metadata": {}}}
+    assert access.tokens(SecretTokens("payments", ("plain",)), _soon()) == TokenAccounts()
+    held = frozenset({"worker"})
+    assert access.tokens(SecretTokens("payments", ("plain", "token")), _soon()) == TokenAccounts(held)
+    assert all("PartialObjectMetadata" in asked.accept for asked in served.asked)
+    served.answers[ACCOUNTS] = {"metadata": {}, "items": [{"metadata": {"name": "default"}}]}
+    awaited = access.tokens(SecretTokens("payments", ("later", "token")), _soon())
+    assert awaited == TokenAccounts(held, frozenset({"default"}))
+
+
+def test_whose_tokens_cannot_be_told_is_no_answer(served: Reviewing, access: Access) -> None:
+    """A Secret that may not be read, a name that is none, and more than can be looked at."""
+    served.answers[f"{SECRETS}/token"] = 403
+    for names in (("token",), ("a/b",), tuple(f"s{number}" for number in range(65))):
+        with pytest.raises((ApiError, TooLate)):
+            access.tokens(SecretTokens("payments", names), _soon())
+    many = [{"metadata": {"name": f"a{number}"}} for number in range(65)]
+    served.answers[ACCOUNTS] = {"metadata": {}, "items": many}
+    with pytest.raises(TooLate):
+        access.tokens(SecretTokens("payments", ("later",)), _soon())
 
 
 def test_an_answer_is_remembered_for_its_time_and_for_its_questions(

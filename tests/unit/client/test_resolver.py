@@ -10,6 +10,7 @@ import pytest
 from tests.support.builders import DEPLOYMENTS, REAL, policy, resolved, target
 from tests.support.served import Asked, Served
 
+from seconder.admission import pod_templates
 from seconder.admission.dependents import Dependent
 from seconder.admission.indirect import aliases
 from seconder.admission.lookups import (
@@ -25,13 +26,15 @@ from seconder.admission.lookups import (
     NamespaceContents,
     ObjectRef,
     OwningResources,
-    PodAccount,
     PodsOn,
     ReadObjects,
     Right,
     RoleRules,
+    RunningPod,
+    SecretTokens,
     Selected,
     Selecting,
+    TokenAccounts,
     Tokens,
     Uncontrolled,
     Unknown,
@@ -58,7 +61,8 @@ LOOKUPS: list[Lookup[Any]] = [
     OwningResources("payments"),
     MissingOwners("payments", (REAL,)),
     RoleRules(RoleRef("", "r")),
-    PodAccount("payments", "p"),
+    RunningPod("payments", "p"),
+    SecretTokens("payments", ("s",)),
     FirstRight(Account("payments", "worker"), (RIGHT,)),
     PodsOn("n1"),
     Uncontrolled(resolved(PODS), "payments", "app=broker"),
@@ -133,7 +137,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(OwningResources("")) == frozenset()
     assert answer(MissingOwners("payments", (REAL,))) == {REAL}
     assert answer(RoleRules(RoleRef("", "r"))) == []
-    assert answer(PodAccount("payments", "p")) == Account("payments", "worker")
+    assert pod_templates.account(answer(RunningPod("payments", "p"))) == "worker"
+    assert answer(SecretTokens("payments", ())) == TokenAccounts()
     assert answer(FirstRight(Account("payments", "worker"), (RIGHT,))) == RIGHT
 
 

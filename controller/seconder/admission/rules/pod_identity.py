@@ -1,4 +1,4 @@
-"""Pods that agents make or enter: what runs there acts as the pod's ServiceAccount.
+"""Pods that agents make or enter: what runs there acts as the pod's ServiceAccount, and as those whose tokens it has.
 
 Where no review takes that one for an agent, what it may do is asked of the API server's authorizer: in its own
 namespace, which tells what it may do everywhere too, and in the namespaces that policies name.
@@ -17,8 +17,10 @@ from seconder.admission.lookups import (
     Asking,
     FirstRight,
     OwningResources,
-    PodAccount,
     Right,
+    RunningPod,
+    SecretTokens,
+    TokenAccounts,
     Unknown,
     ask,
 )
@@ -37,6 +39,9 @@ from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import ANY, NAMESPACES, PODS, GroupResource
 
+_CLUSTERS_OWN: Final = "kube-system"
+_AWAITED: Final = "a Secret that the pod names is not there, and may come to hold its token"
+_MAKE_FIRST: Final = "Have the Secret made first, or ask a person who administers this cluster."
 _ENTRANCES: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _LOSSES: Final = (*sorted(ENDS), "patch", "update")
 _MOST: Final = 16_384
@@ -44,19 +49,43 @@ _MOST: Final = 16_384
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """Refuse pods that run as somebody else who may do what an agent may not."""
-    request, state = context.request, context.state
+    """Refuse pods that run as somebody else who may do what an agent may not, or that hold such a one's token."""
+    place = context.request.target.namespace
     # The guard's own namespace is refused as a whole.
-    if not request.target.namespace or request.target.namespace == state.installation.namespace:
+    if not place or place == context.state.installation.namespace:
         return []
-    account = yield from _account(context)
-    if account is None:
+    spec = yield from _specification(context)
+    if spec is None:
         return []
+    try:
+        name, secrets = pod_templates.account(spec), pod_templates.secrets(spec)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _not_understood(context, error) from None
+    if secrets and place == _CLUSTERS_OWN:
+        return [Refusal("agents may not use Secrets of the cluster's own programs")]
+    tokens = TokenAccounts()
+    if secrets:
+        tokens = yield from ask(SecretTokens(place, tuple(sorted(secrets))))
+    held = tokens.held | {name}
+    for name in sorted(held):
+        refusal = yield from _judge(context, Account(place, name))
+        if refusal:
+            return [Refusal(refusal)]
+    for name in sorted(tokens.awaited - held):
+        refusal = yield from _judge(context, Account(place, name))
+        if refusal:
+            return [Refusal(f"{refusal}: {_AWAITED}", advice=_MAKE_FIRST)]
+    return [Cleared()]
+
+
+def _judge(context: ReviewContext, account: Account) -> Asking[str]:
+    """Why an agent may not act as a ServiceAccount; empty where it may. Raises Unknown."""
+    state = context.state
     known = state.policies.known_tags
     if identity_tagged(service_account_caller(*account), known):
-        return [_as_agent(context, account) or Cleared()]
+        return _as_agent(context, account)
     if account.namespace in known.service_account_namespaces:
-        return [Cleared()]
+        return ""
     owning: frozenset[GroupResource] = frozenset()
     if state.policies.follows:
         owning = yield from ask(OwningResources(account.namespace))
@@ -67,16 +96,15 @@ def evaluate(context: ReviewContext) -> Findings:
     if len(rights) > _MOST:
         raise Unknown(FirstRight.unknown)
     right = yield from ask(FirstRight(account, rights))
-    if right is None:
-        return [Cleared()]
-    return [Refusal(f"agents may not act as ServiceAccount {account.namespace}/{account.name}, which may {right.what}")]
+    what = f"agents may not act as ServiceAccount {account.namespace}/{account.name}, which may"
+    return f"{what} {right.what}" if right else ""
 
 
-def _account(context: ReviewContext) -> Asking[Account | None]:
-    """The ServiceAccount that the pod of a request acts as; None where there is no pod. Raises Unknown."""
+def _specification(context: ReviewContext) -> Asking[msgspec.Raw | None]:
+    """What runs in the pods of a request; None where there are none. Raises Unknown."""
     request, target = context.request, context.request.target
     if target.resource == PODS and request.operation is Operation.CONNECT and request.subresource in _ENTRANCES:
-        return (yield from ask(PodAccount(target.namespace, target.name)))
+        return (yield from ask(RunningPod(target.namespace, target.name)))
     # Another subresource stores nothing of the pods' specification, or nothing that runs.
     if request.subresource not in {"", "ephemeralcontainers"}:
         return None
@@ -84,26 +112,28 @@ def _account(context: ReviewContext) -> Asking[Account | None]:
     if request.updates and pod_templates.surely_left(target.resource, *context.unlike):
         return None
     try:
-        name = pod_templates.runs_as(target.resource, request.old_spec, request.new_spec)
+        return pod_templates.specification(target.resource, request.old_spec, request.new_spec)
     except (msgspec.MsgspecError, RecursionError) as error:
-        what = f"the pods' specification is not understood: {codec.plain(error)}"
-        raise Malformed(request.uid, what) from None
-    return Account(target.namespace, name) if name else None
+        raise _not_understood(context, error) from None
 
 
-def _as_agent(context: ReviewContext, account: Account) -> Refusal | None:
-    """The refusal of a pod that runs as an agent, if it is refused.
+def _not_understood(context: ReviewContext, error: Exception) -> Malformed | Unknown:
+    if context.request.operation is Operation.CONNECT:
+        return Unknown(RunningPod.unknown)
+    return Malformed(context.request.uid, f"the pods' specification is not understood: {codec.plain(error)}")
+
+
+def _as_agent(context: ReviewContext, account: Account) -> str:
+    """Why a pod may not run as an agent; empty where it may.
 
     As another agent, the caller's own operator could approve. A pod's token is renewed as long as the pod runs.
     """
     username, caller = service_account_user(*account), context.request.caller
-    who = f"ServiceAccount {account.namespace}/{account.name}"
-    known = context.state.policies.known_tags
+    who, known = f"ServiceAccount {account.namespace}/{account.name}", context.state.policies.known_tags
     if caller.username != username or not keeps_its_tags(caller, account.namespace, account.name, known):
-        return Refusal(f"agents may not act as {who}, another agent")
-    if username in context.state.token_ends:
-        return Refusal(f"agents may not run pods as {who}, whose tokens have an end")
-    return None
+        return f"agents may not act as {who}, another agent"
+    ends = username in context.state.token_ends
+    return f"agents may not run pods as {who}, whose tokens have an end" if ends else ""
 
 
 def _rights(
@@ -162,7 +192,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "pod-identity",
-    "Agents run or enter no pod whose ServiceAccount may do what needs approval, or end the guard.",
+    "Agents run or enter no pod that acts as a ServiceAccount, or holds the token of one, which may do what needs"
+    " approval, or end the guard.",
     Binds.AGENTS,
     evaluate,
     prefilters,

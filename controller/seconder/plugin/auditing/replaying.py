@@ -14,7 +14,6 @@ import msgspec
 from seconder.admission import pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.lookups import (
-    Account,
     AliasedBy,
     Dependents,
     FirstRight,
@@ -26,13 +25,15 @@ from seconder.admission.lookups import (
     ObjectRef,
     OwningResources,
     OwnsGuard,
-    PodAccount,
     PodsOn,
     ReadObjects,
     ReadWhole,
     RoleRules,
+    RunningPod,
+    SecretTokens,
     Selected,
     Selecting,
+    TokenAccounts,
     Tokens,
     Uncontrolled,
     ViewIsFresh,
@@ -70,7 +71,8 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     Tokens: Missing.OWNED,
     AliasedBy: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
-    PodAccount: Missing.RIGHTS,
+    RunningPod: Missing.RIGHTS,
+    SecretTokens: Missing.RIGHTS,
     FirstRight: Missing.RIGHTS,
     OwningResources: Missing.RIGHTS,
 }
@@ -221,10 +223,13 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             return _stored(lookup, request, {})
         case ReadWhole():
             return {"metadata": {"uid": request.target.uid}, "spec": {"replicas": request.replicas[0]}}
-        case PodAccount():
+        case RunningPod():
             # An agent may act as itself.
             own = service_account(request.caller.username)
-            return Account(*own) if own and own[0] == lookup.namespace else Account(lookup.namespace, UNKNOWN)
+            name = own[1] if own and own[0] == lookup.namespace else UNKNOWN
+            return msgspec.Raw(msgspec.json.encode({"serviceAccountName": name}))
+        case SecretTokens():
+            return TokenAccounts()
         case Dependents() | RoleRules() | PodsOn() | Uncontrolled() | Tokens():
             return ()
         case FreeVolumes() | Holders() | Selected() | Selecting():

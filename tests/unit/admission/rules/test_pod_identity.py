@@ -1,5 +1,6 @@
 """As whom an agent's pods run, and what is asked about that ServiceAccount."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.kinds import POD_RUNNERS
-from seconder.admission.lookups import Account, FirstRight, OwningResources, PodAccount, Right
+from seconder.admission.lookups import Account, FirstRight, Lookup, OwningResources, Right, RunningPod, SecretTokens
 from seconder.admission.powers import POWERS, Place, askable
 from seconder.admission.principal import BUILTIN_CONTROLLERS, service_account
 from seconder.admission.request import Caller, Malformed, Request
@@ -60,7 +61,7 @@ def test_entering_a_pod_asks_as_whom_it_runs(subresource: str) -> None:
     """The review does not say."""
     answers = Answers(runs_as="worker")
     assert decide(connection(POD, subresource), state(), answers=answers).allowed
-    assert answers.questions(PodAccount) == [PodAccount("payments", "p")]
+    assert answers.questions(RunningPod) == [RunningPod("payments", "p")]
     assert [asked.account for asked in answers.questions(FirstRight)] == [WORKER]
 
 
@@ -152,7 +153,7 @@ def test_the_first_right_refuses() -> None:
     assert Right("create", "", "pods", "exec", "").what == "create pods/exec"
 
 
-@pytest.mark.parametrize("unknown", [PodAccount, FirstRight, OwningResources])
+@pytest.mark.parametrize("unknown", [RunningPod, FirstRight, OwningResources])
 def test_what_cannot_be_told_is_refused(unknown: Any) -> None:
     """And so is what a stale view lets through."""
     asked = state(policy())
@@ -255,3 +256,79 @@ def test_what_is_asked_is_worked_out_once_for_a_namespace_and_its_owners() -> No
     for number in range(20):
         rights(f"place-{number}")
     assert rights() == first
+
+
+DEPLOYER = Right("delete", "apps", "deployments", "", "payments")
+
+
+def _with(*secrets: str, namespace: str = "payments", user: Caller = AGENT) -> Request:
+    sources = [{"secretRef": {"name": name}} for name in secrets]
+    spec = {"containers": [{"name": "c", "envFrom": sources}]}
+    return creation(target(PODS, "p", namespace), user, new={"spec": spec})
+
+
+@dataclass(eq=False)
+class _Deployers(Answers):
+    """Where the ServiceAccount ``deployer`` may delete, and no other one may."""
+
+    def __call__(self, lookup: Lookup[Any]) -> Any:
+        right = super().__call__(lookup)
+        return right if not isinstance(lookup, FirstRight) or lookup.account.name == "deployer" else None
+
+
+def _deployers(**more: Any) -> Answers:
+    return _Deployers(may={DEPLOYER}, **more)
+
+
+def test_a_pod_with_a_token_acts_as_whose_it_is() -> None:
+    """In a pod, in a template, and in one that is entered; people use their Secrets as they like."""
+    said = "agents may not act as ServiceAccount payments/deployer, which may delete deployments.apps"
+    there = {"token": "deployer", "plain": ""}
+    assert refusal(decide(_with("plain", "token"), state(policy()), answers=_deployers(secrets=there))) == said
+    run = {"containers": [{"name": "c", "envFrom": [{"secretRef": {"name": "token"}}]}]}
+    old, new = ({"spec": {"template": {"spec": run | more}}} for more in ({}, {"hostname": "x"}))
+    rolled = update(target(DEPLOYMENTS, "mine"), old=old, new=new)
+    assert refusal(decide(rolled, state(policy()), answers=_deployers(secrets=there))) == said
+    entered = connection(POD, "exec")
+    assert refusal(decide(entered, state(policy()), answers=_deployers(secrets=there, runs=run))) == said
+    assert decide(_with("token", user=PERSON), state(policy()), answers=_deployers(secrets=there)).allowed
+
+
+def test_ordinary_secrets_are_free_beside_whoever_may_do_more() -> None:
+    """One look-up for all of them, and none without any."""
+    answers = _deployers(secrets={"plain": "", "weak": "worker"}, accounts=("default", "deployer"))
+    assert decide(_with("weak", "plain"), state(policy()), answers=answers).allowed
+    assert answers.questions(SecretTokens) == [SecretTokens("payments", ("plain", "weak"))]
+    bare = _deployers()
+    assert decide(_with(), state(policy()), answers=bare).allowed
+    assert bare.questions(SecretTokens) == []
+
+
+def test_a_secret_that_is_not_there_may_come_to_hold_a_token() -> None:
+    """Of whoever is there: refused where one of them may do more, and it is said what to do."""
+    decided = decide(_with("later"), state(policy()), answers=_deployers(accounts=("default", "deployer")))
+    assert refusal(decided).endswith("a Secret that the pod names is not there, and may come to hold its token")
+    assert decided.advice.startswith("Have the Secret made first")
+    assert decide(_with("later"), state(policy()), answers=_deployers()).allowed
+
+
+def test_whose_token_it_is_must_be_known() -> None:
+    """Else the pod is refused."""
+    decided = decide(_with("s"), state(), answers=Answers(unknown=[SecretTokens]))
+    assert decided.reason is Reason.INTERNAL_ERROR
+
+
+def test_the_clusters_own_secrets_are_not_for_agents_pods() -> None:
+    """They are other programs' credentials. Pods without any are judged as elsewhere."""
+    own = "agents may not use Secrets of the cluster's own programs"
+    assert refusal(decide(_with("cloud", namespace="kube-system"), state())) == own
+    assert decide(_with(namespace="kube-system"), state()).allowed
+
+
+def test_no_token_of_another_agent_is_used() -> None:
+    """Its operator is another."""
+    spec = {"serviceAccountName": "kiro", "volumes": [{"name": "v", "secret": {"secretName": "token"}}]}
+    asked = creation(target(PODS, "p", "seconder-agents"), new={"spec": spec})
+    said = "agents may not act as ServiceAccount seconder-agents/hal, another agent"
+    assert refusal(decide(asked, state(), answers=Answers(secrets={"token": "hal"}))) == said
+    assert decide(asked, state(), answers=Answers(secrets={"token": "kiro"})).allowed
