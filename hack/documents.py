@@ -15,7 +15,7 @@ from seconder.admission.indirect import table
 from seconder.admission.lookups import Lookup
 from seconder.admission.powers import POWERS
 from seconder.admission.rule import Rule
-from seconder.admission.rules import RULES
+from seconder.admission.rules import RULES, footing
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 _DOCS: Final = ROOT / "docs"
@@ -143,6 +143,16 @@ def _indirect() -> str:
     return _table(("of", "by", "an agent ends", "since", "rule"), chain(kinds, rows))
 
 
+def _footing() -> str:
+    """What the whole cluster believes, one row for each of the rule's."""
+    rows = (
+        (f"`{resource}`", f"`{row.place + '/' if row.place else ''}{row.name}`", row.what, row.reason)
+        for resource, found in footing.ROWS.items()
+        for row in found
+    )
+    return _table(("of", "which", "it tells", "since"), rows)
+
+
 def _attacks() -> str:
     """The attacks of the suite, one row for each function with all of its variants."""
     rows: dict[tuple[str, str, str], list[str]] = {}
@@ -183,6 +193,7 @@ _PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "powers": _powers,
     "free-changes": _free_changes,
     "indirect": _indirect,
+    "footing": _footing,
     "attacks": _attacks,
     "layers": lambda: _layers("layers"),
     "admission-layers": lambda: _layers("admission"),

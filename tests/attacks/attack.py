@@ -24,6 +24,7 @@ KINDS: Final = (
     "applying",
     "unserving",
     "defining",
+    "footing",
     "identities",
     "borrowing",
     "granting",

@@ -155,15 +155,15 @@ class Field:
         self.protect(DEPLOYMENTS, DEPLOYMENTS.path(self.place, name), NAMESPACES)
         return stored
 
-    def protect(self, kind: Kind, control: str, *others: Kind) -> None:
+    def protect(self, kind: Kind, control: str, *others: Kind, place: str = "") -> None:
         """See that the agent may not delete the object at ``control``, by Seconder's policy if nothing else says so.
 
-        The policy names these kinds in the attack's namespace. Raises Untried where the guard is another one, and the
-        agent may.
+        The policy names these kinds in the attack's namespace, or in ``place``. Raises Untried where the guard is
+        another one, and the agent may.
         """
         if self._is_refused(control):
             return
-        places = [self.place] if kind.namespaced or kind == NAMESPACES else []
+        places = [place or self.place] if kind.namespaced or kind == NAMESPACES else []
         self._policy((kind, *others), places)
         self.eventually(lambda: self._is_refused(control), f"{kind.plural} are protected")
 

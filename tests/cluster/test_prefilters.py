@@ -256,6 +256,11 @@ def _tries(place: str) -> Iterator[_Try]:
     token = {"metadata": {"name": "t", "annotations": {"kubernetes.io/service-account.name": "default"}}}
     yield _Try("kiro", "POST", f"{core}/secrets{dry}", token | {"type": "kubernetes.io/service-account-token"})
     yield _Try("kiro", "POST", f"{core}/secrets{dry}", {"metadata": {"name": "plain"}})
+    yield _Try(
+        "kiro", "PATCH", f"/api/v1/namespaces/default/services/kubernetes{dry}", {"spec": {"selector": {"a": "b"}}}
+    )
+    yield _Try("kiro", "PATCH", f"{core}/configmaps/kube-root-ca.crt{dry}", {"data": {"ca.crt": ""}})
+    yield _Try("kiro", "DELETE", f"/api/v1/namespaces/kube-node-lease{dry}")
 
 
 def _eviction() -> dict[str, Any]:

@@ -87,6 +87,7 @@ _MATRIX: dict[str, list[str]] = {
     "nothing": [
         "defaultPolicy.enabled=false",
         "platformPolicy.enabled=false",
+        "systemPolicy.enabled=false",
         "flowControl.enabled=false",
         "roles.enabled=false",
         "admissionPolicy.enabled=false",
@@ -317,6 +318,10 @@ def test_the_footing_of_the_cluster_is_protected_by_a_policy_of_its_own() -> Non
         "priorityclasses",
         "storageclasses",
     }
+    system = _of(documents, "ProtectionPolicy", "system")["spec"]
+    assert system["namespaces"] == ["kube-system"]
+    named = {(each["group"], plural) for each in system["resources"] for plural in each["resources"]}
+    assert named == {("", "services"), ("", "configmaps"), ("apps", "daemonsets"), ("apps", "deployments")}
     flow = _of(documents, "FlowSchema", "seconder")["spec"]
     assert flow["priorityLevelConfiguration"]["name"] == "seconder"
     accounts = [each["serviceAccount"]["name"] for each in flow["rules"][0]["subjects"]]
@@ -465,7 +470,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " namespaces[kube-system] get": "client/cache.py",
         " namespaces list,watch": "client/namespace_labels.py",
         "rbac.authorization.k8s.io clusterroles,roles get": "client/access.py",
-        " pods get": "client/access.py",
+        " pods,secrets get": "client/access.py",
         "apiextensions.k8s.io customresourcedefinitions get,list,watch": "client/guard_owners.py",
         "rbac.authorization.k8s.io clusterroles,clusterrolebindings list,watch": "client/guard_owners.py",
         "admissionregistration.k8s.io validatingwebhookconfigurations list,watch": "client/guard_owners.py",

@@ -1,4 +1,4 @@
-"""The addresses of the guard's own Services: another Service that gets one gets what is asked of the guard.
+"""The addresses of the guard's own Services and of the API server's: who gets one gets what is asked of these.
 
 And those of everybody's new Services: of a ServiceCIDR that is being deleted none is given any more (KEP-1880).
 """
@@ -28,9 +28,13 @@ def evaluate(context: ReviewContext) -> Findings:
         changed = context.request.deletes or context.changes([free_changes.built_in(_RANGES)])
         return [Refusal("agents may not take addresses of Services from the cluster")] if changed else []
     service = addresses.freed(context.request)
-    if service is None or service.namespace != context.state.installation.namespace:
+    if service is None:
         return []
-    return [Refusal("agents may not free the addresses of the guard's own Services")]
+    if service.namespace == context.state.installation.namespace:
+        return [Refusal("agents may not free the addresses of the guard's own Services")]
+    if service.path == "default/kubernetes":
+        return [Refusal("agents may not free the address of the API server")]
+    return []
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
@@ -40,7 +44,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "guard-addresses",
-    "Agents free no address of the guard's own Services, and take no range of addresses from the cluster.",
+    "Agents free no address of the guard's own Services and of the API server's, and take no range of them from the"
+    " cluster.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -34,3 +34,12 @@ def test_an_agent_takes_no_range_of_addresses_from_the_cluster() -> None:
     assert decide(update(range_, old=held, new=held | {"labels": {"a": "b"}}), state()).allowed
     assert decide(creation(range_, new=held), state()).allowed
     assert decide(deletion(range_, PERSON, stored=held), state()).allowed
+
+
+def test_an_agent_does_not_free_the_api_servers_address() -> None:
+    """By which pods find it."""
+    parent = {"group": "", "resource": "services", "namespace": "default", "name": "kubernetes"}
+    held = {"spec": {"parentRef": parent}}
+    assert (
+        refusal(decide(deletion(ADDRESS, stored=held), state())) == "agents may not free the address of the API server"
+    )
