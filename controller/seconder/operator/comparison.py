@@ -12,6 +12,9 @@ from typing import Any, Final
 AUDIT_PREFIX: Final = "audit-"
 """Of the names of entries that are for policies in Audit."""
 
+_HOW: Final = frozenset({"timeoutSeconds"})
+"""Fields that say how it is asked, not what about: whoever gets no answer in time is refused, as one by no webhook."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Exclusion:
@@ -35,11 +38,15 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What is otherwise in one entry. ``narrows``: less is asked about, or nobody who could answer."""
+    """What is otherwise in one entry. ``narrows``: less is asked about, or nobody who could answer.
+
+    ``widens``: more is asked about, of people too perhaps. Where it does neither, the same is asked about.
+    """
 
     entry: str
     what: str
     narrows: bool
+    widens: bool = False
 
     @property
     def audit(self) -> bool:
@@ -69,7 +76,7 @@ def compare(wanted: Iterable[Mapping[str, Any]], stored: Iterable[Mapping[str, A
     compiled = {entry["name"]: entry for entry in wanted}
     found = {entry.get("name", ""): entry for entry in stored}
     differences = [Difference(name, "is missing", narrows=True) for name in compiled.keys() - found.keys()]
-    differences += [Difference(name, "is not ours", narrows=False) for name in found.keys() - compiled.keys()]
+    differences += [Difference(name, "is not ours", narrows=False, widens=True) for name in found.keys() - compiled.keys()]
     exclusions: dict[Exclusion, bool] = {}
     for name in compiled.keys() & found.keys():
         entry, other = compiled[name], found[name]
@@ -78,9 +85,9 @@ def compare(wanted: Iterable[Mapping[str, Any]], stored: Iterable[Mapping[str, A
                 continue
             left_out = _exclusions(other.get(key)) if key == "namespaceSelector" and not entry.get(key) else None
             if left_out is None:
-                differences.append(
-                    Difference(name, f"has another {key}", _narrows(key, entry.get(key), other.get(key)))
-                )
+                narrows = _narrows(key, entry.get(key), other.get(key))
+                widens = not narrows and key not in _HOW
+                differences.append(Difference(name, f"has another {key}", narrows, widens))
                 continue
             for exclusion in left_out:
                 refuses = not name.startswith(AUDIT_PREFIX)
@@ -109,9 +116,9 @@ def _exclusions(selector: Any) -> list[Exclusion] | None:
 
 def _narrows(key: str, wanted: Any, stored: Any) -> bool:
     """Whether a field that differs has less asked about. What is not known to be harmless does."""
+    if key in _HOW:
+        return False
     match key:
-        case "timeoutSeconds":
-            return False
         case "rules":
             return not all(rule in (stored or ()) for rule in wanted)
         case "matchConditions":

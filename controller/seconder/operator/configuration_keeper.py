@@ -116,7 +116,7 @@ class ConfigurationKeeper:
         else:
             change, writer = _change(stored), _writer(stored)
             found = self._look(wanted, stored, writer, now)
-            if self._as_it_should_be(found, stored):
+            if self._as_it_should_be(found, stored, ours=self._confirmed != digest):
                 self._confirmed = digest
                 return found
         ours = self._confirmed != digest
@@ -128,7 +128,9 @@ class ConfigurationKeeper:
         if ours:
             self._confirmed = digest
             return again
-        self._pace.repaired(change, now)
+        # Nothing went unseen where no less was asked about.
+        unseen = found is None or change == DELETED or bool(found.narrowed or found.leaves_out)
+        self._pace.repaired(change, now, disputed=unseen)
         self._log("configuration", f"the webhook configuration was changed or deleted by {writer}, and was put back")
         return replace(again, repaired=True, writer=writer, **self._dispute(now))
 
@@ -168,13 +170,15 @@ class ConfigurationKeeper:
         modes = {Mode.AUDIT, Mode.ENFORCE} if refuses else {Mode.AUDIT}
         return any(covers(policy, namespace, self._installation) for policy in self._policies if policy.mode in modes)
 
-    def _as_it_should_be(self, found: Kept, stored: Mapping[str, Any]) -> bool:
+    def _as_it_should_be(self, found: Kept, stored: Mapping[str, Any], *, ours: bool) -> bool:
+        """Whether nothing is to be written. ``ours``: what differs may come from what is wanted now, not from others."""
         metadata = stored["metadata"]
         labelled = self._labels.items() <= (metadata.get("labels") or {}).items()
         annotated = self._annotations.items() <= (metadata.get("annotations") or {}).items()
         # Any other owner, and the garbage collector takes the configuration away with it.
         owned = (metadata.get("ownerReferences") or []) in (self._owners, self._unchangeable)
-        narrowed = found.narrowed or found.others or found.leaves_out or found.unguarded
+        widened = [other for other in found.others if other.widens or ours]
+        narrowed = found.narrowed or widened or found.leaves_out or found.unguarded
         # It goes once nothing holds it any more; and what is held by somebody would stay behind an uninstallation.
         lasts = "deletionTimestamp" not in metadata and not metadata.get("finalizers")
         return not narrowed and labelled and annotated and owned and lasts

@@ -28,6 +28,7 @@ class Pace:
     def __init__(self) -> None:
         self._repairs: dict[bytes, tuple[int, float]] = {}
         self._recent: list[float] = []
+        self._disputed: list[float] = []
 
     def wait(self, change: bytes, now: float) -> float:
         """The seconds until this change is to be put right; 0 for at once."""
@@ -35,26 +36,29 @@ class Pace:
         count, last = self._repairs.get(change, (0, now - _FORGOTTEN))
         if change != DELETED and now - last < _FORGOTTEN:
             waits.append(last + _DELAYS[min(count, len(_DELAYS) - 1)] - now)
-        if self._recent and len(self._within(_MANY_SECONDS, now)) >= _MANY:
+        if self._recent and len(_within(self._recent, now)) >= _MANY:
             waits.append(self._recent[-1] + _MANY_DELAY - now)
         return max(waits)
 
-    def repaired(self, change: bytes, now: float) -> None:
-        """Note that this change was put right."""
+    def repaired(self, change: bytes, now: float, *, disputed: bool = True) -> None:
+        """Note that this change was put right. ``disputed``: it counts towards a dispute."""
         count, last = self._repairs.pop(change, (0, now))
         self._repairs[change] = (1 if now - last >= _FORGOTTEN else count + 1, now)
         if len(self._repairs) > _MOST:
             del self._repairs[next(iter(self._repairs))]
-        self._recent = [*self._within(_MANY_SECONDS, now), now]
+        self._recent = [*_within(self._recent, now), now]
+        if disputed:
+            self._disputed = [*_within(self._disputed, now), now]
 
     def disputed(self, now: float) -> bool:
         """Whether somebody keeps changing it: several repairs within a minute, the last of them just now."""
-        recent = self._within(_MANY_SECONDS, now)
+        recent = _within(self._disputed, now)
         return len(recent) >= _DISPUTED and now - recent[-1] < _QUIET
 
     def settles(self, now: float) -> float:
         """The seconds until it is disputed no more, if nobody changes it again; 0 where it is not."""
-        return self._recent[-1] + _QUIET - now if self.disputed(now) else 0.0
+        return self._disputed[-1] + _QUIET - now if self.disputed(now) else 0.0
 
-    def _within(self, seconds: float, now: float) -> list[float]:
-        return [moment for moment in self._recent if now - moment < seconds]
+
+def _within(moments: list[float], now: float) -> list[float]:
+    return [moment for moment in moments if now - moment < _MANY_SECONDS]

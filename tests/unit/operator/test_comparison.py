@@ -66,8 +66,14 @@ def test_a_missing_entry_narrows_those_of_its_mode() -> None:
     assert [difference.narrows for difference in found.differences if "ours" in difference.what] == [False]
 
 
-def test_a_time_limit_and_a_rule_more_narrow_nothing() -> None:
+def test_a_rule_more_and_a_condition_less_widen() -> None:
     """They are put right, and nobody is told that the guard is down."""
     more = [*_WANTED[0]["rules"], {"apiGroups": ["x"], "resources": ["y"]}]
-    found = compare(_WANTED, _changed(timeoutSeconds=5, rules=more))
-    assert [difference.narrows for difference in found.differences] == [False, False]
+    found = compare(_WANTED, _changed(matchConditions=_WANTED[0]["matchConditions"][1:], rules=more))
+    assert [(difference.narrows, difference.widens) for difference in found.differences] == [(False, True)] * 2
+
+
+def test_a_time_limit_has_the_same_asked_about() -> None:
+    """Whoever gets no answer in time is refused."""
+    [found] = compare(_WANTED, _changed(timeoutSeconds=5)).differences
+    assert (found.narrows, found.widens) == (False, False)

@@ -1,5 +1,6 @@
 """Whose the webhook configuration is, when the role that owns it is gone: an uninstall must take it along."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -38,10 +39,11 @@ class Stored:
     replace = create
 
 
-def _keeper(stored: Stored) -> ConfigurationKeeper:
+def _keeper(stored: Stored, now: Sequence[float] = (0.0,)) -> ConfigurationKeeper:
     api = cast(Api, stored)
     quiet = lambda _, __: None  # noqa: E731 - nothing to be read here
-    return ConfigurationKeeper(api, Installation("seconder-system", frozenset()), LabelGuard(api, quiet), quiet)
+    installation = Installation("seconder-system", frozenset())
+    return ConfigurationKeeper(api, installation, LabelGuard(api, quiet), quiet, clock=lambda: now[0])
 
 
 def _owners(stored: Stored) -> list[dict[str, str]]:
@@ -71,3 +73,44 @@ def test_a_role_that_is_gone_stays_the_owner_of_what_is_put_back() -> None:
     stored.owned, stored.configuration = False, None
     keeper.keep({"webhooks": []}, ())
     assert _owners(stored) == [ROLE]
+
+
+def _entry(**fields: Any) -> dict[str, Any]:
+    return {"name": "agents.seconder.dev", "timeoutSeconds": 10, "matchConditions": [{"name": "a"}]} | fields
+
+
+@pytest.mark.parametrize(
+    ("changed", "repairs", "disputed"),
+    [
+        (_entry(timeoutSeconds=3), 0, False),
+        (_entry(matchConditions=[]), 5, False),
+        (_entry(matchConditions=[{"name": "a"}, {"name": "b"}]), 5, True),
+    ],
+    ids=["a time limit", "a condition less", "a condition more"],
+)
+def test_what_narrows_nothing_is_no_dispute_and_what_changes_nothing_is_left_alone(
+    changed: dict[str, Any], repairs: int, disputed: bool
+) -> None:
+    """Or two programs would write for ever, and policies would be said not to be in force that are."""
+    stored, now = Stored(owned=True), [0.0]
+    keeper = _keeper(stored, now)
+    wanted = {"webhooks": [_entry()]}
+    keeper.keep(wanted, ())
+    kept = []
+    for _ in range(5):
+        now[0] += 11
+        assert stored.configuration is not None
+        stored.configuration["webhooks"] = [changed]
+        kept.append(keeper.keep(wanted, ()))
+    assert sum(each.repaired for each in kept) == repairs
+    assert kept[-1].disputed is disputed
+
+
+def test_what_is_wanted_otherwise_is_written_whatever_differs() -> None:
+    """A time limit too, where it is the operator's own."""
+    stored = Stored(owned=True)
+    keeper = _keeper(stored)
+    for entry in (_entry(), _entry(timeoutSeconds=9)):
+        keeper.keep({"webhooks": [entry]}, ())
+        assert stored.configuration is not None
+        assert stored.configuration["webhooks"] == [entry]
