@@ -117,7 +117,7 @@ def test_an_approval_of_the_owned_object_lets_the_owner_go(cluster: Cluster) -> 
     _give(cluster, _owner(cluster))
     said = _refused(cluster, "delete", "configmap", "owner")
     change = said.partition("change request: ")[2].split()[0]
-    target = cluster.get("changerequest", change)["spec"]["object"]
+    target = cluster.recorded(change)["spec"]["object"]
     assert (target["resource"], target["name"]) == ("deployments", "checkout")
     cluster.approve(cluster.alice)
     done = cluster.agent("delete", "configmap", "owner", "-n", cluster.namespace)

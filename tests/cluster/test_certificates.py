@@ -265,8 +265,8 @@ def test_the_plugin_signs_with_a_certificate(cluster: Cluster, authority: Path, 
             _approved(cluster, plugin.script(human, *arguments, **environment))
     else:
         _approved(cluster, plugin.script(human, *arguments, *([f"--key={ann.certificate}"] * (where == "named"))))
-    eventually(lambda: cluster.get("changerequest", name)["status"]["phase"] == "Approved", 35, "it is seen")
-    [approval] = cluster.get("changerequest", name)["status"]["approvals"]
+    eventually(lambda: cluster.recorded(name).get("status", {}).get("phase") == "Approved", 35, "it is seen")
+    [approval] = cluster.recorded(name)["status"]["approvals"]
     assert approval["certificate"] == "engineering: ann-laptop (serial 7)"
     assert approval["fingerprint"] == _certified_fingerprint(approval, cluster)
 
@@ -331,8 +331,8 @@ def test_a_person_with_a_certificate_says_no(cluster: Cluster, authority: Path, 
     plugin, human = _plugin(cluster, ann), cluster.stack.human_kubeconfig
     done = plugin.script(human, "deny", name, "--reason=not today", f"--key={ann.key}")
     assert done.code == 0, done
-    eventually(lambda: cluster.get("changerequest", name)["status"]["phase"] == "Denied", 35, "it is denied")
-    [denial] = cluster.get("changerequest", name)["status"]["denials"]
+    eventually(lambda: cluster.recorded(name).get("status", {}).get("phase") == "Denied", 35, "it is denied")
+    [denial] = cluster.recorded(name)["status"]["denials"]
     assert denial == {"name": "engineering.ann-corp-example", "reason": "not today"}
     assert plugin.script(human, "deny", name, "--take-back", f"--key={ann.key}").code == 0
 

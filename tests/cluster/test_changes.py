@@ -41,7 +41,7 @@ def _approve(plugin: Plugin, what: str, *more: str) -> Result:
 
 
 def _phase(cluster: Cluster, chg: str) -> str:
-    return str(cluster.get("changerequest", chg).get("status", {}).get("phase", ""))
+    return str(cluster.recorded(chg).get("status", {}).get("phase", ""))
 
 
 def test_an_agents_ordinary_work_on_a_protected_deployment_is_free(cluster: Cluster) -> None:
@@ -75,7 +75,7 @@ def test_a_change_is_asked_for_shown_signed_and_done_once(cluster: Cluster, plug
     pause = ("patch", "deployment/checkout", "--type=merge", '-p={"spec":{"paused":true}}')
     chg = _refused(_do(cluster, cluster.agent, *pause))
     eventually(lambda: cluster.there("chg", chg), 5, "the change request")
-    recorded = cluster.get("changerequest", chg)["spec"]["change"]
+    recorded = cluster.recorded(chg)["spec"]["change"]
     assert recorded["paths"] == ["spec.paused"]
     assert json.loads(recorded["patch"]) == {"spec": {"paused": True}}
     shown = plugin.script(cluster.alice.kubeconfig, "show", chg)
@@ -163,7 +163,7 @@ def test_the_data_of_a_secret_is_recorded_and_shown_as_digests_alone(cluster: Cl
     chg = _refused(answer)
     eventually(lambda: cluster.there("chg", chg), 5, "the change request")
     # What kubectl itself had been given, it repeats.
-    told = json.dumps(cluster.get("changerequest", chg)) + answer.err.partition("denied the request: ")[2]
+    told = json.dumps(cluster.recorded(chg)) + answer.err.partition("denied the request: ")[2]
     shown = plugin.script(cluster.stack.human_kubeconfig, "show", chg)
     assert "sha256:" in told
     assert "sha256:" in shown.out, shown
@@ -172,7 +172,7 @@ def test_the_data_of_a_secret_is_recorded_and_shown_as_digests_alone(cluster: Cl
     unseen = _approve(plugin, chg)
     assert unseen.code == 1, unseen
     assert "from the manifest" in unseen.err
-    assert "data.pin" in json.dumps(cluster.get("changerequest", chg)["spec"]["change"]["paths"])
+    assert "data.pin" in json.dumps(cluster.recorded(chg)["spec"]["change"]["paths"])
 
 
 def test_a_change_that_is_too_large_is_approved_from_its_manifest(
@@ -188,7 +188,7 @@ def test_a_change_that_is_too_large_is_approved_from_its_manifest(
     change = ("patch", "configmap/big", "--type=merge", f"--patch-file={file}")
     chg = _refused(_do(cluster, cluster.agent, *change))
     eventually(lambda: cluster.there("chg", chg), 5, "the change request")
-    recorded = cluster.get("changerequest", chg)["spec"]["change"]
+    recorded = cluster.recorded(chg)["spec"]["change"]
     assert (recorded["truncated"], recorded["patch"]) == (True, "")
     unseen = _approve(plugin, chg)
     assert unseen.code == 1

@@ -158,7 +158,7 @@ def test_a_peer_approves_what_the_next_apply_takes_away(cluster: Cluster, tmp_pa
     other = _do(cluster.agent, cluster, *ask[:3], more)
     assert other.refused_with("WrongAction"), other
     _done(cluster.agent, cluster, *ask)
-    used = lambda: cluster.get("changerequest", chg).get("status", {}).get("phase") == "Used"  # noqa: E731
+    used = lambda: cluster.recorded(chg).get("status", {}).get("phase") == "Used"  # noqa: E731
     eventually(used, 10, "it is used")
 
 

@@ -69,7 +69,7 @@ def test_a_requester_told_by_its_extra_approves_nothing_of_its_own(cluster: Clus
         by_amy = cluster.kubectl(cluster.scene.admin_kubeconfig, *asked, place, f"{extra}amy")
         assert by_amy.refused_with("SelfApproval"), by_amy.err
         name = by_amy.err.partition("change request: ")[2].split()[0]
-        assert cluster.get("changerequest", name)["spec"]["requesterPrincipals"] == ["amy@example.com"]
+        assert cluster.recorded(name)["spec"]["requesterPrincipals"] == ["amy@example.com"]
         by_another = cluster.kubectl(cluster.scene.admin_kubeconfig, *asked, place, f"{extra}bea")
         assert by_another.code == 0, by_another.err
     finally:

@@ -116,6 +116,11 @@ class Place:
         """Say whether the object is there."""
         return self.objects.find(kind, name, self.namespace) is not None
 
+    def recorded(self, name: str) -> dict[str, Any]:
+        """Give a change request. It is written a moment after the refusal that names it."""
+        eventually(lambda: self.there("changerequest", name), 10, f"{name} is written")
+        return self.get("changerequest", name)
+
     def there(self, kind: str, name: str) -> bool:
         """Say whether a cluster-scoped object is there."""
         return self.objects.find(kind, name) is not None

@@ -76,7 +76,9 @@ def compare(wanted: Iterable[Mapping[str, Any]], stored: Iterable[Mapping[str, A
     compiled = {entry["name"]: entry for entry in wanted}
     found = {entry.get("name", ""): entry for entry in stored}
     differences = [Difference(name, "is missing", narrows=True) for name in compiled.keys() - found.keys()]
-    differences += [Difference(name, "is not ours", narrows=False, widens=True) for name in found.keys() - compiled.keys()]
+    differences += [
+        Difference(name, "is not ours", narrows=False, widens=True) for name in found.keys() - compiled.keys()
+    ]
     exclusions: dict[Exclusion, bool] = {}
     for name in compiled.keys() & found.keys():
         entry, other = compiled[name], found[name]
