@@ -101,6 +101,27 @@ def test_rules_are_written_out_where_the_api_server_refuses_wildcards(cluster: C
         assert cluster.get(_CONFIGURATION, "seconder")["metadata"]["labels"]["example.com/kept"] == "yes"
 
 
+def test_kinds_that_no_rule_may_name_are_left_out_and_said(cluster: Cluster) -> None:
+    """As GKE Autopilot takes no rules for nodes. A policy that names one by itself is not in force, and spoils none."""
+    named = "r.resources.exists(x, x.split('/')[0] in ['nodes', 'certificatesigningrequests'])"
+    with _refusing(cluster, f"!object.webhooks.exists(w, w.rules.exists(r, '*' in r.apiGroups || {named}))"):
+        cluster.admin("delete", _CONFIGURATION, "seconder")
+        eventually(lambda: _in_force(cluster, "default")["reason"] == "SomeKindsUnasked", 20, "it is said")
+        told = _in_force(cluster, "default")
+        assert told["status"] == "True"
+        assert told["message"].endswith(": nodes, certificatesigningrequests.certificates.k8s.io")
+        cluster.deployment()
+        assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+        cluster.policy("machines", resources=[{"group": "", "resources": ["nodes"]}], namespaces=[])
+        eventually(lambda: _in_force(cluster, "machines")["reason"] == "RefusedByAPIServer", 10, "its words are told")
+        assert "not taken here" in _in_force(cluster, "machines")["message"]
+        assert _in_force(cluster, "default")["status"] == "True"
+        assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+        cluster.objects.delete("protectionpolicies", "machines")
+    with operator_with(cluster.stack, "--configuration-label=example.com/kept=yes"):
+        eventually(lambda: any("*" in rule["apiGroups"] for e in _webhooks(cluster) for rule in e["rules"]), 15, "back")
+
+
 def test_a_configuration_that_nobody_may_write_is_said_to_be_missing_at_once(cluster: Cluster) -> None:
     """In the API server's own words, though it was in force a moment ago; and it is, when it may be written again."""
     with _refusing(cluster, "object.metadata.name != 'seconder'"):

@@ -171,7 +171,7 @@ class ConfigurationKeeper:
         return any(covers(policy, namespace, self._installation) for policy in self._policies if policy.mode in modes)
 
     def _as_it_should_be(self, found: Kept, stored: Mapping[str, Any], *, ours: bool) -> bool:
-        """Whether nothing is to be written. ``ours``: what differs may come from what is wanted now, not from others."""
+        """Whether nothing is to be written. ``ours``: what differs may come from what is wanted now."""
         metadata = stored["metadata"]
         labelled = self._labels.items() <= (metadata.get("labels") or {}).items()
         annotated = self._annotations.items() <= (metadata.get("annotations") or {}).items()

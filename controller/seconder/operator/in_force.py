@@ -1,6 +1,6 @@
 """Whether each policy is in force, by how the stored configuration stands, and its status with that said."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,12 +11,15 @@ from seconder.admission.policy_index import Installation
 from seconder.api import policy_documents
 from seconder.api.conditions import IN_FORCE, NOT_IN_FORCE, READY
 from seconder.api.policy import Mode
+from seconder.api.resources import GroupResource
 from seconder.operator.conditions import condition
 from seconder.operator.configuration_keeper import Kept, covers
 from seconder.operator.policy_status import Judged
 
 HEARTBEAT: Final = timedelta(seconds=25)
 """How old ``observedAt`` may become before it is written anew, so that it stays well under a minute."""
+
+AS_COMPILED: Final = "the API server asks about all that the policy names"
 
 _NAMED: Final = 3
 
@@ -28,7 +31,7 @@ class Verdict:
     name: str
     in_force: bool
     reason: str = "AsCompiled"
-    message: str = "the API server asks about all that the policy names"
+    message: str = AS_COMPILED
     writer: str = ""
 
 
@@ -36,12 +39,14 @@ class Verdict:
 class Standing:
     """How the guard stands after a pass. ``left_out``: by policy, why the API server takes nothing for it.
 
-    ``led``: an operator leads.
+    ``led``: an operator leads. ``unasked``: kinds that the API server takes in no rule, by which agents may reach what
+    policies name.
     """
 
     kept: Kept = field(default_factory=Kept)
     left_out: Mapping[str, str] = field(default_factory=dict)
     led: bool = True
+    unasked: Sequence[GroupResource] = ()
 
 
 def verdict(judged: Judged, standing: Standing, place: Installation) -> Verdict:
@@ -66,11 +71,15 @@ def verdict(judged: Judged, standing: Standing, place: Installation) -> Verdict:
     if kept.disputed:
         text = f"{writer} keeps changing the webhook configuration; it is put back each time"
         return Verdict(judged.name, False, "Overwritten", text, writer)
+    text = AS_COMPILED
+    if standing.unasked:
+        # Named in full: which rights agents must not have follows from it.
+        kinds = ", ".join(map(str, standing.unasked))
+        text += f", but for what agents do by kinds that it takes no rules for: {kinds}"
     if not standing.led:
         # The same words from each that stands in, or they would write them over each other's.
-        text = "the API server asks about all that the policy names; no operator leads, which looks after the rest"
-        return Verdict(judged.name, True, "NobodyLeads", text)
-    return Verdict(judged.name, True)
+        return Verdict(judged.name, True, "NobodyLeads", f"{text}; no operator leads, which looks after the rest")
+    return Verdict(judged.name, True, "SomeKindsUnasked" if standing.unasked else "AsCompiled", text)
 
 
 def _protects(judged: Judged, namespace: str, place: Installation) -> bool:

@@ -191,7 +191,8 @@ class Reconciler:
 
     def _put_in_force(self, judged: Sequence[Judged], bundle: bytes) -> None:
         """Have the API server ask about what policies name; what it does not take is left out. Raises ApiError."""
-        self._standing = Standing(*self._kept(judged, bundle))
+        kept, left_out = self._kept(judged, bundle)
+        self._standing = Standing(kept, left_out, unasked=self._trial.unasked)
 
     def _kept(self, judged: Sequence[Judged], bundle: bytes) -> tuple[Kept, dict[str, str]]:
         policies = [policy for result in judged for policy in result.policies]
@@ -201,8 +202,8 @@ class Reconciler:
         except ApiError as error:
             if error.status not in REFUSED:
                 raise
-            if self._trial.without_wildcards(compiled):
-                return self._keeper.keep(self._trial.prepare(compiled), policies), {}
+            if self._trial.adapt(compiled):
+                return self._kept(judged, bundle)
             # One policy never spoils another.
             left_out = {result.name: problem for result in judged if (problem := self._trial.problem(result.policies))}
             if not left_out:

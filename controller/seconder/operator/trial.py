@@ -18,6 +18,13 @@ _INVALID: Final = frozenset({400, 413, 422})
 REFUSED: Final = _INVALID | {403}
 """Answers that are about what was sent. A 403 may come from a policy of the platform as well as from RBAC."""
 
+_MOST_TRIES: Final = 128
+"""Dry runs to find out which kinds no rule may name: some 14 for each of them among a hundred kinds."""
+
+
+class _RefusesMost(Exception):
+    """More kinds are refused than are worth asking for."""
+
 
 def configuration_path(name: str = "") -> str:
     """The API path of ValidatingWebhookConfigurations, or of one."""
@@ -33,7 +40,8 @@ def digest_of(configuration: Mapping[str, Any]) -> bytes:
 class Trial:
     """Server-side dry runs, remembered by what was tried. ``most``: how many are remembered.
 
-    Knows whether this API server takes wildcards in rules; ``prepare`` writes them out where it does not.
+    Knows whether this API server takes wildcards in rules, and which kinds it takes in none; ``prepare`` writes out the
+    one without the other where it does not.
     """
 
     def __init__(
@@ -52,6 +60,13 @@ class Trial:
         self._known: dict[bytes, str] = {}
         self._served: frozenset[GroupResource] = frozenset()
         self._enumerates = False
+        self._refused: frozenset[GroupResource] = frozenset()
+        self._searched: frozenset[GroupResource] = frozenset()
+
+    @property
+    def unasked(self) -> Sequence[GroupResource]:
+        """The kinds that no rule may name here, so that nobody is asked about them unless a policy names them."""
+        return sorted(self._refused)
 
     def serving(self, served: Iterable[GroupResource]) -> None:
         """Take what the cluster serves now. What was served before stays asked about: it may come back."""
@@ -59,7 +74,9 @@ class Trial:
 
     def prepare(self, configuration: dict[str, Any]) -> dict[str, Any]:
         """A configuration in the form that this API server takes."""
-        return enumeration.enumerated(configuration, self._served) if self._enumerates else configuration
+        if not self._enumerates:
+            return configuration
+        return enumeration.enumerated(configuration, self._served - self._refused)
 
     def problem(self, policies: Sequence[Policy]) -> str:
         """Why the API server would not take these policies; empty when it does.
@@ -72,8 +89,8 @@ class Trial:
         if digest in self._known:
             return self._known[digest]
         error = self._refusal(document)
-        if error is not None and self.without_wildcards(compiled):
-            return ""
+        if error is not None and self.adapt(compiled):
+            return self.problem(policies)
         if error is not None and error.status == 403:
             # Of these policies, where it takes a configuration without any. Not remembered: it may be allowed later.
             if not policies or self._refusal(self.prepare(self._compiled(()))) is not None:
@@ -84,18 +101,45 @@ class Trial:
         self._known[digest] = "" if error is None else clean(str(error))
         return self._known[digest]
 
-    def without_wildcards(self, compiled: dict[str, Any]) -> bool:
-        """Whether the refused configuration is taken with its wildcards written out, as from now on all are.
+    def adapt(self, compiled: dict[str, Any]) -> bool:
+        """Whether a refused configuration takes another form from now on, which this API server may take.
 
-        Raises ApiError when that could not be asked.
+        Its wildcards are written out, kind by kind, without the kinds that no rule may name. What a policy names by
+        itself stays. Raises ApiError when that could not be asked.
         """
-        if self._enumerates or not enumeration.wildcards(compiled):
+        if not enumeration.wildcards(compiled) or self._searched == self._served:
             return False
-        if self._refusal(enumeration.enumerated(compiled, self._served)) is not None:
+        base = self._compiled(())
+        if self._refusal(enumeration.enumerated(base, ())) is not None:
             return False
-        self._enumerates = True
-        self._log("configuration", "the API server takes no wildcards in rules; they are written out, kind by kind")
+        try:
+            refused = frozenset(self._refused_of(base, sorted(self._served), [_MOST_TRIES]))
+        except _RefusesMost:
+            return False
+        finally:
+            self._searched = self._served
+        if self._enumerates and refused == self._refused:
+            return False
+        self._enumerates, self._refused = True, refused
+        kinds = f", but for {', '.join(map(str, self.unasked))}: it takes no rules for these" if refused else ""
+        self._log(
+            "configuration", f"the API server takes no wildcards in rules; they are written out, kind by kind{kinds}"
+        )
         return True
+
+    def _refused_of(
+        self, base: dict[str, Any], kinds: Sequence[GroupResource], tries: list[int]
+    ) -> list[GroupResource]:
+        """Those of some kinds that the API server takes in no rule, by halves. Raises ApiError and _RefusesMost."""
+        tries[0] -= 1
+        if tries[0] < 0:
+            raise _RefusesMost
+        if self._refusal(enumeration.enumerated(base, kinds)) is None:
+            return []
+        if len(kinds) == 1:
+            return list(kinds)
+        half = len(kinds) // 2
+        return self._refused_of(base, kinds[:half], tries) + self._refused_of(base, kinds[half:], tries)
 
     def _compiled(self, policies: Sequence[Policy]) -> dict[str, Any]:
         return webhook_configuration.configuration(policies, self._installation, self._endpoint, ca_bundle="")
