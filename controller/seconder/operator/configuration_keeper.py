@@ -80,6 +80,7 @@ class ConfigurationKeeper:
         self._wanted: dict[str, Any] | None = None
         self._policies: Sequence[Policy] = ()
         self._confirmed = b""
+        self._other = SOMEBODY
         self._owners: list[dict[str, str]] = []
         self._unchangeable: list[dict[str, str]] | None = None
         self._replaces: str | None = None
@@ -114,7 +115,7 @@ class ConfigurationKeeper:
         if stored is None:
             change, found, writer = DELETED, None, SOMEBODY
         else:
-            change, writer = _change(stored), _writer(stored)
+            change, writer = _change(stored), _writer(stored) or (self._other if self._pace.disputed(now) else SOMEBODY)
             found = self._look(wanted, stored, writer, now)
             if self._as_it_should_be(found, stored, ours=self._confirmed != digest):
                 self._confirmed = digest
@@ -129,6 +130,7 @@ class ConfigurationKeeper:
             self._confirmed = digest
             return again
         # Nothing went unseen where no less was asked about.
+        self._other = writer
         unseen = found is None or change == DELETED or bool(found.narrowed or found.leaves_out)
         self._pace.repaired(change, now, disputed=unseen)
         self._log("configuration", f"the webhook configuration was changed or deleted by {writer}, and was put back")
@@ -264,10 +266,10 @@ def _change(stored: Mapping[str, Any]) -> bytes:
 
 
 def _writer(stored: Mapping[str, Any]) -> str:
-    """The field manager, other than the operator, that changed the entries last."""
+    """The field manager, other than the operator, that changed the entries last; empty where all are the operator's."""
     others = [
         (entry.get("time", ""), entry["manager"])
         for entry in stored["metadata"].get("managedFields") or ()
         if entry.get("manager") != MANAGER and "f:webhooks" in (entry.get("fieldsV1") or {})
     ]
-    return clean(max(others)[1]) if others else SOMEBODY
+    return clean(max(others)[1]) if others else ""

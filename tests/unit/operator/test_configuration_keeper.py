@@ -114,3 +114,20 @@ def test_what_is_wanted_otherwise_is_written_whatever_differs() -> None:
         keeper.keep({"webhooks": [entry]}, ())
         assert stored.configuration is not None
         assert stored.configuration["webhooks"] == [entry]
+
+
+def test_who_keeps_changing_it_is_named_while_it_is_put_back_too() -> None:
+    """The operator owns all of it then, and somebody's name would flicker in condition, metric and alert."""
+    stored, now = Stored(owned=True), [0.0]
+    keeper = _keeper(stored, now)
+    wanted = {"webhooks": [_entry()]}
+    keeper.keep(wanted, ())
+    for _ in range(3):
+        now[0] += 11
+        assert stored.configuration is not None
+        stored.configuration["webhooks"] = []
+        changed = {"manager": "platform", "time": "2026-11-28T12:00:00Z", "fieldsV1": {"f:webhooks": {}}}
+        stored.configuration["metadata"]["managedFields"] = [changed]
+        assert keeper.keep(wanted, ()).writer == "platform"
+    kept = keeper.keep(wanted, ())
+    assert (kept.disputed, kept.writer) == (True, "platform")
