@@ -8,7 +8,9 @@ from tests.attacks.field import CONFIG_MAPS, DEPLOYMENTS, Field
 
 _OWNERS = 64
 _SLOW = 5.0
-"""Seconds. The requests below took 20 s and more where a condition looked through everything."""
+_SLOWER = 20
+"""Seconds, and how many times as long as making the object, where all is slow. The requests below took 20 s and more
+where a condition looked through everything."""
 
 
 @attack(variants={"few-long-ones": (_OWNERS, 7_000), "very-many": (2_000, 10)})
@@ -43,11 +45,12 @@ def make_an_object_of_heavy_owners(field: Field, count: int, size: int) -> None:
 @attack()
 def make_an_object_of_very_many_annotations(field: Field) -> None:
     """An agent's object, or a person's, with 25,000 annotations: everybody's writes of it stay quick."""
+    begun = time.monotonic()
     field.deployment(annotations={f"a{number}": "" for number in range(25_000)})
     path = DEPLOYMENTS.path(field.place, "checkout")
     started = time.monotonic()
     field.free("PATCH", path, {"metadata": {"labels": {"touched": "yes"}}})
     field.refused("DELETE", path)
     field.free("DELETE", path)
-    if time.monotonic() - started > _SLOW:
+    if time.monotonic() - started > max(_SLOW, _SLOWER * (started - begun)):
         field.lost(f"three writes took {time.monotonic() - started:.0f} s")
