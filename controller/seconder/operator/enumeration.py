@@ -16,7 +16,10 @@ _ANY: Final = "*"
 
 
 def enumerated(configuration: Mapping[str, Any], served: Iterable[GroupResource]) -> dict[str, Any]:
-    """A configuration that asks about the same, of what is ``served``, without wildcards for groups and resources."""
+    """A configuration that asks about the same, of what is ``served``, without wildcards for groups and resources.
+
+    An entry that asks about nothing of it is left out.
+    """
     groups: dict[str, set[str]] = {}
     for group, plural in served:
         groups.setdefault(group, set()).add(plural)
@@ -24,7 +27,7 @@ def enumerated(configuration: Mapping[str, Any], served: Iterable[GroupResource]
         entry | {"rules": [named for rule in entry["rules"] for named in _rules(rule, groups)]}
         for entry in configuration["webhooks"]
     ]
-    return dict(configuration) | {"webhooks": webhooks}
+    return dict(configuration) | {"webhooks": [entry for entry in webhooks if entry["rules"]]}
 
 
 def wildcards(configuration: Mapping[str, Any]) -> bool:

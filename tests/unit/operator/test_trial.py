@@ -30,6 +30,7 @@ class Platform:
         """See Api."""
         self.asked += 1
         rules = [rule for entry in document["webhooks"] for rule in entry["rules"]]
+        assert all(entry["rules"] for entry in document["webhooks"]), "a platform may not expect an entry without any"
         if self.forbids or any("*" in rule["apiGroups"] or self._names(rule) for rule in rules):
             raise ApiError(403, "the platform takes no such rules")
         return document
