@@ -115,10 +115,9 @@ class Trial:
         try:
             refused = frozenset(self._refused_of(base, sorted(self._served), [_MOST_TRIES]))
         except _RefusesMost:
-            return False
-        finally:
-            self._searched = self._served
-        if self._enumerates and refused == self._refused:
+            refused = None
+        self._searched = self._served
+        if refused is None or (self._enumerates and refused == self._refused):
             return False
         self._enumerates, self._refused = True, refused
         kinds = f", but for {', '.join(map(str, self.unasked))}: it takes no rules for these" if refused else ""
