@@ -54,6 +54,10 @@ def verdict(judged: Judged, standing: Standing, place: Installation) -> Verdict:
     kept, writer = standing.kept, standing.kept.writer
     if judged.name in standing.left_out:
         return Verdict(judged.name, False, "RefusedByAPIServer", standing.left_out[judged.name])
+    covered = [str(kind) for kind in standing.unasked if any(kind in policy.resolved for policy in judged.policies)]
+    if covered:
+        text = f"the API server takes no rules for {', '.join(covered[:_NAMED])}, which the policy covers"
+        return Verdict(judged.name, False, "RefusedByAPIServer", text)
     audit = judged.mode is Mode.AUDIT
     narrowed = [str(found) for found in kept.narrowed if found.audit is audit or found.entry == ""]
     if narrowed:

@@ -110,15 +110,15 @@ class Trial:
         if not enumeration.wildcards(compiled) or self._searched == self._served:
             return False
         base = self._compiled(())
-        if self._refusal(enumeration.enumerated(base, ())) is not None:
+        # Without any policy: it is one of them that is refused, or whatever is written.
+        if self._refusal(self.prepare(base)) is None or self._refusal(enumeration.enumerated(base, ())) is not None:
             return False
         try:
             refused = frozenset(self._refused_of(base, sorted(self._served), [_MOST_TRIES]))
         except _RefusesMost:
-            refused = None
-        self._searched = self._served
-        if refused is None or (self._enumerates and refused == self._refused):
+            self._searched = self._served
             return False
+        self._searched = self._served
         self._enumerates, self._refused = True, refused
         kinds = f", but for {', '.join(map(str, self.unasked))}: it takes no rules for these" if refused else ""
         self._log(

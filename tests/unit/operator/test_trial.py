@@ -21,9 +21,10 @@ _SERVED = frozenset({_NODES, _REQUESTS, *(GroupResource(f"g{n}.example.com", f"k
 class Platform:
     """An API server behind which a platform takes no rules with wildcards, and none for some kinds."""
 
-    def __init__(self, *refused: GroupResource, forbids: bool = False) -> None:
+    def __init__(self, *refused: GroupResource, forbids: bool = False, wildcards: bool = False) -> None:
         self.refused = refused
         self.forbids = forbids
+        self.wildcards = wildcards
         self.asked = 0
 
     def create(self, _: str, document: dict[str, Any], **__: str) -> dict[str, Any]:
@@ -31,9 +32,12 @@ class Platform:
         self.asked += 1
         rules = [rule for entry in document["webhooks"] for rule in entry["rules"]]
         assert all(entry["rules"] for entry in document["webhooks"]), "a platform may not expect an entry without any"
-        if self.forbids or any("*" in rule["apiGroups"] or self._names(rule) for rule in rules):
+        if self.forbids or any(self._is_wild(rule) or self._names(rule) for rule in rules):
             raise ApiError(403, "the platform takes no such rules")
         return document
+
+    def _is_wild(self, rule: dict[str, Any]) -> bool:
+        return "*" in rule["apiGroups"] and not self.wildcards
 
     def _names(self, rule: dict[str, Any]) -> bool:
         return any(kind.group in rule["apiGroups"] and kind.resource in rule["resources"] for kind in self.refused)
@@ -66,6 +70,16 @@ def test_kinds_that_no_rule_may_name_are_left_out_of_what_is_written_out() -> No
     assert not any(name.startswith("nodes") for group, name in named if group == "")
     assert trial.problem([Policy("machines", resources=frozenset({_NODES}))]) == "the platform takes no such rules"
     assert trial.problem([Policy("others", resources=frozenset({GroupResource("g1.example.com", "kinds1")}))]) == ""
+
+
+def test_where_a_policy_is_refused_and_no_wildcards_nothing_is_written_out() -> None:
+    """Kinds that come later would be seen late, for no reason."""
+    platform = Platform(_NODES, wildcards=True)
+    trial = _trial(platform)
+    machines = Policy("machines", resources=frozenset({_NODES}))
+    assert not trial.adapt(_compiled(machines))
+    assert trial.problem([machines]) == "the platform takes no such rules"
+    assert trial.prepare(_compiled()) == _compiled()
 
 
 def test_what_is_refused_is_looked_for_once_and_anew_when_a_kind_comes() -> None:
