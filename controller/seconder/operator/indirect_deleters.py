@@ -24,10 +24,14 @@ _INDIRECT_DELETERS: Final = {
     GroupResource("argoproj.io", "applicationsets"): "Argo CD",
     GroupResource("autoscaling.k8s.io", "verticalpodautoscalers"): "Vertical Pod Autoscaler",
     GroupResource("chaos-mesh.org", "podchaos"): "Chaos Mesh",
+    GroupResource("cluster.open-cluster-management.io", "managedclusters"): "Open Cluster Management",
     GroupResource("cluster.x-k8s.io", "machinedeployments"): "Cluster API",
     GroupResource("cluster.x-k8s.io", "machines"): "Cluster API",
     GroupResource("configsync.gke.io", "reposyncs"): "Config Sync",
     GroupResource("configsync.gke.io", "rootsyncs"): "Config Sync",
+    GroupResource("config.projectsveltos.io", "clusterprofiles"): "Sveltos",
+    GroupResource("config.projectsveltos.io", "profiles"): "Sveltos",
+    GroupResource("core.gardener.cloud", "projects"): "Gardener",
     GroupResource("core.oam.dev", "applications"): "KubeVela",
     GroupResource("fleet.cattle.io", "bundles"): "Rancher Fleet",
     GroupResource("fleet.cattle.io", "gitrepos"): "Rancher Fleet",
@@ -44,8 +48,10 @@ _INDIRECT_DELETERS: Final = {
     GroupResource("management.cattle.io", "projects"): "Rancher",
     GroupResource("management.loft.sh", "spaceinstances"): "vCluster Platform",
     GroupResource("management.loft.sh", "virtualclusterinstances"): "vCluster Platform",
+    GroupResource("resources.gardener.cloud", "managedresources"): "Gardener",
     GroupResource("tenant.kubesphere.io", "workspaces"): "KubeSphere",
     GroupResource("tenantoperator.stakater.com", "tenants"): "Stakater MTO",
+    GroupResource("work.open-cluster-management.io", "manifestworks"): "Open Cluster Management",
 }
 """Kinds and the programs that act on them."""
 
