@@ -77,6 +77,7 @@ class PolicyIndex:
         self._kinds: Final[dict[tuple[str, str], set[ResolvedResource]]] = {}
         self._kind_of: Final[dict[GroupResource, str]] = {}
         self._remembered: Final[dict[tuple[GroupResource, str], tuple[Policy, ...]]] = {}
+        self._protecting: Final[dict[tuple[GroupResource, str], tuple[Policy, ...]]] = {}
         self._worked_out: Final[dict[Hashable, Any]] = {}
         for policy in self.all:
             for resolved in policy.resolved.values():
@@ -143,13 +144,21 @@ class PolicyIndex:
             if any(name.group in {group, ANY} and name.resource in {plural, ANY} for name in policy.resources)
         ]
 
-    def protecting(self, target: Target) -> list[Policy]:
+    def protecting(self, target: Target) -> tuple[Policy, ...]:
         """The policies that refuse somebody or other the deletion of this object, or of what it holds."""
         place = place_of(target)
-        policies = [*self.naming(target.resource, place)]
-        if target.resource == NAMESPACES:
-            policies += [policy for policy in self.within(place) if policy not in policies]
-        return [policy for policy in policies if protects(policy)]
+        if place not in self._within:
+            # As in ``naming``.
+            place = _EVERYWHERE
+        protecting = self._protecting.get((target.resource, place))
+        if protecting is None:
+            policies = [*self.naming(target.resource, place)]
+            if target.resource == NAMESPACES:
+                policies += [policy for policy in self.within(place) if policy not in policies]
+            protecting = tuple(policy for policy in policies if protects(policy))
+            if len(self._protecting) < _MOST_REMEMBERED:
+                self._protecting[target.resource, place] = protecting
+        return protecting
 
     def protects_in(self, resource: GroupResource, namespace: str) -> bool:
         """Whether some policy refuses somebody or other the deletion of objects of a kind in a namespace."""

@@ -49,7 +49,7 @@ def _difference(
     context: ReviewContext, effect: Effect, policies: Sequence[Policy], free: Sequence[FreePaths]
 ) -> Effect | None:
     named, unnamed = _named(context, policies)
-    free = free_changes.taking_back(free, unnamed)
+    free = free_changes.taking_back(free, unnamed) if unnamed else free
     # As they are written: nearly all that agents do is free, and most of an object stays what it is.
     stored, wanted = context.written
     taken = next_apply.NOTHING
