@@ -109,9 +109,12 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
 def _left(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The protected workloads that take what a workload leaves behind when it goes, by the labels of its pods."""
     request, target = context.request, context.request.target
+    if keys(request, target):
+        # Most deletions leave nothing behind.
+        return []
     taken = REPLICA_SETS if target.resource == _DEPLOYMENTS else PODS
     taking = standing.matter(context, [each for each in _COUNTED[taken] if each != _STATEFUL_SETS])
-    if not taking or keys(request, target):
+    if not taking:
         return []
     labels = tuple(sorted(selectors.labels_of_pods(selectors.spec_of(request, request.old_spec)).items()))
     found = yield from ask(Selecting(tuple(MAKERS[each] for each in taking), target.namespace, labels))

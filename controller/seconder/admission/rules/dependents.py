@@ -51,6 +51,9 @@ def evaluate(context: ReviewContext) -> Findings:
         owned = [each for each in owned if _topmost(each) in ADOPTERS]
     elif volumes.CLAIMS.resource in context.state.policies.followed_resources:
         owned = [*owned, *(yield from ephemeral.claims_of(context, target))]
+    if not owned and target.resource != NAMESPACES:
+        # Most own nothing.
+        return []
     effects = _protected(context, owned)
     # Of a namespace goes what is in it as well.
     gone = [each.target for each in owned] + ([target] if target.resource == NAMESPACES else [])
