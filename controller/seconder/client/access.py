@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from threading import Lock
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from seconder.admission.lookups import (
 )
 from seconder.admission.principal import service_account_caller
 from seconder.admission.rbac import Rule
-from seconder.client.api import Api, segment
+from seconder.client.api import Api, ApiError, segment
 from seconder.client.objects import ACCOUNT_KEY, TooLate, left, metadata_of
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
@@ -77,20 +78,27 @@ class Access:
         return pod.spec
 
     def tokens(self, lookup: SecretTokens, deadline: float) -> TokenAccounts:
-        """Read whose tokens Secrets hold, of each its metadata alone. Raises ApiError and TooLate."""
+        """Read whose tokens Secrets hold, of each its metadata alone. Raises ApiError and TooLate.
+
+        One that may not be read is as one that is not there: an installation may keep Secrets from the webhook.
+        """
         if len(lookup.secrets) > _MOST_SECRETS:
             raise TooLate(f"more than {_MOST_SECRETS} Secrets")
         place = f"/api/v1/namespaces/{segment(lookup.namespace)}"
         paths = [f"{place}/secrets/{segment(name)}" for name in lookup.secrets]
-        read = list(
-            self._pool.map(
-                lambda path: self._api.find(path, timeout=left(deadline), metadata=True), paths, timeout=left(deadline)
-            )
-        )
+        read = list(self._pool.map(lambda path: self._secret(path, deadline), paths, timeout=left(deadline)))
         # The API server takes no Secret of the type without it, and OpenShift writes it on what holds a token, too.
         annotations = [metadata_of(each).annotations or {} for each in read if each is not None]
         held = frozenset(each[ACCOUNT_KEY] for each in annotations if ACCOUNT_KEY in each)
         return TokenAccounts(held, self._accounts(place, deadline) if None in read else frozenset())
+
+    def _secret(self, path: str, deadline: float) -> Any:
+        try:
+            return self._api.find(path, timeout=left(deadline), metadata=True)
+        except ApiError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            return None
 
     def _accounts(self, place: str, deadline: float) -> frozenset[str]:
         """The names of the ServiceAccounts in a namespace. Raises ApiError and TooLate."""

@@ -140,9 +140,16 @@ def test_secrets_tell_whose_tokens_they_hold(served: Reviewing, access: Access) 
     assert awaited == TokenAccounts(held, frozenset({"default"}))
 
 
+def test_a_secret_that_may_not_be_read_may_hold_anybodys_token(served: Reviewing, access: Access) -> None:
+    """Of its namespace, as one that is not there."""
+    served.answers |= {f"{SECRETS}/token": 403, ACCOUNTS: {"metadata": {}, "items": [{"metadata": {"name": "worker"}}]}}
+    awaited = access.tokens(SecretTokens("payments", ("token",)), _soon())
+    assert awaited == TokenAccounts(frozenset(), frozenset({"worker"}))
+
+
 def test_whose_tokens_cannot_be_told_is_no_answer(served: Reviewing, access: Access) -> None:
-    """A Secret that may not be read, a name that is none, and more than can be looked at."""
-    served.answers[f"{SECRETS}/token"] = 403
+    """A Secret that cannot be read, a name that is none, and more than can be looked at."""
+    served.answers[f"{SECRETS}/token"] = 500
     for names in (("token",), ("a/b",), tuple(f"s{number}" for number in range(65))):
         with pytest.raises((ApiError, TooLate)):
             access.tokens(SecretTokens("payments", names), _soon())

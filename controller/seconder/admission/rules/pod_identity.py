@@ -40,7 +40,7 @@ from seconder.api.policy import Mode, Policy
 from seconder.api.resources import ANY, NAMESPACES, PODS, GroupResource
 
 _CLUSTERS_OWN: Final = "kube-system"
-_AWAITED: Final = "a Secret that the pod names is not there, and may come to hold its token"
+_AWAITED: Final = "a Secret that the pod names cannot be seen, and may hold its token one day"
 _MAKE_FIRST: Final = "Have the Secret made first, or ask a person who administers this cluster."
 _ENTRANCES: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _LOSSES: Final = (*sorted(ENDS), "patch", "update")

@@ -307,7 +307,7 @@ def test_ordinary_secrets_are_free_beside_whoever_may_do_more() -> None:
 def test_a_secret_that_is_not_there_may_come_to_hold_a_token() -> None:
     """Of whoever is there: refused where one of them may do more, and it is said what to do."""
     decided = decide(_with("later"), state(policy()), answers=_deployers(accounts=("default", "deployer")))
-    assert refusal(decided).endswith("a Secret that the pod names is not there, and may come to hold its token")
+    assert refusal(decided).endswith("a Secret that the pod names cannot be seen, and may hold its token one day")
     assert decided.advice.startswith("Have the Secret made first")
     assert decide(_with("later"), state(policy()), answers=_deployers()).allowed
 
