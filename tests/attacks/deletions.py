@@ -26,6 +26,10 @@ _OPTIONS = {
 }
 
 
+_MARK = {"metadata": {"annotations": {"janitor/ttl": "1m"}}}
+"""By which kube-janitor deletes what carries it."""
+
+
 @attack(Layer.WEBHOOK, Layer.RBAC, variants={name: (options,) for name, options in _OPTIONS.items()})
 def delete(field: Field, options: object) -> None:
     """An agent deletes a protected Deployment."""
@@ -100,12 +104,14 @@ def change_the_definition(field: Field, change: dict[str, Any]) -> None:
     gears = Kind(group, "gears")
     field.make(gears, {"apiVersion": f"{group}/v1", "kind": "Gear", "metadata": {"name": "precious"}})
     field.protect(gears, gears.path(field.place, "precious"))
+    field.free_work()
     version = {**stored["spec"]["versions"][0], **change}
     definition = DEFINITIONS.path("", f"gears.{group}")
     field.refused("PATCH", definition, {"spec": {"versions": [version]}})
     field.refused("PATCH", f"{definition}/status", {"status": {"storedVersions": ["v2"]}})
     terminating = {"type": "Terminating", "status": "True", "reason": "x", "message": "", "lastTransitionTime": None}
     field.refused("PATCH", f"{definition}/status", {"status": {"conditions": [terminating]}})
+    field.refused("PATCH", definition, _MARK)
     field.lasts(gears.path(field.place, "precious"))
 
 
@@ -122,6 +128,7 @@ def take_a_token_with_its_account(field: Field, by_owner: bool) -> None:
     field.free_work()
     kind, name = (CONFIG_MAPS, "above") if by_owner else (ACCOUNTS, "worker")
     field.refused("DELETE", kind.path(field.place, name))
+    field.refused("PATCH", kind.path(field.place, name), _MARK)
     field.lasts(path, 1.0)
 
 
@@ -132,7 +139,9 @@ def take_its_address(field: Field) -> None:
     stored = field.make(services, {"metadata": {"name": "shop"}, "spec": {"ports": [{"port": 80}]}})
     field.protect(services, services.path(field.place, "shop"))
     address = addresses.path("", stored["spec"]["clusterIP"])
+    field.free_work()
     field.refused("DELETE", address)
+    field.refused("PATCH", address, _MARK)
     field.lasts(address)
 
 

@@ -98,7 +98,7 @@ def keys(request: Request, target: Target) -> frozenset[str]:
     """The keys of owners that end with this request's object: itself, and what a definition defines."""
     orphans = request.operation is Operation.DELETE and _orphans(request.options, request.old)
     owners = set() if orphans and target.resource not in _NEVER_ORPHANS else {target.uid}
-    if target.resource == DEFINITIONS and request.operation is Operation.DELETE:
+    if target.resource == DEFINITIONS:
         # Its plural and its group; a kind's name is not in it, and others of the group may be taken for it.
         owners.add(group_key(target.name.partition(".")[2]))
     return frozenset(owners)

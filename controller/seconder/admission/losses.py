@@ -22,13 +22,13 @@ def findings(context: ReviewContext, effects: Sequence[Effect], missing: str) ->
     """
     if not effects:
         return []
-    namespaces = sum(effect.target.resource == NAMESPACES for effect in effects)
+    own = [effect for effect in effects if effect.target == context.request.target]
+    others = [effect for effect in effects if effect not in own]
+    namespaces = sum(effect.target.resource == NAMESPACES for effect in others)
     namespaces += context.request.target.resource == NAMESPACES
     if len(effects) > MOST_DEPENDENTS or namespaces > 1:
         what = f"{len(effects)} protected objects go with it, too many to be approved together"
         return [Refusal(what, Reason.APPROVAL_MISSING, _ADVICE)]
-    own = [effect for effect in effects if effect.target == context.request.target]
-    others = [effect for effect in effects if effect not in own]
     if others:
         stored = yield from ask(ReadObjects(tuple(effect.ref for effect in others), missing))
         others = [*_still_there(others, stored)]

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec
-from seconder.admission.changes import differences
+from seconder.admission.changes import differences, free_changes
 from seconder.admission.changes.differences import Fields
 from seconder.admission.changes.free_paths import FreePaths
 from seconder.admission.lookups import ObjectRef, Unknown
@@ -134,6 +134,20 @@ class ReviewContext:
             return False
         old, new = self._replicas or self.replicas
         return new == 0 and old != 0
+
+    @property
+    def may_end(self) -> bool:
+        """See Request; or by the hand of a program for which an update marks the object. Raises Malformed, Unknown."""
+        return self.request.may_end or self.marks
+
+    @property
+    def marks(self) -> bool:
+        """Whether an update marks the object for a program that may delete it. Raises Malformed and Unknown."""
+        old, new = self.request.old, self.request.new
+        # Most updates leave labels and annotations as they are.
+        if old.annotations == new.annotations and old.labels == new.labels:
+            return False
+        return self.request.updates and self.changes([free_changes.MARKS])
 
     def changes(self, free: Sequence[FreePaths]) -> bool:
         """Whether an update changes more of its object than what each of these frees. Raises Malformed and Unknown."""

@@ -50,12 +50,16 @@ def test_only_what_the_api_server_takes_as_orphaning_is_it(
     [
         update(OWNER, options=ORPHAN),
         update(OWNER, old={"finalizers": ["orphan"]}),
-        update(target(DEFINITIONS, "stacks.example.com"), options=ORPHAN),
     ],
 )
 def test_an_update_orphans_nothing(request_: Request) -> None:
-    """Whatever its options say; and an update of a definition ends nothing of its kind."""
+    """Whatever its options say."""
     assert _keys(request_) == {"uid-1"}
+
+
+def test_an_update_that_ends_a_definition_ends_what_it_defines() -> None:
+    """By an owner, or a finalizer that it loses."""
+    assert _keys(update(target(DEFINITIONS, "stacks.example.com"), options=ORPHAN)) == {"uid-1", "*.example.com"}
 
 
 def test_orphaning_leaves_what_is_owned_unless_it_cannot() -> None:

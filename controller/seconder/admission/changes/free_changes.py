@@ -122,6 +122,11 @@ ANYWHERE: Final = (
         for key, by in _SCALED_BY
     ),
 )
+MARKS: Final = FreePaths(
+    back=tuple(free_paths.steps_of(row.path) for row in ANYWHERE if row.path.startswith("!")), freed=True
+)
+"""Everything but the keys of ``ANYWHERE`` by which programs find what they end."""
+
 _NO_LABELS: Final = Row(
     "!metadata.labels", "by them a controller takes it for its own, or lets go of it, and ends what is its own"
 )

@@ -12,7 +12,7 @@ from msgspec import Struct
 from seconder.admission import codec
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking
-from seconder.admission.request import Operation, Request
+from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import GroupResource, Target
 
@@ -34,9 +34,10 @@ class _Address(Struct, rename="camel"):
 _spec: Final = msgspec.json.Decoder(_Address | None)
 
 
-def freed(request: Request) -> Target | None:
-    """The Service whose address a request may free; None for what is no such request. Raises Malformed."""
-    if request.target.resource != ADDRESSES or not request.may_end:
+def freed(context: ReviewContext) -> Target | None:
+    """The Service whose address a request may free; None for what is no such request. Raises Malformed and Unknown."""
+    request = context.request
+    if request.target.resource != ADDRESSES or not context.may_end:
         return None
     address = codec.read(request, _spec, request.old_spec, "the address")
     parent = address.parent_ref if address else None
@@ -47,7 +48,7 @@ def freed(request: Request) -> Target | None:
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     yield from ()
-    service = freed(context.request)
+    service = freed(context)
     return [goes_along(service)] if service else []
 
 

@@ -39,7 +39,7 @@ def _lost(context: ReviewContext, alias: Alias) -> Collection[str]:
     request = context.request
     held = codec.objects(request, _objects, "the object")
     before = _stands_for(alias, held.old_object)
-    if request.may_end:
+    if context.may_end:
         if before is None:
             raise Unknown(_UNTOLD)
         return before
@@ -56,12 +56,11 @@ def _stands_for(alias: Alias, document: Mapping[str, Any] | None) -> frozenset[s
 
 def _within(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The namespaces that go with another, since their aliases are in it."""
-    request = context.request
-    if not request.deletes:
+    place = context.request.target.name
+    if not context.may_end:
         return []
-    installed = context.state.installation.aliases
-    names = yield from ask(AliasedBy(request.target.name, installed))
-    return _deletions(names - {request.target.name})
+    names = yield from ask(AliasedBy(place, context.state.installation.aliases))
+    return _deletions(names - {place})
 
 
 def _deletions(names: Collection[str]) -> list[Effect]:
@@ -74,5 +73,5 @@ WITHIN: Final = Deleter(
     "the Namespaces for which objects in it stand",
     "with a namespace go such objects, and with them what they stand for",
     _within,
-    frozenset({Operation.DELETE}),
+    frozenset({Operation.UPDATE, Operation.DELETE}),
 )

@@ -1,48 +1,56 @@
-"""A definition that is changed may lose the objects of its kind: unserved, pruned by another schema, or not read."""
+"""What a definition or a namespace loses while it stays: its objects may go by a change of it, or not be made anew.
 
-from collections.abc import Sequence
-from typing import Any, Final
+A definition's objects are unserved, pruned by another schema, or not read; those of a namespace are scaled to nothing
+by its annotations, and refused by its status. And some programs delete what is marked for them.
+"""
 
-import msgspec
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from seconder.admission import codec
+from seconder.admission.changes import free_changes, free_paths
+from seconder.admission.changes.free_changes import FINALIZERS, OWNERS
+from seconder.admission.changes.free_paths import FreePaths
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking
 from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import DEFINITIONS, Action
+from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource
 
-
-class _Definition(msgspec.Struct):
-    """What of a definition its objects rest on: by its status they are served, made, and read."""
-
-    spec: Any = None
-    status: Any = None
-
-
-_objects: Final[Any] = msgspec.json.Decoder(codec.ObjectsReview[_Definition])
+_FREE: Final[Mapping[GroupResource, FreePaths]] = {
+    DEFINITIONS: free_changes.built_in(DEFINITIONS),
+    # What may run there from now on ends nothing.
+    NAMESPACES: free_paths.compiled(tuple(row.path for row in free_changes.ANYWHERE)),
+}
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """The deletion of the definition itself, which the policies that name its kind ask about.
+    """The deletion of the object itself, which the policies that name what it holds ask about.
 
-    Where a policy names definitions, and asks about changes, it is a change of the definition and nothing else.
+    Where a policy names the object, and asks about changes, it is a change of that and nothing else. Owners and
+    finalizers have names of their own.
     """
     yield from ()
-    request = context.request
-    if not request.updates or context.naming(context.effect(Action.CHANGE)):
-        return []
-    held = codec.objects(request, _objects, "the definition")
-    if held.old_object == held.object:
+    free = _FREE[context.request.target.resource].freeing(OWNERS).freeing(FINALIZERS)
+    if context.naming(context.effect(Action.CHANGE)) or not context.changes([free]):
         return []
     return [context.effect(Action.DELETE)]
 
 
-DELETER: Final = Deleter(
-    DEFINITIONS,
-    "a change of its spec, or of its status",
-    "the objects of the kind",
-    "they are served no more, pruned by another schema, not made, or cannot be read",
-    _losses,
-    frozenset({Operation.UPDATE}),
+DELETERS: Final = (
+    Deleter(
+        DEFINITIONS,
+        "a change of what is not free of it: its spec, its status, a mark for some program",
+        "the objects of the kind",
+        "they are served no more, pruned by another schema, not made, or cannot be read; or it is deleted",
+        _losses,
+        frozenset({Operation.UPDATE}),
+    ),
+    Deleter(
+        NAMESPACES,
+        "a change of its status, or a mark for some program",
+        "all that is in it",
+        "programs scale to nothing what is in it, or delete it; the API server makes nothing anew there",
+        _losses,
+        frozenset({Operation.UPDATE}),
+    ),
 )

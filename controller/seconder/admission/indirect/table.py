@@ -41,7 +41,7 @@ _BUILT_IN: Final = (
     *nodes.DEVICES,
     tokens.DELETER,
     addresses.DELETER,
-    definitions.DELETER,
+    *definitions.DELETERS,
     aliased.WITHIN,
 )
 

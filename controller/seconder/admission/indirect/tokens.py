@@ -24,7 +24,7 @@ def gone_with(context: ReviewContext, account: Target) -> Asking[Sequence[Effect
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    return (yield from gone_with(context, context.request.target)) if context.request.may_end else []
+    return (yield from gone_with(context, context.request.target)) if context.may_end else []
 
 
 DELETER: Final = Deleter(

@@ -192,11 +192,10 @@ def _gone_with(storage: _Storage) -> GoneWith:
 def _of_holder(storage: _Storage) -> Deleter:
     def losses(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
         """The storage that goes with what was bound to it."""
-        request = context.request
-        if not (request.may_end and _matters(context, storage)):
+        if not (_matters(context, storage) and context.may_end):
             return []
         name = _bound(storage, context.whole[0])
-        return (yield from _goes(context, storage, name, request.target.uid)) if name else []
+        return (yield from _goes(context, storage, name, context.request.target.uid)) if name else []
 
     return Deleter(
         storage.held_by.resource,

@@ -17,6 +17,7 @@ from seconder.admission.kinds import ADOPTERS
 from seconder.admission.lookups import Asking, Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
+from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
@@ -30,8 +31,10 @@ def evaluate(context: ReviewContext) -> Findings:
     request, target = context.request, context.request.target
     if not context.state.policies.follows:
         return []
-    if not request.may_end:
-        effects = (yield from _ended(context)) if request.updates and _may_end_others(context) else []
+    if not (request.may_end or context.marks):
+        # Not by ``updates``: each update comes by here.
+        looks = request.operation is Operation.UPDATE and _may_end_others(context)
+        effects = (yield from _ended(context)) if looks else []
         return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
     if request.evicts:
         pod = yield from coverage.read(Effect(Action.DELETE, target, request.version, {}), Dependents.unknown)

@@ -27,7 +27,7 @@ def evaluate(context: ReviewContext) -> Findings:
     if context.request.target.resource == _RANGES:
         changed = context.request.deletes or context.changes([free_changes.built_in(_RANGES)])
         return [Refusal("agents may not take addresses of Services from the cluster")] if changed else []
-    service = addresses.freed(context.request)
+    service = addresses.freed(context)
     if service is None:
         return []
     if service.namespace == context.state.installation.namespace:

@@ -304,6 +304,14 @@ def test_an_owner_that_leaves_what_it_owns_is_free() -> None:
     assert _asked(deletion(OWNER, options={"propagationPolicy": "Orphan"})) == []
 
 
+def test_an_owner_that_is_marked_for_a_programs_deletion_takes_along_what_it_owns() -> None:
+    """As by its deletion."""
+    marked = update(OWNER, new={"annotations": {"janitor/ttl": "1m"}})
+    refused = _decide(_dependent(), request=marked)
+    assert (refused.allowed, refused.reason) == (False, Reason.APPROVAL_MISSING)
+    assert _decide(_dependent(), request=update(OWNER, new={"annotations": {"a": "b"}})).allowed
+
+
 def test_an_owner_that_leaves_pods_to_other_controllers_ends_them() -> None:
     """One of these takes them for its own, and ends what is too much. What nobody takes stays what it is."""
     orphans = {"propagationPolicy": "Orphan"}

@@ -365,7 +365,15 @@ TERMINATING["status"]["conditions"] = [{"type": "Terminating", "status": "True"}
 GEARS = Target(DEFINITIONS, "CustomResourceDefinition", "", f"widgets.{WIDGETS.group}", "uid-d")
 
 
-@pytest.mark.parametrize("new", [_definition(served=False), _definition(stored="v2"), TERMINATING, {}])
+@pytest.mark.parametrize(
+    "new",
+    [
+        _definition(served=False),
+        _definition(stored="v2"),
+        TERMINATING,
+        {},
+    ],
+)
 def test_a_change_of_a_protected_kinds_definition_counts_as_its_deletion(new: dict[str, Any]) -> None:
     """Its objects may be gone by it. Nothing is read: the review holds the definition."""
     asked = update(GEARS, old=_definition(), new=new)
@@ -388,7 +396,9 @@ def test_where_a_policy_names_definitions_their_change_is_approved_as_one() -> N
 
 
 def test_a_definition_is_described_freely() -> None:
-    """By labels and the like. What its own controller tells of it is not for agents."""
+    """By labels and the like. What its own controller tells of it is not for agents, nor are marks for some program."""
+    marked = update(GEARS, old=_definition(), new=_definition() | MARKED)
+    assert decide(marked, state(policy(WIDGETS))).action is Action.DELETE
     new = _definition(labels={"a": "b"})
     assert decide(update(GEARS, old=_definition(), new=new), state(policy(WIDGETS))).allowed
 
@@ -816,6 +826,49 @@ def test_a_service_account_takes_its_token_secrets_along() -> None:
     for free in (update(account, new={"labels": {"a": "b"}}), deletion(account, PERSON)):
         assert decide(free, state(policy(SECRETS)), answers=unknown).allowed
     assert decide(deletion(account), state(policy(CLAIMS)), answers=unknown).allowed
+
+
+MARKED = {"annotations": {"janitor/ttl": "1m"}}
+"""By which kube-janitor deletes what carries it."""
+
+
+def test_what_a_program_is_told_to_delete_takes_along_what_its_deletion_does() -> None:
+    """A ServiceAccount its tokens, an address its Service, a claim its volume, an alias its namespaces."""
+    account = target(GroupResource("", "serviceaccounts"), "worker", uid="uid-sa")
+    token = target(SECRETS, "worker-token", uid="uid-token")
+    held = Answers(objects=live(token), tokens=[Placed("payments", "worker-token", "uid-token")])
+    assert _lost(update(account, new=MARKED), policy(SECRETS), held) == ["worker-token"]
+    services = GroupResource("", "services")
+    parent = {"group": "", "resource": "services", "namespace": "payments", "name": "shop"}
+    address = Target(GroupResource("networking.k8s.io", "ipaddresses"), "IPAddress", "", "10.0.0.9", "uid-ip")
+    spec = {"spec": {"parentRef": parent}}
+    there = Answers(objects=live(target(services, "shop", uid="uid-shop")))
+    assert _lost(update(address, old=spec, new=spec | MARKED), policy(services), there) == ["shop"]
+    claim = target(CLAIMS, "mine", uid="uid-mine")
+    bound = {"spec": {"volumeName": VOLUME.name}}
+    stored = Answers(objects=live(VOLUME), whole=document(VOLUME, **_volume(policy_="Delete")))
+    assert _lost(update(claim, old=bound, new=bound | MARKED), policy(VOLUMES), stored) == [VOLUME.name]
+    object_, standing = _standing(aliases.BUILT_IN[0], "shop")
+    assert _lost(update(object_, old=standing, new=standing | MARKED), NAMED, THERE) == ["shop"]
+    outer = target(NAMESPACES, "team", namespace="")
+    inner = policy(NAMESPACES, namespaces=frozenset({"shop"}))
+    above = Answers(objects=live(SHOP), aliased=frozenset({"shop"}))
+    assert "too many to be approved together" in decide(update(outer, new=MARKED), state(inner), answers=above).message
+
+
+def test_a_namespace_that_no_policy_names_keeps_what_it_holds() -> None:
+    """By its annotations programs scale that to nothing or delete it; while it is said to end nothing is made anew."""
+    team = target(NAMESPACES, "payments", namespace="")
+    holding = Answers(holds={DEPLOYMENTS: [Item("checkout", "uid")]})
+    ending = {"status": {"phase": "Terminating"}}
+    marks: Sequence[dict[str, Any]] = (MARKED, {"annotations": {"downscaler/force-downtime": "true"}})
+    for asked in (*(update(team, new=mark) for mark in marks), update(team, new=ending, subResource="status")):
+        refused = decide(asked, state(policy()), answers=holding)
+        assert (refused.reason, refused.action) == (Reason.APPROVAL_MISSING, Action.DELETE)
+        assert decide(asked, state(policy()), answers=Answers()).allowed
+        assert decide(asked, state(policy(DEPLOYMENTS, NAMESPACES)), answers=holding).action is Action.CHANGE
+    for free in ({"labels": {"a": "b"}}, {"annotations": {"a": "b"}}):
+        assert decide(update(team, new=free), state(policy()), answers=holding).allowed
 
 
 def test_a_service_loses_its_address_with_the_ip_address() -> None:
