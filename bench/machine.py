@@ -18,13 +18,13 @@ OTHER_CORE: Final = 1
 """The load generator, the API server and everything else run here, away from the server that is measured."""
 
 
+_AT_HAND: Final = os.sched_getaffinity(0) if sys.platform == "linux" else set[int]()
+"""The cores at the start. A process that has stepped aside has one alone."""
+
+
 def can_pin() -> bool:
     """Say whether the server can have a core of its own (Linux, taskset, both cores at hand)."""
-    return (
-        sys.platform == "linux"
-        and shutil.which("taskset") is not None
-        and {SERVER_CORE, OTHER_CORE} <= os.sched_getaffinity(0)
-    )
+    return sys.platform == "linux" and shutil.which("taskset") is not None and {SERVER_CORE, OTHER_CORE} <= _AT_HAND
 
 
 def step_aside() -> None:

@@ -3,6 +3,7 @@
 import http.server
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -82,3 +83,25 @@ def test_webhook_calls_are_counted_over_all_labels(metrics_address: str, tmp_pat
     process = machine.Process("sleep", ["sleep", "30"], tmp_path / "log", {})
     with process:
         assert Server("any", process, "", metrics_address, tmp_path, "").requests() == 7
+
+
+_ASIDE = """
+import os, sys, time
+from pathlib import Path
+from bench import machine
+machine.step_aside()
+with machine.Process("a server", ["sleep", "60"], Path(sys.argv[1]), {}) as server:
+    pid, until = server._child.pid, time.monotonic() + 30
+    while Path(f"/proc/{pid}/comm").read_text() != "sleep\\n" and time.monotonic() < until:
+        time.sleep(0.01)
+    print(sorted(os.sched_getaffinity(0)), sorted(os.sched_getaffinity(pid)))
+"""
+
+
+def test_a_server_has_a_core_of_its_own_once_the_rest_has_stepped_aside(tmp_path: Path) -> None:
+    """Beside the load generator on one core, its caches would be cold whenever it is asked."""
+    told = subprocess.run(
+        [sys.executable, "-c", _ASIDE, tmp_path / "log"], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
+    cores = sorted(os.sched_getaffinity(0))
+    assert told == (f"[{machine.OTHER_CORE}] [{machine.SERVER_CORE}]" if machine.can_pin() else f"{cores} {cores}")
