@@ -55,7 +55,8 @@ class Place:
 
     def kubectl(self, kubeconfig: Path, *arguments: str, stdin: str = "", seconds: float = 30) -> Result:
         """Run kubectl with this kubeconfig."""
-        done = self.scene.control_plane.kubectl.run(kubeconfig, *arguments, stdin=stdin, seconds=seconds)
+        given = seconds * _patience()
+        done = self.scene.control_plane.kubectl.run(kubeconfig, *arguments, stdin=stdin, seconds=given)
         return Result(done.returncode, done.stdout, done.stderr)
 
     def agent(self, *arguments: str, stdin: str = "") -> Result:
@@ -240,13 +241,15 @@ def sign(key: Path, claims: Mapping[str, Any]) -> str:
 
 
 def eventually(holds: Callable[[], object], seconds: float, what: str) -> float:
-    """Poll until ``holds`` is true; give how many seconds that took. Fails the test after ``seconds``.
-
-    They are for a machine with a processor to spare. Where processes wait for one, all takes longer, and may.
-    """
+    """Poll until ``holds`` is true; give how many seconds that took. Fails the test after ``seconds``."""
     started = time.monotonic()
     while not holds():
-        given = seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        given = seconds * _patience()
         assert time.monotonic() - started < given, f"not within {given:.1f} s: {what}"
         time.sleep(0.02)
     return time.monotonic() - started
+
+
+def _patience() -> float:
+    """How many times as long things may take as with a processor to spare: where processes wait for one, all does."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
