@@ -7,6 +7,7 @@ from tests.attacks.attack import attack
 from tests.attacks.field import DEFINITIONS, Field, Kind
 
 _INGRESSES: Final = Kind("networking.k8s.io", "ingresses")
+_SERVERS: Final = Kind("apiregistration.k8s.io", "apiservices", namespaced=False)
 _NAME: Final = "ingresses.networking.k8s.io"
 _BACKEND: Final = {"service": {"name": "web", "port": {"number": 80}}}
 
@@ -23,6 +24,20 @@ def shadow_a_kind_of_kubernetes_own(field: Field, scope: str) -> None:
     """An agent defines a kind of Kubernetes' own once more, in a newer version."""
     field.later_removed(DEFINITIONS.path("", _NAME))
     field.refused("POST", DEFINITIONS.path(""), _shadow(scope))
+
+
+@attack()
+def shadow_a_kind_of_another_server(field: Field) -> None:
+    """An agent defines a kind in a group that another server answers for, in a version that comes first."""
+    group = f"{field.place}.example.com"
+    service = {"namespace": field.place, "name": "nobody"}
+    spec = {"group": group, "version": "v1", "service": service, "insecureSkipTLSVerify": True}
+    spec |= {"groupPriorityMinimum": 1, "versionPriority": 1}
+    field.make(_SERVERS, {"metadata": {"name": f"v1.{group}"}, "spec": spec})
+    shadow = documents.definition("vaults", group, "Vault")
+    shadow["spec"]["versions"][0]["name"] = "v2"
+    field.later_removed(DEFINITIONS.path("", shadow["metadata"]["name"]))
+    field.refused("POST", DEFINITIONS.path(""), shadow)
 
 
 @attack(variants={"create": (True,), "update": (False,)})

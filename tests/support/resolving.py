@@ -33,6 +33,7 @@ from seconder.admission.lookups import (
     SecretTokens,
     Selected,
     Selecting,
+    ServedElsewhere,
     TokenAccounts,
     Tokens,
     Uncontrolled,
@@ -59,7 +60,8 @@ class Answers(Resolver):
 
     ``objects`` are by resource, namespace and name; ``whole`` is the one object that is read in full.
     ``runs`` are fields of the pod that is entered; ``secrets``: which are there, by whose token each holds, if any;
-    ``accounts`` are there, too. ``missing`` are names of owners. ``unknown`` are the look-ups that
+    ``accounts`` are there, too. ``elsewhere`` are groups that another server answers for; ``missing`` names of owners.
+    ``unknown`` are the look-ups that
     nobody answers. ``asked`` is what was asked, in order.
     """
 
@@ -77,6 +79,7 @@ class Answers(Resolver):
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
     tokens: Sequence[Placed] = ()
     aliased: frozenset[str] = frozenset()
+    elsewhere: Collection[str] = ()
     missing: Collection[str] = ()
     rules: Sequence[Rule] = ()
     runs_as: str = "default"
@@ -129,6 +132,8 @@ class Answers(Resolver):
                 return frozenset(owner for owner in lookup.owners if owner.name in self.missing)
             case RoleRules():
                 return self.rules
+            case ServedElsewhere():
+                return lookup.group in self.elsewhere
             case RunningPod():
                 return msgspec.Raw(msgspec.json.encode({"serviceAccountName": self.runs_as, **self.runs}))
             case SecretTokens():

@@ -140,6 +140,9 @@ _OWN_GROUPS: Final = (
 BUILT_IN_GROUPS: Final = frozenset(f"{group}.k8s.io" for group in _OWN_GROUPS)
 """API groups of Kubernetes' own in which definitions can be made (k8s.io/api). A group without a dot takes none."""
 
+METRICS_GROUPS: Final = frozenset({"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"})
+"""API groups that autoscalers measure by. Other servers answer for them, where there are any."""
+
 POD_RUNNERS: Final = frozenset(
     {PODS, CRON_JOBS, _REPLICATION_CONTROLLERS, _DAEMON_SETS, _DEPLOYMENTS, REPLICA_SETS, _STATEFUL_SETS, JOBS}
 )

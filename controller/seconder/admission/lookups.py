@@ -290,6 +290,13 @@ class FirstRight(Lookup[Right | None], frozen=True):
     rights: tuple[Right, ...]
 
 
+class ServedElsewhere(Lookup[bool], frozen=True):
+    """Whether another server than the API server itself answers for an API group (aggregation)."""
+
+    unknown: ClassVar[str] = "which server answers for the API group could not be looked up"
+    group: str
+
+
 class ViewIsFresh(Lookup[bool], frozen=True):
     """Whether the view of policies, approvers and agents was proven true recently enough to let anything through."""
 

@@ -49,7 +49,8 @@ def catalogue(api: Api) -> Catalogue:
         for group in api.get(root, accept=AGGREGATED_DISCOVERY)["items"]:
             name = group["metadata"].get("name", "")
             # The first version that has a resource is the preferred one. A definition may bring a newer version of a
-            # built-in resource, of any scope: that stands behind, since nothing else follows from it for the resource.
+            # resource that is built in, or that another server answers for, of any scope: that stands behind, since
+            # nothing else follows from it for the resource.
             versions = sorted(group["versions"], key=lambda each: f"{each['version']}.{name}" not in built_in)
             for version in versions:
                 own = f"{version['version']}.{name}" in built_in
@@ -60,7 +61,7 @@ def catalogue(api: Api) -> Catalogue:
 
 
 def _built_in(api: Api) -> frozenset[str]:
-    """The APIs (``version.group``) that the API server serves by itself, not for the sake of a definition.
+    """The APIs (``version.group``) that are served by the API server itself or another one, and by no definition.
 
     None is known where APIServices may not be listed. Raises ApiError.
     """
@@ -72,7 +73,7 @@ def _built_in(api: Api) -> frozenset[str]:
         return frozenset()
     # kube-aggregator, pkg/controllers/autoregister: "true" is for as long as there is a definition.
     kept = {item["metadata"]["name"]: (item["metadata"].get("labels") or {}).get(_AUTOMANAGED) for item in items}
-    return frozenset(name for name, managed in kept.items() if managed == "onstart")
+    return frozenset(name for name, managed in kept.items() if managed != "true")
 
 
 def _served(group: str, version: str, document: dict[str, Any], custom: frozenset[str]) -> Served:

@@ -67,6 +67,16 @@ def served_as(kind: str, discovered: Mapping[str, Any]) -> list[Mapping[str, Any
     ]
 
 
+def served_elsewhere(api: Api, group: str, deadline: float) -> bool:
+    """Whether some APIService of a group names a server of its own. Raises ApiError and TooLate."""
+    path = "/apis/apiregistration.k8s.io/v1/apiservices"
+    for found, _ in api.pages(path, timeout=left(deadline)):
+        if any(each["spec"].get("group") == group and each["spec"].get("service") for each in found):
+            return True
+        left(deadline)
+    return False
+
+
 class Kinds:
     """Remembers all of discovery for a while, safe to use from several threads. ``remembered`` is in seconds.
 

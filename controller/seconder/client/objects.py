@@ -96,7 +96,7 @@ class Objects:
         query = {"limit": str(_PAGE if held.whole else 1)}
         while True:
             items, token = self._api.page(path, timeout=left(deadline), **query)
-            items_found += [Item(item["metadata"]["name"], item["metadata"]["uid"]) for item in items]
+            items_found += [Item(*_identified(item["metadata"], "name", "uid")) for item in items]
             # A page may be empty although others follow.
             if not token or (items_found and not held.whole):
                 return items_found
@@ -194,7 +194,7 @@ class Objects:
         while True:
             objects, token = self._api.page(path, timeout=left(deadline), **query)
             metadata = [each["metadata"] for each in objects]
-            found += [Placed(*(each[field] for field in Placed._fields)) for each in metadata if wanted(each)]
+            found += [Placed(*_identified(each, *Placed._fields)) for each in metadata if wanted(each)]
             if not token:
                 return found
             if len(found) > _MOST:
@@ -232,6 +232,14 @@ class Objects:
                 return names
         # A kind of no namespace has none here.
         return frozenset()
+
+
+def _identified(metadata: Mapping[str, Any], *fields: str) -> Iterable[str]:
+    """Some fields that each object has. Raises TooLate where one does not: another server than Kubernetes' gave it."""
+    missing = [field for field in fields if not isinstance(metadata.get(field), str)]
+    if missing:
+        raise TooLate(f"an object has no {missing[0]}: the server that answers for its kind keeps to no rule")
+    return [metadata[field] for field in fields]
 
 
 def _controllers(metadata: Mapping[str, Any]) -> list[str]:

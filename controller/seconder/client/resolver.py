@@ -27,13 +27,14 @@ from seconder.admission.lookups import (
     SecretTokens,
     Selected,
     Selecting,
+    ServedElsewhere,
     Tokens,
     Uncontrolled,
     ViewIsFresh,
 )
 from seconder.admission.policy_index import PolicyIndex
 from seconder.api.resources import Target
-from seconder.client import owner_existence
+from seconder.client import kinds, owner_existence
 from seconder.client.access import Access
 from seconder.client.api import Api, ApiError
 from seconder.client.kinds import Kinds
@@ -153,6 +154,8 @@ class Resolver:
                 return self._access.tokens(lookup, deadline)
             case FirstRight():
                 return self._access.first(lookup, deadline)
+            case ServedElsewhere():
+                return kinds.served_elsewhere(self._api, lookup.group, deadline)
         raise TypeError(f"no answer to {type(lookup).__name__}")
 
 

@@ -171,6 +171,15 @@ def test_a_definition_puts_no_version_of_its_own_before_a_built_in_one() -> None
 
 
 @pytest.mark.usefixtures("_patient")
+def test_a_definition_puts_no_version_of_its_own_before_another_servers() -> None:
+    """Whose APIService nothing keeps but whoever made it."""
+    services = _services(v1="", v9="true")
+    services["items"][0]["metadata"]["labels"] = None
+    found = catalogue(_serving(services, "ingresses.networking.k8s.io"))[INGRESSES].resolved
+    assert (found.version, found.namespaced, found.custom) == ("v1", True, False)
+
+
+@pytest.mark.usefixtures("_patient")
 def test_of_a_definitions_own_versions_the_preferred_one_counts() -> None:
     """Nothing of it is built in."""
     found = catalogue(_serving(_services(v1="true", v9="true"), "ingresses.networking.k8s.io"))[INGRESSES].resolved

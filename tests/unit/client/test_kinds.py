@@ -10,7 +10,7 @@ from tests.support.served import Served
 from seconder.admission.dependents import Kind, group_key, kind_key
 from seconder.api.resources import GroupResource
 from seconder.client.api import ApiError
-from seconder.client.kinds import Kinds
+from seconder.client.kinds import Kinds, served_elsewhere
 from seconder.client.objects import TooLate
 
 STACK = Kind("example.com/v1", "Stack")
@@ -124,3 +124,20 @@ def test_it_is_bounded_in_time(served: Served) -> None:
     with pytest.raises(TooLate, match="too late"):
         _resources(Kinds(served), STACK, seconds=0.0)
     assert served.asked == []
+
+
+def test_a_group_that_another_server_answers_for_is_told_by_its_apiservices() -> None:
+    """By any of its versions. A list that cannot be had is no answer."""
+    path = "/apis/apiregistration.k8s.io/v1/apiservices"
+    service = {"namespace": "acme", "name": "api"}
+    items = [
+        {"metadata": {"name": "v1.apps"}, "spec": {"group": "apps", "version": "v1"}},
+        {"metadata": {"name": "v1."}, "spec": {"version": "v1"}},
+        {"metadata": {"name": "v1.acme.example.com"}, "spec": {"group": "acme.example.com", "service": service}},
+    ]
+    served = Served({path: {"metadata": {}, "items": items}})
+    for group, elsewhere in (("acme.example.com", True), ("apps", False), ("other.example.com", False)):
+        assert served_elsewhere(served, group, time.monotonic() + 5) is elsewhere
+    for status in (403, 404, 500):
+        with pytest.raises(ApiError):
+            served_elsewhere(Served({path: status}), "apps", time.monotonic() + 5)

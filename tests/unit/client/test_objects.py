@@ -294,3 +294,15 @@ def test_the_pods_of_a_node_are_listed_page_by_page(pool: ThreadPoolExecutor) ->
     pods = Objects(served, pool).pods_on(PodsOn("n1"), time.monotonic() + 5.0)
     assert pods == [Placed("payments", "a", "uid-a"), Placed("payments", "b", "uid-b")]
     assert all(asked.query["fieldSelector"] == "spec.nodeName=n1" for asked in served.asked)
+
+
+def test_objects_without_a_uid_are_no_answer(pool: ThreadPoolExecutor) -> None:
+    """Another server may give such; whoever asks is refused, and nothing breaks."""
+    bare = {"metadata": {}, "items": [{"metadata": {"name": "real"}}]}
+    path = "/apis/apps/v1/namespaces/payments/deployments"
+    held = NamespaceContents("payments", (HeldResource(resolved(DEPLOYMENT.resource), whole=True),))
+    served = Objects(Served({path: bare, "/api/v1/pods": bare}), pool)
+    with pytest.raises(TooLate, match="an object has no uid"):
+        served.contents(held, time.monotonic() + 5)
+    with pytest.raises(TooLate, match="an object has no namespace"):
+        served.pods_on(PodsOn("n1"), time.monotonic() + 5)

@@ -34,6 +34,7 @@ from seconder.admission.lookups import (
     SecretTokens,
     Selected,
     Selecting,
+    ServedElsewhere,
     TokenAccounts,
     Tokens,
     Uncontrolled,
@@ -63,6 +64,7 @@ LOOKUPS: list[Lookup[Any]] = [
     RoleRules(RoleRef("", "r")),
     RunningPod("payments", "p"),
     SecretTokens("payments", ("s",)),
+    ServedElsewhere("acme.example.com"),
     FirstRight(Account("payments", "worker"), (RIGHT,)),
     PodsOn("n1"),
     Uncontrolled(resolved(PODS), "payments", "app=broker"),
@@ -109,6 +111,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
             "/api": {"items": []},
             "/apis": {"items": []},
             REVIEWS: {"status": {"allowed": True}},
+            "/apis/apiregistration.k8s.io/v1/apiservices": {"metadata": {}, "items": []},
             "/apis/rbac.authorization.k8s.io/v1/clusterroles/r": {"rules": []},
         }
     )
@@ -139,6 +142,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(RoleRules(RoleRef("", "r"))) == []
     assert pod_templates.account(answer(RunningPod("payments", "p"))) == "worker"
     assert answer(SecretTokens("payments", ())) == TokenAccounts()
+    assert answer(ServedElsewhere("acme.example.com")) is False
     assert answer(FirstRight(Account("payments", "worker"), (RIGHT,))) == RIGHT
 
 

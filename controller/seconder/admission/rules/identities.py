@@ -7,7 +7,8 @@ import msgspec
 
 from seconder.admission import cel, codec, powers
 from seconder.admission.findings import Findings, Refusal
-from seconder.admission.kinds import BUILT_IN_GROUPS
+from seconder.admission.kinds import BUILT_IN_GROUPS, METRICS_GROUPS
+from seconder.admission.lookups import ServedElsewhere, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES, Operation, Request
@@ -43,9 +44,13 @@ _spec: Final = msgspec.json.Decoder(_Definition | None)
 
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse what would give an agent another identity, or answers of its own making."""
-    yield from ()
     request = context.request
     what = _what(request)
+    if not what and request.target.resource == DEFINITIONS and bytes(request.old_spec) != bytes(request.new_spec):
+        # The API server answers for a definition's version where another server does not: what is asked for by the
+        # group's preferred version, a namespace's contents among it, is then not what is there.
+        elsewhere = request.operation in WRITES and (yield from ask(ServedElsewhere(_group(request))))
+        what = "API groups that another server answers for" if elsewhere else ""
     return [Refusal(f"agents may not change {what}")] if what else []
 
 
@@ -68,11 +73,18 @@ def _what(request: Request) -> str:
 
 def _of_definition(request: Request) -> str:
     # One more version of its own would come before the API server's, in what people and controllers discover.
-    if request.target.name.partition(".")[2] in BUILT_IN_GROUPS:
+    if _group(request) in BUILT_IN_GROUPS:
         return _OF_KUBERNETES
+    if _group(request) in METRICS_GROUPS:
+        return "what autoscalers measure by"
     # Where it does not answer, objects of the kind cannot be listed, so that no namespace is ever deleted to the end.
     held, wanted = _conversion(request, request.old_spec), _conversion(request, request.new_spec)
     return _CONVERTER if wanted != held and wanted.strategy == "Webhook" else ""
+
+
+def _group(request: Request) -> str:
+    """The API group of a definition, which its name ends with."""
+    return request.target.name.partition(".")[2]
 
 
 def _conversion(request: Request, spec: msgspec.Raw) -> _Conversion:

@@ -33,6 +33,7 @@ from seconder.admission.lookups import (
     SecretTokens,
     Selected,
     Selecting,
+    ServedElsewhere,
     TokenAccounts,
     Tokens,
     Uncontrolled,
@@ -74,6 +75,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     RunningPod: Missing.RIGHTS,
     SecretTokens: Missing.RIGHTS,
     FirstRight: Missing.RIGHTS,
+    ServedElsewhere: Missing.RIGHTS,
     OwningResources: Missing.RIGHTS,
 }
 """What is missing for want of the answer to a look-up. The others have one answer: see ``_least``."""
@@ -238,6 +240,8 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             return frozenset()
         case FirstRight():
             return None
+        case ServedElsewhere():
+            return False
         case OwnsGuard():
             # Nothing owns what the chart installs, unless somebody hangs it under something.
             return False

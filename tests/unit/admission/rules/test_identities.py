@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from tests.support.builders import PERSON, creation, deletion, document, request, state, target, update
-from tests.support.resolving import decide, refusal
+from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.kinds import BUILT_IN_GROUPS
+from seconder.admission.lookups import ServedElsewhere
 from seconder.admission.request import Malformed, Operation
+from seconder.api.reasons import Reason
 from seconder.api.resources import DEFINITIONS, NODES, SECRETS, GroupResource
 
 CERTIFICATES = target(GroupResource("certificates.k8s.io", "certificatesigningrequests"), "x", "")
@@ -108,3 +110,31 @@ def test_kubernetes_own_groups_are_all_known() -> None:
     discovered = json.loads((Path(__file__).parents[3] / "corpus" / "discovery.json").read_text())
     groups = {group["metadata"].get("name", "") for root in discovered.values() for group in root["items"]}
     assert {group for group in groups if "." in group} <= BUILT_IN_GROUPS
+
+
+def test_no_kind_is_defined_in_a_group_that_another_server_answers_for() -> None:
+    """Its versions would come before those; what is not known is refused. Labels, and people, are free."""
+    vaults = target(DEFINITIONS, "vaults.acme.example.com")
+    made = creation(vaults, new={"spec": {"group": "acme.example.com"}})
+    there = Answers(elsewhere={"acme.example.com"})
+    assert (
+        refusal(decide(made, state(), answers=there))
+        == "agents may not change API groups that another server answers for"
+    )
+    assert not decide(update(vaults, old={"spec": {}}, new={"spec": {"a": 1}}), state(), answers=there).allowed
+    assert decide(made, state(), answers=Answers(unknown=[ServedElsewhere])).reason is Reason.INTERNAL_ERROR
+    assert decide(made, state(), answers=Answers(elsewhere={"example.com"})).allowed
+    for free in (
+        update(vaults, new={"labels": {"a": "b"}}),
+        deletion(vaults),
+        creation(vaults, PERSON, new={"spec": {"group": "acme.example.com"}}),
+    ):
+        assert decide(free, state(), answers=there).allowed
+        assert there.questions(ServedElsewhere)[2:] == []
+
+
+@pytest.mark.parametrize("group", ["metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"])
+def test_what_autoscalers_measure_by_is_not_defined(group: str) -> None:
+    """On a cluster without such a server, too."""
+    made = creation(target(DEFINITIONS, f"pods.{group}"))
+    assert refusal(decide(made, state())) == "agents may not change what autoscalers measure by"
