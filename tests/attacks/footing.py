@@ -76,3 +76,19 @@ def change_the_clusters_programs(field: Field, kind: Kind, body: dict[str, Any])
     field.refused("DELETE", path)
     changed = {"data": {"Corefile": "mine"}} if kind == CONFIG_MAPS else {"spec": {"selector": {"app": "mine"}}}
     field.refused("PATCH", path, changed)
+
+
+@attack(variants={"external": ("",), "balanced": ("status",)})
+def draw_traffic_to_a_service(field: Field, subresource: str) -> None:
+    """An agent has a Service of its own take the address of the API server's."""
+    address = field.admin("GET", SERVICES.path("default", "kubernetes")).document["spec"]["clusterIP"]
+    spec = {"selector": {"app": "mine"}, "ports": [{"port": 443}]}
+    mine = {"metadata": {"name": "mine"}, "spec": spec}
+    if subresource:
+        field.done("POST", SERVICES.path(field.place), {**mine, "spec": {**spec, "type": "LoadBalancer"}})
+        status = {"status": {"loadBalancer": {"ingress": [{"ip": address}]}}}
+        field.refused("PATCH", f"{SERVICES.path(field.place, 'mine')}/status", status)
+        return
+    field.refused("POST", SERVICES.path(field.place), {**mine, "spec": {**spec, "externalIPs": [address]}})
+    field.done("POST", SERVICES.path(field.place), mine)
+    field.refused("PATCH", SERVICES.path(field.place, "mine"), {"spec": {"externalIPs": [address]}})

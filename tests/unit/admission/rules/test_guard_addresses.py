@@ -1,7 +1,9 @@
 """The addresses of the guard's own Services stay theirs, whatever policies say."""
 
+from typing import Any
+
 import pytest
-from tests.support.builders import PERSON, creation, deletion, state, update
+from tests.support.builders import PERSON, creation, deletion, state, target, update
 from tests.support.resolving import decide, refusal
 
 from seconder.api.resources import GroupResource, Target
@@ -43,3 +45,34 @@ def test_an_agent_does_not_free_the_api_servers_address() -> None:
     assert (
         refusal(decide(deletion(ADDRESS, stored=held), state())) == "agents may not free the address of the API server"
     )
+
+
+SERVICE = target(GroupResource("", "services"), "web")
+TAKES = "agents may not have a Service take addresses"
+
+
+def _external(*addresses: str) -> dict[str, Any]:
+    return {"spec": {"externalIPs": list(addresses)}}
+
+
+def test_no_service_takes_an_address_on_an_agents_word() -> None:
+    """Neither as external nor as a load balancer's, whomever it belongs to. What a person has given it, it keeps."""
+    held, more = _external("192.0.2.1"), _external("192.0.2.1", "10.0.0.1")
+    balanced = {"spec": {}, "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}}
+    for asked in (
+        creation(SERVICE, new=held),
+        update(SERVICE, old={"spec": {}}, new=held),
+        update(SERVICE, old=held, new=more),
+        update(SERVICE, old={"spec": {}}, new=balanced, subResource="status"),
+    ):
+        assert refusal(decide(asked, state())) == TAKES
+    for asked in (
+        creation(SERVICE, new={"spec": {"selector": {"a": "b"}}}),
+        update(SERVICE, old=held, new=held | {"labels": {"a": "b"}}),
+        update(SERVICE, old=more, new=held),
+        update(SERVICE, old=balanced, new={"spec": {}, "status": {"loadBalancer": {}}}, subResource="status"),
+        update(SERVICE, old=balanced, new=balanced, subResource="status"),
+        deletion(SERVICE, stored=held),
+        creation(SERVICE, PERSON, new=held),
+    ):
+        assert decide(asked, state()).allowed
