@@ -100,9 +100,6 @@ def _operator(operator: argparse.ArgumentParser) -> None:
     operator.add_argument(
         "--notification-routes", default="", metavar="JSON", help="which targets are told what; left out: all of all"
     )
-    operator.add_argument(
-        "--portal-origin", default="", metavar="URL", help="where approvers sign in, for links in notifications"
-    )
 
 
 def _portal(portal: argparse.ArgumentParser) -> None:
@@ -138,6 +135,17 @@ def _common(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PLURAL.GROUP=FIELD",
         help="a kind whose objects stand for the namespaces in a field, with ? behind it where that may be absent",
+    )
+    parser.add_argument(
+        "--portal-origin",
+        default="",
+        metavar="URL",
+        help="where approvers sign in: agents route nothing to its host, and notifications have links there",
+    )
+    parser.add_argument(
+        "--agents-reach-nodes",
+        action="store_true",
+        help="let agents run pods that reach their nodes: with hostPath, privileged, in the node's process space",
     )
 
 

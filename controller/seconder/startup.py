@@ -221,7 +221,19 @@ def _installation(arguments: argparse.Namespace) -> Installation:
         added = tuple(map(aliases.parse, arguments.namespace_alias))
     except ValueError as error:
         raise UsageError(str(error)) from None
-    return Installation(arguments.namespace, frozenset(arguments.controller), (*aliases.BUILT_IN, *added))
+    return Installation(
+        arguments.namespace,
+        frozenset(arguments.controller),
+        (*aliases.BUILT_IN, *added),
+        portal_host=_portal_host(arguments.portal_origin),
+        node_pods=arguments.agents_reach_nodes,
+    )
+
+
+def _portal_host(origin: str) -> str:
+    """The host of the portal; empty without one, or where it is for trying on this machine alone."""
+    parts = urlsplit(_origin(origin.rstrip("/"))) if origin else None
+    return (parts.hostname or "") if parts and parts.scheme == "https" else ""
 
 
 def _authorities(path: str) -> str:

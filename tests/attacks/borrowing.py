@@ -11,8 +11,10 @@ from tests.attacks.field import (
     CLUSTER_BINDINGS,
     CLUSTER_ROLES,
     DEPLOYMENTS,
+    NAMESPACES,
     PODS,
     SECRETS,
+    VOLUMES,
     Field,
 )
 
@@ -115,3 +117,47 @@ def use_the_clusters_own_secrets(field: Field) -> None:
     field.account(place="kube-system")
     spec = _spending({"envFrom": [{"secretRef": {"name": "cloud-credentials"}}]}, "")
     field.refused("POST", f"{PODS.path('kube-system')}?dryRun=All", documents.pod(field.place, **spec))
+
+
+_PRIVILEGED: Final = {"containers": [{**documents.CONTAINERS[0], "securityContext": {"privileged": True}}]}
+_NODES_FILES: Final = {"volumes": [{"name": "node", "hostPath": {"path": "/"}}]}
+
+
+@attack(
+    variants={
+        "files": (_NODES_FILES,),
+        "kubelet": ({"volumes": [{"name": "node", "hostPath": {"path": "/var/lib/kubelet/pods"}}]},),
+        "processes": ({"hostPID": True},),
+        "privileged": (_PRIVILEGED,),
+        "together": ({"hostPID": True, "nodeName": "control-plane", **_PRIVILEGED, **_NODES_FILES},),
+    }
+)
+def reach_the_node(field: Field, spec: Mapping[str, Any]) -> None:
+    """An agent runs a pod with a hand on its node, where the guard's own keys may be."""
+    place = f"{field.place}-privileged"
+    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+    field.later_removed(NAMESPACES.path("", place))
+    field.done("POST", NAMESPACES.path(""), {"metadata": {"name": place, "labels": labels}})
+    field.account(place=place)
+    field.refused("POST", PODS.path(place), documents.pod("mine", **spec))
+    workload = documents.deployment("mine")
+    workload["spec"]["template"]["spec"] |= spec
+    field.refused("POST", DEPLOYMENTS.path(place), workload)
+
+
+@attack()
+def make_a_volume_of_a_nodes_files(field: Field) -> None:
+    """An agent makes a volume of all that is on a node, for a claim of its own."""
+    spec = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/"}}
+    field.later_removed(VOLUMES.path("", field.place))
+    field.refused("POST", VOLUMES.path(""), {"metadata": {"name": field.place}, "spec": spec})
+
+
+@attack(variants={"cluster": ("system-cluster-critical",), "node": ("system-node-critical",)})
+def go_before_the_guard(field: Field, name: str) -> None:
+    """An agent runs pods of the cluster's own priority, for which the scheduler ends others."""
+    field.account()
+    field.refused("POST", PODS.path(field.place), documents.pod("mine", priorityClassName=name))
+    workload = documents.deployment("mine")
+    workload["spec"]["template"]["spec"] |= {"priorityClassName": name}
+    field.refused("POST", DEPLOYMENTS.path(field.place), workload)

@@ -103,7 +103,7 @@ def _volume(field: Field) -> tuple[str, dict[str, Any]]:
         "capacity": {"storage": "1Gi"},
         "accessModes": ["ReadWriteOnce"],
         "storageClassName": "",
-        "hostPath": {"path": "/nowhere"},
+        "nfs": {"server": "192.0.2.1", "path": "/nowhere"},
     }
     kept = {"persistentVolumeReclaimPolicy": "Retain", "claimRef": bound}
     field.make(VOLUMES, {"metadata": {"name": name}, "spec": {**spec, **kept}})

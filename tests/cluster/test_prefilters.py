@@ -39,6 +39,7 @@ _RULES: Final = {rule.name: rule for rule in RULES}
 _SINCE: Final = {"guard-addresses": pytest.mark.since("1.33", "IPAddresses")}
 """Rules about kinds that older versions of Kubernetes have not."""
 
+_INSTALLATION: Final = Installation(portal_host="approve.example.com")
 _ALL: Final = "/all"
 _TOGETHER: Final = "together"
 """The path below which each entry asks that is compiled from all rules."""
@@ -111,10 +112,10 @@ def _probes(namespace: str, recorder: Recorder) -> dict[str, Any]:
     for rule in RULES:
         asking = (rule, *_relied_on(rule))
         compiled = configuration(
-            _policies(namespace), Installation(), Endpoint(url=f"{recorder.base}/{rule.name}"), bundle, asking
+            _policies(namespace), _INSTALLATION, Endpoint(url=f"{recorder.base}/{rule.name}"), bundle, asking
         )
         webhooks += [entry | {"name": f"{rule.name}.{entry['name']}"} for entry in compiled["webhooks"]]
-    together = configuration(_policies(namespace), Installation(), Endpoint(url=recorder.base), bundle)
+    together = configuration(_policies(namespace), _INSTALLATION, Endpoint(url=recorder.base), bundle)
     for entry in together["webhooks"]:
         at = {"url": f"{recorder.base}/{_TOGETHER}/{entry['name']}", "caBundle": bundle}
         webhooks.append(entry | {"name": f"{_TOGETHER}.{entry['name']}", "clientConfig": at})
@@ -140,7 +141,7 @@ class _Probe:
         self._recorder = recorder
         self._calls = calls
         registry, policies = Registry(()), PolicyIndex(_policies(cluster.namespace))
-        self._state = ClusterState(policies, registry, {}, "urn:uuid:0", Installation())
+        self._state = ClusterState(policies, registry, {}, "urn:uuid:0", _INSTALLATION)
         api = Api(client_config.load(str(cluster.stack.admin_kubeconfig)), user_agent="probe")
         self._resolver = Resolver(api, ListedDependents(api), lambda: True, lambda what, error: None)
 
@@ -256,6 +257,15 @@ def _tries(place: str) -> Iterator[_Try]:
     token = {"metadata": {"name": "t", "annotations": {"kubernetes.io/service-account.name": "default"}}}
     yield _Try("kiro", "POST", f"{core}/secrets{dry}", token | {"type": "kubernetes.io/service-account-token"})
     yield _Try("kiro", "POST", f"{core}/secrets{dry}", {"metadata": {"name": "plain"}})
+    ports = [{"port": 443}]
+    taking = {"metadata": {"name": "taking"}, "spec": {"ports": ports, "externalIPs": ["192.0.2.9"]}}
+    yield _Try("kiro", "POST", f"{core}/services{dry}", taking)
+    files = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/"}}
+    yield _Try("hal", "POST", f"/api/v1/persistentvolumes{dry}", {"metadata": {"name": place}, "spec": files})
+    backend = {"service": {"name": "mine", "port": {"number": 80}}}
+    routing = {"rules": [{"host": "approve.example.com"}], "defaultBackend": backend}
+    ingresses = f"/apis/networking.k8s.io/v1/namespaces/{place}/ingresses"
+    yield _Try("kiro", "POST", f"{ingresses}{dry}", {"metadata": {"name": "routing"}, "spec": routing})
     yield _Try(
         "kiro", "PATCH", f"/api/v1/namespaces/default/services/kubernetes{dry}", {"spec": {"selector": {"a": "b"}}}
     )

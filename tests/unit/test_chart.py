@@ -162,7 +162,7 @@ def test_a_platforms_values_render_pods_that_it_lets_in(platform: Path) -> None:
         assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
         assert "hostNetwork" not in pod
     quotas = [each["metadata"]["name"] for each in documents if each["kind"] == "ResourceQuota"]
-    assert quotas == (["seconder-priority"] if platform.stem.startswith("gke") else [])
+    assert quotas == ["seconder-priority"]
 
 
 def test_each_platforms_values_are_told_of_in_the_document() -> None:
@@ -305,6 +305,28 @@ def test_optional_parts_are_there_when_asked_for_and_not_otherwise() -> None:
     assert _of(everything, "ConfigMap", "seconder-dashboard")["metadata"]["labels"]["grafana_dashboard"] == "1"
     nothing = {each["kind"] for each in _documents(*_MATRIX["nothing"])}
     assert not nothing & {"NetworkPolicy", "ProtectionPolicy", "ValidatingAdmissionPolicy", "FlowSchema"}
+
+
+def test_the_guard_is_not_preempted() -> None:
+    """Both programs have the highest priority but one, and may have it; a larger number of pods, too."""
+    documents = _documents()
+    for name in ("seconder-webhook", "seconder-operator"):
+        assert _of(documents, "Deployment", name)["spec"]["template"]["spec"]["priorityClassName"] == (
+            "system-cluster-critical"
+        )
+    assert _of(documents, "ResourceQuota", "seconder-priority")["spec"]["hard"] == {"pods": "10"}
+    many = _documents("webhook.replicas=9")
+    assert _of(many, "ResourceQuota", "seconder-priority")["spec"]["hard"] == {"pods": "22"}
+
+
+def test_agents_reach_no_nodes_unless_the_chart_lets_them() -> None:
+    """Both programs are told, and where the portal is."""
+    for given, told in (((), False), (("agentPods.reachNodes=true", *_PORTAL), True)):
+        documents = _documents(*given)
+        for name in ("seconder-webhook", "seconder-operator"):
+            arguments = _of(documents, "Deployment", name)["spec"]["template"]["spec"]["containers"][0]["args"]
+            assert ("--agents-reach-nodes" in arguments) is told
+            assert any(argument.startswith("--portal-origin=https://") for argument in arguments) is told
 
 
 def test_the_footing_of_the_cluster_is_protected_by_a_policy_of_its_own() -> None:
@@ -472,6 +494,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "rbac.authorization.k8s.io clusterroles,roles get": "client/access.py",
         " pods get": "client/access.py",
         " secrets get": "client/access.py",
+        "apiregistration.k8s.io apiservices list": "client/kinds.py",
         "apiextensions.k8s.io customresourcedefinitions get,list,watch": "client/guard_owners.py",
         "rbac.authorization.k8s.io clusterroles,clusterrolebindings list,watch": "client/guard_owners.py",
         "admissionregistration.k8s.io validatingwebhookconfigurations list,watch": "client/guard_owners.py",

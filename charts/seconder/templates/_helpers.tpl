@@ -35,6 +35,12 @@ app.kubernetes.io/component: {{ . }}
 {{- range .Values.namespaceAliases }}
 - {{ printf "--namespace-alias=%s.%s=%s%s" .resource .group .field (ternary "?" "" (.optional | default false)) | quote }}
 {{- end }}
+{{- if .Values.portal.enabled }}
+- {{ printf "--portal-origin=%s" .Values.portal.origin | quote }}
+{{- end }}
+{{- if .Values.agentPods.reachNodes }}
+- --agents-reach-nodes
+{{- end }}
 {{- end }}
 
 {{- /* What both pods have. Values: root, component, settings (webhook or operator). */ -}}

@@ -34,12 +34,15 @@ class Installation:
     """Where Seconder is in this cluster.
 
     ``controllers``: user names that the installer added to the built-in ones. ``aliases``: how objects stand for
-    namespaces; ``aliased``: of which kinds.
+    namespaces; ``aliased``: of which kinds. ``portal_host``: where approvers sign in; empty without a portal.
+    ``node_pods``: agents may run pods that reach their nodes.
     """
 
     namespace: str = constants.DEFAULT_NAMESPACE
     controllers: frozenset[str] = frozenset()
     aliases: tuple[Alias, ...] = aliases.BUILT_IN
+    portal_host: str = ""
+    node_pods: bool = False
     aliased: frozenset[GroupResource] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -34,7 +34,7 @@ class AppliesTo(Struct, frozen=True):
 
     ``ANY`` as a resource's name stands for all of its group. ``subresources`` hold ``""`` for the object itself.
     ``aliases``: beside ``resources``, the kinds whose objects stand for namespaces in this installation.
-    ``metadata``: of updates, those that change any of ``Metadata``.
+    ``metadata``: of updates, those that change any of ``Metadata``. ``others``: but none of these kinds.
     """
 
     operations: Set[Operation] | None = None
@@ -42,6 +42,7 @@ class AppliesTo(Struct, frozen=True):
     subresources: Set[str] | None = None
     aliases: bool = False
     metadata: bool = False
+    others: Set[GroupResource] = frozenset()
 
     def includes(
         self, operation: Operation, resource: GroupResource, subresource: str, aliases: Set[GroupResource] = frozenset()
@@ -57,6 +58,7 @@ class AppliesTo(Struct, frozen=True):
                 or (self.aliases and resource in aliases)
             )
             and (self.subresources is None or subresource in self.subresources)
+            and resource not in self.others
         )
 
 

@@ -46,6 +46,7 @@ from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import (
     AUTOSCALERS,
+    DEFINITIONS,
     JOBS,
     NAMESPACES,
     NODES,
@@ -61,7 +62,6 @@ from seconder.approvals.impact import Item
 SILENT = {
     "installation",
     "service-accounts",
-    "identities",
     "namespace-finalization",
     "namespace-labels",
     "agent-namespaces",
@@ -72,6 +72,8 @@ SILENT = {
     "approval-annotations",
     "finalizer-removal",
     "protected-owners",
+    "node-volumes",
+    "portal-host",
     "templates",
 }
 """Rules that find all they need in the review and the cluster's state."""
@@ -282,6 +284,7 @@ def _cases() -> list[Case]:
         ),
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),
+        Case("identities", creation(target(DEFINITIONS, "gears.example.com"), new={"spec": {}}), (one,), Answers()),
         Case("pod-identity", creation(POD, new={"spec": {}}), (one,), Answers()),
         Case("pod-identity", creation(POD, new={"spec": {"imagePullSecrets": [{"name": "s"}]}}), (one,), Answers()),
     ]

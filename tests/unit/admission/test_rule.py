@@ -50,6 +50,8 @@ def _looking(request: Request, mode: Mode = Mode.ENFORCE) -> list[str]:
         (AppliesTo(subresources={""}), False),
         (AppliesTo({Operation.UPDATE}, {DEPLOYMENTS}, {"", "scale"}), True),
         (AppliesTo({Operation.UPDATE}, {SECRETS}, {"", "scale"}), False),
+        (AppliesTo(others={SECRETS}), True),
+        (AppliesTo(others={SECRETS, DEPLOYMENTS}), False),
     ],
 )
 def test_a_request_is_included_where_each_part_of_its_head_is(applies_to: AppliesTo, included: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from seconder.admission import cel, codec, pod_templates, powers
+from seconder.admission import cel, codec, pod_reach, pod_templates, powers
 from seconder.admission.findings import Cleared, Findings, Refusal
 from seconder.admission.kinds import POD_RUNNERS
 from seconder.admission.lookups import (
@@ -58,9 +58,12 @@ def evaluate(context: ReviewContext) -> Findings:
     if spec is None:
         return []
     try:
+        reach = _reach(context, spec)
         name, secrets = pod_templates.account(spec), pod_templates.secrets(spec)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise _not_understood(context, error) from None
+    if reach:
+        return [Refusal(f"agents may not {reach}")]
     if secrets and place == _CLUSTERS_OWN:
         return [Refusal("agents may not use Secrets of the cluster's own programs")]
     tokens = TokenAccounts()
@@ -76,6 +79,20 @@ def evaluate(context: ReviewContext) -> Findings:
         if refusal:
             return [Refusal(f"{refusal}: {_AWAITED}", advice=_MAKE_FIRST)]
     return [Cleared()]
+
+
+def _reach(context: ReviewContext, spec: msgspec.Raw) -> str:
+    """What an agent may not do with pods of such a specification; empty where there is nothing."""
+    request = context.request
+    entered = request.operation is Operation.CONNECT
+    if not entered and pod_reach.is_critical(spec):
+        return "run pods of the cluster's own priority"
+    # Over its ports nobody runs anything but what the pod runs.
+    if context.state.installation.node_pods or (entered and request.subresource not in {"exec", "attach"}):
+        return ""
+    if not pod_reach.reaches_node(spec):
+        return ""
+    return f"{'enter' if entered else 'run'} pods that reach their node's files or processes"
 
 
 def _judge(context: ReviewContext, account: Account) -> Asking[str]:
@@ -193,7 +210,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 RULE: Final = Rule(
     "pod-identity",
     "Agents run or enter no pod that acts as a ServiceAccount, or holds the token of one, which may do what needs"
-    " approval, or end the guard.",
+    " approval, or end the guard; and none that goes before the guard's own, or reaches its node.",
     Binds.AGENTS,
     evaluate,
     prefilters,

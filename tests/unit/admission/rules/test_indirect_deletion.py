@@ -230,7 +230,7 @@ def test_nobody_has_storage_deleted_by_a_second_volume_of_it(named: GroupResourc
     """What else stands for it is not known, and so one whose storage goes with it is a person's to make."""
     one = state(policy(named))
     for policy_ in ("Delete", "Recycle"):
-        refused = decide(_made(VOLUME, policy_, hostPath={"path": "/srv/data"}), one)
+        refused = decide(_made(VOLUME, policy_, nfs={"server": "s", "path": "/srv/data"}), one)
         assert (refused.allowed, refused.reason) == (False, Reason.APPROVAL_MISSING)
         assert "what else stands for its storage cannot be told" in refused.message
     annotated = {"annotations": {"pv.kubernetes.io/provisioned-by": "driver.example.com"}}

@@ -1,0 +1,125 @@
+"""What pods have of their node, and whether they go before others: told by their specification.
+
+The guard's own pods run on nodes, too: their files hold its keys and tokens, and pods of a higher priority have it
+ended.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct, field
+
+_CRITICAL: Final = frozenset({"system-cluster-critical", "system-node-critical"})
+"""The priority classes of the cluster's own programs, and of the guard: none that anybody makes is as high."""
+
+_HARMLESS_PATHS: Final = frozenset({"/etc/localtime", "/etc/timezone", "/usr/share/zoneinfo"})
+"""Of a node. Any other may be, or hold, a link that some pod has put there, to whatever else is on the node."""
+
+_HARMLESS: Final = frozenset(
+    {
+        # What Pod Security's level "baseline" lets be added.
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+        # Locks its own memory, and asks for more of what the pod is given.
+        "IPC_LOCK",
+        "SYS_NICE",
+        "SYS_RESOURCE",
+    }
+)
+"""Capabilities that reach nothing of the node's, or of other pods."""
+
+_OF_ITS_NETWORK: Final = frozenset({"NET_ADMIN", "NET_RAW"})
+"""As harmless in a network of the pod's own: meshes have them added."""
+
+
+class _Capabilities(Struct):
+    add: list[str] | None = None
+
+
+class _Windows(Struct, rename="camel"):
+    host_process: bool | None = None
+
+
+class _Security(Struct, rename="camel"):
+    privileged: bool | None = None
+    capabilities: _Capabilities | None = None
+    windows_options: _Windows | None = None
+
+
+class _Container(Struct, rename="camel"):
+    security_context: _Security | None = None
+
+
+class _Path(Struct):
+    path: str = ""
+
+
+class _Volume(Struct, rename="camel"):
+    """A volume of a pod, or the ``spec`` of a PersistentVolume."""
+
+    host_path: _Path | None = None
+    local: _Path | None = None
+
+
+class _Pod(Struct, rename="camel"):
+    priority_class_name: str | None = None
+    host_network: bool | None = None
+    host_pid: bool | None = field(default=None, name="hostPID")
+    host_ipc: bool | None = field(default=None, name="hostIPC")
+    security_context: _Security | None = None
+    containers: list[_Container] | None = None
+    init_containers: list[_Container] | None = None
+    ephemeral_containers: list[_Container] | None = None
+    volumes: list[_Volume] | None = None
+
+    @property
+    def security(self) -> Iterator[_Security]:
+        """How the pod and its containers are held."""
+        listed = (self.containers, self.init_containers, self.ephemeral_containers)
+        held = [container.security_context for containers in listed for container in containers or ()]
+        yield from (each for each in (self.security_context, *held) if each is not None)
+
+
+_pod: Final = msgspec.json.Decoder(_Pod | None)
+_volume: Final = msgspec.json.Decoder(_Volume | None)
+
+
+def is_critical(spec: Raw) -> bool:
+    """Whether pods are of the cluster's own priority. Raises msgspec.MsgspecError."""
+    pod = _pod.decode(spec)
+    return pod is not None and pod.priority_class_name in _CRITICAL
+
+
+def reaches_node(spec: Raw) -> bool:
+    """Whether pods reach files or processes of their node. Raises msgspec.MsgspecError."""
+    pod = _pod.decode(spec) or _Pod()
+    harmless = _HARMLESS if pod.host_network else _HARMLESS | _OF_ITS_NETWORK
+    if pod.host_pid or pod.host_ipc or any(map(_is_of_node, pod.volumes or ())):
+        return True
+    for held in pod.security:
+        added = {name.upper().removeprefix("CAP_") for name in (held.capabilities and held.capabilities.add) or ()}
+        if held.privileged or (held.windows_options and held.windows_options.host_process) or added - harmless:
+            return True
+    return False
+
+
+def _is_of_node(volume: _Volume) -> bool:
+    return any(each is not None and each.path not in _HARMLESS_PATHS for each in (volume.host_path, volume.local))
+
+
+def is_of_node(spec: Raw) -> bool:
+    """Whether a PersistentVolume is of its node's files. ``spec``: its own. Raises msgspec.MsgspecError."""
+    volume = _volume.decode(spec)
+    return volume is not None and _is_of_node(volume)
