@@ -70,6 +70,18 @@ def test_a_configuration_that_is_deleted_comes_back_though_nobody_can_lead(
     eventually(lambda: _in_force(cluster)["reason"] == "AsCompiled", 5, "nothing is left of it")
 
 
+def test_a_configuration_is_never_away_for_long_while_the_leader_ceases_to_lead(
+    cluster: Cluster, pair: list[Operator]
+) -> None:
+    """Deleted all the while from when its Lease is refused until both stand in, by one that was allowed to."""
+    with _no_lease(cluster):
+        while not all(_ALONE in each.log() for each in pair):
+            cluster.admin("delete", *_CONFIGURATION)
+            eventually(lambda: cluster.there(*_CONFIGURATION), 3, "it is back")
+    eventually(lambda: sum(each.leads for each in pair) == 1, 10, "one leads again")
+    eventually(lambda: all(each.ready() == "ok" for each in pair), 20, "both are ready")
+
+
 def test_a_configuration_that_is_narrowed_is_put_right_though_nobody_can_lead(
     cluster: Cluster, pair: list[Operator]
 ) -> None:
