@@ -9,7 +9,7 @@ from tests.attacks import documents
 from tests.attacks.callers import Answer, Caller
 
 _POLICIES: Final = "/apis/seconder.dev/v1alpha1/protectionpolicies"
-_SOON: Final = 20.0
+_SOON: Final = 45.0
 _POLL: Final = 0.1
 _OF_AUTHORIZERS: Final = (" cannot ", "is attempting to grant", "unsafe-delete-ignore-read-errors")
 
