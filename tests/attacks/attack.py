@@ -20,6 +20,7 @@ KINDS: Final = (
     "claims",
     "claiming",
     "aliases",
+    "programs",
     "fields",
     "applying",
     "unserving",

@@ -21,6 +21,7 @@ from seconder.admission.lookups import (
     Lookup,
     MissingOwners,
     NamespaceContents,
+    OfClass,
     OwningResources,
     OwnsGuard,
     Placed,
@@ -76,6 +77,7 @@ class Answers(Resolver):
     selected: Sequence[Target] = ()
     volumes: Sequence[FreeVolume] = ()
     holders: Sequence[Holder] = ()
+    of_class: Sequence[Placed] = ()
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
     tokens: Sequence[Placed] = ()
     aliased: frozenset[str] = frozenset()
@@ -120,6 +122,8 @@ class Answers(Resolver):
                 return self.selected
             case FreeVolumes():
                 return [each for each in self.volumes if not lookup.names or each.name in lookup.names]
+            case OfClass():
+                return self.of_class
             case Holders():
                 return self.holders
             case Uncontrolled():

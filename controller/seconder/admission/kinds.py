@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from seconder.api.resources import JOBS, NAMESPACES, PODS, REPLICA_SETS, SECRETS, GroupResource, ResolvedResource
+from seconder.api.resources import JOBS, NAMESPACES, NODES, PODS, REPLICA_SETS, SECRETS, GroupResource, ResolvedResource
 
 _REVISIONS: Final = GroupResource("apps", "controllerrevisions")
 _DAEMON_SETS: Final = GroupResource("apps", "daemonsets")
@@ -102,6 +102,7 @@ _ENDED_WITH: Final[Mapping[GroupResource, tuple[ResolvedResource, ...]]] = {
     GroupResource("", "persistentvolumes"): (_CLAIMS,),
     _CLAIMS.resource: (MAKERS[_STATEFUL_SETS],),
     SECRETS: (_kind("serviceaccounts", "ServiceAccount"),),
+    PODS: (ResolvedResource(NODES, "v1", namespaced=False, custom=False, kind="Node"),),
 }
 """What ends with objects of which other kinds, by a controller's hand, though no owner says so."""
 

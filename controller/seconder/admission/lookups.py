@@ -148,6 +148,14 @@ class Selected(Lookup[Sequence[Target]], frozen=True):
     selector: Selector
 
 
+class OfClass(Lookup[Sequence[Placed]], frozen=True):
+    """The objects of a kind, in all namespaces, whose ``spec.ingressClassName`` is this."""
+
+    unknown: ClassVar[str] = "which Ingresses are of the class could not be looked up"
+    kind: ResolvedResource
+    name: str
+
+
 class FreeVolume(NamedTuple):
     """A PersistentVolume that waits for a claim. ``kept_for``: the claim's namespace and name, where it names one."""
 

@@ -19,6 +19,7 @@ from seconder.admission.lookups import (
     Holders,
     NamespaceContents,
     ObjectRef,
+    OfClass,
     Placed,
     PodsOn,
     ReadObjects,
@@ -168,6 +169,15 @@ class Objects:
         found = []
         for objects, _ in self._api.pages(path, timeout=left(deadline)):
             found += [volume for each in objects if (volume := claiming.free_volume(each))]
+            left(deadline)
+        return found
+
+    def of_class(self, lookup: OfClass, deadline: float) -> list[Placed]:
+        """List the Ingresses of a class. Raises ApiError and TooLate."""
+        found = []
+        for objects, _ in self._api.pages(collection(lookup.kind), timeout=left(deadline)):
+            wanted = (each for each in objects if (each.get("spec") or {}).get("ingressClassName") == lookup.name)
+            found += [Placed(*(each["metadata"][field] for field in Placed._fields)) for each in wanted]
             left(deadline)
         return found
 

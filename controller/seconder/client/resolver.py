@@ -17,6 +17,7 @@ from seconder.admission.lookups import (
     Lookup,
     MissingOwners,
     NamespaceContents,
+    OfClass,
     OwningResources,
     OwnsGuard,
     PodsOn,
@@ -134,6 +135,8 @@ class Resolver:
                 return self._objects.selected(lookup, deadline)
             case FreeVolumes():
                 return self._objects.free_volumes(lookup, deadline)
+            case OfClass():
+                return self._objects.of_class(lookup, deadline)
             case Holders():
                 return self._objects.holders(lookup, deadline)
             case Tokens():

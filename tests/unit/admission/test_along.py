@@ -22,7 +22,7 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide
 
 from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import along, ephemeral
+from seconder.admission.indirect import along
 from seconder.admission.lookups import Dependents, Holder, Holders, Lookup, Placed, ReadObjects, ReadWhole, Tokens
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.request import OwnerReference, Request
@@ -166,7 +166,7 @@ class Keyed(Answers):
     def __call__(self, lookup: Lookup[Any]) -> Any:
         """Answer."""
         found = super().__call__(lookup)
-        return () if isinstance(lookup, Dependents) and lookup.keys != ephemeral._OF_PODS else found
+        return () if isinstance(lookup, Dependents) and lookup.keys != along._OF_PODS else found
 
 
 ROLLED_OUT = update(DEPLOYMENT, old={"spec": {"template": {"a": 1}}}, new={"spec": {"template": {"a": 2}}})

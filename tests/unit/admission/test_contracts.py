@@ -94,6 +94,8 @@ CLAIM = target(CLAIMS, "data-db-1", uid="uid-claim")
 SET = target(GroupResource("apps", "statefulsets"), "db", uid="uid-set")
 VOLUMES = GroupResource("", "persistentvolumes")
 VOLUME = Target(VOLUMES, "PersistentVolume", "", "pv-1", "uid-pv")
+CLASS = Target(GroupResource("networking.k8s.io", "ingressclasses"), "IngressClass", "", "nginx", "uid-class")
+INGRESS = Target(GroupResource("networking.k8s.io", "ingresses"), "Ingress", "payments", "shop", "uid-ingress")
 JOB = target(JOBS, "export", uid="uid-job")
 JOB_ABOVE = {"apiVersion": "batch/v1", "kind": "Job", "name": "export", "uid": "uid-job", "controller": True}
 SHRINKS = {
@@ -280,6 +282,15 @@ def _cases() -> list[Case]:
                 objects=live(VOLUME, annotations=approved_for(VOLUME)),
                 holders=[Holder("uid-claim", VOLUME.name)],
                 whole=document(VOLUME, spec={"persistentVolumeReclaimPolicy": "Delete"}),
+            ),
+        ),
+        Case(
+            "indirect-deletion",
+            deletion(CLASS),
+            (policy(INGRESS.resource),),
+            Answers(
+                objects=live(INGRESS, annotations=approved_for(INGRESS)),
+                of_class=[Placed(INGRESS.namespace, INGRESS.name, INGRESS.uid)],
             ),
         ),
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),

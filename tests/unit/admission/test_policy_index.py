@@ -66,10 +66,10 @@ def test_the_known_tags_are_those_of_all_policies_and_the_defaults() -> None:
 
 
 def test_what_makes_a_protected_kind_is_followed_too() -> None:
-    """So that the owner of an owner is found: the Deployment over the ReplicaSet over pods."""
+    """The Deployment over the ReplicaSet over pods, as the owner of an owner; and the node that they end with."""
     followed = {each.resource.resource for each in PolicyIndex([policy(PODS)]).followed}
     sets = {"daemonsets", "replicasets", "replicationcontrollers", "statefulsets"}
-    assert followed == sets | {"cronjobs", "deployments", "jobs", "namespaces", "pods"}
+    assert followed == sets | {"cronjobs", "deployments", "jobs", "namespaces", "nodes", "pods"}
 
 
 def test_namespaces_are_followed_with_whatever_they_can_hold() -> None:

@@ -19,6 +19,7 @@ from seconder.admission.lookups import (
     Holders,
     NamespaceContents,
     ObjectRef,
+    OfClass,
     Placed,
     PodsOn,
     ReadObjects,
@@ -267,6 +268,17 @@ def test_volumes_that_wait_for_a_claim_are_listed_or_read_by_name(pool: ThreadPo
     assert objects_.free_volumes(FreeVolumes(("bound", "free", "gone")), time.monotonic() + 5.0) == wanted
     with pytest.raises(TooLate):
         objects_.free_volumes(FreeVolumes(()), time.monotonic() - 1.0)
+
+
+def test_ingresses_are_found_by_their_class(pool: ThreadPoolExecutor) -> None:
+    """In all namespaces."""
+    kind = ResolvedResource(GroupResource("networking.k8s.io", "ingresses"), "v1", namespaced=True, custom=False)
+    shop, other = _object("shop"), _object("other")
+    shop["metadata"]["namespace"] = "payments"
+    items = [shop | {"spec": {"ingressClassName": "nginx"}}, other | {"spec": {}}, other]
+    served = Served({"/apis/networking.k8s.io/v1/ingresses": {"metadata": {}, "items": items}})
+    found = Objects(served, pool).of_class(OfClass(kind, "nginx"), time.monotonic() + 5.0)
+    assert found == [Placed("payments", "shop", "uid-shop")]
 
 
 def test_what_holds_storage_is_listed_by_the_name_of_that(pool: ThreadPoolExecutor) -> None:

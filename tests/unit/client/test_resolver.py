@@ -25,6 +25,7 @@ from seconder.admission.lookups import (
     MissingOwners,
     NamespaceContents,
     ObjectRef,
+    OfClass,
     OwningResources,
     PodsOn,
     ReadObjects,
@@ -72,6 +73,7 @@ LOOKUPS: list[Lookup[Any]] = [
     Selected((resolved(DEPLOYMENTS),), "payments", ()),
     FreeVolumes(()),
     Holders(resolved(PODS), "payments", ("spec", "volumeName")),
+    OfClass(resolved(PODS), "nginx"),
     Tokens("payments", "worker"),
     AliasedBy("payments", aliases.BUILT_IN),
 ]
@@ -132,6 +134,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),))) == []
     assert answer(Selected((resolved(DEPLOYMENTS),), "payments", ())) == []
     assert answer(Holders(resolved(PODS), "payments", ("spec", "volumeName"))) == []
+    assert answer(OfClass(resolved(PODS), "nginx")) == []
     served.answers["/api/v1/persistentvolumes"] = {"metadata": {}, "items": []}
     assert answer(FreeVolumes(())) == []
     served.answers["/api/v1/namespaces/payments/secrets"] = {"metadata": {}, "items": []}

@@ -55,6 +55,14 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [goes_along(Target(PODS, "Pod", pod.namespace, pod.name, pod.uid)) for pod in pods]
 
 
+def gone_with(context: ReviewContext, node: Target) -> Asking[Sequence[Effect]]:
+    """The deletions of the pods on a node that goes itself."""
+    if not _pods_matter(context):
+        return []
+    pods = yield from ask(PodsOn(node.name))
+    return [goes_along(Target(PODS, "Pod", pod.namespace, pod.name, pod.uid)) for pod in pods]
+
+
 def _pods_matter(context: ReviewContext) -> bool:
     """Whether some policy protects pods."""
     policies = context.state.policies
@@ -124,3 +132,27 @@ def _device(plural: str) -> Deleter:
 
 
 DEVICES: Final = (_device("devicetaintrules"), _device("resourceslices"))
+
+_BINDINGS: Final = GroupResource("", "bindings")
+
+
+def _by_binding(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    yield from ()
+    request, target = context.request, context.request.target
+    if target.resource == PODS and request.subresource != "binding":
+        return []
+    # A Binding has the name of its pod.
+    return [goes_along(Target(PODS, "Pod", target.namespace, target.name, ""))]
+
+
+BINDINGS: Final = tuple(
+    Deleter(
+        resource,
+        "a binding",
+        "the pod",
+        "the pod garbage collector deletes it where the node is not there, and a kubelet ends what does not fit",
+        _by_binding,
+        frozenset({Operation.CREATE}),
+    )
+    for resource in (PODS, _BINDINGS)
+)

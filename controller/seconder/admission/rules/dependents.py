@@ -11,7 +11,7 @@ import msgspec
 from seconder.admission import cel, coverage, dependents, losses
 from seconder.admission.dependents import Dependent
 from seconder.admission.findings import Findings
-from seconder.admission.indirect import along, ephemeral, parents, volumes
+from seconder.admission.indirect import along, parents, volumes
 from seconder.admission.indirect.parents import Loss
 from seconder.admission.kinds import ADOPTERS
 from seconder.admission.lookups import Asking, Dependents, ask
@@ -53,7 +53,7 @@ def evaluate(context: ReviewContext) -> Findings:
         # What it leaves behind, another controller takes for its own, and ends what is too much.
         owned = [each for each in owned if _topmost(each) in ADOPTERS]
     elif volumes.CLAIMS.resource in context.state.policies.followed_resources:
-        owned = [*owned, *(yield from ephemeral.claims_of(context, target))]
+        owned = [*owned, *(yield from along.claims_of(context, target))]
     if not owned and target.resource != NAMESPACES:
         # Most own nothing.
         return []
@@ -96,7 +96,7 @@ def _ended(context: ReviewContext) -> Asking[Sequence[Effect]]:
     owned = yield from ask(Dependents(frozenset({target.uid}), target))
     ended = [each for each in owned if loss.of(each.resource.resource)]
     # With pods goes what is theirs alone.
-    ended += yield from ephemeral.claims_of(context, target)
+    ended += yield from along.claims_of(context, target)
     return _protected(context, ended, loss)
 
 

@@ -23,6 +23,7 @@ from seconder.admission.lookups import (
     MissingOwners,
     NamespaceContents,
     ObjectRef,
+    OfClass,
     OwningResources,
     OwnsGuard,
     PodsOn,
@@ -69,6 +70,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     Selected: Missing.OWNED,
     FreeVolumes: Missing.OWNED,
     Holders: Missing.OWNED,
+    OfClass: Missing.OWNED,
     Tokens: Missing.OWNED,
     AliasedBy: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
@@ -234,7 +236,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             return TokenAccounts()
         case Dependents() | RoleRules() | PodsOn() | Uncontrolled() | Tokens():
             return ()
-        case FreeVolumes() | Holders() | Selected() | Selecting():
+        case FreeVolumes() | Holders() | OfClass() | Selected() | Selecting():
             return ()
         case MissingOwners() | OwningResources() | AliasedBy():
             return frozenset()

@@ -1,0 +1,141 @@
+"""Programs that end objects on the word of an object of theirs: what its fields name, or nobody can tell which.
+
+Kinds whose objects own what they end are the garbage collector's affair, and whatever else such a program does is told
+by the condition ``DeputiesUnprotected``.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from seconder.admission.changes import free_changes
+from seconder.admission.findings import Refusal
+from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.kinds import maker
+from seconder.admission.lookups import Asking, Unknown
+from seconder.admission.request import WRITES, Operation
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.reasons import Reason
+from seconder.api.resources import NODES, GroupResource, Target
+
+_UNTOLD: Final = "which object it names cannot be told"
+_ADVICE: Final = "Ask a person to write it."
+
+
+class _Untold(NamedTuple):
+    """A kind on whose word a program ends whatever fits."""
+
+    group: str
+    plural: str
+    reason: str
+
+
+_ANYTHING: Final = (
+    _Untold("chaos-mesh.org", "podchaos", "Chaos Mesh kills the pods that it selects"),
+    _Untold("chaos-mesh.org", "schedules", "Chaos Mesh makes experiments of it, which kill pods"),
+    _Untold("chaos-mesh.org", "workflows", "Chaos Mesh makes experiments of it, which kill pods"),
+    _Untold("kyverno.io", "cleanuppolicies", "Kyverno deletes what it matches, by a schedule"),
+    _Untold("kyverno.io", "clustercleanuppolicies", "Kyverno deletes what it matches, by a schedule"),
+    _Untold("litmuschaos.io", "chaosengines", "Litmus runs experiments of it, which end what they select"),
+    _Untold("policies.kyverno.io", "deletingpolicies", "Kyverno deletes what it matches, by a schedule"),
+    _Untold("policies.kyverno.io", "namespaceddeletingpolicies", "Kyverno deletes what it matches, by a schedule"),
+)
+
+
+def _rewritten(context: ReviewContext) -> bool:
+    """Whether it is made, or more of it changed than labels and annotations."""
+    request = context.request
+    return not request.updates or context.changes([free_changes.built_in(request.target.resource)])
+
+
+def _untold(row: _Untold) -> Deleter:
+    def losses(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
+        yield from ()
+        what = f"which objects go by it cannot be told: {row.reason}"
+        return [Refusal(what, Reason.APPROVAL_MISSING, _ADVICE)] if _rewritten(context) else []
+
+    return Deleter(
+        GroupResource(row.group, row.plural),
+        "its creation, or whatever is changed of it but labels and annotations",
+        "whatever it selects; no peer can approve it",
+        row.reason,
+        losses,
+        WRITES,
+    )
+
+
+def _at(document: Any, *path: str) -> Any:
+    """A field, or nothing. Raises Unknown where what should hold it is something else."""
+    for step in path:
+        document = {} if document is None else document
+        if not isinstance(document, dict):
+            raise Unknown(_UNTOLD)
+        document = document.get(step)
+    return document
+
+
+def _text(document: Any, *path: str) -> str:
+    value = _at(document, *path)
+    if value is not None and not isinstance(value, str):
+        raise Unknown(_UNTOLD)
+    return value or ""
+
+
+def _by_canary(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The workload that a Canary takes over: Flagger scales it to nothing, beside another one of its making."""
+    yield from ()
+    if not _rewritten(context):
+        return []
+    reference = _at(context.whole[1], "spec", "targetRef")
+    group = _text(reference, "apiVersion").rpartition("/")[0]
+    kind = maker(group, _text(reference, "kind"))
+    named = _text(reference, "name")
+    if kind is None or not named:
+        return []
+    return [goes_along(Target(kind.resource, kind.kind, context.request.target.namespace, named, ""), kind.version)]
+
+
+def _by_request(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The backup that somebody asks Velero to delete, with all that was backed up."""
+    yield from ()
+    name = _text(context.whole[1], "spec", "backupName")
+    resource = GroupResource("velero.io", "backups")
+    return [goes_along(Target(resource, "Backup", context.request.target.namespace, name, ""))] if name else []
+
+
+def _by_machine(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The Node of a Machine that goes."""
+    yield from ()
+    name = _text(context.whole[0], "status", "nodeRef", "name") if context.request.may_end else ""
+    return [goes_along(Target(NODES, "Node", "", name, ""))] if name else []
+
+
+DELETERS: Final = (
+    *map(_untold, _ANYTHING),
+    Deleter(
+        GroupResource("flagger.app", "canaries"),
+        "its creation, or whatever is changed of it but labels and annotations",
+        "the workload in its spec.targetRef",
+        "Flagger scales the workload to nothing, beside another one that it makes",
+        _by_canary,
+        WRITES,
+    ),
+    Deleter(
+        GroupResource("velero.io", "deletebackuprequests"),
+        "its creation",
+        "the Backup in its spec.backupName",
+        "Velero deletes the backup with its data",
+        _by_request,
+        WRITES,
+    ),
+    *(
+        Deleter(
+            GroupResource(group, "machines"),
+            "its deletion",
+            "the Node in its status.nodeRef",
+            "the machine is ended, and its Node deleted",
+            _by_machine,
+            frozenset({Operation.UPDATE, Operation.DELETE}),
+        )
+        for group in ("cluster.x-k8s.io", "machine.openshift.io")
+    ),
+)

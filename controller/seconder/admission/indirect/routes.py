@@ -1,0 +1,84 @@
+"""What leads people to a program: an Ingress is dropped with its class, and a Service goes where its endpoints say."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from seconder.admission.changes import free_changes
+from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.lookups import Asking, OfClass, ask
+from seconder.admission.request import Metadata, Operation
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import GroupResource, ResolvedResource, Target
+
+INGRESSES: Final = ResolvedResource(
+    GroupResource("networking.k8s.io", "ingresses"), "v1", namespaced=True, custom=False, kind="Ingress"
+)
+_CLASSES: Final = GroupResource("networking.k8s.io", "ingressclasses")
+_SERVICES: Final = GroupResource("", "services")
+_ENDPOINTS: Final = GroupResource("", "endpoints")
+_SLICES: Final = GroupResource("discovery.k8s.io", "endpointslices")
+_OF: Final = "kubernetes.io/service-name"
+_MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
+_MADE_ANEW: Final = frozenset({"endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"})
+"""Who makes a slice again that is deleted."""
+
+
+def _rewritten(context: ReviewContext) -> bool:
+    """Whether an update changes what is not free on objects of the kind."""
+    request = context.request
+    return request.updates and context.changes([free_changes.built_in(request.target.resource)])
+
+
+def _by_class(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The Ingresses of a class that goes, or becomes another."""
+    policies, name = context.state.policies, context.request.target.name
+    if policies.followed_known and INGRESSES.resource not in policies.followed_resources:
+        return []
+    if not (context.request.may_end or _rewritten(context)):
+        return []
+    found = yield from ask(OfClass(INGRESSES, name))
+    kind = INGRESSES
+    return [goes_along(Target(kind.resource, kind.kind, each.namespace, each.name, each.uid)) for each in found]
+
+
+def _by_endpoints(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The Service whose endpoints are written; those that its own controller makes anew may be deleted."""
+    yield from ()
+    request, target = context.request, context.request.target
+    if request.updates and not (_rewritten(context) or request.may_end):
+        return []
+    if target.resource == _ENDPOINTS:
+        names = {target.name}
+    else:
+        made_anew = (request.old.labels or {}).get(_MANAGED_BY) in _MADE_ANEW
+        names = {_service(request.new), "" if request.deletes and made_anew else _service(request.old)}
+    return [goes_along(Target(_SERVICES, "Service", target.namespace, name, "")) for name in sorted(names - {""})]
+
+
+def _service(metadata: Metadata) -> str:
+    return (metadata.labels or {}).get(_OF, "")
+
+
+def _endpoints(resource: GroupResource, named: str) -> Deleter:
+    return Deleter(
+        resource,
+        "its creation, its deletion, or whatever is not free of it",
+        f"the Service {named}",
+        "what is sent to the Service goes where they say",
+        _by_endpoints,
+        frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
+    )
+
+
+DELETERS: Final = (
+    Deleter(
+        _CLASSES,
+        "its deletion, or whatever is not free of it",
+        "the Ingresses of the class",
+        "their controller passes over Ingresses of a class that is not there, or another's",
+        _by_class,
+        frozenset({Operation.UPDATE, Operation.DELETE}),
+    ),
+    _endpoints(_SLICES, "that its label names"),
+    _endpoints(_ENDPOINTS, "of its name"),
+)

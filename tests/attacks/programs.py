@@ -1,0 +1,113 @@
+"""Having a program end it, on the word of an object of that program's; or lead people elsewhere."""
+
+from typing import Any
+
+from tests.attacks.attack import attack
+from tests.attacks.field import DEPLOYMENTS, NODES, Field, Kind
+
+_ANYTHING = {
+    "Chaos-Mesh": (Kind("chaos-mesh.org", "podchaos", "v1alpha1"), "PodChaos"),
+    "Chaos-Mesh-schedule": (Kind("chaos-mesh.org", "schedules", "v1alpha1"), "Schedule"),
+    "Chaos-Mesh-workflow": (Kind("chaos-mesh.org", "workflows", "v1alpha1"), "Workflow"),
+    "Kyverno": (Kind("kyverno.io", "clustercleanuppolicies", "v2", namespaced=False), "ClusterCleanupPolicy"),
+    "Kyverno-here": (Kind("kyverno.io", "cleanuppolicies", "v2"), "CleanupPolicy"),
+    "Kyverno-by-CEL": (Kind("policies.kyverno.io", "deletingpolicies", namespaced=False), "DeletingPolicy"),
+    "Kyverno-by-CEL-here": (Kind("policies.kyverno.io", "namespaceddeletingpolicies"), "NamespacedDeletingPolicy"),
+    "Litmus": (Kind("litmuschaos.io", "chaosengines", "v1alpha1"), "ChaosEngine"),
+}
+
+
+def _document(field: Field, kind: Kind, named: str, **fields: Any) -> tuple[str, dict[str, Any]]:
+    """Where objects of a custom kind are, and one of them."""
+    path = field.defined(kind, named)
+    head = {"apiVersion": f"{kind.group}/{kind.version}", "kind": named, "metadata": {"name": field.place}}
+    return path, {**head, **fields}
+
+
+@attack(variants=_ANYTHING)
+def have_a_program_end_what_it_selects(field: Field, kind: Kind, named: str) -> None:
+    """An agent writes an object by which a program ends whatever fits."""
+    field.deployment()
+    path, document = _document(field, kind, named, spec={"schedule": "* * * * *", "selector": {}})
+    field.free_work()
+    field.later_removed(f"{path}/{field.place}")
+    field.refused("POST", path, document)
+    field.lasts(DEPLOYMENTS.path(field.place, "checkout"))
+
+
+@attack()
+def have_a_canary_take_it_over(field: Field) -> None:
+    """An agent makes a Canary of Flagger's over it, by which it is scaled to nothing."""
+    field.deployment()
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}
+    path, document = _document(
+        field, Kind("flagger.app", "canaries", "v1beta1"), "Canary", spec={"targetRef": reference}
+    )
+    field.free_work()
+    field.refused("POST", path, document)
+    other = {**document, "spec": {"targetRef": {**reference, "name": "mine"}}}
+    field.done("POST", path, other)
+
+
+@attack()
+def ask_for_the_end_of_its_backup(field: Field) -> None:
+    """An agent asks Velero to delete a protected backup."""
+    backups = Kind("velero.io", "backups")
+    place, backup = _document(field, backups, "Backup")
+    field.make(backups, backup)
+    field.protect(backups, f"{place}/{field.place}")
+    path, document = _document(
+        field, Kind("velero.io", "deletebackuprequests"), "DeleteBackupRequest", spec={"backupName": field.place}
+    )
+    field.free_work()
+    field.refused("POST", path, document)
+    field.lasts(f"{place}/{field.place}")
+
+
+@attack(
+    variants={
+        "OpenShift": (Kind("machine.openshift.io", "machines", "v1beta1"),),
+        "Cluster-API": (Kind("cluster.x-k8s.io", "machines", "v1beta1"),),
+    }
+)
+def end_the_machine_of_a_node(field: Field, kind: Kind) -> None:
+    """An agent deletes the Machine of a protected Node."""
+    field.make(NODES, {"metadata": {"name": field.place}})
+    node = NODES.path("", field.place)
+    field.protect(NODES, node)
+    path, machine = _document(field, kind, "Machine", status={"nodeRef": {"name": field.place}})
+    field.make(kind, machine)
+    field.free_work()
+    field.refused("DELETE", f"{path}/{field.place}")
+    field.lasts(node)
+
+
+@attack()
+def delete_the_class_of_its_ingress(field: Field) -> None:
+    """An agent deletes the IngressClass of a protected Ingress."""
+    classes = Kind("networking.k8s.io", "ingressclasses", namespaced=False)
+    ingresses = Kind("networking.k8s.io", "ingresses")
+    field.make(classes, {"metadata": {"name": field.place}, "spec": {"controller": "example.com/nobody"}})
+    backend = {"service": {"name": "shop", "port": {"number": 80}}}
+    spec = {"ingressClassName": field.place, "defaultBackend": backend}
+    field.make(ingresses, {"metadata": {"name": "shop"}, "spec": spec})
+    field.protect(ingresses, ingresses.path(field.place, "shop"))
+    field.free_work()
+    field.refused("DELETE", classes.path("", field.place))
+    field.lasts(classes.path("", field.place))
+
+
+@attack()
+def answer_for_its_service(field: Field) -> None:
+    """An agent makes endpoints of a protected Service, which then lead to a program of the agent's."""
+    services, slices = Kind("", "services"), Kind("discovery.k8s.io", "endpointslices")
+    field.make(services, {"metadata": {"name": "shop"}, "spec": {"ports": [{"port": 80}]}})
+    field.protect(services, services.path(field.place, "shop"))
+    field.free_work()
+    of_it = {"kubernetes.io/service-name": "shop"}
+    body = {"addressType": "IPv4", "endpoints": [{"addresses": ["10.9.9.9"]}], "ports": [{"port": 80}]}
+    field.refused("POST", slices.path(field.place), {**body, "metadata": {"name": "mine", "labels": of_it}})
+    field.done("POST", slices.path(field.place), {**body, "metadata": {"name": "mine"}})
+    field.refused("PATCH", slices.path(field.place, "mine"), {"metadata": {"labels": of_it}})
+    subsets = [{"addresses": [{"ip": "10.9.9.9"}], "ports": [{"port": 80}]}]
+    field.refused("POST", Kind("", "endpoints").path(field.place), {"metadata": {"name": "shop"}, "subsets": subsets})

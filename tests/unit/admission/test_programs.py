@@ -1,0 +1,130 @@
+"""What other programs end on the word of an object of theirs, and what leads people to a protected one."""
+
+from typing import Any
+
+import pytest
+from tests.support.builders import (
+    DEPLOYMENT,
+    DEPLOYMENTS,
+    PERSON,
+    approved_for,
+    creation,
+    deletion,
+    live,
+    policy,
+    state,
+    target,
+    update,
+)
+from tests.support.resolving import Answers, decide
+
+from seconder.admission.indirect import programs
+from seconder.admission.lookups import OfClass, Placed
+from seconder.admission.request import Request
+from seconder.admission.rules import indirect_deletion
+from seconder.api.reasons import Reason
+from seconder.api.resources import NODES, PODS, GroupResource, Target
+
+SERVICES = GroupResource("", "services")
+SLICES = GroupResource("discovery.k8s.io", "endpointslices")
+INGRESSES = GroupResource("networking.k8s.io", "ingresses")
+CLASS = Target(GroupResource("networking.k8s.io", "ingressclasses"), "IngressClass", "", "nginx", "uid-class")
+SHOP = target(SERVICES, "shop", uid="uid-shop")
+INGRESS = Target(INGRESSES, "Ingress", "payments", "shop", "uid-ingress")
+BACKUPS = GroupResource("velero.io", "backups")
+
+
+def _lost(asked: Request, named: GroupResource, *there: Target, **given: Any) -> list[str]:
+    objects = {key: one for each in there for key, one in live(each).items()}
+    answers = Answers(objects=objects, **given)
+    decided = decide(asked, state(policy(named)), answers=answers, rules=[indirect_deletion.RULE])
+    assert decided.reason in {Reason.APPROVAL_MISSING, Reason.NOT_COVERED}, decided.message
+    return [] if decided.allowed else [part.effect.target.name for part in decided.parts]
+
+
+@pytest.mark.parametrize("row", programs._ANYTHING, ids=lambda row: f"{row.plural}.{row.group}")
+def test_what_ends_whatever_fits_is_an_agents_to_describe_and_no_more(row: programs._Untold) -> None:
+    """No peer can sign for what nobody can tell. People write it, and where nothing is protected anybody does."""
+    kind = target(GroupResource(row.group, row.plural), "x")
+    made = creation(kind, new={"spec": {"schedule": "* * * * *"}})
+    old, new = {"spec": {"a": 1}}, {"spec": {"a": 2}}
+    for asked in (made, update(kind, old=old, new=new)):
+        decided = decide(asked, state(policy()))
+        assert decided.reason is Reason.APPROVAL_MISSING
+        assert "cannot be told" in decided.message
+        assert decided.change is None
+    for free in (update(kind, old=old, new=old | {"labels": {"a": "b"}}), deletion(kind)):
+        assert decide(free, state(policy()), answers=Answers()).allowed
+    assert decide(creation(kind, PERSON), state(policy())).allowed
+    assert decide(made, state()).allowed
+
+
+def test_a_canary_takes_over_the_workload_that_it_names() -> None:
+    """With the approval of that one's end."""
+    canary = target(GroupResource("flagger.app", "canaries"), "c")
+
+    def asked(name: str = "checkout", kind: str = "Deployment") -> Request:
+        reference = {"apiVersion": "apps/v1", "kind": kind, "name": name}
+        return creation(canary, new={"spec": {"targetRef": reference}})
+
+    assert _lost(asked(), DEPLOYMENTS, DEPLOYMENT) == ["checkout"]
+    assert _lost(asked("other"), DEPLOYMENTS, DEPLOYMENT) == []
+    assert _lost(asked(kind="Service"), DEPLOYMENTS, DEPLOYMENT) == []
+    signed = Answers(objects=live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT)))
+    assert decide(asked(), state(policy()), answers=signed).reason is Reason.APPROVED
+    for odd in ({"spec": "x"}, {"spec": {"targetRef": ["x"]}}, {"spec": {"targetRef": {"kind": 1}}}):
+        assert decide(creation(canary, new=odd), state(policy())).reason is Reason.INTERNAL_ERROR
+    assert _lost(creation(canary, new={"spec": {}}), DEPLOYMENTS) == []
+
+
+def test_a_request_for_a_backups_end_is_the_backups_end() -> None:
+    """In the same namespace."""
+    backup = target(BACKUPS, "nightly", uid="uid-backup")
+    asked = creation(
+        target(GroupResource("velero.io", "deletebackuprequests"), "r"), new={"spec": {"backupName": "nightly"}}
+    )
+    assert _lost(asked, BACKUPS, backup) == ["nightly"]
+    assert _lost(asked, DEPLOYMENTS) == []
+
+
+@pytest.mark.parametrize("group", ["cluster.x-k8s.io", "machine.openshift.io"])
+def test_a_machine_takes_its_node_along(group: str) -> None:
+    """And with the node the pods on it."""
+    node = target(NODES, "n1", uid="uid-node")
+    pod = target(PODS, "broker", uid="uid-pod")
+    machine = target(GroupResource(group, "machines"), "m")
+    gone = deletion(machine, stored={"status": {"nodeRef": {"name": "n1"}}})
+    assert _lost(gone, NODES, node) == ["n1"]
+    on_it = [Placed(pod.namespace, pod.name, pod.uid)]
+    assert _lost(gone, PODS, node, pod, pods=on_it) == ["broker"]
+    assert _lost(deletion(machine), NODES, node) == []
+
+
+def test_an_ingress_is_dropped_with_its_class() -> None:
+    """Wherever it is. The class's labels are free."""
+    found = [Placed(INGRESS.namespace, INGRESS.name, INGRESS.uid)]
+    given: dict[str, Any] = {"of_class": found}
+    assert _lost(deletion(CLASS), INGRESSES, INGRESS, **given) == ["shop"]
+    old, new = {"spec": {"controller": "a/b"}}, {"spec": {"controller": "c/d"}}
+    assert _lost(update(CLASS, old=old, new=new), INGRESSES, INGRESS, **given) == ["shop"]
+    assert _lost(update(CLASS, old=old, new=old | {"labels": {"a": "b"}}), INGRESSES, INGRESS, **given) == []
+    unknown = Answers(unknown=[OfClass])
+    assert decide(deletion(CLASS), state(policy(INGRESSES)), answers=unknown).reason is Reason.INTERNAL_ERROR
+    assert _lost(deletion(CLASS), DEPLOYMENTS, unknown=[OfClass]) == []
+
+
+def test_endpoints_are_their_services() -> None:
+    """Made, changed or deleted, by a label or by a name; but for those that its controller makes anew."""
+    mine = target(SLICES, "mine")
+    of_it = {"labels": {"kubernetes.io/service-name": "shop"}}
+    assert _lost(creation(mine, new=of_it), SERVICES, SHOP) == ["shop"]
+    assert _lost(update(mine, old={}, new=of_it), SERVICES, SHOP) == ["shop"]
+    assert _lost(update(mine, old=of_it | {"endpoints": []}, new=of_it), SERVICES, SHOP) == ["shop"]
+    assert _lost(deletion(mine, stored=of_it), SERVICES, SHOP) == ["shop"]
+    assert _lost(creation(mine), SERVICES, SHOP) == []
+    assert _lost(update(mine, old=of_it, new=of_it | {"annotations": {"a": "b"}}), SERVICES, SHOP) == []
+    made = {"labels": of_it["labels"] | {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}}
+    assert _lost(deletion(mine, stored=made), SERVICES, SHOP) == []
+    endpoints = target(GroupResource("", "endpoints"), "shop")
+    assert _lost(creation(endpoints), SERVICES, SHOP) == ["shop"]
+    assert _lost(creation(endpoints), DEPLOYMENTS, SHOP) == []
