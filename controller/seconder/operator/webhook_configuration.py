@@ -173,8 +173,11 @@ class _Compiler:
                 not_controllers = " && ".join(f"({test})" for _, test in _NOT_CONTROLLERS)
                 conditions.append(("not-asked-of-agents", f"!({not_controllers} && ({taken}) && ({updated}))"))
         places = cel.listed({self._installation.namespace}.union(*(policy.places for policy in asking)))
-        if all(policy.places for policy in asking) and len(places) <= _EXPRESSION:
-            conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}"))
+        everywhere = _by_group(resource for policy in asking if not policy.places for resource in _named(policy))
+        limited = {resource for policy in asking for resource in _named(policy) if not _names(everywhere, resource)}
+        if (limited or not asking) and len(places) <= _EXPRESSION:
+            elsewhere = f" || {_is_one_of(everywhere)}" if everywhere else ""
+            conditions.append(("places", f"!has(request.namespace) || request.namespace in {places}{elsewhere}"))
         yield "owners", _update_rules(named), conditions
 
     def _asked(self, entry: Entry, policies: Sequence[Policy], *, by_agents: bool = True) -> str:

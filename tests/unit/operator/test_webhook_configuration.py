@@ -158,6 +158,11 @@ def test_owners_are_asked_about_in_the_places_that_policies_name() -> None:
     named = _policy("a", namespaces=frozenset({"payments"}))
     assert _conditions(_entries(named)["owners"])["places"] == f'{place} ["payments", "seconder-system"]'
     assert "places" not in _conditions(_entries(named, _policy("b"))["owners"])
+    # What others name everywhere does not have everybody asked about what this one names.
+    maps = frozenset({GroupResource("", "configmaps")})
+    two = _entries(_policy("a", namespaces=frozenset({"payments"}), resources=maps), _policy("b"))["owners"]
+    either = '(request.resource.group == "apps" && request.resource.resource in ["deployments"])'
+    assert _conditions(two)["places"] == f'{place} ["payments", "seconder-system"] || {either}'
     assert _conditions(_entries()["owners"])["places"] == f'{place} ["seconder-system"]'
 
 
