@@ -13,6 +13,7 @@ import sysconfig
 import tempfile
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -127,8 +128,10 @@ def _check(folder: Path) -> None:
 def _clear(base: Path) -> None:
     """Remove what a command that was killed left behind."""
     for left in base.glob(".new-*"):
-        if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
-            shutil.rmtree(left, ignore_errors=True)
+        # Another command may be done with its own since it was listed.
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _extract(archive: Path, folder: Path) -> None:

@@ -84,6 +84,15 @@ def test_many_commands_may_begin_at_once(archive: Path, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "cache/seconder/plugin").iterdir()] == [DIGEST]
 
 
+def test_what_another_command_has_just_moved_is_in_nobodys_way(archive: Path, tmp_path: Path) -> None:
+    """It was listed a moment ago, and is not there any more."""
+    base = tmp_path / "cache/seconder/plugin"
+    base.mkdir(mode=0o700, parents=True)
+    (base / ".new-moved").symlink_to(tmp_path / "moved")
+    told = _told(_run(archive, XDG_CACHE_HOME=str(tmp_path / "cache")))
+    assert Path(told["file"]).is_relative_to(base / DIGEST)
+
+
 def _writable_base(base: Path) -> None:
     base.mkdir(parents=True)
     base.chmod(0o777)
