@@ -196,12 +196,13 @@ def test_people_give_owners_that_exist_and_take_them_away(cluster: Cluster) -> N
 def test_an_owner_of_a_kind_that_may_not_be_read_is_refused(cluster: Cluster) -> None:
     """Else that kind would be the one to make up. What the webhook may read of it is for an administrator to say."""
     cluster.deployment()
-    cluster.admin("create", "secret", "generic", "owner", "-n", cluster.namespace)
-    real = {"apiVersion": "v1", "kind": "Secret", "name": "owner"}
-    real["uid"] = cluster.get("secret", "owner")["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "owner", "namespace": cluster.namespace}}
+    cluster.apply(owner | {"spec": {"limits": []}})
+    real = {"apiVersion": "v1", "kind": "LimitRange", "name": "owner"}
+    real["uid"] = cluster.get("limitrange", "owner")["metadata"]["uid"]
     assert _give(cluster, real).refused_with("InternalError")
     name = f"owners-{cluster.namespace[-6:]}"
-    cluster.admin("create", "clusterrole", name, "--verb=get", "--resource=secrets")
+    cluster.admin("create", "clusterrole", name, "--verb=get", "--resource=limitranges")
     account = "--serviceaccount=seconder-system:seconder-webhook"
     cluster.admin("create", "clusterrolebinding", name, f"--clusterrole={name}", account)
     try:

@@ -194,6 +194,7 @@ class Elector:
 
     def attempt(self) -> float:
         """Take, renew or look at the Lease. Returns the seconds until the next time."""
+        begun, looked = self._clock(), self._held is None
         try:
             pause = self._attempt()
         except ApiError as error:
@@ -207,18 +208,24 @@ class Elector:
                 log.trouble("the Lease cannot be read or written, and is tried again", error, status=error.status)
             self._problem = problem
             pause = _AGAIN_SECONDS
-        self._judge_vacancy()
+        # A renewal does not look who leads, and whoever slept during a look has not looked: another may lead by now.
+        self._judge_vacancy(fresh=looked and self._clock() - begun < LEASE_SECONDS - MARGIN_SECONDS)
         self._notice()
         return pause
 
-    def _judge_vacancy(self) -> None:
-        """Begin, prolong or end the vacancy, by what is known of the Lease after another attempt."""
+    def _judge_vacancy(self, *, fresh: bool) -> None:
+        """Begin, prolong or end the vacancy, by what is known of the Lease after another attempt.
+
+        ``fresh``: this attempt asked who leads.
+        """
         now = self._clock()
         # Whose own name stands there has to wait for nobody but itself.
         since = self._changed + (0.0 if self._holder == self.name else LEASE_SECONDS)
         if self.term is not None or now < max(self._silent_until, since):
             if self._vacancy is not None:
                 self._vacancy.close()
+            return
+        if not fresh:
             return
         until = now + LEASE_SECONDS - MARGIN_SECONDS
         if self._vacancy is None or not self._vacancy.prolong(until):
@@ -283,10 +290,13 @@ class Elector:
         self._holder = spec.get("holderIdentity") or ""
         if version == self._version:
             return
-        self._version, self._changed = version, self._clock()
+        self._version = version
         lasts = spec.get("leaseDurationSeconds") or 0
+        given_back = not self._holder and lasts == _GIVEN_BACK_SECONDS
+        if not given_back:
+            self._changed = self._clock()
         # Its own name stands there because it has put it in the place of what was free.
-        free = self._holder == self.name or (not self._holder and lasts == _GIVEN_BACK_SECONDS)
+        free = self._holder == self.name or given_back
         waits = max(LEASE_SECONDS, min(float(lasts), _LONGEST_SECONDS))
         self._silent_until = float("-inf") if free else self._clock() + waits
 

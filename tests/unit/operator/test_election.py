@@ -512,17 +512,38 @@ def test_nobody_leads_by_a_lease_that_is_altered_on_its_way(
     first.attempt()
     second.attempt()
     leases.alters = lambda spec: spec | altered if whose in spec["holderIdentity"] else spec
-    stood_in = False
+    kept = False
     for _ in range(400):
         time.now += 0.1
         first.attempt()
         assert _leads(first) + _leads(second) <= 1
         second.attempt()
         assert _leads(first) + _leads(second) <= 1
-        stood_in |= _vacant(first) or _vacant(second)
+        kept |= _vacant(first) or _vacant(second) or _leads(second)
         assert not _leads(first)
-    assert stood_in
+    assert kept
     assert whose or not _leads(second)
+
+
+def test_who_slept_looks_who_leads_before_it_stands_in(leases: Leases, time: Time) -> None:
+    """It wakes amid a renewal that has failed: another leads by now."""
+    first, second = (_elector(leases, name, time) for name in ("a", "b"))
+    first.attempt()
+    second.attempt()
+
+    def _sleep() -> None:
+        leases.before = lambda: None
+        for _ in range(300):
+            time.now += 0.1
+            second.attempt()
+        _down()
+
+    leases.before = _sleep
+    first.attempt()
+    assert _leads(second)
+    assert not _vacant(first)
+    first.attempt()
+    assert not _vacant(first)
 
 
 def test_one_that_cannot_even_read_the_lease_waits_for_as_long(leases: Leases, time: Time) -> None:
