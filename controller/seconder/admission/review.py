@@ -149,6 +149,11 @@ class ReviewContext:
             return False
         return self.request.updates and self.changes([free_changes.MARKS])
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether an update changes what is not free on objects of the kind by themselves. Raises as ``changes``."""
+        return self.request.updates and self.changes([free_changes.built_in(self.request.target.resource)])
+
     def changes(self, free: Sequence[FreePaths]) -> bool:
         """Whether an update changes more of its object than what each of these frees. Raises Malformed and Unknown."""
         # As they are written: nearly all that agents do is free.

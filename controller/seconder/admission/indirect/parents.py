@@ -66,7 +66,7 @@ def _changed(context: ReviewContext) -> Loss | None:
     still = _ending_nothing(resource)
     if not context.changes(still):
         return None
-    return Loss() if context.changes([free_changes.built_in(resource)]) else Loss(free=True)
+    return Loss() if context.rewrites else Loss(free=True)
 
 
 @functools.lru_cache(256)

@@ -7,7 +7,6 @@ by the condition ``DeputiesUnprotected``.
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from seconder.admission.changes import free_changes
 from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import maker
@@ -43,8 +42,7 @@ _ANYTHING: Final = (
 
 def _rewritten(context: ReviewContext) -> bool:
     """Whether it is made, or more of it changed than labels and annotations."""
-    request = context.request
-    return not request.updates or context.changes([free_changes.built_in(request.target.resource)])
+    return not context.request.updates or context.rewrites
 
 
 def _untold(row: _Untold) -> Deleter:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from seconder.admission.changes import free_changes
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, OfClass, ask
 from seconder.admission.request import Metadata, Operation
@@ -23,18 +22,12 @@ _MADE_ANEW: Final = frozenset({"endpointslice-controller.k8s.io", "endpointslice
 """Who makes a slice again that is deleted."""
 
 
-def _rewritten(context: ReviewContext) -> bool:
-    """Whether an update changes what is not free on objects of the kind."""
-    request = context.request
-    return request.updates and context.changes([free_changes.built_in(request.target.resource)])
-
-
 def _by_class(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The Ingresses of a class that goes, or becomes another."""
     policies, name = context.state.policies, context.request.target.name
     if policies.followed_known and INGRESSES.resource not in policies.followed_resources:
         return []
-    if not (context.request.may_end or _rewritten(context)):
+    if not (context.request.may_end or context.rewrites):
         return []
     found = yield from ask(OfClass(INGRESSES, name))
     kind = INGRESSES
@@ -45,7 +38,7 @@ def _by_endpoints(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The Service whose endpoints are written; those that its own controller makes anew may be deleted."""
     yield from ()
     request, target = context.request, context.request.target
-    if request.updates and not (_rewritten(context) or request.may_end):
+    if request.updates and not (context.rewrites or request.may_end):
         return []
     if target.resource == _ENDPOINTS:
         names = {target.name}

@@ -7,7 +7,6 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec
-from seconder.admission.changes import free_changes
 from seconder.admission.request import Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.api.resources import AUTOSCALERS, GroupResource
@@ -142,7 +141,7 @@ def scaling(context: ReviewContext) -> Scaling | None:
     and Unknown.
     """
     request = context.request
-    if request.updates and not context.changes([free_changes.built_in(request.target.resource)]):
+    if request.updates and not context.rewrites:
         return None
     told = _TOLD[request.target.resource](request)
     return told if told is not None and told.name else None

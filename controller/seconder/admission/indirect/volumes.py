@@ -212,10 +212,9 @@ def _detached(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
     request, storage = context.request, _STORAGES[0]
     if not _matters(context, storage):
         return []
-    free = free_changes.built_in(request.target.resource)
     source = (context.whole[0].get("spec") or {}).get("source") or {}
     name = source.get("persistentVolumeName")
-    if not name or not (request.may_end or (request.updates and context.changes([free]))):
+    if not name or not (request.may_end or context.rewrites):
         return []
     stored: Any = yield from ask(ReadWhole(ObjectRef(storage.kind, "", name), _UNREAD))
     if stored is None:

@@ -10,7 +10,6 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import cel, codec
-from seconder.admission.changes import free_changes
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import addresses
 from seconder.admission.policy_index import Installation, PolicyIndex
@@ -45,8 +44,7 @@ def evaluate(context: ReviewContext) -> Findings:
     """Refuse what frees the address of such a Service, and what takes addresses from the cluster."""
     yield from ()
     if context.request.target.resource == _RANGES:
-        request = context.request
-        changed = request.deletes or (request.updates and context.changes([free_changes.built_in(_RANGES)]))
+        changed = context.request.deletes or context.rewrites
         return [Refusal("agents may not take addresses of Services from the cluster")] if changed else []
     if context.request.target.resource == _SERVICES:
         return [Refusal("agents may not have a Service take addresses")] if _takes(context.request) else []
