@@ -1,6 +1,6 @@
 """All policies, indexed by what they name."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -166,6 +166,10 @@ class PolicyIndex:
     def protects_in(self, resource: GroupResource, namespace: str) -> bool:
         """Whether some policy refuses somebody or other the deletion of objects of a kind in a namespace."""
         return bool(self.protecting(Target(resource, "", namespace, "", "")))
+
+    def follows_some_of(self, resources: Collection[GroupResource]) -> bool:
+        """Whether objects of some of these kinds may be what policies protect, or what that is made of or ends with."""
+        return not self.followed_known or not self.followed_resources.isdisjoint(resources)
 
     @property
     def follows(self) -> bool:

@@ -51,22 +51,22 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not (emptied or (relabelled and request.target.resource == NODES)):
         return []
     # A DaemonSet's pods go from a node that it no longer selects.
-    pods = yield from ask(PodsOn(request.target.name, daemons=not emptied))
-    return [goes_along(Target(PODS, "Pod", pod.namespace, pod.name, pod.uid)) for pod in pods]
+    return (yield from _ended(PodsOn(request.target.name, daemons=not emptied)))
 
 
 def gone_with(context: ReviewContext, node: Target) -> Asking[Sequence[Effect]]:
     """The deletions of the pods on a node that goes itself."""
-    if not _pods_matter(context):
-        return []
-    pods = yield from ask(PodsOn(node.name))
+    return (yield from _ended(PodsOn(node.name))) if _pods_matter(context) else []
+
+
+def _ended(lookup: PodsOn) -> Asking[Sequence[Effect]]:
+    pods = yield from ask(lookup)
     return [goes_along(Target(PODS, "Pod", pod.namespace, pod.name, pod.uid)) for pod in pods]
 
 
 def _pods_matter(context: ReviewContext) -> bool:
     """Whether some policy protects pods."""
-    policies = context.state.policies
-    return not policies.followed_known or any(resolved.resource == PODS for resolved in policies.followed)
+    return context.state.policies.follows_some_of({PODS})
 
 
 def ends(context: ReviewContext) -> bool:

@@ -24,12 +24,11 @@ _MADE_ANEW: Final = frozenset({"endpointslice-controller.k8s.io", "endpointslice
 
 def _by_class(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The Ingresses of a class that goes, or becomes another."""
-    policies, name = context.state.policies, context.request.target.name
-    if policies.followed_known and INGRESSES.resource not in policies.followed_resources:
+    if not context.state.policies.follows_some_of({INGRESSES.resource}):
         return []
     if not (context.request.may_end or context.rewrites):
         return []
-    found = yield from ask(OfClass(INGRESSES, name))
+    found = yield from ask(OfClass(INGRESSES, context.request.target.name))
     kind = INGRESSES
     return [goes_along(Target(kind.resource, kind.kind, each.namespace, each.name, each.uid)) for each in found]
 

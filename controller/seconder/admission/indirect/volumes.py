@@ -118,9 +118,7 @@ def held_by(resources: Collection[GroupResource]) -> list[ResolvedResource]:
 
 def _matters(context: ReviewContext, storage: _Storage) -> bool:
     """Whether some policy protects storage of the kind, or what holds it."""
-    policies = context.state.policies
-    kinds = {storage.kind.resource, storage.held_by.resource}
-    return not policies.followed_known or any(resolved.resource in kinds for resolved in policies.followed)
+    return context.state.policies.follows_some_of({storage.kind.resource, storage.held_by.resource})
 
 
 def _changed(context: ReviewContext, storage: _Storage, after: _State) -> bool:

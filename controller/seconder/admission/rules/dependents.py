@@ -44,7 +44,7 @@ def evaluate(context: ReviewContext) -> Findings:
     keys = dependents.keys(request, target)
     leaves = not keys
     if leaves:
-        if not _adopted(context):
+        if not context.state.policies.follows_some_of(ADOPTERS.keys()):
             return []
         keys = frozenset({target.uid})
     # Not by ``ask``: each deletion comes by here.
@@ -65,12 +65,6 @@ def evaluate(context: ReviewContext) -> Findings:
         known = {each.target for each in effects}
         effects += [each for each in more if each.target not in known and coverage.may_be_covered(context, each)]
     return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
-
-
-def _adopted(context: ReviewContext) -> bool:
-    """Whether some policy protects what controllers take for their own."""
-    policies = context.state.policies
-    return not policies.followed_known or any(resolved.resource in ADOPTERS for resolved in policies.followed)
 
 
 def _topmost(dependent: Dependent) -> GroupResource:
