@@ -10,6 +10,7 @@ from seconder.admission import codec
 from seconder.admission.changes import differences, free_changes
 from seconder.admission.changes.differences import Fields
 from seconder.admission.changes.free_paths import FreePaths
+from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import ObjectRef, Unknown
 from seconder.admission.policy_index import place_of
 from seconder.admission.principal import Principal
@@ -54,6 +55,11 @@ class Effect(Struct, frozen=True, gc=False):
 def goes_along(target: Target, version: str = "v1") -> Effect:
     """The deletion of an object that goes along with the one that the request names. It is not read yet."""
     return Effect(Action.DELETE, target, version, {}, dependent=True)
+
+
+def goes_with(dependent: Dependent) -> Effect:
+    """The same of an object that goes by its owners."""
+    return goes_along(dependent.target, dependent.resource.version)
 
 
 class ReviewContext:

@@ -13,7 +13,7 @@ from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import MAKERS, maker
 from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, ask
 from seconder.admission.request import Operation, Owner
-from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
 from seconder.api.resources import JOBS, PODS, REPLICA_SETS, GroupResource, ResolvedResource, Target
 
 _DEPLOYMENTS: Final = GroupResource("apps", "deployments")
@@ -58,7 +58,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         for each in (yield from ask(Uncontrolled(MAKERS[REPLICA_SETS], target.namespace, asked))):
             effects.append(_deletion(MAKERS[REPLICA_SETS], each))
             below = yield from ask(Dependents(frozenset({each.uid}), effects[-1].target))
-            effects += map(_lost, below)
+            effects += map(goes_with, below)
     return effects
 
 
@@ -100,7 +100,7 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     effects: list[Effect] = []
     for parent in above if crowds else ():
         owned = yield from ask(Dependents(frozenset({parent.uid}), parent))
-        effects += [_lost(each) for each in owned if each.uid != target.uid and not _sized(context, each)]
+        effects += [goes_with(each) for each in owned if each.uid != target.uid and not _sized(context, each)]
     if revision or owner is None or owner != was[0]:
         effects += yield from standing.protected(context, [each for each in above if each.resource in taking])
     return effects
@@ -126,10 +126,6 @@ def _owner(owner: Owner, place: str) -> Target:
     found = maker(owner.group, owner.kind)
     resource = found.resource if found else GroupResource(owner.group, "")
     return Target(resource, owner.kind, place, owner.name, owner.uid)
-
-
-def _lost(dependent: Dependent) -> Effect:
-    return goes_along(dependent.target, dependent.resource.version)
 
 
 def _sized(context: ReviewContext, dependent: Dependent) -> bool:

@@ -14,7 +14,7 @@ from seconder.admission.indirect.volumes import GoneWith
 from seconder.admission.kinds import MAKERS
 from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, Unknown, ask
 from seconder.admission.request import Metadata
-from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.admission.review import Effect, ReviewContext, goes_with
 from seconder.api.resources import NAMESPACES, NODES, PODS, GroupResource, ResolvedResource, Target
 
 _DEEPEST: Final = 4
@@ -65,8 +65,7 @@ def claims_of(context: ReviewContext, workload: Target) -> Asking[list[Dependent
 
 def _with_pods(context: ReviewContext, workload: Target) -> Asking[Sequence[Effect]]:
     """Their deletions, where the workload goes itself."""
-    found = yield from claims_of(context, workload)
-    return [goes_along(each.target, each.resource.version) for each in found]
+    return [goes_with(each) for each in (yield from claims_of(context, workload))]
 
 
 def _pod(claim: Metadata | None, place: str) -> Target | None:
@@ -113,7 +112,7 @@ def further(context: ReviewContext, gone: Sequence[Target]) -> Asking[list[Effec
         if uids:
             some = next(iter(new))
             for dependent in (yield from ask(Dependents(uids, some))):
-                new.setdefault(dependent.target, goes_along(dependent.target, dependent.resource.version))
+                new.setdefault(dependent.target, goes_with(dependent))
         gone = [target for target in new if target not in found]
         found |= {target: new[target] for target in gone}
         if not gone:

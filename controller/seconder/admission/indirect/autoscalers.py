@@ -13,7 +13,7 @@ from seconder.admission.indirect.scaling import Scaling
 from seconder.admission.kinds import maker
 from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation
-from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.admission.review import Effect, ReviewContext, goes_with
 from seconder.api.resources import PODS, GroupResource, Target
 
 _UNREAD: Final = "what it scales could not be looked up"
@@ -57,7 +57,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         return []
     workload = msgspec.structs.replace(workload, uid=scaled.metadata.uid)
     owned = yield from ask(Dependents(frozenset({workload.uid}), workload))
-    return [goes_along(each.target, each.resource.version) for each in owned if each.resource.resource == PODS]
+    return [goes_with(each) for each in owned if each.resource.resource == PODS]
 
 
 def _of_any(context: ReviewContext, told: Scaling) -> Asking[Sequence[Effect]]:
@@ -68,7 +68,7 @@ def _of_any(context: ReviewContext, told: Scaling) -> Asking[Sequence[Effect]]:
     place = context.request.target.namespace
     above = Target(GroupResource(told.group, ""), told.kind, place, told.name, "")
     owned = yield from ask(Dependents(frozenset({dependents.group_key(told.group)}), above))
-    return [goes_along(each.target, each.resource.version) for each in owned if each.namespace == place]
+    return [goes_with(each) for each in owned if each.namespace == place]
 
 
 def _row(resource: GroupResource, by: str, reason: str) -> Deleter:

@@ -18,7 +18,7 @@ from seconder.admission.lookups import Asking, Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import Operation
-from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.admission.review import Effect, ReviewContext, goes_with
 from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
 from seconder.api.resources import NAMESPACES, Action, GroupResource, Target
@@ -121,7 +121,7 @@ def _protected(context: ReviewContext, owned: Sequence[Dependent], loss: Loss | 
         return any(policy in protecting(maker) for maker in between)
 
     return [
-        goes_along(dependent.target, dependent.resource.version)
+        goes_with(dependent)
         for dependent in owned
         if not all(answered(policy, dependent) for policy in protecting(dependent.target))
     ]
