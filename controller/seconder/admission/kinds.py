@@ -3,14 +3,25 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from seconder.api.resources import JOBS, NAMESPACES, NODES, PODS, REPLICA_SETS, SECRETS, GroupResource, ResolvedResource
+from seconder.api.resources import (
+    CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    JOBS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    SECRETS,
+    SERVICES,
+    STATEFUL_SETS,
+    GroupResource,
+    ResolvedResource,
+)
 
-_REVISIONS: Final = GroupResource("apps", "controllerrevisions")
-_DAEMON_SETS: Final = GroupResource("apps", "daemonsets")
-_DEPLOYMENTS: Final = GroupResource("apps", "deployments")
-_STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
 _REPLICATION_CONTROLLERS: Final = GroupResource("", "replicationcontrollers")
-_SERVICES: Final = GroupResource("", "services")
 CRON_JOBS: Final = GroupResource("batch", "cronjobs")
 
 
@@ -22,15 +33,15 @@ _CLAIMS: Final = _kind("persistentvolumeclaims", "PersistentVolumeClaim")
 
 MADE_BY_CONTROLLER: Final = frozenset(
     {
-        (_DEPLOYMENTS, REPLICA_SETS),
+        (DEPLOYMENTS, REPLICA_SETS),
         (REPLICA_SETS, PODS),
-        (_DAEMON_SETS, PODS),
-        (_DAEMON_SETS, _REVISIONS),
-        (_STATEFUL_SETS, PODS),
-        (_STATEFUL_SETS, _REVISIONS),
+        (DAEMON_SETS, PODS),
+        (DAEMON_SETS, CONTROLLER_REVISIONS),
+        (STATEFUL_SETS, PODS),
+        (STATEFUL_SETS, CONTROLLER_REVISIONS),
         (CRON_JOBS, JOBS),
         (JOBS, PODS),
-        (_SERVICES, GroupResource("discovery.k8s.io", "endpointslices")),
+        (SERVICES, ENDPOINT_SLICES),
         (_REPLICATION_CONTROLLERS, PODS),
     }
 )
@@ -38,13 +49,13 @@ MADE_BY_CONTROLLER: Final = frozenset(
 
 _KINDS: Final = {
     CRON_JOBS: "CronJob",
-    _DAEMON_SETS: "DaemonSet",
-    _DEPLOYMENTS: "Deployment",
+    DAEMON_SETS: "DaemonSet",
+    DEPLOYMENTS: "Deployment",
     JOBS: "Job",
     REPLICA_SETS: "ReplicaSet",
     _REPLICATION_CONTROLLERS: "ReplicationController",
-    _SERVICES: "Service",
-    _STATEFUL_SETS: "StatefulSet",
+    SERVICES: "Service",
+    STATEFUL_SETS: "StatefulSet",
 }
 MAKERS: Final[Mapping[GroupResource, ResolvedResource]] = {
     resource: ResolvedResource(resource, "v1", namespaced=True, custom=False, kind=kind)
@@ -93,14 +104,14 @@ ADOPTERS: Final[Mapping[GroupResource, tuple[str, ...]]] = {
         "replication-controller",
         "statefulset-controller",
     ),
-    _REVISIONS: ("daemon-set-controller", "statefulset-controller"),
+    CONTROLLER_REVISIONS: ("daemon-set-controller", "statefulset-controller"),
 }
 """Controllers of kube-system that add owners to stored objects of a kind. What was lost of these they would make anew,
 and so they wait for nobody's answer."""
 
 _ENDED_WITH: Final[Mapping[GroupResource, tuple[ResolvedResource, ...]]] = {
     GroupResource("", "persistentvolumes"): (_CLAIMS,),
-    _CLAIMS.resource: (MAKERS[_STATEFUL_SETS],),
+    _CLAIMS.resource: (MAKERS[STATEFUL_SETS],),
     SECRETS: (_kind("serviceaccounts", "ServiceAccount"),),
     PODS: (ResolvedResource(NODES, "v1", namespaced=False, custom=False, kind="Node"),),
 }
@@ -145,7 +156,7 @@ METRICS_GROUPS: Final = frozenset({"metrics.k8s.io", "custom.metrics.k8s.io", "e
 """API groups that autoscalers measure by. Other servers answer for them, where there are any."""
 
 POD_RUNNERS: Final = frozenset(
-    {PODS, CRON_JOBS, _REPLICATION_CONTROLLERS, _DAEMON_SETS, _DEPLOYMENTS, REPLICA_SETS, _STATEFUL_SETS, JOBS}
+    {PODS, CRON_JOBS, _REPLICATION_CONTROLLERS, DAEMON_SETS, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, JOBS}
 )
 """Kinds whose objects are pods or make some."""
 
@@ -155,13 +166,13 @@ COMMON_OWNERS: Final = frozenset(
         PODS,
         REPLICA_SETS,
         CRON_JOBS,
-        _DAEMON_SETS,
-        _DEPLOYMENTS,
-        _STATEFUL_SETS,
+        DAEMON_SETS,
+        DEPLOYMENTS,
+        STATEFUL_SETS,
         JOBS,
         _REPLICATION_CONTROLLERS,
-        _SERVICES,
-        GroupResource("", "configmaps"),
+        SERVICES,
+        CONFIG_MAPS,
         GroupResource("", "nodes"),
         GroupResource("", "persistentvolumeclaims"),
         GroupResource("rbac.authorization.k8s.io", "clusterroles"),

@@ -21,7 +21,7 @@ from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus
 from seconder.api.emergency import EVENT, BreakGlassUse
 from seconder.api.reasons import Reason
-from seconder.api.resources import GroupResource, Target
+from seconder.api.resources import DEPLOYMENTS, Target
 from seconder.api.text import clean, describe
 from seconder.approvals import change_requests
 from seconder.approvals.change import Change
@@ -34,7 +34,6 @@ from seconder.client.resolver import Resolver, within
 from seconder.webhook import sight
 
 _OWN_NAME: Final = "seconder-webhook"
-_DEPLOYMENTS: Final = GroupResource("apps", "deployments")
 
 _TRIES: Final = 5
 """Of one write, since the operator writes the same objects."""
@@ -208,7 +207,7 @@ class RecordWriter:
             reason=clean(emergency.reason),
         )
         # It is about the Deployment that let it through: an Event's object is in the Event's namespace.
-        webhook = Target(_DEPLOYMENTS, "Deployment", state.installation.namespace, _OWN_NAME, "")
+        webhook = Target(DEPLOYMENTS, "Deployment", state.installation.namespace, _OWN_NAME, "")
         key, more = f"break-glass.{request.uid}".lower(), use.annotations
         self._events.write(
             Occurrence(webhook, "v1", key, EVENT, use.summary, warning=True, count=1, now=now, annotations=more)

@@ -17,7 +17,21 @@ from typing import Final, NamedTuple
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import FreePaths, Steps
 from seconder.api.policy import Policy
-from seconder.api.resources import AUTOSCALERS, DEFINITIONS, NAMESPACES, NODES, PODS, REPLICA_SETS, GroupResource
+from seconder.api.resources import (
+    AUTOSCALERS,
+    DAEMON_SETS,
+    DEFINITIONS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    ENDPOINTS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+    STATEFUL_SETS,
+    GroupResource,
+)
 
 REPLICAS: Final[Steps] = ("spec", "replicas")
 TEMPLATE: Final[Steps] = ("spec", "template")
@@ -194,17 +208,16 @@ _OLD_FORM: Final = Row(
     "!metadata.annotations[autoscaling.alpha.kubernetes.io/*]", "its metrics and pace, as autoscaling/v1 has them"
 )
 
-_DEPLOYMENTS: Final = GroupResource("apps", "deployments")
 TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
-    _DEPLOYMENTS: (
+    DEPLOYMENTS: (
         *_WORKLOAD,
         _ROLLBACK,
         Row("spec.progressDeadlineSeconds", "when a rollout counts as stuck, which only its condition tells"),
     ),
-    GroupResource("apps", "statefulsets"): _WORKLOAD,
+    STATEFUL_SETS: _WORKLOAD,
     REPLICA_SETS: (*_WORKLOAD, _NO_LABELS),
     GroupResource("", "replicationcontrollers"): _WORKLOAD,
-    GroupResource("apps", "daemonsets"): (
+    DAEMON_SETS: (
         *ANYWHERE,
         _TEMPLATE,
         _READY,
@@ -227,13 +240,13 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     PODS: (*ANYWHERE, _NO_LABELS),
     GroupResource("", "persistentvolumeclaims"): (*ANYWHERE, *_BINDER),
     GroupResource("", "persistentvolumes"): (*ANYWHERE, *_BINDER),
-    GroupResource("", "services"): (*ANYWHERE, _UNROUTED, *_BALANCERS),
-    GroupResource("", "endpoints"): (
+    SERVICES: (*ANYWHERE, _UNROUTED, *_BALANCERS),
+    ENDPOINTS: (
         *ANYWHERE,
         Row("!metadata.labels[endpointslice.kubernetes.io/skip-mirror]", _MIRRORED),
         Row("!metadata.annotations[control-plane.alpha.kubernetes.io/leader]", _MIRRORED),
     ),
-    GroupResource("discovery.k8s.io", "endpointslices"): (
+    ENDPOINT_SLICES: (
         *ANYWHERE,
         Row("!metadata.labels[endpointslice.kubernetes.io/*]", "by them a controller takes it, and ends it"),
         Row("!metadata.labels[kubernetes.io/service-name]", "by it a Service has it, and another one's is ended"),
@@ -254,7 +267,7 @@ COMMANDS: Final = "the kind's own controller may take them for commands"
 MAPS: Final = ("labels", "annotations")
 
 _NEVER: Final[Mapping[GroupResource, tuple[str, ...]]] = {
-    _DEPLOYMENTS: (_ROLLBACK.path,),
+    DEPLOYMENTS: (_ROLLBACK.path,),
     AUTOSCALERS: (_OLD_FORM.path,),
 }
 """What no policy's own list frees: whoever writes it changes another field, which may not be free."""

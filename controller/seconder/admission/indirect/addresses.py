@@ -14,10 +14,9 @@ from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking
 from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import GroupResource, Target
+from seconder.api.resources import SERVICES, GroupResource, Target
 
 ADDRESSES: Final = GroupResource("networking.k8s.io", "ipaddresses")
-_SERVICES: Final = GroupResource("", "services")
 
 
 class _Parent(Struct):
@@ -41,9 +40,9 @@ def freed(context: ReviewContext) -> Target | None:
         return None
     address = codec.read(request, _spec, request.old_spec, "the address")
     parent = address.parent_ref if address else None
-    if parent is None or GroupResource(parent.group, parent.resource) != _SERVICES:
+    if parent is None or GroupResource(parent.group, parent.resource) != SERVICES:
         return None
-    return Target(_SERVICES, "Service", parent.namespace, parent.name, "")
+    return Target(SERVICES, "Service", parent.namespace, parent.name, "")
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:

@@ -14,26 +14,34 @@ from seconder.admission.kinds import MAKERS, maker
 from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, ask
 from seconder.admission.request import Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
-from seconder.api.resources import JOBS, PODS, REPLICA_SETS, GroupResource, ResolvedResource, Target
+from seconder.api.resources import (
+    CONTROLLER_REVISIONS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    JOBS,
+    PODS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    GroupResource,
+    ResolvedResource,
+    Target,
+)
 
-_DEPLOYMENTS: Final = GroupResource("apps", "deployments")
-_STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
-_REVISIONS: Final = GroupResource("apps", "controllerrevisions")
 _PODS: Final = ResolvedResource(PODS, "v1", namespaced=True, custom=False, kind="Pod")
 _TAKE_PODS: Final = (
-    GroupResource("apps", "daemonsets"),
-    _DEPLOYMENTS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
     JOBS,
     REPLICA_SETS,
     selectors.BY_LABELS,
-    _STATEFUL_SETS,
+    STATEFUL_SETS,
 )
 _COUNTED: Final[Mapping[GroupResource, Sequence[GroupResource]]] = {
-    PODS: [each for each in _TAKE_PODS if each != _DEPLOYMENTS],
-    REPLICA_SETS: [_DEPLOYMENTS],
+    PODS: [each for each in _TAKE_PODS if each != DEPLOYMENTS],
+    REPLICA_SETS: [DEPLOYMENTS],
     # A CronJob takes none by labels.
     JOBS: [],
-    _REVISIONS: [GroupResource("apps", "daemonsets"), _STATEFUL_SETS],
+    CONTROLLER_REVISIONS: [DAEMON_SETS, STATEFUL_SETS],
 }
 """What a controller counts, and the kinds that take them by labels."""
 
@@ -43,7 +51,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request, target = context.request, context.request.target
     protects_in, place = context.state.policies.protects_in, target.namespace
     pods = protects_in(PODS, place)
-    sets = target.resource == _DEPLOYMENTS and (pods or protects_in(REPLICA_SETS, place))
+    sets = target.resource == DEPLOYMENTS and (pods or protects_in(REPLICA_SETS, place))
     if not (pods or sets):
         return []
     selector = selectors.written(request, request.new_spec)
@@ -64,7 +72,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
 
 def _fits(target: Target, taken: Placed | Target) -> bool:
     """Whether the controller would take an object of this name."""
-    if target.resource != _STATEFUL_SETS or (isinstance(taken, Target) and taken.resource != PODS):
+    if target.resource != STATEFUL_SETS or (isinstance(taken, Target) and taken.resource != PODS):
         return True
     return re.fullmatch(rf"{re.escape(target.name)}-[0-9]+", taken.name) is not None
 
@@ -81,7 +89,7 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """
     request, target, protects_in = context.request, context.request.target, context.state.policies.protects_in
     # A revision that is gone, or another one, has its controller replace the pods of it.
-    revision = target.resource == _REVISIONS
+    revision = target.resource == CONTROLLER_REVISIONS
     metadata = request.old if revision and request.operation is not Operation.CREATE else request.new
     owner, labels = metadata.controller_owner, metadata.labels or {}
     was = request.old.controller_owner, request.old.labels or {}
@@ -112,8 +120,8 @@ def _left(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if keys(request, target):
         # Most deletions leave nothing behind.
         return []
-    taken = REPLICA_SETS if target.resource == _DEPLOYMENTS else PODS
-    taking = standing.matter(context, [each for each in _COUNTED[taken] if each != _STATEFUL_SETS])
+    taken = REPLICA_SETS if target.resource == DEPLOYMENTS else PODS
+    taking = standing.matter(context, [each for each in _COUNTED[taken] if each != STATEFUL_SETS])
     if not taking:
         return []
     labels = tuple(sorted(selectors.labels_of_pods(selectors.spec_of(request, request.old_spec)).items()))
@@ -136,7 +144,7 @@ def _sized(context: ReviewContext, dependent: Dependent) -> bool:
 
 
 def _row(resource: GroupResource) -> Deleter:
-    pods = "" if resource != _DEPLOYMENTS else ", and ReplicaSets with theirs"
+    pods = "" if resource != DEPLOYMENTS else ", and ReplicaSets with theirs"
     return Deleter(
         resource,
         "its creation, with a selector that fits them",
@@ -165,7 +173,7 @@ def _counted(resource: GroupResource) -> Deleter:
         "the others of the controller, and the controller itself",
         "the controller ends those that are too many, or too old, and counts this one for its own",
         _joined,
-        frozenset(_CHANGES | {Operation.DELETE} if resource == _REVISIONS else _CHANGES),
+        frozenset(_CHANGES | {Operation.DELETE} if resource == CONTROLLER_REVISIONS else _CHANGES),
     )
 
 

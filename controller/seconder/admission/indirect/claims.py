@@ -13,9 +13,8 @@ from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import Action, GroupResource, ResolvedResource, Target
+from seconder.api.resources import STATEFUL_SETS, Action, ResolvedResource, Target
 
-_STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
 _CLAIMS: Final = volumes.CLAIMS
 _UNREAD: Final = "what becomes of its claims could not be looked up"
 _DELETE: Final = "Delete"
@@ -57,7 +56,7 @@ class _Set(Struct, rename="camel"):
 
 _Ordinal = Callable[[int], bool]
 _spec: Final = msgspec.json.Decoder(_Set | None)
-SETS: Final = ResolvedResource(_STATEFUL_SETS, "v1", namespaced=True, custom=False, kind="StatefulSet")
+SETS: Final = ResolvedResource(STATEFUL_SETS, "v1", namespaced=True, custom=False, kind="StatefulSet")
 
 
 def _everything(_: int) -> bool:
@@ -83,7 +82,7 @@ def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not volumes.matter(context, place):
         return []
     named = scaling.scaling(context)
-    if named is None or (named.group, named.kind) != (_STATEFUL_SETS.group, SETS.kind):
+    if named is None or (named.group, named.kind) != (STATEFUL_SETS.group, SETS.kind):
         return []
     ref = ObjectRef(SETS, place, named.name)
     stored: Any = yield from ask(ReadWhole(ref, _UNREAD))
@@ -170,7 +169,7 @@ def _templates(workload: _Set) -> set[str]:
 
 
 DELETER: Final = Deleter(
-    _STATEFUL_SETS,
+    STATEFUL_SETS,
     "retention of claims, or fewer or other replicas or ordinals under it; its deletion",
     "its PersistentVolumeClaims",
     "the StatefulSet's own controller deletes claims as the set says",

@@ -7,15 +7,12 @@ from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, OfClass, ask
 from seconder.admission.request import Metadata, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import GroupResource, ResolvedResource, Target
+from seconder.api.resources import ENDPOINT_SLICES, ENDPOINTS, SERVICES, GroupResource, ResolvedResource, Target
 
 INGRESSES: Final = ResolvedResource(
     GroupResource("networking.k8s.io", "ingresses"), "v1", namespaced=True, custom=False, kind="Ingress"
 )
 _CLASSES: Final = GroupResource("networking.k8s.io", "ingressclasses")
-_SERVICES: Final = GroupResource("", "services")
-_ENDPOINTS: Final = GroupResource("", "endpoints")
-_SLICES: Final = GroupResource("discovery.k8s.io", "endpointslices")
 _OF: Final = "kubernetes.io/service-name"
 _MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
 _MADE_ANEW: Final = frozenset({"endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"})
@@ -39,12 +36,12 @@ def _by_endpoints(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request, target = context.request, context.request.target
     if request.updates and not (context.rewrites or request.may_end):
         return []
-    if target.resource == _ENDPOINTS:
+    if target.resource == ENDPOINTS:
         names = {target.name}
     else:
         made_anew = (request.old.labels or {}).get(_MANAGED_BY) in _MADE_ANEW
         names = {_service(request.new), "" if request.deletes and made_anew else _service(request.old)}
-    return [goes_along(Target(_SERVICES, "Service", target.namespace, name, "")) for name in sorted(names - {""})]
+    return [goes_along(Target(SERVICES, "Service", target.namespace, name, "")) for name in sorted(names - {""})]
 
 
 def _service(metadata: Metadata) -> str:
@@ -71,6 +68,6 @@ DELETERS: Final = (
         _by_class,
         frozenset({Operation.UPDATE, Operation.DELETE}),
     ),
-    _endpoints(_SLICES, "that its label names"),
-    _endpoints(_ENDPOINTS, "of its name"),
+    _endpoints(ENDPOINT_SLICES, "that its label names"),
+    _endpoints(ENDPOINTS, "of its name"),
 )

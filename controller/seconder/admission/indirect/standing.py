@@ -16,10 +16,17 @@ from seconder.admission.kinds import CRON_JOBS, MAKERS, maker, makers_of
 from seconder.admission.lookups import Asking, ObjectRef, ReadObjects, ReadWhole, Selected, ask
 from seconder.admission.request import WRITES, Metadata, Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import JOBS, PODS, REPLICA_SETS, GroupResource, ResolvedResource, Target
+from seconder.api.resources import (
+    DEPLOYMENTS,
+    JOBS,
+    PODS,
+    REPLICA_SETS,
+    STATEFUL_SETS,
+    GroupResource,
+    ResolvedResource,
+    Target,
+)
 
-_DEPLOYMENTS: Final = GroupResource("apps", "deployments")
-_STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
 _UNREAD: Final = "what it stands under could not be looked up"
 _OF_DEPLOYMENTS: Final = "deployment.kubernetes.io/"
 """Prefix of annotations by which a Deployment's controller knows what it can go back to."""
@@ -105,7 +112,7 @@ def _counts(context: ReviewContext, above: Target) -> Asking[bool]:
     if above.resource == JOBS:
         gone = request.may_end or request.changes_owners or relabelled
         return gone and not _finished((yield from _read(above)))
-    if above.resource == _STATEFUL_SETS and relabelled:
+    if above.resource == STATEFUL_SETS and relabelled:
         # Its controller lets go of a pod that it does not select, and makes none while that has the name.
         spec = (yield from _read(above)).get("spec")
         return not selectors.fits(above.resource, spec, request.new.labels or {})
@@ -155,7 +162,7 @@ def _named(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [goes_along(above, MAKERS[kind].version)]
 
 
-_NAMED_BY: Final = {PODS: _STATEFUL_SETS, JOBS: CRON_JOBS}
+_NAMED_BY: Final = {PODS: STATEFUL_SETS, JOBS: CRON_JOBS}
 
 
 def _selected(context: ReviewContext) -> Asking[Sequence[Effect]]:
@@ -172,7 +179,7 @@ def _selected(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [goes_along(each, MAKERS[each.resource].version) for each in others]
 
 
-_SCALED: Final = (_DEPLOYMENTS, REPLICA_SETS, selectors.BY_LABELS, _STATEFUL_SETS)
+_SCALED: Final = (DEPLOYMENTS, REPLICA_SETS, selectors.BY_LABELS, STATEFUL_SETS)
 """Workloads with a size."""
 
 

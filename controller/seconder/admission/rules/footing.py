@@ -14,12 +14,8 @@ from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES, Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.api.resources import CONFIG_MAPS, ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, SERVICES, GroupResource
 
-_CONFIG_MAPS: Final = GroupResource("", "configmaps")
-_SERVICES: Final = GroupResource("", "services")
-_ENDPOINTS: Final = GroupResource("", "endpoints")
-_SLICES: Final = GroupResource("discovery.k8s.io", "endpointslices")
 _OF_SERVICE: Final = "kubernetes.io/service-name"
 """The label by which an EndpointSlice says of which Service it is."""
 
@@ -40,7 +36,7 @@ class _Row(NamedTuple):
 
 
 ROWS: Final[Mapping[GroupResource, Sequence[_Row]]] = {
-    _CONFIG_MAPS: (
+    CONFIG_MAPS: (
         _Row(
             "kube-system",
             "extension-apiserver-authentication",
@@ -55,9 +51,9 @@ ROWS: Final[Mapping[GroupResource, Sequence[_Row]]] = {
             "", "kube-root-ca.crt", _IDENTITIES, "pods believe the API server by it; it comes back when deleted", WRITES
         ),
     ),
-    _SERVICES: (_Row("default", "kubernetes", _API_SERVER, "pods reach the API server by it, and webhooks' callers"),),
-    _ENDPOINTS: (_Row("default", "kubernetes", _API_SERVER, "it says which servers these are"),),
-    _SLICES: (_Row("default", "kubernetes", _API_SERVER, "it says which servers these are"),),
+    SERVICES: (_Row("default", "kubernetes", _API_SERVER, "pods reach the API server by it, and webhooks' callers"),),
+    ENDPOINTS: (_Row("default", "kubernetes", _API_SERVER, "it says which servers these are"),),
+    ENDPOINT_SLICES: (_Row("default", "kubernetes", _API_SERVER, "it says which servers these are"),),
     NAMESPACES: (
         _Row("", "kube-node-lease", "which nodes live", "without their Leases all nodes count as lost", _ENDS),
         # The API server keeps these three itself (NamespaceLifecycle), unless somebody turns that off.
@@ -86,7 +82,7 @@ def _is(row: _Row, request: Request) -> bool:
     if row.place and target.namespace != row.place:
         return False
     whole = row.name.removesuffix("*")
-    if target.resource == _SLICES:
+    if target.resource == ENDPOINT_SLICES:
         # Its name is whatever it is called, and may not be made up yet.
         return any((each.labels or {}).get(_OF_SERVICE) == whole for each in (request.old, request.new))
     return target.name == whole or (whole != row.name and target.name.startswith(whole))
@@ -95,7 +91,7 @@ def _is(row: _Row, request: Request) -> bool:
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """All of these kinds in the namespaces of the rows; and one ConfigMap wherever it is."""
     named = '(!has(request.name) || request.name == "kube-root-ca.crt")'
-    everywhere = f'{cel.kind(_CONFIG_MAPS)} && request.operation != "DELETE" && {named}'
+    everywhere = f'{cel.kind(CONFIG_MAPS)} && request.operation != "DELETE" && {named}'
     places = cel.listed({row.place for rows in ROWS.values() for row in rows if row.place})
     return [
         Prefilter(

@@ -17,11 +17,10 @@ from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES, Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.resources import GroupResource
+from seconder.api.resources import SERVICES, GroupResource
 
 _RANGES: Final = GroupResource("networking.k8s.io", "servicecidrs")
 _KINDS: Final = frozenset({addresses.ADDRESSES, _RANGES})
-_SERVICES: Final = GroupResource("", "services")
 
 
 class _Service(Struct):
@@ -46,7 +45,7 @@ def evaluate(context: ReviewContext) -> Findings:
     if context.request.target.resource == _RANGES:
         changed = context.request.deletes or context.rewrites
         return [Refusal("agents may not take addresses of Services from the cluster")] if changed else []
-    if context.request.target.resource == _SERVICES:
+    if context.request.target.resource == SERVICES:
         return [Refusal("agents may not have a Service take addresses")] if _takes(context.request) else []
     service = addresses.freed(context)
     if service is None:
@@ -87,7 +86,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     takes = f'request.operation in ["CREATE", "UPDATE"] && object != null && ({taking})'
     return [
         Prefilter(Entry.GUARD, f'({cel.one_of(_KINDS)}) && request.operation in ["UPDATE", "DELETE"]'),
-        Prefilter(Entry.GUARD, f"{cel.kind(_SERVICES)} && {takes}"),
+        Prefilter(Entry.GUARD, f"{cel.kind(SERVICES)} && {takes}"),
     ]
 
 
@@ -98,5 +97,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo({*WRITES, Operation.DELETE}, _KINDS | {_SERVICES}),
+    applies_to=AppliesTo({*WRITES, Operation.DELETE}, _KINDS | {SERVICES}),
 )

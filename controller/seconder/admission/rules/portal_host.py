@@ -16,12 +16,12 @@ from seconder.admission.request import WRITES, Metadata, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api import constants
-from seconder.api.resources import NAMESPACES, SECRETS, GroupResource
+from seconder.api.resources import CONFIG_MAPS, NAMESPACES, SECRETS, GroupResource
 
 _ROUTE_NOTHING: Final = POD_RUNNERS | {
     NAMESPACES,
     SECRETS,
-    GroupResource("", "configmaps"),
+    CONFIG_MAPS,
     GroupResource("", "events"),
 }
 """Kinds that may name the host, as a link, and by which nobody finds a server. Whatever other kinds name it may be a

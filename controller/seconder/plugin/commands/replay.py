@@ -10,7 +10,7 @@ import msgspec
 
 from seconder.api import constants, policy_documents, protection_policy
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.api.resources import DEPLOYMENTS, NAMESPACES, STATEFUL_SETS, GroupResource
 from seconder.api.text import clean
 from seconder.plugin.auditing.audit_log import requests
 from seconder.plugin.auditing.log_files import NOTHING_READ, Reading
@@ -41,9 +41,9 @@ _CLUSTER_SCOPED: Final = frozenset(
 
 _KINDS: Final = {
     NAMESPACES: "Namespace",
-    GroupResource("apps", "deployments"): "Deployment",
+    DEPLOYMENTS: "Deployment",
     GroupResource("apps", "replicasets"): "ReplicaSet",
-    GroupResource("apps", "statefulsets"): "StatefulSet",
+    STATEFUL_SETS: "StatefulSet",
     GroupResource("", "replicationcontrollers"): "ReplicationController",
 }
 """What autoscalers and ReplicaSets name others by."""
