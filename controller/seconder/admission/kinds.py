@@ -15,6 +15,7 @@ from seconder.api.resources import (
     PODS,
     REPLICA_SETS,
     SECRETS,
+    SERVICE_ACCOUNTS,
     SERVICES,
     STATEFUL_SETS,
     GroupResource,
@@ -25,11 +26,13 @@ _REPLICATION_CONTROLLERS: Final = GroupResource("", "replicationcontrollers")
 CRON_JOBS: Final = GroupResource("batch", "cronjobs")
 
 
-def _kind(plural: str, kind: str) -> ResolvedResource:
-    return ResolvedResource(GroupResource("", plural), "v1", namespaced=True, custom=False, kind=kind)
+def _kind(resource: GroupResource, kind: str, *, namespaced: bool = True) -> ResolvedResource:
+    return ResolvedResource(resource, "v1", namespaced, custom=False, kind=kind)
 
 
-_CLAIMS: Final = _kind("persistentvolumeclaims", "PersistentVolumeClaim")
+POD: Final = _kind(PODS, "Pod")
+CLAIMS: Final = _kind(GroupResource("", "persistentvolumeclaims"), "PersistentVolumeClaim")
+VOLUMES: Final = _kind(GroupResource("", "persistentvolumes"), "PersistentVolume", namespaced=False)
 
 MADE_BY_CONTROLLER: Final = frozenset(
     {
@@ -58,8 +61,7 @@ _KINDS: Final = {
     STATEFUL_SETS: "StatefulSet",
 }
 MAKERS: Final[Mapping[GroupResource, ResolvedResource]] = {
-    resource: ResolvedResource(resource, "v1", namespaced=True, custom=False, kind=kind)
-    for resource, kind in _KINDS.items()
+    resource: _kind(resource, kind) for resource, kind in _KINDS.items()
 }
 """The owners among these."""
 
@@ -110,10 +112,10 @@ ADOPTERS: Final[Mapping[GroupResource, tuple[str, ...]]] = {
 and so they wait for nobody's answer."""
 
 _ENDED_WITH: Final[Mapping[GroupResource, tuple[ResolvedResource, ...]]] = {
-    GroupResource("", "persistentvolumes"): (_CLAIMS,),
-    _CLAIMS.resource: (MAKERS[STATEFUL_SETS],),
-    SECRETS: (_kind("serviceaccounts", "ServiceAccount"),),
-    PODS: (ResolvedResource(NODES, "v1", namespaced=False, custom=False, kind="Node"),),
+    VOLUMES.resource: (CLAIMS,),
+    CLAIMS.resource: (MAKERS[STATEFUL_SETS],),
+    SECRETS: (_kind(SERVICE_ACCOUNTS, "ServiceAccount"),),
+    PODS: (_kind(NODES, "Node", namespaced=False),),
 }
 """What ends with objects of which other kinds, by a controller's hand, though no owner says so."""
 
@@ -172,9 +174,10 @@ COMMON_OWNERS: Final = frozenset(
         JOBS,
         _REPLICATION_CONTROLLERS,
         SERVICES,
+        SERVICE_ACCOUNTS,
         CONFIG_MAPS,
         GroupResource("", "nodes"),
-        GroupResource("", "persistentvolumeclaims"),
+        CLAIMS.resource,
         GroupResource("rbac.authorization.k8s.io", "clusterroles"),
         GroupResource("rbac.authorization.k8s.io", "roles"),
     }

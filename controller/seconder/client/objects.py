@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission.changes.differences import exact
-from seconder.admission.indirect import aliases, claiming, selectors, volumes
+from seconder.admission.indirect import aliases, claiming, selectors
 from seconder.admission.indirect.aliases import Alias
+from seconder.admission.kinds import VOLUMES
 from seconder.admission.lookups import (
     AliasedBy,
     FreeVolume,
@@ -162,7 +163,7 @@ class Objects:
 
     def free_volumes(self, lookup: FreeVolumes, deadline: float) -> list[FreeVolume]:
         """List the volumes that wait for a claim. Raises ApiError and TooLate."""
-        path = collection(volumes.VOLUMES)
+        path = collection(VOLUMES)
         if lookup.names:
             read = (self._api.find(f"{path}/{segment(name)}", timeout=left(deadline)) for name in lookup.names)
             return [volume for each in read if each is not None and (volume := claiming.free_volume(each))]

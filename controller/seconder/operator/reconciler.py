@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from seconder.admission.indirect import volumes
-from seconder.admission.kinds import made_workloads
+from seconder.admission.kinds import CLAIMS, VOLUMES, made_workloads
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import constants
 from seconder.api.in_force import standing as seen_in_force
@@ -299,8 +299,8 @@ class Reconciler:
         followed = _rules(PolicyIndex(policies).followed, ["list", "watch"])
         owners = _rules(discovery.owners(served), ["get"])
         # Which claim a VolumeAttachment serves, its volume tells.
-        claims = any(resource.resource == volumes.CLAIMS.resource for resource in resolved)
-        owners += _rules([volumes.VOLUMES] if claims else [], ["get"])
+        claims = any(resource.resource == CLAIMS.resource for resource in resolved)
+        owners += _rules([VOLUMES] if claims else [], ["get"])
         # What would take a pod for its own, under a workload that a policy names.
         # What goes with a namespace, or with what goes in it.
         owners += _rules(volumes.held_by({resource.resource for resource in resolved}), ["get", "list"])

@@ -10,7 +10,7 @@ from typing import Final
 from seconder.admission.dependents import Dependent, keys
 from seconder.admission.indirect import selectors, standing
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import MAKERS, maker
+from seconder.admission.kinds import MAKERS, POD, maker
 from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, ask
 from seconder.admission.request import Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
@@ -27,7 +27,6 @@ from seconder.api.resources import (
     Target,
 )
 
-_PODS: Final = ResolvedResource(PODS, "v1", namespaced=True, custom=False, kind="Pod")
 _TAKE_PODS: Final = (
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -60,8 +59,8 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     asked = selectors.text(selector)
     effects: list[Effect] = []
     if pods:
-        found = yield from ask(Uncontrolled(_PODS, target.namespace, asked))
-        effects += [_deletion(_PODS, pod) for pod in found if _fits(target, pod)]
+        found = yield from ask(Uncontrolled(POD, target.namespace, asked))
+        effects += [_deletion(POD, pod) for pod in found if _fits(target, pod)]
     if sets:
         for each in (yield from ask(Uncontrolled(MAKERS[REPLICA_SETS], target.namespace, asked))):
             effects.append(_deletion(MAKERS[REPLICA_SETS], each))

@@ -11,11 +11,11 @@ from typing import Final
 from seconder.admission.dependents import Dependent, Kind, kind_key
 from seconder.admission.indirect import claims, nodes, standing, tokens, volumes
 from seconder.admission.indirect.volumes import GoneWith
-from seconder.admission.kinds import MAKERS
+from seconder.admission.kinds import CLAIMS, MAKERS
 from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, Unknown, ask
 from seconder.admission.request import Metadata
 from seconder.admission.review import Effect, ReviewContext, goes_with
-from seconder.api.resources import NAMESPACES, NODES, PODS, GroupResource, ResolvedResource, Target
+from seconder.api.resources import NAMESPACES, NODES, PODS, GroupResource, Target
 
 _DEEPEST: Final = 4
 """Steps from the object that a request is about: namespace, claim, volume, and one more."""
@@ -25,7 +25,6 @@ _MOST: Final = 64
 
 _UNKNOWN: Final = "what goes with what it owns could not be looked up"
 
-_POD: Final = ResolvedResource(PODS, "v1", namespaced=True, custom=False, kind="Pod")
 _OF_PODS: Final = frozenset({kind_key(Kind("v1", "Pod"))})
 _HIGHEST: Final = 3
 """Steps from a pod to the workload: its ReplicaSet, or Job, and what makes that."""
@@ -35,7 +34,7 @@ _UNREAD: Final = "whose pods have the claims could not be looked up"
 
 def claims_of(context: ReviewContext, workload: Target) -> Asking[list[Dependent]]:
     """The claims of the ephemeral volumes of a workload's pods. Raises Unknown."""
-    kind, place = volumes.CLAIMS, workload.namespace
+    kind, place = CLAIMS, workload.namespace
     if workload.resource not in MAKERS or kind.resource not in context.state.policies.followed_resources:
         return []
     owned = yield from ask(Dependents(_OF_PODS, workload))
@@ -51,7 +50,7 @@ def claims_of(context: ReviewContext, workload: Target) -> Asking[list[Dependent
     for _ in range(_HIGHEST):
         if not above:
             break
-        refs = {target: _ref(target) for target in above.values()}
+        refs = {target: standing.ref(target) for target in above.values()}
         read = yield from ask(ReadObjects(tuple(refs.values()), _UNREAD))
         climbed: dict[Dependent, Target] = {}
         for claim, target in above.items():
@@ -71,10 +70,6 @@ def _with_pods(context: ReviewContext, workload: Target) -> Asking[Sequence[Effe
 def _pod(claim: Metadata | None, place: str) -> Target | None:
     owners = claim.owners if claim else ()
     return next((Target(PODS, "Pod", place, each.name, each.uid) for each in owners if each.kind == "Pod"), None)
-
-
-def _ref(target: Target) -> ObjectRef:
-    return ObjectRef(_POD if target.resource == PODS else MAKERS[target.resource], target.namespace, target.name)
 
 
 def _with_set(context: ReviewContext, workload: Target) -> Asking[Sequence[Effect]]:

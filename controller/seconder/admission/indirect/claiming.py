@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from seconder.admission.indirect import volumes
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import POD_RUNNERS
+from seconder.admission.kinds import CLAIMS, POD_RUNNERS, VOLUMES
 from seconder.admission.lookups import Asking, FreeVolume, FreeVolumes, Unknown, ask
 from seconder.admission.request import WRITES
 from seconder.admission.review import Effect, ReviewContext, goes_along
@@ -61,11 +61,11 @@ def _classes(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> tuple[str,
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request = context.request
-    claims = request.target.resource == volumes.CLAIMS.resource
+    claims = request.target.resource == CLAIMS.resource
     # Nearly all that agents write makes no claim.
     if request.subresource or not (claims or _TEMPLATE in request.body):
         return []
-    kind = volumes.VOLUMES
+    kind = VOLUMES
     if not context.state.policies.protecting(Target(kind.resource, kind.kind, "", "", "")):
         return []
     stored, wanted = context.whole
@@ -85,7 +85,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
 def _claims(resource: GroupResource, document: Mapping[str, Any]) -> Iterator[_Wanted]:
     """The claims that an object is, or has made. Raises Unknown."""
     try:
-        if resource == volumes.CLAIMS.resource:
+        if resource == CLAIMS.resource:
             if document:
                 yield _wanted(document, (document.get("metadata") or {}).get("name", ""))
             return
@@ -131,6 +131,6 @@ def _row(resource: GroupResource, by: str) -> Deleter:
 _BY_TEMPLATE: Final = "templates of such claims"
 
 DELETERS: Final = (
-    _row(volumes.CLAIMS.resource, "its creation, or another volume or class that it asks for"),
+    _row(CLAIMS.resource, "its creation, or another volume or class that it asks for"),
     *(_row(resource, _BY_TEMPLATE) for resource in sorted(POD_RUNNERS)),
 )

@@ -10,12 +10,12 @@ from msgspec import Struct
 from seconder.admission import codec, coverage
 from seconder.admission.indirect import scaling, volumes
 from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.kinds import CLAIMS, MAKERS
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import STATEFUL_SETS, Action, ResolvedResource, Target
+from seconder.api.resources import STATEFUL_SETS, Action, Target
 
-_CLAIMS: Final = volumes.CLAIMS
 _UNREAD: Final = "what becomes of its claims could not be looked up"
 _DELETE: Final = "Delete"
 
@@ -56,7 +56,7 @@ class _Set(Struct, rename="camel"):
 
 _Ordinal = Callable[[int], bool]
 _spec: Final = msgspec.json.Decoder(_Set | None)
-SETS: Final = ResolvedResource(STATEFUL_SETS, "v1", namespaced=True, custom=False, kind="StatefulSet")
+SETS: Final = MAKERS[STATEFUL_SETS]
 
 
 def _everything(_: int) -> bool:
@@ -110,12 +110,12 @@ def _claims_of(place: str, name: str, told: tuple[set[str], _Ordinal]) -> Asking
     templates, goes = told
     if not templates:
         return []
-    held = yield from ask(NamespaceContents(place, (HeldResource(_CLAIMS, True),)))
+    held = yield from ask(NamespaceContents(place, (HeldResource(CLAIMS, True),)))
     names = "|".join(re.escape(template) for template in sorted(templates))
     claim = re.compile(rf"(?:{names})-{re.escape(name)}-([0-9]{{1,10}})")
     return [
-        goes_along(Target(_CLAIMS.resource, _CLAIMS.kind, place, item.name, item.uid), _CLAIMS.version)
-        for item in held[_CLAIMS.resource]
+        goes_along(Target(CLAIMS.resource, CLAIMS.kind, place, item.name, item.uid), CLAIMS.version)
+        for item in held[CLAIMS.resource]
         if (named := claim.fullmatch(item.name)) and goes(int(named[1]))
     ]
 

@@ -12,7 +12,7 @@ from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_changes import REPLICAS
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CRON_JOBS, MAKERS, maker, makers_of
+from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, maker, makers_of
 from seconder.admission.lookups import Asking, ObjectRef, ReadObjects, ReadWhole, Selected, ask
 from seconder.admission.request import WRITES, Metadata, Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along
@@ -23,7 +23,6 @@ from seconder.api.resources import (
     REPLICA_SETS,
     STATEFUL_SETS,
     GroupResource,
-    ResolvedResource,
     Target,
 )
 
@@ -58,16 +57,18 @@ def protected(context: ReviewContext, workloads: Sequence[Target]) -> Asking[lis
             for each in there
             if context.state.policies.protecting(each)
         }
-        made = {each: _ref(each) for each in there if makers_of(each.resource)}
+        made = {each: ref(each) for each in there if makers_of(each.resource)}
         if not made:
             break
         stored = yield from ask(ReadObjects(tuple(made.values()), _UNREAD))
-        workloads = [above for each, ref in made.items() for above in _above(each, stored.get(ref))]
+        workloads = [above for each, read in made.items() for above in _above(each, stored.get(read))]
     return list(found.values())
 
 
-def _ref(workload: Target) -> ObjectRef:
-    return ObjectRef(MAKERS[workload.resource], workload.namespace, workload.name)
+def ref(target: Target) -> ObjectRef:
+    """A workload, or a pod, as one to be read."""
+    kind = POD if target.resource == PODS else MAKERS[target.resource]
+    return ObjectRef(kind, target.namespace, target.name)
 
 
 def _above(workload: Target, stored: Metadata | None) -> list[Target]:
@@ -86,8 +87,8 @@ def _changed(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request, place = context.request, context.request.target.namespace
     stored = request.old
     if request.evicts:
-        ref = ObjectRef(_POD, place, request.target.name)
-        stored = (yield from ask(ReadObjects((ref,), _UNREAD))).get(ref, stored)
+        pod = ref(request.target)
+        stored = (yield from ask(ReadObjects((pod,), _UNREAD))).get(pod, stored)
     elif request.operation is Operation.CREATE:
         return []
     above = workload_of(stored.controller_owner, place)
@@ -96,9 +97,6 @@ def _changed(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not (yield from _counts(context, above[0])):
         return []
     return (yield from protected(context, above))
-
-
-_POD: Final = ResolvedResource(PODS, "v1", namespaced=True, custom=False, kind="Pod")
 
 
 def _counts(context: ReviewContext, above: Target) -> Asking[bool]:
@@ -136,7 +134,7 @@ def _history(metadata: Metadata) -> Mapping[str, str]:
 
 def _read(workload: Target) -> Asking[Mapping[str, Any]]:
     """A workload as it is stored; empty where it is not there."""
-    stored = yield from ask(ReadWhole(_ref(workload), _UNREAD))
+    stored = yield from ask(ReadWhole(ref(workload), _UNREAD))
     return stored or {}
 
 

@@ -15,6 +15,7 @@ from seconder.admission import coverage
 from seconder.admission.changes import free_changes
 from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.kinds import CLAIMS, VOLUMES
 from seconder.admission.lookups import Asking, Holders, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import Operation
 from seconder.admission.review import MOST_DEPENDENTS, Effect, ReviewContext, goes_along
@@ -240,7 +241,7 @@ def _taken(document: Mapping[str, Any], _: str) -> bool:
 
 
 def _custom(group: str, plural: str, version: str, kind: str, *, namespaced: bool) -> ResolvedResource:
-    return ResolvedResource(GroupResource(group, plural), version, namespaced, custom=bool(group), kind=kind)
+    return ResolvedResource(GroupResource(group, plural), version, namespaced, custom=True, kind=kind)
 
 
 def _snapshots(group: str, version: str, kind: str) -> _Storage:
@@ -258,10 +259,10 @@ def _snapshots(group: str, version: str, kind: str) -> _Storage:
 
 _STORAGES: Final = (
     _Storage(
-        _custom("", "persistentvolumes", "v1", "PersistentVolume", namespaced=False),
+        VOLUMES,
         "persistentVolumeReclaimPolicy",
         "claimRef",
-        _custom("", "persistentvolumeclaims", "v1", "PersistentVolumeClaim", namespaced=True),
+        CLAIMS,
         ("spec", "volumeName"),
         _provisioned,
         # Anybody may annotate so.
@@ -275,9 +276,6 @@ GONE_WITH: Final[Mapping[GroupResource, GoneWith]] = {
     storage.held_by.resource: _gone_with(storage) for storage in _STORAGES
 }
 """What goes with a holder that goes itself."""
-
-VOLUMES: Final = _STORAGES[0].kind
-CLAIMS: Final = _STORAGES[0].held_by
 
 _ATTACHMENTS: Final = Deleter(
     GroupResource("storage.k8s.io", "volumeattachments"),

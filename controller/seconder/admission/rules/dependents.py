@@ -11,9 +11,9 @@ import msgspec
 from seconder.admission import cel, coverage, dependents, losses
 from seconder.admission.dependents import Dependent
 from seconder.admission.findings import Findings
-from seconder.admission.indirect import along, parents, volumes
+from seconder.admission.indirect import along, parents
 from seconder.admission.indirect.parents import Loss
-from seconder.admission.kinds import ADOPTERS
+from seconder.admission.kinds import ADOPTERS, CLAIMS
 from seconder.admission.lookups import Asking, Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
@@ -52,7 +52,7 @@ def evaluate(context: ReviewContext) -> Findings:
     if leaves:
         # What it leaves behind, another controller takes for its own, and ends what is too much.
         owned = [each for each in owned if _topmost(each) in ADOPTERS]
-    elif volumes.CLAIMS.resource in context.state.policies.followed_resources:
+    elif CLAIMS.resource in context.state.policies.followed_resources:
         owned = [*owned, *(yield from along.claims_of(context, target))]
     if not owned and target.resource != NAMESPACES:
         # Most own nothing.
