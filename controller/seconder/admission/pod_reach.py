@@ -93,7 +93,8 @@ class _Pod(Struct, rename="camel"):
 
 
 _pod: Final = msgspec.json.Decoder(_Pod | None)
-_volume: Final = msgspec.json.Decoder(_Volume | None)
+volume: Final = msgspec.json.Decoder(_Volume | None)
+"""Reads the ``spec`` of a PersistentVolume."""
 
 
 def is_critical(spec: Raw) -> bool:
@@ -106,7 +107,7 @@ def reaches_node(spec: Raw) -> bool:
     """Whether pods reach files or processes of their node. Raises msgspec.MsgspecError."""
     pod = _pod.decode(spec) or _Pod()
     harmless = _HARMLESS if pod.host_network else _HARMLESS | _OF_ITS_NETWORK
-    if pod.host_pid or pod.host_ipc or any(map(_is_of_node, pod.volumes or ())):
+    if pod.host_pid or pod.host_ipc or any(map(is_of_node, pod.volumes or ())):
         return True
     for held in pod.security:
         added = {name.upper().removeprefix("CAP_") for name in (held.capabilities and held.capabilities.add) or ()}
@@ -115,11 +116,6 @@ def reaches_node(spec: Raw) -> bool:
     return False
 
 
-def _is_of_node(volume: _Volume) -> bool:
+def is_of_node(volume: _Volume) -> bool:
+    """Whether a volume is of its node's files."""
     return any(each is not None and each.path not in _HARMLESS_PATHS for each in (volume.host_path, volume.local))
-
-
-def is_of_node(spec: Raw) -> bool:
-    """Whether a PersistentVolume is of its node's files. ``spec``: its own. Raises msgspec.MsgspecError."""
-    volume = _volume.decode(spec)
-    return volume is not None and _is_of_node(volume)

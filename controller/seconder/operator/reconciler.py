@@ -301,9 +301,9 @@ class Reconciler:
         # Which claim a VolumeAttachment serves, its volume tells.
         claims = any(resource.resource == CLAIMS.resource for resource in resolved)
         owners += _rules([VOLUMES] if claims else [], ["get"])
-        # What would take a pod for its own, under a workload that a policy names.
         # What goes with a namespace, or with what goes in it.
         owners += _rules(volumes.held_by({resource.resource for resource in resolved}), ["get", "list"])
+        # What would take a pod for its own, under a workload that a policy names.
         owners += _rules(made_workloads(resource.resource for resource in resolved), ["list"])
         # Served or not: RBAC is asked before the API server says that it does not know a kind.
         standing = (alias.resource for alias in self._settings.installation.aliases)

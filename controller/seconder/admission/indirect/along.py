@@ -38,12 +38,12 @@ def claims_of(context: ReviewContext, workload: Target) -> Asking[list[Dependent
     if workload.resource not in MAKERS or kind.resource not in context.state.policies.followed_resources:
         return []
     owned = yield from ask(Dependents(_OF_PODS, workload))
-    claims = [each for each in owned if each.resource.resource == kind.resource and each.namespace == place]
-    if len(claims) > _MOST:
+    held = [each for each in owned if each.resource.resource == kind.resource and each.namespace == place]
+    if len(held) > _MOST:
         raise Unknown(_UNREAD)
-    if not claims:
+    if not held:
         return []
-    below = {each: ObjectRef(kind, place, each.name) for each in claims}
+    below = {each: ObjectRef(kind, place, each.name) for each in held}
     stored = yield from ask(ReadObjects(tuple(below.values()), _UNREAD))
     above = {each: pod for each, ref in below.items() if (pod := _pod(stored.get(ref), place))}
     found: list[Dependent] = []
