@@ -73,7 +73,9 @@ class _Volume(Struct, rename="camel"):
     local: _Path | None = None
 
 
-class _Pod(Struct, rename="camel"):
+class Pod(Struct, rename="camel"):
+    """What of a pod's specification (PodSpec, core/v1) has to do with its node, or with other pods."""
+
     priority_class_name: str | None = None
     host_network: bool | None = None
     host_pid: bool | None = field(default=None, name="hostPID")
@@ -85,6 +87,23 @@ class _Pod(Struct, rename="camel"):
     volumes: list[_Volume] | None = None
 
     @property
+    def is_critical(self) -> bool:
+        """Whether it is of the cluster's own priority."""
+        return self.priority_class_name in _CRITICAL
+
+    @property
+    def reaches_node(self) -> bool:
+        """Whether it reaches files or processes of its node."""
+        harmless = _HARMLESS if self.host_network else _HARMLESS | _OF_ITS_NETWORK
+        if self.host_pid or self.host_ipc or any(map(is_of_node, self.volumes or ())):
+            return True
+        for held in self.security:
+            added = {name.upper().removeprefix("CAP_") for name in (held.capabilities and held.capabilities.add) or ()}
+            if held.privileged or (held.windows_options and held.windows_options.host_process) or added - harmless:
+                return True
+        return False
+
+    @property
     def security(self) -> Iterator[_Security]:
         """How the pod and its containers are held."""
         listed = (self.containers, self.init_containers, self.ephemeral_containers)
@@ -92,28 +111,14 @@ class _Pod(Struct, rename="camel"):
         yield from (each for each in (self.security_context, *held) if each is not None)
 
 
-_pod: Final = msgspec.json.Decoder(_Pod | None)
+_pod: Final = msgspec.json.Decoder(Pod | None)
 volume: Final = msgspec.json.Decoder(_Volume | None)
 """Reads the ``spec`` of a PersistentVolume."""
 
 
-def is_critical(spec: Raw) -> bool:
-    """Whether pods are of the cluster's own priority. Raises msgspec.MsgspecError."""
-    pod = _pod.decode(spec)
-    return pod is not None and pod.priority_class_name in _CRITICAL
-
-
-def reaches_node(spec: Raw) -> bool:
-    """Whether pods reach files or processes of their node. Raises msgspec.MsgspecError."""
-    pod = _pod.decode(spec) or _Pod()
-    harmless = _HARMLESS if pod.host_network else _HARMLESS | _OF_ITS_NETWORK
-    if pod.host_pid or pod.host_ipc or any(map(is_of_node, pod.volumes or ())):
-        return True
-    for held in pod.security:
-        added = {name.upper().removeprefix("CAP_") for name in (held.capabilities and held.capabilities.add) or ()}
-        if held.privileged or (held.windows_options and held.windows_options.host_process) or added - harmless:
-            return True
-    return False
+def read(spec: Raw) -> Pod:
+    """What pods of a specification have. Raises msgspec.MsgspecError."""
+    return _pod.decode(spec) or Pod()
 
 
 def is_of_node(volume: _Volume) -> bool:

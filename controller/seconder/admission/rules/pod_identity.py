@@ -83,14 +83,15 @@ def evaluate(context: ReviewContext) -> Findings:
 
 def _reach(context: ReviewContext, spec: msgspec.Raw) -> str:
     """What an agent may not do with pods of such a specification; empty where there is nothing."""
-    request = context.request
+    request, reaching = context.request, context.state.installation.node_pods
     entered = request.operation is Operation.CONNECT
-    if not entered and pod_reach.is_critical(spec):
-        return "run pods of the cluster's own priority"
     # Over its ports nobody runs anything but what the pod runs.
-    if context.state.installation.node_pods or (entered and request.subresource not in {"exec", "attach"}):
+    if entered and (reaching or request.subresource not in {"exec", "attach"}):
         return ""
-    if not pod_reach.reaches_node(spec):
+    pod = pod_reach.read(spec)
+    if not entered and pod.is_critical:
+        return "run pods of the cluster's own priority"
+    if reaching or not pod.reaches_node:
         return ""
     return f"{'enter' if entered else 'run'} pods that reach their node's files or processes"
 
