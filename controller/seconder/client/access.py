@@ -23,7 +23,7 @@ from seconder.admission.lookups import (
 from seconder.admission.principal import service_account_caller
 from seconder.admission.rbac import Rule
 from seconder.client.api import Api, ApiError, segment
-from seconder.client.objects import ACCOUNT_KEY, TooLate, left, metadata_of
+from seconder.client.objects import ACCOUNT_KEY, TooLate, items, left, metadata_of
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _MOST: Final = 1024
@@ -103,8 +103,8 @@ class Access:
     def _accounts(self, place: str, deadline: float) -> frozenset[str]:
         """The names of the ServiceAccounts in a namespace. Raises ApiError and TooLate."""
         names: set[str] = set()
-        for accounts, _ in self._api.pages(f"{place}/serviceaccounts", metadata_only=True, timeout=left(deadline)):
-            names |= {each["metadata"]["name"] for each in accounts}
+        for each in items(self._api, f"{place}/serviceaccounts", deadline, metadata_only=True):
+            names.add(each["metadata"]["name"])
             if len(names) > _MOST_ACCOUNTS:
                 raise TooLate(f"more than {_MOST_ACCOUNTS} ServiceAccounts")
         return frozenset(names)

@@ -11,7 +11,7 @@ import msgspec
 from seconder.admission.dependents import Kind, group_key, kind_key
 from seconder.api.resources import GroupResource
 from seconder.client.api import AGGREGATED_DISCOVERY, Api
-from seconder.client.objects import TooLate, left
+from seconder.client.objects import TooLate, items, left
 
 _API_VERSION: Final = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}/)?[a-z][a-z0-9-]{0,62}")
 _ROOTS: Final = ("/api", "/apis")
@@ -70,11 +70,8 @@ def served_as(kind: str, discovered: Mapping[str, Any]) -> list[Mapping[str, Any
 def served_elsewhere(api: Api, group: str, deadline: float) -> bool:
     """Whether some APIService of a group names a server of its own. Raises ApiError and TooLate."""
     path = "/apis/apiregistration.k8s.io/v1/apiservices"
-    for found, _ in api.pages(path, timeout=left(deadline)):
-        if any(each["spec"].get("group") == group and each["spec"].get("service") for each in found):
-            return True
-        left(deadline)
-    return False
+    specs = (each["spec"] for each in items(api, path, deadline))
+    return any(spec.get("group") == group and spec.get("service") for spec in specs)
 
 
 class Kinds:

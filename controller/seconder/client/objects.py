@@ -1,7 +1,7 @@
 """Reads objects' metadata and lists what namespaces hold, several at a time and within a deadline."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -55,6 +55,13 @@ def left(deadline: float) -> float:
     if seconds <= 0:
         raise TooLate("too late")
     return seconds
+
+
+def items(api: Api, path: str, deadline: float, *, metadata_only: bool = False) -> Iterator[Any]:
+    """The objects of a collection, of which no more than a page is held at once. Raises ApiError and TooLate."""
+    for page, _ in api.pages(path, metadata_only=metadata_only, timeout=left(deadline)):
+        yield from page
+        left(deadline)
 
 
 class Objects:
@@ -149,14 +156,9 @@ class Objects:
         deadline: float,
     ) -> list[Target]:
         def listed(kind: ResolvedResource) -> list[Target]:
-            targets = []
-            for objects, _ in self._api.pages(collection(kind, lookup.namespace), timeout=left(deadline)):
-                for each in objects:
-                    if wanted(kind, each):
-                        named = each["metadata"]
-                        targets.append(Target(kind.resource, kind.kind, lookup.namespace, named["name"], named["uid"]))
-                left(deadline)
-            return targets
+            found = items(self._api, collection(kind, lookup.namespace), deadline)
+            named = (each["metadata"] for each in found if wanted(kind, each))
+            return [Target(kind.resource, kind.kind, lookup.namespace, each["name"], each["uid"]) for each in named]
 
         found = self._pool.map(listed, lookup.kinds, timeout=left(deadline))
         return [target for targets in found for target in targets]
@@ -166,31 +168,25 @@ class Objects:
         path = collection(VOLUMES)
         if lookup.names:
             read = (self._api.find(f"{path}/{segment(name)}", timeout=left(deadline)) for name in lookup.names)
-            return [volume for each in read if each is not None and (volume := claiming.free_volume(each))]
-        found = []
-        for objects, _ in self._api.pages(path, timeout=left(deadline)):
-            found += [volume for each in objects if (volume := claiming.free_volume(each))]
-            left(deadline)
-        return found
+            found: Iterable[Any] = filter(None, read)
+        else:
+            found = items(self._api, path, deadline)
+        return [volume for each in found if (volume := claiming.free_volume(each))]
 
     def of_class(self, lookup: OfClass, deadline: float) -> list[Placed]:
         """List the Ingresses of a class. Raises ApiError and TooLate."""
-        found = []
-        for objects, _ in self._api.pages(collection(lookup.kind), timeout=left(deadline)):
-            wanted = (each for each in objects if (each.get("spec") or {}).get("ingressClassName") == lookup.name)
-            found += [Placed(*(each["metadata"][field] for field in Placed._fields)) for each in wanted]
-            left(deadline)
-        return found
+        found = items(self._api, collection(lookup.kind), deadline)
+        wanted = (each for each in found if (each.get("spec") or {}).get("ingressClassName") == lookup.name)
+        return [Placed(*_identified(each["metadata"], *Placed._fields)) for each in wanted]
 
     def holders(self, lookup: Holders, deadline: float) -> list[Holder]:
         """List what holds storage in a namespace. Raises ApiError and TooLate."""
         found = []
         part, field = lookup.bound
         try:
-            for objects, _ in self._api.pages(collection(lookup.kind, lookup.namespace), timeout=left(deadline)):
-                named = ((each["metadata"]["uid"], (each.get(part) or {}).get(field)) for each in objects)
-                found += [Holder(uid, name) for uid, name in named if name]
-                left(deadline)
+            for each in items(self._api, collection(lookup.kind, lookup.namespace), deadline):
+                if name := (each.get(part) or {}).get(field):
+                    found.append(Holder(each["metadata"]["uid"], name))
         except ApiError as error:
             # Nobody acts on objects of a kind that is not served.
             if error.status != 404:
@@ -232,10 +228,8 @@ class Objects:
             names = frozenset[str]()
             metadata_only = alias.path.startswith("metadata.")
             try:
-                for objects, _ in self._api.pages(path, metadata_only=metadata_only, timeout=left(deadline)):
-                    for document in objects:
-                        names |= _stands_for(alias, document)
-                    left(deadline)
+                for document in items(self._api, path, deadline, metadata_only=metadata_only):
+                    names |= _stands_for(alias, document)
             except ApiError as error:
                 if error.status != 404:
                     raise
