@@ -48,6 +48,7 @@ from seconder.admission.rule import Rule as ReviewRule
 from seconder.admission.rules import RULES
 from seconder.admission.state import ClusterState
 from seconder.api.policy import Mode
+from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource, Target
 from seconder.approvals.impact import Item
 from seconder.client.resolver import LATER, Resolver
@@ -179,6 +180,13 @@ def decide(
     """Decide a request as the webhook would."""
     context = ReviewContext(asked, cluster, mode, now, signing.memo())
     return pipeline.drive(pipeline.review(context, rules), answers or Answers())
+
+
+def ended(decided: Decision) -> list[str]:
+    """The names of the protected objects that a request would end; a request that is free ends none."""
+    expected = Reason.NOT_COVERED if decided.allowed else Reason.APPROVAL_MISSING
+    assert decided.reason is expected, decided.message
+    return [] if decided.allowed else [part.effect.target.name for part in decided.parts]
 
 
 def refusal(decided: Decision) -> str:

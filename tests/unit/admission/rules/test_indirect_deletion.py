@@ -23,7 +23,7 @@ from tests.support.builders import (
     target,
     update,
 )
-from tests.support.resolving import Answers, decide
+from tests.support.resolving import Answers, decide, ended
 
 from seconder.admission.dependents import Dependent
 from seconder.admission.indirect import aliases, scaling, selectors
@@ -90,12 +90,7 @@ def _spec(replicas: int = 3, scaled: str = "Retain", deleted: str = "Retain", st
 
 def _lost(asked: Request, one: Policy, answers: Answers, rules: Sequence[Rule] = RULES) -> list[str]:
     """The names of what would be lost, in order; a request that is free loses nothing."""
-    decided = decide(asked, state(one), answers=answers, rules=rules)
-    if decided.allowed:
-        assert decided.reason is Reason.NOT_COVERED
-        return []
-    assert decided.reason is Reason.APPROVAL_MISSING, decided.message
-    return sorted(part.effect.target.name for part in decided.parts)
+    return sorted(ended(decide(asked, state(one), answers=answers, rules=rules)))
 
 
 def _sets(old: dict[str, Any], new: dict[str, Any], answers: Answers | None = None) -> list[str]:
