@@ -20,6 +20,7 @@ class Operation(StrEnum):
 
 
 WRITES: Final = frozenset({Operation.CREATE, Operation.UPDATE})
+MUTATIONS: Final = WRITES | {Operation.DELETE}
 
 
 class Malformed(Exception):

@@ -12,7 +12,7 @@ from seconder.admission.indirect import scaling, volumes
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, MAKERS
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
-from seconder.admission.request import Operation, Request
+from seconder.admission.request import MUTATIONS, Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import STATEFUL_SETS, Action, Target
 
@@ -174,7 +174,7 @@ DELETER: Final = Deleter(
     "its PersistentVolumeClaims",
     "the StatefulSet's own controller deletes claims as the set says",
     _losses,
-    frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
+    MUTATIONS,
 )
 
 AUTOSCALED: Final = tuple(
@@ -184,7 +184,7 @@ AUTOSCALED: Final = tuple(
         "the claims beyond its least size",
         "its controller scales down, and the StatefulSet's own deletes claims as the set says",
         _autoscaled,
-        frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
+        MUTATIONS,
     )
     for resource in scaling.SIZERS
 )

@@ -11,7 +11,7 @@ from seconder.admission import codec
 from seconder.admission.changes import free_changes, free_paths
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, PodsOn, Unknown, ask
-from seconder.admission.request import Operation, Request
+from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import NODES, PODS, GroupResource, Target
 
@@ -107,7 +107,7 @@ LEASES: Final = Deleter(
     "the pods on the node of its name",
     "the node lifecycle controller takes the node for lost, whose kubelet renews the Lease",
     _losses,
-    frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
+    MUTATIONS,
 )
 
 
@@ -127,7 +127,7 @@ def _device(plural: str) -> Deleter:
         "the pods that use the devices (KEP-5055); no peer can approve it",
         "the device taint eviction controller deletes them",
         _by_device,
-        frozenset({Operation.CREATE, Operation.UPDATE}),
+        WRITES,
     )
 
 

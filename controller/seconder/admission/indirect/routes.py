@@ -5,7 +5,7 @@ from typing import Final
 
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, OfClass, ask
-from seconder.admission.request import Metadata, Operation
+from seconder.admission.request import MUTATIONS, Metadata, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import ENDPOINT_SLICES, ENDPOINTS, SERVICES, GroupResource, ResolvedResource, Target
 
@@ -55,7 +55,7 @@ def _endpoints(resource: GroupResource, named: str) -> Deleter:
         f"the Service {named}",
         "what is sent to the Service goes where they say",
         _by_endpoints,
-        frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
+        MUTATIONS,
     )
 
 

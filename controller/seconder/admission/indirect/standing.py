@@ -14,7 +14,7 @@ from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, maker, makers_of
 from seconder.admission.lookups import Asking, ObjectRef, ReadObjects, ReadWhole, Selected, ask
-from seconder.admission.request import WRITES, Metadata, Operation, Owner
+from seconder.admission.request import MUTATIONS, WRITES, Metadata, Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import (
     DEPLOYMENTS,
@@ -192,7 +192,7 @@ DELETERS: Final = (
     _changes(
         PODS,
         "whatever is changed of it but metadata; the labels that a StatefulSet selects it by; the end of one of a Job",
-        {Operation.CREATE, Operation.UPDATE, Operation.DELETE},
+        MUTATIONS,
     ),
     _changes(REPLICA_SETS, "another template, or revision", {Operation.UPDATE}),
     *(

@@ -17,7 +17,7 @@ from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, VOLUMES
 from seconder.admission.lookups import Asking, Holders, ObjectRef, ReadWhole, Unknown, ask
-from seconder.admission.request import Operation
+from seconder.admission.request import MUTATIONS, Operation
 from seconder.admission.review import MOST_DEPENDENTS, Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource, ResolvedResource, Target
@@ -97,7 +97,7 @@ def _of_storage(storage: _Storage) -> Deleter:
         " peer can approve",
         "its controller takes what holds it for lost, or deletes the data later",
         losses,
-        frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE}),
+        MUTATIONS,
     )
 
 

@@ -15,7 +15,7 @@ from seconder.admission.indirect.scaling import Scaling
 from seconder.admission.lookups import ReadWhole, Unknown, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import WRITES, Operation
+from seconder.admission.request import MUTATIONS
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.reasons import Reason
@@ -95,5 +95,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo(WRITES | {Operation.DELETE}, set(scaling.SIZERS)),
+    applies_to=AppliesTo(MUTATIONS, set(scaling.SIZERS)),
 )

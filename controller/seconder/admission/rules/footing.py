@@ -11,7 +11,7 @@ from seconder.admission import cel
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import WRITES, Operation, Request
+from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import CONFIG_MAPS, ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, SERVICES, GroupResource
@@ -21,7 +21,6 @@ _OF_SERVICE: Final = "kubernetes.io/service-name"
 
 _API_SERVER: Final = "at which address the cluster finds its API server"
 _IDENTITIES: Final = "who is who in the cluster"
-_ALL: Final = frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE})
 _ENDS: Final = frozenset({Operation.DELETE})
 
 
@@ -32,7 +31,7 @@ class _Row(NamedTuple):
     name: str
     what: str
     reason: str
-    operations: Set[Operation] = _ALL
+    operations: Set[Operation] = MUTATIONS
 
 
 ROWS: Final[Mapping[GroupResource, Sequence[_Row]]] = {
@@ -109,5 +108,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo(_ALL, ROWS.keys()),
+    applies_to=AppliesTo(MUTATIONS, ROWS.keys()),
 )

@@ -14,7 +14,7 @@ from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import addresses
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import WRITES, Operation, Request
+from seconder.admission.request import MUTATIONS, Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import SERVICES, GroupResource
@@ -97,5 +97,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo({*WRITES, Operation.DELETE}, _KINDS | {SERVICES}),
+    applies_to=AppliesTo(MUTATIONS, _KINDS | {SERVICES}),
 )

@@ -9,7 +9,7 @@ from seconder.admission.indirect import nodes
 from seconder.admission.lookups import PodsOn, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import Operation
+from seconder.admission.request import MUTATIONS
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import NODES
@@ -38,5 +38,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo({Operation.CREATE, Operation.UPDATE, Operation.DELETE}, {NODES, nodes.LEASES_OF_NODES}),
+    applies_to=AppliesTo(MUTATIONS, {NODES, nodes.LEASES_OF_NODES}),
 )

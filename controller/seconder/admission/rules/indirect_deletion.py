@@ -8,7 +8,7 @@ from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import along, table
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import Operation
+from seconder.admission.request import MUTATIONS, Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import GroupResource
@@ -60,7 +60,7 @@ RULE: Final = Rule(
     evaluate,
     prefilters,
     applies_to=AppliesTo(
-        {Operation.CREATE, Operation.UPDATE, Operation.DELETE},
+        MUTATIONS,
         table.deleters(()).keys(),
         aliases=True,
     ),

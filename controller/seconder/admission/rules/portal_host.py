@@ -12,7 +12,7 @@ from seconder.admission.findings import Findings, Refusal
 from seconder.admission.kinds import POD_RUNNERS
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import WRITES, Metadata, Operation
+from seconder.admission.request import MUTATIONS, Metadata
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api import constants
@@ -70,5 +70,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo({*WRITES, Operation.DELETE}, others=_ROUTE_NOTHING),
+    applies_to=AppliesTo(MUTATIONS, others=_ROUTE_NOTHING),
 )
