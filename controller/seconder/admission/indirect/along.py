@@ -8,6 +8,7 @@ the claims are known, and the way from them up to the workload is asked for.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from seconder.admission import coverage
 from seconder.admission.dependents import Dependent, Kind, kind_key
 from seconder.admission.indirect import claims, nodes, standing, tokens, volumes
 from seconder.admission.indirect.volumes import GoneWith
@@ -87,11 +88,17 @@ _ROWS: Final[Mapping[GroupResource, GoneWith]] = {
 }
 
 
-def further(context: ReviewContext, gone: Sequence[Target]) -> Asking[list[Effect]]:
-    """The deletions of what goes with these objects, without what their ownerReferences tell.
+def with_further(context: ReviewContext, effects: Sequence[Effect], gone: Sequence[Target]) -> Asking[list[Effect]]:
+    """These effects, and the deletions of what goes with some objects and a policy may cover. Raises Unknown.
 
-    Protected or not: whoever asks picks out what some policy covers. Raises Unknown.
+    What the ownerReferences of ``gone`` tell is not among them.
     """
+    known = {each.target for each in effects}
+    more = yield from _further(context, gone)
+    return [*effects, *(each for each in more if each.target not in known and coverage.may_be_covered(context, each))]
+
+
+def _further(context: ReviewContext, gone: Sequence[Target]) -> Asking[list[Effect]]:
     found: dict[Target, Effect] = {}
     asked = 0
     for _ in range(_DEEPEST):

@@ -61,9 +61,7 @@ def evaluate(context: ReviewContext) -> Findings:
     # Of a namespace goes what is in it as well.
     gone = [each.target for each in owned] + ([target] if target.resource == NAMESPACES else [])
     if gone and not leaves:
-        more = yield from along.further(context, gone)
-        known = {each.target for each in effects}
-        effects += [each for each in more if each.target not in known and coverage.may_be_covered(context, each)]
+        effects = yield from along.with_further(context, effects, gone)
     return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
 
 

@@ -31,11 +31,9 @@ def evaluate(context: ReviewContext) -> Findings:
     if refusals:
         return refusals
     effects = [each for each in found if isinstance(each, Effect)]
-    known = {each.target for each in effects}
-    more = yield from along.further(context, [each.target for each in effects])
-    effects += [each for each in more if each.target not in known]
     covered = [effect for effect in effects if coverage.may_be_covered(context, effect)]
-    return (yield from losses.findings(context, covered, _UNREAD))
+    lost = yield from along.with_further(context, covered, [each.target for each in effects])
+    return (yield from losses.findings(context, lost, _UNREAD))
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
