@@ -1,11 +1,8 @@
 """Namespaces that go with an object which stands for them, and with the namespace that holds such an object."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from typing import Final
 
-import msgspec
-
-from seconder.admission import codec
 from seconder.admission.indirect import aliases
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.deleter import Deleter
@@ -14,7 +11,6 @@ from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import NAMESPACES, Target
 
-_objects: Final[Any] = msgspec.json.Decoder(codec.ObjectsReview[dict[str, Any]])
 _UNTOLD: Final = "which namespaces go with it cannot be told"
 
 
@@ -36,22 +32,17 @@ def deleter(alias: Alias) -> Deleter:
 
 
 def _lost(context: ReviewContext, alias: Alias) -> Collection[str]:
-    request = context.request
-    held = codec.objects(request, _objects, "the object")
-    before = _stands_for(alias, held.old_object)
+    stored, wanted = context.whole
+    before = aliases.namespaces(alias, stored)
     if context.may_end:
         if before is None:
             raise Unknown(_UNTOLD)
         return before
-    if not request.updates:
+    if not context.request.updates:
         return ()
-    after = _stands_for(alias, held.object)
+    after = aliases.namespaces(alias, wanted)
     # What it stands for no longer might go without anybody's word afterwards.
     return (before or frozenset()) - (after or frozenset())
-
-
-def _stands_for(alias: Alias, document: Mapping[str, Any] | None) -> frozenset[str] | None:
-    return aliases.namespaces(alias, document or {})
 
 
 def _within(context: ReviewContext) -> Asking[Sequence[Effect]]:
