@@ -34,7 +34,7 @@ _OPERATIONS: Final = {
 _CONNECTIONS: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _CREATED: Final = 201
 _READ_OF_AGENTS: Final = POD_RUNNERS | rbac.ROLES | rbac.BINDINGS | {SECRETS, *scaling.ALL}
-"""Of which the rules read more than the metadata when an agent writes them. AUTOSCALERS are read of everybody."""
+"""Of which the rules read more than the metadata when an agent writes them. Autoscalers are read of everybody."""
 
 _any: Final = msgspec.json.Decoder(Any)
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])

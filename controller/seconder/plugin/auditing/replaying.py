@@ -234,9 +234,18 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             return msgspec.Raw(msgspec.json.encode({"serviceAccountName": name}))
         case SecretTokens():
             return TokenAccounts()
-        case Dependents() | RoleRules() | PodsOn() | Uncontrolled() | Tokens():
-            return ()
-        case FreeVolumes() | Holders() | OfClass() | Selected() | Selecting():
+        case (
+            Dependents()
+            | RoleRules()
+            | PodsOn()
+            | Uncontrolled()
+            | Tokens()
+            | FreeVolumes()
+            | Holders()
+            | OfClass()
+            | Selected()
+            | Selecting()
+        ):
             return ()
         case MissingOwners() | OwningResources() | AliasedBy():
             return frozenset()
