@@ -4,7 +4,18 @@ from typing import Any, Final
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import AUTOSCALERS, DEPLOYMENTS, INGRESSES, NAMESPACES, SERVICES, Field, Kind
+from tests.attacks.field import (
+    ACCOUNTS,
+    AUTOSCALERS,
+    CLUSTER_ROLES,
+    DEPLOYMENTS,
+    INGRESSES,
+    NAMESPACES,
+    SERVICES,
+    VOLUMES,
+    Field,
+    Kind,
+)
 
 _DATABASES: Final = Kind("postgresql.example.com", "databases")
 _PRIVILEGED = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
@@ -60,6 +71,46 @@ def write_a_note(field: Field, kind: Kind, spec: dict[str, Any], notes: dict[str
     path = kind._replace(version="v1").path(field.place, "web")
     field.done("PATCH", path, {"metadata": {"annotations": {"example.com/team": "shop"}}})
     field.refused("PATCH", path, {"metadata": {"annotations": notes}})
+    field.lasts(path)
+
+
+_STORAGE: Final = Kind("storage.k8s.io", "storageclasses", namespaced=False)
+_VOLUME: Final = {
+    "capacity": {"storage": "1Gi"},
+    "accessModes": ["ReadWriteOnce"],
+    "persistentVolumeReclaimPolicy": "Retain",
+    "storageClassName": "nobodys",
+    "nfs": {"server": "192.0.2.1", "path": "/nowhere"},
+}
+_KEYS: Final[dict[str, tuple[Kind, dict[str, Any], dict[str, Any]]]] = {
+    "the-default-storage": (
+        _STORAGE,
+        {"provisioner": "nobody.example.com"},
+        {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    ),
+    "another-claim": (VOLUMES, {"spec": _VOLUME}, {"labels": {"use": "scratch"}}),
+    "the-nodes-of-a-volume": (VOLUMES, {"spec": _VOLUME}, {"labels": {"topology.kubernetes.io/zone": "nowhere"}}),
+    "the-rules-of-a-role": (CLUSTER_ROLES, {"rules": []}, {"labels": {"part-of": "another"}}),
+    "which-Secrets-pods-mount": (
+        ACCOUNTS,
+        {},
+        {"annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}},
+    ),
+    "who-its-pods-are": (ACCOUNTS, {}, {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"}}),
+}
+
+
+@attack(variants=_KEYS)
+def command_a_controller_of_the_clusters_own(
+    field: Field, kind: Kind, document: dict[str, Any], metadata: dict[str, Any]
+) -> None:
+    """An agent labels or annotates a protected object so that Kubernetes itself, or the cloud, acts by it."""
+    name = field.place if not kind.namespaced else "web"
+    field.make(kind, {"metadata": {"name": name}, **document})
+    path = kind.path(field.place, name)
+    field.protect(kind, path)
+    field.done("PATCH", path, {"metadata": {"annotations": {"note": "ordinary"}}})
+    field.refused("PATCH", path, {"metadata": metadata})
     field.lasts(path)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from seconder.api.resources import (
+    CLUSTER_ROLES,
     CONFIG_MAPS,
     CONTROLLER_REVISIONS,
     DAEMON_SETS,
@@ -178,7 +179,7 @@ COMMON_OWNERS: Final = frozenset(
         CONFIG_MAPS,
         GroupResource("", "nodes"),
         CLAIMS.resource,
-        GroupResource("rbac.authorization.k8s.io", "clusterroles"),
+        CLUSTER_ROLES,
         GroupResource("rbac.authorization.k8s.io", "roles"),
     }
 )

@@ -53,6 +53,7 @@ STATEFUL_SETS: Final = GroupResource("apps", "statefulsets")
 DAEMON_SETS: Final = GroupResource("apps", "daemonsets")
 CONTROLLER_REVISIONS: Final = GroupResource("apps", "controllerrevisions")
 REPLICA_SETS: Final = GroupResource("apps", "replicasets")
+CLUSTER_ROLES: Final = GroupResource("rbac.authorization.k8s.io", "clusterroles")
 AUTOSCALERS: Final = GroupResource("autoscaling", "horizontalpodautoscalers")
 
 

@@ -19,15 +19,15 @@ from seconder.admission.changes.free_paths import FreePaths, Steps
 from seconder.api.policy import Policy
 from seconder.api.resources import (
     AUTOSCALERS,
+    CLUSTER_ROLES,
+    CONTROLLER_REVISIONS,
     DAEMON_SETS,
     DEFINITIONS,
     DEPLOYMENTS,
-    ENDPOINT_SLICES,
-    ENDPOINTS,
-    NAMESPACES,
     NODES,
     PODS,
     REPLICA_SETS,
+    SERVICE_ACCOUNTS,
     SERVICES,
     STATEFUL_SETS,
     GroupResource,
@@ -126,9 +126,9 @@ _COMMANDED_BY: Final = (
 )
 """Keys that are commands, and what a program does on their word."""
 
-ANYWHERE: Final = (
-    Row("metadata.labels", "they select and describe; a policy protects by name, never by label"),
-    Row("metadata.annotations", "they describe; approvals and the emergency exit are kept from agents elsewhere"),
+MAPS: Final = ("labels", "annotations")
+
+_PROGRAMS: Final = (
     *(Row(f"!metadata.{where}[{key}]", f"what carries it may be deleted by {by}") for where, key, by in _DELETED_BY),
     *(Row(f"!metadata.{where}[{key}]", f"on its word {does}") for where, key, does in _COMMANDED_BY),
     *(
@@ -136,10 +136,47 @@ ANYWHERE: Final = (
         for key, by in _SCALED_BY
     ),
 )
-MARKS: Final = FreePaths(
-    back=tuple(free_paths.steps_of(row.path) for row in ANYWHERE if row.path.startswith("!")), freed=True
+MARKS: Final = FreePaths(back=tuple(free_paths.steps_of(row.path) for row in _PROGRAMS), freed=True)
+"""Everything but the keys by which programs find what they end."""
+
+_TELL: Final = (
+    "app.kubernetes.io/*",
+    "kubectl.kubernetes.io/*",
+    "config.kubernetes.io/origin",
+    "kubernetes.io/change-cause",
+    "kubernetes.io/description",
+    "kubernetes.io/metadata.name",
 )
-"""Everything but the keys of ``ANYWHERE`` by which programs find what they end."""
+"""Keys of Kubernetes' own domains that tell something to people and to clients alone."""
+
+_KUBERNETES_OWN: Final = ("kubernetes.io", "k8s.io", "x-k8s.io")
+"""Domains that Kubernetes keeps for itself (Well-Known Labels, Annotations and Taints), and its subprojects' own."""
+
+_COMMAND: Final = "admission, the scheduler, a controller or a proxy of Kubernetes' own may act by it"
+
+
+def _but(pattern: str, *spared: str) -> str:
+    return f"{pattern} but {', '.join(spared)}"
+
+
+def _reserved(place: str, *telling: str) -> tuple[Row, ...]:
+    """What no labels and annotations at a place free: keys of Kubernetes' own, but those that tell."""
+    first, *others = _KUBERNETES_OWN
+    keys = (_but(f"*.{first}/*", *_TELL, *telling), *(f"*.{domain}/*" for domain in others))
+    return tuple(Row(f"!{place}.{where}[{key}]", _COMMAND) for where in MAPS for key in keys)
+
+
+def _described(*telling: str) -> tuple[Row, ...]:
+    return (
+        Row("metadata.labels", "they select and describe; a policy protects by name, never by label"),
+        Row("metadata.annotations", "they describe; approvals and the emergency exit are kept from agents elsewhere"),
+        *_PROGRAMS,
+        *_reserved("metadata", *telling),
+    )
+
+
+ANYWHERE: Final = _described()
+"""What is free on objects of every kind, and is not."""
 
 _NO_LABELS: Final = Row(
     "!metadata.labels", "by them a controller takes it for its own, or lets go of it, and ends what is its own"
@@ -150,23 +187,10 @@ _ROLLBACK: Final = Row(
 _TEMPLATE: Final = Row("spec.template", "a rollout, which another one takes back; pods come back")
 _REPLICAS: Final = Row("spec.replicas", "a size between one and many; nothing at all is ScaleToZero")
 _READY: Final = Row("spec.minReadySeconds", "how long a rollout waits")
-_WORKLOAD: Final = (*ANYWHERE, _TEMPLATE, _REPLICAS, _READY)
+_ROLLED_OUT: Final = (_TEMPLATE, _REPLICAS, _READY)
+_WORKLOAD: Final = (*ANYWHERE, *_ROLLED_OUT)
 _UNPLACED: Final = "a DaemonSet that fits no node has no pods: it would be a scale to nothing"
 
-_POD_SECURITY: Final = tuple(
-    Row(
-        f"!metadata.labels[pod-security.kubernetes.io/{mode}{version}]",
-        "what may run in the namespace (Pod Security admission)",
-    )
-    for mode in ("enforce", "audit", "warn")
-    for version in ("", "-version")
-)
-
-_BINDER: Final = tuple(
-    Row(f"!metadata.annotations[{prefix}/*]", "by them the volume controller binds, provisions and takes for lost")
-    for prefix in ("pv.kubernetes.io", "volume.kubernetes.io", "volume.beta.kubernetes.io")
-)
-_UNROUTED: Final = Row("!metadata.labels[service.kubernetes.io/*]", "kube-proxy passes over what carries them")
 _BALANCERS: Final = tuple(
     Row(f"!metadata.annotations[{prefix}/*]", "by them a load balancer is made anew, moved, or given up")
     for prefix in (
@@ -181,36 +205,21 @@ _BALANCERS: Final = tuple(
         "metallb.universe.tf",
         "networking.gke.io",
         "oci.oraclecloud.com",
-        "service.alpha.kubernetes.io",
-        "service.beta.kubernetes.io",
-        "service.kubernetes.io",
     )
 )
-_MIRRORED: Final = "the mirroring controller deletes the EndpointSlices of what carries it"
 
 _INGRESSES: Final = GroupResource("networking.k8s.io", "ingresses")
 _ROUTES: Final = tuple(
     Row(f"!metadata.annotations[{key}]", "its controller routes by them as by its spec")
-    for key in (
-        "cert-manager.io/*",
-        "haproxy.org/*",
-        "ingress.kubernetes.io/*",
-        "*.ingress.kubernetes.io/*",
-        "konghq.com/*",
-        "kubernetes.io/ingress.class",
-        "kubernetes.io/ingress.global-static-ip-name",
-        "networking.gke.io/*",
-        "nginx.org/*",
-    )
+    for key in ("*.cert-manager.io/*", "haproxy.org/*", "konghq.com/*", "networking.gke.io/*", "nginx.org/*")
 )
-
-_OLD_FORM: Final = Row(
-    "!metadata.annotations[autoscaling.alpha.kubernetes.io/*]", "its metrics and pace, as autoscaling/v1 has them"
-)
+_IDENTITY: Final = "clouds and vaults take it for the identity of its pods"
 
 TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     DEPLOYMENTS: (
-        *_WORKLOAD,
+        # Its controller puts that one right: an agent may apply what it has read before.
+        *_described("deployment.kubernetes.io/revision"),
+        *_ROLLED_OUT,
         _ROLLBACK,
         Row("spec.progressDeadlineSeconds", "when a rollout counts as stuck, which only its condition tells"),
     ),
@@ -234,41 +243,37 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         *ANYWHERE,
         Row("spec.jobTemplate.metadata.labels", "as an object's own"),
         Row("spec.jobTemplate.metadata.annotations", "as an object's own"),
+        *_reserved("spec.jobTemplate.metadata"),
         Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
     ),
-    AUTOSCALERS: (*ANYWHERE, _OLD_FORM),
     PODS: (*ANYWHERE, _NO_LABELS),
-    GroupResource("", "persistentvolumeclaims"): (*ANYWHERE, *_BINDER),
-    GroupResource("", "persistentvolumes"): (*ANYWHERE, *_BINDER),
-    SERVICES: (*ANYWHERE, _UNROUTED, *_BALANCERS),
-    ENDPOINTS: (
+    CONTROLLER_REVISIONS: (*ANYWHERE, _NO_LABELS),
+    GroupResource("", "persistentvolumes"): (
         *ANYWHERE,
-        Row("!metadata.labels[endpointslice.kubernetes.io/skip-mirror]", _MIRRORED),
-        Row("!metadata.annotations[control-plane.alpha.kubernetes.io/leader]", _MIRRORED),
+        Row("!metadata.labels", "by them claims select it, and the scheduler the nodes of its pods"),
     ),
-    ENDPOINT_SLICES: (
+    CLUSTER_ROLES: (*ANYWHERE, Row("!metadata.labels", "by them other roles are made of it (aggregation)")),
+    SERVICE_ACCOUNTS: (
         *ANYWHERE,
-        Row("!metadata.labels[endpointslice.kubernetes.io/*]", "by them a controller takes it, and ends it"),
-        Row("!metadata.labels[kubernetes.io/service-name]", "by it a Service has it, and another one's is ended"),
-        _UNROUTED,
+        Row("!metadata.labels[azure.workload.identity/*]", _IDENTITY),
+        Row(f"!metadata.annotations[{_but('*/*', *_TELL, 'meta.helm.sh/*')}]", _IDENTITY),
     ),
+    SERVICES: (*ANYWHERE, *_BALANCERS),
     _INGRESSES: (*ANYWHERE, *_ROUTES),
     DEFINITIONS: (
         *ANYWHERE,
         Row("!metadata.annotations[cert-manager.io/*]", "cert-manager writes into its conversion on their word"),
     ),
-    NAMESPACES: (*ANYWHERE, *_POD_SECURITY),
     # Labels choose what runs there, and distributions, networks and autoscalers take annotations for commands.
     NODES: (),
 }
 """Kinds that have more, or less, than others."""
 
 COMMANDS: Final = "the kind's own controller may take them for commands"
-MAPS: Final = ("labels", "annotations")
 
 _NEVER: Final[Mapping[GroupResource, tuple[str, ...]]] = {
     DEPLOYMENTS: (_ROLLBACK.path,),
-    AUTOSCALERS: (_OLD_FORM.path,),
+    AUTOSCALERS: ("!metadata.annotations[autoscaling.alpha.kubernetes.io/*]",),
 }
 """What no policy's own list frees: whoever writes it changes another field, which may not be free."""
 
@@ -280,15 +285,10 @@ def rows(resource: GroupResource) -> tuple[Row, ...]:
     """
     if resource in TABLE:
         return TABLE[resource]
-    domain = _domain(resource.group)
-    return (*ANYWHERE, *(Row(f"!metadata.{where}[*.{domain}/*]", COMMANDS) for where in MAPS if domain))
-
-
-def _domain(group: str) -> str:
-    """The domain of whoever defined a group: ``example.com`` of ``apps.example.com``. Empty for groups without any."""
-    if group.endswith(".k8s.io"):
-        return group
-    return ".".join(group.split(".")[-2:]) if "." in group else ""
+    domain = ".".join(resource.group.split(".")[-2:])
+    if "." not in domain or domain in _KUBERNETES_OWN:
+        return ANYWHERE
+    return (*ANYWHERE, *(Row(f"!metadata.{where}[*.{domain}/*]", COMMANDS) for where in MAPS))
 
 
 @functools.lru_cache(256)

@@ -4,7 +4,8 @@ A path is steps with dots between them. It frees itself and all that is below. `
 an element of a list, which an index (``0``) names too. A key that holds a dot stands in brackets:
 ``metadata.labels[example.com/team]``. A step that ends in ``/*`` stands for all keys with that prefix
 (``metadata.labels[example.com/*]``), and one that begins with ``*.`` too for those of domains below it
-(``metadata.labels[*.example.com/*]``). ``!`` in front takes a path back, whatever frees it.
+(``metadata.labels[*.example.com/*]``); ``*/*`` stands for all keys with a prefix. Such a step may leave some out:
+``[*.example.com/* but a.example.com/*, example.com/team]``. ``!`` in front takes a path back, whatever frees it.
 """
 
 import functools
@@ -20,6 +21,8 @@ Steps = tuple[str, ...]
 
 _STEP: Final = re.compile(r"\.?(?:\[([^\[\]]+)\]|([^.\[\]]+))")
 _ANY: Final = "*"
+_BUT: Final = " but "
+"""Stands before the keys, with commas between them, that a pattern leaves out."""
 
 LABELS: Final[Steps] = ("metadata", "labels")
 ANNOTATIONS: Final[Steps] = ("metadata", "annotations")
@@ -81,19 +84,20 @@ def _at(paths: FreePaths, step: str) -> FreePaths:
     if paths.none_free:
         return paths
     stands = {step, _ANY, step[: step.find("/") + 1] + _ANY}
-    back = tuple(steps[1:] for steps in paths.back if steps[0] in stands or _is_below(step, steps[0]))
+    back = tuple(steps[1:] for steps in paths.back if steps[0] in stands or _is_among(step, steps[0]))
     if () in back:
         return NOTHING
-    free = tuple(steps[1:] for steps in paths.free if steps[0] in stands or _is_below(step, steps[0]))
+    free = tuple(steps[1:] for steps in paths.free if steps[0] in stands or _is_among(step, steps[0]))
     return FreePaths(tuple(filter(None, free)), back, paths.freed or () in free)
 
 
-def _is_below(key: str, pattern: str) -> bool:
-    """Whether a key's prefix is the domain of a pattern ``*.example.com/*``, or one below it."""
-    if not (pattern.startswith("*.") and pattern.endswith("/*")):
-        return False
+def _is_among(key: str, pattern: str) -> bool:
+    """Whether a key's prefix is the domain of a pattern ``*.example.com/*``, or one below it, or any; see ``_BUT``."""
+    keys, _, spared = pattern.partition(_BUT)
     prefix, slash, _ = key.partition("/")
-    return bool(slash) and f".{prefix}".endswith(pattern[1:-2])
+    if not slash or not {key, f"{prefix}/*"}.isdisjoint(spared.split(", ")):
+        return False
+    return keys == "*/*" or (keys.startswith("*.") and keys.endswith("/*") and f".{prefix}".endswith(keys[1:-2]))
 
 
 class Below(NamedTuple):

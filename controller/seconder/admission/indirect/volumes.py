@@ -123,8 +123,11 @@ def _matters(context: ReviewContext, storage: _Storage) -> bool:
 
 
 def _changed(context: ReviewContext, storage: _Storage, after: _State) -> bool:
-    """Whether an update changes what is not free; that the storage is kept afterwards is."""
-    free = free_changes.built_in(storage.kind.resource)
+    """Whether an update changes what is not free, as of its holder: nothing selects what is held by its labels.
+
+    That the storage is kept afterwards is free.
+    """
+    free = free_changes.built_in(storage.held_by.resource)
     return context.changes([free.freeing(("spec", storage.policy)) if after.policy == RETAIN else free])
 
 

@@ -7,7 +7,7 @@ from tests.support.builders import CONFIG_MAPS, DEPLOYMENTS, policy
 from seconder.admission.changes import differences, free_changes, free_paths
 from seconder.admission.changes.free_changes import TABLE, of, of_all, rows, taking_back
 from seconder.admission.changes.free_paths import FreePaths, at, compiled, steps_of
-from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.api.resources import NAMESPACES, NODES, GroupResource
 
 DAEMON_SETS = GroupResource("apps", "daemonsets")
 
@@ -94,8 +94,18 @@ def test_keys_of_ones_own_and_those_that_tell_are_free(key: str) -> None:
         (DEPLOYMENTS, "annotations[deprecated.deployment.rollback.to]"),
         (GroupResource("", "persistentvolumeclaims"), "annotations[pv.kubernetes.io/bind-completed]"),
         (GroupResource("", "persistentvolumeclaims"), "annotations[volume.beta.kubernetes.io/storage-provisioner]"),
-        (GroupResource("", "persistentvolumes"), "annotations[pv.kubernetes.io/provisioned-by]"),
-        (GroupResource("", "persistentvolumes"), "annotations[volume.kubernetes.io/provisioner-deletion-secret-name]"),
+        (CONFIG_MAPS, "annotations[control-plane.alpha.kubernetes.io/leader]"),
+        (GroupResource("apps", "statefulsets"), "labels[kueue.x-k8s.io/queue-name]"),
+        (GroupResource("storage.k8s.io", "storageclasses"), "annotations[storageclass.kubernetes.io/is-default-class]"),
+        (
+            GroupResource("networking.k8s.io", "ingressclasses"),
+            "annotations[ingressclass.kubernetes.io/is-default-class]",
+        ),
+        (
+            GroupResource("snapshot.storage.k8s.io", "volumesnapshotclasses"),
+            "annotations[snapshot.storage.kubernetes.io/is-default-class]",
+        ),
+        (GroupResource("batch", "jobs"), "annotations[batch.kubernetes.io/job-tracking]"),
         (GroupResource("", "services"), "labels[service.kubernetes.io/service-proxy-name]"),
         (GroupResource("", "endpoints"), "labels[endpointslice.kubernetes.io/skip-mirror]"),
         (GroupResource("", "endpoints"), "annotations[control-plane.alpha.kubernetes.io/leader]"),
@@ -117,6 +127,59 @@ def test_what_a_kinds_own_controller_acts_by_is_not_free(kind: GroupResource, ke
     assert not _is_free(free, f"metadata.{key}")
     for other in ("labels[example.com/team]", "annotations[example.com/team]"):
         assert _is_free(free, f"metadata.{other}")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        GroupResource("", "persistentvolumes"), GroupResource("rbac.authorization.k8s.io", "clusterroles"),
+        GroupResource("apps", "controllerrevisions"), GroupResource("", "pods"), GroupResource("apps", "replicasets"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_labels_by_which_a_kind_is_selected_are_not_free(kind: GroupResource) -> None:
+    """Claims select volumes, roles others that they are made of, controllers what they take for their own."""
+    free = of(policy(kind), kind)
+    assert not _is_free(free, "metadata.labels.team")
+    assert _is_free(free, "metadata.annotations[example.com/team]")
+
+
+def test_of_a_service_account_what_clouds_read_is_not_free() -> None:
+    """They take it for the identity of its pods, by prefixes that nobody can list."""
+    kind = GroupResource("", "serviceaccounts")
+    free = of(policy(kind), kind)
+    for key in ("eks.amazonaws.com/role-arn", "iam.gke.io/gcp-service-account", "azure.workload.identity/client-id"):
+        assert not _is_free(free, f"metadata.annotations[{key}]")
+    assert not _is_free(free, "metadata.annotations[kubernetes.io/enforce-mountable-secrets]")
+    assert not _is_free(free, "metadata.labels[azure.workload.identity/use]")
+    told = ("kubectl.kubernetes.io/last-applied-configuration", "meta.helm.sh/release-name")
+    for path in (
+        "labels.team",
+        "labels[example.com/team]",
+        "annotations.note",
+        *(f"annotations[{key}]" for key in told),
+    ):
+        assert _is_free(free, f"metadata.{path}")
+
+
+@pytest.mark.parametrize("kind", [*TABLE, CONFIG_MAPS], ids=str)
+def test_keys_of_kubernetes_own_are_free_on_no_kind(kind: GroupResource) -> None:
+    """Whatever acts by them, today or tomorrow; those that tell something to people and clients are."""
+    free = of(policy(kind), kind)
+    for key in ("kubernetes.io/x", "k8s.io/x", "made.up.kubernetes.io/x", "sig.k8s.io/x", "jobset.x-k8s.io/x"):
+        for where in ("labels", "annotations"):
+            assert not _is_free(free, f"metadata.{where}[{key}]")
+    for told in ("app.kubernetes.io/version", "kubectl.kubernetes.io/restartedAt", "kubernetes.io/change-cause"):
+        assert _is_free(free, f"metadata.annotations[{told}]") == (kind != NODES)
+
+
+def test_the_same_holds_for_the_jobs_that_a_cron_job_makes() -> None:
+    """Kueue, say, suspends what carries the name of a queue."""
+    kind = GroupResource("batch", "cronjobs")
+    free = of(policy(kind), kind)
+    assert not _is_free(free, "spec.jobTemplate.metadata.labels[kueue.x-k8s.io/queue-name]")
+    assert _is_free(free, "spec.jobTemplate.metadata.labels[app.kubernetes.io/version]")
+    assert _is_free(free, "spec.jobTemplate.metadata.labels.team")
 
 
 def test_no_list_frees_what_puts_a_former_template_back() -> None:
@@ -160,7 +223,8 @@ def test_a_policys_own_list_stands_in_the_place_of_the_table() -> None:
         ("postgresql.cnpg.io", "cnpg.io/hibernation", "example.com/hibernation"),
         ("postgresql.cnpg.io", "alpha.cnpg.io/unrecoverable", "notcnpg.io/x"),
         ("kafka.example.com", "pause.kafka.example.com/now", "example.org/x"),
-        ("gateway.networking.k8s.io", "gateway.networking.k8s.io/x", "app.k8s.io/x"),
+        ("gateway.networking.k8s.io", "gateway.networking.k8s.io/x", "example.com/x"),
+        ("kueue.x-k8s.io", "kueue.x-k8s.io/x", "example.com/x"),
     ],
 )
 def test_of_a_custom_kind_keys_of_its_authors_domain_are_not_free(group: str, key: str, other: str) -> None:

@@ -62,6 +62,25 @@ def test_a_prefix_stands_for_all_its_keys() -> None:
     assert set(back["metadata"]["labels"]) == {"example.com/b", "example.com/c"}
 
 
+def test_a_pattern_leaves_out_what_it_says() -> None:
+    """A key, or all of a prefix: neither is taken back, nor free by it."""
+    keys = dict.fromkeys(("example.com/b", "a.example.com/b", "a.example.com/c", "b.a.example.com/d", "b"), "1")
+    document = {"metadata": {"labels": keys}}
+    pattern = "metadata.labels[*.example.com/* but a.example.com/*, example.com/b]"
+    assert set(_left("metadata.labels", f"!{pattern}", document=document)["metadata"]["labels"]) == {
+        "b.a.example.com/d"
+    }
+    assert set(_left(pattern, document=document)["metadata"]["labels"]) == keys.keys() - {"b.a.example.com/d"}
+
+
+def test_a_pattern_stands_for_all_keys_with_a_prefix() -> None:
+    """But those that it leaves out."""
+    document = {"metadata": {"labels": dict.fromkeys(("a", "x.com/b", "example.org/b", "example.org/c"), "1")}}
+    assert set(_left("metadata.labels[*/*]", document=document)["metadata"]["labels"]) == {"a"}
+    left = _left("metadata.labels[*/* but example.org/b]", document=document)
+    assert set(left["metadata"]["labels"]) == {"a", "example.org/b"}
+
+
 @pytest.mark.parametrize("path", ["spec.Size", "sizes", "spec.size.x", "metadata.labels.example.com/b", "spec.item"])
 def test_a_misspelt_path_frees_nothing(path: str) -> None:
     """Nor does one into the depth of what has none."""
