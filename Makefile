@@ -53,6 +53,10 @@ test-oldest: $(VENV)/.ready ## run the core of the tests on the oldest Kubernete
 	@$(BIN)/python -m localstack binaries
 	@$(BIN)/python -m pytest $(PARALLEL) -m core tests/cluster
 
+test-compiled: $(VENV)/.ready ## run the unit tests on what the image has, compiled
+	@folder=$$($(BIN)/python -m compiled) && SECONDER_COMPILED=1 PYTHONPATH=$$folder:hack $(BIN)/python -m pytest $(PARALLEL) \
+	  -m 'not long' --deselect 'tests/unit/test_house_rules.py::test_generated_files_are_as_they_would_be_written' tests/unit
+
 PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 
 pythons: ## run the unit tests of core and plugin under each of PYTHONS that is here
@@ -90,4 +94,4 @@ lock: ## resolve the dependencies anew (needs uv)
 lock-debian: $(VENV)/.ready ## resolve the image's Debian packages anew (needs apt)
 	@$(BIN)/python -m release.debian_lock
 
-.PHONY: help demo up down check test test-oldest pythons e2e bench lint generate release lock lock-debian
+.PHONY: help demo up down check test test-oldest test-compiled pythons e2e bench lint generate release lock lock-debian

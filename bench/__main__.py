@@ -17,6 +17,7 @@ from typing import Final
 
 from bench import flood, machine, python, touch
 from bench.load import WrongAnswers
+from bench.python import Interpreter
 from bench.run import LEGEND, Benchmark
 from localstack.binaries import provide
 from localstack.controlplane import ControlPlane
@@ -37,7 +38,7 @@ def main() -> int:
             return _flooded()
         if options.what == "touch":
             return _touched(options.runs)
-        interpreter = python.with_packages(options.python) if options.python else Path(sys.executable)
+        interpreter = python.interpreter(options.python, pure=options.pure)
         _head(interpreter)
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seconder-bench-")))
@@ -82,14 +83,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--python", type=Path, help="the Python that runs the webhook (default: the one that runs this)"
     )
+    parser.add_argument("--pure", action="store_true", help="measure pure Python, as a checkout runs it")
     return parser.parse_args()
 
 
-def _head(interpreter: Path) -> None:
+def _head(interpreter: Interpreter) -> None:
     pinned = (
         "each server on a core of its own" if machine.can_pin() else "no core of its own for anything (needs taskset)"
     )
-    print(f"{python.described(interpreter)}; {platform.system()} {platform.machine()}, {pinned}.", flush=True)
+    print(f"{interpreter.description}.\n{platform.system()} {platform.machine()}, {pinned}.", flush=True)
     load = os.getloadavg()[0]
     print(f"Load before: {load:.1f}. This takes some minutes; leave the machine alone meanwhile.\n", flush=True)
 

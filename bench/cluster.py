@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from bench import python, reviews, servers
+from bench import reviews, servers
+from bench.python import Interpreter
 from bench.servers import Server
 from localstack.controlplane import ControlPlane
 from localstack.seconder import NAMESPACE, Seconder
@@ -31,7 +32,7 @@ _AT_ONCE: Final = 8
 class Cluster:
     """The control plane of the benchmark, seen as its administrator. ``folder`` gets Seconder's files."""
 
-    def __init__(self, plane: ControlPlane, folder: Path, interpreter: Path) -> None:
+    def __init__(self, plane: ControlPlane, folder: Path, interpreter: Interpreter) -> None:
         """``interpreter``: the Python that runs the webhook."""
         self.plane: Final = plane
         self._interpreter: Final = interpreter
@@ -162,7 +163,7 @@ class Cluster:
 
         def command(address: str, metrics: str) -> list[str]:
             return [
-                *(str(self._interpreter), "-m", "seconder", "webhook"),
+                *(str(self._interpreter.program), "-m", "seconder", "webhook"),
                 *("--kubeconfig", str(self._seconder.folder / "webhook.kubeconfig")),
                 *("--namespace", NAMESPACE),
                 *("--bind-address", address),
@@ -171,7 +172,7 @@ class Cluster:
             ]
 
         address = "" if apart else self._seconder.webhook_address
-        environment |= python.environment()
+        environment |= self._interpreter.environment
         return servers.start("Seconder", command, log, authority, "127.0.0.1", address=address, **environment)
 
     def _token(self, namespace: str, name: str) -> Credentials:

@@ -1,4 +1,4 @@
-"""Which Python runs the webhook: the one that runs the benchmark, or another with the locked packages beside it."""
+"""Which Python runs the webhook, and which build of Seconder: compiled as the image has it, or pure Python."""
 
 import hashlib
 import json
@@ -6,14 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import compiled
 import seconder
 from localstack.binaries import cache_folder
 from localstack.locking import locked
 
-_LOCK: Final = Path(__file__).parents[1] / "requirements.lock"
+_LOCKS: Final = tuple(Path(__file__).parents[1] / f"requirements{name}.lock" for name in ("", "-build"))
 _READY: Final = ".ready"
 _ASKED: Final = """
 import json, platform, sys, sysconfig
@@ -22,24 +24,47 @@ print(json.dumps([platform.python_version(), sys.base_prefix, flags]))
 """
 
 
-def environment() -> dict[str, str]:
-    """What makes any Python find this checkout's controller."""
-    return {"PYTHONPATH": str(Path(seconder.__file__).parents[1])}
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python with the locked packages, and the folder that it imports Seconder from."""
+
+    program: Path
+    folder: Path
+    description: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes it find that folder first."""
+        return {"PYTHONPATH": str(self.folder)}
 
 
-def described(python: Path) -> str:
+def interpreter(python: Path | None, *, pure: bool) -> Interpreter:
+    """Give this Python with its packages, or the running one; Seconder is compiled unless that cannot be, or ``pure``.
+
+    Raises CalledProcessError and StackError.
+    """
+    program = _with_packages(python) if python else Path(sys.executable)
+    described = _described(program)
+    lacking = compiled.lacking(program)
+    if pure or lacking:
+        why = f"; to compile takes {', '.join(lacking)}" if lacking and not pure else ""
+        return Interpreter(program, Path(seconder.__file__).parents[1], f"{described}; Seconder is pure Python{why}")
+    return Interpreter(program, compiled.package(program), f"{described}; Seconder is compiled, as in its image")
+
+
+def _described(python: Path) -> str:
     """Name the version and the build: without profile-guided optimization (PGO) it is a fifth to a quarter slower."""
     version, prefix, flags = _told(python)
     return f"Python {version} in {prefix}, {_build(prefix, flags)}"
 
 
-def with_packages(python: Path) -> Path:
+def _with_packages(python: Path) -> Path:
     """Give a Python like this one that has the locked packages; made once, and kept in the cache.
 
     Raises CalledProcessError where they cannot be installed.
     """
     version, prefix, _ = _told(python)
-    key = hashlib.sha256(b"\0".join([_LOCK.read_bytes(), prefix.encode()])).hexdigest()[:12]
+    key = hashlib.sha256(b"\0".join([*(lock.read_bytes() for lock in _LOCKS), prefix.encode()])).hexdigest()[:12]
     folder = cache_folder(os.environ).parent / "python" / f"{version}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / "bin" / "python"
@@ -49,7 +74,8 @@ def with_packages(python: Path) -> Path:
             # Debian's has no pip of its own: this one's installs for it.
             subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True)
             pip = (sys.executable, "-m", "pip", "--python", made, "install", "--quiet", "--disable-pip-version-check")
-            subprocess.run([*pip, "--require-hashes", "--requirement", _LOCK], check=True)
+            for lock in _LOCKS:
+                subprocess.run([*pip, "--require-hashes", "--requirement", lock], check=True)
             (folder / _READY).touch()
     return made
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from bench import approvals, gohandler, imports, latency, probes, reviews, rounds, table, world
 from bench.cluster import Cluster, write_authority
 from bench.load import Load
+from bench.python import Interpreter
 from bench.rounds import FREE, MANY_CONNECTIONS, REFUSED, SEEN_AGAIN, SEEN_FIRST, Bodies, Kind, Series
 from bench.servers import Server
 from bench.table import MISSED, NOT_MEASURED, Row
@@ -40,7 +41,7 @@ each round."""
 class Benchmark:
     """One run in ``folder``; what it starts is stopped when ``stack`` closes. Each row is printed as it is measured."""
 
-    def __init__(self, folder: Path, count: int, stack: contextlib.ExitStack, interpreter: Path) -> None:
+    def __init__(self, folder: Path, count: int, stack: contextlib.ExitStack, interpreter: Interpreter) -> None:
         """Build the Go programs and make the keys. ``interpreter``: the Python that runs the webhook."""
         self._folder, self._count, self._stack, self._interpreter = folder, count, stack, interpreter
         self._key: Final = folder / "alice"

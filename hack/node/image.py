@@ -28,6 +28,7 @@ _CONTEXT: Final = (
     "pyproject.toml",
     "requirements-build.lock",
     "requirements.lock",
+    "setup.py",
 )
 """What .dockerignore lets through, and the two files that say what is done with it."""
 

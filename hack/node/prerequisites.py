@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -70,16 +70,23 @@ def ensure(environment: Mapping[str, str] = os.environ) -> None:
         raise StackError("a node runs on Linux only; everything else is tested by: make test")
     if os.geteuid() != 0:
         raise StackError("a node needs root (namespaces, mounts, cgroups): sudo --preserve-env=PATH make e2e")
-    packages = lacking_packages()
+    install(lacking_packages(), "the node", environment)
+    _try_namespaces()
+
+
+def install(packages: Sequence[str], wanted_by: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Install Debian packages under ``CI=true``; raises ``StackError`` with the command that does elsewhere.
+
+    Nothing is done where there are none.
+    """
     if not packages:
-        _try_namespaces()
         return
     command = f"apt-get update && apt-get install --yes --no-install-recommends {' '.join(packages)}"
     if path_of("apt-get") is None:
-        raise StackError(f"the node needs what these Debian packages have, and there is no apt-get: {packages}")
+        raise StackError(f"{wanted_by} needs what these Debian packages have, and there is no apt-get: {packages}")
     if environment.get("CI") != "true":
         raise StackError(
-            f"the node needs some packages (under CI=true they are installed without asking):\n  {command}"
+            f"{wanted_by} needs some packages (under CI=true they are installed without asking):\n  {command}"
         )
     steps.run(
         f"Installing {', '.join(packages)}",
@@ -88,7 +95,6 @@ def ensure(environment: Mapping[str, str] = os.environ) -> None:
         # In runlevel 1 no package starts its service: of Prometheus the program is wanted.
         environment={**environment, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"},
     )
-    _try_namespaces()
 
 
 def _try_namespaces() -> None:

@@ -73,11 +73,12 @@ class _Review(msgspec.Struct, rename="camel"):
     request: _Request
 
 
-class _UidOnly(msgspec.Struct):
-    class Request(msgspec.Struct):
-        uid: str
+class _RequestsUid(msgspec.Struct):
+    uid: str
 
-    request: Request
+
+class _UidOnly(msgspec.Struct):
+    request: _RequestsUid
 
 
 _review: Final = msgspec.json.Decoder(_Review)

@@ -5,11 +5,14 @@ what for; where a review has become cheaper, lower it, so that the next one is n
 """
 
 import gc
+import importlib
 import os
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -198,3 +201,26 @@ def test_five_thousand_approvers_of_one_authority_cost_a_review_nothing(reviewer
         assert registry.certified(ssh_ca.made(ca, erin.blob, principals=who).blob)
     assert _calls(reviewer, first, again).total() <= seen_again.total()
     assert _calls(reviewer, first, _by_certificate(jti="later".rjust(32, "0"))).total() <= seen_first.total()
+
+
+def _listed() -> set[str]:
+    project = Path(__file__).parents[3] / "pyproject.toml"
+    return {f"seconder.{name}" for name in tomllib.loads(project.read_text())["tool"]["seconder"]["compiled"]}
+
+
+@CASES
+def test_what_a_review_runs_through_is_compiled_in_the_image(
+    reviewer: Reviewer, before_it: Request, asked: Request, most: int
+) -> None:
+    """A module that is forgotten makes reviews slower, and nothing else would tell."""
+    files = {called.partition(":")[0] for called in _calls(reviewer, before_it, asked)}
+    rooms = Path(constants.__file__).parents[1]
+    modules = {Path(file).relative_to(rooms.parent) for file in files if Path(file).is_relative_to(rooms)}
+    assert {".".join(path.with_suffix("").parts) for path in modules} <= _listed()
+
+
+@pytest.mark.parametrize("name", sorted(_listed()))
+def test_a_module_is_compiled_where_that_was_asked_for_and_nowhere_else(name: str) -> None:
+    """So that `make test-compiled` tests what it says."""
+    file = importlib.import_module(name).__file__ or ""
+    assert file.endswith(tuple(EXTENSION_SUFFIXES)) == (os.environ.get("SECONDER_COMPILED") == "1"), file
