@@ -11,6 +11,8 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
 CORES = os.cpu_count() or 1
+FLAGS = ["-O2", "-g0"]
+"""Debugging information would be most of a module. Tracebacks name Python's lines without it."""
 
 
 def extensions() -> list[Extension]:
@@ -19,8 +21,7 @@ def extensions() -> list[Extension]:
 
     names = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["seconder"]["compiled"]
     modules = [
-        # Debugging information would make the image six times as large, and tracebacks name Python's lines without it.
-        Extension(f"seconder.{name}", [f"controller/seconder/{name.replace('.', '/')}.py"], extra_compile_args=["-g0"])
+        Extension(f"seconder.{name}", [f"controller/seconder/{name.replace('.', '/')}.py"], extra_compile_args=FLAGS)
         for name in names
     ]
     # Annotations are for people and mypy. Taken for C's types, an int would overflow.

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from seconder.api import constants
 from seconder.api.reasons import Reason, Rejected
-from seconder.approvals import base64url
+from seconder.approvals import base64url, ed25519
 from seconder.approvals.keys import KeyType, PublicKey
 
 _MEMBERS: Final = frozenset({"alg", "kid", "typ"})
@@ -97,8 +97,8 @@ def verify_signature(envelope: Envelope, key: PublicKey) -> None:
 def _check(envelope: Envelope, key: PublicKey) -> None:
     """Check the signature. Raises ``InvalidSignature``."""
     match key.material:
-        case Ed25519PublicKey() as ed25519:
-            ed25519.verify(envelope.signature, envelope.signed)
+        case Ed25519PublicKey() as material:
+            ed25519.verify(material, envelope.signature, envelope.signed)
         case EllipticCurvePublicKey() as ecdsa:
             half = _SIGNATURE_BYTES // 2
             r, s = (int.from_bytes(part) for part in (envelope.signature[:half], envelope.signature[half:]))

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from msgspec import Struct
 
-from seconder.approvals import webauthn
+from seconder.approvals import ed25519, webauthn
 from seconder.approvals.keys import CERTIFIED, SECURITY_KEYS, KeyType, PublicKey
 from seconder.approvals.sshwire import Reader, WireError
 from seconder.approvals.webauthn import Client
@@ -76,7 +76,7 @@ def read(key_type: bytes, blob: bytes) -> Signature:
 
 
 def _data(key_type: bytes, data: bytes) -> bytes:
-    if key_type in _ED25519_TYPES and len(data) != 64:
+    if key_type in _ED25519_TYPES and len(data) != ed25519.SIGNATURE_BYTES:
         raise WireError("an Ed25519 signature does not have 64 bytes")
     if key_type in _ECDSA_TYPES:
         numbers = Reader(data)
@@ -96,7 +96,7 @@ def check(signature: Signature, key: PublicKey, message: bytes) -> None:
     signed = _signed(signature, key, message) if key.type in SECURITY_KEYS else message
     match key.type:
         case KeyType.ED25519 | KeyType.SK_ED25519:
-            material.verify(signature.data, signed)
+            ed25519.verify(material, signature.data, signed)
         case KeyType.ECDSA_P256 | KeyType.ECDSA_P384 | KeyType.SK_ECDSA_P256:
             material.verify(signature.data, signed, ECDSA(_ECDSA_HASHES[key.type]))
         case KeyType.RSA:
