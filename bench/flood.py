@@ -75,7 +75,7 @@ class Scale:
 
 
 FULL: Final = Scale(objects=10_000, heavy=200, kinds=40, owners=16_000, rounds=5, asked=40)
-SMALL: Final = Scale(objects=300, heavy=12, kinds=40, owners=2_000, rounds=4, asked=25)
+SMALL: Final = Scale(objects=300, heavy=12, kinds=40, owners=2_000, rounds=3, asked=12)
 
 
 @dataclass(slots=True)
