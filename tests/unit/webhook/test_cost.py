@@ -115,7 +115,7 @@ CASES = pytest.mark.parametrize(
     [
         (REFUSED, REFUSED, 65),
         (APPROVED, APPROVED, 97),
-        (APPROVED, APPROVED_ANEW, 124),
+        (APPROVED, APPROVED_ANEW, 126),
         (CHANGES, CHANGES, 279),
         (FREE, FREE, 94),
         (MOVED, MOVED, 149),
@@ -194,7 +194,7 @@ def test_five_thousand_approvers_of_one_authority_cost_a_review_nothing(reviewer
     seen_again = _calls(reviewer, first, again)
     assert seen_again.total() <= 103, seen_again.most_common()
     seen_first = _calls(reviewer, first, _by_certificate(jti="first".rjust(32, "0")))
-    assert seen_first.total() <= 133, seen_first.most_common()
+    assert seen_first.total() <= 137, seen_first.most_common()
     ca, erin = signing.key("ca"), signing.key("erin")
     for number in range(5000):
         who = signing.string(b"person-%d@example.com" % number)
