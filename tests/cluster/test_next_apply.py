@@ -74,6 +74,16 @@ def test_an_agent_applies_to_whatever_a_person_has_made(cluster: Cluster, made: 
         assert _stored(cluster)["spec"]["template"]["spec"]["containers"][0]["image"] == "none:0"
 
 
+def test_an_agent_creates_replaces_and_applies_one_and_the_same_manifest(cluster: Cluster) -> None:
+    """As kubectl writes it, with its empty fields, and with defaults that it states: in whatever order."""
+    stated = {"revisionHistoryLimit": 10, "strategy": {"type": "RollingUpdate"}}
+    for number, spec in enumerate(({}, {"strategy": {}}, stated)):
+        held = {**MANIFEST["metadata"], "name": f"mine-{number}"}
+        manifest = MANIFEST | {"metadata": held, "spec": MANIFEST["spec"] | spec}
+        for verb in (_CREATE, _BY_CLIENT, ("replace",), _BY_CLIENT, _BY_SERVER, _BY_SERVER, ("replace",), _BY_CLIENT):
+            _done(cluster.agent, cluster, *verb, manifest=manifest)
+
+
 def test_an_agent_upgrades_what_a_person_has_installed(cluster: Cluster, tmp_path: Path) -> None:
     """By Helm, which applies by server since its fourth version."""
     helm = Helm(provide((Binary.HELM,), any_kubectl=False)[Binary.HELM], tmp_path)

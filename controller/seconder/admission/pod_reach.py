@@ -36,6 +36,8 @@ _HARMLESS: Final = frozenset(
         "IPC_LOCK",
         "SYS_NICE",
         "SYS_RESOURCE",
+        # Looks into processes that it sees: those of the pod. kubectl debug adds it. See host_pid.
+        "SYS_PTRACE",
     }
 )
 """Capabilities that reach nothing of the node's, or of other pods."""
@@ -92,23 +94,42 @@ class Pod(Struct, rename="camel"):
         return self.priority_class_name in _CRITICAL
 
     @property
-    def reaches_node(self) -> bool:
-        """Whether it reaches files or processes of its node."""
+    def reaching(self) -> str:
+        """The field by which it reaches files or processes of its node, as a path in its specification; else empty."""
+        for name, is_set in (("hostPID", self.host_pid), ("hostIPC", self.host_ipc)):
+            if is_set:
+                return name
+        for index, each in enumerate(self.volumes or ()):
+            if is_of_node(each):
+                return f"volumes[{index}]"
         harmless = _HARMLESS if self.host_network else _HARMLESS | _OF_ITS_NETWORK
-        if self.host_pid or self.host_ipc or any(map(is_of_node, self.volumes or ())):
-            return True
-        for held in self.security:
-            added = {name.upper().removeprefix("CAP_") for name in (held.capabilities and held.capabilities.add) or ()}
-            if held.privileged or (held.windows_options and held.windows_options.host_process) or added - harmless:
-                return True
-        return False
+        held = ((place, _beyond(each, harmless)) for place, each in self._held)
+        return next((f"{place}securityContext.{field}" for place, field in held if field), "")
 
     @property
-    def security(self) -> Iterator[_Security]:
-        """How the pod and its containers are held."""
-        listed = (self.containers, self.init_containers, self.ephemeral_containers)
-        held = [container.security_context for containers in listed for container in containers or ()]
-        yield from (each for each in (self.security_context, *held) if each is not None)
+    def _held(self) -> Iterator[tuple[str, _Security]]:
+        """How the pod and its containers are held, and the place of each."""
+        if self.security_context is not None:
+            yield "", self.security_context
+        listed = (
+            ("containers", self.containers),
+            ("initContainers", self.init_containers),
+            ("ephemeralContainers", self.ephemeral_containers),
+        )
+        for name, containers in listed:
+            for index, container in enumerate(containers or ()):
+                if container.security_context is not None:
+                    yield f"{name}[{index}].", container.security_context
+
+
+def _beyond(held: _Security, harmless: frozenset[str]) -> str:
+    """The field of a security context that reaches beyond the pod; empty where none does."""
+    if held.privileged:
+        return "privileged"
+    if held.windows_options and held.windows_options.host_process:
+        return "windowsOptions.hostProcess"
+    added = {name.upper().removeprefix("CAP_") for name in (held.capabilities and held.capabilities.add) or ()}
+    return "capabilities.add" if added - harmless else ""
 
 
 _pod: Final = msgspec.json.Decoder(Pod | None)

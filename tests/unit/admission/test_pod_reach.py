@@ -41,33 +41,40 @@ def test_no_pod_of_an_agents_is_critical(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec",
+    ("spec", "field"),
     [
-        {"hostPID": True},
-        {"hostIPC": True},
-        {"volumes": [{"name": "v", "hostPath": {"path": "/"}}]},
-        {"volumes": [{"name": "v", "hostPath": {"path": "/var/lib/kubelet"}}]},
-        {"volumes": [{"name": "v", "hostPath": {"path": "/data/of/my/own"}}]},
-        {"securityContext": {"windowsOptions": {"hostProcess": True}}},
-        _held(privileged=True),
-        _held(capabilities={"add": ["SYS_ADMIN"]}),
-        _held(capabilities={"add": ["CAP_SYS_PTRACE"]}),
-        _held(capabilities={"add": ["ALL"]}),
-        {"hostNetwork": True, **_held(capabilities={"add": ["NET_ADMIN"]})},
-        {"initContainers": _held(privileged=True)["containers"]},
-        {"ephemeralContainers": _held(privileged=True)["containers"]},
+        ({"hostPID": True, **_held(capabilities={"add": ["SYS_PTRACE"]})}, "hostPID"),
+        ({"hostIPC": True}, "hostIPC"),
+        ({"volumes": [{"name": "e", "emptyDir": {}}, {"name": "v", "hostPath": {"path": "/"}}]}, "volumes[1]"),
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/var/lib/kubelet"}}]}, "volumes[0]"),
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/data/of/my/own"}}]}, "volumes[0]"),
+        ({"securityContext": {"windowsOptions": {"hostProcess": True}}}, "securityContext.windowsOptions.hostProcess"),
+        (_held(privileged=True), "containers[0].securityContext.privileged"),
+        (_held(capabilities={"add": ["SYS_ADMIN"]}), "containers[0].securityContext.capabilities.add"),
+        (_held(capabilities={"add": ["CAP_SYS_MODULE"]}), "containers[0].securityContext.capabilities.add"),
+        (_held(capabilities={"add": ["ALL"]}), "containers[0].securityContext.capabilities.add"),
+        (
+            {"hostNetwork": True, **_held(capabilities={"add": ["NET_ADMIN"]})},
+            "containers[0].securityContext.capabilities.add",
+        ),
+        ({"initContainers": _held(privileged=True)["containers"]}, "initContainers[0].securityContext.privileged"),
+        (
+            {"ephemeralContainers": _held(privileged=True)["containers"]},
+            "ephemeralContainers[0].securityContext.privileged",
+        ),
     ],
     ids=str,
 )
-def test_no_pod_of_an_agents_reaches_its_node(spec: dict[str, Any]) -> None:
-    """Made, rolled out anew, or entered; unless the installation lets it."""
-    assert refusal(decide(_pod(**spec), state())) == RUNS
+def test_no_pod_of_an_agents_reaches_its_node(spec: dict[str, Any], field: str) -> None:
+    """Made, rolled out anew, or entered; unless the installation lets it. It is told which field is meant."""
+    runs = f"{RUNS}: {field}"
+    assert refusal(decide(_pod(**spec), state())) == runs
     old, new = ({"spec": {"template": {"spec": {**spec, "hostname": name}}}} for name in "ab")
     workload = target(DEPLOYMENTS, "mine")
-    assert refusal(decide(update(workload, old=old, new=new), state())) == RUNS
+    assert refusal(decide(update(workload, old=old, new=new), state())) == runs
     assert decide(update(workload, old=old, new={"spec": old["spec"] | {"replicas": 3}}), state()).allowed
     entered = decide(connection(POD, "exec"), state(), answers=Answers(runs=spec))
-    assert refusal(entered) == RUNS.replace("run", "enter", 1)
+    assert refusal(entered) == runs.replace("run", "enter", 1)
     assert decide(connection(POD, "portforward"), state(), answers=Answers(runs=spec)).allowed
     assert decide(_pod(**spec), LIFTED).allowed
     assert decide(creation(POD, PERSON, new={"spec": spec}), state()).allowed
@@ -81,6 +88,8 @@ def test_no_pod_of_an_agents_reaches_its_node(spec: dict[str, Any]) -> None:
         {"hostNetwork": True},
         {"securityContext": {"runAsNonRoot": True}, **_held(privileged=False, capabilities={"drop": ["ALL"]})},
         _held(capabilities={"add": ["NET_BIND_SERVICE", "NET_ADMIN", "IPC_LOCK"]}),
+        # kubectl debug, by its profile "general".
+        {"ephemeralContainers": _held(capabilities={"add": ["SYS_PTRACE"]})["containers"]},
     ],
     ids=str,
 )

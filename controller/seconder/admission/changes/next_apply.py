@@ -11,14 +11,14 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from seconder.admission.changes import last_applied, managed_fields
+from seconder.admission.changes import defaults, last_applied, managed_fields
 from seconder.admission.changes.free_paths import ANNOTATIONS, FreePaths, Steps
 from seconder.admission.changes.managed_fields import NO_LONGER, Written
 from seconder.admission.changes.place import KEPT, Place
 from seconder.admission.lookups import Unknown
 from seconder.admission.request import Request
 from seconder.api import constants
-from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.api.resources import AUTOSCALERS, GroupResource
 
 Taken = Mapping[str, Sequence[str]]
 """Fields that may go, by who takes them: an annotation's name, or an entry of managedFields."""
@@ -29,8 +29,6 @@ _MOST: Final = 64
 
 _UNTOLD: Final = "who owns its fields cannot be told: too many managers do, or it nests too deeply"
 _TAGS: Final = frozenset({constants.AGENT_KEY})
-_STATUS: Final[Steps] = ("status",)
-_SELECTOR: Final[Steps] = ("spec", "selector")
 _SPEC: Final[Steps] = ("spec",)
 _JOB: Final = (_SPEC, ("spec", "schedule"), ("spec", "jobTemplate"), ("spec", "jobTemplate", "spec"))
 _SENT: Final[Mapping[GroupResource, tuple[Steps, ...]]] = {
@@ -39,6 +37,7 @@ _SENT: Final[Mapping[GroupResource, tuple[Steps, ...]]] = {
     ),
     GroupResource("batch", "jobs"): (_SPEC,),
     GroupResource("batch", "cronjobs"): _JOB,
+    AUTOSCALERS: (_SPEC, ("spec", "maxReplicas"), ("spec", "scaleTargetRef")),
 }
 """What the API server takes no object of a kind without: every manifest holds it, so that naming it takes nothing away.
 What is below is another matter."""
@@ -73,7 +72,7 @@ def taken(update: Update, free: Sequence[FreePaths], tags: frozenset[str] = _TAG
         moved = managed_fields.moved(*update.written)
         if not changed and (moved is None or not moved.matters(free, _kept(resource))):
             return NOTHING
-        root = Place((), *update.whole, free, _kept(resource))
+        root = _root(resource, *update.whole, free)
         owned = list(moved.told(root)) if moved is not None else []
     except (managed_fields.Untold, msgspec.MsgspecError, RecursionError):
         raise Unknown(_UNTOLD) from None
@@ -88,7 +87,7 @@ def taken(update: Update, free: Sequence[FreePaths], tags: frozenset[str] = _TAG
 
 def holds(resource: GroupResource, document: Mapping[str, Any], recorded: Taken, free: Sequence[FreePaths]) -> bool:
     """Whether an object as it was read is so that all of this may go. Raises RecursionError."""
-    root = Place((), document, document, _guarding(resource, tuple(free), _TAGS), _kept(resource))
+    root = _root(resource, document, document, _guarding(resource, tuple(free), _TAGS))
     metadata = document.get("metadata") or {}
     annotations, owned = metadata.get("annotations") or {}, managed_fields.owned(metadata.get("managedFields"), root)
     for taker, fields in recorded.items():
@@ -108,17 +107,19 @@ def holds(resource: GroupResource, document: Mapping[str, Any], recorded: Taken,
 def _guarding(resource: GroupResource, free: tuple[FreePaths, ...], tags: frozenset[str]) -> tuple[FreePaths, ...]:
     """The same lists, but that nothing frees approvals, the emergency exit, and what marks an object as an agent's.
 
-    Where annotations are free, these are no agent's all the same. Free is what no apply takes away: a selector of
-    group ``apps``, the spec of a Namespace, and the status of a kind of Kubernetes' own.
+    Where annotations are free, these are no agent's all the same. Free is what no apply takes away.
     """
-    lasting = [_SELECTOR] if resource.group == "apps" else [_SPEC] if resource == NAMESPACES else []
-    if "." not in resource.group:
-        # Groups of others have a dot in their name.
-        lasting.append(_STATUS)
+    lasting = defaults.lasting(resource)
     free = tuple(FreePaths((*paths.free, *lasting), paths.back, paths.freed) for paths in free)
     for key in (f"{constants.APPROVAL_PREFIX}*", constants.BREAK_GLASS, *sorted(tags)):
         free = tuple(paths.taking_back((*ANNOTATIONS, key)) for paths in free)
     return free
+
+
+def _root(
+    resource: GroupResource, before: Mapping[str, Any], after: Mapping[str, Any], free: Sequence[FreePaths]
+) -> Place:
+    return Place((), before, after, free, _kept(resource), defaults.DEFAULTS.get(resource, {}))
 
 
 def _kept(resource: GroupResource) -> frozenset[Steps]:

@@ -28,6 +28,7 @@ class Place(Struct, frozen=True):
     """``steps`` lead to it. ``before`` and ``after`` are what the stored and the wanted object hold there.
 
     ``free`` is what may change freely from there on. ``kept`` are places of the object that no manifest is without.
+    ``defaults`` are what the API server puts where nothing is: what holds that, and stays so, is as good as free.
     """
 
     steps: Steps
@@ -35,6 +36,7 @@ class Place(Struct, frozen=True):
     after: Any
     free: Sequence[FreePaths]
     kept: Set[Steps] = KEPT
+    defaults: Mapping[Steps, Sequence[Any]] = {}
 
     @property
     def all_free(self) -> bool:
@@ -62,7 +64,7 @@ class Place(Struct, frozen=True):
         """Whether it is guarded as a whole, is there, and stays as it is."""
         if not self.none_free or self.steps in self.kept or ABSENT in (self.before, self.after):
             return False
-        return self.before is self.after or _canonical(self.before) == _canonical(self.after)
+        return self.before is self.after or _same(self.before, self.after)
 
     def field(self, name: str) -> "Place":
         """The place of a field of the object that is here."""
@@ -74,8 +76,18 @@ class Place(Struct, frozen=True):
 
     def below(self, step: str, before: Any, after: Any) -> "Place":
         """The place one step further, with what is there."""
-        free = [free_paths.at(paths, step) for paths in self.free]
-        return Place((*self.steps, step), before, after, free, self.kept)
+        steps = (*self.steps, step)
+        free: Sequence[FreePaths] = [free_paths.at(paths, step) for paths in self.free]
+        if any(_same(before, value) and _same(after, value) for value in self.defaults.get(steps, ())):
+            free = _FREED
+        return Place(steps, before, after, free, self.kept, self.defaults)
+
+
+_FREED: Final = (FreePaths(freed=True),)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return ABSENT not in (one, other) and _canonical(one) == _canonical(other)
 
 
 def _field(value: Any, name: str) -> Any:

@@ -91,9 +91,8 @@ def _reach(context: ReviewContext, spec: msgspec.Raw) -> str:
     pod = pod_reach.read(spec)
     if not entered and pod.is_critical:
         return "run pods of the cluster's own priority"
-    if reaching or not pod.reaches_node:
-        return ""
-    return f"{'enter' if entered else 'run'} pods that reach their node's files or processes"
+    field = "" if reaching else pod.reaching
+    return field and f"{'enter' if entered else 'run'} pods that reach their node's files or processes: {field}"
 
 
 def _judge(context: ReviewContext, account: Account) -> Asking[str]:

@@ -16,7 +16,7 @@ from seconder.admission.changes.free_paths import DROPPED, FreePaths, compiled, 
 from seconder.admission.request import Request
 from seconder.api import constants
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, Action, GroupResource
+from seconder.api.resources import NAMESPACES, SECRETS, Action, GroupResource, Target
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 KAPP = "kapp.k14s.io/original"
@@ -141,6 +141,47 @@ def test_an_annotation_names_no_field_that_its_manifest_does_not(key: str, after
 def test_an_annotation_changes_freely_with_what_is_free(before: Any, after: Any) -> None:
     """An agent applies its manifests; what no manifest is without counts as named."""
     assert _paths(_applied(before, after)) == []
+
+
+ROLLING = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}}
+CLAIM_TEMPLATES = [{"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}]
+
+
+@pytest.mark.parametrize(
+    ("on", "stored", "sent"),
+    [
+        (DEPLOYMENT, {"spec": SPEC | {"strategy": ROLLING}}, {"spec": {"strategy": {}}}),
+        (DEPLOYMENT, {"spec": SPEC | {"strategy": ROLLING}}, {"spec": {"strategy": {"type": "RollingUpdate"}}}),
+        (DEPLOYMENT, {"spec": SPEC | {"revisionHistoryLimit": 10}}, {"spec": {"revisionHistoryLimit": 10}}),
+        (
+            target(GroupResource("apps", "statefulsets"), "db", uid="uid-s"),
+            {"spec": {"volumeClaimTemplates": CLAIM_TEMPLATES, "serviceName": "db"}},
+            {"spec": {"volumeClaimTemplates": CLAIM_TEMPLATES, "serviceName": "db"}},
+        ),
+        (
+            target(SECRETS, "key", uid="uid-s"),
+            {"data": {"a": "Yg=="}, "type": "Opaque"},
+            {"stringData": {"a": "b"}, "type": "Opaque"},
+        ),
+    ],
+    ids=range(5),
+)
+def test_what_is_back_at_once_is_named_and_owned_freely(on: Target, stored: Any, sent: Any) -> None:
+    """By a first apply, and by one after ``kubectl replace``: defaults, and what nobody changes any more."""
+    made = json.loads(json.dumps(stored)) | {"annotations": {}}
+    applied = made | {"annotations": {LAST_APPLIED: json.dumps(sent)}}
+    assert decide(update(on, old=made, new=applied), state(policy(on.resource))).allowed
+    paths = [f"{above} {below}" if sent[above] != "Opaque" else above for above in sent for below in sent[above]]
+    owned = [made | {"managedFields": entries} for entries in ([], [_entry(FLUX, "Apply", *paths)])]
+    assert decide(update(on, old=owned[0], new=owned[1]), state(policy(on.resource))).allowed
+
+
+@pytest.mark.parametrize(("kept", "named"), [(10, False), (3, True)])
+def test_another_value_than_the_default_is_named_by_nobody(kept: int, named: bool) -> None:
+    """It would go, and the default come in its place."""
+    held = STORED | {"spec": SPEC | {"revisionHistoryLimit": kept}}
+    applied = held | {"annotations": {LAST_APPLIED: json.dumps(_manifest(revisionHistoryLimit=kept))}}
+    assert bool(_paths(update(old=held, new=applied))) is named
 
 
 def test_an_annotation_is_new_on_what_is_approved_or_tracked() -> None:

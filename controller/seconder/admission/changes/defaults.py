@@ -1,0 +1,85 @@
+"""What the API server keeps of an object whatever an apply does not send: defaults, and what nobody changes any more.
+
+Nothing is lost where a field of its default goes: it is back at once, with the same value. Only what is known to be so
+is listed (SetDefaults of ``pkg/apis/*/v*/defaults.go``, and the validation of updates, in kubernetes/kubernetes).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from seconder.admission.changes.free_paths import Steps
+from seconder.api.resources import (
+    AUTOSCALERS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    SECRETS,
+    SERVICES,
+    STATEFUL_SETS,
+    GroupResource,
+)
+
+Values = tuple[Any, ...]
+
+_HISTORY: Final[Mapping[Steps, Values]] = {("spec", "revisionHistoryLimit"): (10,)}
+DEFAULTS: Final[Mapping[GroupResource, Mapping[Steps, Values]]] = {
+    DEPLOYMENTS: {
+        **_HISTORY,
+        ("spec", "progressDeadlineSeconds"): (600,),
+        ("spec", "strategy"): (
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+        ),
+    },
+    STATEFUL_SETS: {
+        **_HISTORY,
+        ("spec", "updateStrategy"): (
+            {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+            {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "partition": 0}},
+        ),
+        ("spec", "persistentVolumeClaimRetentionPolicy"): ({"whenDeleted": "Retain", "whenScaled": "Retain"},),
+    },
+    DAEMON_SETS: {
+        **_HISTORY,
+        ("spec", "updateStrategy"): ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},),
+    },
+    GroupResource("batch", "cronjobs"): {
+        ("spec", "concurrencyPolicy"): ("Allow",),
+        ("spec", "suspend"): (False,),
+        ("spec", "successfulJobsHistoryLimit"): (3,),
+        ("spec", "failedJobsHistoryLimit"): (1,),
+    },
+    GroupResource("batch", "jobs"): {("spec", "suspend"): (False,)},
+    SERVICES: {
+        ("spec", "sessionAffinity"): ("None",),
+        ("spec", "internalTrafficPolicy"): ("Cluster",),
+        ("spec", "type"): ("ClusterIP",),
+    },
+    AUTOSCALERS: {("spec", "minReplicas"): (1,)},
+}
+"""The values, by kind and field, that the API server puts back."""
+
+_CLAIMED: Final = (
+    "accessModes",
+    "dataSource",
+    "dataSourceRef",
+    "selector",
+    "storageClassName",
+    "volumeMode",
+    "volumeName",
+)
+_LASTING: Final[Mapping[GroupResource, tuple[Steps, ...]]] = {
+    NAMESPACES: (("spec",),),
+    # Write-only: no stored object has it.
+    SECRETS: (("stringData",), ("type",)),
+    STATEFUL_SETS: tuple(("spec", field) for field in ("podManagementPolicy", "serviceName", "volumeClaimTemplates")),
+    GroupResource("", "persistentvolumeclaims"): tuple(("spec", field) for field in _CLAIMED),
+}
+
+
+def lasting(resource: GroupResource) -> tuple[Steps, ...]:
+    """The fields of a kind that no apply takes away: nobody changes them once they are there, or clients at all."""
+    fields = _LASTING.get(resource, ())
+    if resource.group == "apps":
+        fields = (*fields, ("spec", "selector"))
+    # Groups of others have a dot in their name; of Kubernetes' own, the API server keeps the status.
+    return fields if "." in resource.group else (*fields, ("status",))
