@@ -78,8 +78,8 @@ def test_an_agent_creates_replaces_and_applies_one_and_the_same_manifest(cluster
     """As kubectl writes it, with its empty fields, and with defaults that it states: in whatever order."""
     stated = {"revisionHistoryLimit": 10, "strategy": {"type": "RollingUpdate"}}
     for number, spec in enumerate(({}, {"strategy": {}}, stated)):
-        held = {**MANIFEST["metadata"], "name": f"mine-{number}"}
-        manifest = MANIFEST | {"metadata": held, "spec": MANIFEST["spec"] | spec}
+        manifest = json.loads(json.dumps(MANIFEST).replace("checkout", f"mine-{number}"))
+        manifest["spec"] |= spec
         for verb in (_CREATE, _BY_CLIENT, ("replace",), _BY_CLIENT, _BY_SERVER, _BY_SERVER, ("replace",), _BY_CLIENT):
             _done(cluster.agent, cluster, *verb, manifest=manifest)
 

@@ -59,8 +59,10 @@ class PolicyIndex:
         """Each way in which some policy, or the defaults, recognise agents."""
         self.known_tags: Final = union_of(self.tags)
         """All of them together."""
+        self.selecting: Final = tuple(policy for policy in self.all if policy.selector)
+        """Those that select namespaces by labels."""
         self.selecting_keys: Final = frozenset(
-            requirement.key for policy in self.all for requirement in policy.selector
+            requirement.key for policy in self.selecting for requirement in policy.selector
         ) - {NAME_KEY}
         """The keys of labels by which policies select namespaces, but for the one that nobody sets."""
         self.telling_extra: Final = self.known_tags.extra_keys | {constants.OPERATOR_KEY}

@@ -159,7 +159,8 @@ def _by_policies() -> Iterator[Expected]:
     elsewhere = policy("production", "deployments.apps", namespaces=["elsewhere"])
     yield case("a ClusterRole, which may be bound anywhere", REFUSED, create(wide), elsewhere)
     watched = policy("production", "deployments.apps", mode="Audit")
-    yield case("a role to delete what Audit watches", REFUSED, create(wide), watched)
+    yield case("a role to delete the guard's Deployments, whatever Audit watches", REFUSED, create(wide), watched)
+    yield case("a Role to delete what Audit watches", FREE, create(role("given", DELETES)), watched)
     yield case("a role is none of Audit's business", FREE, create(wide), watched, path=AUDIT)
     for named in ("*.apps", "deployments.*", "*.*"):
         yield case(

@@ -4,7 +4,7 @@ Where no review takes that one for an agent, what it may do is asked of the API 
 namespace, which tells what it may do everywhere too, and in the namespaces that policies name.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -106,9 +106,13 @@ def _judge(context: ReviewContext, account: Account) -> Asking[str]:
     owning: frozenset[GroupResource] = frozenset()
     if state.policies.follows:
         owning = yield from ask(OwningResources(account.namespace))
+    target = context.request.target
+    elsewhere = frozenset(
+        policy.name for policy in state.policies.selecting if not context.selected(policy, target, unknown=True)
+    )
     rights = state.policies.once(
-        (__name__, account.namespace, state.installation, owning),
-        lambda: tuple(dict.fromkeys(_rights(account, state.policies, state.installation, owning))),
+        (__name__, account.namespace, state.installation, owning, elsewhere),
+        lambda: tuple(dict.fromkeys(_rights(account, state.policies, state.installation, owning, elsewhere))),
     )
     if len(rights) > _MOST:
         raise Unknown(FirstRight.unknown)
@@ -154,9 +158,17 @@ def _as_agent(context: ReviewContext, account: Account) -> str:
 
 
 def _rights(
-    account: Account, index: PolicyIndex, installation: Installation, owning: Iterable[GroupResource]
+    account: Account,
+    index: PolicyIndex,
+    installation: Installation,
+    owning: Iterable[GroupResource],
+    elsewhere: Collection[str],
 ) -> Iterator[Right]:
-    """The rights of which none may be the account's. ``owning``: what owns protected objects in its namespace."""
+    """The rights of which none may be the account's.
+
+    ``owning``: what owns protected objects in its namespace. ``elsewhere``: the policies that select other namespaces
+    than that, in which it has what it has in all of them.
+    """
     places = {
         Place.ANYWHERE: ("",),
         Place.HERE: (account.namespace,),
@@ -175,7 +187,7 @@ def _rights(
     enforced = [policy for policy in index.all if policy.mode is Mode.ENFORCE]
     for policy in enforced:
         if not policy.places or account.namespace in policy.places:
-            yield from _losses(policy, account.namespace)
+            yield from _losses(policy, "" if policy.name in elsewhere else account.namespace)
     for policy in enforced:
         for namespace in sorted(policy.namespaces - {account.namespace}):
             yield from _losses(policy, namespace)

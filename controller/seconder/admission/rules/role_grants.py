@@ -117,12 +117,14 @@ def _means(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subjec
     strangers = _strangers(whom, context.state.policies.known_tags)
     place = context.request.target.namespace
     for policy in context.state.policies.all:
-        if place and policy.places and place not in policy.places:
+        if policy.mode is not Mode.ENFORCE or (place and policy.places and place not in policy.places):
+            continue
+        # What is given in a namespace counts there.
+        if not context.selected(policy, context.request.target, unknown=True):
             continue
         # An agent of one policy may be none of another, which holds back the one that gives and not the one that gets.
         tags = DEFAULT_TAGS if policy.problem else policy.agents
-        enforced = policy.mode is Mode.ENFORCE and identity_tagged(context.request.caller, tags)
-        if strangers or (enforced and _strangers(whom, tags)):
+        if strangers or (identity_tagged(context.request.caller, tags) and _strangers(whom, tags)):
             for name in sorted(policy.resources | policy.resolved.keys()):
                 if losing.holds(name):
                     return f"delete or change {name}"

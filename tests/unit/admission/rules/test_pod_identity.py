@@ -25,6 +25,7 @@ from seconder.admission.lookups import Account, FirstRight, Lookup, OwningResour
 from seconder.admission.powers import POWERS, Place, askable
 from seconder.admission.principal import BUILTIN_CONTROLLERS, service_account
 from seconder.admission.request import Caller, Malformed, Request
+from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import AgentTags, Mode, Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, NODES, PODS, GroupResource
@@ -182,6 +183,19 @@ def test_what_policies_name_is_asked_about_where_the_account_is_and_where_they_s
         right for right in asked if right.resource in {"services", "*"} and not right.subresource and right.group != "*"
     }
     assert Right("delete", *CONFIG_MAPS, "", "payments") not in asked
+
+
+def test_what_a_policy_selects_elsewhere_is_asked_about_everywhere() -> None:
+    """In its own namespace an account may do as it likes with what is free there; known anew with the labels."""
+    selecting = policy(selector=(Requirement("tier", Operator.IN, frozenset({"prod"})),))
+    everywhere = Right("delete", *DEPLOYMENTS, "", "")
+    for labels in ({"tier": "dev"}, {"tier": "prod"}, None):
+        given = Answers()
+        known = {} if labels is None else {"payments": labels}
+        decide(_pod(), state(selecting, namespaces=known), answers=given)
+        (asked,) = given.questions(FirstRight)
+        here = labels is None or labels["tier"] == "prod"
+        assert (MAY_DELETE in asked.rights, everywhere in asked.rights) == (here, not here)
 
 
 def test_what_owns_protected_objects_is_asked_about_and_crowds_nothing_out() -> None:

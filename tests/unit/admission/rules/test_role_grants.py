@@ -12,6 +12,7 @@ from seconder.admission.lookups import OwningResources, RoleRules
 from seconder.admission.powers import POWERS
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.admission.request import Caller, Malformed, Request
+from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import AgentTags, Mode, Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource
@@ -187,6 +188,21 @@ def test_a_policys_namespaces_limit_what_a_rolebinding_gives_and_no_clusterroleb
     assert _bound(ERIN, keeps, policies=policies, namespace="payments")
     assert _bound(ERIN, keeps, policies=policies, namespace="sandbox") == ""
     assert _bound(ERIN, keeps, policies=policies, namespace="")
+
+
+def test_a_policy_by_labels_counts_in_the_namespaces_that_it_selects() -> None:
+    """And where their labels are not known, and for what is given everywhere."""
+    selecting = policy(selector=(Requirement("tier", Operator.IN, frozenset({"prod"})),))
+    for labels, free in (({"tier": "dev"}, True), ({"tier": "prod"}, False), (None, False)):
+        known = {} if labels is None else {"payments": labels}
+        for resource, place in (("roles", "payments"), ("clusterroles", "")):
+            made = creation(target(GroupResource(RBAC, resource), "r", place), new={"rules": [DELETES]})
+            assert decide(made, state(selecting, namespaces=known)).allowed is (free and bool(place)), labels
+
+
+def test_what_audit_watches_is_given_away_freely() -> None:
+    """Audit refuses nobody anything."""
+    assert _bound(ERIN, DELETES, policies=(policy(mode=Mode.AUDIT),)) == ""
 
 
 def test_namespaces_count_without_any_policy() -> None:
