@@ -5,7 +5,7 @@ from typing import Any, Final
 from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.documents import owner
-from tests.attacks.field import CLAIMS, CONFIG_MAPS, PODS, STATEFUL_SETS, VOLUMES, Field
+from tests.attacks.field import CLAIMS, CONFIG_MAPS, PODS, STATEFUL_SETS, STORAGE_CLASSES, VOLUMES, Field
 
 _ASKED: Final = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
@@ -81,4 +81,60 @@ def wait_for_a_volume_and_let_go(field: Field, by_owner: bool) -> None:
     path = _protected(field, annotations={"pv.kubernetes.io/provisioned-by": "nobody.example.com"})
     _bound(field)
     field.refused("DELETE", CONFIG_MAPS.path(field.place, "above") if by_owner else CLAIMS.path(field.place, "mine"))
+    field.lasts(path)
+
+
+def _waiting(field: Field, **spec: str) -> str:
+    """A protected claim of a class of its own, which has no volume yet; give its path."""
+    asked = {**_ASKED, "storageClassName": field.place, **spec}
+    field.make(CLAIMS, {"metadata": {"name": "data"}, "spec": asked})
+    path = CLAIMS.path(field.place, "data")
+    field.protect(CLAIMS, path)
+    return path
+
+
+@attack(
+    variants={
+        "by-its-name": ({}, {"namespace": True, "name": "data"}),
+        "by-its-class": ({}, {}),
+        "to-the-one-after-it": ({"volumeName": "another"}, {}),
+        "to-one-that-is-not-there-yet": ({}, {"namespace": True, "name": "data-db-1"}),
+    }
+)
+def offer_a_volume(field: Field, spec: dict[str, str], kept_for: dict[str, Any]) -> None:
+    """An agent makes a volume, retained, that a protected claim is bound to, so that what is written goes there."""
+    path = _waiting(field, **spec)
+    volume = _volume(field)
+    volume["spec"]["persistentVolumeReclaimPolicy"] = "Retain"
+    field.later_removed(VOLUMES.path("", field.place))
+    if kept_for:
+        volume["spec"]["claimRef"] = {**kept_for, "namespace": field.place}
+    field.refused("POST", VOLUMES.path(""), volume)
+    if field.lasts(path)["spec"].get("volumeName") == field.place:
+        field.lost("the claim is bound to it")
+    other = {**volume["spec"], "storageClassName": f"{field.place}-2", "claimRef": None}
+    field.done("POST", VOLUMES.path(""), {**volume, "spec": other})
+
+
+@attack()
+def offer_a_class(field: Field) -> None:
+    """An agent makes a class of storage for which a protected claim waits, with a provisioner of its own choice."""
+    path = _waiting(field)
+    made = {"metadata": {"name": field.place}, "provisioner": "nobody.example.com"}
+    field.refused("POST", STORAGE_CLASSES.path(""), made)
+    field.later_removed(STORAGE_CLASSES.path("", f"{field.place}-2"))
+    field.done("POST", STORAGE_CLASSES.path(""), {**made, "metadata": {"name": f"{field.place}-2"}})
+    field.lasts(path)
+
+
+@attack()
+def name_a_volume_that_is_retained(field: Field) -> None:
+    """An agent's claim names a protected volume that is retained, and leaves it as nobody's when it goes."""
+    kept = _volume(field)
+    kept["spec"]["persistentVolumeReclaimPolicy"] = "Retain"
+    field.make(VOLUMES, kept)
+    path = VOLUMES.path("", field.place)
+    field.protect(VOLUMES, path)
+    spec = {**_ASKED, "storageClassName": field.place, "volumeName": field.place}
+    field.refused("POST", CLAIMS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
     field.lasts(path)

@@ -108,7 +108,8 @@ def _volume(field: Field) -> tuple[str, dict[str, Any]]:
     kept = {"persistentVolumeReclaimPolicy": "Retain", "claimRef": bound}
     field.make(VOLUMES, {"metadata": {"name": name}, "spec": {**spec, **kept}})
     field.protect(CLAIMS, CLAIMS.path(field.place, "data"))
-    return VOLUMES.path("", name), {"metadata": {"name": f"{name}-2"}, "spec": spec}
+    elsewhere = {"claimRef": {"namespace": f"{name}-2", "name": "another"}}
+    return VOLUMES.path("", name), {"metadata": {"name": f"{name}-2"}, "spec": {**spec, **elsewhere}}
 
 
 @attack()

@@ -12,6 +12,7 @@ from tests.attacks.field import (
     INGRESSES,
     NAMESPACES,
     SERVICES,
+    STORAGE_CLASSES,
     VOLUMES,
     Field,
     Kind,
@@ -74,7 +75,6 @@ def write_a_note(field: Field, kind: Kind, spec: dict[str, Any], notes: dict[str
     field.lasts(path)
 
 
-_STORAGE: Final = Kind("storage.k8s.io", "storageclasses", namespaced=False)
 _VOLUME: Final = {
     "capacity": {"storage": "1Gi"},
     "accessModes": ["ReadWriteOnce"],
@@ -84,7 +84,7 @@ _VOLUME: Final = {
 }
 _KEYS: Final[dict[str, tuple[Kind, dict[str, Any], dict[str, Any]]]] = {
     "the-default-storage": (
-        _STORAGE,
+        STORAGE_CLASSES,
         {"provisioner": "nobody.example.com"},
         {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
     ),
@@ -112,6 +112,56 @@ def command_a_controller_of_the_clusters_own(
     field.done("PATCH", path, {"metadata": {"annotations": {"note": "ordinary"}}})
     field.refused("PATCH", path, {"metadata": metadata})
     field.lasts(path)
+
+
+_CLASSES: Final[dict[str, tuple[Kind, str, dict[str, Any], str]]] = {
+    "storage": (
+        STORAGE_CLASSES,
+        "StorageClass",
+        {"provisioner": "nobody.example.com"},
+        "storageclass.kubernetes.io/is-default-class",
+    ),
+    "routes": (
+        Kind("networking.k8s.io", "ingressclasses", namespaced=False),
+        "IngressClass",
+        {"spec": {"controller": "example.com/nobody"}},
+        "ingressclass.kubernetes.io/is-default-class",
+    ),
+    "snapshots": (
+        Kind("snapshot.storage.k8s.io", "volumesnapshotclasses", namespaced=False),
+        "VolumeSnapshotClass",
+        {"driver": "nobody.example.com", "deletionPolicy": "Delete"},
+        "snapshot.storage.kubernetes.io/is-default-class",
+    ),
+    "snapshots-of-groups": (
+        Kind("groupsnapshot.storage.k8s.io", "volumegroupsnapshotclasses", namespaced=False),
+        "VolumeGroupSnapshotClass",
+        {"driver": "nobody.example.com", "deletionPolicy": "Delete"},
+        "groupsnapshot.storage.kubernetes.io/is-default-class",
+    ),
+    "pods": (
+        Kind("scheduling.k8s.io", "priorityclasses", namespaced=False),
+        "PriorityClass",
+        {"value": -1000, "preemptionPolicy": "Never"},
+        "",
+    ),
+}
+
+
+@attack(variants={f"of-{name}": made for name, made in _CLASSES.items()})
+def make_the_default_class(field: Field, kind: Kind, named: str, document: dict[str, Any], key: str) -> None:
+    """An agent makes the class that everybody gets who names none, or makes its own class that."""
+    field.deployment()
+    path = field.defined(kind, named) if "snapshot" in kind.group else kind.path("")
+    head = {"apiVersion": f"{kind.group}/v1", "kind": named, **document}
+    default: dict[str, Any] = {"globalDefault": True}
+    if key:
+        default = {"metadata": {"annotations": {key: "true"}}}
+    name = {"name": field.place}
+    field.later_removed(f"{path}/{field.place}")
+    field.refused("POST", path, {**head, **default, "metadata": {**name, **default.get("metadata", {})}})
+    field.done("POST", path, {**head, "metadata": name})
+    field.refused("PATCH", f"{path}/{field.place}", default)
 
 
 _MARKS: dict[str, tuple[str, str, str]] = {

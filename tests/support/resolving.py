@@ -12,6 +12,8 @@ from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
     AliasedBy,
+    Claim,
+    Claims,
     Dependents,
     FirstRight,
     FreeVolume,
@@ -77,6 +79,7 @@ class Answers(Resolver):
     selecting: Sequence[Target] = ()
     selected: Sequence[Target] = ()
     volumes: Sequence[FreeVolume] = ()
+    claims: Sequence[Claim] = ()
     holders: Sequence[Holder] = ()
     of_class: Sequence[Placed] = ()
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
@@ -123,6 +126,8 @@ class Answers(Resolver):
                 return self.selected
             case FreeVolumes():
                 return [each for each in self.volumes if not lookup.names or each.name in lookup.names]
+            case Claims():
+                return self.claims
             case OfClass():
                 return self.of_class
             case Holders():

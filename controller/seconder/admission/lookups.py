@@ -157,19 +157,39 @@ class OfClass(Lookup[Sequence[Placed]], frozen=True):
 
 
 class FreeVolume(NamedTuple):
-    """A PersistentVolume that waits for a claim. ``kept_for``: the claim's namespace and name, where it names one."""
+    """A PersistentVolume that waits for a claim. ``kept_for``: the claim's namespace and name, where it names one.
+
+    ``retained``: it stays when its claim goes.
+    """
 
     name: str
     uid: str
     classes: tuple[str, ...]
     kept_for: tuple[str, str] | None
+    retained: bool = False
 
 
 class FreeVolumes(Lookup[Sequence[FreeVolume]], frozen=True):
-    """The PersistentVolumes that wait for a claim and go with it: those of these names, or all."""
+    """The PersistentVolumes that wait for a claim: those of these names, or all."""
 
     unknown: ClassVar[str] = "which volumes it may be bound to could not be looked up"
     names: tuple[str, ...]
+
+
+class Claim(NamedTuple):
+    """A PersistentVolumeClaim. ``volume``: the name of the one that it has, or asks for; empty for any of a class."""
+
+    namespace: str
+    name: str
+    uid: str
+    volume: str
+    classes: tuple[str, ...]
+
+
+class Claims(Lookup[Sequence[Claim]], frozen=True):
+    """All PersistentVolumeClaims, of all namespaces."""
+
+    unknown: ClassVar[str] = "which claims may be given the volume could not be looked up"
 
 
 class Holder(NamedTuple):

@@ -10,9 +10,10 @@ import msgspec
 from seconder.admission.changes.differences import exact
 from seconder.admission.indirect import aliases, claiming, selectors
 from seconder.admission.indirect.aliases import Alias
-from seconder.admission.kinds import VOLUMES
+from seconder.admission.kinds import CLAIMS, VOLUMES
 from seconder.admission.lookups import (
     AliasedBy,
+    Claim,
     FreeVolume,
     FreeVolumes,
     HeldResource,
@@ -172,6 +173,10 @@ class Objects:
         else:
             found = items(self._api, path, deadline)
         return [volume for each in found if (volume := claiming.free_volume(each))]
+
+    def claims(self, deadline: float) -> list[Claim]:
+        """List all claims. Raises ApiError and TooLate."""
+        return [claiming.stored_claim(each) for each in items(self._api, collection(CLAIMS), deadline)]
 
     def of_class(self, lookup: OfClass, deadline: float) -> list[Placed]:
         """List the Ingresses of a class. Raises ApiError and TooLate."""

@@ -10,6 +10,7 @@ import msgspec
 from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
     AliasedBy,
+    Claims,
     Dependents,
     FirstRight,
     FreeVolumes,
@@ -135,6 +136,8 @@ class Resolver:
                 return self._objects.selected(lookup, deadline)
             case FreeVolumes():
                 return self._objects.free_volumes(lookup, deadline)
+            case Claims():
+                return self._objects.claims(deadline)
             case OfClass():
                 return self._objects.of_class(lookup, deadline)
             case Holders():

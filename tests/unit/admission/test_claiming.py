@@ -7,7 +7,7 @@ from tests.support.builders import PERSON, approved_for, creation, live, policy,
 from tests.support.resolving import Answers, decide
 
 from seconder.admission.indirect import claiming
-from seconder.admission.lookups import FreeVolume, FreeVolumes
+from seconder.admission.lookups import Claim, Claims, FreeVolume, FreeVolumes
 from seconder.admission.request import Request
 from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
@@ -76,6 +76,14 @@ def test_a_claim_that_waits_may_ask_for_another_volume_once() -> None:
     assert not _lost(changed({"volumeName": "pv-2"}, {"volumeName": "pv-2", "storageClassName": "fast"}))
 
 
+def test_a_retained_volume_is_taken_by_a_claim_that_names_it() -> None:
+    """It stays, as nobody's; those of a class are there to be taken."""
+    kept = FREE._replace(retained=True)
+    assert _lost(_claim(volumeName="pv-1"), kept)
+    assert not _lost(_claim(storageClassName="fast"), kept)
+    assert not _lost(_claim(), kept)
+
+
 EPHEMERAL = {"volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "fast"}}}}]}
 PLAIN = {"volumes": [{"name": "v", "emptyDir": {}}]}
 
@@ -118,13 +126,114 @@ def test_only_the_volumes_that_are_asked_for_by_name_are_read() -> None:
         ({"storageClassName": "a"}, {claiming._CLASS: "b"}, (("b", "a"), None)),
         ({"claimRef": {"namespace": "n", "name": "c"}}, {}, ((), ("n", "c"))),
         ({"claimRef": {"namespace": "n", "name": "c", "uid": "u"}}, {}, None),
-        ({"persistentVolumeReclaimPolicy": "Retain"}, {}, None),
+        ({"persistentVolumeReclaimPolicy": "Retain"}, {}, ((), None, True)),
         ({"persistentVolumeReclaimPolicy": "Recycle"}, {}, ((), None)),
     ],
 )
 def test_a_volume_waits_for_a_claim_until_it_has_had_one(
     spec: dict[str, Any], annotations: dict[str, str], told: Any
 ) -> None:
-    """One that is retained goes with none."""
+    """Whether it is retained is told."""
     found = claiming.free_volume({"metadata": {"name": "v", "uid": "u", "annotations": annotations}, "spec": spec})
     assert found == (None if told is None else FreeVolume("v", "u", *told))
+
+
+WAITING = Target(CLAIMS, "PersistentVolumeClaim", "payments", "data", "uid-data")
+WAITS = Claim(WAITING.namespace, WAITING.name, WAITING.uid, "", ("fast",))
+HAS = Claim(WAITING.namespace, "has", "uid-has", "pv-2", ("fast",))
+NEW = Target(VOLUMES, "PersistentVolume", "", "pv-9", "")
+
+
+def _offered(
+    spec: dict[str, Any], *claims: Claim, one: Policy | None = None, old: dict[str, Any] | None = None, **metadata: Any
+) -> str:
+    """What an agent's volume ends: ``claim``, what nobody can approve (``next``), or nothing."""
+    retained = {"spec": {"persistentVolumeReclaimPolicy": "Retain", **spec}, **metadata}
+    if old is None:
+        asked = creation(NEW, new=retained)
+    else:
+        asked = update(NEW, old={"spec": {"persistentVolumeReclaimPolicy": "Retain", **old}}, new=retained)
+    answers = Answers(objects=live(WAITING), claims=claims or (WAITS, HAS))
+    decided = decide(asked, state(one or policy(CLAIMS)), answers=answers)
+    assert decided.reason in {Reason.APPROVAL_MISSING, Reason.NOT_COVERED}
+    if decided.allowed:
+        return ""
+    return "claim" if [part.effect.target for part in decided.parts] == [WAITING] else "next"
+
+
+def test_whoever_makes_a_volume_ends_the_claims_that_may_be_bound_to_it() -> None:
+    """By its class, its name or the claim that it names. Other classes and other claims are free, and so are people."""
+    assert _offered({"storageClassName": "fast"}) == "claim"
+    assert _offered({}) == "claim", "a class may come later"
+    assert _offered({"storageClassName": "slow"}) == ""
+    assert _offered({"storageClassName": "slow"}, WAITS._replace(volume="pv-9")) == "claim"
+    assert _offered({"storageClassName": "fast"}, one=policy(VOLUMES)) == ""
+    named = {"claimRef": {"namespace": WAITING.namespace, "name": WAITING.name}}
+    assert _offered({"storageClassName": "slow", **named}) == "claim"
+    elsewhere = {"claimRef": {"namespace": "mine", "name": "mine"}}
+    assert _offered({"storageClassName": "fast", **elsewhere}, one=policy(CLAIMS, namespaces=["payments"])) == ""
+    unknown = Answers(unknown=[Claims])
+    by_person = creation(NEW, PERSON, new={"spec": {"storageClassName": "fast"}})
+    assert decide(by_person, state(policy(CLAIMS)), answers=unknown).allowed
+    by_agent = creation(NEW, new={"spec": {"persistentVolumeReclaimPolicy": "Retain"}})
+    assert decide(by_agent, state(policy(CLAIMS)), answers=unknown).reason is Reason.INTERNAL_ERROR
+
+
+def test_a_volume_that_the_next_claim_would_have_is_a_persons_to_make() -> None:
+    """Nobody can approve on what is not there yet."""
+    assert _offered({"storageClassName": "fast"}, HAS) == "next"
+    assert _offered({"storageClassName": ""}, HAS._replace(classes=())) == "next"
+    assert _offered({"storageClassName": "slow"}, HAS) == ""
+    named = {"claimRef": {"namespace": WAITING.namespace, "name": "data-db-1"}}
+    assert _offered({"storageClassName": "slow", **named}) == "next"
+
+
+def test_a_volume_counts_again_when_what_it_offers_changes() -> None:
+    """Its class, its labels, whom it names; not what is free, nor while it is bound."""
+    slow, fast = {"storageClassName": "slow"}, {"storageClassName": "fast"}
+    assert _offered(fast, old=slow) == "claim"
+    assert _offered(fast, old=fast, labels={"use": "x"}) == "claim"
+    assert _offered(fast, old=fast, annotations={"note": "x"}) == ""
+    named = {"claimRef": {"namespace": WAITING.namespace, "name": WAITING.name}}
+    assert _offered({**slow, **named}, old=slow) == "claim"
+    bound = {"claimRef": {"namespace": "mine", "name": "mine", "uid": "u"}}
+    assert _offered({**fast, **bound}, old={**slow, **bound}) == ""
+
+
+def test_whoever_makes_a_class_ends_the_claims_that_wait_for_it() -> None:
+    """Those that have a volume, or wait for another class, do not."""
+
+    def made(name: str, *claims: Claim) -> bool:
+        asked = creation(
+            Target(GroupResource("storage.k8s.io", "storageclasses"), "StorageClass", "", name, ""), new={}
+        )
+        return decide(asked, state(policy(CLAIMS)), answers=Answers(objects=live(WAITING), claims=claims)).allowed
+
+    assert not made("fast", WAITS)
+    assert made("slow", WAITS)
+    assert made("fast", HAS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mark"),
+    [
+        (GroupResource("storage.k8s.io", "storageclasses"), "storageclass.beta.kubernetes.io/is-default-class"),
+        (GroupResource("networking.k8s.io", "ingressclasses"), "ingressclass.kubernetes.io/is-default-class"),
+        (GroupResource("scheduling.k8s.io", "priorityclasses"), ""),
+    ],
+    ids=str,
+)
+def test_an_agent_makes_no_class_that_everybody_gets(kind: GroupResource, mark: str) -> None:
+    """Nor makes one that; where a policy names it, a peer can approve that it becomes so. People may."""
+    class_ = Target(kind, "Class", "", "mine", "uid-class")
+    default: dict[str, Any] = {"annotations": {mark: "true"}} if mark else {"globalDefault": True}
+    plain: dict[str, Any] = {"annotations": {mark: "false"}} if mark else {"globalDefault": False}
+    one = state(policy())
+    assert decide(creation(class_, new=default), one).reason is Reason.APPROVAL_MISSING
+    assert decide(update(class_, old=plain, new=default), one).reason is Reason.APPROVAL_MISSING
+    assert decide(creation(class_, new=plain), one).allowed
+    assert decide(update(class_, old=default, new=default | {"labels": {"a": "b"}}), one).allowed
+    assert decide(update(class_, old=default, new=plain), one).allowed
+    assert decide(creation(class_, PERSON, new=default), one).allowed
+    named = decide(update(class_, old=plain, new=default), state(policy(kind)))
+    assert [part.effect.target for part in named.parts] == [class_]

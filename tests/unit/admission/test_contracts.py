@@ -37,7 +37,7 @@ from seconder.admission import lookups, pipeline, rbac, rules
 from seconder.admission.changes import differences
 from seconder.admission.changes.free_paths import NOTHING
 from seconder.admission.dependents import Dependent
-from seconder.admission.lookups import FreeVolume, Holder, Lookup, Placed
+from seconder.admission.lookups import Claim, FreeVolume, Holder, Lookup, Placed
 from seconder.admission.request import Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import looking_at
@@ -282,6 +282,15 @@ def _cases() -> list[Case]:
                 objects=live(VOLUME, annotations=approved_for(VOLUME)),
                 holders=[Holder("uid-claim", VOLUME.name)],
                 whole=document(VOLUME, spec={"persistentVolumeReclaimPolicy": "Delete"}),
+            ),
+        ),
+        Case(
+            "indirect-deletion",
+            creation(VOLUME, new={"spec": {"persistentVolumeReclaimPolicy": "Retain"}}),
+            (policy(CLAIMS),),
+            Answers(
+                objects=live(CLAIM, annotations=approved_for(CLAIM)),
+                claims=[Claim(CLAIM.namespace, CLAIM.name, CLAIM.uid, "", ())],
             ),
         ),
         Case(

@@ -12,6 +12,7 @@ from tests.support.served import Asked, Served
 from seconder.admission.indirect import aliases
 from seconder.admission.lookups import (
     AliasedBy,
+    Claim,
     FreeVolume,
     FreeVolumes,
     HeldResource,
@@ -255,7 +256,7 @@ def test_workloads_are_found_by_the_labels_of_their_pods(pool: ThreadPoolExecuto
 
 
 def test_volumes_that_wait_for_a_claim_are_listed_or_read_by_name(pool: ThreadPoolExecutor) -> None:
-    """Those that are bound or retained are no answer, nor is one that is not there."""
+    """Those that are bound are no answer, nor is one that is not there."""
     free, bound = _object("free"), _object("bound") | {"spec": {"claimRef": {"name": "c", "uid": "u"}}}
     kept = _object("kept") | {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
     path = "/api/v1/persistentvolumes"
@@ -264,10 +265,25 @@ def test_volumes_that_wait_for_a_claim_are_listed_or_read_by_name(pool: ThreadPo
     )
     objects_ = Objects(served, pool)
     wanted = [FreeVolume("free", "uid-free", (), None)]
-    assert objects_.free_volumes(FreeVolumes(()), time.monotonic() + 5.0) == wanted
+    both = [*wanted, FreeVolume("kept", "uid-kept", (), None, retained=True)]
+    assert objects_.free_volumes(FreeVolumes(()), time.monotonic() + 5.0) == both
     assert objects_.free_volumes(FreeVolumes(("bound", "free", "gone")), time.monotonic() + 5.0) == wanted
     with pytest.raises(TooLate):
         objects_.free_volumes(FreeVolumes(()), time.monotonic() - 1.0)
+
+
+def test_all_claims_are_listed_with_what_they_ask_for(pool: ThreadPoolExecutor) -> None:
+    """A volume, or one of a class."""
+    waits, has = _object("waits"), _object("has") | {"spec": {"volumeName": "pv-1"}}
+    waits |= {"spec": {"storageClassName": "fast"}}
+    for each in (waits, has):
+        each["metadata"]["namespace"] = "payments"
+    served = Served({"/api/v1/persistentvolumeclaims": {"metadata": {}, "items": [waits, has]}})
+    found = Objects(served, pool).claims(time.monotonic() + 5.0)
+    assert found == [
+        Claim("payments", "waits", "uid-waits", "", ("fast",)),
+        Claim("payments", "has", "uid-has", "pv-1", ()),
+    ]
 
 
 def test_ingresses_are_found_by_their_class(pool: ThreadPoolExecutor) -> None:

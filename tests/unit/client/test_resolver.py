@@ -16,6 +16,7 @@ from seconder.admission.indirect import aliases
 from seconder.admission.lookups import (
     Account,
     AliasedBy,
+    Claims,
     Dependents,
     FirstRight,
     FreeVolumes,
@@ -72,6 +73,7 @@ LOOKUPS: list[Lookup[Any]] = [
     Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),)),
     Selected((resolved(DEPLOYMENTS),), "payments", ()),
     FreeVolumes(()),
+    Claims(),
     Holders(resolved(PODS), "payments", ("spec", "volumeName")),
     OfClass(resolved(PODS), "nginx"),
     Tokens("payments", "worker"),
@@ -137,6 +139,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(OfClass(resolved(PODS), "nginx")) == []
     served.answers["/api/v1/persistentvolumes"] = {"metadata": {}, "items": []}
     assert answer(FreeVolumes(())) == []
+    served.answers["/api/v1/persistentvolumeclaims"] = {"metadata": {}, "items": []}
+    assert answer(Claims()) == []
     served.answers["/api/v1/namespaces/payments/secrets"] = {"metadata": {}, "items": []}
     assert answer(Tokens("payments", "worker")) == []
     assert answer(AliasedBy("payments", aliases.BUILT_IN)) == frozenset()

@@ -166,16 +166,15 @@ def _reserved(place: str, *telling: str) -> tuple[Row, ...]:
     return tuple(Row(f"!{place}.{where}[{key}]", _COMMAND) for where in MAPS for key in keys)
 
 
-def _described(*telling: str) -> tuple[Row, ...]:
-    return (
-        Row("metadata.labels", "they select and describe; a policy protects by name, never by label"),
-        Row("metadata.annotations", "they describe; approvals and the emergency exit are kept from agents elsewhere"),
-        *_PROGRAMS,
-        *_reserved("metadata", *telling),
-    )
+_UNMARKED: Final = (
+    Row("metadata.labels", "they select and describe; a policy protects by name, never by label"),
+    Row("metadata.annotations", "they describe; approvals and the emergency exit are kept from agents elsewhere"),
+    *_PROGRAMS,
+)
+UNMARKED: Final = tuple(row.path for row in _UNMARKED)
+"""Paths of all labels and annotations but those by which programs find what they end."""
 
-
-ANYWHERE: Final = _described()
+ANYWHERE: Final = (*_UNMARKED, *_reserved("metadata"))
 """What is free on objects of every kind, and is not."""
 
 _NO_LABELS: Final = Row(
@@ -218,7 +217,8 @@ _IDENTITY: Final = "clouds and vaults take it for the identity of its pods"
 TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     DEPLOYMENTS: (
         # Its controller puts that one right: an agent may apply what it has read before.
-        *_described("deployment.kubernetes.io/revision"),
+        *_UNMARKED,
+        *_reserved("metadata", "deployment.kubernetes.io/revision"),
         *_ROLLED_OUT,
         _ROLLBACK,
         Row("spec.progressDeadlineSeconds", "when a rollout counts as stuck, which only its condition tells"),

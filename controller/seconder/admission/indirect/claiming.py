@@ -1,18 +1,23 @@
-"""Whoever makes a claim that a protected volume may be bound to ends the volume: it goes with the claim.
+"""Which claim may be bound to which volume, where either is protected and the other an agent's.
 
-By whosever hand: the claim's namespace, its owner, its StatefulSet or its pod take it along. So it is asked about when
-the claim is made, or what makes such claims.
+Whoever makes a claim that a protected volume may be bound to ends the volume: it goes with the claim, by whosever hand:
+the claim's namespace, its owner, its StatefulSet or its pod take it along. So it is asked about when the claim is made,
+or what makes such claims. And whoever makes a volume, or a class, that a protected claim waits for says where its data
+goes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from seconder.admission import coverage
+from seconder.admission.findings import Refusal
 from seconder.admission.indirect import volumes
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, POD_RUNNERS, VOLUMES
-from seconder.admission.lookups import Asking, FreeVolume, FreeVolumes, Unknown, ask
-from seconder.admission.request import WRITES
+from seconder.admission.lookups import Asking, Claim, Claims, FreeVolume, FreeVolumes, Unknown, ask
+from seconder.admission.request import WRITES, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource, Target
 
 _TEMPLATE: Final = b"olumeClaimTemplate"
@@ -43,15 +48,30 @@ class _Wanted(NamedTuple):
         # Without a class it gets the default one, now or later.
         return not self.classes or not volume.classes or not set(self.classes).isdisjoint(volume.classes)
 
+    def may_end(self, volume: FreeVolume, place: str) -> bool:
+        """Whether a volume that is free may be the claim's from then on.
+
+        One that is retained stays when the claim goes, as nobody's: that counts where the claim names it. Those of a
+        class are there to be taken.
+        """
+        return self.may_have(volume, place) and not (volume.retained and not self.volume)
+
 
 def free_volume(document: Mapping[str, Any]) -> FreeVolume | None:
-    """A volume that waits for a claim, and is not retained when that goes; None for any other."""
+    """A volume that waits for a claim; None for any other."""
     metadata, spec = document["metadata"], document.get("spec") or {}
     claim = spec.get("claimRef") or {}
-    if claim.get("uid") or spec.get("persistentVolumeReclaimPolicy") == volumes.RETAIN:
+    if claim.get("uid"):
         return None
     kept_for = (claim.get("namespace", ""), claim["name"]) if claim.get("name") else None
-    return FreeVolume(metadata["name"], metadata["uid"], _classes(metadata, spec), kept_for)
+    retained = spec.get("persistentVolumeReclaimPolicy") == volumes.RETAIN
+    return FreeVolume(metadata["name"], metadata.get("uid", ""), _classes(metadata, spec), kept_for, retained)
+
+
+def stored_claim(document: Mapping[str, Any]) -> Claim:
+    """A claim as a list of them gives it."""
+    metadata, wanted = document["metadata"], _wanted(document, "")
+    return Claim(metadata["namespace"], metadata["name"], metadata["uid"], wanted.volume, wanted.classes)
 
 
 def _classes(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -78,7 +98,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         return []
     names = () if any(not each.volume for each in asked) else tuple(sorted({each.volume for each in asked}))
     found = yield from ask(FreeVolumes(names))
-    lost = [each for each in found if any(claim.may_have(each, request.target.namespace) for claim in asked)]
+    lost = [each for each in found if any(claim.may_end(each, request.target.namespace) for claim in asked)]
     return [goes_along(Target(kind.resource, kind.kind, "", each.name, each.uid), kind.version) for each in lost]
 
 
@@ -117,11 +137,65 @@ def _templates(value: Any) -> Iterator[Any]:
                     left.append(below)
 
 
+def _offered(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
+    """The protected claims that a volume may be bound to from now on, where it says of no claim that it is for that.
+
+    Without one that waits: the next claims of the class would be bound to it, a StatefulSet's of more replicas.
+    """
+    request = context.request
+    if request.subresource or not context.state.policies.follows_some_of({CLAIMS.resource}):
+        return []
+    if request.updates and not context.rewrites:
+        return []
+    volume = free_volume(context.whole[1])
+    if volume is None or volume.kept_for:
+        # It is bound, or is some claim's: see ``volumes``.
+        return []
+    claims = yield from _protected_claims(context)
+    waiting = [effect for effect, claim in claims if _waits(claim).may_have(volume, claim.namespace)]
+    if waiting or not any(_of_class(claim, volume.classes) for _, claim in claims):
+        return waiting
+    return [Refusal(_NEXT, Reason.APPROVAL_MISSING, _SAY_WHOSE)]
+
+
+_NEXT: Final = "the next claim of a protected kind in its class would be bound to it"
+_SAY_WHOSE: Final = "Say in its claimRef which claim it is for, or ask a person to make it."
+
+
+def _classed(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected claims that wait for a class of this name, which would be provisioned as it says."""
+    if not context.state.policies.follows_some_of({CLAIMS.resource}):
+        return []
+    name = context.request.target.name
+    claims = yield from _protected_claims(context)
+    return [effect for effect, claim in claims if not claim.volume and name in claim.classes]
+
+
+def _protected_claims(context: ReviewContext) -> Asking[list[tuple[Effect, Claim]]]:
+    found = []
+    for claim in (yield from ask(Claims())):
+        target = Target(CLAIMS.resource, CLAIMS.kind, claim.namespace, claim.name, claim.uid)
+        effect = goes_along(target, CLAIMS.version)
+        if coverage.may_be_covered(context, effect):
+            found.append((effect, claim))
+    return found
+
+
+def _waits(claim: Claim) -> _Wanted:
+    return _Wanted(claim.volume, claim.classes, claim.name)
+
+
+def _of_class(claim: Claim, classes: tuple[str, ...]) -> bool:
+    """Whether a claim has such a class. What names none has the empty one."""
+    return not set(claim.classes or ("",)).isdisjoint(classes or ("",))
+
+
 def _row(resource: GroupResource, by: str) -> Deleter:
     return Deleter(
         resource,
         by,
-        "each protected PersistentVolume that waits for a claim, may be bound to it, and is not retained",
+        "each protected PersistentVolume that waits for a claim and may be bound to it; of those that are retained the"
+        " one that it names",
         "the volume goes with the claim, whatever ends that",
         _losses,
         WRITES,
@@ -133,4 +207,22 @@ _BY_TEMPLATE: Final = "templates of such claims"
 DELETERS: Final = (
     _row(CLAIMS.resource, "its creation, or another volume or class that it asks for"),
     *(_row(resource, _BY_TEMPLATE) for resource in sorted(POD_RUNNERS)),
+    Deleter(
+        VOLUMES.resource,
+        "its creation, or another class, name of a claim, size or whatever else is not free of it, while it has no"
+        " claim and names none",
+        "the protected PersistentVolumeClaims that wait and may be bound to it; with others of its class, which no peer"
+        " can approve, the next ones",
+        "the volume controller binds them, and what is written to them goes there",
+        _offered,
+        WRITES,
+    ),
+    Deleter(
+        GroupResource("storage.k8s.io", "storageclasses"),
+        "its creation",
+        "the protected PersistentVolumeClaims that wait for a class of its name",
+        "its provisioner makes their volumes",
+        _classed,
+        frozenset({Operation.CREATE}),
+    ),
 )

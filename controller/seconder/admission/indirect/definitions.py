@@ -19,7 +19,7 @@ from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResourc
 _FREE: Final[Mapping[GroupResource, FreePaths]] = {
     DEFINITIONS: free_changes.built_in(DEFINITIONS),
     # What may run there from now on ends nothing.
-    NAMESPACES: free_paths.compiled(tuple(row.path for row in free_changes.ANYWHERE)),
+    NAMESPACES: free_paths.compiled(free_changes.UNMARKED),
 }
 
 

@@ -34,7 +34,7 @@ _OWN: Final = re.compile(r"(^|\.)(kubernetes|k8s)\.io/")
 
 _spec: Final = msgspec.json.Decoder(_Node | None)
 _FREE: Final = free_paths.compiled(
-    (*(row.path for row in free_changes.ANYWHERE), "spec.unschedulable", "spec.taints"),
+    (*free_changes.UNMARKED, "spec.unschedulable", "spec.taints"),
 )
 """What leaves the pods on a node where they are, but for a taint NoExecute: new ones go elsewhere.
 

@@ -56,6 +56,10 @@ class _Holder(Struct):
     name: str = ""
     uid: str = ""
 
+    def is_named_as(self, other: "_Holder | None") -> bool:
+        """Whether another one is of the same name, made anew or not."""
+        return other is not None and (self.namespace, self.name) == (other.namespace, other.name)
+
 
 class _State(NamedTuple):
     holder: _Holder | None
@@ -88,14 +92,17 @@ def _of_storage(storage: _Storage) -> Deleter:
             anew = storage.anew and storage.made(wanted, "") and request.operation is Operation.CREATE
             if (after.policy != before.policy and not anew) or (storage.anew and rewritten):
                 found.append(_refusal(storage))
+        if after.holder and not after.holder.is_named_as(before.holder):
+            found += yield from _held(context, storage, after.holder, given=before.holder is None)
         return found
 
     return Deleter(
         storage.kind.resource,
-        f"its deletion, whatever is not free of it, or another {storage.policy} than Retain",
-        f"the {storage.held_by.kind} that holds it; with that policy whatever else stands for its storage, which no"
-        " peer can approve",
-        "its controller takes what holds it for lost, or deletes the data later",
+        f"its deletion, whatever is not free of it, another {storage.policy} than Retain, or another"
+        f" {storage.held_by.kind} that it names",
+        f"the {storage.held_by.kind} that holds it, or that it names; with that policy whatever else stands for its"
+        " storage, which no peer can approve",
+        "its controller takes what holds it for lost, binds another to it, or deletes the data later",
         losses,
         MUTATIONS,
     )
@@ -131,14 +138,22 @@ def _changed(context: ReviewContext, storage: _Storage, after: _State) -> bool:
     return context.changes([free.freeing(("spec", storage.policy)) if after.policy == RETAIN else free])
 
 
-def _held(context: ReviewContext, storage: _Storage, holder: _Holder) -> Asking[Sequence[Effect]]:
-    """The deletion of what holds it, as that is stored."""
+def _held(
+    context: ReviewContext, storage: _Storage, holder: _Holder, *, given: bool = False
+) -> Asking[Sequence[Effect | Refusal]]:
+    """The deletion of what holds it, as that is stored.
+
+    ``given``: it is the first to hold it. One that is not there yet is nobody's to approve.
+    """
     kind = _served(context, storage.held_by)
     target = Target(kind.resource, kind.kind, holder.namespace, holder.name, holder.uid)
     effect = goes_along(target, kind.version)
     if not coverage.may_be_covered(context, effect):
         return []
     stored = yield from coverage.read(effect, _UNREAD)
+    if given and stored is None:
+        what = f"it would be the storage of a protected {kind.kind} that is not there yet"
+        return [Refusal(what, Reason.APPROVAL_MISSING, "Ask a person to make it.")]
     # A holder that was made anew under the name has other storage.
     return [coverage.at(effect, stored)] if stored is not None and holder.uid in {"", stored.uid} else []
 

@@ -15,6 +15,7 @@ from seconder.admission import pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.lookups import (
     AliasedBy,
+    Claims,
     Dependents,
     FirstRight,
     FreeVolumes,
@@ -69,6 +70,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     Selecting: Missing.OWNED,
     Selected: Missing.OWNED,
     FreeVolumes: Missing.OWNED,
+    Claims: Missing.OWNED,
     Holders: Missing.OWNED,
     OfClass: Missing.OWNED,
     Tokens: Missing.OWNED,
@@ -241,6 +243,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             | Uncontrolled()
             | Tokens()
             | FreeVolumes()
+            | Claims()
             | Holders()
             | OfClass()
             | Selected()
