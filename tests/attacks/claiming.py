@@ -105,7 +105,8 @@ def offer_a_volume(field: Field, spec: dict[str, str], kept_for: dict[str, Any])
     """An agent makes a volume, retained, that a protected claim is bound to, so that what is written goes there."""
     path = _waiting(field, **spec)
     volume = _volume(field)
-    volume["spec"]["persistentVolumeReclaimPolicy"] = "Retain"
+    del volume["spec"]["hostPath"]
+    volume["spec"] |= {"persistentVolumeReclaimPolicy": "Retain", "nfs": {"server": "192.0.2.1", "path": "/nowhere"}}
     field.later_removed(VOLUMES.path("", field.place))
     if kept_for:
         volume["spec"]["claimRef"] = {**kept_for, "namespace": field.place}
