@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import NODES, PODS, Field, Kind
+from tests.attacks.field import DAEMON_SETS, NODES, PODS, Field, Kind
 
 _LEASES: Final = Kind("coordination.k8s.io", "leases")
 
@@ -48,6 +48,27 @@ def delete_its_node(field: Field) -> None:
     field.refused("PATCH", f"{node}/status", {"status": {"phase": "Terminated"}})
     field.refused("PATCH", node, {"spec": {"providerID": "cloud://gone"}})
     field.refused("DELETE", node)
+    field.lasts(path)
+
+
+@attack(variants={"label": (True,), "taint": (False,)})
+def take_a_node_from_daemons(field: Field, by_label: bool) -> None:
+    """An agent labels or taints a node so that a protected DaemonSet, whose pods no policy names, has none there."""
+    field.account()
+    field.make(NODES, {"metadata": {"name": field.place, "labels": {f"{field.place}/role": "edge", "team": "a"}}})
+    chosen = {"containers": documents.CONTAINERS, "nodeSelector": {f"{field.place}/role": "edge"}}
+    template = {"metadata": {"labels": {"app": "cni"}}, "spec": chosen}
+    spec = {"selector": {"matchLabels": {"app": "cni"}}, "template": template}
+    field.make(DAEMON_SETS, {"metadata": {"name": "cni"}, "spec": spec})
+    path, node = DAEMON_SETS.path(field.place, "cni"), NODES.path("", field.place)
+    field.protect(DAEMON_SETS, path)
+    field.free_work()
+    if by_label:
+        field.refused("PATCH", node, {"metadata": {"labels": {f"{field.place}/role": None}}})
+        field.free("PATCH", node, {"metadata": {"labels": {"team": "b"}}})
+    else:
+        taint = {"key": "example.com/out", "effect": "NoExecute"}
+        field.refused("PATCH", node, {"spec": {"taints": [taint]}})
     field.lasts(path)
 
 

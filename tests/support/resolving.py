@@ -14,6 +14,8 @@ from seconder.admission.lookups import (
     AliasedBy,
     Claim,
     Claims,
+    DaemonSet,
+    DaemonSets,
     Dependents,
     FirstRight,
     FreeVolume,
@@ -80,6 +82,7 @@ class Answers(Resolver):
     selected: Sequence[Target] = ()
     volumes: Sequence[FreeVolume] = ()
     claims: Sequence[Claim] = ()
+    daemon_sets: Sequence[DaemonSet] = ()
     holders: Sequence[Holder] = ()
     of_class: Sequence[Placed] = ()
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
@@ -128,6 +131,8 @@ class Answers(Resolver):
                 return [each for each in self.volumes if not lookup.names or each.name in lookup.names]
             case Claims():
                 return self.claims
+            case DaemonSets():
+                return self.daemon_sets
             case OfClass():
                 return self.of_class
             case Holders():

@@ -192,6 +192,21 @@ class Claims(Lookup[Sequence[Claim]], frozen=True):
     unknown: ClassVar[str] = "which claims may be given the volume could not be looked up"
 
 
+class DaemonSet(NamedTuple):
+    """A DaemonSet. ``pod`` is the spec of its template."""
+
+    namespace: str
+    name: str
+    uid: str
+    pod: Mapping[str, Any]
+
+
+class DaemonSets(Lookup[Sequence[DaemonSet]], frozen=True):
+    """All DaemonSets, of all namespaces."""
+
+    unknown: ClassVar[str] = "which DaemonSets have pods on the node could not be looked up"
+
+
 class Holder(NamedTuple):
     """An object of this uid that holds storage, by the name of that."""
 

@@ -10,10 +10,11 @@ import msgspec
 from seconder.admission.changes.differences import exact
 from seconder.admission.indirect import aliases, claiming, selectors
 from seconder.admission.indirect.aliases import Alias
-from seconder.admission.kinds import CLAIMS, VOLUMES
+from seconder.admission.kinds import CLAIMS, MAKERS, VOLUMES
 from seconder.admission.lookups import (
     AliasedBy,
     Claim,
+    DaemonSet,
     FreeVolume,
     FreeVolumes,
     HeldResource,
@@ -33,7 +34,7 @@ from seconder.admission.lookups import (
 )
 from seconder.admission.request import Metadata
 from seconder.api.label_selector import selects
-from seconder.api.resources import ResolvedResource, Target
+from seconder.api.resources import DAEMON_SETS, ResolvedResource, Target
 from seconder.approvals.impact import Contents, Item
 from seconder.client.api import Api, ApiError, collection, segment
 
@@ -177,6 +178,14 @@ class Objects:
     def claims(self, deadline: float) -> list[Claim]:
         """List all claims. Raises ApiError and TooLate."""
         return [claiming.stored_claim(each) for each in items(self._api, collection(CLAIMS), deadline)]
+
+    def daemon_sets(self, deadline: float) -> list[DaemonSet]:
+        """List all DaemonSets. Raises ApiError and TooLate."""
+        found = []
+        for each in items(self._api, collection(MAKERS[DAEMON_SETS]), deadline):
+            namespace, name, uid = _identified(each["metadata"], *Placed._fields)
+            found.append(DaemonSet(namespace, name, uid, each["spec"]["template"]["spec"]))
+        return found
 
     def of_class(self, lookup: OfClass, deadline: float) -> list[Placed]:
         """List the Ingresses of a class. Raises ApiError and TooLate."""

@@ -11,6 +11,7 @@ from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
     AliasedBy,
     Claims,
+    DaemonSets,
     Dependents,
     FirstRight,
     FreeVolumes,
@@ -138,6 +139,8 @@ class Resolver:
                 return self._objects.free_volumes(lookup, deadline)
             case Claims():
                 return self._objects.claims(deadline)
+            case DaemonSets():
+                return self._objects.daemon_sets(deadline)
             case OfClass():
                 return self._objects.of_class(lookup, deadline)
             case Holders():

@@ -37,7 +37,7 @@ from seconder.admission import lookups, pipeline, rbac, rules
 from seconder.admission.changes import differences
 from seconder.admission.changes.free_paths import NOTHING
 from seconder.admission.dependents import Dependent
-from seconder.admission.lookups import Claim, FreeVolume, Holder, Lookup, Placed
+from seconder.admission.lookups import Claim, DaemonSet, FreeVolume, Holder, Lookup, Placed
 from seconder.admission.request import Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import looking_at
@@ -95,6 +95,7 @@ SET = target(GroupResource("apps", "statefulsets"), "db", uid="uid-set")
 VOLUMES = GroupResource("", "persistentvolumes")
 VOLUME = Target(VOLUMES, "PersistentVolume", "", "pv-1", "uid-pv")
 CLASS = Target(GroupResource("networking.k8s.io", "ingressclasses"), "IngressClass", "", "nginx", "uid-class")
+DAEMONS = target(GroupResource("apps", "daemonsets"), "cni", uid="uid-cni")
 INGRESS = Target(GroupResource("networking.k8s.io", "ingresses"), "Ingress", "payments", "shop", "uid-ingress")
 JOB = target(JOBS, "export", uid="uid-job")
 JOB_ABOVE = {"apiVersion": "batch/v1", "kind": "Job", "name": "export", "uid": "uid-job", "controller": True}
@@ -291,6 +292,17 @@ def _cases() -> list[Case]:
             Answers(
                 objects=live(CLAIM, annotations=approved_for(CLAIM)),
                 claims=[Claim(CLAIM.namespace, CLAIM.name, CLAIM.uid, "", ())],
+            ),
+        ),
+        Case(
+            "indirect-deletion",
+            update(target(NODES, "n1", namespace=""), old={"labels": {"role": "edge"}}, new={"spec": {}}),
+            (policy(DAEMONS.resource),),
+            Answers(
+                objects=live(DAEMONS, annotations=approved_for(DAEMONS)),
+                daemon_sets=[
+                    DaemonSet(DAEMONS.namespace, DAEMONS.name, DAEMONS.uid, {"nodeSelector": {"role": "edge"}})
+                ],
             ),
         ),
         Case(

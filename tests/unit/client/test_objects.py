@@ -13,6 +13,7 @@ from seconder.admission.indirect import aliases
 from seconder.admission.lookups import (
     AliasedBy,
     Claim,
+    DaemonSet,
     FreeVolume,
     FreeVolumes,
     HeldResource,
@@ -284,6 +285,15 @@ def test_all_claims_are_listed_with_what_they_ask_for(pool: ThreadPoolExecutor) 
         Claim("payments", "waits", "uid-waits", "", ("fast",)),
         Claim("payments", "has", "uid-has", "pv-1", ()),
     ]
+
+
+def test_all_daemon_sets_are_listed_with_where_their_pods_go(pool: ThreadPoolExecutor) -> None:
+    """The spec of the template alone."""
+    pod = {"nodeSelector": {"role": "edge"}}
+    one = _object("cni") | {"spec": {"template": {"spec": pod}}}
+    one["metadata"]["namespace"] = "net"
+    served = Served({"/apis/apps/v1/daemonsets": {"metadata": {}, "items": [one]}})
+    assert Objects(served, pool).daemon_sets(time.monotonic() + 5.0) == [DaemonSet("net", "cni", "uid-cni", pod)]
 
 
 def test_ingresses_are_found_by_their_class(pool: ThreadPoolExecutor) -> None:

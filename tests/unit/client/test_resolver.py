@@ -17,6 +17,7 @@ from seconder.admission.lookups import (
     Account,
     AliasedBy,
     Claims,
+    DaemonSets,
     Dependents,
     FirstRight,
     FreeVolumes,
@@ -74,6 +75,7 @@ LOOKUPS: list[Lookup[Any]] = [
     Selected((resolved(DEPLOYMENTS),), "payments", ()),
     FreeVolumes(()),
     Claims(),
+    DaemonSets(),
     Holders(resolved(PODS), "payments", ("spec", "volumeName")),
     OfClass(resolved(PODS), "nginx"),
     Tokens("payments", "worker"),
@@ -141,6 +143,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(FreeVolumes(())) == []
     served.answers["/api/v1/persistentvolumeclaims"] = {"metadata": {}, "items": []}
     assert answer(Claims()) == []
+    served.answers["/apis/apps/v1/daemonsets"] = {"metadata": {}, "items": []}
+    assert answer(DaemonSets()) == []
     served.answers["/api/v1/namespaces/payments/secrets"] = {"metadata": {}, "items": []}
     assert answer(Tokens("payments", "worker")) == []
     assert answer(AliasedBy("payments", aliases.BUILT_IN)) == frozenset()

@@ -19,15 +19,20 @@ LEASES_OF_NODES: Final = GroupResource("coordination.k8s.io", "leases")
 _LEASES_IN: Final = "kube-node-lease"
 
 
-class _Taint(Struct, frozen=True):
+class Taint(Struct, frozen=True):
+    """Of a node (core/v1)."""
+
     key: str = ""
     value: str = ""
     effect: str = ""
 
 
 class _Node(Struct):
-    taints: list[_Taint] | None = None
+    taints: list[Taint] | None = None
 
+
+EVICTS: Final = "NoExecute"
+"""The effect of a taint by which the pods that do not tolerate it end."""
 
 _OWN: Final = re.compile(r"(^|\.)(kubernetes|k8s)\.io/")
 """A node whose taint says that it is out of service, of whichever effect, loses its pods by force."""
@@ -82,12 +87,17 @@ def ends(context: ReviewContext) -> bool:
 
 def _evicts(request: Request) -> bool:
     """Whether it gets a taint that ends pods, or one of Kubernetes' own, which its controllers act by."""
-    return bool(_ending(request, request.new_spec) - _ending(request, request.old_spec))
+    return any(taint.effect == EVICTS or _OWN.search(taint.key) for taint in new_taints(request))
 
 
-def _ending(request: Request, spec: msgspec.Raw) -> set[_Taint]:
+def new_taints(request: Request) -> set[Taint]:
+    """The taints that a node gets. Raises Malformed."""
+    return _taints(request, request.new_spec) - _taints(request, request.old_spec)
+
+
+def _taints(request: Request, spec: msgspec.Raw) -> set[Taint]:
     node = codec.read(request, _spec, spec, "the node") or _Node()
-    return {taint for taint in node.taints or () if taint.effect == "NoExecute" or _OWN.search(taint.key)}
+    return set(node.taints or ())
 
 
 DELETER: Final = Deleter(

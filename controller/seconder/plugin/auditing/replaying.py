@@ -16,6 +16,7 @@ from seconder.admission.decision import Decision
 from seconder.admission.lookups import (
     AliasedBy,
     Claims,
+    DaemonSets,
     Dependents,
     FirstRight,
     FreeVolumes,
@@ -71,6 +72,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     Selected: Missing.OWNED,
     FreeVolumes: Missing.OWNED,
     Claims: Missing.OWNED,
+    DaemonSets: Missing.OWNED,
     Holders: Missing.OWNED,
     OfClass: Missing.OWNED,
     Tokens: Missing.OWNED,
@@ -244,6 +246,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             | Tokens()
             | FreeVolumes()
             | Claims()
+            | DaemonSets()
             | Holders()
             | OfClass()
             | Selected()

@@ -1,0 +1,80 @@
+"""What of a node's labels and taints takes the pods of a protected DaemonSet away."""
+
+from typing import Any
+
+import pytest
+from tests.support.builders import PERSON, live, policy, state, target, update
+from tests.support.resolving import Answers, decide
+
+from seconder.admission.lookups import DaemonSet, DaemonSets
+from seconder.api.reasons import Reason
+from seconder.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES, Target
+
+NODE = target(NODES, "n1", namespace="")
+DAEMONS = Target(DAEMON_SETS, "DaemonSet", "payments", "cni", "uid-cni")
+EDGE = {"nodeSelector": {"role": "edge"}}
+TERMS = [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}]
+AFFINITY = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": TERMS}}}
+OUT = {"key": "example.com/out", "value": "x", "effect": "NoExecute"}
+
+
+def _goes(pod: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> bool:
+    given = Answers(objects=live(DAEMONS), daemon_sets=[DaemonSet(*DAEMONS_AT, pod)])
+    decided = decide(update(NODE, old=old, new=new), state(policy(DAEMON_SETS)), answers=given)
+    assert [part.effect.target for part in decided.parts] == [DAEMONS] * (not decided.allowed)
+    return not decided.allowed
+
+
+DAEMONS_AT = (DAEMONS.namespace, DAEMONS.name, DAEMONS.uid)
+
+
+def _labelled(**labels: str) -> dict[str, Any]:
+    return {"labels": labels}
+
+
+def _tainted(*taints: dict[str, str]) -> dict[str, Any]:
+    return {"labels": {"role": "edge"}, "spec": {"taints": list(taints)}}
+
+
+def test_a_node_of_other_labels_loses_the_daemon_sets_that_choose_it_by_them() -> None:
+    """By their node selector or their affinity; labels that they do not name are free, and so is what they had not."""
+    edge = _labelled(role="edge", zone="a", team="a")
+    assert _goes(EDGE, edge, _labelled(zone="a", team="a"))
+    assert _goes(EDGE, edge, _labelled(role="core", zone="a", team="a"))
+    assert _goes({"affinity": AFFINITY}, edge, _labelled(role="edge", zone="b", team="a"))
+    assert not _goes(EDGE, edge, _labelled(role="edge", zone="b", team="b"))
+    assert not _goes({"affinity": AFFINITY}, edge, _labelled(role="core", zone="a", team="b"))
+    assert not _goes(EDGE, _labelled(role="core"), _labelled(role="other"))
+    assert not _goes({}, edge, _labelled())
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "goes"),
+    [
+        ([], True),
+        ([{"operator": "Exists"}], False),
+        ([{"key": "example.com/out", "operator": "Exists", "effect": "NoExecute"}], False),
+        ([{"key": "example.com/out", "operator": "Equal", "value": "x"}], False),
+        ([{"key": "example.com/out", "value": "y"}], True),
+        ([{"key": "example.com/out", "operator": "Exists", "effect": "NoSchedule"}], True),
+        ([{"key": "other", "operator": "Exists"}], True),
+    ],
+)
+def test_a_taint_takes_those_that_do_not_tolerate_it(tolerations: list[dict[str, str]], goes: bool) -> None:
+    """Where it evicts; what was there before counts no more."""
+    pod = {**EDGE, "tolerations": tolerations}
+    assert _goes(pod, _tainted(), _tainted(OUT)) is goes
+    assert not _goes(pod, _tainted(OUT), _tainted(OUT))
+    assert not _goes(pod, _tainted(), _tainted(OUT | {"effect": "NoSchedule"}))
+    assert not _goes(pod, _tainted(), _tainted({"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}))
+
+
+def test_nobody_else_is_asked_about() -> None:
+    """People label nodes as they like; without a policy on DaemonSets no look-up is made, and what fails denies."""
+    unknown = Answers(unknown=[DaemonSets])
+    old, new = _labelled(role="edge"), _labelled()
+    assert decide(update(NODE, PERSON, old=old, new=new), state(policy(DAEMON_SETS)), answers=unknown).allowed
+    assert decide(update(NODE, old=old, new=new), state(policy(DEPLOYMENTS)), answers=unknown).allowed
+    refused = decide(update(NODE, old=old, new=new), state(policy(DAEMON_SETS)), answers=unknown)
+    assert refused.reason is Reason.INTERNAL_ERROR
+    assert decide(update(NODE, old=old, new=old), state(policy(DAEMON_SETS)), answers=unknown).allowed
