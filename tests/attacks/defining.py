@@ -80,3 +80,67 @@ def use_what_shadows_a_kind(field: Field, scope: str) -> None:
         field.lost(f"the agent is told something else: {said.first_line}")
     field.free("PATCH", path, {"metadata": {"labels": {"team": "shop"}}})
     field.free("DELETE", path)
+
+
+def _backups(field: Field) -> tuple[Kind, Kind]:
+    """A kind in two versions, of which the first alone shows a Backup's ``retention``; one of these, protected."""
+    group = f"{field.place}.example.com"
+    document = documents.definition("backups", group, "Backup")
+    texts = {"type": "string"}
+    shown = {"bucket": texts, "copies": {"type": "integer"}}
+    scale = {"specReplicasPath": ".spec.copies", "statusReplicasPath": ".status.copies"}
+    document["spec"]["versions"] = [
+        {
+            "name": name,
+            "served": True,
+            "storage": name == "v1",
+            "subresources": {"status": {}, "scale": scale},
+            "schema": {
+                "openAPIV3Schema": {
+                    "type": "object",
+                    "properties": {
+                        "spec": {"type": "object", "properties": fields},
+                        "status": {"type": "object", "properties": {"copies": {"type": "integer"}}},
+                    },
+                }
+            },
+        }
+        for name, fields in (("v1", {**shown, "retention": texts}), ("v1beta1", shown))
+    ]
+    field.make(DEFINITIONS, document)
+    kinds = Kind(group, "backups"), Kind(group, "backups", "v1beta1")
+    spec = {"bucket": "s3", "copies": 2, "retention": "10y"}
+    field.make(kinds[0], {"apiVersion": f"{group}/v1", "kind": "Backup", "metadata": {"name": "b"}, "spec": spec})
+    field.protect(kinds[0], kinds[0].path(field.place, "b"))
+    return kinds
+
+
+_WRITES: Final[dict[str, tuple[str, Any]]] = {
+    "annotation": ("", {"metadata": {"annotations": {"note": "hello"}}}),
+    "status": ("/status", {"status": {"copies": 1}}),
+    "scale": ("/scale", {"spec": {"replicas": 3}}),
+}
+
+
+@attack(variants=_WRITES)
+def ask_in_a_version_that_knows_less(field: Field, subresource: str, changes: Any) -> None:
+    """An agent changes something free of a protected object in another version, in which its fields do not exist."""
+    whole, less = (kind.path(field.place, "b") for kind in _backups(field))
+    field.refused("PATCH", f"{less}{subresource}", changes)
+    if field.lasts(whole)["spec"].get("retention") != "10y":
+        field.lost("a field is gone that the version did not know in which the agent asked")
+    field.done("PATCH", whole, _WRITES["annotation"][1])
+    field.free("PATCH", f"{less}{subresource}", changes)
+
+
+@attack()
+def have_all_of_a_kind_stored_anew(field: Field) -> None:
+    """An agent has the migration controller write all objects of a kind in a version that knows fewer fields."""
+    migrations = Kind("storagemigration.k8s.io", "storageversionmigrations", namespaced=False)
+    if not field.admin("GET", migrations.path("")).done:
+        raise field.untried("there is no migration controller")
+    kind, _ = _backups(field)
+    name = f"{field.place}-backups"
+    field.later_removed(migrations.path("", name))
+    spec = {"resource": {"group": kind.group, "resource": kind.plural}}
+    field.refused("POST", migrations.path(""), {"metadata": {"name": name}, "spec": spec})

@@ -95,6 +95,8 @@ class Cluster:
         if not parts:
             return Answer(200, self._aggregated(root) if "apidiscovery" in accept else self._groups())
         group, version = ("", parts.pop(0)) if root == "api" else (parts.pop(0), parts.pop(0) if parts else "")
+        if not version:
+            return self._versions(group)
         served = [each for each in self._served if (each.group, each.version) == (group, version)]
         if not parts:
             return Answer(200, _plain(group, version, served)) if served else _status(404, "not served")
@@ -130,6 +132,12 @@ class Cluster:
                 for group, versions in groups.items()
             ],
         }
+
+    def _versions(self, group: str) -> Answer:
+        """An APIGroup (meta/v1)."""
+        found = dict.fromkeys(each.version for each in self._served if each.group == group)
+        versions = [{"groupVersion": f"{group}/{version}", "version": version} for version in found]
+        return Answer(200, {"kind": "APIGroup", "apiVersion": "v1", "name": group, "versions": versions})
 
     def _groups(self) -> Document:
         """An APIGroupList (meta/v1), in which the version that was given first comes first."""

@@ -39,6 +39,7 @@ from seconder.admission.lookups import (
     Selected,
     Selecting,
     ServedElsewhere,
+    StorageVersion,
     TokenAccounts,
     Tokens,
     Uncontrolled,
@@ -89,6 +90,7 @@ class Answers(Resolver):
     tokens: Sequence[Placed] = ()
     aliased: frozenset[str] = frozenset()
     elsewhere: Collection[str] = ()
+    stored_in: str | None = None
     missing: Collection[str] = ()
     rules: Sequence[Rule] = ()
     runs_as: str = "default"
@@ -147,6 +149,8 @@ class Answers(Resolver):
                 return frozenset(owner for owner in lookup.owners if owner.name in self.missing)
             case RoleRules():
                 return self.rules
+            case StorageVersion():
+                return lookup.version if self.stored_in is None else self.stored_in
             case ServedElsewhere():
                 return lookup.group in self.elsewhere
             case RunningPod():

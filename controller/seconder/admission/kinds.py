@@ -27,6 +27,35 @@ _REPLICATION_CONTROLLERS: Final = GroupResource("", "replicationcontrollers")
 CRON_JOBS: Final = GroupResource("batch", "cronjobs")
 
 
+KUBERNETES_GROUPS: Final = frozenset(
+    {"", "apps", "autoscaling", "batch", "policy"}
+    | {
+        f"{group}.k8s.io"
+        for group in (
+            "admissionregistration",
+            "apiextensions",
+            "apiregistration",
+            "authentication",
+            "authorization",
+            "certificates",
+            "coordination",
+            "discovery",
+            "events",
+            "flowcontrol.apiserver",
+            "internal.apiserver",
+            "networking",
+            "node",
+            "rbac.authorization",
+            "resource",
+            "scheduling",
+            "storage",
+            "storagemigration",
+        )
+    }
+)
+"""API groups of the API server's own, of which each version tells all that is stored."""
+
+
 def _kind(resource: GroupResource, kind: str, *, namespaced: bool = True) -> ResolvedResource:
     return ResolvedResource(resource, "v1", namespaced, custom=False, kind=kind)
 

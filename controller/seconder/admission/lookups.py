@@ -104,6 +104,10 @@ class Dependents(Lookup[Sequence[Dependent]], frozen=True):
     target: Target
 
 
+class Owned(Dependents, frozen=True):
+    """The same, asked about what a request may do to its object beside what it says."""
+
+
 class Placed(NamedTuple):
     """An object of a known kind in a namespace."""
 
@@ -338,6 +342,17 @@ class ServedElsewhere(Lookup[bool], frozen=True):
 
     unknown: ClassVar[str] = "which server answers for the API group could not be looked up"
     group: str
+
+
+class StorageVersion(Lookup[str], frozen=True):
+    """The version in which objects of a custom kind are stored; empty where none of those that are served is it.
+
+    Where no other version is served than the one that is asked about, that one.
+    """
+
+    unknown: ClassVar[str] = "in which version it is stored could not be looked up"
+    resource: GroupResource
+    version: str
 
 
 class ViewIsFresh(Lookup[bool], frozen=True):

@@ -81,6 +81,7 @@ class PolicyIndex:
         self._within: Final[dict[str, list[Policy]]] = {}
         self._kinds: Final[dict[tuple[str, str], set[ResolvedResource]]] = {}
         self._kind_of: Final[dict[GroupResource, str]] = {}
+        self._custom: Final[dict[GroupResource, bool]] = {}
         self._remembered: Final[dict[tuple[GroupResource, str], tuple[Policy, ...]]] = {}
         self._protecting: Final[dict[tuple[GroupResource, str], tuple[Policy, ...]]] = {}
         self._worked_out: Final[dict[Hashable, Any]] = {}
@@ -88,6 +89,7 @@ class PolicyIndex:
             for resolved in policy.resolved.values():
                 self._kinds.setdefault((resolved.resource.group, resolved.kind), set()).add(resolved)
                 self._kind_of.setdefault(resolved.resource, resolved.kind)
+                self._custom[resolved.resource] = resolved.custom
             for place in policy.places or {_EVERYWHERE}:
                 self._within.setdefault(place, []).append(policy)
             for resource in _named(policy):
@@ -181,6 +183,10 @@ class PolicyIndex:
     def kind_of(self, resource: GroupResource) -> str:
         """The kind of a resource's objects; empty where no policy's status tells."""
         return self._kind_of.get(resource, "")
+
+    def may_be_custom(self, resource: GroupResource) -> bool:
+        """Whether a CustomResourceDefinition may serve this resource: where no policy's status tells, it may."""
+        return self._custom.get(resource, True)
 
     def of_kind(self, group: str, kind: str) -> Sequence[ResolvedResource]:
         """The resources of this kind that some policy names."""

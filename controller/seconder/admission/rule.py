@@ -34,7 +34,8 @@ class AppliesTo(Struct, frozen=True):
 
     ``ANY`` as a resource's name stands for all of its group. ``subresources`` hold ``""`` for the object itself.
     ``aliases``: beside ``resources``, the kinds whose objects stand for namespaces in this installation.
-    ``metadata``: of updates, those that change any of ``Metadata``. ``others``: but none of these kinds.
+    ``metadata``: of updates, those that change any of ``Metadata``. ``others``: but none of these kinds, which ``ANY``
+    may stand for, too.
     """
 
     operations: Set[Operation] | None = None
@@ -58,7 +59,7 @@ class AppliesTo(Struct, frozen=True):
                 or (self.aliases and resource in aliases)
             )
             and (self.subresources is None or subresource in self.subresources)
-            and resource not in self.others
+            and self.others.isdisjoint({resource, GroupResource(resource.group, ANY)})
         )
 
 

@@ -1,5 +1,7 @@
 """Tells which resources serve the objects of a kind, as the garbage collector does: by discovery."""
 
+import base64
+import hashlib
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -10,7 +12,7 @@ import msgspec
 
 from seconder.admission.dependents import Kind, group_key, kind_key
 from seconder.api.resources import GroupResource
-from seconder.client.api import AGGREGATED_DISCOVERY, Api
+from seconder.client.api import AGGREGATED_DISCOVERY, Api, segment
 from seconder.client.objects import TooLate, items, left
 
 _API_VERSION: Final = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}/)?[a-z][a-z0-9-]{0,62}")
@@ -72,6 +74,36 @@ def served_elsewhere(api: Api, group: str, deadline: float) -> bool:
     path = "/apis/apiregistration.k8s.io/v1/apiservices"
     specs = (each["spec"] for each in items(api, path, deadline))
     return any(spec.get("group") == group and spec.get("service") for spec in specs)
+
+
+def storage_version(api: Api, resource: GroupResource, version: str, deadline: float) -> str:
+    """The version in which a resource is stored: see StorageVersion. Raises ApiError and TooLate.
+
+    Discovery tells it by a hash alone (``storageVersionHash``, KEP-1027), and only where that version is served.
+    """
+    path = f"/apis/{segment(resource.group)}"
+    served = _serving(api, f"{path}/{segment(version)}", resource, deadline)
+    hashed = served.get("storageVersionHash") if served else None
+    if served and hashed == _hash(resource.group, version, served["kind"]):
+        return version
+    others = [
+        each["version"] for each in api.get(path, timeout=left(deadline))["versions"] if each["version"] != version
+    ]
+    if served and hashed:
+        return next((each for each in others if hashed == _hash(resource.group, each, served["kind"])), "")
+    serving = (_serving(api, f"{path}/{segment(each)}", resource, deadline) for each in others)
+    return "" if any(each is not None for each in serving) else version
+
+
+def _serving(api: Api, path: str, resource: GroupResource, deadline: float) -> Mapping[str, Any] | None:
+    """The APIResource of a resource in one version of its group."""
+    listed = (api.find(path, timeout=left(deadline)) or {}).get("resources") or ()
+    return next((each for each in listed if each["name"] == resource.resource), None)
+
+
+def _hash(group: str, version: str, kind: str) -> str:
+    """``StorageVersionHash`` of k8s.io/apiserver."""
+    return base64.b64encode(hashlib.sha256(f"{group}/{version}/{kind}".encode()).digest()[:8]).decode()
 
 
 class Kinds:

@@ -31,6 +31,7 @@ from seconder.admission.lookups import (
     Selected,
     Selecting,
     ServedElsewhere,
+    StorageVersion,
     Tokens,
     Uncontrolled,
     ViewIsFresh,
@@ -163,6 +164,8 @@ class Resolver:
                 return self._access.tokens(lookup, deadline)
             case FirstRight():
                 return self._access.first(lookup, deadline)
+            case StorageVersion():
+                return kinds.storage_version(self._api, lookup.resource, lookup.version, deadline)
             case ServedElsewhere():
                 return kinds.served_elsewhere(self._api, lookup.group, deadline)
         raise TypeError(f"no answer to {type(lookup).__name__}")

@@ -97,6 +97,8 @@ VOLUME = Target(VOLUMES, "PersistentVolume", "", "pv-1", "uid-pv")
 CLASS = Target(GroupResource("networking.k8s.io", "ingressclasses"), "IngressClass", "", "nginx", "uid-class")
 DAEMONS = target(GroupResource("apps", "daemonsets"), "cni", uid="uid-cni")
 INGRESS = Target(GroupResource("networking.k8s.io", "ingresses"), "Ingress", "payments", "shop", "uid-ingress")
+GEAR = target(GroupResource("example.com", "gears"), "g", uid="uid-gear")
+GEAR_STORED = {"spec": {"teeth": 7}}
 JOB = target(JOBS, "export", uid="uid-job")
 JOB_ABOVE = {"apiVersion": "batch/v1", "kind": "Job", "name": "export", "uid": "uid-job", "controller": True}
 SHRINKS = {
@@ -313,6 +315,13 @@ def _cases() -> list[Case]:
                 objects=live(INGRESS, annotations=approved_for(INGRESS)),
                 of_class=[Placed(INGRESS.namespace, INGRESS.name, INGRESS.uid)],
             ),
+        ),
+        Case("other-versions", update(GEAR), (policy(GEAR.resource, resolved={}),), Answers()),
+        Case(
+            "other-versions",
+            update(GEAR, old=GEAR_STORED, new=GEAR_STORED | {"labels": {"a": "b"}}),
+            (policy(GEAR.resource, resolved={}),),
+            Answers(stored_in="v2", whole=document(GEAR, **GEAR_STORED)),
         ),
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),

@@ -10,7 +10,7 @@ from tests.support.served import Served
 from seconder.admission.dependents import Kind, group_key, kind_key
 from seconder.api.resources import GroupResource
 from seconder.client.api import ApiError
-from seconder.client.kinds import Kinds, served_elsewhere
+from seconder.client.kinds import Kinds, served_elsewhere, storage_version
 from seconder.client.objects import TooLate
 
 STACK = Kind("example.com/v1", "Stack")
@@ -141,3 +141,31 @@ def test_a_group_that_another_server_answers_for_is_told_by_its_apiservices() ->
     for status in (403, 404, 500):
         with pytest.raises(ApiError):
             served_elsewhere(Served({path: status}), "apps", time.monotonic() + 5)
+
+
+V1_STORED = "0BmizRfI3W8="
+"""``discovery.StorageVersionHash("data.example.com", "v1", "Backup")`` of k8s.io/apiserver."""
+
+
+def _serving(**hashed: str | None) -> Served:
+    """Versions of Backups with the hash of their storage version; None where a version does not serve them."""
+    path = "/apis/data.example.com"
+    answers: dict[str, Any] = {path: {"versions": [{"version": version} for version in hashed]}}
+    for version, told in hashed.items():
+        served = {"name": "backups", "kind": "Backup"} | ({"storageVersionHash": told} if told else {})
+        answers[f"{path}/{version}"] = {"resources": [{"name": "backups/scale"}, *([] if told is None else [served])]}
+    return Served(answers)
+
+
+def test_the_stored_version_is_told_by_discovery() -> None:
+    """By a hash where that version is served; else it is known only where there is no other version."""
+    backups = GroupResource("data.example.com", "backups")
+    for served, version, stored in (
+        (_serving(v1=V1_STORED, v2=V1_STORED), "v1", "v1"),
+        (_serving(v1=V1_STORED, v2=V1_STORED), "v2", "v1"),
+        (_serving(v1=""), "v1", "v1"),
+        (_serving(v1="", v2=None), "v1", "v1"),
+        (_serving(v2="", v3=""), "v2", ""),
+        (_serving(v2=V1_STORED, v3=V1_STORED), "v2", ""),
+    ):
+        assert storage_version(served, backups, version, time.monotonic() + 5) == stored

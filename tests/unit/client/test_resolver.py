@@ -38,6 +38,7 @@ from seconder.admission.lookups import (
     Selected,
     Selecting,
     ServedElsewhere,
+    StorageVersion,
     TokenAccounts,
     Tokens,
     Uncontrolled,
@@ -46,7 +47,7 @@ from seconder.admission.lookups import (
 )
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.rbac import RoleRef
-from seconder.api.resources import PODS
+from seconder.api.resources import PODS, GroupResource
 from seconder.client.api import ApiError
 from seconder.client.dependents import DependentsIndex
 from seconder.client.resolver import LATER, SECONDS, Resolver, within
@@ -68,6 +69,7 @@ LOOKUPS: list[Lookup[Any]] = [
     RunningPod("payments", "p"),
     SecretTokens("payments", ("s",)),
     ServedElsewhere("acme.example.com"),
+    StorageVersion(GroupResource("example.com", "gears"), "v1"),
     FirstRight(Account("payments", "worker"), (RIGHT,)),
     PodsOn("n1"),
     Uncontrolled(resolved(PODS), "payments", "app=broker"),
@@ -153,6 +155,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(RoleRules(RoleRef("", "r"))) == []
     assert pod_templates.account(answer(RunningPod("payments", "p"))) == "worker"
     assert answer(SecretTokens("payments", ())) == TokenAccounts()
+    served.answers |= {"/apis/example.com": {"versions": []}}
+    assert answer(StorageVersion(GroupResource("example.com", "gears"), "v1")) == "v1"
     assert answer(ServedElsewhere("acme.example.com")) is False
     assert answer(FirstRight(Account("payments", "worker"), (RIGHT,))) == RIGHT
 

@@ -7,12 +7,18 @@ by its annotations, and refused by its status. And some programs delete what is 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
+from msgspec import Struct
+
+from seconder.admission import codec
 from seconder.admission.changes import free_changes, free_paths
 from seconder.admission.changes.free_changes import FINALIZERS, OWNERS
 from seconder.admission.changes.free_paths import FreePaths
+from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.kinds import KUBERNETES_GROUPS
 from seconder.admission.lookups import Asking
-from seconder.admission.request import Operation
+from seconder.admission.request import WRITES, Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource
 
@@ -36,7 +42,38 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [context.effect(Action.DELETE)]
 
 
+class _Resource(Struct):
+    group: str = ""
+
+
+class _Migration(Struct):
+    resource: _Resource = msgspec.field(default_factory=_Resource)
+
+
+_migration: Final = msgspec.json.Decoder(_Migration)
+_MIGRATIONS: Final = GroupResource("storagemigration.k8s.io", "storageversionmigrations")
+
+
+def _stored_anew(context: ReviewContext) -> Asking[Sequence[Refusal]]:
+    """A refusal, since nobody is asked about each object that the controller writes in the preferred version."""
+    yield from ()
+    request = context.request
+    if request.subresource or request.new_spec == request.old_spec:
+        return []
+    named = codec.read(request, _migration, request.new_spec, "the migration").resource
+    # Of Kubernetes' own kinds each version tells all that is stored.
+    return [] if named.group in KUBERNETES_GROUPS else [Refusal("agents may not have custom resources stored anew")]
+
+
 DELETERS: Final = (
+    Deleter(
+        _MIGRATIONS,
+        "its creation, for a custom kind",
+        "fields of all objects of the kind",
+        "its controller writes them in the preferred version, which may know fewer fields",
+        _stored_anew,
+        WRITES,
+    ),
     Deleter(
         DEFINITIONS,
         "a change of what is not free of it: its spec, its status, a mark for some program",

@@ -37,6 +37,7 @@ from seconder.admission.lookups import (
     Selected,
     Selecting,
     ServedElsewhere,
+    StorageVersion,
     TokenAccounts,
     Tokens,
     Uncontrolled,
@@ -259,6 +260,9 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             return None
         case ServedElsewhere():
             return False
+        case StorageVersion():
+            # Most kinds are served in one version, and most requests ask in the stored one.
+            return lookup.version
         case OwnsGuard():
             # Nothing owns what the chart installs, unless somebody hangs it under something.
             return False
