@@ -14,6 +14,7 @@ from tests.attacks.field import (
     PODS,
     REPLICA_SETS,
     REVISIONS,
+    SERVICES,
     STATEFUL_SETS,
     Field,
     Kind,
@@ -174,3 +175,37 @@ def select_its_pods(field: Field) -> None:
     decoy["spec"] |= _SPEC
     field.refused("POST", DEPLOYMENTS.path(field.place), decoy)
     field.done("POST", DEPLOYMENTS.path(field.place), documents.deployment("mine"))
+
+
+_CHOSEN: Final[dict[str, tuple[Kind, dict[str, Any]]]] = {
+    "of-its-service": (SERVICES, {"ports": [{"port": 80}], "selector": {"app": "web", "tier": "front"}}),
+    "of-its-budget": (
+        Kind("policy", "poddisruptionbudgets"),
+        {"minAvailable": 1, "selector": {"matchLabels": {"tier": "front"}}},
+    ),
+    "of-its-network-policy": (
+        Kind("networking.k8s.io", "networkpolicies"),
+        {"podSelector": {"matchLabels": {"tier": "front"}}, "policyTypes": ["Ingress"]},
+    ),
+}
+
+
+@attack(variants=_CHOSEN)
+def take_the_pods(field: Field, kind: Kind, spec: dict[str, Any]) -> None:
+    """An agent labels the pods, or the template of them, so that what a policy names chooses none of them any more."""
+    field.account()
+    field.make(kind, {"metadata": {"name": "web"}, "spec": spec})
+    field.protect(kind, kind.path(field.place, "web"))
+    labels = {"app": "web", "tier": "front"}
+    pod = documents.pod("web-1")
+    field.make(PODS, {**pod, "metadata": {"name": "web-1", "labels": labels}})
+    template = {"metadata": {"labels": labels}, "spec": {"containers": documents.CONTAINERS}}
+    workload = {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+    field.make(DEPLOYMENTS, {"metadata": {"name": "web"}, "spec": workload})
+    field.free_work()
+    field.refused("PATCH", PODS.path(field.place, "web-1"), {"metadata": {"labels": {"tier": None}}})
+    without = {"spec": {"template": {"metadata": {"labels": {"tier": "back"}}}}}
+    field.refused("PATCH", DEPLOYMENTS.path(field.place, "web"), without)
+    other = {"spec": {"template": {"metadata": {"labels": {"version": "2"}}}}}
+    field.free("PATCH", DEPLOYMENTS.path(field.place, "web"), other)
+    field.lasts(kind.path(field.place, "web"))

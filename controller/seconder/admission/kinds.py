@@ -12,6 +12,7 @@ from seconder.api.resources import (
     ENDPOINT_SLICES,
     JOBS,
     NAMESPACES,
+    NETWORK_POLICIES,
     NODES,
     PODS,
     REPLICA_SETS,
@@ -186,6 +187,13 @@ BUILT_IN_GROUPS: Final = frozenset(f"{group}.k8s.io" for group in _OWN_GROUPS)
 
 METRICS_GROUPS: Final = frozenset({"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"})
 """API groups that autoscalers measure by. Other servers answer for them, where there are any."""
+
+POD_CHOOSERS: Final = (
+    MAKERS[SERVICES],
+    _kind(GroupResource("policy", "poddisruptionbudgets"), "PodDisruptionBudget"),
+    _kind(NETWORK_POLICIES, "NetworkPolicy"),
+)
+"""Kinds whose objects choose pods by labels, and take none for their own."""
 
 POD_RUNNERS: Final = frozenset(
     {PODS, CRON_JOBS, _REPLICATION_CONTROLLERS, DAEMON_SETS, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, JOBS}

@@ -135,12 +135,16 @@ class Uncontrolled(Lookup[Sequence[Placed]], frozen=True):
 
 
 class Selecting(Lookup[Sequence[Target]], frozen=True):
-    """The objects of these kinds in a namespace whose selectors fit what has these labels."""
+    """The objects of these kinds in a namespace whose selectors fit what has these labels.
+
+    ``but``: and do not fit what has those.
+    """
 
     unknown: ClassVar[str] = "what would take it for its own could not be looked up"
     kinds: tuple[ResolvedResource, ...]
     namespace: str
     labels: tuple[tuple[str, str], ...]
+    but: tuple[tuple[str, str], ...] | None = None
 
 
 class Selected(Lookup[Sequence[Target]], frozen=True):

@@ -54,6 +54,7 @@ DAEMON_SETS: Final = GroupResource("apps", "daemonsets")
 CONTROLLER_REVISIONS: Final = GroupResource("apps", "controllerrevisions")
 REPLICA_SETS: Final = GroupResource("apps", "replicasets")
 CLUSTER_ROLES: Final = GroupResource("rbac.authorization.k8s.io", "clusterroles")
+NETWORK_POLICIES: Final = GroupResource("networking.k8s.io", "networkpolicies")
 AUTOSCALERS: Final = GroupResource("autoscaling", "horizontalpodautoscalers")
 
 

@@ -140,10 +140,14 @@ class Objects:
 
     def selecting(self, lookup: Selecting, deadline: float) -> list[Target]:
         """List what selects some labels. Raises ApiError and TooLate."""
-        labels = dict(lookup.labels)
-        return self._workloads(
-            lookup, lambda kind, each: selectors.fits(kind.resource, each.get("spec"), labels), deadline
-        )
+        labels, but = dict(lookup.labels), None if lookup.but is None else dict(lookup.but)
+
+        def wanted(kind: ResolvedResource, each: Mapping[str, Any]) -> bool:
+            spec = each.get("spec")
+            fits = selectors.fits(kind.resource, spec, labels)
+            return fits and (but is None or not selectors.fits(kind.resource, spec, but))
+
+        return self._workloads(lookup, wanted, deadline)
 
     def selected(self, lookup: Selected, deadline: float) -> list[Target]:
         """List the workloads whose pods a selector fits. Raises ApiError and TooLate."""

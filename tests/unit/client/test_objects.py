@@ -10,6 +10,7 @@ from tests.support.builders import CONFIG_MAPS, DEPLOYMENT, resolved, target
 from tests.support.served import Asked, Served
 
 from seconder.admission.indirect import aliases
+from seconder.admission.kinds import POD_CHOOSERS
 from seconder.admission.lookups import (
     AliasedBy,
     Claim,
@@ -238,6 +239,28 @@ def test_what_selects_labels_is_found_among_workloads(pool: ThreadPoolExecutor) 
     asked = Selecting((deployments,), "payments", (("app", "web"), ("team", "shop")))
     found = Objects(served, pool).selecting(asked, time.monotonic() + 5.0)
     assert found == [Target(DEPLOYMENT.resource, "Deployment", "payments", "web", "uid-web")]
+
+
+def test_what_chooses_pods_no_longer_is_found_by_both_labels(pool: ThreadPoolExecutor) -> None:
+    """A Service's selector is a plain map, and a NetworkPolicy's has a name of its own."""
+    chosen = {"app": "web"}
+    specs = {
+        "/api/v1/namespaces/payments/services": {"selector": chosen},
+        "/apis/policy/v1/namespaces/payments/poddisruptionbudgets": {"selector": {"matchLabels": chosen}},
+        "/apis/networking.k8s.io/v1/namespaces/payments/networkpolicies": {"podSelector": {"matchLabels": chosen}},
+    }
+    served = Served(
+        {path: {"metadata": {}, "items": [_object("web") | {"spec": spec}]} for path, spec in specs.items()}
+    )
+    objects_, web, other = Objects(served, pool), (("app", "web"),), (("app", "other"),)
+
+    def found(labels: Any, but: Any) -> list[str]:
+        asked = Selecting(POD_CHOOSERS, "payments", labels, but)
+        return [each.kind for each in objects_.selecting(asked, time.monotonic() + 5.0)]
+
+    assert found(web, other) == ["Service", "PodDisruptionBudget", "NetworkPolicy"]
+    assert found(web, ()) == ["Service", "PodDisruptionBudget", "NetworkPolicy"]
+    assert found(web, web) == found(other, web) == []
 
 
 def test_workloads_are_found_by_the_labels_of_their_pods(pool: ThreadPoolExecutor) -> None:

@@ -143,9 +143,7 @@ def _offered(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
     Without one that waits: the next claims of the class would be bound to it, a StatefulSet's of more replicas.
     """
     request = context.request
-    if request.subresource or not context.state.policies.follows_some_of({CLAIMS.resource}):
-        return []
-    if request.updates and not context.rewrites:
+    if request.subresource or (request.updates and not context.rewrites):
         return []
     volume = free_volume(context.whole[1])
     if volume is None or volume.kept_for:
@@ -164,8 +162,6 @@ _SAY_WHOSE: Final = "Say in its claimRef which claim it is for, or ask a person 
 
 def _classed(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The protected claims that wait for a class of this name, which would be provisioned as it says."""
-    if not context.state.policies.follows_some_of({CLAIMS.resource}):
-        return []
     name = context.request.target.name
     claims = yield from _protected_claims(context)
     return [effect for effect, claim in claims if not claim.volume and name in claim.classes]
@@ -216,6 +212,7 @@ DELETERS: Final = (
         "the volume controller binds them, and what is written to them goes there",
         _offered,
         WRITES,
+        frozenset({CLAIMS.resource}),
     ),
     Deleter(
         GroupResource("storage.k8s.io", "storageclasses"),
@@ -224,5 +221,6 @@ DELETERS: Final = (
         "its provisioner makes their volumes",
         _classed,
         frozenset({Operation.CREATE}),
+        frozenset({CLAIMS.resource}),
     ),
 )

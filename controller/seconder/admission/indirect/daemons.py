@@ -24,8 +24,6 @@ _ALWAYS_TOLERATED: Final = frozenset({"node.kubernetes.io/not-ready", "node.kube
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The DaemonSets whose pods go from a node that gets other labels, or a taint NoExecute."""
     request, kind = context.request, MAKERS[DAEMON_SETS]
-    if not context.state.policies.follows_some_of({DAEMON_SETS}):
-        return []
     before, after = request.old.labels or {}, request.new.labels or {}
     taints = {each for each in nodes.new_taints(request) if each.effect == nodes.EVICTS}
     if before == after and not taints:
@@ -74,4 +72,5 @@ DELETER: Final = Deleter(
     "their controller has no pods on such a node",
     _losses,
     frozenset({Operation.UPDATE}),
+    frozenset({DAEMON_SETS}),
 )

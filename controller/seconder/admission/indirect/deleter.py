@@ -16,7 +16,8 @@ class Deleter(Struct, frozen=True):
 
     ``by`` and ``ends`` say for people what an agent does to it, and what that ends; ``reason``: by whose hand.
     ``losses`` gives the deletions to which a request amounts, or why nobody can approve it. It is asked about writes of
-    ``resource`` alone, and raises Unknown where they cannot be told. ``operations``: of which it is asked.
+    ``resource`` alone, and raises Unknown where they cannot be told. ``operations``: of which it is asked. ``only``: it
+    ends objects of these kinds alone, and is not asked where nobody protects any; None where that is not said.
     """
 
     resource: GroupResource
@@ -25,3 +26,4 @@ class Deleter(Struct, frozen=True):
     reason: str
     losses: Callable[[ReviewContext], Asking[Sequence[Effect | Refusal]]]
     operations: frozenset[Operation]
+    only: frozenset[GroupResource] | None = None

@@ -9,10 +9,12 @@ from seconder.admission import codec
 from seconder.admission.lookups import Unknown
 from seconder.admission.request import Request
 from seconder.api.label_selector import Operator, Requirement, Selector, selects
-from seconder.api.resources import GroupResource
+from seconder.api.resources import NETWORK_POLICIES, SERVICES, GroupResource
 
 BY_LABELS: Final = GroupResource("", "replicationcontrollers")
-"""The one kind whose selector is a plain map of labels."""
+"""The one kind of workload whose selector is a plain map of labels."""
+
+_PLAIN: Final = frozenset({BY_LABELS, SERVICES})
 
 _spec: Final[Any] = msgspec.json.Decoder()
 _FORMS: Final = {
@@ -24,10 +26,13 @@ _FORMS: Final = {
 
 
 def selector_of(resource: GroupResource, spec: Any) -> Selector:
-    """The selector in the ``spec`` of a workload; none where it has none. Raises ValueError for what is no selector."""
+    """The selector in the ``spec`` of a workload, or of what chooses pods; none where it has none.
+
+    Raises ValueError for what is no selector.
+    """
     try:
-        selector = (spec or {}).get("selector") or {}
-        if resource == BY_LABELS:
+        selector = (spec or {}).get("podSelector" if resource == NETWORK_POLICIES else "selector") or {}
+        if resource in _PLAIN:
             selector = {"matchLabels": selector}
         labels, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or []
         wanted = [Requirement(key, Operator.IN, frozenset({value})) for key, value in labels.items()]
@@ -57,7 +62,7 @@ def text(selector: Selector) -> str:
 
 
 def fits(resource: GroupResource, spec: Any, labels: Mapping[str, str]) -> bool:
-    """Whether a workload's selector fits something of these labels, or cannot be read."""
+    """Whether the selector of a workload or the like fits something of these labels, or cannot be read."""
     try:
         return selects(selector_of(resource, spec), labels)
     except ValueError:

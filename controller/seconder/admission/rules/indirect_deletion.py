@@ -19,11 +19,15 @@ _UNREAD: Final = "the approvals of what goes with it could not be looked up"
 def evaluate(context: ReviewContext) -> Findings:
     """``Delete`` on each protected object that a controller would end on this one's word."""
     rows = table.deleters(context.state.installation.aliases).get(context.request.target.resource)
-    if rows is None or not context.state.policies.follows:
+    policies = context.state.policies
+    if rows is None or not policies.follows:
         return []
     found: list[Effect | Refusal] = []
     for row in rows:
-        if context.request.operation in row.operations:
+        if context.request.operation not in row.operations:
+            continue
+        # Told without a call, since it ends the common case.
+        if row.only is None or not policies.followed_known or not policies.followed_resources.isdisjoint(row.only):
             found += yield from row.losses(context)
     if not found:
         return []

@@ -1,0 +1,64 @@
+"""What chooses pods by labels counts as ended by whoever has them carry others."""
+
+from typing import Any
+
+import pytest
+from tests.support.builders import PERSON, live, policy, scale, state, target, update
+from tests.support.resolving import Answers, decide
+
+from seconder.admission.kinds import POD_CHOOSERS
+from seconder.admission.lookups import Selecting
+from seconder.admission.request import Request
+from seconder.api.reasons import Reason
+from seconder.api.resources import PODS, SECRETS, SERVICES, Target
+
+SERVICE = Target(SERVICES, "Service", "payments", "web", "uid-web")
+POD = target(PODS, "web-1")
+BEFORE, AFTER = {"app": "web", "tier": "front"}, {"app": "web"}
+
+
+def _labels(object_: Target, labels: dict[str, str], image: str = "x") -> dict[str, Any]:
+    if object_.resource == PODS:
+        return {"labels": labels, "spec": {"image": image}}
+    return {"spec": {"template": {"metadata": {"labels": labels}, "spec": {"image": image}}}}
+
+
+def _relabelled(object_: Target) -> Request:
+    return update(object_, old=_labels(object_, BEFORE), new=_labels(object_, AFTER))
+
+
+@pytest.mark.parametrize("object_", [POD, target()], ids=["pod", "template"])
+def test_pods_of_other_labels_end_what_chose_them(object_: Target) -> None:
+    """Of a pod itself, or of the next ones; people are not asked, nor is anybody where none is protected."""
+    answers = Answers(objects=live(SERVICE), selecting=[SERVICE])
+    decided = decide(_relabelled(object_), state(policy(SERVICES)), answers=answers)
+    assert [part.effect.target for part in decided.parts] == [SERVICE]
+    (asked,) = answers.questions(Selecting)
+    assert asked.labels == (("app", "web"), ("tier", "front"))
+    assert asked.but == (("app", "web"),)
+    assert [kind.resource for kind in asked.kinds] == [SERVICES]
+    unknown = Answers(unknown=[Selecting])
+    assert decide(_relabelled(object_), state(policy(SERVICES)), answers=unknown).reason is Reason.INTERNAL_ERROR
+    by_person = update(object_, PERSON, old=_labels(object_, BEFORE), new=_labels(object_, AFTER))
+    assert decide(by_person, state(policy(SERVICES)), answers=unknown).allowed
+
+
+def test_labels_that_stay_ask_nothing() -> None:
+    """Ordinary rollouts and sizes cost no look-up; nor do labels where no such thing is protected."""
+    unknown, one = Answers(unknown=[Selecting]), target()
+    rollout = update(one, old=_labels(one, BEFORE), new=_labels(one, BEFORE, "y"))
+    assert decide(rollout, state(policy(SERVICES)), answers=unknown).allowed
+    assert decide(scale(3, 2), state(policy(SERVICES)), answers=unknown).allowed
+    noted = update(one, old=_labels(one, BEFORE), new=_labels(one, BEFORE) | {"labels": {"a": "b"}})
+    assert decide(noted, state(policy(SERVICES)), answers=unknown).allowed
+    for object_ in (one, POD):
+        assert decide(_relabelled(object_), state(policy(SECRETS)), answers=unknown).allowed
+
+
+@pytest.mark.parametrize("kind", [each.resource for each in POD_CHOOSERS], ids=str)
+def test_each_kind_that_chooses_pods_counts(kind: Any) -> None:
+    """Where a policy names it."""
+    answers = Answers()
+    decide(_relabelled(POD), state(policy(kind)), answers=answers)
+    (asked,) = answers.questions(Selecting)
+    assert [each.resource for each in asked.kinds] == [kind]
