@@ -7,6 +7,7 @@ from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.documents import CONTAINERS
 from tests.attacks.field import (
+    CONFIG_MAPS,
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -110,6 +111,39 @@ def take_a_pod_of_its_set(field: Field) -> None:
     pod = PODS.path(field.place, _workload(field, STATEFUL_SETS)["metadata"]["name"])
     field.refused("PATCH", pod, {"metadata": {"labels": {"app": None}}})
     field.done("PATCH", pod, {"metadata": {"labels": {"debug": "yes"}}})
+
+
+@attack(variants={"StatefulSet": (STATEFUL_SETS,), "Deployment": (DEPLOYMENTS,)})
+def give_its_pod_to_another(field: Field, kind: Kind) -> None:
+    """An agent gives the pod of a protected workload another controller, or a finalizer that holds it for good."""
+    pod = PODS.path(field.place, _workload(field, kind)["metadata"]["name"])
+    mine = field.done("POST", CONFIG_MAPS.path(field.place), {"metadata": {"name": "mine"}}).document["metadata"]
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "mine", "uid": mine["uid"], "controller": True}
+    field.refused("PATCH", pod, {"metadata": {"ownerReferences": [owner]}})
+    field.refused("PATCH", pod, {"metadata": {"ownerReferences": None}})
+    field.refused("PATCH", pod, {"metadata": {"finalizers": ["example.com/mine"]}})
+    field.lasts(pod)
+
+
+@attack(variants={"StatefulSet": (STATEFUL_SETS,), "Deployment": (DEPLOYMENTS,)})
+def say_which_revision_its_pod_is_of(field: Field, kind: Kind) -> None:
+    """An agent labels a pod of a protected workload as of another revision, so that a rollout passes it over."""
+    pod = PODS.path(field.place, _workload(field, kind)["metadata"]["name"])
+    key = "controller-revision-hash" if kind == STATEFUL_SETS else "pod-template-hash"
+    field.refused("PATCH", pod, {"metadata": {"labels": {key: "mine"}}})
+    field.refused("PATCH", pod, {"metadata": {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-1"}}})
+    field.lasts(pod)
+
+
+@attack()
+def take_down_what_serves_while_it_waits(field: Field) -> None:
+    """An agent sizes a ReplicaSet of a protected Deployment, whose paused or stuck rollout never puts that right."""
+    _workload(field, DEPLOYMENTS)
+    name = field.admin("GET", REPLICA_SETS.path(field.place)).document["items"][0]["metadata"]["name"]
+    replica_set = REPLICA_SETS.path(field.place, name)
+    for size in (0, 2):
+        field.refused("PATCH", f"{replica_set}/scale", {"spec": {"replicas": size}})
+        field.refused("PATCH", replica_set, {"spec": {"replicas": size}})
 
 
 @attack(variants={"Deployment": (DEPLOYMENTS,), "Job": (JOBS,)})

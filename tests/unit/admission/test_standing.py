@@ -152,7 +152,7 @@ EVIL = {"spec": {"containers": [{"name": "c", "image": "evil"}]}}
 
 
 def test_what_a_protected_workload_made_is_a_part_of_it() -> None:
-    """Whatever is changed of its pods but metadata: that stays. To look into one is free."""
+    """Whatever is changed of its pods but labels and annotations that nothing acts by. To look into one is free."""
     kept = _under(REPLICA_SET)
     pod = target(PODS, "checkout-5d-x", uid="uid-pod")
 
@@ -163,13 +163,21 @@ def test_what_a_protected_workload_made_is_a_part_of_it() -> None:
     assert changed(SPEC, SPEC | {"status": {"phase": "Failed"}}, subResource="status") == ["checkout"]
     assert changed(SPEC, EVIL, subResource="ephemeralcontainers") == []
     assert changed(SPEC, SPEC | {"labels": {"debug": "yes"}, "annotations": {"a": "b"}}) == []
+    other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "mine", "uid": "u", "controller": True}
+    assert changed({}, {"ownerReferences": [other]}) == ["checkout"]
+    assert changed({}, {"ownerReferences": []}) == ["checkout"]
+    assert changed({"finalizers": ["example.com/x"]}, {}) == ["checkout"]
+    assert changed({}, {"finalizers": ["example.com/x"]}) == ["checkout"]
+    for key in ("controller-revision-hash", "pod-template-hash", "apps.kubernetes.io/pod-index"):
+        assert changed({"labels": {key: "a"}}, {"labels": {key: "b"}}) == ["checkout"]
+    assert changed({}, {"annotations": {"controller.kubernetes.io/pod-deletion-cost": "-1"}}) == ["checkout"]
     assert _lost(deletion(pod, stored=kept), DEPLOYMENTS) == []
     assert _lost(eviction(pod), DEPLOYMENTS, objects=THERE | live(pod)) == []
     assert _lost(update(pod, old=SPEC, new=EVIL), DEPLOYMENTS) == []
 
 
-def test_a_replica_sets_template_and_revision_are_its_deployments_history() -> None:
-    """Its size is put right."""
+def test_a_replica_set_is_its_deployments_in_template_revision_and_size() -> None:
+    """A Deployment puts no size right while its rollout is paused, or stuck: what serves is the former ReplicaSet's."""
     kept = _under(DEPLOYMENT)
     old = kept | {"spec": {"replicas": 1, "template": {"a": 1}}}
     revised = old | {"annotations": {"deployment.kubernetes.io/revision": "50"}}
@@ -177,7 +185,12 @@ def test_a_replica_sets_template_and_revision_are_its_deployments_history() -> N
         "checkout"
     ]
     assert _lost(update(REPLICA_SET, old=old, new=revised)) == ["checkout"]
-    assert _lost(update(REPLICA_SET, old=old, new=kept | {"spec": {"replicas": 5, "template": {"a": 1}}})) == []
+    assert _lost(update(REPLICA_SET, old=old, new=kept | {"spec": {"replicas": 5, "template": {"a": 1}}})) == [
+        "checkout"
+    ]
+    sized = update(REPLICA_SET, old={"spec": {"replicas": 5}}, new={"spec": {"replicas": 0}}, subResource="scale")
+    assert _lost(sized, objects=THERE) == ["checkout"]
+    assert _lost(sized, JOBS, objects=THERE) == []
     assert _lost(update(REPLICA_SET, old=old, new=old | {"annotations": {"a": "b"}})) == []
 
 

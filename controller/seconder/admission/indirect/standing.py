@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from seconder.admission.changes import free_paths
-from seconder.admission.changes.free_changes import REPLICAS
+from seconder.admission.changes import free_changes, free_paths
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, maker, makers_of
@@ -27,9 +26,6 @@ from seconder.api.resources import (
 )
 
 _UNREAD: Final = "what it stands under could not be looked up"
-_OF_DEPLOYMENTS: Final = "deployment.kubernetes.io/"
-"""Prefix of annotations by which a Deployment's controller knows what it can go back to."""
-
 _KEPT: Final = "ephemeralcontainers"
 """The subresource by which people look into a pod: what runs in it stays."""
 
@@ -86,9 +82,10 @@ def _changed(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What is changed of an object that a protected workload's controller made, or taken from the workload."""
     request, place = context.request, context.request.target.namespace
     stored = request.old
-    if request.evicts:
-        pod = ref(request.target)
-        stored = (yield from ask(ReadObjects((pod,), _UNREAD))).get(pod, stored)
+    if request.evicts or (request.subresource == "scale" and matter(context, [request.target.resource])):
+        # Its metadata are not in the review.
+        there = ref(request.target)
+        stored = (yield from ask(ReadObjects((there,), _UNREAD))).get(there, stored)
     elif request.operation is Operation.CREATE:
         return []
     above = workload_of(stored.controller_owner, place)
@@ -104,12 +101,12 @@ def _counts(context: ReviewContext, above: Target) -> Asking[bool]:
     request = context.request
     if request.subresource == _KEPT:
         return False
-    if request.updates and _rewritten(context):
-        return True
+    changed = request.updates and context.changes([_FREE])
     relabelled = request.updates and (request.old.labels or {}) != (request.new.labels or {})
     if above.resource == JOBS:
-        gone = request.may_end or request.changes_owners or relabelled
-        return gone and not _finished((yield from _read(above)))
+        return (changed or relabelled or request.may_end) and not _finished((yield from _read(above)))
+    if changed:
+        return True
     if above.resource == STATEFUL_SETS and relabelled:
         # Its controller lets go of a pod that it does not select, and makes none while that has the name.
         spec = (yield from _read(above)).get("spec")
@@ -117,19 +114,24 @@ def _counts(context: ReviewContext, above: Target) -> Asking[bool]:
     return False
 
 
-def _rewritten(context: ReviewContext) -> bool:
-    """Whether an update changes more than labels, annotations, owners, finalizers and the number of replicas."""
-    request = context.request
-    if request.target.resource == REPLICA_SETS and _history(request.old) != _history(request.new):
-        return True
-    return context.changes([_FREE])
-
-
-_FREE: Final = free_paths.compiled(("metadata", free_paths.text(REPLICAS)))
-
-
-def _history(metadata: Metadata) -> Mapping[str, str]:
-    return {key: text for key, text in (metadata.annotations or {}).items() if key.startswith(_OF_DEPLOYMENTS)}
+_FREE: Final = free_paths.compiled(
+    (
+        *(row.path for row in free_changes.ANYWHERE),
+        *(
+            f"!metadata.labels[{key}]"
+            for key in (
+                "controller-revision-hash",
+                "controller-uid",
+                "job-name",
+                "pod-template-generation",
+                "pod-template-hash",
+            )
+        ),
+    )
+)
+"""Labels and annotations that nothing acts by. Not owners and finalizers, nor its size, which no controller puts right
+while a rollout is paused or stuck; nor the labels by which controllers know what they have made, and of which revision.
+"""
 
 
 def _read(workload: Target) -> Asking[Mapping[str, Any]]:
@@ -191,10 +193,10 @@ _STANDS_OVER: Final = "the protected workload that it stands under"
 DELETERS: Final = (
     _changes(
         PODS,
-        "whatever is changed of it but metadata; the labels that a StatefulSet selects it by; the end of one of a Job",
+        "whatever is changed of it but labels and annotations that nothing acts by; the end of one of a Job",
         MUTATIONS,
     ),
-    _changes(REPLICA_SETS, "another template, or revision", {Operation.UPDATE}),
+    _changes(REPLICA_SETS, "the same: another template, revision, size or owner", {Operation.UPDATE}),
     *(
         Deleter(
             made,

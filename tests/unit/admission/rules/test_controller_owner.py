@@ -81,8 +81,8 @@ def test_one_that_its_deployment_lets_go_of_counts_as_deleted(new: dict[str, Any
 
 
 def test_other_changes_of_one_are_free() -> None:
-    """Its Deployment puts its size right."""
+    """As of whatever stands under a protected workload: what nothing acts by."""
     kept = {"ownerReferences": [MADE]}
-    old, new = (kept | {"spec": {"replicas": number}} for number in (1, 3))
+    old, new = (kept | {"annotations": {"note": note}} for note in ("a", "b"))
     asked = update(target(REPLICA_SETS, "checkout-5d"), old=old, new=new)
     assert decide(asked, PROTECTED, answers=THERE).allowed
