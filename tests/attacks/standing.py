@@ -172,6 +172,21 @@ def end_the_pod_of_its_job(field: Field) -> None:
 
 
 @attack()
+def have_a_cron_job_replace_it(field: Field) -> None:
+    """An agent says of a protected Job that a CronJob of the agent's own runs it, which the next one replaces."""
+    _workload(field, JOBS)
+    job = field.admin("GET", JOBS.path(field.place, "db")).document["metadata"]
+    spec = _WORKLOADS[CRON_JOBS] | {"concurrencyPolicy": "Replace", "suspend": False}
+    field.done("POST", CRON_JOBS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    active = {"apiVersion": "batch/v1", "kind": "Job", "namespace": field.place, "name": "db", "uid": job["uid"]}
+    status = f"{CRON_JOBS.path(field.place, 'mine')}/status"
+    field.refused("PATCH", status, {"status": {"active": [active]}})
+    field.done("PATCH", status, {"status": {"active": None}})
+    field.done("DELETE", CRON_JOBS.path(field.place, "mine"))
+    field.lasts(JOBS.path(field.place, "db"))
+
+
+@attack()
 def plant_a_revision(field: Field) -> None:
     """An agent plants a ReplicaSet in the history of a protected Deployment, to which a person then goes back."""
     _workload(field, DEPLOYMENTS)

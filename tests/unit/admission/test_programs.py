@@ -75,6 +75,28 @@ def test_a_canary_takes_over_the_workload_that_it_names() -> None:
     assert _lost(creation(canary, new={"spec": {}}), DEPLOYMENTS) == []
 
 
+def test_an_agent_says_of_no_job_that_a_cron_job_runs_it() -> None:
+    """The CronJob's controller would delete it, wherever it is and whosever. What runs may be left out or stay."""
+    cron = target(GroupResource("batch", "cronjobs"), "mine")
+    own = {"kind": "Job", "namespace": "payments", "name": "mine-1", "uid": "u1"}
+    others = own | {"namespace": "shop", "name": "precious"}
+
+    def asked(before: object, after: object, **given: Any) -> Request:
+        old, new = ({"status": {"active": active}} for active in (before, after))
+        return update(cron, old=old, new=new, subResource="status", **given)
+
+    added: list[tuple[object, object]] = [(None, [others]), ([own], [own, others]), ([own], [own | {"uid": "u2"}])]
+    for before, after in added:
+        decided = decide(asked(before, after), state(policy()))
+        assert decided.reason is Reason.APPROVAL_MISSING
+        assert decided.change is None
+        assert decide(asked(before, after), state()).allowed
+    kept: list[tuple[object, object]] = [([own], [own]), ([own], []), ([own], None), (None, None)]
+    for before, after in kept:
+        assert decide(asked(before, after), state(policy()), answers=Answers()).allowed
+    assert decide(asked(None, "x"), state(policy())).reason is Reason.INTERNAL_ERROR
+
+
 def test_a_request_for_a_backups_end_is_the_backups_end() -> None:
     """In the same namespace."""
     backup = target(BACKUPS, "nightly", uid="uid-backup")

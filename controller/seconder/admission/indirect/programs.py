@@ -1,5 +1,7 @@
 """Programs that end objects on the word of an object of theirs: what its fields name, or nobody can tell which.
 
+So does a CronJob's own controller, by the references in the status.
+
 Kinds whose objects own what they end are the garbage collector's affair, and whatever else such a program does is told
 by the condition ``DeputiesUnprotected``.
 """
@@ -9,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import maker
+from seconder.admission.kinds import CRON_JOBS, maker
 from seconder.admission.lookups import Asking, Unknown
 from seconder.admission.request import WRITES, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
@@ -18,6 +20,7 @@ from seconder.api.resources import NODES, GroupResource, Target
 
 _UNTOLD: Final = "which object it names cannot be told"
 _ADVICE: Final = "Ask a person to write it."
+_ONLY_CONTROLLER: Final = "Leave it to the CronJob's controller to say what runs."
 
 
 class _Untold(NamedTuple):
@@ -107,8 +110,31 @@ def _by_machine(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [goes_along(Target(NODES, "Node", "", name, ""))] if name else []
 
 
+def _by_cron_job(context: ReviewContext) -> Asking[Sequence[Refusal]]:
+    """The Jobs that a CronJob says it runs: its controller takes its word for it, in whatever namespace they are.
+
+    Nobody but the controller adds any, so that no approval is asked for.
+    """
+    yield from ()
+    stored, wanted = (_at(document, "status", "active") or [] for document in context.whole)
+    if not isinstance(wanted, list) or not isinstance(stored, list):
+        raise Unknown(_UNTOLD)
+    if all(job in stored for job in wanted):
+        return []
+    what = "it would run Jobs that its controller did not make, which may be anybody's, and ends them with the next one"
+    return [Refusal(what, Reason.APPROVAL_MISSING, _ONLY_CONTROLLER)]
+
+
 DELETERS: Final = (
     *map(_untold, _ANYTHING),
+    Deleter(
+        CRON_JOBS,
+        "another Job in its `status.active`",
+        "that Job, in whatever namespace; no peer can approve it",
+        "its controller deletes the Jobs that it names where the next one replaces them, and waits for them elsewhere",
+        _by_cron_job,
+        frozenset({Operation.UPDATE}),
+    ),
     Deleter(
         GroupResource("flagger.app", "canaries"),
         "its creation, or whatever is changed of it but labels and annotations",
