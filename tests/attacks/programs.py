@@ -1,6 +1,6 @@
 """Having a program end it, on the word of an object of that program's; or lead people elsewhere."""
 
-from typing import Any
+from typing import Any, Final
 
 from tests.attacks.attack import attack
 from tests.attacks.field import DEPLOYMENTS, NODES, Field, Kind
@@ -111,3 +111,44 @@ def answer_for_its_service(field: Field) -> None:
     field.refused("PATCH", slices.path(field.place, "mine"), {"metadata": {"labels": of_it}})
     subsets = [{"addresses": [{"ip": "10.9.9.9"}], "ports": [{"port": 80}]}]
     field.refused("POST", Kind("", "endpoints").path(field.place), {"metadata": {"name": "shop"}, "subsets": subsets})
+
+
+def _answered(field: Field, spec: dict[str, Any] | None = None) -> tuple[str, str]:
+    """Protected Endpoints that somebody wrote by hand, and the Service of their name, which no policy names."""
+    services, endpoints = Kind("", "services"), Kind("", "endpoints")
+    if spec is not None:
+        field.make(services, {"metadata": {"name": "db"}, "spec": spec})
+    subsets = [{"addresses": [{"ip": "10.9.9.9"}], "ports": [{"port": 5432}]}]
+    field.make(endpoints, {"metadata": {"name": "db"}, "subsets": subsets})
+    field.protect(endpoints, endpoints.path(field.place, "db"))
+    field.free_work()
+    return services.path(field.place, "db"), endpoints.path(field.place, "db")
+
+
+_DATABASE: Final = {"ports": [{"port": 5432}]}
+_SELECTS: Final = {"spec": {"selector": {"app": "nobody"}}}
+
+
+@attack(variants={"deleting": ("DELETE", {}), "selecting": ("PATCH", _SELECTS)})
+def end_endpoints_with_their_service(field: Field, method: str, body: dict[str, Any]) -> None:
+    """An agent deletes the Service of protected Endpoints, or has it select pods, so that they are written over."""
+    service, endpoints = _answered(field, _DATABASE)
+    field.refused(method, service, body)
+    field.done("PATCH", service, {"metadata": {"labels": {"team": "shop"}}})
+    if not field.lasts(endpoints, 1.0).get("subsets"):
+        field.lost("its addresses are gone")
+
+
+@attack()
+def make_the_service_of_endpoints(field: Field) -> None:
+    """An agent makes a Service by the name of protected Endpoints, which their controller then writes over."""
+    service, endpoints = _answered(field)
+    field.refused(
+        "POST", service.rpartition("/")[0], {"metadata": {"name": "db"}, "spec": {**_DATABASE, **_SELECTS["spec"]}}
+    )
+    field.done(
+        "POST", service.rpartition("/")[0], {"metadata": {"name": "mine"}, "spec": {**_DATABASE, **_SELECTS["spec"]}}
+    )
+    field.done("POST", service.rpartition("/")[0], {"metadata": {"name": "db"}, "spec": _DATABASE})
+    if not field.lasts(endpoints, 1.0).get("subsets"):
+        field.lost("its addresses are gone")

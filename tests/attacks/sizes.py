@@ -125,3 +125,25 @@ def _still_there(field: Field) -> None:
     stored = field.lasts(DEPLOYMENTS.path(field.place, "checkout"))
     if stored["spec"]["replicas"] != 1:
         field.lost(f"it has {stored['spec']['replicas']} replicas")
+
+
+@attack(variants={"Deployment": ("apps/v1", "Deployment"), "ReplicaSet": ("apps/v1", "ReplicaSet")})
+def make_a_second_autoscaler(field: Field, version: str, kind: str) -> None:
+    """An agent makes another autoscaler over what a protected one scales, which then scales nothing any more."""
+    field.make(DEPLOYMENTS, documents.deployment())
+    sets = Kind("apps", "replicasets").path(field.place)
+    field.eventually(lambda: field.admin("GET", sets).document["items"], "its ReplicaSet is there")
+    name = "checkout" if kind == "Deployment" else field.admin("GET", sets).document["items"][0]["metadata"]["name"]
+
+    def scaling(kind: str, name: str) -> dict[str, Any]:
+        named = {"apiVersion": version, "kind": kind, "name": name}
+        return {"spec": {"scaleTargetRef": named, "minReplicas": 1, "maxReplicas": 3}}
+
+    path = AUTOSCALERS.path(field.place)
+    field.make(AUTOSCALERS, {"metadata": {"name": "checkout"}, **scaling("Deployment", "checkout")})
+    field.protect(AUTOSCALERS, f"{path}/checkout")
+    field.free_work()
+    field.refused("POST", path, {"metadata": {"name": "mine"}, **scaling(kind, name)})
+    field.done("POST", path, {"metadata": {"name": "mine"}, **scaling(kind, "other")})
+    field.refused("PATCH", f"{path}/mine", scaling(kind, name))
+    field.done("PATCH", f"{path}/checkout", {"metadata": {"labels": {"team": "shop"}}})

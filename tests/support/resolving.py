@@ -35,6 +35,7 @@ from seconder.admission.lookups import (
     Right,
     RoleRules,
     RunningPod,
+    ScaledBy,
     SecretTokens,
     Selected,
     Selecting,
@@ -86,6 +87,7 @@ class Answers(Resolver):
     daemon_sets: Sequence[DaemonSet] = ()
     holders: Sequence[Holder] = ()
     of_class: Sequence[Placed] = ()
+    scaling: Sequence[Target] = ()
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
     tokens: Sequence[Placed] = ()
     aliased: frozenset[str] = frozenset()
@@ -135,6 +137,8 @@ class Answers(Resolver):
                 return self.claims
             case DaemonSets():
                 return self.daemon_sets
+            case ScaledBy():
+                return self.scaling
             case OfClass():
                 return self.of_class
             case Holders():

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from seconder.api.resources import (
+    AUTOSCALERS,
     CLUSTER_ROLES,
     CONFIG_MAPS,
     CONTROLLER_REVISIONS,
@@ -26,35 +27,6 @@ from seconder.api.resources import (
 
 _REPLICATION_CONTROLLERS: Final = GroupResource("", "replicationcontrollers")
 CRON_JOBS: Final = GroupResource("batch", "cronjobs")
-
-
-KUBERNETES_GROUPS: Final = frozenset(
-    {"", "apps", "autoscaling", "batch", "policy"}
-    | {
-        f"{group}.k8s.io"
-        for group in (
-            "admissionregistration",
-            "apiextensions",
-            "apiregistration",
-            "authentication",
-            "authorization",
-            "certificates",
-            "coordination",
-            "discovery",
-            "events",
-            "flowcontrol.apiserver",
-            "internal.apiserver",
-            "networking",
-            "node",
-            "rbac.authorization",
-            "resource",
-            "scheduling",
-            "storage",
-            "storagemigration",
-        )
-    }
-)
-"""API groups of the API server's own, of which each version tells all that is stored."""
 
 
 def _kind(resource: GroupResource, kind: str, *, namespaced: bool = True) -> ResolvedResource:
@@ -184,6 +156,11 @@ _OWN_GROUPS: Final = (
 )
 BUILT_IN_GROUPS: Final = frozenset(f"{group}.k8s.io" for group in _OWN_GROUPS)
 """API groups of Kubernetes' own in which definitions can be made (k8s.io/api). A group without a dot takes none."""
+
+KUBERNETES_GROUPS: Final = BUILT_IN_GROUPS | {"", "apps", "autoscaling", "batch", "policy"}
+"""API groups of which each version tells all that is stored."""
+
+AUTOSCALER: Final = ResolvedResource(AUTOSCALERS, "v2", namespaced=True, custom=False, kind="HorizontalPodAutoscaler")
 
 METRICS_GROUPS: Final = frozenset({"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"})
 """API groups that autoscalers measure by. Other servers answer for them, where there are any."""

@@ -156,6 +156,22 @@ class Selected(Lookup[Sequence[Target]], frozen=True):
     selector: Selector
 
 
+class Scaled(NamedTuple):
+    """What an autoscaler names as its target: an API group, a kind and a name."""
+
+    group: str
+    kind: str
+    name: str
+
+
+class ScaledBy(Lookup[Sequence[Target]], frozen=True):
+    """The HorizontalPodAutoscalers in a namespace of which one of these is the target, and what controls them."""
+
+    unknown: ClassVar[str] = "what else scales it could not be looked up"
+    namespace: str
+    scaled: tuple[Scaled, ...]
+
+
 class OfClass(Lookup[Sequence[Placed]], frozen=True):
     """The objects of a kind, in all namespaces, whose ``spec.ingressClassName`` is this."""
 

@@ -10,7 +10,8 @@ import msgspec
 from seconder.admission.changes.differences import exact
 from seconder.admission.indirect import aliases, claiming, selectors
 from seconder.admission.indirect.aliases import Alias
-from seconder.admission.kinds import CLAIMS, MAKERS, VOLUMES
+from seconder.admission.indirect.scaling import SCALED_OBJECTS
+from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, VOLUMES
 from seconder.admission.lookups import (
     AliasedBy,
     Claim,
@@ -27,6 +28,8 @@ from seconder.admission.lookups import (
     PodsOn,
     ReadObjects,
     ReadWhole,
+    Scaled,
+    ScaledBy,
     Selected,
     Selecting,
     Tokens,
@@ -189,6 +192,21 @@ class Objects:
         for each in items(self._api, collection(MAKERS[DAEMON_SETS]), deadline):
             namespace, name, uid = _identified(each["metadata"], *Placed._fields)
             found.append(DaemonSet(namespace, name, uid, each["spec"]["template"]["spec"]))
+        return found
+
+    def scaling(self, lookup: ScaledBy, deadline: float) -> list[Target]:
+        """List the autoscalers of a target, and their controllers. Raises ApiError and TooLate."""
+        found = []
+        for document in items(self._api, collection(AUTOSCALER, lookup.namespace), deadline):
+            named = document["spec"]["scaleTargetRef"]
+            group = named.get("apiVersion", "").rpartition("/")[0]
+            if Scaled(group, named["kind"], named["name"]) not in lookup.scaled:
+                continue
+            metadata = metadata_of(document)
+            found.append(Target(AUTOSCALER.resource, AUTOSCALER.kind, lookup.namespace, metadata.name, metadata.uid))
+            owner = metadata.controller_owner
+            if owner and (owner.group, owner.kind) == (SCALED_OBJECTS.group, "ScaledObject"):
+                found.append(Target(SCALED_OBJECTS, owner.kind, lookup.namespace, owner.name, owner.uid))
         return found
 
     def of_class(self, lookup: OfClass, deadline: float) -> list[Placed]:

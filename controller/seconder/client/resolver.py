@@ -27,6 +27,7 @@ from seconder.admission.lookups import (
     ReadWhole,
     RoleRules,
     RunningPod,
+    ScaledBy,
     SecretTokens,
     Selected,
     Selecting,
@@ -142,6 +143,8 @@ class Resolver:
                 return self._objects.claims(deadline)
             case DaemonSets():
                 return self._objects.daemon_sets(deadline)
+            case ScaledBy():
+                return self._objects.scaling(lookup, deadline)
             case OfClass():
                 return self._objects.of_class(lookup, deadline)
             case Holders():

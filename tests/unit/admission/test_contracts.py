@@ -97,6 +97,7 @@ VOLUME = Target(VOLUMES, "PersistentVolume", "", "pv-1", "uid-pv")
 CLASS = Target(GroupResource("networking.k8s.io", "ingressclasses"), "IngressClass", "", "nginx", "uid-class")
 DAEMONS = target(GroupResource("apps", "daemonsets"), "cni", uid="uid-cni")
 INGRESS = Target(GroupResource("networking.k8s.io", "ingresses"), "Ingress", "payments", "shop", "uid-ingress")
+SCALES = target(AUTOSCALERS, "checkout", uid="uid-scales")
 GEAR = target(GroupResource("example.com", "gears"), "g", uid="uid-gear")
 GEAR_STORED = {"spec": {"teeth": 7}}
 JOB = target(JOBS, "export", uid="uid-job")
@@ -315,6 +316,12 @@ def _cases() -> list[Case]:
                 objects=live(INGRESS, annotations=approved_for(INGRESS)),
                 of_class=[Placed(INGRESS.namespace, INGRESS.name, INGRESS.uid)],
             ),
+        ),
+        Case(
+            "indirect-deletion",
+            creation(target(AUTOSCALERS, "mine", uid=""), new={"spec": {**SCALER, "minReplicas": 1}}),
+            (policy(AUTOSCALERS),),
+            Answers(objects=live(SCALES, annotations=approved_for(SCALES)), scaling=[SCALES]),
         ),
         Case("other-versions", update(GEAR), (policy(GEAR.resource, resolved={}),), Answers()),
         Case(

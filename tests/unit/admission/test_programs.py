@@ -23,7 +23,7 @@ from seconder.admission.lookups import OfClass, Placed
 from seconder.admission.request import Request
 from seconder.admission.rules import indirect_deletion
 from seconder.api.reasons import Reason
-from seconder.api.resources import NODES, PODS, GroupResource, Target
+from seconder.api.resources import NODES, PODS, Action, GroupResource, Target
 
 SERVICES = GroupResource("", "services")
 SLICES = GroupResource("discovery.k8s.io", "endpointslices")
@@ -131,6 +131,22 @@ def test_an_ingress_is_dropped_with_its_class() -> None:
     unknown = Answers(unknown=[OfClass])
     assert decide(deletion(CLASS), state(policy(INGRESSES)), answers=unknown).reason is Reason.INTERNAL_ERROR
     assert _lost(deletion(CLASS), DEPLOYMENTS, unknown=[OfClass]) == []
+
+
+def test_endpoints_go_with_the_service_of_their_name() -> None:
+    """With its end, or another selector; made with one, too. Where the Service is asked about, that is all."""
+    endpoints = GroupResource("", "endpoints")
+    there = target(endpoints, "shop", uid="uid-e")
+    service, selects = target(SERVICES, "shop", uid="uid-s"), {"spec": {"selector": {"app": "x"}}}
+    assert _lost(deletion(service), endpoints, there) == ["shop"]
+    assert _lost(update(service, old={"spec": {}}, new=selects), endpoints, there) == ["shop"]
+    assert _lost(creation(service, new=selects), endpoints, there) == ["shop"]
+    assert _lost(creation(service, new=selects), endpoints) == []
+    assert _lost(creation(service, new={"spec": {"ports": []}}), endpoints, there) == []
+    assert _lost(update(service, old=selects, new=selects | {"labels": {"a": "b"}}), endpoints, there) == []
+    both = policy(SERVICES, endpoints)
+    decided = decide(update(service, old={"spec": {}}, new=selects), state(both), answers=Answers(objects=live(there)))
+    assert (decided.action, decided.parts[1:]) == (Action.CHANGE, ())
 
 
 def test_endpoints_are_their_services() -> None:

@@ -195,6 +195,7 @@ _ROWS = {
     "chaos-mesh.org/workflows": "have-a-program-end-what-it-selects-Chaos-Mesh-workflow",
     "cluster.x-k8s.io/machines": "end-the-machine-of-a-node-Cluster-API",
     "discovery.k8s.io/endpointslices": "answer-for-its-service",
+    "/services": "end-endpoints-with-their-service-deleting",
     "/endpoints": "answer-for-its-service",
     "flagger.app/canaries": "have-a-canary-take-it-over",
     "kyverno.io/cleanuppolicies": "have-a-program-end-what-it-selects-Kyverno-here",

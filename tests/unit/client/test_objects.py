@@ -26,6 +26,8 @@ from seconder.admission.lookups import (
     Placed,
     PodsOn,
     ReadObjects,
+    Scaled,
+    ScaledBy,
     Selected,
     Selecting,
     Tokens,
@@ -328,6 +330,21 @@ def test_ingresses_are_found_by_their_class(pool: ThreadPoolExecutor) -> None:
     served = Served({"/apis/networking.k8s.io/v1/ingresses": {"metadata": {}, "items": items}})
     found = Objects(served, pool).of_class(OfClass(kind, "nginx"), time.monotonic() + 5.0)
     assert found == [Placed("payments", "shop", "uid-shop")]
+
+
+def test_autoscalers_are_found_by_their_target(pool: ThreadPoolExecutor) -> None:
+    """In whatever version that is named, with what controls them where that is KEDA's."""
+    made = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "k", "uid": "uid-k", "controller": True}
+    items = []
+    for name, version, on in (("a", "apps/v1", "web"), ("b", "apps/v1beta1", "web"), ("c", "apps/v1", "db")):
+        named = {"apiVersion": version, "kind": "Deployment", "name": on}
+        items.append(_object(name) | {"spec": {"scaleTargetRef": named}})
+    items[1]["metadata"]["ownerReferences"] = [made]
+    path = "/apis/autoscaling/v2/namespaces/payments/horizontalpodautoscalers"
+    served = Served({path: {"metadata": {}, "items": items}})
+    asked = ScaledBy("payments", (Scaled("apps", "Deployment", "web"),))
+    found = Objects(served, pool).scaling(asked, time.monotonic() + 5.0)
+    assert [each.name for each in found] == ["a", "b", "k"]
 
 
 def test_what_holds_storage_is_listed_by_the_name_of_that(pool: ThreadPoolExecutor) -> None:

@@ -34,6 +34,7 @@ from seconder.admission.lookups import (
     Right,
     RoleRules,
     RunningPod,
+    ScaledBy,
     SecretTokens,
     Selected,
     Selecting,
@@ -80,6 +81,7 @@ LOOKUPS: list[Lookup[Any]] = [
     DaemonSets(),
     Holders(resolved(PODS), "payments", ("spec", "volumeName")),
     OfClass(resolved(PODS), "nginx"),
+    ScaledBy("payments", ()),
     Tokens("payments", "worker"),
     AliasedBy("payments", aliases.BUILT_IN),
 ]
@@ -141,6 +143,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(Selected((resolved(DEPLOYMENTS),), "payments", ())) == []
     assert answer(Holders(resolved(PODS), "payments", ("spec", "volumeName"))) == []
     assert answer(OfClass(resolved(PODS), "nginx")) == []
+    served.answers["/apis/autoscaling/v2/namespaces/payments/horizontalpodautoscalers"] = {"metadata": {}, "items": []}
+    assert answer(ScaledBy("payments", ())) == []
     served.answers["/api/v1/persistentvolumes"] = {"metadata": {}, "items": []}
     assert answer(FreeVolumes(())) == []
     served.answers["/api/v1/persistentvolumeclaims"] = {"metadata": {}, "items": []}

@@ -58,21 +58,11 @@ DEFAULTS: Final[Mapping[GroupResource, Mapping[Steps, Values]]] = {
 }
 """The values, by kind and field, that the API server puts back."""
 
-_CLAIMED: Final = (
-    "accessModes",
-    "dataSource",
-    "dataSourceRef",
-    "selector",
-    "storageClassName",
-    "volumeMode",
-    "volumeName",
-)
 _LASTING: Final[Mapping[GroupResource, tuple[Steps, ...]]] = {
     NAMESPACES: (("spec",),),
     # Write-only: no stored object has it.
     SECRETS: (("stringData",), ("type",)),
     STATEFUL_SETS: tuple(("spec", field) for field in ("podManagementPolicy", "serviceName", "volumeClaimTemplates")),
-    GroupResource("", "persistentvolumeclaims"): tuple(("spec", field) for field in _CLAIMED),
 }
 
 

@@ -11,10 +11,20 @@ from seconder.admission.indirect import scaling
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.indirect.scaling import Scaling
 from seconder.admission.kinds import maker
-from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadWhole, Unknown, ask
-from seconder.admission.request import Operation
-from seconder.admission.review import Effect, ReviewContext, goes_with
-from seconder.api.resources import PODS, GroupResource, Target
+from seconder.admission.lookups import (
+    Asking,
+    Dependents,
+    ObjectRef,
+    ReadObjects,
+    ReadWhole,
+    Scaled,
+    ScaledBy,
+    Unknown,
+    ask,
+)
+from seconder.admission.request import WRITES, Operation
+from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
+from seconder.api.resources import AUTOSCALERS, PODS, REPLICA_SETS, GroupResource, Target
 
 _UNREAD: Final = "what it scales could not be looked up"
 
@@ -71,6 +81,33 @@ def _of_any(context: ReviewContext, told: Scaling) -> Asking[Sequence[Effect]]:
     return [goes_with(each) for each in owned if each.namespace == place]
 
 
+def _rivals(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected autoscalers of the same target: of two that scale the same pods, the controller obeys none."""
+    request, place = context.request, context.request.target.namespace
+    if not context.state.policies.protects_in(AUTOSCALERS, place):
+        return []
+    told = None if request.operation is Operation.DELETE else scaling.scaling(context)
+    if told is None:
+        return []
+    scaled = [Scaled(told.group, told.kind, told.name)]
+    kind = maker(told.group, told.kind)
+    if kind is not None and kind.resource == REPLICA_SETS:
+        # Its pods are its Deployment's.
+        ref = ObjectRef(kind, place, told.name)
+        stored = (yield from ask(ReadObjects((ref,), _UNREAD))).get(ref)
+        owner = stored.controller_owner if stored is not None else None
+        scaled += [Scaled(owner.group, owner.kind, owner.name)] if owner else []
+    found = yield from ask(ScaledBy(place, tuple(scaled)))
+    own = {each.uid for each in found if (each.resource, each.name) == (request.target.resource, request.target.name)}
+    if own and request.target.resource == scaling.SCALED_OBJECTS:
+        # With the one that it has made.
+        return []
+    return [goes_along(each, _VERSIONS[each.resource]) for each in found if each.uid not in own]
+
+
+_VERSIONS: Final = {AUTOSCALERS: "v2", scaling.SCALED_OBJECTS: "v1alpha1"}
+
+
 def _row(resource: GroupResource, by: str, reason: str) -> Deleter:
     operations = {Operation.CREATE, Operation.UPDATE}
     if resource == scaling.SCALED_OBJECTS:
@@ -83,6 +120,17 @@ _BY_METRICS: Final = "its controller scales down, by metrics of its writer's cho
 
 DELETERS: Final = (
     *(_row(resource, _SHRINKS, _BY_METRICS) for resource in scaling.SIZERS),
+    *(
+        Deleter(
+            resource,
+            "the same workload as its target, in whatever is not free of it",
+            "other autoscalers of that",
+            "the controller scales nothing that two name",
+            _rivals,
+            WRITES,
+        )
+        for resource in scaling.SIZERS
+    ),
     _row(
         scaling.VERTICAL,
         "a workload as its target, in whatever is not free of it, unless `updateMode` is `Off` or `Initial`",

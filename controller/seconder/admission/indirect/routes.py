@@ -1,13 +1,25 @@
 """What leads people to a program: an Ingress is dropped with its class, and a Service goes where its endpoints say."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
+import msgspec
+from msgspec import Struct
+
+from seconder.admission import codec
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import Asking, OfClass, ask
 from seconder.admission.request import MUTATIONS, Metadata, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import ENDPOINT_SLICES, ENDPOINTS, SERVICES, GroupResource, ResolvedResource, Target
+from seconder.api.resources import (
+    ENDPOINT_SLICES,
+    ENDPOINTS,
+    SERVICES,
+    Action,
+    GroupResource,
+    ResolvedResource,
+    Target,
+)
 
 INGRESSES: Final = ResolvedResource(
     GroupResource("networking.k8s.io", "ingresses"), "v1", namespaced=True, custom=False, kind="Ingress"
@@ -44,6 +56,28 @@ def _by_endpoints(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [goes_along(Target(SERVICES, "Service", target.namespace, name, "")) for name in sorted(names - {""})]
 
 
+class _Service(Struct):
+    selector: dict[str, Any] | None = None
+
+
+_spec: Final = msgspec.json.Decoder(_Service | None)
+
+
+def _of_its_name(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The Endpoints of a Service's name. Where policies ask about that of the Service itself, it is that alone."""
+    yield from ()
+    request, target = context.request, context.request.target
+    if request.subresource or (request.updates and not (context.rewrites or request.may_end)):
+        return []
+    if request.operation is Operation.CREATE:
+        spec = codec.read(request, _spec, request.new_spec, "the Service")
+        if spec is None or not spec.selector:
+            return []
+    elif context.naming(context.effect(Action.CHANGE if request.updates else Action.DELETE)):
+        return []
+    return [goes_along(Target(ENDPOINTS, "Endpoints", target.namespace, target.name, ""))]
+
+
 def _service(metadata: Metadata) -> str:
     return (metadata.labels or {}).get(_OF, "")
 
@@ -67,6 +101,14 @@ DELETERS: Final = (
         "their controller passes over Ingresses of a class that is not there, or another's",
         _by_class,
         frozenset({Operation.UPDATE, Operation.DELETE}),
+    ),
+    Deleter(
+        SERVICES,
+        "its deletion, whatever is not free of it, or its creation with a selector",
+        "the Endpoints of its name",
+        "their controller deletes them, or writes over what somebody has put there",
+        _of_its_name,
+        MUTATIONS,
     ),
     _endpoints(ENDPOINT_SLICES, "that its label names"),
     _endpoints(ENDPOINTS, "of its name"),

@@ -33,6 +33,7 @@ from seconder.admission.lookups import (
     ReadWhole,
     RoleRules,
     RunningPod,
+    ScaledBy,
     SecretTokens,
     Selected,
     Selecting,
@@ -76,6 +77,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     DaemonSets: Missing.OWNED,
     Holders: Missing.OWNED,
     OfClass: Missing.OWNED,
+    ScaledBy: Missing.OWNED,
     Tokens: Missing.OWNED,
     AliasedBy: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
@@ -250,6 +252,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             | DaemonSets()
             | Holders()
             | OfClass()
+            | ScaledBy()
             | Selected()
             | Selecting()
         ):

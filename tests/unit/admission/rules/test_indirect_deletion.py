@@ -35,12 +35,14 @@ from seconder.admission.lookups import (
     Placed,
     PodsOn,
     ReadWhole,
+    Scaled,
+    ScaledBy,
     Selecting,
     Tokens,
     Uncontrolled,
 )
 from seconder.admission.policy_index import Installation
-from seconder.admission.request import Request
+from seconder.admission.request import OwnerReference, Request
 from seconder.admission.rule import Rule
 from seconder.admission.rules import RULES, indirect_deletion
 from seconder.api.policy import Policy
@@ -638,6 +640,32 @@ def test_other_autoscalers_end_pods_as_well() -> None:
     assert _lost(creation(vertical, new={"spec": named}), policy(PODS, DEPLOYMENTS), stored) == []
     assert _lost(creation(vertical, new={"spec": {}}), one, stored) == []
     assert _lost(deletion(vertical, stored={"spec": named}), one, stored, [indirect_deletion.RULE]) == []
+
+
+def test_a_second_autoscaler_ends_the_first() -> None:
+    """Over the same workload, or over the ReplicaSet that this makes; not when it is the same one."""
+    first, second = target(AUTOSCALERS, "first", uid="uid-1"), target(AUTOSCALERS, "second", uid="uid-2")
+    spec = {
+        "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "minReplicas": 2}
+    }
+    there = live(first)
+    one = policy(AUTOSCALERS)
+    answers = Answers(objects=there, scaling=[first, second])
+    assert _lost(creation(second, new=spec), one, answers) == ["first"]
+    assert _lost(creation(second, new=spec), policy(DEPLOYMENTS), answers) == []
+    assert _lost(update(second, old=spec, new=spec | {"labels": {"a": "b"}}), one, answers) == []
+    keda = target(SCALED.resource, "web", uid="uid-k")
+    assert _lost(creation(keda, new=spec), policy(AUTOSCALERS, SCALED.resource), answers) == ["first"]
+    assert _lost(creation(keda, new=spec), policy(AUTOSCALERS), Answers(objects=there, scaling=[first, keda])) == []
+    web = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "uid-web", "controller": True}
+    made = live(target(REPLICA_SETS, "web-1", uid="uid-set"), owner_references=[msgspec.convert(web, OwnerReference)])
+    spec = {
+        "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1"}, "minReplicas": 2}
+    }
+    answers = Answers(objects=there | made, scaling=[first])
+    assert _lost(creation(second, new=spec), one, answers) == ["first"]
+    (asked,) = answers.questions(ScaledBy)
+    assert asked.scaled == (Scaled("apps", "ReplicaSet", "web-1"), Scaled("apps", "Deployment", "web"))
 
 
 def test_an_autoscaler_of_a_custom_kind_ends_what_objects_of_its_group_own_there() -> None:
