@@ -7,6 +7,7 @@ from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.documents import CONTAINERS
 from tests.attacks.field import (
+    CLAIMS,
     CONFIG_MAPS,
     CRON_JOBS,
     DAEMON_SETS,
@@ -24,6 +25,7 @@ from tests.attacks.field import (
 _LABELS: Final = {"app": "db"}
 _TEMPLATE: Final = {"metadata": {"labels": _LABELS}, "spec": {"containers": CONTAINERS}}
 _SPEC: Final[dict[str, Any]] = {"selector": {"matchLabels": _LABELS}, "template": _TEMPLATE}
+_CLAIM: Final = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 _RUN: Final = {"restartPolicy": "Never", "containers": CONTAINERS}
 _WORKLOADS: Final[dict[Kind, dict[str, Any]]] = {
     DEPLOYMENTS: {**_SPEC, "replicas": 1},
@@ -103,6 +105,22 @@ def take_the_name_of_what_it_makes(field: Field, kind: Kind, made: Kind) -> None
     )
     field.refused("POST", made.path(field.place), refused)
     field.done("POST", made.path(field.place), done)
+
+
+@attack()
+def take_the_name_of_a_claim_of_its_pods(field: Field) -> None:
+    """An agent makes the claim that the next pod of a protected StatefulSet would get, or never start without."""
+    scratch = {"name": "tmp", "ephemeral": {"volumeClaimTemplate": {"spec": _CLAIM}}}
+    pod = {"metadata": {"labels": _LABELS}, "spec": {"containers": CONTAINERS, "volumes": [scratch]}}
+    claims = [{"metadata": {"name": "data"}, "spec": _CLAIM}]
+    spec = _WORKLOADS[STATEFUL_SETS] | {"replicas": 0, "template": pod, "volumeClaimTemplates": claims}
+    field.account()
+    field.make(STATEFUL_SETS, {"metadata": {"name": "db"}, "spec": spec})
+    field.protect(STATEFUL_SETS, STATEFUL_SETS.path(field.place, "db"))
+    field.free_work()
+    for name in ("data-db-0", "db-1-tmp"):
+        field.refused("POST", CLAIMS.path(field.place), {"metadata": {"name": name}, "spec": _CLAIM})
+    field.done("POST", CLAIMS.path(field.place), {"metadata": {"name": "mine-0"}, "spec": _CLAIM})
 
 
 @attack()

@@ -1,7 +1,7 @@
 """A StatefulSet's controller deletes its claims where persistentVolumeClaimRetentionPolicy says so (KEP-1847)."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +18,7 @@ from seconder.api.resources import STATEFUL_SETS, Action, Target
 
 _UNREAD: Final = "what becomes of its claims could not be looked up"
 _DELETE: Final = "Delete"
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
 class _Retention(Struct, rename="camel"):
@@ -37,11 +38,29 @@ class _Template(Struct):
     metadata: _Name = msgspec.field(default_factory=_Name)
 
 
+class _Volume(_Name):
+    ephemeral: dict[str, Any] | None = None
+
+
+class _Pod(Struct):
+    volumes: list[_Volume] | None = None
+
+
+class _Pods(Struct):
+    spec: _Pod = msgspec.field(default_factory=_Pod)
+
+
 class _Set(Struct, rename="camel"):
     replicas: int | None = None
     ordinals: _Ordinals | None = None
     persistent_volume_claim_retention_policy: _Retention | None = None
     volume_claim_templates: list[_Template] | None = None
+    template: _Pods = msgspec.field(default_factory=_Pods)
+
+    @property
+    def ephemeral(self) -> set[str]:
+        """The names of the volumes that have a claim of their own for as long as the pod is there."""
+        return {volume.name for volume in self.template.spec.volumes or () if volume.ephemeral is not None}
 
     @property
     def retention(self) -> _Retention:
@@ -120,6 +139,44 @@ def _claims_of(place: str, name: str, told: tuple[set[str], _Ordinal]) -> Asking
     ]
 
 
+def _named(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected StatefulSets whose pods would have a claim of this very name, and so get this one, or none."""
+    target = context.request.target
+    if context.request.subresource or not context.state.policies.protects_in(SETS.resource, target.namespace):
+        return []
+    named = tuple(_claimants(target.name))
+    if not named:
+        return []
+    held = yield from ask(NamespaceContents(target.namespace, (HeldResource(SETS, True),)))
+    there = {item.name: item.uid for item in held[SETS.resource]}
+    found: dict[str, Effect] = {}
+    for name, claim, of_template in named:
+        if name not in there or name in found:
+            continue
+        stored: Any = yield from ask(ReadWhole(ObjectRef(SETS, target.namespace, name), _UNREAD))
+        workload = _converted(stored) if stored else _Set()
+        if claim in (_templates(workload) if of_template else workload.ephemeral):
+            above = Target(SETS.resource, SETS.kind, target.namespace, name, there[name])
+            found[name] = goes_along(above, SETS.version)
+    return list(found.values())
+
+
+def _claimants(claim: str) -> Iterator[tuple[str, str, bool]]:
+    """Which StatefulSets may have a claim of this name: by the name of the set, and of the template or volume.
+
+    ``TEMPLATE-SET-NUMBER`` is a template's, ``SET-NUMBER-VOLUME`` an ephemeral volume's; any of these may hold dashes.
+    """
+    parts = claim.split("-")
+    last = len(parts) - 1
+    for place, part in enumerate(parts):
+        if not _NUMBER.fullmatch(part):
+            continue
+        if place == last:
+            yield from (("-".join(parts[first:place]), "-".join(parts[:first]), True) for first in range(1, place))
+        elif place:
+            yield "-".join(parts[:place]), "-".join(parts[place + 1 :]), False
+
+
 def _decoded(request: Request, spec: msgspec.Raw) -> _Set | None:
     found: _Set | None = codec.read(request, _spec, spec, "the StatefulSet")
     return found
@@ -175,6 +232,15 @@ DELETER: Final = Deleter(
     "the StatefulSet's own controller deletes claims as the set says",
     _losses,
     MUTATIONS,
+)
+
+NAMED: Final = Deleter(
+    CLAIMS.resource,
+    "its creation, by a name that a pod of a protected StatefulSet would give to a claim",
+    "the StatefulSet",
+    "the pod gets this one, or never starts, and the next ones alike",
+    _named,
+    frozenset({Operation.CREATE}),
 )
 
 AUTOSCALED: Final = tuple(

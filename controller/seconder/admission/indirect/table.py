@@ -33,6 +33,7 @@ from seconder.api.resources import GroupResource
 
 _BUILT_IN: Final = (
     claims.DELETER,
+    claims.NAMED,
     *claims.AUTOSCALED,
     *autoscalers.DELETERS,
     *adoption.ADOPTERS,

@@ -159,6 +159,23 @@ def test_what_keeps_claims_is_free() -> None:
     assert _lost(scale(3, 1, object_=SET), policy(CLAIMS), stored) == []
 
 
+def test_the_name_of_a_claim_that_a_sets_pods_would_have_is_the_sets() -> None:
+    """By a template of it, or an ephemeral volume, whatever holds dashes. Other names are free, and nobody asks."""
+    holds = {SET.resource: [Item(SET.name, SET.uid), Item("other", "u")]}
+    scratch = {"volumes": [{"name": "a-b", "ephemeral": {"volumeClaimTemplate": {}}}, {"name": "c", "emptyDir": {}}]}
+    spec = _spec() | {"template": {"spec": scratch}}
+
+    def lost(name: str, one: Policy, **fields: Any) -> list[str]:
+        answers = Answers(objects=live(SET), holds=holds, whole=document(SET, spec=spec))
+        return _lost(creation(target(CLAIMS, name, uid=""), **fields), one, answers, [indirect_deletion.RULE])
+
+    for name in ("data-db-0", "data-db-17", "db-3-a-b"):
+        assert lost(name, policy(SET.resource)) == ["db"]
+        assert lost(name, policy(DEPLOYMENTS)) == []
+    for name in ("data-db", "data-db-01", "log-db-0", "db-3-c", "db-a-b", "a-b-db-3", "x-data-db-0", "data-web-0"):
+        assert lost(name, policy(SET.resource)) == []
+
+
 def test_nobody_asks_for_claims_that_no_policy_protects() -> None:
     """Scaling is everyday work."""
     answers = Answers(holds=PRESENT)
