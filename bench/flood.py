@@ -124,6 +124,12 @@ def limits() -> dict[str, int]:
     return {program: int(text.removesuffix("Mi")) * 1024 * 1024 for program, text in given.items()}
 
 
+def peak(stack: Stack, program: str) -> int:
+    """The highest resident set of a program so far, in bytes."""
+    status = Path(f"/proc/{stack.seconder.pid_of(program)}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) * 1024
+
+
 class Flood:
     """A running stack, the agent that floods it, and the person who is timed."""
 
@@ -152,7 +158,7 @@ class Flood:
         self._say(f"reviews as large as they can be; until now {self._peaks()}")
         self._post_large()
         for program in ("webhook", "operator"):
-            setattr(self.figures, program, self._peak(program))
+            setattr(self.figures, program, peak(self._stack, program))
         self.figures.writes = self._writes
         return self.figures
 
@@ -297,12 +303,8 @@ class Flood:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(post, range(4)))
 
-    def _peak(self, program: str) -> int:
-        status = Path(f"/proc/{self._stack.seconder.pid_of(program)}/status").read_text()
-        return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) * 1024
-
     def _peaks(self) -> str:
-        return ", ".join(f"{program} {self._peak(program) >> 20} MiB" for program in ("webhook", "operator"))
+        return ", ".join(f"{program} {peak(self._stack, program) >> 20} MiB" for program in ("webhook", "operator"))
 
     def _until(self, holds: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _SECONDS

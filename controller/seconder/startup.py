@@ -123,7 +123,7 @@ class _Duties:
         watching = program.Watching(self._loaded, worker.wake, gave_up)
         parts: list[program.Part] = [
             cache,
-            program.role_watches(api, worker.wake, portal=settings.portal),
+            program.watches(api, worker.wake, watching.anew, portal=settings.portal),
             watching,
         ]
         if notifier is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import DEPLOYMENTS, Field, Kind
+from tests.attacks.field import CONFIG_MAPS, DEFINITIONS, DEPLOYMENTS, Field, Kind
 
 _MANY = 12
 _LABELS = documents.values(15_000, 63)
@@ -36,3 +36,21 @@ def make_many_large_objects(field: Field, group: str, plural: str) -> None:
     # One by one, since a collection of this size is read as a whole.
     for number in range(_MANY):
         field.admin("DELETE", kind.path(field.place, f"large-{number}"))
+
+
+@attack()
+def make_many_large_definitions(field: Field) -> None:
+    """An agent makes a dozen definitions of a megabyte each; what people protect afterwards is protected."""
+    for number in range(_MANY):
+        large = documents.definition(f"large{number}s", f"{field.place}.example.com", f"Large{number}", served=False)
+        column = {"name": "x", "type": "string", "jsonPath": ".x", "description": "x" * 1_000_000}
+        large["spec"]["versions"][0]["additionalPrinterColumns"] = [column]
+        field.later_removed(DEFINITIONS.path("", large["metadata"]["name"]))
+        if not field.agent("POST", DEFINITIONS.path(""), large).done:
+            field.refused("POST", DEFINITIONS.path(""), large)
+            break
+    path = CONFIG_MAPS.path(field.place, "kept")
+    field.make(CONFIG_MAPS, {"metadata": {"name": "kept"}})
+    field.protect(CONFIG_MAPS, path)
+    field.refused("DELETE", path)
+    field.lasts(path)

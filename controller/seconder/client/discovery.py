@@ -41,9 +41,10 @@ class Resolution:
 
 def catalogue(api: Api) -> Catalogue:
     """Ask the API server what it serves: aggregated discovery, and which of it comes from CRDs. Raises ApiError."""
-    items, _ = api.items("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", metadata_only=True)
+    pages = api.pages("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", metadata_only=True)
     found = Catalogue()
-    found.definitions = frozenset(item["metadata"]["name"] for item in items)
+    # Of each page the names alone: labels may be as large as the rest.
+    found.definitions = frozenset(item["metadata"]["name"] for items, _ in pages for item in items)
     built_in = _built_in(api)
     for root in ("/api", "/apis"):
         for group in api.get(root, accept=AGGREGATED_DISCOVERY)["items"]:

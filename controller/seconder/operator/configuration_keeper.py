@@ -159,8 +159,8 @@ class ConfigurationKeeper:
         excluded: dict[str, Exclusion] = {}
         refusing: set[str] = set()
         for exclusion, refuses in found.exclusions.items():
-            items, _ = self._api.items(_NAMESPACES, metadata_only=True, labelSelector=exclusion.selector)
-            names = [item["metadata"]["name"] for item in items]
+            pages = self._api.pages(_NAMESPACES, metadata_only=True, labelSelector=exclusion.selector)
+            names = [item["metadata"]["name"] for items, _ in pages for item in items]
             excluded |= dict.fromkeys(names, exclusion)
             refusing |= set(names) if refuses else set()
         return excluded, refusing

@@ -2,6 +2,8 @@
 
 kopf handlers only wake that thread. Nothing is decided from an event's content, so that a lost, doubled or reordered
 event changes nothing; and no finalizer and no annotation is ever put on anybody's object (``on.event`` handlers alone).
+kopf reads objects whole and all at once, so it is given Seconder's own kinds alone: what others may make, as large and
+as many as they like, is followed by ``Watch``, which reads metadata by pages.
 
 Whatever writes is part of a ``Duty``: made anew for each term, with an ``Api`` that the term fences, and ended with it.
 """
@@ -38,6 +40,8 @@ from seconder.operator.reconciler import LOOKUP_ROLE, OBJECTS_ROLE, PORTAL_ROLE,
 from seconder.operator.trial import REFUSED, configuration_path
 
 RESYNC_SECONDS: Final = 15.0
+_DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_OWN_DEFINITIONS: Final = tuple(f"{plural}.{constants.DOMAIN}" for plural in constants.KINDS)
 _ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 _RETRY_SECONDS: Final = (0.2, 2.0)
 _STOP_SECONDS: Final = 10.0
@@ -47,8 +51,7 @@ _LOST_SECONDS: Final = 40.0
 an answer."""
 
 _WATCH_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, *(2.0 for _ in range(1800)))
-"""Between attempts to watch, for an hour. Kopf's own pauses grow to 21 s, in which a configuration that somebody
-deletes after an outage would stay away, and after the ninth 403 it gives up."""
+"""Between attempts to watch, for an hour. Kopf's own pauses grow to 21 s, and after the ninth 403 it gives up."""
 
 _OWN_CONFIGURATION: Final = webhook_configuration.NAME
 
@@ -182,13 +185,16 @@ class Watches:
             watch.stop()
 
 
-def role_watches(api: Api, wake: Callable[[], None], *, portal: bool = False) -> Watches:
-    """Watches of the roles that the operator fills: a GitOps tool may have emptied them. ``portal``: there is one.
+def watches(api: Api, wake: Callable[[], None], anew: Callable[[], None], *, portal: bool = False) -> Watches:
+    """Watches of what is not Seconder's own kind: metadata alone, and by name where one object is meant.
 
-    Each by its name, since the operator may see no others. (kopf would list them all.)
+    Of the webhook configuration, of the roles that the operator fills, since a GitOps tool may have emptied them, and
+    of all definitions. ``anew`` is called after a change of Seconder's own ones. ``portal``: it has a role too.
     """
     names = (LOOKUP_ROLE, OBJECTS_ROLE, *([PORTAL_ROLE] if portal else []))
-    return Watches(_watch_of(api, _ROLES, name, wake) for name in names)
+    roles = [_watch_of(api, _ROLES, name, wake) for name in names]
+    configuration = _watch_of(api, configuration_path(), _OWN_CONFIGURATION, wake)
+    return Watches([*roles, configuration, _watch_of_definitions(api, wake, anew)])
 
 
 def stand_in_watches(api: Api, wake: Callable[[], None]) -> Watches:
@@ -205,6 +211,19 @@ def stand_in_watches(api: Api, wake: Callable[[], None]) -> Watches:
 def _watch_of(api: Api, collection: str, name: str, wake: Callable[[], None]) -> Watch[Any]:
     selector = f"metadata.name={name}"
     return Watch(api, collection, _version, lambda _: wake(), failed, field_selector=selector, metadata_only=True)
+
+
+def _watch_of_definitions(api: Api, wake: Callable[[], None], anew: Callable[[], None]) -> Watch[str]:
+    ours: dict[str, str] | None = None
+
+    def changed(found: Mapping[str, str]) -> None:
+        nonlocal ours
+        before, ours = ours, {name: found[name] for name in _OWN_DEFINITIONS if name in found}
+        if before is not None and before != ours:
+            anew()
+        wake()
+
+    return Watch(api, _DEFINITIONS, _version, changed, failed, metadata_only=True)
 
 
 def _version(document: Mapping[str, Any]) -> str:
@@ -257,6 +276,7 @@ class Watching:
         self._wake = wake
         self._gave_up = gave_up
         self._stopping = False
+        self._again = False
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
@@ -268,8 +288,16 @@ class Watching:
 
     def stop(self) -> None:
         """Ask it to end."""
+        self._stopping = True
+        self._end()
+
+    def anew(self) -> None:
+        """Have it look anew for the kinds that it watches, which it does at its start alone."""
+        self._again = True
+        self._end()
+
+    def _end(self) -> None:
         with self._lock:
-            self._stopping = True
             # The loop is closed where kopf has ended already.
             if self._loop is not None:
                 with suppress(RuntimeError):
@@ -278,8 +306,11 @@ class Watching:
     def _run(self) -> None:
         kopfs = logging.getLogger("kopf")
         kopfs.handlers, kopfs.propagate = [_handler()], False
+        self._again = True
         try:
-            asyncio.run(self._watch())
+            while self._again and not self._stopping:
+                self._again = False
+                asyncio.run(self._watch())
         except Exception as error:  # noqa: BLE001 - whatever kopf gives up for: said in one line, and started anew outside
             log.failure("watching was given up", error)
         if not self._stopping:
@@ -287,7 +318,7 @@ class Watching:
 
     async def _watch(self) -> None:
         with self._lock:
-            self._loop = asyncio.get_running_loop()
+            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
             if self._stopping:
                 return
         await kopf.operator(
@@ -305,23 +336,18 @@ class Watching:
         def woken(**_: Any) -> None:
             self._wake()
 
-        def is_ours(name: str | None, **_: Any) -> bool:
-            return name == _OWN_CONFIGURATION
-
         kopf.on.login(registry=registry)(login)
         kopf.on.startup(registry=registry)(_configure)
         kopf.on.event(constants.DOMAIN, "protectionpolicies", registry=registry, when=_tells())(woken)
         for plural in constants.WHO_APPROVES:
             kopf.on.event(constants.DOMAIN, plural, registry=registry)(woken)
-        kopf.on.event("apiextensions.k8s.io", "customresourcedefinitions", registry=registry)(woken)
-        kopf.on.event(
-            "admissionregistration.k8s.io", "validatingwebhookconfigurations", registry=registry, when=is_ours
-        )(woken)
         return registry
 
 
 def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.posting.enabled = False
+    # It would list and follow all definitions whole.
+    settings.scanning.disabled = True
     settings.networking.request_timeout = 60
     settings.networking.error_backoffs = _WATCH_RETRY_SECONDS
     settings.watching.server_timeout = 120
