@@ -2,7 +2,7 @@
 
 The API server reads an object in the version that is asked in, prunes what that one's schema does not know, and stores
 what is left (apiextensions-apiserver). Both objects of the review are in that version. So do what a definition's
-conversion webhook leaves out.
+conversion webhook leaves out. And approvals are written in the version that was asked in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ _NAMED_BY_VERSION: Final = (free_paths.compiled(("apiVersion",)),)
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """Refuse updates in a version that does not show all that is stored of a protected object, or of what owns one."""
+    """Refuse what is asked of a protected object, or of what owns one, in a version that does not show all of it."""
     request, target = context.request, context.request.target
     if not context.state.policies.may_be_custom(target.resource):
         return []
-    effect = context.effect(Action.CHANGE)
-    if not context.naming(effect) and not (yield from _owns(context)):
+    effect = context.effect(Action.CHANGE if request.updates else Action.DELETE)
+    if not context.naming(effect) and not (request.updates and (yield from _owns(context))):
         return []
     stored = yield from ask(StorageVersion(target.resource, request.version))
     if stored == request.version or (stored and (yield from _alike(context, effect, stored))):
@@ -40,7 +40,7 @@ def evaluate(context: ReviewContext) -> Findings:
     group, plural = target.resource.group, target.resource.resource
     if not stored:
         return [Refusal("it is stored in a version that is not served, and may lose fields")]
-    what = f"in version {request.version} it may lose fields that are stored in version {stored}"
+    what = f"in version {request.version} it, or its approval, may lose fields that are stored in version {stored}"
     return [Refusal(what, advice=f"Ask in that version: kubectl names it {plural}.{stored}.{group}.")]
 
 
@@ -68,7 +68,7 @@ def _alike(context: ReviewContext, effect: Effect, version: str) -> Asking[bool]
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """None of its own: ``change`` and ``dependents`` have it asked about each update that matters."""
+    """None of its own: ``change``, ``deletion`` and ``dependents`` have it asked about all that matters."""
     return []
 
 
@@ -78,5 +78,7 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo({Operation.UPDATE}, others={GroupResource(group, ANY) for group in KUBERNETES_GROUPS}),
+    applies_to=AppliesTo(
+        {Operation.UPDATE, Operation.DELETE}, others={GroupResource(group, ANY) for group in KUBERNETES_GROUPS}
+    ),
 )

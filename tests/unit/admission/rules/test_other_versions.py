@@ -3,7 +3,18 @@
 from typing import Any
 
 import pytest
-from tests.support.builders import CONFIG_MAPS, DEPLOYMENTS, PERSON, document, policy, resolved, state, target, update
+from tests.support.builders import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    PERSON,
+    deletion,
+    document,
+    policy,
+    resolved,
+    state,
+    target,
+    update,
+)
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.dependents import Dependent
@@ -16,7 +27,7 @@ from seconder.api.resources import Action, GroupResource, ResolvedResource
 BACKUP = target(GroupResource("data.example.com", "backups"), "b", uid="uid-b")
 KEPT = {"spec": {"bucket": "s3", "retention": "10y"}}
 SHOWN = {"spec": {"bucket": "s3"}}
-LOSES = "in version v1 it may lose fields that are stored in version v2"
+LOSES = "in version v1 it, or its approval, may lose fields that are stored in version v2"
 
 
 def _policy(**fields: Any) -> Policy:
@@ -54,6 +65,16 @@ def test_it_is_free_where_nothing_can_go() -> None:
         (update(BACKUP, PERSON, old=SHOWN, new=SHOWN | {"labels": {"a": "b"}}), protecting, _answers()),
     ):
         assert decide(asked, here, answers=answers).allowed
+
+
+def test_no_approval_is_asked_for_in_such_a_version() -> None:
+    """Whoever approves writes on the object, in the version that was asked in: a deletion, or a scale to nothing."""
+    sized = {"spec": {"replicas": 2}}
+    emptied = update(BACKUP, old=sized, new={"spec": {"replicas": 0}})
+    for asked in (deletion(BACKUP, stored=SHOWN), emptied):
+        assert refusal(decide(asked, state(_policy()), answers=_answers())) == LOSES
+    decided = decide(deletion(BACKUP, stored=SHOWN), state(_policy()), answers=_answers(SHOWN))
+    assert (decided.reason, decided.action) == (Reason.APPROVAL_MISSING, Action.DELETE)
 
 
 def test_it_counts_of_what_owns_a_protected_object_too() -> None:
