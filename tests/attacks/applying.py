@@ -109,3 +109,28 @@ def pass_a_manager_off_as_kubectl(field: Field) -> None:
     body = {"metadata": {"annotations": {_LAST_APPLIED: _named() + " "}}}
     field.refused("PATCH", path + "?fieldManager=keeper", body)
     _seen(field, path)
+
+
+@attack()
+def name_as_applied_for_the_first_time(field: Field) -> None:
+    """An agent writes into what was applied last, where nobody has applied, what a controller has set."""
+    field.deployment()
+    path = DEPLOYMENTS.path(field.place, "checkout")
+    field.free("PATCH", path + "?fieldManager=keeper", {"metadata": {"finalizers": _KEPT}})
+    field.later_removed(path)
+    field.done("PATCH", path + "?fieldManager=kubectl&force=true", documents.deployment(), APPLY)
+    field.refused("PATCH", path, {"metadata": {"annotations": {_LAST_APPLIED: _named(finalizers=_KEPT)}}})
+    if _LAST_APPLIED in field.lasts(path)["metadata"].get("annotations", {}):
+        field.lost("a person's first client-side apply takes away what was not in the manifest")
+
+
+@attack()
+def forget_what_was_applied(field: Field) -> None:
+    """An agent takes off what a person has applied by client, to write anew that Helm's fields had been in it."""
+    path, _ = _standing(field)
+    manifest = documents.deployment()
+    more = manifest | {"spec": manifest["spec"] | {"revisionHistoryLimit": 3}}
+    field.free("PATCH", path + "?fieldManager=helm&force=true", more, APPLY)
+    field.refused("PATCH", path, {"metadata": {"annotations": {_LAST_APPLIED: None}}})
+    if field.lasts(path)["metadata"].get("annotations", {}).get(_LAST_APPLIED) != _named():
+        field.lost("what a person has applied last is not known any more")

@@ -41,12 +41,14 @@ DEFAULTS: Final[Mapping[GroupResource, Mapping[Steps, Values]]] = {
     DAEMON_SETS: {
         **_HISTORY,
         ("spec", "updateStrategy"): ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},),
+        ("spec", "template", "spec", "schedulerName"): ("default-scheduler",),
     },
     GroupResource("batch", "cronjobs"): {
         ("spec", "concurrencyPolicy"): ("Allow",),
         ("spec", "suspend"): (False,),
         ("spec", "successfulJobsHistoryLimit"): (3,),
         ("spec", "failedJobsHistoryLimit"): (1,),
+        ("spec", "jobTemplate", "metadata"): ({}, {"creationTimestamp": None}),
     },
     GroupResource("batch", "jobs"): {("spec", "suspend"): (False,)},
     SERVICES: {
@@ -55,6 +57,7 @@ DEFAULTS: Final[Mapping[GroupResource, Mapping[Steps, Values]]] = {
         ("spec", "type"): ("ClusterIP",),
     },
     AUTOSCALERS: {("spec", "minReplicas"): (1,)},
+    GroupResource("networking.k8s.io", "networkpolicies"): {("spec", "podSelector"): ({},)},
 }
 """The values, by kind and field, that the API server puts back."""
 

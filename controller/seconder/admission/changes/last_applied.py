@@ -12,6 +12,7 @@ import msgspec
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import DROPPED, Steps
 from seconder.admission.changes.place import ABSENT, Place
+from seconder.admission.changes.senders import Senders
 
 TABLE: Final[Mapping[str, str]] = {
     "kubectl.kubernetes.io/last-applied-configuration": "kubectl apply, Argo CD and Pulumi merge by it",
@@ -31,21 +32,40 @@ _object: Final = msgspec.json.Decoder(dict[str, Any])
 _canonical: Final = msgspec.json.Encoder(order="sorted").encode
 
 
-def named(before: str | None, after: str, root: Place) -> Iterator[str]:
+def named(before: str | None, after: str, root: Place, senders: Senders) -> Iterator[str]:
     """The guarded fields that a value of such an annotation names beyond those of the value before it.
 
-    Of fields in each other the outermost. What cannot be read may name any: it is told by its digest.
+    Where there was none, beyond those that whoever made the object sends. Of fields in each other the outermost. What
+    cannot be read may name any: it is told by its digest.
     """
     if not after:
         return
+    old = _read(before)
     try:
         last: Steps = _NOWHERE
-        for place in _gained(_object.decode(after), _read(before), root):
-            if place.steps[: len(last)] != last and place.at_stake:
+        for place in _gained(_object.decode(after), old, root):
+            if place.steps[: len(last)] == last or not place.at_stake:
+                continue
+            if old is not ABSENT or place.before is ABSENT or not senders.send(place, root):
                 last = place.steps
                 yield free_paths.text(last)
     except (msgspec.MsgspecError, RecursionError):
         yield _unread(after)
+
+
+def forgotten(before: str | None, root: Place, senders: Senders) -> Iterator[str]:
+    """The guarded fields that such an annotation does not name, and that without it might be named."""
+    old = _read(before)
+    if old is not ABSENT:
+        yield from (free_paths.text(place.steps) for place in senders.unnamed(_with_data(old), root, root))
+
+
+def _with_data(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A manifest in which a Secret's data is named as it is stored."""
+    plain, data = manifest.get("stringData"), manifest.get("data")
+    if not isinstance(plain, Mapping):
+        return manifest
+    return {**manifest, "data": {**(data if isinstance(data, Mapping) else {}), **plain}}
 
 
 def names(value: str, root: Place) -> set[str]:

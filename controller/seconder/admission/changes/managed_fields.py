@@ -64,7 +64,10 @@ _MAPS: Final = frozenset({LABELS, ANNOTATIONS})
 """Of a map, unlike of an object with named fields, nothing goes but what is owned itself."""
 
 _NOWHERE: Final[Steps] = ("",)
-_SERVER_SIDE: Final = Key(_KUBECTL, _APPLY, "", "")
+SERVER: Final = Key(_KUBECTL, _APPLY, "", "")
+"""kubectl's own server-side apply."""
+CLIENT: Final = Key("kubectl-client-side-apply", "Update", "", "")
+"""kubectl's own client-side apply, of whatever version."""
 _HEIR: Final = Key("", "", "", "")
 """Stands for entries between which fields may move."""
 
@@ -149,26 +152,28 @@ class Moved:
 
     def _heirs(self, key: Key) -> list[Fields]:
         """Where the API server, or kubectl, moves fields of an entry to; for kubectl's own, where from."""
-        if key == _SERVER_SIDE:
+        if key == SERVER:
             return [self._tree(0, other) for other in self._by_client[0]]
         if key.applies:
             return []
         ancient = self._tree(1, Key(_ANCIENT, key.operation, "", key.version))
-        return [ancient, self._tree(1, _SERVER_SIDE)] if key in self._by_client[0] else [ancient]
+        return [ancient, self._tree(1, SERVER)] if key in self._by_client[0] else [ancient]
 
     def _told_of_entering(self, root: Place) -> Iterator[tuple[str, str]]:
         """What kubectl's server-side apply would take for its own from now on."""
         if not self._entering:
             return
-        taking = self._by_client[1] | {_SERVER_SIDE}
+        taking = self._by_client[1] | {SERVER}
         others = [(key, self._tree(1, key)) for key in self._raw[1] if key not in taking]
-        for key in sorted(key for key in self._by_client[1] if key.manager in self._entering):
+        # What kubectl's own apply by client has set is in its manifest, whoever has dropped the annotation meanwhile.
+        entering = self._entering - {CLIENT.manager}
+        for key in sorted(key for key in self._by_client[1] if key.manager in entering):
             last: Steps = _NOWHERE
             for place, _, holders in _walk({}, self._tree(1, key), root, others):
                 told = place.steps[: len(last)] == last or place.steps in _MAPS
                 if not holders and not told and place.at_stake:
                     last = place.steps
-                    yield _SERVER_SIDE.text, free_paths.text(place.steps)
+                    yield SERVER.text, free_paths.text(place.steps)
 
 
 def moved(before: Written, after: Written) -> Moved | None:
@@ -187,6 +192,12 @@ def moved(before: Written, after: Written) -> Moved | None:
 
 
 _NONE: Final = Raw(b"{}")
+
+
+def trees(stored: Written) -> list[tuple[Key, Fields]]:
+    """Who owns what of an object, given by its keys. Raises as ``moved`` does."""
+    entries = _by_key(_metadata.decode(stored.get("metadata", _NONE)).managed_fields)
+    return [(key, _fields.decode(raw)) for key, raw in entries.items()]
 
 
 def _by_key(raw: Raw) -> dict[Key, Raw]:

@@ -6,7 +6,7 @@ fields. Both are free to write, and neither may be used to have others take away
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ from seconder.admission.changes import defaults, last_applied, managed_fields
 from seconder.admission.changes.free_paths import ANNOTATIONS, FreePaths, Steps
 from seconder.admission.changes.managed_fields import NO_LONGER, Written
 from seconder.admission.changes.place import KEPT, Place
+from seconder.admission.changes.senders import Senders
 from seconder.admission.lookups import Unknown
 from seconder.admission.request import Request
 from seconder.api import constants
@@ -74,15 +75,24 @@ def taken(update: Update, free: Sequence[FreePaths], tags: frozenset[str] = _TAG
             return NOTHING
         root = _root(resource, *update.whole, free)
         owned = list(moved.told(root)) if moved is not None else []
+        named = list(_named(update, changed, root)) if changed else []
     except (managed_fields.Untold, msgspec.MsgspecError, RecursionError):
         raise Unknown(_UNTOLD) from None
     found: dict[str, set[str]] = {}
-    for key in changed:
-        fields = last_applied.named(stored.get(key), incoming.get(key, ""), root)
-        found.setdefault(key, set()).update(fields)
-    for taker, field in owned:
+    for taker, field in (*named, *owned):
         found.setdefault(taker, set()).add(field)
     return {taker: _bounded(sorted(fields)) for taker, fields in sorted(found.items()) if fields}
+
+
+def _named(update: Update, keys: Sequence[str], root: Place) -> Iterator[tuple[str, str]]:
+    """The fields that annotations name from now on, or that one does not name which is not there any more."""
+    stored, incoming = update.request.stored, update.request.incoming
+    senders = Senders(update.written[0])
+    for key in keys:
+        before, after = stored.get(key), incoming.get(key, "")
+        yield from ((key, field) for field in last_applied.named(before, after, root, senders))
+        if not after:
+            yield from ((NO_LONGER + key, field) for field in last_applied.forgotten(before, root, senders))
 
 
 def holds(resource: GroupResource, document: Mapping[str, Any], recorded: Taken, free: Sequence[FreePaths]) -> bool:
@@ -91,11 +101,14 @@ def holds(resource: GroupResource, document: Mapping[str, Any], recorded: Taken,
     metadata = document.get("metadata") or {}
     annotations, owned = metadata.get("annotations") or {}, managed_fields.owned(metadata.get("managedFields"), root)
     for taker, fields in recorded.items():
-        if taker in last_applied.TABLE:
-            there = last_applied.names(annotations.get(taker, ""), root)
+        name = taker.removeprefix(NO_LONGER)
+        if name not in last_applied.TABLE:
+            there = owned.get(name, set())
+        elif name == taker:
+            there = last_applied.names(annotations.get(name, ""), root)
         else:
-            there = owned.get(taker.removeprefix(NO_LONGER), set())
-        if taker.startswith(NO_LONGER):
+            there = set(fields) if annotations.get(name) else set()
+        if name != taker:
             if not there.isdisjoint(fields):
                 return False
         elif not there.issuperset(fields):

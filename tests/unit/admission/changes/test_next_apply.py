@@ -371,6 +371,94 @@ def test_a_named_field_is_seen_to_be_named() -> None:
     assert done == [False, True]
 
 
+SENT = ("spec strategy type", KEEP)
+NAMED = _manifest({"finalizers": ["example.com/keep"]}, strategy={"type": "Recreate"})
+
+
+def _applied_where(owners: Iterable[Any], before: Any, after: Any) -> list[str]:
+    """The fields that a refusal names, of an update of the annotation where these own the object's fields."""
+    states = []
+    for told in (before, after):
+        held: dict[str, Any] = {} if told is None else {"annotations": {LAST_APPLIED: json.dumps(told)}}
+        states.append(STORED | held | {"managedFields": list(owners)})
+    return _paths(update(old=states[0], new=states[1]))
+
+
+@pytest.mark.parametrize(
+    ("manager", "operation"),
+    [
+        ("kubectl-create", "Update"),
+        ("kubectl-client-side-apply", "Update"),
+        ("kubectl", "Apply"),
+        ("helm", "Apply"),
+        ("helm", "Update"),
+    ],
+)
+def test_what_its_maker_sends_is_named_freely(manager: str, operation: str) -> None:
+    """By a first apply of the same manifest; other people's free work in between does not matter."""
+    maker = _entry(manager, operation, *OWN, *SENT)
+    worker = _entry("kubectl-set", "Update", "spec template spec", "metadata labels team")
+    assert _applied_where([maker, worker], None, NAMED) == []
+    assert _applied_where([maker, worker], NAMED, None) == []
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [
+        [],
+        [_entry("kubectl-create", "Update", *OWN), _entry("kubectl-edit", "Update", *SENT)],
+        [_entry("kubectl-create", "Update", *OWN, *SENT), _entry("keeper", "Update", *SENT)],
+        [_entry("kubectl", "Apply", *OWN, *SENT), _entry("keeper", "Apply", *SENT)],
+        [_entry("kubectl-create", "Apply", *OWN, *SENT)],
+        [_entry("ancient-changes", "Update", *OWN, *SENT)],
+        [_entry("before-first-apply", "Update", *OWN, *SENT)],
+        [_entry("kubectl-create", "Update", *SENT, subresource="status")],
+        [_entry("kubectl-create", "Update", "metadata", "spec")],
+    ],
+    ids=range(9),
+)
+def test_what_somebody_else_has_set_is_named_by_nobody(owners: Any) -> None:
+    """The next apply, by whoever made the object, would take it away."""
+    fields = [f"nextApply[{LAST_APPLIED}][{field}]" for field in ("metadata.finalizers", "spec.strategy")]
+    assert _applied_where(owners, None, NAMED) == fields
+
+
+def test_what_was_applied_is_not_forgotten_where_it_names_less() -> None:
+    """Without it, an agent could name what somebody else's manifest has, and whoever applies does not send."""
+    maker = _entry("helm", "Apply", *OWN, *SENT)
+    fields = [f"nextApply[no longer {LAST_APPLIED}][{field}]" for field in ("metadata.finalizers", "spec.strategy")]
+    assert _applied_where([maker], MANIFEST, None) == fields
+    assert _applied_where([maker], MANIFEST, NAMED) == [field.replace("no longer ", "") for field in fields]
+    # What kubectl's own apply has set, and its annotation does not name, has its default.
+    assert _applied_where([CLIENT], MANIFEST, None) == []
+    annotated: tuple[dict[str, str], ...] = ({LAST_APPLIED: json.dumps(MANIFEST)}, {})
+    states = [STORED | {"annotations": held, "managedFields": [maker]} for held in annotated]
+    asked = update(old=states[0], new=states[1])
+    change = decide(asked, state(policy())).change
+    assert change is not None
+    assert change.difference is not None
+    free = free_changes.of_all([policy()], DEPLOYMENT.resource)
+    done = [differences.done(DEPLOYMENT.resource, one, change.difference, free) for one in codec.whole(asked)]
+    assert done == [False, True]
+
+
+def test_a_secret_names_its_data_as_text_too() -> None:
+    """It is stored as Base64."""
+    on = target(SECRETS, "key", uid="uid-s")
+    made = {"data": {"a": "Yg=="}, "managedFields": [_entry("kubectl-create", "Update", "data a")]}
+    for manifest, allowed in (({"stringData": {"a": "b"}}, True), ({"data": []}, False)):
+        old = made | {"annotations": {LAST_APPLIED: json.dumps(manifest)}}
+        assert decide(update(on, old=old, new=made), state(policy(SECRETS))).allowed is allowed
+
+
+def test_kubectl_applies_again_after_a_replacement() -> None:
+    """Its annotation is gone by that, and what it owns is as it was."""
+    own = (*OWN, "spec strategy type", KEEP)
+    before = [_entry("kubectl-client-side-apply", "Update", *own)]
+    after = [_entry("kubectl-client-side-apply", "Update", *own, f"metadata annotations {LAST_APPLIED}")]
+    assert _paths(_owned(before, after)) == []
+
+
 _KEYS = st.sampled_from("abc")
 _TREES: st.SearchStrategy[Any] = st.recursive(
     st.just({}), lambda below: st.dictionaries(_KEYS, below, max_size=3), max_leaves=8
