@@ -144,3 +144,14 @@ def have_all_of_a_kind_stored_anew(field: Field) -> None:
     field.later_removed(migrations.path("", name))
     spec = {"resource": {"group": kind.group, "resource": kind.plural}}
     field.refused("POST", migrations.path(""), {"metadata": {"name": name}, "spec": spec})
+
+
+@attack(variants={"names": (1, 5000), "versions": (400, 0), "both": (50, 200)})
+def fill_discovery(field: Field, versions: int, names: int) -> None:
+    """An agent defines a kind of so many names or versions that some more of them kill whoever discovers kinds."""
+    large = documents.definition("vaults", f"{field.place}.example.com", "Vault")
+    large["spec"]["names"]["categories"] = [f"c{number:05}{'x' * 56}" for number in range(names)]
+    (version,) = large["spec"]["versions"]
+    large["spec"]["versions"] = [{**version, "name": f"v{n}", "storage": n == 1} for n in range(1, versions + 1)]
+    field.later_removed(DEFINITIONS.path("", large["metadata"]["name"]))
+    field.refused("POST", DEFINITIONS.path(""), large)

@@ -200,7 +200,9 @@ class _Compiler:
         return _rules(policies, created)
 
     def _prefilters(self, index: PolicyIndex) -> list[Prefilter]:
-        return [prefilter for rule in self._rules for prefilter in rule.prefilters(index, self._installation)]
+        found = (prefilter for rule in self._rules for prefilter in rule.prefilters(index, self._installation))
+        # Two rules may ask for the same.
+        return list(dict.fromkeys(found))
 
     def guard(self, index: PolicyIndex) -> Iterable[_Entry]:
         """What agents do to Seconder and its footing, and about what may take along what a policy names."""

@@ -66,6 +66,7 @@ SILENT = {
     "namespace-labels",
     "agent-namespaces",
     "agent-tags",
+    "discovery-size",
     "flow-control",
     "footing",
     "guard-addresses",
