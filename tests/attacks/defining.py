@@ -155,3 +155,24 @@ def fill_discovery(field: Field, versions: int, names: int) -> None:
     large["spec"]["versions"] = [{**version, "name": f"v{n}", "storage": n == 1} for n in range(1, versions + 1)]
     field.later_removed(DEFINITIONS.path("", large["metadata"]["name"]))
     field.refused("POST", DEFINITIONS.path(""), large)
+
+
+_MANY: Final = 220
+
+
+@attack()
+def define_more_kinds_than_are_followed(field: Field) -> None:
+    """An agent defines so many kinds under a policy's wildcard that nobody's deletions can be judged any more."""
+    field.protect_all()
+    group = f"{field.place}.example.com"
+    for number in range(_MANY):
+        document = documents.definition(f"gears{number}", group, f"Gear{number}")
+        path = DEFINITIONS.path("", document["metadata"]["name"])
+        answer = field.agent("POST", DEFINITIONS.path(""), document)
+        if not answer.done:
+            field.refused("POST", DEFINITIONS.path(""), document)
+            field.free("POST", DEFINITIONS.path(""), document)
+            field.later_removed(path)
+            return
+        field.later_removed(path)
+    field.lost(f"{_MANY} kinds were defined")

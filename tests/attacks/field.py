@@ -172,9 +172,16 @@ class Field:
         """Protect some kinds in further namespaces, where the guard is Seconder. Raises Untried."""
         self._policy((NAMESPACES, DEPLOYMENTS, STATEFUL_SETS, Kind("apps", "daemonsets"), CLAIMS), places)
 
+    def protect_all(self) -> None:
+        """Protect all kinds by a wildcard in the attack's namespace. Raises Untried where the guard is not Seconder."""
+        self._policy((Kind("*", "*"),), [self.place])
+        made = self.make(CONFIG_MAPS, {"metadata": {"name": "of-any-kind"}})
+        control = CONFIG_MAPS.path(self.place, made["metadata"]["name"])
+        self.eventually(lambda: self._is_refused(control), "all kinds are protected")
+
     def _policy(self, kinds: Sequence[Kind], places: Sequence[str]) -> None:
         named = [{"group": each.group, "resources": [each.plural]} for each in kinds]
-        name = f"{self.place}-{kinds[0].plural}"[:60]
+        name = f"{self.place}-{kinds[0].plural}".replace("*", "all")[:60]
         spec = {"resources": named, "namespaces": list(places)}
         head = {"apiVersion": "seconder.dev/v1alpha1", "kind": "ProtectionPolicy", "metadata": {"name": name}}
         made = self.admin("POST", _POLICIES, {**head, "spec": spec})

@@ -16,6 +16,7 @@ from seconder.admission.lookups import (
     Claims,
     DaemonSet,
     DaemonSets,
+    Definitions,
     Dependents,
     FirstRight,
     FreeVolume,
@@ -93,6 +94,7 @@ class Answers(Resolver):
     aliased: frozenset[str] = frozenset()
     elsewhere: Collection[str] = ()
     stored_in: str | None = None
+    definitions: int = 0
     missing: Collection[str] = ()
     rules: Sequence[Rule] = ()
     runs_as: str = "default"
@@ -157,6 +159,8 @@ class Answers(Resolver):
                 return lookup.version if self.stored_in is None else self.stored_in
             case ServedElsewhere():
                 return lookup.group in self.elsewhere
+            case Definitions():
+                return self.definitions
             case RunningPod():
                 return msgspec.Raw(msgspec.json.encode({"serviceAccountName": self.runs_as, **self.runs}))
             case SecretTokens():

@@ -375,6 +375,12 @@ class StorageVersion(Lookup[str], frozen=True):
     version: str
 
 
+class Definitions(Lookup[int], frozen=True):
+    """How many CustomResourceDefinitions there are."""
+
+    unknown: ClassVar[str] = "how many kinds are defined could not be looked up"
+
+
 class ViewIsFresh(Lookup[bool], frozen=True):
     """Whether the view of policies, approvers and agents was proven true recently enough to let anything through."""
 

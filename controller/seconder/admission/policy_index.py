@@ -23,6 +23,8 @@ from seconder.api.resources import (
 
 _EVERYWHERE: Final = ""
 _MOST_REMEMBERED: Final = 4096
+MOST_FOLLOWED: Final = 200
+"""Resources whose objects' owners are followed. Each takes a thread and a connection."""
 _MOST_WORKED_OUT: Final = 8
 """Of what a rule works out from all policies. With very many of them each may take megabytes."""
 
@@ -72,11 +74,17 @@ class PolicyIndex:
         )
         self.enforced: Final = tuple(policy for policy in self.all if protects(policy))
         """Those that refuse somebody or other a deletion."""
-        self.followed: Final = _followed(self.enforced)
+        fitting, beyond = _fitting(self.enforced)
+        self.followed: Final = _followed(fitting)
         """The resources whose objects' owners must be known: what Enforce policies protect, and what makes that."""
-        self.followed_resources: Final = frozenset(resolved.resource for resolved in self.followed)
+        self.protected: Final = _followed(self.enforced)
+        """Those, and what belongs to policies that stand for too many to be followed."""
+        self.followed_resources: Final = frozenset(resolved.resource for resolved in self.protected)
         self.followed_known: Final = all(policy.resolution_current and not _hidden(policy) for policy in self.enforced)
-        """Whether ``followed`` is all of it: discovery has looked at every policy, and sees all that these name."""
+        """Whether discovery has looked at every policy, and sees all that these name."""
+        unseen = [policy for policy in fitting if not policy.resolution_current or _hidden(policy)]
+        self.unfollowed: Final = (*beyond, *unseen)
+        """The policies that protect more than ``followed`` holds, or may."""
         self._naming: Final[dict[tuple[str, str], dict[str, list[Policy]]]] = {}
         self._within: Final[dict[str, list[Policy]]] = {}
         self._kinds: Final[dict[tuple[str, str], set[ResolvedResource]]] = {}
@@ -171,6 +179,15 @@ class PolicyIndex:
         """Whether some policy refuses somebody or other the deletion of objects of a kind in a namespace."""
         return bool(self.protecting(Target(resource, "", namespace, "", "")))
 
+    def all_followed(self, place: str) -> bool:
+        """Whether ``followed`` is all that may be owned in a namespace, or, without one, anywhere.
+
+        An owner in a namespace owns nothing outside of it.
+        """
+        return not any(
+            policy.problem or not (place and policy.places) or place in policy.places for policy in self.unfollowed
+        )
+
     def follows_some_of(self, resources: Collection[GroupResource]) -> bool:
         """Whether objects of some of these kinds may be what policies protect, or what that is made of or ends with."""
         return not self.followed_known or not self.followed_resources.isdisjoint(resources)
@@ -178,7 +195,7 @@ class PolicyIndex:
     @property
     def follows(self) -> bool:
         """Whether some object's owners matter, or may once discovery has looked at every policy."""
-        return bool(self.followed) or not self.followed_known
+        return bool(self.protected) or not self.followed_known
 
     def kind_of(self, resource: GroupResource) -> str:
         """The kind of a resource's objects; empty where no policy's status tells."""
@@ -230,6 +247,17 @@ def _followed(policies: Iterable[Policy]) -> frozenset[ResolvedResource]:
     if any(resolved.namespaced for resolved in resources):
         resources = {resolved for resolved in resources if resolved.resource != NAMESPACES} | {_NAMESPACES}
     return frozenset(resources)
+
+
+def _fitting(policies: Sequence[Policy]) -> tuple[Sequence[Policy], Sequence[Policy]]:
+    """Those that stand for no more resources together than can be followed, of few resources first; and the others."""
+    if len(_followed(policies)) <= MOST_FOLLOWED:
+        return policies, ()
+    ordered = sorted(policies, key=lambda policy: len(policy.resolved))
+    fit = 0
+    while len(_followed(ordered[: fit + 1])) <= MOST_FOLLOWED:
+        fit += 1
+    return ordered[:fit], ordered[fit:]
 
 
 def _hidden(policy: Policy) -> bool:

@@ -15,9 +15,6 @@ from seconder.client.guard_owners import GuardOwners
 from seconder.client.ownership import ownership
 from seconder.client.watch import Watch
 
-_MOST_KINDS: Final = 200
-"""Each takes a thread and a connection. Where policies protect more, what owns what is not known."""
-
 _MOST_BYTES: Final = 80 * 1024 * 1024
 """Of all that is followed: 100,000 owned objects. An agent may make more, or such as have thousands of owners; then it
 is not known who owns what, until there is less."""
@@ -160,7 +157,7 @@ class DependentsIndex:
         self._kinds: dict[ResolvedResource, _Followed] = {}
         self._policies: PolicyIndex | None = None
         self._in_force: tuple[PolicyIndex, Sequence[tuple[ResolvedResource, _Followed]]] | None = None
-        """What is followed for the latest policies, where it is all that they protect."""
+        """What is followed for the latest policies, where it is all that they have followed."""
         self._ready = False
         self._ready_by = 0.0
         self._guard = GuardOwners(api, namespace, failed, clock)
@@ -171,7 +168,7 @@ class DependentsIndex:
 
     def follow(self, policies: PolicyIndex) -> None:
         """Begin to follow what these policies protect, and leave what they do not."""
-        wanted = policies.followed if len(policies.followed) <= _MOST_KINDS else frozenset()
+        wanted = policies.followed
         with self._lock:
             if self._policies is None:
                 self._ready_by = self._clock() + _READY_SECONDS
@@ -200,11 +197,16 @@ class DependentsIndex:
         with self._lock:
             policies = self._policies
         if not self._ready and policies is not None:
-            self._ready = self._clock() >= self._ready_by or self._known(policies) is not None
+            self._ready = self._clock() >= self._ready_by or self._known(policies, "") is not None
         return [] if self._ready else ["who owns what is not loaded"]
 
-    def _known(self, policies: PolicyIndex) -> Sequence[tuple[ResolvedResource, _Followed]] | None:
-        """All that these policies protect, in a fixed order; None while one of it is not known."""
+    def _known(self, policies: PolicyIndex, place: str) -> Sequence[tuple[ResolvedResource, _Followed]] | None:
+        """All that is followed for these policies, in a fixed order; None while one of it is not known.
+
+        None also where it is not all that may be owned in a namespace or, without one, anywhere.
+        """
+        if policies.unfollowed and not policies.all_followed(place):
+            return None
         in_force = self._in_force
         if in_force is not None and in_force[0] is policies:
             followed = in_force[1]
@@ -223,9 +225,9 @@ class DependentsIndex:
         return followed
 
     def _all_followed(self, policies: PolicyIndex) -> Sequence[tuple[ResolvedResource, _Followed]] | None:
-        """All that these policies protect, in a fixed order; None while one of it is not followed."""
+        """All that these policies have followed, in a fixed order; None while one of it is not."""
         kinds = {each: kind for each, kind in self._kinds.items() if each in policies.followed}
-        if not policies.followed_known or len(kinds) < len(policies.followed):
+        if len(kinds) < len(policies.followed):
             return None
         return [(each, kinds[each]) for each in sorted(kinds, key=lambda each: each.resource)]
 
@@ -234,14 +236,17 @@ class DependentsIndex:
 
         What owns an object in no namespace is in none either, and so counts everywhere. None while it is not known.
         """
-        kinds = self._known(policies)
+        kinds = self._known(policies, place)
         if kinds is None:
             return None
         return keys_of_owners(kinds, policies, place, keys)
 
-    def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
-        """Whether nothing goes with the owners of these keys, and that is known. Takes microseconds."""
-        kinds = self._known(policies)
+    def none_owned(self, policies: PolicyIndex, keys: frozenset[str], place: str) -> bool:
+        """Whether nothing goes with the owners of these keys, and that is known. Takes microseconds.
+
+        ``place``: the namespace of the owners, where they are in one.
+        """
+        kinds = self._known(policies, place)
         if kinds is None:
             return False
         for _, kind in kinds:
@@ -261,7 +266,7 @@ class DependentsIndex:
 
         ``target`` is the object whose end it is, and not among them.
         """
-        kinds = self._known(policies)
+        kinds = self._known(policies, target.namespace)
         if kinds is None:
             return None
         return dependents_of(kinds, keys, target)

@@ -106,6 +106,12 @@ def _hash(group: str, version: str, kind: str) -> str:
     return base64.b64encode(hashlib.sha256(f"{group}/{version}/{kind}".encode()).digest()[:8]).decode()
 
 
+def definitions(api: Api, deadline: float) -> int:
+    """How many CustomResourceDefinitions there are. Raises ApiError and TooLate."""
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    return sum(1 for _ in items(api, path, deadline, metadata_only=True))
+
+
 class Kinds:
     """Remembers all of discovery for a while, safe to use from several threads. ``remembered`` is in seconds.
 

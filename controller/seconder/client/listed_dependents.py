@@ -22,16 +22,16 @@ class ListedDependents:
         self._guard: list[tuple[Target, Ownership]] | None = None
         self._listed: dict[ResolvedResource, OwnedObjects] = {}
 
-    def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
+    def none_owned(self, policies: PolicyIndex, keys: frozenset[str], place: str) -> bool:
         """False: nothing is known at once."""
         return False
 
     def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> Sequence[Dependent] | None:
-        """What goes with the owners of these keys; None while discovery has not looked at every policy.
+        """What goes with the owners of these keys; None where the webhook does not know either, see ``all_followed``.
 
         Raises ApiError.
         """
-        return dependents_of(self._all(policies), keys, target) if policies.followed_known else None
+        return dependents_of(self._all(policies), keys, target) if policies.all_followed(target.namespace) else None
 
     def guard_at_hand(self, keys: frozenset[str], namespaces: frozenset[str]) -> bool | None:
         """None: nothing is known at once."""
@@ -48,7 +48,7 @@ class ListedDependents:
 
         Raises ApiError.
         """
-        return keys_of_owners(self._all(policies), policies, place, keys) if policies.followed_known else None
+        return keys_of_owners(self._all(policies), policies, place, keys) if policies.all_followed(place) else None
 
     def _all(self, policies: PolicyIndex) -> list[tuple[ResolvedResource, OwnedObjects]]:
         followed = sorted(policies.followed, key=lambda resolved: resolved.resource)

@@ -12,6 +12,7 @@ from seconder.admission.lookups import (
     AliasedBy,
     Claims,
     DaemonSets,
+    Definitions,
     Dependents,
     FirstRight,
     FreeVolumes,
@@ -57,8 +58,8 @@ Trouble = Callable[[str, Exception], None]
 class OwnerIndex(Protocol):
     """Knows who owns what, of what these policies follow."""
 
-    def none_owned(self, policies: PolicyIndex, keys: frozenset[str]) -> bool:
-        """Whether nothing goes with the owners of these keys, and that is known at once."""
+    def none_owned(self, policies: PolicyIndex, keys: frozenset[str], place: str) -> bool:
+        """Whether nothing goes with the owners of these keys in a namespace, and that is known at once."""
 
     def dependents(self, policies: PolicyIndex, keys: frozenset[str], target: Target) -> Sequence[Dependent] | None:
         """What goes with the owners of these keys; None while it is not known. Raises ApiError."""
@@ -100,7 +101,7 @@ class Resolver:
             case ViewIsFresh():
                 return self._fresh()
             # Most own nothing: to ask a thread would take longer than all the rest.
-            case Dependents() if self._index.none_owned(policies, lookup.keys):
+            case Dependents() if self._index.none_owned(policies, lookup.keys, lookup.target.namespace):
                 return ()
             case OwnsGuard():
                 owns = self._index.guard_at_hand(lookup.keys, lookup.namespaces)
@@ -171,6 +172,8 @@ class Resolver:
                 return kinds.storage_version(self._api, lookup.resource, lookup.version, deadline)
             case ServedElsewhere():
                 return kinds.served_elsewhere(self._api, lookup.group, deadline)
+            case Definitions():
+                return kinds.definitions(self._api, deadline)
         raise TypeError(f"no answer to {type(lookup).__name__}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from seconder.admission.policy_index import MOST_FOLLOWED, PolicyIndex
 from seconder.api import policy_documents
 from seconder.api.conditions import READY, Conditions
 from seconder.api.policy import Mode, Policy
@@ -34,7 +35,7 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
     Raises ApiError when the API server could not be asked.
     """
     name, generation = document["metadata"]["name"], document["metadata"].get("generation", 0)
-    before = policy_documents.status_of(document)
+    before, in_force = policy_documents.status_of(document), ""
     status = PolicyStatus(observed_generation=generation, last_valid=before.last_valid)
     stood_for = policy_documents.resolved_of(before)
     try:
@@ -55,6 +56,7 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
         if not problem:
             status.last_valid = document["spec"]
             reason = "Protecting" if spec.mode is Mode.ENFORCE else "Auditing"
+            in_force = _in_force(status, policy_documents.policy_of(name, spec, status, generation))
     if problem:
         # Where its last valid form stays in force, so does what that names.
         forms = policy_documents.last_valid(name, status, generation)
@@ -62,18 +64,25 @@ def judge(document: dict[str, Any], served: Catalogue, trial: Callable[[list[Pol
         kept = [resource for form in forms for resource in form.resources]
         also = _docs(discovery.resolve(kept, False, served, stood_for))
         status.resources += [doc for doc in also if (doc.group, doc.resource) not in known]
-    status.conditions = _conditions(reason, problem, _in_force(status), generation, before.conditions)
+    status.conditions = _conditions(reason, problem, in_force, generation, before.conditions)
     written: dict[str, Any] = msgspec.to_builtins(status)
     policies = policy_documents.policies(document | {"status": written})
     return Judged(name, policies[-1].mode, problem, written, policies)
 
 
-def _in_force(status: PolicyStatus) -> str:
+def _in_force(status: PolicyStatus, policy: Policy) -> str:
     """What there is to say of a valid policy: that it is in force, and what of it nobody can see at present."""
     hidden = [str(each) for each, resolved in policy_documents.resolved_of(status).items() if not resolved.served]
-    if not hidden:
-        return "in force"
-    return f"in force; not served at present, and protected as before: {', '.join(hidden)}"
+    said = "in force"
+    if hidden:
+        said += f"; not served at present, and protected as before: {', '.join(hidden)}"
+    stands_for = len(PolicyIndex([policy]).protected)
+    if stands_for > MOST_FOLLOWED:
+        said += (
+            f"; it stands for {stands_for} resources, and owners are followed of {MOST_FOLLOWED}:"
+            " where it holds, agents delete nothing, with or without approval"
+        )
+    return said
 
 
 def _conditions(reason: str, problem: str, in_force: str, generation: int, before: Conditions) -> Conditions:

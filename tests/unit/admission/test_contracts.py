@@ -45,6 +45,7 @@ from seconder.admission.rules import RULES
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import (
+    ANY,
     AUTOSCALERS,
     DEFINITIONS,
     JOBS,
@@ -334,6 +335,12 @@ def _cases() -> list[Case]:
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),
         Case("identities", creation(target(DEFINITIONS, "gears.example.com"), new={"spec": {}}), (one,), Answers()),
+        Case(
+            "definitions",
+            creation(target(DEFINITIONS, "gears.example.com", namespace=""), new={"spec": {}}),
+            (policy(GroupResource(ANY, ANY), resolved={}),),
+            Answers(),
+        ),
         Case("pod-identity", creation(POD, new={"spec": {}}), (one,), Answers()),
         Case("pod-identity", creation(POD, new={"spec": {"imagePullSecrets": [{"name": "s"}]}}), (one,), Answers()),
     ]

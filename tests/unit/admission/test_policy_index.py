@@ -1,10 +1,15 @@
 """All policies, found by what they name."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from tests.support.builders import DEPLOYMENTS, WIDGETS, policy, resolved
 
-from seconder.admission.policy_index import PolicyIndex
+from seconder.admission.policy_index import MOST_FOLLOWED, PolicyIndex
+from seconder.api.label_selector import Operator
+from seconder.api.label_selector import Requirement as LabelRequirement
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Subjects
 from seconder.api.resources import NAMESPACES, NODES, PODS, Action, GroupResource, Presence
 
@@ -89,3 +94,39 @@ def test_what_cannot_be_seen_may_be_owned_by_anything_while_its_definition_is_th
         hidden = policy(WIDGETS, resolved={WIDGETS: replace(resolved(WIDGETS), presence=presence)})
         index = PolicyIndex([hidden])
         assert (index.followed, index.followed_known, index.follows) == (frozenset(), known, not known)
+
+
+def _kinds(count: int) -> Sequence[GroupResource]:
+    return [GroupResource("many.example.com", f"w{number}s") for number in range(count)]
+
+
+def test_what_one_policy_stands_for_beyond_that_matters_where_it_holds() -> None:
+    """Who owns what is known of all other policies' kinds, in all other namespaces; nowhere else, and not of all."""
+    large = policy(*_kinds(MOST_FOLLOWED), name="large", namespaces=frozenset({"prod"}))
+    small = policy(DEPLOYMENTS)
+    index = PolicyIndex([large, small])
+    assert index.followed == {resolved(DEPLOYMENTS), resolved(NAMESPACES)}
+    assert [index.all_followed(place) for place in ("day", "prod", "")] == [True, False, False]
+    assert index.follows_some_of({_kinds(1)[0]})
+    assert PolicyIndex([large]).follows
+    without = PolicyIndex([replace(large, resolved=dict([*large.resolved.items()][1:]))])
+    assert [without.all_followed(place) for place in ("day", "prod", "")] == [True, True, True]
+
+
+_SELECTED = (LabelRequirement("team", Operator.EXISTS, frozenset()),)
+
+
+@pytest.mark.parametrize("anywhere", [{"namespaces": frozenset()}, {"selector": _SELECTED}, {"problem": "broken"}])
+def test_what_may_hold_anywhere_matters_everywhere(anywhere: dict[str, Any]) -> None:
+    """By labels, and an invalid policy too, which may name what is in no namespace."""
+    fields: dict[str, Any] = {"namespaces": frozenset({"prod"})} | anywhere
+    assert not PolicyIndex([policy(*_kinds(MOST_FOLLOWED), **fields)]).all_followed("day")
+
+
+def test_what_nobody_has_looked_at_matters_where_its_policy_holds() -> None:
+    """As long as discovery has not, or cannot."""
+    hidden = {WIDGETS: replace(resolved(WIDGETS), presence=Presence.UNSERVED)}
+    unseen: list[dict[str, Any]] = [{"resolution_current": False}, {"resolved": hidden}]
+    for fields in unseen:
+        index = PolicyIndex([policy(WIDGETS, namespaces=frozenset({"prod"}), **fields)])
+        assert [index.all_followed(place) for place in ("day", "prod", "")] == [True, False, False]

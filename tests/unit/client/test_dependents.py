@@ -160,12 +160,12 @@ def test_that_nothing_is_owned_is_said_only_where_it_is_known(followed: Followed
     """Of none of the owners asked about."""
     followed.server.holds[_DEPLOYMENTS_PATH] = [_object("a", "uid-owner")]
     policies = _index(DEPLOYMENTS)
-    assert not followed.index.none_owned(policies, frozenset({"uid-else"}))
+    assert not followed.index.none_owned(policies, frozenset({"uid-else"}), "payments")
     policies = followed.follow(DEPLOYMENTS)
     followed.known(policies)
-    assert followed.index.none_owned(policies, frozenset({"uid-else", "*.example.com"}))
-    assert not followed.index.none_owned(policies, frozenset({"uid-else", "uid-owner"}))
-    assert not followed.index.none_owned(_index(DEPLOYMENTS, CONFIG_MAP.resource), frozenset({"uid-else"}))
+    assert followed.index.none_owned(policies, frozenset({"uid-else", "*.example.com"}), "payments")
+    assert not followed.index.none_owned(policies, frozenset({"uid-else", "uid-owner"}), "payments")
+    assert not followed.index.none_owned(_index(DEPLOYMENTS, CONFIG_MAP.resource), frozenset({"uid-else"}), "payments")
 
 
 def test_changes_are_followed(followed: Followed) -> None:
@@ -376,8 +376,8 @@ def test_an_object_of_very_many_owners_is_found_by_each_of_them(followed: Follow
     kind = kind_key(Kind("example.com/v1", "X"))
     for key in (_CROWD[0], _CROWD[-1], group_key("example.com"), kind):
         assert followed.found(policies, key) == ["a"]
-    assert not followed.index.none_owned(policies, frozenset({_CROWD[7]}))
-    assert followed.index.none_owned(policies, frozenset({"uid-of-nobody", group_key("other.com")}))
+    assert not followed.index.none_owned(policies, frozenset({_CROWD[7]}), "payments")
+    assert followed.index.none_owned(policies, frozenset({"uid-of-nobody", group_key("other.com")}), "payments")
     assert followed.index.owner_keys(policies, "payments", [kind, kind_key(Kind("v1", "Y"))]) == frozenset({kind})
     followed.server.tell(_DEPLOYMENTS_PATH, "MODIFIED", _object("a", "uid-else"))
     eventually(partial(followed.finds, policies, []), 5, "taken away")

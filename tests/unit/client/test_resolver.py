@@ -18,6 +18,7 @@ from seconder.admission.lookups import (
     AliasedBy,
     Claims,
     DaemonSets,
+    Definitions,
     Dependents,
     FirstRight,
     FreeVolumes,
@@ -84,6 +85,7 @@ LOOKUPS: list[Lookup[Any]] = [
     ScaledBy("payments", ()),
     Tokens("payments", "worker"),
     AliasedBy("payments", aliases.BUILT_IN),
+    Definitions(),
 ]
 
 
@@ -123,6 +125,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
             REVIEWS: {"status": {"allowed": True}},
             "/apis/apiregistration.k8s.io/v1/apiservices": {"metadata": {}, "items": []},
             "/apis/rbac.authorization.k8s.io/v1/clusterroles/r": {"rules": []},
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions": {"metadata": {}, "items": [{}, {}]},
         }
     )
     held = HeldResource(resolved(DEPLOYMENTS), whole=False)
@@ -133,6 +136,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
         return resolver.answer(lookup, NOTHING, within())
 
     assert answer(ViewIsFresh()) is True
+    assert answer(Definitions()) == 2
     assert [metadata.uid for metadata in answer(ReadObjects((CHECKOUT,))).values()] == ["1"]
     assert answer(NamespaceContents("payments", (held,))) == {DEPLOYMENTS: []}
     assert answer(Dependents(frozenset({"uid"}), target())) == []

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from seconder.admission.policy_index import MOST_FOLLOWED
 from seconder.api.policy import Policy, Subjects
 from seconder.api.resources import GroupResource, Presence, ResolvedResource
 from seconder.client.api import ApiError
@@ -143,3 +144,16 @@ def test_a_kind_that_is_not_served_any_more_stays_as_it_was_resolved(subjects: s
 def test_a_status_that_somebody_spoilt_is_written_anew() -> None:
     """It decides nothing."""
     assert _judge(SPEC, before={"conditions": 7}).status["conditions"]
+
+
+def test_a_policy_says_where_it_stands_for_more_than_can_be_followed() -> None:
+    """Since agents' deletions are refused then, approved or not."""
+    many = [GroupResource("many.example.com", f"w{number}s") for number in range(MOST_FOLLOWED)]
+    served = Catalogue(
+        {each: Served(ResolvedResource(each, "v1", namespaced=True, custom=True), frozenset()) for each in many}
+    )
+    spec = {"resources": [{"group": "*", "resources": ["*"]}], "namespaces": ["prod"]}
+    judged = judge({"metadata": {"name": "p", "generation": 1}, "spec": spec}, served, lambda _: "")
+    ready = _condition(judged)
+    assert (ready["status"], ready["reason"]) == ("True", "Protecting")
+    assert "it stands for 201 resources, and owners are followed of 200" in ready["message"]

@@ -17,6 +17,7 @@ from seconder.admission.lookups import (
     AliasedBy,
     Claims,
     DaemonSets,
+    Definitions,
     Dependents,
     FirstRight,
     FreeVolumes,
@@ -85,6 +86,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     SecretTokens: Missing.RIGHTS,
     FirstRight: Missing.RIGHTS,
     ServedElsewhere: Missing.RIGHTS,
+    Definitions: Missing.RIGHTS,
     OwningResources: Missing.RIGHTS,
 }
 """What is missing for want of the answer to a look-up. The others have one answer: see ``_least``."""
@@ -266,6 +268,8 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
         case StorageVersion():
             # Most kinds are served in one version, and most requests ask in the stored one.
             return lookup.version
+        case Definitions():
+            return 0
         case OwnsGuard():
             # Nothing owns what the chart installs, unless somebody hangs it under something.
             return False
