@@ -280,7 +280,8 @@ def _bounds(of_one: int, in_all: int) -> "Bounds":
         raise UsageError(
             f"not 1 <= --open-per-requester {of_one} <= --open-in-all {in_all} <= {_MOST_OPEN}: give other limits"
         )
-    return Bounds(open_of_one=of_one, open_in_all=in_all, in_all=in_all * _WITH_ENDED)
+    ended = _WITH_ENDED
+    return Bounds(open_of_one=of_one, of_one=of_one * ended, open_in_all=in_all, in_all=in_all * ended)
 
 
 _MOST_OPEN: Final = 10_000

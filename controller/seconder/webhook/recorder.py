@@ -36,13 +36,17 @@ _IN_VIEW: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much is recorded. ``again`` and ``pace`` are in seconds."""
+    """How much is recorded. ``again`` and ``pace`` are in seconds.
+
+    Of ``notes``, ``open_in_all`` and ``in_all`` agents leave a fifth to people.
+    """
 
     notes: int = 256
     open_of_one: int = 50
+    of_one: int = 250
+    """Ended ones included, which stay for an hour: whoever has its own ones end gains no place by that."""
     open_in_all: int = 1000
     in_all: int = 5000
-    """Ended ones included, which stay for an hour."""
     again: float = 5.0
     """Between two writes of one change request: refusals in between are counted and written as one."""
     pace: float = 0.04
@@ -109,6 +113,8 @@ class Recorder:
         self._written: OrderedDict[str, _Written] = OrderedDict()
         self._known: Mapping[str, _Known] = {}
         self._open: Counter[str] = Counter()
+        self._kept: Counter[str] = Counter()
+        """By requester, those that have ended too."""
         self._made: dict[str, tuple[str, float]] = {}
         """What is being written, or was a moment ago, and may not be in view: its requester, and how long it counts."""
         self._quiet_until = float("-inf")
@@ -140,7 +146,7 @@ class Recorder:
                 return recorded or not note.allowed
             if not recorded and not self._has_place(change):
                 return False
-            if len(self._notes) < self._bounds.notes:
+            if len(self._notes) < _for(change, self._bounds.notes):
                 self._notes[name] = Note(change, reason, 1, new=not recorded)
                 self._work.notify()
                 return True
@@ -196,11 +202,12 @@ class Recorder:
         made = {name: who for name, (who, _) in self._made.items()}
         coming = {name: who for name, who in (noted | made).items() if not self._is_open(name)}
         waiting = Counter(coming.values())
-        of_one = self._open[change.requester] + waiting[change.requester]
+        who, bounds = change.requester, self._bounds
         return (
-            of_one < self._bounds.open_of_one
-            and self._open.total() + waiting.total() < self._bounds.open_in_all
-            and len(self._known) + waiting.total() < self._bounds.in_all
+            self._open[who] + waiting[who] < bounds.open_of_one
+            and self._kept[who] + waiting[who] < bounds.of_one
+            and self._open.total() + waiting.total() < _for(change, bounds.open_in_all)
+            and len(self._known) + waiting.total() < _for(change, bounds.in_all)
         )
 
     def _is_open(self, name: str) -> bool:
@@ -210,13 +217,14 @@ class Recorder:
     def _take(self, recorded: Mapping[str, _Known]) -> None:
         known = dict(recorded)
         open_ = Counter(record.requester for record in known.values() if record.open)
+        kept = Counter(record.requester for record in known.values())
         with self._work:
             # Seen open, or seen and gone again: the view says all there is to say about it.
             settled = {
                 name for name in self._made if (name in known or name in self._known) and not _ended(known.get(name))
             }
             self._made = {name: made for name, made in self._made.items() if name not in settled}
-            self._known, self._open = known, open_
+            self._known, self._open, self._kept = known, open_, kept
 
     def _run(self) -> None:
         while True:
@@ -271,8 +279,7 @@ class Recorder:
         due = [name for name in self._notes if self._due(name) <= now]
         if not due:
             return None
-        # Somebody waits for a new record; a count that is higher by one nobody misses.
-        name = next((name for name in due if self._notes[name].new or self._notes[name].allowed), due[0])
+        name = max(due, key=lambda name: _urgency(self._notes[name]))
         note = self._notes.pop(name)
         self._written[name] = _Written(now, tuple(note.allowed))
         self._written.move_to_end(name)
@@ -301,6 +308,16 @@ class Recorder:
             # Its place is another's.
             with self._lock:
                 self._made.pop(note.change.name, None)
+
+
+def _for(change: Change, most: int) -> int:
+    """How many of these places there are for a requester of this kind."""
+    return most - most // 5 if change.by_agent else most
+
+
+def _urgency(note: Note) -> tuple[bool, bool]:
+    # Somebody waits for a new record; a count that is higher by one nobody misses.
+    return note.new or bool(note.allowed), not note.change.by_agent
 
 
 def _ended(known: _Known | None) -> bool:

@@ -41,8 +41,10 @@ class Still(Recorder):
         monkeypatch.setattr(Watch, "age", lambda _: age)
 
 
-def _change(name: str, requester: str = signing.REQUESTER) -> Change:
-    return Change(requester, True, "kiro", frozenset(), target(name=name), "v1", Action.DELETE, "", ())
+def _change(name: str, requester: str = signing.REQUESTER, *, by_agent: bool = True) -> Change:
+    return Change(
+        requester, by_agent, "kiro" if by_agent else None, frozenset(), target(name=name), "v1", Action.DELETE, "", ()
+    )
 
 
 def _noted(recorder: Recorder, count: int, requester: str = signing.REQUESTER) -> int:
@@ -52,10 +54,30 @@ def _noted(recorder: Recorder, count: int, requester: str = signing.REQUESTER) -
 
 def test_one_requester_opens_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
     """And leaves the rest to others."""
-    recorder = Still(Bounds(open_of_one=5, open_in_all=8), monkeypatch)
+    recorder = Still(Bounds(open_of_one=5, open_in_all=10), monkeypatch)
     assert _noted(recorder, 100) == 5
     assert _noted(recorder, 100, "another") == 3
     assert _noted(recorder, 100, "a third") == 0
+
+
+def test_whoever_has_its_own_records_end_gains_no_place_by_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As often as it may, until they are taken away; others have theirs."""
+    recorder = Still(Bounds(open_of_one=5, of_one=12), monkeypatch)
+    recorder._take({f"chg-{number}": _Known(signing.REQUESTER, open=False) for number in range(10)})
+    assert _noted(recorder, 100) == 2
+    assert _noted(recorder, 100, "another") == 5
+
+
+@pytest.mark.parametrize("bounds", [Bounds(notes=10), Bounds(open_in_all=10), Bounds(in_all=10)])
+def test_agents_leave_places_to_people(monkeypatch: pytest.MonkeyPatch, bounds: Bounds) -> None:
+    """However many agents there are; and people's are written first."""
+    recorder = Still(bounds, monkeypatch)
+    assert _noted(recorder, 100) == 8
+    of_people = [_change(f"p{number}", "dana@example.com", by_agent=False) for number in range(3)]
+    assert [recorder.refused(change, Reason.APPROVAL_MISSING) for change in of_people] == [True, True, False]
+    written = [note.change for _ in range(3) if (note := recorder._next_due()) is not None]
+    assert written[:2] == of_people[:2]
+    assert written[2].by_agent
 
 
 def test_a_record_that_takes_long_to_write_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +92,7 @@ def test_a_record_that_takes_long_to_write_keeps_its_place(monkeypatch: pytest.M
 
 def test_notes_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the shares are."""
-    recorder = Still(Bounds(notes=4), monkeypatch)
+    recorder = Still(Bounds(notes=5), monkeypatch)
     assert _noted(recorder, 100) == 4
 
 
