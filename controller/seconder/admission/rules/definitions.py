@@ -14,7 +14,7 @@ from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.policy import Policy
 from seconder.api.resources import ANY, DEFINITIONS
 
-_ROOM: Final = 40
+_ROOM: Final = 24
 """Left for people's definitions, and for those that several agents make at once."""
 
 
