@@ -92,3 +92,35 @@ def draw_traffic_to_a_service(field: Field, subresource: str) -> None:
     field.refused("POST", SERVICES.path(field.place), {**mine, "spec": {**spec, "externalIPs": [address]}})
     field.done("POST", SERVICES.path(field.place), mine)
     field.refused("PATCH", SERVICES.path(field.place, "mine"), {"spec": {"externalIPs": [address]}})
+
+
+_NAMES_GUARD: Final = {"matchLabels": {"kubernetes.io/metadata.name": "seconder-system"}}
+_NETWORKS: Final[dict[str, tuple[Kind, str, Any]]] = {
+    "Kubernetes": (
+        Kind("policy.networking.k8s.io", "adminnetworkpolicies", "v1alpha1", namespaced=False),
+        "AdminNetworkPolicy",
+        {"priority": 0, "subject": {"namespaces": _NAMES_GUARD}, "ingress": [{"action": "Deny"}]},
+    ),
+    "Cilium": (
+        Kind("cilium.io", "ciliumclusterwidenetworkpolicies", "v2", namespaced=False),
+        "CiliumClusterwideNetworkPolicy",
+        {"endpointSelector": {}, "ingressDeny": [{"fromEntities": ["all"]}]},
+    ),
+    "Calico": (
+        Kind("crd.projectcalico.org", "globalnetworkpolicies", namespaced=False),
+        "GlobalNetworkPolicy",
+        {"order": 0, "types": ["Ingress"], "ingress": [{"action": "Deny"}]},
+    ),
+}
+
+
+@attack(variants=_NETWORKS)
+def cut_the_guard_off(field: Field, kind: Kind, named: str, spec: Any) -> None:
+    """An agent has a network policy of the whole cluster keep the API server's reviews from the guard."""
+    path = field.defined(kind, named)
+    head = {"apiVersion": f"{kind.group}/{kind.version}", "kind": named, "metadata": {"name": field.place}}
+    field.later_removed(kind.path("", field.place))
+    field.refused("POST", path, {**head, "spec": spec})
+    field.make(kind, {**head, "spec": spec})
+    field.refused("PATCH", kind.path("", field.place), {"spec": {"order": 1}})
+    field.refused("DELETE", kind.path("", field.place))

@@ -70,6 +70,7 @@ SILENT = {
     "discovery-size",
     "flow-control",
     "footing",
+    "networks",
     "guard-addresses",
     "approval-annotations",
     "finalizer-removal",
