@@ -61,6 +61,23 @@ def test_a_deployment_added_after_the_approval(cluster: Cluster) -> None:
     assert cluster.delete(cluster.agent, "namespace", cluster.namespace).refused_with("ImpactChanged")
 
 
+def test_an_agent_makes_no_approval_of_it_void(cluster: Cluster) -> None:
+    """Neither by one object more nor by one less; what does not count is free, and the namespace goes."""
+    agent, inside = cluster.agent, f"--namespace={cluster.namespace}"
+    service = ["create", "service", "clusterip", "mine", "--tcp=80:80", inside]
+    assert agent(*service).code == 0
+    _approve(cluster, impact=impact(cluster))
+    for asked in (
+        ["create", "service", "clusterip", "more", "--tcp=80:80", inside],
+        ["delete", "service", "mine", inside],
+    ):
+        result = agent(*asked)
+        assert result.refused_with("ProtectedConfiguration"), result.err
+        assert "a peer has approved that namespace" in result.err
+    assert agent("create", "configmap", "mine", inside).code == 0
+    assert cluster.delete(agent, "namespace", cluster.namespace).code == 0
+
+
 def test_a_policy_may_leave_the_impact_out(cluster: Cluster) -> None:
     """bindImpact: false asks for no digest. The default policy still does, so both must be satisfied."""
     cluster.policy("loose", resources=[{"group": "", "resources": ["namespaces"]}], approvals={"bindImpact": False})

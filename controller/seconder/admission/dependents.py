@@ -110,10 +110,10 @@ def _orphans(options: Options, stored: Metadata) -> bool:
         return options.orphan_dependents
     if options.propagation_policy is not None:
         return options.propagation_policy == _ORPHAN_POLICY
+    if not stored.finalizers:
+        return False
     # The first one of the two that stands there counts.
-    ways = [
-        finalizer for finalizer in stored.finalizers or () if finalizer in {_ORPHAN_FINALIZER, _FOREGROUND_FINALIZER}
-    ]
+    ways = [finalizer for finalizer in stored.finalizers if finalizer in {_ORPHAN_FINALIZER, _FOREGROUND_FINALIZER}]
     return ways[:1] == [_ORPHAN_FINALIZER]
 
 

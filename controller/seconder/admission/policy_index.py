@@ -85,6 +85,8 @@ class PolicyIndex:
         unseen = [policy for policy in fitting if not policy.resolution_current or _hidden(policy)]
         self.unfollowed: Final = (*beyond, *unseen)
         """The policies that protect more than ``followed`` holds, or may."""
+        self.follows: Final = bool(self.protected) or not self.followed_known
+        """Whether some object's owners matter, or may once discovery has looked at every policy."""
         self._naming: Final[dict[tuple[str, str], dict[str, list[Policy]]]] = {}
         self._within: Final[dict[str, list[Policy]]] = {}
         self._kinds: Final[dict[tuple[str, str], set[ResolvedResource]]] = {}
@@ -191,11 +193,6 @@ class PolicyIndex:
     def follows_some_of(self, resources: Collection[GroupResource]) -> bool:
         """Whether objects of some of these kinds may be what policies protect, or what that is made of or ends with."""
         return not self.followed_known or not self.followed_resources.isdisjoint(resources)
-
-    @property
-    def follows(self) -> bool:
-        """Whether some object's owners matter, or may once discovery has looked at every policy."""
-        return bool(self.protected) or not self.followed_known
 
     def kind_of(self, resource: GroupResource) -> str:
         """The kind of a resource's objects; empty where no policy's status tells."""

@@ -186,6 +186,27 @@ def verify(slug: str, value: str, context: Context, registry: Registry, now: flo
     return approval_of(slug, candidate, check_fit(candidate, context, now))
 
 
+def stands(
+    values: Mapping[str, str], target: Target, audience: str, registry: Registry, now: float, memo: Memo
+) -> bool:
+    """Whether an approval of this object's deletion is among these, for whomever it is. ``now``: as for ``verify``."""
+    looked_at = 0
+    for value in values.values():
+        try:
+            candidate = examine(value, registry, now, memo)
+            claims = candidate.signed.statement
+            wanted = Context(audience, claims.sub, False, claims.agent, frozenset(), target, Action.DELETE)
+            check_fit(candidate, wanted, now)
+            looked_at += 1
+            if looked_at > constants.MAX_APPROVALS:
+                return False
+            authenticate(candidate, memo)
+        except Rejected:
+            continue
+        return True
+    return False
+
+
 def examine(value: str, registry: Registry, now: float, memo: Memo) -> Candidate:
     """The candidate that a value is after steps 1 to 6. Raises Rejected."""
     data = _bytes(value)

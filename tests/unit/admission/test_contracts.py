@@ -54,6 +54,7 @@ from seconder.api.resources import (
     PODS,
     REPLICA_SETS,
     SECRETS,
+    SERVICES,
     GroupResource,
     Target,
 )
@@ -332,6 +333,12 @@ def _cases() -> list[Case]:
             update(GEAR, old=GEAR_STORED, new=GEAR_STORED | {"labels": {"a": "b"}}),
             (policy(GEAR.resource, resolved={}),),
             Answers(stored_in="v2", whole=document(GEAR, **GEAR_STORED)),
+        ),
+        Case(
+            "approved-namespaces",
+            creation(target(SERVICES, "web"), new={"spec": {}}),
+            (policy(NAMESPACES),),
+            Answers(objects=live(NAMESPACE)),
         ),
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),

@@ -62,7 +62,14 @@ def test_a_request_is_included_where_each_part_of_its_head_is(applies_to: Applie
 def test_whose_requests_a_rule_looks_at_is_told_apart() -> None:
     """Though the request is the same, and whoever asked before."""
     for _ in range(2):
-        guarding = ["installation", "deletion", "dependents", "indirect-deletion", "guard-owners"]
+        guarding = [
+            "installation",
+            "deletion",
+            "dependents",
+            "approved-namespaces",
+            "indirect-deletion",
+            "guard-owners",
+        ]
         assert _looking(deletion(user=AGENT)) == guarding
         assert _looking(deletion(user=AGENT), Mode.AUDIT) == ["deletion"]
         assert _looking(deletion(user=PERSON)) == ["deletion"]
