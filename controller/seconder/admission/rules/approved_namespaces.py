@@ -20,6 +20,8 @@ _ADVICE: Final = "Wait until the namespace is gone, or the approval is over: wit
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse one more object, or one less, of those that a signed impact counts, while an approval stands."""
     policies, target = context.state.policies, context.request.target
+    if not policies.follows:
+        return []
     # What is protected goes with its own approval alone. First, since each deletion comes by here.
     if context.request.operation is Operation.DELETE and policies.protecting(target):
         return []
@@ -54,7 +56,7 @@ def _counted(policies: PolicyIndex) -> frozenset[GroupResource]:
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """What is made and deleted of the kinds that an impact counts."""
     counted = _counted(index)
-    if not counted:
+    if not (index.follows and counted):
         return []
     return [Prefilter(Entry.GUARD, f'request.operation in ["CREATE", "DELETE"] && ({cel.one_of(counted)})')]
 
