@@ -101,6 +101,7 @@ class _Client(Api):
 
     def __init__(self, cluster: Cluster) -> None:
         self.server_date = ""
+        self._limits = {}
         self._cluster = cluster
 
     def _call(

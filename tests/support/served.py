@@ -31,6 +31,7 @@ class Served(Api):
 
     def __init__(self, answers: Mapping[str, Answer] | None = None) -> None:
         self.server_date = ""
+        self._limits = {}
         self.answers: dict[str, Answer] = dict(answers or {})
         self.asked: list[Asked] = []
 

@@ -32,6 +32,7 @@ _PAGE_BYTES: Final = 2 * 1024 * 1024
 _SMALLER: Final = 8
 _LARGER_AFTER: Final = 8
 """Pages that fitted before a larger one is tried again."""
+_MOST_LIMITS: Final = 100
 
 
 class ApiError(Exception):
@@ -48,6 +49,10 @@ class _TooLarge(ApiError):
 
     def __init__(self, path: str) -> None:
         super().__init__(0, f"{path}: a page of its list is too large")
+
+
+class _TooSlow(ApiError):
+    """There was no answer in time."""
 
 
 class NoIdentity(ApiError):
@@ -86,6 +91,8 @@ class Api:
         self._headers = {"User-Agent": user_agent}
         self._connections = connections
         self._fence = fence
+        self._limits: dict[str, int] = {}
+        """How many objects of a list to begin with, by its path, where as many as usual did not fit or come in time."""
         self._lock = threading.Lock()
         # A plugin's certificate is not known before the plugin has run.
         self._pool: urllib3.PoolManager | None = None
@@ -197,16 +204,20 @@ class Api:
         Each comes with a resourceVersion, the last one's being that of the whole list. Raises ApiError as ``items``.
         """
         accept = _METADATA_LIST if metadata_only else _JSON
-        limit, fitted, given = int(query.pop("limit", _PAGE)), 0, 0
+        limit, fitted, given = min(int(query.pop("limit", _PAGE)), self._limits.get(path, _PAGE)), 0, 0
         while given < _MOST_ITEMS:
             try:
                 page = self.get(path, timeout=timeout, accept=accept, limit=limit, **query)
-            except _TooLarge:
+            except (_TooLarge, _TooSlow) as error:
                 limit, fitted = max(1, limit // _SMALLER), 0
-                continue
+                self._begin_with(path, limit)
+                if isinstance(error, _TooLarge):
+                    continue
+                raise
             fitted += 1
             if fitted % _LARGER_AFTER == 0:
                 limit = min(_PAGE, limit * 2)
+                self._begin_with(path, limit)
             given += max(1, len(page.get("items") or ()))
             # A list that is made up on the spot (ComponentStatus) has no version.
             yield page.get("items") or [], page["metadata"].get("resourceVersion", "")
@@ -215,6 +226,14 @@ class Api:
                 return
             query["continue"] = token
         raise ApiError(0, f"{path} has too many items to list")
+
+    def _begin_with(self, path: str, limit: int) -> None:
+        """Remember a page's size for the next list: what is made and not read costs the API server as much."""
+        self._limits.pop(path, None)
+        if len(self._limits) >= _MOST_LIMITS:
+            self._limits.clear()
+        if limit < _PAGE:
+            self._limits[path] = limit
 
     def page(self, path: str, *, timeout: float, **query: Any) -> tuple[list[Any], str]:
         """List one page of a collection, metadata only. Returns the items and the token of the next page."""
@@ -268,7 +287,7 @@ class Api:
                 response.close()
                 raise _TooLarge(path)
         except urllib3.exceptions.HTTPError as error:
-            raise ApiError(0, f"{method} {path}: {self._explain(error)}") from None
+            raise _failure(error)(0, f"{method} {path}: {self._explain(error)}") from None
         finally:
             response.release_conn()
         if response.status >= 300:
@@ -319,7 +338,7 @@ class Api:
                 ),
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ApiError(0, f"{method} {path}: {self._explain(error)}") from None
+            raise _failure(error)(0, f"{method} {path}: {self._explain(error)}") from None
         self.server_date = response.headers.get("Date", "")
         if response.status == 401 and self._credentials.plugin is not None:
             self._credentials.plugin.refused()
@@ -356,11 +375,19 @@ class Api:
         return f"{self._server}{through}: {_reason(cause)}"
 
 
+def _failure(error: Exception) -> type[ApiError]:
+    return _TooSlow if _late(error) else ApiError
+
+
+def _late(error: BaseException) -> bool:
+    late = isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError)
+    return late and not isinstance(error, urllib3.exceptions.NewConnectionError)
+
+
 def _reason(error: BaseException) -> str:
     if isinstance(error, urllib3.exceptions.NameResolutionError):
         return "its name cannot be resolved"
-    late = isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError)
-    if late and not isinstance(error, urllib3.exceptions.NewConnectionError):
+    if _late(error):
         return "no answer in time"
     found: BaseException | None = error
     while found is not None:

@@ -1,6 +1,7 @@
 """Lists of large objects, from a real HTTP server: no page is kept that is larger than a bound."""
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,6 +63,47 @@ def test_all_objects_of_a_list_come_however_large_they_are(served: Server, size:
     assert given == [f"o{number}" for number in range(len(sizes))]
     assert all(held <= 2 * MIB for number, held in kept if number > 1)
     assert len(pages) < 60, "what does not fit is not asked for over and over"
+
+
+def test_a_list_that_does_not_come_in_time_is_asked_for_in_smaller_pages(served: Server) -> None:
+    """At each further attempt, until it comes; and so at once from then on."""
+    asked: list[int] = []
+    late = threading.Event()
+    sizes = [1] * 20
+
+    def answer(handler: Handler, query: Query) -> None:
+        asked.append(int(query["limit"]))
+        if asked[-1] > 10:
+            late.wait(10)
+            return
+        first = int(query.get("continue", 0))
+        last = min(len(sizes), first + asked[-1])
+        after = {"continue": str(last)} if last < len(sizes) else {}
+        items = [{"metadata": {"name": f"o{number}"}} for number in range(first, last)]
+        handler.whole(json.dumps({"metadata": {"resourceVersion": "7"} | after, "items": items}).encode())
+
+    served.serve(PATH, answer)
+    for _ in range(2):
+        with pytest.raises(ApiError, match="no answer in time"):
+            served.api.items(PATH, timeout=0.5)
+    for _ in range(2):
+        assert len(served.api.items(PATH)[0]) == len(sizes)
+    late.set()
+    assert asked == [500, 62, 7, 7, 7, 7, 7, 7]
+
+
+def test_a_list_that_did_not_fit_begins_as_it_came(served: Server) -> None:
+    """And is asked for in larger pages again where these fit."""
+    sizes = [MIB] * 2 + [1] * 600
+    pages = _serve(served, sizes)
+    served.api.items(PATH)
+    tried = len(pages)
+    assert pages[0][0] == 500
+    sizes[:2] = [1, 1]
+    served.api.items(PATH)
+    assert 1 < pages[tried][0] < 500
+    served.api.items(PATH)
+    assert pages[-2][0] > pages[tried][0]
 
 
 def test_one_page_that_is_asked_for_is_smaller_where_objects_are_large(served: Server) -> None:
