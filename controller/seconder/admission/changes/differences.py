@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from seconder.admission.changes import free_changes, free_paths, next_apply
-from seconder.admission.changes.free_paths import DROPPED, Free, FreePaths, Steps
+from seconder.admission.changes.free_paths import ANNOTATIONS, DROPPED, LABELS, Free, FreePaths, Steps
 from seconder.admission.changes.next_apply import Taken
 from seconder.api import constants
 from seconder.api.resources import SECRETS, GroupResource
@@ -30,6 +30,7 @@ NEXT_APPLY: Final = "nextApply"
 """A field of the wanted object alone: what somebody's next apply takes away, by who takes it."""
 
 _NOTHING: Final[Any] = object()
+_MAPS: Final = (LABELS, ANNOTATIONS)
 
 exact: Final = msgspec.json.Decoder(float_hook=lambda written: Raw(written.encode()))
 """Reads an object so that a number with a fraction or an exponent stays as it is written."""
@@ -307,6 +308,9 @@ def _collect(before: Any, after: Any, place: Steps, paths: list[str]) -> None:
     """Add the paths of what differs, one more than are told at the most."""
     if len(paths) > MOST_PATHS or same(before, after):
         return
+    if place in _MAPS:
+        # Told key by key, also where the map comes or goes with them: which of its keys is meant, nobody else tells.
+        before, after = ({} if each is _NOTHING else each for each in (before, after))
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
             _collect(before.get(key, _NOTHING), after.get(key, _NOTHING), (*place, key), paths)

@@ -80,6 +80,16 @@ def test_values_are_told_apart_as_json_tells_them() -> None:
         assert differences.canonical(wanted) == f'{{"spec":{{"a":{other}}}}}'.encode()
 
 
+def test_a_label_is_told_by_its_key_where_it_is_the_only_guarded_one() -> None:
+    """Then the map around it comes or goes with it."""
+    for field in ("labels", "annotations"):
+        bare, marked = {"metadata": {"name": "x"}}, {"metadata": {"name": "x", field: {"a.io/b": "c"}}}
+        for states in ((bare, marked), (marked, bare)):
+            found = _between(*states)
+            assert found is not None
+            assert found.paths == (f"metadata.{field}[a.io/b]",)
+
+
 def test_the_data_of_a_secret_is_shown_as_digests() -> None:
     """In paths and patch; kubectl apply repeats it in an annotation."""
     last = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"password":"b2xk"}}'}
