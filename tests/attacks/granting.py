@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.attacks import documents
 from tests.attacks.attack import Layer, attack
-from tests.attacks.field import BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, Field
+from tests.attacks.field import BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, SERVICES, Field
 
 _LAYERS = (Layer.WEBHOOK, Layer.RBAC)
 _RULES: dict[str, tuple[str, str, str]] = {
@@ -26,6 +26,27 @@ def write_a_role(field: Field, group: str, resource: str, verb: str) -> None:
     rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
     field.later_removed(CLUSTER_ROLES.path("", field.place))
     field.refused("POST", CLUSTER_ROLES.path(""), {"metadata": {"name": field.place}, "rules": [rule]})
+
+
+@attack(
+    *_LAYERS,
+    variants={
+        "slices": ("discovery.k8s.io", "endpointslices", "create"),
+        "addresses": ("networking.k8s.io", "ipaddresses", "delete"),
+    },
+)
+def lend_what_ends_a_service(field: Field, group: str, resource: str, verb: str) -> None:
+    """An agent lends others the right by which a protected Service is ended on another object's word."""
+    field.make(SERVICES, {"metadata": {"name": "own"}, "spec": {"ports": [{"port": 80}]}})
+    field.protect(SERVICES, SERVICES.path(field.place, "own"))
+    rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
+    lent = {"metadata": {"name": field.place}, "rules": [rule]}
+    field.later_removed(CLUSTER_ROLES.path("", field.place))
+    field.refused("POST", CLUSTER_ROLES.path(""), lent)
+    field.make(CLUSTER_ROLES, lent)
+    field.later_removed(CLUSTER_BINDINGS.path("", field.place))
+    binding = documents.role_binding(field.place, field.place, documents.account("default", "default"))
+    field.refused("POST", CLUSTER_BINDINGS.path(""), binding)
 
 
 _SUBJECTS: dict[str, Any] = {

@@ -375,7 +375,7 @@ def _owners_of_other_kinds() -> Iterator[Expected]:
     deletes = rule("delete", "stacks.example.com")
     yield case(
         "a right to update what owns something protected",
-        FREE,
+        REFUSED,
         *bound(rule("update", "stacks.example.com")),
         DEPLOYMENTS,
         known,

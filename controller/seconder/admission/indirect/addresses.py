@@ -58,4 +58,6 @@ DELETER: Final = Deleter(
     "another Service may be given it",
     _losses,
     frozenset({Operation.UPDATE, Operation.DELETE}),
+    kinds=frozenset({SERVICES}),
+    namespaced=False,
 )

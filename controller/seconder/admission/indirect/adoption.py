@@ -4,13 +4,13 @@ So whoever makes a workload over protected pods ends them by its size (kubernete
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from seconder.admission.dependents import Dependent, keys
 from seconder.admission.indirect import selectors, standing
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import MAKERS, POD, maker
+from seconder.admission.kinds import MAKERS, POD, maker, makers_of
 from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, ask
 from seconder.admission.request import Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
@@ -151,6 +151,7 @@ def _row(resource: GroupResource) -> Deleter:
         "its controller takes them for its own, and ends what is too much",
         _losses,
         frozenset({Operation.CREATE, Operation.UPDATE} if resource == selectors.BY_LABELS else {Operation.CREATE}),
+        kinds=frozenset({PODS, REPLICA_SETS} if resource == DEPLOYMENTS else {PODS}),
     )
 
 
@@ -162,6 +163,9 @@ def _leaving(resource: GroupResource) -> Deleter:
         "its controller takes them for its own",
         _left,
         frozenset({Operation.DELETE}),
+        kinds=_with_makers(_COUNTED[REPLICA_SETS if resource == DEPLOYMENTS else PODS]),
+        # What it leaves must have such labels, but for a Deployment's ReplicaSet, whose deletion is the Deployment's.
+        alone=resource == REPLICA_SETS,
     )
 
 
@@ -173,7 +177,13 @@ def _counted(resource: GroupResource) -> Deleter:
         "the controller ends those that are too many, or too old, and counts this one for its own",
         _joined,
         frozenset(_CHANGES | {Operation.DELETE} if resource == CONTROLLER_REVISIONS else _CHANGES),
+        kinds=_with_makers(_COUNTED[resource]) | {resource, PODS},
     )
+
+
+def _with_makers(kinds: Iterable[GroupResource]) -> frozenset[GroupResource]:
+    """These workloads, and what may stand over them."""
+    return frozenset(kinds).union(*map(makers_of, kinds))
 
 
 _CHANGES: Final = {Operation.CREATE, Operation.UPDATE}

@@ -28,6 +28,7 @@ def deleter(alias: Alias) -> Deleter:
         alias.reason,
         losses,
         frozenset({Operation.UPDATE, Operation.DELETE}),
+        kinds=frozenset({NAMESPACES}),
     )
 
 
@@ -65,4 +66,5 @@ WITHIN: Final = Deleter(
     "with a namespace go such objects, and with them what they stand for",
     _within,
     frozenset({Operation.UPDATE, Operation.DELETE}),
+    kinds=frozenset({NAMESPACES}),
 )

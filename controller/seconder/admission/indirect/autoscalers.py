@@ -10,7 +10,7 @@ from seconder.admission import dependents
 from seconder.admission.indirect import scaling
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.indirect.scaling import Scaling
-from seconder.admission.kinds import maker
+from seconder.admission.kinds import MAKERS, maker
 from seconder.admission.lookups import (
     Asking,
     Dependents,
@@ -107,12 +107,15 @@ def _rivals(context: ReviewContext) -> Asking[Sequence[Effect]]:
 
 _VERSIONS: Final = {AUTOSCALERS: "v2", scaling.SCALED_OBJECTS: "v1alpha1"}
 
+_SIZED: Final = frozenset({PODS, *MAKERS})
+"""What goes with a size: see ``rules.autoscaler``, too."""
+
 
 def _row(resource: GroupResource, by: str, reason: str) -> Deleter:
     operations = {Operation.CREATE, Operation.UPDATE}
     if resource == scaling.SCALED_OBJECTS:
         operations.add(Operation.DELETE)
-    return Deleter(resource, by, "the pods of the workload", reason, _losses, frozenset(operations))
+    return Deleter(resource, by, "the pods of the workload", reason, _losses, frozenset(operations), kinds=_SIZED)
 
 
 _SHRINKS: Final = "a workload as its target, with more replicas than it may go to, in whatever is not free of it"
@@ -128,6 +131,7 @@ DELETERS: Final = (
             "the controller scales nothing that two name",
             _rivals,
             WRITES,
+            kinds=frozenset(scaling.SIZERS),
         )
         for resource in scaling.SIZERS
     ),

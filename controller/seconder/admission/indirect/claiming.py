@@ -195,6 +195,7 @@ def _row(resource: GroupResource, by: str) -> Deleter:
         "the volume goes with the claim, whatever ends that",
         _losses,
         WRITES,
+        kinds=frozenset({VOLUMES.resource}),
     )
 
 
@@ -213,6 +214,7 @@ DELETERS: Final = (
         _offered,
         WRITES,
         frozenset({CLAIMS.resource}),
+        namespaced=False,
     ),
     Deleter(
         GroupResource("storage.k8s.io", "storageclasses"),
@@ -222,5 +224,6 @@ DELETERS: Final = (
         _classed,
         frozenset({Operation.CREATE}),
         frozenset({CLAIMS.resource}),
+        namespaced=False,
     ),
 )

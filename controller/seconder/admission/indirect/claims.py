@@ -10,7 +10,7 @@ from msgspec import Struct
 from seconder.admission import codec, coverage
 from seconder.admission.indirect import scaling, volumes
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CLAIMS, MAKERS
+from seconder.admission.kinds import CLAIMS, MAKERS, VOLUMES
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
 from seconder.admission.request import MUTATIONS, Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
@@ -225,6 +225,8 @@ def _templates(workload: _Set) -> set[str]:
     return {template.metadata.name for template in workload.volume_claim_templates or ()}
 
 
+_ENDED: Final = frozenset({CLAIMS.resource, VOLUMES.resource})
+
 DELETER: Final = Deleter(
     STATEFUL_SETS,
     "retention of claims, or fewer or other replicas or ordinals under it; its deletion",
@@ -232,6 +234,7 @@ DELETER: Final = Deleter(
     "the StatefulSet's own controller deletes claims as the set says",
     _losses,
     MUTATIONS,
+    kinds=_ENDED,
 )
 
 NAMED: Final = Deleter(
@@ -241,6 +244,7 @@ NAMED: Final = Deleter(
     "the pod gets this one, or never starts, and the next ones alike",
     _named,
     frozenset({Operation.CREATE}),
+    kinds=frozenset({STATEFUL_SETS}),
 )
 
 AUTOSCALED: Final = tuple(
@@ -251,6 +255,7 @@ AUTOSCALED: Final = tuple(
         "its controller scales down, and the StatefulSet's own deletes claims as the set says",
         _autoscaled,
         MUTATIONS,
+        kinds=_ENDED,
     )
     for resource in scaling.SIZERS
 )

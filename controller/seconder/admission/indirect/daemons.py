@@ -73,4 +73,5 @@ DELETER: Final = Deleter(
     _losses,
     frozenset({Operation.UPDATE}),
     frozenset({DAEMON_SETS}),
+    namespaced=False,
 )

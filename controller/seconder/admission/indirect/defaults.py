@@ -45,6 +45,7 @@ def _row(group: str, plural: str, what: str) -> Deleter:
         "admission and controllers write it into them",
         _losses,
         WRITES,
+        namespaced=False,
     )
 
 

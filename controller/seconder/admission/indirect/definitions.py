@@ -73,6 +73,7 @@ DELETERS: Final = (
         "its controller writes them in the preferred version, which may know fewer fields",
         _stored_anew,
         WRITES,
+        namespaced=False,
     ),
     Deleter(
         DEFINITIONS,

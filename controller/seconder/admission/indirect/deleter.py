@@ -18,6 +18,9 @@ class Deleter(Struct, frozen=True):
     ``losses`` gives the deletions to which a request amounts, or why nobody can approve it. It is asked about writes of
     ``resource`` alone, and raises Unknown where they cannot be told. ``operations``: of which it is asked. ``only``: it
     ends objects of these kinds alone, and is not asked where nobody protects any; None where that is not said.
+    For whoever lends the right to it (``means``): ``kinds`` are what it ends; None: ``only``, and without that whatever
+    is protected, wherever it is. ``part``: the subresource by which it is done; ``only_in``: the namespace where.
+    ``namespaced``: its objects may be in namespaces. ``alone``: it takes nothing else beside it.
     """
 
     resource: GroupResource
@@ -27,3 +30,8 @@ class Deleter(Struct, frozen=True):
     losses: Callable[[ReviewContext], Asking[Sequence[Effect | Refusal]]]
     operations: frozenset[Operation]
     only: frozenset[GroupResource] | None = None
+    kinds: frozenset[GroupResource] | None = None
+    part: str = ""
+    only_in: str = ""
+    namespaced: bool = True
+    alone: bool = True

@@ -100,6 +100,8 @@ def _taints(request: Request, spec: msgspec.Raw) -> set[Taint]:
     return set(node.taints or ())
 
 
+_ENDED: Final = frozenset({PODS})
+
 DELETER: Final = Deleter(
     NODES,
     "its deletion, a taint NoExecute or of Kubernetes' own, another status, or what else is not free; by other labels"
@@ -108,6 +110,8 @@ DELETER: Final = Deleter(
     "the taint manager, the pod garbage collector and the DaemonSets' controller delete them",
     _losses,
     frozenset({Operation.UPDATE, Operation.DELETE}),
+    kinds=_ENDED,
+    namespaced=False,
 )
 
 
@@ -118,6 +122,8 @@ LEASES: Final = Deleter(
     "the node lifecycle controller takes the node for lost, whose kubelet renews the Lease",
     _losses,
     MUTATIONS,
+    kinds=_ENDED,
+    only_in=_LEASES_IN,
 )
 
 
@@ -138,6 +144,8 @@ def _device(plural: str) -> Deleter:
         "the device taint eviction controller deletes them",
         _by_device,
         WRITES,
+        kinds=_ENDED,
+        namespaced=False,
     )
 
 
@@ -163,6 +171,8 @@ BINDINGS: Final = tuple(
         "the pod garbage collector deletes it where the node is not there, and a kubelet ends what does not fit",
         _by_binding,
         frozenset({Operation.CREATE}),
+        kinds=_ENDED,
+        part=part,
     )
-    for resource in (PODS, _BINDINGS)
+    for resource, part in ((PODS, "binding"), (_BINDINGS, ""))
 )

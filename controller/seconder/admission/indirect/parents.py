@@ -24,7 +24,7 @@ _ROLLS_OUT: Final = frozenset(
 Those of the others stay.
 """
 
-_INERT: Final = frozenset({NODES})
+INERT: Final = frozenset({NODES})
 """Kinds that own what no field of theirs ends: a node's static pods. What ends its pods is told elsewhere."""
 
 
@@ -43,7 +43,7 @@ def loss(context: ReviewContext) -> Loss | None:
     """What an update may end of what its object owns, now or later; None where that is nothing. Raises Unknown."""
     request = context.request
     resource = request.target.resource
-    if resource in _INERT:
+    if resource in INERT:
         return None
     old, new = context.replicas
     if request.subresource == "scale":

@@ -11,13 +11,14 @@ from typing import Any, Final, NamedTuple
 
 from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CRON_JOBS, maker
+from seconder.admission.kinds import CRON_JOBS, MAKERS, maker
 from seconder.admission.lookups import Asking, Unknown
 from seconder.admission.request import WRITES, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
-from seconder.api.resources import NODES, GroupResource, Target
+from seconder.api.resources import JOBS, NODES, GroupResource, Target
 
+_BACKUPS: Final = GroupResource("velero.io", "backups")
 _UNTOLD: Final = "which object it names cannot be told"
 _ADVICE: Final = "Ask a person to write it."
 _ONLY_CONTROLLER: Final = "Leave it to the CronJob's controller to say what runs."
@@ -99,8 +100,7 @@ def _by_request(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The backup that somebody asks Velero to delete, with all that was backed up."""
     yield from ()
     name = _text(context.whole[1], "spec", "backupName")
-    resource = GroupResource("velero.io", "backups")
-    return [goes_along(Target(resource, "Backup", context.request.target.namespace, name, ""))] if name else []
+    return [goes_along(Target(_BACKUPS, "Backup", context.request.target.namespace, name, ""))] if name else []
 
 
 def _by_machine(context: ReviewContext) -> Asking[Sequence[Effect]]:
@@ -134,6 +134,7 @@ DELETERS: Final = (
         "its controller deletes the Jobs that it names where the next one replaces them, and waits for them elsewhere",
         _by_cron_job,
         frozenset({Operation.UPDATE}),
+        kinds=frozenset({JOBS}),
     ),
     Deleter(
         GroupResource("flagger.app", "canaries"),
@@ -142,6 +143,7 @@ DELETERS: Final = (
         "Flagger scales the workload to nothing, beside another one that it makes",
         _by_canary,
         WRITES,
+        kinds=frozenset(MAKERS),
     ),
     Deleter(
         GroupResource("velero.io", "deletebackuprequests"),
@@ -150,6 +152,7 @@ DELETERS: Final = (
         "Velero deletes the backup with its data",
         _by_request,
         WRITES,
+        kinds=frozenset({_BACKUPS}),
     ),
     *(
         Deleter(
@@ -159,6 +162,7 @@ DELETERS: Final = (
             "the machine is ended, and its Node deleted",
             _by_machine,
             frozenset({Operation.UPDATE, Operation.DELETE}),
+            kinds=frozenset({NODES}),
         )
         for group in ("cluster.x-k8s.io", "machine.openshift.io")
     ),

@@ -90,6 +90,7 @@ def _endpoints(resource: GroupResource, named: str) -> Deleter:
         "what is sent to the Service goes where they say",
         _by_endpoints,
         MUTATIONS,
+        kinds=frozenset({SERVICES}),
     )
 
 
@@ -101,6 +102,8 @@ DELETERS: Final = (
         "their controller passes over Ingresses of a class that is not there, or another's",
         _by_class,
         frozenset({Operation.UPDATE, Operation.DELETE}),
+        kinds=frozenset({INGRESSES.resource}),
+        namespaced=False,
     ),
     Deleter(
         SERVICES,
@@ -109,6 +112,7 @@ DELETERS: Final = (
         "their controller deletes them, or writes over what somebody has put there",
         _of_its_name,
         MUTATIONS,
+        kinds=frozenset({ENDPOINTS}),
     ),
     _endpoints(ENDPOINT_SLICES, "that its label names"),
     _endpoints(ENDPOINTS, "of its name"),

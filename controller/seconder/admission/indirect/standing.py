@@ -183,9 +183,11 @@ _SCALED: Final = (DEPLOYMENTS, REPLICA_SETS, selectors.BY_LABELS, STATEFUL_SETS)
 """Workloads with a size."""
 
 
-def _changes(resource: GroupResource, by: str, operations: Iterable[Operation]) -> Deleter:
+def _changes(
+    resource: GroupResource, by: str, operations: Iterable[Operation], kinds: Iterable[GroupResource]
+) -> Deleter:
     reason = "it runs, or goes back to, what they say, and does not put that right by itself"
-    return Deleter(resource, by, _STANDS_OVER, reason, _changed, frozenset(operations))
+    return Deleter(resource, by, _STANDS_OVER, reason, _changed, frozenset(operations), kinds=frozenset(kinds))
 
 
 _STANDS_OVER: Final = "the protected workload that it stands under"
@@ -193,10 +195,12 @@ _STANDS_OVER: Final = "the protected workload that it stands under"
 DELETERS: Final = (
     _changes(
         PODS,
-        "whatever is changed of it but labels and annotations that nothing acts by; the end of one of a Job",
-        MUTATIONS,
+        "whatever is changed of it but labels and annotations that nothing acts by",
+        {Operation.UPDATE},
+        MAKERS,
     ),
-    _changes(REPLICA_SETS, "the same: another template, revision, size or owner", {Operation.UPDATE}),
+    _changes(PODS, "the end of one of a Job", MUTATIONS - {Operation.UPDATE}, {JOBS, CRON_JOBS}),
+    _changes(REPLICA_SETS, "the same: another template, revision, size or owner", {Operation.UPDATE}, {DEPLOYMENTS}),
     *(
         Deleter(
             made,
@@ -205,6 +209,7 @@ DELETERS: Final = (
             "its controller makes none while another has the name",
             _named,
             frozenset({Operation.CREATE}),
+            kinds=frozenset({by}),
         )
         for made, by in _NAMED_BY.items()
     ),
@@ -216,6 +221,7 @@ DELETERS: Final = (
             "no autoscaler scales what two select",
             _selected,
             WRITES if resource == selectors.BY_LABELS else frozenset({Operation.CREATE}),
+            kinds=frozenset(_SCALED),
         )
         for resource in _SCALED
     ),

@@ -34,4 +34,5 @@ DELETER: Final = Deleter(
     "the tokens controller deletes them",
     _losses,
     frozenset({Operation.UPDATE, Operation.DELETE}),
+    kinds=frozenset({SECRETS}),
 )

@@ -105,6 +105,8 @@ def _of_storage(storage: _Storage) -> Deleter:
         "its controller takes what holds it for lost, binds another to it, or deletes the data later",
         losses,
         MUTATIONS,
+        kinds=frozenset({storage.kind.resource, storage.held_by.resource}),
+        namespaced=False,
     )
 
 
@@ -221,6 +223,7 @@ def _of_holder(storage: _Storage) -> Deleter:
         f"its controller deletes it by its {storage.policy}",
         losses,
         frozenset({Operation.UPDATE, Operation.DELETE}),
+        kinds=frozenset({storage.kind.resource}),
     )
 
 
@@ -302,6 +305,8 @@ _ATTACHMENTS: Final = Deleter(
     "the volume is detached from the node, where pods write to it",
     _detached,
     frozenset({Operation.UPDATE, Operation.DELETE}),
+    kinds=frozenset({VOLUMES.resource, CLAIMS.resource}),
+    namespaced=False,
 )
 
 DELETERS: Final = (_ATTACHMENTS, *map(_of_storage, _STORAGES), *map(_of_holder, _STORAGES))

@@ -5,6 +5,7 @@ Given to somebody who is no agent, the same right is decided by nobody. Nor may 
 with those who have them, approvers among them.
 """
 
+import functools
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
@@ -12,6 +13,7 @@ import msgspec
 
 from seconder.admission import cel, codec, powers, rbac
 from seconder.admission.findings import Cleared, Findings, Refusal
+from seconder.admission.indirect import means
 from seconder.admission.installation import ROLE_PREFIX
 from seconder.admission.lookups import OwningResources, RoleRules, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
@@ -23,7 +25,7 @@ from seconder.admission.request import Caller, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds
 from seconder.admission.rule import Rule as ReviewRule
-from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode
+from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
 from seconder.api.resources import ANY, NAMESPACES, GroupResource
 
 _LOSSES: Final = frozenset({"update", "patch"}) | powers.ENDS
@@ -82,13 +84,13 @@ def _given(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subjec
     powerful = next((power.what for power in _powers_of(context, given) if power.anybody), "") or _unheard(given)
     if powerful:
         return [Refusal(f"agents may not give anybody the right to {powerful}")]
-    means = _means(context, given, whom)
-    if not means and _strangers(whom, context.state.policies.known_tags):
-        means = next((power.what for power in _powers_of(context, given)), "")
-        if not means and context.state.policies.follows:
+    right = _means(context, given, whom)
+    if not right and _strangers(whom, context.state.policies.known_tags):
+        right = next((power.what for power in _powers_of(context, given)), "")
+        if not right and context.state.policies.follows:
             owning = yield from ask(OwningResources(context.request.target.namespace))
-            means = _owners(given, owning)
-    return [Refusal(f"agents may not {saying.format(means)}")] if means else [Cleared()]
+            right = _owners(given, owning)
+    return [Refusal(f"agents may not {saying.format(right)}")] if right else [Cleared()]
 
 
 def _size(rule: Rule) -> int:
@@ -115,26 +117,39 @@ def _means(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subjec
     """The right among the rules that loses what policies protect, in words; empty where there is none."""
     losing = _Named(given, _LOSSES)
     strangers = _strangers(whom, context.state.policies.known_tags)
-    place = context.request.target.namespace
+    # Verbs that are asked about together are few, and rules may be many.
+    indirect = functools.cache(functools.partial(_Named, given))
     for policy in context.state.policies.all:
-        if policy.mode is not Mode.ENFORCE or (place and policy.places and place not in policy.places):
-            continue
-        # What is given in a namespace counts there.
-        if not context.selected(policy, context.request.target, unknown=True):
+        if policy.mode is not Mode.ENFORCE:
             continue
         # An agent of one policy may be none of another, which holds back the one that gives and not the one that gets.
         tags = DEFAULT_TAGS if policy.problem else policy.agents
-        if strangers or (identity_tagged(context.request.caller, tags) and _strangers(whom, tags)):
-            for name in sorted(policy.resources | policy.resolved.keys()):
-                if losing.holds(name):
-                    return f"delete or change {name}"
+        if not (strangers or (identity_tagged(context.request.caller, tags) and _strangers(whom, tags))):
+            continue
+        here = _counts_here(context, policy)
+        for name in sorted(policy.resources | policy.resolved.keys()) if here else ():
+            if losing.holds(name):
+                return f"delete or change {name}"
+        for each in means.of(policy, context.state.installation.aliases):
+            counts = (here or each.far) and each.counts_in(context.request.target.namespace)
+            if counts and indirect(each.verbs).holds(each.resource):
+                return f"write {each.resource}, by which what policies protect is ended"
     return f"delete or change {NAMESPACES}" if strangers and losing.holds(NAMESPACES) else ""
 
 
+def _counts_here(context: ReviewContext, policy: Policy) -> bool:
+    """Whether a policy protects something where the right is given: in a namespace there, without one everywhere."""
+    target = context.request.target
+    if target.namespace and policy.places and target.namespace not in policy.places:
+        return False
+    return context.selected(policy, target, unknown=True)
+
+
 def _owners(given: Sequence[Rule], owning: Collection[GroupResource]) -> str:
-    ending = _Named(given, powers.ENDS)
-    owner = next((resource for resource in sorted(owning) if ending.holds(resource)), None)
-    return f"delete {owner}, which own what policies protect" if owner else ""
+    for owner in sorted(owning):
+        if _Named(given, means.of_owner(owner)).holds(owner):
+            return f"delete or change {owner}, which own what policies protect"
+    return ""
 
 
 def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]:

@@ -8,6 +8,8 @@ import pytest
 from tests.support.builders import AGENT, CONFIG_MAPS, PERSON, creation, deletion, policy, state, target, update
 from tests.support.resolving import Answers, decide, refusal
 
+from seconder.admission.indirect import table
+from seconder.admission.kinds import VOLUMES
 from seconder.admission.lookups import OwningResources, RoleRules
 from seconder.admission.powers import POWERS
 from seconder.admission.rbac import RoleRef, Rule
@@ -15,7 +17,7 @@ from seconder.admission.request import Caller, Malformed, Request
 from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import AgentTags, Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import GroupResource
+from seconder.api.resources import DEFINITIONS, DEPLOYMENTS, JOBS, NAMESPACES, NODES, PODS, SERVICES, GroupResource
 
 RBAC = "rbac.authorization.k8s.io"
 DEFAULT = policy()
@@ -395,21 +397,90 @@ def test_who_has_the_guards_own_roles_is_not_for_agents_to_change(subjects: Sequ
         (_rule("example.com", "stacks", "delete"), True),
         (_rule("example.com", "*", "deletecollection"), True),
         (_rule("other.com example.com", "others stacks", "list delete"), True),
-        (_rule("example.com", "stacks", "get update patch create"), False),
+        (_rule("example.com", "stacks/status", "get patch"), True),
+        (_rule("example.com", "stacks", "get list create"), False),
         (_rule("example.com", "others", "delete"), False),
         (_rule("other.com", "stacks", "delete"), False),
     ],
 )
-def test_the_right_to_delete_what_owns_protected_objects_counts_as_that_to_delete_these(
+def test_the_right_to_end_what_owns_protected_objects_counts_as_that_to_delete_these(
     rule: Document, refused: bool
 ) -> None:
     """Given to others, or put into a role that anybody may have; an agent may have it."""
-    what = "the right to delete stacks.example.com, which own what policies protect"
+    what = "the right to delete or change stacks.example.com, which own what policies protect"
     owning = frozenset({STACKS})
     assert _bound(ERIN, rule, owning=owning) == (f"agents may not give others than agents {what}" if refused else "")
     assert _written(rule, owning=owning) == (f"agents may not put {what} into a role" if refused else "")
     assert _bound(KIRO, rule, owning=owning) == ""
     assert _written(rule) == ""
+
+
+_ROUTES = policy(SERVICES, JOBS, PODS, namespaces=frozenset({"payments"}))
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        _rule("discovery.k8s.io", "endpointslices", "create"),
+        _rule("", "endpoints", "patch"),
+        _rule("", "pods/status", "patch"),
+        _rule("", "pods/binding", "create"),
+        _rule("apps", "controllerrevisions", "delete"),
+        _rule("helm.cattle.io", "helmcharts", "delete"),
+    ],
+    ids=str,
+)
+def test_the_right_to_end_what_is_protected_indirectly_counts_as_that_to_delete_it(rule: Document) -> None:
+    """By whatever the table of indirect deleters says, where something is protected; an agent may have it."""
+    assert _bound(ERIN, rule, policies=()) == ""
+    said = _bound(ERIN, rule, policies=(_ROUTES,))
+    assert said.startswith("agents may not give others than agents the right to ")
+    assert _bound(KIRO, rule, policies=(_ROUTES,)) == ""
+    assert _bound(ERIN, rule, policies=(_ROUTES,), user=PERSON) == ""
+
+
+def test_what_has_no_namespace_and_ends_something_in_one_is_given_by_no_cluster_role() -> None:
+    """An address ends its Service, a Lease the pods on its node; neither in a namespace of one's own."""
+    for rule in (_rule("networking.k8s.io", "ipaddresses", "delete"), _rule("coordination.k8s.io", "leases", "patch")):
+        assert _bound(ERIN, rule, policies=(_ROUTES,), namespace="")
+        assert _bound(ERIN, rule, policies=(_ROUTES,)) == ""
+    assert _bound(ERIN, rule, policies=(_ROUTES,), namespace="kube-node-lease")
+
+
+def test_what_the_table_of_a_rule_of_its_own_says_counts_too() -> None:
+    """A Deployment ends with its ReplicaSets, and is scaled by KEDA."""
+    for rule in (_rule("apps", "replicasets", "delete"), _rule("keda.sh", "scaledobjects", "create")):
+        assert _bound(ERIN, rule)
+
+
+def test_of_ordinary_kinds_it_is_known_what_they_end() -> None:
+    """Of others any protected object anywhere may be ended by one, so that nobody is given the right to it."""
+    untold = {kind for kind, rows in table.deleters().items() for row in rows if row.kinds is None and row.only is None}
+    assert {kind for kind in untold if kind.group in {"", "apps", "autoscaling", "batch", "discovery.k8s.io"}} == {
+        NAMESPACES
+    }
+
+
+@pytest.mark.parametrize("place", ["payments", ""])
+def test_ordinary_roles_of_charts_stay_free(place: str) -> None:
+    """An ingress controller's, and an operator's on its own kinds."""
+    rules = [
+        _rule("", "configmaps endpoints nodes pods services namespaces", "get list watch"),
+        _rule("networking.k8s.io", "ingressclasses ingresses", "get list watch"),
+        _rule("networking.k8s.io", "ingresses/status", "update"),
+        _rule("discovery.k8s.io", "endpointslices", "get list watch"),
+        _rule("", "configmaps", "get list watch create update patch delete"),
+        _rule("", "events", "create patch"),
+        _rule("events.k8s.io", "events", "create patch"),
+        _rule("example.com", "stacks stacks/status stacks/finalizers", "get list watch create update patch delete"),
+    ]
+    leases = _rule("coordination.k8s.io", "leases", "get list watch create update patch delete")
+    defaults = policy(NAMESPACES, DEPLOYMENTS)
+    platform = policy(DEFINITIONS, NODES, VOLUMES.resource, name="platform")
+    assert _bound(ERIN, *rules, leases, policies=(defaults, platform), namespace=place) == ""
+    # Where no policy protects pods, Leases end nothing.
+    own = [leases] if place else []
+    assert _bound(ERIN, *rules, *own, policies=(defaults, _ROUTES), namespace=place) == ""
 
 
 def test_what_owns_protected_objects_is_asked_where_rights_are_given() -> None:
