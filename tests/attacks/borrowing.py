@@ -14,6 +14,7 @@ from tests.attacks.field import (
     NAMESPACES,
     PODS,
     SECRETS,
+    SERVICES,
     VOLUMES,
     Field,
 )
@@ -64,6 +65,45 @@ def run_a_pod_as_who_sheds_tags(field: Field, verb: str, group: str, resource: s
     binding = documents.role_binding(field.place, field.place, documents.account(field.place, "deployer"))
     field.make(CLUSTER_BINDINGS, binding)
     field.refused("POST", PODS.path(field.place), documents.pod("mine", "deployer"))
+
+
+@attack(
+    variants={
+        "slices": ("discovery.k8s.io", "endpointslices", "create"),
+        "endpoints": ("", "endpoints", "patch"),
+        "addresses": ("networking.k8s.io", "ipaddresses", "delete"),
+        "status": ("", "services/status", "patch"),
+    }
+)
+def run_a_pod_as_who_ends_a_service(field: Field, group: str, resource: str, verb: str) -> None:
+    """An agent runs a pod as a ServiceAccount that may end a protected Service by another object, or a part of it."""
+    field.make(SERVICES, {"metadata": {"name": "own"}, "spec": {"ports": [{"port": 80}]}})
+    field.protect(SERVICES, SERVICES.path(field.place, "own"))
+    _account(field)
+    rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
+    field.make(CLUSTER_ROLES, {"metadata": {"name": field.place}, "rules": [rule]})
+    binding = documents.role_binding(field.place, field.place, documents.account(field.place, "deployer"))
+    field.make(CLUSTER_BINDINGS, binding)
+    field.refused("POST", PODS.path(field.place), documents.pod("mine", "deployer"))
+
+
+@attack()
+def make_an_account_that_has_rights_already(field: Field) -> None:
+    """An agent makes a ServiceAccount that is not there and that a binding lets delete."""
+    field.deployment()
+    field.make(BINDINGS, documents.role_binding("deployer", "edit", documents.account(field.place, "deployer")))
+    field.refused("POST", ACCOUNTS.path(field.place), {"metadata": {"name": "deployer"}})
+
+
+@attack(variants={name: (name,) for name in ("route-controller", "service-controller")})
+def act_as_a_controller_of_the_clusters_own(field: Field, name: str) -> None:
+    """An agent makes the ServiceAccount of a controller that is never asked, or runs a pod as it."""
+    field.seconders_own()
+    accounts = ACCOUNTS.path("kube-system")
+    field.refused("POST", f"{accounts}?dryRun=All", {"metadata": {"name": name}})
+    if field.admin("POST", accounts, {"metadata": {"name": name}}).done:
+        field.later_removed(f"{accounts}/{name}")
+    field.refused("POST", f"{PODS.path('kube-system')}?dryRun=All", documents.pod(field.place, name))
 
 
 @attack(variants={way: (way,) for way in ("exec", "attach", "portforward", "proxy")})

@@ -195,11 +195,11 @@ _STANDS_OVER: Final = "the protected workload that it stands under"
 DELETERS: Final = (
     _changes(
         PODS,
-        "whatever is changed of it but labels and annotations that nothing acts by",
-        {Operation.UPDATE},
-        MAKERS,
+        "whatever is changed of it but labels and annotations that nothing acts by; the end of one of a Job",
+        MUTATIONS,
+        # What its end ends. By another label or status other workloads end as well, as a row of ``adoption`` says.
+        {JOBS, CRON_JOBS},
     ),
-    _changes(PODS, "the end of one of a Job", MUTATIONS - {Operation.UPDATE}, {JOBS, CRON_JOBS}),
     _changes(REPLICA_SETS, "the same: another template, revision, size or owner", {Operation.UPDATE}, {DEPLOYMENTS}),
     *(
         Deleter(

@@ -1,23 +1,16 @@
-"""Pods that agents make or enter: what runs there acts as the pod's ServiceAccount, and as those whose tokens it has.
+"""Pods that agents make or enter: what runs there acts as the pod's ServiceAccount, and as whose tokens it has."""
 
-Where no review takes that one for an agent, what it may do is asked of the API server's authorizer: in its own
-namespace, which tells what it may do everywhere too, and in the namespaces that policies name.
-"""
-
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from seconder.admission import cel, codec, pod_reach, pod_templates, powers
+from seconder.admission import account_rights, cel, codec, pod_reach, pod_templates
 from seconder.admission.findings import Cleared, Findings, Refusal
 from seconder.admission.kinds import POD_RUNNERS
 from seconder.admission.lookups import (
     Account,
     Asking,
-    FirstRight,
-    OwningResources,
-    Right,
     RunningPod,
     SecretTokens,
     TokenAccounts,
@@ -25,7 +18,6 @@ from seconder.admission.lookups import (
     ask,
 )
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.powers import ENDS, POWERS, Place
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.principal import (
     identity_tagged,
@@ -36,16 +28,12 @@ from seconder.admission.principal import (
 from seconder.admission.request import WRITES, Malformed, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.policy import Mode, Policy
-from seconder.api.resources import ANY, NAMESPACES, PODS, GroupResource
+from seconder.api.resources import PODS
 
 _CLUSTERS_OWN: Final = "kube-system"
 _AWAITED: Final = "a Secret that the pod names cannot be seen, and may hold its token one day"
 _MAKE_FIRST: Final = "Have the Secret made first, or ask a person who administers this cluster."
 _ENTRANCES: Final = frozenset({"exec", "attach", "portforward", "proxy"})
-_LOSSES: Final = (*sorted(ENDS), "patch", "update")
-_MOST: Final = 16_384
-"""Rights asked about one ServiceAccount. More than so many are not asked in part: what it may do is then unknown."""
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -97,28 +85,13 @@ def _reach(context: ReviewContext, spec: msgspec.Raw) -> str:
 
 def _judge(context: ReviewContext, account: Account) -> Asking[str]:
     """Why an agent may not act as a ServiceAccount; empty where it may. Raises Unknown."""
-    state = context.state
-    known = state.policies.known_tags
+    known = context.state.policies.known_tags
     if identity_tagged(service_account_caller(*account), known):
         return _as_agent(context, account)
     if account.namespace in known.service_account_namespaces:
         return ""
-    owning: frozenset[GroupResource] = frozenset()
-    if state.policies.follows:
-        owning = yield from ask(OwningResources(account.namespace))
-    target = context.request.target
-    elsewhere = frozenset(
-        policy.name for policy in state.policies.selecting if not context.selected(policy, target, unknown=True)
-    )
-    rights = state.policies.once(
-        (__name__, account.namespace, state.installation, owning, elsewhere),
-        lambda: tuple(dict.fromkeys(_rights(account, state.policies, state.installation, owning, elsewhere))),
-    )
-    if len(rights) > _MOST:
-        raise Unknown(FirstRight.unknown)
-    right = yield from ask(FirstRight(account, rights))
-    what = f"agents may not act as ServiceAccount {account.namespace}/{account.name}, which may"
-    return f"{what} {right.what}" if right else ""
+    told = yield from account_rights.told(context, account)
+    return told and f"agents may not act as ServiceAccount {account.namespace}/{account.name}, {told}"
 
 
 def _specification(context: ReviewContext) -> Asking[msgspec.Raw | None]:
@@ -155,57 +128,6 @@ def _as_agent(context: ReviewContext, account: Account) -> str:
         return f"agents may not act as {who}, another agent"
     ends = username in context.state.token_ends
     return f"agents may not run pods as {who}, whose tokens have an end" if ends else ""
-
-
-def _rights(
-    account: Account,
-    index: PolicyIndex,
-    installation: Installation,
-    owning: Iterable[GroupResource],
-    elsewhere: Collection[str],
-) -> Iterator[Right]:
-    """The rights of which none may be the account's.
-
-    ``owning``: what owns protected objects in its namespace. ``elsewhere``: the policies that select other namespaces
-    than that, in which it has what it has in all of them.
-    """
-    places = {
-        Place.ANYWHERE: ("",),
-        Place.HERE: (account.namespace,),
-        Place.KUBE_SYSTEM: ("kube-system",),
-        Place.INSTALLATION: (installation.namespace,),
-        Place.AGENTS: tuple(sorted(index.known_tags.service_account_namespaces)),
-        Place.NAMED: tuple(sorted({name for policy in index.all for name in policy.namespaces})),
-    }
-    for power in POWERS:
-        resource, _, subresource = power.resource.partition("/")
-        for namespace in (namespace for place in power.places for namespace in places[place]):
-            for verb in powers.askable(power):
-                yield Right(verb, power.group, resource, subresource, namespace, power.name)
-    # The API server takes a Namespace's own name for the namespace that the right counts in.
-    yield Right("delete", *NAMESPACES, "", installation.namespace, installation.namespace)
-    enforced = [policy for policy in index.all if policy.mode is Mode.ENFORCE]
-    for policy in enforced:
-        if not policy.places or account.namespace in policy.places:
-            yield from _losses(policy, "" if policy.name in elsewhere else account.namespace)
-    for policy in enforced:
-        for namespace in sorted(policy.namespaces - {account.namespace}):
-            yield from _losses(policy, namespace)
-    for owner in sorted(owning):
-        for verb in sorted(ENDS):
-            yield Right(verb, owner.group, owner.resource, "", account.namespace)
-
-
-def _losses(policy: Policy, namespace: str) -> Iterator[Right]:
-    # What a wildcard names is among what is resolved.
-    names = policy.resources | policy.resolved.keys() | {NAMESPACES}
-    for resource in sorted(name for name in names if ANY not in name):
-        resolved = policy.resolved.get(resource)
-        place = "" if resolved and not resolved.namespaced and resource != NAMESPACES else namespace
-        for verb in _LOSSES:
-            yield Right(verb, *resource, "", place)
-        for verb in ("patch", "update"):
-            yield Right(verb, *resource, "scale", place)
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:

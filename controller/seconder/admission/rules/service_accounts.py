@@ -1,15 +1,21 @@
-"""ServiceAccounts of agents, and tokens of any, are not for agents; the renewal of an agent's own token excepted."""
+"""ServiceAccounts of agents, and tokens of any, are not for agents; the renewal of an agent's own token excepted.
+
+Nor is a name that stands for rights already: of the control plane's own controllers, or of an account that is not there
+and has a binding.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import cel, codec
+from seconder.admission import account_rights, cel, codec
 from seconder.admission.findings import Cleared, Finding, Findings, Refusal
+from seconder.admission.lookups import Account
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.principal import identity_tagged, keeps_its_tags, service_account, service_account_caller
+from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import SERVICE_ACCOUNTS
@@ -25,19 +31,29 @@ _spec: Final = msgspec.json.Decoder(_TokenRequestSpec)
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """Refuse writes of agents' ServiceAccounts and requests for tokens."""
-    yield from ()
+    """Refuse writes of agents' ServiceAccounts, new ones by the name of somebody else, and requests for tokens."""
     request, known = context.request, context.state.policies.known_tags
     target = request.target
     # Of agents that are tagged otherwise, too: what stands there says who may not approve, and when its tokens end.
     of_agents = identity_tagged(service_account_caller(target.namespace, target.name), known)
     if request.subresource != "token":
-        return [Refusal("agents may not change ServiceAccounts and tokens of agents")] if of_agents else []
+        if of_agents:
+            return [Refusal("agents may not change ServiceAccounts and tokens of agents")]
+        return (yield from _written(context, Account(target.namespace, target.name)))
     own = service_account(request.caller.username) == (target.namespace, target.name)
     if own and keeps_its_tags(request.caller, target.namespace, target.name, known):
         return [_renewal(context)]
     what = "ServiceAccounts and tokens of agents" if of_agents else "tokens of ServiceAccounts"
     return [Refusal(f"agents may not change {what}")]
+
+
+def _written(context: ReviewContext, account: Account) -> Findings:
+    """The findings on a ServiceAccount of nobody tagged. One that is there has the rights that it has."""
+    if context.request.operation is not Operation.CREATE and not account_rights.is_exempt(context, account):
+        return []
+    told = yield from account_rights.told(context, account)
+    name = f"{account.namespace}/{account.name}"
+    return [Refusal(f"agents may not write ServiceAccount {name}, {told}") if told else Cleared()]
 
 
 def _renewal(context: ReviewContext) -> Finding:
@@ -59,7 +75,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "service-accounts",
-    "Agents write no ServiceAccount of agents, and get no token but renewals of their own up to its set end.",
+    "Agents write no ServiceAccount of agents, make none by a name that has rights already which need approval, and get"
+    " no token but renewals of their own up to its set end.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -1,6 +1,6 @@
 """As whom an agent's pods run, and what is asked about that ServiceAccount."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -22,13 +22,14 @@ from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.kinds import POD_RUNNERS
 from seconder.admission.lookups import Account, FirstRight, Lookup, OwningResources, Right, RunningPod, SecretTokens
+from seconder.admission.policy_index import Installation
 from seconder.admission.powers import POWERS, Place, askable
 from seconder.admission.principal import BUILTIN_CONTROLLERS, service_account
 from seconder.admission.request import Caller, Malformed, Request
 from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import AgentTags, Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, NODES, PODS, GroupResource
+from seconder.api.resources import ENDPOINT_SLICES, NAMESPACES, NODES, PODS, SERVICES, GroupResource
 
 WORKER = Account("payments", "worker")
 MAY_DELETE = Right("delete", "apps", "deployments", "", "payments")
@@ -199,12 +200,12 @@ def test_what_a_policy_selects_elsewhere_is_asked_about_everywhere() -> None:
 
 
 def test_what_owns_protected_objects_is_asked_about_and_crowds_nothing_out() -> None:
-    """To delete it is to delete these; to change it is not. Of agents' accounts nothing is asked."""
+    """To delete or change it is to end these. Of agents' accounts nothing is asked."""
     without = _rights(*_far(99))
     asked = _rights(*_far(99), owning=frozenset({STACKS}))
     assert asked[: len(without)] == without
     assert list(asked[len(without) :]) == [
-        Right(verb, *STACKS, "", "payments") for verb in ("delete", "deletecollection")
+        Right(verb, *STACKS, "", "payments") for verb in ("delete", "deletecollection", "patch", "update")
     ]
     assert _asked(_pod("kiro", "seconder-agents"), policy(), owning=frozenset({STACKS})) == []
 
@@ -245,12 +246,32 @@ def test_every_power_is_asked_about() -> None:
     assert Right("delete", *NAMESPACES, "", "seconder-system", "seconder-system") in rights
 
 
-def test_the_control_planes_controllers_are_asked_about() -> None:
-    """They are exempt from everything, so nobody else may be one."""
-    for username in sorted(BUILTIN_CONTROLLERS):
-        account = service_account(username)
-        if account is not None:
-            assert [asked.account for asked in _asked(_pod(account[1], account[0]))] == [Account(*account)]
+def test_nobody_acts_as_whom_nothing_binds() -> None:
+    """The control plane's controllers, and those that the installer added, whatever their rights look like by now."""
+    names = {account for name in BUILTIN_CONTROLLERS if (account := service_account(name))}
+    installed = replace(state(), installation=Installation(controllers=frozenset({"system:serviceaccount:cd:sync"})))
+    for place, name in sorted({*names, ("cd", "sync")}):
+        made = decide(_pod(name, place), installed)
+        assert refusal(made) == f"agents may not act as ServiceAccount {place}/{name}, of which nothing is asked"
+    assert decide(_pod("sync", "cd"), state()).allowed
+
+
+def test_by_what_protected_objects_are_ended_indirectly_is_asked_about() -> None:
+    """By whatever the table of indirect deleters says; where it is, and in the namespaces that policies name."""
+    services = policy(SERVICES, PODS, namespaces=frozenset({"payments", "prod"}))
+    asked = set(_rights(services))
+    for place in ("payments", "prod"):
+        for verb in ("create", "delete", "deletecollection", "patch", "update"):
+            assert Right(verb, *ENDPOINT_SLICES, "", place) in asked
+    assert Right("delete", "networking.k8s.io", "ipaddresses", "", "") in asked
+    assert Right("patch", "coordination.k8s.io", "leases", "", "kube-node-lease") in asked
+    assert Right("create", *PODS, "binding", "payments") in asked
+    for right in (Right("patch", *SERVICES, "status", "payments"), Right("update", *NODES, "status", "")):
+        assert right in asked
+    assert not {right for right in _rights(policy()) if right.resource in {"endpointslices", "leases"}}
+    # What has no namespace of its own ends what is elsewhere.
+    helm = Right("delete", "helm.cattle.io", "helmcharts", "", "payments")
+    assert helm in _rights(policy(SERVICES, namespaces=frozenset({"prod"})))
 
 
 def test_what_is_asked_is_worked_out_once_for_a_namespace_and_its_owners() -> None:

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from tests.support.builders import AGENT, PERSON, creation, document, policy, request, state, target
+from tests.support.builders import AGENT, PERSON, creation, deletion, document, policy, request, state, target, update
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.decision import Decision
+from seconder.admission.lookups import FirstRight, Right
 from seconder.admission.request import Caller, Malformed, Operation, Request
 from seconder.admission.state import ClusterState
 from seconder.api.policy import AgentTags
@@ -143,3 +144,26 @@ def test_the_account_of_an_agent_is_guarded_wherever_it_is(namespace: str, name:
 def _tagging(tags: AgentTags) -> ClusterState:
     """A cluster in which the defaults' agents are agents too."""
     return state(policy(agents=tags, resources=frozenset(), resolved={}))
+
+
+def test_no_account_is_made_by_a_name_that_has_rights() -> None:
+    """It is not there, and somebody has bound it; or nothing is asked of it. One that is there may be changed."""
+    there = target(SERVICE_ACCOUNTS, "deployer", "payments")
+    bound = Answers(may={Right("delete", "apps", "deployments", "", "payments")})
+    said = "agents may not write ServiceAccount payments/deployer, which may delete deployments.apps"
+    assert refusal(decide(creation(there), state(policy()), answers=bound)) == said
+    assert decide(creation(there), state(policy())).allowed
+    assert decide(creation(there, PERSON), state(policy()), answers=bound).allowed
+    assert decide(update(there), state(policy()), answers=bound).allowed
+    assert (
+        decide(creation(there), state(policy()), answers=Answers(unknown=[FirstRight])).reason is Reason.INTERNAL_ERROR
+    )
+
+
+@pytest.mark.parametrize("write", [creation, update, deletion])
+def test_accounts_of_whom_nothing_binds_are_not_for_agents(write: Any) -> None:
+    """The control plane's own controllers, there or not."""
+    account = target(SERVICE_ACCOUNTS, "service-controller", "kube-system")
+    said = "agents may not write ServiceAccount kube-system/service-controller, of which nothing is asked"
+    assert refusal(decide(write(account), state())) == said
+    assert decide(write(account, PERSON), state()).allowed
