@@ -39,6 +39,16 @@ _RULES: Final = {rule.name: rule for rule in RULES}
 _SINCE: Final = {"guard-addresses": pytest.mark.since("1.33", "IPAddresses")}
 """Rules about kinds that older versions of Kubernetes have not."""
 
+_ELSEWHERE: Final = {
+    "approved-namespaces": "cluster/test_namespaces.py::test_an_agent_makes_no_approval_of_it_void",
+    "definitions": "attacks/defining.py::define_more_kinds_than_are_followed",
+    "discovery-size": "attacks/defining.py::fill_discovery",
+    "networks": "attacks/footing.py::cut_the_guard_off",
+    "other-versions": "attacks/defining.py::ask_in_a_version_that_knows_less",
+}
+"""Rules that find something only where there is more than these requests are about, and what shows on the real API
+server that it asks about that."""
+
 _INSTALLATION: Final = Installation(portal_host="approve.example.com")
 _ALL: Final = "/all"
 _TOGETHER: Final = "together"
@@ -387,7 +397,17 @@ def _reaches(recorder: Recorder, admin: Call, namespace: str) -> bool:
     return bool(recorder.reviews)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=_SINCE.get(name, ())) for name in _RULES])
+@pytest.mark.parametrize("rule", _ELSEWHERE)
+def test_what_these_requests_do_not_show_is_shown_elsewhere(rule: str) -> None:
+    """For a rule that there is, by what is there."""
+    file, _, name = _ELSEWHERE[rule].partition("::")
+    assert rule in _RULES
+    assert f"def {name}(" in (Path(__file__).parents[1] / file).read_text()
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=_SINCE.get(name, ())) for name in _RULES if name not in _ELSEWHERE]
+)
 def test_the_api_server_asks_about_all_that_a_rule_would_find(observed: list[_Observed], name: str) -> None:
     """By the rule's own prefilter alone; and each rule finds something in these requests."""
     finding = [seen for seen in observed if name in seen.found]
