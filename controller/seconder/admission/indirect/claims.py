@@ -155,10 +155,16 @@ def _named(context: ReviewContext) -> Asking[Sequence[Effect]]:
             continue
         stored: Any = yield from ask(ReadWhole(ObjectRef(SETS, target.namespace, name), _UNREAD))
         workload = _converted(stored) if stored else _Set()
-        if claim in (_templates(workload) if of_template else workload.ephemeral):
+        if claim in _templates(workload) if of_template else claim in workload.ephemeral or _rolls(stored):
             above = Target(SETS.resource, SETS.kind, target.namespace, name, there[name])
             found[name] = goes_along(above, SETS.version)
     return list(found.values())
+
+
+def _rolls(stored: Any) -> bool:
+    """Whether some of a set's pods are made by another template than it tells."""
+    status = (stored or {}).get("status") or {}
+    return status.get("currentRevision") != status.get("updateRevision")
 
 
 def _claimants(claim: str) -> Iterator[tuple[str, str, bool]]:

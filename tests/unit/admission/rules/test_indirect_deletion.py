@@ -165,15 +165,17 @@ def test_the_name_of_a_claim_that_a_sets_pods_would_have_is_the_sets() -> None:
     scratch = {"volumes": [{"name": "a-b", "ephemeral": {"volumeClaimTemplate": {}}}, {"name": "c", "emptyDir": {}}]}
     spec = _spec() | {"template": {"spec": scratch}}
 
-    def lost(name: str, one: Policy, **fields: Any) -> list[str]:
-        answers = Answers(objects=live(SET), holds=holds, whole=document(SET, spec=spec))
-        return _lost(creation(target(CLAIMS, name, uid=""), **fields), one, answers, [indirect_deletion.RULE])
+    def lost(name: str, one: Policy, **status: str) -> list[str]:
+        answers = Answers(objects=live(SET), holds=holds, whole=document(SET, spec=spec, status=status))
+        return _lost(creation(target(CLAIMS, name, uid="")), one, answers, [indirect_deletion.RULE])
 
     for name in ("data-db-0", "data-db-17", "db-3-a-b"):
         assert lost(name, policy(SET.resource)) == ["db"]
         assert lost(name, policy(DEPLOYMENTS)) == []
     for name in ("data-db", "data-db-01", "log-db-0", "db-3-c", "db-a-b", "a-b-db-3", "x-data-db-0", "data-web-0"):
         assert lost(name, policy(SET.resource)) == []
+    # While it is rolled out, some of its pods have the volumes of another template.
+    assert lost("db-3-c", policy(SET.resource), currentRevision="a", updateRevision="b") == ["db"]
 
 
 def test_nobody_asks_for_claims_that_no_policy_protects() -> None:
