@@ -22,6 +22,7 @@ from tests.attacks.field import (
     Kind,
 )
 
+_INDEX: Final = "batch.kubernetes.io/job-completion-index"
 _LABELS: Final = {"app": "db"}
 _TEMPLATE: Final = {"metadata": {"labels": _LABELS}, "spec": {"containers": CONTAINERS}}
 _SPEC: Final[dict[str, Any]] = {"selector": {"matchLabels": _LABELS}, "template": _TEMPLATE}
@@ -186,7 +187,61 @@ def end_the_pod_of_its_job(field: Field) -> None:
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
     field.refused("POST", f"{pod}/eviction", eviction)
     field.refused("PATCH", pod, {"metadata": {"labels": {"batch.kubernetes.io/controller-uid": "mine"}}})
+    field.done("PATCH", pod, {"metadata": {"annotations": {"team": "shop"}}})
     field.lasts(pod)
+
+
+@attack(variants={"finalizer": ({"finalizers": None},), "index": ({"annotations": {_INDEX: "1"}},)})
+def have_its_job_lose_count(field: Field, metadata: dict[str, Any]) -> None:
+    """An agent has a protected Job run again what it ran, or take for run what was not, by a pod's metadata."""
+    pod = PODS.path(field.place, _workload(field, JOBS)["metadata"]["name"])
+    field.refused("PATCH", pod, {"metadata": metadata})
+    field.lasts(pod)
+
+
+@attack(variants={"status": ("/status", {"status": {"phase": "Succeeded"}}), "end": ("", None)})
+def finish_the_job_that_owns_it(field: Field, below: str, patch: dict[str, Any] | None) -> None:
+    """An agent ends a person's Job through its pod, so that by its time to live it goes, and what it owns."""
+    field.account()
+    spec = _WORKLOADS[JOBS] | {"ttlSecondsAfterFinished": 0}
+    made = field.make(JOBS, {"metadata": {"name": "par"}, "spec": spec})
+    field.deployment()
+    path = DEPLOYMENTS.path(field.place, "checkout")
+    field.free("PATCH", path, documents.owned_by(documents.owner(made, "Job", "batch/v1")))
+    pods = PODS.path(field.place)
+    listed = f"{pods}?labelSelector=job-name%3Dpar"
+    field.eventually(lambda: field.admin("GET", listed).document["items"], "its pod is there")
+    pod = field.admin("GET", listed).document["items"][0]["metadata"]["name"]
+    control = f"{JOBS.path(field.place, 'par')}?dryRun=All"
+
+    def known() -> bool:
+        said = field.agent("DELETE", control, {"dryRun": ["All"]})
+        return not said.done and "not known" not in said.message
+
+    field.eventually(known, "it is known what the Job owns")
+    field.refused("DELETE" if patch is None else "PATCH", f"{pods}/{pod}{below}", patch)
+    field.lasts(path, 2.0)
+
+
+_HOLDS: Final[dict[str, tuple[dict[str, Any] | None]]] = {
+    "suspend": ({"spec": {"suspend": True}},),
+    "owner": ({"metadata": {"ownerReferences": None}},),
+    "size": ({"spec": {"parallelism": 0}},),
+    "end": (None,),
+}
+
+
+@attack(variants=_HOLDS)
+def hold_the_run_of_its_cron_job(field: Field, patch: dict[str, Any] | None) -> None:
+    """An agent holds the Job for which a protected CronJob waits, takes it away from that, or ends it half-way."""
+    _workload(field, CRON_JOBS, 0)
+    above = field.admin("GET", CRON_JOBS.path(field.place, "db")).document
+    metadata = {"name": "db-1", "ownerReferences": [documents.owner(above, "CronJob", "batch/v1", controller=True)]}
+    field.make(JOBS, {"metadata": metadata, "spec": _WORKLOADS[JOBS]})
+    job = JOBS.path(field.place, "db-1")
+    field.refused("DELETE" if patch is None else "PATCH", job, patch)
+    field.done("PATCH", job, {"metadata": {"labels": {"team": "shop"}}})
+    field.lasts(job)
 
 
 @attack()

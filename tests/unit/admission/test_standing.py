@@ -15,12 +15,14 @@ from tests.support.builders import (
     eviction,
     live,
     policy,
+    resolved,
     state,
     target,
     update,
 )
 from tests.support.resolving import Answers, decide, ended
 
+from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import ReadObjects, ReadWhole, Selected, Selecting
 from seconder.admission.request import Metadata, OwnerReference, Request
 from seconder.admission.rules import indirect_deletion
@@ -205,7 +207,7 @@ def test_a_set_makes_no_pod_in_the_place_of_one_that_left() -> None:
 
 
 def test_the_end_of_a_jobs_pod_may_be_the_jobs() -> None:
-    """Until the Job has come to its own: by deletion, eviction, another owner or label, a finalizer that goes."""
+    """Until the Job has come to its own: by deletion, eviction, or whatever is not free: it decides by all of it."""
     pod = target(PODS, "export-x", uid="uid-pod")
     kept = _under(JOB)
     stored = Metadata(
@@ -220,6 +222,9 @@ def test_the_end_of_a_jobs_pod_may_be_the_jobs() -> None:
         update(pod, old=kept, new=kept | {"labels": {"a": "b"}}),
         update(pod, old=kept, new={}),
         update(pod, old=leaving, new=kept),
+        update(pod, old=kept | {"finalizers": ["batch.kubernetes.io/job-tracking"]}, new=kept),
+        update(pod, old=kept, new=kept | {"annotations": {"batch.kubernetes.io/job-completion-index": "1"}}),
+        update(pod, old=kept, new=kept | {"status": {"phase": "Succeeded"}}, subResource="status"),
     )
     for each in asked:
         running = document(JOB, spec={}, status={"active": 1})
@@ -228,6 +233,60 @@ def test_the_end_of_a_jobs_pod_may_be_the_jobs() -> None:
         unknown = Answers(objects=there, unknown=[ReadWhole])
         assert decide(each, state(policy(JOBS)), answers=unknown).reason is Reason.INTERNAL_ERROR
     assert _lost(deletion(pod, stored=kept), DEPLOYMENTS, objects=there) == []
+    noted = update(pod, old=kept, new=kept | {"annotations": {"team": "shop"}})
+    assert _lost(noted, JOBS, objects=there, whole=running) == []
+
+
+def _owned(by_job: Target) -> Dependent:
+    return Dependent(resolved(by_job.resource), by_job.namespace, by_job.name, by_job.uid, JOBS)
+
+
+def test_what_a_job_owns_goes_with_it_when_its_pod_ends_it() -> None:
+    """Though no policy names the Job. Pods are asked about by the policies that name them."""
+    pod = target(PODS, "export-x", uid="uid-pod")
+    kept = _under(JOB)
+    own = _owned(DEPLOYMENT)
+    there: dict[str, Any] = {"objects": THERE, "dependents": [own], "whole": document(JOB, spec={}, status={})}
+    done = update(pod, old=kept, new=kept | {"status": {"phase": "Succeeded"}}, subResource="status")
+    for asked in (done, deletion(pod, stored=kept)):
+        assert _lost(asked, DEPLOYMENTS, **there) == ["checkout"]
+        finished = document(JOB, status={"conditions": [{"type": "Failed", "status": "True"}]})
+        assert _lost(asked, DEPLOYMENTS, **(there | {"whole": finished})) == []
+        pods = [_owned(target(PODS, "export-y", uid="uid-y"))]
+        assert _lost(asked, PODS, **(there | {"dependents": pods})) == []
+        unread = Answers(objects=THERE, dependents=[own], unknown=[ReadWhole])
+        decided = decide(asked, state(policy()), answers=unread, rules=[indirect_deletion.RULE])
+        assert decided.reason is Reason.INTERNAL_ERROR
+    noted = update(pod, old=kept, new=kept | {"annotations": {"team": "shop"}})
+    assert _lost(noted, DEPLOYMENTS, **there) == []
+
+
+def test_a_run_of_a_protected_cron_job_is_a_part_of_it() -> None:
+    """One that is held, or given away, keeps the next ones from running. What is over may go, and what is by hand."""
+    cron = Target(CRON_JOBS, "CronJob", "payments", "nightly", "uid-cron")
+    there = THERE | live(cron)
+    kept = _under(cron) | {"spec": {"parallelism": 1}}
+    changes: list[dict[str, Any]] = [
+        kept | {"spec": {"parallelism": 1, "suspend": True}},
+        kept | {"spec": {"parallelism": 0}},
+        kept | {"ownerReferences": []},
+        kept | {"finalizers": ["a.example/b"]},
+        kept | {"annotations": {"cronjob.kubernetes.io/instantiate": "manual"}},
+    ]
+    for new in changes:
+        assert _lost(update(JOB, old=kept, new=new), CRON_JOBS, objects=there) == ["nightly"]
+    for new in (kept | {"labels": {"team": "shop"}}, kept | {"annotations": {"a": "b"}}):
+        assert _lost(update(JOB, old=kept, new=new), CRON_JOBS, objects=there) == []
+    assert _lost(deletion(JOB, stored=kept), CRON_JOBS, objects=there) == ["nightly"]
+    over = kept | {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    assert _lost(deletion(JOB, stored=over), CRON_JOBS, objects=there) == []
+    by_hand = kept | {"annotations": {"cronjob.kubernetes.io/instantiate": "manual"}}
+    for asked in (deletion(JOB, stored=by_hand), update(JOB, old=by_hand, new=by_hand | changes[0])):
+        assert _lost(asked, CRON_JOBS, objects=there) == []
+    # Who names both asks about the Job.
+    for asked in (deletion(JOB, stored=kept), update(JOB, old=kept, new=changes[0])):
+        assert _lost(asked, CRON_JOBS, JOBS, objects=there) == []
+    assert _lost(deletion(JOB, stored=kept), DEPLOYMENTS, objects=there) == []
 
 
 def test_a_workload_that_selects_the_pods_of_a_protected_one_counts_as_its_end() -> None:

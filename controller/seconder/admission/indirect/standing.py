@@ -1,7 +1,7 @@
 """What stands under a protected workload is a part of it: it runs, or goes back to, what its own objects say.
 
 So a pod, a ReplicaSet or a revision that joins it, or is changed under it, counts as its end; and so does whatever of
-its own it does not make anew: a name that is taken, a pod whose labels are, a pod of a Job.
+its own it does not make anew: a name that is taken, a pod whose labels are, a pod of a Job, a Job of a CronJob.
 """
 
 import re
@@ -11,10 +11,10 @@ from typing import Any, Final
 from seconder.admission.changes import free_changes, free_paths
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, maker, makers_of
-from seconder.admission.lookups import Asking, ObjectRef, ReadObjects, ReadWhole, Selected, ask
+from seconder.admission.kinds import CLAIMS, CRON_JOBS, MAKERS, POD, maker, makers_of
+from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, ReadWhole, Selected, ask
 from seconder.admission.request import MUTATIONS, WRITES, Metadata, Operation, Owner
-from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
 from seconder.api.resources import (
     DEPLOYMENTS,
     JOBS,
@@ -26,6 +26,9 @@ from seconder.api.resources import (
 )
 
 _UNREAD: Final = "what it stands under could not be looked up"
+_BY_HAND: Final = "cronjob.kubernetes.io/instantiate"
+"""Annotation of a Job that kubectl makes of a CronJob, which waits for none of these."""
+
 _KEPT: Final = "ephemeralcontainers"
 """The subresource by which people look into a pod: what runs in it stays."""
 
@@ -89,6 +92,8 @@ def _changed(context: ReviewContext) -> Asking[Sequence[Effect]]:
     elif request.operation is Operation.CREATE:
         return []
     above = workload_of(stored.controller_owner, place)
+    if above and (request.target.resource, above[0].resource) == (PODS, JOBS):
+        return (yield from _of_job(context, above[0]))
     if not (above and matter(context, [above[0].resource])):
         return []
     if not (yield from _counts(context, above[0])):
@@ -101,17 +106,43 @@ def _counts(context: ReviewContext, above: Target) -> Asking[bool]:
     request = context.request
     if request.subresource == _KEPT:
         return False
-    changed = request.updates and context.changes([_FREE])
-    relabelled = request.updates and (request.old.labels or {}) != (request.new.labels or {})
-    if above.resource == JOBS:
-        return (changed or relabelled or request.may_end) and not _finished((yield from _read(above)))
-    if changed:
+    if request.target.resource == JOBS:
+        return _ends_run(context, above)
+    if request.updates and context.changes([_FREE]):
         return True
+    relabelled = request.updates and (request.old.labels or {}) != (request.new.labels or {})
     if above.resource == STATEFUL_SETS and relabelled:
         # Its controller lets go of a pod that it does not select, and makes none while that has the name.
         spec = (yield from _read(above)).get("spec")
         return not selectors.fits(above.resource, spec, request.new.labels or {})
     return False
+
+
+def _of_job(context: ReviewContext, job: Target) -> Asking[Sequence[Effect]]:
+    """What goes by whatever is not free of a pod of an unfinished Job, which decides by it what ran, and is to run.
+
+    It may then end pods, or be finished: what it owns goes by its time to live, or with whoever cleans up.
+    """
+    request = context.request
+    if request.subresource == _KEPT or not (request.deletes or request.evicts or context.rewrites):
+        return []
+    owned = yield from ask(Dependents(frozenset({job.uid}), job))
+    # Of its pods the policies ask that name them.
+    owned = [each for each in owned if each.resource.resource != PODS]
+    claims = CLAIMS.resource in context.state.policies.followed_resources
+    if not (owned or claims or matter(context, [JOBS])) or _finished((yield from _read(job))):
+        return []
+    above = yield from protected(context, [job])
+    return [goes_along(job), *(each for each in above if each.target != job), *map(goes_with, owned)]
+
+
+def _ends_run(context: ReviewContext, above: Target) -> bool:
+    """Whether a CronJob loses one of its runs, or waits for it for ever, and nobody asks about the Job itself."""
+    request, protecting = context.request, context.state.policies.protecting
+    asked = protecting(request.target)
+    if _BY_HAND in (request.old.annotations or {}) or all(policy in asked for policy in protecting(above)):
+        return False
+    return not _finished(context.whole[0]) if request.deletes else context.rewrites
 
 
 _FREE: Final = free_paths.compiled(
@@ -184,10 +215,10 @@ _SCALED: Final = (DEPLOYMENTS, REPLICA_SETS, selectors.BY_LABELS, STATEFUL_SETS)
 
 
 def _changes(
-    resource: GroupResource, by: str, operations: Iterable[Operation], kinds: Iterable[GroupResource]
+    resource: GroupResource, by: str, ends: str, operations: Iterable[Operation], kinds: Iterable[GroupResource]
 ) -> Deleter:
     reason = "it runs, or goes back to, what they say, and does not put that right by itself"
-    return Deleter(resource, by, _STANDS_OVER, reason, _changed, frozenset(operations), kinds=frozenset(kinds))
+    return Deleter(resource, by, ends, reason, _changed, frozenset(operations), kinds=frozenset(kinds))
 
 
 _STANDS_OVER: Final = "the protected workload that it stands under"
@@ -196,11 +227,25 @@ DELETERS: Final = (
     _changes(
         PODS,
         "whatever is changed of it but labels and annotations that nothing acts by; the end of one of a Job",
+        f"{_STANDS_OVER}; with an unfinished Job what that owns, and its pods' claims",
         MUTATIONS,
         # What its end ends. By another label or status other workloads end as well, as a row of ``adoption`` says.
         {JOBS, CRON_JOBS},
     ),
-    _changes(REPLICA_SETS, "the same: another template, revision, size or owner", {Operation.UPDATE}, {DEPLOYMENTS}),
+    _changes(
+        REPLICA_SETS,
+        "the same: another template, revision, size or owner",
+        _STANDS_OVER,
+        {Operation.UPDATE},
+        {DEPLOYMENTS},
+    ),
+    _changes(
+        JOBS,
+        "its end while it runs, or whatever is not free of it, unless it was made by hand or the same policies name it",
+        "the protected CronJob that it stands under",
+        {Operation.UPDATE, Operation.DELETE},
+        {CRON_JOBS},
+    ),
     *(
         Deleter(
             made,
