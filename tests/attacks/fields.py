@@ -8,6 +8,7 @@ from tests.attacks.field import (
     ACCOUNTS,
     AUTOSCALERS,
     CLUSTER_ROLES,
+    CRON_JOBS,
     DEPLOYMENTS,
     INGRESSES,
     NAMESPACES,
@@ -211,3 +212,20 @@ def mark_for_deletion(field: Field, where: str, key: str, value: str) -> None:
     path = DEPLOYMENTS.path(field.place, "checkout")
     field.refused("PATCH", path, {"metadata": {where: {key: value}}})
     field.lasts(path)
+
+
+@attack()
+def mark_the_jobs_of_its_template(field: Field) -> None:
+    """An agent marks the Jobs that a protected CronJob is to make, so that some program ends them."""
+    run = {"template": {"spec": {"restartPolicy": "Never", "containers": documents.CONTAINERS}}}
+    spec = {"schedule": "0 3 * * *", "suspend": True, "jobTemplate": {"spec": run}}
+    field.make(CRON_JOBS, {"metadata": {"name": "nightly"}, "spec": spec})
+    path = CRON_JOBS.path(field.place, "nightly")
+    field.protect(CRON_JOBS, path)
+
+    def marked(**metadata: Any) -> dict[str, Any]:
+        return {"spec": {"jobTemplate": {"metadata": metadata}}}
+
+    field.refused("PATCH", path, marked(annotations={"janitor/ttl": "1s"}))
+    field.refused("PATCH", path, marked(labels={"app.kubernetes.io/instance": "mine"}))
+    field.done("PATCH", path, marked(labels={"team": "shop"}))

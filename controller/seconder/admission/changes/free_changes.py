@@ -128,14 +128,20 @@ _COMMANDED_BY: Final = (
 
 MAPS: Final = ("labels", "annotations")
 
-_PROGRAMS: Final = (
-    *(Row(f"!metadata.{where}[{key}]", f"what carries it may be deleted by {by}") for where, key, by in _DELETED_BY),
-    *(Row(f"!metadata.{where}[{key}]", f"on its word {does}") for where, key, does in _COMMANDED_BY),
-    *(
-        Row(f"!metadata.annotations[{key}]", f"what carries it may be scaled to nothing by {by}")
-        for key, by in _SCALED_BY
-    ),
-)
+
+def _marked(place: str) -> tuple[Row, ...]:
+    """What no labels and annotations at a place free: keys by which programs end or change what carries them."""
+    return (
+        *(Row(f"!{place}.{where}[{key}]", f"what carries it may be deleted by {by}") for where, key, by in _DELETED_BY),
+        *(Row(f"!{place}.{where}[{key}]", f"on its word {does}") for where, key, does in _COMMANDED_BY),
+        *(
+            Row(f"!{place}.annotations[{key}]", f"what carries it may be scaled to nothing by {by}")
+            for key, by in _SCALED_BY
+        ),
+    )
+
+
+_PROGRAMS: Final = _marked("metadata")
 MARKS: Final = FreePaths(back=tuple(free_paths.steps_of(row.path) for row in _PROGRAMS), freed=True)
 """Everything but the keys by which programs find what they end."""
 
@@ -241,8 +247,9 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     ),
     GroupResource("batch", "cronjobs"): (
         *ANYWHERE,
-        Row("spec.jobTemplate.metadata.labels", "as an object's own"),
-        Row("spec.jobTemplate.metadata.annotations", "as an object's own"),
+        Row("spec.jobTemplate.metadata.labels", "as an object's own, but for those that are not free there"),
+        Row("spec.jobTemplate.metadata.annotations", "as an object's own, but for those that are not free there"),
+        *_marked("spec.jobTemplate.metadata"),
         *_reserved("spec.jobTemplate.metadata"),
         Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
     ),

@@ -174,10 +174,12 @@ def test_keys_of_kubernetes_own_are_free_on_no_kind(kind: GroupResource) -> None
 
 
 def test_the_same_holds_for_the_jobs_that_a_cron_job_makes() -> None:
-    """Kueue, say, suspends what carries the name of a queue."""
+    """Kueue, say, suspends what carries the name of a queue, and kube-janitor deletes what carries its mark."""
     kind = GroupResource("batch", "cronjobs")
     free = of(policy(kind), kind)
     assert not _is_free(free, "spec.jobTemplate.metadata.labels[kueue.x-k8s.io/queue-name]")
+    assert not _is_free(free, "spec.jobTemplate.metadata.labels[app.kubernetes.io/instance]")
+    assert not _is_free(free, "spec.jobTemplate.metadata.annotations[janitor/ttl]")
     assert _is_free(free, "spec.jobTemplate.metadata.labels[app.kubernetes.io/version]")
     assert _is_free(free, "spec.jobTemplate.metadata.labels.team")
 
