@@ -19,7 +19,8 @@ def evaluate(context: ReviewContext) -> Findings:
     pod = request.target
     effect = Effect(Action.DELETE, Target(PODS, "Pod", pod.namespace, pod.name, ""), request.version, {})
     # Whose tag the pod itself carries is seen only once it is read.
-    if not context.state.policies.naming(PODS, pod.namespace):
+    named = context.state.policies.naming(PODS, pod.namespace)
+    if not any(policy.mode is context.mode for policy in named):
         return [Affected(effect, [])]
     stored = yield from coverage.read(effect, "the pod's approvals could not be looked up")
     if stored is None:
