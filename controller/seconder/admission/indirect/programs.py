@@ -135,6 +135,7 @@ DELETERS: Final = (
         _by_cron_job,
         frozenset({Operation.UPDATE}),
         kinds=frozenset({JOBS}),
+        part="status",
     ),
     Deleter(
         GroupResource("flagger.app", "canaries"),
