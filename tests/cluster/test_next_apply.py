@@ -16,6 +16,7 @@ from localstack.pins import Binary
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _KEPT = ["example.com/kept"]
+_NO_DEFAULT = {"strategy": {"type": "Recreate", "rollingUpdate": None}}
 _BY_CLIENT = ("apply",)
 _BY_SERVER = ("apply", "--server-side", "--force-conflicts")
 _FLUX = (*_BY_SERVER, "--field-manager=kustomize-controller")
@@ -104,7 +105,7 @@ def test_an_agent_upgrades_what_a_person_has_installed(cluster: Cluster, tmp_pat
 
 def test_an_apply_in_another_managers_name_goes_through_and_takes_nothing_over(cluster: Cluster) -> None:
     """To that one kubectl would give all that a person has applied by client. It warns, and goes on."""
-    _done(cluster.human, cluster, *_BY_CLIENT, manifest=MANIFEST)
+    _done(cluster.human, cluster, *_BY_CLIENT, manifest=MANIFEST | {"spec": MANIFEST["spec"] | _NO_DEFAULT})
     answer = _do(cluster.agent, cluster, *_FLUX, manifest=MANIFEST)
     assert answer.code == 0, answer
     assert "Warning: server rejected managed fields migration" in answer.err
@@ -137,6 +138,8 @@ def test_the_oldest_of_many_field_managers_become_one_freely(cluster: Cluster) -
 def test_what_kubectl_writes_of_a_whole_object_needs_a_peer(cluster: Cluster, tmp_path: Path) -> None:
     """``kubectl replace`` says that all it was given had been applied: the next apply would take most of that away."""
     _done(cluster.human, cluster, *_BY_CLIENT, manifest=MANIFEST)
+    patch = f"-p={json.dumps({'spec': _NO_DEFAULT})}"
+    _done(cluster.human, cluster, "patch", "deployment/checkout", "--type=merge", patch)
     whole = json.loads(_do(cluster.human, cluster, "get", "deployment/checkout", "-o=json").out)
     del whole["metadata"]["resourceVersion"]
     answer = _do(cluster.agent, cluster, "replace", manifest=whole)
