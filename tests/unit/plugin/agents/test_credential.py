@@ -34,6 +34,11 @@ _INFO = {"apiVersion": _VERSION, "kind": "ExecCredential", "spec": {"interactive
 _PROGRAM = [sys.executable, "-m", "seconder.plugin.main"]
 
 
+class _Server(ThreadingHTTPServer):
+    # Of five, as is usual, a busy machine resets some of many connections at once.
+    request_queue_size = 64
+
+
 class TokenServer:
     """Answers TokenRequests over HTTP with the next number; ``answer`` replaces the answer, if set."""
 
@@ -50,7 +55,7 @@ class TokenServer:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.cluster = {"server": f"http://127.0.0.1:{self._server.server_port}"}
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
