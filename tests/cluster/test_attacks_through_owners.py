@@ -340,7 +340,7 @@ def test_giving_others_the_right_to_delete_an_owner_is_refused(cluster: Cluster,
     free = cluster.agent_with_all_rights("create", "role", "deleter", *right, place, "--dry-run=server")
     assert free.code == 0, free.err
     _give(cluster, _owner(cluster, kind=stacks))
-    words = f"to delete {stacks}, which own what policies protect"
+    words = f"to delete or change {stacks}, which own what policies protect"
     refused = cluster.agent_with_all_rights("create", "role", "deleter", *right, place)
     assert refused.refused_with("ProtectedConfiguration"), refused.err
     assert f"agents may not put the right {words} into a role" in refused.err
