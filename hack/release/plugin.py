@@ -28,6 +28,7 @@ PACKAGES: Final = frozenset(
         "msgspec",
         "psutil",
         "pycparser",
+        "pynacl",
         "pysocks",
         "pyyaml",
         "urllib3",
