@@ -26,6 +26,16 @@ def _account(field: Field, name: str = "deployer") -> None:
     field.make(ACCOUNTS, {"metadata": {"name": name}})
 
 
+def _run_as_who_may(field: Field, verb: str, group: str, resource: str) -> None:
+    """Run a pod as a ServiceAccount with one right in all namespaces, which is refused."""
+    _account(field)
+    rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
+    field.make(CLUSTER_ROLES, {"metadata": {"name": field.place}, "rules": [rule]})
+    binding = documents.role_binding(field.place, field.place, documents.account(field.place, "deployer"))
+    field.make(CLUSTER_BINDINGS, binding)
+    field.refused("POST", PODS.path(field.place), documents.pod("mine", "deployer"))
+
+
 @attack()
 def run_a_pod_as_who_may_delete(field: Field) -> None:
     """An agent runs a pod, and a workload, as a ServiceAccount that may delete."""
@@ -59,12 +69,7 @@ def run_a_pod_as_who_may_delete_in_the_last_of_many_places(field: Field) -> None
 )
 def run_a_pod_as_who_sheds_tags(field: Field, verb: str, group: str, resource: str) -> None:
     """An agent runs a pod as a ServiceAccount that can become somebody else."""
-    _account(field)
-    rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
-    field.make(CLUSTER_ROLES, {"metadata": {"name": field.place}, "rules": [rule]})
-    binding = documents.role_binding(field.place, field.place, documents.account(field.place, "deployer"))
-    field.make(CLUSTER_BINDINGS, binding)
-    field.refused("POST", PODS.path(field.place), documents.pod("mine", "deployer"))
+    _run_as_who_may(field, verb, group, resource)
 
 
 @attack(
@@ -79,12 +84,7 @@ def run_a_pod_as_who_ends_a_service(field: Field, group: str, resource: str, ver
     """An agent runs a pod as a ServiceAccount that may end a protected Service by another object, or a part of it."""
     field.make(SERVICES, {"metadata": {"name": "own"}, "spec": {"ports": [{"port": 80}]}})
     field.protect(SERVICES, SERVICES.path(field.place, "own"))
-    _account(field)
-    rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
-    field.make(CLUSTER_ROLES, {"metadata": {"name": field.place}, "rules": [rule]})
-    binding = documents.role_binding(field.place, field.place, documents.account(field.place, "deployer"))
-    field.make(CLUSTER_BINDINGS, binding)
-    field.refused("POST", PODS.path(field.place), documents.pod("mine", "deployer"))
+    _run_as_who_may(field, verb, group, resource)
 
 
 @attack()

@@ -12,13 +12,12 @@ from seconder.admission.indirect import means
 from seconder.admission.indirect.means import Means
 from seconder.admission.lookups import Account, Asking, FirstRight, OwningResources, Right, Unknown, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.powers import ENDS, POWERS, Place
+from seconder.admission.powers import EDITS, ENDS, POWERS, Place
 from seconder.admission.review import ReviewContext
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import ANY, NAMESPACES, GroupResource
 
-_EDITS: Final = ("patch", "update")
-_LOSSES: Final = (*sorted(ENDS), *_EDITS)
+_LOSSES: Final = (*sorted(ENDS), *sorted(EDITS))
 _SIZE: Final = ("scale",)
 _PARTS: Final = (*_SIZE, "status")
 """Subresources by which an object is written: whoever may write one of them need not be able to write the object."""
@@ -112,7 +111,7 @@ def _losses(policy: Policy, namespace: str, parts: Sequence[str]) -> Iterator[Ri
         place = "" if resolved and not resolved.namespaced and resource != NAMESPACES else namespace
         for verb in _LOSSES:
             yield Right(verb, *resource, "", place)
-        for verb in _EDITS:
+        for verb in sorted(EDITS):
             for part in parts:
                 yield Right(verb, *resource, part, place)
 

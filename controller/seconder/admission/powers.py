@@ -28,7 +28,7 @@ READS: Final = frozenset({"get", "list", "watch"})
 MAKES: Final = frozenset({"create", "update", "patch"})
 WRITES: Final = MAKES | {"delete", "deletecollection"}
 ENDS: Final = frozenset({"delete", "deletecollection"})
-_EDITS: Final = frozenset({"update", "patch"})
+EDITS: Final = frozenset({"update", "patch"})
 
 
 class Place(Enum):
@@ -109,7 +109,7 @@ POWERS: Final[tuple[Power, ...]] = (
         "change admission configuration",
         ADMISSION,
         "validatingwebhookconfigurations",
-        _EDITS | ENDS,
+        EDITS | ENDS,
         name=constants.CONFIGURATION,
     ),
     Power("change which server answers for an API", SERVERS, "apiservices", WRITES),
@@ -125,13 +125,13 @@ POWERS: Final[tuple[Power, ...]] = (
         "make or approve certificates",
         CERTIFICATES,
         "certificatesigningrequests/approval certificatesigningrequests/status",
-        _EDITS,
+        EDITS,
     ),
     Power("make or approve certificates", CERTIFICATES, "signers", frozenset({"approve", "attest", "sign"})),
     Power("make tokens of ServiceAccounts", "", "serviceaccounts/token", frozenset({"create"}), _EVERY_PLACE),
     Power("run commands through nodes", "", "nodes/proxy", READS | WRITES),
     # The API server takes a Namespace's own name for the namespace that the right counts in.
-    Power("finalize namespaces", "", "namespaces/finalize", _EDITS, (Place.HERE,)),
+    Power("finalize namespaces", "", "namespaces/finalize", EDITS, (Place.HERE,)),
     Power("delete past admission what cannot be read", ANY, ANY, _UNREADABLE, (Place.ANYWHERE, Place.HERE)),
     Power("impersonate", ANY, ANY, _CONSTRAINED, (Place.ANYWHERE, Place.HERE)),
     *_powers(
@@ -161,7 +161,7 @@ POWERS: Final[tuple[Power, ...]] = (
         "change policies, approvers and change requests",
         constants.DOMAIN,
         " ".join(f"{plural}/status" for plural in constants.KINDS),
-        _EDITS,
+        EDITS,
         anybody=False,
     ),
     *_powers("change roles and bindings", rbac.GROUP, "clusterroles clusterrolebindings", WRITES, anybody=False),
@@ -172,7 +172,7 @@ POWERS: Final[tuple[Power, ...]] = (
         "change roles and bindings",
         rbac.GROUP,
         "clusterroles",
-        _EDITS | ENDS,
+        EDITS | ENDS,
         name=f"{ROLE_PREFIX}operator",
         anybody=False,
     ),
@@ -206,7 +206,7 @@ POWERS: Final[tuple[Power, ...]] = (
             "change the guard's own resource definitions",
             _DEFINITIONS,
             "customresourcedefinitions",
-            _EDITS | ENDS,
+            EDITS | ENDS,
             name=f"{plural}.{constants.DOMAIN}",
             anybody=False,
         )
@@ -258,7 +258,7 @@ POWERS: Final[tuple[Power, ...]] = (
         "apps",
         "deployments/scale deployments/status replicasets/scale replicasets/status statefulsets/scale"
         " statefulsets/status",
-        _EDITS,
+        EDITS,
         (Place.HERE,),
         anybody=False,
         denied=False,

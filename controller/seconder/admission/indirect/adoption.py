@@ -102,7 +102,7 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     above: Sequence[Target] = [_owner(owner, target.namespace)] if owner else ()
     if owner is None and labels and _COUNTED[target.resource]:
         kinds = tuple(MAKERS[each] for each in (_COUNTED[target.resource] if crowds else taking))
-        found = yield from ask(Selecting(kinds, target.namespace, tuple(sorted(labels.items()))))
+        found = yield from ask(Selecting(kinds, target.namespace, selectors.pairs(labels)))
         above = [each for each in found if _fits(each, target)]
     effects: list[Effect] = []
     for parent in above if crowds else ():
@@ -123,7 +123,7 @@ def _left(context: ReviewContext) -> Asking[Sequence[Effect]]:
     taking = standing.matter(context, [each for each in _COUNTED[taken] if each != STATEFUL_SETS])
     if not taking:
         return []
-    labels = tuple(sorted(selectors.labels_of_pods(selectors.spec_of(request, request.old_spec)).items()))
+    labels = selectors.pairs(selectors.labels_of_pods(selectors.spec_of(request, request.old_spec)))
     found = yield from ask(Selecting(tuple(MAKERS[each] for each in taking), target.namespace, labels))
     return (yield from standing.protected(context, [each for each in found if each.uid != target.uid]))
 

@@ -34,7 +34,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     before, after = _labels(context) if kinds else ({}, {})
     if before == after:
         return []
-    found = yield from ask(Selecting(kinds, place, _pairs(before), _pairs(after)))
+    found = yield from ask(Selecting(kinds, place, selectors.pairs(before), selectors.pairs(after)))
     return [goes_along(each) for each in found]
 
 
@@ -52,10 +52,6 @@ def _labels(context: ReviewContext) -> tuple[_Labels, _Labels]:
         return request.old.labels or {}, request.new.labels or {}
     stored, wanted = (selectors.labels_of_pods(each.get("spec")) for each in context.whole)
     return stored, wanted
-
-
-def _pairs(labels: _Labels) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(labels.items()))
 
 
 def _row(resource: GroupResource, by: str) -> Deleter:

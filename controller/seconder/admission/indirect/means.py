@@ -14,12 +14,11 @@ from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import MAKERS, ended_with, makers
 from seconder.admission.policy_index import protects
-from seconder.admission.powers import ENDS
+from seconder.admission.powers import EDITS, ENDS
 from seconder.admission.request import Operation
 from seconder.api.policy import Policy
 from seconder.api.resources import ANY, NAMESPACES, PODS, GroupResource
 
-EDITS: Final = frozenset({"patch", "update"})
 _VERBS: Final = {
     Operation.CREATE: frozenset({"create"}),
     Operation.UPDATE: EDITS,

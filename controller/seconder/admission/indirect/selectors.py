@@ -69,6 +69,11 @@ def fits(resource: GroupResource, spec: Any, labels: Mapping[str, str]) -> bool:
         return True
 
 
+def pairs(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Labels as a look-up holds them."""
+    return tuple(sorted(labels.items()))
+
+
 def labels_of_pods(spec: Any) -> Mapping[str, str]:
     """The labels of the pods that a workload makes; none where they cannot be read."""
     try:
