@@ -14,7 +14,7 @@ from tests.support.recorder import Recorder
 from tests.support.requests import Call, client
 
 from localstack.stack import Stack
-from seconder.admission import codec, pipeline
+from seconder.admission import codec, lookups
 from seconder.admission.findings import Affected, Cleared
 from seconder.admission.lookups import Unknown
 from seconder.admission.policy_index import Installation, PolicyIndex
@@ -175,7 +175,7 @@ class _Probe:
             return False
         deadline = within(20)
         try:
-            findings = pipeline.drive(
+            findings = lookups.drive(
                 rule.evaluate(context), lambda asked: self._resolver.answer(asked, self._state.policies, deadline)
             )
         except Unknown:

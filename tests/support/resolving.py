@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from tests.support import signing
 
-from seconder.admission import pipeline
+from seconder.admission import lookups, pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
@@ -201,7 +201,7 @@ def decide(
 ) -> Decision:
     """Decide a request as the webhook would."""
     context = ReviewContext(asked, cluster, mode, now, signing.memo())
-    return pipeline.drive(pipeline.review(context, rules), answers or Answers())
+    return lookups.drive(pipeline.review(context, rules), answers or Answers())
 
 
 def ended(decided: Decision) -> list[str]:

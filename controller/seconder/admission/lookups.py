@@ -4,7 +4,7 @@ A rule yields one and is sent the answer, or ``Unknown`` is thrown into it. Noth
 in another room answers.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from msgspec import Raw, Struct
@@ -47,6 +47,34 @@ def ask(lookup: Lookup[A]) -> Asking[A]:
     """The answer to one question, with its type. Raises Unknown."""
     answer: A = yield lookup
     return answer
+
+
+Answer = Callable[[Lookup[Any]], Any]
+"""Gives the answer to a look-up, or raises Unknown."""
+
+
+def drive(asking: Asking[A], answer: Answer) -> A:
+    """The result of a computation that is run to its end."""
+    try:
+        return resume(asking, next(asking), answer)
+    except StopIteration as done:
+        value: A = done.value
+        return value
+
+
+def resume(asking: Asking[A], lookup: Lookup[Any], answer: Answer) -> A:
+    """The result of a computation that waits for the answer to a look-up, run to its end."""
+    try:
+        while True:
+            try:
+                given = answer(lookup)
+            except Unknown as unknown:
+                lookup = asking.throw(unknown)
+            else:
+                lookup = asking.send(given)
+    except StopIteration as done:
+        value: A = done.value
+        return value
 
 
 class ObjectRef(NamedTuple):

@@ -4,13 +4,13 @@ Pure, so that the webhook, the operator, the command line and the tests reach th
 drives ``review`` with a resolver of its own. The first refusal ends it; an answer that is not known denies.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from seconder.admission import adjudication, coverage, decision
 from seconder.admission.decision import Decision, Verdict
 from seconder.admission.findings import Affected, Cleared, Finding, Refusal
-from seconder.admission.lookups import Asking, Lookup, Unknown, ViewIsFresh
+from seconder.admission.lookups import Asking, Unknown, ViewIsFresh
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import Rule, looking_at
 from seconder.admission.rules import RULES
@@ -81,31 +81,3 @@ def judge(context: ReviewContext, effect: Effect) -> Asking[Verdict]:
     """
     policies = yield from coverage.policies_for(context, effect)
     return (yield from adjudication.adjudicate(context, Affected(effect, policies)))
-
-
-Answer = Callable[[Lookup[Any]], Any]
-"""Gives the answer to a look-up, or raises Unknown."""
-
-
-def drive(asking: Asking[A], answer: Answer) -> A:
-    """The result of a computation that is run to its end."""
-    try:
-        return resume(asking, next(asking), answer)
-    except StopIteration as done:
-        value: A = done.value
-        return value
-
-
-def resume(asking: Asking[A], lookup: Lookup[Any], answer: Answer) -> A:
-    """The result of a computation that waits for the answer to a look-up, run to its end."""
-    try:
-        while True:
-            try:
-                given = answer(lookup)
-            except Unknown as unknown:
-                lookup = asking.throw(unknown)
-            else:
-                lookup = asking.send(given)
-    except StopIteration as done:
-        value: A = done.value
-        return value

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import codec, coverage, pipeline, recorded
+from seconder.admission import codec, coverage, lookups, pipeline, recorded
 from seconder.admission.lookups import ReadWhole, Unknown, ask
 from seconder.admission.request import NO_METADATA, Metadata
 from seconder.admission.review import Effect, ReviewContext
@@ -209,7 +209,7 @@ class ChangeRequestController:
             except ApiError as error:
                 trouble = error
         asked = msgspec.structs.replace(recorded.effect_of(request, stored), difference=effect.difference)
-        verdict = pipeline.drive(pipeline.judge(context, asked), answer)
+        verdict = lookups.drive(pipeline.judge(context, asked), answer)
         judged = phases.judged(status, verdict, now)
         try:
             self._tell_manager(request, judged, stored, now)
@@ -221,7 +221,7 @@ class ChangeRequestController:
         return judged, trouble
 
     def _look(
-        self, context: ReviewContext, effect: Effect, status: ChangeRequestStatus, answer: pipeline.Answer
+        self, context: ReviewContext, effect: Effect, status: ChangeRequestStatus, answer: lookups.Answer
     ) -> tuple[Metadata | None, phases.Standing | None, bool]:
         """The object's metadata, None where it is gone; how far it is from a change; and whether it is done.
 
@@ -229,16 +229,16 @@ class ChangeRequestController:
         """
         scales = effect.action is Action.SCALE_TO_ZERO and bool(status.allowed_at)
         if effect.difference is None and not scales:
-            stored = pipeline.drive(coverage.read(effect, _UNREAD), answer)
+            stored = lookups.drive(coverage.read(effect, _UNREAD), answer)
             return stored, None, stored is not None and phases.done(effect.action, status, stored)
-        document = pipeline.drive(ask(ReadWhole(effect.ref, _UNREAD)), answer)
+        document = lookups.drive(ask(ReadWhole(effect.ref, _UNREAD)), answer)
         if document is None:
             return None, None, False
         if effect.difference is None:
             return codec.metadata_of(document), None, phases.scaled_to_zero(document)
         return codec.metadata_of(document), phases.standing(context, effect, effect.difference, document), False
 
-    def _answering(self, state: ClusterState) -> pipeline.Answer:
+    def _answering(self, state: ClusterState) -> lookups.Answer:
         deadline = within()
         return lambda lookup: self._resolver.answer(lookup, state.policies, deadline)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import adjudication, pipeline, recorded
+from seconder.admission import adjudication, lookups, recorded
 from seconder.admission.changes import differences, free_changes
 from seconder.admission.changes.differences import Rebased
 from seconder.admission.lookups import Lookup, NamespaceContents, ReadWhole, Unknown
@@ -143,7 +143,7 @@ class Cases:
                 raise lookup.unanswered
             return self._objects.contents(lookup, deadline)
 
-        impact, contents = pipeline.drive(adjudication.impact_of(effect, policies), answer)
+        impact, contents = lookups.drive(adjudication.impact_of(effect, policies), answer)
         case = replace(case, document=document, impact=impact, contents=contents)
         if sum(map(len, contents.values())) > MOST_ITEMS:
             return replace(case, contents={}, problem=f"More goes down with it than a page can show: {_plugin(case)}.")

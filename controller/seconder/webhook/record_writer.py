@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from seconder.admission import adjudication, pipeline
+from seconder.admission import adjudication, lookups
 from seconder.admission.lookups import Unknown
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.recorded import mark
@@ -174,7 +174,7 @@ class RecordWriter:
         effect = Effect(change.action, change.target, change.version, {})
         looking, deadline = adjudication.impact_of(effect, change.policies), within()
         try:
-            return pipeline.drive(looking, lambda asked: self._resolver.answer(asked, policies, deadline))[0]
+            return lookups.drive(looking, lambda asked: self._resolver.answer(asked, policies, deadline))[0]
         except Unknown:
             return None
 

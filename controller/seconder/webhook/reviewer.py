@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from typing import Any, Final
 
-from seconder.admission import codec, pipeline
+from seconder.admission import codec, lookups, pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.lookups import Asking, Lookup
 from seconder.admission.request import Malformed, Operation, Request
@@ -140,7 +140,7 @@ class Reviewer:
         policies, mode = context.state.policies, context.mode
 
         def decide() -> Decision:
-            return pipeline.resume(asking, lookup, lambda asked: lane.resolver.answer(asked, policies, deadline))
+            return lookups.resume(asking, lookup, lambda asked: lane.resolver.answer(asked, policies, deadline))
 
         try:
             decided = await asyncio.get_running_loop().run_in_executor(lane.threads, decide)

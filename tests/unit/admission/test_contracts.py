@@ -366,7 +366,7 @@ def _asking(case: Case) -> set[str]:
     asking = set()
     for rule in looking_at(_context(case), RULES):
         answers = dataclasses.replace(case.answers, asked=[])
-        pipeline.drive(rule.evaluate(_context(case)), answers)
+        lookups.drive(rule.evaluate(_context(case)), answers)
         if answers.asked:
             asking.add(rule.name)
     return asking
@@ -376,7 +376,7 @@ def _asking(case: Case) -> set[str]:
 def test_what_is_not_known_at_any_yield_denies(case: Case) -> None:
     """One look-up at a time goes unanswered, of the rules' and of the pipeline's own; all the rest speaks for it."""
     answers = dataclasses.replace(case.answers, asked=[])
-    assert pipeline.drive(pipeline.review(_context(case)), answers).allowed
+    assert lookups.drive(pipeline.review(_context(case)), answers).allowed
     asked = list(answers.asked)
     for missing in range(len(asked)):
         count = itertools.count()
@@ -386,7 +386,7 @@ def test_what_is_not_known_at_any_yield_denies(case: Case) -> None:
                 raise lookup.unanswered
             return case.answers(lookup)
 
-        decided = pipeline.drive(pipeline.review(_context(case)), answer)
+        decided = lookups.drive(pipeline.review(_context(case)), answer)
         assert (decided.allowed, decided.reason) == (False, Reason.INTERNAL_ERROR), asked[missing]
 
 
@@ -402,7 +402,7 @@ def test_every_look_up_is_tried() -> None:
     told = set()
     for case in CASES:
         answers = dataclasses.replace(case.answers, asked=[])
-        pipeline.drive(pipeline.review(_context(case)), answers)
+        lookups.drive(pipeline.review(_context(case)), answers)
         told |= {type(lookup) for lookup in answers.asked}
     assert told == {kind for kind in Lookup.__subclasses__() if kind.__module__ == lookups.__name__}
 

@@ -16,7 +16,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers
 
-from seconder.admission import coverage, pipeline
+from seconder.admission import coverage, lookups
 from seconder.admission.lookups import HeldResource, NamespaceContents, Unknown
 from seconder.admission.review import ReviewContext
 from seconder.api.policy import Mode, Policy, Subjects
@@ -29,7 +29,7 @@ NAMESPACE = target(NAMESPACES, "payments")
 def _covering(on: Target, *policies: Policy, answers: Answers | None = None) -> list[str]:
     context = ReviewContext(deletion(on), state(*policies), Mode.ENFORCE, signing.NOW, signing.memo())
     asking = coverage.policies_for(context, context.effect(Action.DELETE))
-    return [covering.name for covering in pipeline.drive(asking, answers or Answers())]
+    return [covering.name for covering in lookups.drive(asking, answers or Answers())]
 
 
 def test_contents_are_asked_about_for_namespaces_alone() -> None:
@@ -92,7 +92,7 @@ def test_a_namespace_that_may_hold_what_nobody_sees_is_unknown_to_agents_and_emp
             deletion(NAMESPACE, PERSON), state(*policies), Mode.ENFORCE, signing.NOW, signing.memo()
         )
         asking = coverage.policies_for(context, context.effect(Action.DELETE))
-        covering = [each.name for each in pipeline.drive(asking, Answers(unknown=[NamespaceContents]))]
+        covering = [each.name for each in lookups.drive(asking, Answers(unknown=[NamespaceContents]))]
         assert covering == [each.name for each in policies if NAMESPACES in each.resources]
 
 

@@ -19,7 +19,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide
 
-from seconder.admission import pipeline
+from seconder.admission import lookups, pipeline
 from seconder.admission.lookups import ReadObjects
 from seconder.admission.policy_index import Installation
 from seconder.admission.principal import BUILTIN_CONTROLLERS
@@ -105,7 +105,7 @@ def test_one_effect_is_judged_alone_by_the_same_measure() -> None:
     for held, reason in ((approved(), Reason.APPROVED), ({}, Reason.APPROVAL_MISSING)):
         asked = deletion(stored={"annotations": held})
         context = ReviewContext(asked, state(policy()), Mode.ENFORCE, signing.NOW, signing.memo())
-        verdict = pipeline.drive(pipeline.judge(context, context.effect(Action.DELETE)), Answers())
+        verdict = lookups.drive(pipeline.judge(context, context.effect(Action.DELETE)), Answers())
         assert (verdict.allowed, verdict.reason) == (reason is Reason.APPROVED, reason)
 
 
@@ -117,7 +117,7 @@ def test_a_computation_goes_on_from_the_look_up_that_it_waits_for() -> None:
     lookup = next(asking)
     assert isinstance(lookup, ReadObjects)
     answers = Answers(objects=live(DEPLOYMENT))
-    assert pipeline.resume(asking, lookup, answers).reason is Reason.APPROVAL_MISSING
+    assert lookups.resume(asking, lookup, answers).reason is Reason.APPROVAL_MISSING
     assert answers.asked == [lookup]
 
 

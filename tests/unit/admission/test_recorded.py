@@ -8,7 +8,7 @@ from tests.support.builders import CONFIG_MAPS, DEPLOYMENTS, policy, state
 from tests.support.change_requests import recorded
 from tests.support.resolving import Answers
 
-from seconder.admission import coverage, pipeline
+from seconder.admission import coverage, lookups, pipeline
 from seconder.admission.recorded import caller_of, context_of, effect_of
 from seconder.admission.request import NO_METADATA, Caller, Metadata
 from seconder.api.change_request import ChangeRequest
@@ -26,7 +26,7 @@ def covering(request: ChangeRequest, *policies: Policy, **cluster: Any) -> list[
     """The policies that the request is judged by."""
     context = context_of(request, state(*policies, **cluster), signing.NOW, signing.memo())
     effect = effect_of(request, NO_METADATA)
-    verdict = pipeline.drive(pipeline.judge(context, effect), Answers())
+    verdict = lookups.drive(pipeline.judge(context, effect), Answers())
     return sorted(policy.name for policy in verdict.covering)
 
 

@@ -20,7 +20,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers
 
-from seconder.admission import pipeline
+from seconder.admission import lookups
 from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Operation, Request
 from seconder.admission.review import ReviewContext
@@ -90,7 +90,7 @@ def test_a_rule_about_metadata_finds_nothing_where_they_stay(rule: Rule, object_
         context = ReviewContext(request, state(policy(object_.resource)), Mode.ENFORCE, signing.NOW, signing.memo())
         assert context.keeps_metadata
         assert not rule.looks_at(context)
-        assert pipeline.drive(rule.evaluate(context), Answers()) == []
+        assert lookups.drive(rule.evaluate(context), Answers()) == []
 
 
 @pytest.mark.parametrize(

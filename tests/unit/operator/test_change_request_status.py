@@ -10,7 +10,7 @@ from tests.support.builders import CONFIG_MAPS, approved, policy, state
 from tests.support.change_requests import NOW, change, recorded, refused
 from tests.support.resolving import Answers
 
-from seconder.admission import pipeline
+from seconder.admission import lookups, pipeline
 from seconder.admission.recorded import context_of, effect_of, mark
 from seconder.admission.request import Metadata, OwnerReference
 from seconder.api import change_request
@@ -59,7 +59,7 @@ def following(
         return done
     context = context_of(request, cluster, now.timestamp(), signing.memo())
     asking = pipeline.judge(context, effect_of(request, stored))
-    return judged(started, pipeline.drive(asking, Answers()), now)
+    return judged(started, lookups.drive(asking, Answers()), now)
 
 
 def test_it_is_pending_while_nobody_hasapproved_object() -> None:

@@ -2,8 +2,7 @@
 
 from typing import Any, Final
 
-from seconder.admission.lookups import Asking, Lookup, Unknown
-from seconder.admission.pipeline import drive
+from seconder.admission.lookups import Asking, Lookup, Unknown, drive
 from seconder.admission.state import ClusterState
 from seconder.api.text import clean
 from seconder.client.api import Api, ApiError
@@ -25,7 +24,7 @@ class Answers:
         self._trouble: Exception | None = None
 
     def __call__(self, lookup: Lookup[Any]) -> Any:
-        """See ``pipeline.Answer``."""
+        """See ``lookups.Answer``."""
         if lookup not in self._known:
             self._known[lookup] = self._resolver.answer(lookup, self._state.policies, within(_SECONDS))
         return self._known[lookup]

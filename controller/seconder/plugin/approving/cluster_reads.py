@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import codec, coverage, pipeline, recorded, service_accounts
+from seconder.admission import codec, coverage, recorded, service_accounts
 from seconder.admission.adjudication import adjudicate, change_of, impact_of
 from seconder.admission.decision import Decision, Verdict
 from seconder.admission.findings import Affected
@@ -128,6 +128,9 @@ class Case:
         """The effects on dependents that need approval before the object can be deleted. Raises Problem."""
         if self.change.action is not Action.DELETE:
             return []
+        # Imported only here: what is approved by itself needs no rules, and to load them takes as long as to approve.
+        from seconder.admission import pipeline
+
         decided: Decision = self.answers.run(pipeline.review(self.context))
         effects = [verdict.effect for verdict in decided.parts if verdict.unmet]
         return [effect for effect in effects if effect.target != self.change.target]

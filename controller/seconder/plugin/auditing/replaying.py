@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import pipeline
+from seconder.admission import lookups, pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.lookups import (
     AliasedBy,
@@ -219,7 +219,7 @@ class Judge:
             return _most(lookup, request, past.tags) if missing in supposed else _least(lookup, request)
 
         context = ReviewContext(request, self._state, Mode.ENFORCE, 0.0, self._memo, past.principal)
-        return pipeline.drive(pipeline.review(context), answer), asked
+        return lookups.drive(pipeline.review(context), answer), asked
 
 
 def _least(lookup: Lookup[Any], request: Request) -> Any:

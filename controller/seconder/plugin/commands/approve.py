@@ -25,8 +25,7 @@ from seconder.plugin.agents.assistants import Detection
 from seconder.plugin.approving import approval_annotations, cluster_reads, eligibility, presence, signing, summary
 from seconder.plugin.approving.cluster_reads import Case, Place
 from seconder.plugin.approving.signing import Signer
-from seconder.plugin.gitops import check
-from seconder.plugin.gitops.pruning import Outcome
+from seconder.plugin.gitops import prune_flags
 from seconder.plugin.terminal import callers, connection, output
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.parser import Parser
@@ -52,14 +51,14 @@ def parser() -> Parser:
     command.add_argument("-y", "--yes", action="store_true", help="do not ask")
     output.add_format(command)
     cluster_reads.add_wish(command)
-    check.add_flags(command, filename=False)
+    prune_flags.add_to(command, filename=False)
     connection.add_flags(command)
     return command
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask, sign, and annotate the objects."""
-    prunes = check.given(arguments)
+    prunes = prune_flags.given(arguments)
     if prunes + bool(arguments.what) + arguments.all != 1:
         raise Problem(
             "give change requests or objects as TYPE/NAME, or --all with --requester USER, or --prune; see kubectl "
@@ -169,6 +168,10 @@ class _Placed:
 
 def _approve_prune(approval: _Approval) -> int:
     """Approve all that a merge would delete and that needs it: one signature for up to 16 objects."""
+    # Imported only here: with them come all rules, which take as long as to approve one object.
+    from seconder.plugin.gitops import check
+    from seconder.plugin.gitops.pruning import Outcome
+
     connected, arguments = approval.connection, approval.arguments
     plan, _ = check.read(arguments, connected)
     if unknown := [deletion for deletion in plan.deletions if deletion.outcome is Outcome.UNKNOWN]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from seconder.admission import codec, pipeline
+from seconder.admission import codec, lookups, pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.principal import classify
@@ -25,7 +25,7 @@ from seconder.plugin.agents import whoami
 from seconder.plugin.approving import approval_annotations, summary
 from seconder.plugin.approving.answers import Answers
 from seconder.plugin.approving.cluster_reads import Place
-from seconder.plugin.gitops import check
+from seconder.plugin.gitops import check, prune_flags
 from seconder.plugin.terminal import cluster_state, connection, output, times
 from seconder.plugin.terminal.connection import Connection
 from seconder.plugin.terminal.parser import Parser
@@ -59,7 +59,7 @@ def parser() -> Parser:
     command.add_argument("--action", choices=[Action.DELETE.value], default=Action.DELETE.value)
     command.add_argument("--cluster-id", metavar="ID", default="", help="as Seconder was started with, if it was")
     output.add_format(command)
-    check.add_flags(command)
+    prune_flags.add_to(command)
     cluster_state.add_caller(command)
     connection.add_flags(command)
     return command
@@ -67,7 +67,7 @@ def parser() -> Parser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain. Whatever the verdict, that is success, but for what a merge would delete: that is a check."""
-    prunes = check.given(arguments)
+    prunes = prune_flags.given(arguments)
     if arguments.whoami + bool(arguments.object) + prunes != 1:
         raise Problem("give either TYPE/NAME, --whoami or --prune; see kubectl seconder explain --help")
     connected = connection.connect(arguments)
@@ -111,7 +111,7 @@ def explanation(place: Place, caller: Caller, state: ClusterState, api: Api, now
     body = codec.deletion_review(place.target, place.version, caller, place.document)
     request, memo, answers = codec.decode(body), Memo(1000), Answers(api, state)
     contexts = {mode: ReviewContext(request, state, mode, now, memo) for mode in Mode}
-    decided = {mode: pipeline.drive(pipeline.review(context), answers) for mode, context in contexts.items()}
+    decided = {mode: lookups.drive(pipeline.review(context), answers) for mode, context in contexts.items()}
     enforce, audit = decided[Mode.ENFORCE], decided[Mode.AUDIT]
     if answers.failed:
         raise answers.problem("it is not known what would happen")

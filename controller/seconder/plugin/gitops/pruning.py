@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from seconder.admission import codec, pipeline
+from seconder.admission import codec, lookups, pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.principal import service_account, service_account_caller
 from seconder.admission.request import Caller
@@ -172,7 +172,7 @@ class _Judge:
         caller = self._callers.get(requester) or caller_of(requester)
         body = codec.deletion_review(place.target, place.version, caller, place.document)
         context = ReviewContext(codec.decode(body), self._state_for(requester), Mode.ENFORCE, self._now, self._memo)
-        decided = pipeline.drive(pipeline.review(context), self._answers)
+        decided = lookups.drive(pipeline.review(context), self._answers)
         if self._answers.failed:
             problem = self._answers.problem("it is not known what would happen")
             self._answers = Answers(self._api, self._state)
