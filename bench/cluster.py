@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from bench import reviews, servers
+from bench import machine, reviews, servers
 from bench.python import Interpreter
 from bench.servers import Server
 from localstack.controlplane import ControlPlane
@@ -25,7 +26,9 @@ _OTHER: Final = ("delivery", "deployer")
 
 _KINDS: Final = {"ProtectionPolicy": "protectionpolicies", "Approver": "approvers"}
 
+_CONFIGURATION: Final = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/seconder"
 _JUDGED_SECONDS: Final = 60
+_POLL_SECONDS: Final = 0.01
 _AT_ONCE: Final = 8
 
 
@@ -34,6 +37,8 @@ class Cluster:
 
     def __init__(self, plane: ControlPlane, folder: Path, interpreter: Interpreter) -> None:
         """``interpreter``: the Python that runs the webhook."""
+        self.operator_seconds = math.nan
+        """From the operator's start to its first webhook configuration; not known before ``install``."""
         self.plane: Final = plane
         self._interpreter: Final = interpreter
         self._api: Final = Api(load(str(plane.admin_kubeconfig)), user_agent="seconder-bench")
@@ -135,16 +140,28 @@ class Cluster:
         The operator is then stopped, and its configuration removed: what guards, and when, is up to the benchmark.
         """
         kubectl, admin = self.plane.kubectl, self.plane.admin_kubeconfig
-        self._seconder.start_operator()
+        began = time.perf_counter()
+        with machine.everywhere():
+            self._seconder.start_operator()
         try:
+            self.operator_seconds = self._configured() - began
             wait = ("wait", "--for=condition=Ready", f"--timeout={_JUDGED_SECONDS}s", "--all")
             kubectl.must(admin, *wait, "protectionpolicies,approvers", seconds=_JUDGED_SECONDS + 10)
         finally:
             self._seconder.stop_operator()
-        path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/seconder"
-        found: dict[str, Any] = self._api.get(path)
+        found: dict[str, Any] = self._api.get(_CONFIGURATION)
         kubectl.must(admin, "delete", "validatingwebhookconfiguration", "seconder")
         return found
+
+    def _configured(self) -> float:
+        """Wait for a webhook configuration that asks about something; give the time. Raises TimeoutError."""
+        deadline = time.perf_counter() + _JUDGED_SECONDS
+        while (now := time.perf_counter()) < deadline:
+            found = self._api.find(_CONFIGURATION)
+            if found is not None and found.get("webhooks"):
+                return now
+            time.sleep(_POLL_SECONDS)
+        raise TimeoutError(f"the operator applied no webhook configuration within {_JUDGED_SECONDS} s")
 
     def agent(self) -> Credentials:
         """Give a token of the agent's."""

@@ -1,12 +1,13 @@
 """What the operating system knows: cores, CPU time, memory; and processes pinned to a core."""
 
+import contextlib
 import ctypes
 import math
 import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,20 @@ def step_aside() -> None:
     """Move this process, and with it all that it starts from now on, off the measured server's core."""
     if sys.platform == "linux" and can_pin():
         os.sched_setaffinity(0, {OTHER_CORE})
+
+
+@contextlib.contextmanager
+def everywhere() -> Iterator[None]:
+    """Let what is started meanwhile run on every core, as it does for people."""
+    if sys.platform != "linux":
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, _AT_HAND)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class Process:

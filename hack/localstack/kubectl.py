@@ -11,21 +11,25 @@ _TIMEOUT_SECONDS: Final = 60.0
 
 
 class Kubectl:
-    """A kubectl that acts by a given kubeconfig and keeps its discovery cache in ``cache``."""
+    """A kubectl that acts by a given kubeconfig and keeps its discovery cache in ``cache``.
 
-    def __init__(self, binary: Path, cache: Path) -> None:
-        self._binary: Final = binary
+    ``environment`` is added to this program's.
+    """
+
+    def __init__(self, binary: Path, cache: Path, **environment: str) -> None:
+        self.binary: Final = binary
         self._environment: Final = {
             **{key: value for key, value in os.environ.items() if key != "KUBECONFIG"},
             "KUBECACHEDIR": str(cache),
             "KUBERC": "off",
+            **environment,
         }
 
     def run(
         self, kubeconfig: Path, *arguments: str | Path, stdin: str = "", seconds: float = _TIMEOUT_SECONDS
     ) -> subprocess.CompletedProcess[str]:
         """Run it and give what came of it, success or not; raises ``StackError`` when it takes too long."""
-        command = [self._binary, "--kubeconfig", kubeconfig, *arguments]
+        command = [self.binary, "--kubeconfig", kubeconfig, *arguments]
         try:
             return subprocess.run(
                 command,
