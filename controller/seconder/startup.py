@@ -125,10 +125,11 @@ class _Duties:
             cache,
             program.watches(api, worker.wake, watching.anew, portal=settings.portal),
             watching,
+            change_requests,
         ]
         if notifier is not None:
             parts += [notifier, Emergencies(api, arguments.namespace, notifier.emergency, program.failed)]
-        return program.Duty(term, parts, [worker, change_requests], worker.unmet)
+        return program.Duty(term, parts, [worker, *change_requests.lanes], worker.unmet)
 
     def stand_in(self, vacancy: "Term") -> "Duty":
         """What looks after the webhook configuration while nobody leads. It counts nothing: who leads does."""

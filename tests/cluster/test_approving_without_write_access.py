@@ -1,15 +1,23 @@
 """Approvals on a change request: copied to the object by an operator that was told to, and only those that count."""
 
+import itertools
 import json
-from collections.abc import Callable, Iterator
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cluster.test_change_requests import refused
+from tests.cluster.test_change_requests import refused, refused_to
 from tests.support.cluster import Cluster, Result, eventually, sign
 from tests.support.operator import operator_with
+from tests.support.requests import client
 
 _ROLE = "seconder-approver"
+_REFUSED = 45
+_WRITERS = 12
 
 
 @pytest.fixture
@@ -67,6 +75,51 @@ def test_what_does_not_count_is_not_copied(cluster: Cluster, frank: Path) -> Non
         assert cluster.kubectl(frank, "annotate", "chg", chg, f"approval.seconder.dev/alice={good}").code == 0
         eventually(lambda: _on_object(cluster), 5, "the good one is copied")
         assert _on_object(cluster) == {"approval.seconder.dev/alice": good}
+
+
+def test_no_approval_waits_while_an_agent_writes_on_its_own_change_requests(cluster: Cluster, frank: Path) -> None:
+    """An agent is refused very much, and states its reasons anew all the time: a person's turn comes all the same."""
+    cluster.policy(f"everyone-{cluster.namespace}", subjects="Everyone")
+    cluster.deployment()
+    with operator_with(cluster.stack, "--copy-approvals"), _writing_reasons(cluster) as written:
+        chg = refused_to(cluster, cluster.human)
+        value = _approval(cluster, sub="dana@example.com", act=None)
+        assert cluster.kubectl(frank, "annotate", "chg", chg, f"approval.seconder.dev/alice={value}").code == 0
+        eventually(lambda: _on_object(cluster), 3, "it is copied")
+        assert cluster.delete(cluster.human).code == 0
+        before = written[0]
+        eventually(lambda: written[0] > before, 5, "the agent still writes")
+
+
+@contextmanager
+def _writing_reasons(cluster: Cluster) -> Iterator[list[int]]:
+    """Have an agent refused the end of 45 namespaces of its own, and write its reason on each; counts these."""
+    agent = client(cluster.stack.agent_kubeconfig, _WRITERS)
+    names = []
+    for number in range(_REFUSED):
+        name = f"{cluster.namespace[:50]}-{number}"
+        assert agent("POST", "/api/v1/namespaces", {"metadata": {"name": name}}).code == 201
+        found = re.search(r"chg-\w+", agent("DELETE", f"/api/v1/namespaces/{name}").message)
+        assert found
+        names.append(found[0])
+    eventually(lambda: all(cluster.there("chg", name) for name in names), 20, "all are recorded")
+    written, ended = [0], threading.Event()
+
+    def write(own: Sequence[str]) -> None:
+        for number, name in enumerate(itertools.cycle(own)):
+            reason = {"metadata": {"annotations": {"seconder.dev/reason": f"because of {number}"}}}
+            written[0] += agent("PATCH", f"/apis/seconder.dev/v1alpha1/changerequests/{name}", reason).code == 200
+            if ended.is_set():
+                return
+
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        for each in range(_WRITERS):
+            pool.submit(write, names[each::_WRITERS])
+        try:
+            eventually(lambda: written[0] > 2 * _REFUSED, 30, "the agent writes")
+            yield written
+        finally:
+            ended.set()
 
 
 def test_an_approval_of_a_change_is_copied_if_it_is_of_the_object_as_it_stands(cluster: Cluster, frank: Path) -> None:

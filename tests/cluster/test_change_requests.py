@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.support.cluster import AGENT, Cluster, eventually
+from tests.support.cluster import AGENT, Cluster, Result, eventually
 
 _NAME = re.compile(r"^change request: (chg-[0-9a-z]{26})$", re.MULTILINE)
 _SOON = 5.0
@@ -19,7 +20,12 @@ def _named(text: str) -> str:
 
 def refused(cluster: Cluster, kind: str = "deployment", name: str = "checkout") -> str:
     """Have the agent refused; give the name of the change request."""
-    answer = cluster.delete(cluster.agent, kind, name)
+    return refused_to(cluster, cluster.agent, kind, name)
+
+
+def refused_to(cluster: Cluster, who: Callable[..., Result], kind: str = "deployment", name: str = "checkout") -> str:
+    """Have somebody refused; give the name of the change request."""
+    answer = cluster.delete(who, kind, name)
     assert answer.refused, answer.err
     chg = _named(answer.err)
     assert f"Ask an approver: kubectl seconder approve {chg}" in answer.err

@@ -1,4 +1,7 @@
-"""The controller of change requests: the fresher one is, the more often its object is looked up."""
+"""The controller of change requests: the fresher one is, the more often its object is looked up.
+
+Who was refused much, or writes on its change requests all the time, keeps nobody else's waiting.
+"""
 
 import threading
 import time
@@ -25,9 +28,10 @@ from seconder.client.resolver import Resolver, within
 from seconder.client.watch import Watch
 from seconder.operator import change_request_status as phases
 from seconder.operator import managers
+from seconder.operator.turns import Turns
 
 _PACE: Final = 0.03
-"""Seconds between two look-ups: however many there are, the API server gets no more than some 30 requests a second."""
+"""Seconds between two look-ups of a lane: however many there are, the API server gets no more than some 30 a second."""
 
 _UNREAD: Final = "the object could not be looked up"
 _ANSWERS: Final = (constants.APPROVAL_PREFIX, constants.DENIAL_PREFIX)
@@ -41,7 +45,7 @@ _TURN: Final = 60.0
 
 
 class ChangeRequestController:
-    """Keeps the status of change requests while the operator runs.
+    """Keeps the status of change requests while the operator runs, by ``lanes``.
 
     ``copies``: approvals annotated on a change request are verified and copied to the object. ``observer`` is called
     with all change requests after each change of one; it must not wait.
@@ -56,67 +60,88 @@ class ChangeRequestController:
         copies: bool = False,
         observer: Callable[[Mapping[str, ChangeRequest]], None] | None = None,
     ) -> None:
+        self._observer = observer
+        self._requests: Mapping[str, ChangeRequest] = {}
+        self._watch = Watch(api, change_request.PATH, _parsed, self._take, failed)
+        self._agents, self._others = (Lane(name, api, cache, failed, copies=copies) for name in ("agents'", "others'"))
+        self.lanes: Final = (self._agents, self._others)
+        """Nobody waits behind what agents were refused."""
+
+    def start(self) -> None:
+        """Begin to follow change requests."""
+        self._watch.start()
+
+    def stop(self) -> None:
+        """Follow them no longer."""
+        self._watch.stop()
+
+    def count(self, phase: Phase) -> int:
+        """The number of change requests in this phase."""
+        return sum(request.status.phase is phase for request in self._requests.values())
+
+    def waiting(self) -> float:
+        """For how many seconds the one has waited for a peer that has waited longest; 0 where none does."""
+        return _ago(min(filter(None, map(_since, self._requests.values())), default=None))
+
+    def untried(self) -> float:
+        """For how many seconds the one that was approved first of those that nobody has tried since; 0 for none."""
+        return _ago(min(filter(None, map(_untried_since, self._requests.values())), default=None))
+
+    def _take(self, requests: Mapping[str, ChangeRequest]) -> None:
+        # Called after each change of one: what takes longer is left to whoever asks for it.
+        self._requests = dict(requests)
+        self._agents.take({name: request for name, request in requests.items() if request.spec.by_agent})
+        self._others.take({name: request for name, request in requests.items() if not request.spec.by_agent})
+        if self._observer is not None:
+            self._observer(requests)
+
+
+class Lane:
+    """Looks at the change requests of some requesters, in turns by requester, in a thread of its own."""
+
+    def __init__(
+        self, name: str, api: Api, cache: Cache, failed: Callable[[str, Exception], None], *, copies: bool
+    ) -> None:
         self._api = api
         self._cache = cache
         self._failed = failed
         self._copies = copies
-        self._observer = observer
         self._resolver = Resolver(api, ListedDependents(api), cache.fresh, failed, at_once=2)
         self._events = Events(api, "seconder-operator")
         self._memo = Memo(1024)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._requests: dict[str, ChangeRequest] = {}
-        self._next: dict[str, float] = {}
+        self._requests: Mapping[str, ChangeRequest] = {}
+        self._turns = Turns(_OFTEN)
         self._troubled: set[str] = set()
-        self._watch = Watch(api, change_request.PATH, _parsed, self._take, failed)
-        self.thread = threading.Thread(target=self._run, name="change requests", daemon=True)
-        self._phases: Mapping[Phase, int] = {}
-        self._oldest: float | None = None
-        self._untried: float | None = None
         self._managers_told: dict[str, str] = {}
+        self.thread = threading.Thread(target=self._run, name=f"{name} change requests", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow change requests."""
-        self._watch.start()
+        """Begin to look."""
         self.thread.start()
 
     def stop(self) -> None:
         """End after the look under way, if any."""
         self._stopping.set()
         self._wake.set()
-        self._watch.stop()
 
-    def count(self, phase: Phase) -> int:
-        """The number of change requests in this phase."""
-        return self._phases.get(phase, 0)
-
-    def waiting(self) -> float:
-        """For how many seconds the one has waited for a peer that has waited longest; 0 where none does."""
-        return _ago(self._oldest)
-
-    def untried(self) -> float:
-        """For how many seconds the one that was approved first of those that nobody has tried since; 0 for none."""
-        return _ago(self._untried)
-
-    def _take(self, requests: Mapping[str, ChangeRequest]) -> None:
-        phases = dict.fromkeys(Phase, 0)
-        for counted in requests.values():
-            phases[counted.status.phase] += 1
+    def take(self, requests: Mapping[str, ChangeRequest]) -> None:
+        """Take all of these requesters' change requests as they are now."""
+        now = time.monotonic()
         with self._lock:
             for name, request in requests.items():
                 before = self._requests.get(name)
+                if before is request:
+                    continue
                 if before is None or before.metadata["resourceVersion"] != request.metadata["resourceVersion"]:
-                    self._next[name] = 0.0
-            self._requests = dict(requests)
-            self._next = {name: when for name, when in self._next.items() if name in requests}
-            self._phases = phases
-            self._oldest = min(filter(None, map(_since, requests.values())), default=None)
-            self._untried = min(filter(None, map(_untried_since, requests.values())), default=None)
-            self._managers_told = {name: when for name, when in self._managers_told.items() if name in requests}
-        if self._observer is not None:
-            self._observer(requests)
+                    answered = before is not None and _answers(before) != _answers(request)
+                    self._turns.touch(name, request.spec.requester, now, presses=answered)
+            gone = self._requests.keys() - requests.keys()
+            self._requests = requests
+            if gone:
+                self._turns.keep(requests.keys())
         self._wake.set()
 
     def _run(self) -> None:
@@ -137,22 +162,24 @@ class ChangeRequestController:
                     self._troubled.add(request.name)
                     self._failed(f"change request {request.name}", error)
                 with self._lock:
-                    self._troubled &= self._requests.keys()
-                    if request.name in self._requests:
-                        self._next[request.name] = time.monotonic() + _after(error)
+                    self._turns.put_off(request.name, time.monotonic(), _after(error))
             self._stopping.wait(_PACE)
 
     def _due(self) -> tuple[ChangeRequest | None, float]:
         """The change request whose turn it is; else None and the seconds until the next one's."""
-        now = time.monotonic()
         with self._lock:
-            if not self._next or self._cache.state is None:
+            now = time.monotonic()
+            if self._cache.state is None:
                 return None, _OFTEN
-            name = min(self._next, key=lambda waiting: self._next[waiting])
-            if self._next[name] > now:
-                return None, self._next[name] - now
+            self._troubled &= self._requests.keys()
+            for gone in self._managers_told.keys() - self._requests.keys():
+                del self._managers_told[gone]
+            name = self._turns.next(now)
+            if name is None:
+                pause = self._turns.pause(now)
+                return None, _OFTEN if pause is None else pause
             request = self._requests[name]
-            self._next[name] = now + _interval(request.status, datetime.now(UTC))
+            self._turns.taken(name, now, _interval(request.status, datetime.now(UTC)))
             return request, 0.0
 
     def _keep(self, request: ChangeRequest) -> None:
@@ -339,6 +366,12 @@ class ChangeRequestController:
         self._events.write(
             Occurrence(request.target, spec.object.version, key, "Denied", note, warning=False, count=1, now=now)
         )
+
+
+def _answers(request: ChangeRequest) -> Mapping[str, str]:
+    """What approvers have written on it, which no agent writes."""
+    answers: Mapping[str, str] = request.metadata["annotations"]
+    return answers
 
 
 def _after(error: Exception) -> float:
