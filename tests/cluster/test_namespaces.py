@@ -61,6 +61,25 @@ def test_a_deployment_added_after_the_approval(cluster: Cluster) -> None:
     assert cluster.delete(cluster.agent, "namespace", cluster.namespace).refused_with("ImpactChanged")
 
 
+def test_a_void_approval_of_its_deletion_gives_it_to_no_owner(cluster: Cluster) -> None:
+    """With an owner's end it would go, and what people added since the approval."""
+    cluster.deployment("one")
+    _approve(cluster, impact=impact(cluster))
+    cluster.deployment("two")
+    cluster.admin("create", "clusterrole", cluster.namespace, "--verb=get", "--resource=pods")
+    made = json.loads(cluster.admin("get", "clusterrole", cluster.namespace, "--output=json"))
+    owner = {"apiVersion": made["apiVersion"], "kind": made["kind"]}
+    owner |= {key: made["metadata"][key] for key in ("name", "uid")}
+    given = json.dumps({"metadata": {"ownerReferences": [owner]}})
+    give = ["patch", "namespace", cluster.namespace, "--type=merge", f"--patch={given}"]
+    refused = cluster.agent(*give)
+    assert refused.refused_with("ImpactChanged"), refused.err
+    assert refused.err.splitlines()[0].count("ChangeOwners of namespaces") == 1
+    _approve(cluster, impact=impact(cluster), actions=["ChangeOwners"])
+    assert cluster.agent(*give).code == 0
+    cluster.admin("delete", "clusterrole", cluster.namespace)
+
+
 def test_an_agent_makes_no_approval_of_it_void(cluster: Cluster) -> None:
     """Neither by one object more nor by one less; what does not count is free, and the namespace goes."""
     agent, inside = cluster.agent, f"--namespace={cluster.namespace}"

@@ -97,7 +97,7 @@ def _judged(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) 
 
 
 def impact_of(effect: Effect, covering: Sequence[Policy]) -> Asking[tuple[Impact | None, Contents]]:
-    """The impact of a namespace's deletion where some policy binds it, and the objects in it. Raises Unknown."""
+    """The impact of a namespace's end where some policy binds it, and the objects in it. Raises Unknown."""
     bound = impact.binding_policies(effect.target, effect.action, covering)
     if not bound:
         return None, {}

@@ -7,10 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ReadObjects, ReadWhole, Unknown, ask
-from seconder.admission.request import ENDINGS, Metadata
+from seconder.admission.request import Metadata
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.policy import Policy
-from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, Target
+from seconder.api.resources import DEFINITIONS, ENDINGS, NAMESPACES, Action, Target
 from seconder.approvals import impact
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")

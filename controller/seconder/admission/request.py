@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from seconder.api.resources import JOBS, NAMESPACES, PODS, Action, Target
+from seconder.api.resources import JOBS, NAMESPACES, PODS, Target
 
 
 class Operation(StrEnum):
@@ -254,7 +254,3 @@ def _finalizers(target: Target, metadata: Metadata, spec: Raw) -> frozenset[str]
     except (msgspec.MsgspecError, RecursionError):
         in_spec = ()
     return finalizers | {f"spec.finalizers/{finalizer}" for finalizer in in_spec}
-
-
-ENDINGS: Final = frozenset({Action.DELETE, Action.CHANGE_OWNERS})
-"""With an object go the things in it and of it, whether it is deleted or left to the garbage collector."""

@@ -134,7 +134,7 @@ class Requirement(Strict, frozen=True, kw_only=True):
         Assurance,
         Meta(description="What a signature must prove: a key (Software), a touch (Presence), a PIN too (Verified)."),
     ] = Assurance.SOFTWARE
-    bind_impact: Annotated[bool, Meta(description="Namespaces: the approval names what goes down with it.")] = True
+    bind_impact: Annotated[bool, Meta(description="Namespaces: an approval of its end names what goes down.")] = True
     unknown_operator: Annotated[
         UnknownOperator, Meta(description="Whether approvals count for an agent whose operator nobody recorded.")
     ] = UnknownOperator.ACCEPT

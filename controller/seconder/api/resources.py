@@ -21,6 +21,9 @@ class Action(StrEnum):
 LOSSES: Final = frozenset(Action) - {Action.CHANGE}
 """What takes an object away, or may. An approval of ``Delete`` covers all of these, and nothing else."""
 
+ENDINGS: Final = frozenset({Action.DELETE, Action.CHANGE_OWNERS})
+"""With an object go the things in it and of it, whether it is deleted or left to the garbage collector."""
+
 
 class GroupResource(NamedTuple):
     """A kind of object by API group (``""`` is the core group) and lower-case plural, version left out."""
@@ -104,3 +107,8 @@ class Target(Struct, frozen=True, gc=False):
     def path(self) -> str:
         """``payments/checkout``, or the bare name of a cluster-scoped object."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+def takes_along(target: Target, action: Action) -> bool:
+    """Whether what is in the object goes with it by this action, so that a policy may bind that."""
+    return target.resource == NAMESPACES and action in ENDINGS

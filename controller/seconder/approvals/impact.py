@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource, Target
+from seconder.api.resources import NAMESPACES, Action, GroupResource, ResolvedResource, Target, takes_along
 
 _COUNTED: Final = tuple(
     ResolvedResource(GroupResource(group, resource), version, namespaced=True, custom=False)
@@ -35,7 +35,7 @@ Contents = Mapping[GroupResource, Sequence[Item]]
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """What a namespace's deletion takes with it. ``sha256`` is lower-case hex; ``counts`` are for people."""
+    """What goes with a namespace. ``sha256`` is lower-case hex; ``counts`` are for people."""
 
     sha256: str
     counts: Mapping[str, int]
@@ -49,7 +49,7 @@ class Impact:
 
 def binding_policies(target: Target, action: Action, policies: Sequence[Policy]) -> list[Policy]:
     """The policies under which an approval must name what goes down with the object."""
-    if target.resource != NAMESPACES or action is not Action.DELETE:
+    if not takes_along(target, action):
         return []
     return [policy for policy in policies if policy.requirement.bind_impact]
 

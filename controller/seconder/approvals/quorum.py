@@ -12,7 +12,7 @@ from msgspec import Struct
 from seconder.api import constants
 from seconder.api.policy import Assurance, Policy, Requirement, UnknownOperator
 from seconder.api.reasons import Reason, Rejected
-from seconder.api.resources import NAMESPACES, Action
+from seconder.api.resources import takes_along
 from seconder.approvals.registry import Registry
 from seconder.approvals.statement import NamedImpact
 from seconder.approvals.verification import (
@@ -207,8 +207,7 @@ def _check(approval: Approval, presented: Presented, requirement: Requirement, i
         if context.operators:
             who = "who set this agent going goes by no approver's name"
         raise Rejected(Reason.SELF_APPROVAL, f"{who}, so no approver is known a peer")
-    deletes_namespace = context.target.resource == NAMESPACES and context.action is Action.DELETE
-    if impact is None and requirement.bind_impact and deletes_namespace:
+    if impact is None and requirement.bind_impact and takes_along(context.target, context.action):
         raise Rejected(Reason.IMPACT_CHANGED, "what goes down with the namespace is not known")
     if impact is not None:
         named = approval.detail.impact

@@ -189,13 +189,14 @@ def verify(slug: str, value: str, context: Context, registry: Registry, now: flo
 def stands(
     values: Mapping[str, str], target: Target, audience: str, registry: Registry, now: float, memo: Memo
 ) -> bool:
-    """Whether an approval of this object's deletion is among these, for whomever it is. ``now``: as for ``verify``."""
+    """Whether an approval of this object's end is among these, for whomever it is. ``now``: as for ``verify``."""
     looked_at = 0
     for value in values.values():
         try:
             candidate = examine(value, registry, now, memo)
             claims = candidate.signed.statement
-            wanted = Context(audience, claims.sub, False, claims.agent, frozenset(), target, Action.DELETE)
+            # An approval of its deletion covers this as well.
+            wanted = Context(audience, claims.sub, False, claims.agent, frozenset(), target, Action.CHANGE_OWNERS)
             check_fit(candidate, wanted, now)
             looked_at += 1
             if looked_at > constants.MAX_APPROVALS:

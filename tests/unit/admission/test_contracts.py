@@ -150,7 +150,7 @@ def _cases() -> list[Case]:
     ]
     of_namespace = approved_for(NAMESPACE, **_counted(one))
     there = live(DEPLOYMENT, annotations=approved())
-    given = approved_for(NAMESPACE, actions=["ChangeOwners"])
+    given = approved_for(NAMESPACE, actions=["ChangeOwners"], **_counted(one))
     roles = target(GroupResource("rbac.authorization.k8s.io", "rolebindings"))
     return [
         Case("deletion", deletion(NAMESPACE, stored={"annotations": of_namespace}), (one,), Answers(holds=HOLDS)),

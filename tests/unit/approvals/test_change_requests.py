@@ -4,7 +4,7 @@ from tests.support import signing
 from tests.support.builders import policy, target
 from tests.support.change_requests import change
 
-from seconder.api.resources import NAMESPACES
+from seconder.api.resources import ENDINGS, NAMESPACES
 from seconder.approvals import change_requests
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Impact
@@ -16,9 +16,10 @@ def _statement(refused: Change, impact: Impact | None) -> str:
 
 def test_there_is_nothing_to_sign_while_a_bound_impact_is_not_known() -> None:
     """An approval that names no impact would not count."""
-    refused = change(policy(NAMESPACES), target=target(NAMESPACES, "payments"))
-    assert _statement(refused, None) == ""
-    assert "0" * 64 in _statement(refused, Impact("0" * 64, {}))
+    for action in ENDINGS:
+        refused = change(policy(NAMESPACES), target=target(NAMESPACES, "payments"), action=action)
+        assert _statement(refused, None) == ""
+        assert "0" * 64 in _statement(refused, Impact("0" * 64, {}))
 
 
 def test_what_binds_no_impact_is_signed_without_one() -> None:

@@ -243,9 +243,11 @@ def test_a_namespaces_impact_that_is_not_known_is_approved_by_nobody() -> None:
     target = Target(NAMESPACES, "Namespace", "", "payments", "uid-1")
     detail = {"group": "", "resource": "namespaces", "identifier": "uid-1", "name": "payments", "namespace": None}
     values = {"alice": _by("alice", detail=detail | {"impact": IMPACT})}
-    _is(_judge(values, target=target), Reason.IMPACT_CHANGED)
-    _is(_judge(values, impact=DIGEST, target=target), Reason.APPROVED)
-    _is(_judge(values, Requirement(bind_impact=False), target=target), Reason.APPROVED)
+    # Given to an owner, it goes with what is in it as well.
+    for action in (Action.DELETE, Action.CHANGE_OWNERS):
+        _is(_judge(values, target=target, action=action), Reason.IMPACT_CHANGED)
+        _is(_judge(values, impact=DIGEST, target=target, action=action), Reason.APPROVED)
+        _is(_judge(values, Requirement(bind_impact=False), target=target, action=action), Reason.APPROVED)
     _is(_judge(values, target=target, action=Action.REMOVE_FINALIZERS), Reason.APPROVED)
 
 

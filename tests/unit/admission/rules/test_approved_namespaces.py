@@ -37,9 +37,10 @@ def _answers(**annotations: str) -> Answers:
 
 def test_agents_leave_it_as_it_is_while_an_approval_stands() -> None:
     """Whoever it is for; what no impact counts is free, and so are updates, and whatever people do."""
-    theirs = approved_for(NAMESPACE, actions=["Delete", "ChangeOwners"])
-    for asked in (creation(SERVICE), deletion(SERVICE)):
-        assert refusal(decide(asked, state(ALL), answers=_answers(**theirs))) == SAID
+    for actions in (["Delete", "ChangeOwners"], ["Delete"], ["ChangeOwners"]):
+        theirs = approved_for(NAMESPACE, actions=actions)
+        for asked in (creation(SERVICE), deletion(SERVICE)):
+            assert refusal(decide(asked, state(ALL), answers=_answers(**theirs))) == SAID
     for free in (
         creation(target(CONFIG_MAPS, "mine")),
         update(SERVICE, new={"labels": {"a": "b"}}),
@@ -55,7 +56,7 @@ def test_agents_leave_it_as_it_is_while_an_approval_stands() -> None:
         {"seconder.dev/team": "shop"},
         approved(),
         approved_for(NAMESPACE, identifier="another"),
-        approved_for(NAMESPACE, actions=["ChangeOwners"]),
+        approved_for(NAMESPACE, actions=["RemoveFinalizers"]),
         {"approval.seconder.dev/alice": "nonsense"},
     ],
 )
