@@ -69,6 +69,10 @@ MAKERS: Final[Mapping[GroupResource, ResolvedResource]] = {
 """The owners among these."""
 
 
+SCALED: Final = frozenset({DEPLOYMENTS, REPLICA_SETS, _REPLICATION_CONTROLLERS, STATEFUL_SETS})
+"""The built-in kinds that have the subresource ``scale``."""
+
+
 def maker(group: str, kind: str) -> ResolvedResource | None:
     """The owner of this kind among these; None where there is none."""
     return next((each for each in MAKERS.values() if (each.resource.group, each.kind) == (group, kind)), None)

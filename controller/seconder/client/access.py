@@ -1,11 +1,9 @@
 """Asks the API server what roles and ServiceAccounts may do, within a deadline."""
 
-import time
-from collections import OrderedDict
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from http import HTTPStatus
-from threading import Lock
 from typing import Any, Final
 
 import msgspec
@@ -24,11 +22,11 @@ from seconder.admission.principal import service_account_caller
 from seconder.admission.rbac import Rule
 from seconder.client.api import Api, ApiError, segment
 from seconder.client.objects import ACCOUNT_KEY, TooLate, items, left, metadata_of
+from seconder.client.rights import Rights
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-_MOST: Final = 1024
-"""ServiceAccounts of which the answer is remembered."""
-
+_AHEAD: Final = 2
+"""For each that may be asked at once, how many rights a look-up has asked for before it has read their answers."""
 
 _MOST_SECRETS: Final = 64
 _MOST_ACCOUNTS: Final = 64
@@ -53,16 +51,17 @@ class _Answer(msgspec.Struct):
 class Access:
     """The client of the API server's authorizer, safe to use from several threads.
 
-    ``pool`` asks several questions side by side. ``remembered`` is how long, in seconds, what a ServiceAccount may do
-    is not asked again.
+    ``pool`` asks several questions side by side; of the authorizer, so many are asked beside these as ``at_once``
+    says. ``rights`` remembers what a ServiceAccount may do.
     """
 
-    def __init__(self, api: Api, pool: ThreadPoolExecutor, *, remembered: float = 60.0) -> None:
+    def __init__(self, api: Api, pool: ThreadPoolExecutor, *, at_once: int = 8, rights: Rights | None = None) -> None:
         self._api = api
         self._pool = pool
-        self._remembered = remembered
-        self._lock = Lock()
-        self._answers: OrderedDict[FirstRight, tuple[float, Right | None]] = OrderedDict()
+        self._at_once = at_once
+        # Hundreds for one look-up: other look-ups do not wait behind them.
+        self._asking = ThreadPoolExecutor(at_once, thread_name_prefix="authorizer")
+        self._rights = Rights() if rights is None else rights
 
     def rules(self, lookup: RoleRules, deadline: float) -> Sequence[Rule]:
         """Read what a role allows; nothing where it does not exist. Raises ApiError and TooLate."""
@@ -110,32 +109,45 @@ class Access:
         return frozenset(names)
 
     def first(self, lookup: FirstRight, deadline: float) -> Right | None:
-        """The first right that a ServiceAccount has, by the API server's authorizer. Raises ApiError and TooLate."""
-        with self._lock:
-            until, right = self._answers.get(lookup, (0.0, None))
-        if until > time.monotonic():
-            return right
-        right = self._ask(lookup, deadline)
-        with self._lock:
-            self._answers[lookup] = (time.monotonic() + self._remembered, right)
-            while len(self._answers) > _MOST:
-                self._answers.popitem(last=False)
-        return right
+        """The first right that a ServiceAccount is known to have, by the API server's authorizer.
 
-    def _ask(self, lookup: FirstRight, deadline: float) -> Right | None:
-        futures = [self._pool.submit(self._has, lookup.account, right, deadline) for right in lookup.rights]
-        try:
-            for right, future in zip(lookup.rights, futures, strict=True):
-                if future.result(left(deadline)):
-                    return right
-        finally:
-            for future in futures:
-                future.cancel()
-        return None
+        What was answered before is not asked again while it counts, also where the look-up was too late in the end.
+        Raises ApiError and TooLate.
+        """
+        has, unknown = self._rights.open(lookup.account, lookup.rights)
+        return has or self._ask(lookup.account, unknown, deadline)
 
-    def _has(self, account: Account, right: Right, deadline: float) -> bool:
-        answer = self._api.create(_REVIEWS, access_review(account, right), timeout=left(deadline))
-        return msgspec.convert(answer, _Answer).status.allowed
+    def _ask(self, account: Account, rights: Iterable[Right], deadline: float) -> Right | None:
+        # A few at a time: of several look-ups, none waits until all of another's are asked.
+        coming: deque[tuple[Right, Future[bool], bool]] = deque()
+        rest = iter(rights)
+        while True:
+            while len(coming) < _AHEAD * self._at_once and (right := next(rest, None)) is not None:
+                coming.append((right, *self._asked(account, right, deadline)))
+            if not coming:
+                return None
+            right, future, own = coming.popleft()
+            if self._has(account, right, future, deadline, own=own):
+                return right
+
+    def _asked(self, account: Account, right: Right, deadline: float) -> tuple[Future[bool], bool]:
+        def review() -> bool:
+            answer = self._api.create(_REVIEWS, access_review(account, right), timeout=left(deadline))
+            return msgspec.convert(answer, _Answer).status.allowed
+
+        return self._rights.asked(
+            account, right, lambda: self._asking.submit(self._rights.answering, account, right, review)
+        )
+
+    def _has(self, account: Account, right: Right, future: Future[bool], deadline: float, *, own: bool) -> bool:
+        while True:
+            try:
+                return future.result(left(deadline))
+            except (ApiError, TooLate, msgspec.ValidationError):
+                # Whoever asked for it may have been later than this one is.
+                if own:
+                    raise
+            future, own = self._asked(account, right, deadline)
 
 
 def access_review(account: Account, right: Right) -> dict[str, Any]:

@@ -80,7 +80,8 @@ class OwnerIndex(Protocol):
 class Resolver:
     """Answers look-ups, safe to use from several threads.
 
-    ``at_once`` is how many requests to the API server run side by side. ``trouble`` is told of what failed.
+    ``at_once`` is how many requests to the API server run side by side, and how many to its authorizer beside these.
+    ``trouble`` is told of what failed.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Resolver:
         self._fresh = fresh
         self._trouble = trouble
         self._objects = Objects(api, pool)
-        self._access = Access(api, pool)
+        self._access = Access(api, pool, at_once=at_once)
         self._kinds = Kinds(api)
 
     def at_hand(self, lookup: Lookup[Any], policies: PolicyIndex) -> Any:

@@ -136,7 +136,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     """
     # Each level of a review's JSON takes one: the parser counts by it.
     sys.setrecursionlimit(_DEEPEST)
-    api = Api(credentials, user_agent=_USER_AGENT, connections=16)
+    api = Api(credentials, user_agent=_USER_AGENT, connections=24)
     registry_ = registry()
     metrics = ReviewMetrics(registry_, namespaces=options.namespace_label)
     index = DependentsIndex(api, _failed, namespace=options.installation.namespace)

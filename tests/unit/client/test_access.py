@@ -24,6 +24,7 @@ from seconder.admission.rbac import RoleRef, Rule
 from seconder.client.access import Access, access_review
 from seconder.client.api import ApiError
 from seconder.client.objects import TooLate
+from seconder.client.rights import Rights
 
 WORKER = Account("payments", "worker")
 RIGHTS = tuple(Right(verb, "apps", "deployments", "", "payments") for verb in ("delete", "patch", "update"))
@@ -159,24 +160,102 @@ def test_whose_tokens_cannot_be_told_is_no_answer(served: Reviewing, access: Acc
         access.tokens(SecretTokens("payments", ("later",)), _soon())
 
 
-def test_an_answer_is_remembered_for_its_time_and_for_its_questions(
-    served: Reviewing, pool: ThreadPoolExecutor
-) -> None:
-    """New policies ask anew."""
-    access = Access(served, pool, remembered=0.2)
-    for _ in range(3):
-        _first(access, rights=RIGHTS[:1])
-    assert len(served.reviewed) == 1
+def _remembering(served: Reviewing, pool: ThreadPoolExecutor, **rights: Any) -> Access:
+    return Access(served, pool, at_once=4, rights=Rights(**rights))
+
+
+def test_an_answer_is_remembered_for_its_time(served: Reviewing, pool: ThreadPoolExecutor) -> None:
+    """From when it was asked, whatever else is asked meanwhile. Other questions have the same answers in them."""
+    access = _remembering(served, pool, life=0.3)
+    for rights in (RIGHTS[:1], RIGHTS[:1], RIGHTS[:2]):
+        assert _first(access, rights=rights) is None
+    assert [asked["resourceAttributes"]["verb"] for asked in served.reviewed] == ["delete", "patch"]
     served.allowed = {"delete"}
-    assert _first(access, rights=RIGHTS[:2]) == RIGHTS[0]
+    began = time.monotonic()
     eventually(lambda: _first(access, rights=RIGHTS[:1]) == RIGHTS[0], 5, "the old answer is forgotten")
+    assert _first(access, Account("payments", "other"), rights=RIGHTS[:1]) == RIGHTS[0]
+    served.allowed = set()
+    assert _first(access, rights=RIGHTS[:1]) == RIGHTS[0]
+    eventually(lambda: _first(access, rights=RIGHTS[:1]) is None, 5, "so is the new one")
+    assert time.monotonic() - began >= 0.3
 
 
-def test_what_is_remembered_is_bounded(access: Access) -> None:
-    """An agent may name any number of ServiceAccounts."""
-    for number in range(1100):
-        _first(access, Account("payments", f"a{number}"), ())
-    assert len(access._answers) == 1024
+def test_an_answer_counts_from_when_it_was_asked_for(served: Reviewing, pool: ThreadPoolExecutor) -> None:
+    """A right that is given while the API server takes its time is seen no later for that."""
+    access = _remembering(served, pool, life=0.2)
+    served.seconds = 0.3
+    assert _first(access, rights=RIGHTS[:1]) is None
+    served.allowed = {"delete"}
+    assert _first(access, rights=RIGHTS[:1]) == RIGHTS[0]
+
+
+MANY = tuple(Right("delete", "apps", "deployments", "", f"n{number}") for number in range(60))
+
+
+def test_a_question_that_was_too_late_goes_on_where_it_ended(served: Reviewing, pool: ThreadPoolExecutor) -> None:
+    """However many rights it asks about, each try comes further."""
+    access = _remembering(served, pool)
+    served.seconds = 0.02
+    tries = 0
+    while True:
+        tries += 1
+        asked = len(served.reviewed)
+        try:
+            assert _first(access, rights=MANY, seconds=0.15) is None
+            break
+        except (TooLate, TimeoutError, ApiError):
+            assert len(served.reviewed) > asked
+    assert 1 < tries < 20
+    assert len(served.reviewed) < 2 * len(MANY)
+
+
+def test_what_is_being_asked_is_not_asked_twice(served: Reviewing, pool: ThreadPoolExecutor) -> None:
+    """Many pods of one ServiceAccount are made at once."""
+    access = _remembering(served, pool)
+    served.seconds = 0.01
+    with ThreadPoolExecutor(6) as callers:
+        answers = list(callers.map(lambda _: _first(access, rights=MANY), range(6)))
+    assert answers == [None] * 6
+    assert len(served.reviewed) == len(MANY)
+
+
+def test_who_has_more_time_does_not_suffer_from_who_asked_first(served: Reviewing, pool: ThreadPoolExecutor) -> None:
+    """The first one's question ends with its time, and is asked again."""
+    access = _remembering(served, pool)
+    served.seconds = 0.3
+    with ThreadPoolExecutor(2) as callers:
+        hasty = callers.submit(_first, access, seconds=0.1)
+        eventually(lambda: len(served.reviewed) == len(RIGHTS), 5, "it has asked")
+        patient = callers.submit(_first, access, seconds=5.0)
+        assert patient.result() is None
+        with pytest.raises((TooLate, TimeoutError, ApiError)):
+            hasty.result()
+
+
+def test_of_several_questions_none_waits_for_all_of_another(served: Reviewing, pool: ThreadPoolExecutor) -> None:
+    """Few rights are answered soon while very many are asked about."""
+    access = _remembering(served, pool)
+    served.seconds = 0.01
+    with ThreadPoolExecutor(1) as callers:
+        long_one = callers.submit(_first, access, rights=MANY, seconds=5.0)
+        eventually(lambda: served.reviewed, 5, "it has begun")
+        assert _first(access, Account("payments", "other")) is None
+        assert len(served.reviewed) < len(MANY)
+        assert long_one.result() is None
+
+
+def test_what_is_remembered_is_bounded(served: Reviewing, pool: ThreadPoolExecutor) -> None:
+    """An agent may name any number of ServiceAccounts; who was asked about last is remembered."""
+    rights = Rights(most=10)
+    access = Access(served, pool, rights=rights)
+    for number in range(30):
+        _first(access, Account("payments", f"a{number}"))
+        assert len(rights) <= 10
+    asked = len(served.reviewed)
+    _first(access, Account("payments", "a29"))
+    assert len(served.reviewed) == asked
+    _first(access, Account("payments", "a0"))
+    assert len(served.reviewed) == asked + len(RIGHTS)
 
 
 def test_no_answer_in_time_or_a_strange_one_is_a_failure(served: Reviewing, access: Access) -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from seconder.admission.indirect import parents, table
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import MAKERS, ended_with, makers
+from seconder.admission.kinds import SCALED, ended_with, makers
 from seconder.admission.policy_index import protects
 from seconder.admission.powers import EDITS, ENDS
 from seconder.admission.request import Operation
@@ -98,4 +98,4 @@ def _parts(resource: GroupResource) -> Sequence[str]:
     """The subresources by which an object of a kind is written."""
     if resource == PODS:
         return ("resize", "status")
-    return ("scale", "status") if resource in MAKERS else ("status",)
+    return ("scale", "status") if resource in SCALED else ("status",)
