@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.attacks.attack import attacks
 
-from seconder.admission.changes.free_changes import ANYWHERE, COMMANDS, MAPS, TABLE
+from seconder.admission.changes.free_changes import ANYWHERE, COMMANDS, TABLE, Row
 from seconder.admission.indirect import table
 from seconder.admission.lookups import Lookup
 from seconder.admission.powers import POWERS
@@ -116,18 +116,33 @@ def _resources(group: str, resources: Sequence[str]) -> str:
 
 def _free_changes() -> str:
     rows = (
-        (f"`{kind}`", f"`{row.path}`", row.reason)
+        (f"`{kind}`", row)
         for kind, listed in TABLE.items()
         for row in listed
         # What a CronJob makes is as free as what anybody makes.
         if row not in ANYWHERE and row._replace(path=row.path.replace("spec.jobTemplate.", "")) not in ANYWHERE
     )
-    usual = (("every kind", f"`{row.path}`", row.reason) for row in ANYWHERE)
+    usual = (("every kind", row) for row in ANYWHERE)
     own = (
-        ("custom kinds", f"`!metadata.{where}[*.DOMAIN/*]`", f"DOMAIN is their group's: {COMMANDS}") for where in MAPS
+        ("custom kinds", Row(f"!metadata.{where}[*.DOMAIN/*]", f"DOMAIN is their group's: {COMMANDS}"))
+        for where in ("labels", "annotations")
     )
+    paths: dict[tuple[str, str], list[str]] = {}
+    for kind, row in chain(usual, own, rows):
+        paths.setdefault((kind, row.reason), []).append(f"`{row.path}`")
+    listed = [(kind, ", ".join(_short(free)), reason) for (kind, reason), free in paths.items()]
     none = [("`nodes`", "nothing at all", "labels choose what runs there, and annotations are commands")]
-    return _table(("on objects of", "free; `!`: not", "since"), chain(usual, own, none, rows))
+    return _table(("on objects of", "free; `!`: not", "since"), chain(listed, none))
+
+
+def _short(paths: Sequence[str]) -> Iterator[str]:
+    """Paths, of which those of labels and annotations alike are told once."""
+    both = {path for path in paths if path.replace(".labels[", ".annotations[") in paths and ".labels[" in path}
+    for path in paths:
+        if path in both:
+            yield path.replace(".labels[", ".*[")
+        elif path.replace(".annotations[", ".labels[") not in both:
+            yield path
 
 
 def _indirect() -> str:

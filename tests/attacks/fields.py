@@ -9,10 +9,12 @@ from tests.attacks.field import (
     AUTOSCALERS,
     CLUSTER_ROLES,
     CRON_JOBS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     INGRESSES,
     NAMESPACES,
     SERVICES,
+    STATEFUL_SETS,
     STORAGE_CLASSES,
     VOLUMES,
     Field,
@@ -183,6 +185,10 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "Strimzi": ("annotations", "strimzi.io/delete-pod-and-pvc", "true"),
     "ExternalDNS": ("annotations", "external-dns.alpha.kubernetes.io/hostname", "elsewhere.example.com"),
     "Velero": ("labels", "velero.io/exclude-from-backup", "true"),
+    "kube-schedule-scaler": ("annotations", "zalando.org/schedule-actions", "[]"),
+    "kube-monkey": ("labels", "kube-monkey/enabled", "enabled"),
+    "Istio": ("annotations", "networking.istio.io/exportTo", "~"),
+    "Cilium": ("annotations", "service.cilium.io/global", "true"),
 }
 
 
@@ -212,6 +218,42 @@ def mark_for_deletion(field: Field, where: str, key: str, value: str) -> None:
     path = DEPLOYMENTS.path(field.place, "checkout")
     field.refused("PATCH", path, {"metadata": {where: {key: value}}})
     field.lasts(path)
+
+
+@attack(variants={"DaemonSet": (DAEMON_SETS,), "StatefulSet": (STATEFUL_SETS,)})
+def take_the_brake_from_a_rollout(field: Field, kind: Kind) -> None:
+    """An agent has pods of it count only once they are ready for years, and rolls out what does not run."""
+    labels = {"app": "net"}
+    pods = {"metadata": {"labels": labels}, "spec": {"containers": documents.CONTAINERS}}
+    spec: dict[str, Any] = {"selector": {"matchLabels": labels}, "template": pods}
+    if kind == STATEFUL_SETS:
+        spec["serviceName"] = "net"
+    field.make(kind, {"metadata": {"name": "net"}, "spec": spec})
+    path = kind.path(field.place, "net")
+    field.protect(kind, path)
+    field.free_work()
+    rolled_out = {
+        "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "registry.invalid/none:1"}]}}}
+    }
+    field.refused("PATCH", path, {"spec": {**rolled_out["spec"], "minReadySeconds": 2147483647}})
+    field.done("PATCH", path, rolled_out)
+    field.lasts(path)
+
+
+@attack()
+def have_its_template_make_no_job(field: Field) -> None:
+    """An agent labels the pods of a CronJob's Jobs as only the API server does, which then refuses each Job."""
+    run = {"template": {"spec": {"restartPolicy": "Never", "containers": documents.CONTAINERS}}}
+    spec = {"schedule": "0 3 * * *", "suspend": True, "jobTemplate": {"spec": run}}
+    field.make(CRON_JOBS, {"metadata": {"name": "nightly"}, "spec": spec})
+    path = CRON_JOBS.path(field.place, "nightly")
+    field.protect(CRON_JOBS, path)
+
+    def labelled(**labels: str) -> dict[str, Any]:
+        return {"spec": {"jobTemplate": {"spec": {"template": {"metadata": {"labels": labels}}}}}}
+
+    field.refused("PATCH", path, labelled(**{"job-name": "nope"}))
+    field.done("PATCH", path, labelled(team="shop"))
 
 
 @attack()

@@ -97,13 +97,28 @@ def bind_it_nowhere(field: Field, where: str) -> None:
     field.lasts(path)
 
 
-@attack()
-def take_the_nodes_lease(field: Field) -> None:
-    """An agent deletes the Lease of the node that it runs on, or writes one from the future, and it counts as lost."""
+def _lease(field: Field) -> str:
+    """Make a node, and its Lease; give where that is."""
     field.make(NODES, {"metadata": {"name": field.place}})
     lease = {"metadata": {"name": field.place}, "spec": {"holderIdentity": field.place, "leaseDurationSeconds": 40}}
     field.make(_LEASES, lease, "kube-node-lease")
-    path = _LEASES.path("kube-node-lease", field.place)
+    return _LEASES.path("kube-node-lease", field.place)
+
+
+@attack()
+def take_the_lease_of_a_protected_node(field: Field) -> None:
+    """An agent deletes the Lease of a protected Node, or writes one from the future, and it counts as lost."""
+    path, node = _lease(field), NODES.path("", field.place)
+    field.protect(NODES, node)
+    field.refused("PATCH", path, {"spec": {"renewTime": "2100-01-01T00:00:00.000000Z"}})
+    field.refused("DELETE", path)
+    field.lasts(node)
+
+
+@attack()
+def take_the_nodes_lease(field: Field) -> None:
+    """An agent deletes the Lease of the node that it runs on, or writes one from the future, and it counts as lost."""
+    path = _lease(field)
     pod = _broker(field, nodeName=field.place)
     field.free_work()
     field.refused("PATCH", path, {"spec": {"renewTime": "2100-01-01T00:00:00.000000Z"}})

@@ -5,13 +5,18 @@ it loses nothing that a further change would not bring back, and because it is a
 ``freeChanges`` stand in the place of a kind's rows.
 
 What is easily thought harmless, and is not here: ownerReferences and finalizers; selectors and strategies; ``paused``
-and ``suspend``; history limits and times to live; a StatefulSet's ordinals and its claims' retention; ``reclaimPolicy``
-and ``claimRef`` of volumes; ``served``, ``versions`` and ``conversion`` of definitions; a custom resource's own fields;
-and every status.
+and ``suspend``; history limits and times to live; a StatefulSet's ordinals and its claims' retention; how long pods of
+StatefulSets and DaemonSets must be ready to count; ``reclaimPolicy`` and ``claimRef`` of volumes; ``served``,
+``versions`` and ``conversion`` of definitions; a custom resource's own fields; and every status.
+
+A free field must also leave alone what makes another one harmless: a rollout ends pods by and by, since it counts those
+that are available, and pods of a DaemonSet that must be ready for longer than any is are none of these, old or new.
+A Deployment's controller keeps its least number all the same.
 """
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 from seconder.admission.changes import free_paths
@@ -22,13 +27,11 @@ from seconder.api.resources import (
     CLUSTER_ROLES,
     CONTROLLER_REVISIONS,
     DAEMON_SETS,
-    DEFINITIONS,
     DEPLOYMENTS,
     NODES,
     PODS,
     REPLICA_SETS,
     SERVICE_ACCOUNTS,
-    SERVICES,
     STATEFUL_SETS,
     GroupResource,
 )
@@ -49,22 +52,27 @@ class Row(NamedTuple):
     reason: str
 
 
+_EITHER: Final = ""
+"""Labels and annotations alike."""
+
+
+def _back(place: str, where: str, key: str, reason: str) -> tuple[Row, ...]:
+    """The rows that take a key at a place back."""
+    return tuple(Row(f"!{place}.{each}[{key}]", reason) for each in ([where] if where else ("labels", "annotations")))
+
+
 _DELETED_BY: Final = (
     ("labels", "app.kubernetes.io/instance", "Argo CD, by default up to version 2"),
-    ("labels", "argocd.argoproj.io/*", "Argo CD"),
-    ("annotations", "argocd.argoproj.io/*", "Argo CD, and what keeps it from that"),
-    ("labels", "applyset.kubernetes.io/*", "kubectl apply --prune (KEP-3659)"),
-    ("annotations", "applyset.kubernetes.io/*", "kubectl apply --prune (KEP-3659)"),
+    (_EITHER, "*.argoproj.io/*", "Argo CD, and what keeps it from that"),
+    (_EITHER, "applyset.kubernetes.io/*", "kubectl apply --prune (KEP-3659)"),
     ("labels", "kapp.k14s.io/*", "kapp"),
     ("annotations", "kapp.k14s.io/delete-strategy", "kapp, and what keeps it from that"),
-    ("labels", "objectset.rio.cattle.io/*", "Rancher, Fleet and k3s"),
-    ("annotations", "objectset.rio.cattle.io/*", "Rancher, Fleet and k3s"),
+    (_EITHER, "objectset.rio.cattle.io/*", "Rancher, Fleet and k3s"),
     ("annotations", "banzaicloud.com/last-applied", "operators that merge by it"),
     ("labels", "olm.owner", "the Operator Lifecycle Manager"),
     ("labels", "addonmanager.kubernetes.io/*", "kube-addon-manager"),
     ("labels", "kubernetes.io/cluster-service", "kube-addon-manager"),
-    ("labels", "configmanagement.gke.io/*", "Config Sync"),
-    ("annotations", "configmanagement.gke.io/*", "Config Sync"),
+    (_EITHER, "configmanagement.gke.io/*", "Config Sync"),
     ("annotations", "configsync.gke.io/*", "Config Sync"),
     ("annotations", "config.k8s.io/*", "kpt and whatever else prunes with cli-utils"),
     (
@@ -73,17 +81,29 @@ _DELETED_BY: Final = (
         "kpt and whatever else prunes with cli-utils, and what keeps it from that",
     ),
     ("annotations", "client.lifecycle.config.k8s.io/*", "cli-utils, and what keeps it from that"),
-    ("labels", "kustomize.toolkit.fluxcd.io/*", "Flux"),
-    ("annotations", "kustomize.toolkit.fluxcd.io/*", "Flux, and what keeps it from that"),
+    (_EITHER, "*.toolkit.fluxcd.io/*", "Flux, and what keeps it from that"),
+    (_EITHER, "*.fluxcd.controlplane.io/*", "the Flux Operator, and what keeps it from that"),
     ("annotations", "helm.sh/*", "Helm, and what keeps it from that"),
-    ("labels", "hnc.x-k8s.io/*", "the Hierarchical Namespace Controller, as a copy of nothing"),
-    ("annotations", "hnc.x-k8s.io/*", "the Hierarchical Namespace Controller, as a copy of nothing"),
-    ("labels", "accurate.cybozu.com/*", "Accurate, as a copy of nothing"),
-    ("annotations", "accurate.cybozu.com/*", "Accurate, as a copy of nothing"),
+    (_EITHER, "hnc.x-k8s.io/*", "the Hierarchical Namespace Controller, as a copy of nothing"),
+    (_EITHER, "accurate.cybozu.com/*", "Accurate, as a copy of nothing"),
     ("labels", "cleanup.kyverno.io/*", "Kyverno"),
     ("annotations", "janitor/*", "kube-janitor"),
     ("annotations", "k8s-ttl-controller.twin.sh/*", "k8s-ttl-controller"),
-    ("annotations", "sleepmode.loft.sh/*", "loft's sleep mode"),
+    (_EITHER, "pod-reaper/*", "pod-reaper"),
+    (_EITHER, "kube-monkey/*", "kube-monkey, with its pods"),
+    (_EITHER, "*.litmuschaos.io/*", "Litmus, with its pods"),
+    (_EITHER, "*.chaos-mesh.org/*", "Chaos Mesh, with its pods"),
+    (_EITHER, "*.loft.sh/*", "loft's sleep mode, or vcluster"),
+    (_EITHER, "*.volsync.backube/*", "VolSync"),
+    (_EITHER, "*.kruise.io/*", "OpenKruise, and what keeps it from that"),
+    (_EITHER, "*.koordinator.sh/*", "Koordinator, and what keeps it from that"),
+    (_EITHER, "*.gardener.cloud/*", "Gardener, and what keeps it from that"),
+    (_EITHER, "*.karmada.io/*", "Karmada, and what keeps it from that"),
+    (_EITHER, "*.open-cluster-management.io/*", "Open Cluster Management, and what keeps it from that"),
+    (_EITHER, "*.clusternet.io/*", "Clusternet, and what keeps it from that"),
+    (_EITHER, "*.liqo.io/*", "Liqo, and what keeps it from that"),
+    (_EITHER, "operator.istio.io/*", "Istio's installer"),
+    ("annotations", "*.spinnaker.io/*", "Spinnaker"),
     ("annotations", "cluster-autoscaler.kubernetes.io/*", "the cluster autoscaler, and what keeps it from that"),
     ("annotations", "descheduler.alpha.kubernetes.io/*", "the descheduler, and what keeps it from that"),
     ("annotations", "karpenter.sh/*", "Karpenter, and what keeps it from that"),
@@ -97,48 +117,88 @@ that labels and annotations as such stay free.
 
 _SCALED_BY: Final = (
     ("downscaler/*", "kube-downscaler"),
-    ("autoscaling.keda.sh/*", "KEDA, whose ScaledObject it pauses"),
+    ("*.keda.sh/*", "KEDA, whose ScaledObject it pauses"),
+    ("zalando.org/*", "kube-schedule-scaler; Skipper sends elsewhere what comes for it"),
+    ("hoopla/*", "kube-schedule-scaler"),
+    ("*.kube-green.com/*", "kube-green"),
+    ("*.keptn.sh/*", "Keptn, which holds its pods back"),
+    ("*.volcano.sh/*", "Volcano, which holds its pods back"),
+    ("*.yunikorn.apache.org/*", "YuniKorn, which holds its pods back"),
 )
-"""Annotations on whose word a program scales to nothing."""
+"""Annotations on whose word a program scales to nothing, or makes no pod run."""
+
+_TOOK_OVER: Final = "an operator takes it for its own, or lets go of it, and ends what is its own"
+_OWN_BY_KEYS: Final = (
+    "altinity.com",
+    "cnpg.io",
+    "crunchydata.com",
+    "elastic.co",
+    "k8ssandra.io",
+    "kubeblocks.io",
+    "kubevirt.io",
+    "mongodb.com",
+    "percona.com",
+    "pingcap.com",
+    "rabbitmq.com",
+    "rook.io",
+    "scylladb.com",
+    "strimzi.io",
+)
+"""Domains of operators that know by labels and annotations what is their own: databases, queues, disks."""
 
 _COMMANDED_BY: Final = (
-    ("annotations", "reflector.v1.k8s.emberstack.com/*", "Reflector replaces what it holds"),
-    ("annotations", "replicator.v1.mittwald.de/*", "the replicator replaces what it holds"),
-    ("labels", "config.openshift.io/*", "OpenShift replaces what it holds"),
-    ("annotations", "service.alpha.openshift.io/*", "OpenShift replaces what it holds"),
-    ("annotations", "service.beta.openshift.io/*", "OpenShift replaces what it holds"),
-    ("annotations", "openshift.io/*", "OpenShift ends pods on other nodes"),
+    (_EITHER, "*.emberstack.com/*", "Reflector replaces what it holds"),
+    (_EITHER, "*.mittwald.de/*", "the replicator replaces what it holds"),
+    (
+        _EITHER,
+        "*.openshift.io/* but app.openshift.io/*, image.openshift.io/triggers",
+        "OpenShift replaces what it holds, ends pods on other nodes, or lets any run",
+    ),
     ("annotations", "scheduler.alpha.kubernetes.io/*", "pods of a namespace fit other nodes, or none"),
-    ("annotations", "cdi.kubevirt.io/*", "the Containerized Data Importer writes over it"),
-    ("annotations", "*.cdi.kubevirt.io/*", "the Containerized Data Importer writes over it"),
-    ("labels", "*.strimzi.io/*", "Strimzi takes it for its own, or lets go of it"),
-    ("annotations", "*.strimzi.io/*", "Strimzi deletes it with its claims, or restarts it"),
+    *((_EITHER, f"*.{domain}/*", _TOOK_OVER) for domain in _OWN_BY_KEYS),
     ("labels", "sablier.enable", "Sablier scales it to nothing"),
     ("labels", "sablier.group", "Sablier scales it to nothing"),
-    ("labels", "velero.io/*", "Velero leaves it out of backups"),
-    ("annotations", "*.velero.io/*", "Velero leaves it out of backups"),
-    ("annotations", "crossplane.io/*", "Crossplane takes another resource for it"),
-    ("labels", "*.cluster.x-k8s.io/*", "Cluster API takes the machine for its own, or replaces it"),
-    ("annotations", "*.cluster.x-k8s.io/*", "Cluster API deletes or replaces the machine"),
-    ("annotations", "external-dns.alpha.kubernetes.io/*", "ExternalDNS deletes or moves its names"),
-    ("annotations", "field.cattle.io/*", "Rancher moves the namespace to another project"),
-    ("labels", "field.cattle.io/*", "Rancher moves the namespace to another project"),
+    (_EITHER, "*.velero.io/*", "Velero leaves it out of backups"),
+    (_EITHER, "*.k8up.io/*", "K8up leaves it out of backups"),
+    (_EITHER, "*.kanister.io/*", "Kanister leaves it out of backups"),
+    (_EITHER, "*.kasten.io/*", "Kasten leaves it out of backups"),
+    (_EITHER, "*.longhorn.io/*", "Longhorn deletes snapshots of it"),
+    (_EITHER, "*.openebs.io/*", "OpenEBS moves or replaces it"),
+    (_EITHER, "*.libopenstorage.org/*", "Portworx moves or replaces it"),
+    (_EITHER, "*.portworx.io/*", "Portworx moves or replaces it"),
+    (_EITHER, "crossplane.io/*", "Crossplane takes another resource for it"),
+    (_EITHER, "*.cnrm.cloud.google.com/*", "Config Connector takes another resource for it"),
+    (_EITHER, "*.k8s.aws/*", "AWS's controllers take another resource for it"),
+    (_EITHER, "serviceoperator.azure.com/*", "Azure's operator takes another resource for it"),
+    (_EITHER, "*.cluster.x-k8s.io/*", "Cluster API deletes or replaces the machine, or takes it for its own"),
+    (_EITHER, "external-dns.alpha.kubernetes.io/*", "ExternalDNS deletes or moves its names"),
+    (_EITHER, "field.cattle.io/*", "Rancher moves the namespace to another project"),
 )
 """Keys that are commands, and what a program does on their word."""
 
-MAPS: Final = ("labels", "annotations")
+_SENT: Final = "what is sent to it, or by it, goes elsewhere or nowhere on the word of a balancer, a mesh or a network"
+_SENT_BY: Final = (
+    *("antrea.io", "cilium.io", "cni.cncf.io", "kube-router.io", "multus-cni.io", "ovn.org", "projectcalico.org"),
+    *("consul.hashicorp.com", "istio.io", "kuma.io", "linkerd.io", "openservicemesh.io", "submariner.io"),
+    *("admiralty.io", "apisix.apache.org", "appscode.com", "cert-manager.io", "citrix.com", "f5.com"),
+    *("getambassador.io", "haproxy-ingress.github.io", "haproxy.com", "haproxy.org", "higress.io", "konghq.com"),
+    *("netscaler.com", "networking.azure.io", "nginx.com", "nginx.org", "ngrok.com", "pomerium.io"),
+    *("projectcontour.io", "solo.io", "tailscale.com", "traefik.io", "vmware.com"),
+    *("cloud.google.com", "cloud.tencent.com", "cloudscale.ch", "digitalocean.com", "hetzner.cloud"),
+    *("kube-vip.io", "kubesphere.io", "loxilb.io", "metallb.io", "metallb.universe.tf", "networking.gke.io"),
+    *("openstack.org", "oraclecloud.com", "purelb.io", "scaleway.com", "stackit.cloud"),
+)
+"""Domains by whose keys networks, meshes, ingress controllers and load balancers are told where something goes."""
 
 
 def _marked(place: str) -> tuple[Row, ...]:
     """What no labels and annotations at a place free: keys by which programs end or change what carries them."""
-    return (
-        *(Row(f"!{place}.{where}[{key}]", f"what carries it may be deleted by {by}") for where, key, by in _DELETED_BY),
-        *(Row(f"!{place}.{where}[{key}]", f"on its word {does}") for where, key, does in _COMMANDED_BY),
-        *(
-            Row(f"!{place}.annotations[{key}]", f"what carries it may be scaled to nothing by {by}")
-            for key, by in _SCALED_BY
-        ),
+    reasons = (
+        *((where, key, f"what carries it may be deleted by {by}") for where, key, by in _DELETED_BY),
+        *((where, key, f"on its word {does}") for where, key, does in _COMMANDED_BY),
+        *(("annotations", key, f"what carries it may be scaled to nothing by {by}") for key, by in _SCALED_BY),
     )
+    return tuple(chain.from_iterable(_back(place, *each) for each in reasons))
 
 
 _PROGRAMS: Final = _marked("metadata")
@@ -169,7 +229,7 @@ def _reserved(place: str, *telling: str) -> tuple[Row, ...]:
     """What no labels and annotations at a place free: keys of Kubernetes' own, but those that tell."""
     first, *others = _KUBERNETES_OWN
     keys = (_but(f"*.{first}/*", *_TELL, *telling), *(f"*.{domain}/*" for domain in others))
-    return tuple(Row(f"!{place}.{where}[{key}]", _COMMAND) for where in MAPS for key in keys)
+    return tuple(chain.from_iterable(_back(place, _EITHER, key, _COMMAND) for key in keys))
 
 
 _UNMARKED: Final = (
@@ -180,7 +240,24 @@ _UNMARKED: Final = (
 UNMARKED: Final = tuple(row.path for row in _UNMARKED)
 """Paths of all labels and annotations but those by which programs find what they end."""
 
-ANYWHERE: Final = (*_UNMARKED, *_reserved("metadata"))
+
+def _sent(place: str) -> tuple[Row, ...]:
+    """What no labels and annotations at a place free: keys by which traffic is led."""
+    prefixes = ("io.cilium/*", "ncp/*", *(f"*.{domain}/*" for domain in _SENT_BY))
+    return tuple(chain.from_iterable(_back(place, _EITHER, key, _SENT) for key in prefixes))
+
+
+KNOWN_BY: Final = (
+    "controller-revision-hash",
+    "controller-uid",
+    "job-name",
+    "pod-template-generation",
+    "pod-template-hash",
+)
+"""Labels without a prefix by which controllers know what they have made, and of which revision."""
+
+
+ANYWHERE: Final = (*_UNMARKED, *_sent("metadata"), *_reserved("metadata"))
 """What is free on objects of every kind, and is not."""
 
 _NO_LABELS: Final = Row(
@@ -192,50 +269,29 @@ _ROLLBACK: Final = Row(
 _TEMPLATE: Final = Row("spec.template", "a rollout, which another one takes back; pods come back")
 _REPLICAS: Final = Row("spec.replicas", "a size between one and many; nothing at all is ScaleToZero")
 _READY: Final = Row("spec.minReadySeconds", "how long a rollout waits")
-_ROLLED_OUT: Final = (_TEMPLATE, _REPLICAS, _READY)
-_WORKLOAD: Final = (*ANYWHERE, *_ROLLED_OUT)
+_SIZED: Final = (_TEMPLATE, _REPLICAS)
+_WORKLOAD: Final = (*ANYWHERE, *_SIZED, _READY)
 _UNPLACED: Final = "a DaemonSet that fits no node has no pods: it would be a scale to nothing"
 
-_BALANCERS: Final = tuple(
-    Row(f"!metadata.annotations[{prefix}/*]", "by them a load balancer is made anew, moved, or given up")
-    for prefix in (
-        "cloud.google.com",
-        "io.cilium",
-        "kube-vip.io",
-        "kubernetes.digitalocean.com",
-        "lbipam.cilium.io",
-        "load-balancer.hetzner.cloud",
-        "loadbalancer.openstack.org",
-        "metallb.io",
-        "metallb.universe.tf",
-        "networking.gke.io",
-        "oci.oraclecloud.com",
-    )
-)
-
-_INGRESSES: Final = GroupResource("networking.k8s.io", "ingresses")
-_ROUTES: Final = tuple(
-    Row(f"!metadata.annotations[{key}]", "its controller routes by them as by its spec")
-    for key in ("*.cert-manager.io/*", "haproxy.org/*", "konghq.com/*", "networking.gke.io/*", "nginx.org/*")
-)
 _IDENTITY: Final = "clouds and vaults take it for the identity of its pods"
 
 TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     DEPLOYMENTS: (
         # Its controller puts that one right: an agent may apply what it has read before.
         *_UNMARKED,
+        *_sent("metadata"),
         *_reserved("metadata", "deployment.kubernetes.io/revision"),
-        *_ROLLED_OUT,
+        *_SIZED,
+        _READY,
         _ROLLBACK,
         Row("spec.progressDeadlineSeconds", "when a rollout counts as stuck, which only its condition tells"),
     ),
-    STATEFUL_SETS: _WORKLOAD,
+    STATEFUL_SETS: (*ANYWHERE, *_SIZED),
     REPLICA_SETS: (*_WORKLOAD, _NO_LABELS),
     GroupResource("", "replicationcontrollers"): _WORKLOAD,
     DAEMON_SETS: (
         *ANYWHERE,
         _TEMPLATE,
-        _READY,
         *(
             Row(f"!spec.template.spec.{field}", _UNPLACED)
             for field in ("nodeSelector", "affinity", "tolerations", "nodeName", "schedulerName")
@@ -250,8 +306,15 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         Row("spec.jobTemplate.metadata.labels", "as an object's own, but for those that are not free there"),
         Row("spec.jobTemplate.metadata.annotations", "as an object's own, but for those that are not free there"),
         *_marked("spec.jobTemplate.metadata"),
+        *_sent("spec.jobTemplate.metadata"),
         *_reserved("spec.jobTemplate.metadata"),
         Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
+        *(
+            Row(
+                f"!spec.jobTemplate.spec.template.metadata.labels[{key}]", "the API server makes no Job that has others"
+            )
+            for key in (*KNOWN_BY, "batch.kubernetes.io/*")
+        ),
     ),
     PODS: (*ANYWHERE, _NO_LABELS),
     CONTROLLER_REVISIONS: (*ANYWHERE, _NO_LABELS),
@@ -264,12 +327,6 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         *ANYWHERE,
         Row("!metadata.labels[azure.workload.identity/*]", _IDENTITY),
         Row(f"!metadata.annotations[{_but('*/*', *_TELL, 'meta.helm.sh/*')}]", _IDENTITY),
-    ),
-    SERVICES: (*ANYWHERE, *_BALANCERS),
-    _INGRESSES: (*ANYWHERE, *_ROUTES),
-    DEFINITIONS: (
-        *ANYWHERE,
-        Row("!metadata.annotations[cert-manager.io/*]", "cert-manager writes into its conversion on their word"),
     ),
     # Labels choose what runs there, and distributions, networks and autoscalers take annotations for commands.
     NODES: (),
@@ -295,7 +352,7 @@ def rows(resource: GroupResource) -> tuple[Row, ...]:
     domain = ".".join(resource.group.split(".")[-2:])
     if "." not in domain or domain in _KUBERNETES_OWN:
         return ANYWHERE
-    return (*ANYWHERE, *(Row(f"!metadata.{where}[*.{domain}/*]", COMMANDS) for where in MAPS))
+    return (*ANYWHERE, *_back("metadata", _EITHER, f"*.{domain}/*", COMMANDS))
 
 
 @functools.lru_cache(256)

@@ -84,18 +84,22 @@ def _at(paths: FreePaths, step: str) -> FreePaths:
     if paths.none_free:
         return paths
     stands = {step, _ANY, step[: step.find("/") + 1] + _ANY}
-    back = tuple(steps[1:] for steps in paths.back if steps[0] in stands or _is_among(step, steps[0]))
+    if "/" in step:
+        # Of a key with a prefix alone: most steps are none.
+        patterns = {steps[0] for steps in (*paths.back, *paths.free) if steps[0].startswith("*")}
+        stands |= {pattern for pattern in patterns if _is_among(step, pattern)}
+    back = tuple(steps[1:] for steps in paths.back if steps[0] in stands)
     if () in back:
         return NOTHING
-    free = tuple(steps[1:] for steps in paths.free if steps[0] in stands or _is_among(step, steps[0]))
+    free = tuple(steps[1:] for steps in paths.free if steps[0] in stands)
     return FreePaths(tuple(filter(None, free)), back, paths.freed or () in free)
 
 
 def _is_among(key: str, pattern: str) -> bool:
     """Whether a key's prefix is the domain of a pattern ``*.example.com/*``, or one below it, or any; see ``_BUT``."""
     keys, _, spared = pattern.partition(_BUT)
-    prefix, slash, _ = key.partition("/")
-    if not slash or not {key, f"{prefix}/*"}.isdisjoint(spared.split(", ")):
+    prefix = key.partition("/")[0]
+    if not {key, f"{prefix}/*"}.isdisjoint(spared.split(", ")):
         return False
     return keys == "*/*" or (keys.startswith("*.") and keys.endswith("/*") and f".{prefix}".endswith(keys[1:-2]))
 

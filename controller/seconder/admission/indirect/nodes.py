@@ -115,13 +115,23 @@ DELETER: Final = Deleter(
 )
 
 
+def _by_lease(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The Node of a Lease's name, and the pods on it."""
+    yield from ()
+    if not ends(context):
+        return []
+    node = Target(NODES, "Node", "", context.request.target.name, "")
+    return [goes_along(node), *(yield from gone_with(context, node))]
+
+
 LEASES: Final = Deleter(
     LEASES_OF_NODES,
     "its deletion or any change, in kube-node-lease",
-    "the pods on the node of its name",
+    "the Node of its name, and the pods on it",
     "the node lifecycle controller takes the node for lost, whose kubelet renews the Lease",
-    _losses,
+    _by_lease,
     MUTATIONS,
+    # Not Nodes: charts give the right to Leases to whatever elects a leader, and the platform's policy names nodes.
     kinds=_ENDED,
     only_in=_LEASES_IN,
 )

@@ -148,16 +148,7 @@ def _ends_run(context: ReviewContext, above: Target) -> bool:
 _FREE: Final = free_paths.compiled(
     (
         *(row.path for row in free_changes.ANYWHERE),
-        *(
-            f"!metadata.labels[{key}]"
-            for key in (
-                "controller-revision-hash",
-                "controller-uid",
-                "job-name",
-                "pod-template-generation",
-                "pod-template-hash",
-            )
-        ),
+        *(f"!metadata.labels[{key}]" for key in free_changes.KNOWN_BY),
     )
 )
 """Labels and annotations that nothing acts by. Not owners and finalizers, nor its size, which no controller puts right

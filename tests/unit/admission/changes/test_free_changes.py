@@ -44,6 +44,15 @@ def test_what_ends_something_is_free_on_no_kind(kind: GroupResource, path: str) 
     assert not _is_free(of(policy(kind), kind), path)
 
 
+def test_what_makes_a_rollout_harmless_is_not_free() -> None:
+    """All pods of a DaemonSet that are not available are replaced at once; a StatefulSet makes none after one."""
+    for kind in (DAEMON_SETS, GroupResource("apps", "statefulsets")):
+        free = of(policy(kind), kind)
+        assert _is_free(free, "spec.template.spec.containers")
+        assert not _is_free(free, "spec.minReadySeconds")
+    assert _is_free(of(policy(), DEPLOYMENTS), "spec.minReadySeconds")
+
+
 def test_the_everyday_work_of_an_agent_is_free() -> None:
     """And of a kind that is not in the table its labels and annotations alone."""
     free = of(policy(), DEPLOYMENTS)
@@ -66,6 +75,12 @@ def test_the_everyday_work_of_an_agent_is_free() -> None:
         "annotations[karpenter.sh/do-not-disrupt]",
         "annotations[cluster-autoscaler.kubernetes.io/scale-down-disabled]",
         "annotations[kustomize.toolkit.fluxcd.io/prune]", "annotations[banzaicloud.com/last-applied]",
+        "annotations[zalando.org/schedule-actions]", "annotations[hoopla/scaling.schedule]",
+        "labels[kube-monkey/enabled]", "annotations[pod-reaper/max-duration]", "labels[volsync.backube/cleanup]",
+        "annotations[k8up.io/backup]", "labels[recurring-job.longhorn.io/snapshot-delete]",
+        "labels[openshift.io/run-level]", "annotations[sleepmode.loft.sh/force]",
+        "labels[apps.kruise.io/specified-delete]",
+        "labels[operator.istio.io/component]", "labels[clickhouse.altinity.com/chi]",
     ],
 )  # fmt: skip
 def test_keys_by_which_programs_end_something_are_not_free(key: str) -> None:
@@ -77,6 +92,28 @@ def test_keys_by_which_programs_end_something_are_not_free(key: str) -> None:
 @pytest.mark.parametrize(
     "key",
     [
+        "annotations[networking.istio.io/exportTo]", "labels[istio.io/use-waypoint]",
+        "annotations[service.cilium.io/global]", "annotations[io.cilium/global-service]",
+        "annotations[getambassador.io/config]", "annotations[haproxy-ingress.github.io/denylist-source-range]",
+        "annotations[k8s.apisix.apache.org/blocklist-source-range]", "annotations[nginx.com/jwt-key]",
+        "annotations[ingress.citrix.com/insecure-termination]", "annotations[metallb.io/loadBalancerIPs]",
+        "annotations[k8s.ovn.org/routing-external-gws]", "annotations[cni.projectcalico.org/ipv4pools]",
+        "annotations[cert-manager.io/cluster-issuer]", "annotations[cloud.google.com/neg]",
+    ],
+)  # fmt: skip
+def test_keys_by_which_traffic_is_led_are_free_on_no_kind(key: str) -> None:
+    """Nor in what a CronJob's Jobs carry. They mark nothing for its end."""
+    for kind in (*TABLE, CONFIG_MAPS, GroupResource("", "services"), GroupResource("networking.k8s.io", "ingresses")):
+        assert not _is_free(of(policy(kind), kind), f"metadata.{key}")
+    kind = GroupResource("batch", "cronjobs")
+    assert not _is_free(of(policy(kind), kind), f"spec.jobTemplate.metadata.{key}")
+    assert _is_free(free_changes.MARKS, f"metadata.{key}")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "labels[app.openshift.io/runtime]", "annotations[image.openshift.io/triggers]",
         "labels.team", "labels[example.com/team]", "labels[app.kubernetes.io/version]", "labels[helm.sh/chart]",
         "labels[kubernetes.io/metadata.name]", "annotations[kubernetes.io/change-cause]",
         "annotations[deployment.kubernetes.io/revision]", "annotations[reconcile.fluxcd.io/requestedAt]",
@@ -182,6 +219,16 @@ def test_the_same_holds_for_the_jobs_that_a_cron_job_makes() -> None:
     assert not _is_free(free, "spec.jobTemplate.metadata.annotations[janitor/ttl]")
     assert _is_free(free, "spec.jobTemplate.metadata.labels[app.kubernetes.io/version]")
     assert _is_free(free, "spec.jobTemplate.metadata.labels.team")
+
+
+def test_a_label_by_which_no_job_can_be_made_is_not_free() -> None:
+    """The API server gives a Job's pods these itself, and refuses a Job whose template has others."""
+    kind = GroupResource("batch", "cronjobs")
+    free = of(policy(kind), kind)
+    for key in ("job-name", "controller-uid", "batch.kubernetes.io/job-name"):
+        assert not _is_free(free, f"spec.jobTemplate.spec.template.metadata.labels[{key}]")
+    assert _is_free(free, "spec.jobTemplate.spec.template.metadata.labels.team")
+    assert _is_free(free, "spec.jobTemplate.spec.template.spec")
 
 
 def test_no_list_frees_what_puts_a_former_template_back() -> None:

@@ -799,6 +799,14 @@ LEASE = target(GroupResource("coordination.k8s.io", "leases"), "n1", "kube-node-
 def test_the_lease_of_a_node_counts_as_the_node(asked: Request) -> None:
     """Without it, or with one from the future, the node is taken for lost."""
     assert _lost(asked, policy(PODS), RUNNING) == ["broker"]
+    node = Target(NODES, "Node", "", "n1", "uid-node")
+    there = Answers(objects=live(node))
+    assert _lost(asked, policy(NODES), there) == ["n1"]
+    assert _lost(asked, policy(NODES), Answers()) == []
+    signed = Answers(objects=live(node, annotations=approved_for(node)))
+    assert decide(asked, state(policy(NODES)), answers=signed).reason is Reason.APPROVED
+    both = Answers(objects=live(node) | live(POD), pods=RUNNING.pods)
+    assert sorted(_lost(asked, policy(NODES, PODS), both)) == ["broker", "n1"]
     assert _lost(asked, policy(DEPLOYMENTS), RUNNING) == []
     elsewhere = msgspec.structs.replace(asked, target=msgspec.structs.replace(asked.target, namespace="payments"))
     assert _lost(elsewhere, policy(PODS), RUNNING) == []
