@@ -5,7 +5,7 @@ from typing import Any, Final
 from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.documents import owner
-from tests.attacks.field import CLAIMS, CONFIG_MAPS, PODS, STATEFUL_SETS, STORAGE_CLASSES, VOLUMES, Field
+from tests.attacks.field import CLAIMS, CONFIG_MAPS, PODS, STATEFUL_SETS, STORAGE_CLASSES, VOLUMES, Field, Kind
 
 _ASKED: Final = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
@@ -126,6 +126,21 @@ def offer_a_class(field: Field) -> None:
     field.later_removed(STORAGE_CLASSES.path("", f"{field.place}-2"))
     field.done("POST", STORAGE_CLASSES.path(""), {**made, "metadata": {"name": f"{field.place}-2"}})
     field.lasts(path)
+
+
+@attack()
+def offer_a_class_of_attributes(field: Field) -> None:
+    """An agent makes the class of attributes that a protected claim names, and with it says how its volume is."""
+    classes = Kind("storage.k8s.io", "volumeattributesclasses", namespaced=False)
+    if not field.admin("GET", classes.path("")).done:
+        raise field.untried("this Kubernetes serves no VolumeAttributesClasses")
+    spec = {**_ASKED, "storageClassName": field.place, "volumeAttributesClassName": field.place}
+    field.make(CLAIMS, {"metadata": {"name": "data"}, "spec": spec})
+    field.protect(CLAIMS, CLAIMS.path(field.place, "data"))
+    field.free_work()
+    made = {"metadata": {"name": field.place}, "driverName": "nobody.example.com", "parameters": {"iops": "1"}}
+    field.refused("POST", f"{classes.path('')}?dryRun=All", made)
+    field.done("POST", f"{classes.path('')}?dryRun=All", {**made, "metadata": {"name": f"{field.place}-2"}})
 
 
 @attack()

@@ -158,3 +158,35 @@ def take_everybodys_addresses(field: Field) -> None:
         field.refused("PATCH", f"{path}/status?dryRun=All", {"status": {"conditions": [not_ready]}})
         field.refused("DELETE", f"{path}?dryRun=All", {"dryRun": ["All"]})
         field.lasts(path)
+
+
+@attack()
+def give_services_addresses_of_others(field: Field) -> None:
+    """An agent makes a range of addresses for Services, of which its own then takes what belongs to others."""
+    ranges, addresses = (Kind("networking.k8s.io", name, namespaced=False) for name in ("servicecidrs", "ipaddresses"))
+    if not field.admin("GET", ranges.path("")).done:
+        raise field.untried("this Kubernetes has no ServiceCIDRs")
+    dry = "?dryRun=All"
+    field.refused(
+        "POST", f"{ranges.path('')}{dry}", {"metadata": {"name": "n"}, "spec": {"cidrs": ["198.51.100.0/24"]}}
+    )
+    parent = {"resource": "services", "namespace": field.place, "name": "n"}
+    field.refused(
+        "POST", f"{addresses.path('')}{dry}", {"metadata": {"name": "198.51.100.7"}, "spec": {"parentRef": parent}}
+    )
+
+
+@attack()
+def make_the_class_that_it_waits_for(field: Field) -> None:
+    """An agent makes the IngressClass that a protected Ingress names, and with it says who takes it."""
+    ingresses = Kind("networking.k8s.io", "ingresses")
+    classes = Kind("networking.k8s.io", "ingressclasses", namespaced=False)
+    backend = {"service": {"name": "shop", "port": {"number": 80}}}
+    spec = {"ingressClassName": field.place, "defaultBackend": backend}
+    field.make(ingresses, {"metadata": {"name": "shop"}, "spec": spec})
+    field.protect(ingresses, ingresses.path(field.place, "shop"))
+    field.free_work()
+    theirs = {"metadata": {"name": field.place}, "spec": {"controller": "example.com/mine"}}
+    field.refused("POST", f"{classes.path('')}?dryRun=All", theirs)
+    other = {**theirs, "metadata": {"name": f"{field.place}-other"}}
+    field.done("POST", f"{classes.path('')}?dryRun=All", other)

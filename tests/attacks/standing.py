@@ -7,6 +7,7 @@ from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.documents import CONTAINERS
 from tests.attacks.field import (
+    AUTOSCALERS,
     CLAIMS,
     CONFIG_MAPS,
     CRON_JOBS,
@@ -163,6 +164,16 @@ def take_down_what_serves_while_it_waits(field: Field) -> None:
     for size in (0, 2):
         field.refused("PATCH", f"{replica_set}/scale", {"spec": {"replicas": size}})
         field.refused("PATCH", replica_set, {"spec": {"replicas": size}})
+
+
+@attack()
+def have_what_it_made_sized(field: Field) -> None:
+    """An agent has an autoscaler size a ReplicaSet of a protected Deployment: one that serves, or the next one."""
+    _workload(field, DEPLOYMENTS)
+    name = field.admin("GET", REPLICA_SETS.path(field.place)).document["items"][0]["metadata"]["name"]
+    for each in (name, "db-7d9c8b6f5"):
+        field.refused("POST", AUTOSCALERS.path(field.place), documents.autoscaler("ReplicaSet", each))
+    field.done("POST", AUTOSCALERS.path(field.place), documents.autoscaler("ReplicaSet", "web-7d9c8b6f5"))
 
 
 @attack(variants={"Deployment": (DEPLOYMENTS,), "Job": (JOBS,)})

@@ -229,13 +229,17 @@ class FreeVolumes(Lookup[Sequence[FreeVolume]], frozen=True):
 
 
 class Claim(NamedTuple):
-    """A PersistentVolumeClaim. ``volume``: the name of the one that it has, or asks for; empty for any of a class."""
+    """A PersistentVolumeClaim. ``volume``: the name of the one that it has, or asks for; empty for any of a class.
+
+    ``attributes``: the VolumeAttributesClass that it names.
+    """
 
     namespace: str
     name: str
     uid: str
     volume: str
     classes: tuple[str, ...]
+    attributes: str = ""
 
 
 class Claims(Lookup[Sequence[Claim]], frozen=True):

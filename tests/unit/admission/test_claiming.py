@@ -214,6 +214,21 @@ def test_whoever_makes_a_class_ends_the_claims_that_wait_for_it() -> None:
     assert made("fast", HAS)
 
 
+def test_whoever_makes_a_class_of_attributes_ends_the_claims_that_name_it() -> None:
+    """Their volumes get what it says. Those of another, or of none, keep what they have."""
+    class_ = Target(GroupResource("storage.k8s.io", "volumeattributesclasses"), "VolumeAttributesClass", "", "slow", "")
+
+    def made(claim: Claim) -> bool:
+        answers = Answers(objects=live(WAITING), claims=[claim])
+        return decide(creation(class_, new={}), state(policy(CLAIMS)), answers=answers).allowed
+
+    assert not made(WAITS._replace(attributes="slow"))
+    assert made(WAITS._replace(attributes="quick"))
+    assert made(WAITS)
+    named = {"metadata": {"namespace": "payments", "name": "c", "uid": "u"}}
+    assert claiming.stored_claim(named | {"spec": {"volumeAttributesClassName": "slow"}}).attributes == "slow"
+
+
 @pytest.mark.parametrize(
     ("kind", "mark"),
     [

@@ -227,6 +227,7 @@ _ROWS = {
     "groupsnapshot.storage.k8s.io/volumegroupsnapshotclasses": "make-the-default-class-of-snapshots-of-groups",
     "scheduling.k8s.io/priorityclasses": "make-the-default-class-of-pods",
     "storage.k8s.io/storageclasses": "offer-a-class",
+    "storage.k8s.io/volumeattributesclasses": "offer-a-class-of-attributes",
     "storagemigration.k8s.io/storageversionmigrations": "have-all-of-a-kind-stored-anew",
     "storage.k8s.io/volumeattachments": "detach-its-volume",
     "project.openshift.io/projects": "delete-an-alias-OpenShift",

@@ -7,10 +7,10 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import dependents
-from seconder.admission.indirect import scaling
+from seconder.admission.indirect import scaling, standing
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.indirect.scaling import Scaling
-from seconder.admission.kinds import MAKERS, maker
+from seconder.admission.kinds import MAKERS, maker, makers_of
 from seconder.admission.lookups import (
     Asking,
     Dependents,
@@ -81,6 +81,25 @@ def _of_any(context: ReviewContext, told: Scaling) -> Asking[Sequence[Effect]]:
     return [goes_with(each) for each in owned if each.namespace == place]
 
 
+def _over(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected workloads that made what it scales: they put no size of that right while they roll out."""
+    place, told = context.request.target.namespace, scaling.scaling(context)
+    kind = maker(told.group, told.kind) if told is not None else None
+    if told is None or kind is None or not standing.matter(context, makers_of(kind.resource)):
+        return []
+    made = Target(kind.resource, kind.kind, place, told.name, "")
+    stored = (yield from ask(ReadObjects((standing.ref(made),), _UNREAD))).get(standing.ref(made))
+    if stored is not None:
+        return (yield from standing.protected(context, standing.workload_of(stored.controller_owner, place)))
+    # Its name is known before it is made: its workload's, and a digest of the template.
+    name = told.name.rpartition("-")[0]
+    return [
+        goes_along(Target(above, MAKERS[above].kind, place, name, ""), MAKERS[above].version)
+        for above in standing.matter(context, makers_of(kind.resource))
+        if name
+    ]
+
+
 def _rivals(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The protected autoscalers of the same target: of two that scale the same pods, the controller obeys none."""
     request, place = context.request, context.request.target.namespace
@@ -132,6 +151,18 @@ DELETERS: Final = (
             _rivals,
             WRITES,
             kinds=frozenset(scaling.SIZERS),
+        )
+        for resource in scaling.SIZERS
+    ),
+    *(
+        Deleter(
+            resource,
+            "an object as its target that a protected workload made, in whatever is not free of it",
+            "that workload",
+            "its controller puts no size of it right while a rollout is paused or stuck",
+            _over,
+            WRITES | {Operation.DELETE} if resource == scaling.SCALED_OBJECTS else WRITES,
+            kinds=frozenset(MAKERS),
         )
         for resource in scaling.SIZERS
     ),

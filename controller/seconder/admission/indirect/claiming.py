@@ -71,7 +71,8 @@ def free_volume(document: Mapping[str, Any]) -> FreeVolume | None:
 def stored_claim(document: Mapping[str, Any]) -> Claim:
     """A claim as a list of them gives it."""
     metadata, wanted = document["metadata"], _wanted(document, "")
-    return Claim(metadata["namespace"], metadata["name"], metadata["uid"], wanted.volume, wanted.classes)
+    attributes = (document.get("spec") or {}).get("volumeAttributesClassName") or ""
+    return Claim(metadata["namespace"], metadata["name"], metadata["uid"], wanted.volume, wanted.classes, attributes)
 
 
 def _classes(metadata: Mapping[str, Any], spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -167,6 +168,13 @@ def _classed(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [effect for effect, claim in claims if not claim.volume and name in claim.classes]
 
 
+def _attributed(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected claims that wait for a class of attributes of this name: their volumes are changed as it says."""
+    name = context.request.target.name
+    claims = yield from _protected_claims(context)
+    return [effect for effect, claim in claims if claim.attributes == name]
+
+
 def _protected_claims(context: ReviewContext) -> Asking[list[tuple[Effect, Claim]]]:
     found = []
     for claim in (yield from ask(Claims())):
@@ -222,6 +230,16 @@ DELETERS: Final = (
         "the protected PersistentVolumeClaims that wait for a class of its name",
         "its provisioner makes their volumes",
         _classed,
+        frozenset({Operation.CREATE}),
+        frozenset({CLAIMS.resource}),
+        namespaced=False,
+    ),
+    Deleter(
+        GroupResource("storage.k8s.io", "volumeattributesclasses"),
+        "its creation",
+        "the protected PersistentVolumeClaims that name it",
+        "their driver changes their volumes as it says",
+        _attributed,
         frozenset({Operation.CREATE}),
         frozenset({CLAIMS.resource}),
         namespaced=False,

@@ -32,10 +32,10 @@ _MADE_ANEW: Final = frozenset({"endpointslice-controller.k8s.io", "endpointslice
 
 
 def _by_class(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """The Ingresses of a class that goes, or becomes another."""
+    """The Ingresses of a class that goes, or becomes another; and those that wait for one of its name."""
     if not context.state.policies.follows_some_of({INGRESSES.resource}):
         return []
-    if not (context.request.may_end or context.rewrites):
+    if context.request.updates and not (context.request.may_end or context.rewrites):
         return []
     found = yield from ask(OfClass(INGRESSES, context.request.target.name))
     kind = INGRESSES
@@ -97,11 +97,11 @@ def _endpoints(resource: GroupResource, named: str) -> Deleter:
 DELETERS: Final = (
     Deleter(
         _CLASSES,
-        "its deletion, or whatever is not free of it",
+        "its creation, its deletion, or whatever is not free of it",
         "the Ingresses of the class",
-        "their controller passes over Ingresses of a class that is not there, or another's",
+        "their controller passes over Ingresses of a class that is not there, or another's; who is named takes them",
         _by_class,
-        frozenset({Operation.UPDATE, Operation.DELETE}),
+        MUTATIONS,
         kinds=frozenset({INGRESSES.resource}),
         namespaced=False,
     ),

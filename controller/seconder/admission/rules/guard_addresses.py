@@ -1,6 +1,7 @@
 """The addresses of the guard's own Services and of the API server's: who gets one gets what is asked of these.
 
-And those of everybody's new Services: of a ServiceCIDR that is being deleted none is given any more (KEP-1880).
+And those of everybody's new Services: of a ServiceCIDR that is being deleted none is given any more, and of a new one
+all are, whatever has them (KEP-1880).
 """
 
 from collections.abc import Sequence
@@ -42,6 +43,9 @@ _reported: Final = msgspec.json.Decoder(codec.ObjectsReview[_Reported])
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse what frees the address of such a Service, and what takes addresses from the cluster."""
     yield from ()
+    if context.request.target.resource in _KINDS and context.request.operation is Operation.CREATE:
+        # Of a range that somebody makes Services take addresses, whatever has them: a node, the API server, a host.
+        return [Refusal("agents may not say which addresses Services have")]
     if context.request.target.resource == _RANGES:
         changed = context.request.deletes or context.rewrites
         return [Refusal("agents may not take addresses of Services from the cluster")] if changed else []
@@ -80,12 +84,12 @@ def _external(service: _Service | None) -> frozenset[str]:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Deletions and updates of IPAddresses and their ranges; Services with external addresses, and their status."""
+    """Whatever is done to IPAddresses and their ranges; Services with external addresses, and their status."""
     external = "has(object.spec) && has(object.spec.externalIPs)"
     taking = f"({external}) || ({cel.subresource('status')})"
     takes = f'request.operation in ["CREATE", "UPDATE"] && object != null && ({taking})'
     return [
-        Prefilter(Entry.GUARD, f'({cel.one_of(_KINDS)}) && request.operation in ["UPDATE", "DELETE"]'),
+        Prefilter(Entry.GUARD, cel.one_of(_KINDS)),
         Prefilter(Entry.GUARD, f"{cel.kind(SERVICES)} && {takes}"),
     ]
 
@@ -93,7 +97,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 RULE: Final = Rule(
     "guard-addresses",
     "Agents free no address of the guard's own Services and of the API server's, take no range of them from the"
-    " cluster, and have no Service take an address.",
+    " cluster, give it none, and have no Service take an address.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -25,7 +25,7 @@ def test_an_agent_frees_no_address_of_the_guards_services(namespace: str, said: 
 
 
 def test_an_agent_takes_no_range_of_addresses_from_the_cluster() -> None:
-    """Nobody's new Service would get any. A further range is free, and so are labels."""
+    """Nobody's new Service would get any. Labels are free."""
     range_ = Target(GroupResource("networking.k8s.io", "servicecidrs"), "ServiceCIDR", "", "kubernetes", "uid-range")
     held = {"spec": {"cidrs": ["10.0.0.0/24"]}}
     what = "agents may not take addresses of Services from the cluster"
@@ -34,8 +34,16 @@ def test_an_agent_takes_no_range_of_addresses_from_the_cluster() -> None:
     assert refusal(decide(update(range_, old=held, new=not_ready, subResource="status"), state())) == what
     assert refusal(decide(update(range_, old=held | LEAVING, new=held | LEAVING | {"finalizers": []}), state())) == what
     assert decide(update(range_, old=held, new=held | {"labels": {"a": "b"}}), state()).allowed
-    assert decide(creation(range_, new=held), state()).allowed
     assert decide(deletion(range_, PERSON, stored=held), state()).allowed
+
+
+@pytest.mark.parametrize("kind", ["servicecidrs", "ipaddresses"])
+def test_an_agent_makes_no_addresses_for_services(kind: str) -> None:
+    """Its Service would take what is sent to a node, or to a host outside: each node sends it to whoever has it."""
+    asked = Target(GroupResource("networking.k8s.io", kind), "", "", "198.51.100.7", "")
+    what = "agents may not say which addresses Services have"
+    assert refusal(decide(creation(asked, new={"spec": {"cidrs": ["198.51.100.0/24"]}}), state())) == what
+    assert decide(creation(asked, PERSON, new={"spec": {}}), state()).allowed
 
 
 def test_an_agent_does_not_free_the_api_servers_address() -> None:
