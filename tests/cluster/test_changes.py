@@ -192,7 +192,7 @@ def test_a_change_that_is_too_large_is_approved_from_its_manifest(
     assert (recorded["truncated"], recorded["patch"]) == (True, "")
     unseen = _approve(plugin, chg)
     assert unseen.code == 1
-    assert "too large to be shown" in unseen.err, unseen
+    assert "too large or too deep to be shown" in unseen.err, unseen
     other = tmp_path / "other.json"
     other.write_text(json.dumps(settings | {"data": {"a": "3"}}))
     assert "another object" in _approve(plugin, chg, f"--filename={other}").err

@@ -86,7 +86,9 @@ class ChangeDoc(_Document, kw_only=True):
     patch: Annotated[
         str, Meta(max_length=65536, description="JSON Merge Patch (RFC 7386) from the one to the other.")
     ] = ""
-    truncated: Annotated[bool, Meta(description="It is too large: paths and patch are not all of it.")] = False
+    truncated: Annotated[bool, Meta(description="It is too large or too deep: paths and patch are not all of it.")] = (
+        False
+    )
 
 
 class RequirementDoc(_Document, kw_only=True):

@@ -29,6 +29,10 @@ _STATUS: Final = "status"
 NEXT_APPLY: Final = "nextApply"
 """A field of the wanted object alone: what somebody's next apply takes away, by who takes it."""
 
+_DEEPEST: Final = 64
+"""Levels of an object that paths and patch tell of. To compare takes as long as to write all that is below, level by
+level: of the 10,000 that the API server takes, that would be half a minute. Digests bind what is further down."""
+
 _NOTHING: Final[Any] = object()
 _MAPS: Final = (LABELS, ANNOTATIONS)
 
@@ -205,8 +209,11 @@ def between(
     if taken:
         paths += [free_paths.text((NEXT_APPLY, taker, field)) for taker, fields in taken.items() for field in fields]
         after, told = _with_taken(after, taken), (told[0], _with_taken(told[1], taken))
-    patch = canonical(merge_patch(*told))
-    whole = len(patch) <= MOST_PATCH
+    try:
+        patch = canonical(merge_patch(*told))
+    except TooDeep:
+        patch = b""
+    whole = 0 < len(patch) <= MOST_PATCH
     return Difference(
         before=digest(before),
         after=digest(after),
@@ -255,16 +262,25 @@ def setting(document: Document, steps: Steps, value: Any) -> dict[str, Any]:
     return {**document, first: setting(inner, tuple(rest), value) if rest else value}
 
 
-def merge_patch(before: Any, after: Any) -> Any:
-    """The JSON Merge Patch (RFC 7386) from one value to another. A null that is to be set cannot be told."""
+class TooDeep(Exception):
+    """What differs is further down than is told."""
+
+
+def merge_patch(before: Any, after: Any, levels: int = _DEEPEST) -> Any:
+    """The JSON Merge Patch (RFC 7386) from one value to another. A null that is to be set cannot be told.
+
+    Raises TooDeep where objects differ below so many ``levels``.
+    """
     if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
         return after
+    if not levels:
+        raise TooDeep
     changes: dict[str, Any] = {key: None for key in before if key not in after}
     for key, value in after.items():
         if key not in before:
             changes[key] = value
         elif not same(before[key], value):
-            changes[key] = merge_patch(before[key], value)
+            changes[key] = merge_patch(before[key], value, levels - 1)
     return changes
 
 
@@ -311,7 +327,9 @@ def _collect(before: Any, after: Any, place: Steps, paths: list[str]) -> None:
     if place in _MAPS:
         # Told key by key, also where the map comes or goes with them: which of its keys is meant, nobody else tells.
         before, after = ({} if each is _NOTHING else each for each in (before, after))
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
+    if len(place) == _DEEPEST:
+        paths.append(free_paths.text(place))
+    elif isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
             _collect(before.get(key, _NOTHING), after.get(key, _NOTHING), (*place, key), paths)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):

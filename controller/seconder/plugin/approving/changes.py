@@ -64,7 +64,7 @@ def wanted(
     if based is None:
         return Wanted(recorded, problem="the object has changed since it was asked for: have the requester try again")
     if not based.proven:
-        what = "is too large to be shown" if recorded.truncated else "cannot be shown in full"
+        what = "is too large or too deep to be shown" if recorded.truncated else "cannot be shown in full"
         problem = f"what it makes of the object {what}: approve it from the manifest (-f FILE)"
         return Wanted(based.difference, based.before, based.after, problem)
     return Wanted(based.difference, based.before, based.after)

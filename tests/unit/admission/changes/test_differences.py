@@ -300,3 +300,27 @@ def test_the_bytes_tell_of_everyday_work() -> None:
     written = [fields_of.decode(differences.canonical(one)) for one in (stored, wanted, stored | {"spec": {}})]
     assert differences.surely_free(written[0], written[1], free)
     assert not differences.surely_free(written[0], written[2], free)
+
+
+@pytest.mark.parametrize("form", ['{"a":%s}', "[%s]"], ids=["objects", "lists"])
+def test_what_differs_far_below_is_not_looked_for_level_by_level(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody's reviews wait meanwhile. The digests bind it, and the path tells where to look."""
+    written, canonical = list[int](), differences.canonical
+
+    def counted(value: Any) -> bytes:
+        text = canonical(value)
+        written.append(len(text))
+        return text
+
+    monkeypatch.setattr(differences, "canonical", counted)
+    levels = 400
+    before, after = "1", "2"
+    for _ in range(levels):
+        before, after = form % before, form % after
+    found = _between({"spec": json.loads(before)}, {"spec": json.loads(after)})
+    assert found is not None
+    assert found.before != found.after
+    assert sum(written) < levels * len(before), "level by level it would be four times that"
+    assert len(found.paths) == 1
+    assert found.paths[0].startswith("spec.a.a" if "a" in form else "spec.0.0")
+    assert found.truncated is ("a" in form), "a patch has lists as a whole"
