@@ -88,6 +88,16 @@ def delete_the_namespace_of_an_alias(field: Field, alias: _Alias) -> None:
     field.lasts(f"/api/v1/namespaces/{above}")
 
 
+@attack(variants={"HNC": (_ALIASES["HNC"],), "Capsule": (_ALIASES["Capsule"],)})
+def delete_the_definition_of_an_alias(field: Field, alias: _Alias) -> None:
+    """An agent deletes the definition of what stands for a namespace, with which go all objects of the kind."""
+    path, _ = _standing(field, alias)
+    definition = DEFINITIONS.path("", f"{alias.kind.plural}.{alias.kind.group}")
+    field.refused_to_delete(definition)
+    field.lasts(definition)
+    field.lasts(path)
+
+
 @attack(variants={name: (alias,) for name, alias in _ALIASES.items() if alias.kind.namespaced})
 def hide_an_alias_behind_another_version(field: Field, alias: _Alias) -> None:
     """An agent defines another kind of the group, with a version that comes first, and deletes the namespace."""

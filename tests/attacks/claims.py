@@ -5,7 +5,18 @@ from typing import Any
 from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.documents import owned_by, owner
-from tests.attacks.field import ATTACHMENTS, AUTOSCALERS, CLAIMS, CONFIG_MAPS, STATEFUL_SETS, VOLUMES, Field, Kind
+from tests.attacks.field import (
+    ATTACHMENTS,
+    AUTOSCALERS,
+    CLAIMS,
+    CONFIG_MAPS,
+    DEFINITIONS,
+    PRIORITIES,
+    STATEFUL_SETS,
+    VOLUMES,
+    Field,
+    Kind,
+)
 
 _PODS = 3
 _DELETE = {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}
@@ -149,6 +160,41 @@ def detach_its_volume(field: Field) -> None:
     field.free_work()
     field.refused("PATCH", attachment + "/status", {"status": {"attached": True}})
     field.refused("DELETE", attachment)
+    field.lasts(path)
+
+
+@attack()
+def attach_its_volume(field: Field) -> None:
+    """An agent attaches the volume of a protected claim to a node, to have it detached by the end of that."""
+    path, _ = _volume(field)
+    source = {"persistentVolumeName": path.rpartition("/")[2]}
+    made = {"attacher": "nobody.example.com", "nodeName": "nowhere", "source": source}
+    field.free_work()
+    field.later_removed(ATTACHMENTS.path("", field.place))
+    field.refused("POST", ATTACHMENTS.path(""), {"metadata": {"name": field.place}, "spec": made})
+    field.lasts(path)
+
+
+@attack()
+def let_its_attachment_go_with_an_owner(field: Field) -> None:
+    """An agent deletes the owner of the VolumeAttachment by which a node has the volume of a protected claim."""
+    path, _ = _volume(field)
+    above = field.make(PRIORITIES, {"metadata": {"name": field.place}, "value": 1})
+    owners = [documents.owner(above, "PriorityClass", "scheduling.k8s.io/v1")]
+    source = {"persistentVolumeName": path.rpartition("/")[2]}
+    made = {"attacher": "nobody.example.com", "nodeName": "nowhere", "source": source}
+    field.make(ATTACHMENTS, {"metadata": {"name": field.place, "ownerReferences": owners}, "spec": made})
+    field.refused_to_delete(PRIORITIES.path("", field.place))
+    field.lasts(ATTACHMENTS.path("", field.place))
+
+
+@attack()
+def delete_the_definition_of_its_snapshot(field: Field) -> None:
+    """An agent deletes the definition of VolumeSnapshots, and so all of them, with the protected content of one."""
+    path, _ = _snapshots(field)
+    contents = Kind("snapshot.storage.k8s.io", "volumesnapshotcontents", namespaced=False)
+    field.protect(contents, path)
+    field.refused_to_delete(DEFINITIONS.path("", "volumesnapshots.snapshot.storage.k8s.io"))
     field.lasts(path)
 
 

@@ -10,6 +10,7 @@ from tests.attacks.callers import Answer, Caller
 
 _POLICIES: Final = "/apis/seconder.dev/v1alpha1/protectionpolicies"
 _SOON: Final = 45.0
+_KNOWN: Final = 15.0
 _POLL: Final = 0.1
 _OF_AUTHORIZERS: Final = (" cannot ", "is attempting to grant", "unsafe-delete-ignore-read-errors")
 
@@ -47,6 +48,7 @@ SERVICES: Final = Kind("", "services")
 INGRESSES: Final = Kind("networking.k8s.io", "ingresses")
 ATTACHMENTS: Final = Kind("storage.k8s.io", "volumeattachments", namespaced=False)
 STORAGE_CLASSES: Final = Kind("storage.k8s.io", "storageclasses", namespaced=False)
+PRIORITIES: Final = Kind("scheduling.k8s.io", "priorityclasses", namespaced=False)
 SECRETS: Final = Kind("", "secrets")
 ACCOUNTS: Final = Kind("", "serviceaccounts")
 DEPLOYMENTS: Final = Kind("apps", "deployments")
@@ -209,6 +211,16 @@ class Field:
             raise Untried(f"{method} {path}: {answer.first_line}")
         self.refused_by.append(layer)
         return answer
+
+    def refused_to_delete(self, path: str) -> Answer:
+        """Have the agent delete an object, once the guard knows of what there is, if it ever does. Raises GotThrough.
+
+        What has just been defined, or given an owner, is known a moment later.
+        """
+        end = time.monotonic() + _KNOWN
+        while not self._is_refused(path) and time.monotonic() < end:
+            time.sleep(_POLL)
+        return self.refused("DELETE", path)
 
     def done(self, method: str, path: str, document: Any = None, kind: str = "") -> Answer:
         """Send an agent's request that is ordinary work, and that the attack rests on. Raises Untried."""

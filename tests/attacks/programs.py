@@ -1,9 +1,13 @@
 """Having a program end it, on the word of an object of that program's; or lead people elsewhere."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
+from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import DEPLOYMENTS, NODES, Field, Kind
+from tests.attacks.field import DEFINITIONS, DEPLOYMENTS, NAMESPACES, NODES, PRIORITIES, Field, Kind
+
+_V1: Final = "scheduling.k8s.io/v1"
 
 _ANYTHING = {
     "Chaos-Mesh": (Kind("chaos-mesh.org", "podchaos", "v1alpha1"), "PodChaos"),
@@ -82,9 +86,51 @@ def end_the_machine_of_a_node(field: Field, kind: Kind) -> None:
     field.lasts(node)
 
 
-@attack()
-def delete_the_class_of_its_ingress(field: Field) -> None:
-    """An agent deletes the IngressClass of a protected Ingress."""
+_MACHINES: Final = Kind("cluster.x-k8s.io", "machines", "v1beta1")
+
+
+def _owner(field: Field) -> dict[str, Any]:
+    """A person's object that no policy names; give the reference to it as an owner."""
+    return documents.owner(
+        field.make(PRIORITIES, {"metadata": {"name": field.place}, "value": 1}), "PriorityClass", _V1
+    )
+
+
+def _by_its_owner(field: Field, machine: str) -> str:
+    field.free("PATCH", machine, documents.owned_by(_owner(field)))
+    return PRIORITIES.path("", field.place)
+
+
+def _by_its_namespace(field: Field, machine: str) -> str:
+    return NAMESPACES.path("", field.place)
+
+
+def _by_its_definition(field: Field, machine: str) -> str:
+    return DEFINITIONS.path("", f"{_MACHINES.plural}.{_MACHINES.group}")
+
+
+@attack(
+    variants={
+        "the-owner": (_by_its_owner,),
+        "the-namespace": (_by_its_namespace,),
+        "the-definition": (_by_its_definition,),
+    }
+)
+def end_a_machine_with(field: Field, above: Callable[[Field, str], str]) -> None:
+    """An agent deletes what the Machine of a protected Node goes with."""
+    field.make(NODES, {"metadata": {"name": field.place}})
+    node = NODES.path("", field.place)
+    field.protect(NODES, node)
+    path, machine = _document(field, _MACHINES, "Machine", status={"nodeRef": {"name": field.place}})
+    field.make(_MACHINES, machine)
+    gone = above(field, f"{path}/{field.place}")
+    field.refused_to_delete(gone)
+    field.lasts(gone)
+    field.lasts(node)
+
+
+def _ingress(field: Field) -> str:
+    """The class of a protected Ingress."""
     classes = Kind("networking.k8s.io", "ingressclasses", namespaced=False)
     ingresses = Kind("networking.k8s.io", "ingresses")
     field.make(classes, {"metadata": {"name": field.place}, "spec": {"controller": "example.com/nobody"}})
@@ -92,9 +138,36 @@ def delete_the_class_of_its_ingress(field: Field) -> None:
     spec = {"ingressClassName": field.place, "defaultBackend": backend}
     field.make(ingresses, {"metadata": {"name": "shop"}, "spec": spec})
     field.protect(ingresses, ingresses.path(field.place, "shop"))
+    return classes.path("", field.place)
+
+
+def _endpoints(field: Field) -> str:
+    """The endpoints of a protected Service that somebody wrote by hand."""
+    services, slices = Kind("", "services"), Kind("discovery.k8s.io", "endpointslices")
+    field.make(services, {"metadata": {"name": "shop"}, "spec": {"ports": [{"port": 80}]}})
+    labels = {"kubernetes.io/service-name": "shop", "endpointslice.kubernetes.io/managed-by": "hand"}
+    body = {"addressType": "IPv4", "endpoints": [{"addresses": ["10.9.9.9"]}], "ports": [{"port": 80}]}
+    field.make(slices, {**body, "metadata": {"name": "by-hand", "labels": labels}})
+    field.protect(services, services.path(field.place, "shop"))
+    return slices.path(field.place, "by-hand")
+
+
+@attack(variants={"its-class": (_ingress,), "its-endpoints": (_endpoints,)})
+def let_what_serves_it_go_with_an_owner(field: Field, made: Callable[[Field], str]) -> None:
+    """An agent deletes the owner of what a protected Ingress or Service is served by."""
+    between = made(field)
+    field.free("PATCH", between, documents.owned_by(_owner(field)))
+    field.refused_to_delete(PRIORITIES.path("", field.place))
+    field.lasts(between)
+
+
+@attack()
+def delete_the_class_of_its_ingress(field: Field) -> None:
+    """An agent deletes the IngressClass of a protected Ingress."""
+    path = _ingress(field)
     field.free_work()
-    field.refused("DELETE", classes.path("", field.place))
-    field.lasts(classes.path("", field.place))
+    field.refused("DELETE", path)
+    field.lasts(path)
 
 
 @attack()

@@ -47,8 +47,9 @@ def named(document: Mapping[str, Any]) -> str:
 def document(whole: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what the builders give every object, and the status of a policy that is in force."""
     short = dict(whole) | {"metadata": _without(whole["metadata"], _given(whole))}
-    resources = whole["status"].get("resources") if isinstance(whole.get("status"), dict) else None
-    for form in (short | {"status": {"resources": resources, **_IN_FORCE}}, short, dict(whole)):
+    status = whole["status"] if isinstance(whole.get("status"), dict) else {}
+    resources = {"resources": None} | {key: status[key] for key in ("resources", "endedBy") if key in status}
+    for form in (short | {"status": {**resources, **_IN_FORCE}}, short, dict(whole)):
         if form.keys() == whole.keys() and _same(whole_document(form), whole):
             return form
     return {_AS_IS: whole}
@@ -67,13 +68,14 @@ def whole_document(short: Mapping[str, Any]) -> dict[str, Any]:
         spec = short.get("spec", {})
         audit = spec.get("mode") == "Audit"
         generation = whole["metadata"].get("generation", 0)
+        kept = {key: status[key] for key in ("resources", "endedBy") if key in status}
         whole["status"] = {
             "conditions": [
                 _condition("Ready", "Auditing" if audit else "Protecting", "in force", generation),
                 _condition("Compiled", "Compiled", "in the webhook configuration as written", generation),
             ],
             "observedGeneration": generation,
-            "resources": status["resources"],
+            **kept,
             "lastValid": spec,
         }
     return whole

@@ -7,12 +7,14 @@ from typing import Any, Final
 from tests.support import signing
 
 from seconder.admission import codec
+from seconder.admission.kinds import KUBERNETES_GROUPS
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.request import Caller, Metadata, Operation, Owner, Request
 from seconder.admission.state import ClusterState
 from seconder.api import constants
 from seconder.api.policy import Policy
 from seconder.api.resources import ANY, DEFINITIONS, NAMESPACES, NODES, GroupResource, ResolvedResource, Target
+from seconder.operator import policy_status
 
 AGENT: Final = Caller(signing.REQUESTER)
 PERSON: Final = Caller("dana@example.com")
@@ -59,7 +61,13 @@ def policy(*named: GroupResource, name: str = "p", **fields: Any) -> Policy:
     """A policy that names these, or Deployments; discovery knows each that is no wildcard."""
     wanted = named or (DEPLOYMENTS,)
     known = {resource: resolved(resource) for resource in wanted if ANY not in resource}
-    return Policy(name, **({"resources": frozenset(wanted), "resolved": known} | fields))
+    return Policy(name, **({"resources": frozenset(wanted), "resolved": known, "ended_by": ended_by(known)} | fields))
+
+
+def ended_by(named: Iterable[GroupResource]) -> tuple[ResolvedResource, ...]:
+    """The kinds with whose objects some of these end, as the operator tells in a cluster without any custom kind."""
+    ending = policy_status.ending({each: resolved(each) for each in named}, ())
+    return tuple(resolved(each) for each in sorted(ending) if each.group in KUBERNETES_GROUPS)
 
 
 def state(*policies: Policy, **fields: Any) -> ClusterState:

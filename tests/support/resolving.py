@@ -56,7 +56,7 @@ from seconder.admission.rules import RULES
 from seconder.admission.state import ClusterState
 from seconder.api.policy import Mode
 from seconder.api.reasons import Reason
-from seconder.api.resources import GroupResource, Target
+from seconder.api.resources import NAMESPACES, NODES, GroupResource, Target
 from seconder.approvals.impact import Item
 from seconder.client.resolver import LATER, Resolver
 
@@ -92,6 +92,7 @@ class Answers(Resolver):
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
     tokens: Sequence[Placed] = ()
     aliased: frozenset[str] = frozenset()
+    machines: frozenset[str] = frozenset()
     elsewhere: Collection[str] = ()
     stored_in: str | None = None
     definitions: int = 0
@@ -150,7 +151,8 @@ class Answers(Resolver):
             case Tokens():
                 return self.tokens
             case AliasedBy():
-                return self.aliased
+                standing = {NAMESPACES: self.aliased, NODES: self.machines}
+                return frozenset((each.of, name) for each in lookup.aliases for name in standing[each.of])
             case MissingOwners():
                 return frozenset(owner for owner in lookup.owners if owner.name in self.missing)
             case RoleRules():

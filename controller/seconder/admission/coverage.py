@@ -31,7 +31,7 @@ def policies_for(context: ReviewContext, effect: Effect) -> Asking[list[Policy]]
             held = yield from _contents(effect.target.name, within)
             covering += [policy for policy in within if impact.held(policy, held)]
     if effect.target.resource == DEFINITIONS:
-        defining = context.covering(policies.defining(effect.target), effect)
+        defining = _defining(context, effect)
         covering += [policy for policy in defining if policy not in covering]
     return covering
 
@@ -46,10 +46,15 @@ def _refuse_unseen(context: ReviewContext, covering: Sequence[Policy]) -> None:
                 raise Unknown(f"{resolved.resource}, which policy {policy.name} protects, cannot be seen at present")
 
 
+def _defining(context: ReviewContext, effect: Effect) -> list[Policy]:
+    """The policies about what a definition defines; of an agent's also those about what such objects end."""
+    return context.covering(context.state.policies.defining(effect.target, ending=context.guards), effect)
+
+
 def may_be_covered(context: ReviewContext, effect: Effect) -> bool:
     """Whether some policy covers an effect, or would if the namespace held what it names."""
     policies, target = context.state.policies, effect.target
-    if context.naming(effect) or context.covering(policies.defining(target), effect):
+    if context.naming(effect) or _defining(context, effect):
         return True
     return target.resource == NAMESPACES and bool(context.covering(policies.within(target.name), effect))
 

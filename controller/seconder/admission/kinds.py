@@ -14,10 +14,8 @@ from seconder.api.resources import (
     JOBS,
     NAMESPACES,
     NETWORK_POLICIES,
-    NODES,
     PODS,
     REPLICA_SETS,
-    SECRETS,
     SERVICE_ACCOUNTS,
     SERVICES,
     STATEFUL_SETS,
@@ -104,6 +102,19 @@ def makers(made: Iterable[GroupResource]) -> frozenset[ResolvedResource]:
     return frozenset(MAKERS[owner] for owner in found)
 
 
+_MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
+MADE_ANEW: Final = frozenset({"endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"})
+"""Who makes an EndpointSlice again that is deleted, by its label."""
+
+BY_HAND: Final[Mapping[GroupResource, str]] = {ENDPOINT_SLICES: f"{_MANAGED_BY} notin ({','.join(sorted(MADE_ANEW))})"}
+"""Of kinds of which a cluster has very many, those objects by whose end others end: as a list is asked for."""
+
+
+def managed_by(labels: Mapping[str, str] | None) -> str:
+    """Whose an EndpointSlice of these labels is."""
+    return (labels or {}).get(_MANAGED_BY, "")
+
+
 ADOPTERS: Final[Mapping[GroupResource, tuple[str, ...]]] = {
     REPLICA_SETS: ("deployment-controller",),
     PODS: (
@@ -117,26 +128,6 @@ ADOPTERS: Final[Mapping[GroupResource, tuple[str, ...]]] = {
 }
 """Controllers of kube-system that add owners to stored objects of a kind. What was lost of these they would make anew,
 and so they wait for nobody's answer."""
-
-_ENDED_WITH: Final[Mapping[GroupResource, tuple[ResolvedResource, ...]]] = {
-    VOLUMES.resource: (CLAIMS,),
-    CLAIMS.resource: (MAKERS[STATEFUL_SETS],),
-    SECRETS: (_kind(SERVICE_ACCOUNTS, "ServiceAccount"),),
-    PODS: (_kind(NODES, "Node", namespaced=False),),
-}
-"""What ends with objects of which other kinds, by a controller's hand, though no owner says so."""
-
-
-def ended_with(resources: Iterable[GroupResource]) -> frozenset[ResolvedResource]:
-    """The kinds with whose objects these end, and those with which these do, though no owner says so."""
-    found: set[ResolvedResource] = set()
-    below = set(resources)
-    while below:
-        above = {kind for each in below for kind in _ENDED_WITH.get(each, ())} - found
-        found |= above
-        below = {kind.resource for kind in above}
-    return frozenset(found)
-
 
 _OWN_GROUPS: Final = (
     "admissionregistration",

@@ -287,10 +287,13 @@ class Tokens(Lookup[Sequence[Placed]], frozen=True):
     account: str
 
 
-class AliasedBy(Lookup[frozenset[str]], frozen=True):
-    """The Namespaces for which objects of these kinds in a namespace stand. Kinds that are not served have none."""
+class AliasedBy(Lookup[frozenset[tuple[GroupResource, str]]], frozen=True):
+    """That for which objects of these kinds in a namespace stand: its resource and name.
 
-    unknown: ClassVar[str] = "which other namespaces go with it could not be looked up"
+    Kinds that are not served have none.
+    """
+
+    unknown: ClassVar[str] = "what stands in for others in it could not be looked up"
     namespace: str
     aliases: tuple[Alias, ...]
 

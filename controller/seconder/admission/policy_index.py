@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from seconder.admission.indirect import aliases
 from seconder.admission.indirect.aliases import Alias
-from seconder.admission.kinds import ended_with, makers
+from seconder.admission.kinds import BY_HAND, makers
 from seconder.api import constants
 from seconder.api.label_selector import NAME_KEY
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
@@ -147,18 +147,21 @@ class PolicyIndex:
         everywhere = self._within.get(_EVERYWHERE, ())
         return (*self._within.get(namespace, ()), *everywhere) if namespace else tuple(everywhere)
 
-    def defining(self, definition: Target) -> list[Policy]:
+    def defining(self, definition: Target, *, ending: bool) -> list[Policy]:
         """The policies that name what a CustomResourceDefinition defines; none for other objects.
 
-        Those objects are deleted with it without any admission of their own, in all namespaces.
+        Those objects are deleted with it without any admission of their own, in all namespaces. ``ending``: also those
+        that name what such objects end.
         """
         if definition.resource != DEFINITIONS:
             return []
         plural, _, group = definition.name.partition(".")
+        defined = GroupResource(group, plural)
         return [
             policy
             for policy in self.all
             if any(name.group in {group, ANY} and name.resource in {plural, ANY} for name in policy.resources)
+            or (ending and any(kind.resource == defined for kind in policy.ended_by))
         ]
 
     def protecting(self, target: Target) -> tuple[Policy, ...]:
@@ -193,6 +196,10 @@ class PolicyIndex:
     def follows_some_of(self, resources: Collection[GroupResource]) -> bool:
         """Whether objects of some of these kinds may be what policies protect, or what that is made of or ends with."""
         return not self.followed_known or not self.followed_resources.isdisjoint(resources)
+
+    def followed_labels(self, resource: GroupResource) -> str:
+        """Of which objects of a followed resource the owners matter, as a list is asked for; empty: of all."""
+        return BY_HAND.get(resource, "") if not any(resource in policy.resolved for policy in self.enforced) else ""
 
     def kind_of(self, resource: GroupResource) -> str:
         """The kind of a resource's objects; empty where no policy's status tells."""
@@ -233,16 +240,25 @@ def union_of(tags: Iterable[AgentTags]) -> AgentTags:
 
 
 _NAMESPACES: Final = ResolvedResource(NAMESPACES, "v1", namespaced=False, custom=False, kind="Namespace")
+_DEFINITIONS: Final = ResolvedResource(
+    DEFINITIONS, "v1", namespaced=False, custom=False, kind="CustomResourceDefinition"
+)
 
 
-def _followed(policies: Iterable[Policy]) -> frozenset[ResolvedResource]:
-    """What these policies protect, what that is made of or ends with, and Namespaces, with which all in them goes."""
+def _followed(policies: Sequence[Policy]) -> frozenset[ResolvedResource]:
+    """What these policies protect, what that is made of or ends with, and what all of it is in.
+
+    That is Namespaces, and definitions.
+    """
     resources = {resolved for policy in policies for resolved in policy.resolved.values() if resolved.served}
     named = {resolved.resource for resolved in resources}
-    between = makers(named) | ended_with(named)
-    resources |= {each for each in between if each.resource not in named}
+    between = {each.resource: each for policy in policies for each in policy.ended_by if each.served}
+    between |= {each.resource: each for each in makers(named)}
+    resources |= {each for each in between.values() if each.resource not in named}
     if any(resolved.namespaced for resolved in resources):
         resources = {resolved for resolved in resources if resolved.resource != NAMESPACES} | {_NAMESPACES}
+    if any(resolved.custom for resolved in resources):
+        resources = {resolved for resolved in resources if resolved.resource != DEFINITIONS} | {_DEFINITIONS}
     return frozenset(resources)
 
 

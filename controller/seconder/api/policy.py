@@ -163,6 +163,8 @@ class Policy:
     break_glass_groups: frozenset[str] = frozenset()
     resolved: Mapping[GroupResource, ResolvedResource] = field(default_factory=dict)
     resolution_current: bool = True
+    ended_by: tuple[ResolvedResource, ...] = ()
+    """The kinds that this cluster serves by whose end a controller ends some of what it names."""
     problem: str = ""
 
     @property

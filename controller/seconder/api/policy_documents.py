@@ -62,6 +62,7 @@ def policy_of(
         resolved={key: item for key, item in resolved.items() if key in named or _by_wildcard(named, key)},
         # An edit that names nothing new needs no new look at discovery.
         resolution_current=current,
+        ended_by=ended_by(status),
     )
 
 
@@ -132,6 +133,7 @@ def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, gene
         # All of it: beside a misspelt name stands what was probably meant.
         resolved=resolved,
         resolution_current=status.observed_generation == generation or named <= resolved.keys(),
+        ended_by=ended_by(status),
         problem=problem,
     )
 
@@ -149,17 +151,23 @@ def last_valid(name: str, status: protection_policy.PolicyStatus, generation: in
 
 def resolved_of(status: protection_policy.PolicyStatus) -> dict[GroupResource, ResolvedResource]:
     """What a policy's names stand for by its status."""
-    return {
-        GroupResource(doc.group, doc.resource): ResolvedResource(
-            GroupResource(doc.group, doc.resource),
-            doc.version,
-            doc.namespaced,
-            doc.custom,
-            doc.kind,
-            Presence.SERVED if isinstance(doc.presence, UnsetType) else doc.presence,
-        )
-        for doc in status.resources
-    }
+    return {resolved.resource: resolved for resolved in map(_resolved, status.resources)}
+
+
+def ended_by(status: protection_policy.PolicyStatus) -> tuple[ResolvedResource, ...]:
+    """The kinds by whose end some of what a policy names ends, by its status."""
+    return () if isinstance(status.ended_by, UnsetType) else tuple(map(_resolved, status.ended_by))
+
+
+def _resolved(doc: protection_policy.ResolvedDoc) -> ResolvedResource:
+    return ResolvedResource(
+        GroupResource(doc.group, doc.resource),
+        doc.version,
+        doc.namespaced,
+        doc.custom,
+        doc.kind,
+        Presence.SERVED if isinstance(doc.presence, UnsetType) else doc.presence,
+    )
 
 
 def status_of(document: Mapping[str, Any]) -> protection_policy.PolicyStatus:

@@ -181,6 +181,16 @@ class PolicyStatus(Struct, rename="camel", kw_only=True):
     resources: Annotated[
         list[ResolvedDoc], Meta(max_length=4096, description="What the policy's names stand for in this cluster.")
     ] = []
+    ended_by: (
+        Annotated[
+            list[ResolvedDoc],
+            Meta(
+                max_length=4096,
+                description="Other kinds of this cluster by whose end a controller ends some of these.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     last_valid: (
         Annotated[
             dict[str, Any],

@@ -75,8 +75,11 @@ class _Followed(OwnedObjects):
         failed: Callable[[str, Exception], None],
         clock: Callable[[], float],
         room: Callable[["_Followed"], int],
+        labels: str,
     ) -> None:
         super().__init__()
+        self.labels: Final = labels
+        """Of which objects it is, as a list is asked for; empty: of all."""
         self._failed = failed
         self.never = False
         """Whether objects of the resource can be neither listed nor watched, so that nothing of it is ever found."""
@@ -92,6 +95,7 @@ class _Followed(OwnedObjects):
             self.take,
             self._trouble,
             metadata_only=True,
+            label_selector=labels,
             one=self.take_one,
             clock=clock,
         )
@@ -173,10 +177,13 @@ class DependentsIndex:
             if self._policies is None:
                 self._ready_by = self._clock() + _READY_SECONDS
             self._policies = policies
-            for resource in self._kinds.keys() - wanted:
+            labels = {each: policies.followed_labels(each.resource) for each in wanted}
+            for resource in [each for each, kind in self._kinds.items() if labels.get(each) != kind.labels]:
                 self._kinds.pop(resource).stop()
             for resource in wanted - self._kinds.keys():
-                self._kinds[resource] = _Followed(self._api, resource, self._failed, self._clock, self._room)
+                self._kinds[resource] = _Followed(
+                    self._api, resource, self._failed, self._clock, self._room, labels[resource]
+                )
                 self._kinds[resource].start()
             followed = self._all_followed(policies)
             self._in_force = None if followed is None else (policies, followed)

@@ -37,7 +37,7 @@ from seconder.admission.lookups import (
 )
 from seconder.admission.request import Metadata
 from seconder.api.label_selector import selects
-from seconder.api.resources import DAEMON_SETS, ResolvedResource, Target
+from seconder.api.resources import DAEMON_SETS, GroupResource, ResolvedResource, Target
 from seconder.approvals.impact import Contents, Item
 from seconder.client.api import Api, ApiError, collection, segment
 
@@ -244,8 +244,8 @@ class Objects:
                 raise TooLate(f"more than {_MOST} objects")
             query["continue"] = token
 
-    def aliased(self, lookup: AliasedBy, deadline: float) -> frozenset[str]:
-        """The namespaces for which objects in a namespace stand. Raises ApiError and TooLate."""
+    def aliased(self, lookup: AliasedBy, deadline: float) -> frozenset[tuple[GroupResource, str]]:
+        """What objects in a namespace stand for, by resource and name. Raises ApiError and TooLate."""
         # Nobody acts on objects of a kind that is not served.
         groups = self._api.get("/apis", timeout=left(deadline))["groups"]
         served = {group["name"]: [each["groupVersion"] for each in group["versions"]] for group in groups}
@@ -255,7 +255,7 @@ class Objects:
             asked,
             timeout=left(deadline),
         )
-        return frozenset[str]().union(*found)
+        return frozenset((alias.of, name) for alias, stood_for in zip(asked, found, strict=True) for name in stood_for)
 
     def _aliased(self, alias: Alias, versions: Sequence[str], namespace: str, deadline: float) -> frozenset[str]:
         # Another kind may have brought a version of its own to the group, which is then the preferred one.
@@ -289,7 +289,7 @@ def _controllers(metadata: Mapping[str, Any]) -> list[str]:
 
 
 def _stands_for(alias: Alias, document: Any) -> frozenset[str]:
-    told = aliases.namespaces(alias, document)
+    told = aliases.names(alias, document)
     if told is None:
         raise TooLate(f"{alias.resource} without {alias.path}")
     return told

@@ -45,6 +45,7 @@ class Watch(Generic[T]):
         *,
         metadata_only: bool = False,
         field_selector: str = "",
+        label_selector: str = "",
         one: Callable[[str, T | None, T | None], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,7 +56,8 @@ class Watch(Generic[T]):
         self._failed = failed
         self._one = one
         self._metadata_only = metadata_only
-        self._query: dict[str, Any] = {"fieldSelector": field_selector} if field_selector else {}
+        selectors = {"fieldSelector": field_selector, "labelSelector": label_selector}
+        self._query: dict[str, Any] = {key: selector for key, selector in selectors.items() if selector}
         self._clock = clock
         self._values: dict[str, T] = {}
         self.proven = float("-inf")

@@ -149,7 +149,8 @@ class Reconciler:
         documents, _ = self._api.items(f"{constants.API_PATH}/protectionpolicies")
         served = discovery.catalogue(self._api)
         self._trial.serving(served)
-        judged = [judge(document, served, self._trial.problem) for document in documents]
+        installed = self._settings.installation.aliases
+        judged = [judge(document, served, self._trial.problem, installed) for document in documents]
         policies = [policy for result in judged for policy in result.policies]
         if leads:
             self._allow(policies, served)
@@ -296,7 +297,8 @@ class Reconciler:
         """
         resolved = [resource for policy in policies for resource in policy.resolved.values()]
         inside = [*impact.counted(policies), *(resource for resource in resolved if resource.namespaced)]
-        followed = _rules(PolicyIndex(policies).followed, ["list", "watch"])
+        # What goes along is read, too: it may end others.
+        followed = _rules(PolicyIndex(policies).followed, ["get", "list", "watch"])
         owners = _rules(discovery.owners(served), ["get"])
         # Which claim a VolumeAttachment serves, its volume tells.
         claims = any(resource.resource == CLAIMS.resource for resource in resolved)

@@ -22,12 +22,34 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide, ended
 
 from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import along
-from seconder.admission.lookups import Dependents, Holder, Holders, Lookup, Placed, ReadObjects, ReadWhole, Tokens
+from seconder.admission.indirect import along, table
+from seconder.admission.lookups import (
+    AliasedBy,
+    Dependents,
+    Holder,
+    Holders,
+    Lookup,
+    Placed,
+    ReadObjects,
+    ReadWhole,
+    Tokens,
+)
 from seconder.admission.policy_index import PolicyIndex
-from seconder.admission.request import OwnerReference, Request
+from seconder.admission.request import Operation, OwnerReference, Request
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, PODS, REPLICA_SETS, SECRETS, SERVICE_ACCOUNTS, GroupResource, Target
+from seconder.api.resources import (
+    DEFINITIONS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    Action,
+    GroupResource,
+    Target,
+)
 from seconder.approvals.impact import Item
 
 CLAIMS = GroupResource("", "persistentvolumeclaims")
@@ -92,7 +114,7 @@ def test_a_service_account_that_goes_with_its_owner_takes_its_tokens() -> None:
     """Nobody asks where no policy names Secrets."""
     account = target(SERVICE_ACCOUNTS, "worker", uid="uid-account")
     tokens = [Placed(TOKEN.namespace, TOKEN.name, TOKEN.uid)]
-    answers = Answers(objects=live(TOKEN), dependents=_owned(account), tokens=tokens)
+    answers = Answers(objects=live(TOKEN), dependents=_owned(account), tokens=tokens, whole=document(account))
     assert _lost(deletion(OWNER), SECRETS, answers) == ["worker-token"]
     assert _lost(deletion(OWNER), CLAIMS, Answers(dependents=_owned(account), unknown=[Tokens])) == []
 
@@ -196,13 +218,162 @@ def test_the_claims_of_other_pods_stay() -> None:
 
 
 def test_what_stands_between_is_followed() -> None:
-    """Claims for volumes, StatefulSets for claims, ServiceAccounts for their tokens."""
+    """What ends what policies name, by the table: as far as the cluster serves it."""
 
     def followed(*named: GroupResource) -> set[str]:
         return {kind.resource.resource for kind in PolicyIndex([policy(*named)]).followed} - {"namespaces"}
 
-    assert followed(VOLUMES) == {"persistentvolumes", "persistentvolumeclaims", "statefulsets"}
-    assert followed(CLAIMS) == {"persistentvolumeclaims", "statefulsets"}
+    storage = {"persistentvolumes", "persistentvolumeclaims", "statefulsets", "volumeattachments"}
+    assert followed(VOLUMES) == followed(CLAIMS) == storage
     assert followed(SECRETS) == {"secrets", "serviceaccounts"}
     assert followed(CONFIG_MAPS) == {"configmaps"}
     assert decide(creation(OWNER), state(policy(VOLUMES))).allowed
+
+
+def test_each_row_by_deletion_counts_where_its_object_goes_along_or_says_why_not() -> None:
+    """And names the kinds that it ends, whose policies have its own followed."""
+    for rows in table.deleters().values():
+        for row in rows:
+            if Operation.DELETE in row.operations:
+                assert row.goes_along is not bool(row.stays), row.by
+                assert row.ended, row.by
+                assert row.deletes <= row.ended, row.by
+            else:
+                assert not row.goes_along, row.by
+                assert not row.deletes, row.by
+
+
+MACHINES = GroupResource("cluster.x-k8s.io", "machines")
+MACHINE = target(MACHINES, "m", uid="uid-machine")
+NODE = target(NODES, "n1", uid="uid-node")
+INGRESS = target(GroupResource("networking.k8s.io", "ingresses"), "shop", uid="uid-ingress")
+SERVICE = target(SERVICES, "shop", uid="uid-service")
+SNAPSHOTS = GroupResource("snapshot.storage.k8s.io", "volumesnapshots")
+CONTENT = Target(CONTENTS, "VolumeSnapshotContent", "", "content", "uid-content")
+OF_NODE = {"status": {"nodeRef": {"name": NODE.name}}}
+BOUND = {"claimRef": {"namespace": CLAIM.namespace, "name": CLAIM.name, "uid": CLAIM.uid}}
+LED = {"labels": {"kubernetes.io/service-name": SERVICE.name}}
+WROTE = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
+_BY_OWNER: dict[str, tuple[Target, dict[str, Any], Target]] = {
+    "its Machine": (MACHINE, OF_NODE, NODE),
+    "its class": (
+        Target(GroupResource("networking.k8s.io", "ingressclasses"), "IngressClass", "", "nginx", "uid-class"),
+        {},
+        INGRESS,
+    ),
+    "its attachment": (
+        Target(GroupResource("storage.k8s.io", "volumeattachments"), "VolumeAttachment", "", "va", "uid-va"),
+        # The attachment and its volume are read as one document.
+        {"spec": {"source": {"persistentVolumeName": VOLUME.name}}},
+        VOLUME,
+    ),
+    "its volume": (VOLUME, {"spec": BOUND}, CLAIM),
+    "its endpoints": (target(GroupResource("discovery.k8s.io", "endpointslices"), "x", uid="uid-x"), LED, SERVICE),
+    "its address": (
+        Target(GroupResource("networking.k8s.io", "ipaddresses"), "IPAddress", "", "10.0.0.9", "uid-ip"),
+        {"spec": {"parentRef": {"resource": "services", "namespace": SERVICE.namespace, "name": SERVICE.name}}},
+        SERVICE,
+    ),
+    "its snapshot": (
+        target(SNAPSHOTS, "s", uid="uid-s"),
+        {"status": {"boundVolumeSnapshotContentName": CONTENT.name}},
+        CONTENT,
+    ),
+}
+
+
+@pytest.mark.parametrize("by", _BY_OWNER)
+def test_what_a_row_ends_goes_with_the_owner_of_its_object(by: str) -> None:
+    """As by its own deletion: each row is asked about that, once for each object that goes."""
+    between, stored, lost = _BY_OWNER[by]
+    known = [Dependent(resolved(between.resource), between.namespace, between.name, between.uid, CONFIG_MAPS)]
+    ended_by = (resolved(between.resource),)
+    placed = [Placed(INGRESS.namespace, INGRESS.name, INGRESS.uid)]
+
+    def decided(**more: Any) -> Any:
+        given = {"objects": live(lost), "dependents": known, "of_class": placed, "whole": document(between, **stored)}
+        answers = Answers(**(given | more))
+        return decide(deletion(OWNER), state(policy(lost.resource, ended_by=ended_by)), answers=answers)
+
+    assert ended(decided()) == [lost.name]
+    signed = live(lost, annotations=approved_for(lost))
+    assert decided(objects=signed).reason is Reason.APPROVED
+    assert decided(unknown=[ReadWhole]).reason is Reason.INTERNAL_ERROR
+    assert decided(whole=None).allowed, "what is gone already"
+    answers = Answers(dependents=known, unknown=[ReadWhole])
+    assert _lost(deletion(OWNER), DEPLOYMENTS, answers) == [], "nobody asks where no policy names what it ends"
+    assert decide(deletion(OWNER, PERSON), state(policy(lost.resource, ended_by=ended_by)), answers=answers).allowed
+
+
+def test_endpoints_that_their_controller_makes_anew_end_nothing() -> None:
+    """A Service that nobody protects is deleted as before, and only what is written by hand is followed."""
+    between, _, _ = _BY_OWNER["its endpoints"]
+    made = document(between, labels=LED["labels"] | WROTE)
+    answers = Answers(objects=live(SERVICE), dependents=_owned(between), whole=made)
+    assert _lost(deletion(OWNER), SERVICES, answers) == []
+    named, alone = PolicyIndex([policy(SERVICES, between.resource)]), PolicyIndex([policy(SERVICES)])
+    assert "endpointslice-controller.k8s.io" in alone.followed_labels(between.resource)
+    assert named.followed_labels(between.resource) == alone.followed_labels(SERVICES) == ""
+
+
+@pytest.mark.parametrize("named", [NODES, PODS])
+def test_a_namespace_takes_the_nodes_of_the_machines_in_it(named: GroupResource) -> None:
+    """And these the pods on them. Nobody asks for Machines where no policy names what they end."""
+    pod = target(PODS, "broker", uid="uid-pod")
+    placed = [Placed(pod.namespace, pod.name, pod.uid)]
+    there = Answers(objects=live(NODE) | live(pod), machines=frozenset({NODE.name}), pods=placed, whole=document(NODE))
+    assert _lost(deletion(PLACE), named, there) == [NODE.name if named == NODES else pod.name]
+    asked = Answers()
+    assert _lost(deletion(PLACE), CONFIG_MAPS, asked) == []
+    assert {alias.of for lookup in asked.questions(AliasedBy) for alias in lookup.aliases} == {NAMESPACES}
+
+
+DEFINED = target(DEFINITIONS, "machines.cluster.x-k8s.io", uid="uid-crd")
+
+
+def test_a_definition_takes_along_what_its_objects_end() -> None:
+    """Asked on the definition itself, of agents alone; and as far as the cluster serves the kind."""
+    ended_by = (resolved(MACHINES),)
+    named = state(policy(NODES, ended_by=ended_by))
+    refused = decide(deletion(DEFINED), named)
+    assert (refused.reason, refused.action) == (Reason.APPROVAL_MISSING, Action.DELETE)
+    approved_ = decide(deletion(DEFINED, stored={"annotations": approved_for(DEFINED)}), named)
+    assert approved_.reason is Reason.APPROVED
+    assert decide(deletion(DEFINED, PERSON), named).allowed
+    assert decide(deletion(DEFINED), state(policy(NODES))).allowed
+    assert decide(deletion(target(DEFINITIONS, "gears.example.com", uid="u")), named).allowed
+    unserved = update(DEFINED, old={"spec": {"versions": [{"served": True}]}}, new={"spec": {"versions": []}})
+    assert decide(unserved, named).reason is Reason.APPROVAL_MISSING
+
+
+def test_a_definition_goes_with_its_owner() -> None:
+    """With all objects of its kind, and what these end."""
+    owned = [Dependent(resolved(DEFINITIONS), "", DEFINED.name, DEFINED.uid, CONFIG_MAPS)]
+    answers = Answers(objects=live(DEFINED), dependents=owned)
+    by_end = policy(NODES, ended_by=(resolved(MACHINES),))
+    by_name = policy(MACHINES)
+    for one in (by_end, by_name):
+        assert ended(decide(deletion(OWNER), state(one), answers=answers)) == [DEFINED.name]
+        assert decide(deletion(OWNER, PERSON), state(one), answers=answers).allowed
+    assert decide(deletion(OWNER), state(policy()), answers=answers).allowed
+
+
+def test_a_volume_is_attached_by_its_controller_alone() -> None:
+    """Whoever has a second attachment, which nobody guards, ends the first one by that."""
+    attachment, spec, _ = _BY_OWNER["its attachment"]
+    answers = Answers(objects=live(VOLUME), whole=document(VOLUME))
+    assert _lost(creation(attachment, new=spec), VOLUMES, answers) == [VOLUME.name]
+    assert _lost(creation(attachment, new={"spec": {"source": {}}}), VOLUMES, answers) == []
+    assert decide(creation(attachment, PERSON, new=spec), state(policy(VOLUMES)), answers=answers).allowed
+    assert _lost(creation(attachment, new=spec), CONFIG_MAPS, Answers(unknown=[ReadWhole])) == []
+
+
+def test_an_owner_of_nothing_that_ends_others_is_deleted_as_before() -> None:
+    """One question, whatever the policies are about; and none more for what it owns."""
+    everything = policy(NODES, PODS, SERVICES, VOLUMES, CLAIMS)
+    plain = target(SECRETS, "s", uid="uid-s")
+    for owned in ([], _owned(plain)):
+        answers = Answers(dependents=owned)
+        assert decide(deletion(OWNER), state(everything), answers=answers).allowed
+        assert answers.questions(ReadWhole) == []
+        assert len(answers.questions(Dependents)) == 1

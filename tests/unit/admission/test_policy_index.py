@@ -82,7 +82,8 @@ def test_namespaces_are_followed_with_whatever_they_can_hold() -> None:
     namespaces = resolved(NAMESPACES)
     assert PolicyIndex([policy()]).followed == {resolved(DEPLOYMENTS), namespaces}
     assert PolicyIndex([policy(DEPLOYMENTS, NAMESPACES)]).followed == {resolved(DEPLOYMENTS), namespaces}
-    assert PolicyIndex([policy(NODES)]).followed == {resolved(NODES)}
+    assert PolicyIndex([policy(NODES, ended_by=())]).followed == {resolved(NODES)}
+    assert PolicyIndex([policy(NODES)]).followed == {resolved(NODES), namespaces}, "Machines stand in them"
     for other in (policy(mode=Mode.AUDIT), policy(actions=frozenset({Action.SCALE_TO_ZERO}))):
         assert not PolicyIndex([other]).follows
     assert PolicyIndex([policy(resolved={}, resolution_current=False)]).follows

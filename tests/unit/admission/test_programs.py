@@ -10,6 +10,7 @@ from tests.support.builders import (
     approved_for,
     creation,
     deletion,
+    document,
     live,
     policy,
     state,
@@ -116,7 +117,7 @@ def test_a_machine_takes_its_node_along(group: str) -> None:
     gone = deletion(machine, stored={"status": {"nodeRef": {"name": "n1"}}})
     assert _lost(gone, NODES, node) == ["n1"]
     on_it = [Placed(pod.namespace, pod.name, pod.uid)]
-    assert _lost(gone, PODS, node, pod, pods=on_it) == ["broker"]
+    assert _lost(gone, PODS, node, pod, pods=on_it, whole=document(node)) == ["broker"]
     assert _lost(deletion(machine), NODES, node) == []
 
 

@@ -156,4 +156,4 @@ def test_a_policy_says_where_it_stands_for_more_than_can_be_followed() -> None:
     judged = judge({"metadata": {"name": "p", "generation": 1}, "spec": spec}, served, lambda _: "")
     ready = _condition(judged)
     assert (ready["status"], ready["reason"]) == ("True", "Protecting")
-    assert "it stands for 201 resources, and owners are followed of 200" in ready["message"]
+    assert "it stands for 202 resources, and owners are followed of 200" in ready["message"]

@@ -166,6 +166,7 @@ def _leaving(resource: GroupResource) -> Deleter:
         kinds=_with_makers(_COUNTED[REPLICA_SETS if resource == DEPLOYMENTS else PODS]),
         # What it leaves must have such labels, but for a Deployment's ReplicaSet, whose deletion is the Deployment's.
         alone=resource == REPLICA_SETS,
+        stays="what goes with another leaves no pods: the garbage collector takes them along",
     )
 
 
@@ -178,6 +179,7 @@ def _counted(resource: GroupResource) -> Deleter:
         _joined,
         frozenset(_CHANGES | {Operation.DELETE} if resource == CONTROLLER_REVISIONS else _CHANGES),
         kinds=_with_makers(_COUNTED[resource]) | {resource, PODS},
+        stays="its controller is its owner: it goes with that alone",
     )
 
 

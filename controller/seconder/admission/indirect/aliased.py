@@ -1,4 +1,4 @@
-"""Namespaces that go with an object which stands for them, and with the namespace that holds such an object."""
+"""Namespaces and Nodes that go with an object which stands for them, and with the namespace that holds such a one."""
 
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -9,62 +9,67 @@ from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import AliasedBy, Asking, Unknown, ask
 from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import NAMESPACES, Target
+from seconder.api.resources import NAMESPACES, NODES, GroupResource, Target
 
-_UNTOLD: Final = "which namespaces go with it cannot be told"
+_KINDS: Final = {NAMESPACES: "Namespace", NODES: "Node"}
 
 
 def deleter(alias: Alias) -> Deleter:
-    """The row of a kind whose objects stand for namespaces."""
+    """The row of a kind whose objects stand for others."""
+    of = frozenset({alias.of})
 
     def losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         yield from ()
-        return _deletions(_lost(context, alias))
+        if not context.state.policies.follows_some_of(of):
+            return []
+        return _deletions([(alias.of, name) for name in _lost(context, alias)])
 
     return Deleter(
         alias.resource,
-        "its deletion, another owner, or other namespaces in it",
-        f"the Namespaces in its {alias.path}",
+        f"its deletion, another owner, or other {alias.of} in it",
+        f"the {_KINDS[alias.of]}s in its {alias.path}",
         alias.reason,
         losses,
         frozenset({Operation.UPDATE, Operation.DELETE}),
-        kinds=frozenset({NAMESPACES}),
+        kinds=of,
+        deletes=of,
     )
 
 
 def _lost(context: ReviewContext, alias: Alias) -> Collection[str]:
     stored, wanted = context.whole
-    before = aliases.namespaces(alias, stored)
+    before = aliases.names(alias, stored)
     if context.may_end:
         if before is None:
-            raise Unknown(_UNTOLD)
+            raise Unknown(f"which {alias.of} go with it cannot be told")
         return before
     if not context.request.updates:
         return ()
-    after = aliases.namespaces(alias, wanted)
+    after = aliases.names(alias, wanted)
     # What it stands for no longer might go without anybody's word afterwards.
     return (before or frozenset()) - (after or frozenset())
 
 
 def _within(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """The namespaces that go with another, since their aliases are in it."""
-    place = context.request.target.name
-    if not context.may_end:
+    """What goes with a namespace, since its aliases are in that."""
+    place, policies = context.request.target.name, context.state.policies
+    asked = tuple(each for each in context.state.installation.aliases if policies.follows_some_of({each.of}))
+    if not (asked and context.may_end):
         return []
-    names = yield from ask(AliasedBy(place, context.state.installation.aliases))
-    return _deletions(names - {place})
+    stood_for = yield from ask(AliasedBy(place, asked))
+    return _deletions(stood_for - {(NAMESPACES, place)})
 
 
-def _deletions(names: Collection[str]) -> list[Effect]:
-    return [goes_along(Target(NAMESPACES, "Namespace", "", name, "")) for name in sorted(names)]
+def _deletions(found: Collection[tuple[GroupResource, str]]) -> list[Effect]:
+    return [goes_along(Target(kind, _KINDS[kind], "", name, "")) for kind, name in sorted(found)]
 
 
 WITHIN: Final = Deleter(
     NAMESPACES,
     "its deletion",
-    "the Namespaces for which objects in it stand",
+    "the Namespaces and Nodes for which objects in it stand",
     "with a namespace go such objects, and with them what they stand for",
     _within,
     frozenset({Operation.UPDATE, Operation.DELETE}),
-    kinds=frozenset({NAMESPACES}),
+    kinds=frozenset({NAMESPACES, NODES}),
 )

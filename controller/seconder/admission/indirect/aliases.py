@@ -1,4 +1,4 @@
-"""Kinds whose objects stand for Namespaces: whoever deletes one has its own controller delete the Namespace."""
+"""Kinds whose objects stand for Namespaces or Nodes: whoever deletes one has its own controller delete these."""
 
 import re
 from collections.abc import Mapping
@@ -6,17 +6,20 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from seconder.api.resources import GroupResource
+from seconder.api.resources import NAMESPACES, NODES, GroupResource
 
 _GIVEN: Final = re.compile(
     r"(?P<plural>[a-z0-9-]{1,63})\.(?P<group>[a-z0-9][a-z0-9.-]{0,252})=(?P<path>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*)(?P<may>\??)"
 )
-_NAME: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-"""What a Namespace may be called (RFC 1123 label)."""
+_NAME: Final = {
+    NAMESPACES: re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"),
+    NODES: re.compile(r"[a-z0-9][-.a-z0-9]{0,252}"),
+}
+"""What they may be called (RFC 1123 label, subdomain)."""
 
 
 class Alias(Struct, frozen=True):
-    """A kind of object that stands for Namespaces.
+    """A kind of object that stands for Namespaces, or for what ``of`` says.
 
     ``path``: the field that names one, or lists some; ``otherwise`` that of an object without it. ``optional``: an
     object without either stands for none; else nobody can tell which go with it. ``reason`` is for people.
@@ -27,6 +30,7 @@ class Alias(Struct, frozen=True):
     reason: str
     optional: bool = False
     otherwise: str = ""
+    of: GroupResource = NAMESPACES
 
 
 BUILT_IN: Final[tuple[Alias, ...]] = (
@@ -66,6 +70,16 @@ BUILT_IN: Final[tuple[Alias, ...]] = (
         "metadata.name",
         "a Space of kiosk is the namespace, by another API",
     ),
+    *(
+        Alias(
+            GroupResource(group, "machines"),
+            "status.nodeRef.name",
+            "the machine is ended, and its Node deleted",
+            optional=True,
+            of=NODES,
+        )
+        for group in ("cluster.x-k8s.io", "machine.openshift.io")
+    ),
 )
 """The rows that are known. A chart value adds to them."""
 
@@ -82,17 +96,17 @@ def parse(text: str) -> Alias:
     return Alias(kind, given["path"], "added by who installed Seconder", optional=bool(given["may"]))
 
 
-def namespaces(alias: Alias, document: Mapping[str, Any]) -> frozenset[str] | None:
-    """The names of the Namespaces that an object stands for; None where that cannot be told."""
+def names(alias: Alias, document: Mapping[str, Any]) -> frozenset[str] | None:
+    """The names of what an object stands for; None where that cannot be told."""
     value = _at(document, alias.path)
     if value in (None, "") and alias.otherwise:
         value = _at(document, alias.otherwise)
     if value in (None, ""):
         return frozenset() if alias.optional else None
-    names = value if isinstance(value, list) else [value]
-    if not all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+    found = value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str) and _NAME[alias.of].fullmatch(name) for name in found):
         return None
-    return frozenset(names)
+    return frozenset(found)
 
 
 def _at(document: Mapping[str, Any], path: str) -> Any:

@@ -1,22 +1,23 @@
 """What goes with an object that goes along itself: not by its owners alone, but by the word of the table as well.
 
-A StatefulSet that goes with its owner deletes claims as a request of its deletion does, a claim has its volume deleted,
-and a ServiceAccount its tokens. With pods go the claims of their ephemeral volumes: pods are far more than claims, so
-the claims are known, and the way from them up to the workload is asked for.
+What goes with an owner, a namespace or another object of the table ends what its own deletion would: the rows are asked
+about that. With pods go the claims of their ephemeral volumes: pods are far more than claims, so the claims are known,
+and the way from them up to the workload is asked for.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from seconder.admission import coverage
+from seconder.admission import codec, coverage
 from seconder.admission.dependents import Dependent, Kind, kind_key
-from seconder.admission.indirect import claims, nodes, standing, tokens, volumes
-from seconder.admission.indirect.volumes import GoneWith
+from seconder.admission.findings import Refusal
+from seconder.admission.indirect import standing, table
+from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, MAKERS
-from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, Unknown, ask
+from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, ReadWhole, Unknown, ask
 from seconder.admission.request import Metadata
 from seconder.admission.review import Effect, ReviewContext, goes_with
-from seconder.api.resources import NAMESPACES, NODES, PODS, GroupResource, Target
+from seconder.api.resources import PODS, Target
 
 _DEEPEST: Final = 4
 """Steps from the object that a request is about: namespace, claim, volume, and one more."""
@@ -63,32 +64,12 @@ def claims_of(context: ReviewContext, workload: Target) -> Asking[list[Dependent
     return [each._replace(through=PODS, above=(workload.resource,)) for each in found]
 
 
-def _with_pods(context: ReviewContext, workload: Target) -> Asking[Sequence[Effect]]:
-    """Their deletions, where the workload goes itself."""
-    return [goes_with(each) for each in (yield from claims_of(context, workload))]
-
-
 def _pod(claim: Metadata | None, place: str) -> Target | None:
     owners = claim.owners if claim else ()
     return next((Target(PODS, "Pod", place, each.name, each.uid) for each in owners if each.kind == "Pod"), None)
 
 
-def _with_set(context: ReviewContext, workload: Target) -> Asking[Sequence[Effect]]:
-    own = yield from claims.gone_with(context, workload)
-    return [*own, *(yield from _with_pods(context, workload))]
-
-
-_ROWS: Final[Mapping[GroupResource, GoneWith]] = {
-    NAMESPACES: volumes.gone_with_namespace,
-    NODES: nodes.gone_with,
-    claims.SETS.resource: _with_set,
-    **{resource: _with_pods for resource in MAKERS if resource != claims.SETS.resource},
-    tokens.ACCOUNTS: tokens.gone_with,
-    **volumes.GONE_WITH,
-}
-
-
-def with_further(context: ReviewContext, effects: Sequence[Effect], gone: Sequence[Target]) -> Asking[list[Effect]]:
+def with_further(context: ReviewContext, effects: Sequence[Effect], gone: Sequence[Effect]) -> Asking[list[Effect]]:
     """These effects, and the deletions of what goes with some objects and a policy may cover. Raises Unknown.
 
     What the ownerReferences of ``gone`` tell is not among them.
@@ -98,25 +79,70 @@ def with_further(context: ReviewContext, effects: Sequence[Effect], gone: Sequen
     return [*effects, *(each for each in more if each.target not in known and coverage.may_be_covered(context, each))]
 
 
-def _further(context: ReviewContext, gone: Sequence[Target]) -> Asking[list[Effect]]:
+def _further(context: ReviewContext, gone: Sequence[Effect]) -> Asking[list[Effect]]:
     found: dict[Target, Effect] = {}
+    known = {each.target for each in gone}
     asked = 0
-    for _ in range(_DEEPEST):
-        followed = [each for each in gone if each.resource in _ROWS]
+    for step in range(_DEEPEST + 1):
+        followed = [(each, rows) for each in gone if (rows := _rows(context, each.target))]
         asked += len(followed)
-        if asked > _MOST:
+        if asked > _MOST or (followed and step == _DEEPEST):
             raise Unknown(_UNKNOWN)
         new: dict[Target, Effect] = {}
-        for each in followed:
-            for effect in (yield from _ROWS[each.resource](context, each)):
-                new.setdefault(effect.target, effect)
+        for each, rows in followed:
+            for row in rows:
+                new |= {effect.target: effect for effect in (yield from row(context, each)) if effect.target not in new}
         uids = frozenset(target.uid for target in new if target.uid)
         if uids:
             some = next(iter(new))
             for dependent in (yield from ask(Dependents(uids, some))):
                 new.setdefault(dependent.target, goes_with(dependent))
-        gone = [target for target in new if target not in found]
-        found |= {target: new[target] for target in gone}
+        gone = [effect for target, effect in new.items() if target not in known]
+        found |= {effect.target: effect for effect in gone}
+        known |= new.keys()
         if not gone:
             break
     return list(found.values())
+
+
+_Goes = Callable[[ReviewContext, Effect], Asking[Sequence[Effect]]]
+
+
+def _rows(context: ReviewContext, target: Target) -> list[_Goes]:
+    """What there is to ask about an object that goes: what a policy may protect goes with it by one of these."""
+    rows = table.deleters(context.state.installation.aliases).get(target.resource, ())
+    found: list[_Goes] = [_by_table] if any(_matters(context, row, target) for row in rows) else []
+    if target.resource in MAKERS and CLAIMS.resource in context.state.policies.followed_resources:
+        found.append(_with_pods)
+    return found
+
+
+def _matters(context: ReviewContext, row: Deleter, target: Target) -> bool:
+    return row.goes_along and context.state.policies.follows_some_of(row.ended)
+
+
+def _by_table(context: ReviewContext, gone: Effect) -> Asking[Sequence[Effect]]:
+    """What its deletion ends by the rows of the table: they are asked about that, on the object as it is stored."""
+    target = gone.target
+    stored: Any = yield from ask(ReadWhole(gone.ref, _UNKNOWN))
+    if stored is None:
+        return []
+    named = {"name": target.name, "namespace": target.namespace}
+    metadata = {"uid": target.uid or "unknown"} | (stored.get("metadata") or {}) | named
+    body = codec.deletion_review(target, gone.version, context.request.caller, {**stored, "metadata": metadata})
+    state, principal = context.state, context.principal
+    deletion = ReviewContext(codec.decode(body), state, context.mode, context.now, context.memo, principal)
+    found: list[Effect] = []
+    for row in table.deleters(state.installation.aliases)[target.resource]:
+        if _matters(context, row, target):
+            ended = yield from row.losses(deletion)
+            refused = next((each.what for each in ended if isinstance(each, Refusal)), None)
+            if refused is not None:
+                raise Unknown(refused)
+            found += [each for each in ended if isinstance(each, Effect)]
+    return found
+
+
+def _with_pods(context: ReviewContext, workload: Effect) -> Asking[Sequence[Effect]]:
+    """The deletions of the claims of its pods."""
+    return [goes_with(each) for each in (yield from claims_of(context, workload.target))]

@@ -12,7 +12,7 @@ from seconder.admission.indirect import scaling, volumes
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, MAKERS, VOLUMES
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
-from seconder.admission.request import MUTATIONS, Operation, Request
+from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import STATEFUL_SETS, Action, Target
 
@@ -113,15 +113,6 @@ def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
     kept = msgspec.structs.replace(workload, replicas=named.least).kept
     told = _templates(workload), lambda ordinal: ordinal not in kept
     return (yield from _claims_of(place, named.name, told))
-
-
-def gone_with(context: ReviewContext, workload: Target) -> Asking[Sequence[Effect]]:
-    """The deletions of the claims of a StatefulSet that goes itself."""
-    if not volumes.matter(context, workload.namespace):
-        return []
-    stored = yield from ask(ReadWhole(ObjectRef(SETS, workload.namespace, workload.name), _UNREAD))
-    told = _of_deleted(_converted(stored)) if stored else None
-    return (yield from _claims_of(workload.namespace, workload.name, told)) if told else []
 
 
 def _claims_of(place: str, name: str, told: tuple[set[str], _Ordinal]) -> Asking[Sequence[Effect]]:
@@ -241,6 +232,7 @@ DELETER: Final = Deleter(
     _losses,
     MUTATIONS,
     kinds=_ENDED,
+    deletes=frozenset({CLAIMS.resource}),
 )
 
 NAMED: Final = Deleter(
@@ -260,7 +252,8 @@ AUTOSCALED: Final = tuple(
         "the claims beyond its least size",
         "its controller scales down, and the StatefulSet's own deletes claims as the set says",
         _autoscaled,
-        MUTATIONS,
+        # KEDA's may scale back to a former size when it goes.
+        MUTATIONS if resource == scaling.SCALED_OBJECTS else WRITES,
         kinds=_ENDED,
     )
     for resource in scaling.SIZERS

@@ -20,7 +20,10 @@ class Deleter(Struct, frozen=True):
     ends objects of these kinds alone, and is not asked where nobody protects any; None where that is not said.
     For whoever lends the right to it (``means``): ``kinds`` are what it ends; None: ``only``, and without that whatever
     is protected, wherever it is. ``part``: the subresource by which it is done; ``only_in``: the namespace where.
-    ``namespaced``: its objects may be in namespaces. ``alone``: it takes nothing else beside it.
+    ``namespaced``: its objects may be in namespaces. ``alone``: it takes nothing else beside it. ``deletes``: of what
+    it ends, what is deleted when its object is, with what goes with that.
+    Where its object goes with an owner or the like, it ends what its deletion does, about which ``losses`` is asked.
+    ``stays`` says why not, where that ends nothing.
     """
 
     resource: GroupResource
@@ -35,3 +38,15 @@ class Deleter(Struct, frozen=True):
     only_in: str = ""
     namespaced: bool = True
     alone: bool = True
+    deletes: frozenset[GroupResource] = frozenset()
+    stays: str = ""
+
+    @property
+    def goes_along(self) -> bool:
+        """Whether it ends others where its object goes with another."""
+        return Operation.DELETE in self.operations and not self.stays
+
+    @property
+    def ended(self) -> frozenset[GroupResource]:
+        """The kinds of what it ends, where that is said."""
+        return self.kinds or self.only or frozenset()

@@ -12,7 +12,7 @@ from msgspec import Struct
 from seconder.admission.indirect import parents, table
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import SCALED, ended_with, makers
+from seconder.admission.kinds import SCALED, makers
 from seconder.admission.policy_index import protects
 from seconder.admission.powers import EDITS, ENDS
 from seconder.admission.request import Operation
@@ -62,8 +62,7 @@ def of_owner(owner: GroupResource) -> frozenset[str]:
 
 @functools.lru_cache(64)
 def _of(named: frozenset[GroupResource], installed: tuple[Alias, ...]) -> Sequence[Means]:
-    between = makers(named) | ended_with(named)
-    lost = named | {kind.resource for kind in between}
+    lost = named | {kind.resource for kind in makers(named)} | table.deleting(named, installed)
     found: dict[Means, None] = {}
     for rows in table.deleters(installed).values():
         for row in rows:

@@ -59,11 +59,6 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return (yield from _ended(PodsOn(request.target.name, daemons=not emptied)))
 
 
-def gone_with(context: ReviewContext, node: Target) -> Asking[Sequence[Effect]]:
-    """The deletions of the pods on a node that goes itself."""
-    return (yield from _ended(PodsOn(node.name))) if _pods_matter(context) else []
-
-
 def _ended(lookup: PodsOn) -> Asking[Sequence[Effect]]:
     pods = yield from ask(lookup)
     return [goes_along(Target(PODS, "Pod", pod.namespace, pod.name, pod.uid)) for pod in pods]
@@ -112,16 +107,17 @@ DELETER: Final = Deleter(
     frozenset({Operation.UPDATE, Operation.DELETE}),
     kinds=_ENDED,
     namespaced=False,
+    deletes=_ENDED,
 )
 
 
 def _by_lease(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The Node of a Lease's name, and the pods on it."""
-    yield from ()
     if not ends(context):
         return []
     node = Target(NODES, "Node", "", context.request.target.name, "")
-    return [goes_along(node), *(yield from gone_with(context, node))]
+    pods = (yield from _ended(PodsOn(node.name))) if _pods_matter(context) else ()
+    return [goes_along(node), *pods]
 
 
 LEASES: Final = Deleter(
@@ -134,6 +130,7 @@ LEASES: Final = Deleter(
     # Not Nodes: charts give the right to Leases to whatever elects a leader, and the platform's policy names nodes.
     kinds=_ENDED,
     only_in=_LEASES_IN,
+    stays="its node is its owner, and has a row of its own; and no agent ends kube-node-lease",
 )
 
 

@@ -16,7 +16,7 @@ from seconder.admission.lookups import Asking, Unknown
 from seconder.admission.request import WRITES, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
-from seconder.api.resources import JOBS, NODES, GroupResource, Target
+from seconder.api.resources import JOBS, GroupResource, Target
 
 _BACKUPS: Final = GroupResource("velero.io", "backups")
 _UNTOLD: Final = "which object it names cannot be told"
@@ -103,13 +103,6 @@ def _by_request(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [goes_along(Target(_BACKUPS, "Backup", context.request.target.namespace, name, ""))] if name else []
 
 
-def _by_machine(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """The Node of a Machine that goes."""
-    yield from ()
-    name = _text(context.whole[0], "status", "nodeRef", "name") if context.request.may_end else ""
-    return [goes_along(Target(NODES, "Node", "", name, ""))] if name else []
-
-
 def _by_cron_job(context: ReviewContext) -> Asking[Sequence[Refusal]]:
     """The Jobs that a CronJob says it runs: its controller takes its word for it, in whatever namespace they are.
 
@@ -154,17 +147,5 @@ DELETERS: Final = (
         _by_request,
         WRITES,
         kinds=frozenset({_BACKUPS}),
-    ),
-    *(
-        Deleter(
-            GroupResource(group, "machines"),
-            "its deletion",
-            "the Node in its status.nodeRef",
-            "the machine is ended, and its Node deleted",
-            _by_machine,
-            frozenset({Operation.UPDATE, Operation.DELETE}),
-            kinds=frozenset({NODES}),
-        )
-        for group in ("cluster.x-k8s.io", "machine.openshift.io")
     ),
 )

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from seconder.admission import codec
 from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.kinds import MADE_ANEW, managed_by
 from seconder.admission.lookups import Asking, OfClass, ask
 from seconder.admission.request import MUTATIONS, Metadata, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
@@ -26,9 +27,6 @@ INGRESSES: Final = ResolvedResource(
 )
 _CLASSES: Final = GroupResource("networking.k8s.io", "ingressclasses")
 _OF: Final = "kubernetes.io/service-name"
-_MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
-_MADE_ANEW: Final = frozenset({"endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"})
-"""Who makes a slice again that is deleted."""
 
 
 def _by_class(context: ReviewContext) -> Asking[Sequence[Effect]]:
@@ -51,7 +49,7 @@ def _by_endpoints(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if target.resource == ENDPOINTS:
         names = {target.name}
     else:
-        made_anew = (request.old.labels or {}).get(_MANAGED_BY) in _MADE_ANEW
+        made_anew = managed_by(request.old.labels) in MADE_ANEW
         names = {_service(request.new), "" if request.deletes and made_anew else _service(request.old)}
     return [goes_along(Target(SERVICES, "Service", target.namespace, name, "")) for name in sorted(names - {""})]
 

@@ -209,7 +209,16 @@ def _changes(
     resource: GroupResource, by: str, ends: str, operations: Iterable[Operation], kinds: Iterable[GroupResource]
 ) -> Deleter:
     reason = "it runs, or goes back to, what they say, and does not put that right by itself"
-    return Deleter(resource, by, ends, reason, _changed, frozenset(operations), kinds=frozenset(kinds))
+    return Deleter(
+        resource,
+        by,
+        ends,
+        reason,
+        _changed,
+        frozenset(operations),
+        kinds=frozenset(kinds),
+        stays="its controller is its owner: it goes with that alone, or with its node",
+    )
 
 
 _STANDS_OVER: Final = "the protected workload that it stands under"

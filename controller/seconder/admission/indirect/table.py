@@ -4,7 +4,7 @@ Rows that rules of their own see, since there is more to say about them, stand i
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from seconder.admission.indirect import (
@@ -52,6 +52,7 @@ _BUILT_IN: Final = (
     *defaults.DELETERS,
     *routes.DELETERS,
     *programs.DELETERS,
+    volumes.WITHIN,
     aliased.WITHIN,
 )
 
@@ -120,3 +121,26 @@ def deleters(installed: tuple[Alias, ...] = aliases.BUILT_IN) -> Mapping[GroupRe
     for row in (*_BUILT_IN, *map(aliased.deleter, installed)):
         rows.setdefault(row.resource, []).append(row)
     return rows
+
+
+def ending(named: Iterable[GroupResource], installed: tuple[Alias, ...]) -> frozenset[GroupResource]:
+    """The other kinds with whose objects, when they go, some of these end; and those with which such do."""
+    return _above(frozenset(named), installed, lambda row: row.ended if row.goes_along else frozenset())
+
+
+def deleting(named: Iterable[GroupResource], installed: tuple[Alias, ...]) -> frozenset[GroupResource]:
+    """Those of them with whose objects some of these are deleted."""
+    return _above(frozenset(named), installed, lambda row: row.deletes)
+
+
+def _above(
+    named: frozenset[GroupResource],
+    installed: tuple[Alias, ...],
+    takes: Callable[[Deleter], frozenset[GroupResource]],
+) -> frozenset[GroupResource]:
+    found, below = named, named
+    while below:
+        rows = deleters(installed).items()
+        below = frozenset(each for each, own in rows if any(takes(row) & below for row in own)) - found
+        found |= below
+    return found - named

@@ -15,16 +15,12 @@ from seconder.api.resources import SECRETS, GroupResource, Target
 ACCOUNTS: Final = GroupResource("", "serviceaccounts")
 
 
-def gone_with(context: ReviewContext, account: Target) -> Asking[Sequence[Effect]]:
-    """The deletions of a ServiceAccount's tokens."""
-    if not context.state.policies.protects_in(SECRETS, account.namespace):
+def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    account = context.request.target
+    if not (context.state.policies.protects_in(SECRETS, account.namespace) and context.may_end):
         return []
     found = yield from ask(Tokens(account.namespace, account.name))
     return [goes_along(Target(SECRETS, "Secret", each.namespace, each.name, each.uid)) for each in found]
-
-
-def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    return (yield from gone_with(context, context.request.target)) if context.may_end else []
 
 
 DELETER: Final = Deleter(
@@ -35,4 +31,5 @@ DELETER: Final = Deleter(
     _losses,
     frozenset({Operation.UPDATE, Operation.DELETE}),
     kinds=frozenset({SECRETS}),
+    deletes=frozenset({SECRETS}),
 )

@@ -20,16 +20,13 @@ from seconder.admission.lookups import Asking, Holders, ObjectRef, ReadWhole, Un
 from seconder.admission.request import MUTATIONS, Operation
 from seconder.admission.review import MOST_DEPENDENTS, Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
-from seconder.api.resources import GroupResource, ResolvedResource, Target
+from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
 
 RETAIN: Final = "Retain"
 _LEAST_OF_UID: Final = 8
 """Characters of a uid that tell it from others."""
 _UNREAD: Final = "what holds the storage could not be looked up"
 _UNTOLD: Final = "which storage it stands for cannot be told"
-
-
-GoneWith = Callable[[ReviewContext, Target], Asking[Sequence[Effect]]]
 
 
 class _Storage(NamedTuple):
@@ -184,9 +181,12 @@ def _goes(context: ReviewContext, storage: _Storage, name: str, holder: str) -> 
     return [goes_along(target, kind.version)]
 
 
-def gone_with_namespace(context: ReviewContext, namespace: Target) -> Asking[Sequence[Effect]]:
+def _within(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The deletions of the storage whose holders are in a namespace that goes."""
+    namespace = context.request.target
     found: list[Effect] = []
+    if not context.may_end:
+        return found
     for storage in _STORAGES:
         kind = _served(context, storage.kind)
         if context.state.policies.protecting(Target(kind.resource, kind.kind, "", "", "")):
@@ -196,16 +196,6 @@ def gone_with_namespace(context: ReviewContext, namespace: Target) -> Asking[Seq
                 if len(found) > MOST_DEPENDENTS:
                     return found
     return found
-
-
-def _gone_with(storage: _Storage) -> GoneWith:
-    def gone(context: ReviewContext, holder: Target) -> Asking[Sequence[Effect]]:
-        kind = _served(context, storage.held_by)
-        stored = yield from ask(ReadWhole(ObjectRef(kind, holder.namespace, holder.name), _UNREAD))
-        name = _bound(storage, stored) if stored else ""
-        return (yield from _goes(context, storage, name, holder.uid)) if name else []
-
-    return gone
 
 
 def _of_holder(storage: _Storage) -> Deleter:
@@ -224,17 +214,22 @@ def _of_holder(storage: _Storage) -> Deleter:
         losses,
         frozenset({Operation.UPDATE, Operation.DELETE}),
         kinds=frozenset({storage.kind.resource}),
+        deletes=frozenset({storage.kind.resource}),
     )
 
 
-def _detached(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
-    """The volume that is detached from a node, and what holds it."""
+def _attached(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
+    """The volume that is attached to a node, or detached from one, and what holds it.
+
+    Nobody attaches any but its controller; and whoever has a second attachment ends the first one with that.
+    """
     request, storage = context.request, _STORAGES[0]
     if not _matters(context, storage):
         return []
-    source = (context.whole[0].get("spec") or {}).get("source") or {}
+    made = request.operation is Operation.CREATE
+    source = (context.whole[made].get("spec") or {}).get("source") or {}
     name = source.get("persistentVolumeName")
-    if not name or not (request.may_end or context.rewrites):
+    if not name or not (made or request.may_end or context.rewrites):
         return []
     stored: Any = yield from ask(ReadWhole(ObjectRef(storage.kind, "", name), _UNREAD))
     if stored is None:
@@ -293,20 +288,25 @@ _STORAGES: Final = (
     _snapshots("groupsnapshot.storage.k8s.io", "v1beta2", "VolumeGroupSnapshot"),
 )
 
-GONE_WITH: Final[Mapping[GroupResource, GoneWith]] = {
-    storage.held_by.resource: _gone_with(storage) for storage in _STORAGES
-}
-"""What goes with a holder that goes itself."""
-
 _ATTACHMENTS: Final = Deleter(
     GroupResource("storage.k8s.io", "volumeattachments"),
-    "its deletion, or whatever is not free of it",
+    "its creation, its deletion, or whatever is not free of it",
     "the PersistentVolume that it attaches, and its claim",
-    "the volume is detached from the node, where pods write to it",
-    _detached,
-    frozenset({Operation.UPDATE, Operation.DELETE}),
+    "the volume is attached where no pod needs it, or detached from the node where pods write to it",
+    _attached,
+    MUTATIONS,
     kinds=frozenset({VOLUMES.resource, CLAIMS.resource}),
     namespaced=False,
+)
+
+WITHIN: Final = Deleter(
+    NAMESPACES,
+    "its deletion",
+    "the PersistentVolumes and snapshot contents that are held in it, unless they were made for that or are retained",
+    "with a namespace go claims and snapshots, and with them what they are bound to",
+    _within,
+    frozenset({Operation.UPDATE, Operation.DELETE}),
+    kinds=frozenset(storage.kind.resource for storage in _STORAGES),
 )
 
 DELETERS: Final = (_ATTACHMENTS, *map(_of_storage, _STORAGES), *map(_of_holder, _STORAGES))

@@ -52,7 +52,7 @@ def _at_stake(context: ReviewContext) -> bool:
         # Agents do not touch it at all.
         return not context.principal.agent
     place = place_of(target)
-    policies = [*index.naming(target.resource, place), *index.defining(target)]
+    policies = [*index.naming(target.resource, place), *index.defining(target, ending=False)]
     if target.resource == NAMESPACES:
         policies += index.within(place)
     return any(

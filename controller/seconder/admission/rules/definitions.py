@@ -24,7 +24,7 @@ def evaluate(context: ReviewContext) -> Findings:
     Beyond that nobody knows who owns what, and agents delete nothing at all where such a policy holds.
     """
     policies = context.state.policies
-    if not any(_has_wildcard(policy) for policy in policies.defining(context.request.target)):
+    if not any(_has_wildcard(policy) for policy in policies.defining(context.request.target, ending=False)):
         return []
     defined = yield from ask(Definitions())
     built_in = sum(not resolved.custom for resolved in policies.protected)

@@ -21,7 +21,7 @@ from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext, goes_with
 from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, Action, GroupResource, Target
+from seconder.api.resources import DEFINITIONS, Action, GroupResource, Target
 
 _UNREAD: Final = "the approvals of what it owns could not be looked up"
 
@@ -54,14 +54,12 @@ def evaluate(context: ReviewContext) -> Findings:
         owned = [each for each in owned if _topmost(each) in ADOPTERS]
     elif CLAIMS.resource in context.state.policies.followed_resources:
         owned = [*owned, *(yield from along.claims_of(context, target))]
-    if not owned and target.resource != NAMESPACES:
+    if not owned:
         # Most own nothing.
         return []
     effects = _protected(context, owned)
-    # Of a namespace goes what is in it as well.
-    gone = [each.target for each in owned] + ([target] if target.resource == NAMESPACES else [])
-    if gone and not leaves:
-        effects = yield from along.with_further(context, effects, gone)
+    if not leaves:
+        effects = yield from along.with_further(context, effects, [goes_with(each) for each in owned])
     return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
 
 
@@ -122,6 +120,8 @@ def _protected(context: ReviewContext, owned: Sequence[Dependent], loss: Loss | 
         goes_with(dependent)
         for dependent in owned
         if not all(answered(policy, dependent) for policy in protecting(dependent.target))
+        # With a definition go all objects of its kind.
+        or (dependent.resource.resource == DEFINITIONS and coverage.may_be_covered(context, goes_with(dependent)))
     ]
 
 

@@ -36,7 +36,7 @@ def evaluate(context: ReviewContext) -> Findings:
         return refusals
     effects = [each for each in found if isinstance(each, Effect)]
     covered = [effect for effect in effects if coverage.may_be_covered(context, effect)]
-    lost = yield from along.with_further(context, covered, [each.target for each in effects])
+    lost = yield from along.with_further(context, covered, effects)
     return (yield from losses.findings(context, lost, _UNREAD))
 
 

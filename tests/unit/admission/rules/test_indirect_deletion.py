@@ -443,7 +443,10 @@ def _standing(alias: Alias, *names: str) -> tuple[Target, dict[str, Any]]:
     return Target(alias.resource, "K", "above", "alias", "uid-alias"), held
 
 
-@pytest.mark.parametrize("alias", aliases.BUILT_IN, ids=lambda alias: str(alias.resource))
+OF_NAMESPACES = tuple(alias for alias in aliases.BUILT_IN if alias.of == NAMESPACES)
+
+
+@pytest.mark.parametrize("alias", OF_NAMESPACES, ids=lambda alias: str(alias.resource))
 def test_whoever_deletes_what_stands_for_a_namespace_deletes_the_namespace(alias: Alias) -> None:
     """With the approval of the namespace's own deletion."""
     object_, held = _standing(alias, "shop")
@@ -457,7 +460,7 @@ def test_whoever_deletes_what_stands_for_a_namespace_deletes_the_namespace(alias
     assert decide(deletion(object_, stored=held), state(policy(CONFIG_MAPS, namespaces=frozenset({"x"})))).allowed
 
 
-@pytest.mark.parametrize("alias", aliases.BUILT_IN, ids=lambda alias: str(alias.resource))
+@pytest.mark.parametrize("alias", OF_NAMESPACES, ids=lambda alias: str(alias.resource))
 def test_what_ends_as_a_deletion_does_counts_as_one(alias: Alias) -> None:
     """An owner, and the last finalizers."""
     object_, held = _standing(alias, "shop")
@@ -471,7 +474,7 @@ def test_what_ends_as_a_deletion_does_counts_as_one(alias: Alias) -> None:
 
 def test_an_object_that_stands_for_another_namespace_lets_the_first_one_go() -> None:
     """By its status, too."""
-    tenants, charts = (alias for alias in aliases.BUILT_IN if not alias.path.startswith("metadata"))
+    tenants, charts = (alias for alias in OF_NAMESPACES if not alias.path.startswith("metadata"))
     object_, held = _standing(tenants, "shop", "till")
     _, fewer = _standing(tenants, "till")
     assert _lost(update(object_, old=held, new=fewer, subResource="status"), NAMED, THERE) == ["shop"]
@@ -512,7 +515,7 @@ def test_a_namespace_takes_along_what_is_aliased_in_it() -> None:
     assert decide(asked, state(unbound), answers=Answers()).reason is Reason.APPROVED
     decided = decide(asked, state(unbound), answers=answers)
     assert (decided.allowed, decided.reason) == (False, Reason.APPROVAL_MISSING)
-    assert answers.questions(AliasedBy) == [AliasedBy("above", aliases.BUILT_IN)]
+    assert answers.questions(AliasedBy) == [AliasedBy("above", OF_NAMESPACES)]
 
 
 def test_kinds_that_an_installer_adds_count() -> None:
@@ -538,7 +541,7 @@ def test_a_row_may_say_that_its_field_may_be_absent() -> None:
     """By a question mark."""
     row = aliases.parse("spaces.example.com=spec.namespace?")
     assert row == Alias(GroupResource("example.com", "spaces"), "spec.namespace", row.reason, optional=True)
-    assert aliases.namespaces(row, {}) == frozenset()
+    assert aliases.names(row, {}) == frozenset()
     assert resolved(NAMESPACES)
 
 
