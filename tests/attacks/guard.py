@@ -100,3 +100,11 @@ def reset_who_manages_its_record(field: Field) -> None:
     reason = {"annotations": {"seconder.dev/reason": "moved"}}
     field.done("PATCH", path, {"metadata": reason})
     field.refused("PATCH", path, {"metadata": {**reason, "managedFields": [{}]}})
+
+
+@attack()
+def make_a_node_that_is_none(field: Field) -> None:
+    """An agent makes a node, for the scheduler to put pods on that never run there."""
+    field.deployment()
+    made = {"metadata": {"name": field.place}, "status": {"capacity": {"cpu": "4000", "pods": "100"}}}
+    field.refused("POST", f"{NODES.path('')}?dryRun=All", made)

@@ -1,4 +1,7 @@
-"""The nodes on which the guard's own pods run: who ends a node, or empties it, ends the guard with it."""
+"""The nodes on which the guard's own pods run: who ends a node, or empties it, ends the guard with it.
+
+And a node that is none: whatever is scheduled to it never runs, the guard and what is protected among that.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,14 +12,17 @@ from seconder.admission.indirect import nodes
 from seconder.admission.lookups import PodsOn, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import MUTATIONS
+from seconder.admission.request import MUTATIONS, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import NODES
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """Refuse what ends the pods on such a node."""
+    """Refuse what ends the pods on such a node, and nodes that a program makes: kubelets make their own."""
+    request = context.request
+    if request.target.resource == NODES and request.operation is Operation.CREATE:
+        return [Refusal("agents may not make nodes")] if not request.subresource else []
     if not nodes.ends(context):
         return []
     own = yield from ask(PodsOn(context.request.target.name, namespace=context.state.installation.namespace))
@@ -24,17 +30,17 @@ def evaluate(context: ReviewContext) -> Findings:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Deletions and updates of nodes, through whichever subresource, and whatever is done to their Leases."""
+    """Whatever is done to nodes, through whichever subresource, and to their Leases."""
     leases = 'request.resource.group == "coordination.k8s.io" && request.namespace == "kube-node-lease"'
     return [
-        Prefilter(Entry.GUARD, f'{cel.kind(NODES)} && request.operation in ["UPDATE", "DELETE"]'),
+        Prefilter(Entry.GUARD, f'{cel.kind(NODES)} && request.operation in ["CREATE", "UPDATE", "DELETE"]'),
         Prefilter(Entry.GUARD, f"has(request.namespace) && {leases}"),
     ]
 
 
 RULE: Final = Rule(
     "guard-nodes",
-    "Agents end no node on which the guard's own pods run, and empty none.",
+    "Agents end no node on which the guard's own pods run, empty none, and make none.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.support.builders import PERSON, deletion, policy, state, target, update
+from tests.support.builders import PERSON, creation, deletion, policy, state, target, update
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.lookups import Placed, PodsOn
@@ -53,3 +53,10 @@ def test_what_ends_no_pods_is_not_looked_into() -> None:
         answers = Answers(pods=[OWN])
         assert decide(asked, state(), answers=answers).allowed
         assert answers.questions(PodsOn) == []
+
+
+def test_an_agent_makes_no_node() -> None:
+    """What is scheduled to one that does not run never runs. People make what they like."""
+    asked = creation(NODE, new=_node())
+    assert refusal(decide(asked, state())) == "agents may not make nodes"
+    assert decide(creation(NODE, PERSON, new=_node()), state()).allowed
