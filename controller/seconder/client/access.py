@@ -1,9 +1,11 @@
 """Asks the API server what roles and ServiceAccounts may do, within a deadline."""
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
+from queue import Empty, SimpleQueue
+from threading import Event
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +28,7 @@ from seconder.client.rights import Rights
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _AHEAD: Final = 2
-"""For each that may be asked at once, how many rights a look-up has asked for before it has read their answers."""
+"""How many rights a look-up is asking about, for each that is asked at once: no thread waits for its next one."""
 
 _MOST_SECRETS: Final = 64
 _MOST_ACCOUNTS: Final = 64
@@ -117,18 +119,42 @@ class Access:
         has, unknown = self._rights.open(lookup.account, lookup.rights)
         return has or self._ask(lookup.account, unknown, deadline)
 
-    def _ask(self, account: Account, rights: Iterable[Right], deadline: float) -> Right | None:
-        # A few at a time: of several look-ups, none waits until all of another's are asked.
-        coming: deque[tuple[Right, Future[bool], bool]] = deque()
-        rest = iter(rights)
-        while True:
-            while len(coming) < _AHEAD * self._at_once and (right := next(rest, None)) is not None:
-                coming.append((right, *self._asked(account, right, deadline)))
-            if not coming:
-                return None
-            right, future, own = coming.popleft()
-            if self._has(account, right, future, deadline, own=own):
-                return right
+    def _ask(self, account: Account, rights: Sequence[Right], deadline: float) -> Right | None:
+        answers: SimpleQueue[tuple[int, Future[bool], bool]] = SimpleQueue()
+        rest = iter(enumerate(rights))
+        enough = Event()
+
+        def go_on() -> None:
+            # Each answer has the next right asked about, behind what other look-ups ask: they take turns.
+            while not enough.is_set() and (following := next(rest, None)) is not None:
+                number, right = following
+                future, own = self._asked(account, right, deadline)
+                if not future.done():
+                    future.add_done_callback(partial(answered, number, own))
+                    return
+                answers.put((number, future, own))
+
+        def answered(number: int, own: bool, future: Future[bool]) -> None:
+            answers.put((number, future, own))
+            go_on()
+
+        try:
+            for _ in range(_AHEAD * self._at_once):
+                go_on()
+            has: dict[int, bool] = {}
+            for number, right in enumerate(rights):
+                while number not in has:
+                    later, future, own = answers.get(timeout=left(deadline))
+                    has[later] = self._has(account, rights[later], future, deadline, own=own)
+                    if has[later]:
+                        enough.set()
+                if has.pop(number):
+                    return right
+        except Empty:
+            raise TooLate("too late") from None
+        finally:
+            enough.set()
+        return None
 
     def _asked(self, account: Account, right: Right, deadline: float) -> tuple[Future[bool], bool]:
         def review() -> bool:

@@ -222,11 +222,11 @@ def test_what_is_being_asked_is_not_asked_twice(served: Reviewing, pool: ThreadP
 def test_who_has_more_time_does_not_suffer_from_who_asked_first(served: Reviewing, pool: ThreadPoolExecutor) -> None:
     """The first one's question ends with its time, and is asked again."""
     access = _remembering(served, pool)
-    served.seconds = 0.3
+    served.seconds = 1.5
     with ThreadPoolExecutor(2) as callers:
-        hasty = callers.submit(_first, access, seconds=0.1)
+        hasty = callers.submit(_first, access, seconds=1.0)
         eventually(lambda: len(served.reviewed) == len(RIGHTS), 5, "it has asked")
-        patient = callers.submit(_first, access, seconds=5.0)
+        patient = callers.submit(_first, access, seconds=8.0)
         assert patient.result() is None
         with pytest.raises((TooLate, TimeoutError, ApiError)):
             hasty.result()
