@@ -98,6 +98,18 @@ _DEEPEST: Final = 20_000
 people's objects; stacks of 8 MiB hold this many levels of the parser."""
 
 
+_TURN_SECONDS: Final = 0.0005
+"""After which a thread that computes gives the interpreter to one that waits. Records are written, and look-ups read,
+beside reviews: by Python's own 5 ms, a hundred reviews would wait for each."""
+
+
+def prepare_interpreter() -> None:
+    """Set what holds for the whole process."""
+    # Each level of a review's JSON takes one: the parser counts by it.
+    sys.setrecursionlimit(_DEEPEST)
+    sys.setswitchinterval(_TURN_SECONDS)
+
+
 def _pair(secret: Mapping[str, Any]) -> tuple[bytes, bytes] | None:
     data = secret.get("data") or {}
     try:
@@ -134,8 +146,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
 
     Raises OSError when an address is not to be had.
     """
-    # Each level of a review's JSON takes one: the parser counts by it.
-    sys.setrecursionlimit(_DEEPEST)
+    prepare_interpreter()
     api = Api(credentials, user_agent=_USER_AGENT, connections=24)
     registry_ = registry()
     metrics = ReviewMetrics(registry_, namespaces=options.namespace_label)
