@@ -124,3 +124,20 @@ def take_the_nodes_lease(field: Field) -> None:
     field.refused("PATCH", path, {"spec": {"renewTime": "2100-01-01T00:00:00.000000Z"}})
     field.refused("DELETE", path)
     field.lasts(pod)
+
+
+@attack(variants={"everywhere": ("everywhere",), "in-its-namespace": ("here",)})
+def keep_its_pods_off(field: Field, where: str) -> None:
+    """An agent runs a pod near which none of its pods may come any more, since anti-affinity works both ways."""
+    field.deployment()
+    field.account()
+    term: dict[str, Any] = {"labelSelector": {"matchLabels": {"app": "checkout"}}, "topologyKey": "kubernetes.io/os"}
+    if where == "everywhere":
+        term["namespaceSelector"] = {}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    pod = documents.pod("mine", affinity={"podAntiAffinity": required})
+    field.free_work()
+    field.refused("POST", PODS.path(field.place), pod)
+    one = {**term, "topologyKey": "kubernetes.io/hostname", "namespaceSelector": None}
+    kept = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [one]}}
+    field.done("POST", PODS.path(field.place), documents.pod("mine", affinity=kept))

@@ -1,11 +1,11 @@
-"""What pods have of their node, and whether they go before others: told by their specification.
+"""What pods have of their node, and whether they go before others, or keep them off: told by their specification.
 
 The guard's own pods run on nodes, too: their files hold its keys and tokens, and pods of a higher priority have it
 ended.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct, field
@@ -75,6 +75,27 @@ class _Volume(Struct, rename="camel"):
     local: _Path | None = None
 
 
+class Repelling(Struct, rename="camel"):
+    """A required term of podAntiAffinity: what it fits is scheduled nowhere near the pod, either (core/v1)."""
+
+    label_selector: dict[str, Any] | None = None
+    namespaces: list[str] | None = None
+    namespace_selector: dict[str, Any] | None = None
+    topology_key: str = ""
+
+    def reaches_beyond(self, place: str) -> bool:
+        """Whether it is about pods of other namespaces than this one, the pod's own."""
+        return self.namespace_selector is not None or any(each != place for each in self.namespaces or ())
+
+
+class _AntiAffinity(Struct, rename="camel"):
+    required_during_scheduling_ignored_during_execution: list[Repelling] | None = None
+
+
+class _Affinity(Struct, rename="camel"):
+    pod_anti_affinity: _AntiAffinity | None = None
+
+
 class Pod(Struct, rename="camel"):
     """What of a pod's specification (PodSpec, core/v1) has to do with its node, or with other pods."""
 
@@ -87,6 +108,13 @@ class Pod(Struct, rename="camel"):
     init_containers: list[_Container] | None = None
     ephemeral_containers: list[_Container] | None = None
     volumes: list[_Volume] | None = None
+    affinity: _Affinity | None = None
+
+    @property
+    def repelling(self) -> list[Repelling]:
+        """The terms by which it keeps other pods off."""
+        anti = self.affinity and self.affinity.pod_anti_affinity
+        return (anti and anti.required_during_scheduling_ignored_during_execution) or []
 
     @property
     def is_critical(self) -> bool:

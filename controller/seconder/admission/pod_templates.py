@@ -44,8 +44,8 @@ def specification(resource: GroupResource, before: msgspec.Raw, after: msgspec.R
 
     ``before`` and ``after`` are the ``spec`` of one of ``kinds.POD_RUNNERS``, as JSON. Raises msgspec.MsgspecError.
     """
-    spec = _spec_of_pods(resource, after)
-    return None if bytes(spec) in {b"null", bytes(_spec_of_pods(resource, before))} else spec
+    spec = spec_of_pods(resource, after)
+    return None if bytes(spec) in {b"null", bytes(spec_of_pods(resource, before))} else spec
 
 
 def account(spec: msgspec.Raw) -> str:
@@ -94,7 +94,8 @@ def surely_left(resource: GroupResource, before: Fields, after: Fields) -> bool:
     return field not in stored and field not in wanted
 
 
-def _spec_of_pods(resource: GroupResource, spec: msgspec.Raw) -> msgspec.Raw:
+def spec_of_pods(resource: GroupResource, spec: msgspec.Raw) -> msgspec.Raw:
+    """The specification of the pods of one of ``kinds.POD_RUNNERS``; null where it has none. Raises as above."""
     if resource == PODS:
         return spec
     if resource == CRON_JOBS:

@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
-from tests.support.builders import DEPLOYMENTS, PERSON, connection, creation, state, target, update
+from tests.support.builders import DEPLOYMENTS, PERSON, connection, creation, live, policy, state, target, update
 from tests.support.resolving import Answers, decide, refusal
 
-from seconder.admission.lookups import RunningPod
+from seconder.admission.lookups import RunningPod, Selected
 from seconder.admission.policy_index import Installation
 from seconder.admission.request import Malformed, Request
+from seconder.api.label_selector import selects
 from seconder.api.reasons import Reason
 from seconder.api.resources import PODS, GroupResource
 
@@ -107,3 +108,52 @@ def test_what_is_not_understood_is_refused() -> None:
     assert (
         decide(connection(POD, "exec"), state(), answers=Answers(unknown=[RunningPod])).reason is Reason.INTERNAL_ERROR
     )
+
+
+def _keeping_off(**term: Any) -> dict[str, Any]:
+    required = [{"labelSelector": {}, "topologyKey": "kubernetes.io/os", **term}]
+    return {"affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}}
+
+
+def test_no_pod_of_an_agents_keeps_those_of_other_namespaces_off() -> None:
+    """Required anti-affinity works both ways. What a person wrote stays, and so does that of the own namespace."""
+    said = "agents may not run pods that keep those of other namespaces from being scheduled: required podAntiAffinity"
+    deployment = target(DEPLOYMENTS, "mine")
+    terms: list[dict[str, Any]] = [{"namespaceSelector": {}}, {"namespaces": ["payments", "seconder-system"]}]
+    for term in terms:
+        spec = _keeping_off(**term)
+        assert refusal(decide(_pod(**spec), state())) == said
+        templated = {"spec": {"template": {"spec": spec}}}
+        assert refusal(decide(creation(deployment, new=templated), state())) == said
+        assert refusal(decide(update(deployment, old={"spec": {}}, new=templated), state())) == said
+        rolled_out = {"spec": {"template": {"spec": spec | {"containers": []}}}}
+        assert decide(update(deployment, old=templated, new=rolled_out), state()).allowed
+        assert decide(creation(POD, PERSON, new={"spec": spec}), state()).allowed
+    owns: list[dict[str, Any]] = [{}, {"namespaces": ["payments"]}, {"namespaceSelector": None}]
+    for own in owns:
+        assert decide(_pod(**_keeping_off(**own)), state()).allowed
+
+
+def test_what_keeps_a_protected_workloads_pods_off_counts_as_its_end() -> None:
+    """By more than a node. A workload may keep its own pods apart, and no look-up is asked of what has no such term."""
+    shop = target(DEPLOYMENTS, "shop", uid="uid-shop")
+    answers = Answers(objects=live(shop), selected=[shop])
+    one = state(policy(DEPLOYMENTS))
+    terms: list[dict[str, Any]] = [{}, {"labelSelector": {"matchLabels": {"app": "shop"}}}]
+    for term in terms:
+        decided = decide(_pod(**_keeping_off(**term)), one, answers=answers)
+        assert [part.effect.target.name for part in decided.parts] == ["shop"]
+    everything, labelled = answers.questions(Selected)
+    assert selects(everything.selector, {"a": "b"})
+    assert selects(everything.selector, {})
+    assert selects(labelled.selector, {"app": "shop"})
+    assert not selects(labelled.selector, {"app": "mine"})
+    templated = {"spec": {"template": {"spec": _keeping_off()}}}
+    assert decide(update(shop, old={"spec": {}}, new=templated), one, answers=answers).allowed
+    unknown = Answers(unknown=[Selected])
+    assert decide(_pod(**_keeping_off()), one, answers=unknown).reason is Reason.INTERNAL_ERROR
+    for free in (_keeping_off(topologyKey="kubernetes.io/hostname"), _keeping_off(labelSelector=None), {}):
+        assert decide(_pod(**free), one, answers=unknown).allowed
+    assert decide(_pod(**_keeping_off()), state(policy(PODS)), answers=unknown).allowed
+    odd = _keeping_off(labelSelector={"matchExpressions": [{"key": "a", "operator": "x"}]})
+    assert decide(_pod(**odd), one, answers=Answers()).reason is Reason.INTERNAL_ERROR

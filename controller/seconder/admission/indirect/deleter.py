@@ -18,6 +18,7 @@ class Deleter(Struct, frozen=True):
     ``losses`` gives the deletions to which a request amounts, or why nobody can approve it. It is asked about writes of
     ``resource`` alone, and raises Unknown where they cannot be told. ``operations``: of which it is asked. ``only``: it
     ends objects of these kinds alone, and is not asked where nobody protects any; None where that is not said.
+    ``word``: it is not asked about requests in which this stands nowhere.
     For whoever lends the right to it (``means``): ``kinds`` are what it ends; None: ``only``, and without that whatever
     is protected, wherever it is. ``part``: the subresource by which it is done; ``only_in``: the namespace where.
     ``namespaced``: its objects may be in namespaces. ``alone``: it takes nothing else beside it. ``deletes``: of what
@@ -38,6 +39,7 @@ class Deleter(Struct, frozen=True):
     only_in: str = ""
     namespaced: bool = True
     alone: bool = True
+    word: bytes = b""
     deletes: frozenset[GroupResource] = frozenset()
     stays: str = ""
 

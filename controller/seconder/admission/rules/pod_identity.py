@@ -79,8 +79,20 @@ def _reach(context: ReviewContext, spec: msgspec.Raw) -> str:
     pod = pod_reach.read(spec)
     if not entered and pod.is_critical:
         return "run pods of the cluster's own priority"
+    if not entered and _keeps_others_off(context, pod):
+        return "run pods that keep those of other namespaces from being scheduled: required podAntiAffinity"
     field = "" if reaching else pod.reaching
     return field and f"{'enter' if entered else 'run'} pods that reach their node's files or processes: {field}"
+
+
+def _keeps_others_off(context: ReviewContext, pod: pod_reach.Pod) -> bool:
+    """Whether it gets a term by which no pod of other namespaces, the guard's among them, may come near it."""
+    request = context.request
+    beyond = [each for each in pod.repelling if each.reaches_beyond(request.target.namespace)]
+    if not beyond:
+        return False
+    stored = pod_reach.read(pod_templates.spec_of_pods(request.target.resource, request.old_spec)).repelling
+    return any(each not in stored for each in beyond)
 
 
 def _judge(context: ReviewContext, account: Account) -> Asking[str]:
@@ -144,7 +156,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 RULE: Final = Rule(
     "pod-identity",
     "Agents run or enter no pod that acts as a ServiceAccount, or holds the token of one, which may do what needs"
-    " approval, or end the guard; and none that goes before the guard's own, or reaches its node.",
+    " approval, or end the guard; and none that goes before the guard's own, keeps others off, or reaches its node.",
     Binds.AGENTS,
     evaluate,
     prefilters,
