@@ -105,6 +105,7 @@ class _Duties:
         from seconder.operator.change_request_controller import ChangeRequestController
         from seconder.operator.emergencies import Emergencies
         from seconder.operator.reconciler import Reconciler
+        from seconder.operator.restorer import Restorer
 
         arguments, settings = self._arguments, self._settings
         counted = metrics.while_leading = CollectorRegistry()
@@ -114,22 +115,25 @@ class _Duties:
         change_requests = ChangeRequestController(
             api, cache, program.failed, copies=settings.copies, observer=notifier.observe if notifier else None
         )
+        reconciler = Reconciler(api, settings, lambda what, text: log.info(text, subject=what))
+        told = OperatorMetrics(counted, change_requests.count, change_requests.waiting, change_requests.untried)
+        restorer = Restorer(reconciler.restore, told.repairs.inc, program.failed)
         worker = program.Worker(
-            Reconciler(api, settings, lambda what, text: log.info(text, subject=what)).run,
-            OperatorMetrics(counted, change_requests.count, change_requests.waiting, change_requests.untried),
+            reconciler.run,
+            told,
             resync=min(program.RESYNC_SECONDS, max(1.0, arguments.rotation_settle)),
             observer=notifier.standing if notifier else None,
         )
         watching = program.Watching(self._loaded, worker.wake, gave_up)
         parts: list[program.Part] = [
             cache,
-            program.watches(api, worker.wake, watching.anew, portal=settings.portal),
+            program.watches(api, worker.wake, watching.anew, restorer.wake, portal=settings.portal),
             watching,
             change_requests,
         ]
         if notifier is not None:
             parts += [notifier, Emergencies(api, arguments.namespace, notifier.emergency, program.failed)]
-        return program.Duty(term, parts, [worker, *change_requests.lanes], worker.unmet)
+        return program.Duty(term, parts, [worker, restorer, *change_requests.lanes], worker.unmet)
 
     def stand_in(self, vacancy: "Term") -> "Duty":
         """What looks after the webhook configuration while nobody leads. It counts nothing: who leads does."""

@@ -4,6 +4,7 @@ What narrows what policies protect is put right, always. What narrows nothing is
 for ever.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from seconder.operator import webhook_configuration
 from seconder.operator.comparison import Comparison, Difference, Exclusion, compare
 from seconder.operator.label_guard import LabelGuard
 from seconder.operator.pace import DELETED, Pace
-from seconder.operator.trial import configuration_path, digest_of
+from seconder.operator.trial import REFUSED, configuration_path, digest_of
 
 OWN_ROLE: Final = "seconder-operator"
 """Owns the webhook configuration: where Seconder is uninstalled, the garbage collector takes the configuration along,
@@ -55,7 +56,10 @@ class Kept:
 
 
 class ConfigurationKeeper:
-    """Remembers what is wanted and what was put right. ``clock`` is monotonic, in seconds."""
+    """Remembers what is wanted and what was put right. ``clock`` is monotonic, in seconds.
+
+    Safe to use from several threads: one puts right what is changed, while the other works out what is wanted.
+    """
 
     # More than seven parameters: what it writes, for whom it looks, and whom it tells.
     def __init__(
@@ -76,6 +80,7 @@ class ConfigurationKeeper:
         self._labels = dict(labels) | webhook_configuration.LABELS
         self._annotations = dict(annotations)
         self._clock = clock
+        self._lock = threading.RLock()
         self._pace = Pace()
         self._wanted: dict[str, Any] | None = None
         self._policies: Sequence[Policy] = ()
@@ -98,15 +103,25 @@ class ConfigurationKeeper:
         self._replaces = _version(self._api.find(configuration_path(webhook_configuration.NAME), metadata=True))
 
     def restore(self) -> Kept:
-        """Put the last wanted configuration back. Raises ApiError."""
-        return Kept() if self._wanted is None else self.keep(self._wanted, self._policies)
+        """Put back the last wanted configuration that the API server has not refused. Raises ApiError."""
+        with self._lock:
+            return Kept() if self._wanted is None else self.keep(self._wanted, self._policies)
 
     def keep(self, wanted: dict[str, Any], policies: Sequence[Policy]) -> Kept:
         """Have the API server ask about what ``wanted`` asks about of what ``policies`` name.
 
         Raises ApiError; 409 where what stands there is not what was looked at.
         """
-        self._wanted, self._policies = wanted, policies
+        with self._lock:
+            before, self._wanted, self._policies = (self._wanted, self._policies), wanted, policies
+            try:
+                return self._kept(wanted)
+            except ApiError as error:
+                if error.status in REFUSED:
+                    self._wanted, self._policies = before
+                raise
+
+    def _kept(self, wanted: dict[str, Any]) -> Kept:
         now, digest = self._clock(), digest_of(wanted)
         stored = self._api.find(configuration_path(webhook_configuration.NAME))
         if self._replaces is not None and _version(stored) != self._replaces:

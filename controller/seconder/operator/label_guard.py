@@ -6,6 +6,7 @@ alone. What it guards of a label: any change, once some selector was seen that g
 by which providers are known to leave namespaces out.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -38,12 +39,16 @@ _SETTLE_SECONDS: Final = 5.0
 
 
 class LabelGuard:
-    """Keeps the policy and its binding. ``now`` of its functions is monotonic, in seconds."""
+    """Keeps the policy and its binding. ``now`` of its functions is monotonic, in seconds.
+
+    One thread may learn keys and ask about them while another keeps the policy.
+    """
 
     def __init__(self, api: Api, log: Callable[[str, str], None]) -> None:
         self._api = api
         self._log = log
-        self._wanted: set[str] = set()
+        self._lock = threading.Lock()
+        self._wanted: frozenset[str] = frozenset()
         self._settled = float("inf")
         self._guarded: frozenset[str] = frozenset()
         self._said = ""
@@ -58,7 +63,9 @@ class LabelGuard:
 
     def learn(self, keys: Iterable[str]) -> None:
         """Guard these keys as well, from the next ``keep`` on."""
-        self._wanted |= set(sorted(set(keys) - self._wanted - FIXED)[: _MOST_KEYS - len(self._wanted)])
+        with self._lock:
+            more = sorted(set(keys) - self._wanted - FIXED)[: _MOST_KEYS - len(self._wanted)]
+            self._wanted = self._wanted.union(more)
 
     def guarded(self, now: float) -> frozenset[str]:
         """The keys whose labels no agent can change any more."""
@@ -73,7 +80,8 @@ class LabelGuard:
         try:
             stored, binding = self._replaces or self._stored()
             self.learn(_learned(stored))
-            policy = _policy(tags, sorted(self._wanted), owners)
+            wanted = self._wanted
+            policy = _policy(tags, sorted(wanted), owners)
             changed = self._put(POLICIES, policy, stored)
             changed |= self._put(BINDINGS, _binding(owners), binding)
         except ApiError as error:
@@ -88,7 +96,7 @@ class LabelGuard:
         elif self._settled == float("inf"):
             # Found as it should be, as after a start: the last write tells since when.
             self._settled = now if _age(stored, clock) > _SETTLE_SECONDS else now + _SETTLE_SECONDS
-        self._guarded = frozenset(self._wanted)
+        self._guarded = wanted
 
     def _put(self, collection: str, wanted: dict[str, Any], stored: dict[str, Any] | None) -> bool:
         """Write the object where it differs. Returns whether it did. Raises ApiError."""

@@ -185,15 +185,28 @@ class Watches:
             watch.stop()
 
 
-def watches(api: Api, wake: Callable[[], None], anew: Callable[[], None], *, portal: bool = False) -> Watches:
+def watches(
+    api: Api,
+    wake: Callable[[], None],
+    anew: Callable[[], None],
+    changed: Callable[[], None],
+    *,
+    portal: bool = False,
+) -> Watches:
     """Watches of what is not Seconder's own kind: metadata alone, and by name where one object is meant.
 
     Of the webhook configuration, of the roles that the operator fills, since a GitOps tool may have emptied them, and
-    of all definitions. ``anew`` is called after a change of Seconder's own ones. ``portal``: it has a role too.
+    of all definitions. ``anew`` is called after a change of Seconder's own ones, ``changed`` after one of the
+    configuration. ``portal``: it has a role too.
     """
+
+    def look() -> None:
+        changed()
+        wake()
+
     names = (LOOKUP_ROLE, OBJECTS_ROLE, *([PORTAL_ROLE] if portal else []))
     roles = [_watch_of(api, _ROLES, name, wake) for name in names]
-    configuration = _watch_of(api, configuration_path(), _OWN_CONFIGURATION, wake)
+    configuration = _watch_of(api, configuration_path(), _OWN_CONFIGURATION, look)
     return Watches([*roles, configuration, _watch_of_definitions(api, wake, anew)])
 
 

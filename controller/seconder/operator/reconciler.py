@@ -110,6 +110,16 @@ class Reconciler:
         """Do one pass. Raises ApiError; what was done up to then stays, and the next pass goes on from there."""
         return self._pass(now, leads=True)
 
+    def restore(self) -> Kept:
+        """Put the webhook configuration back, beside a pass that another thread may be doing. Raises ApiError."""
+        try:
+            return self._keeper.restore()
+        except ApiError as error:
+            if error.status not in REFUSED:
+                raise
+            # What was taken before may be refused by now. What is taken instead, the next pass finds out.
+            return Kept()
+
     def stand_in(self, now: datetime) -> Report:
         """Do what is to be done while nobody leads: put the configuration right, and say on policies how it stands.
 
@@ -128,13 +138,7 @@ class Reconciler:
 
     def _restore(self) -> bool:
         """Put back first what was in place. Returns whether the configuration had been changed or deleted."""
-        try:
-            repaired = self._keeper.restore().repaired
-        except ApiError as error:
-            if error.status not in REFUSED:
-                raise
-            # What was taken before may be refused by now. What is taken instead, the pass finds out.
-            repaired = False
+        repaired = self.restore().repaired
         for name, rules in self._roles.items():
             self._keep_role(name, rules)
         return repaired
