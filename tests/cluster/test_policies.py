@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from tests.support.cluster import Cluster, eventually
 
+from seconder.admission.principal import BUILTIN_CONTROLLERS, service_account_user
+
 pytestmark = pytest.mark.core
 
+_ROLE = "system:controller:"
 _DEPLOYMENTS = [{"group": "apps", "resources": ["deployments"]}]
 
 
@@ -189,6 +192,52 @@ def test_controllers_go_on_under_a_policy_for_everyone(cluster: Cluster) -> None
     cluster.approve(cluster.alice, sub="dana@example.com", act=None)
     assert cluster.delete(cluster.human).code == 0
     eventually(lambda: not cluster.admin("get", "rs,pods", "-n", cluster.namespace, "-o", "name"), 20, "all is cleared")
+
+
+def test_every_controller_that_this_api_server_has_a_role_for_is_known(cluster: Cluster) -> None:
+    """A version of Kubernetes with a controller more does not pass unnoticed: policies for Everyone would bind it."""
+    roles = [*cluster.objects.all("clusterroles"), *cluster.objects.all("roles", "kube-system")]
+    names = [role["metadata"]["name"] for role in roles]
+    named = {name.removeprefix(_ROLE) for name in names if name.startswith(_ROLE)}
+    assert {"namespace-controller", "token-cleaner"} <= named
+    assert not {name for name in named if service_account_user("kube-system", name) not in BUILTIN_CONTROLLERS}
+
+
+@pytest.mark.since("1.34", "these kinds")
+@pytest.mark.parametrize(
+    ("version", "kind", "plural", "body"),
+    [
+        ("resource.k8s.io/v1", "ResourceClaim", "resourceclaims", {"spec": {"devices": {}}}),
+        (
+            "storage.k8s.io/v1",
+            "VolumeAttributesClass",
+            "volumeattributesclasses",
+            {"driverName": "none", "parameters": {"a": "b"}},
+        ),
+        ("networking.k8s.io/v1", "ServiceCIDR", "servicecidrs", {"spec": {"cidrs": ["10.213.0.0/24"]}}),
+    ],
+)
+def test_a_finalizer_that_a_controller_takes_away_goes_under_a_policy_for_everyone(
+    cluster: Cluster, version: str, kind: str, plural: str, body: dict[str, Any]
+) -> None:
+    """What a person may delete goes, whichever of the control plane's controllers has the last word."""
+    name, namespaced = cluster.namespace, kind == "ResourceClaim"
+    cluster.policy(
+        "everyone",
+        subjects="Everyone",
+        exempt={"users": ["dana@example.com"]},
+        resources=[{"group": version.partition("/")[0], "resources": [plural]}],
+        namespaces=[name] if namespaced else [],
+    )
+    metadata: dict[str, Any] = {"name": name}
+    if namespaced:
+        # Its controller gives it one when the claim is allocated, which needs a node, and takes away any.
+        metadata |= {"namespace": name, "finalizers": ["resource.kubernetes.io/delete-protection"]}
+    cluster.objects.create({"apiVersion": version, "kind": kind, "metadata": metadata} | body)
+    eventually(lambda: cluster.get(kind.lower(), name)["metadata"].get("finalizers"), 20, "it has a finalizer")
+    result = cluster.delete(cluster.human, kind.lower(), name)
+    assert result.code == 0, result.err
+    eventually(lambda: not cluster.exists(kind.lower(), name), 30, "it is gone")
 
 
 def test_an_object_tagged_by_annotation_needs_a_peer_whoever_asks(cluster: Cluster) -> None:

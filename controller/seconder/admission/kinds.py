@@ -141,6 +141,7 @@ _OWN_GROUPS: Final = (
     "events",
     "flowcontrol.apiserver",
     "internal.apiserver",
+    "lifecycle",
     "networking",
     "node",
     "rbac.authorization",
