@@ -13,6 +13,7 @@ from tests.attacks.field import (
     DEPLOYMENTS,
     NAMESPACES,
     PODS,
+    ROLES,
     SECRETS,
     SERVICES,
     VOLUMES,
@@ -149,6 +150,27 @@ def spend_a_token_that_a_secret_holds(field: Field, container: Mapping[str, Any]
     workload = documents.deployment("mine")
     workload["spec"]["template"]["spec"] |= spec
     field.refused("POST", DEPLOYMENTS.path(field.place), workload)
+
+
+_READ: Final = {"all": {}, "by-name": {"resourceNames": ["deployer"]}}
+
+
+@attack(variants={name: (names,) for name, names in _READ.items()})
+def run_a_pod_as_who_reads_a_token(field: Field, names: Mapping[str, Any]) -> None:
+    """An agent runs a pod as a ServiceAccount that may read the token of one that may delete, and enters one."""
+    field.deployment()
+    _account(field)
+    field.make(BINDINGS, documents.role_binding("deployer", "edit", documents.account(field.place, "deployer")))
+    metadata = {"name": "deployer", "annotations": {"kubernetes.io/service-account.name": "deployer"}}
+    field.make(SECRETS, {"metadata": metadata, "type": "kubernetes.io/service-account-token"})
+    _account(field, "reader")
+    rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], **names}
+    field.make(ROLES, {"metadata": {"name": "reader"}, "rules": [rule]})
+    reader = documents.role_binding("reader", "reader", documents.account(field.place, "reader"), kind="Role")
+    field.make(BINDINGS, reader)
+    field.refused("POST", PODS.path(field.place), documents.pod("mine", "reader"))
+    field.make(PODS, documents.pod("theirs", "reader"))
+    field.refused("POST", f"{PODS.path(field.place, 'theirs')}/exec?command=id&stdout=true")
 
 
 @attack()

@@ -104,9 +104,9 @@ def stateful_set(replicas: int, **spec: Any) -> dict[str, Any]:
     }
 
 
-def role_binding(name: str, role: str, *subjects: Mapping[str, Any]) -> dict[str, Any]:
-    """A RoleBinding or ClusterRoleBinding to a ClusterRole."""
-    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+def role_binding(name: str, role: str, *subjects: Mapping[str, Any], kind: str = "ClusterRole") -> dict[str, Any]:
+    """A RoleBinding or ClusterRoleBinding to a role of this kind."""
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role}
     return {"metadata": {"name": name}, "roleRef": ref, "subjects": list(subjects)}
 
 

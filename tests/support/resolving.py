@@ -31,6 +31,7 @@ from seconder.admission.lookups import (
     OwnsGuard,
     Placed,
     PodsOn,
+    ReadableTokens,
     ReadObjects,
     ReadWhole,
     Right,
@@ -69,9 +70,9 @@ class Answers(Resolver):
 
     ``objects`` are by resource, namespace and name; ``whole`` is the one object that is read in full.
     ``runs`` are fields of the pod that is entered; ``secrets``: which are there, by whose token each holds, if any;
-    ``accounts`` are there, too. ``elsewhere`` are groups that another server answers for; ``missing`` names of owners.
-    ``unknown`` are the look-ups that
-    nobody answers. ``asked`` is what was asked, in order.
+    ``accounts`` are there, too; ``readable``: whose tokens each may read. ``elsewhere`` are groups that another
+    server answers for; ``missing`` names of owners. ``unknown`` are the look-ups that nobody answers. ``asked`` is what
+    was asked, in order.
     """
 
     objects: Mapping[tuple[GroupResource, str, str], Metadata] = field(default_factory=dict)
@@ -102,6 +103,7 @@ class Answers(Resolver):
     runs: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     accounts: Collection[str] = ("default",)
+    readable: Mapping[str, TokenAccounts] = field(default_factory=dict)
     may: Collection[Right] = ()
     fresh: bool = True
     unknown: Collection[type[Lookup[Any]]] = ()
@@ -169,6 +171,8 @@ class Answers(Resolver):
                 wanted = [self.secrets.get(name) for name in lookup.secrets]
                 held = frozenset(account for account in wanted if account)
                 return TokenAccounts(held, frozenset(self.accounts if None in wanted else ()))
+            case ReadableTokens():
+                return self.readable.get(lookup.account.name, TokenAccounts())
             case FirstRight():
                 return next((right for right in lookup.rights if right in self.may), None)
         raise AssertionError(f"no answer to {lookup}")

@@ -493,7 +493,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         " namespaces list,watch": "client/namespace_labels.py",
         "rbac.authorization.k8s.io clusterroles,roles get": "client/access.py",
         " pods get": "client/access.py",
-        " secrets get": "client/access.py",
+        " secrets get,list": "client/access.py",
         "apiregistration.k8s.io apiservices list": "client/kinds.py",
         "apiextensions.k8s.io customresourcedefinitions get,list,watch": "client/guard_owners.py",
         "rbac.authorization.k8s.io clusterroles,clusterrolebindings list,watch": "client/guard_owners.py",
@@ -560,8 +560,8 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
 def test_webhooks_read_no_secrets_where_they_shall_not() -> None:
     """Whoever takes a webhook's credential then reads none."""
     role = ("ClusterRole", "seconder-webhook")
-    assert " secrets get" in dict(_permissions(_documents()))[role]
-    assert " secrets get" not in dict(_permissions(_documents("webhook.readSecrets=false")))[role]
+    assert " secrets get,list" in dict(_permissions(_documents()))[role]
+    assert " secrets get,list" not in dict(_permissions(_documents("webhook.readSecrets=false")))[role]
 
 
 def _permissions(documents: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], set[str]]]:

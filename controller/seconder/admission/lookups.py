@@ -364,6 +364,16 @@ class SecretTokens(Lookup[TokenAccounts], frozen=True):
     secrets: tuple[str, ...]
 
 
+class ReadableTokens(Lookup[TokenAccounts], frozen=True):
+    """Whose tokens a ServiceAccount may read, out of the Secrets of its own namespace; not its own.
+
+    Where the Secrets cannot be seen, and it may read all of them, they may hold anybody's there.
+    """
+
+    unknown: ClassVar[str] = "whose tokens the pod's ServiceAccount may read could not be looked up"
+    account: Account
+
+
 class Right(NamedTuple):
     """A question to the authorizer, in the words of a SubjectAccessReview.
 

@@ -14,16 +14,19 @@ from seconder.admission import rbac
 from seconder.admission.lookups import (
     Account,
     FirstRight,
+    ReadableTokens,
     Right,
     RoleRules,
     RunningPod,
     SecretTokens,
     TokenAccounts,
 )
+from seconder.admission.powers import READS
 from seconder.admission.principal import service_account_caller
 from seconder.admission.rbac import Rule
+from seconder.api.resources import SECRETS
 from seconder.client.api import Api, ApiError, segment
-from seconder.client.objects import ACCOUNT_KEY, TooLate, items, left, metadata_of
+from seconder.client.objects import ACCOUNT_KEY, TOKENS_ALONE, TooLate, items, left, metadata_of
 from seconder.client.rights import Rights
 
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
@@ -32,7 +35,9 @@ _AHEAD: Final = 2
 
 _MOST_SECRETS: Final = 64
 _MOST_ACCOUNTS: Final = 64
-"""Secrets that a pod names, and ServiceAccounts in its namespace where one of those is not there."""
+_MOST_TOKENS: Final = 256
+"""Secrets that a pod names, ServiceAccounts in its namespace where one of those is not there, and Secrets there that
+hold tokens, which its ServiceAccount may be allowed to read by name."""
 
 
 class _Pod(msgspec.Struct):
@@ -92,6 +97,43 @@ class Access:
         annotations = [metadata_of(each).annotations or {} for each in read if each is not None]
         held = frozenset(each[ACCOUNT_KEY] for each in annotations if ACCOUNT_KEY in each)
         return TokenAccounts(held, self._accounts(place, deadline) if None in read else frozenset())
+
+    def readable(self, lookup: ReadableTokens, deadline: float) -> TokenAccounts:
+        """Tell whose tokens a ServiceAccount may read in its namespace. Raises ApiError and TooLate.
+
+        Of the Secrets there, those with tokens are listed, by their metadata alone; few namespaces have any.
+        """
+        account = lookup.account
+        place = f"/api/v1/namespaces/{segment(account.namespace)}"
+        try:
+            listed = list(
+                items(self._api, f"{place}/secrets", deadline, metadata_only=True, fieldSelector=TOKENS_ALONE)
+            )
+        except ApiError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+            mine = frozenset({account.name})
+            awaited = (
+                self._accounts(place, deadline) - mine if self._may_read(account, ("",), deadline) else frozenset()
+            )
+            return TokenAccounts(awaited=awaited)
+        whose = {each.name: (each.annotations or {}).get(ACCOUNT_KEY, "") for each in map(metadata_of, listed)}
+        secrets = {name: other for name, other in whose.items() if other not in {"", account.name}}
+        if not secrets or self._may_read(account, ("",), deadline):
+            return TokenAccounts(frozenset(secrets.values()))
+        if len(secrets) > _MOST_TOKENS:
+            raise TooLate(f"more than {_MOST_TOKENS} Secrets")
+        # Few may read some by their names alone.
+        if not self._may_read(account, sorted(secrets), deadline):
+            return TokenAccounts()
+        return TokenAccounts(
+            frozenset(other for name, other in secrets.items() if self._may_read(account, (name,), deadline))
+        )
+
+    def _may_read(self, account: Account, names: Sequence[str], deadline: float) -> bool:
+        """Whether it may read one of these Secrets of its namespace, by name; all of them for an empty one."""
+        rights = (Right(verb, *SECRETS, "", account.namespace, name) for name in names for verb in sorted(READS))
+        return self.first(FirstRight(account, tuple(rights)), deadline) is not None
 
     def _secret(self, path: str, deadline: float) -> Any:
         try:

@@ -45,9 +45,9 @@ _PAGE: Final = 500
 _MOST: Final = 50_000
 """Objects of one resource that a namespace's contents may count."""
 
-_WITH_ACCOUNT: Final = "kubernetes.io/service-account-token"
+TOKENS_ALONE: Final = "type=kubernetes.io/service-account-token"
 ACCOUNT_KEY: Final = "kubernetes.io/service-account.name"
-"""The type of a Secret that holds a token, and the annotation that says whose (core/v1)."""
+"""The type of a Secret that holds a token, as a field selector, and the annotation that says whose (core/v1)."""
 
 
 class TooLate(Exception):
@@ -62,9 +62,9 @@ def left(deadline: float) -> float:
     return seconds
 
 
-def items(api: Api, path: str, deadline: float, *, metadata_only: bool = False) -> Iterator[Any]:
+def items(api: Api, path: str, deadline: float, *, metadata_only: bool = False, **query: str) -> Iterator[Any]:
     """The objects of a collection, of which no more than a page is held at once. Raises ApiError and TooLate."""
-    for page, _ in api.pages(path, metadata_only=metadata_only, timeout=left(deadline)):
+    for page, _ in api.pages(path, metadata_only=metadata_only, timeout=left(deadline), **query):
         yield from page
         left(deadline)
 
@@ -139,7 +139,7 @@ class Objects:
             return (metadata.get("annotations") or {}).get(ACCOUNT_KEY) == lookup.account
 
         path = f"/api/v1/namespaces/{segment(lookup.namespace)}/secrets"
-        return self._placed(path, deadline, wanted, fieldSelector=f"type={_WITH_ACCOUNT}")
+        return self._placed(path, deadline, wanted, fieldSelector=TOKENS_ALONE)
 
     def selecting(self, lookup: Selecting, deadline: float) -> list[Target]:
         """List what selects some labels. Raises ApiError and TooLate."""

@@ -24,6 +24,7 @@ from seconder.admission.lookups import (
     OwningResources,
     OwnsGuard,
     PodsOn,
+    ReadableTokens,
     ReadObjects,
     ReadWhole,
     RoleRules,
@@ -167,6 +168,8 @@ class Resolver:
                 return self._access.pod(lookup, deadline)
             case SecretTokens():
                 return self._access.tokens(lookup, deadline)
+            case ReadableTokens():
+                return self._access.readable(lookup, deadline)
             case FirstRight():
                 return self._access.first(lookup, deadline)
             case StorageVersion():

@@ -14,6 +14,7 @@ from seconder.admission import pod_templates
 from seconder.admission.lookups import (
     Account,
     FirstRight,
+    ReadableTokens,
     Right,
     RoleRules,
     RunningPod,
@@ -23,7 +24,7 @@ from seconder.admission.lookups import (
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.client.access import Access, access_review
 from seconder.client.api import ApiError
-from seconder.client.objects import TooLate
+from seconder.client.objects import TOKENS_ALONE, TooLate
 from seconder.client.rights import Rights
 
 WORKER = Account("payments", "worker")
@@ -33,18 +34,20 @@ REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 class Reviewing(Served):
-    """Says of each right whether its verb is in ``allowed``, after ``seconds``."""
+    """Says of each right whether its verb is in ``allowed``, or its name in ``names``, after ``seconds``."""
 
     def __init__(self) -> None:
         super().__init__({REVIEWS: self._review})
         self.allowed: set[str] = set()
+        self.names: set[str] = set()
         self.seconds = 0.0
 
     def _review(self, asked: Asked) -> Any:
         time.sleep(min(self.seconds, asked.timeout))
         if self.seconds >= asked.timeout:
             return 0
-        return {"status": {"allowed": asked.document["spec"]["resourceAttributes"]["verb"] in self.allowed}}
+        wanted = asked.document["spec"]["resourceAttributes"]
+        return {"status": {"allowed": wanted["verb"] in self.allowed or wanted.get("name") in self.names}}
 
     @property
     def reviewed(self) -> list[dict[str, Any]]:
@@ -158,6 +161,56 @@ def test_whose_tokens_cannot_be_told_is_no_answer(served: Reviewing, access: Acc
     served.answers[ACCOUNTS] = {"metadata": {}, "items": many}
     with pytest.raises(TooLate):
         access.tokens(SecretTokens("payments", ("later",)), _soon())
+
+
+def _token(name: str, whose: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "annotations": {"kubernetes.io/service-account.name": whose}}}
+
+
+def test_whose_tokens_an_account_may_read_is_told_by_its_rights(
+    served: Reviewing, access: Access, pool: ThreadPoolExecutor
+) -> None:
+    """To all Secrets of its namespace, or to some by their names; of none it is not asked, and its own is nobody's."""
+    asked = ReadableTokens(WORKER)
+    there = [_token("mine", "worker")]
+    served.answers[SECRETS] = {"metadata": {}, "items": there}
+    assert access.readable(asked, _soon()) == TokenAccounts()
+    assert served.reviewed == []
+    (listed,) = served.asked
+    assert (listed.query["fieldSelector"], "PartialObjectMetadata" in listed.accept) == (TOKENS_ALONE, True)
+    there += [_token("a", "deployer"), _token("b", "builder")]
+    assert access.readable(asked, _soon()) == TokenAccounts()
+    served.names = {"b"}
+    assert Access(served, pool).readable(asked, _soon()) == TokenAccounts(frozenset({"builder"}))
+    served.allowed = {"list"}
+    assert Access(served, pool).readable(asked, _soon()).held == {"builder", "deployer"}
+
+
+def test_tokens_that_may_not_be_seen_may_be_anybodys_for_who_may_read_them_all(
+    served: Reviewing, access: Access
+) -> None:
+    """And for nobody else."""
+    accounts = [{"metadata": {"name": name}} for name in ("default", "worker")]
+    served.answers |= {SECRETS: 403, ACCOUNTS: {"metadata": {}, "items": accounts}}
+    assert access.readable(ReadableTokens(WORKER), _soon()) == TokenAccounts()
+    served.allowed = {"get"}
+    other = Account("payments", "other")
+    awaited = frozenset({"default", "worker"})
+    assert access.readable(ReadableTokens(other), _soon()) == TokenAccounts(awaited=awaited)
+    served.answers[SECRETS] = 500
+    with pytest.raises(ApiError):
+        access.readable(ReadableTokens(WORKER), _soon())
+
+
+def test_more_tokens_than_can_be_asked_about_by_name_are_no_answer(served: Reviewing, access: Access) -> None:
+    """Who may read them all is asked nothing by name."""
+    served.answers[SECRETS] = {"metadata": {}, "items": [_token(f"t{number}", "other") for number in range(257)]}
+    with pytest.raises(TooLate):
+        access.readable(ReadableTokens(WORKER), _soon())
+    served.allowed = {"watch"}
+    assert access.readable(ReadableTokens(Account("payments", "reader")), _soon()) == TokenAccounts(
+        frozenset({"other"})
+    )
 
 
 def _remembering(served: Reviewing, pool: ThreadPoolExecutor, **rights: Any) -> Access:

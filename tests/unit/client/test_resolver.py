@@ -31,6 +31,7 @@ from seconder.admission.lookups import (
     OfClass,
     OwningResources,
     PodsOn,
+    ReadableTokens,
     ReadObjects,
     Right,
     RoleRules,
@@ -70,6 +71,7 @@ LOOKUPS: list[Lookup[Any]] = [
     RoleRules(RoleRef("", "r")),
     RunningPod("payments", "p"),
     SecretTokens("payments", ("s",)),
+    ReadableTokens(Account("payments", "worker")),
     ServedElsewhere("acme.example.com"),
     StorageVersion(GroupResource("example.com", "gears"), "v1"),
     FirstRight(Account("payments", "worker"), (RIGHT,)),
@@ -163,6 +165,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(RoleRules(RoleRef("", "r"))) == []
     assert pod_templates.account(answer(RunningPod("payments", "p"))) == "worker"
     assert answer(SecretTokens("payments", ())) == TokenAccounts()
+    assert answer(ReadableTokens(Account("payments", "worker"))) == TokenAccounts()
     served.answers |= {"/apis/example.com": {"versions": []}}
     assert answer(StorageVersion(GroupResource("example.com", "gears"), "v1")) == "v1"
     assert answer(ServedElsewhere("acme.example.com")) is False

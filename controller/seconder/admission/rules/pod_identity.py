@@ -1,4 +1,4 @@
-"""Pods that agents make or enter: what runs there acts as the pod's ServiceAccount, and as whose tokens it has."""
+"""Pods that agents make or enter: they act as their ServiceAccount, and as whose tokens they have, or may read."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,6 +11,7 @@ from seconder.admission.kinds import POD_RUNNERS
 from seconder.admission.lookups import (
     Account,
     Asking,
+    ReadableTokens,
     RunningPod,
     SecretTokens,
     TokenAccounts,
@@ -66,7 +67,28 @@ def evaluate(context: ReviewContext) -> Findings:
         refusal = yield from _judge(context, Account(place, name))
         if refusal:
             return [Refusal(f"{refusal}: {_AWAITED}", advice=_MAKE_FIRST)]
-    return [Cleared()]
+    refused = yield from _read(context, place, held)
+    return [refused or Cleared()]
+
+
+def _read(context: ReviewContext, place: str, held: frozenset[str]) -> Asking[Refusal | None]:
+    """Why whoever acts as these ServiceAccounts reads a token by which it may do more; None where it does not."""
+    known = context.state.policies.known_tags
+    judged, waiting = set(held), sorted(held)
+    for name in waiting:
+        # What an agent may read as itself, it reads without a pod.
+        if identity_tagged(service_account_caller(place, name), known):
+            continue
+        readable = yield from ask(ReadableTokens(Account(place, name)))
+        for other in sorted((readable.held | readable.awaited) - judged):
+            refusal = yield from _judge(context, Account(place, other))
+            if refusal:
+                how = "may read" if other in readable.held else "may read Secrets there, which may hold"
+                return Refusal(f"{refusal}: ServiceAccount {place}/{name} {how} its token")
+            judged.add(other)
+            # With that token it reads what that one may read.
+            waiting.append(other)
+    return None
 
 
 def _reach(context: ReviewContext, spec: msgspec.Raw) -> str:
@@ -155,8 +177,9 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "pod-identity",
-    "Agents run or enter no pod that acts as a ServiceAccount, or holds the token of one, which may do what needs"
-    " approval, or end the guard; and none that goes before the guard's own, keeps others off, or reaches its node.",
+    "Agents run or enter no pod that acts as a ServiceAccount, or holds or reads the token of one, which may do what"
+    " needs approval, or end the guard; and none that goes before the guard's own, keeps others off, or reaches its"
+    " node.",
     Binds.AGENTS,
     evaluate,
     prefilters,

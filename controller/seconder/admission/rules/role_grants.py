@@ -157,7 +157,6 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
     namespace, installation = context.request.target.namespace, context.state.installation
     agents = context.state.policies.known_tags.service_account_namespaces
     counting = {
-        Place.ANYWHERE: True,
         Place.HERE: True,
         Place.KUBE_SYSTEM: namespace in {"", "kube-system"},
         Place.INSTALLATION: namespace in {"", installation.namespace},
@@ -165,6 +164,8 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
         Place.NAMED: True,
     }
     for power in POWERS:
+        # Of what is in namespaces, a role in one gives nothing in the others.
+        counting[Place.ANYWHERE] = not namespace or power.places == (Place.ANYWHERE,)
         # Names in a rule are not looked at, so that those on all objects stand for the ones on a single one.
         if power.name:
             continue

@@ -30,6 +30,7 @@ from seconder.admission.lookups import (
     OwningResources,
     OwnsGuard,
     PodsOn,
+    ReadableTokens,
     ReadObjects,
     ReadWhole,
     RoleRules,
@@ -84,6 +85,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     RoleRules: Missing.RIGHTS,
     RunningPod: Missing.RIGHTS,
     SecretTokens: Missing.RIGHTS,
+    ReadableTokens: Missing.RIGHTS,
     FirstRight: Missing.RIGHTS,
     ServedElsewhere: Missing.RIGHTS,
     Definitions: Missing.RIGHTS,
@@ -241,7 +243,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             own = service_account(request.caller.username)
             name = own[1] if own and own[0] == lookup.namespace else UNKNOWN
             return msgspec.Raw(msgspec.json.encode({"serviceAccountName": name}))
-        case SecretTokens():
+        case SecretTokens() | ReadableTokens():
             return TokenAccounts()
         case (
             Dependents()

@@ -21,7 +21,17 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.kinds import POD_RUNNERS
-from seconder.admission.lookups import Account, FirstRight, Lookup, OwningResources, Right, RunningPod, SecretTokens
+from seconder.admission.lookups import (
+    Account,
+    FirstRight,
+    Lookup,
+    OwningResources,
+    ReadableTokens,
+    Right,
+    RunningPod,
+    SecretTokens,
+    TokenAccounts,
+)
 from seconder.admission.policy_index import Installation
 from seconder.admission.powers import POWERS, Place, askable
 from seconder.admission.principal import BUILTIN_CONTROLLERS, service_account
@@ -356,6 +366,45 @@ def test_whose_token_it_is_must_be_known() -> None:
     """Else the pod is refused."""
     decided = decide(_with("s"), state(), answers=Answers(unknown=[SecretTokens]))
     assert decided.reason is Reason.INTERNAL_ERROR
+
+
+def _reads(**whose: Any) -> dict[str, TokenAccounts]:
+    return {name: TokenAccounts(frozenset({other})) for name, other in whose.items()}
+
+
+def test_whose_token_the_pods_account_may_read_is_who_the_pod_may_act_as() -> None:
+    """With that token it reads what that one may read, and so on."""
+    said = "agents may not act as ServiceAccount payments/deployer, which may delete deployments.apps"
+    for readable in (_reads(worker="deployer"), _reads(worker="reader", reader="deployer", deployer="worker")):
+        decided = decide(_pod(), state(policy()), answers=_deployers(readable=readable))
+        reader = "worker" if len(readable) == 1 else "reader"
+        assert refusal(decided) == f"{said}: ServiceAccount payments/{reader} may read its token"
+        entered = connection(POD, "exec")
+        runs = {"serviceAccountName": "worker"}
+        assert not decide(entered, state(policy()), answers=_deployers(readable=readable, runs=runs)).allowed
+        assert decide(_pod(user=PERSON), state(policy()), answers=_deployers(readable=readable)).allowed
+    held = _deployers(secrets={"s": "reader"}, readable=_reads(reader="deployer"))
+    assert not decide(_with("s"), state(policy()), answers=held).allowed
+
+
+def test_who_reads_tokens_of_those_who_may_do_no_more_is_free() -> None:
+    """In however large a circle; asked of each once, and of no agent's account."""
+    answers = _deployers(readable=_reads(worker="other", other="worker"))
+    assert decide(_pod(), state(policy()), answers=answers).allowed
+    asked = [ReadableTokens(Account("payments", name)) for name in ("worker", "other")]
+    assert answers.questions(ReadableTokens) == asked
+    mine = Answers()
+    assert decide(_pod("kiro", "seconder-agents"), state(policy()), answers=mine).allowed
+    assert mine.questions(ReadableTokens) == []
+
+
+def test_secrets_that_cannot_be_seen_may_hold_the_token_of_anybody_there() -> None:
+    """Where the pod's ServiceAccount may read them all; and what is not known is refused."""
+    unseen = {"worker": TokenAccounts(awaited=frozenset({"deployer"}))}
+    decided = decide(_pod(), state(policy()), answers=_deployers(readable=unseen))
+    assert refusal(decided).endswith("ServiceAccount payments/worker may read Secrets there, which may hold its token")
+    unknown = Answers(unknown=[ReadableTokens])
+    assert decide(_pod(), state(policy()), answers=unknown).reason is Reason.INTERNAL_ERROR
 
 
 def test_the_clusters_own_secrets_are_not_for_agents_pods() -> None:

@@ -269,6 +269,19 @@ def test_other_ways_to_what_is_protected_go_to_agents_alone(group: str, resource
     assert _bound(KIRO, rule) == ""
 
 
+def test_reading_the_secrets_of_an_ordinary_namespace_may_be_given() -> None:
+    """By a role of that one, as charts have it: it gives nothing of the cluster's own programs'. Not to write them."""
+    reads = _rule("", "secrets", "get list watch")
+    for subject in (ERIN, KIRO):
+        assert _bound(subject, reads) == _bound(subject, _rule("", "secrets", "delete")) == ""
+    assert _written(reads) == ""
+    assert _bound(ERIN, _rule("", "secrets", "patch")).endswith("the right to write Secrets")
+    for place in ("", "kube-system"):
+        said = _bound(ERIN, reads, namespace=place)
+        assert said == "agents may not give others than agents the right to use Secrets of the cluster's own programs"
+    assert _bound(ERIN, reads, policies=(policy(GroupResource("", "secrets")),)) == ""
+
+
 def test_every_power_is_kept() -> None:
     """From others by a binding that counts everywhere, and from whom it may not go at all; in each of its spellings."""
     for power in POWERS:
