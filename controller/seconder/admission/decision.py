@@ -148,7 +148,7 @@ def denied(context: ReviewContext, verdict: Verdict, others: Sequence[Verdict] =
     if not effect.dependent:
         return decided if decided.parts else msgspec.structs.replace(decided, parts=(verdict,))
     dependents = [other.effect.target for other in others]
-    text = messages.with_dependents(decided.message, context.request, dependents)
+    text = messages.with_dependents(decided.message, context.request, dependents, effect.since)
     return msgspec.structs.replace(decided, message=text, parts=(verdict, *others))
 
 

@@ -53,12 +53,16 @@ def needs_approval(
     return "\n".join(lines)
 
 
-def with_dependents(text: str, request: Request, others: Sequence[Target]) -> str:
-    """The words about one dependent, with the object that was asked about and the other dependents added."""
+def with_dependents(text: str, request: Request, others: Sequence[Target], since: str) -> str:
+    """The words about one dependent, with the object that was asked about and the other dependents added.
+
+    ``since``: as of an Effect.
+    """
     first, newline, rest = text.partition("\n")
-    owner = f"{request.operation} of {describe(request.target)} takes along what it owns: this object"
-    more = "".join(f", {describe(target)}" for target in others)
-    return f"{first}\n{owner}{more}{newline}{rest}"
+    asked = f"{request.operation} of {describe(request.target)}"
+    ended = "this object" + "".join(f", {describe(target)}" for target in others)
+    told = f"{asked} counts as the end of {ended}: {since}" if since else f"{asked} takes along what it owns: {ended}"
+    return f"{first}\n{told}{newline}{rest}"
 
 
 def whom_to_ask(effect: Effect, requester: str, *, approvers: bool) -> str:

@@ -32,8 +32,8 @@ class Effect(Struct, frozen=True, gc=False):
 
     ``stored`` are the annotations that the API server holds of the object, approvals among them; ``incoming`` those
     that it would hold afterwards. ``version`` is the API version it is asked about in. ``dependent``: the object goes
-    along with the one that the request names. ``difference`` is what a ``Change`` changes. ``controlled``: some
-    controller made the object, or took it for its own.
+    along with the one that the request names; ``since`` says why, where no owner does. ``difference`` is what a
+    ``Change`` changes. ``controlled``: some controller made the object, or took it for its own.
     """
 
     action: Action
@@ -44,6 +44,7 @@ class Effect(Struct, frozen=True, gc=False):
     dependent: bool = False
     difference: Difference | None = None
     controlled: bool = False
+    since: str = ""
 
     @property
     def ref(self) -> ObjectRef:

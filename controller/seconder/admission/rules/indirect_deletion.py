@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from seconder.admission import cel, coverage, losses
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import along, table
@@ -13,6 +15,7 @@ from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import GroupResource
 
+_FURTHER: Final = "it goes with what is ended by that"
 _UNREAD: Final = "the approvals of what goes with it could not be looked up"
 
 
@@ -29,7 +32,9 @@ def evaluate(context: ReviewContext) -> Findings:
             continue
         # Told without a call, since it ends the common case.
         if row.only is None or not policies.followed_known or not policies.followed_resources.isdisjoint(row.only):
-            found += yield from row.losses(context)
+            lost = yield from row.losses(context)
+            if lost:
+                found += [each if isinstance(each, Refusal) else replace(each, since=row.reason) for each in lost]
     if not found:
         return []
     refusals = [each for each in found if isinstance(each, Refusal)]
@@ -37,8 +42,9 @@ def evaluate(context: ReviewContext) -> Findings:
         return refusals
     effects = [each for each in found if isinstance(each, Effect)]
     covered = [effect for effect in effects if coverage.may_be_covered(context, effect)]
-    lost = yield from along.with_further(context, covered, effects)
-    return (yield from losses.findings(context, lost, _UNREAD))
+    further = yield from along.with_further(context, covered, effects)
+    told = [each if each.since else replace(each, since=_FURTHER) for each in further]
+    return (yield from losses.findings(context, told, _UNREAD))
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:

@@ -674,6 +674,11 @@ def test_a_second_autoscaler_ends_the_first() -> None:
     one = policy(AUTOSCALERS)
     answers = Answers(objects=there, scaling=[first, second])
     assert _lost(creation(second, new=spec), one, answers) == ["first"]
+    said = decide(creation(second, new=spec), state(one), answers=answers).message
+    assert (
+        "\nCREATE of horizontalpodautoscalers.autoscaling payments/second counts as the end of this object:"
+        " the controller scales nothing that two name\n"
+    ) in said
     assert _lost(creation(second, new=spec), policy(DEPLOYMENTS), answers) == []
     assert _lost(update(second, old=spec, new=spec | {"labels": {"a": "b"}}), one, answers) == []
     keda = target(SCALED.resource, "web", uid="uid-k")
