@@ -54,6 +54,8 @@ class Decision(Struct, frozen=True, gc=False, kw_only=True):
             ask = messages.ask_with_change_request(self.change, approvers=self.approvers)
         else:
             ask = messages.whom_to_ask(self.parts[0].effect, self.principal.username, approvers=self.approvers)
+            # A dry run leaves none, and whoever asks for that knows.
+            ask = messages.not_recorded(ask) if self.change else ask
         return f"{self.message}\n{ask}" if ask else self.message
 
     def causes(self, *, recorded: bool = False, denial: str = "") -> list[dict[str, str]]:

@@ -70,6 +70,11 @@ def whom_to_ask(effect: Effect, requester: str, *, approvers: bool) -> str:
     return f"{_ASK}{_approve_command(effect, requester)}" if approvers else _NOBODY
 
 
+def not_recorded(ask: str) -> str:
+    """The same, where a change request was due and there is none."""
+    return f"There is no change request for it: too many wait, or none can be written now. Nobody was told.\n{ask}"
+
+
 def ask_with_change_request(change: Change, *, approvers: bool) -> str:
     """The lines that name the change request, and who can approve."""
     ask = f"{_ASK}kubectl seconder approve {change.name}" if approvers else _NOBODY

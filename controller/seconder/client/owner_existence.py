@@ -1,10 +1,11 @@
 """Tells which owners do not exist, as the garbage collector would: kind to resource by discovery, then name and uid.
 
 An owner of a kind that is not served, and one in a namespace of an object in none, do not exist here either, though the
-collector would leave those objects alone for now.
+collector would leave those objects alone for now. One that is named by a version in which its kind is not served any
+more exists where it does in another: the collector deletes nothing for it, then or later.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from seconder.admission.lookups import MissingOwners
@@ -37,13 +38,32 @@ def _exists(api: Api, owner: Owner, namespace: str, deadline: float, discovered:
         name = segment(owner.name)
     except ApiError:
         return False
-    if base not in discovered:
-        discovered[base] = api.find(base, timeout=left(deadline)) or {}
-    for served in served_as(owner.kind, discovered[base]):
+    for root, served in _served(api, owner, base, deadline, discovered):
         if served["namespaced"] and not namespace:
             continue
-        place = f"{base}/namespaces/{namespace}" if served["namespaced"] else base
+        place = f"{root}/namespaces/{namespace}" if served["namespaced"] else root
         document = api.find(f"{place}/{served['name']}/{name}", timeout=left(deadline), metadata=True)
         if document is not None and document["metadata"]["uid"] == owner.uid:
             return metadata_of(document).deletion_timestamp is None
     return False
+
+
+def _served(
+    api: Api, owner: Owner, base: str, deadline: float, discovered: dict[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """How the owner's kind is served in its version or, where it is not, in others of its group; with their paths."""
+
+    def found(root: str) -> Mapping[str, Any]:
+        if root not in discovered:
+            discovered[root] = api.find(root, timeout=left(deadline)) or {}
+        return discovered[root]
+
+    named = [(base, served) for served in served_as(owner.kind, found(base))]
+    yield from named
+    group, slash, _ = owner.api_version.partition("/")
+    if named or not slash:
+        return
+    for version in found(f"/apis/{group}").get("versions", ()):
+        root = f"/apis/{version['groupVersion']}"
+        if root != base:
+            yield from ((root, served) for served in served_as(owner.kind, found(root)))

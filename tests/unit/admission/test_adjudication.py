@@ -171,5 +171,7 @@ def test_a_policy_for_what_the_namespace_holds_joins_those_that_name_it() -> Non
 def test_without_any_approver_the_message_says_so() -> None:
     """Nobody is sent to ask whom there is not."""
     text = decide(deletion(), state(policy(), registry=Registry([]))).text()
+    assert "\nThere is no change request for it: too many wait, or none can be written now. Nobody was told.\n" in text
+    assert "no change request" not in decide(deletion(dryRun=True), state(policy())).text()
     assert "No approver is registered" in text
     assert "kubectl seconder approve" not in text

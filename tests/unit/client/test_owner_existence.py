@@ -88,6 +88,17 @@ def test_an_owner_that_is_not_there_is_missing(served: Served, owner: Owner, nam
     assert _missing(served, owner, NAMESPACE, namespace=namespace) == {owner}
 
 
+def test_an_owner_by_a_version_that_is_not_served_any_more_is_there(served: Served) -> None:
+    """Where another version of its group has it, by its uid."""
+    versions = [{"groupVersion": f"example.com/{version}"} for version in ("v2", "v1", "v1beta1")]
+    served.answers |= {"/apis/example.com": {"versions": versions}, "/apis/example.com/v2": {"resources": []}}
+    former = Owner("example.com/v1alpha1", "Stack", "s:1", "uid-4")
+    assert _missing(served, former, former._replace(api_version="example.com/v2")) == frozenset()
+    assert _missing(served, former._replace(uid="uid-5")) == {former._replace(uid="uid-5")}
+    served.answers["/apis/example.com/v1/stacks/s:1"] = _metadata("uid-4", deletionTimestamp="now")
+    assert _missing(served, former) == {former}
+
+
 def test_an_owner_under_deletion_is_missing(served: Served) -> None:
     """It goes, and takes along what it owns."""
     served.answers[f"{CONFIG_MAPS}real"] = _metadata("uid-1", deletionTimestamp="now")
