@@ -144,7 +144,7 @@ def test_what_kubectl_writes_of_a_whole_object_needs_a_peer(cluster: Cluster, tm
     del whole["metadata"]["resourceVersion"]
     answer = _do(cluster.agent, cluster, "replace", manifest=whole)
     assert answer.refused_with("ApprovalMissing"), answer
-    assert f"changes: nextApply[{_LAST_APPLIED}][spec." in answer.err
+    assert f"changes: .nextApply[{_LAST_APPLIED}][spec." in answer.err
     del whole["metadata"]["annotations"][_LAST_APPLIED]
     _done(cluster.agent, cluster, "replace", manifest=whole)
 
@@ -162,7 +162,7 @@ def test_a_peer_approves_what_the_next_apply_takes_away(cluster: Cluster, tmp_pa
     chg = told.removeprefix("change request: ").strip()
     eventually(lambda: cluster.there("chg", chg), 5, "the change request")
     shown = plugin.script(alice.kubeconfig, "show", chg)
-    for words in ("+nextApply:", f"+  {_LAST_APPLIED}:", "+  - metadata.finalizers"):
+    for words in ("+# Taken away by somebody's next apply:", f"+{_LAST_APPLIED}:", "+- metadata.finalizers"):
         assert words in shown.out, shown
     approved = plugin.script(alice.kubeconfig, "approve", chg, f"--key={alice.key}", "--yes", "--reason=INC-1 reviewed")
     assert approved.code == 0, approved

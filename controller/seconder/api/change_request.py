@@ -89,6 +89,13 @@ class ChangeDoc(_Document, kw_only=True):
     truncated: Annotated[bool, Meta(description="It is too large or too deep: paths and patch are not all of it.")] = (
         False
     )
+    next_apply: (
+        Annotated[
+            str,
+            Meta(max_length=65536, description="What somebody's next apply takes away by it: JSON, by who takes it."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class RequirementDoc(_Document, kw_only=True):

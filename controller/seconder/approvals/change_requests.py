@@ -59,7 +59,9 @@ def recorded_difference(recorded: ChangeRequest) -> Difference | None:
     change = recorded.spec.change
     if not isinstance(change, ChangeDoc):
         return None
-    return Difference(change.before, change.after, tuple(change.paths), change.patch, change.truncated)
+    return Difference(
+        change.before, change.after, tuple(change.paths), change.patch, change.truncated, change.next_apply or ""
+    )
 
 
 def difference_of(detail: Detail) -> Difference | None:
@@ -122,6 +124,7 @@ def _change_doc(difference: Difference | None) -> ChangeDoc | UnsetType:
         paths=list(difference.paths),
         patch=difference.patch,
         truncated=difference.truncated,
+        next_apply=difference.next_apply or UNSET,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 MOST_PATCH: Final = 64 * 1024
-"""Bytes of a merge patch that a change request holds."""
+"""Bytes that a change request holds of a merge patch, and of what the next apply takes away beside it."""
 
 MOST_PATHS: Final = 64
 LONGEST_PATH: Final = 253
@@ -17,7 +17,8 @@ class Difference(Struct, frozen=True, gc=False):
 
     ``before`` and ``after`` are SHA-256 digests, in hex, of the stored and of the wanted object. ``paths`` are the
     changed fields, as ``free_paths`` writes them, and ``patch`` a JSON Merge Patch (RFC 7386) from the one to the
-    other, as text; it is empty where it is too long. ``truncated``: either is not all of it.
+    other, as text; it is empty where it is too long. ``truncated``: either is not all of it. ``next_apply`` is what
+    somebody's next apply takes away, by who takes it, as JSON; empty where that is nothing.
     """
 
     before: str
@@ -25,6 +26,7 @@ class Difference(Struct, frozen=True, gc=False):
     paths: tuple[str, ...] = ()
     patch: str = ""
     truncated: bool = False
+    next_apply: str = ""
 
     @property
     def summary(self) -> str:

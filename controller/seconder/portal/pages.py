@@ -169,7 +169,14 @@ def texts(based: Rebased) -> tuple[str, str]:
 
 
 def _lines(state: Any) -> list[str]:
-    shown = msgspec.json.format(differences.canonical(state).decode(), indent=2)
+    document, taken = differences.parts(state)
+    lines = _pretty(document)
+    # No line of JSON.
+    return [*lines, differences.HEADING, *_pretty(taken)] if taken else lines
+
+
+def _pretty(value: Any) -> list[str]:
+    shown = msgspec.json.format(differences.canonical(value).decode(), indent=2)
     return ["".join(map(_plain, line)) for line in shown.split("\n")]
 
 

@@ -3,6 +3,9 @@
 Two digests bind it: SHA-256 over the canonical JSON of each, which has sorted keys, no spaces, and numbers as the API
 server writes them. A field that is free stands in neither, so that free work in between changes no digest. Once a
 change is done, the object's digest is another one, so that its approval fits no more.
+
+What somebody's next apply takes away by a change is bound with the wanted object, as a list of both: an object has any
+keys that its kind takes, and is no list.
 """
 
 import functools
@@ -26,8 +29,11 @@ Fields = dict[str, Any]
 
 _KEPT_BY_SERVER: Final = frozenset({"managedFields", "resourceVersion", "generation"})
 _STATUS: Final = "status"
-NEXT_APPLY: Final = "nextApply"
-"""A field of the wanted object alone: what somebody's next apply takes away, by who takes it."""
+_NEXT_APPLY: Final = ".nextApply"
+"""Begins the paths of what somebody's next apply takes away. No path of an object begins with a dot."""
+
+HEADING: Final = "Taken away by somebody's next apply:"
+"""Where people are shown that, below the object that is wanted."""
 
 _DEEPEST: Final = 64
 """Levels of an object that paths and patch tell of. To compare takes as long as to write all that is below, level by
@@ -41,6 +47,7 @@ exact: Final = msgspec.json.Decoder(float_hook=lambda written: Raw(written.encod
 
 _fields: Final = msgspec.json.Decoder(dict[str, Raw])
 _encoder: Final = msgspec.json.Encoder(order="sorted")
+_taken: Final = msgspec.json.Decoder(dict[str, list[str]])
 
 
 def canonical(value: Any) -> bytes:
@@ -137,28 +144,31 @@ def forms(document: Document, free: Sequence[FreePaths]) -> Iterator[Any]:
 
 def done(resource: GroupResource, document: Document, recorded: Difference, free: Sequence[FreePaths]) -> bool:
     """Whether an object is as a recorded change wanted it. Raises RecursionError."""
-    waiting = _taken(recorded)
+    waiting = _waiting(recorded)
     if waiting and not next_apply.holds(resource, document, waiting, free):
         return False
     return any(digest(_with_taken(form, waiting)) == recorded.after for form in forms(document, free))
 
 
-def _taken(recorded: Difference) -> Taken:
+def _waiting(recorded: Difference) -> Taken:
     """What the next apply takes, as a change tells; nothing where it is too large to tell."""
-    if recorded.truncated or not recorded.patch:
-        return next_apply.NOTHING
-    patch = exact.decode(recorded.patch)
-    return patch.get(NEXT_APPLY, next_apply.NOTHING) if isinstance(patch, Mapping) else next_apply.NOTHING
+    return _taken.decode(recorded.next_apply) if recorded.next_apply and not recorded.truncated else next_apply.NOTHING
 
 
 def _with_taken(form: Any, taken: Taken) -> Any:
-    return {**form, NEXT_APPLY: taken} if taken else form
+    return [form, taken] if taken else form
+
+
+def parts(state: Any) -> tuple[Any, Taken]:
+    """The object of a state that ``Rebased`` holds, and what somebody's next apply takes away besides."""
+    return (state[0], state[1]) if isinstance(state, list) else (state, next_apply.NOTHING)
 
 
 class Rebased(Struct, frozen=True):
     """A recorded change as it would be of the object as it stands, with both states as they may be shown.
 
-    ``proven``: what is shown is all that is changed, and makes the very object that the digest of the wanted one names.
+    ``after``: see ``parts``. ``proven``: what is shown is all that is changed, and makes the very state that the
+    digest names.
     """
 
     difference: Difference
@@ -176,9 +186,10 @@ def rebased(
     """
     whole = bool(recorded.patch) and not recorded.truncated
     patch = exact.decode(recorded.patch) if whole else None
+    waiting = _waiting(recorded)
     for form in forms(document, free):
         before, seen = digest(form), shown(resource, form)
-        wanted = merged(seen, patch) if whole else seen
+        wanted = _with_taken(merged(seen, patch), waiting) if whole else seen
         # The data of a Secret is not told, so that nothing proves what it is to be.
         proven = whole and seen is form and digest(wanted) == recorded.after
         if proven or before == recorded.before:
@@ -206,20 +217,22 @@ def between(
     told = (shown(resource, before), shown(resource, after))
     paths: list[str] = []
     _collect(*told, (), paths)
+    waiting = b""
     if taken:
-        paths += [free_paths.text((NEXT_APPLY, taker, field)) for taker, fields in taken.items() for field in fields]
-        after, told = _with_taken(after, taken), (told[0], _with_taken(told[1], taken))
+        paths += [f"{_NEXT_APPLY}[{taker}][{field}]" for taker, fields in taken.items() for field in fields]
+        waiting, after = canonical(taken), _with_taken(after, taken)
     try:
         patch = canonical(merge_patch(*told))
     except TooDeep:
         patch = b""
-    whole = 0 < len(patch) <= MOST_PATCH
+    whole = 0 < len(patch) <= MOST_PATCH - len(waiting)
     return Difference(
         before=digest(before),
         after=digest(after),
         paths=tuple(path[:LONGEST_PATH] for path in paths[:MOST_PATHS]),
         patch=patch.decode() if whole else "",
         truncated=not whole or len(paths) > MOST_PATHS,
+        next_apply=waiting.decode() if whole else "",
     )
 
 

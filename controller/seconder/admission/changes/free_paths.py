@@ -9,6 +9,7 @@ an element of a list, which an index (``0``) names too. A key that holds a dot s
 """
 
 import functools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -20,6 +21,8 @@ from seconder.api.policy import FREE_CHANGE
 Steps = tuple[str, ...]
 
 _STEP: Final = re.compile(r"\.?(?:\[([^\[\]]+)\]|([^.\[\]]+))")
+_PARTS: Final = frozenset(".[]")
+_BRACKETS: Final = frozenset("[]")
 _ANY: Final = "*"
 _BUT: Final = " but "
 """Stands before the keys, with commas between them, that a pattern leaves out."""
@@ -151,11 +154,14 @@ def compiled(paths: tuple[str, ...]) -> FreePaths:
 
 
 def text(steps: Sequence[str]) -> str:
-    """Steps as a path."""
+    """Steps as a path, for each its own: digests rest on it. A step that no policy can name stands in quotes."""
     path = ""
     for step in steps:
-        plain = step and not set(step) & set(".[]")
-        path += (f".{step}" if path else step) if plain else f"[{step}]"
+        if step and not _PARTS & set(step):
+            path += f".{step}" if path else step
+        else:
+            quoted = step.startswith('"') or not _BRACKETS.isdisjoint(step)
+            path += f"[{json.dumps(step)}]" if quoted else f"[{step}]"
     return path
 
 

@@ -24,8 +24,8 @@ Others keep the same in a form of their own (Rancher's ``objectset.rio.cattle.io
 ``banzaicloud.com/last-applied``) and are not free at all. Helm keeps it in Secrets, Flux and cli-utils in inventories.
 """
 
-UNREAD: Final = "*"
-"""Stands for all that an annotation may name where it cannot be read."""
+UNREAD: Final = ".*"
+"""Stands for all that an annotation may name where it cannot be read. No path of an object begins with a dot."""
 
 _NOWHERE: Final[Steps] = ("",)
 _object: Final = msgspec.json.Decoder(dict[str, Any])

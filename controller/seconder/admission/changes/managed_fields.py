@@ -10,6 +10,7 @@ what others own too; the oldest updates become ``ancient-changes``; an apply to 
 told.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Final, NamedTuple
 
@@ -26,8 +27,8 @@ Written = Mapping[str, Raw]
 Fields = Mapping[str, Any]
 """FieldsV1: owned fields below a place, by tokens such as ``f:spec``, ``k:{"name":"x"}`` and ``v:"x"``."""
 
-NO_LONGER: Final = "no longer "
-"""In front of the name of an entry that has lost fields."""
+NO_LONGER: Final = " no longer"
+"""Behind the name of an entry that has lost fields. In front of it, it might be a part of that."""
 
 _APPLY: Final = "Apply"
 _ANCIENT: Final = "ancient-changes"
@@ -53,8 +54,10 @@ class Key(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The entry's name for people."""
-        return f"{self.manager} ({self.operation}{' ' if self.subresource else ''}{self.subresource})"
+        """The entry's name, of which no two are alike but for the version: clients choose manager and subresource."""
+        part = self.subresource
+        part = part if not part or part.isalnum() else json.dumps(part)
+        return f"{self.manager} ({self.operation}{' ' if part else ''}{part})"
 
 
 _MOST: Final = 64
@@ -134,7 +137,7 @@ class Moved:
                 # With what holds it, it is told already.
                 if place.steps[: len(last)] != last and self._wrong(key, place, gained, holders):
                     last = place.steps
-                    yield f"{'' if gained else NO_LONGER}{key.text}", free_paths.text(place.steps)
+                    yield f"{key.text}{'' if gained else NO_LONGER}", free_paths.text(place.steps)
         yield from self._told_of_entering(root)
 
     def _wrong(self, key: Key, place: Place, gained: bool, holders: Sequence[Key]) -> bool:

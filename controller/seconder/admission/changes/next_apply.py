@@ -92,7 +92,7 @@ def _named(update: Update, keys: Sequence[str], root: Place) -> Iterator[tuple[s
         before, after = stored.get(key), incoming.get(key, "")
         yield from ((key, field) for field in last_applied.named(before, after, root, senders))
         if not after:
-            yield from ((NO_LONGER + key, field) for field in last_applied.forgotten(before, root, senders))
+            yield from ((key + NO_LONGER, field) for field in last_applied.forgotten(before, root, senders))
 
 
 def holds(resource: GroupResource, document: Mapping[str, Any], recorded: Taken, free: Sequence[FreePaths]) -> bool:
@@ -101,7 +101,7 @@ def holds(resource: GroupResource, document: Mapping[str, Any], recorded: Taken,
     metadata = document.get("metadata") or {}
     annotations, owned = metadata.get("annotations") or {}, managed_fields.owned(metadata.get("managedFields"), root)
     for taker, fields in recorded.items():
-        name = taker.removeprefix(NO_LONGER)
+        name = taker.removesuffix(NO_LONGER)
         if name not in last_applied.TABLE:
             there = owned.get(name, set())
         elif name == taker:

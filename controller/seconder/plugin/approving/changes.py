@@ -136,5 +136,9 @@ def _manifest(file: str) -> Mapping[str, Any]:
 
 
 def _yaml(state: Any) -> str:
-    plain = msgspec.json.decode(differences.canonical(state))
-    return output.dump(plain, "yaml")
+    document, taken = differences.parts(state)
+    told = [output.dump(msgspec.json.decode(differences.canonical(document)), "yaml")]
+    if taken:
+        # No line of an object's YAML is a comment.
+        told += [f"# {differences.HEADING}", output.dump(taken, "yaml")]
+    return "\n".join(told)

@@ -326,6 +326,7 @@ const LABELS = {
 /** What nobody compares by eye: shown folded, as the server does. */
 const IDENTIFIERS = ["uid", "from", "to", "request", "cluster"];
 
+const HEADING = "Taken away by somebody's next apply:";
 const SHOWN = "[data-fact], [data-item], [data-diff]";
 
 /** Where the statement, what the server shows, and the objects say different things; nothing where all agree. */
@@ -400,8 +401,17 @@ async function inChange(detail, facts, place) {
   if (hex(await sha256(utf8(facts.after))) !== detail.change.to) found.push("what is wanted is not what the statement's second digest is over");
   const shown = diff ? diff.textContent.replace(/\n$/, "").split("\n") : [];
   const made = patched(pretty(facts.before).split("\n"), shown);
-  if (made === null || made.join("\n") !== pretty(facts.after)) found.push("what is shown as changed is not what is changed");
+  if (made === null || made.join("\n") !== wanted(facts.after)) found.push("what is shown as changed is not what is changed");
   return found;
+}
+
+/** What is wanted in lines: an object, or a list of that and of what somebody's next apply takes away by it. */
+function wanted(json) {
+  const lines = pretty(json).split("\n");
+  if (json[0] !== "[") return lines.join("\n");
+  const within = lines.slice(1, -1).map((line) => line.slice(2));
+  const end = within.indexOf("},");
+  return [...within.slice(0, end), "}", HEADING, ...within.slice(end + 1)].join("\n");
 }
 
 /** JSON in lines, each value as it is written: numbers are not read. What is not plain ASCII is escaped. */

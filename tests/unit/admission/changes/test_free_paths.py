@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seconder.admission.changes.free_paths import DROPPED, NOTHING, at, compiled, steps_of, text, without
 
@@ -32,6 +34,19 @@ def test_a_path_is_steps(path: str, steps: tuple[str, ...]) -> None:
     """Those with a dot in them stand in brackets; and what is written so is read so."""
     assert steps_of(path) == steps
     assert steps_of(text(steps)) == steps
+
+
+@given(*[st.lists(st.text('ab.[]"\\ ', max_size=4), max_size=4)] * 2)
+def test_no_two_paths_are_written_alike(one: list[str], other: list[str]) -> None:
+    """A digest of what an apply takes away rests on it; and none begins with a dot, as what is no path does."""
+    assert (text(one) == text(other)) == (one == other)
+    assert not text(one).startswith(".")
+
+
+def test_brackets_in_a_key_are_no_steps() -> None:
+    """Keys of a custom resource's own may hold any text."""
+    assert text(("a.b][.c",)) != text(("a.b", ".c"))
+    assert text(('"a.b"',)) != text(("a.b",))
 
 
 @pytest.mark.parametrize("path", ["", "!", ".spec", "spec.", "a..b", "a[b", "a]b", "a b", "!!a", "a[]", "a\n"])

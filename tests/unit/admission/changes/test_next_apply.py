@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from tests.support.builders import CONFIG_MAPS, DEPLOYMENT, PERSON, policy, stat
 from tests.support.resolving import decide
 
 from seconder.admission import codec
-from seconder.admission.changes import differences, free_changes
+from seconder.admission.changes import differences, free_changes, managed_fields
 from seconder.admission.changes.free_paths import DROPPED, FreePaths, compiled, without
 from seconder.admission.request import Request
 from seconder.api import constants
@@ -19,6 +20,7 @@ from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, SECRETS, Action, GroupResource, Target
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+THINGS = GroupResource("example.com", "things")
 KAPP = "kapp.k14s.io/original"
 FLUX = "kustomize-controller"
 SPEC: dict[str, Any] = {
@@ -119,7 +121,7 @@ def _paths(asked: Request) -> list[str]:
 def test_an_annotation_names_no_field_that_its_manifest_does_not(key: str, after: Any, named: str) -> None:
     """A three-way merge would take that away; nobody reads what cannot be read."""
     found = _paths(_applied(MANIFEST, after, key))
-    assert [path for path in found if path.startswith(f"nextApply[{key}]")] == found
+    assert [path for path in found if path.startswith(f".nextApply[{key}]")] == found
     assert any(named in path for path in found), found
     assert _paths(_applied(None, after, key))
 
@@ -208,7 +210,7 @@ def test_elements_of_guarded_lists_count_one_by_one() -> None:
     two = _manifest({"finalizers": ["a/b", "c/d"]})
     assert _paths(_applied(two, _manifest({"finalizers": ["c/d"]}))) == []
     assert _paths(_applied(two, _manifest({"finalizers": ["c/d", "e/f"]}))) == [
-        f"nextApply[{LAST_APPLIED}][metadata.finalizers]"
+        f".nextApply[{LAST_APPLIED}][metadata.finalizers]"
     ]
 
 
@@ -220,7 +222,7 @@ def test_a_map_that_is_named_goes_as_a_whole() -> None:
     tracked = {"labels": {"a": "b", "argocd.argoproj.io/instance": "shop"}}
     states = [tracked | {"annotations": {LAST_APPLIED: json.dumps(told)}} for told in (bare, labelled)]
     assert _paths(update(old=STORED | states[0], new=STORED | states[1])) == [
-        f"nextApply[{LAST_APPLIED}][metadata.labels]"
+        f".nextApply[{LAST_APPLIED}][metadata.labels]"
     ]
 
 
@@ -233,12 +235,12 @@ def test_what_the_update_itself_adds_is_not_taken_from_anybody() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "named"),
     [
-        ([KEEPER, APPLIER], [_entry(FLUX, "Apply", *OWN, KEEP)], f"{FLUX} (Apply)[metadata.finalizers]"),
-        ([KEEPER, APPLIER], [APPLIER], "no longer keeper (Update)[metadata.finalizers]"),
-        ([KEEPER, APPLIER], [], "no longer keeper (Update)[metadata.finalizers]"),
-        ([APPLIER], [_entry(FLUX, "Apply", *OWN, "spec strategy type")], f"{FLUX} (Apply)[spec.strategy]"),
-        ([APPLIER], [_entry(FLUX, "Apply", *OWN, "spec unheardOf")], f"{FLUX} (Apply)[spec.unheardOf]"),
-        ([KEEPER], [KEEPER, _entry("kubectl", "Update", KEEP)], "kubectl (Update)[metadata.finalizers]"),
+        ([KEEPER, APPLIER], [_entry(FLUX, "Apply", *OWN, KEEP)], f"{FLUX} (Apply)][metadata.finalizers]"),
+        ([KEEPER, APPLIER], [APPLIER], "keeper (Update) no longer][metadata.finalizers]"),
+        ([KEEPER, APPLIER], [], "keeper (Update) no longer][metadata.finalizers]"),
+        ([APPLIER], [_entry(FLUX, "Apply", *OWN, "spec strategy type")], f"{FLUX} (Apply)][spec.strategy]"),
+        ([APPLIER], [_entry(FLUX, "Apply", *OWN, "spec unheardOf")], f"{FLUX} (Apply)][spec.unheardOf]"),
+        ([KEEPER], [KEEPER, _entry("kubectl", "Update", KEEP)], "kubectl (Update)][metadata.finalizers]"),
         (
             [APPLIER, _entry("other", "Apply", *OWN)],
             [_entry("other", "Apply", *OWN)],
@@ -247,21 +249,21 @@ def test_what_the_update_itself_adds_is_not_taken_from_anybody() -> None:
         (
             [_entry(FLUX, "Apply", KEEP), _entry("x", "Apply", KEEP)],
             [_entry("x", "Apply", KEEP)],
-            f"no longer {FLUX} (Apply)[metadata.finalizers]",
+            f"{FLUX} (Apply) no longer][metadata.finalizers]",
         ),
         (
             [CREATED, KEEPER],
             [CREATED, _entry("keeper", "Update", KEEP, f"metadata annotations {LAST_APPLIED}")],
-            "kubectl (Apply)[metadata.finalizers]",
+            "kubectl (Apply)][metadata.finalizers]",
         ),
-        ([CREATED], [_entry("kubectl", "Apply", *OWN, "spec strategy type")], "kubectl (Apply)[spec.strategy]"),
+        ([CREATED], [_entry("kubectl", "Apply", *OWN, "spec strategy type")], "kubectl (Apply)][spec.strategy]"),
     ],
     ids=range(10),
 )
 def test_nobody_comes_to_own_a_field_alone_so_that_it_goes(before: Any, after: Any, named: str) -> None:
     """Nor is anybody lost who keeps it: by whatever is sent as managedFields, and by an apply in another's name."""
     found = _paths(_owned(before, after))
-    assert any(f"nextApply.{named}" in path for path in found) if named else not found, found
+    assert any(f".nextApply[{named}" in path for path in found) if named else not found, found
 
 
 @pytest.mark.parametrize(
@@ -300,7 +302,7 @@ def test_a_field_whose_value_changes_goes_over_to_who_changes_it() -> None:
     assert _paths(asked) == ["spec.strategy.type"]
     taken = [_entry("kubectl-create", "Update", *OWN), _entry(FLUX, "Apply", "spec strategy type")]
     forced = _owned(before, taken, spec=SPEC | {"strategy": {"type": "RollingUpdate"}})
-    assert _paths(forced) == ["spec.strategy.type", f"nextApply.{FLUX} (Apply)[spec.strategy]"]
+    assert _paths(forced) == ["spec.strategy.type", f".nextApply[{FLUX} (Apply)][spec.strategy]"]
 
 
 def test_people_own_what_they_like() -> None:
@@ -330,7 +332,7 @@ def test_a_list_of_many_elements_is_looked_through_once() -> None:
     assert decided.action is Action.CHANGE
     assert decided.change is not None
     assert decided.change.difference is not None
-    assert "more, sha256:" in decided.change.difference.patch
+    assert "more, sha256:" in decided.change.difference.next_apply
 
 
 def test_its_approval_fits_that_and_nothing_else() -> None:
@@ -346,7 +348,7 @@ def test_its_approval_fits_that_and_nothing_else() -> None:
     based = differences.rebased(DEPLOYMENT.resource, worked, difference, free)
     assert based is not None
     assert based.proven
-    assert list(based.after[differences.NEXT_APPLY]) == [f"{FLUX} (Apply)", "no longer keeper (Update)"]
+    assert list(differences.parts(based.after)[1]) == ["keeper (Update) no longer", f"{FLUX} (Apply)"]
     assert [differences.done(DEPLOYMENT.resource, one, difference, free) for one in (stored, worked, wanted)] == [
         False,
         False,
@@ -358,6 +360,47 @@ def test_its_approval_fits_that_and_nothing_else() -> None:
     assert (other.difference.before, other.name) != (difference.before, change.name)
     assert other.difference.before == difference.before
     assert other.difference.after != difference.after
+
+
+def test_an_own_field_of_that_name_is_bound_as_any_other() -> None:
+    """A custom resource may have a field nextApply; what is taken of it is neither shown nor signed for as that."""
+    free = [compiled(("metadata",))]
+    gone: dict[str, Any] = {"spec": {}}
+    kept = gone | {"nextApply": {"data": "precious"}}
+    taken = {LAST_APPLIED: ["spec.a"]}
+    found = differences.between(THINGS, kept, kept, free, taken)
+    assert found is not None
+    assert (found.patch, json.loads(found.next_apply)) == ("{}", taken)
+    assert found.paths == (f".nextApply[{LAST_APPLIED}][spec.a]",)
+    others = [
+        differences.between(THINGS, kept, gone, free, taken),
+        differences.between(THINGS, kept, gone | {"nextApply": taken}, free),
+        differences.between(THINGS, kept, kept, free, {LAST_APPLIED: ["spec.b"]}),
+    ]
+    assert all(other is not None and other.after != found.after for other in others)
+    based = differences.rebased(THINGS, kept, found, free)
+    assert based is not None
+    assert based.proven
+    assert differences.parts(based.after) == (kept, taken)
+    forged = differences.rebased(THINGS, kept, msgspec.structs.replace(found, next_apply=""), free)
+    assert forged is not None
+    assert not forged.proven
+
+
+def test_what_clients_name_stands_for_one_thing() -> None:
+    """They choose the names of managers and subresources, and a custom resource's keys."""
+    manager = _entry("keeper (Update) no longer", "Update", KEEP)
+    gained = _paths(_owned([KEEPER], [KEEPER, manager]))
+    lost = _paths(_owned([KEEPER, APPLIER], [APPLIER]))
+    assert (len(gained), len(lost)) == (1, 1)
+    assert gained != lost
+    keys = [
+        ("a (Update x)", "Apply", ""),
+        ("a", "Update", "x) (Apply"),
+        ("a", "Update", "x"),
+        ("a (Update x", "Apply", ""),
+    ]
+    assert len({managed_fields.Key(*key, "").text for key in keys}) == len(keys)
 
 
 def test_a_named_field_is_seen_to_be_named() -> None:
@@ -419,16 +462,16 @@ def test_what_its_maker_sends_is_named_freely(manager: str, operation: str) -> N
 )
 def test_what_somebody_else_has_set_is_named_by_nobody(owners: Any) -> None:
     """The next apply, by whoever made the object, would take it away."""
-    fields = [f"nextApply[{LAST_APPLIED}][{field}]" for field in ("metadata.finalizers", "spec.strategy")]
+    fields = [f".nextApply[{LAST_APPLIED}][{field}]" for field in ("metadata.finalizers", "spec.strategy")]
     assert _applied_where(owners, None, NAMED) == fields
 
 
 def test_what_was_applied_is_not_forgotten_where_it_names_less() -> None:
     """Without it, an agent could name what somebody else's manifest has, and whoever applies does not send."""
     maker = _entry("helm", "Apply", *OWN, *SENT)
-    fields = [f"nextApply[no longer {LAST_APPLIED}][{field}]" for field in ("metadata.finalizers", "spec.strategy")]
+    fields = [f".nextApply[{LAST_APPLIED} no longer][{field}]" for field in ("metadata.finalizers", "spec.strategy")]
     assert _applied_where([maker], MANIFEST, None) == fields
-    assert _applied_where([maker], MANIFEST, NAMED) == [field.replace("no longer ", "") for field in fields]
+    assert _applied_where([maker], MANIFEST, NAMED) == [field.replace(" no longer", "") for field in fields]
     # What kubectl's own apply has set, and its annotation does not name, has its default.
     assert _applied_where([CLIENT], MANIFEST, None) == []
     annotated: tuple[dict[str, str], ...] = ({LAST_APPLIED: json.dumps(MANIFEST)}, {})
