@@ -1,6 +1,7 @@
 """AdmissionReview (admission.k8s.io/v1) to a Request, and a verdict back to an AdmissionReview."""
 
 import functools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
@@ -198,6 +199,25 @@ def whole(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     both = objects(request, _whole, "the object")
     return both.old_object or {}, both.object or {}
 
+
+def untold(request: Request) -> tuple[tuple[dict[str, Any], dict[str, Any]], ...]:
+    """The stored and the wanted object, each read in two ways that differ where its text is no UTF-8; none where it is.
+
+    A protobuf client may store such text. The API server writes an escape for each byte of it, and U+FFFD itself as it
+    is, so that what is there is not told, nor whether it changes (Go's ``encoding/json``). Raises Malformed.
+    """
+    if LOST not in request.body or _lost.search(request.body) is None:
+        return ()
+    one, other = (
+        whole(msgspec.structs.replace(request, body=_lost.sub(rb"\1" + mark, request.body)))
+        for mark in (rb"\\ue000", rb"\\ue001")
+    )
+    return tuple(zip(one, other, strict=True))
+
+
+LOST: Final = rb"\ufffd"
+_lost: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\ufffd")
+"""The escape itself, and not a backslash of the text's own with these letters behind it."""
 
 _written: Final = msgspec.json.Decoder(ObjectsReview[dict[str, msgspec.Raw]])
 _whole: Final[Any] = msgspec.json.Decoder(

@@ -163,11 +163,24 @@ class ReviewContext:
 
     def changes(self, free: Sequence[FreePaths]) -> bool:
         """Whether an update changes more of its object than what each of these frees. Raises Malformed and Unknown."""
+        if codec.LOST in self.request.body and self.principal.agent:
+            self.check_told(free)
         # As they are written: nearly all that agents do is free.
         if differences.surely_free(*self.unlike, differences.kept_by_server(tuple(free))):
             return False
         try:
             return differences.differ(*self.whole, free)
+        except RecursionError:
+            raise Unknown("what it changes cannot be told: the object nests too deeply") from None
+
+    def check_told(self, free: Sequence[FreePaths]) -> None:
+        """Raise Unknown where an update's object holds text that nobody tells, and that is not free. Raises Malformed.
+
+        What is written alike may then be another text.
+        """
+        try:
+            if any(differences.differ(one, other, free) for one, other in codec.untold(self.request)):
+                raise Unknown("what it changes cannot be told: it holds text that is not UTF-8")
         except RecursionError:
             raise Unknown("what it changes cannot be told: the object nests too deeply") from None
 

@@ -50,6 +50,8 @@ def _difference(
 ) -> Effect | None:
     named, unnamed = _named(context, policies)
     free = free_changes.taking_back(free, unnamed) if unnamed else free
+    if codec.LOST in context.request.body:
+        context.check_told(free)
     # As they are written: nearly all that agents do is free, and most of an object stays what it is.
     stored, wanted = context.written
     taken = next_apply.NOTHING

@@ -19,6 +19,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide
 
+from seconder.admission import codec
 from seconder.admission.decision import Decision
 from seconder.admission.lookups import ReadWhole
 from seconder.admission.request import Caller, Request
@@ -197,3 +198,35 @@ def test_the_labels_of_pod_security_are_not_free() -> None:
     for key, allowed in (("team", True), ("pod-security.kubernetes.io/enforce", False)):
         asked = update(space, old={"labels": {}}, new={"labels": {key: "privileged"}})
         assert _decide(asked, named).allowed is allowed
+
+
+def _as_go_writes(request: Request) -> Request:
+    """The review as Go's encoder writes it: an escape for each byte that is no UTF-8, and U+FFFD as it is."""
+    body = request.body.replace(b"LOST", rb"\ufffd\ufffd").replace(b"TOLD", "\ufffd\ufffd".encode())
+    return codec.decode(body)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("LOST", "LOST"), ("LOST", "TOLD"), ("TOLD", "LOST"), ("\\\\LOST", "\\\\LOST")]
+)
+def test_text_that_is_not_told_is_not_known_to_stay(old: str, new: str) -> None:
+    """A protobuf client stores any bytes; what is written alike may be others, or be lost by a client of JSON."""
+    guarded = policy(CONFIG_MAPS)
+    on = target(CONFIG_MAPS, "settings", uid="uid-c")
+    asked = _as_go_writes(update(on, old={"data": {"k": old}}, new={"data": {"k": new}, "labels": {"a": "b"}}))
+    decided = _decide(asked, guarded)
+    assert decided.reason is Reason.INTERNAL_ERROR
+    assert "not UTF-8" in decided.message
+    freeing = policy(CONFIG_MAPS, free_changes=("data", "metadata.labels"))
+    assert _decide(asked, freeing).allowed
+    person = update(on, PERSON, old={"data": {"k": old}}, new={"data": {"k": new}})
+    assert _decide(_as_go_writes(person), guarded).allowed
+
+
+@pytest.mark.parametrize("text", ["TOLD", r"\ufffd", r'{"a": "\ufffd"}', r"\\ufffd"])
+def test_text_that_looks_so_is_told(text: str) -> None:
+    """U+FFFD itself, and its escape in JSON within JSON."""
+    on = target(CONFIG_MAPS, "settings", uid="uid-c")
+    held = {"data": {"k": text}}
+    asked = _as_go_writes(update(on, old=held, new=held | {"labels": {"a": "b"}}))
+    assert _decide(asked, policy(CONFIG_MAPS)).allowed
