@@ -42,6 +42,9 @@ def main() -> int:
         _head(interpreter)
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seconder-bench-")))
+            # What is started anew finds its modules compiled, as installed ones are.
+            os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+            os.environ.setdefault("PYTHONPYCACHEPREFIX", str(folder / "pycache"))
             binaries = provide(any_kubectl=True)
             benchmark = Benchmark(folder, options.rounds, stack, interpreter)
             # Only now: compiling may use every core.
