@@ -199,6 +199,7 @@ def test_a_change_that_is_too_large_is_approved_from_its_manifest(
     approved = _approve(plugin, chg, f"--filename={file}")
     assert approved.code == 0, approved
     assert _do(cluster, cluster.agent, *change).code == 0
+    eventually(lambda: _phase(cluster, chg) == "Used", 10, "it is used")
     again = tmp_path / "again.json"
     again.write_text(json.dumps(settings | {"data": {"a": "4"}}))
     requester = ("--requester=system:serviceaccount:seconder-agents:kiro", "--action=Change", "-n", cluster.namespace)
