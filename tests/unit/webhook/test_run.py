@@ -1,8 +1,6 @@
 """How the webhook's process is set up."""
 
 import sys
-import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,32 +17,9 @@ def _as_before() -> Iterator[None]:
 
 
 def test_a_thread_that_computes_gives_way_to_reviews_soon() -> None:
-    """By Python's own interval it waits ten times as long for each of its turns."""
-    stop = threading.Event()
-
-    def compute() -> None:
-        while not stop.is_set():
-            sum(range(100))
-
-    def counted() -> int:
-        """How often this thread was given the interpreter, in so much of its process's time."""
-        turns, until = 0, time.process_time() + 0.2
-        while time.process_time() < until:
-            time.sleep(0)
-            turns += 1
-        return turns
-
-    sys.setswitchinterval(0.005)
-    other = threading.Thread(target=compute)
-    other.start()
-    try:
-        before = counted()
-        run.prepare_interpreter()
-        after = counted()
-    finally:
-        stop.set()
-        other.join()
-    assert after > 3 * before, f"{after} turns, {before} before"
+    """Asked of the interpreter: what it comes to cannot be timed on a machine that does something else."""
+    run.prepare_interpreter()
+    assert sys.getswitchinterval() <= 0.001
 
 
 def test_json_as_deep_as_the_api_server_takes_it_is_read() -> None:
