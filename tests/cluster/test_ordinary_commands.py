@@ -107,7 +107,11 @@ def _run(cluster: Cluster, who: Any, command: Sequence[str], manifests: Sequence
             manifests = [each for each in manifests if each["kind"] != "PersistentVolumeClaim"]
         command = (*command, "-f-")
         stdin = json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests})
-    answer: Result = who(*command, f"--namespace={cluster.namespace}", stdin=stdin)
+    for _ in range(_TRIES):
+        answer: Result = who(*command, f"--namespace={cluster.namespace}", stdin=stdin)
+        # A controller wrote a status between kubectl's reading and its writing: it says to try again.
+        if _CONFLICT not in answer.err:
+            break
     return answer
 
 
@@ -118,6 +122,9 @@ def _told(answer: Result) -> list[str]:
     ]
     return lines or ([answer.out, answer.err] if answer.code else [])
 
+
+_CONFLICT: Final = "the object has been modified; please apply your changes to the latest version"
+_TRIES: Final = 5
 
 _ORDERS: Final = (
     (_CREATE, _CLIENT, _CLIENT, _REPLACE, _CLIENT, _SERVER, _CLIENT),
