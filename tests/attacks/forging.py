@@ -7,7 +7,7 @@ from typing import Any
 
 import urllib3
 from tests.attacks.attack import attack
-from tests.attacks.field import Field
+from tests.attacks.field import RECORDS, Field
 
 _HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 _INNOCENT = "system:serviceaccount:seconder-agents:innocent"
@@ -91,17 +91,16 @@ def _post(field: Field, review: Mapping[str, Any]) -> None:
 
 def _no_record(field: Field) -> None:
     """Nothing in the innocent's name, while what the agent itself did is told."""
-    records = "/apis/seconder.dev/v1alpha1/changerequests"
-    if field.admin("GET", records).done:
-        field.eventually(lambda: _told(field, records, field.agents_name()), "the agent's own refusal is recorded", 15)
-    if _told(field, records, _INNOCENT):
+    if field.admin("GET", RECORDS).done:
+        field.eventually(lambda: _told(field, field.agents_name()), "the agent's own refusal is recorded", 15)
+    if _told(field, _INNOCENT):
         field.lost("a change request stands in the name of somebody who asked for nothing")
     events = field.admin("GET", f"/api/v1/namespaces/{field.place}/events").document.get("items", ())
     if any(_INNOCENT in json.dumps(event) for event in events):
         field.lost("an event stands in the name of somebody who asked for nothing")
 
 
-def _told(field: Field, records: str, name: str) -> bool:
-    items = field.admin("GET", records).document.get("items", ())
+def _told(field: Field, name: str) -> bool:
+    items = field.admin("GET", RECORDS).document.get("items", ())
     here = (each for each in items if each["spec"]["object"].get("namespace") == field.place)
     return any(name in json.dumps(each["spec"]) for each in here)

@@ -9,7 +9,7 @@ from tests.attacks import __main__ as program
 from tests.attacks import playing
 from tests.attacks.attack import KINDS, Attack, Layer, attacks
 from tests.attacks.callers import Answer
-from tests.attacks.field import Field, GotThrough, Untried, layer_of
+from tests.attacks.field import RECORDS, Field, GotThrough, Untried, layer_of
 from tests.attacks.playing import Outcome, Result
 
 from seconder.admission.indirect import table
@@ -157,6 +157,22 @@ def test_a_run_that_is_stopped_takes_away_what_it_made(error: type[BaseException
     with pytest.raises(error):
         _played(stopped, admin)
     assert admin.asked[-2:] == [("DELETE", "/a/policy"), ("DELETE", "/api/v1/namespaces/made")]
+
+
+def test_what_was_recorded_of_an_attack_goes_with_it() -> None:
+    """An agent has so many places for records, and there are more attacks. Those of others stay."""
+    about = ({"namespace": "attack-1", "name": "x"}, {"name": "attack-1"}, {"namespace": "theirs", "name": "x"})
+    records = [{"metadata": {"name": f"chg-{n}"}, "spec": {"object": each}} for n, each in enumerate(about)]
+
+    class _Recording(_Cluster):
+        def __call__(self, method: str, path: str, document: object = None, kind: str = "") -> Answer:
+            answer = super().__call__(method, path, document, kind)
+            return Answer(200, {"items": records}, "") if (method, path) == ("GET", RECORDS) else answer
+
+    admin = _Recording()
+    assert _played(_refusing, admin).outcome is Outcome.HELD
+    gone = [path.rpartition("/")[2] for method, path in admin.asked if method == "DELETE" and RECORDS in path]
+    assert gone == ["chg-0", "chg-1"]
 
 
 def test_what_cannot_be_prepared_was_not_tried() -> None:
