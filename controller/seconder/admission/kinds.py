@@ -23,7 +23,7 @@ from seconder.api.resources import (
     ResolvedResource,
 )
 
-_REPLICATION_CONTROLLERS: Final = GroupResource("", "replicationcontrollers")
+REPLICATION_CONTROLLERS: Final = GroupResource("", "replicationcontrollers")
 CRON_JOBS: Final = GroupResource("batch", "cronjobs")
 
 
@@ -46,7 +46,7 @@ MADE_BY_CONTROLLER: Final = frozenset(
         (CRON_JOBS, JOBS),
         (JOBS, PODS),
         (SERVICES, ENDPOINT_SLICES),
-        (_REPLICATION_CONTROLLERS, PODS),
+        (REPLICATION_CONTROLLERS, PODS),
     }
 )
 """Pairs of an owner and what its own controller makes."""
@@ -57,7 +57,7 @@ _KINDS: Final = {
     DEPLOYMENTS: "Deployment",
     JOBS: "Job",
     REPLICA_SETS: "ReplicaSet",
-    _REPLICATION_CONTROLLERS: "ReplicationController",
+    REPLICATION_CONTROLLERS: "ReplicationController",
     SERVICES: "Service",
     STATEFUL_SETS: "StatefulSet",
 }
@@ -67,8 +67,11 @@ MAKERS: Final[Mapping[GroupResource, ResolvedResource]] = {
 """The owners among these."""
 
 
-SCALED: Final = frozenset({DEPLOYMENTS, REPLICA_SETS, _REPLICATION_CONTROLLERS, STATEFUL_SETS})
-"""The built-in kinds that have the subresource ``scale``."""
+BY_SELECTOR: Final = (DAEMON_SETS, DEPLOYMENTS, JOBS, REPLICA_SETS, REPLICATION_CONTROLLERS, STATEFUL_SETS)
+"""The workloads that know their pods, or what makes these, by a selector."""
+
+SCALED: Final = tuple(each for each in BY_SELECTOR if each not in {DAEMON_SETS, JOBS})
+"""Those with a size: the built-in kinds that have the subresource ``scale``."""
 
 
 def maker(group: str, kind: str) -> ResolvedResource | None:
@@ -168,9 +171,7 @@ POD_CHOOSERS: Final = (
 )
 """Kinds whose objects choose pods by labels, and take none for their own."""
 
-POD_RUNNERS: Final = frozenset(
-    {PODS, CRON_JOBS, _REPLICATION_CONTROLLERS, DAEMON_SETS, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, JOBS}
-)
+POD_RUNNERS: Final = frozenset({PODS, CRON_JOBS, *BY_SELECTOR})
 """Kinds whose objects are pods or make some."""
 
 COMMON_OWNERS: Final = frozenset(
@@ -183,7 +184,7 @@ COMMON_OWNERS: Final = frozenset(
         DEPLOYMENTS,
         STATEFUL_SETS,
         JOBS,
-        _REPLICATION_CONTROLLERS,
+        REPLICATION_CONTROLLERS,
         SERVICES,
         SERVICE_ACCOUNTS,
         CONFIG_MAPS,

@@ -5,7 +5,6 @@ drives ``review`` with a resolver of its own. The first refusal ends it; an answ
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
 from seconder.admission import adjudication, coverage, decision
 from seconder.admission.decision import Decision, Verdict
@@ -14,8 +13,6 @@ from seconder.admission.lookups import Asking, Unknown, ViewIsFresh
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import Rule, looking_at
 from seconder.admission.rules import RULES
-
-A = TypeVar("A")
 
 
 def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Decision]:

@@ -10,7 +10,7 @@ from typing import Final
 from seconder.admission.dependents import Dependent, keys
 from seconder.admission.indirect import selectors, standing
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import MAKERS, POD, maker, makers_of
+from seconder.admission.kinds import BY_SELECTOR, MAKERS, POD, maker, makers_of
 from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, ask
 from seconder.admission.request import Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
@@ -27,16 +27,8 @@ from seconder.api.resources import (
     Target,
 )
 
-_TAKE_PODS: Final = (
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    JOBS,
-    REPLICA_SETS,
-    selectors.BY_LABELS,
-    STATEFUL_SETS,
-)
 _COUNTED: Final[Mapping[GroupResource, Sequence[GroupResource]]] = {
-    PODS: [each for each in _TAKE_PODS if each != DEPLOYMENTS],
+    PODS: [each for each in BY_SELECTOR if each != DEPLOYMENTS],
     REPLICA_SETS: [DEPLOYMENTS],
     # A CronJob takes none by labels.
     JOBS: [],
@@ -190,4 +182,4 @@ def _with_makers(kinds: Iterable[GroupResource]) -> frozenset[GroupResource]:
 
 _CHANGES: Final = {Operation.CREATE, Operation.UPDATE}
 
-ADOPTERS: Final = (*map(_row, _TAKE_PODS), *map(_leaving, _TAKE_PODS), *map(_counted, _COUNTED))
+ADOPTERS: Final = (*map(_row, BY_SELECTOR), *map(_leaving, BY_SELECTOR), *map(_counted, _COUNTED))

@@ -22,7 +22,7 @@ from seconder.admission.lookups import (
     Unknown,
     ask,
 )
-from seconder.admission.request import WRITES, Operation
+from seconder.admission.request import WRITES, Metadata, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
 from seconder.api.resources import AUTOSCALERS, PODS, REPLICA_SETS, GroupResource, Target
 
@@ -81,14 +81,18 @@ def _of_any(context: ReviewContext, told: Scaling) -> Asking[Sequence[Effect]]:
     return [goes_with(each) for each in owned if each.namespace == place]
 
 
+def _read(ref: ObjectRef) -> Asking[Metadata | None]:
+    """The metadata of what is scaled; None where it is not there."""
+    return (yield from ask(ReadObjects((ref,), _UNREAD))).get(ref)
+
+
 def _over(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The protected workloads that made what it scales: they put no size of that right while they roll out."""
     place, told = context.request.target.namespace, scaling.scaling(context)
     kind = maker(told.group, told.kind) if told is not None else None
     if told is None or kind is None or not standing.matter(context, makers_of(kind.resource)):
         return []
-    made = Target(kind.resource, kind.kind, place, told.name, "")
-    stored = (yield from ask(ReadObjects((standing.ref(made),), _UNREAD))).get(standing.ref(made))
+    stored = yield from _read(ObjectRef(kind, place, told.name))
     if stored is not None:
         return (yield from standing.protected(context, standing.workload_of(stored.controller_owner, place)))
     # Its name is known before it is made: its workload's, and a digest of the template.
@@ -112,8 +116,7 @@ def _rivals(context: ReviewContext) -> Asking[Sequence[Effect]]:
     kind = maker(told.group, told.kind)
     if kind is not None and kind.resource == REPLICA_SETS:
         # Its pods are its Deployment's.
-        ref = ObjectRef(kind, place, told.name)
-        stored = (yield from ask(ReadObjects((ref,), _UNREAD))).get(ref)
+        stored = yield from _read(ObjectRef(kind, place, told.name))
         owner = stored.controller_owner if stored is not None else None
         scaled += [Scaled(owner.group, owner.kind, owner.name)] if owner else []
     found = yield from ask(ScaledBy(place, tuple(scaled)))
@@ -131,10 +134,8 @@ _SIZED: Final = frozenset({PODS, *MAKERS})
 
 
 def _row(resource: GroupResource, by: str, reason: str) -> Deleter:
-    operations = {Operation.CREATE, Operation.UPDATE}
-    if resource == scaling.SCALED_OBJECTS:
-        operations.add(Operation.DELETE)
-    return Deleter(resource, by, "the pods of the workload", reason, _losses, frozenset(operations), kinds=_SIZED)
+    operations = scaling.operations(resource)
+    return Deleter(resource, by, "the pods of the workload", reason, _losses, operations, kinds=_SIZED)
 
 
 _SHRINKS: Final = "a workload as its target, with more replicas than it may go to, in whatever is not free of it"
@@ -161,7 +162,7 @@ DELETERS: Final = (
             "that workload",
             "its controller puts no size of it right while a rollout is paused or stuck",
             _over,
-            WRITES | {Operation.DELETE} if resource == scaling.SCALED_OBJECTS else WRITES,
+            scaling.operations(resource),
             kinds=frozenset(MAKERS),
         )
         for resource in scaling.SIZERS

@@ -9,18 +9,11 @@ from typing import Final
 
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import POD_CHOOSERS
+from seconder.admission.kinds import BY_SELECTOR, POD_CHOOSERS
 from seconder.admission.lookups import Asking, Selecting, ask
 from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import (
-    DAEMON_SETS,
-    DEPLOYMENTS,
-    PODS,
-    REPLICA_SETS,
-    STATEFUL_SETS,
-    GroupResource,
-)
+from seconder.api.resources import JOBS, PODS, GroupResource
 
 _Labels = Mapping[str, str]
 
@@ -66,6 +59,7 @@ def _row(resource: GroupResource, by: str) -> Deleter:
     )
 
 
-_OF_PODS: Final = (DAEMON_SETS, DEPLOYMENTS, REPLICA_SETS, selectors.BY_LABELS, STATEFUL_SETS)
+# The labels of a Job's pods never change.
+_OF_PODS: Final = tuple(each for each in BY_SELECTOR if each != JOBS)
 
 DELETERS: Final = (_row(PODS, "other labels"), *(_row(each, "other labels of its pods") for each in _OF_PODS))

@@ -12,7 +12,7 @@ from seconder.admission.indirect import scaling, volumes
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, MAKERS, VOLUMES
 from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
-from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
+from seconder.admission.request import MUTATIONS, Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import STATEFUL_SETS, Action, Target
 
@@ -252,8 +252,7 @@ AUTOSCALED: Final = tuple(
         "the claims beyond its least size",
         "its controller scales down, and the StatefulSet's own deletes claims as the set says",
         _autoscaled,
-        # KEDA's may scale back to a former size when it goes.
-        MUTATIONS if resource == scaling.SCALED_OBJECTS else WRITES,
+        scaling.operations(resource),
         kinds=_ENDED,
     )
     for resource in scaling.SIZERS

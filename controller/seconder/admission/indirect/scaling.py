@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec
-from seconder.admission.request import Operation, Request
+from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.api.resources import AUTOSCALERS, GroupResource
 
@@ -132,6 +132,11 @@ SIZERS: Final = (AUTOSCALERS, SCALED_OBJECTS)
 """Those that change a workload's size."""
 
 ALL: Final = tuple(_TOLD)
+
+
+def operations(resource: GroupResource) -> frozenset[Operation]:
+    """By which operations on an autoscaler it sizes its workload: KEDA's may go back to a former size when it goes."""
+    return MUTATIONS if resource == SCALED_OBJECTS else WRITES
 
 
 def scaling(context: ReviewContext) -> Scaling | None:

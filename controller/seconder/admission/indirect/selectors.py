@@ -6,12 +6,13 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission import codec
+from seconder.admission.kinds import REPLICATION_CONTROLLERS
 from seconder.admission.lookups import Unknown
 from seconder.admission.request import Request
 from seconder.api.label_selector import Operator, Requirement, Selector, selects
 from seconder.api.resources import NETWORK_POLICIES, SERVICES, GroupResource
 
-BY_LABELS: Final = GroupResource("", "replicationcontrollers")
+BY_LABELS: Final = REPLICATION_CONTROLLERS
 """The one kind of workload whose selector is a plain map of labels."""
 
 _PLAIN: Final = frozenset({BY_LABELS, SERVICES})

@@ -11,7 +11,7 @@ from typing import Any, Final
 from seconder.admission.changes import free_changes, free_paths
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CLAIMS, CRON_JOBS, MAKERS, POD, maker, makers_of
+from seconder.admission.kinds import CLAIMS, CRON_JOBS, MAKERS, POD, SCALED, maker, makers_of
 from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, ReadWhole, Selected, ask
 from seconder.admission.request import MUTATIONS, WRITES, Metadata, Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
@@ -190,7 +190,7 @@ _NAMED_BY: Final = {PODS: STATEFUL_SETS, JOBS: CRON_JOBS}
 def _selected(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The protected workloads whose pods another one selects: their autoscalers no longer know which are whose."""
     request, target = context.request, context.request.target
-    kinds = [kind for kind in _SCALED if context.state.policies.protects_in(kind, target.namespace)]
+    kinds = [kind for kind in SCALED if context.state.policies.protects_in(kind, target.namespace)]
     if request.subresource or not kinds:
         return []
     selector = selectors.written(request, request.new_spec)
@@ -199,10 +199,6 @@ def _selected(context: ReviewContext) -> Asking[Sequence[Effect]]:
     found = yield from ask(Selected(tuple(MAKERS[kind] for kind in kinds), target.namespace, selector))
     others = (each for each in found if (each.resource, each.name) != (target.resource, target.name))
     return [goes_along(each, MAKERS[each.resource].version) for each in others]
-
-
-_SCALED: Final = (DEPLOYMENTS, REPLICA_SETS, selectors.BY_LABELS, STATEFUL_SETS)
-"""Workloads with a size."""
 
 
 def _changes(
@@ -266,8 +262,8 @@ DELETERS: Final = (
             "no autoscaler scales what two select",
             _selected,
             WRITES if resource == selectors.BY_LABELS else frozenset({Operation.CREATE}),
-            kinds=frozenset(_SCALED),
+            kinds=frozenset(SCALED),
         )
-        for resource in _SCALED
+        for resource in SCALED
     ),
 )
