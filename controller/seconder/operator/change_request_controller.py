@@ -29,6 +29,7 @@ from seconder.client.watch import Watch
 from seconder.operator import change_request_status as phases
 from seconder.operator import managers
 from seconder.operator.turns import Turns
+from seconder.operator.woken import Woken
 
 _PACE: Final = 0.03
 """Seconds between two look-ups of a lane: however many there are, the API server gets no more than some 30 a second."""
@@ -96,12 +97,13 @@ class ChangeRequestController:
             self._observer(requests)
 
 
-class Lane:
+class Lane(Woken):
     """Looks at the change requests of some requesters, in turns by requester, in a thread of its own."""
 
     def __init__(
         self, name: str, api: Api, cache: Cache, failed: Callable[[str, Exception], None], *, copies: bool
     ) -> None:
+        super().__init__(f"{name} change requests")
         self._api = api
         self._cache = cache
         self._failed = failed
@@ -109,23 +111,11 @@ class Lane:
         self._resolver = Resolver(api, ListedDependents(api), cache.fresh, failed, at_once=2)
         self._events = Events(api, "seconder-operator")
         self._memo = Memo(1024)
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._requests: Mapping[str, ChangeRequest] = {}
         self._turns = Turns(_OFTEN)
         self._troubled: set[str] = set()
         self._managers_told: dict[str, str] = {}
-        self.thread = threading.Thread(target=self._run, name=f"{name} change requests", daemon=True)
-
-    def start(self) -> None:
-        """Begin to look."""
-        self.thread.start()
-
-    def stop(self) -> None:
-        """End after the look under way, if any."""
-        self._stopping.set()
-        self._wake.set()
 
     def take(self, requests: Mapping[str, ChangeRequest]) -> None:
         """Take all of these requesters' change requests as they are now."""
@@ -142,14 +132,13 @@ class Lane:
             self._requests = requests
             if gone:
                 self._turns.keep(requests.keys())
-        self._wake.set()
+        self.wake()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             request, pause = self._due()
             if request is None:
-                self._wake.wait(pause)
-                self._wake.clear()
+                self._waited(pause)
                 continue
             try:
                 self._keep(request)

@@ -38,12 +38,12 @@ from seconder.operator.certificates import utc_now
 from seconder.operator.election import Elector, Term
 from seconder.operator.reconciler import LOOKUP_ROLE, OBJECTS_ROLE, PORTAL_ROLE, Report
 from seconder.operator.trial import REFUSED, configuration_path
+from seconder.operator.woken import RETRY_SECONDS, Woken
 
 RESYNC_SECONDS: Final = 15.0
 _DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _OWN_DEFINITIONS: Final = tuple(f"{plural}.{constants.DOMAIN}" for plural in constants.KINDS)
 _ROLES: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
-_RETRY_SECONDS: Final = (0.2, 2.0)
 _STOP_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 2.0
 _LOST_SECONDS: Final = 40.0
@@ -60,7 +60,7 @@ _IDENTITY: Final[Any] = "seconder-operator"
 has one."""
 
 
-class Worker:
+class Worker(Woken):
     """The reconciling thread. ``wake`` asks for a pass; without it there is one every ``resync`` seconds.
 
     ``reconcile`` does a pass. ``observer`` is called with the policies that are not in force, and why, when that
@@ -75,13 +75,11 @@ class Worker:
         resync: float = RESYNC_SECONDS,
         observer: Callable[[Mapping[str, str]], None] | None = None,
     ) -> None:
+        super().__init__("reconcile")
         self._reconcile = reconcile
         self._metrics = metrics
         self._resync = resync
         self._observer = observer
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="reconcile", daemon=True)
         self._done_once = False
         self._again = 0.0
         self._problems: list[str] = []
@@ -89,17 +87,8 @@ class Worker:
 
     def start(self) -> None:
         """Begin with a first pass at once."""
-        self._wake.set()
-        self.thread.start()
-
-    def stop(self) -> None:
-        """End after the pass under way, if any."""
-        self._stopping.set()
-        self._wake.set()
-
-    def wake(self) -> None:
-        """Ask for a pass. Many calls before it begins are one."""
-        self._wake.set()
+        self.wake()
+        super().start()
 
     def unmet(self) -> list[str]:
         """What keeps the operator from being ready: what is not in force, in the API server's own words."""
@@ -110,18 +99,14 @@ class Worker:
         return self._problems
 
     def _run(self) -> None:
-        pause = _RETRY_SECONDS[0]
-        while not self._stopping.is_set():
-            self._wake.wait(min(self._resync, self._again or self._resync))
-            self._wake.clear()
-            if self._stopping.is_set():
-                return
+        pause = RETRY_SECONDS[0]
+        while self._waited(min(self._resync, self._again or self._resync)):
             try:
                 started = time.monotonic()
                 report = self._reconcile(utc_now())
                 self._tell(report, time.monotonic() - started)
                 self._done_once = True
-                pause = _RETRY_SECONDS[0]
+                pause = RETRY_SECONDS[0]
                 continue
             except Fenced:
                 return
@@ -137,7 +122,7 @@ class Worker:
             self._metrics.in_sync.set(0)
             self._wake.set()
             self._stopping.wait(pause)
-            pause = min(pause * 2, _RETRY_SECONDS[1])
+            pause = min(pause * 2, RETRY_SECONDS[1])
 
     def _failed(self, words: str, *, refused: bool = False) -> None:
         if refused or not self._done_once or time.monotonic() - self._looked > STALE_SECONDS:
