@@ -240,14 +240,20 @@ def take_the_brake_from_a_rollout(field: Field, kind: Kind) -> None:
     field.lasts(path)
 
 
-@attack()
-def have_its_template_make_no_job(field: Field) -> None:
-    """An agent labels the pods of a CronJob's Jobs as only the API server does, which then refuses each Job."""
+def _nightly(field: Field) -> str:
+    """A protected CronJob that makes no Jobs meanwhile."""
     run = {"template": {"spec": {"restartPolicy": "Never", "containers": documents.CONTAINERS}}}
     spec = {"schedule": "0 3 * * *", "suspend": True, "jobTemplate": {"spec": run}}
     field.make(CRON_JOBS, {"metadata": {"name": "nightly"}, "spec": spec})
     path = CRON_JOBS.path(field.place, "nightly")
     field.protect(CRON_JOBS, path)
+    return path
+
+
+@attack()
+def have_its_template_make_no_job(field: Field) -> None:
+    """An agent labels the pods of a CronJob's Jobs as only the API server does, which then refuses each Job."""
+    path = _nightly(field)
 
     def labelled(**labels: str) -> dict[str, Any]:
         return {"spec": {"jobTemplate": {"spec": {"template": {"metadata": {"labels": labels}}}}}}
@@ -259,11 +265,7 @@ def have_its_template_make_no_job(field: Field) -> None:
 @attack()
 def mark_the_jobs_of_its_template(field: Field) -> None:
     """An agent marks the Jobs that a protected CronJob is to make, so that some program ends them."""
-    run = {"template": {"spec": {"restartPolicy": "Never", "containers": documents.CONTAINERS}}}
-    spec = {"schedule": "0 3 * * *", "suspend": True, "jobTemplate": {"spec": run}}
-    field.make(CRON_JOBS, {"metadata": {"name": "nightly"}, "spec": spec})
-    path = CRON_JOBS.path(field.place, "nightly")
-    field.protect(CRON_JOBS, path)
+    path = _nightly(field)
 
     def marked(**metadata: Any) -> dict[str, Any]:
         return {"spec": {"jobTemplate": {"metadata": metadata}}}

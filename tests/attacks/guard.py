@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.attacks import documents
 from tests.attacks.attack import Layer, attack
-from tests.attacks.field import DEPLOYMENTS, NODES, PODS, Field
+from tests.attacks.field import DEPLOYMENTS, NODES, PODS, RECORDS, Field
 
 _OURS = "/apis/seconder.dev/v1alpha1"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -92,11 +92,11 @@ def reset_who_manages_its_record(field: Field) -> None:
     uid = stored["metadata"]["uid"]
 
     def recorded() -> list[str]:
-        items = field.admin("GET", f"{_OURS}/changerequests").document.get("items", ())
+        items = field.admin("GET", RECORDS).document.get("items", ())
         return [each["metadata"]["name"] for each in items if each["spec"]["object"].get("uid") == uid]
 
     field.eventually(recorded, "it is recorded")
-    path = f"{_OURS}/changerequests/{recorded()[0]}"
+    path = f"{RECORDS}/{recorded()[0]}"
     reason = {"annotations": {"seconder.dev/reason": "moved"}}
     field.done("PATCH", path, {"metadata": reason})
     field.refused("PATCH", path, {"metadata": {**reason, "managedFields": [{}]}})
