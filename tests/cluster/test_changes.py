@@ -96,6 +96,26 @@ def test_a_change_is_asked_for_shown_signed_and_done_once(cluster: Cluster, plug
     assert back.refused_with("WrongAction"), back
 
 
+def test_a_peer_need_not_choose_a_change_that_was_done_or_is_possible_no_more(cluster: Cluster, plugin: Plugin) -> None:
+    """By the object's name: the one that fits it as it stands is shown; of two that do, one is chosen."""
+    cluster.deployment()
+    patch = ("patch", "deployment/checkout", "--type=merge")
+    keep, pause = (*patch, '-p={"spec":{"revisionHistoryLimit":3}}'), (*patch, '-p={"spec":{"paused":true}}')
+    kept, void = (_refused(_do(cluster, cluster.agent, *each)) for each in (keep, pause))
+    what = ("deployment/checkout", "--action=Change", f"--namespace={cluster.namespace}")
+    for chg in (kept, void):
+        eventually(lambda chg=chg: cluster.there("chg", chg), 5, "the change request")  # type: ignore[misc]
+    assert "several change requests wait" in _approve(plugin, *what).err
+    assert _approve(plugin, kept).code == 0
+    assert _do(cluster, cluster.agent, *keep).code == 0
+    wanted = _refused(_do(cluster, cluster.agent, *pause))
+    eventually(lambda: cluster.there("chg", wanted), 5, "the change request")
+    assert _phase(cluster, void) == "Pending"
+    approved = _approve(plugin, *what)
+    assert approved.code == 0, approved
+    assert _do(cluster, cluster.agent, *pause).code == 0
+
+
 def test_no_approval_of_a_change_lets_another_through_by_any_patch_or_subresource(
     cluster: Cluster, plugin: Plugin
 ) -> None:

@@ -31,6 +31,11 @@ class Wanted:
     after: Any = None
     problem: str = ""
 
+    @property
+    def possible(self) -> bool:
+        """Whether the object still is as it was when the change was asked for, as far as that is told."""
+        return self.before is not None
+
     def diff(self) -> Iterator[str]:
         """The lines of a unified diff between the two states, in YAML."""
         if self.before is None:

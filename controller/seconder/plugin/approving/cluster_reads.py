@@ -44,6 +44,9 @@ from seconder.plugin.terminal.problem import Problem
 _NAME: Final = re.compile(
     rf"(?:(?:chg|changerequests?)(?:\.{re.escape(constants.DOMAIN)})?/)?({change.PREFIX}[0-9a-z]+)"
 )
+_MOST_COMPARED: Final = 16
+"""Change requests for one object that are compared with it; each is a read."""
+
 _OBJECT_NAME: Final = re.compile(r"[A-Za-z0-9][-A-Za-z0-9.:_]{0,252}")
 
 
@@ -202,13 +205,16 @@ def open_requests(api: Api) -> list[ChangeRequest]:
 def case_of(connection: Connection, place: Place, arguments: argparse.Namespace) -> Case:
     """Read what the approval of a wish depends on. Raises Problem and ApiError."""
     recorded_by_us = place.request
+    fitting: Sequence[ChangeRequest] = ()
     if place.request is None:
         waiting = open_requests(connection.api)
-        place = replace(place, request=_request_for(waiting, place, arguments))
-        recorded_by_us = place.request or next(iter(waiting), None)
+        fitting = _requests_for(waiting, place, arguments)
+        recorded_by_us = next(iter(fitting or waiting), None)
     else:
         _same_wish(place.request, arguments)
     state = read_state(connection.api, recorded_by_us, arguments.cluster_id)
+    if fitting:
+        place = replace(place, request=_only(_possible(connection.api, fitting, place, state), place))
     requester = place.request.spec.requester if place.request else arguments.requester
     if not requester:
         raise Problem(
@@ -236,7 +242,7 @@ def deletions_of(connection: Connection, places: Sequence[Place], requester: str
     wish = argparse.Namespace(requester=requester, agent=None, action=Action.DELETE.value)
     cases = []
     for place in places:
-        found = replace(place, request=_request_for(waiting, place, wish))
+        found = replace(place, request=_only(_requests_for(waiting, place, wish), place))
         context, action = _context(found, state, requester, wish)
         effect = Effect(action, found.target, found.version, found.annotations, found.annotations)
         cases.append(_case(found, context, effect, Answers(connection.api, state)))
@@ -373,9 +379,11 @@ def _same_wish(request: ChangeRequest, arguments: argparse.Namespace) -> None:
             raise Problem(f"{request.name} is for another wish: {flag} there is {clean(known) or 'not known'}")
 
 
-def _request_for(waiting: Sequence[ChangeRequest], place: Place, arguments: argparse.Namespace) -> ChangeRequest | None:
-    """Find the open change request for this very object, requester and action."""
-    fitting = [
+def _requests_for(
+    waiting: Sequence[ChangeRequest], place: Place, arguments: argparse.Namespace
+) -> Sequence[ChangeRequest]:
+    """Find the open change requests for this very object, requester and action."""
+    return [
         request
         for request in waiting
         if request.target.uid == place.target.uid
@@ -383,10 +391,29 @@ def _request_for(waiting: Sequence[ChangeRequest], place: Place, arguments: argp
         and arguments.requester in {None, request.spec.requester}
         and (not arguments.agent or arguments.agent == request.spec.agent)
     ]
+
+
+def _possible(api: Api, fitting: Sequence[ChangeRequest], place: Place, state: ClusterState) -> Sequence[ChangeRequest]:
+    """Leave out, of several, what the object has changed under: it was done a moment ago, or can be done no more."""
+    if not 1 < len(fitting) <= _MOST_COMPARED or place.document is None:
+        return fitting
+    now, memo = time.time(), Memo(1)
+
+    def possible(request: ChangeRequest) -> bool:
+        effect = Effect(request.spec.action, place.target, place.version, place.annotations)
+        difference = change_requests.recorded_difference(request)
+        context = recorded.context_of(request, state, now, memo)
+        return difference is None or changes.wanted(api, place.path, context, effect, difference, None).possible
+
+    return list(filter(possible, fitting)) or fitting
+
+
+def _only(fitting: Sequence[ChangeRequest], place: Place) -> ChangeRequest | None:
+    """The only one of these, if any. Raises Problem where there are several."""
     if len(fitting) > 1:
         known = ", ".join(f"{request.name} ({clean(request.spec.requester)})" for request in fitting[:5])
         raise Problem(f"several change requests wait for {place.typed}: choose one of {known}")
-    return fitting[0] if fitting else None
+    return next(iter(fitting), None)
 
 
 def _operators(api: Api, requester: str, state: ClusterState) -> dict[str, str]:

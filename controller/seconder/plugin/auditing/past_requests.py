@@ -272,7 +272,9 @@ def _marked(value: Any) -> Any:
             for key, below in value.items()
             if key not in _TOLD
         }
-    return [UNKNOWN] if isinstance(value, list) else UNKNOWN
+    if isinstance(value, list):
+        return [_marked(each) for each in value] or [UNKNOWN]
+    return UNKNOWN
 
 
 def _laid_over(document: Any, fields: Any) -> Any:

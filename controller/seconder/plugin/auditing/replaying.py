@@ -48,7 +48,7 @@ from seconder.admission.lookups import (
 )
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.principal import BUILTIN_CONTROLLERS, classify, service_account
-from seconder.admission.request import Malformed, Metadata, Request
+from seconder.admission.request import Metadata, Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.state import ClusterState
 from seconder.api import constants
@@ -143,8 +143,7 @@ class Judge:
         past = PastRequest(event, ref, operation, principal, self._tags)
         try:
             return self._judged(past)
-        except (msgspec.MsgspecError, Malformed, RecursionError, ValueError):
-            # An address or a body that nobody can read (UnicodeError is a ValueError).
+        except Exception:  # noqa: BLE001 - a log holds what no API server would take, and a rule may read any of it
             logged = any(bytes(body) != _NULL for body in (event.request_object, event.response_object))
             return Verdict(past, Missing.UNREADABLE if logged else Missing.BODY, [ref.target])
 

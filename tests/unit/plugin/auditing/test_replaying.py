@@ -192,6 +192,36 @@ def test_a_patch_changes_what_it_names(patch: Any, answer: Any, outcome: str) ->
     assert _outcome(document, policy) == outcome
 
 
+@pytest.mark.parametrize(
+    ("resource", "group", "subresource", "patch"),
+    [
+        ("jobs", "batch", "status", {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}),
+        ("nodes", "", "", {"spec": {"taints": [{"key": "a", "effect": "NoExecute"}]}}),
+        ("pods", "", "status", {"status": {"containerStatuses": [{"name": "a", "ready": False}]}}),
+        ("services", "", "", {"spec": {"ports": [{"port": 1}]}}),
+        ("ingresses", "networking.k8s.io", "", {"spec": {"rules": [{"host": "a"}]}}),
+    ],
+)
+def test_what_a_patch_holds_in_lists_is_supposed_in_its_own_shape(
+    resource: str, group: str, subresource: str, patch: Any
+) -> None:
+    """A rule that reads the elements of a list finds elements, and the replay goes on."""
+    document = event("patch", resource, group, ref={"subresource": subresource}, requestObject=patch)
+    assert _outcome(document) in {"free", *Missing.__members__} - {"UNREADABLE"}
+
+
+@pytest.mark.parametrize("value", ["x", 7, [], ["x"], [7], [[]], {}, {"x": "y"}, None])
+def test_no_shape_of_a_field_makes_it_stumble(value: Any) -> None:
+    """Of what failed, a log holds what no API server would take."""
+    claims = _policy("", "persistentvolumeclaims", "PersistentVolumeClaim")
+    for subresource, field in (("", "spec"), ("status", "status"), ("", "data")):
+        for kind, group in (("persistentvolumes", ""), ("jobs", "batch"), ("pods", ""), ("deployments", "apps")):
+            for body in ({field: value}, {field: {"conditions": value, "template": value, "tolerations": value}}):
+                for verb in ("create", "update", "patch"):
+                    document = event(verb, kind, group, ref={"subresource": subresource}, requestObject=body)
+                    assert _outcome(document, _POLICY, claims) in {"free", "refused", *Missing.__members__}
+
+
 def test_a_patch_that_is_spelt_with_escapes_may_name_anything() -> None:
     """A field's name spelt so is the same to the API server."""
     raw = line(event("patch", ref={"subresource": "scale"}, requestObject={"X": 1}))
