@@ -133,7 +133,7 @@ class _Duties:
         ]
         if notifier is not None:
             parts += [notifier, Emergencies(api, arguments.namespace, notifier.emergency, program.failed)]
-        return program.Duty(term, parts, [worker, restorer, *change_requests.lanes], worker.unmet)
+        return program.Duty(term, parts, worker, [restorer, *change_requests.lanes])
 
     def stand_in(self, vacancy: "Term") -> "Duty":
         """What looks after the webhook configuration while nobody leads. It counts nothing: who leads does."""
@@ -149,7 +149,7 @@ class _Duties:
         reconciler = Reconciler(api, self._settings, lambda what, text: log.info(text, subject=what))
         worker = program.Worker(reconciler.stand_in, OperatorMetrics(CollectorRegistry(), lambda _: 0))
         watches = program.stand_in_watches(api, worker.wake)
-        return program.Duty(vacancy, [watches], [worker], worker.unmet, leads=False)
+        return program.Duty(vacancy, [watches], worker, leads=False)
 
     def _notifier(self, registry: "CollectorRegistry") -> "Notifier | None":
         """What tells people outside; None where nobody is to be told."""

@@ -207,7 +207,9 @@ def test_both_programs_start_from_the_image(image: Image, request: pytest.Fixtur
     assert image.config["Entrypoint"] == ["seconder"]
     if _runs_here(image, request):
         assert image.run("/opt/seconder/bin/seconder", "--version") == f"seconder {VERSION}\n"
-        imports = "import kopf, uvloop, httptools, apprise, cloudevents, seconder.startup, seconder.operator.program"
+        imports = (
+            "import kopf, uvloop, httptools, apprise, cloudevents, seconder.startup, seconder.operator.kopf_watches"
+        )
         script = (
             f"{imports}, sqlite3, ssl, zoneinfo; ssl.create_default_context(); print(zoneinfo.ZoneInfo('Europe/Rome'))"
         )

@@ -10,24 +10,19 @@ Whatever writes is part of a ``Duty``: made anew for each term, with an ``Api`` 
 
 import asyncio
 import enum
-import itertools
-import logging
 import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-import aiohttp
-import kopf
-
 from seconder.api import constants
 from seconder.api.in_force import STALE_SECONDS
 from seconder.api.text import clean
-from seconder.client import proxies, tls
+from seconder.client import proxies
 from seconder.client.api import Api, ApiError, Fenced
 from seconder.client.credentials import Credentials, NoCredentials
 from seconder.client.watch import Watch
@@ -50,14 +45,10 @@ _LOST_SECONDS: Final = 40.0
 """For the end of what writes after a term was lost: fenced, it only waits for reads that an API server leaves without
 an answer."""
 
-_WATCH_RETRY_SECONDS: Final = (0.2, 0.5, 1.0, *(2.0 for _ in range(1800)))
-"""Between attempts to watch, for an hour. Kopf's own pauses grow to 21 s, and after the ninth 403 it gives up."""
-
 _OWN_CONFIGURATION: Final = webhook_configuration.NAME
 
-_IDENTITY: Final[Any] = "seconder-operator"
-"""Ours among kopf's peers, of which there are none. Left out, kopf asks for a login name, and not every user of a pod
-has one."""
+_FIRST_PASS_SECONDS: Final = 2.0
+"""For how long all else waits for the first pass, so that what guards stands soon after a start."""
 
 
 class Worker(Woken):
@@ -81,6 +72,8 @@ class Worker(Woken):
         self._resync = resync
         self._observer = observer
         self._done_once = False
+        self.tried = threading.Event()
+        """Set after the first pass, whatever came of it."""
         self._again = 0.0
         self._problems: list[str] = []
         self._looked = float("-inf")
@@ -107,6 +100,7 @@ class Worker(Woken):
                 self._tell(report, time.monotonic() - started)
                 self._done_once = True
                 pause = RETRY_SECONDS[0]
+                self.tried.set()
                 continue
             except Fenced:
                 return
@@ -118,6 +112,7 @@ class Worker(Woken):
                 self._failed(str(error))
             except Exception as error:  # noqa: BLE001 - a thread that died in silence would leave the guard unattended
                 log.failure("reconciling failed and is tried again", error)
+            self.tried.set()
             self._metrics.failures.inc()
             self._metrics.in_sync.set(0)
             self._wake.set()
@@ -242,24 +237,6 @@ def failed(what: str, error: Exception) -> None:
         log.failure("interrupted, and tried again", error, subject=what)
 
 
-async def session(credentials: Credentials, *, refused: bool = False) -> kopf.AiohttpSession:
-    """The API server as everything else here reaches it, in the same name. Raises NoCredentials.
-
-    ``refused``: the API server did not accept the last one.
-    """
-    if refused and credentials.plugin is not None:
-        credentials.plugin.refused()
-    # A token may be read from a disk, and a plugin takes its time.
-    identity = await asyncio.to_thread(credentials.identity)
-    # This client encodes them as UTF-8 itself.
-    headers = [(name, value.encode("latin-1").decode()) for name, value in credentials.headers(identity)]
-    context = tls.context(credentials, identity)
-    made = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=context), headers=headers, proxy=credentials.proxy or None
-    )
-    return kopf.AiohttpSession(server=credentials.server, aiohttp_session=made)
-
-
 def check(credentials: Credentials) -> None:
     """Raises NoCredentials where the API server cannot be watched by these credentials."""
     if credentials.proxy.startswith("socks"):
@@ -302,82 +279,26 @@ class Watching:
                     self._loop.call_soon_threadsafe(self._stop.set)
 
     def _run(self) -> None:
-        kopfs = logging.getLogger("kopf")
-        kopfs.handlers, kopfs.propagate = [_handler()], False
         self._again = True
         try:
+            # Only now: to import it takes about as long as a first pass.
+            from seconder.operator import kopf_watches
+
+            kopf_watches.log_warnings()
             while self._again and not self._stopping:
                 self._again = False
-                asyncio.run(self._watch())
+                asyncio.run(self._watch(kopf_watches.watch))
         except Exception as error:  # noqa: BLE001 - whatever kopf gives up for: said in one line, and started anew outside
             log.failure("watching was given up", error)
         if not self._stopping:
             self._gave_up()
 
-    async def _watch(self) -> None:
+    async def _watch(self, watch: Callable[..., Coroutine[Any, Any, None]]) -> None:
         with self._lock:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
             if self._stopping:
                 return
-        await kopf.operator(
-            registry=self._registry(), identity=_IDENTITY, clusterwide=True, standalone=True, stop_flag=self._stop
-        )
-
-    def _registry(self) -> kopf.OperatorRegistry:
-        registry = kopf.OperatorRegistry()
-        logins = itertools.count()
-
-        async def login(**_: Any) -> kopf.AiohttpSession:
-            # kopf asks anew when it was answered 401.
-            return await session(self._credentials, refused=next(logins) > 0)
-
-        def woken(**_: Any) -> None:
-            self._wake()
-
-        kopf.on.login(registry=registry)(login)
-        kopf.on.startup(registry=registry)(_configure)
-        kopf.on.event(constants.DOMAIN, "protectionpolicies", registry=registry, when=_tells())(woken)
-        for plural in constants.WHO_APPROVES:
-            kopf.on.event(constants.DOMAIN, plural, registry=registry)(woken)
-        return registry
-
-
-def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-    settings.posting.enabled = False
-    # It would list and follow all definitions whole.
-    settings.scanning.disabled = True
-    settings.networking.request_timeout = 60
-    settings.networking.error_backoffs = _WATCH_RETRY_SECONDS
-    settings.watching.server_timeout = 120
-    settings.watching.client_timeout = 150
-    settings.persistence.finalizer = f"{constants.DOMAIN}/unused"
-    # It would kill the process; that is for the main thread to end.
-    settings.process.ultimate_exiting_timeout = None
-
-
-def _tells() -> Callable[..., bool]:
-    """Whether an event of a policy tells something that was not told yet."""
-    told: dict[str, tuple[Any, ...]] = {}
-
-    def tells(uid: str | None, type: str | None, body: kopf.Body, **_: Any) -> bool:  # noqa: A002 - kopf's name
-        # Not of the heartbeat that the operator itself writes: it would follow each pass by another.
-        status = {key: value for key, value in body.get("status", {}).items() if key != "observedAt"}
-        metadata = body["metadata"]
-        seen = (type == "DELETED", metadata.get("generation"), metadata.get("labels"), status)
-        if uid is None or told.get(uid) == seen:
-            return uid is None
-        told[uid] = seen
-        if seen[0]:
-            del told[uid]
-        return True
-
-    return tells
-
-
-def _handler() -> logging.Handler:
-    handler = log.Handler(logging.WARNING)
-    handler.addFilter(lambda record: not record.getMessage().startswith("OS signals are ignored"))
-    return handler
+        await watch(self._credentials, self._wake, self._stop)
 
 
 class Part(Protocol):
@@ -397,30 +318,28 @@ class Writer(Part, Protocol):
 
 
 class Duty:
-    """All that an operator does while it leads, in one term. ``unmet``: what is wanting, as for /readyz.
+    """All that an operator does while it leads, in one term. ``worker`` is the first of those that write.
 
     ``leads``: False where it stands in for a leader that there is not, in a vacancy.
     """
 
     def __init__(
-        self,
-        term: Term,
-        parts: Sequence[Part],
-        writers: Sequence[Writer],
-        unmet: Callable[[], Sequence[str]],
-        *,
-        leads: bool = True,
+        self, term: Term, parts: Sequence[Part], worker: Worker, writers: Sequence[Writer] = (), *, leads: bool = True
     ) -> None:
         self.term = term
-        self.unmet = unmet
         self.leads = leads
+        self.unmet: Final[Callable[[], Sequence[str]]] = worker.unmet
+        """What is wanting, as for /readyz."""
         self._parts = parts
-        self._writers = writers
+        self._worker = worker
+        self._writers = (worker, *writers)
 
     def start(self) -> None:
-        """Begin with everything."""
+        """Begin with a pass, and after it with everything: what starts beside it would make it take twice as long."""
         self.term.busy = True
-        for part in (*self._parts, *self._writers):
+        self._worker.start()
+        self._worker.tried.wait(_FIRST_PASS_SECONDS)
+        for part in (*self._parts, *self._writers[1:]):
             part.start()
 
     def end(self, seconds: float) -> bool:

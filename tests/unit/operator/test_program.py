@@ -10,7 +10,7 @@ from tests.support.loopback import LOOPBACK, Authority, Loopback, listening
 
 from seconder.client.api import Api
 from seconder.client.credentials import Credentials, Identity, Impersonation, NoCredentials
-from seconder.operator import program
+from seconder.operator import kopf_watches, program
 
 _NAME = "kubernetes.default.svc"
 
@@ -46,7 +46,7 @@ class Plugin:
 
 def _get(credentials: Credentials, path: str, *, refused: bool = False) -> None:
     async def get() -> None:
-        made = await program.session(credentials, refused=refused)
+        made = await kopf_watches.session(credentials, refused=refused)
         async with made.aiohttp_session, made.aiohttp_session.get(f"{made.server}{path}") as response:
             assert response.status == 200
 
