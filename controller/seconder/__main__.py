@@ -3,9 +3,13 @@
 import argparse
 import sys
 
-from seconder import __version__, startup
+from seconder import __version__
 from seconder.api import constants
 from seconder.client.credentials import NoCredentials
+from seconder.importing import uncollected
+
+with uncollected():
+    from seconder import startup
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from seconder.admission.indirect import aliases
 from seconder.admission.policy_index import Installation
 from seconder.approvals.webauthn import is_host
 from seconder.client import client_config
+from seconder.importing import uncollected
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -33,9 +34,10 @@ class UsageError(Exception):
 
 def webhook(arguments: argparse.Namespace) -> int:
     """The exit code of ``seconder webhook``, which is run."""
-    import uvloop
+    with uncollected():
+        import uvloop
 
-    from seconder.webhook import run
+        from seconder.webhook import run
 
     options = run.Options(
         namespace=arguments.namespace,
@@ -56,11 +58,12 @@ def webhook(arguments: argparse.Namespace) -> int:
 
 def operator(arguments: argparse.Namespace) -> int:
     """The exit code of ``seconder operator``, which is run."""
-    from seconder.client.api import Api
-    from seconder.http.address import bind
-    from seconder.observability.metrics import LeaderMetrics, registry
-    from seconder.observability.ops import Ops, ops_app
-    from seconder.operator import election, program
+    with uncollected():
+        from seconder.client.api import Api
+        from seconder.http.address import bind
+        from seconder.observability.metrics import LeaderMetrics, registry
+        from seconder.observability.ops import Ops, ops_app
+        from seconder.operator import election, program
 
     settings, routes = _settings(arguments), _routes(arguments)
     loaded = client_config.load(arguments.kubeconfig)
@@ -95,17 +98,18 @@ class _Duties:
 
     def begin(self, term: "Term", gave_up: Callable[[], None], metrics: "LeaderMetrics") -> "Duty":
         """All parts of the operator, not started. Whatever they change goes by an ``Api`` that the term fences."""
-        from prometheus_client import CollectorRegistry
+        with uncollected():
+            from prometheus_client import CollectorRegistry
 
-        from seconder.client.api import Api
-        from seconder.client.cache import Cache
-        from seconder.observability import log
-        from seconder.observability.metrics import OperatorMetrics
-        from seconder.operator import program
-        from seconder.operator.change_request_controller import ChangeRequestController
-        from seconder.operator.emergencies import Emergencies
-        from seconder.operator.reconciler import Reconciler
-        from seconder.operator.restorer import Restorer
+            from seconder.client.api import Api
+            from seconder.client.cache import Cache
+            from seconder.observability import log
+            from seconder.observability.metrics import OperatorMetrics
+            from seconder.operator import program
+            from seconder.operator.change_request_controller import ChangeRequestController
+            from seconder.operator.emergencies import Emergencies
+            from seconder.operator.reconciler import Reconciler
+            from seconder.operator.restorer import Restorer
 
         arguments, settings = self._arguments, self._settings
         counted = metrics.while_leading = CollectorRegistry()
@@ -198,7 +202,8 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
 
 def portal(arguments: argparse.Namespace) -> int:
     """The exit code of ``seconder portal``, which is run."""
-    from seconder.portal import run
+    with uncollected():
+        from seconder.portal import run
 
     options = run.Options(
         origin=_origin(arguments.origin),

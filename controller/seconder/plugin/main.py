@@ -66,7 +66,11 @@ def _main(given: list[str]) -> int:
     if verb not in VERBS:
         what = "flags come after the verb" if verb.startswith("-") else "there is no such verb"
         return _fail(f"{verb}: {what}; see {PROGRAM} --help")
-    module = importlib.import_module(f"seconder.plugin.commands.{verb.replace('-', '_')}")
+    # Imported only here: help needs neither.
+    from seconder.importing import uncollected
+
+    with uncollected():
+        module = importlib.import_module(f"seconder.plugin.commands.{verb.replace('-', '_')}")
     parser: argparse.ArgumentParser = module.parser()
     try:
         parsed = parser.parse_args(given[1:])
