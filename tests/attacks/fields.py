@@ -240,6 +240,22 @@ def take_the_brake_from_a_rollout(field: Field, kind: Kind) -> None:
     field.lasts(path)
 
 
+@attack(variants={"DaemonSet": (DAEMON_SETS,), "Deployment": (DEPLOYMENTS,), "StatefulSet": (STATEFUL_SETS,)})
+def hold_its_pods_by_the_template(field: Field, kind: Kind) -> None:
+    """An agent has its new pods made with a finalizer that nothing takes away, so that no other ones follow them."""
+    labels = {"app": "net"}
+    pods = {"metadata": {"labels": labels}, "spec": {"containers": documents.CONTAINERS}}
+    spec: dict[str, Any] = {"selector": {"matchLabels": labels}, "template": pods}
+    if kind == STATEFUL_SETS:
+        spec["serviceName"] = "net"
+    field.make(kind, {"metadata": {"name": "net"}, "spec": spec})
+    path = kind.path(field.place, "net")
+    field.protect(kind, path)
+    field.free_work()
+    field.refused("PATCH", path, {"spec": {"template": {"metadata": {"finalizers": ["example.com/hold"]}}}})
+    field.done("PATCH", path, {"spec": {"template": {"metadata": {"annotations": {"note": "a"}}}}})
+
+
 def _nightly(field: Field) -> str:
     """A protected CronJob that makes no Jobs meanwhile."""
     run = {"template": {"spec": {"restartPolicy": "Never", "containers": documents.CONTAINERS}}}

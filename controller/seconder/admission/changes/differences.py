@@ -19,6 +19,7 @@ from msgspec import Raw, Struct
 from seconder.admission.changes import free_changes, free_paths, next_apply
 from seconder.admission.changes.free_paths import ANNOTATIONS, DROPPED, LABELS, Free, FreePaths, Steps
 from seconder.admission.changes.next_apply import Taken
+from seconder.admission.changes.place import DEEPEST
 from seconder.api import constants
 from seconder.api.resources import SECRETS, GroupResource
 from seconder.approvals.difference import LONGEST_PATH, MOST_PATCH, MOST_PATHS, Difference
@@ -34,10 +35,6 @@ _NEXT_APPLY: Final = ".nextApply"
 
 HEADING: Final = "Taken away by somebody's next apply:"
 """Where people are shown that, below the object that is wanted."""
-
-_DEEPEST: Final = 64
-"""Levels of an object that paths and patch tell of. To compare takes as long as to write all that is below, level by
-level: of the 10,000 that the API server takes, that would be half a minute. Digests bind what is further down."""
 
 _NOTHING: Final[Any] = object()
 _MAPS: Final = (LABELS, ANNOTATIONS)
@@ -279,7 +276,7 @@ class TooDeep(Exception):
     """What differs is further down than is told."""
 
 
-def merge_patch(before: Any, after: Any, levels: int = _DEEPEST) -> Any:
+def merge_patch(before: Any, after: Any, levels: int = DEEPEST) -> Any:
     """The JSON Merge Patch (RFC 7386) from one value to another. A null that is to be set cannot be told.
 
     Raises TooDeep where objects differ below so many ``levels``.
@@ -340,7 +337,7 @@ def _collect(before: Any, after: Any, place: Steps, paths: list[str]) -> None:
     if place in _MAPS:
         # Told key by key, also where the map comes or goes with them: which of its keys is meant, nobody else tells.
         before, after = ({} if each is _NOTHING else each for each in (before, after))
-    if len(place) == _DEEPEST:
+    if len(place) == DEEPEST:
         paths.append(free_paths.text(place))
     elif isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):

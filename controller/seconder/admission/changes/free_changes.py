@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import FreePaths, Steps
+from seconder.admission.kinds import BY_SELECTOR, CRON_JOBS
 from seconder.api.policy import Policy
 from seconder.api.resources import (
     AUTOSCALERS,
@@ -267,9 +268,18 @@ _ROLLBACK: Final = Row(
     "!metadata.annotations[deprecated.deployment.rollback.to]", "on its word the controller puts a former template back"
 )
 _TEMPLATE: Final = Row("spec.template", "a rollout, which another one takes back; pods come back")
+_HELD: Final = "pods that nothing takes it from stay for ever, and their controller makes none in their place"
+
+
+def _no_finalizers(place: str) -> Row:
+    """No finalizers of the pods that a template makes."""
+    return Row(f"!{place}.metadata.finalizers", _HELD)
+
+
+_UNHELD: Final = _no_finalizers("spec.template")
 _REPLICAS: Final = Row("spec.replicas", "a size between one and many; nothing at all is ScaleToZero")
 _READY: Final = Row("spec.minReadySeconds", "how long a rollout waits")
-_SIZED: Final = (_TEMPLATE, _REPLICAS)
+_SIZED: Final = (_TEMPLATE, _UNHELD, _REPLICAS)
 _WORKLOAD: Final = (*ANYWHERE, *_SIZED, _READY)
 _UNPLACED: Final = "a DaemonSet that fits no node has no pods: it would be a scale to nothing"
 
@@ -292,6 +302,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     DAEMON_SETS: (
         *ANYWHERE,
         _TEMPLATE,
+        _UNHELD,
         *(
             Row(f"!spec.template.spec.{field}", _UNPLACED)
             for field in ("nodeSelector", "affinity", "tolerations", "nodeName", "schedulerName")
@@ -300,6 +311,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     GroupResource("batch", "jobs"): (
         *ANYWHERE,
         Row("spec.template", "fixed once it runs; before that it says where pods may run"),
+        _UNHELD,
     ),
     GroupResource("batch", "cronjobs"): (
         *ANYWHERE,
@@ -309,6 +321,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         *_sent("spec.jobTemplate.metadata"),
         *_reserved("spec.jobTemplate.metadata"),
         Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
+        _no_finalizers("spec.jobTemplate.spec.template"),
         *(
             Row(
                 f"!spec.jobTemplate.spec.template.metadata.labels[{key}]", "the API server makes no Job that has others"
@@ -336,7 +349,9 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
 COMMANDS: Final = "the kind's own controller may take them for commands"
 
 _NEVER: Final[Mapping[GroupResource, tuple[str, ...]]] = {
-    DEPLOYMENTS: (_ROLLBACK.path,),
+    **dict.fromkeys(BY_SELECTOR, (_UNHELD.path,)),
+    DEPLOYMENTS: (_ROLLBACK.path, _UNHELD.path),
+    CRON_JOBS: (_no_finalizers("spec.jobTemplate.spec.template").path,),
     AUTOSCALERS: ("!metadata.annotations[autoscaling.alpha.kubernetes.io/*]",),
 }
 """What no policy's own list frees: whoever writes it changes another field, which may not be free."""

@@ -4,7 +4,7 @@ Whoever writes such an annotation says what the next apply of somebody else remo
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -32,15 +32,16 @@ _object: Final = msgspec.json.Decoder(dict[str, Any])
 _canonical: Final = msgspec.json.Encoder(order="sorted").encode
 
 
-def named(before: str | None, after: str, root: Place, senders: Senders) -> Iterator[str]:
+def named(before: str | None, after: str, root: Place, senders: Senders) -> Sequence[str]:
     """The guarded fields that a value of such an annotation names beyond those of the value before it.
 
     Where there was none, beyond those that whoever made the object sends. Of fields in each other the outermost. What
-    cannot be read may name any: it is told by its digest.
+    cannot be read, or nests too deeply, may name any: it is told by its digest.
     """
     if not after:
-        return
+        return ()
     old = _read(before)
+    found: list[str] = []
     try:
         last: Steps = _NOWHERE
         for place in _gained(_object.decode(after), old, root):
@@ -48,9 +49,10 @@ def named(before: str | None, after: str, root: Place, senders: Senders) -> Iter
                 continue
             if old is not ABSENT or place.before is ABSENT or not senders.send(place, root):
                 last = place.steps
-                yield free_paths.text(last)
+                found.append(free_paths.text(last))
     except (msgspec.MsgspecError, RecursionError):
-        yield _unread(after)
+        return [_unread(after)]
+    return found
 
 
 def forgotten(before: str | None, root: Place, senders: Senders) -> Iterator[str]:

@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import ANNOTATIONS, LABELS, FreePaths, Steps
-from seconder.admission.changes.place import Place
+from seconder.admission.changes.place import DEEPEST, Place
 
 Written = Mapping[str, Raw]
 """An object by its keys; the values as they are written."""
@@ -251,7 +251,7 @@ def _touches(old: Fields, new: Fields, free: Sequence[FreePaths], spared: Set[St
         if free_paths.all_free(below):
             continue
         here = (*place, step)
-        if None in (before, after) and here not in spared:
+        if (None in (before, after) and here not in spared) or len(here) > DEEPEST:
             return True
         if _touches(before or {}, after or {}, below, spared, here):
             return True

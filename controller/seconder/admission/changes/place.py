@@ -12,6 +12,10 @@ from seconder.admission.changes.free_paths import ANNOTATIONS, DROPPED, FreePath
 ABSENT: Final[Any] = object()
 """Stands for a value that is not there."""
 
+DEEPEST: Final = 64
+"""Levels of an object that paths and patches tell of. What is done at each level for all that is below grows by the
+square of them: of the 10,000 that the API server takes, half a minute. Digests bind what is further down."""
+
 _METADATA: Final = (
     "name", "generateName", "namespace", "uid", "selfLink", "resourceVersion", "generation", "creationTimestamp",
     "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields",
@@ -75,8 +79,10 @@ class Place(Struct, frozen=True):
         return Elements(self)
 
     def below(self, step: str, before: Any, after: Any) -> "Place":
-        """The place one step further, with what is there."""
+        """The place one step further, with what is there. Raises RecursionError below ``DEEPEST``."""
         steps = (*self.steps, step)
+        if len(steps) > DEEPEST:
+            raise RecursionError("it nests too deeply")
         free: Sequence[FreePaths] = [free_paths.at(paths, step) for paths in self.free]
         if any(_same(before, value) and _same(after, value) for value in self.defaults.get(steps, ())):
             free = _FREED

@@ -1,5 +1,7 @@
 """The table of what agents may change freely, kind by kind."""
 
+from dataclasses import replace
+
 import pytest
 from msgspec import Raw
 from tests.support.builders import CONFIG_MAPS, DEPLOYMENTS, policy
@@ -7,6 +9,7 @@ from tests.support.builders import CONFIG_MAPS, DEPLOYMENTS, policy
 from seconder.admission.changes import differences, free_changes, free_paths
 from seconder.admission.changes.free_changes import TABLE, of, of_all, rows, taking_back
 from seconder.admission.changes.free_paths import FreePaths, at, compiled, steps_of
+from seconder.admission.kinds import BY_SELECTOR, CRON_JOBS
 from seconder.api.resources import NAMESPACES, NODES, GroupResource
 
 DAEMON_SETS = GroupResource("apps", "daemonsets")
@@ -51,6 +54,16 @@ def test_what_makes_a_rollout_harmless_is_not_free() -> None:
         assert _is_free(free, "spec.template.spec.containers")
         assert not _is_free(free, "spec.minReadySeconds")
     assert _is_free(of(policy(), DEPLOYMENTS), "spec.minReadySeconds")
+
+
+@pytest.mark.parametrize("kind", [*BY_SELECTOR, CRON_JOBS], ids=str)
+def test_no_list_frees_finalizers_of_the_pods_that_a_template_makes(kind: GroupResource) -> None:
+    """No controller takes them away, and some make no pod where an old one stays."""
+    template = "spec.jobTemplate.spec.template" if kind == CRON_JOBS else "spec.template"
+    for free in (of(policy(kind), kind), of(replace(policy(kind), free_changes=("spec",)), kind)):
+        assert not _is_free(free, f"{template}.metadata.finalizers")
+        assert _is_free(free, f"{template}.metadata.labels[a]")
+        assert _is_free(free, f"{template}.spec.containers")
 
 
 def test_the_everyday_work_of_an_agent_is_free() -> None:

@@ -1,7 +1,9 @@
 """What somebody's next apply takes away on the word of an update that changes none of it."""
 
 import json
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from seconder.admission.request import Request
 from seconder.api import constants
 from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, SECRETS, Action, GroupResource, Target
+from seconder.webhook import run
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 THINGS = GroupResource("example.com", "things")
@@ -317,6 +320,63 @@ def test_very_many_managers_are_refused_where_it_matters() -> None:
     decided = decide(_owned([CREATED], [CREATED, *crowd]), state(policy()))
     assert decided.reason is Reason.INTERNAL_ERROR
     assert "too many managers" in decided.message
+
+
+def _nested(levels: int, step: str = "a") -> Any:
+    value: Any = {}
+    for _ in range(levels):
+        value = {step: value}
+    return value
+
+
+def _deep(levels: int) -> dict[str, Request]:
+    """An agent's updates of which something nests so deeply, by what that is."""
+    tree = _entry("x", "Apply", "metadata labels app") | {"fieldsV1": {"f:spec": _nested(levels, "f:a")}}
+    last = {"metadata": {}, "spec": _nested(levels)}
+    stored = STORED | {"spec": _nested(levels)}
+    return {
+        "an annotation": _applied(None, json.dumps(last)),
+        "an annotation that is replaced": _applied(json.dumps(last | {"x": 1}), json.dumps(last)),
+        "an annotation that goes": _applied(json.dumps(last), ""),
+        "fields that are owned": _owned([CREATED], [CREATED, tree]),
+        "fields that are owned no more": _owned([CREATED, tree], [CREATED]),
+        "fields of an object as deep": update(
+            old=stored | {"managedFields": [CREATED]}, new=stored | {"managedFields": [CREATED, tree]}
+        ),
+    }
+
+
+@pytest.fixture
+def _as_deep_as_the_webhook() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    run.prepare_interpreter()
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("_as_deep_as_the_webhook")
+@pytest.mark.parametrize("what", _deep(1))
+def test_what_nests_deeply_takes_no_longer_than_its_size(what: str) -> None:
+    """Reviews of up to 64 KiB are decided where all others wait meanwhile."""
+
+    def calls(levels: int) -> int:
+        asked, found = _deep(levels)[what], 0
+
+        def count(_: FrameType, event: str, __: Any) -> None:
+            nonlocal found
+            found += event == "call"
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            decided = decide(asked, state(policy()))
+        finally:
+            sys.setprofile(before)
+        # What is named or owned so deeply does not go by unseen. Who names less takes nothing away.
+        assert not decided.allowed or what in {"an annotation that is replaced", "an annotation that goes"}
+        return found
+
+    assert calls(3000) < 8 * calls(500)
 
 
 def test_a_list_of_many_elements_is_looked_through_once() -> None:
