@@ -342,3 +342,23 @@ def take_the_pods(field: Field, kind: Kind, spec: dict[str, Any]) -> None:
     other = {"spec": {"template": {"metadata": {"labels": {"version": "2"}}}}}
     field.free("PATCH", DEPLOYMENTS.path(field.place, "web"), other)
     field.lasts(kind.path(field.place, "web"))
+
+
+@attack(variants={"CronJob": (CRON_JOBS,), "suspended-Job": (JOBS,)})
+def take_the_next_pods_of_a_job(field: Field, kind: Kind) -> None:
+    """An agent labels the template of Jobs that do not run yet, so that a protected NetworkPolicy chooses no pod."""
+    field.account()
+    policies, closed = _CHOSEN["of-its-network-policy"]
+    field.make(policies, {"metadata": {"name": "web"}, "spec": closed})
+    field.protect(policies, policies.path(field.place, "web"))
+    job = {"template": {"metadata": {"labels": {"tier": "front"}}, "spec": _RUN}}
+    spec = {"suspend": True, **({"schedule": "@daily", "jobTemplate": {"spec": job}} if kind == CRON_JOBS else job)}
+    field.make(kind, {"metadata": {"name": "db"}, "spec": spec})
+    field.free_work()
+
+    def labelled(**labels: str | None) -> dict[str, Any]:
+        template = {"template": {"metadata": {"labels": labels}}}
+        return {"spec": {"jobTemplate": {"spec": template}} if kind == CRON_JOBS else template}
+
+    field.refused("PATCH", kind.path(field.place, "db"), labelled(tier=None))
+    field.done("PATCH", kind.path(field.place, "db"), labelled(version="2"))

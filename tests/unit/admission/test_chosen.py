@@ -6,7 +6,7 @@ import pytest
 from tests.support.builders import PERSON, live, policy, scale, state, target, update
 from tests.support.resolving import Answers, decide
 
-from seconder.admission.kinds import POD_CHOOSERS
+from seconder.admission.kinds import CRON_JOBS, POD_CHOOSERS, POD_RUNNERS
 from seconder.admission.lookups import Selecting
 from seconder.admission.request import Request
 from seconder.api.reasons import Reason
@@ -17,17 +17,22 @@ POD = target(PODS, "web-1")
 BEFORE, AFTER = {"app": "web", "tier": "front"}, {"app": "web"}
 
 
+def _plural(object_: Target) -> str:
+    return object_.resource.resource
+
+
 def _labels(object_: Target, labels: dict[str, str], image: str = "x") -> dict[str, Any]:
     if object_.resource == PODS:
         return {"labels": labels, "spec": {"image": image}}
-    return {"spec": {"template": {"metadata": {"labels": labels}, "spec": {"image": image}}}}
+    spec: dict[str, Any] = {"template": {"metadata": {"labels": labels}, "spec": {"image": image}}}
+    return {"spec": {"jobTemplate": {"spec": spec}} if object_.resource == CRON_JOBS else spec}
 
 
 def _relabelled(object_: Target) -> Request:
     return update(object_, old=_labels(object_, BEFORE), new=_labels(object_, AFTER))
 
 
-@pytest.mark.parametrize("object_", [POD, target()], ids=["pod", "template"])
+@pytest.mark.parametrize("object_", [target(each, "web-1") for each in sorted(POD_RUNNERS)], ids=_plural)
 def test_pods_of_other_labels_end_what_chose_them(object_: Target) -> None:
     """Of a pod itself, or of the next ones; people are not asked, nor is anybody where none is protected."""
     answers = Answers(objects=live(SERVICE), selecting=[SERVICE])

@@ -271,14 +271,18 @@ def test_workloads_are_found_by_the_labels_of_their_pods(pool: ThreadPoolExecuto
     specs: dict[str, Any] = {
         "web": {"template": {"metadata": {"labels": {"app": "web", "team": "shop"}}}},
         "other": {"template": {"metadata": {"labels": {"app": "other"}}}},
+        "nightly": {"jobTemplate": {"spec": {"template": {"metadata": {"labels": {"app": "web"}}}}}},
         "odd": {"template": "none"},
+        "odder": {"jobTemplate": "none"},
         "none": None,
     }
     items = [{**_object(name), "spec": spec} for name, spec in specs.items()]
     served = Served({"/apis/apps/v1/namespaces/payments/deployments": {"metadata": {}, "items": items}})
     selector = (Requirement("app", Operator.IN, frozenset({"web"})),)
     found = Objects(served, pool).selected(Selected((deployments,), "payments", selector), time.monotonic() + 5.0)
-    assert found == [Target(DEPLOYMENT.resource, "Deployment", "payments", "web", "uid-web")]
+    assert found == [
+        Target(DEPLOYMENT.resource, "Deployment", "payments", name, f"uid-{name}") for name in ("web", "nightly")
+    ]
 
 
 def test_volumes_that_wait_for_a_claim_are_listed_or_read_by_name(pool: ThreadPoolExecutor) -> None:

@@ -9,11 +9,11 @@ from typing import Final
 
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import BY_SELECTOR, POD_CHOOSERS
+from seconder.admission.kinds import POD_CHOOSERS, POD_RUNNERS
 from seconder.admission.lookups import Asking, Selecting, ask
 from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import JOBS, PODS, GroupResource
+from seconder.api.resources import PODS, GroupResource
 
 _Labels = Mapping[str, str]
 
@@ -59,7 +59,8 @@ def _row(resource: GroupResource, by: str) -> Deleter:
     )
 
 
-# The labels of a Job's pods never change.
-_OF_PODS: Final = tuple(each for each in BY_SELECTOR if each != JOBS)
-
-DELETERS: Final = (_row(PODS, "other labels"), *(_row(each, "other labels of its pods") for each in _OF_PODS))
+# A Job's template may get other labels while the Job is suspended (KEP-2926).
+DELETERS: Final = (
+    _row(PODS, "other labels"),
+    *(_row(each, "other labels of its pods") for each in sorted(POD_RUNNERS - {PODS})),
+)

@@ -76,8 +76,9 @@ def pairs(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 
 def labels_of_pods(spec: Any) -> Mapping[str, str]:
-    """The labels of the pods that a workload makes; none where they cannot be read."""
+    """The labels of the pods that a workload makes, or what a CronJob makes; none where they cannot be read."""
     try:
-        return (((spec or {}).get("template") or {}).get("metadata") or {}).get("labels") or {}
+        makes = ((spec or {}).get("jobTemplate") or {}).get("spec") or spec or {}
+        return ((makes.get("template") or {}).get("metadata") or {}).get("labels") or {}
     except AttributeError:
         return {}
