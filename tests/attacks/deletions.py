@@ -181,9 +181,7 @@ def make_the_class_that_it_waits_for(field: Field) -> None:
     """An agent makes the IngressClass that a protected Ingress names, and with it says who takes it."""
     ingresses = Kind("networking.k8s.io", "ingresses")
     classes = Kind("networking.k8s.io", "ingressclasses", namespaced=False)
-    backend = {"service": {"name": "shop", "port": {"number": 80}}}
-    spec = {"ingressClassName": field.place, "defaultBackend": backend}
-    field.make(ingresses, {"metadata": {"name": "shop"}, "spec": spec})
+    field.make(ingresses, documents.ingress(f"{field.place}.example.com", ingressClassName=field.place))
     field.protect(ingresses, ingresses.path(field.place, "shop"))
     field.free_work()
     theirs = {"metadata": {"name": field.place}, "spec": {"controller": "example.com/mine"}}

@@ -67,6 +67,13 @@ def autoscaler(kind: str, name: str, most: int = 1) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": spec}
 
 
+def ingress(host: str, name: str = "shop", path: str = "/", **spec: Any) -> dict[str, Any]:
+    """An Ingress of one host."""
+    backend = {"service": {"name": "shop", "port": {"number": 80}}}
+    paths = [{"path": path, "pathType": "Prefix", "backend": backend}]
+    return {"metadata": {"name": name}, "spec": {"rules": [{"host": host, "http": {"paths": paths}}], **spec}}
+
+
 def definition(plural: str, group: str, kind: str, scope: str = "Namespaced", *, served: bool = True) -> dict[str, Any]:
     """A CustomResourceDefinition whose objects may hold anything."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

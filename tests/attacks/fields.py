@@ -60,7 +60,7 @@ _NOTES: dict[str, tuple[Kind, dict[str, Any], dict[str, str]]] = {
     ),
     "of-its-controller": (
         INGRESSES,
-        {"defaultBackend": {"service": {"name": "web", "port": {"number": 80}}}},
+        documents.ingress("notes.example.com")["spec"],
         {"kubernetes.io/ingress.class": "another"},
     ),
     "of-its-metrics": (AUTOSCALERS, documents.autoscaler("Deployment", "web")["spec"], documents.METRICS_OF_V1),

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import DEFINITIONS, DEPLOYMENTS, NAMESPACES, NODES, PRIORITIES, Field, Kind
+from tests.attacks.field import DEFINITIONS, DEPLOYMENTS, INGRESSES, NAMESPACES, NODES, PRIORITIES, Field, Kind
 
 _V1: Final = "scheduling.k8s.io/v1"
 
@@ -134,9 +134,8 @@ def _ingress(field: Field) -> str:
     classes = Kind("networking.k8s.io", "ingressclasses", namespaced=False)
     ingresses = Kind("networking.k8s.io", "ingresses")
     field.make(classes, {"metadata": {"name": field.place}, "spec": {"controller": "example.com/nobody"}})
-    backend = {"service": {"name": "shop", "port": {"number": 80}}}
-    spec = {"ingressClassName": field.place, "defaultBackend": backend}
-    field.make(ingresses, {"metadata": {"name": "shop"}, "spec": spec})
+    # What has no host would have that of every other attack.
+    field.make(ingresses, documents.ingress(f"{field.place}.example.com", ingressClassName=field.place))
     field.protect(ingresses, ingresses.path(field.place, "shop"))
     return classes.path("", field.place)
 
@@ -168,6 +167,40 @@ def delete_the_class_of_its_ingress(field: Field) -> None:
     field.free_work()
     field.refused("DELETE", path)
     field.lasts(path)
+
+
+def _backend(name: str) -> dict[str, Any]:
+    return {"service": {"name": name, "port": {"number": 80}}}
+
+
+_SHARED: Final[dict[str, Callable[[str], dict[str, Any]]]] = {
+    "by-a-longer-path": lambda host: documents.ingress(host, "mine", "/pay"),
+    "by-a-wildcard": lambda host: documents.ingress("*." + host.partition(".")[2], "mine"),
+    "by-its-certificate": lambda host: documents.ingress(f"mine.{host}", "mine", tls=[{"hosts": [host]}]),
+    "without-a-host": lambda _: {"metadata": {"name": "mine"}, "spec": {"defaultBackend": _backend("mine")}},
+    "by-an-alias": lambda host: {
+        "metadata": {"name": "mine", "annotations": {"nginx.ingress.kubernetes.io/server-alias": f"a.{host}, {host}"}},
+        "spec": documents.ingress(f"mine.{host}")["spec"],
+    },
+}
+
+
+@attack(variants={name: (made,) for name, made in _SHARED.items()})
+def share_its_host(field: Field, made: Callable[[str], dict[str, Any]]) -> None:
+    """An agent makes an Ingress in a namespace of its own that takes requests for the host of a protected one."""
+    host, place = f"shop.{field.place}.example.com", f"{field.place}-b"
+    field.make(INGRESSES, documents.ingress(host))
+    field.protect(INGRESSES, INGRESSES.path(field.place, "shop"))
+    field.free_work()
+    field.namespace(place)
+    path = INGRESSES.path(place)
+    field.refused("POST", path, made(host))
+    own = documents.ingress(f"other.{host}", "mine")
+    field.done("POST", path, own)
+    # Other fields than its hosts are as free as they were.
+    field.done("PATCH", f"{path}/mine", {"metadata": {"labels": {"a": "b"}}})
+    field.refused("PATCH", f"{path}/mine", made(host))
+    field.lasts(INGRESSES.path(field.place, "shop"))
 
 
 @attack()

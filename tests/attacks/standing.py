@@ -310,6 +310,7 @@ def select_its_pods(field: Field) -> None:
     field.done("POST", DEPLOYMENTS.path(field.place), documents.deployment("mine"))
 
 
+_NETWORK_POLICIES: Final = Kind("networking.k8s.io", "networkpolicies")
 _CHOSEN: Final[dict[str, tuple[Kind, dict[str, Any]]]] = {
     "of-its-service": (SERVICES, {"ports": [{"port": 80}], "selector": {"app": "web", "tier": "front"}}),
     "of-its-budget": (
@@ -317,7 +318,7 @@ _CHOSEN: Final[dict[str, tuple[Kind, dict[str, Any]]]] = {
         {"minAvailable": 1, "selector": {"matchLabels": {"tier": "front"}}},
     ),
     "of-its-network-policy": (
-        Kind("networking.k8s.io", "networkpolicies"),
+        _NETWORK_POLICIES,
         {"podSelector": {"matchLabels": {"tier": "front"}}, "policyTypes": ["Ingress"]},
     ),
 }
@@ -362,3 +363,26 @@ def take_the_next_pods_of_a_job(field: Field, kind: Kind) -> None:
 
     field.refused("PATCH", kind.path(field.place, "db"), labelled(tier=None))
     field.done("PATCH", kind.path(field.place, "db"), labelled(version="2"))
+
+
+_ADDED: Final[dict[str, dict[str, Any]]] = {
+    "to-all-pods": {},
+    "to-pods-of-another-label": {"matchLabels": {"app": "web"}},
+    "to-pods-without-a-label": {"matchExpressions": [{"key": "tier", "operator": "NotIn", "values": ["back"]}]},
+}
+
+
+@attack(variants={name: (selector,) for name, selector in _ADDED.items()})
+def add_to_its_network_policy(field: Field, selector: dict[str, Any]) -> None:
+    """An agent makes a NetworkPolicy that lets everything through to the pods that a protected one closes."""
+    closed = {"podSelector": {"matchLabels": {"tier": "front"}}, "policyTypes": ["Ingress"]}
+    field.make(_NETWORK_POLICIES, {"metadata": {"name": "closed"}, "spec": closed})
+    path = _NETWORK_POLICIES.path(field.place)
+    field.protect(_NETWORK_POLICIES, f"{path}/closed")
+    field.free_work()
+    opened = {"metadata": {"name": "opened"}, "spec": {"podSelector": selector, "ingress": [{}]}}
+    field.refused("POST", path, opened)
+    elsewhere = {"podSelector": {"matchLabels": {"tier": "back"}}, "ingress": [{}]}
+    field.done("POST", path, {**opened, "spec": elsewhere})
+    field.refused("PATCH", f"{path}/opened", {"spec": {"podSelector": selector}})
+    field.lasts(f"{path}/closed")

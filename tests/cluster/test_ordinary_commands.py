@@ -23,6 +23,11 @@ def _runs(app: str) -> dict[str, Any]:
     return {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": _POD}}
 
 
+_PATH: Final = {
+    "path": "/",
+    "pathType": "Prefix",
+    "backend": {"service": {"name": "checkout", "port": {"number": 80}}},
+}
 _CLAIM: Final = {"accessModes": ["ReadWriteOnce"], "resources": _WANTS}
 _GUARDED: Final = (
     MANIFEST | {"spec": MANIFEST["spec"] | {"strategy": {"type": "Recreate"}, "revisionHistoryLimit": 3}},
@@ -69,7 +74,8 @@ _GUARDED: Final = (
     _of(
         "networking.k8s.io/v1",
         "Ingress",
-        spec={"defaultBackend": {"service": {"name": "checkout", "port": {"number": 80}}}},
+        # Without a host it would have those of all that other tests protect.
+        spec={"rules": [{"host": "checkout.ordinary.example.com", "http": {"paths": [_PATH]}}]},
     ),
     _of("networking.k8s.io/v1", "NetworkPolicy", spec={"podSelector": {}, "policyTypes": ["Ingress"]}),
     _of("rbac.authorization.k8s.io/v1", "Role", rules=[{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]),

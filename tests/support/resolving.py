@@ -23,10 +23,12 @@ from seconder.admission.lookups import (
     FreeVolumes,
     Holder,
     Holders,
+    Hosting,
     Lookup,
     MissingOwners,
     NamespaceContents,
     OfClass,
+    Overlapping,
     OwningResources,
     OwnsGuard,
     Placed,
@@ -89,6 +91,8 @@ class Answers(Resolver):
     daemon_sets: Sequence[DaemonSet] = ()
     holders: Sequence[Holder] = ()
     of_class: Sequence[Placed] = ()
+    hosting: Sequence[Placed] = ()
+    overlapping: Sequence[Placed] = ()
     scaling: Sequence[Target] = ()
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
     tokens: Sequence[Placed] = ()
@@ -146,6 +150,10 @@ class Answers(Resolver):
                 return self.scaling
             case OfClass():
                 return self.of_class
+            case Hosting():
+                return self.hosting
+            case Overlapping():
+                return self.overlapping
             case Holders():
                 return self.holders
             case Uncontrolled():

@@ -164,10 +164,13 @@ AUTOSCALER: Final = ResolvedResource(AUTOSCALERS, "v2", namespaced=True, custom=
 METRICS_GROUPS: Final = frozenset({"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"})
 """API groups that autoscalers measure by. Other servers answer for them, where there are any."""
 
+INGRESSES: Final = _kind(GroupResource("networking.k8s.io", "ingresses"), "Ingress")
+NETWORK_POLICY: Final = _kind(NETWORK_POLICIES, "NetworkPolicy")
+
 POD_CHOOSERS: Final = (
     MAKERS[SERVICES],
     _kind(GroupResource("policy", "poddisruptionbudgets"), "PodDisruptionBudget"),
-    _kind(NETWORK_POLICIES, "NetworkPolicy"),
+    NETWORK_POLICY,
 )
 """Kinds whose objects choose pods by labels, and take none for their own."""
 

@@ -208,6 +208,26 @@ class OfClass(Lookup[Sequence[Placed]], frozen=True):
     name: str
 
 
+class Hosting(Lookup[Sequence[Placed]], frozen=True):
+    """The Ingresses, in all namespaces, that have one of these hosts: see ``indirect.hosts``."""
+
+    unknown: ClassVar[str] = "which Ingresses have the same host could not be looked up"
+    kind: ResolvedResource
+    hosts: tuple[str, ...]
+
+
+class Overlapping(Lookup[Sequence[Placed]], frozen=True):
+    """The objects of a kind in a namespace whose selectors may fit something that this one fits, too.
+
+    Without requirements it fits all.
+    """
+
+    unknown: ClassVar[str] = "what else selects the same could not be looked up"
+    kind: ResolvedResource
+    namespace: str
+    selector: Selector
+
+
 class FreeVolume(NamedTuple):
     """A PersistentVolume that waits for a claim. ``kept_for``: the claim's namespace and name, where it names one.
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission.changes.differences import exact
-from seconder.admission.indirect import aliases, claiming, selectors
+from seconder.admission.indirect import aliases, claiming, hosts, selectors
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.scaling import SCALED_OBJECTS
 from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, VOLUMES
@@ -21,9 +21,11 @@ from seconder.admission.lookups import (
     HeldResource,
     Holder,
     Holders,
+    Hosting,
     NamespaceContents,
     ObjectRef,
     OfClass,
+    Overlapping,
     Placed,
     PodsOn,
     ReadObjects,
@@ -214,6 +216,23 @@ class Objects:
         found = items(self._api, collection(lookup.kind), deadline)
         wanted = (each for each in found if (each.get("spec") or {}).get("ingressClassName") == lookup.name)
         return [Placed(*_identified(each["metadata"], *Placed._fields)) for each in wanted]
+
+    def hosting(self, lookup: Hosting, deadline: float) -> list[Placed]:
+        """List the Ingresses that have some hosts. Raises ApiError and TooLate."""
+        wanted = hosts.Hosts(lookup.hosts)
+        return [
+            Placed(*_identified(each["metadata"], *Placed._fields))
+            for each in items(self._api, collection(lookup.kind), deadline)
+            if wanted.meet(hosts.told(each.get("spec"), each["metadata"].get("annotations")))
+        ]
+
+    def overlapping(self, lookup: Overlapping, deadline: float) -> list[Placed]:
+        """List what may select the same as a selector. Raises ApiError and TooLate."""
+        return [
+            Placed(*_identified(each["metadata"], *Placed._fields))
+            for each in items(self._api, collection(lookup.kind, lookup.namespace), deadline)
+            if selectors.may_overlap(lookup.selector, lookup.kind.resource, each.get("spec"))
+        ]
 
     def holders(self, lookup: Holders, deadline: float) -> list[Holder]:
         """List what holds storage in a namespace. Raises ApiError and TooLate."""

@@ -17,10 +17,12 @@ from seconder.admission.lookups import (
     FirstRight,
     FreeVolumes,
     Holders,
+    Hosting,
     Lookup,
     MissingOwners,
     NamespaceContents,
     OfClass,
+    Overlapping,
     OwningResources,
     OwnsGuard,
     PodsOn,
@@ -150,6 +152,10 @@ class Resolver:
                 return self._objects.scaling(lookup, deadline)
             case OfClass():
                 return self._objects.of_class(lookup, deadline)
+            case Hosting():
+                return self._objects.hosting(lookup, deadline)
+            case Overlapping():
+                return self._objects.overlapping(lookup, deadline)
             case Holders():
                 return self._objects.holders(lookup, deadline)
             case Tokens():

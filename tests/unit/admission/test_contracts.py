@@ -101,6 +101,9 @@ VOLUME = Target(VOLUMES, "PersistentVolume", "", "pv-1", "uid-pv")
 CLASS = Target(GroupResource("networking.k8s.io", "ingressclasses"), "IngressClass", "", "nginx", "uid-class")
 DAEMONS = target(GroupResource("apps", "daemonsets"), "cni", uid="uid-cni")
 INGRESS = Target(GroupResource("networking.k8s.io", "ingresses"), "Ingress", "payments", "shop", "uid-ingress")
+CLOSED = Target(
+    GroupResource("networking.k8s.io", "networkpolicies"), "NetworkPolicy", "payments", "closed", "uid-closed"
+)
 SCALES = target(AUTOSCALERS, "checkout", uid="uid-scales")
 GEAR = target(GroupResource("example.com", "gears"), "g", uid="uid-gear")
 GEAR_STORED = {"spec": {"teeth": 7}}
@@ -310,6 +313,24 @@ def _cases() -> list[Case]:
                 daemon_sets=[
                     DaemonSet(DAEMONS.namespace, DAEMONS.name, DAEMONS.uid, {"nodeSelector": {"role": "edge"}})
                 ],
+            ),
+        ),
+        Case(
+            "indirect-deletion",
+            creation(target(INGRESS.resource, "mine"), new={"spec": {"rules": [{"host": "shop.example.com"}]}}),
+            (policy(INGRESS.resource),),
+            Answers(
+                objects=live(INGRESS, annotations=approved_for(INGRESS)),
+                hosting=[Placed(INGRESS.namespace, INGRESS.name, INGRESS.uid)],
+            ),
+        ),
+        Case(
+            "indirect-deletion",
+            creation(target(CLOSED.resource, "mine"), new={"spec": {"podSelector": {}}}),
+            (policy(CLOSED.resource),),
+            Answers(
+                objects=live(CLOSED, annotations=approved_for(CLOSED)),
+                overlapping=[Placed(CLOSED.namespace, CLOSED.name, CLOSED.uid)],
             ),
         ),
         Case(

@@ -219,6 +219,8 @@ _ROWS = {
     "litmuschaos.io/chaosengines": "have-a-program-end-what-it-selects-Litmus",
     "machine.openshift.io/machines": "end-the-machine-of-a-node-OpenShift",
     "networking.k8s.io/ingressclasses": "delete-the-class-of-its-ingress",
+    "networking.k8s.io/ingresses": "share-its-host-by-a-longer-path",
+    "networking.k8s.io/networkpolicies": "add-to-its-network-policy-to-all-pods",
     "policies.kyverno.io/deletingpolicies": "have-a-program-end-what-it-selects-Kyverno-by-CEL",
     "policies.kyverno.io/namespaceddeletingpolicies": "have-a-program-end-what-it-selects-Kyverno-by-CEL-here",
     "velero.io/deletebackuprequests": "ask-for-the-end-of-its-backup",

@@ -10,7 +10,7 @@ from tests.support.builders import CONFIG_MAPS, DEPLOYMENT, resolved, target
 from tests.support.served import Asked, Served
 
 from seconder.admission.indirect import aliases
-from seconder.admission.kinds import POD_CHOOSERS
+from seconder.admission.kinds import INGRESSES, NETWORK_POLICY, POD_CHOOSERS
 from seconder.admission.lookups import (
     AliasedBy,
     Claim,
@@ -20,9 +20,11 @@ from seconder.admission.lookups import (
     HeldResource,
     Holder,
     Holders,
+    Hosting,
     NamespaceContents,
     ObjectRef,
     OfClass,
+    Overlapping,
     Placed,
     PodsOn,
     ReadObjects,
@@ -334,6 +336,46 @@ def test_ingresses_are_found_by_their_class(pool: ThreadPoolExecutor) -> None:
     served = Served({"/apis/networking.k8s.io/v1/ingresses": {"metadata": {}, "items": items}})
     found = Objects(served, pool).of_class(OfClass(kind, "nginx"), time.monotonic() + 5.0)
     assert found == [Placed("payments", "shop", "uid-shop")]
+
+
+def test_ingresses_are_found_by_their_hosts(pool: ThreadPoolExecutor) -> None:
+    """In all namespaces, by their annotations too; one that nobody can read has all."""
+    specs: dict[str, Any] = {
+        "shop": {"rules": [{"host": "shop.example.com"}]},
+        "other": {"rules": [{"host": "other.example.com"}]},
+        "all": {"defaultBackend": {"service": {"name": "x"}}},
+        "odd": {"rules": "x"},
+    }
+    items = [_object(name) | {"spec": spec} for name, spec in specs.items()]
+    items[1]["metadata"]["annotations"] = {"a.example.com/server-alias": "alias.example.com"}
+    for each in items:
+        each["metadata"]["namespace"] = "payments"
+    served = Served({"/apis/networking.k8s.io/v1/ingresses": {"metadata": {}, "items": items}})
+
+    def found(*hosts: str) -> list[str]:
+        objects_ = Objects(served, pool)
+        return [each.name for each in objects_.hosting(Hosting(INGRESSES, hosts), time.monotonic() + 5.0)]
+
+    assert found("shop.example.com") == ["shop", "all", "odd"]
+    assert found("alias.example.com") == ["other", "all", "odd"]
+    assert found("") == ["shop", "other", "all", "odd"]
+
+
+def test_what_selects_the_same_is_found_by_its_selector(pool: ThreadPoolExecutor) -> None:
+    """One that nobody can read may."""
+    specs: dict[str, Any] = {
+        "web": {"podSelector": {"matchLabels": {"app": "web"}}},
+        "db": {"podSelector": {"matchLabels": {"app": "db"}}},
+        "odd": {"podSelector": "x"},
+    }
+    items = [_object(name) | {"spec": spec} for name, spec in specs.items()]
+    for each in items:
+        each["metadata"]["namespace"] = "payments"
+    path = "/apis/networking.k8s.io/v1/namespaces/payments/networkpolicies"
+    served = Served({path: {"metadata": {}, "items": items}})
+    asked = Overlapping(NETWORK_POLICY, "payments", (Requirement("app", Operator.IN, frozenset({"web"})),))
+    found = Objects(served, pool).overlapping(asked, time.monotonic() + 5.0)
+    assert [each.name for each in found] == ["web", "odd"]
 
 
 def test_autoscalers_are_found_by_their_target(pool: ThreadPoolExecutor) -> None:

@@ -24,11 +24,13 @@ from seconder.admission.lookups import (
     FreeVolumes,
     HeldResource,
     Holders,
+    Hosting,
     Lookup,
     MissingOwners,
     NamespaceContents,
     ObjectRef,
     OfClass,
+    Overlapping,
     OwningResources,
     PodsOn,
     ReadableTokens,
@@ -84,6 +86,8 @@ LOOKUPS: list[Lookup[Any]] = [
     DaemonSets(),
     Holders(resolved(PODS), "payments", ("spec", "volumeName")),
     OfClass(resolved(PODS), "nginx"),
+    Hosting(resolved(PODS), ("shop.example.com",)),
+    Overlapping(resolved(PODS), "payments", ()),
     ScaledBy("payments", ()),
     Tokens("payments", "worker"),
     AliasedBy("payments", aliases.BUILT_IN),
@@ -149,6 +153,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(Selected((resolved(DEPLOYMENTS),), "payments", ())) == []
     assert answer(Holders(resolved(PODS), "payments", ("spec", "volumeName"))) == []
     assert answer(OfClass(resolved(PODS), "nginx")) == []
+    assert answer(Hosting(resolved(PODS), ("shop.example.com",))) == []
+    assert answer(Overlapping(resolved(PODS), "payments", ())) == []
     served.answers["/apis/autoscaling/v2/namespaces/payments/horizontalpodautoscalers"] = {"metadata": {}, "items": []}
     assert answer(ScaledBy("payments", ())) == []
     served.answers["/api/v1/persistentvolumes"] = {"metadata": {}, "items": []}

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from seconder.admission.changes import free_changes
 from seconder.admission.findings import Refusal
 from seconder.admission.lookups import Asking
 from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import GroupResource
+from seconder.api.resources import Action, GroupResource
 
 
 class Deleter(Struct, frozen=True):
@@ -24,7 +25,7 @@ class Deleter(Struct, frozen=True):
     ``namespaced``: its objects may be in namespaces. ``alone``: it takes nothing else beside it. ``deletes``: of what
     it ends, what is deleted when its object is, with what goes with that.
     Where its object goes with an owner or the like, it ends what its deletion does, about which ``losses`` is asked.
-    ``stays`` says why not, where that ends nothing.
+    ``stays`` says why not, where that ends nothing. ``far``: it ends what is in other namespaces, too.
     """
 
     resource: GroupResource
@@ -42,6 +43,7 @@ class Deleter(Struct, frozen=True):
     word: bytes = b""
     deletes: frozenset[GroupResource] = frozenset()
     stays: str = ""
+    far: bool = False
 
     @property
     def goes_along(self) -> bool:
@@ -52,3 +54,17 @@ class Deleter(Struct, frozen=True):
     def ended(self) -> frozenset[GroupResource]:
         """The kinds of what it ends, where that is said."""
         return self.kinds or self.only or frozenset()
+
+
+def asked_anyway(context: ReviewContext) -> frozenset[str]:
+    """The names of the policies that ask about the request itself, as a ``Change`` of its object.
+
+    Whoever signs for that has seen what it says; the same policies need not ask again about what it says of others.
+    """
+    if not context.request.updates:
+        return frozenset()
+    effect = context.effect(Action.CHANGE)
+    naming = context.naming(effect)
+    if not naming or not context.changes(free_changes.of_all(naming, effect.target.resource)):
+        return frozenset()
+    return frozenset(policy.name for policy in naming)

@@ -85,7 +85,7 @@ def _kinds(row: Deleter) -> frozenset[GroupResource]:
 
 
 def _means(row: Deleter) -> Iterable[Means]:
-    far = bool(row.only_in) or not _kinds(row)
+    far = row.far or bool(row.only_in) or not _kinds(row)
     verbs = frozenset[str]().union(*(_VERBS[operation] for operation in row.operations))
     yield Means(row.resource, row.part, verbs, row.only_in, far, row.namespaced)
     if Operation.UPDATE in row.operations and not row.part:

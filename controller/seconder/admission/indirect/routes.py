@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from seconder.admission import codec
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import MADE_ANEW, managed_by
+from seconder.admission.kinds import INGRESSES, MADE_ANEW, managed_by
 from seconder.admission.lookups import Asking, OfClass, ask
 from seconder.admission.request import MUTATIONS, Metadata, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
@@ -18,13 +18,9 @@ from seconder.api.resources import (
     SERVICES,
     Action,
     GroupResource,
-    ResolvedResource,
     Target,
 )
 
-INGRESSES: Final = ResolvedResource(
-    GroupResource("networking.k8s.io", "ingresses"), "v1", namespaced=True, custom=False, kind="Ingress"
-)
 _CLASSES: Final = GroupResource("networking.k8s.io", "ingressclasses")
 _OF: Final = "kubernetes.io/service-name"
 

@@ -1,6 +1,6 @@
 """The selectors of workloads: what their controllers take for their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -68,6 +68,34 @@ def fits(resource: GroupResource, spec: Any, labels: Mapping[str, str]) -> bool:
         return selects(selector_of(resource, spec), labels)
     except ValueError:
         return True
+
+
+def may_overlap(selector: Selector, resource: GroupResource, spec: Any) -> bool:
+    """Whether something may have labels that this selector and that of what chooses pods fit, or it cannot be read.
+
+    Without requirements either fits all. They do not where both cannot be met for some key.
+    """
+    try:
+        other = selector_of(resource, spec)
+    except ValueError:
+        return True
+    by_key: dict[str, list[Requirement]] = {}
+    for each in other:
+        by_key.setdefault(each.key, []).append(each)
+    for each in selector:
+        if each.key in by_key:
+            by_key[each.key].append(each)
+    return all(map(_can_be_met, by_key.values()))
+
+
+def _can_be_met(requirements: Sequence[Requirement]) -> bool:
+    """Whether some value of a label, or its absence, meets all of these."""
+    wanted = [each.values for each in requirements if each.operator is Operator.IN]
+    operators = {each.operator for each in requirements}
+    if Operator.DOES_NOT_EXIST in operators:
+        return operators.isdisjoint({Operator.IN, Operator.EXISTS})
+    barred = (each.values for each in requirements if each.operator is Operator.NOT_IN)
+    return not wanted or bool(frozenset.intersection(*wanted).difference(*barred))
 
 
 def pairs(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -19,6 +19,7 @@ from seconder.admission.indirect import (
     daemons,
     defaults,
     definitions,
+    hosts,
     nodes,
     programs,
     repelling,
@@ -26,6 +27,7 @@ from seconder.admission.indirect import (
     scaling,
     standing,
     tokens,
+    unions,
     volumes,
 )
 from seconder.admission.indirect.aliases import Alias
@@ -52,6 +54,8 @@ _BUILT_IN: Final = (
     *definitions.DELETERS,
     *defaults.DELETERS,
     *routes.DELETERS,
+    hosts.DELETER,
+    unions.DELETER,
     *repelling.DELETERS,
     *programs.DELETERS,
     volumes.WITHIN,

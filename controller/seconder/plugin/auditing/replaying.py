@@ -22,11 +22,13 @@ from seconder.admission.lookups import (
     FirstRight,
     FreeVolumes,
     Holders,
+    Hosting,
     Lookup,
     MissingOwners,
     NamespaceContents,
     ObjectRef,
     OfClass,
+    Overlapping,
     OwningResources,
     OwnsGuard,
     PodsOn,
@@ -79,6 +81,8 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     DaemonSets: Missing.OWNED,
     Holders: Missing.OWNED,
     OfClass: Missing.OWNED,
+    Hosting: Missing.OWNED,
+    Overlapping: Missing.OWNED,
     ScaledBy: Missing.OWNED,
     Tokens: Missing.OWNED,
     AliasedBy: Missing.OWNED,
@@ -255,6 +259,8 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             | DaemonSets()
             | Holders()
             | OfClass()
+            | Hosting()
+            | Overlapping()
             | ScaledBy()
             | Selected()
             | Selecting()

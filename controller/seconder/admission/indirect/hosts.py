@@ -1,0 +1,105 @@
+"""Ingresses of one host share it: their controller sends a request by the longer path, to the canary, or to either.
+
+So whoever makes another Ingress of a protected one's host, in whatever namespace, takes requests from that. Classes
+keep nothing apart: one controller may have several.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from seconder.admission import codec
+from seconder.admission.indirect.deleter import Deleter, asked_anyway
+from seconder.admission.kinds import INGRESSES
+from seconder.admission.lookups import Asking, Hosting, ask
+from seconder.admission.request import WRITES
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import Target
+
+_ANY: Final = ""
+"""The host of a rule that names none, and of a default backend: all hosts."""
+
+_WILD: Final = "*."
+_ALIAS: Final = "server-alias"
+"""Annotation of ingress-nginx and HAProxy Ingress, whatever its prefix: further hosts, or an expression for them."""
+
+_spec: Final[Any] = msgspec.json.Decoder()
+
+
+def told(spec: Any, annotations: Mapping[str, str] | None) -> frozenset[str]:
+    """The hosts that an Ingress has, in lower case; all where they cannot be read."""
+    try:
+        spec = spec or {}
+        found = [rule.get("host") or _ANY for rule in spec.get("rules") or ()]
+        found += [host for tls in spec.get("tls") or () for host in tls.get("hosts") or ()]
+        if spec.get("defaultBackend"):
+            found.append(_ANY)
+        for key, value in (annotations or {}).items():
+            if key.rpartition("/")[2] == _ALIAS:
+                found += (_ANY if "~" in each else each for each in value.split(",") if each.strip())
+        return frozenset(host.strip().rstrip(".").lower() for host in found)
+    except (AttributeError, TypeError):
+        return frozenset({_ANY})
+
+
+class Hosts:
+    """Some hosts, to be compared with those of very many Ingresses."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names: Final = frozenset(names)
+        # What is below a domain stands together there.
+        self._backwards: Final = sorted(name[::-1] for name in self._names)
+
+    def meet(self, others: Iterable[str]) -> bool:
+        """Whether one of some other hosts is among these, or a wildcard of either side is over one of the other."""
+        return any(map(self._meets, others))
+
+    def _meets(self, host: str) -> bool:
+        if host in self._names or _ANY in self._names:
+            return True
+        if host == _ANY:
+            return bool(self._names)
+        # By the API a wildcard is over one label; ingress-nginx takes it for more.
+        above = host
+        while "." in above:
+            above = above.partition(".")[2]
+            if _WILD + above in self._names:
+                return True
+        if not host.startswith(_WILD):
+            return False
+        below = host[1:][::-1]
+        first = bisect_left(self._backwards, below)
+        return first < len(self._backwards) and self._backwards[first].startswith(below)
+
+
+def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected Ingresses that have a host which this one has afterwards."""
+    request, target, policies = context.request, context.request.target, context.state.policies
+    if request.subresource or (request.updates and not context.rewrites):
+        return []
+    hosts = told(codec.read(request, _spec, request.new_spec, "the Ingress"), request.new.annotations)
+    if not hosts:
+        return []
+    found = yield from ask(Hosting(INGRESSES, tuple(sorted(hosts))))
+    others = [
+        Target(INGRESSES.resource, INGRESSES.kind, each.namespace, each.name, each.uid)
+        for each in found
+        if (each.namespace, each.name) != (target.namespace, target.name)
+    ]
+    asked = asked_anyway(context)
+    # Of most there is nothing to say, and a default backend meets all of the cluster.
+    return [goes_along(each) for each in others if not asked.issuperset(p.name for p in policies.protecting(each))]
+
+
+DELETER: Final = Deleter(
+    INGRESSES.resource,
+    "its creation, or whatever is not free of it, with a host that another has, too; without a host it has all",
+    "the protected Ingresses of that host, unless the same policies ask about the change itself",
+    "requests for the host go to whichever has the longer path, or is the canary",
+    _losses,
+    WRITES,
+    frozenset({INGRESSES.resource}),
+    far=True,
+)
