@@ -384,5 +384,7 @@ def add_to_its_network_policy(field: Field, selector: dict[str, Any]) -> None:
     field.refused("POST", path, opened)
     elsewhere = {"podSelector": {"matchLabels": {"tier": "back"}}, "ingress": [{}]}
     field.done("POST", path, {**opened, "spec": elsewhere})
-    field.refused("PATCH", f"{path}/opened", {"spec": {"podSelector": selector}})
+    # A merge patch adds to the labels that are there.
+    instead = {**selector, "matchLabels": {"tier": None, **selector.get("matchLabels", {})}}
+    field.refused("PATCH", f"{path}/opened", {"spec": {"podSelector": instead}})
     field.lasts(f"{path}/closed")
