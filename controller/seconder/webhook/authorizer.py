@@ -1,5 +1,7 @@
 """Answers the API server's authorizer, where a control plane's owner has set it up to ask."""
 
+from typing import Final
+
 from seconder.admission import authorizer, authorizer_codec
 from seconder.admission.authorizer import Access
 from seconder.api.policy import DEFAULT_TAGS
@@ -8,6 +10,9 @@ from seconder.client.cache import Cache
 from seconder.http.handler import BadReview
 from seconder.observability import log
 from seconder.observability.metrics import AuthorizerMetrics
+
+_MOST_BYTES: Final = 256 * 1024
+"""It holds a caller and some ten words. Whatever is read of it is read while all others wait, whoever sent it."""
 
 
 class Authorizer:
@@ -25,6 +30,9 @@ class Authorizer:
 
     async def answer(self, body: bytes) -> bytes:
         """Answer one SubjectAccessReview. Raises BadReview, on which the API server acts by its ``failurePolicy``."""
+        if len(body) > _MOST_BYTES:
+            self._metrics.malformed.inc()
+            raise BadReview(f"a SubjectAccessReview of more than {_MOST_BYTES >> 10} KiB")
         try:
             access = authorizer_codec.decode(body)
         except authorizer_codec.Malformed as bad:

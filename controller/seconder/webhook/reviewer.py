@@ -1,8 +1,8 @@
 """Answers one review: decode, decide, count, record, log, encode.
 
 A review that needs no look-up is answered at once. The others go on in a thread, agents' apart from people's and
-controllers', so that nobody waits behind what agents ask. Large ones are read and looked into in one thread of their
-own: one takes as long as a hundred ordinary ones, which go on meanwhile.
+controllers', so that nobody waits behind what agents ask. Large ones are read in a thread of their own, and looked into
+in one of agents' or one of all others': one takes as long as a hundred ordinary ones, which go on meanwhile.
 """
 
 import asyncio
@@ -49,6 +49,8 @@ class _Lane:
     def __init__(self, resolver: Resolver, name: str) -> None:
         self.resolver: Final = resolver
         self.threads: Final = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=f"review-{name}")
+        self.large: Final = ThreadPoolExecutor(1, thread_name_prefix=f"review-large-{name}")
+        """One: of several, each would keep the interpreter from small reviews as long as it takes."""
 
 
 class Reviewer:
@@ -75,8 +77,8 @@ class Reviewer:
         self._metrics = metrics
         self._clock = clock
         self._memo = Memo(_MEMO)
-        self._large = ThreadPoolExecutor(1, thread_name_prefix="review-large")
-        """One: of several, each would keep the interpreter from small ones as long as it takes."""
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="review-large")
+        """Reads large reviews, which is bounded by their size; whose they are is known only then."""
 
     def enforce(self, body: bytes) -> bytes | Awaitable[bytes]:
         """The answer to a review under the policies that refuse."""
@@ -91,25 +93,36 @@ class Reviewer:
         if len(body) > SMALL_BODY_BYTES:
             return self._answer_large(body, mode, started)
         try:
-            return self._go_on(self._begin(body, mode), mode, started)
+            return self._go_on(self._begin(self._read(body, mode)), mode, started)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a counted denial
             return self._failed(error, body, mode, started)
 
     async def _answer_large(self, body: bytes, mode: Mode, started: float) -> bytes:
         try:
-            begun = await asyncio.get_running_loop().run_in_executor(self._large, self._begin, body, mode)
+            loop = asyncio.get_running_loop()
+            read = await loop.run_in_executor(self._reading, self._read, body, mode)
+            begun: _Begun
+            if isinstance(read, str):
+                begun = read
+            else:
+                lane = self._agents if read.principal.agent else self._others
+                begun = await loop.run_in_executor(lane.large, self._begin, read)
             answer = self._go_on(begun, mode, started)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(error, body, mode, started)
         return answer if isinstance(answer, bytes) else await answer
 
-    def _begin(self, body: bytes, mode: Mode) -> _Begun:
-        """Read a review, and decide it as far as that takes no look-up. In any thread. Raises Malformed."""
+    def _read(self, body: bytes, mode: Mode) -> ReviewContext | str:
+        """Read a review; give its uid alone where nothing is loaded yet. In any thread. Raises Malformed."""
         request = codec.decode(body)
         state = self._cache.state
-        if state is None:
-            return request.uid
-        context = ReviewContext(request, state, mode, self._clock(), self._memo)
+        return request.uid if state is None else ReviewContext(request, state, mode, self._clock(), self._memo)
+
+    def _begin(self, context: ReviewContext | str) -> _Begun:
+        """Decide a review as far as that takes no look-up. In any thread."""
+        if isinstance(context, str):
+            return context
+        state = context.state
         asking = pipeline.review(context)
         resolver = (self._agents if context.principal.agent else self._others).resolver
         try:

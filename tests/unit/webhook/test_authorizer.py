@@ -112,6 +112,8 @@ def test_unknown_fields_are_passed_over() -> None:
         _review(user="hal", resourceAttributes=IMPERSONATE).replace(b"io/v1", b"io/v1beta1"),
         _review(user="hal", resourceAttributes=IMPERSONATE).replace(b"SubjectAccess", b"Admission"),
         _review(user="b\udcff", resourceAttributes=IMPERSONATE),
+        # Whoever reaches the port may send as much as a review may have.
+        _review(user="hal", resourceAttributes=IMPERSONATE, groups=["x" * 1000] * 300),
     ],
     ids=lambda body: repr(body[:20]),
 )

@@ -336,7 +336,7 @@ def test_a_large_review_holds_up_no_small_one() -> None:
         go_on.wait(10)
 
     async def side_by_side() -> tuple[dict[str, Any], dict[str, Any]]:
-        desk.reviewer._large.submit(busy)
+        desk.reviewer._reading.submit(busy)
         begun.wait(10)
         waiting = asyncio.ensure_future(desk.answer(large))
         await asyncio.sleep(0)
@@ -349,6 +349,30 @@ def test_a_large_review_holds_up_no_small_one() -> None:
     assert (small["allowed"], answered["allowed"]) == (False, False)
     assert answered["status"]["message"] == small["status"]["message"]
     assert not desk.ask(b'{"request": {"uid": "1", "what": "' + b"x" * SMALL_BODY_BYTES + b'"}}')["allowed"]
+
+
+def test_no_persons_large_review_waits_for_an_agents() -> None:
+    """Whose it is is told once it is read."""
+    desk = Desk()
+    labels = {f"label-{number}": "v" * 63 for number in range(2_000)}
+    mine, persons = (deletion(user=user, stored={"labels": labels}) for user in (AGENT, PERSON))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        begun.set()
+        go_on.wait(10)
+
+    async def side_by_side() -> tuple[dict[str, Any], dict[str, Any]]:
+        desk.reviewer._agents.large.submit(busy)
+        begun.wait(10)
+        waiting = asyncio.ensure_future(desk.answer(mine))
+        free = await asyncio.wait_for(desk.answer(persons), 5)
+        assert not waiting.done()
+        go_on.set()
+        return free, await waiting
+
+    free, refused = asyncio.run(side_by_side())
+    assert (free["allowed"], refused["allowed"]) == (True, False)
 
 
 def test_no_change_request_is_noted_for_what_no_approval_lets_through() -> None:

@@ -86,25 +86,56 @@ def at(paths: FreePaths, step: str) -> FreePaths:
 def _at(paths: FreePaths, step: str) -> FreePaths:
     if paths.none_free:
         return paths
-    stands = {step, _ANY, step[: step.find("/") + 1] + _ANY}
-    if "/" in step:
+    index = _index(paths)
+    stands = [step, _ANY] if step != _ANY else [_ANY]
+    prefix, slash, _ = step.partition("/")
+    if slash:
         # Of a key with a prefix alone: most steps are none.
-        patterns = {steps[0] for steps in (*paths.back, *paths.free) if steps[0].startswith("*")}
-        stands |= {pattern for pattern in patterns if _is_among(step, pattern)}
-    back = tuple(steps[1:] for steps in paths.back if steps[0] in stands)
+        stands.append(f"{prefix}/{_ANY}")
+        stands += index.standing_for(step, prefix)
+    back = tuple(steps for each in stands for steps in index.back.get(each, ()))
     if () in back:
         return NOTHING
-    free = tuple(steps[1:] for steps in paths.free if steps[0] in stands)
+    free = tuple(steps for each in stands for steps in index.free.get(each, ()))
     return FreePaths(tuple(filter(None, free)), back, paths.freed or () in free)
 
 
-def _is_among(key: str, pattern: str) -> bool:
-    """Whether a key's prefix is the domain of a pattern ``*.example.com/*``, or one below it, or any; see ``_BUT``."""
-    keys, _, spared = pattern.partition(_BUT)
-    prefix = key.partition("/")[0]
-    if not {key, f"{prefix}/*"}.isdisjoint(spared.split(", ")):
-        return False
-    return keys == "*/*" or (keys.startswith("*.") and keys.endswith("/*") and f".{prefix}".endswith(keys[1:-2]))
+class _Index:
+    """The paths of one place by their first steps, and those of these that are patterns by their domains.
+
+    A label that nobody has seen yet is looked up as often as a request has labels: not among hundreds one by one.
+    """
+
+    def __init__(self, paths: FreePaths) -> None:
+        self.free: Final = _by_first(paths.free)
+        self.back: Final = _by_first(paths.back)
+        self._patterns: Final[dict[str, list[tuple[str, frozenset[str]]]]] = {}
+        for first in {**self.free, **self.back}:
+            keys, _, spared = first.partition(_BUT)
+            if keys == "*/*" or (keys.startswith("*.") and keys.endswith("/*") and len(keys) > len("*./*")):
+                self._patterns.setdefault(keys[2:-2], []).append((first, frozenset(spared.split(", "))))
+
+    def standing_for(self, key: str, prefix: str) -> list[str]:
+        """The patterns of a key's domain, of those above it, and of any (``*/*``, here as no domain); see ``_BUT``."""
+        found: list[str] = []
+        domain = prefix
+        while True:
+            for first, spared in self._patterns.get(domain, ()):
+                if spared.isdisjoint((key, f"{prefix}/*")):
+                    found.append(first)
+            if not domain:
+                return found
+            domain = domain.partition(".")[2]
+
+
+def _by_first(paths: Sequence[Steps]) -> dict[str, list[Steps]]:
+    found: dict[str, list[Steps]] = {}
+    for steps in paths:
+        found.setdefault(steps[0], []).append(steps[1:])
+    return found
+
+
+_index: Final = functools.lru_cache(512)(_Index)
 
 
 class Below(NamedTuple):
