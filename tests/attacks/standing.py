@@ -89,6 +89,52 @@ def leave_pods_to_it(field: Field) -> None:
 
 
 @attack()
+def have_a_pod_let_go_to_it(field: Field) -> None:
+    """An agent labels a pod of its own ReplicaSet so that this lets go of it, and a protected one takes it."""
+    real = _workload(field, DEPLOYMENTS)["metadata"]
+    labels = {"mine": "yes"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": CONTAINERS}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    field.done("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    items: list[dict[str, Any]] = []
+
+    def found() -> bool:
+        listed = field.admin("GET", PODS.path(field.place)).document["items"]
+        items[:] = [each for each in listed if each["metadata"]["labels"].get("mine")]
+        return bool(items)
+
+    field.eventually(found, "its own pod is there")
+    pod = PODS.path(field.place, items[0]["metadata"]["name"])
+    field.refused("PATCH", pod, {"metadata": {"labels": {**real["labels"], "mine": None}}})
+    field.refused("PATCH", pod, {"metadata": {"labels": real["labels"]}})
+    field.done("PATCH", pod, {"metadata": {"labels": {"team": "a"}}})
+
+
+@attack(
+    variants={
+        "Deployment": (DEPLOYMENTS, PODS),
+        "Deployment-revision": (DEPLOYMENTS, REPLICA_SETS),
+        "StatefulSet-revision": (STATEFUL_SETS, REVISIONS),
+    }
+)
+def join_it_under_another_owner(field: Field, kind: Kind, made: Kind) -> None:
+    """An agent makes what fits a protected workload, under an owner of its own, which it then takes away."""
+    real = _workload(field, kind)["metadata"]
+    holder = field.done("POST", CONFIG_MAPS.path(field.place), {"metadata": {"name": "holder"}})
+    above = documents.owner(dict(holder.document), "ConfigMap", "v1", controller=True)
+    labels = real["labels"] if made == PODS else {**_LABELS, "pod-template-hash": "planted"}
+    body = _impostor("db-planted", labels=labels, ownerReferences=[above])
+    if made != PODS:
+        body = {"metadata": body["metadata"]}
+    if made == REPLICA_SETS:
+        template = {"metadata": {"labels": labels}, "spec": {"containers": CONTAINERS}}
+        body["spec"] = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    elif made == REVISIONS:
+        body |= {"revision": 50, "data": {"spec": {}}}
+    field.refused("POST", made.path(field.place), body)
+
+
+@attack()
 def join_the_pods_of_a_daemon_set(field: Field) -> None:
     """An agent makes a pod that a protected DaemonSet takes for its own."""
     _workload(field, DAEMON_SETS, 0)

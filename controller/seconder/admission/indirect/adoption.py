@@ -91,17 +91,20 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     taking = [] if target.resource == JOBS else standing.matter(context, _COUNTED[target.resource])
     if not (crowds or taking):
         return []
-    above: Sequence[Target] = [_owner(owner, target.namespace)] if owner else ()
-    if owner is None and labels and _COUNTED[target.resource]:
+    mine = [_owner(owner, target.namespace)] if owner else []
+    # Its controller, if it has one, may let go of it later: another one takes it then by the labels that it has now.
+    others: Sequence[Target] = ()
+    if labels and _COUNTED[target.resource]:
         kinds = tuple(MAKERS[each] for each in (_COUNTED[target.resource] if crowds else taking))
         found = yield from ask(Selecting(kinds, target.namespace, selectors.pairs(labels)))
-        above = [each for each in found if _fits(each, target)]
+        known = {each.uid for each in mine}
+        others = [each for each in found if each.uid not in known and _fits(each, target)]
     effects: list[Effect] = []
-    for parent in above if crowds else ():
+    for parent in (*mine, *others) if crowds else ():
         owned = yield from ask(Dependents(frozenset({parent.uid}), parent))
         effects += [goes_with(each) for each in owned if each.uid != target.uid and not _sized(context, each)]
-    if revision or owner is None or owner != was[0]:
-        effects += yield from standing.protected(context, [each for each in above if each.resource in taking])
+    joined = (*mine, *others) if revision or owner != was[0] else others
+    effects += yield from standing.protected(context, [each for each in joined if each.resource in taking])
     return effects
 
 
