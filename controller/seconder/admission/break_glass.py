@@ -1,6 +1,5 @@
 """The emergency exit of policies for Everyone: an annotation with an end and a reason, on the object itself."""
 
-import calendar
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +7,10 @@ from typing import Final
 
 from seconder.admission.principal import Principal
 from seconder.admission.request import Caller
-from seconder.api import constants
+from seconder.api import constants, moments
 from seconder.api.policy import Policy, Subjects
 
-_VALUE: Final = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:[Zz]|([+-])(\d\d):(\d\d))\s+(\S.*)",
-    re.ASCII | re.DOTALL,
-)
+_VALUE: Final = re.compile(r"(\S+)\s+(\S.*)", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +26,8 @@ def parse(annotations: Mapping[str, str]) -> BreakGlass | None:
     match = _VALUE.fullmatch(annotations.get(constants.BREAK_GLASS, "").strip())
     if match is None:
         return None
-    year, month, day, hour, minute, second = (int(match[place]) for place in range(1, 7))
-    offset = (int(match[8]) * 60 + int(match[9])) * 60 if match[7] else 0
-    days = (0, 31, 29 if calendar.isleap(year) else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-    if not (1 <= month <= 12 and 1 <= day <= days[month] and hour < 24 and minute < 60 and second < 60):
-        return None
-    end = calendar.timegm((year, month, day, hour, minute, second))
-    return BreakGlass(end + offset if match[7] == "-" else end - offset, match[10])
+    end = moments.seconds(match[1])
+    return None if end is None else BreakGlass(int(end), match[2])
 
 
 def broken(

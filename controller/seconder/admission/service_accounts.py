@@ -1,17 +1,13 @@
 """ServiceAccounts to what decisions need of them: who operates an agent, and when its tokens end."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-import msgspec
-
-from seconder.api import constants
+from seconder.api import constants, moments
 
 _OVER: Final = 0.0
 _LONGEST: Final = 1024
 """Characters of an operator's name that are kept: no approver has a longer one, so that it stays nobody's."""
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Account(NamedTuple):
@@ -32,7 +28,5 @@ def account(document: Mapping[str, Any]) -> Account | None:
 
 
 def _seconds(text: str) -> float:
-    try:
-        return msgspec.convert(text, _Moment).timestamp()
-    except (msgspec.ValidationError, ValueError, OverflowError):
-        return _OVER
+    read = moments.seconds(text)
+    return _OVER if read is None else read

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from seconder.api import constants
+from seconder.api import constants, moments
 from seconder.api.policy import Assurance
 from seconder.api.resources import Action, GroupResource, Target
 from seconder.api.schema import cel_rules, list_map
@@ -264,8 +264,5 @@ def stamp(moment: datetime) -> str:
 
 
 def moment(text: str) -> datetime | None:
-    """Read what ``stamp`` wrote; None for nothing and for anything else."""
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None
+    """Read what ``stamp`` wrote; None for nothing and for what is no time."""
+    return moments.read(text)

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from msgspec import UNSET
 
-from seconder.api import constants, policy_documents
+from seconder.api import constants, moments, policy_documents
 from seconder.api.conditions import IN_FORCE
 from seconder.api.text import clean
 
@@ -46,8 +45,5 @@ def standing(document: Mapping[str, Any], now: float) -> Standing:
 
 
 def _seen(text: str, now: float) -> float | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return max(0.0, now - moment.timestamp()) if moment.tzinfo is not None else None
+    at = moments.seconds(text)
+    return None if at is None else max(0.0, now - at)

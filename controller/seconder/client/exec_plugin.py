@@ -8,11 +8,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
+from seconder.api import moments
 from seconder.api.text import clean
 from seconder.client import kuberc
 from seconder.client.credentials import Identity, NoCredentials
@@ -210,7 +210,7 @@ def _expiry(status: Status) -> float:
     """When the credential ends, in seconds since 1970; never, where it does not say. Raises ValueError."""
     if "expirationTimestamp" not in status:
         return float("inf")
-    moment = datetime.fromisoformat(status["expirationTimestamp"])
-    if moment.tzinfo is None:
-        raise ValueError("no time zone")
-    return moment.timestamp()
+    ends = moments.seconds(status["expirationTimestamp"])
+    if ends is None:
+        raise ValueError("no time")
+    return ends

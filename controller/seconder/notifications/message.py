@@ -2,12 +2,12 @@
 
 import hashlib
 from collections import Counter
-from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
+from seconder.api import moments
 from seconder.notifications.event import Event, EventType
 
 _LINES: Final = 10
@@ -76,7 +76,7 @@ class Message(Struct, frozen=True):
                 "source": source,
                 "type": type_,
                 "subject": subject,
-                "time": datetime.fromisoformat(self.events[-1].time),
+                "time": moments.read(self.events[-1].time),
                 "datacontenttype": "application/json",
             },
             "data": data,

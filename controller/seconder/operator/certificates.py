@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from seconder.api import moments
+
 CA_LIFETIME: Final = timedelta(days=730)
 SERVING_LIFETIME: Final = timedelta(days=90)
 _BACKDATED: Final = timedelta(minutes=5)
@@ -160,8 +162,8 @@ def restored(authority: Any, serving: Any, terms: Terms, now: datetime) -> Mater
         authority=signer,
         trusted=tuple(dict.fromkeys(_canonical(certificate) for certificate in bundle)),
         serving=leaf or new_serving(signer, terms, now),
-        trusted_at=_time(notes.get(_TRUSTED_AT)),
-        served_at=_time(_notes(serving).get(_SERVED_AT)) or now,
+        trusted_at=moments.read(notes.get(_TRUSTED_AT, "")),
+        served_at=moments.read(_notes(serving).get(_SERVED_AT, "")) or now,
     )
 
 
@@ -216,15 +218,6 @@ def _canonical(certificate: bytes) -> bytes:
 
 def _notes(secret: Any) -> dict[str, str]:
     return ((secret or {}).get("metadata") or {}).get("annotations") or {}
-
-
-def _time(text: str | None) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    # A time without a zone is none of ours, and could not be compared.
-    return moment if moment is not None and moment.tzinfo is not None else None
 
 
 def authority_secret(material: Material) -> tuple[dict[str, str], dict[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission.policy_index import Installation
-from seconder.api import policy_documents
+from seconder.api import moments, policy_documents
 from seconder.api.conditions import IN_FORCE, NOT_IN_FORCE, READY
 from seconder.api.policy import Mode
 from seconder.api.resources import GroupResource
@@ -119,10 +119,8 @@ def due(document: Mapping[str, Any], status: Mapping[str, Any], now: datetime) -
     stored: Mapping[str, Any] = document.get("status") or {}
     if _timeless(stored) != _timeless(status):
         return True
-    try:
-        return now - datetime.fromisoformat(stored["observedAt"]) >= HEARTBEAT
-    except (KeyError, TypeError, ValueError):
-        return "observedAt" in status
+    seen = moments.read(str(stored.get("observedAt", "")))
+    return "observedAt" in status if seen is None else now - seen >= HEARTBEAT
 
 
 def _timeless(status: Mapping[str, Any]) -> dict[str, Any]:

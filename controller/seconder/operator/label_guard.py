@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from seconder.admission import cel
+from seconder.api import moments
 from seconder.api.policy import AgentTags
 from seconder.client.api import Api, ApiError
 
@@ -122,9 +123,11 @@ def _learned(stored: Mapping[str, Any] | None) -> list[str]:
 
 
 def _age(stored: Mapping[str, Any] | None, clock: datetime) -> float:
-    times = [entry.get("time", "") for entry in (stored or {}).get("metadata", {}).get("managedFields") or ()]
-    last = max(filter(None, times), default="")
-    return (clock - datetime.fromisoformat(last)).total_seconds() if last else 0.0
+    """Seconds since the last write; 0 where that is not told, or by a time that is none, as a writer may put there."""
+    written = [entry.get("time") for entry in (stored or {}).get("metadata", {}).get("managedFields") or ()]
+    times = [moments.read(text) for text in written if text]
+    told = [at for at in times if at is not None]
+    return (clock - max(told)).total_seconds() if told and len(told) == len(times) else 0.0
 
 
 def _policy(tags: AgentTags, keys: Sequence[str], owners: Sequence[Mapping[str, str]]) -> dict[str, Any]:

@@ -1,15 +1,16 @@
 """An agent's token, which renews itself until an absolute end, and the kubeconfig that leads to it."""
 
 import base64
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from seconder.api import moments
 from seconder.client.exec_plugin import GROUP, Status
 from seconder.plugin.agents import private_files
+from seconder.plugin.terminal import times
 from seconder.plugin.terminal.problem import Problem
 
 if TYPE_CHECKING:
@@ -95,7 +96,9 @@ def request(api: "Api", namespace: str, name: str, seconds: int) -> tuple[str, f
     )
     try:
         status = answer["status"]
-        expires = datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
+        expires = moments.seconds(status["expirationTimestamp"])
+        if expires is None:
+            raise ValueError("no time")
         # What it grants may be less than what was asked for.
         return str(status["token"]), expires, int(answer["spec"]["expirationSeconds"])
     except (KeyError, TypeError, ValueError):
@@ -161,7 +164,7 @@ def kubeconfig(state: State, file: Path | None) -> dict[str, Any]:
 
 def timestamp(moment: float) -> str:
     """RFC 3339, rounded down to whole seconds."""
-    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return times.rfc3339(int(moment))
 
 
 def _renewed(path: Path, state: State, now: float) -> State:

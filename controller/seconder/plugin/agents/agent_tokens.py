@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from seconder.api import moments
 from seconder.client.exec_plugin import Status
 from seconder.plugin.agents import private_files
 from seconder.plugin.agents.own_credential import home
@@ -75,10 +75,10 @@ def _request(account: Account, cluster: Mapping[str, Any], own: Status) -> Statu
 def _expiry(status: Status) -> float:
     if not (isinstance(status["token"], str) and status["token"]):
         raise ValueError("no token")
-    found = datetime.fromisoformat(status["expirationTimestamp"])
-    if found.tzinfo is None:
-        raise ValueError("no time zone")
-    return found.timestamp()
+    ends = moments.seconds(status["expirationTimestamp"])
+    if ends is None:
+        raise ValueError("no time")
+    return ends
 
 
 def _folder() -> Path:

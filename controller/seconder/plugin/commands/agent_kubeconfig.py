@@ -2,7 +2,6 @@
 
 import argparse
 import base64
-import email.utils
 import hashlib
 import os
 import re
@@ -19,7 +18,7 @@ from seconder.admission import principal
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.principal import identity_tagged
 from seconder.admission.request import Caller
-from seconder.api import constants, policy_documents
+from seconder.api import constants, moments, policy_documents
 from seconder.api.duration import Duration
 from seconder.api.policy import DEFAULT_TAGS, AgentTags
 from seconder.api.reasons import Reason
@@ -350,10 +349,8 @@ def _check_role(api: Api, role: str) -> None:
 
 def _now(api: Api) -> int:
     """The API server's time, by which ends are judged: this machine's clock may be wrong."""
-    try:
-        return int(email.utils.parsedate_to_datetime(api.server_date).timestamp())
-    except ValueError:
-        return int(time.time())
+    told = moments.http_seconds(api.server_date)
+    return int(time.time() if told is None else told)
 
 
 def _prove(theirs: Api, user: str, known: AgentTags, state: State) -> None:

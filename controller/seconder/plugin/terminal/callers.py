@@ -1,11 +1,10 @@
 """Who runs the command, as the API server sees it, and what the clocks say."""
 
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 from seconder.admission import principal
 from seconder.admission.request import Caller
-from seconder.api import constants
+from seconder.api import constants, moments
 from seconder.api.policy import AgentTags
 from seconder.api.text import clean
 from seconder.client.api import Api
@@ -29,11 +28,11 @@ def no_agent(caller: Caller, tags: AgentTags) -> None:
 
 def same_time(server_date: str, now: float) -> None:
     """Compare the local clock with the API server's ``Date`` (RFC 9110 section 5.6.7). Raises Problem over 60 s."""
-    try:
-        ahead = now - parsedate_to_datetime(server_date).timestamp()
-    except ValueError:
+    told = moments.http_seconds(server_date)
+    if told is None:
         # Without a Date there is nothing to compare with; what is made is verified by the cluster's clock anyway.
         return
+    ahead = now - told
     if abs(ahead) > constants.CLOCK_SKEW_SECONDS:
         which = "ahead of" if ahead > 0 else "behind"
         raise Problem(

@@ -5,14 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 
 import msgspec
 
 from seconder.admission import principal, service_accounts
 from seconder.admission.request import Caller
 from seconder.admission.state import ClusterState
-from seconder.api import change_request
+from seconder.api import change_request, moments
 from seconder.api.change_request import ChangeRequest
 from seconder.api.text import clean
 from seconder.client.api import Api, ApiError
@@ -75,10 +74,8 @@ def clock(api: Api) -> float:
 
     What counts there is decided by the cluster's clock, however wrong this machine's may be.
     """
-    try:
-        return parsedate_to_datetime(api.server_date).timestamp()
-    except ValueError:
-        return time.time()
+    told = moments.http_seconds(api.server_date)
+    return time.time() if told is None else told
 
 
 def add_caller(parser: argparse.ArgumentParser) -> None:

@@ -1,25 +1,22 @@
 """Times as people give them and as documents hold them: RFC 3339, or a while ago."""
 
 import time
-from datetime import datetime
-from typing import Annotated, Final
+from typing import Final
 
-import msgspec
-
+from seconder.api import moments
 from seconder.api.duration import Duration
 from seconder.api.text import clean
 from seconder.plugin.terminal.problem import Problem
 
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _DAY: Final = 86400
 
 
 def moment(text: str, flag: str) -> float:
     """Seconds since 1970 for RFC 3339. Raises Problem that names the flag."""
-    try:
-        return msgspec.convert(text, _Moment).timestamp()
-    except (msgspec.ValidationError, ValueError, OverflowError):
-        raise Problem(f"{flag} {clean(text)} is not a time such as 2026-11-22T14:30:00Z") from None
+    read = moments.seconds(text)
+    if read is None:
+        raise Problem(f"{flag} {clean(text)} is not a time such as 2026-11-22T14:30:00Z")
+    return read
 
 
 def moment_or_ago(text: str, flag: str, now: float) -> float:
