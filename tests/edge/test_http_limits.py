@@ -14,7 +14,9 @@ from tests.support.http import (
     REVIEW,
     WHOLE,
     Served,
+    context,
     head,
+    opened_in_a_loop,
     post,
     read_all,
     read_one,
@@ -394,33 +396,52 @@ def test_answers_that_nobody_takes_do_not_add_up(start: Start) -> None:
         assert server.peak() - before < 10 * MIB
 
 
-def test_connections_beyond_the_limit_are_refused_and_the_others_served(start: Start) -> None:
-    """Those in their handshake count, and a place that becomes free is given away again."""
-    server = start(limits={"connections": 10, "handshake_seconds": 5})
+def _elsewhere(server: Served, source: str) -> socket.socket:
+    """Give a plain connection from another address."""
+    return socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE, source_address=(source, 0))
+
+
+@pytest.mark.parametrize("source", ["127.0.0.2", "127.0.0.1"])
+@pytest.mark.parametrize("shakes", [False, True], ids=["silent", "idle"])
+def test_whoever_has_most_connections_pays_for_one_too_many(start: Start, source: str, *, shakes: bool) -> None:
+    """Everybody else is let in and stays, and so does who has sent a whole request, from the same address too."""
+    server = start(limits={"connections": 10})
+    kept = server.client()
+    assert post(kept, {"uid": "1"})[0] == 200
     with ExitStack() as stack:
-        client = server.client()
-        assert post(client, {"uid": "1"})[0] == 200
-        silent = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE))
-            for _ in range(9)
-        ]
-        begun = time.monotonic()
-        with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as refused:
-            assert read_all(refused) == b""
-        assert time.monotonic() - begun < 2
-        assert post(client, {"uid": "2"})[0] == 200
-        silent[0].close()
-        deadline = time.monotonic() + DEADLINE
-        while True:
-            try:
-                with server.connect() as sock:
-                    sock.sendall(WHOLE)
-                    assert read_one(sock).status == 200
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-        client.close()
+        held: list[socket.socket] = []
+        for turn in range(40):
+            sock: socket.socket = stack.enter_context(_elsewhere(server, source))
+            with suppress(OSError):
+                sock = stack.enter_context(context().wrap_socket(sock)) if shakes else sock
+            held.append(sock)
+            if turn >= 10:
+                client = server.client()
+                assert post(client, {"uid": "2"})[0] == 200
+                client.close()
+        assert post(kept, {"uid": "3"})[0] == 200
+        assert read_all(held[0]) == b"", "the oldest had to go"
+        kept.close()
+    assert server.stop() == (0, "drained", "")
+
+
+def test_whoever_opens_connections_in_a_loop_keeps_no_review_out(start: Start) -> None:
+    """From the address that reviews come from, as behind an address translation, and from another."""
+    server = start(limits={"connections": 50})
+    for source in ("127.0.0.2", "127.0.0.1"):
+        with opened_in_a_loop(server.port, source):
+            for _ in range(10):
+                client = server.client()
+                assert post(client, {"uid": "1"})[0] == 200
+                client.close()
+    assert server.stop() == (0, "drained", "")
+
+
+def test_a_silent_connection_is_ended_as_an_unfinished_handshake_is(start: Start) -> None:
+    """Before its first byte too."""
+    server = start(limits={"handshake_seconds": 1})
+    with socket.create_connection(("127.0.0.1", server.port), timeout=DEADLINE) as sock:
+        assert read_all(sock) == b""
 
 
 def test_a_process_without_file_descriptors_serves_on_and_recovers(start: Start) -> None:

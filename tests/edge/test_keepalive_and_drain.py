@@ -45,11 +45,12 @@ def on_a_listener(limits: Limits, use: Any) -> Any:
 
     async def run() -> Any:
         sock = bind("127.0.0.1", 0)
+        address = sock.getsockname()
         routes: dict[str, Handler] = {"/": lambda _: b"ok", "/large": lambda _: bytes(8 * 1024 * 1024)}
         listener = Listener(sock, Shared(routes, fail, limits))
         async with asyncio.TaskGroup() as tasks:
             listener.start(tasks)
-            reader, writer = await asyncio.open_connection(*sock.getsockname())
+            reader, writer = await asyncio.open_connection(*address)
             writer.write(ASK)
             await reader.readuntil(b"ok")
             try:

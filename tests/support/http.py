@@ -10,8 +10,11 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
-from contextlib import suppress
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -171,6 +174,35 @@ class Served:
             return response.status, response.read(), response.headers
         finally:
             client.close()
+
+
+@contextmanager
+def opened_in_a_loop(port: int, source: str, says: bytes = b"") -> Iterator[None]:
+    """Open connections from an address in a loop all the while, and keep the last 300."""
+    over = threading.Event()
+
+    def flood() -> None:
+        kept: deque[socket.socket] = deque()
+        while not over.is_set():
+            sock = socket.socket()
+            sock.settimeout(1)
+            kept.append(sock)
+            with suppress(OSError):
+                sock.bind((source, 0))
+                sock.connect(("127.0.0.1", port))
+                sock.sendall(says)
+            if len(kept) > 300:
+                kept.popleft().close()
+        for sock in kept:
+            sock.close()
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def context() -> ssl.SSLContext:

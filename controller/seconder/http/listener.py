@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Final
 
+from seconder.http.door import Door, Visitor
 from seconder.http.protocol import ReviewProtocol, Shared
 from seconder.http.tls import ServingCertificate
 
@@ -21,6 +23,9 @@ _SEND_BYTES: Final = 32 * 1024
 """What the kernel keeps of answers that a client does not take, and doubles. Left to itself it would grow to megabytes
 for each connection, which count as the process's own where its memory is limited."""
 
+_AT_ONCE: Final = 32
+"""Connections that begin their handshake before others are served again."""
+
 _TICK_SECONDS: Final = 1.0
 _DRAIN_POLL_SECONDS: Final = 0.02
 
@@ -29,11 +34,13 @@ class Listener:
     """One listening socket and its connections, each held to ``shared.limits``. With a ``certificate``, TLS."""
 
     def __init__(self, sock: socket.socket, shared: Shared, certificate: ServingCertificate | None = None) -> None:
-        self._sock = sock
+        self._door = Door(sock, shared.crowd, self._see_off, _AT_ONCE)
         self._shared = shared
         self.certificate: Final = certificate
         self._tasks: asyncio.TaskGroup | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._greeted: dict[ReviewProtocol, Visitor] = {}
+        """Those in their handshake."""
 
     @property
     def connections(self) -> list[ReviewProtocol]:
@@ -44,9 +51,9 @@ class Listener:
         """Begin to listen. ``certificate`` has been loaded; ``tasks`` outlives the listener."""
         self._tasks = tasks
         # Taken over by the connections.
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
-        self._sock.listen(_BACKLOG)
+        self._door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+        self._door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
+        self._door.listen(_BACKLOG)
         self._watching = tasks.create_task(self._watch())
 
     async def drain(self, seconds: float, hurry: asyncio.Event) -> bool:
@@ -58,7 +65,8 @@ class Listener:
         if self._tasks is None:
             return True
         # Clients whose connection the kernel has taken already were told that they are connected.
-        self._accept()
+        for visitor in self._door.rest():
+            self._greet(visitor)
         self._stop_listening()
         self._shared.draining = True
         loop = asyncio.get_running_loop()
@@ -81,42 +89,55 @@ class Listener:
             connection.abort()
 
     def _stop_listening(self) -> None:
-        if self._sock.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._sock)
-            self._sock.close()
+        if self._door.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._door)
+            self._door.close()
 
     async def _watch(self) -> None:
         """Do what is due now and then, until cancelled."""
         loop = asyncio.get_running_loop()
         tick = min(_TICK_SECONDS, self._shared.limits.request_seconds / 4)
         while True:
-            if self._sock.fileno() >= 0:
-                loop.add_reader(self._sock, self._accept)
+            if self._door.fileno() >= 0:
+                loop.add_reader(self._door, self._accept)
+                self._door.weary(self._shared.limits.handshake_seconds)
             self._shared.replies.tick()
             for connection in self.connections:
                 connection.enforce(loop.time())
             await asyncio.sleep(tick)
 
     def _accept(self) -> None:
-        """Take the connections that are there."""
+        """Take connections that are there: the event loop calls again while there are more."""
         try:
             while True:
-                self._greet(self._sock.accept()[0])
-        except (BlockingIOError, ConnectionAbortedError):
+                self._greet(self._door.accept()[0])
+        except BlockingIOError:
             return
         except OSError:
             # The process is out of file descriptors, or the machine of memory. To try again at once would keep the loop
             # from its work, so the next attempt is the next tick's.
-            asyncio.get_running_loop().remove_reader(self._sock)
+            asyncio.get_running_loop().remove_reader(self._door)
 
-    def _greet(self, sock: socket.socket) -> None:
-        if self._tasks is None or len(self._shared.open) >= self._shared.limits.connections:
-            sock.close()
+    def _greet(self, visitor: Visitor) -> None:
+        if self._tasks is None:
+            visitor.close()
             return
         protocol = ReviewProtocol(self._shared)
-        # Counted from here on, before its handshake, which is the cheapest thing for a client to leave half done.
+        # Counted from its first byte on, before its handshake, which is the cheapest thing to leave half done.
+        self._shared.crowd.heard(visitor, protocol)
         self._shared.open.add(protocol)
-        self._tasks.create_task(self._connect(sock, protocol))
+        self._greeted[protocol] = visitor
+        self._tasks.create_task(self._connect(visitor, protocol))
+
+    def _see_off(self, protocol: ReviewProtocol) -> None:
+        """End a connection for the sake of another."""
+        visitor = self._greeted.get(protocol)
+        if visitor is None or protocol.connected:
+            protocol.abort()
+            return
+        # The event loop finds that nothing more comes, and closes it. An OSError: the client has left by itself.
+        with suppress(OSError):
+            visitor.shutdown(socket.SHUT_RDWR)
 
     async def _connect(self, sock: socket.socket, protocol: ReviewProtocol) -> None:
         sock.setblocking(False)
@@ -139,5 +160,7 @@ class Listener:
         except Exception as error:  # noqa: BLE001 - what nobody foresaw ends this connection, not all of them
             self._shared.report(error)
         finally:
+            del self._greeted[protocol]
             if not protocol.connected:
                 self._shared.open.discard(protocol)
+                self._shared.crowd.discard(protocol)

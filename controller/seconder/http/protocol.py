@@ -5,12 +5,15 @@ import enum
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
+from operator import attrgetter
 from typing import Final
 
 import httptools
 
 from seconder.http import head, reply
 from seconder.http.body_memory import BodyMemory
+from seconder.http.crowd import NEVER, Crowd
+from seconder.http.door import Visitor, said
 from seconder.http.handler import BadReview, Handler, Report
 from seconder.http.known_heads import KnownHeads
 from seconder.http.limits import FRAMING_BYTES, SMALL_BODY_BYTES, Limits
@@ -77,6 +80,8 @@ class Shared:
         self.limits: Final = limits
         self.replies: Final = Replies()
         self.open: Final[set[ReviewProtocol]] = set()
+        self.crowd: Final[Crowd[ReviewProtocol | Visitor]] = Crowd(limits.connections, attrgetter("last_used"), said)
+        """Those that count, and which of them gives way to another."""
         self.known: Asked | None = None
         """The head that was last found good. The API server's are all alike, but for their length."""
         self.known_handler: Handler | None = None
@@ -131,6 +136,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
+        "_answered",
         "_body",
         "_choked",
         "_expects",
@@ -178,6 +184,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         self._last = False  # the next answer ends the connection
         self._choked = False  # the client does not take its answers
         self._stranger = False  # the client was asked to prove itself, and did not
+        self._answered = False  # a handler has answered it once
         self.deadline = math.inf
         self._forget()
 
@@ -202,6 +209,17 @@ class ReviewProtocol(asyncio.BufferedProtocol):
     def idle_since(self) -> float:
         """When the last answer was given, a time of the loop's clock; infinity unless it waits for a request."""
         return self.deadline - self._shared.limits.idle_seconds if self._phase is _IDLE else math.inf
+
+    @property
+    def last_used(self) -> float:
+        """When it last had a whole request for a handler, a time of the loop's clock, as the crowd wants it."""
+        if self._task is not None or self._phase is _WHOLE:
+            return math.inf
+        if not self._answered:
+            return NEVER
+        if self._phase in _RECEIVING:
+            return self.deadline - self._shared.limits.request_seconds
+        return self.deadline - self._shared.limits.idle_seconds if self._phase is _IDLE else NEVER
 
     def enforce(self, now: float) -> None:
         """End what is overdue at ``now``, a time of the loop's clock."""
@@ -243,7 +261,10 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         self.transport = transport
         transport.set_write_buffer_limits(high=_UNSENT_BYTES)
         # OpenSSL has verified it, or there is none.
-        self._stranger = bool(self._shared.strangers) and not transport.get_extra_info("peercert")
+        proven = bool(self._shared.strangers and transport.get_extra_info("peercert"))
+        self._stranger = bool(self._shared.strangers) and not proven
+        if proven:
+            self._shared.crowd.prove(self)
         self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -511,6 +532,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
     def _give(self, answer: bytes) -> None:
         """Write a handler's answer: head and body at once, which makes them one TLS record and one system call."""
         replies = self._shared.replies
+        self._answered = True
         if self._last or self._shared.draining:
             self.transport.write(replies.last(answer))
             self.close()
@@ -581,3 +603,4 @@ class ReviewProtocol(asyncio.BufferedProtocol):
     def _leave(self) -> None:
         self._forget()
         self._shared.open.discard(self)
+        self._shared.crowd.discard(self)

@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from operator import attrgetter
 from typing import Any, Final
 
 import uvicorn
@@ -15,6 +17,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from seconder.http.crowd import Crowd
+from seconder.http.door import Door, Visitor, said
+
 Application = Callable[..., Awaitable[None]]
 """Of ASGI 3."""
 
@@ -24,8 +29,8 @@ Unmet = Callable[[], Sequence[str]]
 CONNECTIONS: Final = 64
 _HEADER_BYTES: Final = 16 * 1024
 IDLE_SECONDS: Final = 120
-_BACKLOG: Final = 256
-"""Connections that the kernel takes ahead, and that asyncio takes in one turn of its loop."""
+_BACKLOG: Final = 1024
+"""Connections that the kernel takes ahead."""
 
 _STOP_SECONDS: Final = 2.0
 
@@ -72,8 +77,8 @@ class Ops:
     the process when it is needed most. What a thread cannot see by itself, that the loop hangs, ``stuck`` and ``unmet``
     tell it.
 
-    Bounded are: connections, of which the oldest is ended for a new one beyond ``CONNECTIONS``, so that whoever opens
-    many keeps no probe out and takes no file descriptors from reviews; a request's head; memory for bodies, which
+    Bounded are: connections, of which one gives way to a new one beyond ``connections`` (see ``Crowd``), so that who
+    opens many keeps no probe out and takes no file descriptors from reviews; a request's head; memory for bodies, which
     nobody reads; idle time. Not bounded is how long a request may take to come, or its answer to be taken: there is no
     public setting for it, and such a connection is the next one's room.
     """
@@ -81,7 +86,7 @@ class Ops:
     def __init__(self, app: Application, listening: socket.socket, connections: int = CONNECTIONS) -> None:
         self._listening = _FewConnections(listening, connections)
         config = uvicorn.Config(
-            app,
+            self._listening.noting(app),
             loop="asyncio",
             http="h11",
             ws="none",
@@ -111,31 +116,57 @@ class Ops:
         self._thread.join(_STOP_SECONDS)
 
 
-class _FewConnections(socket.socket):
-    """A listening socket that ends the oldest connection for a new one when there would be too many.
+class _FewConnections(Door):
+    """A listening socket that ends one connection for a new one when there would be too many.
 
     uvicorn's ``limit_concurrency`` takes any number of connections and then answers 503, to probes as well.
     """
 
     def __init__(self, listening: socket.socket, most: int) -> None:
-        super().__init__(fileno=listening.detach())
-        self._most = most
-        self._open: list[socket.socket] = []
+        self._room: Crowd[Visitor] = Crowd(most, attrgetter("last_used"), said)
+        self._guests: dict[tuple[str, int], _Guest] = {}
+        # Each needs some turns of the event loop until it has been heard, and may have to go as soon as there are
+        # ``most`` newer ones.
+        super().__init__(listening, self._room, _see_off, max(1, most // 8))
 
-    def accept(self) -> tuple[socket.socket, Any]:
-        """See ``socket.socket``; asyncio's own event loop calls it, and many times in a turn."""
-        taken, address = super().accept()
-        while self._crowded():
-            taken.close()
-            taken, address = super().accept()
-        self._open.append(taken)
-        for sock in self._open[: -self._most]:
-            # The event loop finds that nothing more comes, and closes it. An OSError: the client has left by itself.
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        return taken, address
+    def accept(self) -> tuple[Visitor, Any]:
+        """See ``Door``; asyncio's own event loop calls it."""
+        visitor, address = super().accept()
+        guest = _Guest(visitor.family, visitor.type, visitor.proto, fileno=visitor.detach())
+        guest.address, guest.left = address, self._left
+        self._room.heard(visitor, guest)
+        self._guests[address[:2]] = guest
+        return guest, address
 
-    def _crowded(self) -> bool:
-        """Whether as many as there may be are ended and still wait for their turn in the event loop."""
-        self._open = [sock for sock in self._open if sock.fileno() >= 0]
-        return len(self._open) >= 2 * self._most
+    def noting(self, app: Application) -> Application:
+        """The application; a connection is known by it to be of use."""
+
+        async def noting(scope: Any, receive: Any, send: Any) -> None:
+            guest = self._guests.get(scope.get("client"))
+            if guest is not None:
+                guest.last_used = time.monotonic()
+            await app(scope, receive, send)
+
+        return noting
+
+    def _left(self, guest: "_Guest") -> None:
+        self._room.discard(guest)
+        if self._guests.get(guest.address[:2]) is guest:
+            del self._guests[guest.address[:2]]
+
+
+class _Guest(Visitor):
+    """A connection that says when it is closed."""
+
+    left: Callable[["_Guest"], None]
+
+    def close(self) -> None:
+        """See ``socket.socket``; asyncio's own transports call it."""
+        super().close()
+        self.left(self)
+
+
+def _see_off(guest: socket.socket) -> None:
+    # The event loop finds that nothing more comes, and closes it. An OSError: the client has left by itself.
+    with suppress(OSError):
+        guest.shutdown(socket.SHUT_RDWR)

@@ -15,7 +15,7 @@ from seconder.portal.app import Portal
 from seconder.portal.view import View
 
 _CONNECTIONS: Final = 256
-"""Browsers keep some six open. Beyond that the oldest is ended for a new one."""
+"""Browsers keep some six open. Beyond that one gives way to a new one: see ``Crowd``."""
 
 
 @dataclass(frozen=True, slots=True)
