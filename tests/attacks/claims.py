@@ -1,6 +1,6 @@
 """Losing claims by the hand of a StatefulSet's own controller, or with their volume."""
 
-from typing import Any
+from typing import Any, Final
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
@@ -11,7 +11,10 @@ from tests.attacks.field import (
     CLAIMS,
     CONFIG_MAPS,
     DEFINITIONS,
+    NODES,
+    PODS,
     PRIORITIES,
+    REPLICA_SETS,
     STATEFUL_SETS,
     VOLUMES,
     Field,
@@ -80,6 +83,13 @@ def delete_the_owner_of_the_set_where_claims_go(field: Field) -> None:
     _all_left(field)
 
 
+_WANTED: Final = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+_CACHE: Final = {
+    "name": "cache",
+    "ephemeral": {"volumeClaimTemplate": {"spec": {**_WANTED, "storageClassName": ""}}},
+}
+"""A volume that has a claim of its own for as long as its pod is there."""
+
 _ENDING: dict[str, tuple[str, str, Any]] = {
     "scale": ("PATCH", "/scale", {"spec": {"replicas": 0}}),
     "rollout": ("PATCH", "", {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}}),
@@ -91,16 +101,82 @@ _ENDING: dict[str, tuple[str, str, Any]] = {
 def end_the_claims_of_its_pods(field: Field, method: str, below: str, body: Any) -> None:
     """An agent ends the pods of a person's StatefulSet, with which protected claims of ephemeral volumes go."""
     field.account()
-    asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": ""}
     made = documents.stateful_set(1, volumeClaimTemplates=[])
-    volume = {"name": "cache", "ephemeral": {"volumeClaimTemplate": {"spec": asked}}}
-    made["spec"]["template"]["spec"] = {"containers": documents.CONTAINERS, "volumes": [volume]}
+    made["spec"]["template"]["spec"] = {"containers": documents.CONTAINERS, "volumes": [_CACHE]}
     field.make(STATEFUL_SETS, made)
     claim = CLAIMS.path(field.place, "db-0-cache")
     field.eventually(lambda: field.admin("GET", claim).done, "its claim is there")
     field.protect(CLAIMS, claim)
     field.free_work()
     field.refused(method, STATEFUL_SETS.path(field.place, "db") + below, body)
+    field.lasts(claim, 1.0)
+
+
+_WEB: Final = {"app": "web"}
+
+
+def _a_pod_with_its_claim(field: Field, **spec: Any) -> str:
+    """A person's pod of no controller with a protected claim of its own; give the claim's path."""
+    field.account()
+    pod = documents.pod("web", volumes=[_CACHE], **spec)
+    pod["metadata"]["labels"] = _WEB
+    field.make(PODS, pod)
+    claim = CLAIMS.path(field.place, "web-cache")
+    field.eventually(lambda: field.admin("GET", claim).done, "its claim is there")
+    field.protect(CLAIMS, claim)
+    field.free_work()
+    return claim
+
+
+def _pods_with_claims(field: Field) -> list[str]:
+    """A person's ReplicaSet of two pods with protected claims of their own; give the paths of the claims."""
+    field.account()
+    template = {"metadata": {"labels": _WEB}, "spec": {"containers": documents.CONTAINERS, "volumes": [_CACHE]}}
+    spec = {"replicas": 2, "selector": {"matchLabels": _WEB}, "template": template}
+    field.make(REPLICA_SETS, {"metadata": {"name": "web"}, "spec": spec})
+    there = CLAIMS.path(field.place)
+    field.eventually(lambda: len(field.admin("GET", there).document["items"]) == 2, "its claims are there")
+    claims = [f"{there}/{each['metadata']['name']}" for each in field.admin("GET", there).document["items"]]
+    field.protect(CLAIMS, claims[0])
+    field.free_work()
+    return claims
+
+
+_CROWDING: Final = {"labels": _WEB, "annotations": {"controller.kubernetes.io/pod-deletion-cost": "2147483647"}}
+
+
+@attack(
+    variants={
+        "autoscaling": (AUTOSCALERS, documents.autoscaler("ReplicaSet", "web")),
+        "one-pod-more": (PODS, {**documents.pod("mine"), "metadata": {"name": "mine", **_CROWDING}}),
+    }
+)
+def have_a_controller_end_pods_with_claims(field: Field, kind: Kind, made: dict[str, Any]) -> None:
+    """An agent has a ReplicaSet end pods, which no policy names, with their claims, which one does."""
+    claims = _pods_with_claims(field)
+    field.refused("POST", kind.path(field.place), made)
+    for path in claims:
+        field.lasts(path, 1.0)
+
+
+@attack()
+def take_a_pod_with_its_claim(field: Field) -> None:
+    """An agent makes a workload that takes a pod with a protected claim for its own, and wants none."""
+    claim = _a_pod_with_its_claim(field)
+    template = {"metadata": {"labels": _WEB}, "spec": {"containers": documents.CONTAINERS}}
+    spec = {"replicas": 0, "selector": {"matchLabels": _WEB}, "template": template}
+    field.refused("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    field.lasts(claim, 1.0)
+
+
+@attack()
+def end_the_node_of_a_pod_with_its_claim(field: Field) -> None:
+    """An agent taints or deletes the node on which a pod with a protected claim runs."""
+    field.make(NODES, {"metadata": {"name": field.place}})
+    claim = _a_pod_with_its_claim(field, nodeName=field.place)
+    node = NODES.path("", field.place)
+    field.refused("PATCH", node, {"spec": {"taints": [{"key": "k", "value": "v", "effect": "NoExecute"}]}})
+    field.refused("DELETE", node)
     field.lasts(claim, 1.0)
 
 

@@ -35,6 +35,12 @@ POD: Final = _kind(PODS, "Pod")
 CLAIMS: Final = _kind(GroupResource("", "persistentvolumeclaims"), "PersistentVolumeClaim")
 VOLUMES: Final = _kind(GroupResource("", "persistentvolumes"), "PersistentVolume", namespaced=False)
 
+OF_PODS: Final = (CLAIMS, _kind(GroupResource("resource.k8s.io", "resourceclaims"), "ResourceClaim"))
+"""What may be made for one pod alone, by a template that it names, and goes with it then."""
+
+WITH_PODS: Final = frozenset({PODS, VOLUMES.resource, *(kind.resource for kind in OF_PODS)})
+"""The kinds of what ends where pods do: what goes with them, and with a claim its volume."""
+
 MADE_BY_CONTROLLER: Final = frozenset(
     {
         (DEPLOYMENTS, REPLICA_SETS),

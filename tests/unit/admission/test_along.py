@@ -22,7 +22,7 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide, ended
 
 from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import along, table
+from seconder.admission.indirect import along, of_pods, table
 from seconder.admission.lookups import (
     AliasedBy,
     Dependents,
@@ -186,7 +186,7 @@ class Keyed(Answers):
     def __call__(self, lookup: Lookup[Any]) -> Any:
         """Answer."""
         found = super().__call__(lookup)
-        return () if isinstance(lookup, Dependents) and lookup.keys != along._OF_PODS else found
+        return () if isinstance(lookup, Dependents) and lookup.keys != of_pods.BY_POD else found
 
 
 ROLLED_OUT = update(DEPLOYMENT, old={"spec": {"template": {"a": 1}}}, new={"spec": {"template": {"a": 2}}})
@@ -223,7 +223,7 @@ def test_what_stands_between_is_followed() -> None:
     def followed(*named: GroupResource) -> set[str]:
         return {kind.resource.resource for kind in PolicyIndex([policy(*named)]).followed} - {"namespaces"}
 
-    storage = {"persistentvolumes", "persistentvolumeclaims", "statefulsets", "volumeattachments"}
+    storage = {"nodes", "persistentvolumes", "persistentvolumeclaims", "statefulsets", "volumeattachments"}
     assert followed(VOLUMES) == followed(CLAIMS) == storage
     assert followed(SECRETS) == {"secrets", "serviceaccounts"}
     assert followed(CONFIG_MAPS) == {"configmaps"}

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from seconder.admission.dependents import Dependent, keys
-from seconder.admission.indirect import selectors, standing
+from seconder.admission.indirect import of_pods, selectors, standing
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import BY_SELECTOR, MAKERS, POD, maker, makers_of
+from seconder.admission.kinds import BY_SELECTOR, MAKERS, POD, WITH_PODS, maker, makers_of
 from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, ask
 from seconder.admission.request import Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
@@ -40,20 +40,21 @@ _COUNTED: Final[Mapping[GroupResource, Sequence[GroupResource]]] = {
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What a workload takes that is there already."""
     request, target = context.request, context.request.target
-    protects_in, place = context.state.policies.protects_in, target.namespace
-    pods = protects_in(PODS, place)
-    sets = target.resource == DEPLOYMENTS and (pods or protects_in(REPLICA_SETS, place))
-    if not (pods or sets):
+    place = target.namespace
+    takes_sets = target.resource == DEPLOYMENTS
+    sets = takes_sets and context.state.policies.protects_in(REPLICA_SETS, place)
+    if not (sets or of_pods.may_matter(context, place)):
         return []
     selector = selectors.written(request, request.new_spec)
     if not selector or selector == selectors.written(request, request.old_spec):
         return []
+    pods = yield from of_pods.matter(context, place)
     asked = selectors.text(selector)
     effects: list[Effect] = []
     if pods:
         found = yield from ask(Uncontrolled(POD, target.namespace, asked))
         effects += [_deletion(POD, pod) for pod in found if _fits(target, pod)]
-    if sets:
+    if sets or (takes_sets and pods):
         for each in (yield from ask(Uncontrolled(MAKERS[REPLICA_SETS], target.namespace, asked))):
             effects.append(_deletion(MAKERS[REPLICA_SETS], each))
             below = yield from ask(Dependents(frozenset({each.uid}), effects[-1].target))
@@ -78,7 +79,7 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
 
     And the protected workload itself under which it comes to stand.
     """
-    request, target, protects_in = context.request, context.request.target, context.state.policies.protects_in
+    request, target = context.request, context.request.target
     # A revision that is gone, or another one, has its controller replace the pods of it.
     revision = target.resource == CONTROLLER_REVISIONS
     metadata = request.old if revision and request.operation is not Operation.CREATE else request.new
@@ -87,7 +88,8 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     as_before = request.updates and not revision and (owner, labels) == was
     if request.subresource or as_before:
         return []
-    crowds = protects_in(target.resource, target.namespace) or protects_in(PODS, target.namespace)
+    crowds = context.state.policies.protects_in(target.resource, target.namespace)
+    crowds = crowds or (yield from of_pods.matter(context, target.namespace))
     taking = [] if target.resource == JOBS else standing.matter(context, _COUNTED[target.resource])
     if not (crowds or taking):
         return []
@@ -97,12 +99,15 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if labels and _COUNTED[target.resource]:
         kinds = tuple(MAKERS[each] for each in (_COUNTED[target.resource] if crowds else taking))
         found = yield from ask(Selecting(kinds, target.namespace, selectors.pairs(labels)))
-        known = {each.uid for each in mine}
-        others = [each for each in found if each.uid not in known and _fits(each, target)]
+        above = {each.uid for each in mine}
+        others = [each for each in found if each.uid not in above and _fits(each, target)]
     effects: list[Effect] = []
     for parent in (*mine, *others) if crowds else ():
         owned = yield from ask(Dependents(frozenset({parent.uid}), parent))
         effects += [goes_with(each) for each in owned if each.uid != target.uid and not _sized(context, each)]
+        known = {each.target.uid for each in effects}
+        held = yield from of_pods.of_workload(context, parent)
+        effects += [goes_with(each) for each in held if each.uid not in known]
     joined = (*mine, *others) if revision or owner != was[0] else others
     effects += yield from standing.protected(context, [each for each in joined if each.resource in taking])
     return effects
@@ -146,7 +151,7 @@ def _row(resource: GroupResource) -> Deleter:
         "its controller takes them for its own, and ends what is too much",
         _losses,
         frozenset({Operation.CREATE, Operation.UPDATE} if resource == selectors.BY_LABELS else {Operation.CREATE}),
-        kinds=frozenset({PODS, REPLICA_SETS} if resource == DEPLOYMENTS else {PODS}),
+        kinds=WITH_PODS | {REPLICA_SETS} if resource == DEPLOYMENTS else WITH_PODS,
     )
 
 
@@ -173,7 +178,7 @@ def _counted(resource: GroupResource) -> Deleter:
         "the controller ends those that are too many, or too old, and counts this one for its own",
         _joined,
         frozenset(_CHANGES | {Operation.DELETE} if resource == CONTROLLER_REVISIONS else _CHANGES),
-        kinds=_with_makers(_COUNTED[resource]) | {resource, PODS},
+        kinds=_with_makers(_COUNTED[resource]) | WITH_PODS | {resource},
         stays="its controller is its owner: it goes with that alone",
     )
 

@@ -1,23 +1,20 @@
 """What goes with an object that goes along itself: not by its owners alone, but by the word of the table as well.
 
 What goes with an owner, a namespace or another object of the table ends what its own deletion would: the rows are asked
-about that. With pods go the claims of their ephemeral volumes: pods are far more than claims, so the claims are known,
-and the way from them up to the workload is asked for.
+about that. What goes with the pods of a workload stands in ``of_pods``.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from seconder.admission import codec, coverage
-from seconder.admission.dependents import Dependent, Kind, kind_key
 from seconder.admission.findings import Refusal
-from seconder.admission.indirect import standing, table
+from seconder.admission.indirect import of_pods, table
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CLAIMS, MAKERS
-from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, ReadWhole, Unknown, ask
-from seconder.admission.request import Metadata
+from seconder.admission.kinds import MAKERS
+from seconder.admission.lookups import Asking, Dependents, ReadWhole, Unknown, ask
 from seconder.admission.review import Effect, ReviewContext, goes_with
-from seconder.api.resources import PODS, Target
+from seconder.api.resources import Target
 
 _DEEPEST: Final = 4
 """Steps from the object that a request is about: namespace, claim, volume, and one more."""
@@ -26,47 +23,6 @@ _MOST: Final = 64
 """Objects of which it is asked what goes with them, or whose they are; more are not known."""
 
 _UNKNOWN: Final = "what goes with what it owns could not be looked up"
-
-_OF_PODS: Final = frozenset({kind_key(Kind("v1", "Pod"))})
-_HIGHEST: Final = 3
-"""Steps from a pod to the workload: its ReplicaSet, or Job, and what makes that."""
-
-_UNREAD: Final = "whose pods have the claims could not be looked up"
-
-
-def claims_of(context: ReviewContext, workload: Target) -> Asking[list[Dependent]]:
-    """The claims of the ephemeral volumes of a workload's pods. Raises Unknown."""
-    kind, place = CLAIMS, workload.namespace
-    if workload.resource not in MAKERS or kind.resource not in context.state.policies.followed_resources:
-        return []
-    owned = yield from ask(Dependents(_OF_PODS, workload))
-    held = [each for each in owned if each.resource.resource == kind.resource and each.namespace == place]
-    if len(held) > _MOST:
-        raise Unknown(_UNREAD)
-    if not held:
-        return []
-    below = {each: ObjectRef(kind, place, each.name) for each in held}
-    stored = yield from ask(ReadObjects(tuple(below.values()), _UNREAD))
-    above = {each: pod for each, ref in below.items() if (pod := _pod(stored.get(ref), place))}
-    found: list[Dependent] = []
-    for _ in range(_HIGHEST):
-        if not above:
-            break
-        refs = {target: standing.ref(target) for target in above.values()}
-        read = yield from ask(ReadObjects(tuple(refs.values()), _UNREAD))
-        climbed: dict[Dependent, Target] = {}
-        for claim, target in above.items():
-            metadata = read.get(refs[target])
-            for maker in standing.workload_of(metadata.controller_owner if metadata else None, place):
-                climbed[claim] = maker
-        found += [claim for claim, maker in climbed.items() if maker.uid == workload.uid]
-        above = {claim: maker for claim, maker in climbed.items() if maker.uid != workload.uid}
-    return [each._replace(through=PODS, above=(workload.resource,)) for each in found]
-
-
-def _pod(claim: Metadata | None, place: str) -> Target | None:
-    owners = claim.owners if claim else ()
-    return next((Target(PODS, "Pod", place, each.name, each.uid) for each in owners if each.kind == "Pod"), None)
 
 
 def with_further(context: ReviewContext, effects: Sequence[Effect], gone: Sequence[Effect]) -> Asking[list[Effect]]:
@@ -112,7 +68,7 @@ def _rows(context: ReviewContext, target: Target) -> list[_Goes]:
     """What there is to ask about an object that goes: what a policy may protect goes with it by one of these."""
     rows = table.deleters(context.state.installation.aliases).get(target.resource, ())
     found: list[_Goes] = [_by_table] if any(_matters(context, row, target) for row in rows) else []
-    if target.resource in MAKERS and CLAIMS.resource in context.state.policies.followed_resources:
+    if target.resource in MAKERS and context.state.policies.pods_hold:
         found.append(_with_pods)
     return found
 
@@ -144,5 +100,5 @@ def _by_table(context: ReviewContext, gone: Effect) -> Asking[Sequence[Effect]]:
 
 
 def _with_pods(context: ReviewContext, workload: Effect) -> Asking[Sequence[Effect]]:
-    """The deletions of the claims of its pods."""
-    return [goes_with(each) for each in (yield from claims_of(context, workload.target))]
+    """The deletions of what goes with its pods."""
+    return [goes_with(each) for each in (yield from of_pods.of_workload(context, workload.target))]

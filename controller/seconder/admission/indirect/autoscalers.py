@@ -7,10 +7,11 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import dependents
-from seconder.admission.indirect import scaling, standing
+from seconder.admission.dependents import Dependent
+from seconder.admission.indirect import of_pods, scaling, standing
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.indirect.scaling import Scaling
-from seconder.admission.kinds import MAKERS, maker, makers_of
+from seconder.admission.kinds import MAKERS, WITH_PODS, maker, makers_of
 from seconder.admission.lookups import (
     Asking,
     Dependents,
@@ -53,7 +54,8 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     policies = context.state.policies.protecting(Target(PODS, "Pod", place, "", ""))
     workload = Target(kind.resource, kind.kind, place, told.name, "")
     # Where they name the workload as well, its size is free there.
-    if all(policy in context.state.policies.protecting(workload) for policy in policies):
+    sized = all(policy in context.state.policies.protecting(workload) for policy in policies)
+    if sized and not (yield from of_pods.hold(context, place)):
         return []
     stored: Any = yield from ask(ReadWhole(ObjectRef(kind, place, workload.name), _UNREAD))
     if stored is None:
@@ -66,8 +68,9 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if told.least >= present and not told.restarts:
         return []
     workload = msgspec.structs.replace(workload, uid=scaled.metadata.uid)
-    owned = yield from ask(Dependents(frozenset({workload.uid}), workload))
-    return [goes_with(each) for each in owned if each.resource.resource == PODS]
+    owned: Sequence[Dependent] = () if sized else (yield from ask(Dependents(frozenset({workload.uid}), workload)))
+    held = yield from of_pods.of_workload(context, workload)
+    return [*(goes_with(each) for each in owned if each.resource.resource == PODS), *map(goes_with, held)]
 
 
 def _of_any(context: ReviewContext, told: Scaling) -> Asking[Sequence[Effect]]:
@@ -78,7 +81,8 @@ def _of_any(context: ReviewContext, told: Scaling) -> Asking[Sequence[Effect]]:
     place = context.request.target.namespace
     above = Target(GroupResource(told.group, ""), told.kind, place, told.name, "")
     owned = yield from ask(Dependents(frozenset({dependents.group_key(told.group)}), above))
-    return [goes_with(each) for each in owned if each.namespace == place]
+    held = yield from of_pods.of_makers(context, place, lambda owner: owner.group == told.group)
+    return [*(goes_with(each) for each in owned if each.namespace == place), *map(goes_with, held)]
 
 
 def _read(ref: ObjectRef) -> Asking[Metadata | None]:
@@ -129,7 +133,7 @@ def _rivals(context: ReviewContext) -> Asking[Sequence[Effect]]:
 
 _VERSIONS: Final = {AUTOSCALERS: "v2", scaling.SCALED_OBJECTS: "v1alpha1"}
 
-_SIZED: Final = frozenset({PODS, *MAKERS})
+_SIZED: Final = WITH_PODS.union(MAKERS)
 """What goes with a size: see ``rules.autoscaler``, too."""
 
 

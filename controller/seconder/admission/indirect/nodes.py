@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from seconder.admission import codec
 from seconder.admission.changes import free_changes, free_paths
+from seconder.admission.indirect import of_pods
 from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.kinds import WITH_PODS
 from seconder.admission.lookups import Asking, PodsOn, Unknown, ask
 from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
@@ -17,6 +19,8 @@ from seconder.api.resources import NODES, PODS, GroupResource, Target
 
 LEASES_OF_NODES: Final = GroupResource("coordination.k8s.io", "leases")
 _LEASES_IN: Final = "kube-node-lease"
+_ANYWHERE: Final = ""
+"""The pods on a node are in any namespace."""
 
 
 class Taint(Struct, frozen=True):
@@ -49,11 +53,13 @@ By other labels those of DaemonSets go.
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request = context.request
-    if not _pods_matter(context):
+    if not of_pods.may_matter(context, _ANYWHERE):
         return []
     emptied = ends(context)
     relabelled = request.updates and (request.old.labels or {}) != (request.new.labels or {})
     if not (emptied or (relabelled and request.target.resource == NODES)):
+        return []
+    if not (yield from of_pods.matter(context, _ANYWHERE)):
         return []
     # A DaemonSet's pods go from a node that it no longer selects.
     return (yield from _ended(PodsOn(request.target.name, daemons=not emptied)))
@@ -62,11 +68,6 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
 def _ended(lookup: PodsOn) -> Asking[Sequence[Effect]]:
     pods = yield from ask(lookup)
     return [goes_along(Target(PODS, "Pod", pod.namespace, pod.name, pod.uid)) for pod in pods]
-
-
-def _pods_matter(context: ReviewContext) -> bool:
-    """Whether some policy protects pods."""
-    return context.state.policies.follows_some_of({PODS})
 
 
 def ends(context: ReviewContext) -> bool:
@@ -95,8 +96,6 @@ def _taints(request: Request, spec: msgspec.Raw) -> set[Taint]:
     return set(node.taints or ())
 
 
-_ENDED: Final = frozenset({PODS})
-
 DELETER: Final = Deleter(
     NODES,
     "its deletion, a taint NoExecute or of Kubernetes' own, another status, or what else is not free; by other labels"
@@ -105,9 +104,9 @@ DELETER: Final = Deleter(
     "the taint manager, the pod garbage collector and the DaemonSets' controller delete them",
     _losses,
     frozenset({Operation.UPDATE, Operation.DELETE}),
-    kinds=_ENDED,
+    kinds=WITH_PODS,
     namespaced=False,
-    deletes=_ENDED,
+    deletes=WITH_PODS,
 )
 
 
@@ -116,7 +115,8 @@ def _by_lease(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not ends(context):
         return []
     node = Target(NODES, "Node", "", context.request.target.name, "")
-    pods = (yield from _ended(PodsOn(node.name))) if _pods_matter(context) else ()
+    matter = yield from of_pods.matter(context, _ANYWHERE)
+    pods = (yield from _ended(PodsOn(node.name))) if matter else ()
     return [goes_along(node), *pods]
 
 
@@ -127,8 +127,9 @@ LEASES: Final = Deleter(
     "the node lifecycle controller takes the node for lost, whose kubelet renews the Lease",
     _by_lease,
     MUTATIONS,
-    # Not Nodes: charts give the right to Leases to whatever elects a leader, and the platform's policy names nodes.
-    kinds=_ENDED,
+    # Not Nodes, nor what goes with pods: charts give the right to Leases to whatever elects a leader, and a platform's
+    # policy names nodes and volumes.
+    kinds=frozenset({PODS}),
     only_in=_LEASES_IN,
     stays="its node is its owner, and has a row of its own; and no agent ends kube-node-lease",
 )
@@ -136,9 +137,8 @@ LEASES: Final = Deleter(
 
 def _by_device(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """Raise Unknown where a device is to evict: claims in all namespaces tell which pods use it."""
-    yield from ()
     spec = context.request.new_spec
-    if b"NoExecute" in bytes(spec) and _pods_matter(context):
+    if b"NoExecute" in bytes(spec) and (yield from of_pods.matter(context, _ANYWHERE)):
         raise Unknown("which pods use the device cannot be told")
     return []
 
@@ -151,7 +151,7 @@ def _device(plural: str) -> Deleter:
         "the device taint eviction controller deletes them",
         _by_device,
         WRITES,
-        kinds=_ENDED,
+        kinds=WITH_PODS,
         namespaced=False,
     )
 
@@ -178,7 +178,7 @@ BINDINGS: Final = tuple(
         "the pod garbage collector deletes it where the node is not there, and a kubelet ends what does not fit",
         _by_binding,
         frozenset({Operation.CREATE}),
-        kinds=_ENDED,
+        kinds=WITH_PODS,
         part=part,
     )
     for resource, part in ((PODS, "binding"), (_BINDINGS, ""))

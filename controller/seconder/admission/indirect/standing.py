@@ -11,7 +11,7 @@ from typing import Any, Final
 from seconder.admission.changes import free_changes, free_paths
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CLAIMS, CRON_JOBS, MAKERS, POD, SCALED, maker, makers_of
+from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, SCALED, maker, makers_of
 from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, ReadWhole, Selected, ask
 from seconder.admission.request import MUTATIONS, WRITES, Metadata, Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
@@ -129,8 +129,7 @@ def _of_job(context: ReviewContext, job: Target) -> Asking[Sequence[Effect]]:
     owned = yield from ask(Dependents(frozenset({job.uid}), job))
     # Of its pods the policies ask that name them.
     owned = [each for each in owned if each.resource.resource != PODS]
-    claims = CLAIMS.resource in context.state.policies.followed_resources
-    if not (owned or claims or matter(context, [JOBS])) or _finished((yield from _read(job))):
+    if not (owned or context.state.policies.pods_hold or matter(context, [JOBS])) or _finished((yield from _read(job))):
         return []
     above = yield from protected(context, [job])
     return [goes_along(job), *(each for each in above if each.target != job), *map(goes_with, owned)]

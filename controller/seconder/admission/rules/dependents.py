@@ -11,9 +11,9 @@ import msgspec
 from seconder.admission import cel, coverage, dependents, losses
 from seconder.admission.dependents import Dependent
 from seconder.admission.findings import Findings
-from seconder.admission.indirect import along, parents
+from seconder.admission.indirect import along, of_pods, parents
 from seconder.admission.indirect.parents import Loss
-from seconder.admission.kinds import ADOPTERS, CLAIMS
+from seconder.admission.kinds import ADOPTERS, MAKERS
 from seconder.admission.lookups import Asking, Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
@@ -28,8 +28,8 @@ _UNREAD: Final = "the approvals of what it owns could not be looked up"
 
 def evaluate(context: ReviewContext) -> Findings:
     """``Delete`` on each protected object that would go with the one that the request names, or by its word."""
-    request, target = context.request, context.request.target
-    if not context.state.policies.follows:
+    request, target, policies = context.request, context.request.target, context.state.policies
+    if not policies.follows:
         return []
     if not (request.may_end or context.marks):
         # Not by ``updates``: each update comes by here.
@@ -44,7 +44,7 @@ def evaluate(context: ReviewContext) -> Findings:
     keys = dependents.keys(request, target)
     leaves = not keys
     if leaves:
-        if not context.state.policies.follows_some_of(ADOPTERS.keys()):
+        if not (policies.pods_hold or policies.follows_some_of(ADOPTERS.keys())):
             return []
         keys = frozenset({target.uid})
     # Not by ``ask``: each deletion comes by here.
@@ -52,14 +52,15 @@ def evaluate(context: ReviewContext) -> Findings:
     if leaves:
         # What it leaves behind, another controller takes for its own, and ends what is too much.
         owned = [each for each in owned if _topmost(each) in ADOPTERS]
-    elif CLAIMS.resource in context.state.policies.followed_resources:
-        owned = [*owned, *(yield from along.claims_of(context, target))]
+    held: Sequence[Dependent] = ()
+    if policies.pods_hold and target.resource in MAKERS:
+        held = yield from of_pods.of_workload(context, target)
+        owned = [*owned, *held]
     if not owned:
         # Most own nothing.
         return []
-    effects = _protected(context, owned)
-    if not leaves:
-        effects = yield from along.with_further(context, effects, [goes_with(each) for each in owned])
+    gone = [goes_with(each) for each in (held if leaves else owned)]
+    effects = yield from along.with_further(context, _protected(context, owned), gone)
     return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
 
 
@@ -85,9 +86,13 @@ def _ended(context: ReviewContext) -> Asking[Sequence[Effect]]:
         return []
     owned = yield from ask(Dependents(frozenset({target.uid}), target))
     ended = [each for each in owned if loss.of(each.resource.resource)]
-    # With pods goes what is theirs alone.
-    ended += yield from along.claims_of(context, target)
-    return _protected(context, ended, loss)
+    effects = _protected(context, ended, loss)
+    if target.resource not in MAKERS:
+        return effects
+    held = yield from of_pods.of_workload(context, target)
+    known = {each.uid for each in ended}
+    effects += _protected(context, [each for each in held if each.uid not in known], loss)
+    return (yield from along.with_further(context, effects, [goes_with(each) for each in held]))
 
 
 def _sees(context: ReviewContext, policy: Policy) -> bool:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from seconder.admission import cel, coverage, losses
 from seconder.admission.findings import Findings, Refusal
-from seconder.admission.indirect import along, table
+from seconder.admission.indirect import along, of_pods, table
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import MUTATIONS, Operation
@@ -41,6 +41,7 @@ def evaluate(context: ReviewContext) -> Findings:
     if refusals:
         return refusals
     effects = [each for each in found if isinstance(each, Effect)]
+    effects += yield from of_pods.going_with(context, effects)
     covered = [effect for effect in effects if coverage.may_be_covered(context, effect)]
     further = yield from along.with_further(context, covered, effects)
     told = [each if each.since else replace(each, since=_FURTHER) for each in further]

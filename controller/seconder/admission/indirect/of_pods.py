@@ -1,0 +1,128 @@
+"""What is made for one pod alone, and goes with it: the claim of an ephemeral volume, and one of devices.
+
+So whether pods matter is told here: where policies protect them, and where they protect what goes with some. Pods are
+far more than such claims, so the claims are known, and the way from them up to the workload is asked for.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from seconder.admission.dependents import Dependent, Kind, kind_key
+from seconder.admission.indirect import standing
+from seconder.admission.kinds import OF_PODS, VOLUMES
+from seconder.admission.lookups import Asking, Dependents, ReadObjects, Unknown, ask
+from seconder.admission.request import Metadata, Owner
+from seconder.admission.review import Effect, ReviewContext, goes_with
+from seconder.api.resources import PODS, Target
+
+BY_POD: Final = frozenset({kind_key(Kind("v1", "Pod"))})
+"""The key of all owners that are pods."""
+
+_MADE: Final = frozenset(kind.resource for kind in OF_PODS)
+
+_MOST: Final = 64
+"""Of which it is asked whose pods they go with; more are not known."""
+
+_HIGHEST: Final = 3
+"""Steps up from a pod to what is wanted: by its ReplicaSet, or Job, and by what makes that."""
+
+_UNREAD: Final = "whose pods have the claims could not be looked up"
+
+
+def may_matter(context: ReviewContext, place: str) -> bool:
+    """Whether pods may matter, told without a look-up: see ``matter``."""
+    policies = context.state.policies
+    named = policies.protects_in(PODS, place) if place else policies.follows_some_of({PODS})
+    return named or policies.pods_hold
+
+
+def matter(context: ReviewContext, place: str) -> Asking[bool]:
+    """Whether the end of pods matters in a namespace or, without one, anywhere.
+
+    It does where some policy protects pods, or what goes with some that are there. Where it is not known what does, it
+    may.
+    """
+    policies = context.state.policies
+    named = policies.protects_in(PODS, place) if place else policies.follows_some_of({PODS})
+    return named or (yield from hold(context, place))
+
+
+def hold(context: ReviewContext, place: str) -> Asking[bool]:
+    """Whether some policy protects what goes with pods that are there: see ``matter``."""
+    try:
+        return bool((yield from _held(context, place)))
+    except Unknown:
+        return True
+
+
+def _held(context: ReviewContext, place: str) -> Asking[Sequence[Dependent]]:
+    """What goes with pods in a namespace or, without one, anywhere, and takes along what policies protect."""
+    policies = context.state.policies
+    if not policies.pods_hold:
+        return []
+    owned = yield from ask(Dependents(BY_POD, Target(PODS, "Pod", place, "", "")))
+    # With a claim goes its volume.
+    volumes = policies.protects_in(VOLUMES.resource, "")
+    return [
+        each
+        for each in owned
+        if each.resource.resource in _MADE
+        and (not place or each.namespace == place)
+        and (volumes or policies.protecting(each.target))
+    ]
+
+
+def of_workload(context: ReviewContext, workload: Target) -> Asking[list[Dependent]]:
+    """What goes with the pods of a workload. Raises Unknown."""
+    return (yield from of_makers(context, workload.namespace, lambda owner: owner.uid == workload.uid))
+
+
+def of_makers(context: ReviewContext, place: str, wanted: Callable[[Owner], bool]) -> Asking[list[Dependent]]:
+    """What goes with those pods in a namespace whose controller, or what is above that, is wanted. Raises Unknown."""
+    held = yield from _held(context, place)
+    if len(held) > _MOST:
+        raise Unknown(_UNREAD)
+    if not held:
+        return []
+    below = {each: goes_with(each).ref for each in held}
+    stored = yield from ask(ReadObjects(tuple(below.values()), _UNREAD))
+    above = {each: pod for each, ref in below.items() if (pod := _pod(stored.get(ref), place))}
+    found: list[Dependent] = []
+    for _ in range(_HIGHEST):
+        if not above:
+            break
+        refs = {target: standing.ref(target) for target in above.values()}
+        read = yield from ask(ReadObjects(tuple(refs.values()), _UNREAD))
+        climbed: dict[Dependent, Target] = {}
+        for each, target in above.items():
+            metadata = read.get(refs[target])
+            owner = metadata.controller_owner if metadata else None
+            if owner is not None and wanted(owner):
+                found.append(each)
+                continue
+            for maker in standing.workload_of(owner, place):
+                climbed[each] = maker
+        above = climbed
+    return found
+
+
+def _pod(claim: Metadata | None, place: str) -> Target | None:
+    owners = claim.owners if claim else ()
+    return next((Target(PODS, "Pod", place, each.name, each.uid) for each in owners if each.kind == "Pod"), None)
+
+
+def going_with(context: ReviewContext, gone: Sequence[Effect]) -> Asking[list[Effect]]:
+    """The deletions of what goes with the pods among some objects. Raises Unknown."""
+    there = [each for each in gone if each.target.resource == PODS]
+    if not there:
+        return []
+    uids = {each.target.uid for each in there if each.target.uid}
+    unread = {each.ref for each in there if not each.target.uid}
+    if unread and (yield from _held(context, there[0].target.namespace)):
+        stored = yield from ask(ReadObjects(tuple(unread), _UNREAD))
+        uids |= {metadata.uid for metadata in stored.values()}
+    if not uids:
+        return []
+    owned = yield from ask(Dependents(frozenset(uids), context.request.target))
+    known = {each.target for each in gone}
+    return [effect for each in owned if (effect := goes_with(each)).target not in known]

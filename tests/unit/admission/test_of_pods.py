@@ -1,0 +1,205 @@
+"""What is made for pods alone goes with them: whatever ends pods ends that, where policies name it and not the pods."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.support.builders import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    PERSON,
+    WIDGETS,
+    approved_for,
+    creation,
+    deletion,
+    document,
+    live,
+    policy,
+    resolved,
+    scale,
+    state,
+    target,
+    update,
+)
+from tests.support.resolving import Answers, decide, ended
+
+from seconder.admission.dependents import Dependent
+from seconder.admission.indirect import of_pods, scaling, table
+from seconder.admission.kinds import OF_PODS, WITH_PODS
+from seconder.admission.lookups import Dependents, Lookup, Placed, PodsOn, Selecting, Uncontrolled
+from seconder.admission.policy_index import PolicyIndex
+from seconder.admission.request import OwnerReference, Request
+from seconder.admission.rules import dependents, indirect_deletion
+from seconder.api.reasons import Reason
+from seconder.api.resources import AUTOSCALERS, NODES, PODS, REPLICA_SETS, STATEFUL_SETS, GroupResource, Target
+
+VOLUMES = GroupResource("", "persistentvolumes")
+LEASES = GroupResource("coordination.k8s.io", "leases")
+BINDINGS = GroupResource("", "bindings")
+RULES_OF_DEVICES = GroupResource("resource.k8s.io", "devicetaintrules")
+MADE = tuple(kind.resource for kind in OF_PODS)
+CLAIMS = MADE[0]
+
+POD = target(PODS, "web-5d-x", uid="uid-pod")
+REPLICA_SET = target(REPLICA_SETS, "web-5d", uid="uid-rs")
+DEPLOYMENT = target(DEPLOYMENTS, "web", uid="uid-web")
+ROLLOUT = target(WIDGETS, "rollout", uid="uid-rollout")
+NODE = target(NODES, "n1", uid="uid-node")
+LABELLED: dict[str, Any] = {"selector": {"matchLabels": {"app": "web"}}}
+
+
+def _by(owner: Target, version: str) -> dict[str, Any]:
+    return {"owner_references": [OwnerReference(version, owner.kind, owner.name, owner.uid, controller=True)]}
+
+
+def _held(resource: GroupResource) -> Target:
+    return target(resource, "web-5d-x-cache", uid="uid-cache")
+
+
+class Cluster(Answers):
+    """One pod of a Deployment, with what is made for it alone: nobody knows of pods, but of what they own."""
+
+    def __call__(self, lookup: Lookup[Any]) -> Any:
+        """Answer."""
+        found = super().__call__(lookup)
+        known = of_pods.BY_POD | {POD.uid}
+        return () if isinstance(lookup, Dependents) and not lookup.keys & known else found
+
+
+def _cluster(resource: GroupResource = CLAIMS, **more: Any) -> Cluster:
+    held = _held(resource)
+    objects = {
+        **live(held, **_by(POD, "v1")),
+        **live(POD, **_by(REPLICA_SET, "apps/v1")),
+        **live(REPLICA_SET, **_by(DEPLOYMENT, "apps/v1")),
+        **live(DEPLOYMENT, **_by(ROLLOUT, "example.com/v1")),
+        **live(NODE),
+    }
+    given = {
+        "objects": objects,
+        "dependents": [Dependent(resolved(resource), held.namespace, held.name, held.uid, PODS)],
+        "whole": document(DEPLOYMENT, spec={"replicas": 3}),
+        "pods": [Placed(POD.namespace, POD.name, POD.uid)],
+        "uncontrolled": {PODS: [Placed(POD.namespace, POD.name, POD.uid)]},
+        "selecting": [REPLICA_SET],
+    }
+    return Cluster(**(given | more))
+
+
+def _scaler(kind: str, version: str = "apps/v1", name: str = "web") -> dict[str, Any]:
+    return {"spec": {"minReplicas": 1, "scaleTargetRef": {"apiVersion": version, "kind": kind, "name": name}}}
+
+
+def _vertical() -> Request:
+    named = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    return creation(target(scaling.VERTICAL, "v", uid=""), new={"spec": {"targetRef": named}})
+
+
+_TAINTED = {"spec": {"taints": [{"key": "k", "effect": "NoExecute"}]}}
+_BINDING: dict[str, Any] = {"kind": {"group": "", "version": "v1", "kind": "Binding"}}
+_ENDS: dict[str, Request] = {
+    "its node is deleted": deletion(NODE),
+    "its node is tainted": update(NODE, old={"spec": {}}, new=_TAINTED),
+    "its node is labelled": update(NODE, old={}, new={"labels": {"a": "b"}}),
+    "the lease of its node": deletion(target(LEASES, NODE.name, "kube-node-lease")),
+    "a binding": creation(target(BINDINGS, POD.name, uid=""), **_BINDING),
+    "an autoscaler": creation(target(AUTOSCALERS, "h", uid=""), new=_scaler("Deployment")),
+    "an autoscaler of a custom kind": creation(
+        target(AUTOSCALERS, "h", uid=""), new=_scaler(ROLLOUT.kind, "example.com/v1", ROLLOUT.name)
+    ),
+    "another autoscaler": creation(
+        target(scaling.SCALED_OBJECTS, "k", uid=""), new={"spec": {"scaleTargetRef": {"name": "web"}}}
+    ),
+    "a vertical one": _vertical(),
+    "a workload over it": creation(target(REPLICA_SETS, "mine", uid=""), new={"spec": LABELLED}),
+    "a workload over its own": creation(target(DEPLOYMENTS, "mine", uid=""), new={"spec": LABELLED}),
+    "one pod more": creation(target(PODS, "mine", uid=""), new={"labels": {"app": "web"}}),
+    "what leaves it to another": deletion(DEPLOYMENT, options={"propagationPolicy": "Orphan"}),
+    "a size": scale(2, 1, object_=DEPLOYMENT),
+}
+
+
+@pytest.mark.parametrize("resource", MADE, ids=str)
+@pytest.mark.parametrize("by", _ENDS)
+def test_whatever_ends_pods_ends_what_is_made_for_them_alone(by: str, resource: GroupResource) -> None:
+    """With the approval of that; unknown is refused, and people are not asked."""
+    asked, one, held = _ENDS[by], state(policy(resource)), _held(resource)
+    assert ended(decide(asked, one, answers=_cluster(resource))) == [held.name]
+    signed = _cluster(resource)
+    signed.objects = {**signed.objects, **live(held, annotations=approved_for(held), **_by(POD, "v1"))}
+    assert decide(asked, one, answers=signed).reason is Reason.APPROVED
+    unknown = decide(asked, one, answers=_cluster(resource, unknown=[Dependents]))
+    assert unknown.reason is Reason.INTERNAL_ERROR
+
+
+_RULES = (dependents.RULE, indirect_deletion.RULE)
+
+
+@pytest.mark.parametrize("by", _ENDS)
+def test_where_no_pod_holds_what_is_protected_they_end_as_before(by: str) -> None:
+    """One question, of what is in memory, and no other."""
+    asked = _ENDS[by]
+    answers = Cluster(whole=document(DEPLOYMENT, spec={"replicas": 3}))
+    assert ended(decide(asked, state(policy(CLAIMS)), answers=answers, rules=_RULES)) == []
+    assert not [each for kind in (PodsOn, Selecting, Uncontrolled) for each in answers.questions(kind)]
+    assert POD.resource not in {resource for resource, _, _ in answers.read}
+    elsewhere = Dependent(resolved(CLAIMS), "elsewhere", "c", "uid-c", PODS)
+    there = policy(CLAIMS, namespaces=frozenset({"payments"}))
+    assert ended(decide(asked, state(there), answers=_cluster(dependents=[elsewhere]))) == []
+    assert decide(asked, state(policy(CONFIG_MAPS)), answers=_cluster()).allowed
+
+
+def test_a_device_whose_users_nobody_knows_evicts_where_pods_hold_something() -> None:
+    """Nowhere else."""
+    rule = Target(RULES_OF_DEVICES, "K", "", "r", "uid-r")
+    evicts = creation(rule, new={"spec": {"taint": {"key": "k", "effect": "NoExecute"}}})
+    assert decide(evicts, state(policy(CLAIMS)), answers=_cluster()).reason is Reason.INTERNAL_ERROR
+    assert decide(evicts, state(policy(CLAIMS)), answers=Answers()).allowed
+    by_person = creation(rule, PERSON, new={"spec": {"taint": {"key": "k", "effect": "NoExecute"}}})
+    assert decide(by_person, state(policy(CLAIMS)), answers=_cluster()).allowed
+
+
+def test_the_volume_of_such_a_claim_goes_with_the_pods() -> None:
+    """One that was there before the claim, and is not retained."""
+    volume = Target(VOLUMES, "PersistentVolume", "", "pv-1", "uid-pv")
+    # The claim, its volume and the workload are read as one document.
+    spec = {"volumeName": volume.name, "persistentVolumeReclaimPolicy": "Delete", "replicas": 3}
+    for by in ("its node is deleted", "an autoscaler", "one pod more", "a size", "what leaves it to another"):
+        there = _cluster(whole=document(DEPLOYMENT, spec=spec))
+        there.objects = {**there.objects, **live(volume)}
+        assert ended(decide(_ENDS[by], state(policy(VOLUMES)), answers=there)) == [volume.name], by
+        kept = _cluster(whole=document(DEPLOYMENT, spec=spec | {"persistentVolumeReclaimPolicy": "Retain"}))
+        kept.objects = {**kept.objects, **live(volume)}
+        assert ended(decide(_ENDS[by], state(policy(VOLUMES)), answers=kept)) == [], by
+
+
+def test_each_row_that_ends_pods_ends_what_goes_with_them() -> None:
+    """So that rights to it count, and what ends by it is followed."""
+    for rows in table.deleters().values():
+        for row in rows:
+            for kinds in (row.ended, row.deletes):
+                # Of Leases see there.
+                assert PODS not in kinds or kinds >= WITH_PODS or row.only_in, row.by
+
+
+def test_what_ends_with_pods_is_all_that_ends_with_that() -> None:
+    """By the rows of what goes with pods itself."""
+    by_rows = [row for kind in WITH_PODS - {PODS} for row in table.deleters().get(kind, ()) if row.goes_along]
+    assert by_rows
+    assert {kind for row in by_rows for kind in row.ended} <= WITH_PODS
+    for kind in WITH_PODS - {PODS}:
+        assert PolicyIndex([policy(kind)]).pods_hold
+    assert not PolicyIndex([policy(PODS)]).pods_hold
+
+
+_OTHERS: dict[str, Callable[[], Request]] = {
+    "a pod that nothing selects": lambda: creation(target(PODS, "mine", uid=""), new={"labels": {"app": "web"}}),
+    "a set of other pods": lambda: creation(target(STATEFUL_SETS, "db", uid=""), new={"spec": LABELLED}),
+}
+
+
+@pytest.mark.parametrize("by", _OTHERS)
+def test_what_ends_no_pods_is_made_as_before(by: str) -> None:
+    """Where some hold what is protected as well."""
+    answers = _cluster(selecting=[])
+    assert decide(_OTHERS[by](), state(policy(CLAIMS)), answers=answers).allowed
