@@ -126,7 +126,7 @@ def take_the_nodes_lease(field: Field) -> None:
     field.lasts(pod)
 
 
-@attack(variants={"everywhere": ("everywhere",), "in-its-namespace": ("here",)})
+@attack(variants={"everywhere": ("everywhere",), "in-its-namespace": ("here",), "by-what-is-added": ("added",)})
 def keep_its_pods_off(field: Field, where: str) -> None:
     """An agent runs a pod near which none of its pods may come any more, since anti-affinity works both ways."""
     field.deployment()
@@ -134,6 +134,9 @@ def keep_its_pods_off(field: Field, where: str) -> None:
     term: dict[str, Any] = {"labelSelector": {"matchLabels": {"app": "checkout"}}, "topologyKey": "kubernetes.io/os"}
     if where == "everywhere":
         term["namespaceSelector"] = {}
+    if where == "added":
+        # Its ReplicaSets' pods have such a label, and its template has none.
+        term["labelSelector"] = {"matchExpressions": [{"key": "pod-template-hash", "operator": "Exists"}]}
     required = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
     pod = documents.pod("mine", affinity={"podAntiAffinity": required})
     field.free_work()

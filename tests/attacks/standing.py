@@ -353,6 +353,11 @@ def select_its_pods(field: Field) -> None:
     decoy = documents.deployment("decoy")
     decoy["spec"] |= _SPEC
     field.refused("POST", DEPLOYMENTS.path(field.place), decoy)
+    # By a label that its controller adds, whatever the value is.
+    labels = {"pod-template-hash": "5bd57478f6"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": documents.CONTAINERS}}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    field.refused("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "decoy"}, "spec": spec})
     field.done("POST", DEPLOYMENTS.path(field.place), documents.deployment("mine"))
 
 

@@ -165,7 +165,7 @@ class Uncontrolled(Lookup[Sequence[Placed]], frozen=True):
 class Selecting(Lookup[Sequence[Target]], frozen=True):
     """The objects of these kinds in a namespace whose selectors fit what has these labels.
 
-    ``but``: and do not fit what has those.
+    ``but``: and do not fit what has those. ``made_by``: they are labels of a template, of such a workload.
     """
 
     unknown: ClassVar[str] = "what would take it for its own could not be looked up"
@@ -173,10 +173,11 @@ class Selecting(Lookup[Sequence[Target]], frozen=True):
     namespace: str
     labels: tuple[tuple[str, str], ...]
     but: tuple[tuple[str, str], ...] | None = None
+    made_by: GroupResource | None = None
 
 
 class Selected(Lookup[Sequence[Target]], frozen=True):
-    """The workloads of these kinds in a namespace whose pods' labels a selector fits."""
+    """The workloads of these kinds in a namespace whose pods' labels a selector may fit: see ``selectors``."""
 
     unknown: ClassVar[str] = "whose pods it selects could not be looked up"
     kinds: tuple[ResolvedResource, ...]

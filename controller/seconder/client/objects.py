@@ -38,7 +38,6 @@ from seconder.admission.lookups import (
     Uncontrolled,
 )
 from seconder.admission.request import Metadata
-from seconder.api.label_selector import selects
 from seconder.api.resources import DAEMON_SETS, GroupResource, ResolvedResource, Target
 from seconder.approvals.impact import Contents, Item
 from seconder.client.api import Api, ApiError, collection, segment
@@ -146,19 +145,23 @@ class Objects:
     def selecting(self, lookup: Selecting, deadline: float) -> list[Target]:
         """List what selects some labels. Raises ApiError and TooLate."""
         labels, but = dict(lookup.labels), None if lookup.but is None else dict(lookup.but)
+        lost = () if but is None else labels.keys() - but.keys()
 
         def wanted(kind: ResolvedResource, each: Mapping[str, Any]) -> bool:
             spec = each.get("spec")
-            fits = selectors.fits(kind.resource, spec, labels)
-            return fits and (but is None or not selectors.fits(kind.resource, spec, but))
+            if not selectors.fits(kind.resource, spec, labels, lookup.made_by):
+                return False
+            return but is None or not selectors.fits(kind.resource, spec, but, lookup.made_by, lost)
 
         return self._workloads(lookup, wanted, deadline)
 
     def selected(self, lookup: Selected, deadline: float) -> list[Target]:
-        """List the workloads whose pods a selector fits. Raises ApiError and TooLate."""
-        return self._workloads(
-            lookup, lambda _, each: selects(lookup.selector, selectors.labels_of_pods(each.get("spec"))), deadline
-        )
+        """List the workloads whose pods a selector may fit. Raises ApiError and TooLate."""
+
+        def wanted(kind: ResolvedResource, each: Mapping[str, Any]) -> bool:
+            return selectors.may_select(lookup.selector, kind.resource, selectors.labels_of_pods(each.get("spec")))
+
+        return self._workloads(lookup, wanted, deadline)
 
     def _workloads(
         self,

@@ -287,6 +287,67 @@ def test_workloads_are_found_by_the_labels_of_their_pods(pool: ThreadPoolExecuto
     ]
 
 
+def test_a_selector_may_fit_what_controllers_and_admission_add(pool: ThreadPoolExecutor) -> None:
+    """Of a kind's own controller, or of Kubernetes' own domains; but nothing that the template has, or others add."""
+    kinds = {
+        "deployments": "Deployment",
+        "statefulsets": "StatefulSet",
+        "daemonsets": "DaemonSet",
+        "replicasets": "ReplicaSet",
+    }
+    base = "/apis/apps/v1/namespaces/payments"
+    template = {"template": {"metadata": {"labels": {"app": "web"}}}}
+    items = {kind: [{**_object(kind), "spec": template}] for kind in kinds}
+    served = Served({f"{base}/{kind}": {"metadata": {}, "items": items[kind]} for kind in kinds})
+    asked = tuple(
+        ResolvedResource(GroupResource("apps", plural), "v1", namespaced=True, custom=False, kind=kind)
+        for plural, kind in kinds.items()
+    )
+
+    def selected(key: str, operator: Operator = Operator.EXISTS, *others: Requirement) -> set[str]:
+        values = frozenset({"x"}) if operator in {Operator.IN, Operator.NOT_IN} else frozenset[str]()
+        selector = (Requirement(key, operator, values), *others)
+        found = Objects(served, pool).selected(Selected(asked, "payments", selector), time.monotonic() + 5.0)
+        return {each.name for each in found}
+
+    everything = set(kinds)
+    for operator in (Operator.EXISTS, Operator.IN):
+        assert selected("pod-template-hash", operator) == {"deployments"}
+        assert selected("controller-revision-hash", operator) == {"daemonsets", "statefulsets"}
+        assert selected("pod-template-generation", operator) == {"daemonsets"}
+        assert selected("statefulset.kubernetes.io/pod-name", operator) == {"statefulsets"}
+        assert selected("apps.kubernetes.io/pod-index", operator) == {"statefulsets"}
+        assert selected("topology.kubernetes.io/zone", operator) == everything
+        for other in ("job-name", "batch.kubernetes.io/job-name", "app.kubernetes.io/name", "team", "example.com/x"):
+            assert selected(other, operator) == set(), other
+    for operator in (Operator.DOES_NOT_EXIST, Operator.NOT_IN):
+        assert selected("pod-template-hash", operator) == everything
+    assert selected("app", Operator.IN) == set()
+    mine = Requirement("app", Operator.IN, frozenset({"mine"}))
+    assert selected("topology.kubernetes.io/zone", Operator.EXISTS, mine) == set()
+
+
+def test_what_chooses_pods_by_what_is_added_loses_them_by_the_rest(pool: ThreadPoolExecutor) -> None:
+    """A Service for one pod of a StatefulSet, where the template gets other labels."""
+    services = ResolvedResource(GroupResource("", "services"), "v1", namespaced=True, custom=False, kind="Service")
+    one = {"app": "db", "statefulset.kubernetes.io/pod-name": "db-0"}
+    document = _object("db-0") | {"spec": {"selector": one}}
+    served = Served({"/api/v1/namespaces/payments/services": {"metadata": {}, "items": [document]}})
+    sets = GroupResource("apps", "statefulsets")
+
+    def lost(before: dict[str, str], after: dict[str, str], by: GroupResource | None = sets) -> bool:
+        labels, but = (tuple(sorted(each.items())) for each in (before, after))
+        asked = Selecting((services,), "payments", labels, but, by)
+        return bool(Objects(served, pool).selecting(asked, time.monotonic() + 5.0))
+
+    assert lost({"app": "db"}, {"app": "other"})
+    assert lost(one, {"app": "db"})
+    assert not lost({"app": "db"}, {"app": "db", "a": "b"})
+    assert not lost({"app": "db", "a": "b"}, {"app": "db"})
+    assert not lost({"app": "db"}, {"app": "other"}, GroupResource("apps", "deployments"))
+    assert not lost({"app": "db"}, {"app": "other"}, None)
+
+
 def test_volumes_that_wait_for_a_claim_are_listed_or_read_by_name(pool: ThreadPoolExecutor) -> None:
     """Those that are bound are no answer, nor is one that is not there."""
     free, bound = _object("free"), _object("bound") | {"spec": {"claimRef": {"name": "c", "uid": "u"}}}

@@ -27,7 +27,8 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     before, after = _labels(context) if kinds else ({}, {})
     if before == after:
         return []
-    found = yield from ask(Selecting(kinds, place, selectors.pairs(before), selectors.pairs(after)))
+    made_by = None if request.target.resource == PODS else request.target.resource
+    found = yield from ask(Selecting(kinds, place, selectors.pairs(before), selectors.pairs(after), made_by))
     return [goes_along(each) for each in found]
 
 

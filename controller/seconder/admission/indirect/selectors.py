@@ -1,19 +1,31 @@
 """The selectors of workloads: what their controllers take for their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from seconder.admission import codec
-from seconder.admission.kinds import REPLICATION_CONTROLLERS
+from seconder.admission.changes import free_changes
+from seconder.admission.kinds import CRON_JOBS, REPLICATION_CONTROLLERS
 from seconder.admission.lookups import Unknown
 from seconder.admission.request import Request
 from seconder.api.label_selector import Operator, Requirement, Selector, selects
-from seconder.api.resources import NETWORK_POLICIES, SERVICES, GroupResource
+from seconder.api.resources import (
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    JOBS,
+    NETWORK_POLICIES,
+    SERVICES,
+    STATEFUL_SETS,
+    GroupResource,
+)
 
 BY_LABELS: Final = REPLICATION_CONTROLLERS
 """The one kind of workload whose selector is a plain map of labels."""
+
+_OF_JOBS: Final = "batch.kubernetes.io/"
+_OF_JOB: Final = ("controller-uid", "job-completion-index", "job-name")
 
 _PLAIN: Final = frozenset({BY_LABELS, SERVICES})
 
@@ -62,12 +74,64 @@ def text(selector: Selector) -> str:
     return ",".join(_FORMS[each.operator].format(each.key, ",".join(sorted(each.values))) for each in selector)
 
 
-def fits(resource: GroupResource, spec: Any, labels: Mapping[str, str]) -> bool:
-    """Whether the selector of a workload or the like fits something of these labels, or cannot be read."""
+_ADDED: Final[Mapping[GroupResource, frozenset[str]]] = {
+    CRON_JOBS: frozenset({"controller-uid", "job-name", *(f"{_OF_JOBS}{name}" for name in _OF_JOB)}),
+    DAEMON_SETS: frozenset({"controller-revision-hash", "pod-template-generation"}),
+    DEPLOYMENTS: frozenset({"pod-template-hash"}),
+    JOBS: frozenset({f"{_OF_JOBS}job-completion-index"}),
+    STATEFUL_SETS: frozenset(
+        {"apps.kubernetes.io/pod-index", "controller-revision-hash", "statefulset.kubernetes.io/pod-name"}
+    ),
+}
+"""Labels that the controllers of workloads give to pods, beside those of the template. A Job's template has the others
+once it is stored, and so has a Deployment's ReplicaSet.
+"""
+
+_OF_ONE_KIND: Final = frozenset(free_changes.KNOWN_BY).union(*_ADDED.values())
+
+
+def may_select(
+    selector: Selector, resource: GroupResource, labels: Mapping[str, str], lost: Collection[str] = ()
+) -> bool:
+    """Whether a selector may select pods of a workload whose template has these labels.
+
+    Pods have more: what their controller adds, and what admission or a kubelet adds under keys of Kubernetes' own, such
+    as the zone of their node. Nobody knows these from the template, so that one may be what is asked for; that one is
+    not there is taken as the template has it. ``lost``: keys that nobody adds, since the template had them before.
+    """
+    return bool(selector) and all(
+        each.met(labels)
+        or (each.key not in labels and each.key not in lost and _wants(each) and _may_be_added(resource, each.key))
+        for each in selector
+    )
+
+
+def _wants(requirement: Requirement) -> bool:
+    return requirement.operator in {Operator.IN, Operator.EXISTS}
+
+
+def _may_be_added(resource: GroupResource, key: str) -> bool:
+    if key in _ADDED.get(resource, ()):
+        return True
+    return key not in _OF_ONE_KIND and not key.startswith(_OF_JOBS) and free_changes.reserved(key)
+
+
+def fits(
+    resource: GroupResource,
+    spec: Any,
+    labels: Mapping[str, str],
+    made_by: GroupResource | None = None,
+    lost: Collection[str] = (),
+) -> bool:
+    """Whether the selector of a workload or the like fits something of these labels, or cannot be read.
+
+    ``made_by``: the labels are those of a template of such a workload. ``lost``: see ``may_select``.
+    """
     try:
-        return selects(selector_of(resource, spec), labels)
+        selector = selector_of(resource, spec)
     except ValueError:
         return True
+    return selects(selector, labels) if made_by is None else may_select(selector, made_by, labels, lost)
 
 
 def may_overlap(selector: Selector, resource: GroupResource, spec: Any) -> bool:
