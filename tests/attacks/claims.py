@@ -97,18 +97,38 @@ _ENDING: dict[str, tuple[str, str, Any]] = {
 }
 
 
+def _set_with_claims(field: Field, *others: Kind) -> str:
+    """A person's StatefulSet whose pod has a protected claim of its own, as those others are; give the claim's path."""
+    field.account()
+    made = documents.stateful_set(2, volumeClaimTemplates=[])
+    made["spec"]["template"]["spec"] = {"containers": documents.CONTAINERS, "volumes": [_CACHE]}
+    field.make(STATEFUL_SETS, made)
+    claims = [CLAIMS.path(field.place, f"db-{number}-cache") for number in range(2)]
+    field.eventually(lambda: all(field.admin("GET", each).done for each in claims), "its claims are there")
+    field.protect(CLAIMS, claims[1], *others)
+    field.free_work()
+    return claims[1]
+
+
 @attack(variants=_ENDING)
 def end_the_claims_of_its_pods(field: Field, method: str, below: str, body: Any) -> None:
     """An agent ends the pods of a person's StatefulSet, with which protected claims of ephemeral volumes go."""
-    field.account()
-    made = documents.stateful_set(1, volumeClaimTemplates=[])
-    made["spec"]["template"]["spec"] = {"containers": documents.CONTAINERS, "volumes": [_CACHE]}
-    field.make(STATEFUL_SETS, made)
-    claim = CLAIMS.path(field.place, "db-0-cache")
-    field.eventually(lambda: field.admin("GET", claim).done, "its claim is there")
-    field.protect(CLAIMS, claim)
-    field.free_work()
+    claim = _set_with_claims(field)
     field.refused(method, STATEFUL_SETS.path(field.place, "db") + below, body)
+    field.lasts(claim, 1.0)
+
+
+_FREE: Final = {
+    "size": ("/scale", {"spec": {"replicas": 1}}),
+    "rollout": ("", {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}}),
+}
+
+
+@attack(variants=_FREE)
+def end_claims_by_what_is_free(field: Field, below: str, body: Any) -> None:
+    """An agent rolls out or sizes a StatefulSet, which the policy frees, and so ends claims that it names as well."""
+    claim = _set_with_claims(field, STATEFUL_SETS)
+    field.refused("PATCH", STATEFUL_SETS.path(field.place, "db") + below, body)
     field.lasts(claim, 1.0)
 
 

@@ -26,12 +26,12 @@ from tests.support.resolving import Answers, decide, ended
 from seconder.admission.dependents import Dependent
 from seconder.admission.indirect import of_pods, scaling, table
 from seconder.admission.kinds import OF_PODS, WITH_PODS
-from seconder.admission.lookups import Dependents, Lookup, Placed, PodsOn, Selecting, Uncontrolled
+from seconder.admission.lookups import Dependents, Lookup, Placed, PodsOn, Selecting, Uncontrolled, ViewIsFresh
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.request import OwnerReference, Request
 from seconder.admission.rules import dependents, indirect_deletion
 from seconder.api.reasons import Reason
-from seconder.api.resources import AUTOSCALERS, NODES, PODS, REPLICA_SETS, STATEFUL_SETS, GroupResource, Target
+from seconder.api.resources import AUTOSCALERS, NODES, PODS, REPLICA_SETS, STATEFUL_SETS, Action, GroupResource, Target
 
 VOLUMES = GroupResource("", "persistentvolumes")
 LEASES = GroupResource("coordination.k8s.io", "leases")
@@ -203,3 +203,48 @@ def test_what_ends_no_pods_is_made_as_before(by: str) -> None:
     """Where some hold what is protected as well."""
     answers = _cluster(selecting=[])
     assert decide(_OTHERS[by](), state(policy(CLAIMS)), answers=answers).allowed
+
+
+def _template(annotation: str, *volumes: dict[str, Any]) -> dict[str, Any]:
+    pod = {"metadata": {"annotations": {"a": annotation}}, "spec": {"volumes": list(volumes)}}
+    return {"spec": {"replicas": 2, "template": pod}}
+
+
+_CACHE = {"name": "cache", "ephemeral": {"volumeClaimTemplate": {}}}
+_ROLLED_OUT = update(DEPLOYMENT, old=_template("1", _CACHE), new=_template("2", _CACHE))
+_SMALLER = scale(2, 1, object_=DEPLOYMENT)
+
+
+@pytest.mark.parametrize("resource", MADE, ids=str)
+@pytest.mark.parametrize("asked", [_ROLLED_OUT, _SMALLER], ids=["rollout", "size"])
+def test_what_is_free_of_a_workload_does_not_end_what_its_pods_hold(asked: Request, resource: GroupResource) -> None:
+    """Where one policy names both: it frees a rollout and a size, by which pods end, and not the end of the other."""
+    both, held = policy(DEPLOYMENTS, resource), _held(resource)
+    there = _cluster(resource, whole=document(DEPLOYMENT, **_template("1", _CACHE)))
+    assert ended(decide(asked, state(both), answers=there)) == [held.name]
+    deletes = policy(DEPLOYMENTS, resource, actions=frozenset({Action.DELETE}))
+    assert ended(decide(asked, state(deletes), answers=there)) == [held.name]
+    # Whoever approves the change says so to all of it.
+    reviewed = policy(DEPLOYMENTS, resource, free_changes=())
+    assert decide(asked, state(reviewed), answers=there).action is Action.CHANGE
+
+
+def test_workloads_whose_pods_hold_nothing_are_rolled_out_and_sized_without_a_look_up() -> None:
+    """Others' pods may. Through a Scale, it is read there."""
+    both = policy(DEPLOYMENTS, CLAIMS)
+    plain = {"name": "plain", "emptyDir": {}}
+    for free in (
+        update(DEPLOYMENT, old=_template("1", plain), new=_template("2", plain)),
+        update(DEPLOYMENT, old={"spec": {"replicas": 3}}, new={"spec": {"replicas": 1}}),
+        update(DEPLOYMENT, old=_template("1", _CACHE), new=_template("1", _CACHE) | {"labels": {"a": "b"}}),
+        scale(1, 2, object_=DEPLOYMENT),
+    ):
+        answers = _cluster()
+        assert decide(free, state(both), answers=answers).allowed
+        assert {type(lookup) for lookup in answers.asked} <= {ViewIsFresh}
+    none = Answers()
+    assert decide(_SMALLER, state(both), answers=none).allowed
+    assert {type(lookup) for lookup in none.asked} == {ViewIsFresh, Dependents}
+    many = [Dependent(resolved(CLAIMS), "payments", f"c{number}", f"u{number}", PODS) for number in range(100)]
+    crowded = _cluster(dependents=many, whole=document(DEPLOYMENT, **_template("1", plain)))
+    assert decide(_SMALLER, state(both), answers=crowded).allowed

@@ -18,6 +18,9 @@ from seconder.api.resources import PODS, Target
 BY_POD: Final = frozenset({kind_key(Kind("v1", "Pod"))})
 """The key of all owners that are pods."""
 
+_TEMPLATES: Final = (b'"ephemeral"', b'"resourceClaimTemplateName"')
+"""Fields by which a pod names a template of what is made for it alone. Their names are never written by an escape."""
+
 _MADE: Final = frozenset(kind.resource for kind in OF_PODS)
 
 _MOST: Final = 64
@@ -27,6 +30,11 @@ _HIGHEST: Final = 3
 """Steps up from a pod to what is wanted: by its ReplicaSet, or Job, and by what makes that."""
 
 _UNREAD: Final = "whose pods have the claims could not be looked up"
+
+
+def names_a_template(document: bytes) -> bool:
+    """Whether the pods of an object, as JSON, may have something made for them alone."""
+    return any(each in document for each in _TEMPLATES)
 
 
 def may_matter(context: ReviewContext, place: str) -> bool:

@@ -9,11 +9,13 @@ from typing import Final
 import msgspec
 
 from seconder.admission import cel, coverage, dependents, losses
+from seconder.admission.changes import free_changes
+from seconder.admission.changes.free_changes import REPLICAS
 from seconder.admission.dependents import Dependent
 from seconder.admission.findings import Findings
 from seconder.admission.indirect import along, of_pods, parents
 from seconder.admission.indirect.parents import Loss
-from seconder.admission.kinds import ADOPTERS, MAKERS
+from seconder.admission.kinds import ADOPTERS, MAKERS, OF_PODS
 from seconder.admission.lookups import Asking, Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
@@ -23,6 +25,7 @@ from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
 from seconder.api.resources import DEFINITIONS, Action, GroupResource, Target
 
+_OF_PODS: Final = frozenset(kind.resource for kind in OF_PODS)
 _UNREAD: Final = "the approvals of what it owns could not be looked up"
 
 
@@ -33,7 +36,10 @@ def evaluate(context: ReviewContext) -> Findings:
         return []
     if not (request.may_end or context.marks):
         # Not by ``updates``: each update comes by here.
-        looks = request.operation is Operation.UPDATE and _may_end_others(context)
+        looks = request.operation is Operation.UPDATE and (
+            _may_end_others(context)
+            or (policies.pods_hold and target.resource in MAKERS and (yield from _ends_what_pods_hold(context)))
+        )
         effects = (yield from _ended(context)) if looks else []
         return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
     if request.evicts:
@@ -77,6 +83,22 @@ def _may_end_others(context: ReviewContext) -> bool:
     return len(asking) < len(policies.enforced) or not all(_sees(context, policy) for policy in asking)
 
 
+def _ends_what_pods_hold(context: ReviewContext) -> Asking[bool]:
+    """Whether an update of a workload ends pods that may hold something of their own.
+
+    Its template tells that: most hold nothing, and are rolled out and sized all day. A Scale holds none, and so it is
+    read where some pods there do.
+    """
+    request = context.request
+    if request.subresource != "scale":
+        return of_pods.names_a_template(request.body)
+    place = request.target.namespace
+    if parents.loss(context) is None or not (yield from of_pods.hold(context, place)):
+        return False
+    stored = yield from coverage.read_whole(context.effect(Action.DELETE, {}), _UNREAD)
+    return of_pods.names_a_template(msgspec.json.encode(stored))
+
+
 def _ended(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What is ended by the object's own controller, while the object stays."""
     target = context.request.target
@@ -100,6 +122,14 @@ def _sees(context: ReviewContext, policy: Policy) -> bool:
     return Action.CHANGE in policy.actions and context.selected(policy, context.request.target, unknown=False)
 
 
+def _frees(context: ReviewContext, policy: Policy) -> bool:
+    """Whether a policy that names the request's own object leaves free what is changed of it."""
+    free = free_changes.of(policy, context.request.target.resource)
+    if context.request.subresource == "scale":
+        return free_changes.frees(free, REPLICAS)
+    return not context.changes([free])
+
+
 def _protected(context: ReviewContext, owned: Sequence[Dependent], loss: Loss | None = None) -> list[Effect]:
     """The deletions that need approval. ``loss``: of what is ended by an object that stays."""
     known: dict[tuple[GroupResource, str], list[Policy]] = {}
@@ -118,7 +148,8 @@ def _protected(context: ReviewContext, owned: Sequence[Dependent], loss: Loss | 
             return any(policy in protecting(maker) for maker in makers)
         itself, between = context.request.target, makers[: len(dependent.above)]
         if policy in protecting(itself) and (_sees(context, policy) or (loss.free and makers != between)):
-            return True
+            # What is free of a workload may end pods, and not what else the policy names.
+            return not (loss.free and dependent.resource.resource in _OF_PODS and _frees(context, policy))
         return any(policy in protecting(maker) for maker in between)
 
     return [
