@@ -6,6 +6,7 @@ from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.field import DAEMON_SETS, NODES, PODS, Field, Kind
 
+_DEVICE_CLAIMS: Final = Kind("resource.k8s.io", "resourceclaims")
 _LEASES: Final = Kind("coordination.k8s.io", "leases")
 
 
@@ -85,6 +86,33 @@ def taint_its_devices(field: Field, plural: str) -> None:
         spec = {"driver": "gpu.example.com", "pool": pool, "nodeName": field.place, "devices": [device]}
     field.later_removed(kind.path("", field.place))
     field.refused("POST", kind.path(""), {"metadata": {"name": field.place}, "spec": spec})
+
+
+@attack()
+def take_its_devices(field: Field) -> None:
+    """An agent gives a protected pod's ResourceClaim other devices, or none, or names the pod in a claim of its own."""
+    path = _broker(field, resourceClaims=[{"name": "gpu", "resourceClaimName": "gpu"}])
+    uid = field.admin("GET", path).document["metadata"]["uid"]
+    wanted = {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.example.com"}}]}
+    held = {"finalizers": ["resource.kubernetes.io/delete-protection"]}
+    field.make(_DEVICE_CLAIMS, {"metadata": {"name": "gpu", **held}, "spec": {"devices": wanted}})
+    claim, mine = (_DEVICE_CLAIMS.path(field.place, name) for name in ("gpu", "mine"))
+    device = {"request": "gpu", "driver": "gpu.example.com", "pool": field.place, "device": "gpu-0"}
+    allocated = {"allocation": {"devices": {"results": [device]}}}
+    reserved = {"reservedFor": [{"resource": "pods", "name": "broker", "uid": uid}]}
+    field.free("PATCH", f"{claim}/status", {"status": {**allocated, **reserved}})
+    field.free_work()
+    field.done("PATCH", claim, {"metadata": {"labels": {"team": "shop"}}})
+    field.refused("PATCH", f"{claim}/status", {"status": {"allocation": None, "reservedFor": None}})
+    field.refused("PATCH", f"{claim}/status", {"status": {"reservedFor": None}})
+    field.refused("PATCH", claim, {"metadata": {"finalizers": None}})
+    field.refused("DELETE", claim)
+    named = {"metadata": {"name": "mine"}, "spec": {"devices": wanted}}
+    field.done("POST", _DEVICE_CLAIMS.path(field.place), named)
+    field.refused("PATCH", f"{mine}/status", {"status": {**allocated, **reserved}})
+    field.refused("PATCH", f"{mine}/status", {"status": allocated})
+    field.done("DELETE", mine)
+    field.lasts(path)
 
 
 @attack(variants={"binding": ("pods/broker/binding",), "bindings": ("bindings",)})

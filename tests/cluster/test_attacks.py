@@ -19,6 +19,7 @@ def callers(stack: Stack) -> tuple[Caller, Caller]:
 
 _SINCE = {
     "have-all-of-a-kind-stored-anew": pytest.mark.since("1.37", "StorageVersionMigrations of v1"),
+    "take-its-devices": pytest.mark.since("1.34", "ResourceClaims of v1"),
     "take-everybodys-addresses": pytest.mark.since("1.33", "ServiceCIDRs"),
     "take-its-address": pytest.mark.since("1.33", "IPAddresses"),
     "taint-its-devices-rule": pytest.mark.since("1.37", "DeviceTaintRules of v1"),

@@ -251,6 +251,7 @@ _ROWS = {
     "project.openshift.io/projects": "delete-an-alias-OpenShift",
     "/replicationcontrollers": "let-a-replica-set-take-it-later",
     "resource.k8s.io/devicetaintrules": "taint-its-devices-rule",
+    "resource.k8s.io/resourceclaims": "take-its-devices",
     "resource.k8s.io/resourceslices": "taint-its-devices-slice",
     "/serviceaccounts": "take-a-token-with-its-account",
     "tenancy.kiosk.sh/spaces": "delete-an-alias-kiosk",

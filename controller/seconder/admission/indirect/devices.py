@@ -1,0 +1,89 @@
+"""A ResourceClaim that is given other devices, or none, ends the pods that have it (Dynamic Resource Allocation).
+
+Whoever writes its status says which devices it has, which taints of theirs they tolerate, and for which pods it is
+reserved. A device with a taint NoExecute ends these pods at once, and one that is given away is another's as well.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from seconder.admission.changes import free_changes, free_paths
+from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.lookups import Asking, Unknown
+from seconder.admission.request import Metadata, Operation
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import PODS, GroupResource, Target
+
+_CLAIMS: Final = GroupResource("resource.k8s.io", "resourceclaims")
+_UNKNOWN: Final = "which pods use the claim cannot be told"
+
+
+class _Consumer(Struct, frozen=True, rename="camel"):
+    """For what a claim is reserved (resource.k8s.io/v1)."""
+
+    api_group: str = ""
+    resource: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class _Status(Struct, rename="camel"):
+    allocation: dict[str, Any] | None = None
+    reserved_for: list[_Consumer] | None = None
+
+
+class _Claim(Struct):
+    status: _Status | None = None
+
+
+_FREE: Final = free_paths.compiled(free_changes.UNMARKED)
+"""Labels and annotations, but those by which programs find what they end. Its spec never changes."""
+
+
+def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The pods that have the claim, or get it by this."""
+    yield from ()
+    request, place = context.request, context.request.target.namespace
+    if not context.state.policies.protects_in(PODS, place) or not (request.deletes or context.changes([_FREE])):
+        return []
+    before, after = map(_status, context.whole)
+    consumers = {each for status in (before, after) for each in status.reserved_for or ()}
+    if any(GroupResource(each.api_group, each.resource) != PODS for each in consumers):
+        # A group of pods, say.
+        raise Unknown(_UNKNOWN)
+    pods = {(each.name, each.uid) for each in consumers}
+    if after.allocation is not None and before.allocation is None:
+        # Those that wait for it get these devices once they are scheduled.
+        pods.add(_waiting(request.new))
+    return [goes_along(Target(PODS, "Pod", place, name, uid)) for name, uid in sorted(pods)]
+
+
+def _status(claim: dict[str, Any]) -> _Status:
+    """What a claim's status tells. Raises Unknown."""
+    try:
+        return msgspec.convert(claim, _Claim).status or _Status()
+    except msgspec.ValidationError:
+        raise Unknown(_UNKNOWN) from None
+
+
+def _waiting(claim: Metadata) -> tuple[str, str]:
+    """The one pod for which a claim is made. Raises Unknown where any may name it."""
+    owner = claim.controller_owner
+    if owner is None or (owner.group, owner.kind) != ("", "Pod"):
+        raise Unknown(_UNKNOWN)
+    return owner.name, owner.uid
+
+
+DELETER: Final = Deleter(
+    _CLAIMS,
+    "its deletion while it is reserved, or other devices, reservations, finalizers or whatever else is not free of it",
+    "the pods for which it is reserved; with devices for pods that nobody knows yet, no peer can approve it",
+    "the device taint eviction controller deletes pods whose devices are broken, and the scheduler gives away others",
+    _losses,
+    frozenset({Operation.UPDATE, Operation.DELETE}),
+    kinds=frozenset({PODS}),
+    stays="a finalizer keeps it for as long as pods have it",
+)
