@@ -52,8 +52,16 @@ def delete_its_node(field: Field) -> None:
     field.lasts(path)
 
 
-@attack(variants={"label": (True,), "taint": (False,)})
-def take_a_node_from_daemons(field: Field, by_label: bool) -> None:
+_TAKEN: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "label": ("", {}),
+    "taint": ("", {"spec": {"taints": [{"key": "example.com/out", "effect": "NoExecute"}]}}),
+    "taint-for-new-ones": ("", {"spec": {"taints": [{"key": "example.com/out", "effect": "NoSchedule"}]}}),
+    "condition": ("/status", {"status": {"conditions": [{"type": "NetworkUnavailable", "status": "True"}]}}),
+}
+
+
+@attack(variants=_TAKEN)
+def take_a_node_from_daemons(field: Field, below: str, patch: dict[str, Any]) -> None:
     """An agent labels or taints a node so that a protected DaemonSet, whose pods no policy names, has none there."""
     field.account()
     field.make(NODES, {"metadata": {"name": field.place, "labels": {f"{field.place}/role": "edge", "team": "a"}}})
@@ -64,12 +72,9 @@ def take_a_node_from_daemons(field: Field, by_label: bool) -> None:
     path, node = DAEMON_SETS.path(field.place, "cni"), NODES.path("", field.place)
     field.protect(DAEMON_SETS, path)
     field.free_work()
-    if by_label:
-        field.refused("PATCH", node, {"metadata": {"labels": {f"{field.place}/role": None}}})
-        field.free("PATCH", node, {"metadata": {"labels": {"team": "b"}}})
-    else:
-        taint = {"key": "example.com/out", "effect": "NoExecute"}
-        field.refused("PATCH", node, {"spec": {"taints": [taint]}})
+    field.refused("PATCH", f"{node}{below}", patch or {"metadata": {"labels": {f"{field.place}/role": None}}})
+    field.done("PATCH", node, {"metadata": {"labels": {"team": "b"}}})
+    field.done("PATCH", node, {"spec": {"unschedulable": True}})
     field.lasts(path)
 
 

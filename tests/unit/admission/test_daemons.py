@@ -61,12 +61,64 @@ def test_a_node_of_other_labels_loses_the_daemon_sets_that_choose_it_by_them() -
     ],
 )
 def test_a_taint_takes_those_that_do_not_tolerate_it(tolerations: list[dict[str, str]], goes: bool) -> None:
-    """Where it evicts; what was there before counts no more."""
+    """Where it evicts, or takes no new ones; what was there before counts no more."""
     pod = {**EDGE, "tolerations": tolerations}
     assert _goes(pod, _tainted(), _tainted(OUT)) is goes
     assert not _goes(pod, _tainted(OUT), _tainted(OUT))
-    assert not _goes(pod, _tainted(), _tainted(OUT | {"effect": "NoSchedule"}))
-    assert not _goes(pod, _tainted(), _tainted({"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}))
+    assert not _goes(pod, _tainted(), _tainted(OUT | {"effect": "PreferNoSchedule"}))
+    for each in tolerations:
+        if "effect" in each:
+            each["effect"] = {"NoExecute": "NoSchedule", "NoSchedule": "NoExecute"}[each["effect"]]
+    assert _goes(pod, _tainted(), _tainted(OUT | {"effect": "NoSchedule"})) is goes
+
+
+_OWN = "node.kubernetes.io"
+
+
+@pytest.mark.parametrize(
+    ("key", "effect", "goes"),
+    [
+        *((each, "NoExecute", False) for each in ("not-ready", "unreachable")),
+        *((each, "NoSchedule", True) for each in ("not-ready", "unreachable")),
+        *((f"{each}-pressure", "NoSchedule", False) for each in ("disk", "memory", "pid")),
+        ("unschedulable", "NoSchedule", False),
+        ("unschedulable", "NoExecute", True),
+    ],
+)
+def test_what_the_controller_has_all_its_pods_tolerate_takes_none(key: str, effect: str, goes: bool) -> None:
+    """A key, and an effect."""
+    assert _goes(EDGE, _tainted(), _tainted({"key": f"{_OWN}/{key}", "effect": effect})) is goes
+
+
+def test_a_node_that_is_made_unschedulable_keeps_them() -> None:
+    """They tolerate that, and come anew there."""
+    cordoned = {"labels": {"role": "edge"}, "spec": {"unschedulable": True}}
+    assert not _goes(EDGE, _tainted(), cordoned)
+
+
+@pytest.mark.parametrize(
+    ("condition", "status", "goes"),
+    [
+        ("NetworkUnavailable", "True", True),
+        ("NetworkUnavailable", "False", False),
+        ("Ready", "False", True),
+        ("Ready", "Unknown", True),
+        ("Ready", "True", False),
+        ("DiskPressure", "True", False),
+    ],
+)
+def test_a_condition_by_which_the_node_is_tainted_counts_as_the_taint(condition: str, status: str, goes: bool) -> None:
+    """The node lifecycle controller writes that, and takes it away by the condition alone."""
+
+    def told(value: str) -> dict[str, Any]:
+        return {"labels": {"role": "edge"}, "status": {"conditions": [{"type": condition, "status": value}]}}
+
+    before = told({"True": "False"}.get(status, "True"))
+    assert _goes(EDGE, before, told(status)) is goes
+    assert not _goes(EDGE, told(status), told(status) | {"annotations": {"a": "b"}})
+    assert not _goes({"tolerations": [{"operator": "Exists"}]}, before, told(status))
+    hosted = EDGE | {"hostNetwork": True}
+    assert _goes(hosted, before, told(status)) is (goes and condition == "Ready")
 
 
 def test_nobody_else_is_asked_about() -> None:

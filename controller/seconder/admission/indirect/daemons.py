@@ -1,6 +1,8 @@
 """A DaemonSet has pods where the labels and taints of nodes let it: whoever changes these takes pods away for good.
 
-No controller makes them anew there (kubernetes/pkg/controller/daemon, NodeShouldRunDaemonPod).
+No controller makes them anew there (kubernetes/pkg/controller/daemon, NodeShouldRunDaemonPod). A taint NoSchedule
+leaves those that run; their rollout or deletion is free since others come in their place, and there none does. A node
+that is made unschedulable takes them all the same; one that is deleted needs none.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,15 +19,33 @@ from seconder.api.resources import DAEMON_SETS, NODES, Target
 
 _Pod = Mapping[str, Any]
 _Labels = Mapping[str, str]
-_ALWAYS_TOLERATED: Final = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
-"""Taints that the controller has all its pods tolerate."""
+_KEEPS_OFF: Final = "NoSchedule"
+_OWN: Final = "node.kubernetes.io/"
+_NO_NETWORK: Final = Taint(f"{_OWN}network-unavailable", "", _KEEPS_OFF)
+_ALWAYS_TOLERATED: Final = frozenset(
+    {
+        *((f"{_OWN}{each}", nodes.EVICTS) for each in ("not-ready", "unreachable")),
+        *(
+            (f"{_OWN}{each}", _KEEPS_OFF)
+            for each in ("disk-pressure", "memory-pressure", "pid-pressure", "unschedulable")
+        ),
+    }
+)
+"""Taints that the controller has all its pods tolerate (AddOrUpdateDaemonPodTolerations): a key, and an effect."""
+
+_TAINTS_OF: Final = {
+    ("NetworkUnavailable", "True"): _NO_NETWORK,
+    ("Ready", "False"): Taint(f"{_OWN}not-ready", "", _KEEPS_OFF),
+    ("Ready", "Unknown"): Taint(f"{_OWN}unreachable", "", _KEEPS_OFF),
+}
+"""Conditions by which the node lifecycle controller taints a node, where not all of its pods tolerate that."""
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """The DaemonSets whose pods go from a node that gets other labels, or a taint NoExecute."""
+    """The DaemonSets that have no pods on a node, or no new ones, by its other labels, taints or conditions."""
     request, kind = context.request, MAKERS[DAEMON_SETS]
     before, after = request.old.labels or {}, request.new.labels or {}
-    taints = {each for each in nodes.new_taints(request) if each.effect == nodes.EVICTS}
+    taints = _taints(context)
     if before == after and not taints:
         return []
     return [
@@ -33,6 +53,21 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         for each in (yield from ask(DaemonSets()))
         if _fits(each.pod, before) and _goes(each.pod, before, after, taints)
     ]
+
+
+def _taints(context: ReviewContext) -> frozenset[Taint]:
+    """Those that the node gets, and that keep pods off."""
+    taints = nodes.new_taints(context.request)
+    if "status" in context.unlike[1]:
+        before, after = map(_by_conditions, context.whole)
+        taints |= after - before
+    return frozenset(each for each in taints if each.effect in {nodes.EVICTS, _KEEPS_OFF})
+
+
+def _by_conditions(node: Mapping[str, Any]) -> set[Taint]:
+    told = (node.get("status") or {}).get("conditions") or ()
+    conditions = ((each.get("type"), each.get("status")) for each in told)
+    return {_TAINTS_OF[each] for each in conditions if each in _TAINTS_OF}
 
 
 def _fits(pod: _Pod, labels: _Labels) -> bool:
@@ -44,7 +79,7 @@ def _goes(pod: _Pod, before: _Labels, after: _Labels, taints: Collection[Taint])
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     if not _fits(pod, after) or not changed.isdisjoint(_named(pod)):
         return True
-    return any(not _tolerated(taint, pod.get("tolerations") or ()) for taint in taints)
+    return any(not _tolerated(taint, pod) for taint in taints)
 
 
 def _named(pod: _Pod) -> Iterator[str]:
@@ -56,20 +91,23 @@ def _named(pod: _Pod) -> Iterator[str]:
             yield expression["key"]
 
 
-def _tolerated(taint: Taint, tolerations: Sequence[Mapping[str, str]]) -> bool:
-    return taint.key in _ALWAYS_TOLERATED or any(
+def _tolerated(taint: Taint, pod: _Pod) -> bool:
+    if (taint.key, taint.effect) in _ALWAYS_TOLERATED or (taint == _NO_NETWORK and pod.get("hostNetwork")):
+        return True
+    return any(
         each.get("key") in {None, "", taint.key}
         and each.get("effect") in {None, "", taint.effect}
         and (each.get("operator") == "Exists" or (each.get("key") and each.get("value", "") == taint.value))
-        for each in tolerations
+        for each in pod.get("tolerations") or ()
     )
 
 
 DELETER: Final = Deleter(
     NODES,
-    "other labels by which they no longer choose it, or a taint NoExecute that they do not tolerate",
+    "other labels by which they no longer choose it; a taint NoExecute or NoSchedule that they do not tolerate, or a"
+    " condition by which it gets one",
     "the protected DaemonSets that have pods there",
-    "their controller has no pods on such a node",
+    "their controller has no pods on such a node, or no new ones",
     _losses,
     frozenset({Operation.UPDATE}),
     frozenset({DAEMON_SETS}),

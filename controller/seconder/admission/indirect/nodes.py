@@ -47,7 +47,7 @@ _FREE: Final = free_paths.compiled(
 )
 """What leaves the pods on a node where they are, but for a taint NoExecute: new ones go elsewhere.
 
-By other labels those of DaemonSets go.
+By other labels those of DaemonSets go, and new ones of these go nowhere else: see ``daemons``.
 """
 
 
