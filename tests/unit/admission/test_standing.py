@@ -76,7 +76,9 @@ def test_what_comes_to_stand_under_a_protected_workload_counts_as_its_end(
     labelled = creation(POD, new=LABELLED)
     assert _lost(labelled, named, selecting=[above]) == [lost]
     assert _lost(creation(POD, new=_under(above)), named) == [lost]
-    assert _lost(update(POD, old={}, new=LABELLED), named, selecting=[above]) == [lost]
+    for below in ("", "status"):
+        assert _lost(update(POD, old={}, new=LABELLED, subResource=below), named, selecting=[above]) == [lost]
+    assert _lost(creation(POD, new=LABELLED, subResource="binding"), named, selecting=[above]) == []
     assert _lost(labelled, named) == []
     assert _lost(creation(POD), named, selecting=[above]) == []
     for unknown in (Selecting, ReadObjects):

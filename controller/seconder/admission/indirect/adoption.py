@@ -86,7 +86,8 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     owner, labels = metadata.controller_owner, metadata.labels or {}
     was = request.old.controller_owner, request.old.labels or {}
     as_before = request.updates and not revision and (owner, labels) == was
-    if request.subresource or as_before:
+    # A status carries them as well. What is made below an object has its own.
+    if (request.subresource and not request.updates) or as_before:
         return []
     crowds = context.state.policies.protects_in(target.resource, target.namespace)
     crowds = crowds or (yield from of_pods.matter(context, target.namespace))
