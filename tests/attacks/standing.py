@@ -71,7 +71,9 @@ def join_its_pods(field: Field, kind: Kind) -> None:
     field.refused("POST", pods, owned)
     if kind != STATEFUL_SETS:
         field.done("POST", pods, _impostor(name, labels={"app": "mine"}))
-        field.refused("PATCH", PODS.path(field.place, name), {"metadata": {"labels": real["labels"]}})
+        for below in ("", "/status"):
+            path = f"{PODS.path(field.place, name)}{below}"
+            field.refused("PATCH", path, {"metadata": {"labels": real["labels"]}})
     field.lasts(PODS.path(field.place, real["name"]), 1.0)
 
 
@@ -359,6 +361,31 @@ def select_its_pods(field: Field) -> None:
     spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
     field.refused("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "decoy"}, "spec": spec})
     field.done("POST", DEPLOYMENTS.path(field.place), documents.deployment("mine"))
+
+
+_BOTH: Final = _LABELS | {"mine": "yes"}
+_OF_TWO: Final[dict[str, tuple[Kind, str, dict[str, Any]]]] = {
+    "by-its-pod": (PODS, "", {"metadata": {"labels": {"mine": "yes"}}}),
+    "by-the-status-of-its-pod": (PODS, "/status", {"metadata": {"labels": {"mine": "yes"}}}),
+    "by-its-template": (DEPLOYMENTS, "", {"spec": {"template": {"metadata": {"labels": {"mine": "yes"}}}}}),
+    "by-a-template-of-ones-own": (REPLICA_SETS, "", {"spec": {"template": {"metadata": {"labels": _BOTH}}}}),
+}
+
+
+@attack(variants=_OF_TWO)
+def have_two_select_its_pods(field: Field, kind: Kind, below: str, patch: dict[str, Any]) -> None:
+    """An agent has a pod carry labels by which two workloads select it, and a protected one's autoscaler stops."""
+    name = _workload(field, DEPLOYMENTS)["metadata"]["name"]
+    field.make(AUTOSCALERS, documents.autoscaler("Deployment", "db", 3))
+    mine = {"mine": "yes"}
+    spec = {"replicas": 0, "selector": {"matchLabels": mine}}
+    spec["template"] = {"metadata": {"labels": mine}, "spec": {"containers": CONTAINERS}}
+    field.done("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    path = kind.path(field.place, {PODS: name, DEPLOYMENTS: "db", REPLICA_SETS: "mine"}[kind])
+    field.refused("PATCH", f"{path}{below}", patch)
+    field.done("PATCH", path, {"metadata": {"annotations": {"mine": "yes"}}})
+    job = {"template": {"metadata": {"labels": _BOTH}, "spec": _RUN}}
+    field.refused("POST", JOBS.path(field.place), {"metadata": {"name": "mine"}, "spec": job})
 
 
 _NETWORK_POLICIES: Final = Kind("networking.k8s.io", "networkpolicies")

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from seconder.admission.indirect import volumes
-from seconder.admission.kinds import CLAIMS, VOLUMES, made_workloads
+from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, SCALED, VOLUMES, made_workloads
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import constants
 from seconder.api.in_force import standing as seen_in_force
@@ -311,6 +311,9 @@ class Reconciler:
         owners += _rules(volumes.held_by({resource.resource for resource in resolved}), ["get", "list"])
         # What would take a pod for its own, under a workload that a policy names.
         owners += _rules(made_workloads(resource.resource for resource in resolved), ["list"])
+        # What else selects the pods of a workload, and which autoscaler scales that.
+        if any(resource.resource in SCALED for resource in resolved):
+            owners += _rules([*(MAKERS[each] for each in SCALED), AUTOSCALER], ["list"])
         # Served or not: RBAC is asked before the API server says that it does not know a kind.
         standing = (alias.resource for alias in self._settings.installation.aliases)
         aliases = _rules((ResolvedResource(each, "", namespaced=True, custom=True) for each in standing), ["list"])

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.support.builders import PERSON, live, policy, scale, state, target, update
+from tests.support.builders import PERSON, creation, live, policy, scale, state, target, update
 from tests.support.resolving import Answers, decide
 
 from seconder.admission.kinds import CRON_JOBS, POD_CHOOSERS, POD_RUNNERS
@@ -46,6 +46,15 @@ def test_pods_of_other_labels_end_what_chose_them(object_: Target) -> None:
     assert decide(_relabelled(object_), state(policy(SERVICES)), answers=unknown).reason is Reason.INTERNAL_ERROR
     by_person = update(object_, PERSON, old=_labels(object_, BEFORE), new=_labels(object_, AFTER))
     assert decide(by_person, state(policy(SERVICES)), answers=unknown).allowed
+
+
+def test_a_pod_gets_other_labels_through_its_status_as_well() -> None:
+    """The API server takes them there. What else is written below a pod carries none of its labels."""
+    answers, old, new = Answers(selecting=[SERVICE]), _labels(POD, BEFORE), _labels(POD, AFTER)
+    decide(update(POD, old=old, new=new, subResource="status"), state(policy(SERVICES)), answers=answers)
+    assert len(answers.questions(Selecting)) == 1
+    binding = creation(POD, new={"labels": AFTER}, subResource="binding")
+    assert decide(binding, state(policy(SERVICES)), answers=Answers(unknown=[Selecting])).allowed
 
 
 def test_labels_that_stay_ask_nothing() -> None:

@@ -7,6 +7,7 @@ template of other labels.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from seconder.admission import pod_templates
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import POD_CHOOSERS, POD_RUNNERS
@@ -16,15 +17,14 @@ from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import PODS, GroupResource
 
 _Labels = Mapping[str, str]
+_NONE: Final[_Labels] = {}
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What chose pods by the labels that they had, and does not by those that they get."""
-    request, policies, place = context.request, context.state.policies, context.request.target.namespace
-    if request.subresource or not _may_differ(context):
-        return []
+    policies, place = context.state.policies, context.request.target.namespace
     kinds = tuple(kind for kind in POD_CHOOSERS if policies.protects_in(kind.resource, place))
-    before, after = _labels(context) if kinds else ({}, {})
+    before, after = labels(context) if kinds else ({}, {})
     if before == after:
         return []
     made_by = None if request.target.resource == PODS else request.target.resource
@@ -32,18 +32,17 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [goes_along(each) for each in found]
 
 
-def _may_differ(context: ReviewContext) -> bool:
+def labels(context: ReviewContext) -> tuple[_Labels, _Labels]:
+    """The labels of pods before and after a write of one, or of what makes them; alike where they stay.
+
+    Those of a pod may be changed through its status as well.
+    """
     request = context.request
     if request.target.resource == PODS:
-        return request.old.labels != request.new.labels
-    return "spec" in context.unlike[0]
-
-
-def _labels(context: ReviewContext) -> tuple[_Labels, _Labels]:
-    """The labels of the pods before and after."""
-    request = context.request
-    if request.target.resource == PODS:
-        return request.old.labels or {}, request.new.labels or {}
+        created = request.subresource and not request.updates
+        return (_NONE, _NONE) if created else (request.old.labels or _NONE, request.new.labels or _NONE)
+    if request.subresource or (request.updates and pod_templates.surely_left(request.target.resource, *context.unlike)):
+        return _NONE, _NONE
     stored, wanted = (selectors.labels_of_pods(each.get("spec")) for each in context.whole)
     return stored, wanted
 

@@ -1,0 +1,186 @@
+"""Labels by which two workloads select one pod, of which no autoscaler scales either."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from tests.support.builders import (
+    DEPLOYMENT,
+    PERSON,
+    approved,
+    approved_for,
+    creation,
+    deletion,
+    live,
+    policy,
+    state,
+    target,
+    update,
+)
+from tests.support.resolving import Answers, decide, ended
+
+from seconder.admission.indirect import selectors
+from seconder.admission.kinds import BY_SELECTOR, CRON_JOBS, POD_RUNNERS, SCALED
+from seconder.admission.lookups import Lookup, Scaled, ScaledBy, Selecting
+from seconder.admission.request import Metadata, OwnerReference, Request
+from seconder.admission.rules import indirect_deletion
+from seconder.api.reasons import Reason
+from seconder.api.resources import AUTOSCALERS, DEPLOYMENTS, JOBS, PODS, REPLICA_SETS, SECRETS, GroupResource, Target
+
+REPLICA_SET = target(REPLICA_SETS, "checkout-5d", uid="uid-rs")
+TRAP = target(REPLICA_SETS, "trap", uid="uid-trap")
+HPA = target(AUTOSCALERS, "web", uid="uid-hpa")
+POD = target(PODS, "checkout-5d-x", uid="uid-pod")
+WEB, HASH, CAUGHT = {"app": "web"}, {"pod-template-hash": "5d"}, {"trap": "yes"}
+SELECTORS = {DEPLOYMENT: WEB, REPLICA_SET: WEB | HASH, TRAP: CAUGHT}
+OF_DEPLOYMENT = OwnerReference("apps/v1", "Deployment", DEPLOYMENT.name, DEPLOYMENT.uid, controller=True)
+THERE = {**live(DEPLOYMENT), **live(REPLICA_SET, owner_references=[OF_DEPLOYMENT]), **live(TRAP)}
+
+
+@dataclass(eq=False)
+class _Selectors(Answers):
+    """Answers what selects some labels as the resolver does."""
+
+    there: Mapping[Target, Mapping[str, str]] = field(default_factory=lambda: SELECTORS)
+
+    def __call__(self, lookup: Lookup[Any]) -> Any:
+        answer = super().__call__(lookup)
+        return [each for each in self.there if _selects(lookup, each, self.there)] if _is(lookup) else answer
+
+
+def _is(lookup: Lookup[Any]) -> bool:
+    return isinstance(lookup, Selecting)
+
+
+def _selects(lookup: Any, each: Target, there: Mapping[Target, Mapping[str, str]]) -> bool:
+    plain = each.resource == selectors.BY_LABELS
+    spec = {"selector": there[each] if plain else {"matchLabels": there[each]}}
+    wanted = each.resource in {kind.resource for kind in lookup.kinds}
+    fits, but = selectors.fits(each.resource, spec, dict(lookup.labels)), lookup.but
+    return wanted and fits and (but is None or not selectors.fits(each.resource, spec, dict(but)))
+
+
+def _under(owner: Target) -> dict[str, Any]:
+    version = f"{owner.resource.group}/v1"
+    named = {"apiVersion": version, "kind": owner.kind, "name": owner.name, "uid": owner.uid, "controller": True}
+    return {"ownerReferences": [named]}
+
+
+def _made(object_: Target, labels: Mapping[str, str], selector: Mapping[str, str] = CAUGHT) -> dict[str, Any]:
+    """An object whose pods have these labels."""
+    if object_.resource == PODS:
+        return {"labels": dict(labels)}
+    spec: dict[str, Any] = {"template": {"metadata": {"labels": dict(labels)}}}
+    if object_.resource == CRON_JOBS:
+        return {"spec": {"jobTemplate": {"spec": spec}}}
+    plain = object_.resource == selectors.BY_LABELS
+    return {"spec": spec | {"selector": dict(selector) if plain else {"matchLabels": dict(selector)}}}
+
+
+def _objects(there: Iterable[Target]) -> dict[tuple[GroupResource, str, str], Metadata]:
+    return {place: read for each in there for place, read in live(each).items()} | THERE
+
+
+def _lost(asked: Request, *named: GroupResource, there: Mapping[Target, Mapping[str, str]] = SELECTORS) -> list[str]:
+    answers = _Selectors(objects=_objects(there), there=there, scaling=[HPA])
+    return sorted(ended(decide(asked, state(policy(*named)), answers=answers, rules=[indirect_deletion.RULE])))
+
+
+@pytest.mark.parametrize("subresource", ["", "status"])
+def test_a_pod_of_a_protected_workload_that_another_one_selects_counts_as_its_end(subresource: str) -> None:
+    """By other labels, through its status, too. Those that nobody selects are free, and so are people's."""
+    of_it = WEB | HASH
+
+    def labelled(**labels: str) -> Request:
+        old, new = (_under(REPLICA_SET) | {"labels": each} for each in (of_it, of_it | labels))
+        return update(POD, old=old, new=new, subResource=subresource)
+
+    assert _lost(labelled(trap="yes")) == ["checkout"]
+    assert _lost(labelled(trap="no")) == []
+    assert _lost(labelled(trap="yes"), REPLICA_SETS) == ["checkout-5d", "trap"]
+    assert _lost(labelled(trap="yes"), JOBS) == []
+    both = _under(REPLICA_SET) | {"labels": of_it | CAUGHT}
+    assert _lost(update(POD, old=both, new=_under(REPLICA_SET) | {"labels": of_it | CAUGHT | {"a": "b"}})) == []
+    unknown = Answers(objects=THERE, unknown=[Selecting])
+    assert decide(labelled(a="b"), state(policy()), answers=unknown).reason is Reason.INTERNAL_ERROR
+    people = update(POD, PERSON, old={"labels": of_it}, new={"labels": of_it | CAUGHT})
+    assert decide(people, state(policy()), answers=unknown).allowed
+
+
+@pytest.mark.parametrize("kind", sorted(SCALED), ids=str)
+def test_its_own_template_of_such_labels_counts_as_its_end(kind: GroupResource) -> None:
+    """A peer's approval of that lets it through. A label that nobody selects is free."""
+    there = {target(kind, "web", uid="uid-web"): WEB, target(DEPLOYMENTS, "mine", uid="uid-mine"): CAUGHT}
+    (web, *_) = there
+    old, caught, free = (_made(web, each, WEB) for each in (WEB, WEB | CAUGHT, WEB | {"a": "b"}))
+    assert "web" in _lost(update(web, old=old, new=caught), kind, there=there)
+    assert _lost(update(web, old=old, new=free), kind, there=there) == []
+    assert _lost(update(web, old=caught, new=caught | {"labels": {"a": "b"}}), kind, there=there) == []
+
+
+def test_a_peer_lets_its_own_template_through() -> None:
+    """By an approval on it: the request's own object is not read again."""
+    old, new = _made(DEPLOYMENT, WEB, WEB), _made(DEPLOYMENT, WEB | CAUGHT, WEB)
+    signed = {"annotations": approved()}
+    asked = update(DEPLOYMENT, old=old | signed, new=new | signed)
+    assert decide(asked, state(policy()), answers=_Selectors(objects=THERE, scaling=[HPA])).reason is Reason.APPROVED
+
+
+@pytest.mark.parametrize("kind", sorted(POD_RUNNERS), ids=str)
+def test_whatever_makes_a_pod_that_two_select_ends_the_protected_one(kind: GroupResource) -> None:
+    """Made or changed, whoever controls it. What a protected workload alone selects is about another rule."""
+    own = target(kind, "mine", uid="")
+    both = _made(own, WEB | CAUGHT, {"mine": "yes"})
+    assert _lost(creation(own, new=both)) == ["checkout"]
+    assert "checkout" in _lost(update(own, old=_made(own, CAUGHT, {"mine": "yes"}), new=both))
+    assert _lost(creation(own, new=both), SECRETS) == []
+    assert _lost(creation(own, new=_made(own, CAUGHT, {"mine": "yes"})), JOBS) == []
+
+
+@pytest.mark.parametrize("kind", sorted({JOBS, CRON_JOBS} | set(BY_SELECTOR) - set(SCALED)), ids=str)
+def test_pods_that_only_one_selects_are_free(kind: GroupResource) -> None:
+    """Of what no autoscaler scales: a Job beside a workload has its labels, and many have."""
+    own = target(kind, "mine", uid="")
+    made = _made(own, WEB, {"mine": "yes"})
+    assert _lost(creation(own, new=made)) == []
+
+
+@pytest.mark.parametrize("kind", sorted(SCALED), ids=str)
+def test_a_workload_whose_pods_a_protected_one_selects_counts_as_its_end(kind: GroupResource) -> None:
+    """It selects them itself, by whichever of their labels."""
+    own = target(kind, "mine", uid="")
+    assert _lost(creation(own, new=_made(own, WEB | {"mine": "yes"}, {"mine": "yes"}))) == ["checkout"]
+    assert _lost(creation(own, new=_made(own, {"mine": "yes"}, {"mine": "yes"}))) == []
+
+
+def test_what_matters_to_nobody_takes_no_look_up() -> None:
+    """Labels where no workload with a size is protected; labels that stay; and what else is done to pods."""
+    unknown = Answers(objects=THERE, unknown=[Selecting])
+    old, new = (_under(REPLICA_SET) | {"labels": each} for each in (WEB, WEB | CAUGHT))
+    labelled, stays = update(POD, old=old, new=new), update(POD, old=old, new=old | {"annotations": {"a": "b"}})
+    assert decide(labelled, state(policy(SECRETS)), answers=unknown).allowed
+    for free in (stays, deletion(POD, stored=old), creation(POD, new={})):
+        assert decide(free, state(policy()), answers=unknown).allowed
+    answers = Answers(objects=THERE)
+    assert decide(labelled, state(policy()), answers=answers).allowed
+    assert len(answers.questions(Selecting)) == 1
+
+
+def test_what_no_autoscaler_scales_loses_nothing() -> None:
+    """Which autoscalers there are is asked only of what two select."""
+    old, new = (_under(REPLICA_SET) | {"labels": WEB | HASH | each} for each in ({}, CAUGHT))
+    asked, answers = update(POD, old=old, new=new), _Selectors(objects=THERE)
+    assert decide(asked, state(policy()), answers=answers).allowed
+    (scaled,) = answers.questions(ScaledBy)
+    assert scaled.scaled == (Scaled("apps", "Deployment", "checkout"),)
+    unknown = _Selectors(objects=THERE, unknown=[ScaledBy])
+    assert decide(asked, state(policy()), answers=unknown).reason is Reason.INTERNAL_ERROR
+
+
+def test_a_signed_end_of_the_workload_lets_a_rival_in() -> None:
+    """Whoever may end it may have it scaled no more."""
+    old, new = (_under(REPLICA_SET) | {"labels": WEB | HASH | each} for each in ({}, CAUGHT))
+    held = THERE | live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT))
+    asked = update(POD, old=old, new=new)
+    assert decide(asked, state(policy()), answers=_Selectors(objects=held, scaling=[HPA])).reason is Reason.APPROVED
