@@ -130,6 +130,21 @@ def bind_it_nowhere(field: Field, where: str) -> None:
     field.lasts(path)
 
 
+@attack(variants={"binding": ("pods/mine/binding",), "bindings": ("bindings",)})
+def label_a_pod_as_it_is_bound(field: Field, where: str) -> None:
+    """An agent binds a pod of its own with labels by which a protected Deployment takes it for one of its own."""
+    field.account()
+    field.deployment()
+    field.make(NODES, {"metadata": {"name": field.place}})
+    field.free_work()
+    field.done("POST", PODS.path(field.place), documents.pod("mine", schedulerName="nobody"))
+    path = f"/api/v1/namespaces/{field.place}/{where}"
+    binding = {"metadata": {"name": "mine"}, "target": {"kind": "Node", "name": field.place}}
+    labelled = binding | {"metadata": {"name": "mine", "labels": {"app": "checkout"}}}
+    field.refused("POST", path, labelled)
+    field.done("POST", path, binding)
+
+
 def _lease(field: Field) -> str:
     """Make a node, and its Lease; give where that is."""
     field.make(NODES, {"metadata": {"name": field.place}})

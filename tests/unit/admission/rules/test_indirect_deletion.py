@@ -798,6 +798,24 @@ def test_a_pod_that_is_bound_to_some_node_counts_as_deleted(plural: str) -> None
     assert decide(creation(pod, PERSON, **below), state(policy(PODS)), answers=answers).allowed
 
 
+@pytest.mark.parametrize("plural", ["pods", "bindings"])
+def test_a_binding_gives_the_pod_no_labels_and_annotations(plural: str) -> None:
+    """No review of the pod would show them. Those that the API server gives a binding itself are free."""
+    pod = target(GroupResource("", plural), "mine", uid="")
+    below: dict[str, Any] = {"kind": {"group": "", "version": "v1", "kind": "Binding"}}
+    if plural == "pods":
+        below["subResource"] = "binding"
+    for carried in ({"labels": {"app": "db"}}, {"annotations": {"a": "b"}}):
+        refused = decide(creation(pod, new=carried, **below), state(policy(DEPLOYMENTS)), answers=Answers())
+        assert "no labels or annotations" in refused.message
+        assert decide(creation(pod, PERSON, new=carried, **below), state(policy(DEPLOYMENTS))).allowed
+    given = {"labels": {"topology.kubernetes.io/zone": "a"}}
+    for free in ({}, given):
+        assert decide(creation(pod, new=free, **below), state(policy(DEPLOYMENTS))).allowed
+    made = creation(target(PODS, "mine", uid=""), new={"annotations": {"a": "b"}})
+    assert decide(made, state(policy(DEPLOYMENTS))).allowed
+
+
 LEASE = target(GroupResource("coordination.k8s.io", "leases"), "n1", "kube-node-lease")
 
 
