@@ -6,6 +6,7 @@ import pytest
 from tests.support.builders import DEPLOYMENTS, PERSON, connection, creation, live, policy, state, target, update
 from tests.support.resolving import Answers, decide, refusal
 
+from seconder.admission.kinds import POD_RUNNERS
 from seconder.admission.lookups import RunningPod, Selected
 from seconder.admission.policy_index import Installation
 from seconder.admission.request import Malformed, Request
@@ -132,6 +133,15 @@ def test_no_pod_of_an_agents_keeps_those_of_other_namespaces_off() -> None:
     owns: list[dict[str, Any]] = [{}, {"namespaces": ["payments"]}, {"namespaceSelector": None}]
     for own in owns:
         assert decide(_pod(**_keeping_off(**own)), state()).allowed
+
+
+@pytest.mark.parametrize("kind", sorted(POD_RUNNERS - {PODS}), ids=str)
+def test_whatever_makes_pods_is_asked_about(kind: GroupResource) -> None:
+    """Where a policy names it: a CronJob, whose next Job would wait for ever, as well."""
+    answers = Answers()
+    decide(_pod(**_keeping_off()), state(policy(kind)), answers=answers)
+    (asked,) = answers.questions(Selected)
+    assert [each.resource for each in asked.kinds] == [kind]
 
 
 def test_what_keeps_a_protected_workloads_pods_off_counts_as_its_end() -> None:

@@ -22,12 +22,13 @@ _NONE: Final[_Labels] = {}
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What chose pods by the labels that they had, and does not by those that they get."""
-    policies, place = context.state.policies, context.request.target.namespace
+    target, policies = context.request.target, context.state.policies
+    place = target.namespace
     kinds = tuple(kind for kind in POD_CHOOSERS if policies.protects_in(kind.resource, place))
     before, after = labels(context) if kinds else ({}, {})
     if before == after:
         return []
-    made_by = None if request.target.resource == PODS else request.target.resource
+    made_by = None if target.resource == PODS else target.resource
     found = yield from ask(Selecting(kinds, place, selectors.pairs(before), selectors.pairs(after), made_by))
     return [goes_along(each) for each in found]
 

@@ -12,7 +12,7 @@ import msgspec
 from seconder.admission import codec, pod_reach, pod_templates
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import BY_SELECTOR, MAKERS, POD_RUNNERS
+from seconder.admission.kinds import MAKERS, POD_RUNNERS
 from seconder.admission.lookups import Asking, Selected, Unknown, ask
 from seconder.admission.request import WRITES, Malformed
 from seconder.admission.review import Effect, ReviewContext, goes_along
@@ -23,6 +23,7 @@ from seconder.api.resources import (
     Target,
 )
 
+_WORKLOADS: Final = tuple(sorted(POD_RUNNERS - {PODS}))
 _ONE_NODE: Final = "kubernetes.io/hostname"
 _ANY: Final = (Requirement("", Operator.DOES_NOT_EXIST, frozenset()),)
 """A selector of all pods: an empty one selects none by ``selects``, and there is no such label."""
@@ -31,7 +32,7 @@ _ANY: Final = (Requirement("", Operator.DOES_NOT_EXIST, frozenset()),)
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The protected workloads whose pods fit a term that is new."""
     request, target = context.request, context.request.target
-    kinds = [kind for kind in BY_SELECTOR if context.state.policies.protects_in(kind, target.namespace)]
+    kinds = [kind for kind in _WORKLOADS if context.state.policies.protects_in(kind, target.namespace)]
     if request.subresource or not kinds:
         return []
     if request.updates and pod_templates.surely_left(target.resource, *context.unlike):
@@ -72,7 +73,7 @@ def _row(resource: GroupResource) -> Deleter:
         "the scheduler places no new pod of it where this one runs",
         _losses,
         WRITES,
-        kinds=frozenset(BY_SELECTOR),
+        kinds=frozenset(_WORKLOADS),
         # Whoever may make pods may fill nodes as well.
         alone=False,
         # The common case costs nothing.
