@@ -117,8 +117,8 @@ CASES = pytest.mark.parametrize(
         (APPROVED, APPROVED, 98),
         (APPROVED, APPROVED_ANEW, 127),
         (CHANGES, CHANGES, 280),
-        (FREE, FREE, 97),
-        (MOVED, MOVED, 152),
+        (FREE, FREE, 98),
+        (MOVED, MOVED, 153),
     ],
     ids=[
         "refused",

@@ -11,7 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission.changes import free_changes, free_paths
+from seconder.admission.indirect import of_pods
 from seconder.admission.indirect.deleter import Deleter
+from seconder.admission.kinds import WITH_PODS
 from seconder.admission.lookups import Asking, Unknown
 from seconder.admission.request import Metadata, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
@@ -45,9 +47,10 @@ _FREE: Final = free_paths.compiled(free_changes.UNMARKED)
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The pods that have the claim, or get it by this."""
-    yield from ()
     request, place = context.request, context.request.target.namespace
-    if not context.state.policies.protects_in(PODS, place) or not (request.deletes or context.changes([_FREE])):
+    if not of_pods.may_matter(context, place) or not (request.deletes or context.changes([_FREE])):
+        return []
+    if not (yield from of_pods.matter(context, place)):
         return []
     before, after = map(_status, context.whole)
     consumers = {each for status in (before, after) for each in status.reserved_for or ()}
@@ -84,6 +87,6 @@ DELETER: Final = Deleter(
     "the device taint eviction controller deletes pods whose devices are broken, and the scheduler gives away others",
     _losses,
     frozenset({Operation.UPDATE, Operation.DELETE}),
-    kinds=frozenset({PODS}),
+    kinds=WITH_PODS,
     stays="a finalizer keeps it for as long as pods have it",
 )
