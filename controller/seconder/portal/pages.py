@@ -1,6 +1,5 @@
 """What the pages show, put into templates. Every value that comes from the cluster is cleaned and escaped."""
 
-import difflib
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -15,6 +14,7 @@ from seconder.admission.changes.differences import Rebased
 from seconder.api.change_request import ChangeRequest
 from seconder.api.resources import Action
 from seconder.api.text import clean, describe
+from seconder.approvals import line_diff
 from seconder.portal.cases import Case, seconds_since
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -159,8 +159,10 @@ def diff(based: Rebased | None) -> Sequence[DiffLine]:
         return ()
     before, after = (_lines(state) for state in (based.before, based.after))
     kinds = {"+": "added", "-": "removed", "@": "place"}
-    found = difflib.unified_diff(before, after, lineterm="", n=3)
-    return [DiffLine(kinds.get(line[:1], "same"), line) for line in found if not line.startswith(("---", "+++"))]
+    return [
+        DiffLine(kinds.get(mark, "same"), text if mark == "@" else f"{mark}{text}")
+        for mark, text in line_diff.lines(before, after)
+    ]
 
 
 def texts(based: Rebased) -> tuple[str, str]:

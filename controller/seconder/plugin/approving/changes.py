@@ -1,6 +1,5 @@
 """A wanted change of an object, as an approver reads it: compared with the object as it stands, and as a diff."""
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +10,7 @@ from seconder.admission.changes import differences, free_changes
 from seconder.admission.changes.free_paths import FreePaths
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.text import clean
+from seconder.approvals import line_diff
 from seconder.approvals.difference import Difference
 from seconder.client.api import Api, ApiError
 from seconder.plugin.terminal import manifests, output
@@ -41,8 +41,11 @@ class Wanted:
         if self.before is None:
             return
         before, after = (_yaml(state).splitlines() for state in (self.before, self.after))
-        # All of it: what is not seen should not be signed for. YAML escapes whatever is not plain ASCII.
-        yield from difflib.unified_diff(before, after, "stored", "wanted", lineterm="", n=3)
+        # YAML escapes whatever is not plain ASCII.
+        for number, (mark, text) in enumerate(line_diff.lines(before, after)):
+            if not number:
+                yield from ("--- stored", "+++ wanted")
+            yield text if mark == "@" else f"{mark}{text}"
 
 
 def wanted(
