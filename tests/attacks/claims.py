@@ -89,22 +89,34 @@ _CACHE: Final = {
     "ephemeral": {"volumeClaimTemplate": {"spec": {**_WANTED, "storageClassName": ""}}},
 }
 """A volume that has a claim of its own for as long as its pod is there."""
-
-_ENDING: dict[str, tuple[str, str, Any]] = {
+_ON_NFS: Final = {
+    "capacity": {"storage": "1Gi"},
+    "accessModes": ["ReadWriteOnce"],
+    "storageClassName": "",
+    "nfs": {"server": "192.0.2.1", "path": "/nowhere"},
+}
+_GOES: Final = {"persistentVolumeReclaimPolicy": "Delete"}
+_ENDING: Final[dict[str, tuple[str, str, Any]]] = {
     "scale": ("PATCH", "/scale", {"spec": {"replicas": 0}}),
     "rollout": ("PATCH", "", {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}}),
     "deletion": ("DELETE", "", None),
 }
 
 
-def _set_with_claims(field: Field, *others: Kind) -> str:
-    """A person's StatefulSet whose pod has a protected claim of its own, as those others are; give the claim's path."""
+def _cached(field: Field) -> list[str]:
+    """A person's StatefulSet, whose two pods have an ephemeral volume each; give the paths of the claims of these."""
     field.account()
     made = documents.stateful_set(2, volumeClaimTemplates=[])
     made["spec"]["template"]["spec"] = {"containers": documents.CONTAINERS, "volumes": [_CACHE]}
     field.make(STATEFUL_SETS, made)
     claims = [CLAIMS.path(field.place, f"db-{number}-cache") for number in range(2)]
     field.eventually(lambda: all(field.admin("GET", each).done for each in claims), "its claims are there")
+    return claims
+
+
+def _set_with_claims(field: Field, *others: Kind) -> str:
+    """A person's StatefulSet whose pod has a protected claim of its own, as those others are; give the claim's path."""
+    claims = _cached(field)
     field.protect(CLAIMS, claims[1], *others)
     field.free_work()
     return claims[1]
@@ -116,6 +128,20 @@ def end_the_claims_of_its_pods(field: Field, method: str, below: str, body: Any)
     claim = _set_with_claims(field)
     field.refused(method, STATEFUL_SETS.path(field.place, "db") + below, body)
     field.lasts(claim, 1.0)
+
+
+@attack(variants=_ENDING)
+def end_the_volumes_of_those_claims(field: Field, method: str, below: str, body: Any) -> None:
+    """An agent ends such pods, with whose claims protected volumes go that were there before."""
+    kept_for = {"namespace": field.place, "name": "db-0-cache"}
+    field.make(VOLUMES, {"metadata": {"name": field.place}, "spec": {**_ON_NFS, "claimRef": kept_for, **_GOES}})
+    (claim, _), path = _cached(field), VOLUMES.path("", field.place)
+    field.eventually(lambda: "volumeName" in field.admin("GET", claim).document["spec"], "the claim has its volume")
+    field.protect(VOLUMES, path)
+    field.free_work()
+    field.refused(method, STATEFUL_SETS.path(field.place, "db") + below, body)
+    field.lasts(claim, 1.0)
+    field.lasts(path)
 
 
 _FREE: Final = {
@@ -203,20 +229,13 @@ def end_the_node_of_a_pod_with_its_claim(field: Field) -> None:
 def _volume(field: Field) -> tuple[str, dict[str, Any]]:
     """A protected claim with its volume, which is kept; give the volume's path, and what a second one would be."""
     name = field.place
-    wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-    claim = {"metadata": {"name": "data"}, "spec": {**wanted, "storageClassName": "", "volumeName": name}}
+    claim = {"metadata": {"name": "data"}, "spec": {**_WANTED, "storageClassName": "", "volumeName": name}}
     bound = {"namespace": field.place, "name": "data", "uid": field.make(CLAIMS, claim)["metadata"]["uid"]}
-    spec = {
-        "capacity": {"storage": "1Gi"},
-        "accessModes": ["ReadWriteOnce"],
-        "storageClassName": "",
-        "nfs": {"server": "192.0.2.1", "path": "/nowhere"},
-    }
     kept = {"persistentVolumeReclaimPolicy": "Retain", "claimRef": bound}
-    field.make(VOLUMES, {"metadata": {"name": name}, "spec": {**spec, **kept}})
+    field.make(VOLUMES, {"metadata": {"name": name}, "spec": {**_ON_NFS, **kept}})
     field.protect(CLAIMS, CLAIMS.path(field.place, "data"))
     elsewhere = {"claimRef": {"namespace": f"{name}-2", "name": "another"}}
-    return VOLUMES.path("", name), {"metadata": {"name": f"{name}-2"}, "spec": {**spec, **elsewhere}}
+    return VOLUMES.path("", name), {"metadata": {"name": f"{name}-2"}, "spec": {**_ON_NFS, **elsewhere}}
 
 
 @attack()

@@ -117,7 +117,7 @@ def change_the_definition(field: Field, change: dict[str, Any]) -> None:
 
 @attack(variants={"": (False,), "by-the-owner-of-that": (True,)})
 def take_a_token_with_its_account(field: Field, by_owner: bool) -> None:
-    """An agent deletes the ServiceAccount whose token a protected Secret holds, or what owns that account."""
+    """An agent ends the ServiceAccount whose token a protected Secret holds, or deletes or changes what owns it."""
     above = owner(field.make(CONFIG_MAPS, {"metadata": {"name": "above"}}), "ConfigMap")
     field.make(ACCOUNTS, {"metadata": {"name": "worker", "ownerReferences": [above]}})
     whose = {"kubernetes.io/service-account.name": "worker"}
@@ -129,6 +129,9 @@ def take_a_token_with_its_account(field: Field, by_owner: bool) -> None:
     kind, name = (CONFIG_MAPS, "above") if by_owner else (ACCOUNTS, "worker")
     field.refused("DELETE", kind.path(field.place, name))
     field.refused("PATCH", kind.path(field.place, name), _MARK)
+    if by_owner:
+        # Nobody knows what is made of that by whoever reads it.
+        field.refused("PATCH", kind.path(field.place, name), {"data": {"a": "b"}})
     field.lasts(path, 1.0)
 
 

@@ -41,6 +41,11 @@ class Dependent(NamedTuple):
         return Target(self.resource.resource, self.resource.kind, self.namespace, self.name, self.uid)
 
     @property
+    def chain(self) -> tuple[GroupResource, ...]:
+        """The kinds from its own up to that of what the request is about."""
+        return self.resource.resource, self.through, *self.above
+
+    @property
     def makers(self) -> Sequence[Target]:
         """What it is made of, nearest first, each by the next one's own controller: a Pod's ReplicaSet and Deployment.
 

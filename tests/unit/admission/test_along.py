@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support.builders import (
     CONFIG_MAPS,
@@ -65,8 +66,8 @@ PLACE = target(NAMESPACES, "payments", uid="uid-ns")
 RETAINED = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
 
 
-def _owned(object_: Target) -> list[Dependent]:
-    return [Dependent(resolved(object_.resource), object_.namespace, object_.name, object_.uid, CONFIG_MAPS)]
+def _owned(object_: Target, through: GroupResource = CONFIG_MAPS) -> list[Dependent]:
+    return [Dependent(resolved(object_.resource), object_.namespace, object_.name, object_.uid, through)]
 
 
 def _set(when_deleted: str) -> dict[str, Any]:
@@ -202,6 +203,91 @@ def test_the_claims_of_ephemeral_volumes_end_with_the_pods(asked: Request) -> No
         decided = decide(asked, state(policy(CLAIMS)), answers=_ephemeral(unknown=[unknown]))
         assert decided.reason is Reason.INTERNAL_ERROR
     assert decide(asked, state(policy(SECRETS)), answers=_ephemeral()).allowed
+
+
+@pytest.mark.parametrize("asked", [deletion(DEPLOYMENT), ROLLED_OUT, scale(2, 1, object_=DEPLOYMENT)])
+def test_the_volumes_of_those_claims_end_with_them(asked: Request) -> None:
+    """Those that were there before their claims, and are not retained."""
+
+    def answers(reclaimed: str, **more: Any) -> Answers:
+        # The claim and its volume are read as one document.
+        both = {"volumeName": "pv-1", "persistentVolumeReclaimPolicy": reclaimed}
+        found = _ephemeral(whole=document(OF_POD, spec=both), **more)
+        found.objects = {**found.objects, **live(VOLUME)}
+        return found
+
+    assert _lost(asked, VOLUMES, answers("Delete")) == ["pv-1"]
+    assert _lost(asked, VOLUMES, answers("Retain")) == []
+    unread = decide(asked, state(policy(VOLUMES)), answers=answers("Delete", unknown=[ReadWhole]))
+    assert unread.reason is Reason.INTERNAL_ERROR
+
+
+GADGET = target(GroupResource("example.com", "gadgets"), "g", uid="uid-gadget")
+CHANGED = update(GADGET, old={"spec": {"size": 3}}, new={"spec": {"size": 1}})
+ACCOUNT = target(SERVICE_ACCOUNTS, "worker", uid="uid-account")
+
+
+def test_what_an_update_ends_takes_others_along() -> None:
+    """As by a deletion: what belongs to what it changes ends what its own deletion would."""
+    given: dict[str, Any] = {
+        "objects": live(TOKEN) | live(VOLUME),
+        "tokens": [Placed(TOKEN.namespace, TOKEN.name, TOKEN.uid)],
+        "whole": document(CLAIM, spec={"volumeName": "pv-1", "persistentVolumeReclaimPolicy": "Delete"}),
+    }
+    for between, named, lost in ((ACCOUNT, SECRETS, TOKEN), (CLAIM, VOLUMES, VOLUME)):
+        answers = Answers(dependents=_owned(between, GADGET.resource), **given)
+        assert _lost(CHANGED, named, answers) == [lost.name]
+        signed = Answers(**vars(answers) | {"objects": live(lost, annotations=approved_for(lost))})
+        assert decide(CHANGED, state(policy(named)), answers=signed).reason is Reason.APPROVED
+        assert _lost(update(GADGET, new={"labels": {"a": "b"}}), named, Answers(unknown=[Dependents])) == []
+        person = msgspec.structs.replace(CHANGED, caller=PERSON)
+        assert decide(person, state(policy(named)), answers=Answers(unknown=[Dependents])).allowed
+
+
+def test_a_policy_that_asks_about_the_update_itself_asks_once() -> None:
+    """About the change of what it names, and not of what that ends as well; another policy asks about its own."""
+    answers = Answers(
+        objects=live(TOKEN),
+        dependents=_owned(ACCOUNT, GADGET.resource),
+        tokens=[Placed(TOKEN.namespace, TOKEN.name, TOKEN.uid)],
+        whole=document(ACCOUNT),
+    )
+    both = policy(GADGET.resource, SECRETS)
+    apart = decide(CHANGED, state(both, policy(CLAIMS, name="q")), answers=answers)
+    assert [part.effect.action for part in apart.parts] == [Action.CHANGE]
+    other = decide(CHANGED, state(both, policy(SECRETS, name="q")), answers=answers)
+    assert [part.effect.action for part in other.parts] == [Action.CHANGE]
+    deletions = policy(GADGET.resource, SECRETS, actions=frozenset({Action.DELETE}))
+    assert ended(decide(CHANGED, state(deletions), answers=answers)) == [TOKEN.name]
+
+
+def test_a_policy_asks_about_the_volumes_behind_what_it_frees() -> None:
+    """Where a rollout is free under it, its volumes are not; where it asks about the rollout, that is all."""
+    spec = {"volumeName": "pv-1", "persistentVolumeReclaimPolicy": "Delete", "ephemeral": {"volumeClaimTemplate": {}}}
+    answers = _ephemeral(whole=document(OF_POD, spec=spec))
+    answers.objects = {**answers.objects, **live(VOLUME)}
+    named = (DEPLOYMENTS, VOLUMES)
+    template = {"spec": {"volumes": [spec]}}
+    asked = update(DEPLOYMENT, old={"spec": {"template": {}}}, new={"spec": {"template": template}})
+    assert ended(decide(asked, state(policy(*named)), answers=answers)) == ["pv-1"]
+    strict = policy(*named, free_changes=("metadata.labels",))
+    for policies in ((strict,), (strict, policy(SECRETS, name="q"))):
+        decided = decide(asked, state(*policies), answers=answers)
+        assert [part.effect.action for part in decided.parts] == [Action.CHANGE]
+
+
+def test_a_rollout_and_a_size_end_what_the_controller_makes() -> None:
+    """And not the claims that belong to the workload itself, which stay as long as it does."""
+    spec = {"volumeName": "pv-1", "persistentVolumeReclaimPolicy": "Delete"}
+    answers = Answers(
+        objects=live(CLAIM) | live(VOLUME), whole=document(CLAIM, spec=spec), dependents=_owned(CLAIM, SETS)
+    )
+    rolled = update(SET, old={"spec": {"template": {"a": 1}}}, new={"spec": {"template": {"a": 2}}})
+    for asked in (rolled, scale(3, 1, object_=SET), scale(3, 0, object_=SET)):
+        assert _lost(asked, CLAIMS, answers) == _lost(asked, VOLUMES, answers) == []
+    renamed = update(SET, old={"spec": {"serviceName": "a"}}, new={"spec": {"serviceName": "b"}})
+    assert _lost(renamed, CLAIMS, answers) == ["data-db-0"]
+    assert _lost(renamed, VOLUMES, answers) == ["pv-1"]
 
 
 def test_the_claims_of_other_pods_stay() -> None:

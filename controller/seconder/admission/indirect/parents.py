@@ -13,6 +13,8 @@ from msgspec import Struct
 from seconder.admission.changes import free_changes
 from seconder.admission.changes.free_changes import REPLICAS, TEMPLATE
 from seconder.admission.changes.free_paths import FreePaths
+from seconder.admission.dependents import Dependent
+from seconder.admission.kinds import MADE_BY_CONTROLLER
 from seconder.admission.review import ReviewContext
 from seconder.api.resources import NODES, PODS, GroupResource
 
@@ -29,14 +31,21 @@ INERT: Final = frozenset({NODES})
 
 
 class Loss(Struct, frozen=True):
-    """What an update of a parent ends. ``pods``: those alone. ``free``: it would be on a protected parent."""
+    """What an update of a parent ends. ``free``: it would be on a protected parent.
+
+    ``made``: what its controller makes alone, with what goes with that; ``pods``: of that the pods alone.
+    """
 
     pods: bool = False
     free: bool = False
+    made: bool = False
 
-    def of(self, resource: GroupResource) -> bool:
-        """Whether it ends what it owns of this resource."""
-        return not self.pods or resource == PODS
+    def of(self, dependent: Dependent) -> bool:
+        """Whether it ends something that belongs to the parent."""
+        *below, parent = dependent.chain
+        if self.pods:
+            return PODS in below
+        return not self.made or (parent, below[-1]) in MADE_BY_CONTROLLER
 
 
 def loss(context: ReviewContext) -> Loss | None:
@@ -57,7 +66,7 @@ def loss(context: ReviewContext) -> Loss | None:
             return found
     if old is None or new is None or new >= old:
         return None
-    return Loss(pods=new > 0, free=new > 0)
+    return Loss(pods=new > 0, free=new > 0, made=True)
 
 
 def _changed(context: ReviewContext) -> Loss | None:
@@ -66,7 +75,7 @@ def _changed(context: ReviewContext) -> Loss | None:
     still = _ending_nothing(resource)
     if not context.changes(still):
         return None
-    return Loss() if context.rewrites else Loss(free=True)
+    return Loss() if context.rewrites else Loss(free=True, made=True)
 
 
 @functools.lru_cache(256)

@@ -57,22 +57,14 @@ def evaluate(context: ReviewContext) -> Findings:
     owned: Sequence[Dependent] = yield Dependents(keys, target)
     if leaves:
         # What it leaves behind, another controller takes for its own, and ends what is too much.
-        owned = [each for each in owned if _topmost(each) in ADOPTERS]
-    held: Sequence[Dependent] = ()
+        owned = [each for each in owned if each.chain[-2] in ADOPTERS]
     if policies.pods_hold and target.resource in MAKERS:
-        held = yield from of_pods.of_workload(context, target)
-        owned = [*owned, *held]
+        owned = yield from _with_held(context, target, owned)
     if not owned:
         # Most own nothing.
         return []
-    gone = [goes_with(each) for each in (held if leaves else owned)]
-    effects = yield from along.with_further(context, _protected(context, owned), gone)
+    effects = yield from _lost(context, owned)
     return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
-
-
-def _topmost(dependent: Dependent) -> GroupResource:
-    """The kind of that by which it belongs to the object that goes: its own, or that of what owns it."""
-    return (dependent.resource.resource, dependent.through, *dependent.above)[-2]
 
 
 def _may_end_others(context: ReviewContext) -> bool:
@@ -107,14 +99,37 @@ def _ended(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if loss is None:
         return []
     owned = yield from ask(Dependents(frozenset({target.uid}), target))
-    ended = [each for each in owned if loss.of(each.resource.resource)]
-    effects = _protected(context, ended, loss)
-    if target.resource not in MAKERS:
-        return effects
-    held = yield from of_pods.of_workload(context, target)
-    known = {each.uid for each in ended}
-    effects += _protected(context, [each for each in held if each.uid not in known], loss)
-    return (yield from along.with_further(context, effects, [goes_with(each) for each in held]))
+    ended: Sequence[Dependent] = [each for each in owned if loss.of(each)]
+    if target.resource in MAKERS:
+        ended = yield from _with_held(context, target, ended)
+    return (yield from _lost(context, ended, loss)) if ended else []
+
+
+def _with_held(context: ReviewContext, workload: Target, gone: Sequence[Dependent]) -> Asking[Sequence[Dependent]]:
+    """What goes by a workload, and what goes with its pods."""
+    held = yield from of_pods.of_workload(context, workload)
+    known = {each.uid for each in gone}
+    return [*gone, *(each for each in held if each.uid not in known)]
+
+
+def _lost(context: ReviewContext, gone: Sequence[Dependent], loss: Loss | None = None) -> Asking[Sequence[Effect]]:
+    """The deletions that need approval, of these objects and of what goes with them in turn. ``loss``: as below."""
+    effects = _protected(context, gone, loss)
+    further = yield from along.with_further(context, effects, [goes_with(each) for each in gone])
+    if loss is None:
+        return further
+    known = {each.target for each in effects}
+    return [each for each in further if each.target in known or not _told(context, loss, each.target)]
+
+
+def _told(context: ReviewContext, loss: Loss, lost: Target) -> bool:
+    """Whether all policies that protect an object ask about this very change of the request's own."""
+    protecting = context.state.policies.protecting
+    asking, policies = protecting(context.request.target), protecting(lost)
+    return bool(policies) and all(
+        policy in asking and _sees(context, policy) and not (loss.free and _frees(context, policy))
+        for policy in policies
+    )
 
 
 def _sees(context: ReviewContext, policy: Policy) -> bool:

@@ -444,3 +444,12 @@ def test_a_smaller_number_ends_pods_alone() -> None:
     sets = policy(REPLICA_SETS)
     assert _decide(owned, policies=(sets,), request=scale(3, 2)).allowed
     assert _decide(owned, policies=(sets,), request=scale(3, 0)).reason is Reason.APPROVAL_MISSING
+
+
+def test_with_pods_goes_what_belongs_to_them() -> None:
+    """By a smaller number too. What belongs to the ReplicaSet stays."""
+    lease, named = target(CONFIG_MAPS, "lease", uid="uid-lease"), (policy(CONFIG_MAPS),)
+    of_pod = Dependent(resolved(CONFIG_MAPS), "payments", lease.name, lease.uid, PODS, (REPLICA_SETS, DEPLOYMENTS))
+    assert _decide(of_pod, policies=named, request=scale(3, 2)).reason is Reason.APPROVAL_MISSING
+    beside = of_pod._replace(through=REPLICA_SETS, above=(DEPLOYMENTS,))
+    assert _decide(beside, policies=named, request=scale(3, 2)).allowed
