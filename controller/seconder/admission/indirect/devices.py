@@ -1,7 +1,7 @@
-"""A ResourceClaim that is given other devices, or none, ends the pods that have it (Dynamic Resource Allocation).
+"""A device that is to evict ends the pods that use it (Dynamic Resource Allocation).
 
-Whoever writes its status says which devices it has, which taints of theirs they tolerate, and for which pods it is
-reserved. A device with a taint NoExecute ends these pods at once, and one that is given away is another's as well.
+So does a ResourceClaim that is given such a device, or none any more. Whoever writes its status says which devices it
+has, which of their taints are tolerated, and for which pods it is reserved. What is given away is another's as well.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,35 @@ from seconder.admission.indirect import of_pods
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import WITH_PODS
 from seconder.admission.lookups import Asking, Unknown
-from seconder.admission.request import Metadata, Operation
+from seconder.admission.request import WRITES, Metadata, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import PODS, GroupResource, Target
 
-_CLAIMS: Final = GroupResource("resource.k8s.io", "resourceclaims")
+_GROUP: Final = "resource.k8s.io"
+_ANYWHERE: Final = ""
+"""Claims of devices are in any namespace."""
 _UNKNOWN: Final = "which pods use the claim cannot be told"
+
+
+def _by_device(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """Raise Unknown where a device is to evict: claims in all namespaces tell which pods use it."""
+    spec = context.request.new_spec
+    if b"NoExecute" in bytes(spec) and (yield from of_pods.matter(context, _ANYWHERE)):
+        raise Unknown("which pods use the device cannot be told")
+    return []
+
+
+def _device(plural: str) -> Deleter:
+    return Deleter(
+        GroupResource(_GROUP, plural),
+        "a taint NoExecute",
+        "the pods that use the devices (KEP-5055); no peer can approve it",
+        "the device taint eviction controller deletes them",
+        _by_device,
+        WRITES,
+        kinds=WITH_PODS,
+        namespaced=False,
+    )
 
 
 class _Consumer(Struct, frozen=True, rename="camel"):
@@ -45,10 +68,10 @@ _FREE: Final = free_paths.compiled(free_changes.UNMARKED)
 """Labels and annotations, but those by which programs find what they end. Its spec never changes."""
 
 
-def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+def _by_claim(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The pods that have the claim, or get it by this."""
     request, place = context.request, context.request.target.namespace
-    if not of_pods.may_matter(context, place) or not (request.deletes or context.changes([_FREE])):
+    if not (of_pods.may_matter(context, place) and (request.deletes or context.changes([_FREE]))):
         return []
     if not (yield from of_pods.matter(context, place)):
         return []
@@ -80,13 +103,15 @@ def _waiting(claim: Metadata) -> tuple[str, str]:
     return owner.name, owner.uid
 
 
-DELETER: Final = Deleter(
-    _CLAIMS,
+_CLAIM: Final = Deleter(
+    GroupResource(_GROUP, "resourceclaims"),
     "its deletion while it is reserved, or other devices, reservations, finalizers or whatever else is not free of it",
     "the pods for which it is reserved; with devices for pods that nobody knows yet, no peer can approve it",
     "the device taint eviction controller deletes pods whose devices are broken, and the scheduler gives away others",
-    _losses,
+    _by_claim,
     frozenset({Operation.UPDATE, Operation.DELETE}),
     kinds=WITH_PODS,
     stays="a finalizer keeps it for as long as pods have it",
 )
+
+DELETERS: Final = (_device("devicetaintrules"), _device("resourceslices"), _CLAIM)

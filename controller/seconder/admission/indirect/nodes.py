@@ -1,4 +1,4 @@
-"""A Node that goes, or may run nothing any more, ends the pods on it; and so does a device for those that use it."""
+"""A Node that goes, or may run nothing any more, ends the pods on it; and so may a binding of a pod to one."""
 
 import re
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from seconder.admission.changes import free_changes, free_paths
 from seconder.admission.indirect import of_pods
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import WITH_PODS
-from seconder.admission.lookups import Asking, PodsOn, Unknown, ask
-from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
+from seconder.admission.lookups import Asking, PodsOn, ask
+from seconder.admission.request import MUTATIONS, Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import NODES, PODS, GroupResource, Target
 
@@ -134,29 +134,6 @@ LEASES: Final = Deleter(
     stays="its node is its owner, and has a row of its own; and no agent ends kube-node-lease",
 )
 
-
-def _by_device(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """Raise Unknown where a device is to evict: claims in all namespaces tell which pods use it."""
-    spec = context.request.new_spec
-    if b"NoExecute" in bytes(spec) and (yield from of_pods.matter(context, _ANYWHERE)):
-        raise Unknown("which pods use the device cannot be told")
-    return []
-
-
-def _device(plural: str) -> Deleter:
-    return Deleter(
-        GroupResource("resource.k8s.io", plural),
-        "a taint NoExecute",
-        "the pods that use the devices (KEP-5055); no peer can approve it",
-        "the device taint eviction controller deletes them",
-        _by_device,
-        WRITES,
-        kinds=WITH_PODS,
-        namespaced=False,
-    )
-
-
-DEVICES: Final = (_device("devicetaintrules"), _device("resourceslices"))
 
 _BINDINGS: Final = GroupResource("", "bindings")
 
