@@ -91,7 +91,7 @@ def leave_a_pod_to_its_controller(field: Field) -> None:
     field.done("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
     field.eventually(lambda: len(field.admin("GET", pods).document["items"]) == 2, "so is the agent's")
     mine = REPLICA_SETS.path(field.place, "mine")
-    field.refused("DELETE", mine, {"propagationPolicy": "Orphan"})
+    field.refused_to_delete(mine, propagationPolicy="Orphan")
     field.lasts(path, _TAKEN)
 
 

@@ -205,8 +205,8 @@ class Field:
             raise Untried(f"no policy can be made: {made.first_line}")
         self.later_removed(f"{_POLICIES}/{name}")
 
-    def _is_refused(self, path: str) -> bool:
-        answer = self.agent("DELETE", f"{path}?dryRun=All", {"dryRun": ["All"]})
+    def _is_refused(self, path: str, options: Mapping[str, Any] | None = None) -> bool:
+        answer = self.agent("DELETE", f"{path}?dryRun=All", {**(options or {}), "dryRun": ["All"]})
         # What the guard does not know at the moment it refuses, protected or not.
         return layer_of(answer) not in {"", "failing webhook"} and "InternalError" not in answer.message
 
@@ -223,15 +223,15 @@ class Field:
         self.refused_by.append(layer)
         return answer
 
-    def refused_to_delete(self, path: str) -> Answer:
+    def refused_to_delete(self, path: str, **options: Any) -> Answer:
         """Have the agent delete an object, once the guard knows of what there is, if it ever does. Raises GotThrough.
 
-        What has just been defined, or given an owner, is known a moment later.
+        What has just been defined, or given an owner, is known a moment later. ``options``: of the deletion.
         """
         end = time.monotonic() + _KNOWN
-        while not self._is_refused(path) and time.monotonic() < end:
+        while not self._is_refused(path, options) and time.monotonic() < end:
             time.sleep(_POLL)
-        return self.refused("DELETE", path)
+        return self.refused("DELETE", path, options or None)
 
     def done(self, method: str, path: str, document: Any = None, kind: str = "") -> Answer:
         """Send an agent's request that is ordinary work, and that the attack rests on. Raises Untried."""
