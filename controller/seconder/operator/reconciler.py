@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from seconder.admission.indirect import volumes
-from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, SCALED, VOLUMES, made_workloads
+from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, POD, SCALED, VOLUMES, made_workloads, makers
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import constants
 from seconder.api.in_force import standing as seen_in_force
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, SECRETS, ResolvedResource
+from seconder.api.resources import NAMESPACES, PODS, SECRETS, ResolvedResource
 from seconder.approvals import impact
 from seconder.client import discovery
 from seconder.client.api import Api, ApiError
@@ -302,7 +302,8 @@ class Reconciler:
         resolved = [resource for policy in policies for resource in policy.resolved.values()]
         inside = [*impact.counted(policies), *(resource for resource in resolved if resource.namespaced)]
         # What goes along is read, too: it may end others.
-        followed = _rules(PolicyIndex(policies).followed, ["get", "list", "watch"])
+        index = PolicyIndex(policies)
+        followed = _rules(index.followed, ["get", "list", "watch"])
         owners = _rules(discovery.owners(served), ["get"])
         # Which claim a VolumeAttachment serves, its volume tells.
         claims = any(resource.resource == CLAIMS.resource for resource in resolved)
@@ -314,6 +315,7 @@ class Reconciler:
         # What else selects the pods of a workload, and which autoscaler scales that.
         if any(resource.resource in SCALED for resource in resolved):
             owners += _rules([*(MAKERS[each] for each in SCALED), AUTOSCALER], ["list"])
+        owners += _rules(listed_for_pods(index), ["list"])
         # Served or not: RBAC is asked before the API server says that it does not know a kind.
         standing = (alias.resource for alias in self._settings.installation.aliases)
         aliases = _rules((ResolvedResource(each, "", namespaced=True, custom=True) for each in standing), ["list"])
@@ -367,6 +369,14 @@ class Reconciler:
             # Changed or deleted meanwhile: that change has woken the next pass already.
             if error.status not in {404, 409}:
                 raise
+
+
+def listed_for_pods(policies: PolicyIndex) -> Sequence[ResolvedResource]:
+    """What is listed to tell which pods end, and what takes them, where policies protect what pods hold (``of_pods``).
+
+    Where they protect pods, all of that is followed.
+    """
+    return [POD, *makers({PODS})] if policies.pods_hold else []
 
 
 def _rules(resources: Iterable[ResolvedResource], verbs: list[str]) -> list[dict[str, Any]]:
