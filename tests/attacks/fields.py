@@ -181,6 +181,7 @@ _MARKS: dict[str, tuple[str, str, str]] = {
 
 _COMMANDS: dict[str, tuple[str, str, str]] = {
     "Sablier": ("labels", "sablier.enable", "true"),
+    "OpenFaaS": ("labels", "com.openfaas.scale.zero", "true"),
     "Reflector": ("annotations", "reflector.v1.k8s.emberstack.com/reflects", "mine/empty"),
     "Strimzi": ("annotations", "strimzi.io/delete-pod-and-pvc", "true"),
     "ExternalDNS": ("annotations", "external-dns.alpha.kubernetes.io/hostname", "elsewhere.example.com"),

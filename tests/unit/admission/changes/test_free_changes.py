@@ -94,6 +94,8 @@ def test_the_everyday_work_of_an_agent_is_free() -> None:
         "labels[openshift.io/run-level]", "annotations[sleepmode.loft.sh/force]",
         "labels[apps.kruise.io/specified-delete]",
         "labels[operator.istio.io/component]", "labels[clickhouse.altinity.com/chi]",
+        "labels[core.rekuberate.io/sleepcycle]", "labels[com.openfaas.scale.zero]", "labels[istio-injection]",
+        "labels[cassandra.datastax.com/cluster]", "annotations[drain.planetscale.com/started]",
     ],
 )  # fmt: skip
 def test_keys_by_which_programs_end_something_are_not_free(key: str) -> None:
