@@ -93,36 +93,31 @@ class Reviewer:
         if len(body) > SMALL_BODY_BYTES:
             return self._answer_large(body, mode, started)
         try:
-            return self._go_on(self._begin(self._read(body, mode)), mode, started)
+            return self._go_on(self._begin(codec.decode(body), mode), mode, started)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a counted denial
             return self._failed(error, body, mode, started)
 
     async def _answer_large(self, body: bytes, mode: Mode, started: float) -> bytes:
         try:
             loop = asyncio.get_running_loop()
-            read = await loop.run_in_executor(self._reading, self._read, body, mode)
-            begun: _Begun
-            if isinstance(read, str):
-                begun = read
-            else:
-                lane = self._agents if read.principal.agent else self._others
-                begun = await loop.run_in_executor(lane.large, self._begin, read)
+            request = await loop.run_in_executor(self._reading, codec.decode, body)
+            begun = await loop.run_in_executor(self._lane_of(request).large, self._begin, request, mode)
             answer = self._go_on(begun, mode, started)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(error, body, mode, started)
         return answer if isinstance(answer, bytes) else await answer
 
-    def _read(self, body: bytes, mode: Mode) -> ReviewContext | str:
-        """Read a review; give its uid alone where nothing is loaded yet. In any thread. Raises Malformed."""
-        request = codec.decode(body)
+    def _lane_of(self, request: Request) -> _Lane:
+        """Whose threads look into a large review."""
         state = self._cache.state
-        return request.uid if state is None else ReviewContext(request, state, mode, self._clock(), self._memo)
+        return self._agents if state is not None and state.principal(request.caller).agent else self._others
 
-    def _begin(self, context: ReviewContext | str) -> _Begun:
-        """Decide a review as far as that takes no look-up. In any thread."""
-        if isinstance(context, str):
-            return context
-        state = context.state
+    def _begin(self, request: Request, mode: Mode) -> _Begun:
+        """Decide a review as far as that takes no look-up, by what is known now. In any thread."""
+        state = self._cache.state
+        if state is None:
+            return request.uid
+        context = ReviewContext(request, state, mode, self._clock(), self._memo)
         asking = pipeline.review(context)
         resolver = (self._agents if context.principal.agent else self._others).resolver
         try:
