@@ -38,7 +38,9 @@ VOLUMES: Final = _kind(GroupResource("", "persistentvolumes"), "PersistentVolume
 OF_PODS: Final = (CLAIMS, _kind(GroupResource("resource.k8s.io", "resourceclaims"), "ResourceClaim"))
 """What may be made for one pod alone, by a template that it names, and goes with it then."""
 
-WITH_PODS: Final = frozenset({PODS, VOLUMES.resource, *(kind.resource for kind in OF_PODS)})
+MADE_FOR_PODS: Final = frozenset(kind.resource for kind in OF_PODS)
+
+WITH_PODS: Final = MADE_FOR_PODS | {PODS, VOLUMES.resource}
 """The kinds of what ends where pods do: what goes with them, and with a claim its volume."""
 
 MADE_BY_CONTROLLER: Final = frozenset(

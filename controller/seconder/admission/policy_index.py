@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from seconder.admission.indirect import aliases
 from seconder.admission.indirect.aliases import Alias
-from seconder.admission.kinds import BY_HAND, OF_PODS, makers
+from seconder.admission.kinds import BY_HAND, MADE_FOR_PODS, makers
 from seconder.api import constants
 from seconder.api.label_selector import NAME_KEY
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
@@ -80,7 +80,7 @@ class PolicyIndex:
         self.protected: Final = _followed(self.enforced)
         """Those, and what belongs to policies that stand for too many to be followed."""
         self.followed_resources: Final = frozenset(resolved.resource for resolved in self.protected)
-        self.pods_hold: Final = any(kind.resource in self.followed_resources for kind in OF_PODS)
+        self.pods_hold: Final = not MADE_FOR_PODS.isdisjoint(self.followed_resources)
         """Whether what goes with a pod may be what policies protect, or what ends that."""
         self.followed_known: Final = all(policy.resolution_current and not _hidden(policy) for policy in self.enforced)
         """Whether discovery has looked at every policy, and sees all that these name."""

@@ -16,7 +16,6 @@ A Deployment's controller keeps its least number all the same.
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -271,11 +270,14 @@ KNOWN_BY: Final = (
 """Labels without a prefix by which controllers know what they have made, and of which revision."""
 
 
+_NOT_RESERVED: Final = free_paths.at(
+    free_paths.compiled(("labels", *(row.path.replace("!metadata.", "!") for row in _reserved("metadata")))), "labels"
+)
+
+
 def reserved(key: str) -> bool:
     """Whether a key is of Kubernetes' own domains, and does not merely tell something."""
-    prefix, slash, _ = key.partition("/")
-    own = any(prefix == domain or prefix.endswith(f".{domain}") for domain in _KUBERNETES_OWN)
-    return bool(slash) and own and not any(fnmatchcase(key, pattern) for pattern in _TELL)
+    return free_paths.at(_NOT_RESERVED, key).none_free
 
 
 ANYWHERE: Final = (*_UNMARKED, *_sent("metadata"), *_reserved("metadata"))

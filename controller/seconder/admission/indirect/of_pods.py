@@ -9,7 +9,7 @@ from typing import Final
 
 from seconder.admission.dependents import Dependent, Kind, kind_key
 from seconder.admission.indirect import standing
-from seconder.admission.kinds import OF_PODS, VOLUMES
+from seconder.admission.kinds import MADE_FOR_PODS, VOLUMES
 from seconder.admission.lookups import Asking, Dependents, ReadObjects, Unknown, ask
 from seconder.admission.request import Metadata, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_with
@@ -20,8 +20,6 @@ BY_POD: Final = frozenset({kind_key(Kind("v1", "Pod"))})
 
 _TEMPLATES: Final = (b'"ephemeral"', b'"resourceClaimTemplateName"')
 """Fields by which a pod names a template of what is made for it alone. Their names are never written by an escape."""
-
-_MADE: Final = frozenset(kind.resource for kind in OF_PODS)
 
 _MOST: Final = 64
 """Of which it is asked whose pods they go with; more are not known."""
@@ -39,9 +37,7 @@ def names_a_template(document: bytes) -> bool:
 
 def may_matter(context: ReviewContext, place: str) -> bool:
     """Whether pods may matter, told without a look-up: see ``matter``."""
-    policies = context.state.policies
-    named = policies.protects_in(PODS, place) if place else policies.follows_some_of({PODS})
-    return named or policies.pods_hold
+    return context.state.policies.pods_hold or _named(context, place)
 
 
 def matter(context: ReviewContext, place: str) -> Asking[bool]:
@@ -50,9 +46,13 @@ def matter(context: ReviewContext, place: str) -> Asking[bool]:
     It does where some policy protects pods, or what goes with some that are there. Where it is not known what does, it
     may.
     """
+    return _named(context, place) or (yield from hold(context, place))
+
+
+def _named(context: ReviewContext, place: str) -> bool:
+    """Whether some policy protects pods in a namespace or, without one, anywhere."""
     policies = context.state.policies
-    named = policies.protects_in(PODS, place) if place else policies.follows_some_of({PODS})
-    return named or (yield from hold(context, place))
+    return policies.protects_in(PODS, place) if place else policies.follows_some_of({PODS})
 
 
 def hold(context: ReviewContext, place: str) -> Asking[bool]:
@@ -74,7 +74,7 @@ def _held(context: ReviewContext, place: str) -> Asking[Sequence[Dependent]]:
     return [
         each
         for each in owned
-        if each.resource.resource in _MADE
+        if each.resource.resource in MADE_FOR_PODS
         and (not place or each.namespace == place)
         and (volumes or policies.protecting(each.target))
     ]

@@ -15,7 +15,7 @@ from seconder.admission.dependents import Dependent
 from seconder.admission.findings import Findings
 from seconder.admission.indirect import along, of_pods, parents
 from seconder.admission.indirect.parents import Loss
-from seconder.admission.kinds import ADOPTERS, MAKERS, OF_PODS
+from seconder.admission.kinds import ADOPTERS, MADE_FOR_PODS, MAKERS
 from seconder.admission.lookups import Asking, Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
@@ -25,7 +25,6 @@ from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
 from seconder.api.resources import DEFINITIONS, Action, GroupResource, Target
 
-_OF_PODS: Final = frozenset(kind.resource for kind in OF_PODS)
 _UNREAD: Final = "the approvals of what it owns could not be looked up"
 
 
@@ -164,7 +163,7 @@ def _protected(context: ReviewContext, owned: Sequence[Dependent], loss: Loss | 
         itself, between = context.request.target, makers[: len(dependent.above)]
         if policy in protecting(itself) and (_sees(context, policy) or (loss.free and makers != between)):
             # What is free of a workload may end pods, and not what else the policy names.
-            return not (loss.free and dependent.resource.resource in _OF_PODS and _frees(context, policy))
+            return not (loss.free and dependent.resource.resource in MADE_FOR_PODS and _frees(context, policy))
         return any(policy in protecting(maker) for maker in between)
 
     return [
