@@ -221,9 +221,8 @@ def mark_for_deletion(field: Field, where: str, key: str, value: str) -> None:
     field.lasts(path)
 
 
-@attack(variants={"DaemonSet": (DAEMON_SETS,), "StatefulSet": (STATEFUL_SETS,)})
-def take_the_brake_from_a_rollout(field: Field, kind: Kind) -> None:
-    """An agent has pods of it count only once they are ready for years, and rolls out what does not run."""
+def _net(field: Field, kind: Kind) -> str:
+    """A protected workload of this kind; give its path."""
     labels = {"app": "net"}
     pods = {"metadata": {"labels": labels}, "spec": {"containers": documents.CONTAINERS}}
     spec: dict[str, Any] = {"selector": {"matchLabels": labels}, "template": pods}
@@ -233,6 +232,13 @@ def take_the_brake_from_a_rollout(field: Field, kind: Kind) -> None:
     path = kind.path(field.place, "net")
     field.protect(kind, path)
     field.free_work()
+    return path
+
+
+@attack(variants={"DaemonSet": (DAEMON_SETS,), "StatefulSet": (STATEFUL_SETS,)})
+def take_the_brake_from_a_rollout(field: Field, kind: Kind) -> None:
+    """An agent has pods of it count only once they are ready for years, and rolls out what does not run."""
+    path = _net(field, kind)
     rolled_out = {
         "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "registry.invalid/none:1"}]}}}
     }
@@ -244,15 +250,7 @@ def take_the_brake_from_a_rollout(field: Field, kind: Kind) -> None:
 @attack(variants={"DaemonSet": (DAEMON_SETS,), "Deployment": (DEPLOYMENTS,), "StatefulSet": (STATEFUL_SETS,)})
 def hold_its_pods_by_the_template(field: Field, kind: Kind) -> None:
     """An agent has its new pods made with a finalizer that nothing takes away, so that no other ones follow them."""
-    labels = {"app": "net"}
-    pods = {"metadata": {"labels": labels}, "spec": {"containers": documents.CONTAINERS}}
-    spec: dict[str, Any] = {"selector": {"matchLabels": labels}, "template": pods}
-    if kind == STATEFUL_SETS:
-        spec["serviceName"] = "net"
-    field.make(kind, {"metadata": {"name": "net"}, "spec": spec})
-    path = kind.path(field.place, "net")
-    field.protect(kind, path)
-    field.free_work()
+    path = _net(field, kind)
     field.refused("PATCH", path, {"spec": {"template": {"metadata": {"finalizers": ["example.com/hold"]}}}})
     field.done("PATCH", path, {"spec": {"template": {"metadata": {"annotations": {"note": "a"}}}}})
 
