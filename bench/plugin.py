@@ -3,7 +3,6 @@
 import os
 import shlex
 import statistics
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,14 +11,11 @@ from typing import Final
 from bench import machine, reviews
 from bench.python import Interpreter
 from localstack.controlplane import ControlPlane
-from localstack.errors import StackError
+from localstack.kubectl import Kubectl
 
 _TURNS: Final = 9
 _FIRST: Final = 2
 """Turns that are not counted: they write what Python keeps of compiled modules, as an installation does."""
-
-
-_SECONDS: Final = 60
 
 
 class Plugin:
@@ -33,28 +29,18 @@ class Plugin:
         started = f"env --unset=PYTHONDONTWRITEBYTECODE {set_up} {shlex.quote(str(interpreter.program))}"
         program.write_text(f'#!/bin/sh\nexec {started} -m seconder.plugin.main "$@"\n')
         program.chmod(0o755)
-        self._kubectl: Final = plane.kubectl.binary
-        # kubectl takes no flags of its own before a plugin's name.
-        self._environment: Final = os.environ | {
-            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-            "KUBECONFIG": str(plane.admin_kubeconfig),
-            "KUBECACHEDIR": str(folder / "kubectl-cache"),
-            "KUBERC": "off",
-        }
+        path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+        self._kubectl: Final = Kubectl(plane.kubectl.binary, folder / "kubectl-cache", PATH=path)
+        self._kubeconfig: Final = plane.admin_kubeconfig
 
     def seconds(self, *arguments: str | Path) -> float:
         """Give the median of the times from starting kubectl to its end, on all cores. Raises StackError."""
         times = []
-        command = [self._kubectl, "seconder", *arguments]
         with machine.everywhere():
             for _ in range(_FIRST + _TURNS):
                 began = time.perf_counter()
-                done = subprocess.run(
-                    command, capture_output=True, text=True, env=self._environment, timeout=_SECONDS, check=False
-                )
+                self._kubectl.must(self._kubeconfig, "seconder", *arguments)
                 times.append(time.perf_counter() - began)
-                if done.returncode != 0:
-                    raise StackError(f"kubectl seconder {arguments[0]} failed: {done.stderr.strip()}")
         return statistics.median(times[_FIRST:])
 
 

@@ -29,7 +29,9 @@ class Kubectl:
         self, kubeconfig: Path, *arguments: str | Path, stdin: str = "", seconds: float = _TIMEOUT_SECONDS
     ) -> subprocess.CompletedProcess[str]:
         """Run it and give what came of it, success or not; raises ``StackError`` when it takes too long."""
-        command = [self.binary, "--kubeconfig", kubeconfig, *arguments]
+        # Not by a flag: kubectl takes none before a plugin's name.
+        environment = {**self._environment, "KUBECONFIG": str(kubeconfig)}
+        command = [self.binary, *arguments]
         try:
             return subprocess.run(
                 command,
@@ -38,7 +40,7 @@ class Kubectl:
                 text=True,
                 timeout=seconds,
                 check=False,
-                env=self._environment,
+                env=environment,
             )
         except subprocess.TimeoutExpired as error:
             raise StackError(f"{_shown(arguments)} took longer than {seconds:.0f} s") from error
