@@ -66,6 +66,12 @@ class Child:
         """None while it runs; negative when a signal ended it."""
         return self._process.poll()
 
+    @property
+    def ending(self) -> str:
+        """How it ended, for people. It must have ended."""
+        code = self._process.returncode
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Return as soon as ``ready()`` is true.
 
@@ -74,7 +80,7 @@ class Child:
         deadline = time.monotonic() + seconds
         while not ready():
             if self.exit_code is not None:
-                raise StackError(f"{self.name} ended ({self._ending()}) before it was ready\n{tail_of(self.log)}")
+                raise StackError(f"{self.name} ended ({self.ending}) before it was ready\n{tail_of(self.log)}")
             if time.monotonic() > deadline:
                 raise StackError(f"{self.name} was not ready within {seconds:.0f} s\n{tail_of(self.log)}")
             time.sleep(_POLL_SECONDS)
@@ -112,10 +118,6 @@ class Child:
         # Gone already; macOS says EPERM when only a zombie is left of the group.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
-
-    def _ending(self) -> str:
-        code = self._process.returncode
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def tail_of(log: Path, leave_out: Container[str] = ()) -> str:

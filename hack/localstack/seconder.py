@@ -1,5 +1,6 @@
 """Seconder's operator, webhook and portal as plain processes beside a control plane."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,7 @@ class Seconder(Lifetime):
         self.portal_metrics_address: Final = portal_metrics
         self.portal_origin: Final = f"http://localhost:{portal_.rpartition(':')[2]}"
         self._children: dict[str, Child] = {}
+        self._wrong: list[str] = []
 
     def start(self) -> None:
         """Install, start both and wait for them; a start that fails leaves neither running."""
@@ -152,23 +154,28 @@ class Seconder(Lifetime):
 
     def stop_operator(self) -> None:
         """Stop the operator alone."""
-        self._children.pop("operator").stop()
+        self._end("operator")
 
     def stop_webhook(self) -> None:
         """Stop the webhook alone."""
-        self._children.pop("webhook").stop()
+        self._end("webhook")
 
     def stop_portal(self) -> None:
         """Stop the portal alone."""
-        self._children.pop("portal").stop()
+        self._end("portal")
 
     def stop(self) -> None:
         """Stop whichever runs."""
         for child in self._children.values():
             child.ask_to_stop()
-        for child in self._children.values():
-            child.stop()
-        self._children.clear()
+        for component in list(self._children):
+            self._end(component)
+
+    @property
+    def wrong_ends(self) -> list[str]:
+        """Which of them ended so far although nobody had told it to, or otherwise than it should, and how."""
+        running = [child for child in self._children.values() if _ended_wrongly(child)]
+        return [*self._wrong, *(f"{child.name}: {child.ending}" for child in running)]
 
     def pid_of(self, component: str) -> int:
         """The process id of ``operator``, ``webhook`` or ``portal``, which must run."""
@@ -177,6 +184,12 @@ class Seconder(Lifetime):
     def log_of(self, component: str) -> Path:
         """The log of ``operator``, ``webhook`` or ``portal``."""
         return self.folder / f"{component}.log"
+
+    def _end(self, component: str) -> None:
+        child = self._children.pop(component)
+        child.stop()
+        if _ended_wrongly(child):
+            self._wrong.append(f"{child.name}: {child.ending}")
 
     def _write_credentials(self, component: str) -> None:
         name = f"seconder-{component}"
@@ -198,3 +211,8 @@ class Seconder(Lifetime):
         )
         self._children[component] = child
         self._on_start(child)
+
+
+def _ended_wrongly(child: Child) -> bool:
+    """Whether it ended by other than success or a signal that was sent to it, such as in its first moments."""
+    return child.exit_code not in {None, 0, -signal.SIGTERM, -signal.SIGKILL}

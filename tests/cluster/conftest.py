@@ -23,6 +23,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     flags = [f"--feature-gates={gate}=true" for gate, since in _GATES.items() if _number(here) < _number(since)]
     with Stack(tmp_path_factory.mktemp("stack"), provide(any_kubectl=False), apiserver_flags=flags) as running:
         yield running
+    assert not running.seconder.wrong_ends
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -55,7 +56,7 @@ def cluster(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the end of both logs below a cluster test that failed."""
+    """Show the end of both logs below a cluster test that failed, and which program has ended."""
     report = yield
     running = getattr(item, "funcargs", {}).get("stack")
     if report.failed and isinstance(running, Stack):
@@ -63,6 +64,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             log: Path = running.seconder.log_of(component)
             if log.exists():
                 report.sections.append((f"{component}.log", "\n".join(log.read_text().splitlines()[-15:])))
+        if wrong := running.seconder.wrong_ends:
+            report.sections.append(("ended", "\n".join(wrong)))
         several = getattr(item, "funcargs", {}).get("pair", ())
         report.sections.extend((f"operator {each.name}", each.log()) for each in several)
     return report

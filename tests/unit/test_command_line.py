@@ -1,11 +1,16 @@
 """A command line or kubeconfig that cannot be followed: one line that says why, exit code 1, no traceback."""
 
+import json
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from seconder.__main__ import main
 
+_ROOT = Path(__file__).parents[2]
 _HERE = "--metrics-bind-address=127.0.0.1:0"
 
 
@@ -76,3 +81,35 @@ def _one_line(capsys: pytest.CaptureFixture[str]) -> str:
     assert out == ""
     assert err.count("\n") == 1, err
     return err
+
+
+_ENDING = """
+import atexit, sys
+from seconder import __main__, startup
+from seconder.observability import log
+
+def webhook(_):
+    atexit.register(print, "the interpreter was taken apart", flush=True)
+    for number in range(300):
+        log.info("x" * 1000, number=number)
+    return 7
+
+startup.webhook = webhook
+sys.argv = ["seconder", "webhook"]
+__main__.program()
+"""
+
+
+def test_the_process_ends_with_its_threads_as_they_are_and_all_lines_written() -> None:
+    """A thread that reads from the network would otherwise use what the interpreter has freed: SIGSEGV at a stop."""
+    done = subprocess.run([sys.executable, "-c", _ENDING], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (7, "")
+    assert [json.loads(line)["number"] for line in done.stdout.splitlines()] == list(range(300))
+
+
+def test_every_way_to_start_a_program_ends_so() -> None:
+    """As installed, and as a module."""
+    installed = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]["scripts"]["seconder"]
+    assert installed == "seconder.__main__:program"
+    module = (_ROOT / "controller" / "seconder" / "__main__.py").read_text()
+    assert module.endswith('if __name__ == "__main__":\n    program()\n')

@@ -20,6 +20,7 @@ from seconder.admission.request import (
 )
 from seconder.api.resources import NAMESPACES, GroupResource, Target
 from seconder.api.text import clean
+from seconder.api.type_reader import TypeReader
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"
@@ -233,10 +234,13 @@ def read(request: Request, decoder: msgspec.json.Decoder[T], spec: msgspec.Raw, 
         raise Malformed(request.uid, f"{what} is not understood: {plain(error)}") from None
 
 
+_metadata_of: Final = TypeReader(Metadata)
+
+
 def metadata_of(document: Mapping[str, Any]) -> Metadata:
     """The metadata of an object as it was read; empty where they are none."""
     try:
-        return msgspec.convert(document.get("metadata"), Metadata)
+        return _metadata_of.convert(document.get("metadata"))
     except msgspec.ValidationError:
         return NO_METADATA
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.api.resources import GroupResource
+from seconder.api.type_reader import TypeReader
 
 GROUP: Final = "rbac.authorization.k8s.io"
 ROLES: Final = frozenset({GroupResource(GROUP, "roles"), GroupResource(GROUP, "clusterroles")})
@@ -79,6 +80,9 @@ class Binding(Struct, rename="camel"):
         return RoleRef("" if self.role_ref.kind == "ClusterRole" else namespace, self.role_ref.name)
 
 
+_role: Final = TypeReader(Role)
+
+
 def rules(document: Any) -> list[Rule]:
     """The rules of a role as the API server gives it. Raises msgspec.ValidationError."""
-    return list(msgspec.convert(document, Role).rules or ())
+    return list(_role.convert(document).rules or ())

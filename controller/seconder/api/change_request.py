@@ -12,6 +12,7 @@ from seconder.api import constants, moments
 from seconder.api.policy import Assurance
 from seconder.api.resources import Action, GroupResource, Target
 from seconder.api.schema import cel_rules, list_map
+from seconder.api.type_reader import TypeReader
 
 PATH: Final = f"{constants.API_PATH}/changerequests"
 """Where the API server serves them."""
@@ -239,9 +240,12 @@ def denial_of(status: ChangeRequestStatus) -> str:
     return "; ".join(f"{denial.name}: {denial.reason}" if denial.reason else denial.name for denial in status.denials)
 
 
+_reader: Final = TypeReader(ChangeRequest)
+
+
 def parse(document: Mapping[str, Any]) -> ChangeRequest:
     """Read a ChangeRequest. Raises msgspec.ValidationError."""
-    return msgspec.convert(document, ChangeRequest)
+    return _reader.convert(document)
 
 
 def readable(document: Mapping[str, Any]) -> ChangeRequest | None:

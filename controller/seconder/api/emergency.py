@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.api import constants
+from seconder.api.type_reader import TypeReader
 
 EVENT: Final = "BreakGlassUsed"
 """The reason of these Events (core/v1)."""
@@ -37,10 +38,13 @@ class BreakGlassUse(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return {_KEY: msgspec.json.encode(self).decode()}
 
 
+_use: Final = TypeReader(BreakGlassUse)
+
+
 def read(event: Mapping[str, Any]) -> BreakGlassUse | None:
     """The emergency that an Event tells of; None where it tells of none."""
     text = (event["metadata"].get("annotations") or {}).get(_KEY, "")
     try:
-        return msgspec.json.decode(text, type=BreakGlassUse)
+        return _use.decode(text)
     except msgspec.DecodeError:
         return None

@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import UnsetType
@@ -15,6 +15,11 @@ from seconder.api.label_selector import selector_of
 from seconder.api.policy import FREE_CHANGE, Policy, Subjects
 from seconder.api.resources import Action, GroupResource, Presence, ResolvedResource
 from seconder.api.text import clean
+from seconder.api.type_reader import TypeReader
+
+_spec: Final = TypeReader(protection_policy.PolicySpec, decoded)
+_resources: Final = TypeReader(protection_policy.Resources)
+_status: Final = TypeReader(protection_policy.PolicyStatus)
 
 
 def parse_spec(document: Mapping[str, Any]) -> protection_policy.PolicySpec:
@@ -22,7 +27,7 @@ def parse_spec(document: Mapping[str, Any]) -> protection_policy.PolicySpec:
 
     Raises msgspec.ValidationError, which names the field, for whatever the CRD's schema refuses.
     """
-    spec = msgspec.convert(document, protection_policy.PolicySpec, strict=True, dec_hook=decoded)
+    spec = _spec.convert(document)
     if not 1 <= spec.approvals.max_ttl <= constants.MAX_TTL_SECONDS:
         raise msgspec.ValidationError("approvals.maxTTL must be from 1s to 1h")
     agents = spec.agents
@@ -105,7 +110,7 @@ def coarse(name: str, spec: object, status: protection_policy.PolicyStatus, gene
     listed = spec.get("resources")
     for entry in listed if isinstance(listed, list) else ():
         with contextlib.suppress(msgspec.ValidationError):
-            read = msgspec.convert(entry, protection_policy.Resources)
+            read = _resources.convert(entry)
             named |= {GroupResource(read.group, plural) for plural in read.resources}
     readable: dict[str, Any] = {"resources": [{"group": "", "resources": ["namespaces"]}]}
     if "freeChanges" in spec:
@@ -173,7 +178,7 @@ def _resolved(doc: protection_policy.ResolvedDoc) -> ResolvedResource:
 def status_of(document: Mapping[str, Any]) -> protection_policy.PolicyStatus:
     """Read a ProtectionPolicy's status; an empty one where it cannot be read."""
     try:
-        return msgspec.convert(document.get("status") or {}, protection_policy.PolicyStatus)
+        return _status.convert(document.get("status") or {})
     except msgspec.ValidationError:
         # Only the operator writes it. What cannot be read is as if it were not there: nothing is resolved.
         return protection_policy.PolicyStatus()

@@ -1,15 +1,18 @@
 """Approver documents to the registry's approvers. A key that cannot count stays visible with its problem."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from seconder.api.approver import ApproverSpec, Certificates, Jwk, Key
 from seconder.api.text import clean
+from seconder.api.type_reader import TypeReader
 from seconder.approvals.keys import UnusableKey, blob_of_jwk, blob_of_line, fingerprint, parse
 from seconder.approvals.registry import Approver, KeyEntry
 from seconder.approvals.user_names import Identity
+
+_spec: Final = TypeReader(ApproverSpec)
 
 
 def approver(document: Mapping[str, Any]) -> Approver | None:
@@ -29,7 +32,7 @@ def approver(document: Mapping[str, Any]) -> Approver | None:
 
 def parse_approver(document: Mapping[str, Any]) -> Approver:
     """The approver of a document, parsed strictly. Raises msgspec.ValidationError."""
-    spec = msgspec.convert(document.get("spec") or {}, ApproverSpec, strict=True)
+    spec = _spec.convert(document.get("spec") or {})
     return Approver(
         name=document["metadata"]["name"],
         principal=spec.principal,

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from seconder.api import constants
+from seconder.api.type_reader import TypeReader
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Impact
 from seconder.approvals.statement import Actor, Detail, NamedChange, NamedImpact, Statement
@@ -26,6 +27,7 @@ MOST_OBJECTS: Final = 16
 """Of one statement: the bound of its ``authorization_details``."""
 
 _encoder: Final = msgspec.json.Encoder(order="sorted")
+_reader: Final = TypeReader(UnsignedStatement)
 
 
 def for_change(change: Change, audience: str, txn: str, impact: Impact | None) -> UnsignedStatement:
@@ -67,6 +69,14 @@ def together(parts: Sequence[UnsignedStatement]) -> UnsignedStatement:
 def line(unsigned: UnsignedStatement) -> str:
     """The canonical JSON that a change request's status holds."""
     return _encoder.encode(unsigned).decode()
+
+
+def read(recorded: str) -> UnsignedStatement | None:
+    """The statement that a change request's status holds; None where it holds none."""
+    try:
+        return _reader.decode(recorded)
+    except msgspec.MsgspecError:
+        return None
 
 
 def complete(unsigned: UnsignedStatement, *, iss: str, iat: int, exp: int, jti: str, reason: str) -> Statement:

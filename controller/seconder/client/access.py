@@ -25,6 +25,7 @@ from seconder.admission.powers import READS
 from seconder.admission.principal import service_account_caller
 from seconder.admission.rbac import Rule
 from seconder.api.resources import SECRETS
+from seconder.api.type_reader import TypeReader
 from seconder.client.api import Api, ApiError, segment
 from seconder.client.objects import ACCOUNT_KEY, TOKENS_ALONE, TooLate, items, left, metadata_of
 from seconder.client.rights import Rights
@@ -53,6 +54,9 @@ class _Status(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     status: _Status
+
+
+_answer: Final = TypeReader(_Answer)
 
 
 class Access:
@@ -201,7 +205,7 @@ class Access:
     def _asked(self, account: Account, right: Right, deadline: float) -> tuple[Future[bool], bool]:
         def review() -> bool:
             answer = self._api.create(_REVIEWS, access_review(account, right), timeout=left(deadline))
-            return msgspec.convert(answer, _Answer).status.allowed
+            return _answer.convert(answer).status.allowed
 
         return self._rights.asked(
             account, right, lambda: self._asking.submit(self._rights.answering, account, right, review)

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 from msgspec.structs import replace
 
+from seconder.api.type_reader import TypeReader
 from seconder.client import kubeconfig as kubeconfig_files
 from seconder.client import proxies
 from seconder.client.credentials import Credentials, Impersonation, NoCredentials, token_of
@@ -48,6 +49,9 @@ class Overrides:
     as_groups: Sequence[str] = ()
     as_user_extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
     timeout: float | None = None
+
+
+_cluster: Final = TypeReader(Cluster)
 
 
 def chosen(paths: Sequence[Path], overrides: Overrides, *, explicit: bool = True) -> Credentials:
@@ -113,7 +117,7 @@ def told(cluster: Mapping[str, Any], status: Status) -> Credentials:
     """
     place = _Place("the cluster that kubectl tells", "its user")
     try:
-        entry = msgspec.convert(cluster, Cluster)
+        entry = _cluster.convert(cluster)
     except msgspec.ValidationError as error:
         raise NoCredentials(f"{place.cluster} is not usable: {error}") from None
     reached = _reached(place, entry, _authority(place.cluster, entry))

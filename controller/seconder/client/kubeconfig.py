@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
+from seconder.api.type_reader import TypeReader
 from seconder.client import documents
 from seconder.client.credentials import NoCredentials
 from seconder.client.exec_plugin import ExecConfig
@@ -100,6 +101,9 @@ class _File(msgspec.Struct, frozen=True, rename="kebab"):
     clusters: list[NamedCluster] = []
     users: list[NamedUser] = []
     contexts: list[NamedContext] = []
+
+
+_file: Final = TypeReader(_File)
 
 
 class _Named(Protocol):
@@ -201,7 +205,7 @@ def content_of(path: Path) -> bytes:
 
 def _parse(content: bytes, path: Path) -> _File:
     try:
-        config = msgspec.convert(documents.parse(content), _File)
+        config = _file.convert(documents.parse(content))
         if config.kind not in {"", "Config"} or config.api_version not in {"", "v1"}:
             raise ValueError(f"it is {config.kind} of {config.api_version}, not Config of v1")
         for kind, entries in (("clusters", config.clusters), ("users", config.users), ("contexts", config.contexts)):

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from seconder.api.type_reader import TypeReader
 from seconder.client import documents
 from seconder.client.credentials import NoCredentials
 
@@ -27,6 +28,9 @@ class Preferences(msgspec.Struct, frozen=True, rename="camel"):
 
     credential_plugin_policy: str = ""
     credential_plugin_allowlist: list[Allowed] | None = None
+
+
+_preferences: Final = TypeReader(Preferences)
 
 
 def check_plugin(command: str, environment: Mapping[str, str]) -> None:
@@ -65,7 +69,7 @@ def _path(environment: Mapping[str, str]) -> tuple[Path | None, bool]:
 def _read(path: Path) -> Preferences:
     for document in documents.parse_all(path.read_bytes()):
         if document.get("kind") == _KIND and document.get("apiVersion") in _API_VERSIONS:
-            return msgspec.convert(document, Preferences)
+            return _preferences.convert(document)
     return Preferences()
 
 

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-import msgspec
-
 from seconder.admission.changes.differences import exact
 from seconder.admission.indirect import aliases, claiming, hosts, selectors
 from seconder.admission.indirect.aliases import Alias
@@ -39,6 +37,7 @@ from seconder.admission.lookups import (
 )
 from seconder.admission.request import Metadata
 from seconder.api.resources import DAEMON_SETS, GroupResource, ResolvedResource, Target
+from seconder.api.type_reader import TypeReader
 from seconder.approvals.impact import Contents, Item
 from seconder.client.api import Api, ApiError, collection, segment
 
@@ -317,6 +316,9 @@ def _stands_for(alias: Alias, document: Any) -> frozenset[str]:
     return told
 
 
+_metadata: Final = TypeReader(Metadata)
+
+
 def metadata_of(document: Any) -> Metadata:
     """The metadata of an object as the API server gives it. Raises msgspec.ValidationError."""
-    return msgspec.convert(document["metadata"], Metadata)
+    return _metadata.convert(document["metadata"])

@@ -25,6 +25,9 @@ class _Event(msgspec.Struct):
     object: dict[str, Any]
 
 
+_event: Final = msgspec.json.Decoder(_Event)
+
+
 class Watch(Generic[T]):
     """A thread that mirrors one collection.
 
@@ -67,7 +70,6 @@ class Watch(Generic[T]):
         self.listing = False
         """Whether one is being read. Both are for ``select``, which is called for its items first."""
         self._stopping = threading.Event()
-        self._decoder = msgspec.json.Decoder(_Event)
         self._thread = threading.Thread(target=self._run, name=f"watch {path}", daemon=True)
 
     def start(self) -> None:
@@ -146,7 +148,7 @@ class Watch(Generic[T]):
                     return version
                 if not line:
                     continue
-                event = self._decoder.decode(line)
+                event = _event.decode(line)
                 if event.type == "ERROR":
                     code = event.object.get("code", 0)
                     raise ApiError(code if isinstance(code, int) else 0, str(event.object.get("message", "")))

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from seconder.api.type_reader import TypeReader
 from seconder.notifications.event import Event, EventType
 
 _MOST: Final = 64
@@ -33,12 +34,15 @@ class Route(Struct, frozen=True, forbid_unknown_fields=True):
 EVERYTHING: Final = (Route(),)
 
 
+_routes: Final[TypeReader[tuple[Route, ...]]] = TypeReader(Annotated[tuple[Route, ...], Meta(max_length=_MOST)])
+
+
 def read(text: str) -> Sequence[Route]:
     """The routes of a JSON array; everything to everybody where it is empty. Raises Unusable."""
     if not text.strip():
         return EVERYTHING
     try:
-        return msgspec.json.decode(text, type=Annotated[tuple[Route, ...], Meta(max_length=_MOST)]) or EVERYTHING
+        return _routes.decode(text) or EVERYTHING
     except msgspec.DecodeError as error:
         raise Unusable(f"notification routes: {error}; give [{{teams: [], events: [], targets: []}}, ...]") from None
 

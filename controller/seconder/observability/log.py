@@ -184,7 +184,15 @@ def _never_waiting(descriptor: int) -> int | None:
 
 
 _OUTPUT: Final = Output(sys.__stdout__.fileno() if sys.__stdout__ else -1)
-atexit.register(_OUTPUT.close, _LAST_SECONDS)
+
+
+def close() -> None:
+    """Write what is queued, for a second at most: before the process ends."""
+    _OUTPUT.close(_LAST_SECONDS)
+
+
+# For whoever ends as Python does.
+atexit.register(close)
 
 
 def line(level: str, message: str, **fields: Any) -> None:

@@ -13,6 +13,7 @@ from seconder.api.approver import ApproverStatus, KeyStatus
 from seconder.api.approver_authority import ApproverAuthorityStatus, AuthorityKeyStatus
 from seconder.api.conditions import ConditionDoc
 from seconder.api.text import clean
+from seconder.api.type_reader import TypeReader
 from seconder.approvals import approver_documents
 from seconder.approvals.certificates import authority_documents, overlaps
 from seconder.approvals.certificates.authority import Authority
@@ -42,6 +43,10 @@ class Verdicts:
 
 
 _Document = dict[str, Any]
+
+
+_approver: Final = TypeReader(ApproverStatus)
+_authority: Final = TypeReader(ApproverAuthorityStatus)
 
 
 def judge(documents: Sequence[_Document], of_authorities: Sequence[_Document] = ()) -> Verdicts:
@@ -84,7 +89,7 @@ def _parsed(parse: Callable[[_Document], _T], document: _Document) -> _T | str:
 
 def _judge(document: _Document, parsed: Approver | str, registry: Registry, shared: tuple[str, str] | None) -> Judged:
     generation: int = document["metadata"].get("generation", 0)
-    before = _conditions(document, ApproverStatus)
+    before = _conditions(document, _approver)
     status = ApproverStatus(observed_generation=generation)
     counting: list[tuple[str, str]] = []
     duplicates: list[str] = []
@@ -128,7 +133,7 @@ def _judge_authority(
     shared: tuple[str, str] | None,
 ) -> dict[str, Any]:
     generation: int = document["metadata"].get("generation", 0)
-    before = _conditions(document, ApproverAuthorityStatus)
+    before = _conditions(document, _authority)
     status = ApproverAuthorityStatus(observed_generation=generation)
     if isinstance(parsed, Authority):
         for key in parsed.keys:
@@ -173,9 +178,9 @@ def _best(key: KeyEntry) -> str:
 
 
 def _conditions(
-    document: _Document, model: type[ApproverStatus] | type[ApproverAuthorityStatus]
+    document: _Document, reader: TypeReader[ApproverStatus] | TypeReader[ApproverAuthorityStatus]
 ) -> Sequence[ConditionDoc]:
     try:
-        return msgspec.convert(document.get("status") or {}, model).conditions
+        return reader.convert(document.get("status") or {}).conditions
     except msgspec.ValidationError:
         return []

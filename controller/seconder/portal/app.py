@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Meta
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest
 from seconder.api.text import clean
+from seconder.api.type_reader import TypeReader
 from seconder.client.api import Api, ApiError
 from seconder.observability import log
 from seconder.portal import answers, guard, pages, together
@@ -25,6 +26,7 @@ from seconder.portal.problem import Refused
 from seconder.portal.sessions import Session, Sessions
 from seconder.portal.view import View
 
+_T = TypeVar("_T")
 _NAME: Final = re.compile(r"chg-[0-9a-z]{26}")
 _MOST_ROWS: Final = 200
 _AWAY: Final = (
@@ -46,6 +48,11 @@ class _Approval(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Denial(msgspec.Struct, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=512)] | None
+
+
+_sign_in: Final = TypeReader(_SignIn)
+_approval: Final = TypeReader(_Approval)
+_denial: Final = TypeReader(_Denial)
 
 
 class Portal:
@@ -108,7 +115,7 @@ class Portal:
         return _json({"challenge": self._sessions.challenge(time.time())})
 
     def _sign_in(self, _: Request, body: bytes) -> Response:
-        given = _read(body, _SignIn)
+        given = _read(body, _sign_in)
         if not self._view.fresh():
             raise Refused(503, _AWAY)
         cookie = self._sessions.begin(given.challenge, given.signature, given.handle, self._view.registry, time.time())
@@ -187,7 +194,7 @@ class Portal:
 
     def _approve(self, request: Request, body: bytes) -> Response:
         session = self._trusted(request)
-        given = _read(body, _Approval)
+        given = _read(body, _approval)
         case = self._cases.read(self._name(request))
         slug = self._answers.approve(case, session, given.value, time.time())
         log.info("an approval was handed on", request=case.request.name, approver=session.approver.name)
@@ -195,7 +202,7 @@ class Portal:
 
     def _deny(self, request: Request, body: bytes) -> Response:
         session = self._trusted(request)
-        given = _read(body, _Denial)
+        given = _read(body, _denial)
         found = self._cases.request(self._name(request))
         self._answers.deny(found, session, given.reason)
         log.info("a denial was written", request=found.name, approver=session.approver.name)
@@ -301,9 +308,9 @@ async def _nowhere(request: Request, _: Exception) -> Response:
     return _sentence(request, Refused(404, "There is no such page."))
 
 
-def _read(body: bytes, type_: type[Any]) -> Any:
+def _read(body: bytes, reader: TypeReader[_T]) -> _T:
     try:
-        return msgspec.json.decode(body, type=type_)
+        return reader.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise Refused(400, "What was sent cannot be read. Reload the page.") from None
 

@@ -216,20 +216,14 @@ def _with_statement(case: Case) -> Case:
     """The case with the statement made from what was read, if that is what Seconder recorded."""
     made = unsigned_statement.for_change(case.change, case.audience, case.request.uid, case.impact)
     recorded_line = case.request.status.statement
-    if recorded_line and _lasting(made) != _lasting_of(recorded_line):
+    recorded = unsigned_statement.read(recorded_line)
+    if recorded_line and (recorded is None or _lasting(made) != _lasting(recorded)):
         return replace(
             case,
             problem="What was recorded and what the cluster says differ: nothing here can be relied on. "
             "Have the requester try again, and tell whoever looks after Seconder.",
         )
     return replace(case, statement=unsigned_statement.line(made))
-
-
-def _lasting_of(line: str) -> UnsignedStatement | None:
-    try:
-        return _lasting(msgspec.json.decode(line, type=UnsignedStatement))
-    except msgspec.MsgspecError:
-        return None
 
 
 def _lasting(unsigned: UnsignedStatement) -> UnsignedStatement:

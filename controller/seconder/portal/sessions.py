@@ -54,6 +54,9 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     signature: Annotated[bytes, Meta(max_length=2048)]
 
 
+_stored: Final = msgspec.msgpack.Decoder(_Stored)
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """Somebody who has signed in. ``ends``: seconds since 1970. ``token`` proves that a form came from our own page."""
@@ -105,7 +108,7 @@ class Sessions:
         if not cookie or len(cookie) > _LONGEST:
             return None
         try:
-            stored = msgspec.msgpack.decode(base64url.decode(cookie.encode()), type=_Stored)
+            stored = _stored.decode(base64url.decode(cookie.encode()))
             if not stored.begins - _SKEW <= now < stored.begins + SECONDS:
                 return None
             registered = self._registered(stored.key, registry, now)

@@ -20,6 +20,7 @@ from msgspec import Raw, Struct
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import ANNOTATIONS, LABELS, FreePaths, Steps
 from seconder.admission.changes.place import DEEPEST, Place
+from seconder.api.type_reader import TypeReader
 
 Written = Mapping[str, Raw]
 """An object by its keys; the values as they are written."""
@@ -223,7 +224,7 @@ def owned(managed: Any, root: Place) -> Mapping[str, set[str]]:
     """All fields that each entry owns, as ``Moved.told`` names both. ``managed`` is the field of an object."""
     found: dict[str, set[str]] = {}
     for entry in managed if isinstance(managed, list) else ():
-        read = msgspec.convert(entry, _Owned)
+        read = _owned.convert(entry)
         key = Key(read.manager, read.operation, read.subresource, "")
         texts = (free_paths.text(place.steps) for place, _, _ in _walk({}, read.fields_v1, root, []))
         found.setdefault(key.text, set()).update(texts)
@@ -235,6 +236,9 @@ class _Owned(Struct, rename="camel"):
     operation: str = ""
     subresource: str = ""
     fields_v1: dict[str, Any] = {}
+
+
+_owned: Final = TypeReader(_Owned)
 
 
 def _touches(old: Fields, new: Fields, free: Sequence[FreePaths], spared: Set[Steps], place: Steps = ()) -> bool:

@@ -26,6 +26,7 @@ from seconder.admission.lookups import (
 from seconder.admission.request import WRITES, Metadata, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
 from seconder.api.resources import AUTOSCALERS, PODS, REPLICA_SETS, GroupResource, Target
+from seconder.api.type_reader import TypeReader
 
 _UNREAD: Final = "what it scales could not be looked up"
 
@@ -41,6 +42,9 @@ class _Metadata(Struct):
 class _Workload(Struct):
     metadata: _Metadata
     spec: _Size
+
+
+_workload: Final = TypeReader(_Workload)
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
@@ -61,7 +65,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if stored is None:
         return []
     try:
-        scaled = msgspec.convert(stored, _Workload)
+        scaled = _workload.convert(stored)
     except msgspec.ValidationError:
         raise Unknown(_UNREAD) from None
     present = 1 if scaled.spec.replicas is None else scaled.spec.replicas

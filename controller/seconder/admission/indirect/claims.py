@@ -15,6 +15,7 @@ from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, 
 from seconder.admission.request import MUTATIONS, Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import STATEFUL_SETS, Action, Target
+from seconder.api.type_reader import TypeReader
 
 _UNREAD: Final = "what becomes of its claims could not be looked up"
 _DELETE: Final = "Delete"
@@ -75,6 +76,7 @@ class _Set(Struct, rename="camel"):
 
 _Ordinal = Callable[[int], bool]
 _spec: Final = msgspec.json.Decoder(_Set | None)
+_set: Final = TypeReader(_Set)
 SETS: Final = MAKERS[STATEFUL_SETS]
 
 
@@ -192,7 +194,7 @@ def _through_scale(context: ReviewContext) -> Asking[tuple[set[str], _Ordinal] |
 def _converted(stored: Mapping[str, Any]) -> _Set:
     """A StatefulSet as it is stored. Raises Unknown."""
     try:
-        return msgspec.convert(stored["spec"], _Set)
+        return _set.convert(stored["spec"])
     except (KeyError, msgspec.ValidationError):
         raise Unknown(_UNREAD) from None
 

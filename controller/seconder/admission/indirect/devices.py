@@ -18,6 +18,7 @@ from seconder.admission.lookups import Asking, Unknown
 from seconder.admission.request import WRITES, Metadata, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import PODS, GroupResource, Target
+from seconder.api.type_reader import TypeReader
 
 _GROUP: Final = "resource.k8s.io"
 _ANYWHERE: Final = ""
@@ -64,6 +65,9 @@ class _Claim(Struct):
     status: _Status | None = None
 
 
+_claim: Final = TypeReader(_Claim)
+
+
 _FREE: Final = free_paths.compiled(free_changes.UNMARKED)
 """Labels and annotations, but those by which programs find what they end. Its spec never changes."""
 
@@ -90,7 +94,7 @@ def _by_claim(context: ReviewContext) -> Asking[Sequence[Effect]]:
 def _status(claim: dict[str, Any]) -> _Status:
     """What a claim's status tells. Raises Unknown."""
     try:
-        return msgspec.convert(claim, _Claim).status or _Status()
+        return _claim.convert(claim).status or _Status()
     except msgspec.ValidationError:
         raise Unknown(_UNKNOWN) from None
 

@@ -21,6 +21,7 @@ from seconder.admission.request import MUTATIONS, Operation
 from seconder.admission.review import MOST_DEPENDENTS, Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
+from seconder.api.type_reader import TypeReader
 
 RETAIN: Final = "Retain"
 _LEAST_OF_UID: Final = 8
@@ -63,11 +64,14 @@ class _State(NamedTuple):
     policy: str
 
 
+_holder: Final[TypeReader[_Holder | None]] = TypeReader(_Holder | None)
+
+
 def _state(storage: _Storage, document: Mapping[str, Any]) -> _State:
     """What an object says of itself. Raises Unknown."""
     spec = document.get("spec") or {}
     try:
-        holder = msgspec.convert(spec.get(storage.holder), _Holder | None)
+        holder = _holder.convert(spec.get(storage.holder))
         return _State(holder if holder and holder.name else None, str(spec.get(storage.policy, "")))
     except (AttributeError, msgspec.ValidationError):
         raise Unknown(_UNTOLD) from None

@@ -1,16 +1,19 @@
 """ApproverAuthority documents to the registry's authorities. A key that cannot count stays visible with its problem."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from seconder.api.approver_authority import MAX_VALIDITY_SECONDS, ApproverAuthoritySpec, CertificateTeams
 from seconder.api.duration import decoded
 from seconder.api.text import clean
+from seconder.api.type_reader import TypeReader
 from seconder.approvals.certificates.authority import Authority, AuthorityKey
 from seconder.approvals.keys import UnusableKey, blob_of_line, fingerprint, parse
 from seconder.approvals.user_names import Identity
+
+_spec: Final = TypeReader(ApproverAuthoritySpec, decoded)
 
 _MAX_SERIAL = 2**64 - 1
 
@@ -25,7 +28,7 @@ def authority(document: Mapping[str, Any]) -> Authority | None:
 
 def parse_authority(document: Mapping[str, Any]) -> Authority:
     """The authority of a document, parsed strictly. Raises msgspec.ValidationError."""
-    spec = msgspec.convert(document.get("spec") or {}, ApproverAuthoritySpec, strict=True, dec_hook=decoded)
+    spec = _spec.convert(document.get("spec") or {})
     if not 60 <= spec.max_validity <= MAX_VALIDITY_SECONDS:
         raise msgspec.ValidationError("maxValidity must be from 1m to 720h")
     serials = frozenset(int(serial) for serial in spec.revoked.serials)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from seconder.api import moments
+from seconder.api.type_reader import TypeReader
 from seconder.client.exec_plugin import GROUP, Status
 from seconder.plugin.agents import private_files
 from seconder.plugin.terminal import times
@@ -114,10 +115,13 @@ def token_request(seconds: int) -> dict[str, Any]:
     }
 
 
+_state: Final = TypeReader(State)
+
+
 def read(path: Path) -> State:
     """Read the file. Raises Problem."""
     try:
-        return msgspec.json.decode(private_files.read(path), type=State)
+        return _state.decode(private_files.read(path))
     except OSError as error:
         raise Problem(f"{path}: {error.strerror}; {ANEW}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError):

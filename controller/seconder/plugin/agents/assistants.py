@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from seconder.api.text import clean
+from seconder.api.type_reader import TypeReader
 from seconder.plugin.agents.processes import Process, Unreadable, ancestors
 from seconder.plugin.terminal.problem import Problem
 
@@ -98,6 +99,9 @@ def detect_here(extra: Path | None = None) -> Detection | None:
     return detect({}, above, known)
 
 
+_assistants: Final = TypeReader(list[Assistant])
+
+
 def read(path: Path) -> list[Assistant]:
     """Read a list of assistants. Raises Problem."""
     import yaml
@@ -108,7 +112,7 @@ def read(path: Path) -> list[Assistant]:
         if len(content) > _MAX_BYTES:
             raise Problem(f"list of assistants {path} is larger than {_MAX_BYTES // 1024} KiB: split or shorten it")
         loaded = yaml.load(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe one
-        assistants = msgspec.convert(loaded, list[Assistant])
+        assistants = _assistants.convert(loaded)
     except OSError as error:
         raise Problem(f"cannot read the list of assistants {path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

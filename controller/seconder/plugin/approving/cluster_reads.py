@@ -24,12 +24,11 @@ from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import Action, Target
 from seconder.api.text import clean
-from seconder.approvals import approver_documents, change, change_requests
+from seconder.approvals import approver_documents, change, change_requests, unsigned_statement
 from seconder.approvals.certificates import authority_documents
 from seconder.approvals.change import Change
 from seconder.approvals.impact import Contents, Impact
 from seconder.approvals.registry import Registry
-from seconder.approvals.unsigned_statement import UnsignedStatement
 from seconder.approvals.verification import Context, Memo, context_of
 from seconder.client import namespace_labels
 from seconder.client.api import Api, ApiError
@@ -433,9 +432,5 @@ def _operators(api: Api, requester: str, state: ClusterState) -> dict[str, str]:
 
 
 def _recorded_audience(request: ChangeRequest | None) -> str:
-    if request is None or not request.status.statement:
-        return ""
-    try:
-        return msgspec.json.decode(request.status.statement, type=UnsignedStatement).aud
-    except msgspec.MsgspecError:
-        return ""
+    recorded = unsigned_statement.read(request.status.statement) if request is not None else None
+    return recorded.aud if recorded is not None else ""

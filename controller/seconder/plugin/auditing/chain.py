@@ -11,6 +11,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from seconder.api.type_reader import TypeReader
 from seconder.plugin.auditing.facts import Fact
 from seconder.plugin.auditing.log_files import NOTHING_READ, Reading
 from seconder.plugin.terminal.problem import Problem
@@ -50,6 +51,11 @@ class End(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     until: str
     notes: list[str]
     previous: str
+
+
+_members: Final = TypeReader(dict[str, msgspec.Raw])
+_decision: Final = TypeReader(Decision)
+_end: Final = TypeReader(End)
 
 
 def export(facts: Iterable[Fact], since: float, until: float, reading: Reading) -> Iterator[bytes]:
@@ -96,12 +102,8 @@ def verify(file: BinaryIO) -> tuple[End, str]:
     while line := file.readline(_LONGEST + 1):
         content = line.removesuffix(b"\n")
         try:
-            found = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-            record: Decision | End
-            if "decisions" in found:
-                record = msgspec.json.decode(content, type=End)
-            else:
-                record = msgspec.json.decode(content, type=Decision)
+            found = _members.decode(content)
+            record = _end.decode(content) if "decisions" in found else _decision.decode(content)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise Problem(f"line {number + 1} is no decision: it was changed, or cut") from None
         if record.previous != previous:

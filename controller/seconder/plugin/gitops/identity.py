@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from seconder.api.text import clean
+from seconder.api.type_reader import TypeReader
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,8 +38,11 @@ class _Document(msgspec.Struct, rename="camel"):
     metadata: _Metadata
 
 
+_document: Final = TypeReader(_Document)
+
+
 def of(document: Mapping[str, Any]) -> Identity:
     """The identity of a manifest. Raises msgspec.ValidationError where it has none."""
-    read = msgspec.convert(document, _Document)
+    read = _document.convert(document)
     group = read.api_version.rpartition("/")[0]
     return Identity(group, read.kind, read.metadata.namespace, read.metadata.name)

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.api.text import clean
+from seconder.api.type_reader import TypeReader
 from seconder.client.api import Api
 from seconder.plugin.gitops.identity import Identity
 from seconder.plugin.terminal import resource_types
@@ -109,6 +110,10 @@ class _ArgoStatus(msgspec.Struct):
     resources: list[_Resource] | None = None
 
 
+_flux: Final = TypeReader(_FluxStatus)
+_argo: Final = TypeReader(_ArgoStatus)
+
+
 def of_kustomization(api: Api, kinds: Kinds, reference: str, requester: str | None) -> Inventory:
     """The inventory of Flux's Kustomization ``NAMESPACE/NAME``. Raises Problem and ApiError."""
     document = _read(api, kinds, KUSTOMIZATION, reference, "--kustomization")
@@ -123,7 +128,7 @@ def flux_inventory(api: Api, document: Mapping[str, Any], requester: str | None)
     metadata, spec = document["metadata"], document.get("spec") or {}
     named = f"Kustomization {metadata['namespace']}/{metadata['name']}"
     try:
-        status = msgspec.convert(document.get("status") or {}, _FluxStatus)
+        status = _flux.convert(document.get("status") or {})
         entries = None if status.inventory is None else [entry(each.id) for each in status.inventory.entries]
     except (msgspec.ValidationError, ValueError) as error:
         raise Problem(f"the inventory of {clean(named)} cannot be read: {clean(str(error))}") from None
@@ -158,7 +163,7 @@ def of_application(api: Api, kinds: Kinds, reference: str, requester: str | None
     if not _IN_CLUSTER & {destination.get("server"), destination.get("name")}:
         raise Problem(f"{clean(named)} applies to another cluster: ask there")
     try:
-        resources = msgspec.convert(document.get("status") or {}, _ArgoStatus).resources
+        resources = _argo.convert(document.get("status") or {}).resources
     except msgspec.ValidationError as error:
         raise Problem(f"the status of {clean(named)} cannot be read: {clean(str(error))}") from None
     if resources is None:

@@ -11,6 +11,7 @@ import yaml
 from seconder.api import constants
 from seconder.api.resources import GroupResource, Target
 from seconder.api.text import clean
+from seconder.api.type_reader import TypeReader
 from seconder.approvals import approver_documents
 from seconder.approvals.certificates import authority_documents
 from seconder.approvals.certificates.authority import Authority
@@ -45,13 +46,16 @@ class SavedObject(msgspec.Struct, rename="camel"):
         return Target(GroupResource(group, named), self.kind, metadata.namespace, metadata.name, metadata.uid)
 
 
+_saved: Final = TypeReader(SavedObject)
+
+
 def read_object(path: str) -> SavedObject:
     """Read the one object in this file (``-``: standard input). Raises Problem."""
     found = list(documents(path))
     if len(found) != 1:
         raise Problem(f"{path} holds {len(found)} objects: save one alone, with kubectl get TYPE/NAME -o yaml")
     try:
-        return msgspec.convert(found[0], SavedObject)
+        return _saved.convert(found[0])
     except msgspec.ValidationError as error:
         raise Problem(f"{path} holds no whole object ({clean(str(error))}): save it with kubectl get -o yaml") from None
 
