@@ -163,7 +163,7 @@ class ReviewContext:
 
     def changes(self, free: Sequence[FreePaths]) -> bool:
         """Whether an update changes more of its object than what each of these frees. Raises Malformed and Unknown."""
-        if codec.LOST in self.request.body and self.principal.agent:
+        if codec.may_be_lossy(self.request) and self.principal.agent:
             self.check_told(free)
         # As they are written: nearly all that agents do is free.
         if differences.surely_free(*self.unlike, differences.kept_by_server(tuple(free))):

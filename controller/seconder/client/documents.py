@@ -1,22 +1,10 @@
 """YAML and JSON files as client-go reads them."""
 
-import contextlib
 from collections.abc import Iterator
-from typing import Any, Final
+from functools import cache
+from typing import Any
 
 import msgspec
-import yaml
-
-_SAFE: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(_SAFE):  # type: ignore[misc]
-    """A safe loader, in C where there is one, that leaves what looks like a moment the text that it is."""
-
-    yaml_implicit_resolvers: Final = {
-        first: [resolver for resolver in resolvers if resolver[0] != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in _SAFE.yaml_implicit_resolvers.items()
-    }
 
 
 def parse(content: bytes) -> dict[str, Any]:
@@ -26,25 +14,54 @@ def parse(content: bytes) -> dict[str, Any]:
 
 def parse_all(content: bytes) -> Iterator[dict[str, Any]]:
     """The documents of a file, without fields that are null. Raises ValueError."""
-    try:
-        for document in _documents(content):
-            if document is None:
-                continue
-            if not isinstance(document, dict):
-                raise ValueError("it is not a mapping")
+    for document in _documents(content):
+        if document is None:
+            continue
+        if not isinstance(document, dict):
+            raise ValueError("it is not a mapping")
+        try:
             yield _without_null(document)
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
-        # A parser tells of its trouble in several lines.
-        raise ValueError(" ".join(f"{type(error).__name__} {error}".split())) from None
+        except RecursionError as error:
+            raise _unusable(error) from None
 
 
 def _documents(content: bytes) -> Iterator[Any]:
     if content.lstrip().startswith(b"{"):
         # JSON may be indented by tabs, which YAML does not take.
-        with contextlib.suppress(msgspec.DecodeError):
-            return iter([msgspec.json.decode(content)])
-    found: Iterator[Any] = yaml.load_all(content, _Loader)
-    return found
+        try:
+            document = msgspec.json.decode(content)
+        except msgspec.DecodeError:
+            pass
+        except (RecursionError, UnicodeDecodeError) as error:
+            raise _unusable(error) from None
+        else:
+            yield document
+            return
+    # Here, because it takes long to load, and what a pod or a local cluster is given is JSON.
+    import yaml
+
+    try:
+        yield from yaml.load_all(content, _loader())
+    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
+        raise _unusable(error) from None
+
+
+@cache
+def _loader() -> Any:
+    """A safe loader, in C where there is one, that leaves what looks like a moment the text that it is."""
+    import yaml
+
+    safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    resolvers = {
+        first: [resolver for resolver in known if resolver[0] != "tag:yaml.org,2002:timestamp"]
+        for first, known in safe.yaml_implicit_resolvers.items()
+    }
+    return type("Loader", (safe,), {"yaml_implicit_resolvers": resolvers})
+
+
+def _unusable(error: Exception) -> ValueError:
+    """A parser tells of its trouble in several lines."""
+    return ValueError(" ".join(f"{type(error).__name__} {error}".split()))
 
 
 def _without_null(value: Any) -> Any:

@@ -116,9 +116,9 @@ CASES = pytest.mark.parametrize(
         (REFUSED, REFUSED, 65),
         (APPROVED, APPROVED, 97),
         (APPROVED, APPROVED_ANEW, 126),
-        (CHANGES, CHANGES, 279),
-        (FREE, FREE, 97),
-        (MOVED, MOVED, 152),
+        (CHANGES, CHANGES, 280),
+        (FREE, FREE, 98),
+        (MOVED, MOVED, 153),
     ],
     ids=[
         "refused",

@@ -50,7 +50,7 @@ def _difference(
 ) -> Effect | None:
     named, unnamed = _named(context, policies)
     free = free_changes.taking_back(free, unnamed) if unnamed else free
-    if codec.LOST in context.request.body:
+    if codec.may_be_lossy(context.request):
         context.check_told(free)
     # As they are written: nearly all that agents do is free, and most of an object stays what it is.
     stored, wanted = context.written
