@@ -72,4 +72,4 @@ MAX_TTL_SECONDS: Final = 3600
 DEFAULT_TTL_SECONDS: Final = 900
 CLOCK_SKEW_SECONDS: Final = 60
 FRESH_SECONDS: Final = 60
-"""An approval counts only while each watch has given a sign of life this recently."""
+"""An approval counts only while each copy was proven true this recently."""

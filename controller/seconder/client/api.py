@@ -1,6 +1,7 @@
 """Requests to the API server: JSON in, JSON out, every wait bounded."""
 
 import contextlib
+import copy
 import ssl
 import threading
 import time
@@ -95,11 +96,24 @@ class Api:
         """How many objects of a list to begin with, by its path, where as many as usual did not fit or come in time."""
         self._lock = threading.Lock()
         # A plugin's certificate is not known before the plugin has run.
+        self._context: tls.Context | None = None
         self._pool: urllib3.PoolManager | None = None
         self._shown = Identity()
         self._looked = float("-inf")
         if credentials.plugin is None:
             self._pool_for(Identity("", credentials.certificate, credentials.key))
+
+    def on_one_connection(self) -> "Api":
+        """A client that asks on one connection: for one thread, whose requests then reach the same API server.
+
+        A balancer in front of several chooses anew for each connection. A new one is made where one was closed.
+        """
+        alone = copy.copy(self)
+        alone._connections = 1
+        alone._lock = threading.Lock()
+        alone._limits = {}
+        alone._pool = None
+        return alone
 
     def get(
         self,
@@ -357,9 +371,11 @@ class Api:
         """The connections on which this identity's certificate is shown; others, when the certificate is another."""
         with self._lock:
             shown = self._shown
-            if self._pool is None or (shown.certificate, shown.key) != (identity.certificate, identity.key):
-                self._pool = _pool(self._credentials, identity, self._connections)
+            if self._context is None or (shown.certificate, shown.key) != (identity.certificate, identity.key):
+                self._context, self._pool = tls.context(self._credentials, identity), None
                 self._shown = identity
+            if self._pool is None:
+                self._pool = _pool(self._credentials, self._context, self._connections)
             return self._pool
 
     def _explain(self, error: Exception) -> str:
@@ -398,8 +414,7 @@ def _reason(error: BaseException) -> str:
     return type(error).__name__
 
 
-def _pool(credentials: Credentials, identity: Identity, connections: int) -> urllib3.PoolManager:
-    context = tls.context(credentials, identity)
+def _pool(credentials: Credentials, context: tls.Context, connections: int) -> urllib3.PoolManager:
     if credentials.insecure:
         # It stands in the kubeconfig or on the command line, and kubectl says nothing of it either.
         warnings.filterwarnings("ignore", category=urllib3.exceptions.InsecureRequestWarning)

@@ -69,7 +69,7 @@ class Cache:
         return max([watch.age() for watch in self._proving])
 
     def fresh(self) -> bool:
-        """Whether every watch has given a sign of life recently enough for approvals to count."""
+        """Whether every copy was proven recently enough for approvals to count."""
         # Asked by each review that lets something through, and so without a call for each watch.
         now = time.monotonic()
         for watch in self._proving:  # noqa: SIM110

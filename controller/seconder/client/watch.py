@@ -10,10 +10,10 @@ import msgspec
 from seconder.client.api import Api, ApiError, Fenced
 
 WATCH_SECONDS: Final = 20
-"""How long the API server keeps one watch open. It sends a bookmark 2 s before it ends a watch, and opening the next
-one is a sign of life too, so that a healthy watch is never silent for longer than this."""
+"""How long the API server keeps one watch open. Before each one but the first it is asked for proof."""
 
 _GRACE_SECONDS: Final = 5.0
+_PROOF_SECONDS: Final = 5.0
 _RETRY_SECONDS: Final = (0.05, 5.0)
 
 
@@ -30,6 +30,10 @@ _event: Final = msgspec.json.Decoder(_Event)
 
 class Watch(Generic[T]):
     """A thread that mirrors one collection.
+
+    Proof that the copy is true comes from etcd alone: by the list, and by a read before each further watch, on
+    the connection of that watch. An API server that is cut off from etcd goes on with its watches, sends bookmarks and
+    opens new ones, all from its own copy (``cacher.go`` of k8s.io/apiserver).
 
     ``select`` makes of each document the value to keep; None keeps nothing of it. ``changed`` is called in that thread
     with all values by key (``namespace/name``, or the bare name) after a list and after each change of a value; the
@@ -52,7 +56,7 @@ class Watch(Generic[T]):
         one: Callable[[str, T | None, T | None], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._api = api
+        self._api = api.on_one_connection()
         self._path = path
         self._select = select
         self._changed = changed
@@ -61,6 +65,7 @@ class Watch(Generic[T]):
         self._metadata_only = metadata_only
         selectors = {"fieldSelector": field_selector, "labelSelector": label_selector}
         self._query: dict[str, Any] = {key: selector for key, selector in selectors.items() if selector}
+        self._named = {"fieldSelector": field_selector} if field_selector else {}
         self._clock = clock
         self._values: dict[str, T] = {}
         self.proven = float("-inf")
@@ -77,7 +82,7 @@ class Watch(Generic[T]):
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end; it does at its next sign of life."""
+        """Ask the thread to end; it does when it next hears something."""
         self._stopping.set()
 
     @property
@@ -94,9 +99,11 @@ class Watch(Generic[T]):
         version = ""
         while not self._stopping.is_set():
             try:
-                if not version:
-                    version = self._list()
-                version = self._follow(version)
+                if version:
+                    proven = self._ask()
+                else:
+                    version, proven = self._list()
+                version = self._follow(version, proven)
                 pause = _RETRY_SECONDS[0]
             except Fenced:
                 return
@@ -112,7 +119,19 @@ class Watch(Generic[T]):
                 version = ""
                 self._stopping.wait(_RETRY_SECONDS[1])
 
-    def _list(self) -> str:
+    def _ask(self) -> float:
+        """When the API server was last seen to read from etcd: now, or still then."""
+        asked = self._clock()
+        try:
+            # Without a resourceVersion it is read from etcd, or from a copy that has been compared with it (KEP-2340).
+            self._api.page(self._path, timeout=_PROOF_SECONDS, limit="1", **self._named)
+        except ApiError as error:
+            # Whatever the watch tells meanwhile is worth having. The copy only grows older.
+            self._failed(self._path, error)
+            return self.proven
+        return asked
+
+    def _list(self) -> tuple[str, float]:
         asked = self._clock()
         values: dict[str, T] = {}
         version = ""
@@ -128,10 +147,9 @@ class Watch(Generic[T]):
         self._values = values
         self._changed(self._values)
         self.proven = asked
-        return version
+        return version, asked
 
-    def _follow(self, version: str) -> str:
-        opened = self._clock()
+    def _follow(self, version: str, proven: float) -> str:
         query = self._query | {
             "watch": "true",
             "resourceVersion": version,
@@ -142,7 +160,8 @@ class Watch(Generic[T]):
         with self._api.stream(
             self._path, read_timeout=read_timeout, metadata_only=self._metadata_only, **query
         ) as lines:
-            self._alive(opened, opened)
+            # What has changed up to then is on its way, if it is not here.
+            self.proven = proven
             for line in lines:
                 if self._stopping.is_set():
                     return version
@@ -154,13 +173,7 @@ class Watch(Generic[T]):
                     raise ApiError(code if isinstance(code, int) else 0, str(event.object.get("message", "")))
                 version = event.object["metadata"]["resourceVersion"]
                 self._apply(event)
-                self._alive(opened, self._clock())
         return version
-
-    def _alive(self, opened: float, now: float) -> None:
-        # The server ends a watch after WATCH_SECONDS. What is read later lay in a buffer (this process may have been
-        # stopped) and proves nothing about the present.
-        self.proven = min(now, opened + WATCH_SECONDS + _GRACE_SECONDS)
 
     def _apply(self, event: _Event) -> None:
         if event.type == "BOOKMARK":

@@ -7,7 +7,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import msgspec
 import pytest
@@ -45,6 +45,10 @@ class Server:
         self.asked: list[tuple[str, bool]] = []
         self.wake = threading.Condition()
         self.over = False
+
+    def on_one_connection(self) -> Self:
+        """See Api."""
+        return self
 
     def pages(self, path: str, *, metadata_only: bool = False, **_: Any) -> Iterator[tuple[list[Any], str]]:
         """List in pages of two."""

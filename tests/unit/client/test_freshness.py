@@ -9,9 +9,7 @@ import pytest
 from tests.support.cluster import eventually
 
 from seconder.client.api import ApiError
-from seconder.client.watch import WATCH_SECONDS, Watch
-
-_GRACE = 5.0
+from seconder.client.watch import Watch
 
 
 class Clock:
@@ -32,8 +30,22 @@ class Server:
         self._scripts = list(scripts)
         self.released = threading.Event()
         self.lists = 0
+        self.reads = 0
         self.watches = 0
         self.error: ApiError | None = None
+        self.cut_off: ApiError | None = None
+        """What reads from etcd come to, if it is not there."""
+
+    def on_one_connection(self) -> "Server":
+        """Itself."""
+        return self
+
+    def page(self, path: str, **_: Any) -> tuple[list[Any], str]:
+        """Read one object from etcd."""
+        self.reads += 1
+        if self.cut_off is not None:
+            raise self.cut_off
+        return [], ""
 
     def pages(self, path: str, **_: Any) -> Iterator[tuple[list[Any], str]]:
         """List."""
@@ -98,7 +110,7 @@ def test_silence_makes_the_copy_older_by_the_second(run: Callable[..., Watch[str
     clock, server = Clock(), Server([])
     watch = run(server, clock, [])
     eventually(lambda: server.watches, 5, "the watch is open")
-    eventually(lambda: watch.age() == 0, 5, "opening it was a sign of life")
+    assert watch.age() == 0, "the list was proof"
     clock.now += 61
     assert watch.age() == 61
 
@@ -110,30 +122,66 @@ def test_nothing_is_proven_before_the_first_list() -> None:
     assert watch.age() == float("inf")
 
 
-def test_a_bookmark_is_a_sign_of_life_and_changes_nothing(run: Callable[..., Watch[str]]) -> None:
-    """It says that all up to now has been sent."""
+def test_nothing_that_a_watch_sends_is_proof(run: Callable[..., Watch[str]]) -> None:
+    """Bookmarks come out of the API server's own copy, and a line may have lain in a buffer for an hour."""
     clock, seen = Clock(), list[dict[str, str]]()
 
     def later() -> None:
-        clock.now += 18
-
-    server = Server([later, _line("BOOKMARK", "", "9")])
-    watch = run(server, clock, seen)
-    eventually(lambda: watch.age() == 0 and clock.now == 1018, 5, "the bookmark counts")
-    assert seen == [{"one": "1"}]
-
-
-def test_what_lay_in_a_buffer_while_the_process_was_stopped_proves_nothing(run: Callable[..., Watch[str]]) -> None:
-    """The server ends a watch after its time-out; a line that is read later was sent before that."""
-    clock, seen = Clock(), list[dict[str, str]]()
-
-    def stopped_for_an_hour() -> None:
         clock.now += 3600
 
-    server = Server([stopped_for_an_hour, _line("MODIFIED", "one", "2")])
+    server = Server([later, _line("BOOKMARK", "", "9"), _line("MODIFIED", "one", "2")])
     watch = run(server, clock, seen)
     eventually(lambda: {"one": "2"} in seen, 5, "the event is applied")
-    eventually(lambda: watch.age() == 3600 - WATCH_SECONDS - _GRACE, 5, "and proves the past alone")
+    assert watch.age() == 3600
+    assert {"one": "9"} not in seen
+
+
+def test_a_read_from_etcd_before_each_further_watch_is_proof(run: Callable[..., Watch[str]]) -> None:
+    """Of the moment at which it was asked."""
+    clock = Clock()
+
+    def later() -> None:
+        clock.now += 20
+
+    server = Server([later], [])
+    watch = run(server, clock, [])
+    eventually(lambda: server.watches == 2, 5, "the next watch is open")
+    assert (server.lists, server.reads) == (1, 1)
+    assert watch.age() == 0
+
+
+def test_an_api_server_without_etcd_proves_nothing_and_is_still_followed(run: Callable[..., Watch[str]]) -> None:
+    """It opens watches and sends bookmarks all the same. Once etcd is back, the next read is proof."""
+    clock, seen = Clock(), list[dict[str, str]]()
+
+    def later() -> None:
+        clock.now += 20
+
+    def back() -> None:
+        later()
+        server.cut_off = None
+
+    server = Server([later], [later, _line("BOOKMARK", "", "8")], [_line("MODIFIED", "one", "9"), back], [])
+    server.cut_off = ApiError(0, "no answer in time")
+    watch = run(server, clock, seen)
+    eventually(lambda: {"one": "9"} in seen, 5, "what it tells is taken")
+    eventually(lambda: server.watches == 4, 5, "the last watch is open")
+    assert (server.lists, server.reads) == (1, 3)
+    assert watch.age() == 0
+
+
+def test_the_copy_grows_old_while_etcd_is_away(run: Callable[..., Watch[str]]) -> None:
+    """For as long as that is, however often a watch was opened."""
+    clock = Clock()
+
+    def later() -> None:
+        clock.now += 20
+
+    server = Server([later], [later], [later], [])
+    server.cut_off = ApiError(504, "etcdserver: request timed out")
+    watch = run(server, clock, [])
+    eventually(lambda: server.watches == 4, 5, "the fourth watch is open")
+    assert watch.age() == 60
 
 
 def test_changes_are_applied_one_by_one(run: Callable[..., Watch[str]]) -> None:

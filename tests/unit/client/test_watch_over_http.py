@@ -31,6 +31,7 @@ class Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         server = cast(_Http, self.server)
         server.asked.append((parts.path, query, dict(self.headers)))
+        server.connections.append(self.client_address[1])
         server.answers[parts.path](self, query)
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the base class names them so
@@ -64,6 +65,8 @@ class _Http(ThreadingHTTPServer):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.asked: list[tuple[str, Query, dict[str, str]]] = []
+        self.connections: list[int] = []
+        """By which each request came: the client's port."""
         self.answers: dict[str, Answer] = {}
 
 
@@ -272,9 +275,33 @@ def test_a_silent_server_makes_the_copy_older(server: Server, mirror: Callable[.
     """The connection is open, and nothing comes: approvals stop counting when that has lasted."""
     seen = mirror(_hang(server), a=_object("a"))
     eventually(lambda: seen.watches, 5, "the watch is open")
-    eventually(lambda: seen.watch.age() == 0, 5, "which was a sign of life")
     seen.clock += 61
     assert seen.watch.age() == 61
+
+
+def test_what_proves_a_copy_comes_from_the_api_server_that_is_watched(
+    server: Server, mirror: Callable[..., Mirror]
+) -> None:
+    """On one connection, which a balancer gives to one API server; others use other connections meanwhile."""
+
+    def script(handler: Handler, number: int) -> None:
+        handler.begin()
+        if number < 3:
+            handler.chunk(b"")
+            return
+        server.ending.wait(20)
+
+    seen = mirror(script, a=_object("a"))
+    for _ in range(3):
+        server.api.get("/things")
+    eventually(lambda: seen.watches == 3, 5, "two more watches are open")
+    asked = zip(server.http.asked, server.http.connections, strict=True)
+    followed = [(connection, "watch" in query) for (_, query, _), connection in asked if query]
+    assert [watch for _, watch in followed] == [False, True, False, True, False, True]
+    pairs = [(followed[at][0], followed[at + 1][0]) for at in (0, 2, 4)]
+    assert all(proof == watch for proof, watch in pairs)
+    assert [query for query in server.asked(limit="1") if "resourceVersion" in query] == []
+    assert len(server.asked(limit="1")) == 2
 
 
 def test_a_collection_that_cannot_be_read_is_not_loaded(server: Server, mirror: Callable[..., Mirror]) -> None:

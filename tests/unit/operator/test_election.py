@@ -6,7 +6,7 @@ import functools
 import random
 import secrets
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 
@@ -43,6 +43,10 @@ class Leases:
         self.after: Callable[[], None] = lambda: None
         """Called when a change has counted, before it is answered."""
         self._version = 0
+
+    def on_one_connection(self) -> Self:
+        """See Api."""
+        return self
 
     def find(self, path: str, **_: Any) -> dict[str, Any] | None:
         """See Api."""
