@@ -88,15 +88,12 @@ def test_after_a_killed_leader_the_other_repairs_within_15_s_and_no_answer_is_wr
     scene = cluster.scene
     with traffic(scene.agent_kubeconfig, scene.human_kubeconfig, cluster.namespace, "checkout") as stream:
         leads.signal(signal.SIGKILL)
-        killed = time.monotonic()
         cluster.narrow()
         eventually(lambda: not cluster.narrowed(), 15, "it is repaired")
-        took = time.monotonic() - killed
         eventually(lambda: other.leads, 1, "the other one leads")
         answered = len(stream.answers())
         eventually(lambda: len(stream.answers()) > answered + 20, 10, "the traffic goes on")
     assert stream.troubles() == []
-    assert took < 15
     eventually(lambda: other.identity in written.writers(), 5, "the audit log tells who repaired")
     eventually(lambda: other.ready() == "ok", 5, "it is ready")
 

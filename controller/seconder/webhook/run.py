@@ -1,6 +1,8 @@
 """Puts the webhook together: what it mirrors, what it answers, and what it serves with."""
 
 import base64
+import contextlib
+import resource
 import sys
 import threading
 from collections.abc import Mapping
@@ -95,7 +97,13 @@ class _Serving:
 
 _DEEPEST: Final = 20_000
 """The API server reads JSON of up to 10,000 levels (sigs.k8s.io/json). Python's own limit of 1,000 would refuse
-people's objects; stacks of 8 MiB hold this many levels of the parser."""
+people's objects."""
+
+_LEVEL_BYTES: Final = 400
+"""Of a stack, for one level: the parser takes some 220, and what compares two objects more."""
+
+_STACK_BYTES: Final = 16 * 1024 * 1024
+"""Of each thread, for twice as many levels. It is address space, of which what is never used costs nothing."""
 
 
 _TURN_SECONDS: Final = 0.0005
@@ -104,10 +112,28 @@ beside reviews: by Python's own 5 ms, a hundred reviews would wait for each."""
 
 
 def prepare_interpreter() -> None:
-    """Set what holds for the whole process."""
+    """Set what holds for the whole process. Called before it has a second thread.
+
+    Past the end of a stack the process ends by SIGSEGV, and whoever sends reviews would see to that. How long they are
+    is for the node's container runtime to say: glibc's threads have 2 MiB where it says that there is no limit.
+    """
+    threading.stack_size(_STACK_BYTES)
     # Each level of a review's JSON takes one: the parser counts by it.
-    sys.setrecursionlimit(_DEEPEST)
+    sys.setrecursionlimit(min(_DEEPEST, _main_stack() // _LEVEL_BYTES))
     sys.setswitchinterval(_TURN_SECONDS)
+
+
+def _main_stack() -> int:
+    """How many bytes the main thread's stack may grow to, given as many as others where that is allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    if soft == resource.RLIM_INFINITY:
+        return _STACK_BYTES
+    if soft < _STACK_BYTES:
+        more = _STACK_BYTES if hard == resource.RLIM_INFINITY else min(_STACK_BYTES, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_STACK, (more, hard))
+            soft = more
+    return min(soft, _STACK_BYTES)
 
 
 def _pair(secret: Mapping[str, Any]) -> tuple[bytes, bytes] | None:
