@@ -1,7 +1,6 @@
 """The ClusterState that decisions rest on, mirrored from the API server and proven fresh."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from seconder.admission.state import ClusterState
 from seconder.api import constants
 from seconder.approvals.registry import Registry
 from seconder.client.api import Api
+from seconder.client.clock import steady
 from seconder.client.namespace_labels import Labels, NamespaceLabels
 from seconder.client.policy_watches import PolicyWatches
 from seconder.client.watch import Watch
@@ -71,7 +71,7 @@ class Cache:
     def fresh(self) -> bool:
         """Whether every copy was proven recently enough for approvals to count."""
         # Asked by each review that lets something through, and so without a call for each watch.
-        now = time.monotonic()
+        now = steady()
         for watch in self._proving:  # noqa: SIM110
             if not now - watch.proven <= constants.FRESH_SECONDS:
                 return False

@@ -1,7 +1,6 @@
 """Follows who owns what, of the kinds that policies protect and what makes these: one watch a kind, metadata alone."""
 
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from seconder.admission.policy_index import PolicyIndex
 from seconder.api import constants
 from seconder.api.resources import GroupResource, ResolvedResource, Target
 from seconder.client.api import Api, ApiError, collection
+from seconder.client.clock import steady
 from seconder.client.guard_owners import GuardOwners
 from seconder.client.ownership import ownership
 from seconder.client.watch import Watch
@@ -149,7 +149,7 @@ class DependentsIndex:
         failed: Callable[[str, Exception], None],
         *,
         namespace: str = constants.DEFAULT_NAMESPACE,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = steady,
         most_bytes: int = _MOST_BYTES,
     ) -> None:
         """``namespace`` is Seconder's own."""

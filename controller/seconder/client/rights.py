@@ -1,6 +1,5 @@
 """What ServiceAccounts were said to have and not to have, one right at a time, for a short while."""
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -8,6 +7,7 @@ from threading import Lock
 from typing import Final
 
 from seconder.admission.lookups import Account, Right
+from seconder.client.clock import steady
 
 SECONDS: Final = 60.0
 """How long an answer counts, from when it was asked for. A right that is given meanwhile is not seen for so long."""
@@ -33,9 +33,7 @@ class Rights:
     were least recently asked about are forgotten first.
     """
 
-    def __init__(
-        self, *, life: float = SECONDS, most: int = _MOST, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, *, life: float = SECONDS, most: int = _MOST, clock: Callable[[], float] = steady) -> None:
         self._life = life
         self._most = most
         self._clock = clock

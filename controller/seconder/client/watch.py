@@ -1,13 +1,13 @@
 """Keeps a copy of a collection through list and watch, and knows how recently that copy was proven true."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
 from seconder.client.api import Api, ApiError, Fenced
+from seconder.client.clock import steady
 
 WATCH_SECONDS: Final = 20
 """How long the API server keeps one watch open. Before each one but the first it is asked for proof."""
@@ -54,7 +54,7 @@ class Watch(Generic[T]):
         field_selector: str = "",
         label_selector: str = "",
         one: Callable[[str, T | None, T | None], None] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = steady,
     ) -> None:
         self._api = api.on_one_connection()
         self._path = path

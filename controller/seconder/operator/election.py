@@ -10,7 +10,6 @@ why not a library.
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,6 +17,7 @@ from typing import Any, Final
 from seconder.api import constants
 from seconder.api.text import clean
 from seconder.client.api import Api, ApiError
+from seconder.client.clock import steady
 from seconder.client.watch import Watch
 from seconder.observability import log
 
@@ -51,15 +51,6 @@ _CONFIGURATION: Final = (
 
 _JITTER: Final = 0.2
 _STOP_SECONDS: Final = 5.0
-
-
-_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Linux' CLOCK_MONOTONIC stands still while a machine is suspended; macOS' does not."""
-
-
-def steady() -> float:
-    """Seconds on a clock that nobody sets and that goes on while the machine sleeps."""
-    return time.clock_gettime(_CLOCK)
 
 
 def identity() -> str:

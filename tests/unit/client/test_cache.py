@@ -1,7 +1,5 @@
 """What a view of the cluster rests on, and when it is too old for approvals to count."""
 
-import time
-
 import pytest
 from tests.support import signing, ssh_ca
 from tests.support.builders import policy
@@ -10,6 +8,7 @@ from tests.support.served import Served
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api.label_selector import Operator, Requirement
 from seconder.client.cache import Cache
+from seconder.client.clock import steady
 from seconder.client.watch import Watch
 
 
@@ -20,7 +19,7 @@ def test_labels_that_were_not_seen_lately_make_a_view_old(monkeypatch: pytest.Mo
 
     def seen(**ages: float) -> tuple[bool, float]:
         for watch in cache._proving:
-            watch.proven = time.monotonic() - ages.get(watch._path.rpartition("/")[2], 0.0)
+            watch.proven = steady() - ages.get(watch._path.rpartition("/")[2], 0.0)
         return cache.fresh(), round(cache.age())
 
     cache.take_policies(PolicyIndex([policy()]))
@@ -39,7 +38,7 @@ def test_a_view_is_old_when_any_part_of_it_is(plural: str) -> None:
     cache = Cache(Served(), Installation(), lambda *_: None)
     assert not cache.fresh()
     for watch in cache._proving:
-        watch.proven = time.monotonic()
+        watch.proven = steady()
     assert cache.fresh()
     [old] = [watch for watch in cache._proving if watch._path.endswith(f"/{plural}")]
     old.proven -= 61

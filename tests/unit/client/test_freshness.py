@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from tests.support.cluster import eventually
 
 from seconder.client.api import ApiError
+from seconder.client.clock import steady
 from seconder.client.watch import Watch
 
 
@@ -220,3 +222,11 @@ def test_a_value_that_cannot_be_read_ends_nothing(run: Callable[..., Watch[str]]
     server = Server([broken], [_line("MODIFIED", "one", "7")])
     run(server, Clock(), seen)
     eventually(lambda: {"one": "7"} in seen, 10, "the watch goes on")
+
+
+def test_a_copy_grows_old_while_the_machine_is_suspended() -> None:
+    """CLOCK_MONOTONIC stands still meanwhile, and to suspend this machine is not for a test."""
+    watch: Watch[str] = Watch(Server(), "/things", str, lambda _: None, lambda *_: None)  # type: ignore[arg-type]
+    assert watch._clock is steady
+    assert steady.func is time.clock_gettime
+    assert steady.args == (time.CLOCK_BOOTTIME,)
