@@ -497,6 +497,7 @@ _PERMISSIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
         "apiregistration.k8s.io apiservices list": "client/kinds.py",
         "apiextensions.k8s.io customresourcedefinitions get,list,watch": "client/guard_owners.py",
         "rbac.authorization.k8s.io clusterroles,clusterrolebindings list,watch": "client/guard_owners.py",
+        "rbac.authorization.k8s.io roles,rolebindings list,watch": "client/grants.py",
         "admissionregistration.k8s.io validatingwebhookconfigurations list,watch": "client/guard_owners.py",
         "authorization.k8s.io subjectaccessreviews create": "client/access.py",
         "/api,/api/*,/apis,/apis/* get": "client/kinds.py",

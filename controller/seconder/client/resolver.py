@@ -48,6 +48,7 @@ from seconder.client.access import Access
 from seconder.client.api import Api, ApiError
 from seconder.client.kinds import Kinds
 from seconder.client.objects import Objects, TooLate
+from seconder.client.rights import Rights
 
 SECONDS: Final = 8.0
 """All look-ups of one review together. The API server waits 10 s for the answer, and a reason must still reach it."""
@@ -84,11 +85,18 @@ class Resolver:
     """Answers look-ups, safe to use from several threads.
 
     ``at_once`` is how many requests to the API server run side by side, and how many to its authorizer beside these.
-    ``trouble`` is told of what failed.
+    ``trouble`` is told of what failed. ``rights`` may be shared with others.
     """
 
     def __init__(
-        self, api: Api, index: OwnerIndex, fresh: Callable[[], bool], trouble: Trouble, *, at_once: int = 8
+        self,
+        api: Api,
+        index: OwnerIndex,
+        fresh: Callable[[], bool],
+        trouble: Trouble,
+        *,
+        at_once: int = 8,
+        rights: Rights | None = None,
     ) -> None:
         pool = ThreadPoolExecutor(at_once, thread_name_prefix="look-up")
         self._api = api
@@ -96,7 +104,7 @@ class Resolver:
         self._fresh = fresh
         self._trouble = trouble
         self._objects = Objects(api, pool)
-        self._access = Access(api, pool, at_once=at_once)
+        self._access = Access(api, pool, at_once=at_once, rights=rights)
         self._kinds = Kinds(api)
 
     def at_hand(self, lookup: Lookup[Any], policies: PolicyIndex) -> Any:

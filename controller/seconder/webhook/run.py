@@ -16,7 +16,9 @@ from seconder.client.api import Api, ApiError
 from seconder.client.cache import Cache
 from seconder.client.credentials import Credentials
 from seconder.client.dependents import DependentsIndex
+from seconder.client.grants import Grants
 from seconder.client.resolver import Resolver
+from seconder.client.rights import Rights
 from seconder.client.watch import Watch
 from seconder.http.address import bind
 from seconder.http.handler import Handler
@@ -180,7 +182,9 @@ async def run(credentials: Credentials, options: Options) -> bool:
     cache = Cache(api, options.installation, _failed, cluster_id=options.cluster_id, on_policies=index.follow)
     metrics.view_age.set_function(cache.age)
     served = _Serving(api, options, metrics)
-    agents, others, notes = (Resolver(api, index, cache.fresh, _trouble) for _ in range(3))
+    grants = Grants(api, lambda namespace: rights.changed(namespace), _failed)
+    rights = Rights(followed=grants.followed)
+    agents, others, notes = (Resolver(api, index, cache.fresh, _trouble, rights=rights) for _ in range(3))
     recorder = Recorder(
         api, cache, notes, _failed, bounds=options.bounds, unseen=lambda: metrics.unproven("NotAsStored")
     )
@@ -198,6 +202,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     index.follow_guard()
     recorder.start()
     served.watch.start()
+    grants.start()
     # uvicorn takes a while to load. Only now, so that the watches' first lists are on their way meanwhile.
     from seconder.observability.ops import Ops, ops_app
 
@@ -211,7 +216,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     strangers: dict[Handler, Handler] = {}
     if options.client_ca:
         # Threads and look-ups of their own: nobody waits behind what they ask.
-        unheard = Resolver(api, index, cache.fresh, lambda _what, _error: None, at_once=2)
+        unheard = Resolver(api, index, cache.fresh, lambda _what, _error: None, at_once=2, rights=Rights())
         unproven = Reviewer(cache, (unheard, unheard), recorder, metrics, proven=False)
         asked = _unproven(cache, options, metrics)
         strangers = {reviewer.enforce: unproven.enforce, reviewer.audit: unproven.audit, authorizer.answer: asked}
@@ -229,5 +234,6 @@ async def run(credentials: Credentials, options: Options) -> bool:
         index.stop()
         recorder.stop()
         served.watch.stop()
+        grants.stop()
         ops.stop()
         log.info("stopped")
