@@ -21,6 +21,7 @@ def program() -> NoReturn:
     Threads that read from the network end with the process. Python would free what they use first: one of sixty
     operators that were told to stop ended by SIGSEGV in OpenSSL instead.
     """
+    log.for_libraries()
     code = main()
     log.close()
     os._exit(code)

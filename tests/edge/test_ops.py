@@ -124,6 +124,26 @@ def test_a_large_head_is_refused_early(server: Served) -> None:
         assert sent < 10 * MIB
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"POST /nope HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", id="no-chunk"),
+        pytest.param(b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", id="head"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1" * 40_000, id="endless"),
+    ],
+)
+def test_bytes_that_are_no_http_leave_no_trace_but_a_counter(start: Start, sent: bytes) -> None:
+    """Whoever reaches the port would else push decisions out of the log: 38 lines for 80 bytes."""
+    server = start()
+    for _ in range(20):
+        with plain(server) as sock, suppress(ConnectionError):
+            sock.sendall(sent)
+            read_all(sock)
+    assert b"left_out 0.0\n" not in server.ops("/metrics")[1]
+    assert server.stop() == (0, "drained", "")
+    assert not server.logged
+
+
 def test_a_body_is_not_kept(server: Served) -> None:
     """Nobody reads one here."""
     before = server.peak()

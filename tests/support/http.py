@@ -84,6 +84,8 @@ class Served:
             stderr=subprocess.PIPE,
         )
         self._said = b""
+        self.logged: list[str] = []
+        """Lines of the log among what the server said, as far as it was read."""
         ports = self._line(_STARTED).split()
         self.port, self.ops_port = int(ports[0]), int(ports[1])
 
@@ -110,7 +112,12 @@ class Served:
                 raise AssertionError(f"the server ended or stays silent: {errors.decode()}")
             self._said += piece
         line, _, self._said = self._said.partition(b"\n")
+        self._log(line.decode())
         return line.decode()
+
+    def _log(self, line: str) -> None:
+        if line.startswith("{"):
+            self.logged.append(line)
 
     def wait_for(self, word: str) -> str:
         """Read what the server says up to a line that begins with ``word``; give that line."""
@@ -126,6 +133,8 @@ class Served:
         """Wait for the end; give exit code, what was said last, and stderr."""
         said, errors = self.process.communicate(timeout=DEADLINE)
         lines = (self._said + said).decode().splitlines()
+        for line in lines:
+            self._log(line)
         return self.process.returncode, lines[-1] if lines else "", errors.decode()
 
     def stop(self) -> tuple[int, str, str]:

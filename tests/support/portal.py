@@ -62,7 +62,7 @@ class Visitor:
     """A browser's part of HTTP: it keeps the cookie, and names the page that it asks from."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
         self.cookie = ""
         self.token = ""
 
@@ -77,7 +77,7 @@ class Visitor:
 
     def ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         """Send a request as it is. A header that is empty is left out."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         given = {"host": PAGE, "cookie": self.cookie, **headers}
         try:
             connection.request(method, path, body, {name: value for name, value in given.items() if value})

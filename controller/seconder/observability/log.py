@@ -217,8 +217,13 @@ def info(message: str, **fields: Any) -> None:
 
 def failure(message: str, error: BaseException, **fields: Any) -> None:
     """Log an error that nobody foresaw, with its trace."""
+    line("error", message, **_traced(error), **fields)
+
+
+def _traced(error: BaseException) -> dict[str, str]:
+    """The error and its trace, as fields of a line."""
     trace = "".join(traceback.format_exception(error))[-8000:]
-    line("error", message, error=f"{type(error).__name__}: {error}", trace=trace, **fields)
+    return {"error": f"{type(error).__name__}: {error}", "trace": trace}
 
 
 def trouble(message: str, error: BaseException, **fields: Any) -> None:
@@ -226,9 +231,79 @@ def trouble(message: str, error: BaseException, **fields: Any) -> None:
     line("warning", message, error=str(error), **fields)
 
 
+class _LeftOut:
+    """How many lines of libraries were not written; any thread counts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.lines = 0
+
+    def count(self) -> None:
+        with self._lock:
+            self.lines += 1
+
+
+_LEFT_OUT: Final = _LeftOut()
+_QUIET_SECONDS: Final = 1.0
+_BYTES_A_SECOND: Final = 256
+_LONGEST: Final = 1000
+"""Characters of what a library says; a trace may be longer."""
+
+
 class Handler(logging.Handler):
-    """Takes what libraries log and writes it as our own lines."""
+    """Takes what libraries log and writes it as our own lines.
+
+    Strangers may have a library log, for ports are open to whoever reaches them. So no logger is heard more often than
+    once a second, nor with more than ``_BYTES_A_SECOND`` in the long run. What is left out is counted, and the logger's
+    next line tells how many in ``left_out``. Loggers have the names that libraries gave them, and so they are few.
+    """
+
+    def __init__(self, level: int = logging.WARNING) -> None:
+        super().__init__(level)
+        self._quiet_until: dict[str, float] = {}
+        self._untold: dict[str, int] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        line(record.levelname.lower(), record.getMessage(), logger=record.name)
+        """Write one record, or count it."""
+        name, at = record.name, time.monotonic()
+        if at < self._quiet_until.get(name, at):
+            self._untold[name] = self._untold.get(name, 0) + 1
+            leave_out()
+            return
+        fields: dict[str, Any] = {"time": now(), "level": record.levelname.lower(), "message": _message(record)}
+        if record.exc_info and record.exc_info[1]:
+            fields |= {key: _encodable(text) for key, text in _traced(record.exc_info[1]).items()}
+        fields["logger"] = name
+        if untold := self._untold.pop(name, 0):
+            fields["left_out"] = untold
+        text = _encode(fields)
+        self._quiet_until[name] = at + max(_QUIET_SECONDS, len(text) / _BYTES_A_SECOND)
+        _OUTPUT.put(text)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        text = record.getMessage()
+    except Exception:  # noqa: BLE001 - whatever a library does wrong while it complains must not end what it does
+        text = str(record.msg)
+    return _encodable(text.strip()[:_LONGEST])
+
+
+def _encodable(text: str) -> str:
+    """The text without what UTF-8 does not have: a client's bytes may be in it as surrogates."""
+    return text.encode(errors="replace").decode()
+
+
+def for_libraries() -> None:
+    """Have in this log whatever libraries warn of and nobody else handles. Python would write it to standard error."""
+    logging.getLogger().addHandler(Handler())
+
+
+def leave_out() -> None:
+    """Count a line of a library that is not written."""
+    _LEFT_OUT.count()
+
+
+def left_out() -> int:
+    """How many lines of libraries were left out since the process started."""
+    return _LEFT_OUT.lines

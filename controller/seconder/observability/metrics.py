@@ -45,16 +45,21 @@ def registry(revision: str = _REVISION) -> CollectorRegistry:
     made = CollectorRegistry()
     build = Gauge("seconder_build_info", "Constant 1, labelled by the build.", ["version", "revision"], registry=made)
     build.labels(__version__, revision).set(1)
-    made.register(_LostLines())
+    made.register(_LinesNotWritten())
     return made
 
 
-class _LostLines(Collector):
-    """Reads from the log, which counts by itself, what it lost."""
+class _LinesNotWritten(Collector):
+    """Reads from the log, which counts by itself, what it lost or left out."""
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         yield CounterMetricFamily(
             "seconder_log_lines_dropped", "Log lines lost because nobody read them, or not fast enough.", log.lost()
+        )
+        yield CounterMetricFamily(
+            "seconder_log_library_lines_left_out",
+            "Lines of libraries that were not written: too many of one, or about bytes of a client that are no HTTP.",
+            log.left_out(),
         )
 
 

@@ -1,6 +1,7 @@
 """The port for probes and Prometheus: /healthz, /readyz and /metrics over plain HTTP."""
 
 import asyncio
+import logging
 import socket
 import threading
 import time
@@ -9,16 +10,18 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import Any, Final
 
+import h11
 import uvicorn
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from seconder.http.crowd import Crowd
 from seconder.http.door import Door, Visitor, said
+from seconder.observability import log
 
 Application = Callable[..., Awaitable[None]]
 """Of ASGI 3."""
@@ -33,6 +36,9 @@ _BACKLOG: Final = 1024
 """Connections that the kernel takes ahead."""
 
 _STOP_SECONDS: Final = 2.0
+
+_CLIENTS: Final = (h11.ProtocolError, ClientDisconnect)
+"""What is raised because of what a client does."""
 
 
 def ops_app(unmet: Unmet, registry: CollectorRegistry, stuck: Unmet = tuple) -> Starlette:
@@ -79,11 +85,15 @@ class Ops:
 
     Bounded are: connections, of which one gives way to a new one beyond ``connections`` (see ``Crowd``), so that who
     opens many keeps no probe out and takes no file descriptors from reviews; a request's head; memory for bodies, which
-    nobody reads; idle time. Not bounded is how long a request may take to come, or its answer to be taken: there is no
-    public setting for it, and such a connection is the next one's room.
+    nobody reads; idle time; lines in the log (see ``_ours`` and ``log.Handler``). Not bounded is how long a request may
+    take to come, or its answer to be taken: there is no public setting for it, and such a connection is the next one's
+    room.
     """
 
     def __init__(self, app: Application, listening: socket.socket, connections: int = CONNECTIONS) -> None:
+        for name in ("uvicorn.error", "asyncio"):
+            # It is added once, however often: it is the same function.
+            logging.getLogger(name).addFilter(_ours)
         self._listening = _FewConnections(listening, connections)
         config = uvicorn.Config(
             self._listening.noting(app),
@@ -114,6 +124,19 @@ class Ops:
         """Stop serving; wait for it a little."""
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    """Whether a record is about our doing. What a client's bytes raise, or their end, is counted, and has no line.
+
+    uvicorn answers bytes that are no HTTP by itself. The application, which does not know, answers too, and uvicorn
+    logs what h11 says to that as if the application had raised it. Where the application waits for the rest of a body,
+    Starlette tells it of the client's end by an exception.
+    """
+    if record.exc_info and isinstance(record.exc_info[1], _CLIENTS):
+        log.leave_out()
+        return False
+    return True
 
 
 class _FewConnections(Door):

@@ -105,6 +105,6 @@ def _tells() -> Callable[..., bool]:
 
 
 def _handler() -> logging.Handler:
-    handler = log.Handler(logging.WARNING)
+    handler = log.Handler()
     handler.addFilter(lambda record: not record.getMessage().startswith("OS signals are ignored"))
     return handler

@@ -32,6 +32,7 @@ _PUBLISHED = {
     "seconder_break_glass_total": (_COUNTER, frozenset({"resource"})),
     "seconder_build_info": (_GAUGE, frozenset({"version", "revision"})),
     "seconder_log_lines_dropped_total": (_COUNTER, _NONE),
+    "seconder_log_library_lines_left_out_total": (_COUNTER, _NONE),
     "seconder_leader": (_GAUGE, _NONE),
     "seconder_policies": (_GAUGE, frozenset({"mode", "ready"})),
     "seconder_change_requests": (_GAUGE, frozenset({"phase"})),
@@ -87,6 +88,7 @@ def test_an_operator_that_stands_by_tells_that_and_nothing_of_what_a_leader_coun
     assert {family.name for family in made.collect()} == {
         "seconder_build_info",
         "seconder_leader",
+        "seconder_log_library_lines_left_out",
         "seconder_log_lines_dropped",
     }
 

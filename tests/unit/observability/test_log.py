@@ -373,3 +373,66 @@ def test_what_libraries_log_is_a_line_too(capfd: pytest.CaptureFixture[str]) -> 
     (line,) = capfd.readouterr().out.splitlines()
     found = json.loads(line)
     assert (found["level"], found["message"], found["logger"]) == ("warning", "a b", "kopf.x")
+
+
+def _told(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+
+
+def _failed(name: str, error: Exception) -> logging.LogRecord:
+    trace = (type(error), error, error.__traceback__)
+    return logging.LogRecord(name, logging.ERROR, "", 0, "Exception in ASGI application\n", (), trace)
+
+
+def test_what_libraries_fail_at_is_one_line_with_its_trace(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not the forty that Python would write."""
+    log.Handler().handle(_failed("uvicorn.error", RuntimeError("broken \udcff")))
+    (line,) = _told(capfd)
+    assert (line["message"], line["error"]) == ("Exception in ASGI application", "RuntimeError: broken ?")
+    assert line["trace"].endswith("RuntimeError: broken ?\n")
+
+
+def test_no_library_is_heard_more_often_than_once_a_second(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has it log could push decisions out of what is kept of the log. Others are heard meanwhile."""
+    passed = 100.0
+    monkeypatch.setattr(log.time, "monotonic", lambda: passed)  # type: ignore[attr-defined]
+    handler, before = log.Handler(), log.left_out()
+    for name in ("uvicorn.error", "uvicorn.error", "uvicorn.error", "kopf.x"):
+        handler.handle(logging.LogRecord(name, logging.WARNING, "", 0, "short", (), None))
+    passed += 1.0
+    handler.handle(_failed("uvicorn.error", RuntimeError("x" * 25_600)))
+    passed += 1.0
+    handler.handle(_failed("uvicorn.error", RuntimeError("again")))
+    passed += 200.0
+    handler.handle(_failed("uvicorn.error", RuntimeError("again")))
+    assert [(line["logger"], line.get("left_out", 0)) for line in _told(capfd)] == [
+        ("uvicorn.error", 0),
+        ("kopf.x", 0),
+        ("uvicorn.error", 2),
+        ("uvicorn.error", 1),
+    ]
+    assert log.left_out() - before == 3
+
+
+def test_what_a_library_writes_wrongly_is_logged_as_it_stands(capfd: pytest.CaptureFixture[str]) -> None:
+    """And ends nothing."""
+    log.Handler().handle(logging.LogRecord("some.library", logging.ERROR, "", 0, "%d left", ("x",), None))
+    assert [line["message"] for line in _told(capfd)] == ["%d left"]
+
+
+def test_nothing_that_a_library_logs_goes_to_standard_error() -> None:
+    """In all three programs; what is no warning is left out."""
+    code = """
+import logging, seconder.__main__ as main
+def run():
+    logging.getLogger("some.library").info("a word")
+    logging.getLogger("some.library").error("a failure", exc_info=ValueError("x"))
+    return 0
+main.main = run
+main.program()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    (line,) = map(json.loads, done.stdout.splitlines())
+    assert (line["message"], line["error"], done.stderr) == ("a failure", "ValueError: x", "")

@@ -1,11 +1,15 @@
 """What each request and each answer keeps to."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from tests.support.builders import policy
 from tests.support.fido import ORIGIN, PAGE, Passkey
 from tests.support.portal import Seen, Visitor, alice, api_of, served, stored, waiting
+
+from seconder.observability import log
 
 PASSKEY = Passkey()
 REQUEST = waiting(policy())
@@ -89,3 +93,20 @@ def test_the_cookie_is_the_browsers_alone(visitor: Visitor) -> None:
     parts = {part.strip().lower() for part in kept.split(";")[1:]}
     assert {"httponly", "secure", "path=/", "samesite=strict", "max-age=3600"} <= parts
     assert not any(part.startswith("domain") for part in parts)
+
+
+def test_bytes_that_are_no_http_leave_no_line_in_the_portals_log(
+    visitor: Visitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its port is open to whoever reaches it."""
+    before = log.left_out()
+    for method, path in (("POST", "/session"), ("HEAD", "/"), ("PUT", "/nowhere"), ("GET", "/static/portal.js")):
+        with socket.create_connection(("127.0.0.1", visitor.port), timeout=10) as sock, suppress(ConnectionError):
+            sock.sendall(
+                f"{method} {path} HTTP/1.1\r\nHost: {PAGE}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".encode()
+            )
+            while sock.recv(65536):
+                pass
+    assert visitor.get("/").status == 200
+    assert log.left_out() > before
+    assert not caplog.records
