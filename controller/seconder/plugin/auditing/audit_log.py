@@ -1,9 +1,10 @@
 """API audit logs (audit.k8s.io/v1): what of an event matters here, and which events stand for requests."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -20,6 +21,16 @@ _NULL: Final = msgspec.Raw(b"null")
 _FAILED: Final = 400
 _NO_UTC: Final = frozenset({1, 9999})
 """Years in which a time may lie beyond all dates once its offset is taken off."""
+
+CONNECTIONS: Final = frozenset({"exec", "attach", "portforward", "proxy"})
+"""Subresources that are connected to, whatever the verb."""
+
+_WRITES: Final = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+_DRY: Final = "All"
+"""The one value of ``dryRun`` that the API server takes."""
+
+_MOST_PAIRS: Final = 10_000
+_BAD_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 _LAST_STAGES: Final = frozenset({"ResponseComplete", "Panic"})
 
@@ -98,7 +109,7 @@ class Event(msgspec.Struct, rename="camel"):
     @property
     def query(self) -> dict[str, list[str]]:
         """What stands behind the path. The API server takes the first value where several are given."""
-        return parse_qs(self.request_uri.partition("?")[2], keep_blank_values=True)
+        return _parsed(self.request_uri.partition("?")[2])
 
     @property
     def deletion(self) -> dict[str, Any]:
@@ -112,20 +123,25 @@ class Event(msgspec.Struct, rename="camel"):
         if self.level not in _WITH_BODIES:
             return {}
         query = self.query
-        options: dict[str, Any] = {key: query[key][0] for key in ("propagationPolicy", "dryRun") if key in query}
+        options: dict[str, Any] = {"dryRun": query["dryRun"]} if "dryRun" in query else {}
+        if "propagationPolicy" in query:
+            options["propagationPolicy"] = query["propagationPolicy"][0]
         if "orphanDependents" in query:
-            options["orphanDependents"] = query["orphanDependents"][0].lower() not in {"0", "false"}
+            options["orphanDependents"] = query["orphanDependents"][0].casefold() not in {"0", "false"}
         return options
 
     @property
     def dry_run(self) -> bool:
-        """Whether it is known that nothing was to be stored."""
+        """Whether it is known that nothing was to be stored. Of what opens a connection there is no dry run."""
+        if self.verb not in _WRITES or (self.object_ref is not None and self.object_ref.subresource in CONNECTIONS):
+            return False
         if not self.verb.startswith("delete"):
-            return any(self.query.get("dryRun", ()))
+            return _DRY in self.query.get("dryRun", ())
         try:
-            return bool(self.deletion.get("dryRun"))
+            given = self.deletion.get("dryRun")
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return False
+        return isinstance(given, list) and _DRY in given
 
     @property
     def identity(self) -> int:
@@ -144,6 +160,22 @@ class Event(msgspec.Struct, rename="camel"):
     def failed(self) -> bool:
         """Whether it came to nothing."""
         return self.code >= _FAILED
+
+
+def _parsed(query: str) -> dict[str, list[str]]:
+    """The values of each name, as the API server reads them: as Go's url.ParseQuery does.
+
+    A pair with a semicolon or a bad escape counts for nothing. Of too many pairs none does, to an API server that is
+    built with Go 1.26 or some versions before; what another makes of them is not known.
+    """
+    found: dict[str, list[str]] = {}
+    if query.count("&") >= _MOST_PAIRS:
+        return found
+    for pair in query.split("&"):
+        if pair and ";" not in pair and not _BAD_ESCAPE.search(pair):
+            name, _, value = pair.partition("=")
+            found.setdefault(unquote_plus(name), []).append(unquote_plus(value))
+    return found
 
 
 _decode: Final = msgspec.json.Decoder(Event).decode

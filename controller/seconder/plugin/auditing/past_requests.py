@@ -18,7 +18,7 @@ from seconder.admission.kinds import POD_RUNNERS
 from seconder.admission.principal import Principal
 from seconder.admission.request import Operation, Request
 from seconder.api.resources import AUTOSCALERS, REPLICA_SETS, SECRETS
-from seconder.plugin.auditing.audit_log import Event, Reference
+from seconder.plugin.auditing.audit_log import CONNECTIONS, Event, Reference
 
 UNKNOWN: Final = "unknown"
 """Stands for names, uids and times that the log does not hold."""
@@ -31,7 +31,6 @@ _OPERATIONS: Final = {
     "delete": Operation.DELETE,
     _COLLECTION: Operation.DELETE,
 }
-_CONNECTIONS: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _CREATED: Final = 201
 _READ_OF_AGENTS: Final = POD_RUNNERS | rbac.ROLES | rbac.BINDINGS | {SECRETS, *scaling.ALL}
 """Of which the rules read more than the metadata when an agent writes them. Autoscalers are read of everybody."""
@@ -256,7 +255,7 @@ class PastRequest:
 
 def operation_of(event: Event) -> Operation | None:
     """What admission was asked about; None where it was not."""
-    if event.object_ref is not None and event.object_ref.subresource in _CONNECTIONS:
+    if event.object_ref is not None and event.object_ref.subresource in CONNECTIONS:
         return Operation.CONNECT
     # Applied or put where nothing was.
     if event.verb in {"patch", "update"} and event.code == _CREATED:

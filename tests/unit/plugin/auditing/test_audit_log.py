@@ -177,3 +177,61 @@ def test_nothing_that_a_null_stands_for_is_missed(tmp_path: Path) -> None:
     (found,), _ = _read(_log(tmp_path, line(event(user=user, objectRef=None))))
     assert found.acting.caller.extra == {"a": (), "b": ("c",)}
     assert found.object_ref is None
+
+
+def _decoded(document: dict[str, Any]) -> Event:
+    return msgspec.json.decode(line(document), type=Event)
+
+
+@pytest.mark.parametrize("verb", ["patch", "update", "create", "delete", "deletecollection"])
+@pytest.mark.parametrize(
+    ("query", "dry"),
+    [
+        ("dryRun=All", True),
+        ("x=%zz&dry%52un=%41ll&y=;", True),
+        ("dryRun=All;", False),
+        ("dryRun=All;x=y", False),
+        ("x=y;dryRun=All", False),
+        ("dryRun=%ZZ", False),
+        ("dryRun=All%", False),
+        ("dryRun=All%4", False),
+        ("%dryRun=All", False),
+        ("dryRun", False),
+        ("dryRun=", False),
+        ("dryRun=all", False),
+        ("dryrun=All", False),
+        ("dryRun=All&" + "x&" * 10_000, False),
+    ],
+)
+def test_a_dry_run_is_what_the_api_server_takes_for_one(verb: str, query: str, dry: bool) -> None:
+    """It reads as Go's url.ParseQuery, and knows one value: or what was stored is told as only tried."""
+    assert _decoded(event(verb, requestURI=f"/x?{query}", level="Request")).dry_run is dry
+
+
+@pytest.mark.parametrize("given", ["All", ["x"], {"All": 1}, None, [], [["All"]]])
+def test_options_that_no_api_server_takes_make_no_dry_run(given: Any) -> None:
+    """They are refused; what is told of them is no dry run."""
+    assert not _decoded(event(requestObject={"kind": "DeleteOptions", "dryRun": given})).dry_run
+
+
+@pytest.mark.parametrize(("verb", "subresource"), [("create", "exec"), ("get", "exec"), ("create", "proxy")])
+def test_what_opens_a_connection_is_no_dry_run(verb: str, subresource: str) -> None:
+    """It knows no such option, and a process in a pod runs whatever the address says."""
+    ref = {"resource": "pods", "apiGroup": "", "subresource": subresource}
+    assert not _decoded(event(verb, requestURI="/x?dryRun=All", ref=ref)).dry_run
+
+
+@pytest.mark.parametrize(
+    ("query", "counts"),
+    [
+        ("orphanDependents=true", True),
+        ("orphanDependents=x", True),
+        ("orphanDependents=fal%C5%BFe", False),
+        ("orphanDependents=FALSE&orphanDependents=true", False),
+        ("orphanDependents=%ZZ", None),
+        ("orphanDependents=true;", None),
+    ],
+)
+def test_dependents_are_orphaned_as_the_api_server_reads_it(query: str, counts: bool | None) -> None:
+    """The first value, in any case; a pair that it leaves out counts for nothing."""
+    assert _decoded(event(requestURI=f"/x?{query}", level="Request")).deletion.get("orphanDependents") is counts
