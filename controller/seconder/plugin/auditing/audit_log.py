@@ -18,7 +18,12 @@ _GROUP: Final = "audit.k8s.io/"
 _WITH_BODIES: Final = frozenset({"Request", "RequestResponse"})
 _any: Final = msgspec.json.Decoder(Any)
 _NULL: Final = msgspec.Raw(b"null")
-_FAILED: Final = 400
+_ERROR: Final = 400
+_NOTHING_WRITTEN: Final = frozenset({400, 401, 403, 404, 405, 406, 409, 410, 412, 413, 414, 415, 422, 429, 431})
+"""Status codes that the API server gives before it writes, or in place of it."""
+
+_CONFLICT: Final = 409
+_FORBIDDEN_BY_AUTHORIZER: Final = ("authorization.k8s.io/decision", "forbid")
 _NO_UTC: Final = frozenset({1, 9999})
 """Years in which a time may lie beyond all dates once its offset is taken off."""
 
@@ -157,9 +162,24 @@ class Event(msgspec.Struct, rename="camel"):
         return self.response_status.code if self.response_status else 0
 
     @property
+    def in_error(self) -> bool:
+        """Whether it was answered with an error, whatever came of it."""
+        return self.code >= _ERROR
+
+    @property
     def failed(self) -> bool:
-        """Whether it came to nothing."""
-        return self.code >= _FAILED
+        """Whether it is known that it came to nothing.
+
+        After a timeout (which the caller chooses), an error of the server's, or where the client is gone, the write may
+        have been done. Of a collection some objects may be gone when another is refused; and a deletion in conflict may
+        have begun.
+        """
+        if self.code not in _NOTHING_WRITTEN:
+            return False
+        if self.verb == "deletecollection":
+            name, forbidden = _FORBIDDEN_BY_AUTHORIZER
+            return (self.annotations or {}).get(name) == forbidden
+        return self.verb != "delete" or self.code != _CONFLICT
 
 
 def _parsed(query: str) -> dict[str, list[str]]:

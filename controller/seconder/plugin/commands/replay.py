@@ -172,7 +172,7 @@ def _notes(judge: Judge, tallies: Tallies) -> list[str]:
         found.append(f"{tallies.dry_runs:,} of those that would have been refused were dry runs")
     if tallies.failed:
         found.append(
-            f"{tallies.failed:,} more might have been refused, but came to nothing anyway (status 400 or above)"
+            f"{tallies.failed:,} more might have been refused, but came to nothing anyway, by the API server's status"
         )
     if tallies.twice:
         found.append(f"{tallies.twice:,} stand in the logs twice and are counted once")

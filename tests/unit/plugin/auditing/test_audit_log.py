@@ -235,3 +235,19 @@ def test_what_opens_a_connection_is_no_dry_run(verb: str, subresource: str) -> N
 def test_dependents_are_orphaned_as_the_api_server_reads_it(query: str, counts: bool | None) -> None:
     """The first value, in any case; a pair that it leaves out counts for nothing."""
     assert _decoded(event(requestURI=f"/x?{query}", level="Request")).deletion.get("orphanDependents") is counts
+
+
+@pytest.mark.parametrize("code", [0, 200, 302, 408, 499, 500, 501, 502, 503, 504, 507, 599])
+def test_what_may_have_been_done_all_the_same_is_not_told_as_nothing(code: int) -> None:
+    """Of eight deletions with ?timeout=20ms that were answered 504, two were done."""
+    assert not _decoded(event(responseStatus={"code": code})).failed
+
+
+def test_what_was_refused_before_it_was_written_came_to_nothing() -> None:
+    """But for what may have been done in part: a collection of which one object is refused, a deletion in conflict."""
+    refused = [code for code in range(600) if _decoded(event("patch", responseStatus={"code": code})).failed]
+    assert refused == [400, 401, 403, 404, 405, 406, 409, 410, 412, 413, 414, 415, 422, 429, 431]
+    for verb, code, nothing in (("delete", 403, True), ("delete", 409, False), ("deletecollection", 403, False)):
+        assert _decoded(event(verb, responseStatus={"code": code})).failed is nothing
+    told = {"authorization.k8s.io/decision": "forbid"}
+    assert _decoded(event("deletecollection", annotations=told, responseStatus={"code": 403})).failed

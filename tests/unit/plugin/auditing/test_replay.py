@@ -76,6 +76,13 @@ def test_it_counts_by_policy_requester_and_object_with_first_and_last(tmp_path: 
     assert "the log holds no write to namespaces: see whether policies spell it right" in text
 
 
+def test_a_deletion_that_was_answered_with_a_timeout_is_judged(tmp_path: Path) -> None:
+    """The caller chooses it, and the object may be gone."""
+    log = _log(tmp_path, event(responseStatus={"code": 504}), event(responseStatus={"code": 404}))
+    found = _told(tmp_path, log)
+    assert (found["refused"]["requests"], found["failedAnyway"]) == (1, 1)
+
+
 def test_what_stands_twice_is_counted_once_and_what_only_looks_so_is_not(tmp_path: Path) -> None:
     """A client chooses its audit ID: one who always takes the same hides nothing by it."""
     same = event(auditID="mine")
