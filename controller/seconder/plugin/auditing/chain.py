@@ -5,6 +5,7 @@ last line's sum is to be kept where others cannot write.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import BinaryIO, Final
@@ -87,13 +88,18 @@ def export(facts: Iterable[Fact], since: float, until: float, reading: Reading) 
             code=fact.code,
             previous=previous,
         )
-        line = msgspec.json.encode(decision)
+        line = _encoded(decision)
         previous = _sum(line)
         yield line + b"\n"
     if reading.failure:
         raise Problem(reading.failure, NOTHING_READ)
     end = End(decisions=number, since=first.isoformat(), until=last.isoformat(), notes=reading.notes, previous=previous)
-    yield msgspec.json.encode(end) + b"\n"
+    yield _encoded(end) + b"\n"
+
+
+def _encoded(record: Decision | End) -> bytes:
+    """The record as JSON in ASCII: a name may hold what turns the direction of the text around it."""
+    return json.dumps(msgspec.to_builtins(record), separators=(",", ":")).encode()
 
 
 def verify(file: BinaryIO) -> tuple[End, str]:

@@ -254,3 +254,18 @@ def test_a_packed_log_that_is_cut_says_so_in_the_chain(tmp_path: Path, capsys: p
     assert main(["report", f"--decision-log={path}", "--export", *_SPAN]) == 0
     end = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert end["notes"] == [f"{path} ends in the middle: its last line of the webhook's log is left out"]
+
+
+def test_no_name_steers_the_display_of_a_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever reads the file in a terminal or an editor reads what is in it; programs read the name as it is."""
+    name = "eve\u202e\x9b2J\nkiro"
+    noted = {"agents.seconder.dev/decision": "deny", "agents.seconder.dev/reason": "ApprovalMissing"}
+    path = tmp_path / "audit.log"
+    path.write_bytes(line(event(annotations=noted, user={"username": name}, responseStatus={"code": 403})))
+    assert main(["report", f"--audit-log={path}", "--export", *_SPAN]) == 0
+    text = capsys.readouterr().out
+    assert text.isascii()
+    assert json.loads(text.splitlines()[0])["requester"] == name
+    kept = tmp_path / "decisions.jsonl"
+    kept.write_text(text)
+    assert main(["report", f"--verify={kept}"]) == 0
