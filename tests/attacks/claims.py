@@ -206,6 +206,22 @@ def have_a_controller_end_pods_with_claims(field: Field, kind: Kind, made: dict[
 
 
 @attack()
+def leave_pods_beside_those_with_claims(field: Field) -> None:
+    """An agent leaves pods to the ReplicaSet of pods with protected claims, which ends what is too much."""
+    claims = _pods_with_claims(field)
+    labels = {**_WEB, "mine": "yes"}
+    metadata = {"labels": labels, "annotations": _CROWDING["annotations"]}
+    template = {"metadata": metadata, "spec": {"containers": documents.CONTAINERS}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"mine": "yes"}}, "template": template}
+    field.done("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    theirs = f"{PODS.path(field.place)}?labelSelector=mine%3Dyes"
+    field.eventually(lambda: field.admin("GET", theirs).document["items"], "the agent's pod is there")
+    field.refused("DELETE", REPLICA_SETS.path(field.place, "mine"), {"propagationPolicy": "Orphan"})
+    for path in claims:
+        field.lasts(path, 1.0)
+
+
+@attack()
 def take_a_pod_with_its_claim(field: Field) -> None:
     """An agent makes a workload that takes a pod with a protected claim for its own, and wants none."""
     claim = _a_pod_with_its_claim(field)

@@ -90,6 +90,95 @@ def leave_pods_to_it(field: Field) -> None:
     field.done("DELETE", mine, {"propagationPolicy": "Background"})
 
 
+_CONTROLLERS: Final = Kind("", "replicationcontrollers")
+_MINE: Final = {"mine": "yes"}
+
+
+def _made_beside(field: Field, kind: Kind, labels: dict[str, str]) -> str:
+    """A workload of the agent's whose only pod has these labels, once it is there; give the workload's path."""
+    template = {"metadata": {"labels": {**labels, **_MINE}}, "spec": {"containers": CONTAINERS}}
+    selector = _MINE if kind == _CONTROLLERS else {"matchLabels": _MINE}
+    spec: dict[str, Any] = {"selector": selector, "template": template, "replicas": 1}
+    if kind == JOBS:
+        template["spec"] = _RUN
+        spec = {"template": template}
+    field.done("POST", kind.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    path, pods = kind.path(field.place, "mine"), f"{PODS.path(field.place)}?labelSelector=mine%3Dyes"
+    field.eventually(lambda: field.admin("GET", pods).document["items"], "its own pod is there")
+    return path
+
+
+def _observed(field: Field, path: str) -> bool:
+    stored = field.admin("GET", path).document
+    return bool(stored["metadata"]["generation"] == stored["status"].get("observedGeneration"))
+
+
+@attack(variants={"ReplicaSet": (REPLICA_SETS,), "ReplicationController": (_CONTROLLERS,)})
+def leave_pods_of_a_former_template_to_it(field: Field, kind: Kind) -> None:
+    """An agent leaves behind pods that fit a protected Deployment's, by a workload whose template says so no more."""
+    real = _workload(field, DEPLOYMENTS)["metadata"]
+    mine = _made_beside(field, kind, real["labels"])
+    field.done("PATCH", mine, {"spec": {"template": {"metadata": {"labels": dict.fromkeys(real["labels"])}}}})
+    field.eventually(lambda: _observed(field, mine), "its controller has seen it")
+    field.refused("DELETE", mine, {"propagationPolicy": "Orphan"})
+    field.lasts(PODS.path(field.place, real["name"]), 1.0)
+
+
+@attack(variants={"Job": (JOBS,), "ReplicationController": (_CONTROLLERS,)})
+def leave_pods_to_it_without_a_word(field: Field, kind: Kind) -> None:
+    """An agent leaves pods to a protected Deployment by a kind whose deletion does so where nothing is said of it."""
+    real = _workload(field, DEPLOYMENTS)["metadata"]
+    mine = _made_beside(field, kind, real["labels"])
+    field.refused("DELETE", mine)
+    field.lasts(PODS.path(field.place, real["name"]), 1.0)
+    field.done("DELETE", mine, {"propagationPolicy": "Background"})
+
+
+@attack()
+def have_a_selector_let_go_to_it(field: Field) -> None:
+    """An agent has its ReplicationController select others than its pods, which a protected Deployment's fit."""
+    real = _workload(field, DEPLOYMENTS)["metadata"]
+    mine = _made_beside(field, _CONTROLLERS, real["labels"])
+    other = {"mine": "other"}
+    template = {"metadata": {"labels": {**other, **dict.fromkeys(real["labels"])}}}
+    field.refused("PATCH", mine, {"spec": {"replicas": 0, "selector": other, "template": template}})
+    field.lasts(PODS.path(field.place, real["name"]), 1.0)
+
+
+@attack(variants={"made": (True,), "later": (False,)})
+def leave_pods_to_it_with_an_owner(field: Field, made: bool) -> None:
+    """An agent gives its ReplicaSet the finalizer by which its pods stay when it goes with an owner of the agent's."""
+    real = _workload(field, DEPLOYMENTS)["metadata"]
+    template = {"metadata": {"labels": {**real["labels"], **_MINE}}, "spec": {"containers": CONTAINERS}}
+    spec = {"replicas": 1, "selector": {"matchLabels": _MINE}, "template": template}
+    sets, stays = REPLICA_SETS.path(field.place), {"finalizers": ["orphan"]}
+    if made:
+        field.refused("POST", sets, {"metadata": {"name": "mine", **stays}, "spec": spec})
+        field.done("POST", sets, {"metadata": {"name": "mine", "finalizers": ["example.com/mine"]}, "spec": spec})
+        field.done("PATCH", f"{sets}/mine", {"metadata": {"finalizers": None}})
+    else:
+        field.done("POST", sets, {"metadata": {"name": "mine"}, "spec": spec})
+        for below in ("", "/status"):
+            field.refused("PATCH", f"{sets}/mine{below}", {"metadata": stays})
+    field.refused("PATCH", CONFIG_MAPS.path(field.place, "kube-root-ca.crt"), {"metadata": stays})
+
+
+@attack(variants={"StatefulSet": (STATEFUL_SETS, DAEMON_SETS), "DaemonSet": (DAEMON_SETS, STATEFUL_SETS)})
+def leave_its_history_to_it(field: Field, kind: Kind, mine: Kind) -> None:
+    """An agent leaves the revisions of its own workload to a protected one, to which a person then goes back."""
+    _workload(field, kind, 1 if kind == STATEFUL_SETS else 0)
+    template = {"metadata": {"labels": {**_LABELS, **_MINE}}, "spec": {"containers": CONTAINERS}}
+    spec: dict[str, Any] = {"selector": {"matchLabels": _MINE}, "template": template}
+    if mine == STATEFUL_SETS:
+        spec |= {"replicas": 0, "serviceName": "mine"}
+    field.done("POST", mine.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    theirs, path = f"{REVISIONS.path(field.place)}?labelSelector=mine%3Dyes", mine.path(field.place, "mine")
+    field.eventually(lambda: field.admin("GET", theirs).document["items"], "its revision is there")
+    field.done("PATCH", path, {"spec": {"template": {"metadata": {"labels": {"app": None}}}}})
+    field.eventually(lambda: _observed(field, path), "its controller has seen it")
+    field.refused("DELETE", path, {"propagationPolicy": "Orphan"})
+
+
 @attack()
 def have_a_pod_let_go_to_it(field: Field) -> None:
     """An agent labels a pod of its own ReplicaSet so that this lets go of it, and a protected one takes it."""

@@ -39,7 +39,7 @@ _KINDS: Final = {
     "statefulsets": "StatefulSet",
 }
 _IN_METADATA: Final = frozenset(
-    {"annotations", "labels", "finalizers", "managedFields", "ownerReferences", "deletionTimestamp"}
+    {"annotations", "labels", "finalizers", "managedFields", "ownerReferences", "deletionTimestamp", "generation"}
 )
 
 

@@ -10,7 +10,9 @@ from tests.support import signing
 from seconder.admission import lookups, pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
+from seconder.admission.kinds import MAKERS
 from seconder.admission.lookups import (
+    Adopting,
     AliasedBy,
     Claim,
     Claims,
@@ -59,7 +61,7 @@ from seconder.admission.rules import RULES
 from seconder.admission.state import ClusterState
 from seconder.api.policy import Mode
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, NODES, GroupResource, Target
+from seconder.api.resources import NAMESPACES, NODES, GroupResource, ResolvedResource, Target
 from seconder.approvals.impact import Item
 from seconder.client.resolver import LATER, Resolver
 
@@ -86,6 +88,7 @@ class Answers(Resolver):
     pods: Sequence[Placed] = ()
     selecting: Sequence[Target] = ()
     selected: Sequence[Target] = ()
+    adopting: Sequence[Target] = ()
     volumes: Sequence[FreeVolume] = ()
     claims: Sequence[Claim] = ()
     daemon_sets: Sequence[DaemonSet] = ()
@@ -138,6 +141,8 @@ class Answers(Resolver):
                 return [pod for pod in self.pods if lookup.namespace in {"", pod.namespace}]
             case Selecting():
                 return self.selecting
+            case Adopting():
+                return [each for each in self.adopting if any(_kind(each) in kinds for _, kinds in lookup.takers)]
             case Selected():
                 return self.selected
             case FreeVolumes():
@@ -203,6 +208,10 @@ class Answers(Resolver):
     def answer(self, lookup: Lookup[Any], policies: PolicyIndex, deadline: float) -> Any:
         """See Resolver."""
         return self(lookup)
+
+
+def _kind(workload: Target) -> ResolvedResource:
+    return MAKERS[workload.resource]
 
 
 def decide(

@@ -9,17 +9,21 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from seconder.admission.kinds import MADE_BY_CONTROLLER
+from seconder.admission.kinds import MADE_BY_CONTROLLER, REPLICATION_CONTROLLERS
 from seconder.admission.request import Metadata, Operation, Options, Request
-from seconder.api.resources import DEFINITIONS, NAMESPACES, GroupResource, ResolvedResource, Target
+from seconder.api.resources import DEFINITIONS, JOBS, NAMESPACES, GroupResource, ResolvedResource, Target
 
 _ORPHAN_POLICY: Final = "Orphan"
-_ORPHAN_FINALIZER: Final = "orphan"
+ORPHAN_FINALIZER: Final = "orphan"
+"""By it an object leaves behind what it owns, however it goes: with an owner of its own, too."""
 _FOREGROUND_FINALIZER: Final = "foregroundDeletion"
 _NEVER_ORPHANS: Final = frozenset(
     # The API server passes over the wish for Events; the others are emptied whatever becomes of what they own.
     {GroupResource("", "events"), GroupResource("events.k8s.io", "events"), NAMESPACES, DEFINITIONS}
 )
+
+_ORPHANED: Final = frozenset({JOBS, REPLICATION_CONTROLLERS})
+"""Of which a deletion leaves behind what they own unless it says otherwise (``DefaultGarbageCollectionPolicy``)."""
 
 
 class Dependent(NamedTuple):
@@ -109,6 +113,15 @@ def keys(request: Request, target: Target) -> frozenset[str]:
     return frozenset(owners)
 
 
+def may_leave(request: Request) -> bool:
+    """Whether this deletion leaves behind what the object owns, or may: of some kinds it does where nobody says so."""
+    resource, options = request.target.resource, request.options
+    if resource in _NEVER_ORPHANS or request.operation is not Operation.DELETE:
+        return False
+    untold = options.orphan_dependents is None and options.propagation_policy is None
+    return _orphans(options, request.old) or (untold and resource in _ORPHANED)
+
+
 def _orphans(options: Options, stored: Metadata) -> bool:
     """Whether what the object owns stays after its deletion. The options come before what the object itself says."""
     if options.orphan_dependents is not None:
@@ -118,8 +131,8 @@ def _orphans(options: Options, stored: Metadata) -> bool:
     if not stored.finalizers:
         return False
     # The first one of the two that stands there counts.
-    ways = [finalizer for finalizer in stored.finalizers if finalizer in {_ORPHAN_FINALIZER, _FOREGROUND_FINALIZER}]
-    return ways[:1] == [_ORPHAN_FINALIZER]
+    ways = [finalizer for finalizer in stored.finalizers if finalizer in {ORPHAN_FINALIZER, _FOREGROUND_FINALIZER}]
+    return ways[:1] == [ORPHAN_FINALIZER]
 
 
 def kind_key(kind: Kind) -> str:

@@ -34,6 +34,7 @@ def _kind(resource: GroupResource, kind: str, *, namespaced: bool = True) -> Res
 POD: Final = _kind(PODS, "Pod")
 CLAIMS: Final = _kind(GroupResource("", "persistentvolumeclaims"), "PersistentVolumeClaim")
 VOLUMES: Final = _kind(GroupResource("", "persistentvolumes"), "PersistentVolume", namespaced=False)
+REVISION: Final = _kind(CONTROLLER_REVISIONS, "ControllerRevision")
 
 OF_PODS: Final = (CLAIMS, _kind(GroupResource("resource.k8s.io", "resourceclaims"), "ResourceClaim"))
 """What may be made for one pod alone, by a template that it names, and goes with it then."""

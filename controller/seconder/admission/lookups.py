@@ -176,6 +176,20 @@ class Selecting(Lookup[Sequence[Target]], frozen=True):
     made_by: GroupResource | None = None
 
 
+class Adopting(Lookup[Sequence[Target]], frozen=True):
+    """The workloads that would take for their own what an object of this uid controls, if that let go of it.
+
+    ``takers``: kinds of what it controls, each with those that take such. ``namespace``: empty for all. ``labels``: of
+    what it may control besides by the time that it lets go, by whatever name; None where that is not told.
+    """
+
+    unknown: ClassVar[str] = "what would take what it leaves behind could not be looked up"
+    namespace: str
+    uid: str
+    takers: tuple[tuple[ResolvedResource, tuple[ResolvedResource, ...]], ...]
+    labels: tuple[tuple[str, str], ...] | None
+
+
 class Selected(Lookup[Sequence[Target]], frozen=True):
     """The workloads of these kinds in a namespace whose pods' labels a selector may fit: see ``selectors``."""
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from seconder.admission.changes.differences import exact
 from seconder.admission.indirect import aliases, claiming, hosts, selectors
@@ -11,6 +11,7 @@ from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.scaling import SCALED_OBJECTS
 from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, VOLUMES
 from seconder.admission.lookups import (
+    Adopting,
     AliasedBy,
     Claim,
     DaemonSet,
@@ -36,6 +37,7 @@ from seconder.admission.lookups import (
     Uncontrolled,
 )
 from seconder.admission.request import Metadata
+from seconder.api.label_selector import selects
 from seconder.api.resources import DAEMON_SETS, GroupResource, ResolvedResource, Target
 from seconder.api.type_reader import TypeReader
 from seconder.approvals.impact import Contents, Item
@@ -153,6 +155,34 @@ class Objects:
             return but is None or not selectors.fits(kind.resource, spec, but, lookup.made_by, lost)
 
         return self._workloads(lookup, wanted, deadline)
+
+    def adopting(self, lookup: Adopting, deadline: float) -> list[Target]:
+        """List what would take what an object controls. Raises ApiError and TooLate."""
+        told = [] if lookup.labels is None else [_Left(lookup.namespace, "", dict(lookup.labels))]
+
+        def left_of(taken: ResolvedResource) -> list[_Left]:
+            found = items(self._api, collection(taken, lookup.namespace), deadline, metadata_only=True)
+            theirs = (each["metadata"] for each in found if lookup.uid in _controllers(each["metadata"], "uid"))
+            return [*told, *(_Left(each["namespace"], each["name"], each.get("labels") or {}) for each in theirs)]
+
+        left_behind = list(self._pool.map(left_of, (taken for taken, _ in lookup.takers), timeout=left(deadline)))
+        taken_by: dict[ResolvedResource, list[tuple[GroupResource, list[_Left]]]] = {}
+        for (taken, kinds), there in zip(lookup.takers, left_behind, strict=True):
+            for kind in kinds if there else ():
+                taken_by.setdefault(kind, []).append((taken.resource, there))
+
+        def takers(kind: ResolvedResource) -> list[Target]:
+            found: list[Target] = []
+            for each in items(self._api, collection(kind, lookup.namespace), deadline):
+                left(deadline)
+                namespace, name, uid = _identified(each["metadata"], *Placed._fields)
+                taker = Target(kind.resource, kind.kind, namespace, name, uid)
+                if any(_takes(taker, each.get("spec"), taken, there) for taken, there in taken_by[kind]):
+                    found.append(taker)
+            return found
+
+        listed = self._pool.map(takers, taken_by, timeout=left(deadline))
+        return [taker for found in listed for taker in found]
 
     def selected(self, lookup: Selected, deadline: float) -> list[Target]:
         """List the workloads whose pods a selector may fit. Raises ApiError and TooLate."""
@@ -304,9 +334,31 @@ def _identified(metadata: Mapping[str, Any], *fields: str) -> Iterable[str]:
     return [metadata[field] for field in fields]
 
 
-def _controllers(metadata: Mapping[str, Any]) -> list[str]:
-    """The kind of what controls an object."""
-    return [owner["kind"] for owner in metadata.get("ownerReferences") or () if owner.get("controller")]
+def _controllers(metadata: Mapping[str, Any], field: str = "kind") -> list[str]:
+    """The kind of what controls an object, or another field of its reference."""
+    return [owner[field] for owner in metadata.get("ownerReferences") or () if owner.get("controller")]
+
+
+class _Left(NamedTuple):
+    """What some object controls. ``name``: empty where it is not known."""
+
+    namespace: str
+    name: str
+    labels: Mapping[str, str]
+
+
+def _takes(taker: Target, spec: Any, taken: GroupResource, there: Iterable[_Left]) -> bool:
+    """Whether a workload would take some of these, which are objects of one kind."""
+    try:
+        selector = selectors.selector_of(taker.resource, spec)
+    except ValueError:
+        return True
+    return any(
+        each.namespace == taker.namespace
+        and selects(selector, each.labels)
+        and selectors.takes(taker, taken, each.name)
+        for each in there
+    )
 
 
 def _stands_for(alias: Alias, document: Any) -> frozenset[str]:

@@ -9,6 +9,7 @@ import msgspec
 
 from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
+    Adopting,
     AliasedBy,
     Claims,
     DaemonSets,
@@ -148,6 +149,8 @@ class Resolver:
                 return self._objects.uncontrolled(lookup, deadline)
             case Selecting():
                 return self._objects.selecting(lookup, deadline)
+            case Adopting():
+                return self._objects.adopting(lookup, deadline)
             case Selected():
                 return self._objects.selected(lookup, deadline)
             case FreeVolumes():

@@ -12,7 +12,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from seconder.admission.indirect import volumes
-from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, POD, SCALED, VOLUMES, made_workloads, makers
+from seconder.admission.kinds import (
+    AUTOSCALER,
+    CLAIMS,
+    MAKERS,
+    POD,
+    POD_RUNNERS,
+    REVISION,
+    SCALED,
+    VOLUMES,
+    made_workloads,
+    makers,
+)
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import constants
 from seconder.api.in_force import standing as seen_in_force
@@ -372,11 +383,15 @@ class Reconciler:
 
 
 def listed_for_pods(policies: PolicyIndex) -> Sequence[ResolvedResource]:
-    """What is listed to tell which pods end, and what takes them, where policies protect what pods hold (``of_pods``).
+    """What is listed to tell which pods end, and what takes them, or what else some workload lets go of.
 
-    Where they protect pods, all of that is followed.
+    Where policies protect what pods hold (``of_pods``), what runs them, or what that makes.
     """
-    return [POD, *makers({PODS})] if policies.pods_hold else []
+    matters = policies.pods_hold or not _LET_GO.isdisjoint(policies.followed_resources)
+    return [POD, REVISION, *makers({PODS})] if matters else []
+
+
+_LET_GO: Final = POD_RUNNERS | {REVISION.resource}
 
 
 def _rules(resources: Iterable[ResolvedResource], verbs: list[str]) -> list[dict[str, Any]]:

@@ -281,6 +281,18 @@ def _cases() -> list[Case]:
         ),
         Case(
             "indirect-deletion",
+            deletion(target(REPLICA_SETS, "mine"), options={"propagationPolicy": "Orphan"}),
+            (policy(SET.resource),),
+            Answers(objects=live(SET, annotations=approved_for(SET)), adopting=[SET]),
+        ),
+        Case(
+            "dependents",
+            deletion(GEAR, options={"propagationPolicy": "Orphan"}),
+            (policy(SET.resource),),
+            Answers(objects=live(SET, annotations=approved_for(SET)), adopting=[SET]),
+        ),
+        Case(
+            "indirect-deletion",
             deletion(POD, stored={"ownerReferences": [JOB_ABOVE]}),
             (policy(JOBS),),
             Answers(objects=live(JOB, annotations=approved_for(JOB)), whole=document(JOB, spec={})),

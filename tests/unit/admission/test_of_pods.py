@@ -82,6 +82,7 @@ def _cluster(resource: GroupResource = CLAIMS, **more: Any) -> Cluster:
         "pods": [Placed(POD.namespace, POD.name, POD.uid)],
         "uncontrolled": {PODS: [Placed(POD.namespace, POD.name, POD.uid)]},
         "selecting": [REPLICA_SET],
+        "adopting": [REPLICA_SET],
     }
     return Cluster(**(given | more))
 
@@ -115,6 +116,12 @@ _ENDS: dict[str, Request] = {
     "a workload over its own": creation(target(DEPLOYMENTS, "mine", uid=""), new={"spec": LABELLED}),
     "one pod more": creation(target(PODS, "mine", uid=""), new={"labels": {"app": "web"}}),
     "what leaves it to another": deletion(DEPLOYMENT, options={"propagationPolicy": "Orphan"}),
+    "what leaves others to its own": deletion(
+        target(REPLICA_SETS, "mine", uid="uid-mine"), options={"propagationPolicy": "Orphan"}
+    ),
+    "a custom kind that does": deletion(
+        target(WIDGETS, "mine", uid="uid-mine"), options={"propagationPolicy": "Orphan"}
+    ),
     "a size": scale(2, 1, object_=DEPLOYMENT),
 }
 

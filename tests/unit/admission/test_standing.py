@@ -23,9 +23,9 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide, ended
 
 from seconder.admission.dependents import Dependent
-from seconder.admission.lookups import ReadObjects, ReadWhole, Selected, Selecting
+from seconder.admission.lookups import Adopting, ReadObjects, ReadWhole, Selected, Selecting
 from seconder.admission.request import Metadata, OwnerReference, Request
-from seconder.admission.rules import indirect_deletion
+from seconder.admission.rules import dependents, indirect_deletion
 from seconder.api.reasons import Reason
 from seconder.api.resources import JOBS, PODS, REPLICA_SETS, GroupResource, Target
 
@@ -100,16 +100,105 @@ def test_a_pod_joins_its_set_by_name_as_well() -> None:
     assert _lost(creation(POD, new=_under(REPLICA_SET)), DEPLOYMENTS, objects=another) == []
 
 
+SPEC_OF_WEB: dict[str, Any] = {"spec": {"template": {"metadata": {"labels": {"app": "web"}}}}}
+ORPHANED: dict[str, Any] = {"options": {"propagationPolicy": "Orphan"}}
+MINE = target(REPLICA_SETS, "mine", uid="uid-mine")
+CONTROLLER = target(GroupResource("", "replicationcontrollers"), "mine", uid="uid-mine")
+
+
+def _asked(asked: Request, *named: GroupResource) -> list[Adopting]:
+    answers = Answers(objects=THERE)
+    decide(asked, state(policy(*named)), answers=answers, rules=[dependents.RULE, indirect_deletion.RULE])
+    return answers.questions(Adopting)
+
+
 def test_what_a_workload_leaves_behind_joins_whoever_selects_it() -> None:
     """Its pods, or a Deployment's ReplicaSets; where it takes them along, nobody does."""
-    spec = {"spec": {"template": {"metadata": {"labels": {"app": "web"}}}}}
-    mine = target(REPLICA_SETS, "mine", uid="uid-mine")
-    orphaned: dict[str, Any] = {"options": {"propagationPolicy": "Orphan"}}
-    assert _lost(deletion(mine, stored=spec, **orphaned), DEPLOYMENTS, selecting=[REPLICA_SET]) == ["checkout"]
-    assert _lost(deletion(mine, stored=spec, **orphaned), DEPLOYMENTS, selecting=[mine]) == []
-    assert _lost(deletion(mine, stored=spec), DEPLOYMENTS, selecting=[REPLICA_SET]) == []
+    assert _lost(deletion(MINE, stored=SPEC_OF_WEB, **ORPHANED), DEPLOYMENTS, adopting=[REPLICA_SET]) == ["checkout"]
+    assert _lost(deletion(MINE, stored=SPEC_OF_WEB, **ORPHANED), DEPLOYMENTS, adopting=[MINE]) == []
+    assert _lost(deletion(MINE, stored=SPEC_OF_WEB), DEPLOYMENTS, adopting=[REPLICA_SET]) == []
     sets = target(DEPLOYMENTS, "mine", uid="uid-mine")
-    assert _lost(deletion(sets, stored=spec, **orphaned), DEPLOYMENTS, selecting=[DEPLOYMENT]) == ["checkout"]
+    assert _lost(deletion(sets, stored=SPEC_OF_WEB, **ORPHANED), DEPLOYMENTS, adopting=[DEPLOYMENT]) == ["checkout"]
+    unknown = Answers(unknown=[Adopting])
+    orphaning = deletion(MINE, stored=SPEC_OF_WEB, **ORPHANED)
+    assert decide(orphaning, state(policy(DEPLOYMENTS)), answers=unknown).reason is Reason.INTERNAL_ERROR
+    assert decide(orphaning, state(policy(GroupResource("", "secrets"))), answers=unknown).allowed
+    by_person = deletion(MINE, PERSON, stored=SPEC_OF_WEB, **ORPHANED)
+    assert decide(by_person, state(policy(DEPLOYMENTS)), answers=unknown).allowed
+
+
+def test_what_is_left_is_told_by_what_is_there_and_by_what_is_made_meanwhile() -> None:
+    """That is of the present template; whatever a controller has not seen of that may be made by a former one."""
+    (asked,) = _asked(deletion(MINE, stored=SPEC_OF_WEB, **ORPHANED), DEPLOYMENTS)
+    assert (asked.uid, asked.labels) == ("uid-mine", (("app", "web"),))
+    stored = SPEC_OF_WEB | {"generation": 2}
+    for status, reason in ((1, Reason.INTERNAL_ERROR), (None, Reason.INTERNAL_ERROR), (2, Reason.NOT_COVERED)):
+        seen = stored | {"status": {} if status is None else {"observedGeneration": status}}
+        decided = decide(deletion(MINE, stored=seen, **ORPHANED), state(policy(DEPLOYMENTS)), answers=Answers())
+        assert decided.reason is reason
+    job = deletion(target(JOBS, "mine"), stored=stored, **ORPHANED)
+    assert decide(job, state(policy(DEPLOYMENTS)), answers=Answers()).allowed
+
+
+def test_a_set_leaves_its_history_as_well() -> None:
+    """To other StatefulSets, and DaemonSets. A ReplicaSet has none, and a Deployment leaves ReplicaSets alone."""
+
+    def taken(asked: Request, *named: GroupResource) -> set[str]:
+        return {kind.kind for each in _asked(asked, *named) for kind, _ in each.takers}
+
+    for kind in (SETS, DAEMONS):
+        leaving = deletion(target(kind, "mine"), stored=SPEC_OF_WEB, **ORPHANED)
+        assert taken(leaving, SETS) == taken(leaving, DAEMONS) == {"Pod", "ControllerRevision"}
+        assert taken(leaving, DEPLOYMENTS) == {"Pod"}
+        assert _lost(leaving, SETS, adopting=[SET]) == ["db"]
+    assert taken(deletion(MINE, stored=SPEC_OF_WEB, **ORPHANED), SETS, DEPLOYMENTS) == {"Pod"}
+    assert taken(deletion(target(DEPLOYMENTS, "mine"), **ORPHANED), DAEMONS, DEPLOYMENTS) == {"ReplicaSet"}
+    assert taken(deletion(target(DEPLOYMENTS, "mine"), **ORPHANED), DAEMONS) == set()
+
+
+def test_some_kinds_leave_what_they_made_where_nothing_is_said() -> None:
+    """Jobs and ReplicationControllers (kubernetes/pkg/registry, DefaultGarbageCollectionPolicy)."""
+    for kind in (target(JOBS, "mine", uid="uid-mine"), CONTROLLER):
+        assert _lost(deletion(kind, stored=SPEC_OF_WEB), DEPLOYMENTS, adopting=[REPLICA_SET]) == ["checkout"]
+        told = deletion(kind, stored=SPEC_OF_WEB, options={"propagationPolicy": "Background"})
+        assert _lost(told, DEPLOYMENTS, adopting=[REPLICA_SET]) == []
+
+
+def test_a_controller_leaves_what_it_selects_no_longer() -> None:
+    """A ReplicationController's selector may be changed; no other one may."""
+    old, new = ({"spec": {"selector": {"app": name}}} for name in ("mine", "other"))
+    assert _lost(update(CONTROLLER, old=old, new=new), DEPLOYMENTS, adopting=[REPLICA_SET]) == ["checkout"]
+    assert _lost(update(CONTROLLER, old=old, new=old), DEPLOYMENTS, adopting=[REPLICA_SET]) == []
+
+
+def test_any_owner_that_leaves_what_it_controls_leaves_it_to_whoever_selects_it() -> None:
+    """A custom workload too, wherever it is: its pods, ReplicaSets and revisions."""
+    custom = target(GroupResource("example.com", "rollouts"), "mine", uid="uid-mine")
+    anywhere = Target(GroupResource("example.com", "tenants"), "Tenant", "", "mine", "uid-mine")
+    for owner in (custom, anywhere):
+        given: dict[str, Any] = {"answers": Answers(objects=THERE, adopting=[REPLICA_SET])}
+        decided = decide(deletion(owner, **ORPHANED), state(policy(DEPLOYMENTS)), **given)
+        assert ended(decided) == ["checkout"]
+        (asked,) = _asked(deletion(owner, **ORPHANED), DEPLOYMENTS, SETS)
+        assert asked == Adopting(owner.namespace, "uid-mine", asked.takers, None)
+        assert {kind.kind for kind, _ in asked.takers} == {"Pod", "ReplicaSet", "ControllerRevision"}
+        assert _asked(deletion(owner), DEPLOYMENTS) == []
+
+
+@pytest.mark.parametrize("kind", [REPLICA_SETS, GroupResource("", "configmaps"), GroupResource("a.example", "clones")])
+def test_an_agent_gives_nothing_the_finalizer_by_which_it_leaves_what_it_owns(kind: GroupResource) -> None:
+    """However it goes: with an owner of the agent's, too. Where nobody protects what would take that, it is free."""
+    mine, stays = target(kind, "mine"), {"finalizers": ["example.com/mine", "orphan"]}
+    protecting = state(policy(DEPLOYMENTS))
+    for asked in (creation(mine, new=stays), update(mine, new=stays), update(mine, new=stays, subResource="status")):
+        refused = decide(asked, protecting)
+        assert (refused.allowed, refused.reason) == (False, Reason.APPROVAL_MISSING)
+        assert "propagationPolicy: Orphan" in refused.advice
+        assert decide(asked, state(policy(GroupResource("", "secrets")))).allowed
+    assert decide(update(mine, old=stays, new=stays | {"labels": {"a": "b"}}), protecting).allowed
+    assert decide(update(mine, old=stays, new={}), protecting).allowed
+    assert decide(creation(mine, new={"finalizers": ["example.com/mine"]}), protecting).allowed
+    assert decide(creation(mine, PERSON, new=stays), protecting).allowed
 
 
 def test_a_signed_end_of_the_workload_lets_a_pod_in() -> None:

@@ -12,6 +12,7 @@ from tests.support.served import Asked, Served
 from seconder.admission.indirect import aliases
 from seconder.admission.kinds import INGRESSES, NETWORK_POLICY, POD_CHOOSERS
 from seconder.admission.lookups import (
+    Adopting,
     AliasedBy,
     Claim,
     DaemonSet,
@@ -243,6 +244,68 @@ def test_what_selects_labels_is_found_among_workloads(pool: ThreadPoolExecutor) 
     asked = Selecting((deployments,), "payments", (("app", "web"), ("team", "shop")))
     found = Objects(served, pool).selecting(asked, time.monotonic() + 5.0)
     assert found == [Target(DEPLOYMENT.resource, "Deployment", "payments", "web", "uid-web")]
+
+
+def _controlled(name: str, labels: dict[str, str], uid: str = "mine", **more: Any) -> dict[str, Any]:
+    above = [{"kind": "ReplicaSet", "uid": "another"}, {"kind": "ReplicaSet", "uid": uid, "controller": True}]
+    return {"metadata": {"name": name, "namespace": "payments", "labels": labels, "ownerReferences": above} | more}
+
+
+_PODS_OF_MINE = (
+    _controlled("mine-1", {"app": "web"}),
+    _controlled("db-3", {"app": "db"}),
+    _controlled("theirs", {"app": "other"}, "another"),
+    {"metadata": {"name": "bare", "namespace": "payments"}},
+)
+_TAKERS = (("deployments", "web"), ("deployments", "other"), ("statefulsets", "db"), ("statefulsets", "web"))
+
+
+def _takers_of(place: str, labels: Any = None, *pods: Any) -> Callable[[ThreadPoolExecutor], list[str]]:
+    """Who takes what an object of uid ``mine`` controls."""
+    inside = f"namespaces/{place}/" if place else ""
+    answers: dict[str, Any] = {f"/api/v1/{inside}pods": {"metadata": {}, "items": list(pods)}}
+    for plural, name in _TAKERS:
+        found = answers.setdefault(f"/apis/apps/v1/{inside}{plural}", {"metadata": {}, "items": []})["items"]
+        metadata = {"name": name, "namespace": "payments", "uid": f"uid-{name}"}
+        found.append({"metadata": metadata, "spec": {"selector": {"matchLabels": {"app": name}}}})
+    kinds = tuple(resolved(GroupResource("apps", plural)) for plural in ("deployments", "statefulsets"))
+    asked = Adopting(place, "mine", ((PODS, kinds),), labels)
+
+    def found_by(pool: ThreadPoolExecutor) -> list[str]:
+        served = Served(answers)
+        takers = Objects(served, pool).adopting(asked, time.monotonic() + 5.0)
+        assert "PartialObjectMetadata" in served.asked[0].accept
+        return [f"{each.resource.resource}/{each.name}" for each in takers]
+
+    return found_by
+
+
+@pytest.mark.parametrize("place", ["payments", ""])
+def test_what_takes_what_an_object_controls_is_found_by_the_labels_that_that_has(
+    pool: ThreadPoolExecutor, place: str
+) -> None:
+    """In the same namespace; a StatefulSet takes pods of its own names alone. What others control stays with them."""
+    assert _takers_of(place, None, *_PODS_OF_MINE)(pool) == ["deployments/web", "statefulsets/db"]
+    assert _takers_of(place)(pool) == []
+
+
+def test_what_is_made_meanwhile_is_taken_by_its_labels(pool: ThreadPoolExecutor) -> None:
+    """By no StatefulSet, since no other gives such names."""
+    assert _takers_of("payments", (("app", "other"), ("mine", "yes")))(pool) == ["deployments/other"]
+    assert _takers_of("payments", (("app", "db"),))(pool) == []
+
+
+def test_a_taker_whose_selector_cannot_be_read_takes_all(pool: ThreadPoolExecutor) -> None:
+    """Of its namespace."""
+    items = [{"metadata": {"name": "odd", "namespace": "payments", "uid": "u"}, "spec": {"selector": "all"}}]
+    served = Served(
+        {
+            PODS_PATH: {"metadata": {}, "items": list(_PODS_OF_MINE)},
+            "/apis/apps/v1/namespaces/payments/deployments": {"metadata": {}, "items": items},
+        }
+    )
+    asked = Adopting("payments", "mine", ((PODS, (resolved(DEPLOYMENT.resource),)),), None)
+    assert [each.name for each in Objects(served, pool).adopting(asked, time.monotonic() + 5.0)] == ["odd"]
 
 
 def test_what_chooses_pods_no_longer_is_found_by_both_labels(pool: ThreadPoolExecutor) -> None:

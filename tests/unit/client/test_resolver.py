@@ -15,6 +15,7 @@ from seconder.admission.dependents import Dependent
 from seconder.admission.indirect import aliases
 from seconder.admission.lookups import (
     Account,
+    Adopting,
     AliasedBy,
     Claims,
     DaemonSets,
@@ -81,6 +82,7 @@ LOOKUPS: list[Lookup[Any]] = [
     Uncontrolled(resolved(PODS), "payments", "app=broker"),
     Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),)),
     Selected((resolved(DEPLOYMENTS),), "payments", ()),
+    Adopting("payments", "uid", ((resolved(PODS), (resolved(DEPLOYMENTS),)),), None),
     FreeVolumes(()),
     Claims(),
     DaemonSets(),
@@ -151,6 +153,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(Uncontrolled(resolved(PODS), "payments", "app=broker")) == []
     assert answer(Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),))) == []
     assert answer(Selected((resolved(DEPLOYMENTS),), "payments", ())) == []
+    served.answers[PODS_PATH] = {"metadata": {}, "items": []}
+    assert answer(Adopting("payments", "uid", ((resolved(PODS), (resolved(DEPLOYMENTS),)),), None)) == []
     assert answer(Holders(resolved(PODS), "payments", ("spec", "volumeName"))) == []
     assert answer(OfClass(resolved(PODS), "nginx")) == []
     assert answer(Hosting(resolved(PODS), ("shop.example.com",))) == []

@@ -1,17 +1,27 @@
 """Controllers take for their own whatever no controller has and their selector fits, and end what is too much of it.
 
 So whoever makes a workload over protected pods ends them by its size (kubernetes/pkg/controller, ControllerRefManager).
+And whoever has something let go of what it made leaves that to them. What is there has the labels that it was made
+with: its maker's template may tell others by then.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from seconder.admission.dependents import Dependent, keys
+from seconder.admission.dependents import Dependent, may_leave
 from seconder.admission.indirect import of_pods, selectors, standing
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import BY_SELECTOR, MAKERS, POD, WITH_PODS, maker, makers_of
-from seconder.admission.lookups import Asking, Dependents, Placed, Selecting, Uncontrolled, ask
+from seconder.admission.kinds import (
+    BY_SELECTOR,
+    MADE_BY_CONTROLLER,
+    MAKERS,
+    POD,
+    REVISION,
+    WITH_PODS,
+    maker,
+    makers_of,
+)
+from seconder.admission.lookups import Adopting, Asking, Dependents, Placed, Selecting, Uncontrolled, Unknown, ask
 from seconder.admission.request import Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
 from seconder.api.resources import (
@@ -36,6 +46,9 @@ _COUNTED: Final[Mapping[GroupResource, Sequence[GroupResource]]] = {
 }
 """What a controller counts, and the kinds that take them by labels."""
 
+_TAKEN: Final = {kind.resource: kind for kind in (POD, MAKERS[REPLICA_SETS], REVISION)}
+"""Those that some kind takes."""
+
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What a workload takes that is there already."""
@@ -53,20 +66,13 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     effects: list[Effect] = []
     if pods:
         found = yield from ask(Uncontrolled(POD, target.namespace, asked))
-        effects += [_deletion(POD, pod) for pod in found if _fits(target, pod)]
+        effects += [_deletion(POD, pod) for pod in found if selectors.takes(target, PODS, pod.name)]
     if sets or (takes_sets and pods):
         for each in (yield from ask(Uncontrolled(MAKERS[REPLICA_SETS], target.namespace, asked))):
             effects.append(_deletion(MAKERS[REPLICA_SETS], each))
             below = yield from ask(Dependents(frozenset({each.uid}), effects[-1].target))
             effects += map(goes_with, below)
     return effects
-
-
-def _fits(target: Target, taken: Placed | Target) -> bool:
-    """Whether the controller would take an object of this name."""
-    if target.resource != STATEFUL_SETS or (isinstance(taken, Target) and taken.resource != PODS):
-        return True
-    return re.fullmatch(rf"{re.escape(target.name)}-[0-9]+", taken.name) is not None
 
 
 def _deletion(kind: ResolvedResource, found: Placed) -> Effect:
@@ -101,32 +107,87 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
         kinds = tuple(MAKERS[each] for each in (_COUNTED[target.resource] if crowds else taking))
         found = yield from ask(Selecting(kinds, target.namespace, selectors.pairs(labels)))
         above = {each.uid for each in mine}
-        others = [each for each in found if each.uid not in above and _fits(each, target)]
-    effects: list[Effect] = []
-    for parent in (*mine, *others) if crowds else ():
-        owned = yield from ask(Dependents(frozenset({parent.uid}), parent))
-        effects += [goes_with(each) for each in owned if each.uid != target.uid and not _sized(context, each)]
-        known = {each.target.uid for each in effects}
-        held = yield from of_pods.of_workload(context, parent)
-        effects += [goes_with(each) for each in held if each.uid not in known]
+        others = [
+            each for each in found if each.uid not in above and selectors.takes(each, target.resource, target.name)
+        ]
+    effects = yield from _crowded(context, (*mine, *others) if crowds else ())
     joined = (*mine, *others) if revision or owner != was[0] else others
     effects += yield from standing.protected(context, [each for each in joined if each.resource in taking])
     return effects
 
 
+def _crowded(context: ReviewContext, parents: Iterable[Target]) -> Asking[list[Effect]]:
+    """What ends of these workloads' own where each gets one more."""
+    effects: list[Effect] = []
+    for parent in parents:
+        owned = yield from ask(Dependents(frozenset({parent.uid}), parent))
+        itself = context.request.target.uid
+        effects += [goes_with(each) for each in owned if each.uid != itself and not _sized(context, each)]
+        known = {each.target.uid for each in effects}
+        held = yield from of_pods.of_workload(context, parent)
+        effects += [goes_with(each) for each in held if each.uid not in known]
+    return effects
+
+
+def may_matter(context: ReviewContext) -> bool:
+    """Whether it may matter where the request is what is left behind, told without a look-up."""
+    return of_pods.may_matter(context, context.request.target.namespace) or bool(standing.matter(context, BY_SELECTOR))
+
+
+def left_behind(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """What ends by whoever takes what the stored object controls, where it lets go of that.
+
+    The protected workloads that take some, and what is then too much of their own.
+    """
+    target, policies = context.request.target, context.state.policies
+    made = [
+        each for each in _TAKEN if target.resource not in BY_SELECTOR or (target.resource, each) in MADE_BY_CONTROLLER
+    ]
+    crowds = (yield from of_pods.matter(context, target.namespace)) or any(
+        policies.protects_in(each, target.namespace) if target.namespace else policies.follows_some_of({each})
+        for each in made
+    )
+    asked = {each: _COUNTED[each] if crowds else standing.matter(context, _COUNTED[each]) for each in made}
+    takers = tuple((_TAKEN[each], tuple(MAKERS[kind] for kind in kinds)) for each, kinds in asked.items() if kinds)
+    if not takers:
+        return []
+    found = yield from ask(Adopting(target.namespace, target.uid, takers, _labels(context)))
+    others = [each for each in found if each.uid != target.uid]
+    effects = yield from _crowded(context, others if crowds else ())
+    return [*effects, *(yield from standing.protected(context, others))]
+
+
+_UNSETTLED: Final = "what its controller makes of its last change is not there yet"
+
+
+def _labels(context: ReviewContext) -> tuple[tuple[str, str], ...] | None:
+    """The labels of what a workload may make before it lets go. Raises Unknown where it may make others as well.
+
+    Its controller says which of its changes it has seen; until then it makes what it was before.
+    """
+    resource = context.request.target.resource
+    if resource not in BY_SELECTOR:
+        return None
+    stored = context.whole[0]
+    generation = (stored.get("metadata") or {}).get("generation", 1)
+    # A Job's does not say, and labels of its template stay once it runs.
+    if generation > 1 and resource != JOBS and (stored.get("status") or {}).get("observedGeneration") != generation:
+        raise Unknown(_UNSETTLED)
+    return selectors.pairs(selectors.labels_of_pods(stored.get("spec")))
+
+
 def _left(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """The protected workloads that take what a workload leaves behind when it goes, by the labels of its pods."""
-    request, target = context.request, context.request.target
-    if keys(request, target):
-        # Most deletions leave nothing behind.
+    """What ends by whoever takes what a workload leaves behind when it goes."""
+    # Most deletions leave nothing behind.
+    return (yield from left_behind(context)) if may_leave(context.request) else []
+
+
+def _let_go(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """What ends by whoever takes the pods that a workload selects no longer."""
+    request = context.request
+    if selectors.written(request, request.new_spec) == selectors.written(request, request.old_spec):
         return []
-    taken = REPLICA_SETS if target.resource == DEPLOYMENTS else PODS
-    taking = standing.matter(context, [each for each in _COUNTED[taken] if each != STATEFUL_SETS])
-    if not taking:
-        return []
-    labels = selectors.pairs(selectors.labels_of_pods(selectors.spec_of(request, request.old_spec)))
-    found = yield from ask(Selecting(tuple(MAKERS[each] for each in taking), target.namespace, labels))
-    return (yield from standing.protected(context, [each for each in found if each.uid != target.uid]))
+    return (yield from left_behind(context))
 
 
 def _owner(owner: Owner, place: str) -> Target:
@@ -156,18 +217,22 @@ def _row(resource: GroupResource) -> Deleter:
     )
 
 
+_LEFT_TO: Final = "that workload, and what is then too much of a workload's own"
+
+
 def _leaving(resource: GroupResource) -> Deleter:
+    made = [each for each in _TAKEN if (resource, each) in MADE_BY_CONTROLLER]
     return Deleter(
         resource,
-        "its deletion by which its pods stay, with labels that a protected workload selects",
-        "that workload",
-        "its controller takes them for its own",
+        "its deletion by which what it made stays, with labels that a protected workload selects",
+        _LEFT_TO,
+        "its controller takes that for its own",
         _left,
         frozenset({Operation.DELETE}),
-        kinds=_with_makers(_COUNTED[REPLICA_SETS if resource == DEPLOYMENTS else PODS]),
+        kinds=_with_makers([kind for each in made for kind in _COUNTED[each]]),
         # What it leaves must have such labels, but for a Deployment's ReplicaSet, whose deletion is the Deployment's.
         alone=resource == REPLICA_SETS,
-        stays="what goes with another leaves no pods: the garbage collector takes them along",
+        stays="what goes with another leaves nothing: agents give no object the finalizer by which it would",
     )
 
 
@@ -184,11 +249,23 @@ def _counted(resource: GroupResource) -> Deleter:
     )
 
 
-def _with_makers(kinds: Iterable[GroupResource]) -> frozenset[GroupResource]:
+def _with_makers(kinds: Collection[GroupResource]) -> frozenset[GroupResource]:
     """These workloads, and what may stand over them."""
     return frozenset(kinds).union(*map(makers_of, kinds))
 
 
+_RELEASING: Final = Deleter(
+    selectors.BY_LABELS,
+    "another selector, while it has pods of labels that a protected workload selects",
+    _LEFT_TO,
+    "it lets go of them, and that one's controller takes them for its own",
+    _let_go,
+    frozenset({Operation.UPDATE}),
+    kinds=_with_makers(_COUNTED[PODS]),
+    # It must have such pods.
+    alone=False,
+)
+
 _CHANGES: Final = {Operation.CREATE, Operation.UPDATE}
 
-ADOPTERS: Final = (*map(_row, BY_SELECTOR), *map(_leaving, BY_SELECTOR), *map(_counted, _COUNTED))
+ADOPTERS: Final = (*map(_row, BY_SELECTOR), *map(_leaving, BY_SELECTOR), _RELEASING, *map(_counted, _COUNTED))

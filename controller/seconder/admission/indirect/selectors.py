@@ -1,5 +1,6 @@
 """The selectors of workloads: what their controllers take for their own."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,9 +17,11 @@ from seconder.api.resources import (
     DEPLOYMENTS,
     JOBS,
     NETWORK_POLICIES,
+    PODS,
     SERVICES,
     STATEFUL_SETS,
     GroupResource,
+    Target,
 )
 
 BY_LABELS: Final = REPLICATION_CONTROLLERS
@@ -132,6 +135,16 @@ def fits(
     except ValueError:
         return True
     return selects(selector, labels) if made_by is None else may_select(selector, made_by, labels, lost)
+
+
+def takes(taker: Target, taken: GroupResource, name: str) -> bool:
+    """Whether a workload takes objects of a kind by this name, whatever their labels are; none: no known name.
+
+    A StatefulSet knows its pods by theirs (kubernetes/pkg/controller/statefulset, ``isMemberOf``).
+    """
+    if (taker.resource, taken) != (STATEFUL_SETS, PODS):
+        return True
+    return re.fullmatch(rf"{re.escape(taker.name)}-[0-9]+", name) is not None
 
 
 def may_overlap(selector: Selector, resource: GroupResource, spec: Any) -> bool:

@@ -37,20 +37,26 @@ _A_DAY: Final = 24 * 60 * 60.0
 
 
 def matter(context: ReviewContext, kinds: Iterable[GroupResource]) -> list[GroupResource]:
-    """Those of these kinds of workloads that policies protect where the request is, or what they are made by."""
-    policies, place = context.state.policies, context.request.target.namespace
-    return [
-        kind
-        for kind in kinds
-        if policies.protects_in(kind, place) or any(policies.protects_in(above, place) for above in makers_of(kind))
-    ]
+    """Those of these kinds of workloads that policies protect where the request is, or what they are made by.
+
+    Of a request about what is in no namespace: anywhere.
+    """
+    place = context.request.target.namespace
+    if not place:
+        return [kind for kind in kinds if context.state.policies.follows_some_of({kind, *makers_of(kind)})]
+    return [kind for kind in kinds if _matters(context, kind, place)]
+
+
+def _matters(context: ReviewContext, kind: GroupResource, place: str) -> bool:
+    policies = context.state.policies
+    return policies.protects_in(kind, place) or any(policies.protects_in(above, place) for above in makers_of(kind))
 
 
 def protected(context: ReviewContext, workloads: Sequence[Target]) -> Asking[list[Effect]]:
     """The deletions of those of these workloads, and of what makes them, that some policy protects."""
     found: dict[str, Effect] = {}
     while workloads:
-        there = [each for each in workloads if matter(context, [each.resource])]
+        there = [each for each in workloads if _matters(context, each.resource, each.namespace)]
         found |= {
             each.uid: goes_along(each, MAKERS[each.resource].version)
             for each in there

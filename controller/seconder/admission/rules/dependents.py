@@ -11,11 +11,11 @@ import msgspec
 from seconder.admission import cel, coverage, dependents, losses
 from seconder.admission.changes import free_changes
 from seconder.admission.changes.free_changes import REPLICAS
-from seconder.admission.dependents import Dependent
-from seconder.admission.findings import Findings
-from seconder.admission.indirect import along, of_pods, parents
+from seconder.admission.dependents import ORPHAN_FINALIZER, Dependent
+from seconder.admission.findings import Findings, Refusal
+from seconder.admission.indirect import adoption, along, of_pods, parents
 from seconder.admission.indirect.parents import Loss
-from seconder.admission.kinds import ADOPTERS, MADE_FOR_PODS, MAKERS
+from seconder.admission.kinds import ADOPTERS, BY_SELECTOR, MADE_FOR_PODS, MAKERS
 from seconder.admission.lookups import Asking, Dependents, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
@@ -23,9 +23,12 @@ from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext, goes_with
 from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
+from seconder.api.reasons import Reason
 from seconder.api.resources import DEFINITIONS, Action, GroupResource, Target
 
 _UNREAD: Final = "the approvals of what it owns could not be looked up"
+_LEAVES: Final = f"the finalizer {ORPHAN_FINALIZER} leaves behind what the object owns, whatever ends it"
+_BY_OPTION: Final = "Leave it out, and delete the object with propagationPolicy: Orphan once that is due."
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -33,6 +36,9 @@ def evaluate(context: ReviewContext) -> Findings:
     request, target, policies = context.request, context.request.target, context.state.policies
     if not policies.follows:
         return []
+    added = request.new.finalizers
+    if added and ORPHAN_FINALIZER in added and ORPHAN_FINALIZER not in (request.old.finalizers or ()):
+        return [Refusal(_LEAVES, Reason.APPROVAL_MISSING, _BY_OPTION)] if adoption.may_matter(context) else []
     if not (request.may_end or context.marks):
         # Not by ``updates``: each update comes by here.
         looks = request.operation is Operation.UPDATE and (
@@ -48,8 +54,11 @@ def evaluate(context: ReviewContext) -> Findings:
         target = msgspec.structs.replace(target, uid=pod.uid)
     keys = dependents.keys(request, target)
     leaves = not keys
+    left: Sequence[Effect] = ()
     if leaves:
-        if not (policies.pods_hold or policies.follows_some_of(ADOPTERS.keys())):
+        # Of a workload the table tells it.
+        left = [] if target.resource in BY_SELECTOR else (yield from adoption.left_behind(context))
+        if not (left or policies.pods_hold or policies.follows_some_of(ADOPTERS.keys())):
             return []
         keys = frozenset({target.uid})
     # Not by ``ask``: each deletion comes by here.
@@ -59,10 +68,14 @@ def evaluate(context: ReviewContext) -> Findings:
         owned = [each for each in owned if each.chain[-2] in ADOPTERS]
     if policies.pods_hold and target.resource in MAKERS:
         owned = yield from _with_held(context, target, owned)
-    if not owned:
+    if not (owned or left):
         # Most own nothing.
         return []
     effects = yield from _lost(context, owned)
+    if left:
+        known = {each.target for each in effects}
+        left = yield from along.with_further(context, left, left)
+        effects = [*effects, *(each for each in left if each.target not in known)]
     return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
 
 
@@ -176,12 +189,15 @@ def _protected(context: ReviewContext, owned: Sequence[Dependent], loss: Loss | 
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Whatever agents delete or update, since it may own what a policy names."""
+    """Whatever agents delete or update, since it may own what a policy names; what they make that leaves it behind."""
     if not index.follows:
         return []
     ends = 'request.operation in ["DELETE", "UPDATE"]'
     evicts = f'request.operation == "CREATE" && {cel.subresource("eviction")}'
-    return [Prefilter(Entry.GUARD, test) for test in (ends, evicts)]
+    finalizers = "object.metadata.finalizers"
+    leaves = f'request.operation == "CREATE" && object != null && has(object.metadata) && has({finalizers})'
+    leaves = f"{leaves} && {cel.quote(ORPHAN_FINALIZER)} in {finalizers}"
+    return [Prefilter(Entry.GUARD, test) for test in (ends, evicts, leaves)]
 
 
 RULE: Final = Rule(

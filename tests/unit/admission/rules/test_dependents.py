@@ -26,7 +26,7 @@ from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
-from seconder.admission.lookups import Dependents, NamespaceContents, ReadObjects
+from seconder.admission.lookups import Adopting, Dependents, NamespaceContents, OwnsGuard, ReadObjects, ViewIsFresh
 from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Metadata, Request
 from seconder.api.policy import AgentTags, Mode, Policy, Requirement
@@ -300,8 +300,10 @@ def test_without_a_policy_that_refuses_deletions_nobody_asks() -> None:
 
 
 def test_an_owner_that_leaves_what_it_owns_is_free() -> None:
-    """Nobody asks what that is."""
-    assert _asked(deletion(OWNER, options={"propagationPolicy": "Orphan"})) == []
+    """It is asked who takes that, and no more."""
+    answers, leaves = Answers(), deletion(OWNER, options={"propagationPolicy": "Orphan"})
+    assert decide(leaves, state(policy()), answers=answers).allowed
+    assert not {type(each) for each in answers.asked} - {Adopting, OwnsGuard, ViewIsFresh}
 
 
 def test_an_owner_that_is_marked_for_a_programs_deletion_takes_along_what_it_owns() -> None:
