@@ -262,6 +262,32 @@ def take_the_name_of_a_claim_of_its_pods(field: Field) -> None:
     field.done("POST", CLAIMS.path(field.place), {"metadata": {"name": "mine-0"}, "spec": _CLAIM})
 
 
+@attack(variants={"set": (False,), "pod": (True,)})
+def have_a_claim_of_its_pods_made(field: Field, by_a_pod: bool) -> None:
+    """An agent has a controller make the claim of a protected StatefulSet's next pod, by names that add up to it."""
+    claims = [{"metadata": {"name": "data"}, "spec": _CLAIM}]
+    field.account()
+    spec = _WORKLOADS[STATEFUL_SETS] | {"replicas": 0, "volumeClaimTemplates": claims}
+    field.make(STATEFUL_SETS, {"metadata": {"name": "my-db"}, "spec": spec})
+    field.protect(STATEFUL_SETS, STATEFUL_SETS.path(field.place, "my-db"))
+    field.free_work()
+    mine = {"mine": "yes"}
+    other = {"replicas": 0, "serviceName": "db", "selector": {"matchLabels": mine}}
+    other["template"] = {"metadata": {"labels": mine}, "spec": {"containers": CONTAINERS}}
+    for claim, name in (("data-my", "db"), ("data", "other")):
+        if by_a_pod:
+            scratch = {
+                "name": "5" if claim == "data-my" else "tmp",
+                "ephemeral": {"volumeClaimTemplate": {"spec": _CLAIM}},
+            }
+            kind, body = PODS, documents.pod(f"{claim}-{name}", volumes=[scratch])
+        else:
+            kind = STATEFUL_SETS
+            body = {"spec": other | {"volumeClaimTemplates": [{"metadata": {"name": claim}, "spec": _CLAIM}]}}
+            body["metadata"] = {"name": name}
+        (field.refused if name == "db" else field.done)("POST", kind.path(field.place), body)
+
+
 @attack()
 def take_a_pod_of_its_set(field: Field) -> None:
     """An agent takes the label from the pod of a protected StatefulSet, which makes none while that has the name."""

@@ -15,6 +15,8 @@ from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
     Claim,
+    Claimant,
+    Claimants,
     Claims,
     DaemonSet,
     DaemonSets,
@@ -91,6 +93,7 @@ class Answers(Resolver):
     adopting: Sequence[Target] = ()
     volumes: Sequence[FreeVolume] = ()
     claims: Sequence[Claim] = ()
+    claimants: Sequence[Claimant] = ()
     daemon_sets: Sequence[DaemonSet] = ()
     holders: Sequence[Holder] = ()
     of_class: Sequence[Placed] = ()
@@ -147,6 +150,8 @@ class Answers(Resolver):
                 return self.selected
             case FreeVolumes():
                 return [each for each in self.volumes if not lookup.names or each.name in lookup.names]
+            case Claimants():
+                return self.claimants
             case Claims():
                 return self.claims
             case DaemonSets():

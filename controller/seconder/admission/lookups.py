@@ -283,6 +283,26 @@ class Claims(Lookup[Sequence[Claim]], frozen=True):
     unknown: ClassVar[str] = "which claims may be given the volume could not be looked up"
 
 
+class Claimant(NamedTuple):
+    """A StatefulSet, by what names the claims of its pods: templates of claims, and ephemeral volumes.
+
+    ``rolls``: some of its pods are made by another template than it tells.
+    """
+
+    name: str
+    uid: str
+    templates: frozenset[str]
+    volumes: frozenset[str]
+    rolls: bool
+
+
+class Claimants(Lookup[Sequence[Claimant]], frozen=True):
+    """The StatefulSets in a namespace, by what names the claims of their pods."""
+
+    unknown: ClassVar[str] = "which claims StatefulSets name could not be looked up"
+    namespace: str
+
+
 class DaemonSet(NamedTuple):
     """A DaemonSet. ``pod`` is the spec of its template."""
 

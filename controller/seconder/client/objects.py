@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
 from seconder.admission.changes.differences import exact
-from seconder.admission.indirect import aliases, claiming, hosts, selectors
+from seconder.admission.indirect import aliases, claiming, claims, hosts, selectors
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.scaling import SCALED_OBJECTS
 from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, VOLUMES
@@ -14,6 +14,8 @@ from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
     Claim,
+    Claimant,
+    Claimants,
     DaemonSet,
     FreeVolume,
     FreeVolumes,
@@ -219,6 +221,10 @@ class Objects:
     def claims(self, deadline: float) -> list[Claim]:
         """List all claims. Raises ApiError and TooLate."""
         return [claiming.stored_claim(each) for each in items(self._api, collection(CLAIMS), deadline)]
+
+    def claimants(self, lookup: Claimants, deadline: float) -> list[Claimant]:
+        """List the StatefulSets of a namespace by the claims that they name. Raises ApiError, TooLate and Unknown."""
+        return [claims.claimant(each) for each in items(self._api, collection(claims.SETS, lookup.namespace), deadline)]
 
     def daemon_sets(self, deadline: float) -> list[DaemonSet]:
         """List all DaemonSets. Raises ApiError and TooLate."""

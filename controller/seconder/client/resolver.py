@@ -11,6 +11,7 @@ from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
+    Claimants,
     Claims,
     DaemonSets,
     Definitions,
@@ -155,6 +156,8 @@ class Resolver:
                 return self._objects.selected(lookup, deadline)
             case FreeVolumes():
                 return self._objects.free_volumes(lookup, deadline)
+            case Claimants():
+                return self._objects.claimants(lookup, deadline)
             case Claims():
                 return self._objects.claims(deadline)
             case DaemonSets():

@@ -37,7 +37,7 @@ from seconder.admission import lookups, pipeline, rbac, rules
 from seconder.admission.changes import differences
 from seconder.admission.changes.free_paths import NOTHING
 from seconder.admission.dependents import Dependent
-from seconder.admission.lookups import Claim, DaemonSet, FreeVolume, Holder, Lookup, Placed
+from seconder.admission.lookups import Claim, Claimant, DaemonSet, FreeVolume, Holder, Lookup, Placed
 from seconder.admission.request import Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import looking_at
@@ -278,6 +278,15 @@ def _cases() -> list[Case]:
             creation(POD, new={"labels": {"app": "checkout"}, "spec": {}}),
             (policy(SET.resource),),
             Answers(objects=live(SET, annotations=approved_for(SET)), selecting=[SET]),
+        ),
+        Case(
+            "indirect-deletion",
+            creation(CLAIM, new={"spec": {}}),
+            (policy(SET.resource),),
+            Answers(
+                objects=live(SET, annotations=approved_for(SET)),
+                claimants=[Claimant(SET.name, SET.uid, frozenset({"data"}), frozenset(), rolls=False)],
+            ),
         ),
         Case(
             "indirect-deletion",

@@ -15,6 +15,8 @@ from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
     Claim,
+    Claimant,
+    Claimants,
     DaemonSet,
     FreeVolume,
     FreeVolumes,
@@ -306,6 +308,21 @@ def test_a_taker_whose_selector_cannot_be_read_takes_all(pool: ThreadPoolExecuto
     )
     asked = Adopting("payments", "mine", ((PODS, (resolved(DEPLOYMENT.resource),)),), None)
     assert [each.name for each in Objects(served, pool).adopting(asked, time.monotonic() + 5.0)] == ["odd"]
+
+
+def test_stateful_sets_are_told_by_the_claims_that_they_name(pool: ThreadPoolExecutor) -> None:
+    """By templates of claims and ephemeral volumes, and whether some of its pods may be of another template."""
+    pod = {"spec": {"volumes": [{"name": "tmp", "ephemeral": {}}, {"name": "other", "emptyDir": {}}]}}
+    spec = {"volumeClaimTemplates": [{"metadata": {"name": "data"}}], "template": pod}
+    items = [
+        _object("db") | {"spec": spec, "status": {"currentRevision": "1", "updateRevision": "1"}},
+        _object("web") | {"spec": {}, "status": {"currentRevision": "1", "updateRevision": "2"}},
+    ]
+    served = Served({"/apis/apps/v1/namespaces/payments/statefulsets": {"metadata": {}, "items": items}})
+    assert Objects(served, pool).claimants(Claimants("payments"), time.monotonic() + 5.0) == [
+        Claimant("db", "uid-db", frozenset({"data"}), frozenset({"tmp"}), rolls=False),
+        Claimant("web", "uid-web", frozenset(), frozenset(), rolls=True),
+    ]
 
 
 def test_what_chooses_pods_no_longer_is_found_by_both_labels(pool: ThreadPoolExecutor) -> None:

@@ -17,6 +17,7 @@ from seconder.admission.lookups import (
     Account,
     Adopting,
     AliasedBy,
+    Claimants,
     Claims,
     DaemonSets,
     Definitions,
@@ -85,6 +86,7 @@ LOOKUPS: list[Lookup[Any]] = [
     Adopting("payments", "uid", ((resolved(PODS), (resolved(DEPLOYMENTS),)),), None),
     FreeVolumes(()),
     Claims(),
+    Claimants("payments"),
     DaemonSets(),
     Holders(resolved(PODS), "payments", ("spec", "volumeName")),
     OfClass(resolved(PODS), "nginx"),
@@ -153,6 +155,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(Uncontrolled(resolved(PODS), "payments", "app=broker")) == []
     assert answer(Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),))) == []
     assert answer(Selected((resolved(DEPLOYMENTS),), "payments", ())) == []
+    served.answers["/apis/apps/v1/namespaces/payments/statefulsets"] = {"metadata": {}, "items": []}
+    assert answer(Claimants("payments")) == []
     served.answers[PODS_PATH] = {"metadata": {}, "items": []}
     assert answer(Adopting("payments", "uid", ((resolved(PODS), (resolved(DEPLOYMENTS),)),), None)) == []
     assert answer(Holders(resolved(PODS), "payments", ("spec", "volumeName"))) == []

@@ -20,7 +20,7 @@ from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
 from seconder.api.resources import GroupResource, Target
 
-_TEMPLATE: Final = b"olumeClaimTemplate"
+TEMPLATE: Final = b"olumeClaimTemplate"
 """Of the names of all fields that hold a template of claims. No character of such a name is written by an escape."""
 
 _CLASS: Final = "volume.beta.kubernetes.io/storage-class"
@@ -84,7 +84,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request = context.request
     claims = request.target.resource == CLAIMS.resource
     # Nearly all that agents write makes no claim.
-    if request.subresource or not (claims or _TEMPLATE in request.body):
+    if request.subresource or not (claims or TEMPLATE in request.body):
         return []
     kind = VOLUMES
     if not context.state.policies.protecting(Target(kind.resource, kind.kind, "", "", "")):

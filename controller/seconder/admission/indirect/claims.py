@@ -1,20 +1,30 @@
 """A StatefulSet's controller deletes its claims where persistentVolumeClaimRetentionPolicy says so (KEP-1847)."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec, coverage
-from seconder.admission.indirect import scaling, volumes
+from seconder.admission.indirect import claiming, scaling, volumes
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, MAKERS, VOLUMES
-from seconder.admission.lookups import Asking, HeldResource, NamespaceContents, ObjectRef, ReadWhole, Unknown, ask
-from seconder.admission.request import MUTATIONS, Operation, Request
+from seconder.admission.lookups import (
+    Asking,
+    Claimant,
+    Claimants,
+    HeldResource,
+    NamespaceContents,
+    ObjectRef,
+    ReadWhole,
+    Unknown,
+    ask,
+)
+from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
 from seconder.admission.review import Effect, ReviewContext, goes_along
-from seconder.api.resources import STATEFUL_SETS, Action, Target
+from seconder.api.resources import PODS, STATEFUL_SETS, Action, Target
 from seconder.api.type_reader import TypeReader
 
 _UNREAD: Final = "what becomes of its claims could not be looked up"
@@ -46,6 +56,11 @@ class _Volume(_Name):
 class _Pod(Struct):
     volumes: list[_Volume] | None = None
 
+    @property
+    def ephemeral(self) -> set[str]:
+        """The names of the volumes that have a claim of their own for as long as the pod is there."""
+        return {volume.name for volume in self.volumes or () if volume.ephemeral is not None}
+
 
 class _Pods(Struct):
     spec: _Pod = msgspec.field(default_factory=_Pod)
@@ -57,11 +72,6 @@ class _Set(Struct, rename="camel"):
     persistent_volume_claim_retention_policy: _Retention | None = None
     volume_claim_templates: list[_Template] | None = None
     template: _Pods = msgspec.field(default_factory=_Pods)
-
-    @property
-    def ephemeral(self) -> set[str]:
-        """The names of the volumes that have a claim of their own for as long as the pod is there."""
-        return {volume.name for volume in self.template.spec.volumes or () if volume.ephemeral is not None}
 
     @property
     def retention(self) -> _Retention:
@@ -76,6 +86,7 @@ class _Set(Struct, rename="camel"):
 
 _Ordinal = Callable[[int], bool]
 _spec: Final = msgspec.json.Decoder(_Set | None)
+_pod: Final = msgspec.json.Decoder(_Pod | None)
 _set: Final = TypeReader(_Set)
 SETS: Final = MAKERS[STATEFUL_SETS]
 
@@ -132,48 +143,92 @@ def _claims_of(place: str, name: str, told: tuple[set[str], _Ordinal]) -> Asking
     ]
 
 
+class _Names(NamedTuple):
+    """Names that begin and end alike, with a number between. ``open``: whatever follows then."""
+
+    before: str
+    after: str
+    open: bool = False
+
+    def has(self, name: str) -> bool:
+        """Whether this is one of them."""
+        number, dash, rest = name.removeprefix(self.before).partition("-")
+        follows = dash + rest
+        return (
+            name.startswith(self.before)
+            and _NUMBER.fullmatch(number) is not None
+            and (bool(dash) if self.open else follows == self.after)
+        )
+
+    def meets(self, other: "_Names") -> bool:
+        """Whether some name is one of both. No number has a dash in it, and one follows each, or nothing does."""
+        short, long = sorted((self, other), key=lambda each: len(each.before))
+        if short.before == long.before:
+            return short.after == long.after or (short.open and bool(long.after)) or (long.open and bool(short.after))
+        number = long.before.removeprefix(short.before).partition("-")[0]
+        if not (long.before.startswith(short.before) and _NUMBER.fullmatch(number)):
+            return False
+        return (
+            long.before.startswith(f"{short.before}{number}-")
+            if short.open
+            else long.has(f"{short.before}{number}{short.after}")
+        )
+
+
+def claimant(document: Mapping[str, Any]) -> Claimant:
+    """A StatefulSet as a list of them gives it. Raises Unknown."""
+    metadata, status, workload = document["metadata"], document.get("status") or {}, _converted(document)
+    rolls = status.get("currentRevision") != status.get("updateRevision")
+    templates, volumes_ = frozenset(_templates(workload)), frozenset(workload.template.spec.ephemeral)
+    return Claimant(metadata["name"], metadata["uid"], templates, volumes_, rolls)
+
+
+def _claim_names(workload: Claimant) -> set[_Names]:
+    """The names that its pods give to their claims."""
+    names = {_Names(f"{template}-{workload.name}-", "") for template in workload.templates}
+    names |= {_Names(f"{workload.name}-", f"-{volume}") for volume in workload.volumes}
+    return names | ({_Names(f"{workload.name}-", "-", open=True)} if workload.rolls else set())
+
+
 def _named(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """The protected StatefulSets whose pods would have a claim of this very name, and so get this one, or none."""
+    """The protected StatefulSets whose pods would have a claim of this very name, and so get this one, or none.
+
+    Whether an agent makes the claim, or what has a controller make it.
+    """
     target = context.request.target
     if context.request.subresource or not context.state.policies.protects_in(SETS.resource, target.namespace):
         return []
-    named = tuple(_claimants(target.name))
-    if not named:
+    made, patterns = _made(context.request)
+    if not (made or patterns):
         return []
-    held = yield from ask(NamespaceContents(target.namespace, (HeldResource(SETS, True),)))
-    there = {item.name: item.uid for item in held[SETS.resource]}
-    found: dict[str, Effect] = {}
-    for name, claim, of_template in named:
-        if name not in there or name in found:
-            continue
-        stored: Any = yield from ask(ReadWhole(ObjectRef(SETS, target.namespace, name), _UNREAD))
-        workload = _converted(stored) if stored else _Set()
-        if claim in _templates(workload) if of_template else claim in workload.ephemeral or _rolls(stored):
-            above = Target(SETS.resource, SETS.kind, target.namespace, name, there[name])
-            found[name] = goes_along(above, SETS.version)
-    return list(found.values())
+    found: list[Effect] = []
+    for each in (yield from ask(Claimants(target.namespace))):
+        itself = (SETS.resource, each.name) == (target.resource, target.name)
+        theirs = () if itself else _claim_names(each)
+        if any(any(map(names.has, made)) or any(map(names.meets, patterns)) for names in theirs):
+            above = Target(SETS.resource, SETS.kind, target.namespace, each.name, each.uid)
+            found.append(goes_along(above, SETS.version))
+    return found
 
 
-def _rolls(stored: Any) -> bool:
-    """Whether some of a set's pods are made by another template than it tells."""
-    status = (stored or {}).get("status") or {}
-    return status.get("currentRevision") != status.get("updateRevision")
+def _made(request: Request) -> tuple[set[str], set[_Names]]:
+    """The names of the claims that a request makes, or has made, which it did not before.
 
-
-def _claimants(claim: str) -> Iterator[tuple[str, str, bool]]:
-    """Which StatefulSets may have a claim of this name: by the name of the set, and of the template or volume.
-
-    ``TEMPLATE-SET-NUMBER`` is a template's, ``SET-NUMBER-VOLUME`` an ephemeral volume's; any of these may hold dashes.
+    Names of pods that others than StatefulSets make end in letters by chance, and so no claims of those meet any.
     """
-    parts = claim.split("-")
-    last = len(parts) - 1
-    for place, part in enumerate(parts):
-        if not _NUMBER.fullmatch(part):
-            continue
-        if place == last:
-            yield from (("-".join(parts[first:place]), "-".join(parts[:first]), True) for first in range(1, place))
-        elif place:
-            yield "-".join(parts[:place]), "-".join(parts[place + 1 :]), False
+    target = request.target
+    if target.resource == CLAIMS.resource:
+        return {target.name}, set()
+    if target.resource == PODS:
+        pod: _Pod | None = codec.read(request, _pod, request.new_spec, "the pod")
+        return {f"{target.name}-{volume}" for volume in (pod.ephemeral if pod else ())}, set()
+    before, after = (
+        _claim_names(
+            Claimant(target.name, "", frozenset(_templates(each)), frozenset(each.template.spec.ephemeral), False)
+        )
+        for each in (_decoded(request, spec) or _Set() for spec in (request.old_spec, request.new_spec))
+    )
+    return set(), after - before
 
 
 def _decoded(request: Request, spec: msgspec.Raw) -> _Set | None:
@@ -237,14 +292,33 @@ DELETER: Final = Deleter(
     deletes=frozenset({CLAIMS.resource}),
 )
 
-NAMED: Final = Deleter(
-    CLAIMS.resource,
-    "its creation, by a name that a pod of a protected StatefulSet would give to a claim",
-    "the StatefulSet",
-    "the pod gets this one, or never starts, and the next ones alike",
-    _named,
-    frozenset({Operation.CREATE}),
-    kinds=frozenset({STATEFUL_SETS}),
+_TAKES_A_NAME: Final = "the pod gets this one, or never starts, and the next ones alike"
+
+NAMED: Final = (
+    Deleter(
+        CLAIMS.resource,
+        "its creation, by a name that a pod of a protected StatefulSet would give to a claim",
+        "the StatefulSet",
+        _TAKES_A_NAME,
+        _named,
+        frozenset({Operation.CREATE}),
+        kinds=frozenset({STATEFUL_SETS}),
+    ),
+    *(
+        Deleter(
+            resource,
+            "templates of claims that get such a name",
+            "the StatefulSet",
+            _TAKES_A_NAME,
+            _named,
+            operations,
+            kinds=frozenset({STATEFUL_SETS}),
+            # Who may make these takes names and pods of such a set otherwise.
+            alone=False,
+            word=claiming.TEMPLATE,
+        )
+        for resource, operations in ((STATEFUL_SETS, WRITES), (PODS, frozenset({Operation.CREATE})))
+    ),
 )
 
 AUTOSCALED: Final = tuple(

@@ -39,7 +39,7 @@ from seconder.api.resources import GroupResource
 
 _BUILT_IN: Final = (
     claims.DELETER,
-    claims.NAMED,
+    *claims.NAMED,
     *claims.AUTOSCALED,
     *autoscalers.DELETERS,
     *adoption.ADOPTERS,

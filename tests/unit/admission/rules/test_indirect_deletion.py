@@ -30,6 +30,8 @@ from seconder.admission.indirect import aliases, scaling, selectors
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.lookups import (
     AliasedBy,
+    Claimant,
+    Claimants,
     Dependents,
     NamespaceContents,
     Placed,
@@ -159,23 +161,77 @@ def test_what_keeps_claims_is_free() -> None:
     assert _lost(scale(3, 1, object_=SET), policy(CLAIMS), stored) == []
 
 
+CLAIMANT = Claimant(SET.name, SET.uid, frozenset({"data"}), frozenset({"a-b"}), rolls=False)
+
+
+def _named_by(asked: Request, one: Policy, set_: Claimant = CLAIMANT) -> list[str]:
+    there = target(SET.resource, set_.name, uid=set_.uid)
+    answers = Answers(objects=live(there), claimants=[set_, Claimant("other", "u", frozenset(), frozenset(), False)])
+    return _lost(asked, one, answers, [indirect_deletion.RULE])
+
+
 def test_the_name_of_a_claim_that_a_sets_pods_would_have_is_the_sets() -> None:
     """By a template of it, or an ephemeral volume, whatever holds dashes. Other names are free, and nobody asks."""
-    holds = {SET.resource: [Item(SET.name, SET.uid), Item("other", "u")]}
-    scratch = {"volumes": [{"name": "a-b", "ephemeral": {"volumeClaimTemplate": {}}}, {"name": "c", "emptyDir": {}}]}
-    spec = _spec() | {"template": {"spec": scratch}}
+    one = policy(SET.resource)
 
-    def lost(name: str, one: Policy, **status: str) -> list[str]:
-        answers = Answers(objects=live(SET), holds=holds, whole=document(SET, spec=spec, status=status))
-        return _lost(creation(target(CLAIMS, name, uid="")), one, answers, [indirect_deletion.RULE])
+    def lost(name: str, named: Policy, set_: Claimant = CLAIMANT) -> list[str]:
+        return _named_by(creation(target(CLAIMS, name, uid="")), named, set_)
 
     for name in ("data-db-0", "data-db-17", "db-3-a-b"):
-        assert lost(name, policy(SET.resource)) == ["db"]
+        assert lost(name, one) == ["db"]
         assert lost(name, policy(DEPLOYMENTS)) == []
     for name in ("data-db", "data-db-01", "log-db-0", "db-3-c", "db-a-b", "a-b-db-3", "x-data-db-0", "data-web-0"):
-        assert lost(name, policy(SET.resource)) == []
+        assert lost(name, one) == []
     # While it is rolled out, some of its pods have the volumes of another template.
-    assert lost("db-3-c", policy(SET.resource), currentRevision="a", updateRevision="b") == ["db"]
+    assert lost("db-3-c", one, CLAIMANT._replace(rolls=True)) == ["db"]
+    assert lost("db-3", one, CLAIMANT._replace(rolls=True)) == []
+
+
+def _set_of(*templates: str, volumes: Sequence[str] = ()) -> dict[str, Any]:
+    pod = {"volumes": [{"name": name, "ephemeral": {"volumeClaimTemplate": {}}} for name in volumes]}
+    claims = [{"metadata": {"name": name}} for name in templates]
+    return {"spec": {"volumeClaimTemplates": claims, "template": {"spec": pod}}}
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "theirs"),
+    [
+        ("db", _set_of("data-my"), Claimant("my-db", "u", frozenset({"data"}), frozenset(), False)),
+        ("my-db", _set_of("data"), Claimant("db", "u", frozenset({"data-my"}), frozenset(), False)),
+        ("data", _set_of(volumes=["db-1"]), Claimant("db", "u", frozenset({"data-0"}), frozenset(), False)),
+        ("data-0", _set_of(volumes=["x"]), Claimant("data", "u", frozenset(), frozenset({"7-x"}), False)),
+        ("0-x", _set_of("db"), Claimant("db", "u", frozenset(), frozenset({"x-1"}), False)),
+        ("0-x", _set_of("db"), Claimant("db", "u", frozenset(), frozenset(), True)),
+        ("db-0", _set_of(volumes=["x"]), Claimant("db", "u", frozenset(), frozenset(), True)),
+    ],
+)
+def test_a_set_whose_claims_would_have_the_names_of_a_protected_ones_counts_as_its_end(
+    name: str, new: dict[str, Any], theirs: Claimant
+) -> None:
+    """However the two names are made; one that has them already, or whose names meet none, is free."""
+    one, mine = policy(SET.resource), target(SET.resource, name)
+    assert _named_by(creation(mine, new=new), one, theirs) == [theirs.name]
+    assert _named_by(update(mine, old=new, new=new), one, theirs) == []
+    assert _named_by(update(mine, old={"spec": {}}, new=new), one, theirs) == [theirs.name]
+    assert _named_by(creation(mine, new=new), policy(DEPLOYMENTS), theirs) == []
+    assert _named_by(creation(mine, new=new), one, theirs._replace(name="elsewhere")) == []
+    assert _named_by(creation(mine, PERSON, new=new), one, theirs) == []
+
+
+def test_a_pod_whose_claim_would_have_the_name_of_a_protected_sets_counts_as_its_end() -> None:
+    """By an ephemeral volume. Without one nobody asks."""
+    one, pod = policy(SET.resource), target(PODS, "data-db", uid="")
+
+    def volume(name: str) -> dict[str, Any]:
+        return {"spec": {"volumes": [{"name": name, "ephemeral": {"volumeClaimTemplate": {}}}]}}
+
+    assert _named_by(creation(pod, new=volume("5")), one) == ["db"]
+    assert _named_by(creation(pod, new=volume("05")), one) == []
+    unknown = Answers(unknown=[Claimants])
+    assert decide(creation(pod, new=volume("5")), state(one), answers=unknown).reason is Reason.INTERNAL_ERROR
+    plain = creation(pod, new={"spec": {"volumes": [{"name": "5", "emptyDir": {}}]}})
+    assert decide(plain, state(one), answers=unknown).allowed
+    assert decide(creation(target(SET.resource, "db"), new={"spec": {}}), state(one), answers=unknown).allowed
 
 
 def test_nobody_asks_for_claims_that_no_policy_protects() -> None:
