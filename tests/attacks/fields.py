@@ -249,8 +249,9 @@ def take_the_brake_from_a_rollout(field: Field, kind: Kind) -> None:
 
 @attack(variants={"DaemonSet": (DAEMON_SETS,), "Deployment": (DEPLOYMENTS,), "StatefulSet": (STATEFUL_SETS,)})
 def hold_its_pods_by_the_template(field: Field, kind: Kind) -> None:
-    """An agent has its new pods made with a finalizer that nothing takes away, so that no other ones follow them."""
+    """An agent has its new pods made so that they never end, by a finalizer or for decades: no other ones follow."""
     path = _net(field, kind)
+    field.refused("PATCH", path, {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 2000000000}}}})
     field.refused("PATCH", path, {"spec": {"template": {"metadata": {"finalizers": ["example.com/hold"]}}}})
     field.done("PATCH", path, {"spec": {"template": {"metadata": {"annotations": {"note": "a"}}}}})
 

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from seconder.admission.changes.free_paths import Steps
+from seconder.admission.kinds import BY_SELECTOR
 from seconder.api.resources import (
     AUTOSCALERS,
     DAEMON_SETS,
     DEPLOYMENTS,
+    JOBS,
     NAMESPACES,
     SECRETS,
     SERVICES,
@@ -22,9 +24,13 @@ from seconder.api.resources import (
 Values = tuple[Any, ...]
 
 _HISTORY: Final[Mapping[Steps, Values]] = {("spec", "revisionHistoryLimit"): (10,)}
+_GRACE: Final = ("template", "spec", "terminationGracePeriodSeconds")
+_ENDS: Final[Mapping[Steps, Values]] = {("spec", *_GRACE): (30,)}
 DEFAULTS: Final[Mapping[GroupResource, Mapping[Steps, Values]]] = {
+    **dict.fromkeys(BY_SELECTOR, _ENDS),
     DEPLOYMENTS: {
         **_HISTORY,
+        **_ENDS,
         ("spec", "progressDeadlineSeconds"): (600,),
         ("spec", "strategy"): (
             {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
@@ -32,6 +38,7 @@ DEFAULTS: Final[Mapping[GroupResource, Mapping[Steps, Values]]] = {
     },
     STATEFUL_SETS: {
         **_HISTORY,
+        **_ENDS,
         ("spec", "updateStrategy"): (
             {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
             {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "partition": 0}},
@@ -40,6 +47,7 @@ DEFAULTS: Final[Mapping[GroupResource, Mapping[Steps, Values]]] = {
     },
     DAEMON_SETS: {
         **_HISTORY,
+        **_ENDS,
         ("spec", "updateStrategy"): ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},),
         ("spec", "template", "spec", "schedulerName"): ("default-scheduler",),
     },
@@ -48,9 +56,10 @@ DEFAULTS: Final[Mapping[GroupResource, Mapping[Steps, Values]]] = {
         ("spec", "suspend"): (False,),
         ("spec", "successfulJobsHistoryLimit"): (3,),
         ("spec", "failedJobsHistoryLimit"): (1,),
+        ("spec", "jobTemplate", "spec", *_GRACE): (30,),
         ("spec", "jobTemplate", "metadata"): ({}, {"creationTimestamp": None}),
     },
-    GroupResource("batch", "jobs"): {("spec", "suspend"): (False,)},
+    JOBS: {**_ENDS, ("spec", "suspend"): (False,)},
     SERVICES: {
         ("spec", "sessionAffinity"): ("None",),
         ("spec", "internalTrafficPolicy"): ("Cluster",),

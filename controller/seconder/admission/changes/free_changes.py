@@ -7,7 +7,8 @@ it loses nothing that a further change would not bring back, and because it is a
 What is easily thought harmless, and is not here: ownerReferences and finalizers; selectors and strategies; ``paused``
 and ``suspend``; history limits and times to live; a StatefulSet's ordinals and its claims' retention; how long pods of
 StatefulSets and DaemonSets must be ready to count; ``reclaimPolicy`` and ``claimRef`` of volumes; ``served``,
-``versions`` and ``conversion`` of definitions; a custom resource's own fields; and every status.
+``versions`` and ``conversion`` of definitions; a custom resource's own fields; and every status. Nor what
+holds the pods that a template makes beyond their end.
 
 A free field must also leave alone what makes another one harmless: a rollout ends pods by and by, since it counts those
 that are available, and pods of a DaemonSet that must be ready for longer than any is are none of these, old or new.
@@ -291,17 +292,21 @@ _ROLLBACK: Final = Row(
 )
 _TEMPLATE: Final = Row("spec.template", "a rollout, which another one takes back; pods come back")
 _HELD: Final = "pods that nothing takes it from stay for ever, and their controller makes none in their place"
+_LATE: Final = (
+    "pods that take decades to end stay as long, whatever another rollout says, and a controller waits for them"
+)
 
 
-def _no_finalizers(place: str) -> Row:
-    """No finalizers of the pods that a template makes."""
-    return Row(f"!{place}.metadata.finalizers", _HELD)
+def _unheld(place: str) -> tuple[Row, ...]:
+    """Nothing that holds the pods that a template makes beyond their end."""
+    late = Row(f"!{place}.spec.terminationGracePeriodSeconds", _LATE)
+    return Row(f"!{place}.metadata.finalizers", _HELD), late
 
 
-_UNHELD: Final = _no_finalizers("spec.template")
+_UNHELD: Final = _unheld("spec.template")
 _REPLICAS: Final = Row("spec.replicas", "a size between one and many; nothing at all is ScaleToZero")
 _READY: Final = Row("spec.minReadySeconds", "how long a rollout waits")
-_SIZED: Final = (_TEMPLATE, _UNHELD, _REPLICAS)
+_SIZED: Final = (_TEMPLATE, *_UNHELD, _REPLICAS)
 _WORKLOAD: Final = (*ANYWHERE, *_SIZED, _READY)
 _UNPLACED: Final = "a DaemonSet that fits no node has no pods: it would be a scale to nothing"
 
@@ -324,7 +329,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     DAEMON_SETS: (
         *ANYWHERE,
         _TEMPLATE,
-        _UNHELD,
+        *_UNHELD,
         *(
             Row(f"!spec.template.spec.{field}", _UNPLACED)
             for field in ("nodeSelector", "affinity", "tolerations", "nodeName", "schedulerName")
@@ -333,7 +338,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     GroupResource("batch", "jobs"): (
         *ANYWHERE,
         Row("spec.template", "fixed once it runs; before that it says where pods may run"),
-        _UNHELD,
+        *_UNHELD,
     ),
     GroupResource("batch", "cronjobs"): (
         *ANYWHERE,
@@ -343,7 +348,7 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         *_sent("spec.jobTemplate.metadata"),
         *_reserved("spec.jobTemplate.metadata"),
         Row("spec.jobTemplate.spec.template", "what the next Jobs run; those that run go on"),
-        _no_finalizers("spec.jobTemplate.spec.template"),
+        *_unheld("spec.jobTemplate.spec.template"),
         *(
             Row(
                 f"!spec.jobTemplate.spec.template.metadata.labels[{key}]", "the API server makes no Job that has others"
@@ -371,9 +376,9 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
 COMMANDS: Final = "the kind's own controller may take them for commands"
 
 _NEVER: Final[Mapping[GroupResource, tuple[str, ...]]] = {
-    **dict.fromkeys(BY_SELECTOR, (_UNHELD.path,)),
-    DEPLOYMENTS: (_ROLLBACK.path, _UNHELD.path),
-    CRON_JOBS: (_no_finalizers("spec.jobTemplate.spec.template").path,),
+    **dict.fromkeys(BY_SELECTOR, tuple(row.path for row in _UNHELD)),
+    DEPLOYMENTS: (_ROLLBACK.path, *(row.path for row in _UNHELD)),
+    CRON_JOBS: tuple(row.path for row in _unheld("spec.jobTemplate.spec.template")),
     AUTOSCALERS: ("!metadata.annotations[autoscaling.alpha.kubernetes.io/*]",),
 }
 """What no policy's own list frees: whoever writes it changes another field, which may not be free."""

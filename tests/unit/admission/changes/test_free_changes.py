@@ -57,11 +57,12 @@ def test_what_makes_a_rollout_harmless_is_not_free() -> None:
 
 
 @pytest.mark.parametrize("kind", [*BY_SELECTOR, CRON_JOBS], ids=str)
-def test_no_list_frees_finalizers_of_the_pods_that_a_template_makes(kind: GroupResource) -> None:
-    """No controller takes them away, and some make no pod where an old one stays."""
+def test_no_list_frees_what_holds_the_pods_that_a_template_makes(kind: GroupResource) -> None:
+    """No controller takes finalizers away, or ends a pod before its time, and some make none where an old one stays."""
     template = "spec.jobTemplate.spec.template" if kind == CRON_JOBS else "spec.template"
     for free in (of(policy(kind), kind), of(replace(policy(kind), free_changes=("spec",)), kind)):
         assert not _is_free(free, f"{template}.metadata.finalizers")
+        assert not _is_free(free, f"{template}.spec.terminationGracePeriodSeconds")
         assert _is_free(free, f"{template}.metadata.labels[a]")
         assert _is_free(free, f"{template}.spec.containers")
 
@@ -243,7 +244,7 @@ def test_a_label_by_which_no_job_can_be_made_is_not_free() -> None:
     for key in ("job-name", "controller-uid", "batch.kubernetes.io/job-name"):
         assert not _is_free(free, f"spec.jobTemplate.spec.template.metadata.labels[{key}]")
     assert _is_free(free, "spec.jobTemplate.spec.template.metadata.labels.team")
-    assert _is_free(free, "spec.jobTemplate.spec.template.spec")
+    assert _is_free(free, "spec.jobTemplate.spec.template.spec.containers")
 
 
 def test_no_list_frees_what_puts_a_former_template_back() -> None:
