@@ -288,11 +288,13 @@ def have_a_claim_of_its_pods_made(field: Field, by_a_pod: bool) -> None:
         (field.refused if name == "db" else field.done)("POST", kind.path(field.place), body)
 
 
-@attack()
-def take_a_pod_of_its_set(field: Field) -> None:
-    """An agent takes the label from the pod of a protected StatefulSet, which makes none while that has the name."""
-    pod = PODS.path(field.place, _workload(field, STATEFUL_SETS)["metadata"]["name"])
-    field.refused("PATCH", pod, {"metadata": {"labels": {"app": None}}})
+@attack(variants={"StatefulSet": (STATEFUL_SETS,), "Deployment": (DEPLOYMENTS,)})
+def take_a_pod_of_its_set(field: Field, kind: Kind) -> None:
+    """An agent takes the label from a protected workload's pod, which has what the next one cannot have: its place."""
+    field.make(Kind("", "resourcequotas"), {"metadata": {"name": "one"}, "spec": {"hard": {"pods": "1"}}})
+    pod = PODS.path(field.place, _workload(field, kind)["metadata"]["name"])
+    for below in ("", "/status"):
+        field.refused("PATCH", f"{pod}{below}", {"metadata": {"labels": {"app": None}}})
     field.done("PATCH", pod, {"metadata": {"labels": {"debug": "yes"}}})
 
 

@@ -12,6 +12,7 @@ from tests.support.builders import (
     approved_for,
     creation,
     deletion,
+    document,
     live,
     policy,
     state,
@@ -43,6 +44,9 @@ class _Selectors(Answers):
     """Answers what selects some labels as the resolver does."""
 
     there: Mapping[Target, Mapping[str, str]] = field(default_factory=lambda: SELECTORS)
+    whole: Mapping[str, Any] | None = field(
+        default_factory=lambda: document(REPLICA_SET, spec={"selector": {"matchLabels": WEB}})
+    )
 
     def __call__(self, lookup: Lookup[Any]) -> Any:
         answer = super().__call__(lookup)
@@ -162,7 +166,7 @@ def test_what_matters_to_nobody_takes_no_look_up() -> None:
     assert decide(labelled, state(policy(SECRETS)), answers=unknown).allowed
     for free in (stays, deletion(POD, stored=old), creation(POD, new={})):
         assert decide(free, state(policy()), answers=unknown).allowed
-    answers = Answers(objects=THERE)
+    answers = _Selectors(objects=THERE, there={})
     assert decide(labelled, state(policy()), answers=answers).allowed
     # One for a rival of its own, one for another that would take it.
     assert len(answers.questions(Selecting)) == 2

@@ -250,7 +250,10 @@ def test_what_a_protected_workload_made_is_a_part_of_it() -> None:
     pod = target(PODS, "checkout-5d-x", uid="uid-pod")
 
     def changed(old: dict[str, Any], new: dict[str, Any], **fields: Any) -> list[str]:
-        return _lost(update(pod, old=kept | old, new=kept | new, **fields), DEPLOYMENTS)
+        there = document(
+            REPLICA_SET, spec={"selector": {"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}}
+        )
+        return _lost(update(pod, old=kept | old, new=kept | new, **fields), DEPLOYMENTS, whole=there)
 
     assert changed(SPEC, EVIL) == ["checkout"]
     assert changed(SPEC, SPEC | {"status": {"phase": "Failed"}}, subResource="status") == ["checkout"]
@@ -287,14 +290,28 @@ def test_a_replica_set_is_its_deployments_in_template_revision_and_size() -> Non
     assert _lost(update(REPLICA_SET, old=old, new=old | {"annotations": {"a": "b"}})) == []
 
 
-def test_a_set_makes_no_pod_in_the_place_of_one_that_left() -> None:
-    """By labels that it does not select. Others are free."""
-    selecting = {"whole": document(SET, spec={"selector": {"matchLabels": {"a": "db"}}})}
+@pytest.mark.parametrize(
+    ("above", "named", "lost"),
+    [(SET, SETS, "db"), (REPLICA_SET, DEPLOYMENTS, "checkout"), (DAEMON, DAEMONS, "log")],
+)
+def test_a_pod_that_its_controller_lets_go_of_has_what_the_next_one_needs(
+    above: Target, named: GroupResource, lost: str
+) -> None:
+    """A name, a port, a claim, a place within a quota. By labels that it does not select; others are free."""
+    selecting = {"whole": document(above, spec={"selector": {"matchLabels": {"a": "db"}}})}
     pod = target(PODS, "db-0", uid="uid-pod")
-    kept = _under(SET) | {"labels": {"a": "db"}}
-    assert _lost(update(pod, old=kept, new=_under(SET)), SETS, **selecting) == ["db"]
-    assert _lost(update(pod, old=kept, new=kept | {"labels": {"a": "db", "b": "c"}}), SETS, **selecting) == []
-    assert _lost(deletion(pod, stored=kept), SETS, **selecting) == []
+    kept = _under(above) | {"labels": {"a": "db"}}
+    for new in (_under(above), kept | {"labels": {"a": "other"}}):
+        for below in ("", "status"):
+            assert _lost(update(pod, old=kept, new=new, subResource=below), named, **selecting) == [lost]
+    assert _lost(update(pod, old=kept, new=kept | {"labels": {"a": "db", "b": "c"}}), named, **selecting) == []
+    assert _lost(deletion(pod, stored=kept), named, **selecting) == []
+    unread = Answers(objects=THERE, unknown=[ReadWhole])
+    relabelled = update(pod, old=kept, new=_under(above))
+    assert decide(relabelled, state(policy(named)), answers=unread).reason is Reason.INTERNAL_ERROR
+    assert decide(relabelled, state(policy(GroupResource("", "secrets"))), answers=unread).allowed
+    annotated = update(pod, old=kept, new=kept | {"annotations": {"a": "b"}})
+    assert decide(annotated, state(policy(named)), answers=unread).allowed
 
 
 def test_the_end_of_a_jobs_pod_may_be_the_jobs() -> None:

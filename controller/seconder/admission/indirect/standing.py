@@ -1,7 +1,7 @@
 """What stands under a protected workload is a part of it: it runs, or goes back to, what its own objects say.
 
 So a pod, a ReplicaSet or a revision that joins it, or is changed under it, counts as its end; and so does whatever of
-its own it does not make anew: a name that is taken, a pod whose labels are, a pod of a Job, a Job of a CronJob.
+its own it does not make anew: a name that is taken, a pod that it selects no more, a pod of a Job, a Job of a CronJob.
 """
 
 import re
@@ -116,9 +116,9 @@ def _counts(context: ReviewContext, above: Target) -> Asking[bool]:
         return _ends_run(context, above)
     if request.updates and context.changes([_FREE]):
         return True
-    relabelled = request.updates and (request.old.labels or {}) != (request.new.labels or {})
-    if above.resource == STATEFUL_SETS and relabelled:
-        # Its controller lets go of a pod that it does not select, and makes none while that has the name.
+    if request.updates and (request.old.labels or {}) != (request.new.labels or {}):
+        # Its controller lets go of a pod that it does not select. That has for good what only one pod may have: a name,
+        # a port of the node, a claim, a place within a quota; and it is nobody's then, for whoever changes it further.
         spec = (yield from _read(above)).get("spec")
         return not selectors.fits(above.resource, spec, request.new.labels or {})
     return False
@@ -227,7 +227,8 @@ _STANDS_OVER: Final = "the protected workload that it stands under"
 DELETERS: Final = (
     _changes(
         PODS,
-        "whatever is changed of it but labels and annotations that nothing acts by; the end of one of a Job",
+        "whatever is changed of it but labels and annotations that nothing acts by, and by which it stays selected; the"
+        " end of one of a Job",
         f"{_STANDS_OVER}; with an unfinished Job what that owns, and its pods' claims",
         MUTATIONS,
         # What its end ends. By another label or status other workloads end as well, as a row of ``adoption`` says.
