@@ -505,6 +505,31 @@ def have_two_select_its_pods(field: Field, kind: Kind, below: str, patch: dict[s
     field.refused("POST", JOBS.path(field.place), {"metadata": {"name": "mine"}, "spec": job})
 
 
+@attack(variants={"workload": (DEPLOYMENTS,), "autoscaler": (AUTOSCALERS,)})
+def have_an_autoscaler_beside_its_own(field: Field, protected: Kind) -> None:
+    """An agent has an autoscaler scale what shares pods with a protected workload, whose own one then stops."""
+    template = {"metadata": {"labels": _BOTH}, "spec": {"containers": CONTAINERS}}
+    spec = {"replicas": 1, "selector": {"matchLabels": _MINE}, "template": template}
+    made = {"metadata": {"name": "mine"}, "spec": spec}
+    if protected == DEPLOYMENTS:
+        _workload(field, DEPLOYMENTS)
+        field.done("POST", DEPLOYMENTS.path(field.place), made)
+        field.make(AUTOSCALERS, documents.autoscaler("Deployment", "db", 3))
+    else:
+        field.make(DEPLOYMENTS, {"metadata": {"name": "db"}, "spec": _WORKLOADS[DEPLOYMENTS]})
+        field.done("POST", DEPLOYMENTS.path(field.place), made)
+        field.make(AUTOSCALERS, documents.autoscaler("Deployment", "db", 3))
+        field.protect(AUTOSCALERS, AUTOSCALERS.path(field.place, "db"))
+        field.free_work()
+        field.refused("POST", DEPLOYMENTS.path(field.place), {**made, "metadata": {"name": "other"}})
+        decoy = {"replicas": 0, **_SPEC}
+        field.refused("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "decoy"}, "spec": decoy})
+    field.refused("POST", AUTOSCALERS.path(field.place), documents.autoscaler("Deployment", "mine", 5))
+    alone = documents.deployment("alone")
+    field.done("POST", DEPLOYMENTS.path(field.place), alone)
+    field.done("POST", AUTOSCALERS.path(field.place), documents.autoscaler("Deployment", "alone", 5))
+
+
 _NETWORK_POLICIES: Final = Kind("networking.k8s.io", "networkpolicies")
 _CHOSEN: Final[dict[str, tuple[Kind, dict[str, Any]]]] = {
     "of-its-service": (SERVICES, {"ports": [{"port": 80}], "selector": {"app": "web", "tier": "front"}}),

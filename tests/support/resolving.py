@@ -48,6 +48,7 @@ from seconder.admission.lookups import (
     Selected,
     Selecting,
     ServedElsewhere,
+    Sharing,
     StorageVersion,
     TokenAccounts,
     Tokens,
@@ -91,6 +92,7 @@ class Answers(Resolver):
     selecting: Sequence[Target] = ()
     selected: Sequence[Target] = ()
     adopting: Sequence[Target] = ()
+    sharing: Sequence[Target] = ()
     volumes: Sequence[FreeVolume] = ()
     claims: Sequence[Claim] = ()
     claimants: Sequence[Claimant] = ()
@@ -144,6 +146,8 @@ class Answers(Resolver):
                 return [pod for pod in self.pods if lookup.namespace in {"", pod.namespace}]
             case Selecting():
                 return self.selecting
+            case Sharing():
+                return self.sharing
             case Adopting():
                 return [each for each in self.adopting if any(_kind(each) in kinds for _, kinds in lookup.takers)]
             case Selected():

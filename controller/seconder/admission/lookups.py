@@ -199,6 +199,19 @@ class Selected(Lookup[Sequence[Target]], frozen=True):
     selector: Selector
 
 
+class Sharing(Lookup[Sequence[Target]], frozen=True):
+    """The workloads of these kinds in a namespace that select a pod which some selector fits as well.
+
+    One that is there, one of these labels, or one that they make themselves: see ``selectors``.
+    """
+
+    unknown: ClassVar[str] = "whose pods it selects could not be looked up"
+    kinds: tuple[ResolvedResource, ...]
+    namespace: str
+    selector: Selector
+    labels: tuple[tuple[str, str], ...]
+
+
 class Scaled(NamedTuple):
     """What an autoscaler names as its target: an API group, a kind and a name."""
 

@@ -9,7 +9,7 @@ from seconder.admission.changes.differences import exact
 from seconder.admission.indirect import aliases, claiming, claims, hosts, selectors
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.scaling import SCALED_OBJECTS
-from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, VOLUMES
+from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, POD, VOLUMES
 from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
@@ -35,6 +35,7 @@ from seconder.admission.lookups import (
     ScaledBy,
     Selected,
     Selecting,
+    Sharing,
     Tokens,
     Uncontrolled,
 )
@@ -194,9 +195,24 @@ class Objects:
 
         return self._workloads(lookup, wanted, deadline)
 
+    def sharing(self, lookup: Sharing, deadline: float) -> list[Target]:
+        """List the workloads that select what a selector fits as well. Raises ApiError and TooLate."""
+        asked = {"labelSelector": selectors.text(lookup.selector)}
+        found = items(self._api, collection(POD, lookup.namespace), deadline, metadata_only=True, **asked)
+        there = {lookup.labels, *(selectors.pairs(each["metadata"].get("labels") or {}) for each in found)}
+        labelled = [dict(labels) for labels in there]
+
+        def wanted(kind: ResolvedResource, each: Mapping[str, Any]) -> bool:
+            left(deadline)
+            spec = each.get("spec")
+            made = selectors.may_select(lookup.selector, kind.resource, selectors.labels_of_pods(spec))
+            return made or any(selectors.fits(kind.resource, spec, labels) for labels in labelled)
+
+        return self._workloads(lookup, wanted, deadline)
+
     def _workloads(
         self,
-        lookup: Selecting | Selected,
+        lookup: Selecting | Selected | Sharing,
         wanted: Callable[[ResolvedResource, Mapping[str, Any]], bool],
         deadline: float,
     ) -> list[Target]:

@@ -38,6 +38,7 @@ from seconder.admission.lookups import (
     Selected,
     Selecting,
     ServedElsewhere,
+    Sharing,
     StorageVersion,
     Tokens,
     Uncontrolled,
@@ -150,6 +151,8 @@ class Resolver:
                 return self._objects.uncontrolled(lookup, deadline)
             case Selecting():
                 return self._objects.selecting(lookup, deadline)
+            case Sharing():
+                return self._objects.sharing(lookup, deadline)
             case Adopting():
                 return self._objects.adopting(lookup, deadline)
             case Selected():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from seconder.admission.indirect import volumes
+from seconder.admission.indirect import scaling, volumes
 from seconder.admission.kinds import (
     AUTOSCALER,
     CLAIMS,
@@ -324,8 +324,8 @@ class Reconciler:
         # What would take a pod for its own, under a workload that a policy names.
         owners += _rules(made_workloads(resource.resource for resource in resolved), ["list"])
         # What else selects the pods of a workload, and which autoscaler scales that.
-        if any(resource.resource in SCALED for resource in resolved):
-            owners += _rules([*(MAKERS[each] for each in SCALED), AUTOSCALER], ["list"])
+        if any(resource.resource in _SCALED for resource in resolved):
+            owners += _rules([*(MAKERS[each] for each in SCALED), POD, AUTOSCALER], ["list"])
         owners += _rules(listed_for_pods(index), ["list"])
         # Served or not: RBAC is asked before the API server says that it does not know a kind.
         standing = (alias.resource for alias in self._settings.installation.aliases)
@@ -391,6 +391,7 @@ def listed_for_pods(policies: PolicyIndex) -> Sequence[ResolvedResource]:
     return [POD, REVISION, *makers({PODS})] if matters else []
 
 
+_SCALED: Final = frozenset({*SCALED, *scaling.SIZERS})
 _LET_GO: Final = POD_RUNNERS | {REVISION.resource}
 
 

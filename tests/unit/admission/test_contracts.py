@@ -91,6 +91,7 @@ HOLDS = {DEPLOYMENTS: [Item("checkout", DEPLOYMENT.uid)]}
 BINDING = {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "erin"}]}
 READING = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}
 SCALER = {"minReplicas": 0, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}}
+MINE_SCALED = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "mine"}
 MADE_BY = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": DEPLOYMENT.uid, "controller": True}
 ANCHORS = GroupResource("hnc.x-k8s.io", "subnamespaceanchors")
 CLAIMS = GroupResource("", "persistentvolumeclaims")
@@ -286,6 +287,17 @@ def _cases() -> list[Case]:
             Answers(
                 objects=live(SET, annotations=approved_for(SET)),
                 claimants=[Claimant(SET.name, SET.uid, frozenset({"data"}), frozenset(), rolls=False)],
+            ),
+        ),
+        Case(
+            "indirect-deletion",
+            creation(target(AUTOSCALERS, "mine"), new={"spec": {"scaleTargetRef": MINE_SCALED, "minReplicas": 1}}),
+            (one,),
+            Answers(
+                objects=there,
+                whole=document(target(name="mine"), spec={"selector": {"matchLabels": {"a": "b"}}}),
+                sharing=[DEPLOYMENT],
+                scaling=[SCALES],
             ),
         ),
         Case(

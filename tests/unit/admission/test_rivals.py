@@ -21,9 +21,9 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, ended
 
-from seconder.admission.indirect import selectors
+from seconder.admission.indirect import scaling, selectors
 from seconder.admission.kinds import BY_SELECTOR, CRON_JOBS, POD_RUNNERS, SCALED
-from seconder.admission.lookups import Lookup, Scaled, ScaledBy, Selecting
+from seconder.admission.lookups import Lookup, ReadWhole, Scaled, ScaledBy, Selecting, Sharing
 from seconder.admission.request import Metadata, OwnerReference, Request
 from seconder.admission.rules import indirect_deletion
 from seconder.api.reasons import Reason
@@ -189,3 +189,60 @@ def test_a_signed_end_of_the_workload_lets_a_rival_in() -> None:
     held = THERE | live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT))
     asked = update(POD, old=old, new=new)
     assert decide(asked, state(policy()), answers=_Selectors(objects=held, scaling=[HPA])).reason is Reason.APPROVED
+
+
+_MINE = target(DEPLOYMENTS, "mine", uid="uid-mine")
+
+
+def _scales(name: str = "mine", kind: str = "Deployment") -> dict[str, Any]:
+    named = {"apiVersion": "apps/v1", "kind": kind, "name": name}
+    return {"spec": {"scaleTargetRef": named, "minReplicas": 1, "maxReplicas": 5}}
+
+
+def _scaled_beside(asked: Request, *named: GroupResource, **given: Any) -> list[str]:
+    stored = document(_MINE, spec=_made(_MINE, WEB | CAUGHT)["spec"])
+    own: dict[str, Any] = {
+        "objects": _objects([HPA]),
+        "whole": stored,
+        "sharing": [DEPLOYMENT, REPLICA_SET],
+        "scaling": [HPA],
+    }
+    answers = _Selectors(**(own | given))
+    return sorted(set(ended(decide(asked, state(policy(*named)), answers=answers, rules=[indirect_deletion.RULE]))))
+
+
+@pytest.mark.parametrize("kind", scaling.SIZERS, ids=str)
+def test_an_autoscaler_of_what_shares_its_pods_counts_as_the_end_of_a_protected_workload(kind: GroupResource) -> None:
+    """Whoever comes second. Of another's pods, or where nothing scales the protected one, it is free."""
+    scaler = target(kind, "mine", uid="")
+    made = creation(scaler, new=_scales())
+    assert _scaled_beside(made) == ["checkout"]
+    assert _scaled_beside(update(scaler, old={"spec": {}}, new=_scales())) == ["checkout"]
+    assert _scaled_beside(made, sharing=[]) == []
+    assert _scaled_beside(made, scaling=[]) == []
+    assert _scaled_beside(made, sharing=[_MINE]) == []
+    assert _scaled_beside(made, whole=None) == []
+    assert _scaled_beside(made, JOBS) == []
+    assert _scaled_beside(creation(scaler, new=_scales("web", "Widget"))) == []
+    labelled = update(scaler, old=_scales(), new=_scales() | {"labels": {"a": "b"}})
+    assert _scaled_beside(labelled) == []
+    for unknown in (Sharing, ScaledBy, ReadWhole):
+        answers = _Selectors(objects=THERE, sharing=[DEPLOYMENT], unknown=[unknown])
+        for named, reason in ((DEPLOYMENTS, Reason.INTERNAL_ERROR), (SECRETS, Reason.NOT_COVERED)):
+            decided = decide(made, state(policy(named)), answers=answers, rules=[indirect_deletion.RULE])
+            assert decided.reason is reason
+
+
+def test_what_shares_pods_with_a_workload_ends_its_protected_autoscaler() -> None:
+    """Though no policy names the workload: by labels of pods, a selector, or an autoscaler of its own."""
+    both = _made(_MINE, WEB | CAUGHT, {"mine": "yes"})
+    for asked in (
+        creation(_MINE, new=both),
+        update(POD, old={"labels": WEB}, new={"labels": WEB | CAUGHT}),
+        creation(target(AUTOSCALERS, "mine", uid=""), new=_scales()),
+        creation(target(REPLICA_SETS, "mine", uid=""), new=_made(_MINE, CAUGHT, CAUGHT)),
+    ):
+        assert _scaled_beside(asked, AUTOSCALERS, selected=[DEPLOYMENT]) == ["web"]
+        assert _scaled_beside(asked, AUTOSCALERS, selected=[DEPLOYMENT], scaling=[]) == []
+    alone = creation(_MINE, new=_made(_MINE, {"mine": "yes"}, {"mine": "yes"}))
+    assert _scaled_beside(alone, AUTOSCALERS) == []

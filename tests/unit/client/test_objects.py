@@ -35,6 +35,7 @@ from seconder.admission.lookups import (
     ScaledBy,
     Selected,
     Selecting,
+    Sharing,
     Tokens,
     Uncontrolled,
 )
@@ -308,6 +309,33 @@ def test_a_taker_whose_selector_cannot_be_read_takes_all(pool: ThreadPoolExecuto
     )
     asked = Adopting("payments", "mine", ((PODS, (resolved(DEPLOYMENT.resource),)),), None)
     assert [each.name for each in Objects(served, pool).adopting(asked, time.monotonic() + 5.0)] == ["odd"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "made", "shared"),
+    [
+        ({"app": "web", "mine": "x"}, {"app": "web"}, True),
+        ({"mine": "x"}, {"app": "web"}, False),
+        ({"mine": "x"}, {"app": "web", "mine": "x"}, True),
+    ],
+)
+def test_what_shares_pods_is_found_by_what_is_there_and_by_what_is_made(
+    pool: ThreadPoolExecutor, labels: dict[str, str], made: dict[str, str], shared: bool
+) -> None:
+    """By pods that a selector fits, by those that a template makes, and by those of the workload itself."""
+    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": {"metadata": {"labels": made}}}
+    workloads = {"metadata": {}, "items": [_object("web") | {"spec": spec}]}
+    selector = (Requirement("mine", Operator.IN, frozenset({"x"})),)
+    kinds, path = (resolved(DEPLOYMENT.resource),), "/apis/apps/v1/namespaces/payments/deployments"
+    asked = [
+        ([{"metadata": {"name": "p", "labels": labels}}], Sharing(kinds, "payments", selector, (("mine", "x"),))),
+        ([], Sharing(kinds, "payments", selector, tuple(sorted(labels.items())))),
+    ]
+    for pods, lookup in asked:
+        served = Served({PODS_PATH: {"metadata": {}, "items": pods}, path: workloads})
+        found = Objects(served, pool).sharing(lookup, time.monotonic() + 5.0)
+        assert [each.name for each in found] == (["web"] if shared else [])
+        assert served.asked[0].query["labelSelector"] == "mine in (x)"
 
 
 def test_stateful_sets_are_told_by_the_claims_that_they_name(pool: ThreadPoolExecutor) -> None:

@@ -45,6 +45,7 @@ from seconder.admission.lookups import (
     Selected,
     Selecting,
     ServedElsewhere,
+    Sharing,
     StorageVersion,
     TokenAccounts,
     Tokens,
@@ -84,6 +85,7 @@ LOOKUPS: list[Lookup[Any]] = [
     Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),)),
     Selected((resolved(DEPLOYMENTS),), "payments", ()),
     Adopting("payments", "uid", ((resolved(PODS), (resolved(DEPLOYMENTS),)),), None),
+    Sharing((resolved(DEPLOYMENTS),), "payments", (), ()),
     FreeVolumes(()),
     Claims(),
     Claimants("payments"),
@@ -158,6 +160,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     served.answers["/apis/apps/v1/namespaces/payments/statefulsets"] = {"metadata": {}, "items": []}
     assert answer(Claimants("payments")) == []
     served.answers[PODS_PATH] = {"metadata": {}, "items": []}
+    assert answer(Sharing((resolved(DEPLOYMENTS),), "payments", (), ())) == []
     assert answer(Adopting("payments", "uid", ((resolved(PODS), (resolved(DEPLOYMENTS),)),), None)) == []
     assert answer(Holders(resolved(PODS), "payments", ("spec", "volumeName"))) == []
     assert answer(OfClass(resolved(PODS), "nginx")) == []

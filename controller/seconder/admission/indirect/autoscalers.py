@@ -132,10 +132,8 @@ def _rivals(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if own and request.target.resource == scaling.SCALED_OBJECTS:
         # With the one that it has made.
         return []
-    return [goes_along(each, _VERSIONS[each.resource]) for each in found if each.uid not in own]
+    return [goes_along(each, scaling.VERSIONS[each.resource]) for each in found if each.uid not in own]
 
-
-_VERSIONS: Final = {AUTOSCALERS: "v2", scaling.SCALED_OBJECTS: "v1alpha1"}
 
 _SIZED: Final = WITH_PODS.union(MAKERS)
 """What goes with a size: see ``rules.autoscaler``, too."""

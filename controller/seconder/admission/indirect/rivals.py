@@ -1,31 +1,43 @@
 """No autoscaler scales what two workloads select (kubernetes/pkg/controller/podautoscaler, AmbiguousSelector).
 
 One pod that both selectors fit is enough, whoever made it: so labels of pods, or of a template, end the scaling of a
-protected workload. What no autoscaler scales loses nothing. A selector that comes to fit its pods has a row of
-``standing``.
+protected workload, or what a protected autoscaler does. What no autoscaler scales loses nothing; so an autoscaler of
+what shares its pods already is asked about as well. A selector that comes to fit its pods has a row of ``standing``.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from seconder.admission.indirect import chosen, selectors, standing
+from seconder.admission.indirect import chosen, scaling, selectors, standing
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import MAKERS, POD_RUNNERS, SCALED
-from seconder.admission.lookups import Asking, Scaled, ScaledBy, Selecting, ask
-from seconder.admission.request import WRITES
-from seconder.admission.review import Effect, ReviewContext
-from seconder.api.resources import PODS, Action, GroupResource
+from seconder.admission.kinds import MAKERS, POD_RUNNERS, SCALED, maker
+from seconder.admission.lookups import (
+    Asking,
+    ObjectRef,
+    ReadWhole,
+    Scaled,
+    ScaledBy,
+    Selected,
+    Selecting,
+    Sharing,
+    Unknown,
+    ask,
+)
+from seconder.admission.request import WRITES, Operation
+from seconder.admission.review import Effect, ReviewContext, goes_along
+from seconder.api.resources import PODS, Action, GroupResource, Target
 
 _WORKLOADS: Final = tuple(MAKERS[each] for each in SCALED)
 _WHOSE: Final = {PODS: "labels"}
 _TOO_MANY: Final = 2
+_UNREAD: Final = "what it scales could not be looked up"
 
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The protected workloads with an autoscaler, of those that select pods of these labels beside another one."""
     request, target = context.request, context.request.target
     before, after = chosen.labels(context)
-    if before == after or not standing.matter(context, SCALED):
+    if before == after or not _matter(context):
         return []
     but = selectors.pairs(before) if request.updates else None
     asked = Selecting(_WORKLOADS, target.namespace, selectors.pairs(after), but)
@@ -40,26 +52,117 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     itself = target.resource in SCALED
     if len(others) + itself < _TOO_MANY:
         return []
-    lost = yield from standing.protected(context, found if request.updates else others)
-    scaled = (each.target for each in lost)
-    named = tuple(Scaled(each.resource.group, each.kind, each.name) for each in scaled)
-    if not (named and (yield from ask(ScaledBy(target.namespace, named)))):
-        return []
+    lost = yield from _stopped(context, found if request.updates else others)
     return [context.effect(Action.DELETE) if each.target == target else each for each in lost]
+
+
+def _matter(context: ReviewContext) -> bool:
+    """Whether policies protect what is scaled, or what scales it, where the request is."""
+    return bool(standing.matter(context, SCALED)) or _scalers_matter(context)
+
+
+def _scalers_matter(context: ReviewContext) -> bool:
+    place = context.request.target.namespace
+    return any(context.state.policies.protects_in(each, place) for each in scaling.SIZERS)
+
+
+def _stopped(context: ReviewContext, workloads: Sequence[Target]) -> Asking[list[Effect]]:
+    """The protected workloads among these that an autoscaler scales, and the protected autoscalers of any."""
+    lost = yield from standing.protected(context, workloads)
+    found = list(lost) if lost and (yield from _scaling(context, [each.target for each in lost])) else []
+    if _scalers_matter(context):
+        found += [
+            goes_along(each, scaling.VERSIONS[each.resource]) for each in (yield from _scaling(context, workloads))
+        ]
+    return found
+
+
+def _scaling(context: ReviewContext, workloads: Sequence[Target]) -> Asking[Sequence[Target]]:
+    """The autoscalers of some workloads."""
+    named = tuple(Scaled(each.resource.group, each.kind, each.name) for each in workloads)
+    return (yield from ask(ScaledBy(context.request.target.namespace, named))) if named else ()
+
+
+def _selected(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected autoscalers of those workloads whose pods another one selects."""
+    request, target = context.request, context.request.target
+    if request.subresource or not _scalers_matter(context):
+        return []
+    selector = selectors.written(request, request.new_spec)
+    if not selector or selector == selectors.written(request, request.old_spec):
+        return []
+    found = yield from ask(Selected(_WORKLOADS, target.namespace, selector))
+    others = [each for each in found if (each.resource, each.name) != (target.resource, target.name)]
+    return [goes_along(each, scaling.VERSIONS[each.resource]) for each in (yield from _scaling(context, others))]
+
+
+def _beside(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """What is no longer scaled once an autoscaler scales a workload which shares pods with another one."""
+    place = context.request.target.namespace
+    if not _matter(context) or context.request.operation is Operation.DELETE:
+        return []
+    told = scaling.scaling(context)
+    kind = maker(told.group, told.kind) if told is not None else None
+    if told is None or kind not in _WORKLOADS:
+        return []
+    stored: Any = yield from ask(ReadWhole(ObjectRef(kind, place, told.name), _UNREAD))
+    if stored is None:
+        return []
+    try:
+        selector = selectors.selector_of(kind.resource, stored.get("spec"))
+    except ValueError:
+        raise Unknown(_UNREAD) from None
+    labels = selectors.pairs(selectors.labels_of_pods(stored.get("spec")))
+    found = yield from ask(Sharing(_WORKLOADS, place, selector, labels))
+    others = [each for each in found if (each.resource, each.name) != (kind.resource, told.name)]
+    lost = yield from _stopped(context, others)
+    # What it makes shares pods with it, and is a part of it.
+    return [each for each in lost if (each.target.resource, each.target.name) != (kind.resource, told.name)]
 
 
 def _row(resource: GroupResource) -> Deleter:
     return Deleter(
         resource,
         f"{_WHOSE.get(resource, 'labels of its pods')} that a protected workload selects, and another one, too",
-        "that workload, where an autoscaler scales it",
-        "no autoscaler scales what two select",
+        "that workload, where an autoscaler scales it, or its autoscaler, where that is protected",
+        _REASON,
         _losses,
         WRITES,
-        frozenset(SCALED),
+        _STOPPED,
         # Without another workload, and an autoscaler of that, it ends nothing.
         alone=False,
     )
 
 
-DELETERS: Final = tuple(map(_row, sorted(POD_RUNNERS)))
+_STOPPED: Final = frozenset({*SCALED, *scaling.SIZERS})
+_REASON: Final = "no autoscaler scales what two select"
+
+DELETERS: Final = (
+    *map(_row, sorted(POD_RUNNERS)),
+    *(
+        Deleter(
+            resource,
+            "its creation, with a selector that fits the pods of a workload with a protected autoscaler",
+            "that autoscaler",
+            _REASON,
+            _selected,
+            WRITES if resource == selectors.BY_LABELS else frozenset({Operation.CREATE}),
+            frozenset(scaling.SIZERS),
+            alone=False,
+        )
+        for resource in SCALED
+    ),
+    *(
+        Deleter(
+            resource,
+            "a workload as its target that shares pods with another one, in whatever is not free of it",
+            "that other one, where it is protected and has an autoscaler; that autoscaler, where it is protected",
+            _REASON,
+            _beside,
+            WRITES,
+            _STOPPED,
+            alone=False,
+        )
+        for resource in scaling.SIZERS
+    ),
+)

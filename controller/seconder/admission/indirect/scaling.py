@@ -131,6 +131,9 @@ _TOLD: Final[Mapping[GroupResource, Callable[[Request], Scaling | None]]] = {
 SIZERS: Final = (AUTOSCALERS, SCALED_OBJECTS)
 """Those that change a workload's size."""
 
+VERSIONS: Final = {AUTOSCALERS: "v2", SCALED_OBJECTS: "v1alpha1"}
+"""The versions in which these are read."""
+
 ALL: Final = tuple(_TOLD)
 
 

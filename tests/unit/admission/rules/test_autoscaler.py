@@ -24,6 +24,7 @@ from seconder.admission.decision import Decision
 from seconder.admission.indirect import scaling
 from seconder.admission.lookups import ReadObjects, ReadWhole
 from seconder.admission.request import Caller, Malformed, Request
+from seconder.admission.rules import autoscaler
 from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import AUTOSCALERS, Action
@@ -155,7 +156,8 @@ def _asked(least: int, most: int, one: Policy, held: dict[str, str] | None = Non
     answers = Answers(
         objects=live(DEPLOYMENT), whole=document(DEPLOYMENT, spec={"replicas": 3}, annotations=held or {})
     )
-    decided = decide(creation(SCALER, new=_spec(least, most=most)), state(one), answers=answers)
+    asked = creation(SCALER, new=_spec(least, most=most))
+    decided = decide(asked, state(one), answers=answers, rules=[autoscaler.RULE])
     assert not (one.free_changes is None and answers.questions(ReadWhole)), "where sizes are free nothing more is read"
     return decided
 
