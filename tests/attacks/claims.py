@@ -1,5 +1,6 @@
 """Losing claims by the hand of a StatefulSet's own controller, or with their volume."""
 
+import hashlib
 from typing import Any, Final
 
 from tests.attacks import documents
@@ -303,7 +304,38 @@ def attach_its_volume(field: Field) -> None:
     field.free_work()
     field.later_removed(ATTACHMENTS.path("", field.place))
     field.refused("POST", ATTACHMENTS.path(""), {"metadata": {"name": field.place}, "spec": made})
+    # The name that the controller would give to another one, of a volume that is not there.
+    name = f"csi-{hashlib.sha256(field.place.encode()).hexdigest()}"
+    field.later_removed(ATTACHMENTS.path("", name))
+    ghost = {**made, "source": {"persistentVolumeName": "ghost"}}
+    field.refused("POST", ATTACHMENTS.path(""), {"metadata": {"name": name}, "spec": ghost})
     field.lasts(path)
+
+
+@attack()
+def take_the_name_of_its_volume(field: Field) -> None:
+    """An agent makes a volume of the name that a provisioner would give to that of a protected claim, which waits."""
+    claim = {"metadata": {"name": "data"}, "spec": {**_WANTED, "storageClassName": f"{field.place}-later"}}
+    uid = field.make(CLAIMS, claim)["metadata"]["uid"]
+    field.protect(CLAIMS, CLAIMS.path(field.place, "data"))
+    field.free_work()
+    spec = {**_ON_NFS, "storageClassName": field.place, "persistentVolumeReclaimPolicy": "Retain"}
+    for name, sent in ((f"pvc-{uid}", field.refused), (f"{field.place}-other", field.done)):
+        field.later_removed(VOLUMES.path("", name))
+        sent("POST", VOLUMES.path(""), {"metadata": {"name": name}, "spec": spec})
+
+
+@attack()
+def say_that_its_node_has_no_drivers(field: Field) -> None:
+    """An agent deletes or makes the CSINode of a protected node, which then attaches no volumes."""
+    drivers = Kind("storage.k8s.io", "csinodes", namespaced=False)
+    field.make(NODES, {"metadata": {"name": field.place}})
+    field.protect(NODES, NODES.path("", field.place))
+    field.free_work()
+    made = {"metadata": {"name": field.place}, "spec": {"drivers": []}}
+    field.refused("POST", drivers.path(""), made)
+    field.make(drivers, made)
+    field.refused("DELETE", drivers.path("", field.place))
 
 
 @attack()

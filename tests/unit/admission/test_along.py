@@ -454,6 +454,31 @@ def test_a_volume_is_attached_by_its_controller_alone() -> None:
     assert _lost(creation(attachment, new=spec), CONFIG_MAPS, Answers(unknown=[ReadWhole])) == []
 
 
+@pytest.mark.parametrize(
+    ("group", "plural", "name"),
+    [
+        ("storage.k8s.io", "volumeattachments", f"csi-{'0' * 64}"),
+        ("snapshot.storage.k8s.io", "volumesnapshotcontents", "snapcontent-0b6e5d9c-1c1f-4d4e-9d3a-6a5f0e7b2c11"),
+        (
+            "groupsnapshot.storage.k8s.io",
+            "volumegroupsnapshotcontents",
+            "groupsnapcontent-0b6e5d9c-1c1f-4d4e-9d3a-6a5f0e7b2c11",
+        ),
+    ],
+)
+def test_an_agent_takes_no_name_that_a_controller_gives_to_storage(group: str, plural: str, name: str) -> None:
+    """Whatever it is of: the controller would wait for that one. Where nobody protects storage it is free."""
+    resource = GroupResource(group, plural)
+    guarded = VOLUMES if plural == "volumeattachments" else resource
+    spec = {"spec": {"source": {"persistentVolumeName": "ghost"}, "deletionPolicy": "Retain"}}
+    for taken, allowed in ((name, False), ("mine", True)):
+        asked = creation(Target(resource, "K", "", taken, ""), new=spec)
+        assert decide(asked, state(policy(guarded)), answers=Answers()).allowed is allowed
+        assert decide(asked, state(policy(GroupResource("", "secrets"))), answers=Answers()).allowed
+        by_person = creation(Target(resource, "K", "", taken, ""), PERSON, new=spec)
+        assert decide(by_person, state(policy(guarded)), answers=Answers()).allowed
+
+
 def test_an_owner_of_nothing_that_ends_others_is_deleted_as_before() -> None:
     """One question, whatever the policies are about; and none more for what it owns."""
     everything = policy(NODES, PODS, SERVICES, VOLUMES, CLAIMS)

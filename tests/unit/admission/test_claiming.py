@@ -138,19 +138,25 @@ def test_a_volume_waits_for_a_claim_until_it_has_had_one(
     assert found == (None if told is None else FreeVolume("v", "u", *told))
 
 
-WAITING = Target(CLAIMS, "PersistentVolumeClaim", "payments", "data", "uid-data")
+UID = "0b6e5d9c-1c1f-4d4e-9d3a-6a5f0e7b2c11"
+WAITING = Target(CLAIMS, "PersistentVolumeClaim", "payments", "data", UID)
 WAITS = Claim(WAITING.namespace, WAITING.name, WAITING.uid, "", ("fast",))
 HAS = Claim(WAITING.namespace, "has", "uid-has", "pv-2", ("fast",))
 NEW = Target(VOLUMES, "PersistentVolume", "", "pv-9", "")
 
 
 def _offered(
-    spec: dict[str, Any], *claims: Claim, one: Policy | None = None, old: dict[str, Any] | None = None, **metadata: Any
+    spec: dict[str, Any],
+    *claims: Claim,
+    one: Policy | None = None,
+    old: dict[str, Any] | None = None,
+    name: str = NEW.name,
+    **metadata: Any,
 ) -> str:
     """What an agent's volume ends: ``claim``, what nobody can approve (``next``), or nothing."""
     retained = {"spec": {"persistentVolumeReclaimPolicy": "Retain", **spec}, **metadata}
     if old is None:
-        asked = creation(NEW, new=retained)
+        asked = creation(Target(VOLUMES, "PersistentVolume", "", name, ""), new=retained)
     else:
         asked = update(NEW, old={"spec": {"persistentVolumeReclaimPolicy": "Retain", **old}}, new=retained)
     answers = Answers(objects=live(WAITING), claims=claims or (WAITS, HAS))
@@ -159,6 +165,18 @@ def _offered(
     if decided.allowed:
         return ""
     return "claim" if [part.effect.target for part in decided.parts] == [WAITING] else "next"
+
+
+@pytest.mark.parametrize("name", [f"pvc-{UID}", f"vol-{UID.replace('-', '')[:12]}"])
+def test_a_volume_of_the_name_that_a_claim_waits_for_counts_as_the_claims_end(name: str) -> None:
+    """A provisioner names it after the claim's uid, and takes it for made. It may be kept for another meanwhile."""
+    slow = {"storageClassName": "slow"}
+    for spec in (slow, {**slow, "claimRef": {"namespace": "elsewhere", "name": "mine"}}):
+        for_claims = policy(CLAIMS, namespaces=[WAITING.namespace])
+        assert _offered(spec, WAITS, name=name, one=for_claims) == "claim"
+        assert _offered(spec, WAITS._replace(volume="pv-8"), name=name, one=for_claims) == ""
+        assert _offered(spec, WAITS._replace(uid="uid-other"), name=name, one=for_claims) == ""
+        assert _offered(spec, WAITS, name=name, one=policy(VOLUMES)) == ""
 
 
 def test_whoever_makes_a_volume_ends_the_claims_that_may_be_bound_to_it() -> None:

@@ -6,6 +6,7 @@ or what makes such claims. And whoever makes a volume, or a class, that a protec
 goes.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -146,16 +147,30 @@ def _offered(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
     request = context.request
     if request.subresource or (request.updates and not context.rewrites):
         return []
+    named = () if request.updates else (yield from _named(context))
     volume = free_volume(context.whole[1])
-    if volume is None or volume.kept_for:
+    if named or volume is None or volume.kept_for:
         # It is bound, or is some claim's: see ``volumes``.
-        return []
+        return named
     claims = yield from _protected_claims(context)
     waiting = [effect for effect, claim in claims if _waits(claim).may_have(volume, claim.namespace)]
     if waiting or not any(_of_class(claim, volume.classes) for _, claim in claims):
         return waiting
     return [Refusal(_NEXT, Reason.APPROVAL_MISSING, _SAY_WHOSE)]
 
+
+def _named(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected claims that wait, and after whose uid a provisioner would name their volume: it makes none then."""
+    name = context.request.target.name
+    if not _AFTER_A_UID.search(name):
+        return []
+    claims = yield from _protected_claims(context)
+    document = {"metadata": {"name": name}}
+    return [effect for effect, claim in claims if not claim.volume and volumes.provisioned(document, claim.uid)]
+
+
+_AFTER_A_UID: Final = re.compile(r"-[0-9a-f]{8,}$")
+"""What the name of a provisioned volume ends with: a uid, or its beginning without dashes."""
 
 _NEXT: Final = "the next claim of a protected kind in its class would be bound to it"
 _SAY_WHOSE: Final = "Say in its claimRef which claim it is for, or ask a person to make it."
@@ -215,9 +230,9 @@ DELETERS: Final = (
     Deleter(
         VOLUMES.resource,
         "its creation, or another class, name of a claim, size or whatever else is not free of it, while it has no"
-        " claim and names none",
-        "the protected PersistentVolumeClaims that wait and may be bound to it; with others of its class, which no peer"
-        " can approve, the next ones",
+        " claim and names none; its creation after a claim's uid",
+        "the protected PersistentVolumeClaims that wait and may be bound to it, or after which it is named; with others"
+        " of its class, which no peer can approve, the next ones",
         "the volume controller binds them, and what is written to them goes there",
         _offered,
         WRITES,

@@ -135,6 +135,27 @@ LEASES: Final = Deleter(
 )
 
 
+def _by_drivers(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The Node of a CSINode's name."""
+    yield from ()
+    request = context.request
+    counts = not request.updates or context.rewrites
+    return [goes_along(Target(NODES, "Node", "", request.target.name, ""))] if counts else []
+
+
+DRIVERS: Final = Deleter(
+    GroupResource("storage.k8s.io", "csinodes"),
+    "its creation, its deletion, or whatever is not free of it",
+    "the Node of its name",
+    "it says which drivers and how many volumes the node has, and its kubelet does not say so again",
+    _by_drivers,
+    MUTATIONS,
+    only=frozenset({NODES}),
+    namespaced=False,
+    stays="its node is its owner: it goes with that alone",
+)
+
+
 _BINDINGS: Final = GroupResource("", "bindings")
 
 

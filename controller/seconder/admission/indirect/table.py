@@ -53,6 +53,7 @@ _BUILT_IN: Final = (
     nodes.DELETER,
     daemons.DELETER,
     nodes.LEASES,
+    nodes.DRIVERS,
     *devices.DELETERS,
     tokens.DELETER,
     addresses.DELETER,

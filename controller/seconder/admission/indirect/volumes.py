@@ -5,6 +5,7 @@ that was there before is not. Whoever makes a second one over the same storage m
 else stands for a path, a share or a handle nobody can tell (links, names of servers, folders above).
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -84,6 +85,8 @@ def _of_storage(storage: _Storage) -> Deleter:
             return []
         stored, wanted = context.whole
         before, after = _state(storage, stored), _state(storage, wanted)
+        if request.operation is Operation.CREATE and _GIVEN.fullmatch(request.target.name):
+            return [Refusal(_TAKEN_NAME, Reason.APPROVAL_MISSING, _ANOTHER_NAME)]
         rewritten = request.updates and _changed(context, storage, after)
         found: list[Effect | Refusal] = []
         if before.holder and (request.may_end or rewritten):
@@ -100,7 +103,7 @@ def _of_storage(storage: _Storage) -> Deleter:
     return Deleter(
         storage.kind.resource,
         f"its deletion, whatever is not free of it, another {storage.policy} than Retain, or another"
-        f" {storage.held_by.kind} that it names",
+        f" {storage.held_by.kind} that it names{', or by a name that its controller gives' if storage.anew else ''}",
         f"the {storage.held_by.kind} that holds it, or that it names; with that policy whatever else stands for its"
         " storage, which no peer can approve",
         "its controller takes what holds it for lost, binds another to it, or deletes the data later",
@@ -109,6 +112,16 @@ def _of_storage(storage: _Storage) -> Deleter:
         kinds=frozenset({storage.kind.resource, storage.held_by.resource}),
         namespaced=False,
     )
+
+
+_GIVEN: Final = re.compile(r"csi-[0-9a-f]{64}|(group)?snapcontent-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Names that controllers give to what they make for a volume on a node, or for a snapshot: they make none where one is.
+
+That of a volume is known by the claim that waits for it: see ``claiming``.
+"""
+
+_TAKEN_NAME: Final = "a controller gives such a name itself, and would wait for what has it"
+_ANOTHER_NAME: Final = "Give it another name, or ask a person to make it."
 
 
 def _refusal(storage: _Storage) -> Refusal:
@@ -231,6 +244,8 @@ def _attached(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
     if not _matters(context, storage):
         return []
     made = request.operation is Operation.CREATE
+    if made and _GIVEN.fullmatch(request.target.name):
+        return [Refusal(_TAKEN_NAME, Reason.APPROVAL_MISSING, _ANOTHER_NAME)]
     source = (context.whole[made].get("spec") or {}).get("source") or {}
     name = source.get("persistentVolumeName")
     if not name or not (made or request.may_end or context.rewrites):
@@ -243,7 +258,7 @@ def _attached(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
     return [*found, *((yield from _held(context, storage, holder)) if holder else ())]
 
 
-def _provisioned(document: Mapping[str, Any], holder: str) -> bool:
+def provisioned(document: Mapping[str, Any], holder: str) -> bool:
     """Whether its name has the uid of the claim in it: provisioners take it, whole or the beginning of it.
 
     Whatever else it says of itself it has said since, to whomever it was bound before.
@@ -284,7 +299,7 @@ _STORAGES: Final = (
         "claimRef",
         CLAIMS,
         ("spec", "volumeName"),
-        _provisioned,
+        provisioned,
         # Anybody may annotate so.
         anew=False,
     ),
@@ -295,7 +310,8 @@ _STORAGES: Final = (
 _ATTACHMENTS: Final = Deleter(
     GroupResource("storage.k8s.io", "volumeattachments"),
     "its creation, its deletion, or whatever is not free of it",
-    "the PersistentVolume that it attaches, and its claim",
+    "the PersistentVolume that it attaches, and its claim; by a name that the controller gives, which no peer can"
+    " approve, whichever volume's that is",
     "the volume is attached where no pod needs it, or detached from the node where pods write to it",
     _attached,
     MUTATIONS,

@@ -894,6 +894,22 @@ def test_the_lease_of_a_node_counts_as_the_node(asked: Request) -> None:
     assert _lost(elsewhere, policy(PODS), RUNNING) == []
 
 
+def test_what_says_which_drivers_a_node_has_counts_as_the_node() -> None:
+    """Its CSINode: its kubelet does not say so again. Labels are free, and where nobody protects nodes all of it."""
+    drivers = Target(GroupResource("storage.k8s.io", "csinodes"), "CSINode", "", "n1", "uid-csi")
+    there = Answers(objects=live(Target(NODES, "Node", "", "n1", "uid-node")))
+    had = {"spec": {"drivers": [{"name": "disk.example.com", "nodeID": "n1"}]}}
+    for asked in (
+        deletion(drivers, stored=had),
+        creation(drivers, new=had),
+        update(drivers, old=had, new={"spec": {}}),
+    ):
+        assert _lost(asked, policy(NODES), there) == ["n1"]
+        assert _lost(asked, policy(NODES), Answers()) == []
+        assert _lost(asked, policy(PODS), there) == []
+    assert _lost(update(drivers, old=had, new=had | {"labels": {"a": "b"}}), policy(NODES), there) == []
+
+
 def test_a_revision_that_is_changed_has_its_pods_replaced() -> None:
     """Deleted, changed or added, by whoever controls it or by labels."""
     revision = target(GroupResource("apps", "controllerrevisions"), "db-5d", uid="uid-revision")
