@@ -22,8 +22,14 @@ _ANY: Final = ""
 """The host of a rule that names none, and of a default backend: all hosts."""
 
 _WILD: Final = "*."
-_ALIAS: Final = "server-alias"
-"""Annotation of ingress-nginx and HAProxy Ingress, whatever its prefix: further hosts, or an expression for them."""
+_HOSTS: Final = frozenset({"redirect-from", "server-alias"})
+"""Annotations of ingress-nginx and HAProxy Ingress, whatever their prefix: further hosts, or an expression for them."""
+
+_EXPRESSIONS: Final = frozenset({"redirect-from-regex", "server-alias-regex", "skipper-routes"})
+"""Those of HAProxy Ingress and Skipper that hold one in any case, or a route of their own."""
+
+_WORDS: Final = {"server-snippet": "server_name", "conditions": "host-header"}
+"""Those of ingress-nginx and the AWS load balancer's controller that add hosts by a word of a language of their own."""
 
 _spec: Final[Any] = msgspec.json.Decoder()
 
@@ -37,11 +43,19 @@ def told(spec: Any, annotations: Mapping[str, str] | None) -> frozenset[str]:
         if spec.get("defaultBackend"):
             found.append(_ANY)
         for key, value in (annotations or {}).items():
-            if key.rpartition("/")[2] == _ALIAS:
-                found += (_ANY if "~" in each else each for each in value.split(",") if each.strip())
+            found += _added(key.rpartition("/")[2], value)
         return frozenset(host.strip().rstrip(".").lower() for host in found)
     except (AttributeError, TypeError):
         return frozenset({_ANY})
+
+
+def _added(name: str, value: str) -> list[str]:
+    """The hosts that an annotation of this name adds; all where they are told by more than their names."""
+    if name in _HOSTS:
+        return [_ANY if "~" in each else each for each in value.split(",") if each.strip()]
+    # One of the last is followed by the name of a Service.
+    word = _WORDS.get(name.partition(".")[0])
+    return [_ANY] if name in _EXPRESSIONS or (word is not None and word in value) else []
 
 
 class Hosts:
