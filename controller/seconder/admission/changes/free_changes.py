@@ -12,7 +12,7 @@ holds the pods that a template makes beyond their end.
 
 A free field must also leave alone what makes another one harmless: a rollout ends pods by and by, since it counts those
 that are available, and pods of a DaemonSet that must be ready for longer than any is are none of these, old or new.
-A Deployment's controller keeps its least number all the same.
+A Deployment's controller keeps its least number all the same, but while it is sized: see the threat model's open list.
 """
 
 import functools
