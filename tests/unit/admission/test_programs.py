@@ -98,6 +98,17 @@ def test_an_agent_says_of_no_job_that_a_cron_job_runs_it() -> None:
     assert decide(asked(None, "x"), state(policy())).reason is Reason.INTERNAL_ERROR
 
 
+@pytest.mark.parametrize("plural", ["evictionrequests", "evictions"])
+def test_a_request_for_an_eviction_is_the_end_of_the_pod(plural: str) -> None:
+    """One that stands beside the pod, and not below it (KEP-4563). Its labels are free."""
+    kind, pod = target(GroupResource("lifecycle.k8s.io", plural), "x"), target(PODS, "broker", uid="uid-pod")
+    spec = {"spec": {"target": {"pod": {"name": "broker", "uid": "uid-pod"}}, "requester": "mine.example.com"}}
+    for asked in (creation(kind, new=spec), update(kind, old={"spec": {}}, new=spec)):
+        assert _lost(asked, PODS, pod) == ["broker"]
+        assert _lost(asked, DEPLOYMENTS, pod) == []
+    assert _lost(update(kind, old=spec, new=spec | {"labels": {"a": "b"}}), PODS, pod) == []
+
+
 def test_a_request_for_a_backups_end_is_the_backups_end() -> None:
     """In the same namespace."""
     backup = target(BACKUPS, "nightly", uid="uid-backup")

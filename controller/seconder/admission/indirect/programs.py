@@ -1,6 +1,6 @@
 """Programs that end objects on the word of an object of theirs: what its fields name, or nobody can tell which.
 
-So does a CronJob's own controller, by the references in the status.
+So does a CronJob's own controller, by the references in the status, and Kubernetes' own for requests of evictions.
 
 Kinds whose objects own what they end are the garbage collector's affair, and whatever else such a program does is told
 by the condition ``DeputiesUnprotected``.
@@ -11,12 +11,12 @@ from typing import Any, Final, NamedTuple
 
 from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CRON_JOBS, MAKERS, maker
+from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, WITH_PODS, maker
 from seconder.admission.lookups import Asking, Unknown
 from seconder.admission.request import WRITES, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
-from seconder.api.resources import JOBS, GroupResource, Target
+from seconder.api.resources import JOBS, PODS, GroupResource, Target
 
 _BACKUPS: Final = GroupResource("velero.io", "backups")
 _UNTOLD: Final = "which object it names cannot be told"
@@ -103,6 +103,13 @@ def _by_request(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [goes_along(Target(_BACKUPS, "Backup", context.request.target.namespace, name, ""))] if name else []
 
 
+def _by_eviction(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The pod whose eviction is asked for otherwise than through the pod (KEP-4563)."""
+    yield from ()
+    name = _text(context.whole[1], "spec", "target", "pod", "name") if _rewritten(context) else ""
+    return [goes_along(Target(PODS, POD.kind, context.request.target.namespace, name, ""))] if name else []
+
+
 def _by_cron_job(context: ReviewContext) -> Asking[Sequence[Refusal]]:
     """The Jobs that a CronJob says it runs: its controller takes its word for it, in whatever namespace they are.
 
@@ -129,6 +136,18 @@ DELETERS: Final = (
         frozenset({Operation.UPDATE}),
         kinds=frozenset({JOBS}),
         part="status",
+    ),
+    *(
+        Deleter(
+            GroupResource("lifecycle.k8s.io", plural),
+            "its creation, or whatever is changed of it but labels and annotations",
+            "the pod in its spec.target",
+            "a controller evicts the pod",
+            _by_eviction,
+            WRITES,
+            kinds=WITH_PODS,
+        )
+        for plural in ("evictionrequests", "evictions")
     ),
     Deleter(
         GroupResource("flagger.app", "canaries"),
