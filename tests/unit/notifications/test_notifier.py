@@ -38,7 +38,7 @@ class Outcomes:
             self.said.append(outcome)  # type: ignore[arg-type]
             self._changed.notify_all()
 
-    def wait(self, result: str, seconds: float = 10.0) -> tuple[str, str, str]:
+    def wait(self, result: str, seconds: float = 60.0) -> tuple[str, str, str]:
         """The first of this result."""
         with self._changed:
             found = self._changed.wait_for(lambda: next((one for one in self.said if one[1] == result), None), seconds)

@@ -14,7 +14,9 @@ import msgspec
 from seconder.admission import lookups, pipeline
 from seconder.admission.decision import Decision
 from seconder.admission.lookups import (
+    Adopting,
     AliasedBy,
+    Claimants,
     Claims,
     DaemonSets,
     Definitions,
@@ -42,6 +44,7 @@ from seconder.admission.lookups import (
     Selected,
     Selecting,
     ServedElsewhere,
+    Sharing,
     StorageVersion,
     TokenAccounts,
     Tokens,
@@ -86,6 +89,9 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     ScaledBy: Missing.OWNED,
     Tokens: Missing.OWNED,
     AliasedBy: Missing.OWNED,
+    Adopting: Missing.OWNED,
+    Claimants: Missing.OWNED,
+    Sharing: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
     RunningPod: Missing.RIGHTS,
     SecretTokens: Missing.RIGHTS,
@@ -264,6 +270,9 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             | ScaledBy()
             | Selected()
             | Selecting()
+            | Adopting()
+            | Claimants()
+            | Sharing()
         ):
             return ()
         case MissingOwners() | OwningResources() | AliasedBy():

@@ -120,10 +120,10 @@ def test_reads_are_free(verb: str) -> None:
 
 
 def test_what_no_policy_names_is_free_unless_it_owned_something() -> None:
-    """An agent's deletion may take along what is protected: no log tells what it owned, but whether it let go of it."""
+    """An agent's deletion may take along what is protected, or leave it to others: no log tells what it owned."""
     assert _outcome(event(resource="configmaps", group="")) == "OWNED"
     orphaned = event(resource="configmaps", group="", requestObject={"propagationPolicy": "Orphan"})
-    assert _outcome(orphaned) == "free"
+    assert _outcome(orphaned) == "OWNED"
     assert _outcome(event(resource="configmaps", group="", user=DANA)) == "free"
 
 
@@ -430,9 +430,16 @@ def test_a_deletion_is_no_dry_run_by_its_query_where_it_may_have_had_a_body(chan
 def test_a_query_beside_a_body_orphans_nothing() -> None:
     """Or a deletion of what owns a protected object would be taken for one that leaves it alone."""
     owner: dict[str, Any] = {"resource": "configmaps", "group": "", "requestURI": "/x?propagationPolicy=Orphan"}
-    assert _outcome(event(**owner, level="Request")) == "free"
-    assert _outcome(event(**owner, level="Request", requestObject={"kind": "DeleteOptions"})) == "OWNED"
-    assert _outcome(event(**owner)) == "OWNED"
+    body = {"kind": "DeleteOptions"}
+    cases: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
+        (event(**owner, level="Request"), {"propagationPolicy": "Orphan"}),
+        (event(**owner, level="Request", requestObject=body), body),
+        (event(**owner), {}),
+    )
+    for document, counted in cases:
+        found = _judged(document)
+        assert found is not None
+        assert found.past.event.deletion == counted
 
 
 @pytest.mark.parametrize("uri", ["//[x/y", "//api\u2100/x", "?", "/x?%ff=%", "/x?dryRun"])
