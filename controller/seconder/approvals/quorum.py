@@ -157,6 +157,28 @@ def judge(presented: Presented, requirement: Requirement, impact: str | None) ->
     return Verdict(False, 0, reason, (), failures)
 
 
+def able(registry: Registry, requirement: Requirement, now: float) -> int | None:
+    """How many registered persons have a key that satisfies a requirement. None: an authority may add any number.
+
+    Whoever asks, or has set an agent going, is still among them.
+    """
+    if any(not (key.problem or registry.authority_problem(key.blob)) for of in registry.authorities for key in of.keys):
+        return None
+    needed = _STRENGTH[requirement.assurance]
+    return len(
+        {
+            approver.principal.casefold()
+            for approver in registry.approvers
+            if not requirement.teams or not requirement.teams.isdisjoint(approver.teams)
+            for key in approver.keys
+            if key.public is not None
+            and not registry.problems[approver.name, key.name]
+            and (key.not_after is None or now < key.not_after)
+            and _STRENGTH[key.public.best_assurance] >= needed
+        }
+    )
+
+
 class Judgement(Struct, frozen=True, gc=False):
     """What was presented, judged by several policies. ``reason`` is that of the first one which is not satisfied.
 

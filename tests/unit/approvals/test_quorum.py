@@ -15,7 +15,7 @@ from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, Action, Target
 from seconder.approvals import sshsig
 from seconder.approvals.keys import PublicKey
-from seconder.approvals.quorum import Verdict, judge, verify_all
+from seconder.approvals.quorum import Verdict, able, judge, verify_all
 from seconder.approvals.registry import Registry
 
 TXN = "7d7c5ea4-1f1d-4c3b-9a39-4f9c1df0a1c2"
@@ -337,3 +337,17 @@ def test_eight_peers_can_be_required_and_nine_never_come_together() -> None:
     values = {name: _by(name) for name in people}
     _is(_judge(values, Requirement(required=8), registry=registry), Reason.APPROVED)
     _is(_judge(values, Requirement(required=9), registry=registry), Reason.QUORUM_NOT_REACHED)
+
+
+def test_who_is_able_is_counted_by_person() -> None:
+    """A key that has ended, one that counts for nobody and a second key of the same person add nobody."""
+    alice, carol = signing.key("alice").line, signing.key("carol").line
+    two_keys = approver("alice", entry(alice), entry(signing.key("alice-2").line, "second"))
+    ended = approver("bob", entry(signing.key("bob").line, not_after=NOW - 1))
+    assert able(signing.registry(two_keys, ended), Requirement(), NOW) == 1
+    assert able(signing.registry(approver("c", entry(carol)), approver("d", entry(carol))), Requirement(), NOW) == 0
+    payments = Requirement(teams=frozenset({"payments"}))
+    assert able(signing.registry(two_keys, approver("bob", teams=("payments", "x"))), payments, NOW) == 1
+    touched = Requirement(assurance=Assurance.PRESENCE)
+    assert able(signing.registry(two_keys), touched, NOW) == 0
+    assert able(signing.registry(approver("erin", entry(Authenticator().line))), touched, NOW) == 1

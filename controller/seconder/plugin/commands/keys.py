@@ -4,21 +4,24 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from seconder.api import constants
+from seconder.api import constants, policy_documents
+from seconder.api.policy import Assurance, Mode
 from seconder.api.reasons import Rejected
 from seconder.api.text import clean
-from seconder.approvals import approver_documents
+from seconder.approvals import approver_documents, quorum
 from seconder.approvals.certificates import authority_documents, certificate, overlaps
 from seconder.approvals.certificates.authority import Authority
 from seconder.approvals.keys import UnusableKey, blob_of_line, fingerprint, parse
 from seconder.approvals.registry import Approver, Registry
+from seconder.client.api import Api, ApiError
 from seconder.plugin.terminal import connection, output
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
@@ -54,7 +57,13 @@ def parser() -> Parser:
 
 def run(arguments: argparse.Namespace) -> int:
     """Lint; the exit code is 1 if any key is bad."""
-    found = list(_in_files(arguments.files) if arguments.files else _in_cluster(arguments))
+    documents: list[Mapping[str, Any]] = []
+    notes: list[str] = []
+    if not arguments.files:
+        api = connection.connect(arguments).api
+        documents = _registered(api)
+        notes = _wanting(api, documents)
+    found = list(_in_files(arguments.files) if arguments.files else _in_manifests(documents))
     if not found:
         raise Problem("no keys found" if arguments.files else "nobody is registered in this cluster")
     found = _duplicates(found)
@@ -75,17 +84,58 @@ def run(arguments: argparse.Namespace) -> int:
             told = " ".join(part for part in (finding.fingerprint, finding.type, finding.assurance) if part)
             verdict = f"PROBLEM {told}".rstrip() + f": {finding.problem}" if finding.problem else f"OK {told}"
             print(f"{finding.where}: {verdict}")
+    if notes:
+        output.tell(notes)
     return 1 if any(finding.problem for finding in found) else 0
 
 
-def _in_cluster(arguments: argparse.Namespace) -> Iterator[Finding]:
-    api = connection.connect(arguments).api
-    documents = [
+def _registered(api: Api) -> list[Mapping[str, Any]]:
+    return [
         document | {"kind": constants.KINDS[plural]}
         for plural in constants.WHO_APPROVES
         for document in api.items(f"{constants.API_PATH}/{plural}")[0]
     ]
-    yield from _in_manifests(documents)
+
+
+def _wanting(api: Api, documents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each policy of the cluster that asks for more peers than are registered."""
+    try:
+        stored, _ = api.items(f"{constants.API_PATH}/protectionpolicies")
+    except ApiError as error:
+        return [f"note: whether policies ask for more peers than there are is not known: {clean(str(error))}"]
+    registry = Registry(
+        _readable(approver_documents.parse_approver, documents, "Approver"),
+        _readable(authority_documents.parse_authority, documents, "ApproverAuthority"),
+    )
+    lines = []
+    for policy in (policy for document in stored for policy in policy_documents.policies(document)):
+        need = policy.requirement
+        there = quorum.able(registry, need, time.time())
+        # Of an invalid one it is not known what it asks for.
+        if policy.problem or policy.mode is Mode.AUDIT or there is None or there >= need.required:
+            continue
+        teams = f" of {' or '.join(sorted(need.teams))}" if need.teams else ""
+        people = "1 approver" if need.required == 1 else f"{need.required} approvers"
+        is_ = "is" if there == 1 else "are"
+        proof = "" if need.assurance is Assurance.SOFTWARE else f" with keys that prove {need.assurance}"
+        lines.append(
+            f"note: policy {policy.name} asks for {people}{teams}{proof}, and {there} such {is_} registered: "
+            "what it covers waits until there are more"
+        )
+    return [clean(line) for line in dict.fromkeys(lines)]
+
+
+_Party = TypeVar("_Party")
+
+
+def _readable(
+    parse: Callable[[Mapping[str, Any]], _Party], documents: Sequence[Mapping[str, Any]], kind: str
+) -> Iterator[_Party]:
+    """Those that can be read; of the others their own lines tell."""
+    for document in documents:
+        if document["kind"] == kind:
+            with suppress(msgspec.ValidationError, KeyError, TypeError, AttributeError):
+                yield parse(document)
 
 
 def _in_files(files: Sequence[str]) -> Iterator[Finding]:

@@ -3,12 +3,15 @@
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 from tests.support import signing, ssh_ca
 
 from seconder.plugin.main import main
+from seconder.plugin.terminal import connection
 
 
 @pytest.mark.parametrize("format", ["OpenSSH", "PEM", "PKCS8"])
@@ -56,3 +59,50 @@ def test_authorities_are_linted_with_approvers(tmp_path: Path, capsys: pytest.Ca
     file.write_text(yaml.safe_dump(ssh_ca.document("a", principals=["*"])))
     assert main(["keys", "lint", str(file)]) == 1
     assert "not an ApproverAuthority" in capsys.readouterr().out
+
+
+_PATH = "/apis/seconder.dev/v1alpha1"
+
+
+def _registered(name: str, *teams: str) -> dict[str, Any]:
+    user = f"{name}@example.com"
+    keys = [{"name": "laptop", "ssh": signing.key(name).line}]
+    spec = {"principal": user, "kubernetesUsers": [user], "teams": teams, "keys": keys}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def _policy(mode: str = "Enforce", **approvals: Any) -> dict[str, Any]:
+    spec = {"mode": mode, "resources": [{"group": "apps", "resources": ["deployments"]}], "approvals": approvals}
+    return {"metadata": {"name": "production", "generation": 1}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        (_policy(), ""),
+        (_policy(required=2), ""),
+        (_policy(required=3), "asks for 3 approvers, and 2 such are registered: "),
+        (_policy(required=3, mode="Audit"), ""),
+        (_policy(teams=["payments"]), ""),
+        (_policy(required=2, teams=["payments"]), "asks for 2 approvers of payments, and 1 such is registered: "),
+        (
+            _policy(assurance="Presence"),
+            "asks for 1 approver with keys that prove Presence, and 0 such are registered: ",
+        ),
+    ],
+)
+def test_a_policy_that_asks_for_more_peers_than_are_registered_is_told(
+    policy: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its agents, and people under Everyone, would wait for ever, and find out when it matters."""
+    listed = {
+        "approvers": [_registered("alice", "payments"), _registered("bob")],
+        "approverauthorities": [],
+        "protectionpolicies": [policy],
+    }
+    api = SimpleNamespace(items=lambda path: (listed[path.removeprefix(f"{_PATH}/")], ""))
+    monkeypatch.setattr(connection, "connect", lambda _: SimpleNamespace(api=api))
+    assert main(["keys", "lint"]) == 0
+    error = capsys.readouterr().err
+    assert told in error
+    assert bool(error) is bool(told)
