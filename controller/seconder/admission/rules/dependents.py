@@ -37,8 +37,10 @@ def evaluate(context: ReviewContext) -> Findings:
     if not policies.follows:
         return []
     added = request.new.finalizers
-    if added and ORPHAN_FINALIZER in added and ORPHAN_FINALIZER not in (request.old.finalizers or ()):
-        return [Refusal(_LEAVES, Reason.APPROVAL_MISSING, _BY_OPTION)] if adoption.may_matter(context) else []
+    comes = added and ORPHAN_FINALIZER in added and ORPHAN_FINALIZER not in (request.old.finalizers or ())
+    # Where nothing takes what is left, whatever else the update does still counts.
+    if comes and adoption.may_matter(context):
+        return [Refusal(_LEAVES, Reason.APPROVAL_MISSING, _BY_OPTION)]
     if not (request.may_end or context.marks):
         # Not by ``updates``: each update comes by here.
         looks = request.operation is Operation.UPDATE and (

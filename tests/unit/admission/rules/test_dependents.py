@@ -314,6 +314,16 @@ def test_an_owner_that_is_marked_for_a_programs_deletion_takes_along_what_it_own
     assert _decide(_dependent(), request=update(OWNER, new={"annotations": {"a": "b"}})).allowed
 
 
+def test_a_finalizer_that_leaves_what_is_owned_hides_nothing_else_of_an_update() -> None:
+    """Whoever deletes the object may say that nothing stays. And no workload is protected that would take it."""
+    secret = target(GroupResource("", "secrets"), "key", uid="uid-key")
+    marks = {"annotations": {"janitor/ttl": "1m"}}
+    protected = policy(secret.resource)
+    for new in (marks, marks | {"finalizers": ["orphan"]}):
+        decided = _decide(_dependent(secret), policies=(protected,), request=update(OWNER, new=new))
+        assert decided.reason is Reason.APPROVAL_MISSING
+
+
 def test_an_owner_that_leaves_pods_to_other_controllers_ends_them() -> None:
     """One of these takes them for its own, and ends what is too much. What nobody takes stays what it is."""
     orphans = {"propagationPolicy": "Orphan"}
