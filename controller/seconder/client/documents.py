@@ -1,5 +1,6 @@
 """YAML and JSON files as client-go reads them."""
 
+import contextlib
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -14,35 +15,32 @@ def parse(content: bytes) -> dict[str, Any]:
 
 def parse_all(content: bytes) -> Iterator[dict[str, Any]]:
     """The documents of a file, without fields that are null. Raises ValueError."""
-    for document in _documents(content):
-        if document is None:
-            continue
-        if not isinstance(document, dict):
-            raise ValueError("it is not a mapping")
-        try:
+    try:
+        for document in _documents(content):
+            if document is None:
+                continue
+            if not isinstance(document, dict):
+                raise ValueError("it is not a mapping")
             yield _without_null(document)
-        except RecursionError as error:
-            raise _unusable(error) from None
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise _unusable(error) from None
 
 
 def _documents(content: bytes) -> Iterator[Any]:
     if content.lstrip().startswith(b"{"):
         # JSON may be indented by tabs, which YAML does not take.
-        try:
-            document = msgspec.json.decode(content)
-        except msgspec.DecodeError:
-            pass
-        except (RecursionError, UnicodeDecodeError) as error:
-            raise _unusable(error) from None
-        else:
-            yield document
-            return
+        with contextlib.suppress(msgspec.DecodeError):
+            return iter([msgspec.json.decode(content)])
+    return _yaml(content)
+
+
+def _yaml(content: bytes) -> Iterator[Any]:
     # Here, because it takes long to load, and what a pod or a local cluster is given is JSON.
     import yaml
 
     try:
         yield from yaml.load_all(content, _loader())
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
+    except yaml.YAMLError as error:
         raise _unusable(error) from None
 
 

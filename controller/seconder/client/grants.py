@@ -4,15 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from seconder.admission import rbac
-from seconder.api import constants
 from seconder.client.api import Api
-from seconder.client.clock import steady
-from seconder.client.watch import Watch
+from seconder.client.watch import Watch, Watches
 
 _PLURALS: Final = ("clusterroles", "clusterrolebindings", "roles", "rolebindings")
 
 
-class Grants:
+class Grants(Watches):
     """Watches all roles and bindings, of each its version alone.
 
     ``changed`` is called in the thread that saw a change, with the namespace in which rights may be others by now; with
@@ -27,7 +25,7 @@ class Grants:
             # What a binding in a namespace gives, it gives there alone, whoever has it.
             changed(namespace if slash else None)
 
-        self._watches: Final = [
+        super().__init__(
             Watch[str](
                 api,
                 f"/apis/{rbac.GROUP}/v1/{plural}",
@@ -38,22 +36,7 @@ class Grants:
                 one=one,
             )
             for plural in _PLURALS
-        ]
-
-    def start(self) -> None:
-        """Begin to follow. Returns at once."""
-        for watch in self._watches:
-            watch.start()
-
-    def stop(self) -> None:
-        """Let the watches end."""
-        for watch in self._watches:
-            watch.stop()
-
-    def followed(self) -> bool:
-        """Whether changes are seen: each copy was proven true a short while ago."""
-        now = steady()
-        return all(now - watch.proven <= constants.FRESH_SECONDS for watch in self._watches)
+        )
 
 
 def _version(document: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from seconder.api import constants
 from seconder.api.resources import DEFINITIONS, NAMESPACES, GroupResource, ResolvedResource, Target
 from seconder.client.api import Api, collection
 from seconder.client.ownership import ownership
-from seconder.client.watch import Watch
+from seconder.client.watch import Watch, Watches
 
 
 def _kind(group: str, plural: str, version: str = "v1", *, namespaced: bool = False) -> ResolvedResource:
@@ -38,7 +38,7 @@ _KINDS: Final = (
 _Owned = tuple[Target, Ownership]
 
 
-class GuardOwners:
+class GuardOwners(Watches):
     """Follows the owners of Seconder's own objects. Safe to use from several threads.
 
     ``namespace`` is Seconder's own.
@@ -47,10 +47,9 @@ class GuardOwners:
     def __init__(
         self, api: Api, namespace: str, failed: Callable[[str, Exception], None], clock: Callable[[], float]
     ) -> None:
-        self._watches: Final[list[Watch[_Owned]]] = []
         self._found: dict[ResolvedResource, tuple[_Owned, ...]] = {}
-        for kind in _KINDS:
-            watch = Watch(
+        super().__init__(
+            Watch(
                 api,
                 _path(kind, namespace),
                 _selecting(kind, namespace),
@@ -59,24 +58,15 @@ class GuardOwners:
                 metadata_only=True,
                 clock=clock,
             )
-            self._watches.append(watch)
-
-    def start(self) -> None:
-        """Begin to follow."""
-        for watch in self._watches:
-            watch.start()
-
-    def stop(self) -> None:
-        """Let the watches end."""
-        for watch in self._watches:
-            watch.stop()
+            for kind in _KINDS
+        )
 
     def owns(self, keys: frozenset[str], namespaces: frozenset[str]) -> bool | None:
         """Whether an owner of these keys owns one of them; None while that is not known. Takes microseconds.
 
         ``namespaces`` are the names of Namespaces that count.
         """
-        if any(watch.age() > constants.FRESH_SECONDS for watch in self._watches):
+        if not self.fresh():
             return None
         return owning((owned for found in self._found.values() for owned in found), keys, namespaces)
 

@@ -1,11 +1,12 @@
 """Keeps a copy of a collection through list and watch, and knows how recently that copy was proven true."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from seconder.api import constants
 from seconder.client.api import Api, ApiError, Fenced
 from seconder.client.clock import steady
 
@@ -191,6 +192,27 @@ class Watch(Generic[T]):
             self._one(key, before, value)
         else:
             self._changed(self._values)
+
+
+class Watches:
+    """Several watches that start and end together."""
+
+    def __init__(self, watches: Iterable[Watch[Any]]) -> None:
+        self._watches: Final = list(watches)
+
+    def start(self) -> None:
+        """Begin to list and watch. Returns at once."""
+        for watch in self._watches:
+            watch.start()
+
+    def stop(self) -> None:
+        """Let them end."""
+        for watch in self._watches:
+            watch.stop()
+
+    def fresh(self) -> bool:
+        """Whether each copy was proven true a short while ago."""
+        return all(watch.age() <= constants.FRESH_SECONDS for watch in self._watches)
 
 
 def _key(item: Mapping[str, Any]) -> str:

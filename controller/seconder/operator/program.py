@@ -14,7 +14,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -25,7 +25,7 @@ from seconder.api.text import clean
 from seconder.client import proxies
 from seconder.client.api import Api, ApiError, Fenced
 from seconder.client.credentials import Credentials, NoCredentials
-from seconder.client.watch import Watch
+from seconder.client.watch import Watch, Watches
 from seconder.observability import log
 from seconder.observability.metrics import InForce, OperatorMetrics
 from seconder.operator import certificates, webhook_configuration
@@ -146,23 +146,6 @@ class Worker(Woken):
         if not report.judged:
             log.info("no ProtectionPolicy: only Seconder itself is guarded")
         log.info("reconciled", policies=len(report.judged), approvers=len(report.approvers), seconds=round(seconds, 3))
-
-
-class Watches:
-    """Wakes the reconciling thread when one of some objects becomes another, or goes."""
-
-    def __init__(self, watches: Iterable[Watch[Any]]) -> None:
-        self._watches = list(watches)
-
-    def start(self) -> None:
-        """Begin to watch."""
-        for watch in self._watches:
-            watch.start()
-
-    def stop(self) -> None:
-        """Let them end."""
-        for watch in self._watches:
-            watch.stop()
 
 
 def watches(

@@ -183,7 +183,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     metrics.view_age.set_function(cache.age)
     served = _Serving(api, options, metrics)
     grants = Grants(api, lambda namespace: rights.changed(namespace), _failed)
-    rights = Rights(followed=grants.followed)
+    rights = Rights(followed=grants.fresh)
     agents, others, notes = (Resolver(api, index, cache.fresh, _trouble, rights=rights) for _ in range(3))
     recorder = Recorder(
         api, cache, notes, _failed, bounds=options.bounds, unseen=lambda: metrics.unproven("NotAsStored")
@@ -216,7 +216,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     strangers: dict[Handler, Handler] = {}
     if options.client_ca:
         # Threads and look-ups of their own: nobody waits behind what they ask.
-        unheard = Resolver(api, index, cache.fresh, lambda _what, _error: None, at_once=2, rights=Rights())
+        unheard = Resolver(api, index, cache.fresh, lambda _what, _error: None, at_once=2)
         unproven = Reviewer(cache, (unheard, unheard), recorder, metrics, proven=False)
         asked = _unproven(cache, options, metrics)
         strangers = {reviewer.enforce: unproven.enforce, reviewer.audit: unproven.audit, authorizer.answer: asked}

@@ -124,10 +124,10 @@ def test_roles_and_bindings_are_followed() -> None:
     for plural in ("roles", "rolebindings"):
         server.holds[f"{rbac}/{plural}"] = [_document("one", 1, "shop")]
     grants = Grants(server, seen.append, lambda *_: None)  # type: ignore[arg-type]
-    assert not grants.followed()
+    assert not grants.fresh()
     grants.start()
     try:
-        eventually(grants.followed, 5, "all are listed")
+        eventually(grants.fresh, 5, "all are listed")
         assert seen == [None] * 4
         assert all(metadata_only for _, metadata_only in server.asked)
         server.tell(f"{rbac}/rolebindings", "MODIFIED", _document("one", 2, "shop"))
