@@ -8,6 +8,11 @@ from tests.attacks.field import DAEMON_SETS, NODES, PODS, Field, Kind
 
 _DEVICE_CLAIMS: Final = Kind("resource.k8s.io", "resourceclaims")
 _LEASES: Final = Kind("coordination.k8s.io", "leases")
+_EVICTIONS: Final = {
+    "Eviction": (Kind("lifecycle.k8s.io", "evictions", "v1alpha1"), "Eviction"),
+    "EvictionRequest": (Kind("lifecycle.k8s.io", "evictionrequests", "v1alpha1"), "EvictionRequest"),
+}
+"""The names that KEP-4563 had for its object."""
 
 
 def _broker(field: Field, **spec: Any) -> str:
@@ -25,6 +30,23 @@ def evict(field: Field, more: dict[str, Any]) -> None:
     path = _broker(field)
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "broker"}, **more}
     field.refused("POST", f"{path}/eviction", eviction)
+    field.lasts(path)
+
+
+@attack(variants=_EVICTIONS)
+def ask_for_its_eviction(field: Field, kind: Kind, named: str) -> None:
+    """An agent makes the object by which a controller evicts it, or has a free one name it."""
+    path = _broker(field)
+    requests = field.defined(kind, named)
+
+    def request(name: str, pod: str) -> dict[str, Any]:
+        spec = {"target": {"pod": {"name": pod, "uid": pod}}, "requester": "mine.example.com"}
+        return {"apiVersion": f"{kind.group}/{kind.version}", "kind": named, "metadata": {"name": name}, "spec": spec}
+
+    field.free_work()
+    field.refused("POST", requests, request("theirs", "broker"))
+    field.done("POST", requests, request("mine", "mine"))
+    field.refused("PATCH", f"{requests}/mine", {"spec": {"target": {"pod": {"name": "broker"}}}})
     field.lasts(path)
 
 
