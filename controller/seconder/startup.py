@@ -62,7 +62,7 @@ def operator(arguments: argparse.Namespace) -> int:
         from seconder.client.api import Api
         from seconder.http.address import bind
         from seconder.observability.metrics import LeaderMetrics, registry
-        from seconder.observability.ops import Ops, ops_app
+        from seconder.observability.ops import Ops
         from seconder.operator import election, program
 
     settings, routes = _settings(arguments), _routes(arguments)
@@ -74,7 +74,7 @@ def operator(arguments: argparse.Namespace) -> int:
     running = program.Program(lambda term, gave_up: duties.begin(term, gave_up, metrics), duties.stand_in)
     metrics = LeaderMetrics(registry_, lambda: running.leads)
     # In a thread, since the main one waits for signals; it ends with the process.
-    Ops(ops_app(running.unmet, registry_), bind(*_address(arguments.metrics_bind_address))).start()
+    Ops(bind(*_address(arguments.metrics_bind_address)), running.unmet, registry_).start()
     api = Api(loaded, user_agent=duties.user_agent, fence=lambda: election.REQUEST_SECONDS)
     return 0 if running.run(election.Elector(api, arguments.namespace, name, running.look)) else 1
 

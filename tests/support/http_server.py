@@ -28,7 +28,7 @@ from seconder.http.protocol import Shared
 from seconder.http.server import Drain, Pulse, serve
 from seconder.http.tls import ServingCertificate
 from seconder.observability import log
-from seconder.observability.ops import Ops, ops_app
+from seconder.observability.ops import Ops
 
 
 @dataclass
@@ -151,9 +151,7 @@ async def main(options: Options) -> None:
 
     listening = bind("127.0.0.1", 0)
     say(sock.getsockname()[1], listening.getsockname()[1])
-    ops = Ops(
-        ops_app(unmet, registry, lambda: pulse.standing(2 * options.stuck_seconds)), listening, options.ops_connections
-    )
+    ops = Ops(listening, unmet, registry, lambda: pulse.standing(2 * options.stuck_seconds), options.ops_connections)
     ops.start()
     load()
     routes: dict[str, Handler] = {"/validate": review, "/validate/audit": audit, "/peak": peak, "/spent": spent}

@@ -18,8 +18,8 @@ from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Policy
 from seconder.approvals.registry import Approver, Registry
 from seconder.http.address import bind
-from seconder.observability.ops import Ops
 from seconder.portal.app import Portal
+from seconder.portal.server import Server
 from seconder.portal.sessions import handle_of
 from seconder.portal.view import View
 
@@ -111,7 +111,7 @@ def served(api: Served, view: Seen) -> Iterator[Visitor]:
     """Serve the portal; give a visitor who is not signed in."""
     sock = bind("127.0.0.1", 0)
     port = sock.getsockname()[1]
-    server = Ops(Portal(api, view, ORIGIN).app(), sock)
+    server = Server(Portal(api, view, ORIGIN).app(), sock)
     server.start()
     try:
         yield Visitor(port)

@@ -14,18 +14,15 @@ from seconder.http import head, reply
 from seconder.http.body_memory import BodyMemory
 from seconder.http.crowd import NEVER, Crowd
 from seconder.http.door import Visitor, said
-from seconder.http.handler import BadReview, Handler, Report
+from seconder.http.handler import BadReview, Handler, Page, Reader, Report
 from seconder.http.known_heads import KnownHeads
 from seconder.http.limits import FRAMING_BYTES, SMALL_BODY_BYTES, Limits
 from seconder.http.reply import Refusal, Replies
 
-_BYTES: Final = bytearray(64 * 1024)
-_BUFFER: Final = memoryview(_BYTES)
-"""Where every connection's bytes arrive. One is enough: the event loop fills it and hands it on in one step, and the
-parser copies what it keeps."""
+_BUFFER_BYTES: Final = 64 * 1024
 
 _TOGETHER: Final = 16
-"""Requests that are answered together at the most. Each may hold as much as ``_BYTES``."""
+"""Requests that are answered together at the most. Each may hold as much as ``_BUFFER_BYTES``."""
 
 _UNSENT_BYTES: Final = 16 * 1024
 """Of answers that wait in this process because the client takes none, before no more requests are read."""
@@ -52,9 +49,14 @@ _WHOLE: Final = _Phase.WHOLE
 _RECEIVING: Final = frozenset((_Phase.HEAD, _Phase.BODY, _Phase.DROPPING))
 _BUSY: Final = _RECEIVING | {_WHOLE}
 
-Outcome = bytes | asyncio.Future[bytes] | Refusal
-"""What became of a request: the handler's answer, now or later, or another."""
+Answer = bytes | Page
+"""A handler's, or a reader's."""
 
+Outcome = Answer | asyncio.Future[Answer] | Refusal
+"""What became of a request: the answer, now or later, or a refusal."""
+
+
+_READING: Final = frozenset((b"GET", b"HEAD"))
 
 Asked = tuple[bytes, str, bytes, list[tuple[bytes, bytes]]]
 """A head without its ``Content-Length``: method, version, target, headers in their order."""
@@ -64,7 +66,7 @@ class Shared:
     """What the connections of one listener have in common.
 
     ``strangers``: what serves clients that have not proven themselves by a certificate, in the place of each handler
-    that it names. Empty: nobody has to.
+    that it names. Empty: nobody has to. ``pages``: what there is to read, by path.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class Shared:
         report: Report,
         limits: Limits,
         strangers: Mapping[Handler, Handler] | None = None,
+        pages: Mapping[str, Reader] | None = None,
     ) -> None:
         self.routes: Final = {path.encode(): handler for path, handler in routes.items()}
+        self.pages: Final = {path.encode(): reader for path, reader in (pages or {}).items()}
         self.strangers: Final = strangers or {}
         self.report: Final = report
         self.limits: Final = limits
@@ -85,7 +89,11 @@ class Shared:
         self.known: Asked | None = None
         """The head that was last found good. The API server's are all alike, but for their length."""
         self.known_handler: Handler | None = None
-        self.known_heads: Final = KnownHeads(_BYTES, limits.body_bytes)
+        received = bytearray(_BUFFER_BYTES)
+        self.buffer: Final = memoryview(received)
+        """Where every connection's bytes arrive. One is enough: the event loop fills it and hands it on in one step,
+        and the parser copies what it keeps."""
+        self.known_heads: Final = KnownHeads(received, limits.body_bytes)
         """The same for requests that come in one piece."""
         self.small_bodies: Final = BodyMemory(limits.small_bodies)
         self.large_bodies: Final = BodyMemory(limits.large_bodies)
@@ -124,7 +132,7 @@ class _Stop(Exception):
 
 
 class ReviewProtocol(asyncio.BufferedProtocol):
-    """Answers POST on exact paths, whatever the query string, one request at a time.
+    """Answers POST, and GET where there is a page, on exact paths, whatever the query string, one request at a time.
 
     A plain protocol would be given a new ``bytes`` object per TLS read, for which uvloop asks the C library for 256
     KiB. Where glibc serves that by mapping and unmapping memory, which it does until a first piece of that size has
@@ -151,6 +159,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         "_now",
         "_parser",
         "_phase",
+        "_reader",
         "_refusal",
         "_shared",
         "_stranger",
@@ -170,6 +179,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
     _length: bytes  # the value of Content-Length, where it is written so; else it is among the headers
     _body: bytes | bytearray
     _handler: Handler | None
+    _reader: Reader | None
     _refusal: Refusal | None
     _expects: bool  # the client waits for a 100
 
@@ -178,7 +188,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         self._now = asyncio.get_running_loop().time
         self._parser = httptools.HttpRequestParser(self)
         self._phase = _Phase.CONNECTING
-        self._task: asyncio.Future[bytes] | None = None
+        self._task: asyncio.Future[Answer] | None = None
         self._memory: BodyMemory | None = None
         self._held = 0  # bytes of that
         self._last = False  # the next answer ends the connection
@@ -276,7 +286,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """See ``asyncio.BufferedProtocol``."""
-        return _BUFFER
+        return self._shared.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """See ``asyncio.BufferedProtocol``."""
@@ -290,7 +300,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
             return
         self._fed += nbytes
         try:
-            self._parser.feed_data(_BUFFER[:nbytes])
+            self._parser.feed_data(self._shared.buffer[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._break_off(error)
         phase = self._phase
@@ -380,7 +390,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
             self._handler = shared.known_handler
             return None
         refusal = self._judge_anew(version)
-        if refusal is None and not (self._last or self._expects):
+        if self._handler is not None and not (self._last or self._expects):
             # A copy: trailers are added to the list that is here.
             shared.known = (self._method, version, self._target, list(self._headers))
             shared.known_handler = self._handler
@@ -413,18 +423,25 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         path = head.path_of(self._target)
         if path is None:
             return reply.MALFORMED
-        handler = self._shared.routes.get(path)
-        if handler is None:
+        handler, reader = self._shared.routes.get(path), self._shared.pages.get(path)
+        if handler is not None:
+            refusal = self._unfit(fields)
+        elif reader is not None:
+            refusal = None if self._method in _READING else reply.ONLY_GET
+        else:
             return reply.NOT_FOUND
+        if refusal is None and self._parser.should_upgrade():
+            # The parser takes the body for the other protocol's.
+            refusal = reply.NO_UPGRADES
+        if refusal is None:
+            self._handler, self._reader = handler, reader
+        return refusal
+
+    def _unfit(self, fields: head.Fields) -> Refusal | None:
+        """Why the request is none for a handler."""
         if self._method != b"POST":
             return reply.ONLY_POST
-        if not head.is_json(fields):
-            return reply.ONLY_JSON
-        if self._parser.should_upgrade():
-            # The parser takes the body for the other protocol's.
-            return reply.NO_UPGRADES
-        self._handler = handler
-        return None
+        return None if head.is_json(fields) else reply.ONLY_JSON
 
     def _excess_of_head(self) -> Refusal | None:
         limits = self._shared.limits
@@ -479,7 +496,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         """Ask the handler about the request that has come."""
         handler = self._handler
         if handler is None:
-            return self._refusal or reply.INTERNAL
+            return self._read()
         if self._stranger:
             handler = self._shared.strangers.get(handler, handler)
         try:
@@ -488,16 +505,28 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         except Exception as error:  # noqa: BLE001 - the last resort: reported with its trace, not shown to the client
             return self._failure(error)
 
+    def _read(self) -> Outcome:
+        """Ask the reader, if this is for one."""
+        if self._reader is None:
+            return self._refusal or reply.INTERNAL
+        try:
+            page = self._reader((head.fields_of(self._headers) or {}).get(b"accept", b""))
+            return page if isinstance(page, Page) else asyncio.ensure_future(page)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failure(error)
+
     def reply(self, outcome: Outcome) -> None:
         """Answer with what ``decide`` gave."""
         if isinstance(outcome, bytes):
             self._give(outcome)
+        elif isinstance(outcome, Page):
+            self._show(outcome)
         elif isinstance(outcome, Refusal):
             self._refuse(outcome)
         else:
             self._wait_for(outcome)
 
-    def _wait_for(self, answer: asyncio.Future[bytes]) -> None:
+    def _wait_for(self, answer: asyncio.Future[Answer]) -> None:
         self._task = answer
         self._task.add_done_callback(self._answer_late)
         self._phase = _Phase.ANSWERING
@@ -509,7 +538,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
             self._release()
         self.deadline = self._now() + self._shared.limits.response_seconds
 
-    def _answer_late(self, task: asyncio.Future[bytes]) -> None:
+    def _answer_late(self, task: asyncio.Future[Answer]) -> None:
         self._task = None
         if self._phase is _Phase.GONE:
             self._leave()
@@ -518,7 +547,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         elif self.transport.is_closing():
             self._phase = _Phase.CLOSING
         elif (error := task.exception()) is None:
-            self._give(task.result())
+            self.reply(task.result())
         else:
             self._refuse(self._failure(error))
 
@@ -538,6 +567,15 @@ class ReviewProtocol(asyncio.BufferedProtocol):
             self.close()
         else:
             self.transport.write(b"%b%d\r\n\r\n%b" % (replies.opening, len(answer), answer))
+            self._rest()
+
+    def _show(self, page: Page) -> None:
+        last = self._last or self._shared.draining
+        self._answered = True
+        self.transport.write(self._shared.replies.page(page, last=last, bodiless=self._method == b"HEAD"))
+        if last:
+            self.close()
+        else:
             self._rest()
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -589,6 +627,7 @@ class ReviewProtocol(asyncio.BufferedProtocol):
         self._headers = []
         self._body = b""
         self._handler = None
+        self._reader = None
         self._refusal = None
         self._expects = False
         if self._memory is not None:

@@ -6,7 +6,10 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+from seconder.http.handler import Page
+
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_JSON: Final = b"application/json"
 _CLOSE: Final = b"connection: close\r\n"
 
 
@@ -26,6 +29,7 @@ NO_UPGRADES: Final = Refusal(HTTPStatus.BAD_REQUEST, "upgrades are not served", 
 NO_PIPELINING: Final = Refusal(HTTPStatus.BAD_REQUEST, "pipelining is not served", final=True)
 NOT_FOUND: Final = Refusal(HTTPStatus.NOT_FOUND, "nothing is served here")
 ONLY_POST: Final = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "only POST is served here", b"allow: POST\r\n")
+ONLY_GET: Final = Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is served here", b"allow: GET, HEAD\r\n")
 TOO_SLOW: Final = Refusal(HTTPStatus.REQUEST_TIMEOUT, "the request did not come in time", final=True)
 TOO_LARGE: Final = Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the request is too large", final=True)
 LONG_TARGET: Final = Refusal(HTTPStatus.REQUEST_URI_TOO_LONG, "the request target is too long", final=True)
@@ -50,8 +54,8 @@ class Replies:
 
     def tick(self) -> None:
         """Take the present time (RFC 9110, section 6.6.1: an origin server with a clock sends ``Date``)."""
-        self._common = b"date: %b\r\ncontent-type: application/json\r\n" % formatdate(time.time(), usegmt=True).encode()
-        self.opening = b"HTTP/1.1 200 OK\r\n%bcontent-length: " % self._common
+        self._date = b"date: %b\r\n" % formatdate(time.time(), usegmt=True).encode()
+        self.opening = b"HTTP/1.1 200 OK\r\n%bcontent-type: %b\r\ncontent-length: " % (self._date, _JSON)
         """A 200 up to the value of its last header."""
 
     def last(self, body: bytes) -> bytes:
@@ -60,13 +64,18 @@ class Replies:
 
     def refusal(self, refusal: Refusal, *, last: bool, bodiless: bool) -> bytes:
         """A refusal; ``bodiless`` as HEAD wants it."""
-        body = json.dumps({"message": refusal.detail}).encode()
-        head = b"HTTP/1.1 %d %b\r\n%bcontent-length: %d\r\n%b%b\r\n" % (
-            refusal.status,
-            refusal.status.phrase.encode(),
-            self._common,
-            len(body),
-            refusal.fields,
+        told = Page(json.dumps({"message": refusal.detail}).encode(), _JSON, refusal.status)
+        return self.page(told, last=last, bodiless=bodiless, fields=refusal.fields)
+
+    def page(self, page: Page, *, last: bool, bodiless: bool, fields: bytes = b"") -> bytes:
+        """A page with further ``fields``, which are whole lines; ``bodiless`` as HEAD wants it."""
+        head = b"HTTP/1.1 %d %b\r\n%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b\r\n" % (
+            page.status,
+            page.status.phrase.encode(),
+            self._date,
+            page.content_type,
+            len(page.body),
+            fields,
             _CLOSE if last else b"",
         )
-        return head if bodiless else head + body
+        return head if bodiless else head + page.body

@@ -1,195 +1,106 @@
 """The port for probes and Prometheus: /healthz, /readyz and /metrics over plain HTTP."""
 
 import asyncio
-import logging
 import socket
 import threading
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from operator import attrgetter
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Final
 
-import h11
-import uvicorn
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
-from seconder.http.crowd import Crowd
-from seconder.http.door import Door, Visitor, said
+from seconder.http.handler import Page, Reader
+from seconder.http.limits import Limits
+from seconder.http.listener import Listener
+from seconder.http.protocol import Shared
 from seconder.observability import log
-
-Application = Callable[..., Awaitable[None]]
-"""Of ASGI 3."""
 
 Unmet = Callable[[], Sequence[str]]
 """Gives one line for each condition that is wanting; none when all is well."""
 
 CONNECTIONS: Final = 64
-_HEADER_BYTES: Final = 16 * 1024
-IDLE_SECONDS: Final = 120
-_BACKLOG: Final = 1024
-"""Connections that the kernel takes ahead."""
-
+_TEXT: Final = b"text/plain; charset=utf-8"
+_DRAIN_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 2.0
-
-_CLIENTS: Final = (h11.ProtocolError, ClientDisconnect)
-"""What is raised because of what a client does."""
-
-
-def ops_app(unmet: Unmet, registry: CollectorRegistry, stuck: Unmet = tuple) -> Starlette:
-    """Make the application.
-
-    ``stuck`` is asked on each /healthz, ``unmet`` on each /readyz, and ``registry`` is rendered on each /metrics.
-
-    Without FastAPI, which would be a third of the webhook's start and 14 MiB, for types that these three have no use
-    for.
-    """
-    one_at_a_time = asyncio.Lock()
-
-    async def healthz(_: Request) -> Response:
-        return _verdict(stuck())
-
-    async def readyz(_: Request) -> Response:
-        return _verdict(unmet())
-
-    async def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        # In a thread, so that probes do not wait while many series are rendered.
-        async with one_at_a_time:
-            rendered = await asyncio.to_thread(encode, registry)
-        return Response(rendered, headers={"content-type": content_type})
-
-    app = Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)])
-    app.router.redirect_slashes = False
-    return app
-
-
-def _verdict(reasons: Sequence[str]) -> Response:
-    if reasons:
-        return PlainTextResponse("".join(f"{reason}\n" for reason in reasons), status_code=503)
-    return PlainTextResponse("ok")
 
 
 class Ops:
-    """Serves an application on ``listening`` from a thread of its own, with uvicorn as it is.
+    """Serves the three on ``listening`` from a thread of its own.
+
+    ``stuck`` is asked on each /healthz, ``unmet`` on each /readyz, and ``registry`` is rendered on each /metrics.
 
     A thread, because neither probes nor metrics may wait for what they are about: rendering never holds up reviews, and
     a loop that is busy with reviews is alive. A probe that had to wait for its turn there would have the kubelet kill
     the process when it is needed most. What a thread cannot see by itself, that the loop hangs, ``stuck`` and ``unmet``
     tell it.
 
-    Bounded are: connections, of which one gives way to a new one beyond ``connections`` (see ``Crowd``), so that who
-    opens many keeps no probe out and takes no file descriptors from reviews; a request's head; memory for bodies, which
-    nobody reads; idle time; lines in the log (see ``_ours`` and ``log.Handler``). Not bounded is how long a request may
-    take to come, or its answer to be taken: there is no public setting for it, and such a connection is the next one's
-    room.
+    What reviews are served by serves these, too: the bounds are the same, but for the number of ``connections``, and
+    nothing else has to be loaded before the first probe is answered (ADR 10).
     """
 
-    def __init__(self, app: Application, listening: socket.socket, connections: int = CONNECTIONS) -> None:
-        for name in ("uvicorn.error", "asyncio"):
-            # It is added once, however often: it is the same function.
-            logging.getLogger(name).addFilter(_ours)
-        self._listening = _FewConnections(listening, connections)
-        config = uvicorn.Config(
-            self._listening.noting(app),
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            backlog=_BACKLOG,
-            timeout_keep_alive=IDLE_SECONDS,
-            timeout_graceful_shutdown=1,
-            h11_max_incomplete_event_size=_HEADER_BYTES,
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._listening],), name="ops", daemon=True)
+    def __init__(
+        self,
+        listening: socket.socket,
+        unmet: Unmet,
+        registry: CollectorRegistry,
+        stuck: Unmet = tuple,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        pages: dict[str, Reader] = {
+            "/healthz": lambda _: _verdict(stuck()),
+            "/readyz": lambda _: _verdict(unmet()),
+            "/metrics": _Exposition(registry).render,
+        }
+        # Nobody reads a body here, so none may be sent.
+        limits = Limits(connections=connections, body_bytes=0)
+        shared = Shared({}, lambda error: log.failure("a probe or a scrape failed", error), limits, pages=pages)
+        self._listener = Listener(listening, shared)
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="ops", daemon=True)
 
     def start(self) -> None:
-        """Begin to serve; the process may end without ``stop``. Clients may connect from now on."""
-        self._listening.listen(_BACKLOG)
+        """Begin to serve; the process may end without ``stop``."""
         self._thread.start()
 
     def stop(self) -> None:
         """Stop serving; wait for it a little."""
-        self._server.should_exit = True
+        with suppress(RuntimeError):  # it has ended by itself
+            self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(_STOP_SECONDS)
 
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
 
-def _ours(record: logging.LogRecord) -> bool:
-    """Whether a record is about our doing. What a client's bytes raise, or their end, is counted, and has no line.
-
-    uvicorn answers bytes that are no HTTP by itself. The application, which does not know, answers too, and uvicorn
-    logs what h11 says to that as if the application had raised it. Where the application waits for the rest of a body,
-    Starlette tells it of the client's end by an exception.
-    """
-    if record.exc_info and isinstance(record.exc_info[1], _CLIENTS):
-        log.leave_out()
-        return False
-    return True
-
-
-class _FewConnections(Door):
-    """A listening socket that ends one connection for a new one when there would be too many.
-
-    uvicorn's ``limit_concurrency`` takes any number of connections and then answers 503, to probes as well.
-    """
-
-    def __init__(self, listening: socket.socket, most: int) -> None:
-        self._room: Crowd[Visitor] = Crowd(most, attrgetter("last_used"), said)
-        self._guests: dict[tuple[str, int], _Guest] = {}
-        # Each needs some turns of the event loop until it has been heard, and may have to go as soon as there are
-        # ``most`` newer ones.
-        super().__init__(listening, self._room, _see_off, max(1, most // 8))
-
-    def accept(self) -> tuple[Visitor, Any]:
-        """See ``Door``; asyncio's own event loop calls it."""
-        visitor, address = super().accept()
-        guest = _Guest(visitor.family, visitor.type, visitor.proto, fileno=visitor.detach())
-        guest.address, guest.left = address, self._left
-        self._room.heard(visitor, guest)
-        self._guests[address[:2]] = guest
-        return guest, address
-
-    def noting(self, app: Application) -> Application:
-        """The application; a connection is known by it to be of use."""
-
-        async def noting(scope: Any, receive: Any, send: Any) -> None:
-            guest = self._guests.get(scope.get("client"))
-            if guest is not None:
-                guest.last_used = time.monotonic()
-            await app(scope, receive, send)
-
-        return noting
-
-    def _left(self, guest: "_Guest") -> None:
-        self._room.discard(guest)
-        if self._guests.get(guest.address[:2]) is guest:
-            del self._guests[guest.address[:2]]
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            self._listener.start(tasks)
+            try:
+                await self._stopping.wait()
+                await self._listener.drain(_DRAIN_SECONDS, asyncio.Event())
+            finally:
+                self._listener.close()
 
 
-class _Guest(Visitor):
-    """A connection that says when it is closed."""
+class _Exposition:
+    """Renders the metrics in a thread, so that probes do not wait while there are many series; once at a time."""
 
-    left: Callable[["_Guest"], None]
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._one_at_a_time = asyncio.Lock()
 
-    def close(self) -> None:
-        """See ``socket.socket``; asyncio's own transports call it."""
-        super().close()
-        self.left(self)
+    async def render(self, accept: bytes) -> Page:
+        encode, content_type = choose_encoder(accept.decode("latin-1"))
+        async with self._one_at_a_time:
+            rendered = await asyncio.to_thread(encode, self._registry)
+        return Page(rendered, content_type.encode())
 
 
-def _see_off(guest: socket.socket) -> None:
-    # The event loop finds that nothing more comes, and closes it. An OSError: the client has left by itself.
-    with suppress(OSError):
-        guest.shutdown(socket.SHUT_RDWR)
+def _verdict(reasons: Sequence[str]) -> Page:
+    if reasons:
+        told = "".join(f"{reason}\n" for reason in reasons)
+        return Page(told.encode(errors="backslashreplace"), _TEXT, HTTPStatus.SERVICE_UNAVAILABLE)
+    return Page(b"ok", _TEXT)

@@ -3,19 +3,16 @@
 import signal
 import threading
 from dataclasses import dataclass
-from typing import Final
 
 from seconder.client.api import Api, ApiError
 from seconder.client.credentials import Credentials
 from seconder.http.address import bind
 from seconder.observability import log
 from seconder.observability.metrics import registry
-from seconder.observability.ops import Ops, ops_app
+from seconder.observability.ops import Ops
 from seconder.portal.app import Portal
+from seconder.portal.server import Server
 from seconder.portal.view import View
-
-_CONNECTIONS: Final = 256
-"""Browsers keep some six open. Beyond that one gives way to a new one: see ``Crowd``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +32,8 @@ def run(credentials: Credentials, options: Options) -> None:
         signal.signal(number, lambda *_: stopping.set())
     api = Api(credentials, user_agent="seconder-portal", connections=16)
     view = View(api, _failed, cluster_id=options.cluster_id)
-    probes = Ops(ops_app(view.unmet, registry()), bind(*options.ops_address))
-    pages = Ops(Portal(api, view, options.origin).app(), bind(*options.address), _CONNECTIONS)
+    probes = Ops(bind(*options.ops_address), view.unmet, registry())
+    pages = Server(Portal(api, view, options.origin).app(), bind(*options.address))
     view.start()
     probes.start()
     pages.start()

@@ -29,6 +29,7 @@ from seconder.http.server import Drain, Pulse, serve
 from seconder.http.tls import ServingCertificate
 from seconder.observability import log
 from seconder.observability.metrics import AuthorizerMetrics, ReviewMetrics, registry
+from seconder.observability.ops import Ops
 from seconder.webhook.authorizer import Authorizer
 from seconder.webhook.recorder import Bounds, Recorder
 from seconder.webhook.reviewer import Reviewer
@@ -203,10 +204,7 @@ async def run(credentials: Credentials, options: Options) -> bool:
     recorder.start()
     served.watch.start()
     grants.start()
-    # uvicorn takes a while to load. Only now, so that the watches' first lists are on their way meanwhile.
-    from seconder.observability.ops import Ops, ops_app
-
-    ops = Ops(ops_app(unmet, registry_, lambda: pulse.standing(_STUCK_SECONDS)), probed)
+    ops = Ops(probed, unmet, registry_, lambda: pulse.standing(_STUCK_SECONDS))
     ops.start()
     routes: dict[str, Handler] = {
         "/validate": reviewer.enforce,

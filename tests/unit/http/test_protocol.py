@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.http import head, status
 from seconder.http import head as head_module
 from seconder.http import reply
 from seconder.http.body_memory import BodyMemory
-from seconder.http.handler import BadReview, Handler
+from seconder.http.handler import BadReview, Handler, Page
 from seconder.http.limits import FRAMING_BYTES, MAX_BODY_BYTES, Limits
 from seconder.http.protocol import ReviewProtocol, Shared
 
@@ -76,6 +77,7 @@ class Connection:
             {"/validate": self.review, "/validate/audit": lambda _: b'{"audit": 1}', "/late": self.late},
             self.reported.append,
             limits,
+            pages={"/page": self.page, "/page/late": self.late_page},
         )
         self.wire = Wire()
         self.protocol = ReviewProtocol(self.shared)
@@ -104,6 +106,17 @@ class Connection:
         if body == b"crash":
             raise RuntimeError("the password is hunter2")
         return b'{"late": 1}'
+
+    def page(self, accept: bytes) -> Page:
+        """Say what the client accepts."""
+        if accept == b"crash":
+            raise RuntimeError("the password is hunter2")
+        return Page(b"for " + accept, b"text/plain", HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def late_page(self, accept: bytes) -> Page:
+        """Say the same after a while."""
+        await asyncio.sleep(0)
+        return self.page(accept)
 
     def feed(self, *pieces: bytes) -> bytes:
         """Let bytes come in, one piece a turn of the event loop; give all that was said so far."""
@@ -215,6 +228,76 @@ def test_other_methods_are_told_that_only_post_is_served(method: bytes) -> None:
     assert first.endswith(b"\r\n\r\n") == (method == b"HEAD")
     assert second.startswith(b"200 ")
     assert connection.bodies == [b"abcdef"]
+
+
+PATHS_OF_PAGES = ("/page", "/page/late")
+
+
+def to_read(path: str, method: str = "GET", *fields: str) -> bytes:
+    """Ask for a page."""
+    lines = "".join(f"{field}\r\n" for field in ("Host: x", *fields))
+    return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+@pytest.mark.parametrize("path", PATHS_OF_PAGES)
+def test_a_page_is_read_with_its_status_and_type_as_often_as_one_likes(path: str) -> None:
+    """The reader is told what the client accepts each time, also where heads are alike but for that."""
+    for accept in ("text/plain", "text/html"):
+        answer = f"content-type: text/plain\r\ncontent-length: {4 + len(accept)}\r\n\r\nfor {accept}".encode()
+
+        async def twice(accept: str = accept) -> bytes:
+            connection = Connection()
+            connection.feed(to_read(path, "GET", "accept: x/y"))
+            await connection.settle()
+            for _ in range(2):
+                connection.feed(to_read(path, "GET", f"Accept: {accept}"))
+                await connection.settle()
+            return connection.wire.said
+
+        said = on_a_loop(twice)
+        assert statuses(said) == [503, 503, 503]
+        assert said.count(answer) == 2
+
+
+@pytest.mark.parametrize("path", PATHS_OF_PAGES)
+def test_whoever_asks_for_a_head_gets_the_head_of_the_page(path: str) -> None:
+    """With the length that the page has (RFC 9110, section 9.3.2)."""
+    said = ask(to_read(path, "HEAD")).wire.said
+    assert b"\r\ncontent-length: 4\r\n" in said
+    assert said.endswith(b"\r\n\r\n")
+
+
+def test_a_page_is_only_read_and_a_review_only_sent() -> None:
+    """Whatever was asked before on the connection."""
+    page, review = to_read("/page"), to_read("/validate")
+    posted = PLAIN.replace(b"/validate", b"/page")
+    assert statuses(ask(page, PLAIN, page, PLAIN, page).wire.said) == [503, 200, 503, 200, 503]
+    said = ask(page, posted, page, review, PLAIN, review).wire.said
+    assert statuses(said) == [503, 405, 503, 405, 200, 405]
+    assert said.count(b"\r\nallow: GET, HEAD\r\n") == 1
+    assert statuses(ask(to_read("/page", "DELETE")).wire.said) == [405]
+
+
+@pytest.mark.parametrize("path", PATHS_OF_PAGES)
+def test_a_page_that_fails_is_reported_and_not_shown(path: str) -> None:
+    """And the connection goes on."""
+    connection = ask(to_read(path, "GET", "Accept: crash"), to_read("/page"))
+    assert statuses(connection.wire.said)[0] == 500
+    assert [str(error) for error in connection.reported] == ["the password is hunter2"]
+    assert b"hunter2" not in connection.wire.said
+
+
+def test_no_body_comes_along_where_none_is_wanted() -> None:
+    """Announced or in chunks; none and an empty one are the same."""
+    none = Limits(body_bytes=0)
+    for fields in (("Content-Length: 1",), ("Transfer-Encoding: chunked",)):
+        connection = ask(to_read("/page", "GET", *fields) + b"1\r\nx\r\n0\r\n\r\n", limits=none)
+        assert statuses(connection.wire.said) == [413]
+        assert connection.wire.closed
+    assert statuses(ask(to_read("/page", "GET", "Content-Length: 0"), to_read("/page"), limits=none).wire.said) == [
+        503,
+        503,
+    ]
 
 
 @pytest.mark.parametrize("value", ["application/json; charset=utf-8", "Application/JSON", "application/json ;x=y"])
