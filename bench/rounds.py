@@ -12,8 +12,8 @@ from bench.servers import Server
 from bench.table import median_ratio
 
 WARM_UP: Final = 1000
-_FIRST_SEEN: Final = 5000
-_REPEATED: Final = 15_000
+_FIRST_SEEN: Final = 3000
+_REPEATED: Final = 8000
 _DISTINCT: Final = 64
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.attacks import documents
 from tests.attacks.attack import Layer, attack
-from tests.attacks.field import BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, SERVICES, Field
+from tests.attacks.field import BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, ROLES, SERVICES, Field
 
 _LAYERS = (Layer.WEBHOOK, Layer.RBAC)
 _RULES: dict[str, tuple[str, str, str]] = {
@@ -47,6 +47,58 @@ def lend_what_ends_a_service(field: Field, group: str, resource: str, verb: str)
     field.later_removed(CLUSTER_BINDINGS.path("", field.place))
     binding = documents.role_binding(field.place, field.place, documents.account("default", "default"))
     field.refused("POST", CLUSTER_BINDINGS.path(""), binding)
+
+
+_KEPT: dict[str, tuple[str, str, str, str]] = {
+    "who-is-who": ("kube-system", "", "configmaps", "create"),
+    "the-api-servers-address": ("default", "", "services", "patch"),
+    "which-nodes-live": ("kube-node-lease", "coordination.k8s.io", "leases", "delete"),
+    "addresses": ("", "networking.k8s.io", "servicecidrs", "delete"),
+    "nodes": ("", "", "nodes", "create"),
+    "networks": ("", "cilium.io", "ciliumclusterwidenetworkpolicies", "create"),
+}
+
+
+@attack(*_LAYERS, variants=_KEPT)
+def lend_what_no_agent_writes(field: Field, place: str, group: str, resource: str, verb: str) -> None:
+    """An agent lends others the right to what it may not write itself, whatever policies say."""
+    rule = {"apiGroups": [group], "resources": [resource], "verbs": [verb]}
+    lent = {"metadata": {"name": field.place}, "rules": [rule]}
+    field.later_removed(CLUSTER_ROLES.path("", field.place))
+    field.refused("POST", CLUSTER_ROLES.path(""), lent)
+    if place:
+        field.later_removed(ROLES.path(place, field.place))
+        field.refused("POST", ROLES.path(place), lent)
+        field.make(CLUSTER_ROLES, lent)
+        field.later_removed(BINDINGS.path(place, field.place))
+        binding = documents.role_binding(field.place, field.place, documents.account(field.place, "default"))
+        field.refused("POST", BINDINGS.path(place), binding)
+
+
+_READS: dict[str, Any] = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
+
+
+@attack(
+    *_LAYERS, variants={"rules": ("PATCH", {"rules": [_READS]}), "all": ("PATCH", {"rules": []}), "role": ("DELETE",)}
+)
+def take_a_right_out_of_a_role(field: Field, method: str, *sent: Any) -> None:
+    """An agent takes out of a role what it may not give, gives it to others, and waits until it is put back."""
+    field.deployment()
+    deletes = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["delete"]}
+    field.make(ROLES, {"metadata": {"name": "deployer"}, "rules": [_READS, deletes]})
+    field.refused(method, ROLES.path(field.place, "deployer"), *sent)
+    field.make(ROLES, {"metadata": {"name": "reader"}, "rules": [_READS]})
+    field.done("DELETE", ROLES.path(field.place, "reader"))
+
+
+@attack(*_LAYERS)
+def give_everybody_a_role_that_is_weak_today(field: Field) -> None:
+    """An agent binds a group to a role that only reads; what it holds later is for others to write."""
+    field.make(ROLES, {"metadata": {"name": "reader"}, "rules": [_READS]})
+    everybody = documents.role_binding("all", "reader", documents.group("system:unauthenticated"), kind="Role")
+    field.refused("POST", BINDINGS.path(field.place), everybody)
+    own = documents.role_binding("own", "reader", documents.account(field.place, "default"), kind="Role")
+    field.done("POST", BINDINGS.path(field.place), own)
 
 
 _SUBJECTS: dict[str, Any] = {

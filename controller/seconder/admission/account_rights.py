@@ -13,7 +13,7 @@ from seconder.admission.indirect.means import Means
 from seconder.admission.kinds import KUBERNETES_GROUPS, SCALED
 from seconder.admission.lookups import Account, Asking, FirstRight, OwningResources, Right, Unknown, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.powers import EDITS, ENDS, POWERS, Place
+from seconder.admission.powers import EDITS, ENDS, OF_KUBERNETES, POWERS, Place
 from seconder.admission.review import ReviewContext
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import ANY, NAMESPACES, GroupResource
@@ -78,12 +78,12 @@ def _rights(
     places = {
         Place.ANYWHERE: ("",),
         Place.HERE: (account.namespace,),
-        Place.KUBE_SYSTEM: ("kube-system",),
+        **{place: (place.value,) for place in OF_KUBERNETES},
         Place.INSTALLATION: (installation.namespace,),
         Place.AGENTS: tuple(sorted(index.known_tags.service_account_namespaces)),
         Place.NAMED: tuple(sorted({name for policy in index.all for name in policy.namespaces})),
     }
-    for power in POWERS:
+    for power in (power for power in POWERS if power.asked):
         resource, _, subresource = power.resource.partition("/")
         for namespace in (namespace for place in power.places for namespace in places[place]):
             for verb in powers.askable(power):

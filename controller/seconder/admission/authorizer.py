@@ -60,7 +60,7 @@ def _is(access: Access, power: Power, known: AgentTags, own_namespace: str) -> b
     counting = {
         Place.ANYWHERE: not access.namespace or power.group in powers.GROUPS,
         Place.HERE: True,
-        Place.KUBE_SYSTEM: access.namespace == "kube-system",
+        **{place: access.namespace == place.value for place in powers.OF_KUBERNETES},
         Place.INSTALLATION: access.namespace == own_namespace,
         Place.AGENTS: access.namespace in namespaces,
         Place.NAMED: True,

@@ -36,6 +36,18 @@ CLAIMS: Final = _kind(GroupResource("", "persistentvolumeclaims"), "PersistentVo
 VOLUMES: Final = _kind(GroupResource("", "persistentvolumes"), "PersistentVolume", namespaced=False)
 REVISION: Final = _kind(CONTROLLER_REVISIONS, "ControllerRevision")
 
+NETWORK_PLUGINS: Final = frozenset(
+    {
+        "cilium.io",
+        "crd.antrea.io",
+        "crd.projectcalico.org",
+        "k8s.ovn.org",
+        "policy.networking.k8s.io",
+        "projectcalico.org",
+    }
+)
+"""API groups whose objects in no namespace are about pods in any: of network plugins, and KEP-2091."""
+
 OF_PODS: Final = (CLAIMS, _kind(GroupResource("resource.k8s.io", "resourceclaims"), "ResourceClaim"))
 """What may be made for one pod alone, by a template that it names, and goes with it then."""
 

@@ -396,7 +396,7 @@ class MissingOwners(Lookup[frozenset[Owner]], frozen=True):
 
 
 class RoleRules(Lookup[Sequence[Rule]], frozen=True):
-    """The rules of a role; none where it does not exist."""
+    """The rules of a role. Of one that is not there they are unknown: they are what somebody makes them later."""
 
     unknown: ClassVar[str] = "the role could not be looked up"
     role: RoleRef

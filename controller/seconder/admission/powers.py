@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from seconder.admission import rbac
 from seconder.admission.installation import ROLE_PREFIX
+from seconder.admission.kinds import NETWORK_PLUGINS
 from seconder.api import constants
 from seconder.api.resources import ANY
 
@@ -39,12 +40,20 @@ class Place(Enum):
     HERE = "here"
     """In the namespace of the ServiceAccount that has it, or of the role that gives it."""
     KUBE_SYSTEM = "kube-system"
+    KUBE_PUBLIC = "kube-public"
+    NODE_LEASES = "kube-node-lease"
+    DEFAULT = "default"
+    """These four are in the namespace of that name."""
     INSTALLATION = "installation"
     """In the namespace where Seconder is installed."""
     AGENTS = "agents"
     """In the namespaces whose ServiceAccounts are agents."""
     NAMED = "named"
     """In the namespaces that policies name: whoever runs or enters pods there has what is protected at hand."""
+
+
+OF_KUBERNETES: Final = (Place.KUBE_SYSTEM, Place.KUBE_PUBLIC, Place.NODE_LEASES, Place.DEFAULT)
+"""The namespaces that a cluster has for itself; the value of each is its name."""
 
 
 class Power(Struct, frozen=True):
@@ -54,7 +63,8 @@ class Power(Struct, frozen=True):
     stands for all that begin so: the API server is asked about none of these. ``name`` limits it to the object of this
     name; a right on all of them has an entry of its own. ``anybody``: it is not given to agents either, since it takes
     their tag off or the guard away. ``denied``: agents do not use it, whatever their roles say; no review would see or
-    decide it.
+    decide it. ``asked``: whether a ServiceAccount has it is asked before an agent acts as that; else agents do not give
+    it, and that is all.
     """
 
     what: str
@@ -65,6 +75,7 @@ class Power(Struct, frozen=True):
     name: str = ""
     anybody: bool = True
     denied: bool = True
+    asked: bool = True
 
 
 def _powers(
@@ -253,6 +264,85 @@ POWERS: Final[tuple[Power, ...]] = (
         anybody=False,
         denied=False,
     ),
+    # What agents never write themselves: see ``rules.footing``, ``rules.guard_addresses`` and ``rules.guard_nodes``.
+    Power(
+        "change who is who in the cluster",
+        "",
+        "configmaps",
+        WRITES,
+        (Place.KUBE_SYSTEM, Place.KUBE_PUBLIC),
+        anybody=False,
+        denied=False,
+    ),
+    *_powers(
+        "change at which address the cluster finds its API server",
+        "",
+        "services endpoints",
+        WRITES,
+        (Place.DEFAULT,),
+        anybody=False,
+        denied=False,
+    ),
+    Power(
+        "change at which address the cluster finds its API server",
+        "discovery.k8s.io",
+        "endpointslices",
+        WRITES,
+        (Place.DEFAULT,),
+        anybody=False,
+        denied=False,
+    ),
+    *_powers(
+        "change which addresses Services have",
+        "networking.k8s.io",
+        "servicecidrs ipaddresses",
+        WRITES,
+        anybody=False,
+        denied=False,
+    ),
+    Power("make nodes", "", "nodes", frozenset({"create"}), anybody=False, denied=False),
+    Power(
+        "change which nodes live",
+        "coordination.k8s.io",
+        "leases",
+        WRITES,
+        (Place.NODE_LEASES,),
+        anybody=False,
+        denied=False,
+    ),
+    *(
+        Power(
+            "change who reaches whom in the whole cluster",
+            group,
+            ANY,
+            WRITES,
+            (Place.ANYWHERE, Place.KUBE_SYSTEM),
+            anybody=False,
+            denied=False,
+            asked=False,
+        )
+        for group in sorted(NETWORK_PLUGINS)
+    ),
+    *(
+        power
+        for group, resources in (
+            ("", "configmaps endpoints limitranges resourcequotas services"),
+            ("coordination.k8s.io", "leases"),
+            ("discovery.k8s.io", "endpointslices"),
+            ("networking.k8s.io", "networkpolicies"),
+            ("policy", "poddisruptionbudgets"),
+        )
+        for power in _powers(
+            "change or enter the guard's own namespace",
+            group,
+            resources,
+            WRITES,
+            (Place.INSTALLATION,),
+            anybody=False,
+            denied=False,
+            asked=False,
+        )
+    ),
     *_powers(
         "change workloads",
         "apps",
@@ -269,7 +359,7 @@ POWERS: Final[tuple[Power, ...]] = (
 GROUPS: Final = frozenset({ADMISSION, SERVERS, CERTIFICATES, FLOW_CONTROL, rbac.GROUP, constants.DOMAIN})
 """API groups of which every object is such a power, ones that a later Kubernetes adds to them included."""
 
-_WHOLE: Final = GROUPS | {_IDENTITIES}
+_WHOLE: Final = GROUPS | {_IDENTITIES} | NETWORK_PLUGINS
 """Each key of ``userextras`` is a resource of its own."""
 
 

@@ -75,11 +75,10 @@ class Access:
         self._rights = Rights() if rights is None else rights
 
     def rules(self, lookup: RoleRules, deadline: float) -> Sequence[Rule]:
-        """Read what a role allows; nothing where it does not exist. Raises ApiError and TooLate."""
+        """Read what a role allows. Raises ApiError, also for a role that is not there, and TooLate."""
         role, name = lookup.role, segment(lookup.role.name)
         path = f"namespaces/{role.namespace}/roles/{name}" if role.namespace else f"clusterroles/{name}"
-        document = self._api.find(f"/apis/{rbac.GROUP}/v1/{path}", timeout=left(deadline))
-        return [] if document is None else rbac.rules(document)
+        return rbac.rules(self._api.get(f"/apis/{rbac.GROUP}/v1/{path}", timeout=left(deadline)))
 
     def pod(self, lookup: RunningPod, deadline: float) -> msgspec.Raw:
         """Read a pod's ``spec``. Raises ApiError, also for a pod that is not there, and TooLate."""

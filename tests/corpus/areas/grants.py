@@ -24,7 +24,8 @@ from tests.corpus.builders.scene import AUDIT, DEPLOYMENTS, Expected, case
 REFUSED = "ProtectedConfiguration"
 FREE = "NotCovered"
 UNKNOWN = "InternalError"
-ERIN = subject("User", "erin@example.com")
+ERIN = subject("ServiceAccount", "erin", "payments")
+PERSONS = subject("User", "erin@example.com")
 READS = rule("get list watch", "deployments.apps", "pods")
 DELETES = rule("delete", "deployments.apps")
 ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
@@ -97,21 +98,25 @@ def _means() -> Iterator[Expected]:
         rule("create", "*.batch"),
         rule("delete", "namespaces"),
         rule("update", "namespaces/status"),
+        rule("delete", "configmaps"),
+        rule("create", "nodes"),
+        rule("patch", "leases.coordination.k8s.io"),
+        rule("create", "ciliumclusterwidenetworkpolicies.cilium.io"),
     )
     for each in strangers:
         spelled = f"{' '.join(each['verbs'])} {', '.join(each['resources'])} of {each['apiGroups']}"
-        yield case(f"to a person: {spelled}", REFUSED, *bound(each))
+        yield case(f"to a workload: {spelled}", REFUSED, *bound(each))
     for each in strangers[:3]:
         spelled = f"{' '.join(each['verbs'])} {', '.join(each['resources'])} of {each['apiGroups']}"
         yield case(f"to an agent, who is guarded: {spelled}", FREE, *bound(each, to=agents))
     for each in (
         READS,
         rule("create", "events"),
-        rule("delete", "configmaps"),
+        rule("delete", "widgets.example.com"),
         rule("list", "namespaces"),
     ):
         spelled = f"{' '.join(each['verbs'])} {', '.join(each['resources'])} of {each['apiGroups']}"
-        yield case(f"to a person, harmless: {spelled}", FREE, *bound(each))
+        yield case(f"to a workload, harmless: {spelled}", FREE, *bound(each))
 
 
 def _roles() -> Iterator[Expected]:
@@ -119,11 +124,11 @@ def _roles() -> Iterator[Expected]:
     yield case("an agent makes a role to delete what is protected", REFUSED, create(wide), DEPLOYMENTS)
     yield case("an agent makes a role to read", FREE, create(narrow), DEPLOYMENTS)
     yield case("a person makes a role to delete what is protected", FREE, create(wide, PERSON), DEPLOYMENTS)
-    loses = cluster_role("given", rule("delete", "configmaps"))
+    loses = cluster_role("given", rule("delete", "widgets.example.com"))
     yield case("an agent makes a role to delete what nothing protects", FREE, create(loses), DEPLOYMENTS)
     yield case("an agent makes a role to delete the guard's Deployments among others", REFUSED, create(wide))
     yield case("an agent adds the right to delete to a role", REFUSED, update(narrow, wide), DEPLOYMENTS)
-    yield case("an agent takes the right to delete from a role", FREE, update(wide, narrow), DEPLOYMENTS)
+    yield case("an agent takes the right to delete from a role", REFUSED, update(wide, narrow), DEPLOYMENTS)
     yield case(
         "an agent leaves the rules of a role as they are",
         FREE,
@@ -132,7 +137,9 @@ def _roles() -> Iterator[Expected]:
     )
     labelled = changed(wide, labels={"rbac.authorization.k8s.io/aggregate-to-view": "true"})
     yield case("an agent labels a role, so that others gather its rules", REFUSED, update(wide, labelled), DEPLOYMENTS)
-    yield case("an agent deletes a role", FREE, delete(wide), DEPLOYMENTS)
+    yield case("a person takes the right to delete from a role", FREE, update(wide, narrow, PERSON), DEPLOYMENTS)
+    yield case("an agent deletes a role", REFUSED, delete(wide), DEPLOYMENTS)
+    yield case("an agent deletes a role to read", FREE, delete(narrow), DEPLOYMENTS)
     gathering = {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}
     gathers = cluster_role("given", aggregationRule=gathering, rules=None)
     yield case("an agent makes a role that gathers others", REFUSED, create(gathers))
@@ -196,8 +203,11 @@ def _by_policies() -> Iterator[Expected]:
 
 def _bindings() -> Iterator[Expected]:
     reads, deletes = cluster_role("given", READS), cluster_role("given", DELETES)
-    yield case("an agent binds a role to delete to a person", REFUSED, *bound(DELETES), DEPLOYMENTS)
-    yield case("an agent binds a role to read to a person", FREE, *bound(READS), DEPLOYMENTS)
+    yield case("an agent binds a role to delete to a workload", REFUSED, *bound(DELETES), DEPLOYMENTS)
+    yield case("an agent binds a role to read to a workload", FREE, *bound(READS), DEPLOYMENTS)
+    yield case("an agent binds a role to read to a person", REFUSED, *bound(READS, to=PERSONS), DEPLOYMENTS)
+    everybody = subject("Group", "system:unauthenticated")
+    yield case("an agent binds a role to read to everybody", REFUSED, *bound(READS, to=everybody), DEPLOYMENTS)
     yield case("a person binds a role to delete", FREE, *bound(DELETES, by=PERSON), DEPLOYMENTS)
     yield case("an agent binds it in one namespace", REFUSED, *bound(DELETES, cluster=False), DEPLOYMENTS)
     elsewhere = policy("production", "deployments.apps", namespaces=["elsewhere"])
@@ -207,16 +217,16 @@ def _bindings() -> Iterator[Expected]:
         "an agent binds a Role of the namespace", REFUSED, create(binding("given", local, ERIN)), DEPLOYMENTS, local
     )
     yield case(
-        "an agent binds a Role that is not there", FREE, create(binding("given", local, ERIN)), DEPLOYMENTS, deletes
+        "an agent binds a Role that is not there", UNKNOWN, create(binding("given", local, ERIN)), DEPLOYMENTS, deletes
     )
     yield case(
         "an agent binds a ClusterRole that is not there",
-        FREE,
+        UNKNOWN,
         create(binding("given", reads, ERIN, cluster=True)),
         DEPLOYMENTS,
     )
     before = binding("given", deletes, ERIN, cluster=True)
-    more = changed(before, subjects=[ERIN, subject("User", "frank@example.com")])
+    more = changed(before, subjects=[ERIN, subject("ServiceAccount", "frank", "payments")])
     yield case("an agent adds a subject to a binding", REFUSED, update(before, more), DEPLOYMENTS, deletes)
     yield case("an agent takes a subject from a binding", FREE, update(more, before), DEPLOYMENTS, deletes)
     yield case(

@@ -220,7 +220,7 @@ def _rights() -> Iterator[Expected]:
         (REFUSED, rule("*", "*.*"), ""),
         (REFUSED, rule("get", "secrets"), ""),
         (FREE, rule("get", "secrets"), "payments"),
-        (FREE, rule("delete", "configmaps"), ""),
+        (FREE, rule("delete", "widgets.example.com"), ""),
         (FREE, rule("delete", "deployments.apps"), "elsewhere"),
         (FREE, rule("delete", "deployments.apps", names=("checkout",)), "payments"),
         # These end the guard as well.

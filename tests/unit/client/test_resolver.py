@@ -179,6 +179,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(AliasedBy("payments", aliases.BUILT_IN)) == frozenset()
     assert answer(OwningResources("")) == frozenset()
     assert answer(MissingOwners("payments", (REAL,))) == {REAL}
+    served.answers["/apis/rbac.authorization.k8s.io/v1/clusterroles/r"] = {"rules": []}
     assert answer(RoleRules(RoleRef("", "r"))) == []
     assert pod_templates.account(answer(RunningPod("payments", "p"))) == "worker"
     assert answer(SecretTokens("payments", ())) == TokenAccounts()

@@ -21,7 +21,8 @@ from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import SERVICES, GroupResource
 
 _RANGES: Final = GroupResource("networking.k8s.io", "servicecidrs")
-_KINDS: Final = frozenset({addresses.ADDRESSES, _RANGES})
+ALWAYS: Final = frozenset({addresses.ADDRESSES, _RANGES})
+"""The kinds that agents make none of."""
 
 
 class _Service(Struct):
@@ -43,7 +44,7 @@ _reported: Final = msgspec.json.Decoder(codec.ObjectsReview[_Reported])
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse what frees the address of such a Service, and what takes addresses from the cluster."""
     yield from ()
-    if context.request.target.resource in _KINDS and context.request.operation is Operation.CREATE:
+    if context.request.target.resource in ALWAYS and context.request.operation is Operation.CREATE:
         # Of a range that somebody makes Services take addresses, whatever has them: a node, the API server, a host.
         return [Refusal("agents may not say which addresses Services have")]
     if context.request.target.resource == _RANGES:
@@ -89,7 +90,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     taking = f"({external}) || ({cel.subresource('status')})"
     takes = f'request.operation in ["CREATE", "UPDATE"] && object != null && ({taking})'
     return [
-        Prefilter(Entry.GUARD, cel.one_of(_KINDS)),
+        Prefilter(Entry.GUARD, cel.one_of(ALWAYS)),
         Prefilter(Entry.GUARD, f"{cel.kind(SERVICES)} && {takes}"),
     ]
 
@@ -101,5 +102,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo(MUTATIONS, _KINDS | {SERVICES}),
+    applies_to=AppliesTo(MUTATIONS, ALWAYS | {SERVICES}),
 )

@@ -5,24 +5,13 @@ from typing import Final
 
 from seconder.admission import cel
 from seconder.admission.findings import Findings, Refusal
+from seconder.admission.kinds import NETWORK_PLUGINS
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import MUTATIONS
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import ANY, GroupResource
-
-PLUGINS: Final = frozenset(
-    {
-        "cilium.io",
-        "crd.antrea.io",
-        "crd.projectcalico.org",
-        "k8s.ovn.org",
-        "policy.networking.k8s.io",
-        "projectcalico.org",
-    }
-)
-"""API groups whose objects in no namespace are about pods in any: of network plugins, and KEP-2091."""
 
 REDIRECTS: Final = GroupResource("cilium.io", "ciliumlocalredirectpolicies")
 """These are in a namespace, and take what is sent to whatever address they name."""
@@ -56,7 +45,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """These groups where there is no namespace, and kinds of them where there is one."""
     inside = 'has(request.namespace) && request.namespace != ""'
     return [
-        Prefilter(Entry.GUARD, f"request.resource.group in {cel.listed(PLUGINS)} && !({inside})"),
+        Prefilter(Entry.GUARD, f"request.resource.group in {cel.listed(NETWORK_PLUGINS)} && !({inside})"),
         Prefilter(Entry.GUARD, cel.kind(REDIRECTS)),
         Prefilter(Entry.GUARD, f"{inside} && request.namespace == {cel.quote(_MESH_ROOT)} && ({cel.one_of(MESH)})"),
     ]
@@ -68,5 +57,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo(MUTATIONS, {*MESH, *(GroupResource(group, ANY) for group in PLUGINS)}),
+    applies_to=AppliesTo(MUTATIONS, {*MESH, *(GroupResource(group, ANY) for group in NETWORK_PLUGINS)}),
 )

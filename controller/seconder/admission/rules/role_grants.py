@@ -1,8 +1,12 @@
 """What agents may not give away: the means for a protected action, and rights that no policy holds back.
 
 The API server lets nobody grant what they do not hold, and agents hold the right to delete, so that reviews decide.
-Given to somebody who is no agent, the same right is decided by nobody. Nor may they take: the guard's own roles stay
-with those who have them, approvers among them.
+Given to somebody who is no agent, the same right is decided by nobody. Only ServiceAccounts get anything of an agent:
+what they may do is asked again before an agent acts as one, and of users and groups nothing is asked any more.
+
+Nor may they take: the guard's own roles stay with those who have them, approvers among them, and such a right stays in
+its role. Whoever put it there puts it back, the API server at its next start among others, and then all have it that
+got the role meanwhile.
 """
 
 import functools
@@ -21,7 +25,7 @@ from seconder.admission.powers import POWERS, Place, Power
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.principal import identity_tagged, service_account_caller
 from seconder.admission.rbac import Binding, Role, Rule, Subject
-from seconder.admission.request import Caller, Operation
+from seconder.admission.request import Caller
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds
 from seconder.admission.rule import Rule as ReviewRule
@@ -29,6 +33,10 @@ from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
 from seconder.api.resources import ANY, NAMESPACES, GroupResource
 
 _LOSSES: Final = frozenset({"update", "patch"}) | powers.ENDS
+_ACCOUNTS_OF: Final = "system:serviceaccounts:"
+"""The group of the ServiceAccounts of a namespace, whose name follows."""
+
+_TAKEN: Final = ("take the right to {} out of a role, where it is put back",) * 2
 _MOST_RULES: Final = 256
 _MOST_NAMED: Final = 4096
 """Pairs of a group and a resource, and verbs, of all rules together; so that judging them takes milliseconds."""
@@ -45,16 +53,15 @@ def evaluate(context: ReviewContext) -> Findings:
 
 
 def _role(context: ReviewContext) -> Findings:
-    """The findings on a role that is written. Who has it is not known: a binding may be there already."""
-    if context.request.operation is Operation.DELETE:
-        return []
+    """The findings on a role that is written or deleted. Who has it is not known: a binding may be there already."""
     objects = codec.objects(context.request, _roles, "the role or binding")
     before, after = objects.old_object, objects.object
-    if after is None:
-        return []
-    if after.aggregation_rule and (before is None or before.aggregation_rule != after.aggregation_rule):
+    gathers = after is not None and after.aggregation_rule
+    if gathers and (before is None or before.aggregation_rule != gathers):
         return [Refusal("agents may not make roles that gather the rules of others")]
-    return (yield from _given(context, _added_rules(before, after), None, "put the right to {} into a role"))
+    given = yield from _given(context, _without(after, before), None, "put the right to {} into a role")
+    taken = yield from _given(context, _without(before, after), None, *_TAKEN)
+    return [*given, *taken]
 
 
 def _binding(context: ReviewContext) -> Findings:
@@ -71,19 +78,27 @@ def _binding(context: ReviewContext) -> Findings:
     added = ((after and after.subjects) or frozenset()) - ((before and before.subjects) or frozenset())
     if after is None or not added:
         return [Cleared()]
+    if any(_is_person(subject, context.state.policies.known_tags) for subject in added):
+        return [Refusal("agents may not give users and groups a role")]
     given = yield from ask(RoleRules(role))
     return (yield from _given(context, given, added, "give others than agents the right to {}"))
 
 
-def _given(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subject] | None, saying: str) -> Findings:
-    """The findings on rules that somebody gets. ``whom``: None where that is not known."""
+def _given(
+    context: ReviewContext,
+    given: Sequence[Rule],
+    whom: frozenset[Subject] | None,
+    saying: str,
+    to_anybody: str = "give anybody the right to {}",
+) -> Findings:
+    """The findings on rules that somebody gets, or gets later. ``whom``: None where that is not known."""
     if not given:
         return [Cleared()]
     if len(given) > _MOST_RULES or sum(map(_size, given)) > _MOST_NAMED:
-        return [Refusal("agents may not give away roles of that many rules")]
+        return [Refusal("agents may not write, give or delete roles of that many rules")]
     powerful = next((power.what for power in _powers_of(context, given) if power.anybody), "") or _unheard(given)
     if powerful:
-        return [Refusal(f"agents may not give anybody the right to {powerful}")]
+        return [Refusal(f"agents may not {to_anybody.format(powerful)}")]
     right = _means(context, given, whom)
     if not right and _strangers(whom, context.state.policies.known_tags):
         right = next((power.what for power in _powers_of(context, given)), "")
@@ -97,12 +112,13 @@ def _size(rule: Rule) -> int:
     return len(rule.groups) + len(rule.verbs or ()) + len(rule.groups) * len(rule.plurals)
 
 
-def _added_rules(before: Role | None, after: Role) -> Sequence[Rule]:
-    written = after.rules or frozenset()
-    # By a new label another role gathers rules that this one had before.
-    if before is None or (before.metadata.labels or {}) != (after.metadata.labels or {}):
+def _without(role: Role | None, other: Role | None) -> Sequence[Rule]:
+    """The rules of a role that the other has not, as it was or as it will be."""
+    written = (role and role.rules) or frozenset()
+    # By its labels another role gathers its rules, or does so no more.
+    if role is None or other is None or (role.metadata.labels or {}) != (other.metadata.labels or {}):
         return tuple(written)
-    return tuple(written - (before.rules or frozenset()))
+    return tuple(written - (other.rules or frozenset()))
 
 
 def _unheard(given: Iterable[Rule]) -> str:
@@ -158,7 +174,7 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
     agents = context.state.policies.known_tags.service_account_namespaces
     counting = {
         Place.HERE: True,
-        Place.KUBE_SYSTEM: namespace in {"", "kube-system"},
+        **{place: namespace in {"", place.value} for place in powers.OF_KUBERNETES},
         Place.INSTALLATION: namespace in {"", installation.namespace},
         Place.AGENTS: namespace in {"", *agents},
         Place.NAMED: True,
@@ -183,12 +199,20 @@ def _strangers(subjects: frozenset[Subject] | None, tags: AgentTags) -> bool:
     return subjects is None or any(not _is_agent(subject, tags) for subject in subjects)
 
 
+def _is_person(subject: Subject, tags: AgentTags) -> bool:
+    """Whether it is, or may be, somebody else than a ServiceAccount of a namespace, and than an agent."""
+    accounts = subject.kind == "ServiceAccount" or (
+        subject.kind == "Group" and subject.name.startswith(_ACCOUNTS_OF) and subject.name != _ACCOUNTS_OF
+    )
+    return not (accounts or _is_agent(subject, tags))
+
+
 def _is_agent(subject: Subject, tags: AgentTags) -> bool:
     if subject.kind == "ServiceAccount":
         return identity_tagged(service_account_caller(subject.namespace, subject.name), tags)
     if subject.kind == "User":
         return identity_tagged(Caller(subject.name), tags)
-    namespace = subject.name.removeprefix("system:serviceaccounts:")
+    namespace = subject.name.removeprefix(_ACCOUNTS_OF)
     return subject.name in tags.groups or (namespace != subject.name and namespace in tags.service_account_namespaces)
 
 

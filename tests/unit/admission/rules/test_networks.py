@@ -4,14 +4,15 @@ import pytest
 from tests.support.builders import PERSON, creation, deletion, state, target, update
 from tests.support.resolving import decide, refusal
 
-from seconder.admission.rules.networks import MESH, PLUGINS, REDIRECTS
+from seconder.admission.kinds import NETWORK_PLUGINS
+from seconder.admission.rules.networks import MESH, REDIRECTS
 from seconder.api.resources import GroupResource
 
 
 @pytest.mark.parametrize(
     ("resource", "place"),
     [
-        *((GroupResource(group, "anything"), "") for group in sorted(PLUGINS)),
+        *((GroupResource(group, "anything"), "") for group in sorted(NETWORK_PLUGINS)),
         *((resource, "istio-system") for resource in sorted(MESH)),
         (REDIRECTS, "payments"),
     ],

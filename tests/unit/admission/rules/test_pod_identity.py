@@ -33,7 +33,7 @@ from seconder.admission.lookups import (
     TokenAccounts,
 )
 from seconder.admission.policy_index import Installation
-from seconder.admission.powers import POWERS, Place, askable
+from seconder.admission.powers import OF_KUBERNETES, POWERS, Place, askable
 from seconder.admission.principal import BUILTIN_CONTROLLERS, service_account
 from seconder.admission.request import Caller, Malformed, Request
 from seconder.api.label_selector import Operator, Requirement
@@ -193,8 +193,11 @@ def test_what_policies_name_is_asked_about_where_the_account_is_and_where_they_s
     # Nobody has a right to what there is not.
     assert not {right for right in asked if right.subresource == "scale" and right.resource == "configmaps"}
     assert Right("patch", *STACKS, "scale", "payments") in _rights(policy(STACKS))
+    elsewhere = {right for right in asked if right.namespace != "default"}
     assert not {
-        right for right in asked if right.resource in {"services", "*"} and not right.subresource and right.group != "*"
+        right
+        for right in elsewhere
+        if right.resource in {"services", "*"} and not right.subresource and right.group != "*"
     }
     assert Right("delete", *CONFIG_MAPS, "", "payments") not in asked
 
@@ -248,12 +251,12 @@ def test_every_power_is_asked_about() -> None:
     places = {
         Place.ANYWHERE: "",
         Place.HERE: "payments",
-        Place.KUBE_SYSTEM: "kube-system",
+        **{place: place.value for place in OF_KUBERNETES},
         Place.INSTALLATION: "seconder-system",
         Place.AGENTS: "seconder-agents",
         Place.NAMED: "prod",
     }
-    for power in POWERS:
+    for power in (power for power in POWERS if power.asked):
         resource, _, subresource = power.resource.partition("/")
         for place in power.places:
             for verb in askable(power):
@@ -283,7 +286,8 @@ def test_by_what_protected_objects_are_ended_indirectly_is_asked_about() -> None
     assert Right("create", *PODS, "binding", "payments") in asked
     for right in (Right("patch", *SERVICES, "status", "payments"), Right("update", *NODES, "status", "")):
         assert right in asked
-    assert not {right for right in _rights(policy()) if right.resource in {"endpointslices", "leases"}}
+    elsewhere = {right for right in _rights(policy()) if right.namespace not in {"default", "kube-node-lease"}}
+    assert not {right for right in elsewhere if right.resource in {"endpointslices", "leases"}}
     # What has no namespace of its own ends what is elsewhere.
     helm = Right("delete", "helm.cattle.io", "helmcharts", "", "payments")
     assert helm in _rights(policy(SERVICES, namespaces=frozenset({"prod"})))

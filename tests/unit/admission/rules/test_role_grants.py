@@ -9,11 +9,13 @@ from tests.support.builders import AGENT, CONFIG_MAPS, PERSON, creation, deletio
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.indirect import table
-from seconder.admission.kinds import VOLUMES
+from seconder.admission.indirect.nodes import LEASES_OF_NODES
+from seconder.admission.kinds import NETWORK_PLUGINS, VOLUMES
 from seconder.admission.lookups import OwningResources, RoleRules
 from seconder.admission.powers import POWERS
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.admission.request import Caller, Malformed, Request
+from seconder.admission.rules import footing, guard_addresses
 from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import AgentTags, Mode, Policy
 from seconder.api.reasons import Reason
@@ -24,6 +26,7 @@ DEFAULT = policy()
 STACKS = GroupResource("example.com", "stacks")
 DELETING = "the right to delete or change deployments.apps"
 TO_OTHERS = f"agents may not give others than agents {DELETING}"
+OUT_OF_A_ROLE = f"agents may not take {DELETING} out of a role, where it is put back"
 INTO_A_ROLE = f"agents may not put {DELETING} into a role"
 
 Document = dict[str, Any]
@@ -34,7 +37,7 @@ def _subject(kind: str, name: str, namespace: str = "") -> Document:
 
 
 KIRO = _subject("ServiceAccount", "kiro", "seconder-agents")
-ERIN = _subject("User", "erin")
+ERIN = _subject("ServiceAccount", "erin", "payments")
 
 
 def _rule(groups: str, resources: str, verbs: str) -> Document:
@@ -80,16 +83,9 @@ def _written(*rules: Document, **more: Any) -> str:
     "subject",
     [
         ERIN,
-        _subject("User", "system:anonymous"),
-        _subject("User", "system:serviceaccount:payments:x"),
-        _subject("User", "seconder.dev:agents"),
-        _subject("Group", "people"),
-        _subject("Group", "system:serviceaccounts"),
         _subject("Group", "system:serviceaccounts:payments"),
-        _subject("Group", "seconder-agents"),
         _subject("ServiceAccount", "kiro", "payments"),
         _subject("ServiceAccount", "kiro"),
-        _subject("Robot", "kiro", "seconder-agents"),
     ],
     ids=str,
 )
@@ -99,6 +95,33 @@ def test_who_is_no_agent_gets_nothing_that_deletes(subject: Document) -> None:
     assert _bound(subject, READS) == ""
     assert _bound(subject) == ""
     assert _bound(subject, DELETES, user=PERSON) == ""
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        _subject("User", "erin"),
+        _subject("User", "system:anonymous"),
+        _subject("User", "system:serviceaccount:payments:x"),
+        _subject("User", "seconder.dev:agents"),
+        _subject("Group", "people"),
+        _subject("Group", "system:unauthenticated"),
+        _subject("Group", "system:serviceaccounts"),
+        _subject("Group", "system:serviceaccounts:"),
+        _subject("Group", "seconder-agents"),
+        _subject("Robot", "kiro", "seconder-agents"),
+    ],
+    ids=str,
+)
+def test_users_and_groups_get_nothing_of_an_agent(subject: Document) -> None:
+    """Nothing is asked of what they do, whatever their role comes to hold. Who has one keeps it, or loses it."""
+    for rule in (DELETES, READS):
+        assert _bound(subject, rule) == "agents may not give users and groups a role"
+        assert _bound(subject, rule, user=PERSON) == ""
+    held, none = _binding(subject), _binding()
+    answers = Answers(rules=[msgspec.convert(READS, Rule)])
+    for old, new in ((held, held), (held, none), (held, _binding(subject, ERIN))):
+        assert decide(update(_bindings(), old=old, new=new), state(DEFAULT), answers=answers).allowed
 
 
 @pytest.mark.parametrize(
@@ -293,26 +316,53 @@ def test_every_power_is_kept() -> None:
 
 
 def test_a_role_that_stays_what_it_was_is_free() -> None:
-    """However much it gives; less of it too. A new label is a new way for others to gather its rules."""
+    """However much it gives. A new label is a new way for others to gather its rules."""
     before = {"rules": [DELETES, READS], "labels": {"a": "b"}}
 
     def said(*rules: Document, labels: Any = None) -> str:
         return refusal(decide(_role({"rules": rules, "labels": labels}, before), state(DEFAULT)))
 
     assert said(DELETES, READS, labels={"a": "b"}) == ""
-    assert said(READS, labels={"a": "b"}) == ""
+    assert said(DELETES, labels={"a": "b"}) == ""
     assert said(DELETES) == INTO_A_ROLE
     assert said(DELETES, _rule("apps", "deployments", "delete patch"), labels={"a": "b"}) == INTO_A_ROLE
 
 
 @pytest.mark.parametrize("resource", ["roles", "clusterroles"])
 def test_a_role_is_read_as_it_was_and_as_it_will_be(resource: str) -> None:
-    """No rules are none; and one that is deleted gives nothing."""
+    """No rules are none."""
     given = {"rules": [DELETES]}
     assert refusal(decide(_role(given, {"rules": None}, resource), state(DEFAULT))) == INTO_A_ROLE
-    assert decide(_role({"rules": None}, given, resource), state(DEFAULT)).allowed
-    gone = deletion(target(GroupResource(RBAC, resource), "r"), stored={"rules": 5})
-    assert decide(gone, state(DEFAULT)).allowed
+    assert refusal(decide(_role({"rules": None}, given, resource), state(DEFAULT))) == OUT_OF_A_ROLE
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        DELETES,
+        _rule("", "serviceaccounts/token", "create"),
+        _rule("rbac.authorization.k8s.io", "roles", "escalate"),
+        _rule("", "secrets", "create"),
+    ],
+    ids=str,
+)
+def test_what_an_agent_may_not_give_it_may_not_take_out_of_a_role(kept: Document) -> None:
+    """It is put back there, and then all have it that the role was bound to meanwhile. People take what they like."""
+    before = {"rules": [kept, READS], "labels": {"a": "b"}}
+    role = target(GroupResource(RBAC, "roles"), "r")
+
+    def left(rules: Any, labels: Any = None, user: Caller = AGENT) -> str:
+        return refusal(decide(update(role, user, old=before, new={"rules": rules, "labels": labels}), state(DEFAULT)))
+
+    less: list[tuple[Any, Any]] = [([READS], {"a": "b"}), (None, {"a": "b"}), ([], None)]
+    for rules, labels in less:
+        assert left(rules, labels).startswith("agents may not take the right to ")
+        assert left(rules, labels, PERSON) == ""
+    assert left([kept], {"a": "b"}) == ""
+    said = refusal(decide(deletion(role, stored=before), state(DEFAULT)))
+    assert said.startswith("agents may not take the right to ")
+    assert refusal(decide(deletion(role, PERSON, stored=before), state(DEFAULT))) == ""
+    assert refusal(decide(deletion(role, stored={"rules": [READS]}), state(DEFAULT))) == ""
 
 
 _ONE, _SAME, _OTHER = (
@@ -351,7 +401,7 @@ def test_roles_too_large_to_judge_are_refused() -> None:
         " ".join(f"g{number}" for number in range(70)), " ".join(f"r{number}" for number in range(70)), "get"
     )
     for said in (_bound(KIRO, *many), _written(wide), _bound(KIRO, product)):
-        assert said == "agents may not give away roles of that many rules"
+        assert said == "agents may not write, give or delete roles of that many rules"
 
 
 def _roles_read(made: Request) -> list[RoleRef]:
@@ -454,10 +504,11 @@ def test_the_right_to_end_what_is_protected_indirectly_counts_as_that_to_delete_
 
 def test_what_has_no_namespace_and_ends_something_in_one_is_given_by_no_cluster_role() -> None:
     """An address ends its Service, a Lease the pods on its node; neither in a namespace of one's own."""
-    for rule in (_rule("networking.k8s.io", "ipaddresses", "delete"), _rule("coordination.k8s.io", "leases", "patch")):
+    leases = _rule("coordination.k8s.io", "leases", "patch")
+    for rule in (_rule("networking.k8s.io", "ipaddresses", "delete"), leases):
         assert _bound(ERIN, rule, policies=(_ROUTES,), namespace="")
-        assert _bound(ERIN, rule, policies=(_ROUTES,)) == ""
-    assert _bound(ERIN, rule, policies=(_ROUTES,), namespace="kube-node-lease")
+    assert _bound(ERIN, leases, policies=(_ROUTES,)) == ""
+    assert _bound(ERIN, leases, policies=(_ROUTES,), namespace="kube-node-lease")
 
 
 def test_what_the_table_of_a_rule_of_its_own_says_counts_too() -> None:
@@ -476,13 +527,12 @@ def test_of_ordinary_kinds_it_is_known_what_they_end() -> None:
 
 @pytest.mark.parametrize("place", ["payments", ""])
 def test_ordinary_roles_of_charts_stay_free(place: str) -> None:
-    """An ingress controller's, and an operator's on its own kinds."""
+    """An ingress controller's, and an operator's on its own kinds. Some namespaces hold what the cluster believes."""
     rules = [
         _rule("", "configmaps endpoints nodes pods services namespaces", "get list watch"),
         _rule("networking.k8s.io", "ingressclasses ingresses", "get list watch"),
         _rule("networking.k8s.io", "ingresses/status", "update"),
         _rule("discovery.k8s.io", "endpointslices", "get list watch"),
-        _rule("", "configmaps", "get list watch create update patch delete"),
         _rule("", "events", "create patch"),
         _rule("events.k8s.io", "events", "create patch"),
         _rule("example.com", "stacks stacks/status stacks/finalizers", "get list watch create update patch delete"),
@@ -490,14 +540,15 @@ def test_ordinary_roles_of_charts_stay_free(place: str) -> None:
     leases = _rule("coordination.k8s.io", "leases", "get list watch create update patch delete")
     defaults = policy(NAMESPACES, DEPLOYMENTS)
     platform = policy(DEFINITIONS, NODES, VOLUMES.resource, name="platform")
-    assert _bound(ERIN, *rules, leases, policies=(defaults, platform), namespace=place) == ""
-    # Where no policy protects pods, Leases end nothing.
-    own = [leases] if place else []
-    assert _bound(ERIN, *rules, *own, policies=(defaults, _ROUTES), namespace=place) == ""
+    configs = _rule("", "configmaps", "get list watch create update patch delete")
+    for policies in ((defaults, platform), (defaults, _ROUTES)):
+        assert _bound(ERIN, *rules, policies=policies, namespace=place) == ""
+        for rule in (leases, configs):
+            assert bool(_bound(ERIN, rule, policies=policies, namespace=place)) is not bool(place)
 
 
 def test_what_owns_protected_objects_is_asked_where_rights_are_given() -> None:
-    """Not where a binding only loses somebody, or a role only a rule, or an agent is given it."""
+    """And taken out of a role. Not where a binding only loses somebody, or an agent is given it."""
 
     def asked(made: Request) -> list[OwningResources]:
         answers = Answers(rules=[msgspec.convert(READS, Rule)])
@@ -512,9 +563,10 @@ def test_what_owns_protected_objects_is_asked_where_rights_are_given() -> None:
         creation(_bindings(), new=_binding()),
         creation(_bindings(), new=_binding(KIRO)),
         update(_bindings(), old=erin, new=_binding()),
-        _role({"rules": []}, {"rules": [READS]}),
+        _role({"rules": [READS]}, {"rules": [READS]}),
     ):
         assert asked(made) == []
+    assert asked(_role({"rules": []}, {"rules": [READS]})) == [OwningResources("payments")]
 
 
 def test_what_cannot_be_told_is_refused() -> None:
@@ -552,6 +604,21 @@ def test_other_kinds_may_have_fields_of_these_names(resource: GroupResource) -> 
     """Of any shape."""
     odd = {"rules": 5, "subjects": "x", "roleRef": [], "aggregationRule": 1}
     assert decide(creation(target(resource), new=odd), state()).allowed
+
+
+def test_what_agents_never_write_they_give_nobody_the_right_to() -> None:
+    """Wherever the row of such a table is in a namespace of its own, or in none."""
+    kinds = [(resource, row.place) for resource, rows in footing.ROWS.items() for row in rows if row.place]
+    kinds += [(resource, "") for resource in guard_addresses.ALWAYS]
+    kinds += [(GroupResource(group, "anything"), "") for group in NETWORK_PLUGINS]
+    kinds += [(NODES, ""), (LEASES_OF_NODES, "kube-node-lease")]
+    for (group, plural), place in kinds:
+        rule = _rule(group, plural, "create")
+        for where in {place, ""}:
+            said = _bound(ERIN, rule, policies=(), namespace=where)
+            assert said.startswith("agents may not give others than agents the right to "), (rule, where)
+        if place:
+            assert _bound(ERIN, rule, policies=()) == "", rule
 
 
 def test_nobody_gets_to_delete_what_cannot_be_read() -> None:
