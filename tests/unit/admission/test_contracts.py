@@ -88,7 +88,10 @@ POD = target(PODS, "checkout-1", uid="uid-pod")
 TOKEN = target(SECRETS, "worker-token", uid="uid-token")
 SIBLING = target(PODS, "checkout-2", uid="uid-sibling")
 HOLDS = {DEPLOYMENTS: [Item("checkout", DEPLOYMENT.uid)]}
-BINDING = {"roleRef": {"kind": "Role", "name": "r"}, "subjects": [{"kind": "User", "name": "erin"}]}
+BINDING = {
+    "roleRef": {"kind": "Role", "name": "r"},
+    "subjects": [{"kind": "ServiceAccount", "name": "erin", "namespace": "payments"}],
+}
 READING = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}
 SCALER = {"minReplicas": 0, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}}
 MINE_SCALED = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "mine"}
