@@ -350,7 +350,7 @@ def test_giving_others_the_right_to_delete_an_owner_is_refused(cluster: Cluster,
     assert free.code == 0, free.err
     cluster.admin("create", "role", "deleter", *right, place)
     bind = ("create", "rolebinding", "deleter", "--role=deleter", place)
-    bound = cluster.agent_with_all_rights(*bind, "--user=system:anonymous")
+    bound = cluster.agent_with_all_rights(*bind, "--serviceaccount=default:default")
     assert bound.refused_with("ProtectedConfiguration"), bound.err
     assert f"agents may not give others than agents the right {words}" in bound.err
     assert cluster.agent_with_all_rights(*bind, "--serviceaccount=seconder-agents:kiro").code == 0

@@ -205,7 +205,7 @@ def _bindings() -> Iterator[Expected]:
     reads, deletes = cluster_role("given", READS), cluster_role("given", DELETES)
     yield case("an agent binds a role to delete to a workload", REFUSED, *bound(DELETES), DEPLOYMENTS)
     yield case("an agent binds a role to read to a workload", FREE, *bound(READS), DEPLOYMENTS)
-    yield case("an agent binds a role to read to a person", REFUSED, *bound(READS, to=PERSONS), DEPLOYMENTS)
+    yield case("an agent binds a role to read to a person", FREE, *bound(READS, to=PERSONS), DEPLOYMENTS)
     everybody = subject("Group", "system:unauthenticated")
     yield case("an agent binds a role to read to everybody", REFUSED, *bound(READS, to=everybody), DEPLOYMENTS)
     yield case("a person binds a role to delete", FREE, *bound(DELETES, by=PERSON), DEPLOYMENTS)

@@ -1,8 +1,9 @@
 """What agents may not give away: the means for a protected action, and rights that no policy holds back.
 
 The API server lets nobody grant what they do not hold, and agents hold the right to delete, so that reviews decide.
-Given to somebody who is no agent, the same right is decided by nobody. Only ServiceAccounts get anything of an agent:
-what they may do is asked again before an agent acts as one, and of users and groups nothing is asked any more.
+Given to somebody who is no agent, the same right is decided by nobody. Users and groups of Kubernetes' own, such as who
+shows no credential, get nothing of an agent, whatever the role holds today: an agent may ask as these at any time. What
+a ServiceAccount may do is asked again before an agent acts as it.
 
 Nor may they take: the guard's own roles stay with those who have them, approvers among them, and such a right stays in
 its role. Whoever put it there puts it back, the API server at its next start among others, and then all have it that
@@ -35,6 +36,9 @@ from seconder.api.resources import ANY, NAMESPACES, GroupResource
 _LOSSES: Final = frozenset({"update", "patch"}) | powers.ENDS
 _ACCOUNTS_OF: Final = "system:serviceaccounts:"
 """The group of the ServiceAccounts of a namespace, whose name follows."""
+
+_ACCOUNT: Final = "system:serviceaccount:"
+"""The user name of a ServiceAccount begins so."""
 
 _TAKEN: Final = ("take the right to {} out of a role, where it is put back",) * 2
 _MOST_RULES: Final = 256
@@ -78,8 +82,8 @@ def _binding(context: ReviewContext) -> Findings:
     added = ((after and after.subjects) or frozenset()) - ((before and before.subjects) or frozenset())
     if after is None or not added:
         return [Cleared()]
-    if any(_is_person(subject, context.state.policies.known_tags) for subject in added):
-        return [Refusal("agents may not give users and groups a role")]
+    if any(_is_anybody(subject, context.state.policies.known_tags) for subject in added):
+        return [Refusal("agents may not give a role to users and groups of Kubernetes' own")]
     given = yield from ask(RoleRules(role))
     return (yield from _given(context, given, added, "give others than agents the right to {}"))
 
@@ -199,12 +203,12 @@ def _strangers(subjects: frozenset[Subject] | None, tags: AgentTags) -> bool:
     return subjects is None or any(not _is_agent(subject, tags) for subject in subjects)
 
 
-def _is_person(subject: Subject, tags: AgentTags) -> bool:
-    """Whether it is, or may be, somebody else than a ServiceAccount of a namespace, and than an agent."""
-    accounts = subject.kind == "ServiceAccount" or (
-        subject.kind == "Group" and subject.name.startswith(_ACCOUNTS_OF) and subject.name != _ACCOUNTS_OF
-    )
-    return not (accounts or _is_agent(subject, tags))
+def _is_anybody(subject: Subject, tags: AgentTags) -> bool:
+    """Whether it is a user or a group of Kubernetes' own, and no agent nor the ServiceAccounts of a namespace."""
+    if subject.kind == "ServiceAccount" or not subject.name.startswith("system:") or _is_agent(subject, tags):
+        return False
+    accounts = _ACCOUNTS_OF if subject.kind == "Group" else _ACCOUNT
+    return not subject.name.startswith(accounts) or subject.name == accounts
 
 
 def _is_agent(subject: Subject, tags: AgentTags) -> bool:

@@ -83,9 +83,15 @@ def _written(*rules: Document, **more: Any) -> str:
     "subject",
     [
         ERIN,
+        _subject("User", "erin"),
+        _subject("User", "system:serviceaccount:payments:x"),
+        _subject("User", "seconder.dev:agents"),
+        _subject("Group", "people"),
         _subject("Group", "system:serviceaccounts:payments"),
+        _subject("Group", "seconder-agents"),
         _subject("ServiceAccount", "kiro", "payments"),
         _subject("ServiceAccount", "kiro"),
+        _subject("Robot", "kiro", "seconder-agents"),
     ],
     ids=str,
 )
@@ -100,23 +106,21 @@ def test_who_is_no_agent_gets_nothing_that_deletes(subject: Document) -> None:
 @pytest.mark.parametrize(
     "subject",
     [
-        _subject("User", "erin"),
         _subject("User", "system:anonymous"),
-        _subject("User", "system:serviceaccount:payments:x"),
-        _subject("User", "seconder.dev:agents"),
-        _subject("Group", "people"),
+        _subject("User", "system:serviceaccount:"),
+        _subject("User", "system:node:n1"),
         _subject("Group", "system:unauthenticated"),
+        _subject("Group", "system:authenticated"),
         _subject("Group", "system:serviceaccounts"),
         _subject("Group", "system:serviceaccounts:"),
-        _subject("Group", "seconder-agents"),
-        _subject("Robot", "kiro", "seconder-agents"),
+        _subject("Robot", "system:anonymous"),
     ],
     ids=str,
 )
-def test_users_and_groups_get_nothing_of_an_agent(subject: Document) -> None:
-    """Nothing is asked of what they do, whatever their role comes to hold. Who has one keeps it, or loses it."""
+def test_users_and_groups_of_kubernetes_own_get_nothing_of_an_agent(subject: Document) -> None:
+    """Agents may ask as these at any time, whatever the role comes to hold. Who has one keeps it, or loses it."""
     for rule in (DELETES, READS):
-        assert _bound(subject, rule) == "agents may not give users and groups a role"
+        assert _bound(subject, rule) == "agents may not give a role to users and groups of Kubernetes' own"
         assert _bound(subject, rule, user=PERSON) == ""
     held, none = _binding(subject), _binding()
     answers = Answers(rules=[msgspec.convert(READS, Rule)])
