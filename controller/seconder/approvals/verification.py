@@ -88,6 +88,14 @@ def approvals_of(annotations: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def claimed(value: str) -> Statement | None:
+    """What a value claims, unproven; None where it is no approval at all."""
+    try:
+        return _signed(_envelope(_bytes(value))).statement
+    except Rejected:
+        return None
+
+
 def context_of(change: Change, audience: str) -> Context:
     """What an approval of this change must fit."""
     return Context(

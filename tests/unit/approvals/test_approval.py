@@ -13,7 +13,7 @@ from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import LOSSES, Action, GroupResource, Target
 from seconder.approvals import sshsig, verification
 from seconder.approvals.difference import Difference
-from seconder.approvals.verification import Approval, Memo, verify
+from seconder.approvals.verification import Approval, Memo, claimed, verify
 
 NAMESPACE = Target(GroupResource("", "namespaces"), "Namespace", "", "payments", "0f0c1f62-9f1c-4d0e-8f0a-2f8f3c6f7f11")
 
@@ -269,3 +269,12 @@ def test_what_a_rejection_says_holds_no_text_of_the_value() -> None:
         with pytest.raises(Rejected) as caught:
             _verify(text)
         assert "SECRETWORD" not in caught.value.detail
+
+
+def test_what_a_value_claims_is_read_from_whatever_can_be_read() -> None:
+    """And from nothing else."""
+    claims = claimed(signing.approval(iss="somebody"))
+    assert claims is not None
+    assert claims.iss == "somebody"
+    for rubbish in ("", "x", "{}", "eyJhbGciOiJub25lIn0.e30.", "{" * 9000, "{\ud800"):
+        assert claimed(rubbish) is None

@@ -1,14 +1,11 @@
-"""Which annotation an approval of one's own goes into, and which ones are one's own."""
+"""Which annotation an approval of one's own goes into."""
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
-from seconder.api import constants
 from seconder.api.reasons import Reason, Rejected
-from seconder.approvals import jws, sshsig, statement
 from seconder.approvals.registry import Registry
-from seconder.approvals.statement import Statement
 from seconder.approvals.verification import Candidate, Context, Memo, authenticate, check_fit, examine
 from seconder.plugin.terminal.problem import Problem
 
@@ -49,19 +46,6 @@ def within_limit(annotations: Mapping[str, str], key: str, value: str) -> None:
         raise Problem(
             f"the object's annotations would have {size:,} bytes of {_MAX_ANNOTATIONS_BYTES:,}: remove some first"
         )
-
-
-def claims_of(value: str) -> Statement | None:
-    """Read what a value claims, unproven; None where it is no approval at all."""
-    data = value.encode(errors="replace")
-    if len(data) > constants.MAX_APPROVAL_BYTES:
-        return None
-    try:
-        if data.startswith(b"{"):
-            return statement.parse(sshsig.parse(data).message)
-        return statement.parse_line(jws.parse(data).payload)
-    except Rejected:
-        return None
 
 
 def _replaceable(value: str, principal: str, context: Context, registry: Registry, now: float) -> bool:

@@ -16,8 +16,7 @@ from seconder.api.resources import GroupResource, Target
 from seconder.api.text import describe
 from seconder.approvals.registry import Registry
 from seconder.approvals.statement import Detail
-from seconder.approvals.verification import Memo, authenticate, examine
-from seconder.plugin.approving import approval_annotations
+from seconder.approvals.verification import Memo, authenticate, claimed, examine
 from seconder.plugin.auditing import audit_log, facts
 from seconder.plugin.auditing.facts import Entry
 from seconder.plugin.terminal import times
@@ -254,7 +253,7 @@ class _Moments:
 
 def signed(value: str, registry: Registry | None, source: str, seen: float = 0.0) -> Signed | None:
     """Read an approval and check its signature by the keys that are registered now; None for what is none."""
-    claims = approval_annotations.claims_of(value)
+    claims = claimed(value)
     key = assurance = ""
     if registry is not None:
         memo = Memo(1)

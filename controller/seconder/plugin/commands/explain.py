@@ -19,10 +19,10 @@ from seconder.api.reasons import Reason
 from seconder.api.resources import ANY, NAMESPACES, Action, GroupResource
 from seconder.api.text import clean
 from seconder.approvals.registry import certificate_of
-from seconder.approvals.verification import Memo, approvals_of
+from seconder.approvals.verification import Memo, approvals_of, claimed
 from seconder.client.api import Api, ApiError
 from seconder.plugin.agents import whoami
-from seconder.plugin.approving import approval_annotations, summary
+from seconder.plugin.approving import summary
 from seconder.plugin.approving.answers import Answers
 from seconder.plugin.approving.cluster_reads import Place
 from seconder.plugin.gitops import check, prune_flags
@@ -297,7 +297,7 @@ def _approval_documents(judged: Decision, values: Mapping[str, str]) -> list[dic
     counted = {approval.slug: approval for approval in judged.counted}
     documents: list[dict[str, Any]] = []
     for slug in sorted(values):
-        claims = approval_annotations.claims_of(values[slug])
+        claims = claimed(values[slug])
         failure = failures.get(slug)
         reason = ""
         if judged.reason in _NOT_LOOKED_AT:

@@ -6,9 +6,9 @@ from collections.abc import Container, Mapping
 from seconder.api import change_request, constants
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.text import clean
-from seconder.approvals.verification import approvals_of
+from seconder.approvals.verification import approvals_of, claimed
 from seconder.client.api import ApiError
-from seconder.plugin.approving import approval_annotations, cluster_reads, signing
+from seconder.plugin.approving import cluster_reads, signing
 from seconder.plugin.approving.cluster_reads import Place
 from seconder.plugin.terminal import callers, connection
 from seconder.plugin.terminal.connection import Connection
@@ -51,7 +51,7 @@ def _mine(annotations: Mapping[str, str], principals: Container[str]) -> dict[st
     """One's own approvals: slug, and whose wish each is for."""
     mine = {}
     for slug, value in approvals_of(annotations).items():
-        claims = approval_annotations.claims_of(value)
+        claims = claimed(value)
         if claims is not None and claims.iss in principals:
             mine[slug] = claims.sub
     return mine

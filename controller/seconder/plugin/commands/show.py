@@ -13,8 +13,8 @@ from seconder.api.resources import Action
 from seconder.api.text import clean
 from seconder.approvals import change_requests
 from seconder.approvals.registry import certificate_of
-from seconder.approvals.verification import Memo, approvals_of, verify
-from seconder.plugin.approving import approval_annotations, cluster_reads, summary
+from seconder.approvals.verification import Memo, approvals_of, claimed, verify
+from seconder.plugin.approving import cluster_reads, summary
 from seconder.plugin.approving.cluster_reads import Case, Place
 from seconder.plugin.terminal import connection, output
 from seconder.plugin.terminal.connection import Connection
@@ -158,7 +158,7 @@ def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace)
     values = approvals_of(place.annotations)
     state = cluster_reads.read_state(connected.api, None, arguments.cluster_id)
     for slug, value in sorted(values.items()):
-        claims = approval_annotations.claims_of(value)
+        claims = claimed(value)
         if claims is None:
             lines.append(f"{'approval:':12}{clean(slug)}: is none: it cannot be read")
             documents.append({"name": slug, "valid": False, "reason": Reason.APPROVAL_MALFORMED.value})

@@ -23,9 +23,9 @@ from seconder.approvals.verification import (
     approvals_of,
     authenticate,
     check_fit,
+    claimed,
     examine,
 )
-from seconder.plugin.approving import approval_annotations
 from seconder.plugin.terminal import cluster_state, connection, manifests, output, times
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
@@ -108,7 +108,7 @@ class Checked:
 def check(slug: str, value: str, subject: Subject, now: float) -> Checked:
     """Take the steps of verification, and find out who signed even where a later one fails."""
     memo = Memo(1)
-    claims = approval_annotations.claims_of(value)
+    claims = claimed(value)
     signer: Candidate | None = None
     proven = False
     reason: Reason | None = None
