@@ -160,6 +160,25 @@ class ApprovalDoc(_Document, kw_only=True):
     message: Annotated[str, Meta(max_length=512)] = ""
 
 
+class CopyDoc(_Document, kw_only=True):
+    """An approval that has stood both here and on the object: whoever takes it off either withdraws it from both."""
+
+    statement: Annotated[Digest, Meta(description="SHA-256 of the statement that was signed.")]
+    approver: Text = ""
+    expires_at: Annotated[str, Meta(max_length=32)] = ""
+    version: Annotated[
+        str,
+        Meta(
+            max_length=128,
+            description="resourceVersion at which the object is to get it; empty once it has stood there.",
+        ),
+    ] = ""
+
+
+MOST_COPIED: Final = 64
+"""Approvals that are copied from one change request in the hours in which they hold."""
+
+
 class DenialDoc(_Document, kw_only=True):
     """One approver's no. It decides nothing."""
 
@@ -193,6 +212,14 @@ class ChangeRequestStatus(_Document, kw_only=True):
     ended_at: str = ""
     message: Annotated[str, Meta(max_length=512, description="Why it ended.")] = ""
     accepts_approvals: Annotated[bool, Meta(description="Approvals annotated here are copied to the object.")] = False
+    copied: Annotated[
+        list[CopyDoc],
+        Meta(
+            max_length=MOST_COPIED,
+            description="Approvals that were copied from here, each once.",
+            extra_json_schema=list_map("statement"),
+        ),
+    ] = []
     statement: Annotated[
         str,
         Meta(max_length=8192, description="What to sign, lacking iss, iat, exp, jti and reason."),

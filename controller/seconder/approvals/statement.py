@@ -4,6 +4,7 @@ What was signed must be byte for byte what re-encoding its claims gives. That on
 unknown claims, other spellings of numbers and strings, spaces and reordering, whatever a JSON parser makes of them.
 """
 
+import hashlib
 import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Final, Literal
@@ -144,6 +145,11 @@ def _check_details(details: Sequence[Detail]) -> None:
 def encode(statement: Statement) -> bytes:
     """The canonical line with its newline: the bytes that an SSH key signs."""
     return _encoder.encode(statement) + b"\n"
+
+
+def identity(statement: Statement) -> str:
+    """The SHA-256, in hex, of what was signed: the same in whatever form a signature of it is written."""
+    return hashlib.sha256(encode(statement)).hexdigest()
 
 
 def _malformed(detail: str) -> Rejected:

@@ -19,15 +19,16 @@ from seconder.admission.state import ClusterState
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase, moment
 from seconder.api.resources import Action
-from seconder.approvals.verification import Memo, approvals_of
-from seconder.client.api import Api, ApiError, Fenced, collection, segment
+from seconder.approvals.verification import Memo
+from seconder.client.api import Api, ApiError, Fenced
 from seconder.client.cache import Cache
 from seconder.client.events import Events, Occurrence
 from seconder.client.listed_dependents import ListedDependents
 from seconder.client.resolver import Resolver, within
 from seconder.client.watch import Watch
+from seconder.operator import approval_copies, managers
 from seconder.operator import change_request_status as phases
-from seconder.operator import managers
+from seconder.operator.approval_copies import Carried, Copier
 from seconder.operator.turns import Turns
 from seconder.operator.woken import Woken
 
@@ -107,10 +108,10 @@ class Lane(Woken):
         self._api = api
         self._cache = cache
         self._failed = failed
-        self._copies = copies
         self._resolver = Resolver(api, ListedDependents(api), cache.fresh, failed, at_once=2)
         self._events = Events(api, "seconder-operator")
         self._memo = Memo(1024)
+        self._copier = Copier(api, self._memo) if copies else None
         self._lock = threading.Lock()
         self._requests: Mapping[str, ChangeRequest] = {}
         self._turns = Turns(_OFTEN)
@@ -180,9 +181,9 @@ class Lane(Woken):
             self._remove(request)
             return
         trouble: Exception | None = None
-        started = msgspec.structs.replace(phases.begun(request, state, now), accepts_approvals=self._copies)
+        started = msgspec.structs.replace(phases.begun(request, state, now), accepts_approvals=self._copier is not None)
         try:
-            status, trouble = self._followed(request, started, state, now)
+            request, status, trouble = self._followed(request, started, state, now)
         except (ApiError, Unknown) as error:
             # What cannot be looked at does not wait for ever all the same.
             if not phases.overdue(started, now):
@@ -195,46 +196,44 @@ class Lane(Woken):
 
     def _followed(
         self, request: ChangeRequest, status: ChangeRequestStatus, state: ClusterState, now: datetime
-    ) -> tuple[ChangeRequestStatus, Exception | None]:
-        """The status that it should have, and what went wrong but does not keep it from having that.
+    ) -> tuple[ChangeRequest, ChangeRequestStatus, Exception | None]:
+        """The request as it is stored, the status that it should have, and what went wrong but does not hinder that.
 
         Raises ApiError and Unknown.
         """
         if not status.phase.open:
-            return phases.ended(request, status, None, now) or status, None
+            return request, phases.ended(request, status, None, now) or status, None
         context = recorded.context_of(request, state, now.timestamp(), self._memo)
         effect = recorded.effect_of(request, NO_METADATA)
         if not coverage.may_be_covered(context, effect):
             # There may be no right to look at the object any more.
-            return phases.withdrawn(status, now), None
+            return request, phases.withdrawn(status, now), None
         answer = self._answering(state)
         stored, standing, used = self._look(context, effect, status, answer)
         ended = phases.ended(request, status, stored, now, used=used)
         if ended is None and standing is not None:
             ended = phases.settled(status, standing, now)
         if ended is not None or stored is None:
-            return ended or status, None
+            return request, ended or status, None
         status = phases.marked(effect.action, status, stored)
         if standing is not None:
             # What is approved, by the webhook too, is the change of the object as it stands.
             effect = msgspec.structs.replace(effect, difference=standing.difference)
-        trouble: Exception | None = None
-        if self._copies:
-            try:
-                stored = self._copy(request, effect, stored, state)
-            except ApiError as error:
-                trouble = error
-        asked = msgspec.structs.replace(recorded.effect_of(request, stored), difference=effect.difference)
+        seen = Carried(request, status, stored)
+        if self._copier is not None:
+            seen = self._copier.carry(seen, effect, state, now.timestamp())
+        asked = msgspec.structs.replace(recorded.effect_of(request, seen.stored), difference=effect.difference)
         verdict = lookups.drive(pipeline.judge(context, asked), answer)
-        judged = phases.judged(status, verdict, now)
+        judged = phases.judged(seen.status, verdict, now)
+        trouble = seen.trouble
         try:
-            self._tell_manager(request, judged, stored, now)
+            self._tell_manager(request, judged, seen.stored, now)
         except ApiError as error:
             trouble = trouble or error
         if judged.phase.open:
             annotations = request.metadata.get("annotations") or {}
-            judged = phases.denied(judged, annotations, state.registry)
-        return judged, trouble
+            judged = phases.denied(approval_copies.told(judged, seen.withdrawn), annotations, state.registry)
+        return seen.request, judged, trouble
 
     def _look(
         self, context: ReviewContext, effect: Effect, status: ChangeRequestStatus, answer: lookups.Answer
@@ -257,29 +256,6 @@ class Lane(Woken):
     def _answering(self, state: ClusterState) -> lookups.Answer:
         deadline = within()
         return lambda lookup: self._resolver.answer(lookup, state.policies, deadline)
-
-    def _copy(self, request: ChangeRequest, effect: Effect, stored: Metadata, state: ClusterState) -> Metadata:
-        """Copy each approval on the change request that counts for this very change to the object."""
-        offered = approvals_of(request.metadata.get("annotations") or {})
-        if not offered:
-            return stored
-        now = time.time()
-        shown = phases.presented(request, effect.difference, offered, state, now, self._memo)
-        annotations = stored.annotations or {}
-        there = approvals_of(annotations)
-        missing = {}
-        for slug in (approval.slug for approval in shown.approvals):
-            value = offered[slug]
-            if value not in there.values():
-                place = phases.place(slug, value, there, state, now, self._memo)
-                missing[constants.APPROVAL_PREFIX + place] = value
-        if not missing:
-            return stored
-        # The uid makes it fail where another object has taken the name meanwhile.
-        path = f"{collection(effect.ref.resource, effect.ref.namespace)}/{segment(effect.ref.name)}"
-        changes = {"metadata": {"uid": stored.uid, "annotations": missing}}
-        self._api.merge(path, changes, fieldManager=constants.APPROVAL_MANAGER)
-        return msgspec.structs.replace(stored, annotations={**annotations, **missing})
 
     def _write(self, request: ChangeRequest, status: ChangeRequestStatus) -> bool:
         try:

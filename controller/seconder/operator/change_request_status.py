@@ -30,7 +30,9 @@ from seconder.approvals.quorum import Presented, verify_all
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo, context_of, examine
 
-_SHOWN: Final = 16
+MOST_SHOWN: Final = 16
+"""Approvals, and denials, of one change request that its status names."""
+
 _SLUG: Final = 54
 """Characters of a slug that leave room for a mark of its own: an annotation's name has at most 63."""
 _GONE: Final = "the object is gone"
@@ -221,7 +223,7 @@ def denied(status: ChangeRequestStatus, annotations: Mapping[str, str], registry
         if key.startswith(constants.DENIAL_PREFIX)
     }
     theirs = {name: reason for name, reason in given.items() if registry.may_deny(name)}
-    denials = [DenialDoc(name=name, reason=clean(reason)) for name, reason in theirs.items()][:_SHOWN]
+    denials = [DenialDoc(name=name, reason=clean(reason)) for name, reason in theirs.items()][:MOST_SHOWN]
     phase = Phase.DENIED if denials and status.phase is Phase.PENDING else status.phase
     return msgspec.structs.replace(status, phase=phase, denials=denials)
 
@@ -237,7 +239,7 @@ def _docs(verdict: Verdict) -> list[ApprovalDoc]:
         ApprovalDoc(name=slug[:63], reason=failure.reason.value, message=failure.detail)
         for slug, failure in sorted(why.items())
     ]
-    return [*valid, *failed][:_SHOWN]
+    return [*valid, *failed][:MOST_SHOWN]
 
 
 def approvers_of(status: ChangeRequestStatus) -> str:

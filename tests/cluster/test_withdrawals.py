@@ -1,0 +1,108 @@
+"""A withdrawal holds wherever copies of the approval stand: on the object, and on its change requests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cluster import test_approving_without_write_access
+from tests.cluster.test_change_requests import refused
+from tests.support.cluster import Cluster, eventually, sign
+from tests.support.operator import operator_with
+
+frank = test_approving_without_write_access.frank
+
+_ALICE = "approval.seconder.dev/alice"
+_BOB = "approval.seconder.dev/bob"
+_COPIES = "--copy-approvals"
+
+
+@pytest.fixture
+def copying(cluster: Cluster) -> Iterator[None]:
+    """An operator that copies approvals, in place of the stack's own."""
+    with operator_with(cluster.stack, _COPIES):
+        yield
+
+
+def _on_object(cluster: Cluster) -> set[str]:
+    annotations = cluster.get("deployment", "checkout")["metadata"].get("annotations") or {}
+    return {key for key in annotations if key.startswith("approval.seconder.dev/")}
+
+
+def _status(cluster: Cluster, chg: str) -> dict[str, Any]:
+    status: dict[str, Any] = cluster.get("chg", chg)["status"]
+    return status
+
+
+def _approved(cluster: Cluster, kubeconfig: Path, chg: str, who: str = "alice") -> None:
+    """Have somebody's approval annotated on the change request, and wait for its copy."""
+    person = getattr(cluster, who)
+    deployment = cluster.get("deployment", "checkout")
+    value = sign(person.key, cluster.claims(deployment, "deployments", "apps", iss=f"{who}@example.com"))
+    key = f"approval.seconder.dev/{who}"
+    done = cluster.kubectl(kubeconfig, "annotate", "--overwrite", "chg", chg, f"{key}={value}")
+    assert done.code == 0, done.err
+    eventually(lambda: key in _on_object(cluster), 5, "the copy")
+    eventually(lambda: _status(cluster, chg)["phase"] == "Approved", 5, "approved")
+
+
+def _taken_off(cluster: Cluster, key: str = _ALICE) -> None:
+    """Take an approval off the object, as the README tells."""
+    done = cluster.human("annotate", "deployment", "checkout", f"--namespace={cluster.namespace}", f"{key}-")
+    assert done.code == 0, done.err
+
+
+def _withdrawn(cluster: Cluster, chg: str) -> bool:
+    status = _status(cluster, chg)
+    told = {each["name"]: each["reason"] for each in status["approvals"]}
+    return status["phase"] == "Pending" and told.get("alice") == "ApprovalWithdrawn"
+
+
+def test_an_approval_that_is_taken_off_the_object_is_not_copied_again(
+    cluster: Cluster, frank: Path, copying: None
+) -> None:
+    """The change request says so, the agent is refused, and another peer's approval is copied as ever."""
+    cluster.deployment()
+    chg = refused(cluster)
+    _approved(cluster, frank, chg)
+    _taken_off(cluster)
+    eventually(lambda: _withdrawn(cluster, chg), 5, "it is said")
+    assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+    _approved(cluster, frank, chg, "bob")
+    assert _on_object(cluster) == {_BOB}
+    _taken_off(cluster, _BOB)
+    # Who signs anew has made another approval, under the same name too.
+    _approved(cluster, frank, chg)
+    assert cluster.delete(cluster.agent).code == 0
+
+
+def test_an_approval_that_is_taken_off_while_no_operator_runs_is_not_copied_again(
+    cluster: Cluster, frank: Path
+) -> None:
+    """What was copied stands in the change request, for whichever operator leads next."""
+    cluster.deployment()
+    with operator_with(cluster.stack, _COPIES):
+        chg = refused(cluster)
+        _approved(cluster, frank, chg)
+    with operator_with(cluster.stack):
+        _taken_off(cluster)
+    with operator_with(cluster.stack, _COPIES):
+        eventually(lambda: _withdrawn(cluster, chg), 10, "it is said")
+        _approved(cluster, frank, chg, "bob")
+        assert _on_object(cluster) == {_BOB}
+
+
+def test_an_approval_that_is_taken_off_the_change_request_goes_from_the_object_too(
+    cluster: Cluster, frank: Path, copying: None
+) -> None:
+    """By an approver who may write to no object; put there once more it is copied no more."""
+    cluster.deployment()
+    chg = refused(cluster)
+    _approved(cluster, frank, chg)
+    value = cluster.get("chg", chg)["metadata"]["annotations"][_ALICE]
+    assert cluster.kubectl(frank, "annotate", "chg", chg, f"{_ALICE}-").code == 0
+    eventually(lambda: not _on_object(cluster), 5, "the copy is gone")
+    assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+    assert cluster.kubectl(frank, "annotate", "chg", chg, f"{_ALICE}={value}").code == 0
+    eventually(lambda: _withdrawn(cluster, chg), 5, "it is said")
+    assert _on_object(cluster) == set()
