@@ -467,6 +467,8 @@ def quorum() -> Iterator[dict[str, Any]]:
     spare = signing.approval(signing.key("spare"), txn=TXN)
     people = [person("alice", ALICE.line, signing.key("spare").line)]
     yield case("one peer, two keys", "QuorumNotReached", {"a": alice, "b": spare}, requirement=two, approvers=people)
+    twice = [person("alice"), person("bob", kubernetesUsers=["bob", "Alice@example.com"])]
+    yield case("one user name", "QuorumNotReached", {"a": alice, "b": bob}, requirement=two, approvers=twice)
     yield case("another txn", "QuorumNotReached", {"a": alice, "b": by("bob", txn="x")}, requirement=two)
     yield case("no txn", "QuorumNotReached", {"a": by("alice"), "b": by("bob")}, requirement=two)
     more = by("bob", txn=TXN, detail={"actions": ["Delete", "ScaleToZero"]})

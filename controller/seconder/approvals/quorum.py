@@ -4,6 +4,7 @@ Counted are the distinct peers that a policy asks for, never the signatures that
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Final
 
 import msgspec
@@ -48,6 +49,9 @@ _PROGRESS: Final = (
     Reason.QUORUM_NOT_REACHED,
 )
 """Reasons in the order in which mending them brings the caller nearer; the last one found heads the message."""
+
+
+_ONE_PERSON: Final = "its approver goes by a user name of another who approved: no other peer"
 
 
 class Failure(Struct, frozen=True, gc=False):
@@ -145,8 +149,9 @@ def judge(presented: Presented, requirement: Requirement, impact: str | None) ->
             fitting.append(approval)
         except Rejected as rejected:
             unfit.append(Failure(approval.slug, rejected.reason, rejected.detail, approval.format, approval.key_type))
-    failures = (*presented.failures, *unfit)
     counted = _largest_quorum(fitting)
+    one_person = _told(fitting, counted) if requirement.required > 1 else ()
+    failures = (*presented.failures, *unfit, *one_person)
     if len(counted) >= requirement.required:
         return Verdict(True, len(counted), Reason.APPROVED, tuple(counted), failures)
     if fitting:
@@ -254,8 +259,32 @@ def _largest_quorum(approvals: Sequence[Approval]) -> list[Approval]:
         same = (claims.txn, tuple(detail.actions), named)
         # Keyed by approver: a second signature, a second key, or a name written otherwise, of one person adds nobody.
         groups.setdefault(same, {}).setdefault(claims.iss.casefold(), approval)
+    return max((_distinct(list(group.values())) for group in groups.values()), key=len, default=[])
+
+
+def _distinct(approvals: Sequence[Approval]) -> list[Approval]:
+    """The most of these of which no two may be one person's. There are few: the signatures that are verified."""
+    meeting = {pair for pair in combinations(range(len(approvals)), 2) if _may_be_one(*(approvals[at] for at in pair))}
+    for size in range(len(approvals), 1, -1):
+        for chosen in combinations(range(len(approvals)), size):
+            if meeting.isdisjoint(combinations(chosen, 2)):
+                return [approvals[at] for at in chosen]
+    return list(approvals[:1])
+
+
+def _may_be_one(one: Approval, other: Approval) -> bool:
     # The registry gives a key to one approver only; held to it here once more, since a quorum rests on it.
-    distinct = (
-        list({approval.key.entry.blob: approval for approval in group.values()}.values()) for group in groups.values()
-    )
-    return max(distinct, key=len, default=[])
+    return one.key.entry.blob == other.key.entry.blob or one.key.approver.may_be(other.key.approver)
+
+
+def _told(fitting: Sequence[Approval], counted: Sequence[Approval]) -> list[Failure]:
+    """Why some of what fits adds no peer: its approver is registered as somebody else who counts."""
+    return [
+        Failure(approval.slug, Reason.QUORUM_NOT_REACHED, _ONE_PERSON, approval.format, approval.key_type)
+        for approval in fitting
+        if any(
+            approval.statement.iss.casefold() != other.statement.iss.casefold()
+            and approval.key.approver.may_be(other.key.approver)
+            for other in counted
+        )
+    ]

@@ -12,7 +12,7 @@ from seconder.approvals import jws
 from seconder.approvals.certificates import certificate as certificates
 from seconder.approvals.certificates.authority import Authority, AuthorityKey, Certified
 from seconder.approvals.keys import PublicKey
-from seconder.approvals.user_names import Identity, UserNames, by_extra, folded, shared
+from seconder.approvals.user_names import Identity, UserNames, by_extra, folded, share_identity, shared
 
 DUPLICATE: Final = "Duplicate: this key stands in another Approver too, and counts in neither"
 DUPLICATE_KID: Final = "Duplicate: this kid stands for another key too, and counts for neither"
@@ -66,6 +66,10 @@ class Approver:
     def __post_init__(self) -> None:
         """Read the patterns once: each approval asks."""
         object.__setattr__(self, "names", UserNames(self.kubernetes_users, {self.principal} - {""}))
+
+    def may_be(self, other: "Approver") -> bool:
+        """Whether both may be one person: some caller would be told to be either."""
+        return self.names.share(other.names) or share_identity(self.identities, other.identities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,17 +300,18 @@ class _Issued:
 
     def _approver(self, authority: Authority, principal: str, teams: frozenset[str]) -> Approver:
         """The person of a certificate: as the authority says, and no more than the Approver of the same principal."""
-        names = authority.user_names(principal)
+        names, identities = authority.user_names(principal), authority.identities_of(principal)
         registered = self._people.get(folded(principal), [])
         if not registered:
-            return Approver(principal, principal, names, teams)
+            return Approver(principal, principal, names, teams, identities=identities)
         approver = registered[0]
         if len(registered) > 1 or approver.principal != principal or not approver.kubernetes_users:
             raise _not_allowed("the Approvers of the certificate's principal do not count: see their status")
         if not approver.certificates:
             raise _not_allowed("the Approver of the certificate's principal takes its own keys alone")
         names |= approver.kubernetes_users
-        return Approver(approver.name, principal, names, teams & approver.teams)
+        identities += approver.identities
+        return Approver(approver.name, principal, names, teams & approver.teams, identities=identities)
 
 
 def _not_allowed(detail: str) -> Rejected:

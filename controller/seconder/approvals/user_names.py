@@ -83,6 +83,12 @@ class UserNames:
         # Most people have none, and each approval asks.
         return bool(self._patterns) and any(matches(pattern, name) for pattern in self._patterns for name in given)
 
+    def share(self, other: "UserNames") -> bool:
+        """Whether some user name is one of both."""
+        if self.meets(other._exact) or other.meets(self._exact):
+            return True
+        return any(meet(pattern, another) for pattern in self._patterns for another in other._patterns)
+
 
 def meet(pattern: str, other: str) -> bool:
     """Whether some user name is what both patterns say. Exact names are patterns, too."""
@@ -113,6 +119,15 @@ def by_extra(identities: Iterable[Identity], extra: Mapping[str, Sequence[str]])
         for key, values in extra.items()
         if key.lower() == identity.key.lower()
         for value in values
+    )
+
+
+def share_identity(identities: Sequence[Identity], others: Sequence[Identity]) -> bool:
+    """Whether some caller's ``extra`` tells one of each."""
+    return any(
+        identity.key.lower() == other.key.lower() and meet(identity.value, other.value)
+        for identity in identities
+        for other in others
     )
 
 

@@ -1,11 +1,12 @@
 """Whether what stands on an object satisfies a policy: peers are counted, never signatures."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import pytest
-from tests.support import signing
+from tests.support import signing, ssh_ca
 from tests.support.fido import PRESENT, VERIFIED, Authenticator
 from tests.support.signing import NOW, approver, entry
 
@@ -17,6 +18,7 @@ from seconder.approvals import sshsig
 from seconder.approvals.keys import PublicKey
 from seconder.approvals.quorum import Verdict, able, judge, verify_all
 from seconder.approvals.registry import Registry
+from seconder.approvals.user_names import Identity
 
 TXN = "7d7c5ea4-1f1d-4c3b-9a39-4f9c1df0a1c2"
 TWO = Requirement(required=2)
@@ -120,6 +122,69 @@ def test_one_key_is_counted_once_even_if_it_had_two_owners() -> None:
     statement = msgspec.structs.replace(alice.statement, iss="carol@example.com")
     twin = msgspec.structs.replace(alice, slug="carol", statement=statement)
     _is(judge(msgspec.structs.replace(presented, approvals=(alice, twin)), TWO, None), Reason.QUORUM_NOT_REACHED)
+
+
+def _sharing(registry: Registry) -> Verdict:
+    return _judge({"alice": _by("alice"), "bob": _by("bob")}, TWO, registry=registry)
+
+
+@pytest.mark.parametrize(
+    ("users", "others"),
+    [
+        (("alice",), ("bob", "alice")),
+        (("Alice",), ("alice ",)),
+        (("alice",), ("ali*",)),
+        (("*:role/admin/alice",), ("arn:*/alice",)),
+        (("bob@example.com",), ("bob",)),
+        (("alice",), ("alice@example.com",)),
+    ],
+)
+def test_two_registrations_that_go_by_one_user_name_are_one_peer(
+    users: tuple[str, ...], others: tuple[str, ...]
+) -> None:
+    """However it is written, and where it is one's principal; either of them is a peer, and whoever looks is told."""
+    registry = signing.registry(approver("alice", users=users), approver("bob", users=others))
+    verdict = _sharing(registry)
+    _is(verdict, Reason.QUORUM_NOT_REACHED)
+    assert verdict.reached == 1
+    assert [(failure.slug, failure.reason) for failure in verdict.failures] == [("bob", Reason.QUORUM_NOT_REACHED)]
+    one = _judge({"alice": _by("alice"), "bob": _by("bob")}, registry=registry)
+    _is(one, Reason.APPROVED)
+    assert one.failures == ()
+
+
+def test_two_registrations_that_one_extra_tells_are_one_peer() -> None:
+    """By its key in either case, and by patterns."""
+    one, other = (
+        dataclasses.replace(approver(name), identities=(Identity(key, value),))
+        for name, key, value in (("alice", "Arn", "arn:aws:iam::1:user/*"), ("bob", "arn", "arn:*:user/alice"))
+    )
+    _is(_sharing(signing.registry(one, other)), Reason.QUORUM_NOT_REACHED)
+    elsewhere = dataclasses.replace(other, identities=(Identity("other", "arn:aws:iam::1:user/alice"),))
+    _is(_sharing(signing.registry(one, elsewhere)), Reason.APPROVED)
+
+
+def test_a_certificate_and_an_approver_that_go_by_one_user_name_are_one_peer() -> None:
+    """A short principal in the Approver, a mail address in the certificate."""
+    ca, spare = signing.key("ca"), signing.key("spare")
+    issued = ssh_ca.issue(ca, spare.line, "alice@example.com")
+    short = dataclasses.replace(approver("alice"), principal="alice")
+    registry = ssh_ca.registry(short, approver("bob"))
+    by_certificate = ssh_ca.approval(issued, spare, txn=TXN)
+    values = {"listed": _by("alice", iss="alice"), "certificate": by_certificate}
+    _is(_judge(values, TWO, registry=registry), Reason.QUORUM_NOT_REACHED)
+    _is(_judge({"bob": _by("bob"), "certificate": by_certificate}, TWO, registry=registry), Reason.APPROVED)
+
+
+def test_whoever_may_be_either_of_two_peers_takes_none_of_them_away() -> None:
+    """A third approval adds nobody, and costs nobody."""
+    both = approver("carol", users=("alice@example.com", "bob@example.com"))
+    registry = signing.registry(approver("alice"), approver("bob"), both)
+    values = {"a": _by("carol"), "b": _by("alice"), "c": _by("bob")}
+    verdict = _judge(values, TWO, registry=registry)
+    _is(verdict, Reason.APPROVED)
+    assert _who(verdict) == ["alice@example.com", "bob@example.com"]
+    _is(_judge(values, Requirement(required=3), registry=registry), Reason.QUORUM_NOT_REACHED)
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,10 @@ class Authority:
         """The user names of a principal."""
         return frozenset(template.replace(PLACE, principal) for template in self.kubernetes_users)
 
+    def identities_of(self, principal: str) -> tuple[Identity, ...]:
+        """What tells a principal in a caller's ``extra``."""
+        return tuple(Identity(key, template.replace(PLACE, principal)) for key, template in self.identities)
+
     def patterns(self) -> Iterator[str]:
         """All user names that stand for some principal of it, as patterns."""
         for template in sorted(self.kubernetes_users):
