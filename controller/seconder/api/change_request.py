@@ -173,6 +173,7 @@ class CopyDoc(_Document, kw_only=True):
             description="resourceVersion at which the object is to get it; empty once it has stood there.",
         ),
     ] = ""
+    withdrawn: Annotated[bool, Meta(description="It was taken off the object, and does not come back.")] = False
 
 
 MOST_COPIED: Final = 64

@@ -5,7 +5,7 @@ it. So whoever leads next knows whether it has been: while the object is of that
 nobody knows, since the API server gave no answer and the object is another by now, counts as made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -150,7 +150,8 @@ class Offer:
     def noted(self, copied: Sequence[CopyDoc], there: Mapping[str, str], version: str | None = None) -> list[CopyDoc]:
         """What was copied, with what is seen there.
 
-        ``version``: the object's. What was to be copied to another revision was, or is lost.
+        ``version``: the object's, where it was read at this moment. What was to be copied to another revision was, or
+        is lost; what has stood there and does no more was withdrawn.
         """
         carried = set(_identities(there).values())
         known = [
@@ -159,6 +160,10 @@ class Offer:
             else copy
             for copy in copied
         ]
+        if version is not None:
+            known = [
+                msgspec.structs.replace(copy, withdrawn=True) if self._left(copy, carried) else copy for copy in known
+            ]
         before = {copy.statement for copy in copied}
         new = (self._counting[each] for each in self._counting if each in carried and each not in before)
         return [*known, *(_copy(approval, "") for approval in new)][:MOST_COPIED]
@@ -173,8 +178,11 @@ class Offer:
         return [self._counting[each] for each in left if each in known or each in new]
 
     def strays(self, copied: Sequence[CopyDoc], there: Mapping[str, str]) -> list[str]:
-        """The slugs on the object of what was taken off the change request."""
-        withdrawn = {copy.statement for copy in copied} - self._named
+        """The slugs on the object of what was taken off the change request, or off the object and has come back.
+
+        A Deployment's annotations come back with the ReplicaSet to which somebody takes it back.
+        """
+        withdrawn = {copy.statement for copy in copied if copy.withdrawn or copy.statement not in self._named}
         return [slug for slug, identity in _identities(there).items() if identity in withdrawn]
 
     def withdrawn(self, copied: Sequence[CopyDoc], there: Mapping[str, str]) -> list[Approval]:
@@ -183,8 +191,14 @@ class Offer:
         return [approval for identity, approval in self._counting.items() if identity in over]
 
     def unsettled(self, copied: Sequence[CopyDoc], there: Mapping[str, str]) -> bool:
-        """Whether the object should carry something else than it does."""
-        return bool(self.due(copied, there) or self.strays(copied, there))
+        """Whether the object, or what is noted of it, should be another."""
+        carried = set(_identities(there).values())
+        left = any(self._left(copy, carried) and not copy.withdrawn for copy in copied)
+        return left or bool(self.due(copied, there) or self.strays(copied, there))
+
+    @staticmethod
+    def _left(copy: CopyDoc, carried: Collection[str]) -> bool:
+        return not copy.version and copy.statement not in carried
 
 
 def told(status: ChangeRequestStatus, withdrawn: Sequence[Approval]) -> ChangeRequestStatus:

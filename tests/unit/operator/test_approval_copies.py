@@ -122,6 +122,33 @@ def test_what_was_copied_and_taken_off_is_not_copied_again() -> None:
     assert (cluster.annotations, list(seen.withdrawn)) == ({_ALICE: ANEW}, [])
 
 
+def test_what_was_withdrawn_and_comes_back_is_taken_off_again() -> None:
+    """A Deployment that is taken back to a ReplicaSet gets its annotations again, those that were taken off too."""
+    cluster = _Cluster(alice=VALUE)
+    cluster.look()
+    cluster.put(_ALICE, None)
+    cluster.look()
+    assert [copy.withdrawn for copy in cluster.request.status.copied] == [True]
+    cluster.put(_ALICE, VALUE)
+    assert cluster.look().stored.annotations == cluster.annotations == {}
+
+
+def test_what_an_old_view_of_the_object_lacks_is_not_withdrawn() -> None:
+    """Only what the API server says at this moment is."""
+    cluster = _Cluster(alice=VALUE)
+    cluster.look()
+    there, cluster.annotations = cluster.annotations, {}
+
+    def see(method: str) -> None:
+        if method == "GET":
+            cluster.annotations = there
+
+    cluster.before = see
+    cluster.look()
+    assert [copy.withdrawn for copy in cluster.request.status.copied] == [False]
+    assert cluster.annotations == {_ALICE: VALUE}
+
+
 def test_what_stood_on_both_without_being_copied_is_not_copied_after_it_was_taken_off() -> None:
     """Somebody may have put it on the object by hand."""
     cluster = _Cluster(alice=VALUE)
