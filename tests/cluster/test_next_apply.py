@@ -75,6 +75,88 @@ def test_an_agent_applies_to_whatever_a_person_has_made(cluster: Cluster, made: 
         assert _stored(cluster)["spec"]["template"]["spec"]["containers"][0]["image"] == "none:0"
 
 
+@pytest.mark.parametrize("made", [_BY_CLIENT, _BY_SERVER, _FLUX], ids=" ".join)
+def test_an_agent_takes_its_own_rollouts_back(cluster: Cluster, made: Any) -> None:
+    """Of what somebody applies, by ``rollout undo`` and ``set env``."""
+    _done(cluster.human, cluster, *made, manifest=MANIFEST)
+    _revised(cluster, 1)
+    _done(cluster.agent, cluster, "rollout", "restart", "deployment/checkout")
+    _revised(cluster, 2)
+    _done(cluster.agent, cluster, "rollout", "undo", "deployment/checkout")
+    assert not _stored(cluster)["spec"]["template"]["metadata"].get("annotations")
+    _done(cluster.agent, cluster, "set", "env", "deployment/checkout", "FOO=bar")
+    _done(cluster.agent, cluster, "set", "env", "deployment/checkout", "FOO-")
+    template = _stored(cluster)["spec"]["template"]
+    assert not template["metadata"].get("annotations")
+    assert template["spec"]["containers"][0]["env"] == [{"name": "MODE", "value": "a"}]
+
+
+def test_an_agents_own_tool_applies_a_part_and_less_of_it(cluster: Cluster) -> None:
+    """By server, beside whoever applies the whole."""
+    _done(cluster.human, cluster, *_FLUX, manifest=MANIFEST)
+    tool = ("apply", "--server-side", "--field-manager=tool")
+    part: dict[str, Any] = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "checkout"}}
+    env = {"containers": [{"name": "main", "env": [{"name": "FOO", "value": "bar"}]}]}
+    for template in ({"metadata": {"annotations": {"note": "x"}}, "spec": env}, {"spec": env}):
+        _done(cluster.agent, cluster, *tool, manifest=part | {"spec": {"template": template}})
+    _done(cluster.agent, cluster, *tool, manifest=part)
+    held = _stored(cluster)["spec"]["template"]
+    assert not held["metadata"].get("annotations")
+    assert held["spec"]["containers"][0]["env"] == [{"name": "MODE", "value": "a"}]
+
+
+def _revised(cluster: Cluster, revision: int) -> None:
+    """Have a ReplicaSet of the Deployment's template, as its controller makes it: no controller runs here."""
+    stored, mark = _stored(cluster), {"deployment.kubernetes.io/revision": str(revision)}
+    template = stored["spec"]["template"]
+    labels = template["metadata"]["labels"] | {"pod-template-hash": f"h{revision}"}
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": stored["metadata"]["uid"]}
+    metadata = {"name": f"checkout-h{revision}", "labels": labels, "annotations": mark}
+    metadata |= {"namespace": cluster.namespace, "ownerReferences": [owner | {"controller": True}]}
+    spec = {
+        "replicas": 0,
+        "selector": {"matchLabels": labels},
+        "template": template | {"metadata": template["metadata"] | {"labels": labels}},
+    }
+    cluster.objects.apply({"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": metadata, "spec": spec})
+    marked = f"-p={json.dumps({'metadata': {'annotations': mark}})}"
+    _done(cluster.human, cluster, "patch", "deployment/checkout", "--type=merge", marked, "--field-manager=controller")
+
+
+def test_what_holds_something_that_nobody_owns_is_let_go_of_with_a_peer_alone(cluster: Cluster) -> None:
+    """An apply takes the object around it, once it alone is left in there, and all in it: also what is guarded."""
+    config_maps = [{"group": "", "resources": ["configmaps"]}]
+    cluster.policy("settings", resources=config_maps, freeChanges=["metadata.annotations", "data[flags]"])
+    bare = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "labels": {"a": "b"}}}
+    flagged = bare | {"data": {"flags": "x"}}
+    patch = ("patch", "configmap/settings", "--type=merge")
+    _done(cluster.human, cluster, *_FLUX, manifest=bare)
+    _done(cluster.human, cluster, *patch, '-p={"data":{"keep":"precious"}}', "--field-manager=keeper")
+    entries = [entry for entry in _entries(cluster) if entry["manager"] != "keeper"]
+    _done(cluster.human, cluster, *patch, _owning(entries))
+    _done(cluster.agent, cluster, *patch, '-p={"data":{"flags":"x"}}', "--field-manager=worker")
+    # It takes part in what another one holds: that is free, and takes nothing away.
+    _done(cluster.agent, cluster, *_FLUX, manifest=flagged)
+    entries = [entry for entry in _entries(cluster) if entry["manager"] != "worker"]
+    answer = _do(cluster.agent, cluster, *patch, _owning(entries))
+    assert answer.refused_with("ApprovalMissing"), answer
+    assert "changes: .nextApply[worker (Update) no longer][data]" in answer.err
+    _done(cluster.human, cluster, *patch, _owning(entries))
+    _done(cluster.human, cluster, *_FLUX, manifest=bare)
+    left = json.loads(_do(cluster.human, cluster, "get", "configmap/settings", "-o=json").out)
+    assert "data" not in left, "it would have gone"
+
+
+def _entries(cluster: Cluster) -> list[Any]:
+    told = _do(cluster.human, cluster, "get", "configmap/settings", "-o=json", "--show-managed-fields").out
+    found: list[Any] = json.loads(told)["metadata"]["managedFields"]
+    return found
+
+
+def _owning(entries: list[Any]) -> str:
+    return f"-p={json.dumps({'metadata': {'managedFields': entries}})}"
+
+
 def test_an_agent_creates_replaces_and_applies_one_and_the_same_manifest(cluster: Cluster) -> None:
     """As kubectl writes it, with its empty fields, and with defaults that it states: in whatever order."""
     stated = {"revisionHistoryLimit": 10, "strategy": {"type": "RollingUpdate"}}

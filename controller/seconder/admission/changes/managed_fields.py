@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import ANNOTATIONS, LABELS, FreePaths, Steps
-from seconder.admission.changes.place import DEEPEST, Place
+from seconder.admission.changes.place import ABSENT, DEEPEST, FIELD, Place
 from seconder.api.type_reader import TypeReader
 
 Written = Mapping[str, Raw]
@@ -88,6 +88,18 @@ class _Metadata(Struct, rename="camel"):
     managed_fields: Raw = Raw(b"null")
 
 
+class Holder(NamedTuple):
+    """An entry that holds a place now: what it owns there, and what it owned there before."""
+
+    key: Key
+    now: Fields
+    was: Fields
+
+    def below(self, token: str) -> "Holder":
+        """The same one step further, where it holds something now."""
+        return Holder(self.key, self.now[token], self.was.get(token, {}))
+
+
 _metadata: Final = msgspec.json.Decoder(_Metadata)
 _entries: Final = msgspec.json.Decoder(list[_Entry] | None)
 _fields: Final = msgspec.json.Decoder(dict[str, Any])
@@ -131,8 +143,10 @@ class Moved:
     def told(self, root: Place) -> Iterator[tuple[str, str]]:
         """What moved, as who owns a field now, or does not own it any more, and the field. Raises RecursionError."""
         for key in self._changed:
-            others = [(other, self._tree(1, other)) for other in self._raw[1] if other != key]
-            others += [(_HEIR, tree) for tree in self._heirs(key)]
+            others = [
+                Holder(other, self._tree(1, other), self._tree(0, other)) for other in self._raw[1] if other != key
+            ]
+            others += [Holder(_HEIR, tree, {}) for tree in self._heirs(key)]
             last: Steps = _NOWHERE
             for place, gained, holders in _walk(self._tree(0, key), self._tree(1, key), root, others):
                 # With what holds it, it is told already.
@@ -141,18 +155,29 @@ class Moved:
                     yield f"{key.text}{'' if gained else NO_LONGER}", free_paths.text(place.steps)
         yield from self._told_of_entering(root)
 
-    def _wrong(self, key: Key, place: Place, gained: bool, holders: Sequence[Key]) -> bool:
+    def _wrong(self, key: Key, place: Place, gained: bool, holders: Sequence[Holder]) -> bool:
         """Whether an entry's owning a field from now on, or no longer, takes it away, or is no server's doing."""
         if place.steps in _MAPS:
             return False
-        # Left to one alone, who takes it away once it is not sent.
-        left = [other for other in holders if other != _HEIR]
-        alone = len(left) == 1 and (left[0].applies or left[0] in self._by_client[1])
-        if key.applies:
-            return place.at_stake and (alone if not gained else not holders)
         if gained:
+            if key.applies:
+                return place.at_stake and not holders
             return place.stays and key.manager != _ANCIENT and (key.manager != _BEFORE or bool(self._raw[0]))
-        return _HEIR not in holders and (place.stays or (alone and not place.none_free and place.at_stake))
+        if place.none_free:
+            return place.at_stake and self._alone(holders) if key.applies else not _inherited(holders) and place.stays
+        # It has held that around what is free, and what else it has lost there is told by itself.
+        if not place.at_stake or not self._alone(holders) or (not key.applies and _inherited(holders)):
+            return False
+        # What that one has held before, and holds now, it takes away either way.
+        own = [holder for holder in holders if holder.key != _HEIR]
+        if place.at_stake_beside([below for below, _ in _lasting(place, own)]):
+            return True
+        return not place.freed and not _sends(place, own)
+
+    def _alone(self, holders: Sequence[Holder]) -> bool:
+        """Whether a field is left to one who takes it away once it is not sent. kubectl is one by both its ways."""
+        left = {SERVER if each.key in self._by_client[1] else each.key for each in holders if each.key != _HEIR}
+        return len(left) == 1 and all(key.applies for key in left)
 
     def _heirs(self, key: Key) -> list[Fields]:
         """Where the API server, or kubectl, moves fields of an entry to; for kubectl's own, where from."""
@@ -168,7 +193,7 @@ class Moved:
         if not self._entering:
             return
         taking = self._by_client[1] | {SERVER}
-        others = [(key, self._tree(1, key)) for key in self._raw[1] if key not in taking]
+        others = [Holder(key, self._tree(1, key), {}) for key in self._raw[1] if key not in taking]
         # What kubectl's own apply by client has set is in its manifest, whoever has dropped the annotation meanwhile.
         entering = self._entering - {CLIENT.manager}
         for key in sorted(key for key in self._by_client[1] if key.manager in entering):
@@ -241,16 +266,38 @@ class _Owned(Struct, rename="camel"):
 _owned: Final = TypeReader(_Owned)
 
 
+def _inherited(holders: Sequence[Holder]) -> bool:
+    return any(holder.key == _HEIR for holder in holders)
+
+
+def _lasting(place: Place, holders: Sequence[Holder]) -> Iterator[tuple[Place, Sequence[Holder]]]:
+    """The places right below one that any of these has held before and holds now, each with those."""
+    tokens = place.tokens()
+    for token in sorted({token for each in holders for token in each.was if token in each.now} - {_SELF}):
+        yield tokens.at(token), [each.below(token) for each in holders if token in each.now and token in each.was]
+
+
+def _sends(place: Place, holders: Sequence[Holder]) -> bool:
+    """Whether any of these holds something guarded in a place all the while.
+
+    No agent has them come to own that alone. So it is in a manifest, and the object around it is.
+    """
+    return any(
+        (below.none_free and below.before is not ABSENT and below.at_stake) or _sends(below, held)
+        for below, held in _lasting(place, holders)
+    )
+
+
 def _touches(old: Fields, new: Fields, free: Sequence[FreePaths], spared: Set[Steps], place: Steps = ()) -> bool:
     """Whether one holds a place that the other does not, and that is neither free nor one of the spared ones."""
     for token in old.keys() | new.keys():
         before, after = old.get(token), new.get(token)
         if before == after or token == _SELF:
             continue
-        if not token.startswith(_FIELD):
+        if not token.startswith(FIELD):
             # Which element of a list that is, only the object tells.
             return True
-        step = token.removeprefix(_FIELD)
+        step = token.removeprefix(FIELD)
         below = [free_paths.at(paths, step) for paths in free]
         if free_paths.all_free(below):
             continue
@@ -262,30 +309,25 @@ def _touches(old: Fields, new: Fields, free: Sequence[FreePaths], spared: Set[St
     return False
 
 
-_FIELD: Final = "f:"
 _SELF: Final = "."
 
 
 def _walk(
-    old: Fields, new: Fields, place: Place, others: Sequence[tuple[Key, Fields]]
-) -> Iterator[tuple[Place, bool, Sequence[Key]]]:
+    old: Fields, new: Fields, place: Place, others: Sequence[Holder]
+) -> Iterator[tuple[Place, bool, Sequence[Holder]]]:
     """The places that are owned by one and not by the other: each, whether it is gained, and which others hold it.
 
     What holds a field holds the object around it, too.
     """
-    elements = None
+    tokens = place.tokens()
     for token in sorted(old.keys() | new.keys()):
         before, after = old.get(token), new.get(token)
         if before == after or token == _SELF:
             continue
-        if token.startswith(_FIELD):
-            below = place.field(token.removeprefix(_FIELD))
-        else:
-            elements = elements or place.elements()
-            below = elements.at(token)
+        below = tokens.at(token)
         if below.all_free:
             continue
-        holding = [(key, tree[token]) for key, tree in others if token in tree]
+        holding = [holder.below(token) for holder in others if token in holder.now]
         if before is None or after is None:
-            yield below, before is None, [key for key, _ in holding]
+            yield below, before is None, holding
         yield from _walk(before or {}, after or {}, below, holding)

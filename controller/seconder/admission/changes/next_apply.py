@@ -16,10 +16,11 @@ from seconder.admission.changes.free_paths import ANNOTATIONS, FreePaths, Steps
 from seconder.admission.changes.managed_fields import NO_LONGER, Written
 from seconder.admission.changes.place import KEPT, Place
 from seconder.admission.changes.senders import Senders
+from seconder.admission.kinds import BY_SELECTOR, CRON_JOBS
 from seconder.admission.lookups import Unknown
 from seconder.admission.request import Request
 from seconder.api import constants
-from seconder.api.resources import AUTOSCALERS, GroupResource
+from seconder.api.resources import AUTOSCALERS, JOBS, STATEFUL_SETS, GroupResource
 
 Taken = Mapping[str, Sequence[str]]
 """Fields that may go, by who takes them: an annotation's name, or an entry of managedFields."""
@@ -30,18 +31,26 @@ _MOST: Final = 64
 
 _UNTOLD: Final = "who owns its fields cannot be told: too many managers do, or it nests too deeply"
 _TAGS: Final = frozenset({constants.AGENT_KEY})
-_SPEC: Final[Steps] = ("spec",)
-_JOB: Final = (_SPEC, ("spec", "schedule"), ("spec", "jobTemplate"), ("spec", "jobTemplate", "spec"))
-_SENT: Final[Mapping[GroupResource, tuple[Steps, ...]]] = {
-    **dict.fromkeys(
-        (GroupResource("apps", kind) for kind in ("deployments", "statefulsets", "daemonsets", "replicasets")), (_SPEC,)
-    ),
-    GroupResource("batch", "jobs"): (_SPEC,),
-    GroupResource("batch", "cronjobs"): _JOB,
-    AUTOSCALERS: (_SPEC, ("spec", "maxReplicas"), ("spec", "scaleTargetRef")),
+
+
+def _down_to(*place: str) -> frozenset[Steps]:
+    """A place, and all that hold it."""
+    return frozenset(place[:length] for length in range(1, len(place) + 1))
+
+
+_TEMPLATE: Final = _down_to("spec", "template", "spec") | _down_to("spec", "template", "metadata")
+_SENT: Final[Mapping[GroupResource, frozenset[Steps]]] = {
+    # A template has containers, and labels that match a selector, which is never empty.
+    **dict.fromkeys(BY_SELECTOR, _TEMPLATE),
+    # Whose containers nobody looks at before there are pods (ValidatePodTemplateSpecForStatefulSet).
+    STATEFUL_SETS: _down_to("spec", "template", "metadata"),
+    # Whose selector, and the labels that match it, the API server makes up.
+    JOBS: _down_to("spec", "template", "spec"),
+    CRON_JOBS: _down_to("spec", "jobTemplate", "spec", "template", "spec") | _down_to("spec", "schedule"),
+    AUTOSCALERS: _down_to("spec", "maxReplicas") | _down_to("spec", "scaleTargetRef"),
 }
 """What the API server takes no object of a kind without: every manifest holds it, so that naming it takes nothing away.
-What is below is another matter."""
+What is below is another matter, and so are the elements of a list."""
 
 
 class Update(Protocol):
@@ -136,7 +145,7 @@ def _root(
 
 
 def _kept(resource: GroupResource) -> frozenset[Steps]:
-    return KEPT.union(_SENT.get(resource, ()))
+    return KEPT | _SENT.get(resource, frozenset())
 
 
 def _bounded(fields: list[str]) -> list[str]:

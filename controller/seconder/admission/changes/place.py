@@ -1,6 +1,6 @@
 """A place in an object on which an update has a bearing, whether or not its value changes."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
 import msgspec
@@ -64,6 +64,25 @@ class Place(Struct, frozen=True):
         return free_paths.without(self.before, self.free, self.steps) is not DROPPED
 
     @property
+    def freed(self) -> bool:
+        """Whether it may go itself, with all that is free in it."""
+        return bool(self.free) and all(paths.freed for paths in self.free)
+
+    def at_stake_beside(self, held: Sequence["Place"]) -> bool:
+        """Whether something guarded is in it that is in none of these places right below it."""
+        if not isinstance(self.before, Mapping | list):
+            return self.at_stake
+        named = {place.steps[-1] for place in held if place.before is not ABSENT}
+        return any(place.at_stake for place in self._inside() if place.steps[-1] not in named)
+
+    def _inside(self) -> Iterator["Place"]:
+        """The places of all fields or elements that were here."""
+        if isinstance(self.before, Mapping):
+            yield from map(self.field, self.before)
+        else:
+            yield from (self.below(str(index), value, value) for index, value in enumerate(self.before))
+
+    @property
     def stays(self) -> bool:
         """Whether it is guarded as a whole, is there, and stays as it is."""
         if not self.none_free or self.steps in self.kept or ABSENT in (self.before, self.after):
@@ -74,9 +93,9 @@ class Place(Struct, frozen=True):
         """The place of a field of the object that is here."""
         return self.below(name, _field(self.before, name), _field(self.after, name))
 
-    def elements(self) -> "Elements":
-        """The places of the elements of the list that is here."""
-        return Elements(self)
+    def tokens(self) -> "Tokens":
+        """The places of the fields of the object that is here, or of the elements of the list."""
+        return Tokens(self)
 
     def below(self, step: str, before: Any, after: Any) -> "Place":
         """The place one step further, with what is there. Raises RecursionError below ``DEEPEST``."""
@@ -100,18 +119,26 @@ def _field(value: Any, name: str) -> Any:
     return value.get(name, ABSENT) if isinstance(value, Mapping) else ABSENT
 
 
-class Elements:
-    """The elements of a list, found by the tokens of managedFields: by value, by the values of keys, or by index.
+FIELD: Final = "f:"
+"""Begins the tokens of managedFields that are names of fields."""
 
-    An element has the index that it had, or has now; what nobody finds is a step of its own.
+
+class Tokens:
+    """The fields of an object, or the elements of a list, found by the tokens of managedFields.
+
+    Elements are told by value, by the values of keys, or by index. An element has the index that it had, or has now;
+    what nobody finds is a step of its own.
     """
 
     def __init__(self, place: Place) -> None:
         self._place: Final = place
-        self._lists: Final = (_List(place.before), _List(place.after))
+        self._lists: tuple[_List, _List] | None = None
 
     def at(self, token: str) -> Place:
-        """The place of the element that a token names."""
+        """The place that a token names."""
+        if token.startswith(FIELD):
+            return self._place.field(token.removeprefix(FIELD))
+        self._lists = self._lists or (_List(self._place.before), _List(self._place.after))
         was, now = (each.index(token) for each in self._lists)
         before = ABSENT if was is None else self._place.before[was]
         after = ABSENT if now is None else self._place.after[now]

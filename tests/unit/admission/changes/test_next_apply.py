@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.support.builders import CONFIG_MAPS, DEPLOYMENT, PERSON, policy, state, target, update
 from tests.support.resolving import decide
 
 from seconder.admission import codec
-from seconder.admission.changes import differences, free_changes, managed_fields
+from seconder.admission.changes import differences, free_changes, free_paths, managed_fields, next_apply
 from seconder.admission.changes.free_paths import DROPPED, FreePaths, compiled, without
 from seconder.admission.request import Request
 from seconder.api import constants
@@ -306,6 +306,147 @@ def test_a_field_whose_value_changes_goes_over_to_who_changes_it() -> None:
     taken = [_entry("kubectl-create", "Update", *OWN), _entry(FLUX, "Apply", "spec strategy type")]
     forced = _owned(before, taken, spec=SPEC | {"strategy": {"type": "RollingUpdate"}})
     assert _paths(forced) == ["spec.strategy.type", f".nextApply[{FLUX} (Apply)][spec.strategy]"]
+
+
+RESTARTED = "metadata annotations kubectl.kubernetes.io/restartedAt"
+MAIN = 'spec containers k:{"name":"main"}'
+ADDED = f'{MAIN} env k:{{"name":"FOO"}}'
+TUNED = ("spec.tuning.level", "spec.tuning.speed", "data[flags]")
+
+
+def _pods(metadata: Any = None, spec: Any = None, **container: Any) -> dict[str, Any]:
+    """A template as the API server stores it."""
+    main = {"name": "main", "image": "shop:1", "imagePullPolicy": "Always"} | container
+    ending = {"terminationGracePeriodSeconds": 30, "containers": [main], "restartPolicy": "Always"}
+    return {"metadata": {"labels": {"app": "shop"}} | (metadata or {}), "spec": ending | (spec or {})}
+
+
+_RESTARTED = _pods({"annotations": {"kubectl.kubernetes.io/restartedAt": "x"}})
+_ADDED = _pods(env=[{"name": "FOO", "value": "bar"}])
+_LATE = {"spec": {"terminationGracePeriodSeconds": 60}}
+
+
+def _rolled(kind: str, *place: str, **states: Any) -> tuple[Target, Any, Any, str]:
+    """Templates of a workload before and after an agent takes back what it has changed, and where they are."""
+    told = []
+    for template in (states["before"], states["after"]):
+        fields: Any = {"template": template}
+        for step in reversed(place):
+            fields = {step: fields}
+        told.append(fields)
+    group = "batch" if kind in {"jobs", "cronjobs"} else "apps"
+    return target(GroupResource(group, kind), "checkout"), *told, " ".join((*place, "template"))
+
+
+def _left(rolled: tuple[Target, Any, Any, str], applied: Iterable[str], lost: str, **how: Any) -> list[str]:
+    """The fields that a refusal names where an entry goes by taking back what it had added beside an applier."""
+    on, before, after, place = rolled
+    applier = _entry(FLUX, "Apply", *(f"{place} {path}" for path in applied))
+    worker = _entry("kubectl-set", how.pop("operation", "Update"), f"{place} {lost}")
+    old = before | {"managedFields": [applier, worker]}
+    asked = update(on, old=old, new=after | {"managedFields": [applier]})
+    decided = decide(asked, state(policy(on.resource, **how)))
+    if decided.allowed:
+        assert decided.reason is Reason.NOT_COVERED
+        return []
+    assert decided.change is not None
+    assert decided.change.difference is not None
+    return list(decided.change.difference.paths)
+
+
+_APPLIED = ("metadata labels app", f"{MAIN} image", f"{MAIN} name")
+_WORKLOADS = {
+    "deployments": ("spec",),
+    "statefulsets": ("spec",),
+    "daemonsets": ("spec",),
+    "replicasets": ("spec",),
+    "cronjobs": ("spec", "jobTemplate", "spec"),
+}
+
+
+@pytest.mark.parametrize("operation", ["Update", "Apply"])
+@pytest.mark.parametrize("kind", _WORKLOADS)
+@pytest.mark.parametrize(("before", "lost"), [(_RESTARTED, RESTARTED), (_ADDED, ADDED)], ids=["restart", "env"])
+def test_an_agent_takes_its_own_rollout_back(kind: str, before: Any, lost: str, operation: str) -> None:
+    """By ``kubectl rollout undo`` and ``set env FOO-``, with whoever applies there beside it."""
+    rolled = _rolled(kind, *_WORKLOADS[kind], before=before, after=_pods())
+    assert _left(rolled, _APPLIED, lost, operation=operation) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "applied", "named"),
+    [
+        # In the manifest of who applies it.
+        ("deployments", (*_APPLIED, "spec terminationGracePeriodSeconds"), ""),
+        ("statefulsets", (*_APPLIED, "spec terminationGracePeriodSeconds"), ""),
+        # Nobody's: but no Deployment is without a template's spec.
+        ("deployments", _APPLIED, ""),
+        ("statefulsets", _APPLIED, "spec.template.spec"),
+    ],
+)
+def test_what_is_guarded_beside_is_at_stake_where_nobody_owns_it(kind: str, applied: Any, named: str) -> None:
+    """An apply would take it along that sends nothing there, and it stayed before by what has gone."""
+    before, after = (_pods(**_LATE, env=env) for env in ([{"name": "FOO", "value": "bar"}], []))
+    found = _left(_rolled(kind, "spec", before=before, after=after), applied, ADDED)
+    assert found == ([f".nextApply[kubectl-set (Update) no longer][{named}]"] if named else [])
+
+
+def _tuned(before: Any, after: Any) -> tuple[Target, Any, Any, str]:
+    return target(THINGS, "one"), {"spec": {"tuning": before}}, {"spec": {"tuning": after}}, "spec tuning"
+
+
+@pytest.mark.parametrize(
+    ("rolled", "applied", "lost", "named"),
+    [
+        # What the applier's manifest holds, guarded, is there for its own sake.
+        (_tuned({"level": 5, "keep": 1}, {"keep": 1}), ["keep"], "level", ""),
+        (_tuned({"level": 5, "a": {"b": 1}}, {"a": {"b": 1}}), ["a b"], "level", ""),
+        (_tuned({"level": 5, "keep": 1}, {"keep": 1}), ["speed"], "level", "spec"),
+        (_tuned({"level": 5, "keep": 1, "a": 1}, {"keep": 1, "a": 1}), ["a"], "level", "spec.tuning"),
+        (_tuned({"level": 5, "speed": 1}, {"speed": 1}), ["speed"], "level", "spec"),
+        (
+            (target(CONFIG_MAPS, "settings"), {"data": {"flags": "x", "a": "b"}}, {"data": {"a": "b"}}, "data"),
+            ["a"],
+            "flags",
+            "",
+        ),
+    ],
+    ids=range(6),
+)
+def test_what_a_policy_frees_in_an_object_is_taken_back(rolled: Any, applied: Any, lost: str, named: str) -> None:
+    """The object around it stays, where its applier's manifest holds it for what is guarded in it."""
+    found = _left(rolled, applied, lost, free_changes=TUNED)
+    assert found == ([f".nextApply[kubectl-set (Update) no longer][{named}]"] if named else [])
+
+
+def test_what_kubectl_alone_is_left_with_goes_by_both_its_ways() -> None:
+    """Its server-side apply takes over what it has applied by client, and takes away what it does not send."""
+    on, before, after, _ = _tuned({"level": 5, "speed": 1, "keep": 1}, {"speed": 1, "keep": 1})
+    mark = f"metadata annotations {LAST_APPLIED}"
+    left = [
+        _entry("kubectl-client-side-apply", "Update", "spec tuning speed", mark),
+        _entry("kubectl", "Apply", "spec tuning speed"),
+    ]
+    old = before | {"managedFields": [*left, _entry("keeper", "Update", "spec tuning level")]}
+    asked = update(on, old=old, new=after | {"managedFields": left})
+    change = decide(asked, state(policy(THINGS, free_changes=TUNED))).change
+    assert change is not None
+    assert change.difference is not None
+    assert change.difference.paths == (".nextApply[keeper (Update) no longer][spec]",)
+
+
+def test_what_kubectl_comes_to_hold_by_the_same_update_was_not_its_own() -> None:
+    """By a free change in its name, beside something that nobody owns, where another one lets go."""
+    keep = {"keep": 1, "sub": {"g": 1}}
+    on, before, after, _ = _tuned(keep | {"level": 5}, keep | {"sub": {"g": 1, "x": 1}})
+    own = (f"metadata annotations {LAST_APPLIED}", "spec tuning keep")
+    client = [_entry("kubectl-client-side-apply", "Update", *own, *more) for more in ((), ("spec tuning sub x",))]
+    old = before | {"managedFields": [client[0], _entry("keeper", "Update", "spec tuning level")]}
+    asked = update(on, old=old, new=after | {"managedFields": [client[1]]})
+    change = decide(asked, state(policy(THINGS, free_changes=(*TUNED, "spec.tuning.sub.x")))).change
+    assert change is not None
+    assert change.difference is not None
+    assert change.difference.paths == (".nextApply[keeper (Update) no longer][spec.tuning]",)
 
 
 def test_people_own_what_they_like() -> None:
@@ -601,39 +742,123 @@ def test_where_nothing_is_told_no_apply_by_client_takes_more(live: Any, before: 
     assert _holds(now, then)
 
 
-_PATHS = st.sets(st.sampled_from(["b", "b c", "b d", "c", "c a", "c b", "c b a"]), max_size=4)
+_ALL = ["b", "b c", "b d", "c", "c a", "c b", "c b a"]
+_PATHS = st.sets(st.sampled_from(_ALL), max_size=4)
 _OWNERS = st.lists(
     st.tuples(st.sampled_from(["p", "q", "r"]), st.sampled_from(["Apply", "Update"]), _PATHS), max_size=4
 )
 _LIVE: dict[str, Any] = {"b": {"c": {}, "d": {}}, "c": {"a": {}, "b": {"a": {}}}}
 
 
-def _pruned(owners: Any, manager: str, sent: set[str], live: Any = None, place: tuple[str, ...] = ()) -> Any:
+def _holding(paths: Iterable[str], place: tuple[str, ...]) -> bool:
+    """Whether who owns these fields holds a place."""
+    return any(tuple(path.split())[: len(place)] == place for path in paths)
+
+
+def _pruned(owners: Any, manager: str, sent: set[str], live: Any, place: tuple[str, ...] = ()) -> Any:
     """What server-side apply leaves: without what its manager owned, does not send, and nobody else owns below."""
     left = {}
-    for key, value in (_LIVE if live is None else live).items():
+    others = [paths for owner, paths in [*owners.items(), ((), sent)] if owner != (manager, "Apply")]
+    for key, value in live.items():
         here = (*place, key)
-        mine = any(tuple(path.split())[: len(here)] == here for path in owners.get((manager, "Apply"), ()))
-        kept = any(
-            tuple(path.split())[: len(here)] == here
-            for owner, paths in [*owners.items(), ((), sent)]
-            if owner != (manager, "Apply")
-            for path in paths
-        )
-        if kept or not mine:
+        if not _holding(owners.get((manager, "Apply"), ()), here) or any(_holding(paths, here) for paths in others):
             left[key] = _pruned(owners, manager, sent, value, here)
     return left
 
 
+def _gone(live: Any, places: Iterable[tuple[str, ...]], place: tuple[str, ...] = ()) -> Any:
+    """A state of the object without some places."""
+    below = {key: _gone(value, places, (*place, key)) for key, value in live.items()}
+    return {key: value for key, value in below.items() if (*place, key) not in places}
+
+
+def _beside_its_own(left: Any, own: Iterable[tuple[str, ...]], place: tuple[str, ...] = ()) -> Any:
+    """A state without objects in which nothing is left, and in which somebody owns something guarded all the while."""
+    below = {key: _beside_its_own(value, own, (*place, key)) for key, value in left.items()}
+    around = {steps[:length] for steps in own for length in range(len(steps))}
+    return {key: value for key, value in below.items() if value or (*place, key) not in around}
+
+
 @settings(max_examples=300, deadline=None)
-@given(before=_OWNERS, after=_OWNERS, sent=_PATHS, manager=st.sampled_from(["p", "q", "r"]))
-def test_where_nothing_is_told_no_apply_by_server_takes_more(before: Any, after: Any, sent: Any, manager: str) -> None:
-    """Whoever owned what, whoever owns it by whatever was sent, and whoever applies next."""
+@given(
+    before=_OWNERS,
+    after=_OWNERS,
+    sent=_PATHS,
+    manager=st.sampled_from(["p", "q", "r"]),
+    gone=st.sets(st.sampled_from([tuple(path.split()) for path in _ALL]), max_size=2),
+    freed=st.sampled_from([("a", "b.c"), ("b", "!b.d", "c.b.a"), ("c", "!c.b.a", "b.c"), ("b", "!b.d", "c", "!c.a")]),
+)
+def test_where_nothing_is_told_no_apply_by_server_takes_more(
+    before: Any, after: Any, sent: Any, manager: str, gone: Any, freed: tuple[str, ...]
+) -> None:
+    """Whoever owned what, whoever owns it by whatever was sent, what goes freely by that, and whoever applies next."""
+    lives = (_LIVE, _gone(_LIVE, gone))
     entries = [[_entry(who, how, *paths) for who, how, paths in owners] for owners in (before, after)]
-    states = [_LIVE | {"managedFields": one} for one in entries]
-    free = policy(free_changes=("metadata.annotations", "a", "b.c"))
+    states = [live | {"managedFields": one} for live, one in zip(lives, entries, strict=True)]
+    free = policy(free_changes=("metadata.annotations", *freed))
     if not decide(update(old=states[0], new=states[1]), state(free)).allowed:
         return
     owned = [{(who, how): paths for who, how, paths in owners} for owners in (before, after)]
-    then, now = (_guarded(_pruned(one, manager, sent)) for one in owned)
-    assert _holds(now, then)
+    _takes_no_more(owned, manager, sent, lives, freed)
+
+
+_INNER = ["b", "b c", "b d", "b e", "b e a", "b e d"]
+_OWNED = st.sets(st.sampled_from(_INNER), min_size=1, max_size=4)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    applied=_OWNED,
+    moved=st.sets(st.sampled_from(_INNER), max_size=1),
+    losing=st.lists(st.tuples(st.sampled_from(["Apply", "Update"]), _OWNED, _OWNED), min_size=1, max_size=2),
+    sent=st.sets(st.sampled_from(_INNER), max_size=2),
+    gone=st.booleans(),
+    freed=st.sampled_from([("b.c", "b.e.a"), ("b", "!b.d", "!b.e.d"), ("b.c", "b.e", "!b.e.d")]),
+)
+# Both let go of it at once, and the object around it is the applier's alone.
+@example({"b d", "b e a"}, {"b d"}, [("Apply", {"b d"}, {"b d"})], set(), False, ("b", "!b.d", "!b.e.d"))
+def test_what_others_have_let_go_of_is_told_where_an_apply_takes_it(
+    applied: Any, moved: Any, losing: Any, sent: Any, gone: bool, freed: tuple[str, ...]
+) -> None:
+    """Around what is free, too: whether that goes or stays, and whatever the applier has come to own meanwhile."""
+    live: dict[str, Any] = {"b": {"c": {}, "d": {}, "e": {"a": {}, "d": {}}}}
+    lives = (live, _gone(live, [("b", "c")] if gone else []))
+    before = {("p", "Apply"): applied} | {(f"q{n}", how): had for n, (how, had, _) in enumerate(losing)}
+    after = {("p", "Apply"): applied ^ moved} | {
+        (f"q{n}", how): had - lost for n, (how, had, lost) in enumerate(losing)
+    }
+    owned = (before, after)
+    entries = [[_entry(*key, *paths) for key, paths in each.items() if paths] for each in owned]
+    states = [one | {"managedFields": each} for one, each in zip(lives, entries, strict=True)]
+    asked = _Asked(update(old=states[0], new=states[1]))
+    if next_apply.taken(asked, [compiled(freed)]):
+        return
+    _takes_no_more(owned, "p", sent, lives, freed)
+
+
+class _Asked:
+    """A request as a review sees it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.written, self.whole = codec.written(request), codec.whole(request)
+
+
+def _takes_no_more(owned: Any, manager: str, sent: set[str], lives: Any, freed: tuple[str, ...]) -> None:
+    """See that an apply by a manager takes nothing guarded that it had not taken before."""
+    left = [_pruned(one, manager, sent, live) for one, live in zip(owned, lives, strict=True)]
+    then, now = (_guarded(one, [compiled(freed)]) for one in left)
+    # Around what is in its own manifest, the object is there, too.
+    guarded = [
+        steps for steps in {tuple(path.split()) for path in (*_ALL, *_INNER)} if not _free_anywhere(freed, steps)
+    ]
+    own = [steps for steps in guarded if all(_holding(one.get((manager, "Apply"), ()), steps) for one in owned)]
+    assert _holds(_beside_its_own(now, own), _beside_its_own(then, own))
+
+
+def _free_anywhere(freed: tuple[str, ...], steps: tuple[str, ...]) -> bool:
+    """Whether anything is free in a place."""
+    paths = compiled(freed)
+    for step in steps:
+        paths = free_paths.at(paths, step)
+    return not paths.none_free
