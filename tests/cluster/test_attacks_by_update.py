@@ -91,6 +91,29 @@ def test_an_autoscaler_that_may_scale_to_zero_needs_approval(cluster: Cluster) -
     assert labelled.code == 0, labelled.err
 
 
+def test_an_autoscaler_is_raised_beside_a_canary_and_none_is_made_over_that(cluster: Cluster) -> None:
+    """Which shares pods with the Deployment, as its own ReplicaSet does: of two that scale such pods, neither does."""
+    uid = cluster.deployment()
+    owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": uid, "controller": True}
+    of_it, of_canary = ({"app": "checkout", **more} for more in ({"pod-template-hash": "a"}, {"track": "canary"}))
+    for kind, name, labels, owners in (
+        ("ReplicaSet", "checkout-a", of_it, [owner]),
+        ("Deployment", "canary", of_canary, []),
+    ):
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "none:0"}]}}
+        metadata = {"name": name, "namespace": cluster.namespace, "labels": labels, "ownerReferences": owners}
+        spec = {"selector": {"matchLabels": labels}, "template": template}
+        cluster.objects.apply({"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": spec})
+    made = cluster.agent("create", "-f", "-", stdin=_autoscaler(cluster, 1))
+    assert made.code == 0, made.err
+    more = ("patch", "hpa", "h1", "-n", cluster.namespace, "--type=merge", '--patch={"spec":{"maxReplicas":9}}')
+    raised = cluster.agent(*more)
+    assert raised.code == 0, raised.err
+    second = cluster.agent("create", "-f", "-", stdin=_autoscaler(cluster, 2, "canary"))
+    assert second.refused_with("ApprovalMissing"), second.err
+    assert f"Delete of deployments.apps {cluster.namespace}/checkout" in second.err
+
+
 def test_ordinary_work_stays_free(cluster: Cluster) -> None:
     """Images, scaling up and down, labels, annotations, a new object with an owner."""
     uid = cluster.deployment()

@@ -233,6 +233,43 @@ def test_an_autoscaler_of_what_shares_its_pods_counts_as_the_end_of_a_protected_
             assert decided.reason is reason
 
 
+@dataclass(eq=False)
+class _ScaledAlone(_Selectors):
+    """Answers that one workload alone has an autoscaler."""
+
+    alone: Target = DEPLOYMENT
+
+    def __call__(self, lookup: Lookup[Any]) -> Any:
+        answer = super().__call__(lookup)
+        if not isinstance(lookup, ScaledBy):
+            return answer
+        return [HPA] if Scaled("apps", self.alone.kind, self.alone.name) in lookup.scaled else []
+
+
+def test_an_autoscaler_changes_freely_beside_what_nothing_else_scales() -> None:
+    """A canary shares pods with it, and so does the ReplicaSet that its own workload makes."""
+    stored = document(DEPLOYMENT, spec=_made(DEPLOYMENT, WEB, WEB)["spec"])
+    given: dict[str, Any] = {"objects": _objects([_MINE]), "whole": stored, "sharing": [DEPLOYMENT, REPLICA_SET, _MINE]}
+    scales = [_scales(DEPLOYMENT.name), _scales(DEPLOYMENT.name)]
+    scales[1]["spec"] = scales[1]["spec"] | {"maxReplicas": 9}
+    asked = update(HPA, old=scales[0], new=scales[1])
+
+    def lost(alone: Target) -> list[str]:
+        answers = _ScaledAlone(**given, alone=alone)
+        return ended(decide(asked, state(policy()), answers=answers, rules=[indirect_deletion.RULE]))
+
+    assert lost(DEPLOYMENT) == []
+    assert lost(_MINE) == ["mine"]
+
+
+def test_of_what_two_select_that_is_lost_which_an_autoscaler_scales() -> None:
+    """Whoever signs for it signs for nothing that goes on."""
+    there = {DEPLOYMENT: WEB, _MINE: CAUGHT}
+    asked = creation(target(JOBS, "smoke", uid=""), new=_made(target(JOBS, "smoke"), WEB | CAUGHT))
+    answers = _ScaledAlone(objects=_objects([_MINE]), there=there)
+    assert ended(decide(asked, state(policy()), answers=answers, rules=[indirect_deletion.RULE])) == ["checkout"]
+
+
 def test_what_shares_pods_with_a_workload_ends_its_protected_autoscaler() -> None:
     """Though no policy names the workload: by labels of pods, a selector, or an autoscaler of its own."""
     both = _made(_MINE, WEB | CAUGHT, {"mine": "yes"})

@@ -66,10 +66,16 @@ def _scalers_matter(context: ReviewContext) -> bool:
     return any(context.state.policies.protects_in(each, place) for each in scaling.SIZERS)
 
 
-def _stopped(context: ReviewContext, workloads: Sequence[Target]) -> Asking[list[Effect]]:
-    """The protected workloads among these that an autoscaler scales, and the protected autoscalers of any."""
-    lost = yield from standing.protected(context, workloads)
-    found = list(lost) if lost and (yield from _scaling(context, [each.target for each in lost])) else []
+def _stopped(context: ReviewContext, workloads: Sequence[Target], but: Target | None = None) -> Asking[list[Effect]]:
+    """The protected workloads among these that an autoscaler scales, and the protected autoscalers of any.
+
+    ``but``: the workload whose own autoscaler is asked about. What it makes shares pods with it, and is a part of it.
+    """
+    own = but and (but.resource, but.name)
+    found = []
+    for each in (yield from standing.protected(context, workloads)):
+        if (each.target.resource, each.target.name) != own and (yield from _scaling(context, [each.target])):
+            found.append(each)
     if _scalers_matter(context):
         found += [
             goes_along(each, scaling.VERSIONS[each.resource]) for each in (yield from _scaling(context, workloads))
@@ -115,9 +121,7 @@ def _beside(context: ReviewContext) -> Asking[Sequence[Effect]]:
     labels = selectors.pairs(selectors.labels_of_pods(stored.get("spec")))
     found = yield from ask(Sharing(_WORKLOADS, place, selector, labels))
     others = [each for each in found if (each.resource, each.name) != (kind.resource, told.name)]
-    lost = yield from _stopped(context, others)
-    # What it makes shares pods with it, and is a part of it.
-    return [each for each in lost if (each.target.resource, each.target.name) != (kind.resource, told.name)]
+    return (yield from _stopped(context, others, Target(kind.resource, kind.kind, place, told.name, "")))
 
 
 def _row(resource: GroupResource) -> Deleter:
