@@ -11,7 +11,7 @@ got the role meanwhile.
 """
 
 import functools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -104,7 +104,7 @@ def _given(
     if powerful:
         return [Refusal(f"agents may not {to_anybody.format(powerful)}")]
     right = _means(context, given, whom)
-    if not right and _strangers(whom, context.state.policies.known_tags):
+    if not right and (_strangers(whom, context.state.policies.known_tags) or any(_unbound(context, whom))):
         right = next((power.what for power in _powers_of(context, given)), "")
         if not right and context.state.policies.follows:
             owning = yield from ask(OwningResources(context.request.target.namespace))
@@ -137,14 +137,11 @@ def _means(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subjec
     """The right among the rules that loses what policies protect, in words; empty where there is none."""
     losing = _Named(given, _LOSSES)
     strangers = _strangers(whom, context.state.policies.known_tags)
+    unbound = set(_unbound(context, whom))
     # Verbs that are asked about together are few, and rules may be many.
     indirect = functools.cache(functools.partial(_Named, given))
     for policy in context.state.policies.all:
-        if policy.mode is not Mode.ENFORCE:
-            continue
-        # An agent of one policy may be none of another, which holds back the one that gives and not the one that gets.
-        tags = DEFAULT_TAGS if policy.problem else policy.agents
-        if not (strangers or (identity_tagged(context.request.caller, tags) and _strangers(whom, tags))):
+        if policy.mode is not Mode.ENFORCE or not (strangers or policy.name in unbound):
             continue
         here = _counts_here(context, policy)
         for name in sorted(policy.resources | policy.resolved.keys()) if here else ():
@@ -155,6 +152,18 @@ def _means(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subjec
             if counts and indirect(each.verbs).holds(each.resource):
                 return f"write {each.resource}, by which what policies protect is ended"
     return f"delete or change {NAMESPACES}" if strangers and losing.holds(NAMESPACES) else ""
+
+
+def _unbound(context: ReviewContext, whom: frozenset[Subject] | None) -> Iterator[str]:
+    """The policies of which the one that gives is an agent, and not all are that get.
+
+    An agent of one policy may be none of another, which holds back the one and not the others.
+    """
+    for policy in context.state.policies.all:
+        tags = DEFAULT_TAGS if policy.problem else policy.agents
+        bound = policy.mode is Mode.ENFORCE and identity_tagged(context.request.caller, tags)
+        if bound and _strangers(whom, tags):
+            yield policy.name
 
 
 def _counts_here(context: ReviewContext, policy: Policy) -> bool:

@@ -164,6 +164,14 @@ def test_an_agent_of_one_policy_does_not_get_what_another_holds_the_giver_back_f
         assert _bound(subject, keeps, policies=(DEFAULT, other)) == ""
     watching = policy(CONFIG_MAPS, name="other", mode=Mode.AUDIT, agents=bots)
     assert _bound(KIRO, DELETES, policies=(DEFAULT, watching)) == ""
+    # By an owner, or by one of the powers, no more than directly.
+    owns = _rule("example.com", "stacks", "delete")
+    told = _bound(group, owns, policies=(DEFAULT, other), owning=frozenset({STACKS}))
+    assert told.endswith("the right to delete or change stacks.example.com, which own what policies protect")
+    assert _bound(KIRO, owns, policies=(DEFAULT, other), owning=frozenset({STACKS})) == ""
+    assert _bound(group, _rule("", "secrets", "patch"), policies=(DEFAULT, other)).endswith(
+        "the right to write Secrets"
+    )
     broken = policy(agents=AgentTags(groups=bots.groups), problem="x")
     assert _bound(group, DELETES, policies=(broken, other))
 
