@@ -1,5 +1,6 @@
 """A withdrawal holds wherever copies of the approval stand: on the object, and on its change requests."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,24 @@ from typing import Any
 import pytest
 from tests.cluster import test_approving_without_write_access
 from tests.cluster.test_change_requests import refused
+from tests.cluster.test_plugin_verbs import revoked
 from tests.support.cluster import Cluster, eventually, sign
 from tests.support.operator import operator_with
+from tests.support.plugin import Plugin
 
 frank = test_approving_without_write_access.frank
 
 _ALICE = "approval.seconder.dev/alice"
 _BOB = "approval.seconder.dev/bob"
 _COPIES = "--copy-approvals"
+
+
+@pytest.fixture
+def plugin(cluster: Cluster, tmp_path: Path) -> Plugin:
+    """The plugin, in a home directory without keys."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    return Plugin(cluster, home)
 
 
 @pytest.fixture
@@ -106,3 +117,89 @@ def test_an_approval_that_is_taken_off_the_change_request_goes_from_the_object_t
     assert cluster.kubectl(frank, "annotate", "chg", chg, f"{_ALICE}={value}").code == 0
     eventually(lambda: _withdrawn(cluster, chg), 5, "it is said")
     assert _on_object(cluster) == set()
+
+
+def test_revoke_takes_it_from_the_change_request_too_when_it_is_told_the_object(
+    cluster: Cluster, frank: Path, plugin: Plugin, copying: None
+) -> None:
+    """From there first; and it says what it has taken where."""
+    cluster.deployment()
+    chg = refused(cluster)
+    _approved(cluster, frank, chg)
+    done = plugin.script(cluster.alice.kubeconfig, "revoke", "deployment/checkout", "-n", cluster.namespace)
+    assert done.code == 0, done.err
+    assert revoked(done) == [
+        f"changerequest.seconder.dev/{chg} approval alice revoked",
+        "deployment.apps/checkout approval alice revoked",
+    ]
+    assert _ALICE not in cluster.get("chg", chg)["metadata"].get("annotations", {})
+    assert _on_object(cluster) == set()
+    eventually(lambda: _status(cluster, chg)["phase"] == "Pending", 5, "it waits again")
+    assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+
+
+def test_revoke_by_who_may_not_write_to_the_object_waits_until_the_copy_is_gone(
+    cluster: Cluster, frank: Path, plugin: Plugin, copying: None
+) -> None:
+    """It is the operator that takes it off."""
+    cluster.deployment()
+    chg = refused(cluster)
+    _approved(cluster, frank, chg)
+    done = plugin.script(frank, "revoke", chg, f"--key={cluster.alice.key}")
+    assert done.code == 0, done.err
+    assert revoked(done) == [
+        f"changerequest.seconder.dev/{chg} approval alice revoked",
+        "deployment.apps/checkout approval alice revoked",
+    ]
+    assert _on_object(cluster) == set()
+
+
+def test_revoke_takes_it_from_what_the_object_may_be_taken_back_to(cluster: Cluster, plugin: Plugin) -> None:
+    """A Deployment's ReplicaSets keep its annotations, and a rollback gives them to it again."""
+    cluster.deployment()
+    chg = refused(cluster)
+    cluster.approve(cluster.alice)
+    eventually(lambda: _on_replica_sets(cluster), 10, "the ReplicaSet has it too")
+    done = plugin.script(cluster.alice.kubeconfig, "revoke", chg)
+    assert done.code == 0, done.err
+    assert [line.partition("/")[0] for line in done.out.splitlines()] == ["deployment.apps", "replicaset.apps"]
+    assert not _on_replica_sets(cluster)
+    _rolled_back(cluster)
+    assert _on_object(cluster) == set()
+    assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+
+
+def test_an_approval_that_comes_back_with_a_rollback_is_taken_off_again(
+    cluster: Cluster, frank: Path, copying: None
+) -> None:
+    """As kubectl alone leaves it on the ReplicaSets."""
+    cluster.deployment()
+    chg = refused(cluster)
+    _approved(cluster, frank, chg)
+    eventually(lambda: _on_replica_sets(cluster), 10, "the ReplicaSet has it too")
+    _taken_off(cluster)
+    eventually(lambda: _withdrawn(cluster, chg), 5, "it is said")
+    _rolled_back(cluster)
+    eventually(lambda: not _on_object(cluster), 5, "it is gone again")
+    assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+
+
+def _on_replica_sets(cluster: Cluster) -> bool:
+    """Whether alice's approval stands on a ReplicaSet."""
+    listed = cluster.admin("get", "replicasets", f"--namespace={cluster.namespace}", "-o", "json")
+    return any(_ALICE in (each["metadata"].get("annotations") or {}) for each in json.loads(listed)["items"])
+
+
+def _rolled_back(cluster: Cluster) -> None:
+    """Have the agent change the image, which is free, and a person take that back."""
+    here = f"--namespace={cluster.namespace}"
+    changed = cluster.agent("set", "image", "deployment/checkout", "*=registry.invalid/broken", here)
+    assert changed.code == 0, changed.err
+    eventually(lambda: _revisions(cluster) == 2, 10, "another ReplicaSet")
+    undone = cluster.human("rollout", "undo", "deployment/checkout", here)
+    assert undone.code == 0, undone.err
+
+
+def _revisions(cluster: Cluster) -> int:
+    listed = cluster.admin("get", "replicasets", f"--namespace={cluster.namespace}", "-o", "json")
+    return len(json.loads(listed)["items"])
