@@ -69,7 +69,7 @@ def test_an_assistant_reads_the_refusal_gives_its_reason_and_waits(
     stated = tools.call("resources_create_or_update", resource=_manifest(chg, _REASON))
     assert not stated.failed, stated.text
     shown = alice.script(cluster.alice.kubeconfig, "show", chg)
-    assert f"{_REASON} (the requester's own words" in shown.out, shown
+    assert f'"{_REASON}" (the requester\'s own words' in shown.out, shown
     assert _phase(tools, chg) == "Pending"
 
     no = alice.script(cluster.alice.kubeconfig, "deny", chg, "--reason=not on a Friday", f"--key={cluster.alice.key}")

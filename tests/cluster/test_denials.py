@@ -94,7 +94,8 @@ def test_a_requester_states_its_reason_on_its_own_change_request(cluster: Cluste
     agent = cluster.scene.agent_kubeconfig
     waited = plugin.script(agent, "wait", chg, "--reason=checkout is moved to another cluster", "--timeout=1s")
     assert waited.code == 5, waited.err
-    assert "checkout is moved to another cluster (the requester's own words" in plugin.script(agent, "show", chg).out
+    shown = plugin.script(agent, "show", chg).out
+    assert '"checkout is moved to another cluster" (the requester\'s own words' in shown
     for change in (
         ["annotate", "chg", chg, "denial.seconder.dev/alice=no"],
         ["annotate", "chg", chg, "seconder.dev/reason-", "extra=1"],

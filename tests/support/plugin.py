@@ -43,6 +43,8 @@ class Plugin:
                 if not key.startswith(("SSH_", "KUBE", "DISPLAY")) and key not in _MARKS
             },
             "HOME": str(home),
+            # Lines stay whole, however long a test's names are.
+            "COLUMNS": "1000",
             # kubectl finds plugins on the PATH.
             "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}",
         }

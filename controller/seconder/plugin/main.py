@@ -111,7 +111,9 @@ def _foreseen(error: Exception) -> str | None:
 
 
 def _fail(text: str, code: int = 1) -> int:
-    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    from seconder.plugin.terminal import output
+
+    output.tell([f"error: {' '.join(text.split())}"])
     return code
 
 

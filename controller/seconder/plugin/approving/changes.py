@@ -4,16 +4,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from seconder.admission.changes import differences, free_changes
 from seconder.admission.changes.free_paths import FreePaths
 from seconder.admission.review import Effect, ReviewContext
-from seconder.api.text import clean
+from seconder.api.text import clean, folded
 from seconder.approvals import line_diff
 from seconder.approvals.difference import Difference
 from seconder.client.api import Api, ApiError
-from seconder.plugin.terminal import manifests, output
+from seconder.plugin.approving import exact_text
+from seconder.plugin.terminal import manifests
 from seconder.plugin.terminal.problem import Problem
 
 _DRY: Final[Mapping[str, Any]] = {"decode": differences.exact.decode, "dryRun": "All"}
@@ -36,16 +35,23 @@ class Wanted:
         """Whether the object still is as it was when the change was asked for, as far as that is told."""
         return self.before is not None
 
-    def diff(self) -> Iterator[str]:
-        """The lines of a unified diff between the two states, in YAML."""
+    def diff(self, columns: int) -> Iterator[str]:
+        """The lines of a unified diff between the two states, of at most so many columns: in YAML, in plain ASCII.
+
+        What continues a line has a bar in the place of its mark.
+        """
         if self.before is None:
             return
-        before, after = (_yaml(state).splitlines() for state in (self.before, self.after))
-        # YAML escapes whatever is not plain ASCII.
+        before, after = (_lines(state) for state in (self.before, self.after))
         for number, (mark, text) in enumerate(line_diff.lines(before, after)):
             if not number:
                 yield from ("--- stored", "+++ wanted")
-            yield text if mark == "@" else f"{mark}{text}"
+            if mark == "@":
+                yield text
+                continue
+            for piece in folded(text, columns - 1):
+                yield f"{mark}{piece}"
+                mark = "|"
 
 
 def wanted(
@@ -143,10 +149,8 @@ def _manifest(file: str) -> Mapping[str, Any]:
     return found[0]
 
 
-def _yaml(state: Any) -> str:
+def _lines(state: Any) -> list[str]:
     document, taken = differences.parts(state)
-    told = [output.dump(msgspec.json.decode(differences.canonical(document)), "yaml")]
-    if taken:
-        # No line of an object's YAML is a comment.
-        told += [f"# {differences.HEADING}", output.dump(taken, "yaml")]
-    return "\n".join(told)
+    told = exact_text.lines(differences.exact.decode(differences.canonical(document)))
+    # No line of an object's YAML is a comment.
+    return [*told, f"# {differences.HEADING}", *exact_text.lines(taken)] if taken else told

@@ -7,7 +7,7 @@ from seconder.admission.decision import Verdict
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Policy, most_required
-from seconder.api.text import clean
+from seconder.api.text import clean, named, quoted
 from seconder.approvals import impact
 from seconder.approvals.registry import certificate_of
 from seconder.approvals.verification import approvals_of
@@ -26,8 +26,8 @@ def progress(verdict: Verdict) -> tuple[int, int]:
 
 
 def lines(case: Case, now: float) -> list[str]:
-    """The case in lines; everything that came from the cluster is cleaned."""
-    return [f"{f'{name}:' if name else '':12}{text}" for name, text in _facts(case, now)]
+    """The case in lines; everything that came from the cluster is cleaned, and told apart from what we say."""
+    return [*output.fields(_facts(case, now))]
 
 
 def approvals(case: Case, values: dict[str, str]) -> list[str]:
@@ -40,8 +40,8 @@ def approvals(case: Case, values: dict[str, str]) -> list[str]:
         if approval.slug in why:
             continue
         shown = certificate_of(approval.key) or approval.key.entry.fingerprint
-        told = f"{claims.iss} ({approval.assurance}, {shown}), expires {until(claims.exp)}"
-        described.append(f"{clean(approval.slug)}: counts: {clean(told)}: {clean(claims.reason)}")
+        told = f"{named(claims.iss)} ({approval.assurance}, {shown}), expires {until(claims.exp)}"
+        described.append(f"{clean(approval.slug)}: counts: {clean(told)}: {quoted(claims.reason)}")
     described += [
         f"{clean(slug)}: does not count: {clean(failure.detail)} ({failure.reason})"
         for slug, failure in sorted(why.items())
@@ -76,8 +76,8 @@ def request_line(request: ChangeRequest) -> str:
 def who(case: Case) -> str:
     """The requester's name."""
     change = case.change
-    agent = f" (agent {change.agent})" if change.agent else " (an agent)" if change.by_agent else ""
-    return clean(f"{change.requester}{agent}")
+    agent = f" (agent {named(change.agent)})" if change.agent else " (an agent)" if change.by_agent else ""
+    return f"{named(change.requester)}{agent}"
 
 
 def row(case: Case) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ def impact_lines(case: Case) -> Iterator[str]:
         items = case.contents.get(resource.resource) or ()
         if not items:
             continue
-        first = ", ".join(item.name for item in items[:_SHOWN_NAMES])
+        first = ", ".join(named(item.name) for item in items[:_SHOWN_NAMES])
         more = f" and {len(items) - _SHOWN_NAMES} more" if len(items) > _SHOWN_NAMES else ""
         yield clean(f"{len(items)} {resource.resource}: {first}{more}")
 
@@ -111,7 +111,7 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
     if request:
         yield "request", request_line(request)
         for denial in request.status.denials:
-            yield "denied by", clean(f"{denial.name}: {denial.reason}")
+            yield "denied by", f"{named(denial.name)}: {quoted(denial.reason)}"
     yield "action", change.action.value
     where = f" in namespace {change.target.namespace}" if change.target.namespace else ""
     yield "object", clean(f"{place.typed}{where}, uid {change.target.uid}")
@@ -122,9 +122,9 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
         yield "state", told
     yield "requester", who(case)
     if change.operators:
-        yield "operator", clean(f"{', '.join(sorted(change.operators))} (cannot approve this)")
+        yield "operator", f"{', '.join(map(named, sorted(change.operators)))} (cannot approve this)"
     if change.claimed:
-        yield "says", f"{clean(change.claimed)} (the requester's own words, unproven)"
+        yield "says", f"{quoted(change.claimed)} (the requester's own words, unproven)"
     if request and (asked := change_request.moment(request.status.last_refused_at)):
         yield "asked", f"{output.short(now - asked.timestamp())} ago"
     if case.impact is not None:
@@ -147,7 +147,7 @@ def _change(wanted: Wanted) -> Iterator[tuple[str, str]]:
         yield "changes", clean(difference.summary)
         yield "from", difference.before
         yield "to", difference.after
-    for line in wanted.diff():
+    for line in wanted.diff(output.room()):
         yield "", line
     if wanted.problem:
         yield "but", wanted.problem
@@ -162,7 +162,9 @@ def _state(document: object) -> str:
     if isinstance(spec.get("replicas"), int):
         facts.append(f"{status.get('readyReplicas') or 0}/{spec['replicas']} replicas ready")
     containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
-    images = [str(container.get("image", "")) for container in containers[:_SHOWN_NAMES] if container.get("image")]
+    images = [
+        named(str(container.get("image", ""))) for container in containers[:_SHOWN_NAMES] if container.get("image")
+    ]
     if images:
         facts.append(f"image {', '.join(images)}")
     if document["metadata"].get("deletionTimestamp"):

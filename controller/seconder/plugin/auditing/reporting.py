@@ -13,7 +13,7 @@ from seconder.api.change_request import ChangeRequest
 from seconder.api.constants import APPROVAL_PREFIX
 from seconder.api.reasons import Rejected
 from seconder.api.resources import GroupResource, Target
-from seconder.api.text import describe
+from seconder.api.text import describe, quoted
 from seconder.approvals.registry import Registry
 from seconder.approvals.statement import Detail
 from seconder.approvals.verification import Memo, authenticate, claimed, examine
@@ -320,7 +320,7 @@ def _entry(event: Event) -> Entry:
 
 
 def _signing(approval: Signed) -> Entry:
-    detail = f"{approval.action} for {approval.requester}, until {approval.until}: {approval.reason}"
+    detail = f"{approval.action} for {approval.requester}, until {approval.until}: {quoted(approval.reason)}"
     what = "Signed" if approval.proven else "Signed, unproven"
     # It says the second; written at once, the log has the moment.
     exact = approval.seen if times.rfc3339(approval.seen) == approval.at else 0.0

@@ -16,7 +16,7 @@ from seconder.api import change_request, constants
 from seconder.api.change_request import Phase
 from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.reasons import Rejected
-from seconder.api.text import clean
+from seconder.api.text import clean, named
 from seconder.approvals import statement, unsigned_statement
 from seconder.approvals.statement import Statement
 from seconder.approvals.verification import Memo, approvals_of, verify
@@ -248,12 +248,8 @@ def _consent(cases: Sequence[Case], signer: Signer, arguments: argparse.Namespac
             output.tell([*summary.lines(case, time.time()), *([""] if len(cases) > 1 else [])])
         if len(cases) > 1:
             output.tell([*output.table([summary.row(case) for case in cases]), ""])
-        output.tell(
-            [
-                f"{'you:':12}{clean(signer.registered.approver.principal)}, key {signer.key.name}, "
-                f"for {output.short(seconds)}",
-            ]
-        )
+        who = f"{named(signer.registered.approver.principal)}, key {signer.key.name}, for {output.short(seconds)}"
+        output.tell([*output.fields([("you", who)])])
         if not reason:
             reason = output.ask("Reason:")
     if not 1 <= len(reason) <= 256 or not reason.isprintable():
@@ -337,11 +333,17 @@ def _not_stored(case: Case, error: ApiError) -> Exception:
 
 
 def _tell_all(placed: Sequence[_Placed], form: str | None) -> None:
-    print(output.dump([_document(each) for each in placed], form) if form else "\n".join(map(_line, placed)))
+    if form:
+        print(output.dump([_document(each) for each in placed], form))
+    else:
+        output.show(map(_line, placed))
 
 
 def _tell(placed: _Placed, form: str | None) -> None:
-    print(output.dump(_document(placed), form) if form else _line(placed))
+    if form:
+        print(output.dump(_document(placed), form))
+    else:
+        output.show([_line(placed)])
 
 
 def _document(placed: _Placed) -> dict[str, Any]:
@@ -364,7 +366,7 @@ def _line(placed: _Placed) -> str:
     reached, required = summary.progress(placed.verdict)
     request = case.place.request
     parts = [
-        f"{case.change.action} for {clean(case.change.requester)}",
+        f"{case.change.action} for {named(case.change.requester)}",
         f"{reached} of {required}",
         f"expires {summary.until(placed.signed.statement.exp)}",
         *([f"on {request.name}, from where it is copied"] if placed.copied and request else []),

@@ -184,7 +184,7 @@ def _status(connected: Connection, arguments: argparse.Namespace) -> int:
     if arguments.output:
         print(output.dump(_document(found, now), arguments.output))
     else:
-        print("\n".join(_lines(found, now)))
+        output.show(_lines(found, now))
     return 0 if found.reached else 1
 
 

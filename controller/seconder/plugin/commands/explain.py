@@ -17,7 +17,7 @@ from seconder.api.in_force import Standing
 from seconder.api.policy import Mode, Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import ANY, NAMESPACES, Action, GroupResource
-from seconder.api.text import clean
+from seconder.api.text import clean, quoted
 from seconder.approvals.registry import certificate_of
 from seconder.approvals.verification import Memo, approvals_of, claimed
 from seconder.client.api import Api, ApiError
@@ -75,7 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
         return check.run(arguments, connected)
     caller = cluster_state.caller_of(arguments, connected.api)
     told = _whoami(arguments, connected, caller) if arguments.whoami else _explain(arguments, connected, caller)
-    print(told)
+    if arguments.output:
+        print(told)
+    else:
+        output.show(told.split("\n"))
     return 0
 
 
@@ -231,7 +234,7 @@ def _verdict(explained: Explanation) -> Iterator[str]:
         peers = ", ".join(sorted({approval.statement.iss for approval in decided.counted}))
         yield f"Allowed ({decided.reason}): {what}, approved by {clean(peers)}"
     elif decided.broken_glass:
-        yield f"Allowed ({decided.reason}): {what}, in an emergency: {clean(decided.broken_glass)}"
+        yield f"Allowed ({decided.reason}): {what}, in an emergency: {quoted(decided.broken_glass)}"
     else:
         yield f"Allowed ({decided.reason}): {what}"
     if explained.asking:

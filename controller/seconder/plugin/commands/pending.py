@@ -12,7 +12,7 @@ import msgspec
 
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, Phase
-from seconder.api.text import clean
+from seconder.api.text import clean, named, quoted
 from seconder.client.api import Api
 from seconder.plugin.terminal import connection, output
 from seconder.plugin.terminal.parser import Parser
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         listed = {"apiVersion": "v1", "kind": "List", "items": [msgspec.to_builtins(request) for request in waiting]}
         print(output.dump(listed, form))
     elif waiting:
-        print("\n".join(output.table([_header(form), *(_row(request, form) for request in waiting)])))
+        output.show(output.table([_header(form), *(_row(request, form) for request in waiting)]))
     else:
         print("No change requests are waiting.", file=sys.stderr)
     return 0
@@ -75,7 +75,7 @@ def _row(request: ChangeRequest, form: str | None) -> tuple[str, ...]:
         request.name,
         clean(f"{request.target.resource} {request.target.path}"),
         spec.action.value,
-        clean(spec.requester.removeprefix(_ACCOUNT)),
+        named(spec.requester.removeprefix(_ACCOUNT)),
         clean(status.impact),
         status.progress or f"0/{max((policy.required for policy in spec.policies), default=0)}",
         ends if status.phase.waits else status.phase.value,
@@ -83,7 +83,7 @@ def _row(request: ChangeRequest, form: str | None) -> tuple[str, ...]:
     )
     if form != "wide":
         return row
-    return (*row, str(status.attempts), status.last_reason, clean(request.reason))
+    return (*row, str(status.attempts), status.last_reason, quoted(request.reason) if request.reason else "")
 
 
 class _Changes:
@@ -159,4 +159,5 @@ def _tell(found: list[ChangeRequest], form: str | None) -> None:
 
 def _print(rows: list[tuple[str, ...]]) -> None:
     # Rows that come one by one cannot agree on widths: these do for most.
-    print("\n".join(output.table(rows, _WIDTHS)), flush=True)
+    output.show(output.table(rows, _WIDTHS))
+    sys.stdout.flush()

@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         print(output.dump(_document(policies, reading, tallies, notes, interrupted=interrupted), arguments.output))
     else:
-        print("\n".join(_lines(policies, reading, tallies, notes)))
+        output.show(_lines(policies, reading, tallies, notes))
     if interrupted:
         print(f"interrupted after {size(reading.bytes)}: what follows in the log is not counted", file=sys.stderr)
         return _INTERRUPTED

@@ -95,7 +95,10 @@ def run(arguments: argparse.Namespace) -> int:
     approvals = _signed(api, requests, logged, registry)
     notes = [*damaged, *unread, *unproven, *cut]
     report = Report(since, until, requests, events, notes, logged, approvals)
-    print(_printed(report, arguments, api, now))
+    if arguments.output in {None, "text"}:
+        output.show(_lines(report))
+    else:
+        print(_printed(report, arguments, api, now))
     return 0
 
 
@@ -144,9 +147,7 @@ def _printed(report: Report, arguments: argparse.Namespace, api: Api, now: float
     if arguments.output == "html":
         made = report_page.Making(times.rfc3339(now), __version__, _cluster(api), tuple(arguments.audit_log))
         return report_page.page(report, made)
-    if arguments.output in {"json", "yaml"}:
-        return output.dump(_document(report), arguments.output)
-    return "\n".join(_lines(report))
+    return output.dump(_document(report), arguments.output)
 
 
 def _cluster(api: Api) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from seconder.api.change_request import ChangeRequest
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action
-from seconder.api.text import clean
+from seconder.api.text import clean, named, quoted
 from seconder.approvals import change_requests
 from seconder.approvals.registry import certificate_of
 from seconder.approvals.verification import Memo, approvals_of, claimed, verify
@@ -41,7 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
         if request is None:
             raise Problem(place.missing)
         shown: Any = {"changeRequest": msgspec.to_builtins(request), "object": None, "missing": place.missing}
-        print(output.dump(shown, arguments.output) if arguments.output else "\n".join(_record(request, place.missing)))
+        if arguments.output:
+            print(output.dump(shown, arguments.output))
+        else:
+            output.show(_record(request, place.missing))
         return 0
     waiting: list[ChangeRequest | None] = [request] if request else [*_waiting(connected, place, arguments)]
     if not waiting and arguments.requester:
@@ -56,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         print(output.dump(documents[0] if len(documents) == 1 else documents, arguments.output))
     else:
-        print("\n\n".join("\n".join(part) for part in told))
+        output.show(line for number, part in enumerate(told) for line in ([""] if number else []) + part)
     return 0
 
 
@@ -78,24 +81,32 @@ def _case_lines(case: Case) -> list[str]:
     lines = summary.lines(case, now)
     request = case.place.request
     if request and not request.status.phase.open:
-        return [*lines, *_end(request)]
+        return [*lines, *output.fields(_end(request))]
     if not case.change.policies:
         return [*lines, "No policy asks for approval of it."]
     verdict = case.verdict(approvals_of(case.place.annotations))
     reached, required = summary.progress(verdict)
     if verdict.allowed:
-        return [*lines, f"{'approved:':12}{reached} of {required}"]
-    return [*lines, f"{'approved:':12}{reached} of {required} ({verdict.reason})", f"{'approve:':12}{_command(case)}"]
+        return [*lines, *output.fields([("approved", f"{reached} of {required}")])]
+    command = output.command(_command(case))
+    labels = ["approve", *[""] * len(command)]
+    found = [("approved", f"{reached} of {required} ({verdict.reason})"), *zip(labels, command, strict=False)]
+    return [*lines, *output.fields(found)]
 
 
-def _command(case: Case) -> str:
+def _command(case: Case) -> list[str]:
+    """Its words, as a shell takes them; a flag and its value are one."""
+    words = ["kubectl", "seconder", "approve"]
     if case.place.request:
-        return f"kubectl seconder approve {case.place.request.name}"
+        return [*words, case.place.request.name]
     target = case.change.target
-    place = f" -n {shlex.quote(clean(target.namespace))}" if target.namespace else ""
-    action = "" if case.change.action is Action.DELETE else f" --action {case.change.action}"
-    requester = shlex.quote(clean(case.change.requester))
-    return f"kubectl seconder approve {shlex.quote(case.place.typed)}{place} --requester {requester}{action}"
+    words.append(shlex.quote(case.place.typed))
+    if target.namespace:
+        words.append(f"-n {shlex.quote(clean(target.namespace))}")
+    words.append(f"--requester {shlex.quote(clean(case.change.requester))}")
+    if case.change.action is not Action.DELETE:
+        words.append(f"--action {case.change.action}")
+    return words
 
 
 def _case_document(case: Case) -> dict[str, Any]:
@@ -153,14 +164,14 @@ def _plain_document(place: Place) -> dict[str, Any]:
 def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
     """The approvals of an object for which nobody waits, in lines and as a document: each for whom it names itself."""
     where = f" in namespace {place.target.namespace}" if place.target.namespace else ""
-    lines = [f"{'object:':12}{clean(f'{place.typed}{where}, uid {place.target.uid}')}"]
+    found = [("object", clean(f"{place.typed}{where}, uid {place.target.uid}"))]
     documents: list[dict[str, Any]] = []
     values = approvals_of(place.annotations)
     state = cluster_reads.read_state(connected.api, None, arguments.cluster_id)
     for slug, value in sorted(values.items()):
         claims = claimed(value)
         if claims is None:
-            lines.append(f"{'approval:':12}{clean(slug)}: is none: it cannot be read")
+            found.append(("approval", f"{clean(slug)}: is none: it cannot be read"))
             documents.append({"name": slug, "valid": False, "reason": Reason.APPROVAL_MALFORMED.value})
             continue
         detail = claims.detail_for(place.target.uid)
@@ -175,9 +186,10 @@ def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace)
         except Rejected as rejected:
             told = f"does not count: {rejected.detail} ({rejected.reason})"
             document |= {"valid": False, "reason": rejected.reason.value, "message": rejected.detail}
-        what = f"{action} for {claims.sub}, by {claims.iss}, expires {summary.until(claims.exp)}"
-        lines.append(f"{'approval:':12}{clean(slug)}: {told}: {clean(what)}")
+        what = f"{action} for {named(claims.sub)}, by {named(claims.iss)}, expires {summary.until(claims.exp)}"
+        found.append(("approval", f"{clean(slug)}: {told}: {what}"))
         documents.append(document)
+    lines = [*output.fields(found)]
     if not values:
         lines.append("No approval stands on it, and no change request waits for one.")
     return lines, _plain_document(place) | {"approvals": documents}
@@ -185,18 +197,19 @@ def _unasked(connected: Connection, place: Place, arguments: argparse.Namespace)
 
 def _record(request: ChangeRequest, missing: str) -> list[str]:
     spec = request.spec
-    agent = f" (agent {spec.agent})" if spec.agent else ""
-    return [
-        f"{'request:':12}{summary.request_line(request)}",
-        f"{'action:':12}{spec.action}",
-        f"{'object:':12}{clean(f'{request.target.resource} {request.target.path}, uid {request.target.uid}')}",
-        f"{'requester:':12}{clean(f'{spec.requester}{agent}')}",
+    agent = f" (agent {named(spec.agent)})" if spec.agent else ""
+    found = [
+        ("request", summary.request_line(request)),
+        ("action", spec.action.value),
+        ("object", clean(f"{request.target.resource} {request.target.path}, uid {request.target.uid}")),
+        ("requester", f"{named(spec.requester)}{agent}"),
         *(_end(request) if not request.status.phase.open else ()),
-        *(f"{'denied by:':12}{clean(f'{denial.name}: {denial.reason}')}" for denial in request.status.denials),
-        f"{'missing:':12}{missing}",
+        *(("denied by", f"{named(denial.name)}: {quoted(denial.reason)}") for denial in request.status.denials),
+        ("missing", missing),
     ]
+    return [*output.fields(found)]
 
 
-def _end(request: ChangeRequest) -> list[str]:
+def _end(request: ChangeRequest) -> list[tuple[str, str]]:
     told = f": {clean(request.status.message)}" if request.status.message else ""
-    return [f"{'ended:':12}{request.status.phase} at {request.status.ended_at or 'a time not recorded'}{told}"]
+    return [("ended", f"{request.status.phase} at {request.status.ended_at or 'a time not recorded'}{told}")]

@@ -12,7 +12,7 @@ from seconder.api import constants
 from seconder.api.policy import Assurance
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Target
-from seconder.api.text import clean, describe
+from seconder.api.text import clean, describe, quoted
 from seconder.approvals import change_requests
 from seconder.approvals.registry import Registry, certificate_of
 from seconder.approvals.statement import NamedChange, Statement
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         print(output.dump(_document(subject, checked, now, valid=valid), arguments.output))
     else:
-        print("\n".join(_lines(subject, checked, now)))
+        output.show(_lines(subject, checked, now))
     return 0 if valid else 1
 
 
@@ -253,7 +253,7 @@ def _facts(subject: Subject, result: Checked, claims: Statement) -> Iterator[tup
         yield "", f"and {len(claims.authorization_details) - 1} more objects"
     yield "to", f"{claims.sub} (agent {claims.agent})" if claims.agent else claims.sub
     yield "cluster", claims.aud
-    yield "because", claims.reason
+    yield "because", quoted(claims.reason)
 
 
 def _document(subject: Subject, checked: Sequence[Checked], now: float, *, valid: bool) -> dict[str, Any]:

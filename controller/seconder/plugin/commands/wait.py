@@ -13,7 +13,7 @@ from seconder.api.duration import Duration
 from seconder.api.text import MAX_FIELD, clean
 from seconder.client.api import Api, ApiError
 from seconder.plugin.approving import cluster_reads
-from seconder.plugin.terminal import connection
+from seconder.plugin.terminal import connection, output
 from seconder.plugin.terminal.parser import Parser
 from seconder.plugin.terminal.problem import Problem
 from seconder.plugin.terminal.trouble import Trouble
@@ -113,7 +113,7 @@ def _told(seen: _Seen, deadline: float) -> int:
         phase = request.status.phase
         if phase in _CODES:
             why = change_request.denial_of(request.status) or request.status.message
-            print(f"{request.name} {phase}{f': {clean(why)}' if why else ''}")
+            output.show([f"{request.name} {phase}{f': {clean(why)}' if why else ''}"])
             return _CODES[phase]
         left = deadline - time.monotonic()
         if left <= 0:

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace, connected: Connection) -> int:
     if arguments.output:
         print(output.dump(document(found, standings), arguments.output))
     else:
-        print("\n".join(lines(found, standings)))
+        output.show(lines(found, standings))
     return 0 if found.passes else NOT_APPROVED
 
 
@@ -106,7 +106,7 @@ def lines(plan: Plan, standings: list[Standing]) -> Iterator[str]:
     if plan.stays:
         yield ""
         yield "Not in Git any more, and not deleted:"
-        yield from (clean(f"  {identity.typed}: {why}") for identity, why in plan.stays)
+        yield from (f"  {clean(f'{identity.typed}: {why}')}" for identity, why in plan.stays)
     if plan.notes:
         yield ""
         yield from (clean(f"note: {note}") for note in plan.notes)

@@ -2,14 +2,25 @@
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, TextIO
 
 from seconder.api.resources import Target
+from seconder.api.text import folded
 from seconder.plugin.terminal.problem import Problem
 
 _UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60))
+_COLUMNS: Final = 80
+"""Where nobody says."""
+
+_LABEL: Final = 12
+_NEVER: Final = 2**31 - 1
+"""Columns that no line has."""
+
+_HANG: Final = 4
+"""More spaces in front of what continues a line."""
 
 
 def add_format(parser: argparse.ArgumentParser, *more: str) -> None:
@@ -24,7 +35,7 @@ def dump(value: Any, form: str) -> str:
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    return str(yaml.dump(value, Dumper=dumper, sort_keys=False, width=4096)).rstrip("\n")
+    return str(yaml.dump(value, Dumper=dumper, sort_keys=False, width=_NEVER)).rstrip("\n")
 
 
 def object_document(target: Target) -> dict[str, str]:
@@ -45,6 +56,68 @@ def table(rows: Sequence[Sequence[str]], widths: Sequence[int] = ()) -> list[str
     least = (*widths, *[0] * (len(rows[0]) - len(widths)))
     width = [max(at_least, *map(len, column)) for at_least, column in zip(least, zip(*rows, strict=True), strict=True)]
     return ["   ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip() for row in rows]
+
+
+def columns() -> int:
+    """How many there are at the terminal that shows what is written, be it through a pager."""
+    if (given := os.environ.get("COLUMNS", "")).isascii() and given.isdecimal() and int(given):
+        return int(given)
+    for stream in (sys.stdout, sys.stderr, sys.stdin):
+        try:
+            if found := os.get_terminal_size(stream.fileno()).columns:
+                return found
+        except (AttributeError, OSError, ValueError):
+            continue
+    return _COLUMNS
+
+
+def room() -> int:
+    """The columns that a field's text has. The last one stays free: below a full line, some leave one empty."""
+    return max(_LABEL, columns() - 1 - _LABEL)
+
+
+def fields(found: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Lines of names and texts. What would go on in the next line does so below its text.
+
+    So nothing in a text ever stands where a field's name does.
+    """
+    width = room()
+    for name, text in found:
+        label = f"{name}:" if name else ""
+        for number, piece in enumerate(folded(text, width)):
+            yield f"{'' if number else label:{_LABEL}}{piece.removeprefix(' ') if number else piece}"
+
+
+def command(words: Sequence[str]) -> list[str]:
+    """A command in lines that have room as a field's text, and that a shell reads as one."""
+    width = room()
+    lines = [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) + 3 > width:
+            lines[-1] += " \\"
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}"
+    return lines
+
+
+def show(lines: Iterable[str]) -> None:
+    """Print the result for people. At a terminal no line begins but where one of these does: what is too long hangs."""
+    print("\n".join(_hanging(lines, sys.stdout)))
+
+
+def _hanging(lines: Iterable[str], stream: TextIO | None) -> Iterator[str]:
+    if stream is None or not stream.isatty():
+        # What reads it takes a row for a line.
+        yield from lines
+        return
+    width = max(_LABEL, columns() - 1)
+    for line in lines:
+        first, *others = folded(line, width)
+        yield first
+        indent = " " * min(len(line) - len(line.lstrip()) + _HANG, width // 2)
+        for piece in folded("".join(others).removeprefix(" "), width - len(indent)) if others else ():
+            yield f"{indent}{piece.removeprefix(' ')}"
 
 
 def short(seconds: float) -> str:
@@ -68,7 +141,7 @@ def interactive() -> bool:
 
 def tell(lines: Sequence[str]) -> None:
     """Show lines beside the result: on standard error, which nobody pipes on."""
-    print("\n".join(lines), file=sys.stderr)
+    print("\n".join(_hanging(lines, sys.stderr)), file=sys.stderr)
 
 
 def ask(question: str) -> str:
