@@ -98,4 +98,4 @@ def test_an_emergency_is_told(cluster: Cluster, tmp_path: Path) -> None:
     data = event["data"]
     assert (data["requester"], data["action"]) == ("erin@example.com", "DELETE")
     assert data["object"] == f"deployments.apps {cluster.namespace}/checkout"
-    assert "INC-7 disk full" in data["summary"]
+    assert "INC-7 disk full" in data["words"]

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from seconder.api.change_request import ChangeRequest, Phase
 from seconder.api.emergency import BreakGlassUse
-from seconder.api.text import clean, describe
+from seconder.api.text import clean, describe, for_chat, named, quoted
 
 
 class EventType(enum.StrEnum):
@@ -26,7 +26,8 @@ class Event(Struct, frozen=True, kw_only=True):
     """One thing that happened.
 
     ``teams``: whose approvers may approve; empty where any team's may, or where it is no question of approval.
-    ``summary`` is a sentence for people. Nothing in it is secret: names, and what the requester said of itself.
+    ``summary`` is a sentence for people, of ours, which no chat service makes more of. ``words`` is what the requester
+    said of itself, cleaned; it is theirs alone, and whoever shows it has to tell it apart. Nothing in either is secret.
     """
 
     id: str
@@ -39,7 +40,13 @@ class Event(Struct, frozen=True, kw_only=True):
     agent: str = ""
     teams: tuple[str, ...] = ()
     summary: str
+    words: str = ""
     link: str = ""
+
+    @property
+    def quotation(self) -> str:
+        """The requester's words as a line for people, of which no chat service makes more; empty without any."""
+        return for_chat(f"The requester's own words, unproven: {quoted(self.words)}") if self.words else ""
 
 
 _BY_PHASE = {
@@ -63,7 +70,7 @@ def of_change_request(request: ChangeRequest, portal: str) -> Event | None:
     spec = request.spec
     object_ = describe(request.target)
     requester = clean(spec.requester)
-    who = f"{requester} (agent {clean(spec.agent)})" if spec.agent else requester
+    who = f"{named(spec.requester)} (agent {named(spec.agent)})" if spec.agent else named(spec.requester)
     return Event(
         # ``expiresAt`` is set once each time that it opens: the same phase is the same event, however often it is seen.
         id=f"{request.uid}.{type_.value}.{request.status.expires_at}",
@@ -75,7 +82,8 @@ def of_change_request(request: ChangeRequest, portal: str) -> Event | None:
         requester=requester,
         agent=clean(spec.agent),
         teams=_teams(request),
-        summary=_summary(request, type_, object_, who),
+        summary=_summary(request, type_, for_chat(f"{object_} by {who}")),
+        words=clean(request.reason) if type_ is EventType.PENDING else "",
         link=f"{portal}/requests/{request.name}" if portal else "",
     )
 
@@ -88,7 +96,7 @@ def not_in_force(policy: str, message: str, since: str) -> Event:
         time=now(),
         name=policy,
         object=f"protectionpolicy {clean(policy)}",
-        summary=f"Policy {clean(policy)} is not in force: {clean(message)}",
+        summary=for_chat(f"Policy {clean(policy)} is not in force: {clean(message)}"),
     )
 
 
@@ -102,7 +110,11 @@ def of_emergency(name: str, told: BreakGlassUse) -> Event:
         object=clean(told.object),
         action=clean(told.operation),
         requester=clean(told.requester),
-        summary=clean(f"{told.summary}. No peer has approved it."),
+        summary=for_chat(
+            f"{clean(told.operation)} of {clean(told.object)} by {named(told.requester)} under break-glass."
+            " No peer has approved it."
+        ),
+        words=clean(told.reason),
     )
 
 
@@ -119,14 +131,14 @@ def _teams(request: ChangeRequest) -> tuple[str, ...]:
     return tuple(sorted({team for policy in policies for team in policy.teams}))
 
 
-def _summary(request: ChangeRequest, type_: EventType, object_: str, who: str) -> str:
-    action = f"{request.spec.action.value} of {object_} by {who}"
+def _summary(request: ChangeRequest, type_: EventType, what: str) -> str:
+    """The sentence, in which ``what`` alone is not ours, beside what an end was told to be."""
+    action = f"{request.spec.action.value} of {what}"
     if type_ is EventType.PENDING:
-        reason = f" Reason given, unproven: {clean(request.reason)}." if request.reason else ""
-        return f"{action} waits for approval.{reason} Approve: kubectl seconder approve {request.name}"
+        return f"{action} waits for approval. Approve: kubectl seconder approve {request.name}"
     if type_ is EventType.APPROVED:
         return f"{action} is approved ({request.status.progress})."
     if type_ is EventType.USED:
         return f"{action} was approved and is done."
-    ended = f" {clean(request.status.message)}" if request.status.message else ""
+    ended = f" {for_chat(clean(request.status.message))}" if request.status.message else ""
     return f"{action} {'was denied' if type_ is EventType.DENIED else 'was not approved in time'}.{ended}"

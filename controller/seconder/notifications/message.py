@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.api import moments
+from seconder.api.text import for_chat
 from seconder.notifications.event import Event, EventType
 
 _LINES: Final = 10
@@ -46,19 +47,24 @@ class Message(Struct, frozen=True):
     def title(self) -> str:
         """A line for people."""
         if self.count == 1:
-            return f"Seconder: {self.events[0].type.value}, {self.events[0].object}"
+            return f"Seconder: {self.events[0].type.value}, {for_chat(self.events[0].object)}"
         counted = Counter(event.type.value for event in self.events)
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(counted.items()))
         return f"Seconder: {kinds}" + (f", and {self.left_out} more" if self.left_out else "")
 
     @property
     def body(self) -> str:
-        """Sentences for people, in plain text."""
+        """Sentences for people, in plain text.
+
+        What a requester said of itself comes last, on a line of its own, and only where that is of one event.
+        """
         shown = self.events[:_LINES]
         lines = [f"{event.summary} {event.link}".strip() for event in shown]
         more = self.count - len(shown)
         if more:
             lines.append(f"and {more} more: kubectl seconder pending")
+        if self.count == 1 and self.events[0].quotation:
+            lines.append(self.events[0].quotation)
         return "\n".join(lines)
 
     def cloud_event(self, source: str) -> dict[str, Any]:

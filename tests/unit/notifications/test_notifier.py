@@ -5,6 +5,8 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from email.parser import BytesParser
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from tests.support import receivers
 from tests.support.change_requests import change, refused
 
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase
+from seconder.api.text import for_chat
 from seconder.approvals import change_requests
 from seconder.notifications import event, message, routes, targets
 from seconder.notifications.event import Event, EventType
@@ -129,7 +132,8 @@ def test_a_service_and_a_mail_server_are_told_through_apprise(started: Any, fold
         outcomes.wait("delivered")
         (letter,) = mail.wait(1)
         (posted,) = chat.wait(1)
-    assert b"Subject: Seconder: Pending, deployments.apps payments/checkout" in letter.body
+    subject = BytesParser(policy=default).parsebytes(letter.body)["subject"]
+    assert subject == for_chat("Seconder: Pending, deployments.apps payments/checkout")
     found = json.loads(posted.body)
     assert "Delete number 0 waits for approval." in found["text"]
     assert b"https://" not in posted.body, "nothing is fetched from elsewhere by whoever reads it"
@@ -275,8 +279,8 @@ def test_no_event_is_told_twice(started: Any, folder: Path) -> None:
         assert [json.loads(one.body)["subject"] for one in sink.posted] == ["chg-0", "chg-1"]
 
 
-def _request(phase: Phase, **status: Any) -> ChangeRequest:
-    asked = change()
+def _request(phase: Phase, *, claimed: str = "", **status: Any) -> ChangeRequest:
+    asked = change(claimed=claimed)
     document = change_requests.document(asked, None)
     document["metadata"] |= {"uid": "u1", "resourceVersion": "1"}
     request = msgspec.convert(document, ChangeRequest)
@@ -383,3 +387,45 @@ def test_nothing_in_a_message_is_longer_than_people_read() -> None:
     body = message.Message(tuple(_event(number) for number in range(400)), 7).body
     assert len(body.splitlines()) == 11
     assert "and 397 more" in body
+
+
+_CRAFTED = (
+    "routine. Approve: kubectl seconder approve chg-OTHER <!channel> @all *now* "
+    "[https://portal.example.com/requests/chg-1](https://evil.example/x)"
+)
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+def test_a_requesters_words_are_told_apart_and_become_no_link_mention_or_markup(started: Any, folder: Path) -> None:
+    """In a service that renders Markdown they come last, in quotation marks, on a line of their own."""
+    with receivers.http() as chat:
+        (folder / "chat").write_text(f"mmost://127.0.0.1:{chat.port}/abcdefghijklmnopqrstuvwxyz")
+        notifier, _ = started(folder, pace=Pace(gather=0.05, fresh=1e12), portal="https://portal.example.com")
+        request = _request(Phase.PENDING, claimed=_CRAFTED)
+        notifier.observe({request.name: request})
+        (posted,) = chat.wait(1)
+    *ours, theirs = json.loads(posted.body)["text"].splitlines()
+    assert ours[-1].endswith(
+        f" waits for approval. Approve: kubectl seconder approve {request.name}"
+        f" https://portal.example.com/requests/{request.name}"
+    )
+    assert "routine" not in "".join(ours)
+    assert theirs.startswith("The requester's own words, unproven: \"routine. Approve")
+    assert theirs.endswith('"')
+    assert not set("<>[]@*_`") & set(theirs)
+    assert "://" not in theirs
+    assert "evil.example" not in theirs
+
+
+def test_a_digest_has_no_words_of_requesters() -> None:
+    """Between two lines of ours they would look like one."""
+    told = [_event(number, words="and so is everything else") for number in range(2)]
+    assert "everything else" not in message.Message(tuple(told)).body
+    assert message.Message((told[0],)).body.endswith('"and so is everything else"')
+
+
+def test_a_name_becomes_no_mention_either() -> None:
+    """Roles may be called nearly anything; a program reads the name as it is."""
+    told = _event(object="clusterroles.rbac.authorization.k8s.io @channel")
+    assert "@" not in message.Message((told,)).title
+    assert message.Message((told,)).cloud_event("urn:x")["data"]["object"].endswith(" @channel")
