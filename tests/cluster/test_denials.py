@@ -40,7 +40,7 @@ def test_a_denial_is_read_by_the_agent_and_taken_back(cluster: Cluster, plugin: 
     assert "Ask an approver" not in answer.err
     assert f"change request: {chg}" in answer.err
     assert chg not in plugin.script(alice, "pending").out
-    assert "alice: not on a Friday" in plugin.script(alice, "show", chg).out
+    assert 'alice: "not on a Friday"' in plugin.script(alice, "show", chg).out
 
     event = (
         "get",

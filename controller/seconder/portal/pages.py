@@ -13,7 +13,7 @@ from seconder.admission.changes import differences
 from seconder.admission.changes.differences import Rebased
 from seconder.api.change_request import ChangeRequest
 from seconder.api.resources import Action
-from seconder.api.text import clean, describe
+from seconder.api.text import clean, describe, named, quoted
 from seconder.approvals import line_diff
 from seconder.portal.cases import Case, seconds_since
 
@@ -89,13 +89,15 @@ def page(name: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("seconder.portal", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["quoted"] = quoted
+    return environment
 
 
 def row(request: ChangeRequest) -> Row:
@@ -128,9 +130,9 @@ def facts(case: Case) -> Iterator[Fact]:
     if spec.agent:
         yield Fact("agent", "Agent", clean(spec.agent))
     for number, operator in enumerate(sorted(case.change.operators)):
-        yield Fact("", "Set going by" if number == 0 else "and by", f"{clean(operator)} (cannot approve this)")
+        yield Fact("", "Set going by" if number == 0 else "and by", f"{named(operator)} (cannot approve this)")
     if spec.reason:
-        yield Fact("", "In its own words", f"{clean(spec.reason)} (unproven)")
+        yield Fact("", "In its own words", f"{quoted(spec.reason)} (unproven)")
     if case.impact is not None:
         yield Fact("impact", "Goes down with it", case.impact.summary)
     elif spec.action is not Action.CHANGE:
@@ -206,4 +208,4 @@ def _times(attempts: int) -> str:
 
 def _who(request: ChangeRequest) -> str:
     spec = request.spec
-    return clean(f"{spec.requester} (agent {spec.agent})" if spec.agent else spec.requester)
+    return f"{named(spec.requester)} (agent {named(spec.agent)})" if spec.agent else named(spec.requester)

@@ -1,5 +1,6 @@
 """The pages, and what becomes of what is sent to them."""
 
+import html
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from tests.support.portal import (
 from tests.support.served import Asked
 
 from seconder.api import change_request
-from seconder.api.change_request import Phase
+from seconder.api.change_request import DenialDoc, Phase
 from seconder.api.policy import Policy, Requirement
 from seconder.api.resources import Action, Target
 from seconder.approvals.registry import Approver
@@ -112,6 +113,20 @@ def test_what_comes_from_the_cluster_is_text() -> None:
             page = visitor.get(path).text
             assert "&lt;b&gt;hal" in page
             assert not any(mark in page for mark in ("<script>alert", "<img", "<b>hal", "\u202e", "\x1b"))
+
+
+def test_what_others_wrote_is_told_apart_from_what_the_page_says() -> None:
+    """Their words are quoted, and cannot end their quotation; a line of the diff goes on below itself."""
+    status = {"denials": [DenialDoc(name="bob", reason='no" and alice has approved it')]}
+    request = waiting(policy(), claimed='routine" (proven)', requester="kiro (agent of alice)", status=status)
+    with served(api_of(stored(request)), _seen()) as visitor:
+        visitor.sign_in(PASSKEY)
+        page, listed = (html.unescape(visitor.get(path).text) for path in (f"/requests/{request.name}", "/"))
+        css = visitor.get("/static/portal.css").text
+    assert '"routine\' (proven)" (unproven)' in page
+    assert 'said no: "no\' and alice has approved it"' in page
+    assert '"kiro (agent of alice)"' in listed
+    assert "[data-diff] span { display: block; padding-left: 4ch; text-indent: -4ch; }" in css
 
 
 @pytest.mark.parametrize(
