@@ -37,6 +37,7 @@ _SLUG: Final = 54
 """Characters of a slug that leave room for a mark of its own: an annotation's name has at most 63."""
 _GONE: Final = "the object is gone"
 _DONE: Final = "the object is as it was asked to be, by another hand"
+_UNAPPROVED: Final = "the object is gone, or as it was asked to be, when no approval let it through any more"
 _ANOTHER: Final = "the object has changed, so that it would be another change"
 
 
@@ -135,7 +136,7 @@ def ended(
     """
     if not status.phase.open:
         # The webhook's note of the use may come later than the object's end is seen.
-        if status.phase is Phase.WITHDRAWN and status.message in {_GONE, _DONE} and status.allowed_at:
+        if status.phase is Phase.WITHDRAWN and status.message in {_GONE, _DONE, _UNAPPROVED} and _made(status):
             return msgspec.structs.replace(status, phase=Phase.USED, message="")
         return status
     action = recorded.spec.action
@@ -144,7 +145,7 @@ def ended(
     gone = stored is None or stored.uid != recorded.spec.object.uid or leaving
     # That it was let through is the webhook's word alone. It was used when that is seen on the object.
     if status.allowed_at and (used or (gone and action is not Action.CHANGE)):
-        return _ended(status, Phase.USED, "", now)
+        return _after(status, now)
     if gone:
         return _ended(status, Phase.WITHDRAWN, _GONE, now)
     return expired(status, now) if overdue(status, now) else None
@@ -173,7 +174,7 @@ def standing(context: ReviewContext, effect: Effect, difference: Difference, doc
 def settled(status: ChangeRequestStatus, stands: Standing, now: datetime) -> ChangeRequestStatus | None:
     """The status of a change that is done, or that the object has left behind; None for one that still waits."""
     if stands.done:
-        return _ended(status, Phase.USED, "", now) if status.allowed_at else _ended(status, Phase.WITHDRAWN, _DONE, now)
+        return _after(status, now) if status.allowed_at else _ended(status, Phase.WITHDRAWN, _DONE, now)
     return _ended(status, Phase.WITHDRAWN, _ANOTHER, now) if stands.difference is None else None
 
 
@@ -226,6 +227,21 @@ def denied(status: ChangeRequestStatus, annotations: Mapping[str, str], registry
     denials = [DenialDoc(name=name, reason=clean(reason)) for name, reason in theirs.items()][:MOST_SHOWN]
     phase = Phase.DENIED if denials and status.phase is Phase.PENDING else status.phase
     return msgspec.structs.replace(status, phase=phase, denials=denials)
+
+
+def _made(status: ChangeRequestStatus) -> bool:
+    """Whether it was let through, and nobody has seen since that its object stays and its approvals do not count.
+
+    A request may come to nothing after it was let through. Whatever comes of its object once the approval has ended,
+    or was taken back, is somebody else's doing.
+    """
+    counting, _, needed = status.progress.partition("/")
+    return bool(status.allowed_at) and counting == needed
+
+
+def _after(status: ChangeRequestStatus, now: datetime) -> ChangeRequestStatus:
+    """The status of one that was let through once, and that is seen to be done."""
+    return _ended(status, Phase.USED, "", now) if _made(status) else _ended(status, Phase.WITHDRAWN, _UNAPPROVED, now)
 
 
 def _ended(status: ChangeRequestStatus, phase: Phase, message: str, now: datetime) -> ChangeRequestStatus:

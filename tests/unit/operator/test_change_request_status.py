@@ -21,6 +21,7 @@ from seconder.approvals.difference import Difference
 from seconder.approvals.registry import Approver, Registry, denying
 from seconder.approvals.verification import Memo
 from seconder.operator.change_request_status import (
+    Standing,
     begun,
     changed,
     denied,
@@ -32,6 +33,7 @@ from seconder.operator.change_request_status import (
     place,
     presented,
     scaled_to_zero,
+    settled,
     untried_since,
 )
 from seconder.operator.change_request_status import done as done_on
@@ -93,22 +95,63 @@ def test_one_of_two_is_not_enough() -> None:
     assert (status.phase, status.progress) == (Phase.PENDING, "1/2")
 
 
+LET_THROUGH = {"allowed_at": stamp(NOW), "progress": "1/1"}
+"""What the webhook notes of a request that enough approvals let through."""
+
+
 @pytest.mark.parametrize("stored", [None, Metadata(uid="another"), LEAVING], ids=["gone", "recreated", "leaving"])
 def test_without_its_object_it_is_used_if_it_was_let_through_and_withdrawn_if_not(stored: Metadata | None) -> None:
     """Whoever took the object away otherwise has settled it."""
     status = following(recorded(POLICY), stored)
     assert (status.phase, status.message, status.ended_at) == (Phase.WITHDRAWN, "the object is gone", stamp(NOW))
-    used = following(recorded(POLICY, status={"allowed_at": stamp(NOW)}), stored)
+    used = following(recorded(POLICY, status=LET_THROUGH), stored)
     assert (used.phase, used.message, used.ended_at) == (Phase.USED, "", stamp(NOW))
 
 
 def test_a_use_that_is_noted_late_is_a_use_still() -> None:
     """The webhook's note and the object's end come in any order."""
-    status = {"phase": Phase.WITHDRAWN, "ended_at": stamp(NOW), "allowed_at": stamp(NOW)}
+    status = LET_THROUGH | {"phase": Phase.WITHDRAWN, "ended_at": stamp(NOW)}
     gone = recorded(POLICY, status=status | {"message": "the object is gone"})
     assert following(gone, None).phase is Phase.USED
     unasked = recorded(POLICY, status=status | {"message": "no policy asks"})
     assert following(unasked, None).phase is Phase.WITHDRAWN
+
+
+def _seen_again(let_through: ChangeRequest, stored: Metadata) -> ChangeRequest:
+    """A change request after the operator has looked at its object."""
+    return msgspec.structs.replace(let_through, status=following(let_through, stored))
+
+
+def test_what_came_to_nothing_is_used_by_nobody_once_its_approval_is_gone() -> None:
+    """A request may be given up after it was let through, its approval taken back, and the object ended by a person."""
+    let_through = recorded(POLICY, status=LET_THROUGH)
+    approved, revoked = _seen_again(let_through, approved_object(txn="txn-1")), _seen_again(let_through, THERE)
+    assert (approved.status.phase, following(approved, None).phase) == (Phase.APPROVED, Phase.USED)
+    assert (revoked.status.phase, revoked.status.progress) == (Phase.PENDING, "0/1")
+    gone = following(revoked, None)
+    assert gone.phase is Phase.WITHDRAWN
+    assert "no approval let it through any more" in gone.message
+    # Approved anew, and used at once: the webhook's note of that may come later.
+    noted = msgspec.structs.replace(gone, progress="1/1")
+    assert following(msgspec.structs.replace(revoked, status=noted), None).phase is Phase.USED
+    again = msgspec.structs.replace(revoked.status, progress="1/1")
+    assert following(msgspec.structs.replace(revoked, status=again), None).phase is Phase.USED
+
+
+@pytest.mark.parametrize("action", [Action.REMOVE_FINALIZERS, Action.CHANGE_OWNERS])
+def test_an_update_is_used_by_nobody_once_its_approval_is_gone(action: Action) -> None:
+    """Somebody else's change of finalizers or owners, later, is not the one that was let through."""
+    given = LET_THROUGH | {"seen": mark(action, HELD)}
+    revoked = _seen_again(recorded(POLICY, action=action, status=given), HELD)
+    changed = FREED if action is Action.REMOVE_FINALIZERS else ORPHANED
+    assert following(revoked, changed).phase is Phase.WITHDRAWN
+
+
+def test_a_change_that_another_hand_makes_once_its_approval_is_gone_is_used_by_nobody() -> None:
+    """It is as it was asked to be, all the same."""
+    made = recorded(POLICY, status=LET_THROUGH)
+    phases = [settled(each.status, Standing(True, None), NOW) for each in (made, _seen_again(made, THERE))]
+    assert [each and each.phase for each in phases] == [Phase.USED, Phase.WITHDRAWN]
 
 
 def test_the_removal_of_finalizers_waits_although_the_object_is_under_deletion() -> None:
@@ -134,7 +177,7 @@ def test_an_update_is_used_when_it_was_let_through_and_is_seen(
 ) -> None:
     """Not by the word of the webhook alone, which rests on a review; nor by another change of the object."""
     seen = mark(action, HELD)
-    let_through = recorded(POLICY, action=action, status={"allowed_at": stamp(NOW), "seen": seen})
+    let_through = recorded(POLICY, action=action, status=LET_THROUGH | {"seen": seen})
     assert following(let_through, HELD).phase is Phase.PENDING
     assert following(let_through, another).phase is Phase.PENDING
     used = following(let_through, changed_object)
@@ -145,7 +188,7 @@ def test_an_update_is_used_when_it_was_let_through_and_is_seen(
 
 def test_an_object_that_went_after_it_was_let_through_was_used() -> None:
     """A last finalizer takes the object along."""
-    let_through = recorded(POLICY, action=Action.REMOVE_FINALIZERS, status={"allowed_at": stamp(NOW)})
+    let_through = recorded(POLICY, action=Action.REMOVE_FINALIZERS, status=LET_THROUGH)
     assert following(let_through, None).phase is Phase.USED
 
 
