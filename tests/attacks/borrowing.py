@@ -10,7 +10,9 @@ from tests.attacks.field import (
     BINDINGS,
     CLUSTER_BINDINGS,
     CLUSTER_ROLES,
+    CRON_JOBS,
     DEPLOYMENTS,
+    JOBS,
     NAMESPACES,
     PODS,
     ROLES,
@@ -18,6 +20,7 @@ from tests.attacks.field import (
     SERVICES,
     VOLUMES,
     Field,
+    Kind,
 )
 
 _PLACES = 12
@@ -47,6 +50,41 @@ def run_a_pod_as_who_may_delete(field: Field) -> None:
     workload = documents.deployment("mine")
     workload["spec"]["template"]["spec"] |= {"serviceAccountName": "deployer"}
     field.refused("POST", DEPLOYMENTS.path(field.place), workload)
+
+
+_TEARS_DOWN: Final[dict[str, Any]] = {
+    "serviceAccountName": "deployer",
+    "containers": documents.CONTAINERS,
+    "restartPolicy": "Never",
+}
+_JOB: Final[dict[str, Any]] = {"template": {"spec": _TEARS_DOWN}}
+_STARTED: Final[dict[str, tuple[Any, ...]]] = {
+    "suspended": (
+        CRON_JOBS,
+        {"suspend": True, "schedule": "0 0 31 2 *", "jobTemplate": {"spec": _JOB}},
+        "",
+        {"suspend": False},
+    ),
+    "schedule": (CRON_JOBS, {"schedule": "0 0 31 2 *", "jobTemplate": {"spec": _JOB}}, "", {"schedule": "* * * * *"}),
+    "job": (JOBS, {"suspend": True, **_JOB}, "", {"suspend": False}),
+    "size": (DEPLOYMENTS, None, "", {"replicas": 1}),
+    "scale": (DEPLOYMENTS, None, "/scale", {"replicas": 1}),
+}
+
+
+@attack(variants=_STARTED)
+def start_what_runs_as_who_may_delete(
+    field: Field, kind: Kind, spec: dict[str, Any] | None, subresource: str, change: dict[str, Any]
+) -> None:
+    """An agent starts what a person left stopped, which acts as a ServiceAccount that may delete."""
+    field.deployment()
+    _account(field)
+    field.make(BINDINGS, documents.role_binding("deployer", "edit", documents.account(field.place, "deployer")))
+    workload = documents.deployment("teardown")
+    workload["spec"]["replicas"] = 0
+    workload["spec"]["template"]["spec"] |= {"serviceAccountName": "deployer"}
+    field.make(kind, workload if spec is None else {"metadata": {"name": "teardown"}, "spec": spec})
+    field.refused("PATCH", kind.path(field.place, "teardown") + subresource, {"spec": change})
 
 
 @attack()

@@ -116,9 +116,9 @@ CASES = pytest.mark.parametrize(
         (REFUSED, REFUSED, 65),
         (APPROVED, APPROVED, 97),
         (APPROVED, APPROVED_ANEW, 126),
-        (CHANGES, CHANGES, 280),
-        (FREE, FREE, 98),
-        (MOVED, MOVED, 153),
+        (CHANGES, CHANGES, 282),
+        (FREE, FREE, 100),
+        (MOVED, MOVED, 155),
     ],
     ids=[
         "refused",

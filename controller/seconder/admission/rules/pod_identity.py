@@ -1,4 +1,7 @@
-"""Pods that agents make or enter: they act as their ServiceAccount, and as whose tokens they have, or may read."""
+"""Pods that agents make, start or enter: they act as their ServiceAccount, and as whose tokens they have, or may read.
+
+Whoever wrote a workload that runs nothing, of size 0 or suspended, was asked about nothing: so is told what is started.
+"""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,11 +10,13 @@ import msgspec
 
 from seconder.admission import account_rights, cel, codec, pod_reach, pod_templates
 from seconder.admission.findings import Cleared, Findings, Refusal
-from seconder.admission.kinds import POD_RUNNERS
+from seconder.admission.kinds import MAKERS, POD_RUNNERS
 from seconder.admission.lookups import (
     Account,
     Asking,
+    ObjectRef,
     ReadableTokens,
+    ReadWhole,
     RunningPod,
     SecretTokens,
     TokenAccounts,
@@ -32,6 +37,7 @@ from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import PODS
 
 _CLUSTERS_OWN: Final = "kube-system"
+_UNREAD: Final = "the workload that is to be scaled could not be looked up"
 _AWAITED: Final = "a Secret that the pod names cannot be seen, and may hold its token one day"
 _MAKE_FIRST: Final = "Have the Secret made first, or ask a person who administers this cluster."
 _ENTRANCES: Final = frozenset({"exec", "attach", "portforward", "proxy"})
@@ -133,16 +139,42 @@ def _specification(context: ReviewContext) -> Asking[msgspec.Raw | None]:
     request, target = context.request, context.request.target
     if target.resource == PODS and request.operation is Operation.CONNECT and request.subresource in _ENTRANCES:
         return (yield from ask(RunningPod(target.namespace, target.name)))
+    if request.subresource == "scale":
+        return (yield from _stored(context)) if _from_none(context) else None
     # Another subresource stores nothing of the pods' specification, or nothing that runs.
     if request.subresource not in {"", "ephemeralcontainers"}:
         return None
-    # Most updates leave the pods as they are, which was told already, or will be asked once more.
-    if request.updates and pod_templates.surely_left(target.resource, *context.unlike):
-        return None
     try:
+        # Most updates leave the pods as they are, and as many as are running, or fewer, or more of the same.
+        if request.updates and pod_templates.surely_left(target.resource, *context.unlike):
+            return pod_templates.spec_of_pods(target.resource, request.new_spec) if _starts(context) else None
         return pod_templates.specification(target.resource, request.old_spec, request.new_spec)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise _not_understood(context, error) from None
+
+
+def _starts(context: ReviewContext) -> bool:
+    """Whether pods come to run of a template that stays as it is. Raises msgspec.MsgspecError."""
+    resource = context.request.target.resource
+    if resource in pod_templates.BY_TIME:
+        return pod_templates.starts(resource, *context.unlike, context.request.new_spec)
+    return _from_none(context)
+
+
+def _from_none(context: ReviewContext) -> bool:
+    before, after = context.replicas
+    return before == 0 and after != 0
+
+
+def _stored(context: ReviewContext) -> Asking[msgspec.Raw | None]:
+    """What runs in the pods of a workload whose Scale is written."""
+    target = context.request.target
+    kind = MAKERS.get(target.resource)
+    if kind is None:
+        return None
+    stored = yield from ask(ReadWhole(ObjectRef(kind, target.namespace, target.name), _UNREAD))
+    spec = msgspec.Raw(msgspec.json.encode((stored or {}).get("spec")))
+    return pod_templates.spec_of_pods(target.resource, spec)
 
 
 def _not_understood(context: ReviewContext, error: Exception) -> Malformed | Unknown:
@@ -165,21 +197,26 @@ def _as_agent(context: ReviewContext, account: Account) -> str:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Writes of what runs pods, but for the subresources that store nothing which runs, and connections to pods."""
+    """Writes of what runs pods, but for the subresources that store nothing which runs, and connections to pods.
+
+    Of sizes those that begin at none.
+    """
+    sized = "has({0}.spec) && has({0}.spec.replicas) && {0}.spec.replicas != 0"
+    from_none = f"object != null && oldObject != null && {sized.format('object')} && !({sized.format('oldObject')})"
+    stores = f'!(request.subResource in ["eviction", "scale", "status"]) || ({cel.subresource("scale")} && {from_none})'
     return [
         Prefilter(
             Entry.GUARD,
-            f'request.operation != "DELETE" && ({cel.one_of(POD_RUNNERS)})'
-            ' && !(has(request.subResource) && request.subResource in ["eviction", "scale", "status"])',
+            f'request.operation != "DELETE" && ({cel.one_of(POD_RUNNERS)}) && (!has(request.subResource) || {stores})',
         )
     ]
 
 
 RULE: Final = Rule(
     "pod-identity",
-    "Agents run or enter no pod that acts as a ServiceAccount, or holds or reads the token of one, which may do what"
-    " needs approval, or end the guard; and none that goes before the guard's own, keeps others off, or reaches its"
-    " node.",
+    "Agents run, start or enter no pod that acts as a ServiceAccount, or holds or reads the token of one, which may do"
+    " what needs approval, or end the guard; and none that goes before the guard's own, keeps others off, or reaches"
+    " its node.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -14,19 +14,21 @@ from tests.support.builders import (
     deletion,
     policy,
     resolved,
+    scale,
     state,
     target,
     update,
 )
 from tests.support.resolving import Answers, decide, refusal
 
-from seconder.admission.kinds import POD_RUNNERS
+from seconder.admission.kinds import CRON_JOBS, POD_RUNNERS, REPLICATION_CONTROLLERS
 from seconder.admission.lookups import (
     Account,
     FirstRight,
     Lookup,
     OwningResources,
     ReadableTokens,
+    ReadWhole,
     Right,
     RunningPod,
     SecretTokens,
@@ -39,7 +41,7 @@ from seconder.admission.request import Caller, Malformed, Request
 from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import AgentTags, Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import ENDPOINT_SLICES, NAMESPACES, NODES, PODS, SERVICES, GroupResource
+from seconder.api.resources import ENDPOINT_SLICES, JOBS, NAMESPACES, NODES, PODS, SERVICES, GroupResource
 
 WORKER = Account("payments", "worker")
 MAY_DELETE = Right("delete", "apps", "deployments", "", "payments")
@@ -106,13 +108,62 @@ def test_as_whom_pods_run_is_read_from_every_kind(resource: GroupResource) -> No
     other = run | {"containers": [{"image": "x"}]}
     assert runs_as(wrapped(run)) == "worker"
     assert runs_as(wrapped({"containers": []})) == "default"
-    assert runs_as(wrapped(run, replicas=3), wrapped(run)) == ""
+    assert runs_as(wrapped(run, activeDeadlineSeconds=3), wrapped(run)) == ""
     assert runs_as(wrapped(other), wrapped(run)) == "worker"
     assert runs_as(wrapped(other), wrapped(run), subResource="status") == ""
     assert runs_as(wrapped(other), wrapped(run), subResource="ephemeralcontainers") == "worker"
     assert runs_as({"spec": None}) == ""
     with pytest.raises(Malformed, match="the pods' specification is not understood"):
         runs_as(wrapped({"serviceAccountName": 5}))
+
+
+_RUNS: dict[str, Any] = {"template": {"spec": {"serviceAccountName": "worker"}}}
+_TIMED: dict[str, Any] = {"jobTemplate": {"spec": _RUNS}, "schedule": "0 0 31 2 *"}
+
+
+@pytest.mark.parametrize(
+    ("resource", "before", "after", "starts"),
+    [
+        (CRON_JOBS, {"suspend": True}, {"suspend": False}, True),
+        (CRON_JOBS, {"suspend": True}, {}, True),
+        (CRON_JOBS, {}, {"schedule": "* * * * *"}, True),
+        (CRON_JOBS, {}, {"timeZone": "Asia/Tokyo"}, True),
+        (CRON_JOBS, {"suspend": True}, {"suspend": True, "schedule": "* * * * *"}, False),
+        (CRON_JOBS, {"suspend": False}, {"suspend": True}, False),
+        (CRON_JOBS, {}, {"failedJobsHistoryLimit": 3}, False),
+        (JOBS, {"suspend": True}, {"suspend": False}, True),
+        (JOBS, {"parallelism": 0}, {"parallelism": 1}, True),
+        (JOBS, {"completions": 1}, {"completions": 2}, True),
+        (JOBS, {"suspend": False}, {"suspend": True}, False),
+        (JOBS, {}, {"ttlSecondsAfterFinished": 3}, False),
+        (REPLICATION_CONTROLLERS, {"replicas": 0}, {"replicas": 1}, True),
+        (DEPLOYMENTS, {"replicas": 0}, {"replicas": 3}, True),
+        (DEPLOYMENTS, {"replicas": 1}, {"replicas": 3}, False),
+        (DEPLOYMENTS, {"replicas": 0}, {"replicas": 0, "paused": True}, False),
+        (DEPLOYMENTS, {"replicas": 1}, {"replicas": 0}, False),
+    ],
+)
+def test_what_has_pods_run_that_did_not_is_asked_about_as_whom(
+    resource: GroupResource, before: dict[str, Any], after: dict[str, Any], starts: bool
+) -> None:
+    """Who wrote the workload was asked about nothing; and what runs already may go on."""
+    runs = _TIMED if resource == CRON_JOBS else _RUNS
+    started = update(target(resource), old={"spec": runs | before}, new={"spec": runs | after})
+    assert [asked.account.name for asked in _asked(started)] == (["worker"] if starts else [])
+
+
+def test_who_sizes_a_workload_up_from_none_is_asked_about_as_whom_it_runs() -> None:
+    """The Scale does not say: the workload is read. One that cannot be is not sized."""
+    for before, after, starts in ((0, 1, True), (1, 3, False), (3, 0, False), (0, 0, False)):
+        asked = _asked(scale(before, after), whole={"spec": _RUNS})
+        assert [each.account.name for each in asked] == (["worker"] if starts else [])
+    may = Answers(may={MAY_DELETE}, whole={"spec": _RUNS})
+    refused = refusal(decide(scale(0, 1), state(policy()), answers=may))
+    assert refused.startswith("agents may not act as ServiceAccount payments/worker, which may delete")
+    unknown = Answers(unknown=[ReadWhole])
+    assert decide(scale(0, 1), state(policy()), answers=unknown).reason is Reason.INTERNAL_ERROR
+    assert decide(scale(0, 1, PERSON), state(policy()), answers=unknown).allowed
+    assert decide(scale(0, 1), state(), answers=Answers(whole=None)).allowed, "it is not there"
 
 
 def test_the_spec_of_other_kinds_may_be_anything() -> None:
