@@ -84,7 +84,8 @@ class Place:
         def served() -> bool:
             found = self.objects.find("customresourcedefinition", definition) or {}
             conditions = found.get("status", {}).get("conditions") or ()
-            return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+            established = any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+            return established and self.objects.knows(definition)
 
         eventually(served, 20, f"{definition} is served")
 

@@ -101,6 +101,13 @@ class Objects:
         """Delete all objects of a kind, of a namespaced one those in the namespace."""
         self._ask("DELETE", self._of(kind).path(namespace))
 
+    def knows(self, kind: str) -> bool:
+        """Whether the API server tells of a kind. A definition is established a moment before discovery says so."""
+        word = kind.lower()
+        if word not in self._by_word:
+            self._discover()
+        return word in self._by_word
+
     def _place(self, document: Document) -> str:
         kind = (document["apiVersion"], document["kind"])
         if kind not in self._by_kind:
@@ -109,11 +116,8 @@ class Objects:
         return self._by_kind[kind].path(document["metadata"].get("namespace", "default"))
 
     def _of(self, kind: str) -> _Resource:
-        word = kind.lower()
-        if word not in self._by_word:
-            self._discover()
-        assert word in self._by_word, f'the server doesn\'t have a resource type "{kind}"'
-        return self._by_word[word]
+        assert self.knows(kind), f'the server doesn\'t have a resource type "{kind}"'
+        return self._by_word[kind.lower()]
 
     def _discover(self) -> None:
         """Learn all kinds anew; of two that share a word the API server's first one has it."""
