@@ -24,7 +24,7 @@ from seconder.admission.lookups import OwningResources, RoleRules, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.powers import POWERS, Place, Power
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.principal import identity_tagged, service_account_caller
+from seconder.admission.principal import identity_tagged, service_account, service_account_caller
 from seconder.admission.rbac import Binding, Role, Rule, Subject
 from seconder.admission.request import Caller
 from seconder.admission.review import ReviewContext
@@ -37,10 +37,7 @@ _LOSSES: Final = frozenset({"update", "patch"}) | powers.ENDS
 _ACCOUNTS_OF: Final = "system:serviceaccounts:"
 """The group of the ServiceAccounts of a namespace, whose name follows."""
 
-_ACCOUNT: Final = "system:serviceaccount:"
-"""The user name of a ServiceAccount begins so."""
-
-_TAKEN: Final = ("take the right to {} out of a role, where it is put back",) * 2
+_TAKEN: Final = "take the right to {} out of a role, where it is put back"
 _MOST_RULES: Final = 256
 _MOST_NAMED: Final = 4096
 """Pairs of a group and a resource, and verbs, of all rules together; so that judging them takes milliseconds."""
@@ -64,7 +61,7 @@ def _role(context: ReviewContext) -> Findings:
     if gathers and (before is None or before.aggregation_rule != gathers):
         return [Refusal("agents may not make roles that gather the rules of others")]
     given = yield from _given(context, _without(after, before), None, "put the right to {} into a role")
-    taken = yield from _given(context, _without(before, after), None, *_TAKEN)
+    taken = yield from _given(context, _without(before, after), None, _TAKEN, _TAKEN)
     return [*given, *taken]
 
 
@@ -103,8 +100,9 @@ def _given(
     powerful = next((power.what for power in _powers_of(context, given) if power.anybody), "") or _unheard(given)
     if powerful:
         return [Refusal(f"agents may not {to_anybody.format(powerful)}")]
-    right = _means(context, given, whom)
-    if not right and (_strangers(whom, context.state.policies.known_tags) or any(_unbound(context, whom))):
+    strangers, unbound = _strangers(whom, context.state.policies.known_tags), frozenset(_unbound(context, whom))
+    right = _means(context, given, unbound, strangers=strangers)
+    if not right and (strangers or unbound):
         right = next((power.what for power in _powers_of(context, given)), "")
         if not right and context.state.policies.follows:
             owning = yield from ask(OwningResources(context.request.target.namespace))
@@ -133,11 +131,12 @@ def _unheard(given: Iterable[Rule]) -> str:
     return "grant what they do not hold" if verbs & {"bind", "escalate"} else ""
 
 
-def _means(context: ReviewContext, given: Sequence[Rule], whom: frozenset[Subject] | None) -> str:
-    """The right among the rules that loses what policies protect, in words; empty where there is none."""
+def _means(context: ReviewContext, given: Sequence[Rule], unbound: Collection[str], *, strangers: bool) -> str:
+    """The right among the rules that loses what policies protect, in words; empty where there is none.
+
+    ``unbound``: as ``_unbound`` tells. ``strangers``: whether somebody who gets it is no agent of any policy.
+    """
     losing = _Named(given, _LOSSES)
-    strangers = _strangers(whom, context.state.policies.known_tags)
-    unbound = set(_unbound(context, whom))
     # Verbs that are asked about together are few, and rules may be many.
     indirect = functools.cache(functools.partial(_Named, given))
     for policy in context.state.policies.all:
@@ -216,8 +215,9 @@ def _is_anybody(subject: Subject, tags: AgentTags) -> bool:
     """Whether it is a user or a group of Kubernetes' own, and no agent nor the ServiceAccounts of a namespace."""
     if subject.kind == "ServiceAccount" or not subject.name.startswith("system:") or _is_agent(subject, tags):
         return False
-    accounts = _ACCOUNTS_OF if subject.kind == "Group" else _ACCOUNT
-    return not subject.name.startswith(accounts) or subject.name == accounts
+    if subject.kind == "Group":
+        return not subject.name.startswith(_ACCOUNTS_OF) or subject.name == _ACCOUNTS_OF
+    return service_account(subject.name) is None
 
 
 def _is_agent(subject: Subject, tags: AgentTags) -> bool:
