@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.cluster import Cluster
+from tests.support.plugin import Plugin
 
 from localstack.binaries import provide
 from localstack.pins import chosen_minor
@@ -52,6 +53,14 @@ def cluster(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Cluster]:
             cluster.objects.delete("protectionpolicies", name)
     # Change requests too: the agent is the same in all tests, and has a bounded number of open ones.
     cluster.objects.delete_all("changerequests")
+
+
+@pytest.fixture
+def plugin(cluster: Cluster, tmp_path: Path) -> Plugin:
+    """The plugin, in a home directory without keys."""
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True, mode=0o700)
+    return Plugin(cluster, home)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
 from tests.support.cluster import Cluster, Result, sign
 from tests.support.plugin import PROGRAM, Plugin
 
@@ -21,14 +20,6 @@ def _by_hand() -> str:
     found = re.search(r"^```sh\n(seconder_drill\(\) .*?)^```$", _APPROVING.read_text(), re.M | re.S)
     assert found
     return found[1]
-
-
-@pytest.fixture
-def plugin(cluster: Cluster, tmp_path: Path) -> Plugin:
-    """The plugin, in a home directory without keys."""
-    home = tmp_path / "home"
-    (home / ".ssh").mkdir(parents=True, mode=0o700)
-    return Plugin(cluster, home)
 
 
 def _drill(plugin: Plugin, verb: str, *arguments: str, **environment: str) -> Result:

@@ -21,14 +21,6 @@ from localstack.scene import make_ssh_key
 _SCRIPT = ("--yes", "--reason=INC-4821 decommission")
 
 
-@pytest.fixture
-def plugin(cluster: Cluster, tmp_path: Path) -> Plugin:
-    """The plugin, in a home directory without keys."""
-    home = tmp_path / "home"
-    (home / ".ssh").mkdir(parents=True, mode=0o700)
-    return Plugin(cluster, home)
-
-
 def wish(cluster: Cluster, kind: str = "deployment", name: str = "checkout") -> str:
     """Have the agent refused; give the change request's name, once it can be read."""
     answer = cluster.delete(cluster.agent, kind, name)

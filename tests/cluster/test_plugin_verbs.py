@@ -22,14 +22,6 @@ _ANNOTATION = "approval.seconder.dev/"
 
 
 @pytest.fixture
-def plugin(cluster: Cluster, tmp_path: Path) -> Plugin:
-    """The plugin, in a home directory without keys."""
-    home = tmp_path / "home"
-    (home / ".ssh").mkdir(parents=True, mode=0o700)
-    return Plugin(cluster, home)
-
-
-@pytest.fixture
 def frank(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
     """The kubeconfig of frank, who has the role for approvers and nothing else."""
     kubeconfig = tmp_path / "frank.kubeconfig"

@@ -21,14 +21,6 @@ _COPIES = "--copy-approvals"
 
 
 @pytest.fixture
-def plugin(cluster: Cluster, tmp_path: Path) -> Plugin:
-    """The plugin, in a home directory without keys."""
-    home = tmp_path / "home"
-    (home / ".ssh").mkdir(parents=True, mode=0o700)
-    return Plugin(cluster, home)
-
-
-@pytest.fixture
 def copying(cluster: Cluster) -> Iterator[None]:
     """An operator that copies approvals, in place of the stack's own."""
     with operator_with(cluster.stack, _COPIES):
