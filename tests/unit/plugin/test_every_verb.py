@@ -205,13 +205,33 @@ def test_help_fits_a_terminal_of_60_columns_and_is_plain(home: _Home, verb: str)
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_mistake_is_one_plain_line_at_a_terminal(home: _Home, verb: str) -> None:
-    """Without colours, and without argparse's several lines."""
+def test_a_mistake_is_one_plain_sentence_at_a_terminal(home: _Home, verb: str) -> None:
+    """Without colours, and without argparse's usage. What does not fit into its line hangs below it."""
     code, shown = _at_a_terminal([str(_PROGRAM), verb, "--no-such-flag"], home.environment, _COLUMNS)
+    first, *others = shown.splitlines()
     assert code == 1
-    assert shown.startswith("error: ")
-    assert shown.count("\n") == 1
+    assert first.startswith("error: ")
+    assert all(line.startswith("    ") for line in others)
+    assert all(len(line) < _COLUMNS for line in (first, *others))
+    assert f"see kubectl seconder {verb} --help" in " ".join(shown.split())
     assert shown.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_mistake_is_one_line_for_programs(home: _Home, verb: str) -> None:
+    """However long it is: what reads logs takes a line for one message."""
+    done = subprocess.run(
+        [str(_PROGRAM), verb, "--no-such-flag"],
+        env=home.environment,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
