@@ -22,6 +22,9 @@ Unmet = Callable[[], Sequence[str]]
 
 CONNECTIONS: Final = 64
 _TEXT: Final = b"text/plain; charset=utf-8"
+_VERSIONS: Final = {"0.0.1", "0.0.4", "1.0.0"}
+"""Of OpenMetrics and of the text format, as Prometheus asks for them."""
+
 _DRAIN_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 2.0
 
@@ -93,10 +96,24 @@ class _Exposition:
         self._one_at_a_time = asyncio.Lock()
 
     async def render(self, accept: bytes) -> Page:
-        encode, content_type = choose_encoder(accept.decode("latin-1"))
+        encode, content_type = choose_encoder(_known(accept.decode("latin-1")))
         async with self._one_at_a_time:
             rendered = await asyncio.to_thread(encode, self._registry)
         return Page(rendered, content_type.encode())
+
+
+def _known(accept: str) -> str:
+    """What of an Accept header names a version that there is, quoted or not (RFC 9110, section 5.6.6).
+
+    The library takes any text for a version, and fails by one that is no number.
+    """
+    ranges = accept.replace('"', "").split(",")
+    return ",".join(each for each in ranges if _versions(each) <= _VERSIONS)
+
+
+def _versions(media_range: str) -> set[str]:
+    named = (parameter.strip().split("=", 1) for parameter in media_range.split(";")[1:])
+    return {value for name, *given in named for value in given if name == "version"}
 
 
 def _verdict(reasons: Sequence[str]) -> Page:
