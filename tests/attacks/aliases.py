@@ -37,8 +37,8 @@ def _inside(alias: _Alias, name: str) -> dict[str, Any]:
     return held if alias.named_by else {}
 
 
-def _standing(field: Field, alias: _Alias, **metadata: Any) -> tuple[str, str]:
-    """An object that stands for a protected namespace; give its path, and the place where it is."""
+def _standing(field: Field, alias: _Alias, *, of: str = "", **metadata: Any) -> tuple[str, str]:
+    """An object that stands for a protected namespace, or for ``of``; give its path, and the place where it is."""
     if field.admin("GET", f"/apis/{alias.kind.group}").done:
         raise field.untried(f"this cluster has {alias.kind.plural}.{alias.kind.group} of its own")
     scope = "Namespaced" if alias.kind.namespaced else "Cluster"
@@ -46,12 +46,13 @@ def _standing(field: Field, alias: _Alias, **metadata: Any) -> tuple[str, str]:
     field.deployment()
     above = f"{field.place}-above"
     field.namespace(above)
-    named = f"{field.place}-alias" if alias.named_by else field.place
+    of = of or field.place
+    named = f"{field.place}-alias" if alias.named_by else of
     body = {
         "apiVersion": f"{alias.kind.group}/v1",
         "kind": alias.named,
         "metadata": {"name": named, **metadata},
-        **_inside(alias, field.place),
+        **_inside(alias, of),
     }
     field.make(alias.kind, body, above)
     return alias.kind.path(above, named), above
@@ -78,6 +79,16 @@ def end_an_alias_by_an_update(field: Field, alias: _Alias) -> None:
         field.refused("PATCH", path, {alias.named_by[0]: None})
     field.free("DELETE", path)
     field.refused("PATCH", path, {"metadata": {"finalizers": None}})
+
+
+@attack(variants={"HNC": (_ALIASES["HNC"],), "k3s": (_ALIASES["k3s"],)})
+def end_the_guard_by_an_alias(field: Field, alias: _Alias) -> None:
+    """An agent deletes what stands for the guard's own namespace, or the namespace that holds it."""
+    field.seconders_own()
+    path, above = _standing(field, alias, of="seconder-system")
+    field.refused("DELETE", path)
+    field.refused("DELETE", f"/api/v1/namespaces/{above}")
+    field.lasts(path)
 
 
 @attack(variants={name: (alias,) for name, alias in _ALIASES.items() if alias.kind.namespaced})

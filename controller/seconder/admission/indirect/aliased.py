@@ -22,7 +22,7 @@ def deleter(alias: Alias) -> Deleter:
         yield from ()
         if not context.state.policies.follows_some_of(of):
             return []
-        return _deletions([(alias.of, name) for name in _lost(context, alias)])
+        return _deletions([(alias.of, name) for name in lost(context, alias)])
 
     return Deleter(
         alias.resource,
@@ -36,7 +36,11 @@ def deleter(alias: Alias) -> Deleter:
     )
 
 
-def _lost(context: ReviewContext, alias: Alias) -> Collection[str]:
+def lost(context: ReviewContext, alias: Alias) -> Collection[str]:
+    """The names of what goes with an object of this kind, or may go since it stands for that no longer. Raises Unknown.
+
+    Asked about updates and deletions.
+    """
     stored, wanted = context.whole
     before = aliases.names(alias, stored)
     if context.may_end:
@@ -52,12 +56,21 @@ def _lost(context: ReviewContext, alias: Alias) -> Collection[str]:
 
 def _within(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """What goes with a namespace, since its aliases are in that."""
-    place, policies = context.request.target.name, context.state.policies
+    policies = context.state.policies
     asked = tuple(each for each in context.state.installation.aliases if policies.follows_some_of({each.of}))
+    return _deletions((yield from lost_within(context, asked)))
+
+
+def lost_within(context: ReviewContext, asked: tuple[Alias, ...]) -> Asking[Collection[tuple[GroupResource, str]]]:
+    """The kinds and names of what goes with a Namespace, since objects of these kinds in it stand for that.
+
+    Raises Unknown. Asked about updates and deletions of Namespaces.
+    """
     if not (asked and context.may_end):
-        return []
+        return ()
+    place = context.request.target.name
     stood_for = yield from ask(AliasedBy(place, asked))
-    return _deletions(stood_for - {(NAMESPACES, place)})
+    return stood_for - {(NAMESPACES, place)}
 
 
 def _deletions(found: Collection[tuple[GroupResource, str]]) -> list[Effect]:

@@ -18,7 +18,9 @@ from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import NODES, PODS, GroupResource, Target
 
 LEASES_OF_NODES: Final = GroupResource("coordination.k8s.io", "leases")
-_LEASES_IN: Final = "kube-node-lease"
+LEASES_IN: Final = "kube-node-lease"
+"""The namespace of these Leases: without it all nodes count as lost."""
+
 _ANYWHERE: Final = ""
 """The pods on a node are in any namespace."""
 
@@ -77,7 +79,7 @@ def ends(context: ReviewContext) -> bool:
     """
     request = context.request
     if request.target.resource == LEASES_OF_NODES:
-        return request.target.namespace == _LEASES_IN
+        return request.target.namespace == LEASES_IN
     return request.may_end or (request.updates and (_evicts(request) or context.changes([_FREE])))
 
 
@@ -130,7 +132,7 @@ LEASES: Final = Deleter(
     # Not Nodes, nor what goes with pods: charts give the right to Leases to whatever elects a leader, and a platform's
     # policy names nodes and volumes.
     kinds=frozenset({PODS}),
-    only_in=_LEASES_IN,
+    only_in=LEASES_IN,
     stays="its node is its owner, and has a row of its own; and no agent ends kube-node-lease",
 )
 

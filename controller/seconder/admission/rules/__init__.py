@@ -24,6 +24,7 @@ from seconder.admission.rules import (
     flow_control,
     footing,
     guard_addresses,
+    guard_aliases,
     guard_nodes,
     guard_owners,
     identities,
@@ -78,6 +79,7 @@ RULES: Final[tuple[Rule, ...]] = (
     indirect_deletion.RULE,
     guard_owners.RULE,
     guard_nodes.RULE,
+    guard_aliases.RULE,
     guard_addresses.RULE,
     portal_host.RULE,
 )

@@ -1,0 +1,71 @@
+"""No agent ends, by what stands for it, a namespace or node that it never ends itself; approvals or not."""
+
+from typing import Any
+
+import pytest
+from tests.support.builders import PERSON, deletion, policy, state, target, update
+from tests.support.resolving import Answers, decide, refusal
+
+from seconder.admission.lookups import AliasedBy, Placed, PodsOn
+from seconder.api.reasons import Reason
+from seconder.api.resources import NAMESPACES, NODES, GroupResource
+
+CHARTS = GroupResource("helm.cattle.io", "helmcharts")
+ANCHORS = GroupResource("hnc.x-k8s.io", "subnamespaceanchors")
+MACHINES = GroupResource("cluster.x-k8s.io", "machines")
+OWN = Placed("seconder-system", "seconder-webhook-1", "uid-own")
+KEPT = ["seconder-system", "seconder-agents", "kube-node-lease"]
+
+
+def _chart(namespace: str) -> dict[str, Any]:
+    return {"spec": {"targetNamespace": namespace}}
+
+
+@pytest.mark.parametrize("namespace", KEPT)
+def test_a_chart_or_an_anchor_of_such_a_namespace_is_no_agents_to_end(namespace: str) -> None:
+    """Where no policy names it, and where one asks for approval."""
+    for policies in ((), (policy(NAMESPACES),)):
+        for asked in (
+            deletion(target(CHARTS, "shop", "kube-system"), stored=_chart(namespace)),
+            update(target(CHARTS, "shop", "kube-system"), old=_chart(namespace), new=_chart("mine")),
+            deletion(target(ANCHORS, namespace, "tools")),
+        ):
+            assert refusal(decide(asked, state(*policies), answers=Answers())).endswith(", nor what stands for it")
+
+
+def test_a_chart_or_an_anchor_of_another_namespace_is_for_policies_to_say() -> None:
+    """Nothing is asked besides."""
+    answers = Answers()
+    assert decide(deletion(target(CHARTS, "s", "x"), stored=_chart("shop")), state(), answers=answers).allowed
+    assert decide(deletion(target(ANCHORS, "shop", "tools")), state(), answers=answers).allowed
+    charts = target(CHARTS, "s", "x")
+    kept = _chart("seconder-system")
+    labelled = kept | {"labels": {"a": "b"}}
+    assert decide(update(charts, old=kept, new=labelled), state(), answers=answers).allowed
+    assert answers.questions(PodsOn) == []
+
+
+def test_people_end_what_they_like() -> None:
+    """To uninstall Seconder is a person's affair."""
+    asked = deletion(target(CHARTS, "s", "x"), PERSON, stored=_chart("seconder-system"))
+    assert decide(asked, state(), answers=Answers()).allowed
+
+
+def test_a_namespace_that_holds_what_stands_for_such_a_one_is_kept_with_it() -> None:
+    """The look-up tells which; where it cannot, an agent deletes no namespace."""
+    asked = deletion(target(NAMESPACES, "tools"))
+    held = Answers(aliased=frozenset({"seconder-system"}))
+    assert refusal(decide(asked, state(), answers=held)).startswith("agents may not end the guard's own namespace")
+    assert decide(asked, state(), answers=Answers(aliased=frozenset({"shop"}))).allowed
+    assert decide(asked, state(), answers=Answers(unknown=[AliasedBy])).reason is Reason.INTERNAL_ERROR
+
+
+def test_a_machine_of_the_guards_node_is_no_agents_to_end() -> None:
+    """Its Node goes with it, and the guard's pods with that."""
+    asked = deletion(target(MACHINES, "m", "tools"), stored={"status": {"nodeRef": {"name": "n1"}}})
+    answers = Answers(pods=[OWN])
+    assert "the node on which the guard runs" in refusal(decide(asked, state(), answers=answers))
+    assert answers.questions(PodsOn) == [PodsOn("n1", namespace="seconder-system")]
+    assert not decide(asked, state(policy(NODES)), answers=Answers(pods=[OWN])).allowed
+    assert decide(asked, state(), answers=Answers()).allowed
+    assert decide(asked, state(), answers=Answers(unknown=[PodsOn])).reason is Reason.INTERNAL_ERROR
