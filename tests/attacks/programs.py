@@ -13,6 +13,11 @@ _ANYTHING = {
     "Chaos-Mesh": (Kind("chaos-mesh.org", "podchaos", "v1alpha1"), "PodChaos"),
     "Chaos-Mesh-schedule": (Kind("chaos-mesh.org", "schedules", "v1alpha1"), "Schedule"),
     "Chaos-Mesh-workflow": (Kind("chaos-mesh.org", "workflows", "v1alpha1"), "Workflow"),
+    "Datadog": (Kind("chaos.datadoghq.com", "disruptions", "v1beta1"), "Disruption"),
+    "kube-green": (Kind("kube-green.com", "sleepinfos", "v1alpha1"), "SleepInfo"),
+    "Medik8s": (Kind("nodemaintenance.medik8s.io", "nodemaintenances", "v1beta1", namespaced=False), "NodeMaintenance"),
+    "Sveltos": (Kind("apps.projectsveltos.io", "cleaners", "v1alpha1", namespaced=False), "Cleaner"),
+    "Velero": (Kind("velero.io", "restores"), "Restore"),
     "Kyverno": (Kind("kyverno.io", "clustercleanuppolicies", "v2", namespaced=False), "ClusterCleanupPolicy"),
     "Kyverno-here": (Kind("kyverno.io", "cleanuppolicies", "v2"), "CleanupPolicy"),
     "Kyverno-by-CEL": (Kind("policies.kyverno.io", "deletingpolicies", namespaced=False), "DeletingPolicy"),
@@ -51,6 +56,56 @@ def have_a_canary_take_it_over(field: Field) -> None:
     field.refused("POST", path, document)
     other = {**document, "spec": {"targetRef": {**reference, "name": "mine"}}}
     field.done("POST", path, other)
+
+
+_TO_IT: Final = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}
+_NAMING: Final[dict[str, tuple[Kind, str, Callable[[str], dict[str, Any]]]]] = {
+    "Argo-Rollouts": (
+        Kind("argoproj.io", "rollouts", "v1alpha1"),
+        "Rollout",
+        lambda _: {"workloadRef": {**_TO_IT, "scaleDown": "onsuccess"}},
+    ),
+    "KEDA-HTTP": (
+        Kind("http.keda.sh", "httpscaledobjects", "v1alpha1"),
+        "HTTPScaledObject",
+        lambda _: {"scaleTargetRef": {"kind": "Deployment", "name": "checkout"}, "replicas": {"min": 0}},
+    ),
+    "Crossplane": (
+        Kind("kubernetes.crossplane.io", "objects", "v1alpha2", namespaced=False),
+        "Object",
+        lambda place: {
+            "forProvider": {
+                "manifest": {
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
+                    "metadata": {"name": "checkout", "namespace": place},
+                }
+            }
+        },
+    ),
+    "nobody-knows-whose": (
+        Kind("example.com", "whatevers"),
+        "Whatever",
+        lambda place: {"then": [{"kind": "deployment", "namespace": place, "name": "checkout"}]},
+    ),
+}
+
+
+@attack(variants=_NAMING)
+def name_it_in_a_custom_resource(field: Field, kind: Kind, named: str, spec: Callable[[str], dict[str, Any]]) -> None:
+    """An agent makes, changes or deletes a custom resource that names it, whatever the program behind does then."""
+    field.deployment()
+    path, document = _document(field, kind, named, spec=spec(field.place))
+    field.free_work()
+    field.refused("POST", path, document)
+    field.done("POST", path, {**document, "spec": {}})
+    mine = f"{path}/{field.place}"
+    field.refused("PATCH", mine, {"spec": spec(field.place)})
+    field.free("PATCH", mine, {"spec": spec(field.place)})
+    field.free("PATCH", mine, {"metadata": {"labels": {"example.com/seen": "true"}}})
+    field.refused("PATCH", mine, {"spec": {"paused": True}})
+    field.refused("DELETE", mine)
+    field.lasts(mine)
 
 
 @attack()

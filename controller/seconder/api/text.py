@@ -59,8 +59,14 @@ def named(text: str) -> str:
 
 
 def describe(target: Target) -> str:
-    """``deployments.apps payments/checkout``."""
-    return clean(f"{target.resource} {target.path}")
+    """``deployments.apps payments/checkout``. A name that could be read as another is in quotation marks.
+
+    Names of most kinds are made of few signs. Those of roles and their bindings are not.
+    """
+    path = target.path
+    if path.isascii() and _NAME.fullmatch(path):
+        return clean(f"{target.resource} {path}")
+    return f"{clean(str(target.resource))} {quoted(path)}" if path else clean(str(target.resource))
 
 
 def for_chat(text: str) -> str:

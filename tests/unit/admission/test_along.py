@@ -402,16 +402,19 @@ def test_endpoints_that_their_controller_makes_anew_end_nothing() -> None:
     assert named.followed_labels(between.resource) == alone.followed_labels(SERVICES) == ""
 
 
+BOTH = {NAMESPACES, NODES}
+
+
 @pytest.mark.parametrize("named", [NODES, PODS])
 def test_a_namespace_takes_the_nodes_of_the_machines_in_it(named: GroupResource) -> None:
-    """And these the pods on them. Nobody asks for Machines where no policy names what they end."""
+    """And these the pods on them. Where no policy names what they end, the guard alone asks for its own nodes."""
     pod = target(PODS, "broker", uid="uid-pod")
     placed = [Placed(pod.namespace, pod.name, pod.uid)]
     there = Answers(objects=live(NODE) | live(pod), machines=frozenset({NODE.name}), pods=placed, whole=document(NODE))
     assert _lost(deletion(PLACE), named, there) == [NODE.name if named == NODES else pod.name]
     asked = Answers()
     assert _lost(deletion(PLACE), CONFIG_MAPS, asked) == []
-    assert {alias.of for lookup in asked.questions(AliasedBy) for alias in lookup.aliases} == {NAMESPACES}
+    assert [{alias.of for alias in each.aliases} for each in asked.questions(AliasedBy)] == [{NAMESPACES}, BOTH]
 
 
 DEFINED = target(DEFINITIONS, "machines.cluster.x-k8s.io", uid="uid-crd")

@@ -398,6 +398,12 @@ def _cases() -> list[Case]:
             Answers(objects=live(NAMESPACE)),
         ),
         Case("guard-nodes", deletion(target(NODES, "n1", namespace="")), (one,), Answers()),
+        Case(
+            "references",
+            creation(GEAR, new={"spec": {"ref": {"kind": "Deployment", "name": DEPLOYMENT.name}}}),
+            (policy(DEPLOYMENT.resource),),
+            Answers(objects=live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT))),
+        ),
         Case("guard-aliases", deletion(NAMESPACE), (policy(SERVICES),), Answers(machines=frozenset({"n1"}))),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),
         Case("identities", creation(target(DEFINITIONS, "gears.example.com"), new={"spec": {}}), (one,), Answers()),

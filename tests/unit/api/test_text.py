@@ -2,7 +2,8 @@
 
 import pytest
 
-from seconder.api.text import clean, folded, for_chat, named, quoted
+from seconder.api.resources import GroupResource, Target
+from seconder.api.text import clean, describe, folded, for_chat, named, quoted
 
 
 @pytest.mark.parametrize("blank", [" ", "\u00a0", "\u2800", "\u3164", "\u115f", "\ufe0f"])
@@ -64,3 +65,21 @@ def test_what_is_folded_is_whole_and_fits() -> None:
         assert all(not piece.endswith(" ") for piece in pieces)
     assert list(folded("", 10)) == [""]
     assert list(folded("aaaa bbbb", 6)) == ["aaaa", " bbbb"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("checkout", "roles.rbac.authorization.k8s.io fz/checkout"),
+        ("system:node-proxier", "roles.rbac.authorization.k8s.io fz/system:node-proxier"),
+        ("r\u202egnp", 'roles.rbac.authorization.k8s.io "fz/rgnp"'),
+        (
+            "api\noperator: erin (cannot approve this)",
+            'roles.rbac.authorization.k8s.io "fz/apioperator: erin (cannot approve this)"',
+        ),
+        ("", "roles.rbac.authorization.k8s.io fz/"),
+    ],
+)
+def test_no_object_is_shown_as_another_one(name: str, shown: str) -> None:
+    """Names of roles and bindings may hold nearly anything."""
+    assert describe(Target(GroupResource("rbac.authorization.k8s.io", "roles"), "Role", "fz", name, "u")) == shown

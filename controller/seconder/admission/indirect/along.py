@@ -7,8 +7,10 @@ about that. What goes with the pods of a workload stands in ``of_pods``.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from seconder.admission import codec, coverage
-from seconder.admission.findings import Refusal
+from msgspec.structs import replace
+
+from seconder.admission import codec, coverage, losses
+from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import of_pods, table
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import MAKERS
@@ -23,6 +25,24 @@ _MOST: Final = 64
 """Objects of which it is asked what goes with them, or whose they are; more are not known."""
 
 _UNKNOWN: Final = "what goes with what it owns could not be looked up"
+_UNREAD: Final = "the approvals of what goes with it could not be looked up"
+_FURTHER: Final = "it goes with what is ended by that"
+
+
+def findings(context: ReviewContext, found: Sequence[Effect | Refusal]) -> Findings:
+    """What a request ends by the word of its object, each with its reason, and what goes with that in turn.
+
+    A refusal among it is the answer. Raises Unknown.
+    """
+    refusals = [each for each in found if isinstance(each, Refusal)]
+    if refusals:
+        return refusals
+    effects = [each for each in found if isinstance(each, Effect)]
+    effects += yield from of_pods.going_with(context, effects)
+    covered = [effect for effect in effects if coverage.may_be_covered(context, effect)]
+    further = yield from with_further(context, covered, effects)
+    told = [each if each.since else replace(each, since=_FURTHER) for each in further]
+    return (yield from losses.findings(context, told, _UNREAD))
 
 
 def with_further(context: ReviewContext, effects: Sequence[Effect], gone: Sequence[Effect]) -> Asking[list[Effect]]:

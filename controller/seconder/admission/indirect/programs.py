@@ -33,14 +33,19 @@ class _Untold(NamedTuple):
 
 
 _ANYTHING: Final = (
+    _Untold("apps.projectsveltos.io", "cleaners", "Sveltos deletes or changes what it selects, by a schedule"),
+    _Untold("chaos.datadoghq.com", "disruptions", "Datadog's chaos controller disturbs the pods that it selects"),
     _Untold("chaos-mesh.org", "podchaos", "Chaos Mesh kills the pods that it selects"),
     _Untold("chaos-mesh.org", "schedules", "Chaos Mesh makes experiments of it, which kill pods"),
     _Untold("chaos-mesh.org", "workflows", "Chaos Mesh makes experiments of it, which kill pods"),
+    _Untold("kube-green.com", "sleepinfos", "kube-green scales what is in its namespace to nothing"),
     _Untold("kyverno.io", "cleanuppolicies", "Kyverno deletes what it matches, by a schedule"),
     _Untold("kyverno.io", "clustercleanuppolicies", "Kyverno deletes what it matches, by a schedule"),
     _Untold("litmuschaos.io", "chaosengines", "Litmus runs experiments of it, which end what they select"),
+    _Untold("nodemaintenance.medik8s.io", "nodemaintenances", "all pods of a node are evicted"),
     _Untold("policies.kyverno.io", "deletingpolicies", "Kyverno deletes what it matches, by a schedule"),
     _Untold("policies.kyverno.io", "namespaceddeletingpolicies", "Kyverno deletes what it matches, by a schedule"),
+    _Untold("velero.io", "restores", "Velero writes over what stands, by a backup and rules for its change"),
 )
 
 

@@ -5,18 +5,15 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from seconder.admission import cel, coverage, losses
+from seconder.admission import cel
 from seconder.admission.findings import Findings, Refusal
-from seconder.admission.indirect import along, of_pods, table
+from seconder.admission.indirect import along, table
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import MUTATIONS, Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import GroupResource
-
-_FURTHER: Final = "it goes with what is ended by that"
-_UNREAD: Final = "the approvals of what goes with it could not be looked up"
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -35,17 +32,8 @@ def evaluate(context: ReviewContext) -> Findings:
             lost = yield from row.losses(context)
             if lost:
                 found += [each if isinstance(each, Refusal) else replace(each, since=row.reason) for each in lost]
-    if not found:
-        return []
-    refusals = [each for each in found if isinstance(each, Refusal)]
-    if refusals:
-        return refusals
-    effects = [each for each in found if isinstance(each, Effect)]
-    effects += yield from of_pods.going_with(context, effects)
-    covered = [effect for effect in effects if coverage.may_be_covered(context, effect)]
-    further = yield from along.with_further(context, covered, effects)
-    told = [each if each.since else replace(each, since=_FURTHER) for each in further]
-    return (yield from losses.findings(context, told, _UNREAD))
+    # Most end nothing.
+    return (yield from along.findings(context, found)) if found else []
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:

@@ -23,7 +23,7 @@ from seconder.api import change_request, constants, policy_documents
 from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import Action, Target
-from seconder.api.text import clean
+from seconder.api.text import clean, named
 from seconder.approvals import approver_documents, change, change_requests, unsigned_statement
 from seconder.approvals.certificates import authority_documents
 from seconder.approvals.change import Change
@@ -334,7 +334,8 @@ def created(document: Mapping[str, Any]) -> datetime | None:
 def typed(target: Target) -> str:
     """``deployment.apps/checkout``, as kubectl names it."""
     kind = target.kind.lower()
-    return clean(f"{kind}.{target.resource.group}/{target.name}" if target.resource.group else f"{kind}/{target.name}")
+    kind = clean(f"{kind}.{target.resource.group}" if target.resource.group else kind)
+    return f"{kind}/{named(target.name)}"
 
 
 def _of_request(api: Api, request: ChangeRequest) -> Place:
