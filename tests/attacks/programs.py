@@ -125,16 +125,18 @@ def ask_for_the_end_of_its_backup(field: Field) -> None:
 
 @attack(
     variants={
-        "OpenShift": (Kind("machine.openshift.io", "machines", "v1beta1"),),
-        "Cluster-API": (Kind("cluster.x-k8s.io", "machines", "v1beta1"),),
+        "OpenShift": (Kind("machine.openshift.io", "machines", "v1beta1"), "Machine"),
+        "Cluster-API": (Kind("cluster.x-k8s.io", "machines", "v1beta1"), "Machine"),
+        "Karpenter": (Kind("karpenter.sh", "nodeclaims", namespaced=False), "NodeClaim"),
     }
 )
-def end_the_machine_of_a_node(field: Field, kind: Kind) -> None:
-    """An agent deletes the Machine of a protected Node."""
+def end_the_machine_of_a_node(field: Field, kind: Kind, named: str) -> None:
+    """An agent deletes the machine of a protected Node."""
     field.make(NODES, {"metadata": {"name": field.place}})
     node = NODES.path("", field.place)
     field.protect(NODES, node)
-    path, machine = _document(field, kind, "Machine", status={"nodeRef": {"name": field.place}})
+    status = {"nodeName": field.place} if named == "NodeClaim" else {"nodeRef": {"name": field.place}}
+    path, machine = _document(field, kind, named, status=status)
     field.make(kind, machine)
     field.free_work()
     field.refused("DELETE", f"{path}/{field.place}")

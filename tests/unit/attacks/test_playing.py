@@ -216,6 +216,7 @@ _ROWS = {
     "flagger.app/canaries": "have-a-canary-take-it-over",
     "apps.projectsveltos.io/cleaners": "have-a-program-end-what-it-selects-Sveltos",
     "chaos.datadoghq.com/disruptions": "have-a-program-end-what-it-selects-Datadog",
+    "karpenter.sh/nodeclaims": "end-the-machine-of-a-node-Karpenter",
     "kube-green.com/sleepinfos": "have-a-program-end-what-it-selects-kube-green",
     "nodemaintenance.medik8s.io/nodemaintenances": "have-a-program-end-what-it-selects-Medik8s",
     "velero.io/restores": "have-a-program-end-what-it-selects-Velero",

@@ -331,7 +331,7 @@ def test_a_name_from_outside_is_shown_without_what_turns_a_line_round() -> None:
     """Names of some built-in kinds may hold anything but a slash and a percent sign."""
     odd = Target(signing.DEPLOYMENT.resource, "Deployment", "payments", "a\u202eb\nc", "uid-1")
     status = refused(ChangeRequestStatus(), change(POLICY, target=odd))
-    assert status.object == "deployments.apps payments/abc"
+    assert status.object == 'deployments.apps "payments/abc"'
 
 
 def test_a_copy_never_takes_the_place_of_an_approval_that_has_not_ended() -> None:

@@ -80,6 +80,13 @@ BUILT_IN: Final[tuple[Alias, ...]] = (
         )
         for group in ("cluster.x-k8s.io", "machine.openshift.io")
     ),
+    Alias(
+        GroupResource("karpenter.sh", "nodeclaims"),
+        "status.nodeName",
+        "Karpenter ends the machine, and deletes its Node",
+        optional=True,
+        of=NODES,
+    ),
 )
 """The rows that are known. A chart value adds to them."""
 
