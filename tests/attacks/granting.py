@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.attacks import documents
 from tests.attacks.attack import Layer, attack
-from tests.attacks.field import BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, ROLES, SERVICES, Field
+from tests.attacks.field import BINDINGS, CLUSTER_BINDINGS, CLUSTER_ROLES, CONFIG_MAPS, ROLES, SERVICES, Field
 
 _LAYERS = (Layer.WEBHOOK, Layer.RBAC)
 _RULES: dict[str, tuple[str, str, str]] = {
@@ -55,6 +55,10 @@ _KEPT: dict[str, tuple[str, str, str, str]] = {
     "which-nodes-live": ("kube-node-lease", "coordination.k8s.io", "leases", "delete"),
     "addresses": ("", "networking.k8s.io", "servicecidrs", "delete"),
     "nodes": ("", "", "nodes", "create"),
+    "the-end-of-nodes": ("", "", "nodes", "delete"),
+    "what-nodes-report": ("", "", "nodes/status", "patch"),
+    "a-mesh": ("istio-system", "networking.istio.io", "sidecars", "create"),
+    "addresses-of-services": ("", "", "services/status", "patch"),
     "networks": ("", "cilium.io", "ciliumclusterwidenetworkpolicies", "create"),
 }
 
@@ -89,6 +93,22 @@ def take_a_right_out_of_a_role(field: Field, method: str, *sent: Any) -> None:
     field.refused(method, ROLES.path(field.place, "deployer"), *sent)
     field.make(ROLES, {"metadata": {"name": "reader"}, "rules": [_READS]})
     field.done("DELETE", ROLES.path(field.place, "reader"))
+
+
+@attack(*_LAYERS, variants={"owner": ("owner",), "mark": ("mark",)})
+def let_a_role_go_with_something(field: Field, way: str) -> None:
+    """An agent has a role that it may not delete go by an owner of its own, or by the mark of a program."""
+    field.deployment()
+    deletes = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["delete"]}
+    field.make(ROLES, {"metadata": {"name": "deployer"}, "rules": [_READS, deletes]})
+    own = field.done("POST", CONFIG_MAPS.path(field.place), {"metadata": {"name": "own"}})
+    given = {
+        "owner": documents.owned_by(documents.owner(dict(own.document), "ConfigMap")),
+        "mark": {"metadata": {"annotations": {"janitor/ttl": "1s"}}},
+    }
+    field.refused("PATCH", ROLES.path(field.place, "deployer"), given[way])
+    field.make(ROLES, {"metadata": {"name": "reader"}, "rules": [_READS]})
+    field.done("PATCH", ROLES.path(field.place, "reader"), given[way])
 
 
 @attack(*_LAYERS)

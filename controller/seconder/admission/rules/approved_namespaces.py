@@ -7,7 +7,7 @@ from seconder.admission import cel, coverage
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import Operation
+from seconder.admission.request import MUTATIONS, Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import NAMESPACES, Action, GroupResource, Target
@@ -23,16 +23,20 @@ def evaluate(context: ReviewContext) -> Findings:
     if not policies.follows:
         return []
     # What is protected goes with its own approval alone. First, since each deletion comes by here.
-    if context.request.operation is Operation.DELETE and policies.protecting(target):
+    made = context.request.operation is Operation.CREATE and not context.request.subresource
+    if not made and policies.protecting(target):
         return []
     if not target.namespace or target.resource not in _counted(policies):
         return []
     namespace = Target(NAMESPACES, "Namespace", "", target.namespace, "")
     if not any(policy.requirement.bind_impact for policy in policies.protecting(namespace)):
         return []
+    if not (made or context.may_end):
+        return []
     effect = Effect(Action.DELETE, namespace, "v1", {})
     stored = yield from coverage.read(effect, _UNREAD)
-    if stored is None:
+    # One that is going takes all of it along by now.
+    if stored is None or stored.deletion_timestamp is not None:
         return []
     effect = coverage.at(effect, stored)
     values = verification.approvals_of(effect.stored)
@@ -54,11 +58,12 @@ def _counted(policies: PolicyIndex) -> frozenset[GroupResource]:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """What is made and deleted of the kinds that an impact counts."""
+    """What is made, deleted and changed of the kinds that an impact counts."""
     counted = _counted(index)
     if not (index.follows and counted):
         return []
-    return [Prefilter(Entry.GUARD, f'request.operation in ["CREATE", "DELETE"] && ({cel.one_of(counted)})')]
+    changes = 'request.operation in ["CREATE", "UPDATE", "DELETE"]'
+    return [Prefilter(Entry.GUARD, f"{changes} && ({cel.one_of(counted)})")]
 
 
 RULE: Final = Rule(
@@ -68,5 +73,6 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo({Operation.CREATE, Operation.DELETE}, subresources={""}),
+    # A Job that gets a time to live goes by it alone of what keeps its metadata, and may have had one all along.
+    applies_to=AppliesTo(MUTATIONS, metadata=True),
 )

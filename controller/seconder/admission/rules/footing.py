@@ -11,7 +11,7 @@ from seconder.admission import cel
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
+from seconder.admission.request import MUTATIONS, WRITES, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import CONFIG_MAPS, ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, SERVICES, GroupResource
@@ -69,14 +69,13 @@ def evaluate(context: ReviewContext) -> Findings:
     """Refuse whatever is done to one of these objects."""
     yield from ()
     request = context.request
-    found = next((row for row in ROWS[request.target.resource] if _is(row, request)), None)
+    found = next((row for row in ROWS[request.target.resource] if _is(row, context)), None)
     return [Refusal(f"agents may not change {found.what}")] if found else []
 
 
-def _is(row: _Row, request: Request) -> bool:
-    target = request.target
-    # A Namespace that gets an owner goes with it.
-    if request.operation not in row.operations and not (row.operations == _ENDS and request.may_end):
+def _is(row: _Row, context: ReviewContext) -> bool:
+    request, target = context.request, context.request.target
+    if request.operation not in row.operations and row.operations != _ENDS:
         return False
     if row.place and target.namespace != row.place:
         return False
@@ -84,7 +83,9 @@ def _is(row: _Row, request: Request) -> bool:
     if target.resource == ENDPOINT_SLICES:
         # Its name is whatever it is called, and may not be made up yet.
         return any((each.labels or {}).get(_OF_SERVICE) == whole for each in (request.old, request.new))
-    return target.name == whole or (whole != row.name and target.name.startswith(whole))
+    named = target.name == whole or (whole != row.name and target.name.startswith(whole))
+    # A Namespace that gets an owner goes with it.
+    return named and (request.operation in row.operations or context.may_end)
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:

@@ -31,13 +31,15 @@ _NAME: Final = b"[A-Za-z0-9-]"
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """Refuse what names the host, or a wildcard over it, and is changed; before or afterwards."""
+    """Refuse what names the host, or a wildcard over it, and is changed or ended; before or afterwards."""
     yield from ()
     request, host = context.request, context.state.installation.portal_host
     if not host or request.target.resource.group == constants.DOMAIN:
         return []
     before, after = _told(request.old_spec, request.old), _told(request.new_spec, request.new)
-    if before == after or not (_naming(host).search(before) or _naming(host).search(after)):
+    if not (_naming(host).search(before) or _naming(host).search(after)):
+        return []
+    if before == after and not context.may_end:
         return []
     return [Refusal("agents may not change what routes or names the host of the approvers' portal")]
 

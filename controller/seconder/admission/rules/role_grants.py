@@ -6,12 +6,12 @@ shows no credential, get nothing of an agent, whatever the role holds today: an 
 a ServiceAccount may do is asked again before an agent acts as it.
 
 Nor may they take: the guard's own roles stay with those who have them, approvers among them, and such a right stays in
-its role. Whoever put it there puts it back, the API server at its next start among others, and then all have it that
-got the role meanwhile.
+its role, which gets no owner and no mark by which it would go. Whoever put it there puts it back, the API server at its
+next start among others, and then all have it that got the role meanwhile.
 """
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -31,11 +31,21 @@ from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds
 from seconder.admission.rule import Rule as ReviewRule
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
-from seconder.api.resources import ANY, NAMESPACES, GroupResource
+from seconder.api.resources import ANY, CLUSTER_ROLES, NAMESPACES, GroupResource
 
 _LOSSES: Final = frozenset({"update", "patch"}) | powers.ENDS
 _ACCOUNTS_OF: Final = "system:serviceaccounts:"
 """The group of the ServiceAccounts of a namespace, whose name follows."""
+
+GATHER_NOTHING: Final[Mapping[str, str]] = {
+    "app.kubernetes.io/version": "it is another one with each version of what is installed",
+    "chart": "the name of helm.sh/chart in older charts",
+    "helm.sh/chart": "it is another one with each version of a chart",
+}
+"""Labels by which no role gathers the rules of others, each with its reason: every upgrade of a chart changes them.
+
+Other common ones are not here: Kyverno's roles gather by ``app.kubernetes.io/component``, ``instance`` and ``part-of``.
+"""
 
 _TAKEN: Final = "take the right to {} out of a role, where it is put back"
 _MOST_RULES: Final = 256
@@ -60,8 +70,12 @@ def _role(context: ReviewContext) -> Findings:
     gathers = after is not None and after.aggregation_rule
     if gathers and (before is None or before.aggregation_rule != gathers):
         return [Refusal("agents may not make roles that gather the rules of others")]
-    given = yield from _given(context, _without(after, before), None, "put the right to {} into a role")
-    taken = yield from _given(context, _without(before, after), None, _TAKEN, _TAKEN)
+    # Of those in a namespace none gathers the rules, whatever their labels say (``aggregationRule``).
+    gathered = context.request.target.resource == CLUSTER_ROLES
+    added = _without(after, before, gathered=gathered)
+    given = yield from _given(context, added, None, "put the right to {} into a role")
+    lost = _without(before, None if context.may_end else after, gathered=gathered)
+    taken = yield from _given(context, lost, None, _TAKEN, _TAKEN)
     return [*given, *taken]
 
 
@@ -114,13 +128,18 @@ def _size(rule: Rule) -> int:
     return len(rule.groups) + len(rule.verbs or ()) + len(rule.groups) * len(rule.plurals)
 
 
-def _without(role: Role | None, other: Role | None) -> Sequence[Rule]:
-    """The rules of a role that the other has not, as it was or as it will be."""
+def _without(role: Role | None, other: Role | None, *, gathered: bool) -> Sequence[Rule]:
+    """The rules of a role that the other has not, as it was or as it will be. ``gathered``: roles of its kind are."""
     written = (role and role.rules) or frozenset()
     # By its labels another role gathers its rules, or does so no more.
-    if role is None or other is None or (role.metadata.labels or {}) != (other.metadata.labels or {}):
+    if role is None or other is None or (gathered and _selected_by(role) != _selected_by(other)):
         return tuple(written)
     return tuple(written - (other.rules or frozenset()))
+
+
+def _selected_by(role: Role) -> Mapping[str, str]:
+    """The labels by which a selector may gather the rules of a role."""
+    return {key: value for key, value in (role.metadata.labels or {}).items() if key not in GATHER_NOTHING}
 
 
 def _unheard(given: Iterable[Rule]) -> str:

@@ -7,6 +7,7 @@ from tests.support import signing
 from tests.support.builders import (
     CONFIG_MAPS,
     PERSON,
+    REAL,
     WIDGETS,
     approved,
     approved_for,
@@ -14,6 +15,7 @@ from tests.support.builders import (
     deletion,
     live,
     policy,
+    references,
     resolved,
     state,
     target,
@@ -41,6 +43,8 @@ def test_agents_leave_it_as_it_is_while_an_approval_stands() -> None:
         theirs = approved_for(NAMESPACE, actions=actions)
         for asked in (creation(SERVICE), deletion(SERVICE)):
             assert refusal(decide(asked, state(ALL), answers=_answers(**theirs))) == SAID
+    given = update(SERVICE, new={"ownerReferences": references([REAL])})
+    assert refusal(decide(given, state(ALL), answers=_answers())) == SAID
     for free in (
         creation(target(CONFIG_MAPS, "mine")),
         update(SERVICE, new={"labels": {"a": "b"}}),
@@ -63,6 +67,14 @@ def test_agents_leave_it_as_it_is_while_an_approval_stands() -> None:
 def test_what_is_no_approval_of_its_deletion_holds_up_nothing(annotations: dict[str, str]) -> None:
     """Nor one that is over."""
     assert decide(creation(SERVICE), state(ALL), answers=_answers(**annotations)).allowed
+
+
+def test_a_namespace_that_is_going_holds_up_nothing() -> None:
+    """Whoever lets go of what keeps it may."""
+    going = live(NAMESPACE, annotations=approved_for(NAMESPACE), deletion_timestamp="2026-11-28T12:00:00Z")
+    old, new = {"deletionTimestamp": "x", "finalizers": ["example.com/x"]}, {"deletionTimestamp": "x"}
+    for asked in (update(SERVICE, old=old, new=new), deletion(SERVICE)):
+        assert decide(asked, state(ALL), answers=Answers(objects=going)).allowed
 
 
 def test_an_approval_that_is_over_holds_up_nothing() -> None:

@@ -328,16 +328,45 @@ def test_every_power_is_kept() -> None:
 
 
 def test_a_role_that_stays_what_it_was_is_free() -> None:
-    """However much it gives. A new label is a new way for others to gather its rules."""
+    """However much it gives. A new label is a new way for others to gather its rules, where roles are gathered."""
     before = {"rules": [DELETES, READS], "labels": {"a": "b"}}
 
-    def said(*rules: Document, labels: Any = None) -> str:
-        return refusal(decide(_role({"rules": rules, "labels": labels}, before), state(DEFAULT)))
+    def said(*rules: Document, labels: Any = None, resource: str = "clusterroles") -> str:
+        return refusal(decide(_role({"rules": rules, "labels": labels}, before, resource), state(DEFAULT)))
 
     assert said(DELETES, READS, labels={"a": "b"}) == ""
     assert said(DELETES, labels={"a": "b"}) == ""
     assert said(DELETES) == INTO_A_ROLE
+    assert said(DELETES, resource="roles") == said(DELETES, labels={"c": "d"}, resource="roles") == ""
     assert said(DELETES, _rule("apps", "deployments", "delete patch"), labels={"a": "b"}) == INTO_A_ROLE
+
+
+_AGGREGATED = "rbac.authorization.k8s.io/aggregate-to-edit"
+
+
+@pytest.mark.parametrize(
+    ("label", "free"),
+    [
+        ("helm.sh/chart", True),
+        ("app.kubernetes.io/version", True),
+        ("app.kubernetes.io/managed-by", False),
+        ("chart", True),
+        ("app.kubernetes.io/component", False),
+        ("app.kubernetes.io/instance", False),
+        ("app.kubernetes.io/part-of", False),
+        ("team", False),
+        (_AGGREGATED, False),
+    ],
+)
+def test_another_version_of_a_chart_may_come_of_an_agent(label: str, *, free: bool) -> None:
+    """What tells of a chart alone gathers nothing. By others of the common labels some charts do gather rules."""
+    old, new = ({"rules": [DELETES], "labels": {"a": "b", label: value}} for value in ("1", "2"))
+    for before, after in ((old, new), (old, {**new, "labels": {"a": "b"}}), ({**old, "labels": {"a": "b"}}, new)):
+        said = refusal(decide(_role(after, before, "clusterroles"), state(DEFAULT)))
+        assert said == ("" if free else INTO_A_ROLE)
+        # By this one Argo CD deletes what carries it.
+        if label != "app.kubernetes.io/instance":
+            assert refusal(decide(_role(after, before, "roles"), state(DEFAULT))) == ""
 
 
 @pytest.mark.parametrize("resource", ["roles", "clusterroles"])
