@@ -356,6 +356,52 @@ def test_a_failed_upgrade_that_is_rolled_back_takes_nothing_along(release: Relea
     release.shop.refused(answer)
 
 
+def _operators(version: str, kind: str, place: str) -> list[dict[str, Any]]:
+    """What the chart of an operator holds, in some version: its role gives what an agent may not give."""
+    labels = {"helm.sh/chart": f"operator-{version}", "app.kubernetes.io/version": version, "app": "operator"}
+    name = "operator" if kind == "Role" else place
+    group = "rbac.authorization.k8s.io"
+    given = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch", "patch"]}
+    program = _changed(lambda document: document["metadata"].update(name="operator", labels=labels))
+    program["spec"]["template"]["spec"]["containers"][0]["image"] = f"operator:{version}"
+    documents: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "operator"}},
+        {"apiVersion": f"{group}/v1", "kind": kind, "metadata": {"name": name}, "rules": [given]},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": f"{kind}Binding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": group, "kind": kind, "name": name},
+            "subjects": [{"kind": "ServiceAccount", "namespace": place, "name": "operator"}],
+        },
+    ]
+    for document in documents:
+        document["metadata"]["labels"] = labels
+    return [*documents, program]
+
+
+@pytest.mark.parametrize("kind", ["Role", "ClusterRole"])
+def test_an_agent_upgrades_the_chart_of_an_operator(
+    cluster: Cluster, tmp_path: Path, helm_binary: Path, kind: str
+) -> None:
+    """With the labels of another version on its roles, which keep all their rules."""
+    helm = Helm(helm_binary, tmp_path)
+    old, new = (helm.chart(version, *_operators(version, kind, cluster.namespace)) for version in ("1.0", "1.1"))
+
+    def run(kubeconfig: Path, *arguments: str | Path) -> None:
+        done = helm.run(kubeconfig, cluster.namespace, *arguments)
+        assert done.code == 0, done.err
+
+    run(cluster.stack.human_kubeconfig, "install", "operator", old)
+    try:
+        run(cluster.stack.agent_kubeconfig, "upgrade", "operator", new)
+        name = "operator" if kind == "Role" else cluster.namespace
+        label = "jsonpath={.metadata.labels.app\\.kubernetes\\.io/version}"
+        assert cluster.admin("get", kind, name, "-o", label) == "1.1"
+    finally:
+        run(cluster.stack.human_kubeconfig, "uninstall", "operator")
+
+
 def test_people_upgrade_and_uninstall(release: Release) -> None:
     """With nobody asked."""
     for words in (("upgrade", "shop", release.without), ("upgrade", "shop", release.holding), ("uninstall", "shop")):

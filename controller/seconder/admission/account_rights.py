@@ -13,7 +13,7 @@ from seconder.admission.indirect.means import Means
 from seconder.admission.kinds import KUBERNETES_GROUPS, SCALED
 from seconder.admission.lookups import Account, Asking, FirstRight, OwningResources, Right, Unknown, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
-from seconder.admission.powers import EDITS, ENDS, OF_KUBERNETES, POWERS, Place
+from seconder.admission.powers import EDITS, ENDS, OF_ONE_NAMESPACE, POWERS, Place
 from seconder.admission.review import ReviewContext
 from seconder.api.policy import Mode, Policy
 from seconder.api.resources import ANY, NAMESPACES, GroupResource
@@ -76,16 +76,16 @@ def _rights(
     than that, in which it has what it has in all of them.
     """
     places = {
-        Place.ANYWHERE: ("",),
+        **{place: ("",) for place in powers.everywhere(installation)},
         Place.HERE: (account.namespace,),
-        **{place: (place.value,) for place in OF_KUBERNETES},
+        **{place: (place.value,) for place in OF_ONE_NAMESPACE},
         Place.INSTALLATION: (installation.namespace,),
         Place.AGENTS: tuple(sorted(index.known_tags.service_account_namespaces)),
         Place.NAMED: tuple(sorted({name for policy in index.all for name in policy.namespaces})),
     }
     for power in (power for power in POWERS if power.asked):
         resource, _, subresource = power.resource.partition("/")
-        for namespace in (namespace for place in power.places for namespace in places[place]):
+        for namespace in (namespace for place in power.places for namespace in places.get(place, ())):
             for verb in powers.askable(power):
                 yield Right(verb, power.group, resource, subresource, namespace, power.name)
     # The API server takes a Namespace's own name for the namespace that the right counts in.

@@ -60,12 +60,13 @@ def _is(access: Access, power: Power, known: AgentTags, own_namespace: str) -> b
     counting = {
         Place.ANYWHERE: not access.namespace or power.group in powers.GROUPS,
         Place.HERE: True,
-        **{place: access.namespace == place.value for place in powers.OF_KUBERNETES},
+        **{place: access.namespace == place.value for place in powers.OF_ONE_NAMESPACE},
         Place.INSTALLATION: access.namespace == own_namespace,
         Place.AGENTS: access.namespace in namespaces,
         Place.NAMED: True,
     }
-    return any(counting[place] for place in power.places)
+    # Of the places that are not there none has what an agent is denied.
+    return any(counting.get(place, False) for place in power.places)
 
 
 def _whatever_the_verb(access: Access, own_namespace: str) -> str:

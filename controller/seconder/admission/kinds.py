@@ -48,6 +48,22 @@ NETWORK_PLUGINS: Final = frozenset(
 )
 """API groups whose objects in no namespace are about pods in any: of network plugins, and KEP-2091."""
 
+REDIRECTS: Final = GroupResource("cilium.io", "ciliumlocalredirectpolicies")
+"""These are in a namespace, and take what is sent to whatever address they name."""
+
+MESH_ROOT: Final = "istio-system"
+MESH: Final = frozenset(
+    {
+        GroupResource("networking.istio.io", "destinationrules"),
+        GroupResource("networking.istio.io", "envoyfilters"),
+        GroupResource("networking.istio.io", "sidecars"),
+        GroupResource("security.istio.io", "authorizationpolicies"),
+        GroupResource("security.istio.io", "peerauthentications"),
+        GroupResource("security.istio.io", "requestauthentications"),
+    }
+)
+"""Those in the mesh's root namespace, which is this, are about all namespaces."""
+
 OF_PODS: Final = (CLAIMS, _kind(GroupResource("resource.k8s.io", "resourceclaims"), "ResourceClaim"))
 """What may be made for one pod alone, by a template that it names, and goes with it then."""
 

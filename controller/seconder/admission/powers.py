@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from seconder.admission import rbac
 from seconder.admission.installation import ROLE_PREFIX
-from seconder.admission.kinds import NETWORK_PLUGINS
+from seconder.admission.kinds import MESH, MESH_ROOT, NETWORK_PLUGINS, REDIRECTS
+from seconder.admission.policy_index import Installation
 from seconder.api import constants
 from seconder.api.resources import ANY
 
@@ -43,17 +44,28 @@ class Place(Enum):
     KUBE_PUBLIC = "kube-public"
     NODE_LEASES = "kube-node-lease"
     DEFAULT = "default"
-    """These four are in the namespace of that name."""
+    MESH = MESH_ROOT
+    """These five are in the namespace of that name."""
     INSTALLATION = "installation"
     """In the namespace where Seconder is installed."""
     AGENTS = "agents"
     """In the namespaces whose ServiceAccounts are agents."""
     NAMED = "named"
     """In the namespaces that policies name: whoever runs or enters pods there has what is protected at hand."""
+    PORTAL = "portal"
+    """In all namespaces at once, where there is a portal for approvers."""
+    NODE_FILES = "node files"
+    """On cluster-scoped objects, where agents may not run pods that reach their nodes."""
 
 
-OF_KUBERNETES: Final = (Place.KUBE_SYSTEM, Place.KUBE_PUBLIC, Place.NODE_LEASES, Place.DEFAULT)
-"""The namespaces that a cluster has for itself; the value of each is its name."""
+OF_ONE_NAMESPACE: Final = (Place.KUBE_SYSTEM, Place.KUBE_PUBLIC, Place.NODE_LEASES, Place.DEFAULT, Place.MESH)
+"""The places that are one namespace each, whatever is installed; the value of each is its name."""
+
+
+def everywhere(installation: Installation) -> frozenset[Place]:
+    """The places that are all namespaces at once in an installation, and what is in none."""
+    some = {Place.PORTAL: bool(installation.portal_host), Place.NODE_FILES: not installation.node_pods}
+    return frozenset({Place.ANYWHERE, *(place for place, counts in some.items() if counts)})
 
 
 class Power(Struct, frozen=True):
@@ -111,6 +123,18 @@ _IMPERSONATION: Final = frozenset(
 """The verbs of impersonation (KEP-5284, constrained impersonation, names those with a colon)."""
 _CONSTRAINED: Final = frozenset({"impersonate:*", "impersonate-on:*"})
 """All verbs of KEP-5284: for whom one may act, and, on each kind of object, what one may then do to it."""
+ROUTING: Final = frozenset(
+    {
+        "cert-manager.io",
+        "configuration.konghq.com",
+        "externaldns.k8s.io",
+        "gateway.networking.k8s.io",
+        "networking.istio.io",
+        "projectcontour.io",
+        "traefik.io",
+    }
+)
+"""API groups by which hosts are routed, or get a name or a certificate; of others no right is known to mean that."""
 _UNREADABLE: Final = frozenset({"unsafe-delete-ignore-read-errors"})
 """What a deletion of unreadable objects takes beside ``delete`` (KEP-3926). No admission sees that deletion."""
 
@@ -235,6 +259,8 @@ POWERS: Final[tuple[Power, ...]] = (
         denied=False,
     ),
     *_powers("run pods", "batch", "cronjobs jobs", MAKES, _LOCAL, anybody=False, denied=False),
+    # A CronJob's last time says when the next one is.
+    Power("run pods", "batch", "cronjobs/status", EDITS, _LOCAL, anybody=False, denied=False),
     Power("change running pods", "", "pods/ephemeralcontainers", MAKES, _LOCAL, anybody=False, denied=False),
     *_powers(
         "connect to pods",
@@ -264,7 +290,7 @@ POWERS: Final[tuple[Power, ...]] = (
         anybody=False,
         denied=False,
     ),
-    # What agents never write themselves: see ``rules.footing``, ``rules.guard_addresses`` and ``rules.guard_nodes``.
+    # What agents never write themselves, whatever policies say: a test tells of which rules.
     Power(
         "change who is who in the cluster",
         "",
@@ -300,7 +326,27 @@ POWERS: Final[tuple[Power, ...]] = (
         anybody=False,
         denied=False,
     ),
-    Power("make nodes", "", "nodes", frozenset({"create"}), anybody=False, denied=False),
+    # Of Services in a namespace anybody may make them: see the threat model's open list.
+    Power(
+        "change which addresses Services have",
+        "",
+        "services/status",
+        EDITS,
+        (Place.ANYWHERE, Place.HERE),
+        anybody=False,
+        denied=False,
+    ),
+    Power("make, change or end nodes", "", "nodes", WRITES, anybody=False, denied=False),
+    Power("make, change or end nodes", "", "nodes/status", EDITS, anybody=False, denied=False),
+    Power(
+        "make volumes of nodes' files",
+        "",
+        "persistentvolumes",
+        frozenset({"create"}),
+        (Place.NODE_FILES,),
+        anybody=False,
+        denied=False,
+    ),
     Power(
         "change which nodes live",
         "coordination.k8s.io",
@@ -322,6 +368,43 @@ POWERS: Final[tuple[Power, ...]] = (
             asked=False,
         )
         for group in sorted(NETWORK_PLUGINS)
+    ),
+    *(
+        Power(
+            "change who reaches whom in the whole cluster",
+            *kind,
+            WRITES,
+            places,
+            anybody=False,
+            denied=False,
+            asked=False,
+        )
+        for kind, places in (
+            (REDIRECTS, (Place.ANYWHERE, Place.HERE)),
+            *((kind, (Place.ANYWHERE, Place.MESH)) for kind in sorted(MESH)),
+        )
+    ),
+    Power(
+        "route what is sent to the approvers' portal",
+        "networking.k8s.io",
+        "ingresses",
+        WRITES,
+        (Place.PORTAL,),
+        anybody=False,
+        denied=False,
+    ),
+    *(
+        Power(
+            "route what is sent to the approvers' portal",
+            group,
+            ANY,
+            WRITES,
+            (Place.PORTAL,),
+            anybody=False,
+            denied=False,
+            asked=False,
+        )
+        for group in sorted(ROUTING)
     ),
     *(
         power
@@ -359,7 +442,7 @@ POWERS: Final[tuple[Power, ...]] = (
 GROUPS: Final = frozenset({ADMISSION, SERVERS, CERTIFICATES, FLOW_CONTROL, rbac.GROUP, constants.DOMAIN})
 """API groups of which every object is such a power, ones that a later Kubernetes adds to them included."""
 
-_WHOLE: Final = GROUPS | {_IDENTITIES} | NETWORK_PLUGINS
+_WHOLE: Final = GROUPS | {_IDENTITIES}
 """Each key of ``userextras`` is a resource of its own."""
 
 
@@ -384,7 +467,7 @@ def covers(power: Power, group: str, resource: str) -> bool:
         return True
     if group not in {power.group, ANY}:
         return False
-    if power.group in _WHOLE and "/" not in power.resource:
+    if power.resource == ANY or (power.group in _WHOLE and "/" not in power.resource):
         return True
     parent, slash, subresource = power.resource.partition("/")
     spellings = {power.resource, ANY, f"{ANY}/{subresource}"} if slash else {parent, ANY}

@@ -5,7 +5,7 @@ from typing import Final
 
 from seconder.admission import cel
 from seconder.admission.findings import Findings, Refusal
-from seconder.admission.kinds import NETWORK_PLUGINS
+from seconder.admission.kinds import MESH, MESH_ROOT, NETWORK_PLUGINS, REDIRECTS
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import MUTATIONS
@@ -13,29 +13,13 @@ from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import ANY, GroupResource
 
-REDIRECTS: Final = GroupResource("cilium.io", "ciliumlocalredirectpolicies")
-"""These are in a namespace, and take what is sent to whatever address they name."""
-
-_MESH_ROOT: Final = "istio-system"
-MESH: Final = frozenset(
-    {
-        GroupResource("networking.istio.io", "destinationrules"),
-        GroupResource("networking.istio.io", "envoyfilters"),
-        GroupResource("networking.istio.io", "sidecars"),
-        GroupResource("security.istio.io", "authorizationpolicies"),
-        GroupResource("security.istio.io", "peerauthentications"),
-        GroupResource("security.istio.io", "requestauthentications"),
-    }
-)
-"""Those in the mesh's root namespace are about all namespaces."""
-
 
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse what is about pods of all namespaces. No approval of a peer's shows what follows from it."""
     yield from ()
     target = context.request.target
     if target.resource in MESH:
-        everywhere = target.namespace == _MESH_ROOT
+        everywhere = target.namespace == MESH_ROOT
     else:
         everywhere = not target.namespace or target.resource == REDIRECTS
     return [Refusal("agents may not change who reaches whom in the whole cluster")] if everywhere else []
@@ -47,7 +31,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     return [
         Prefilter(Entry.GUARD, f"request.resource.group in {cel.listed(NETWORK_PLUGINS)} && !({inside})"),
         Prefilter(Entry.GUARD, cel.kind(REDIRECTS)),
-        Prefilter(Entry.GUARD, f"{inside} && request.namespace == {cel.quote(_MESH_ROOT)} && ({cel.one_of(MESH)})"),
+        Prefilter(Entry.GUARD, f"{inside} && request.namespace == {cel.quote(MESH_ROOT)} && ({cel.one_of(MESH)})"),
     ]
 
 

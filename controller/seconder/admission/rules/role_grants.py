@@ -203,12 +203,14 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
     """The powers that some rules give, in the namespace of the role or binding; without one, everywhere."""
     namespace, installation = context.request.target.namespace, context.state.installation
     agents = context.state.policies.known_tags.service_account_namespaces
+    everywhere = powers.everywhere(installation)
     counting = {
         Place.HERE: True,
-        **{place: namespace in {"", place.value} for place in powers.OF_KUBERNETES},
+        **{place: namespace in {"", place.value} for place in powers.OF_ONE_NAMESPACE},
         Place.INSTALLATION: namespace in {"", installation.namespace},
         Place.AGENTS: namespace in {"", *agents},
         Place.NAMED: True,
+        **{place: place in everywhere and not namespace for place in (Place.PORTAL, Place.NODE_FILES)},
     }
     for power in POWERS:
         # Of what is in namespaces, a role in one gives nothing in the others.

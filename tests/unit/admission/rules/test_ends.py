@@ -17,12 +17,12 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, refusal
 
+from seconder.admission.kinds import REDIRECTS
 from seconder.admission.lookups import Placed
 from seconder.admission.policy_index import Installation
 from seconder.admission.request import Operation, Request
 from seconder.admission.rule import Binds
 from seconder.admission.rules import RULES
-from seconder.admission.rules.networks import REDIRECTS
 from seconder.admission.state import ClusterState
 from seconder.api.resources import DEFINITIONS, NAMESPACES, NODES, SERVICE_ACCOUNTS, SERVICES, GroupResource, Target
 

@@ -4,8 +4,7 @@ import pytest
 from tests.support.builders import PERSON, creation, deletion, state, target, update
 from tests.support.resolving import decide, refusal
 
-from seconder.admission.kinds import NETWORK_PLUGINS
-from seconder.admission.rules.networks import MESH, REDIRECTS
+from seconder.admission.kinds import MESH, NETWORK_PLUGINS, REDIRECTS
 from seconder.api.resources import GroupResource
 
 

@@ -35,7 +35,7 @@ from seconder.admission.lookups import (
     TokenAccounts,
 )
 from seconder.admission.policy_index import Installation
-from seconder.admission.powers import OF_KUBERNETES, POWERS, Place, askable
+from seconder.admission.powers import OF_ONE_NAMESPACE, POWERS, Place, askable
 from seconder.admission.principal import BUILTIN_CONTROLLERS, service_account
 from seconder.admission.request import Caller, Malformed, Request
 from seconder.api.label_selector import Operator, Requirement
@@ -298,14 +298,19 @@ def test_what_is_asked_is_bounded_and_its_own_namespace_comes_first() -> None:
 
 def test_every_power_is_asked_about() -> None:
     """In each place where it counts; the guard's own namespace may not be deleted either."""
-    rights = _rights(policy(CONFIG_MAPS, namespaces=frozenset({"prod"})))
+    made, answers = policy(CONFIG_MAPS, namespaces=frozenset({"prod"})), Answers()
+    decide(_pod(), state(made, installation=Installation(portal_host="approve.example.com")), answers=answers)
+    (asked,) = answers.questions(FirstRight)
+    rights = set(asked.rights)
     places = {
         Place.ANYWHERE: "",
         Place.HERE: "payments",
-        **{place: place.value for place in OF_KUBERNETES},
+        **{place: place.value for place in OF_ONE_NAMESPACE},
         Place.INSTALLATION: "seconder-system",
         Place.AGENTS: "seconder-agents",
         Place.NAMED: "prod",
+        Place.PORTAL: "",
+        Place.NODE_FILES: "",
     }
     for power in (power for power in POWERS if power.asked):
         resource, _, subresource = power.resource.partition("/")

@@ -10,12 +10,15 @@ from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.indirect import table
 from seconder.admission.indirect.nodes import LEASES_OF_NODES
-from seconder.admission.kinds import NETWORK_PLUGINS, VOLUMES
+from seconder.admission.kinds import MESH, MESH_ROOT, NETWORK_PLUGINS, REDIRECTS, VOLUMES
 from seconder.admission.lookups import OwningResources, RoleRules
-from seconder.admission.powers import POWERS
+from seconder.admission.policy_index import Installation
+from seconder.admission.powers import POWERS, ROUTING
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.admission.request import Caller, Malformed, Request
-from seconder.admission.rules import footing, guard_addresses
+from seconder.admission.rule import Binds
+from seconder.admission.rules import RULES, footing, guard_addresses
+from seconder.api import constants
 from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import AgentTags, Mode, Policy
 from seconder.api.reasons import Reason
@@ -28,6 +31,8 @@ DELETING = "the right to delete or change deployments.apps"
 TO_OTHERS = f"agents may not give others than agents {DELETING}"
 OUT_OF_A_ROLE = f"agents may not take {DELETING} out of a role, where it is put back"
 INTO_A_ROLE = f"agents may not put {DELETING} into a role"
+
+WITH_PORTAL = Installation(portal_host="approve.example.com")
 
 Document = dict[str, Any]
 
@@ -63,11 +68,12 @@ def _bound(
     policies: tuple[Policy, ...] = (DEFAULT,),
     namespace: str = "payments",
     user: Caller = AGENT,
+    installation: Installation = Installation(),
     **more: Any,
 ) -> str:
     answers = Answers(rules=[msgspec.convert(rule, Rule) for rule in rules], **more)
     made = creation(_bindings(namespace), user, new=_binding(subject))
-    return refusal(decide(made, state(*policies), answers=answers))
+    return refusal(decide(made, state(*policies, installation=installation), answers=answers))
 
 
 def _role(new: Any, old: Any = None, resource: str = "roles") -> Request:
@@ -323,7 +329,7 @@ def test_every_power_is_kept() -> None:
         subresource = power.resource.partition("/")[2]
         for resource in {power.resource, "*", f"*/{subresource}" if subresource else "*"}:
             rule = _rule(power.group, resource, min(power.verbs))
-            assert _bound(ERIN, rule, namespace=""), rule
+            assert _bound(ERIN, rule, namespace="", installation=WITH_PORTAL), rule
             assert _bound(KIRO, rule, namespace="") or not power.anybody, rule
 
 
@@ -647,19 +653,132 @@ def test_other_kinds_may_have_fields_of_these_names(resource: GroupResource) -> 
     assert decide(creation(target(resource), new=odd), state()).allowed
 
 
-def test_what_agents_never_write_they_give_nobody_the_right_to() -> None:
-    """Wherever the row of such a table is in a namespace of its own, or in none."""
-    kinds = [(resource, row.place) for resource, rows in footing.ROWS.items() for row in rows if row.place]
-    kinds += [(resource, "") for resource in guard_addresses.ALWAYS]
-    kinds += [(GroupResource(group, "anything"), "") for group in NETWORK_PLUGINS]
-    kinds += [(NODES, ""), (LEASES_OF_NODES, "kube-node-lease")]
-    for (group, plural), place in kinds:
-        rule = _rule(group, plural, "create")
-        for where in {place, ""}:
-            said = _bound(ERIN, rule, policies=(), namespace=where)
-            assert said.startswith("agents may not give others than agents the right to "), (rule, where)
-        if place:
-            assert _bound(ERIN, rule, policies=()) == "", rule
+_HERE = "payments"
+_WRITES = "create update patch delete deletecollection"
+_EDITS = "update patch"
+
+TWINS: dict[str, Sequence[tuple[str, str, str, str]]] = {
+    "agent-namespaces": [("", "namespaces", "update patch delete", "")],
+    "autoscaler": [("autoscaling", "horizontalpodautoscalers", "create update patch", _HERE)],
+    "definitions": [("apiextensions.k8s.io", "customresourcedefinitions", "create", "")],
+    "discovery-size": [("apiextensions.k8s.io", "customresourcedefinitions", "create update", "")],
+    "flow-control": [
+        ("flowcontrol.apiserver.k8s.io", "flowschemas", _WRITES, ""),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations", _WRITES, ""),
+    ],
+    "footing": [
+        *(
+            (*resource, _WRITES, row.place)
+            for resource, rows in footing.ROWS.items()
+            for row in rows
+            # A ConfigMap that is in all namespaces is kept where a right is for all of them.
+            if row.place or resource == CONFIG_MAPS
+        ),
+        ("", "namespaces", "delete", ""),
+    ],
+    "guard-addresses": [
+        *((*resource, _WRITES, "") for resource in guard_addresses.ALWAYS),
+        ("", "services", _WRITES, ""),
+        ("", "services/status", _EDITS, _HERE),
+    ],
+    "guard-nodes": [
+        (*NODES, _WRITES, ""),
+        ("", "nodes/status", _EDITS, ""),
+        (*LEASES_OF_NODES, _WRITES, "kube-node-lease"),
+    ],
+    "identities": [
+        ("apiregistration.k8s.io", "apiservices", _WRITES, ""),
+        ("certificates.k8s.io", "certificatesigningrequests", "create update patch", ""),
+        ("certificates.k8s.io", "certificatesigningrequests/approval", _EDITS, ""),
+        ("", "secrets", "create update patch", _HERE),
+        ("", "nodes/proxy", "get create", ""),
+        ("apiextensions.k8s.io", "customresourcedefinitions", "create update patch", ""),
+    ],
+    "installation": [
+        *(("seconder.dev", plural, "create update delete", "") for plural in constants.KINDS),
+        *(("", plural, _WRITES, "") for plural in ("configmaps", "pods", "secrets", "serviceaccounts", "services")),
+        ("apps", "deployments", _WRITES, ""),
+        (RBAC, "clusterroles", _WRITES, ""),
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations", _WRITES, ""),
+    ],
+    "namespace-finalization": [("", "namespaces/finalize", _EDITS, "")],
+    "namespace-labels": [("", "namespaces", _EDITS, "")],
+    "networks": [
+        *((group, "anything", _WRITES, "") for group in NETWORK_PLUGINS),
+        *((*kind, _WRITES, MESH_ROOT) for kind in MESH),
+        (*REDIRECTS, _WRITES, _HERE),
+    ],
+    "node-volumes": [(*VOLUMES.resource, "create", "")],
+    "pod-identity": [
+        ("", "pods", "create update patch", _HERE),
+        ("", "pods/exec", "get create", _HERE),
+        ("", "pods/ephemeralcontainers", _EDITS, _HERE),
+        ("batch", "cronjobs", "create update patch", _HERE),
+        ("batch", "cronjobs/status", _EDITS, _HERE),
+        ("apps", "deployments/scale", _EDITS, _HERE),
+    ],
+    "portal-host": [
+        ("networking.k8s.io", "ingresses", _WRITES, ""),
+        *((group, "anything", _WRITES, "") for group in ROUTING),
+    ],
+    "role-grants": [
+        (RBAC, plural, _WRITES, place) for plural in ("roles", "rolebindings") for place in (_HERE, "")
+    ]
+    + [(RBAC, plural, _WRITES, "") for plural in ("clusterroles", "clusterrolebindings")],
+    "service-accounts": [
+        ("", "serviceaccounts", _WRITES, "seconder-agents"),
+        ("", "serviceaccounts/token", "create", _HERE),
+    ],
+}
+"""What rules never let an agent do: group, resource, verbs, and a namespace in which the right to it counts."""
+
+NO_TWIN = {
+    "agent-tags": "it has people refused, and whoever is no agent is no agent by it",
+    "approval-annotations": "an approval counts by its signature; of what a policy names, its writing is kept anyway",
+    "approved-namespaces": "what people and controllers make there voids an approval all the same",
+    "controller-owner": "what a policy names tells it",
+    "dependents": "what a policy names tells it: ``means``",
+    "guard-owners": "which kinds own something of the guard's is not told by a right",
+    "indirect-deletion": "what a policy names tells it: ``means``",
+    "other-versions": "what a policy names tells it",
+    "protected-owners": "what a policy names tells it",
+    "templates": "as for agent-tags and approval-annotations",
+}
+"""Rules that refuse an agent something and no right of its own stands for that, each with its reason."""
+
+
+def test_each_rule_that_binds_agents_has_a_twin_among_the_rights() -> None:
+    """Or says why not: what an agent may not do, others would do for it by a right that it gives them."""
+    binding = {rule.name for rule in RULES if rule.binds is Binds.AGENTS}
+    assert binding == TWINS.keys() | NO_TWIN.keys()
+    assert not TWINS.keys() & NO_TWIN.keys()
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_what_agents_never_write_they_give_nobody_the_right_to(name: str) -> None:
+    """By any of its verbs, in the namespace where it counts, and by whatever is given everywhere."""
+    for group, plural, verbs, place in TWINS[name]:
+        for verb in verbs.split():
+            rule = _rule(group, plural, verb)
+            for where in {place, ""}:
+                said = _bound(ERIN, rule, policies=(), namespace=where, installation=WITH_PORTAL)
+                assert said.startswith("agents may not give "), (rule, where)
+
+
+def test_what_counts_in_one_namespace_is_given_in_others() -> None:
+    """And what routes, where there is nothing to keep from that."""
+    counting = [each for twins in TWINS.values() for each in twins if each[3] not in {"", _HERE, "seconder-agents"}]
+    assert counting
+    for group, plural, verbs, _ in counting:
+        assert _bound(ERIN, _rule(group, plural, verbs), policies=()) == "", plural
+    routes = _rule("networking.k8s.io gateway.networking.k8s.io", "ingresses httproutes", _WRITES)
+    virtual = _rule("networking.istio.io", "virtualservices", _WRITES)
+    cilium = _rule("cilium.io", "ciliumnetworkpolicies", _WRITES)
+    for rule in (routes, virtual, cilium):
+        assert _bound(ERIN, rule, policies=(), installation=WITH_PORTAL) == ""
+    assert _bound(ERIN, routes, virtual, policies=(), namespace="") == ""
+    volumes = _rule("", "persistentvolumes", "create")
+    assert _bound(ERIN, volumes, policies=(), namespace="", installation=Installation(node_pods=True)) == ""
 
 
 def test_nobody_gets_to_delete_what_cannot_be_read() -> None:
