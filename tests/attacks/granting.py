@@ -80,6 +80,7 @@ def lend_what_no_agent_writes(field: Field, place: str, group: str, resource: st
 
 
 _READS: dict[str, Any] = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
+_DELETES: dict[str, Any] = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["delete"]}
 
 
 @attack(
@@ -88,8 +89,7 @@ _READS: dict[str, Any] = {"apiGroups": [""], "resources": ["configmaps"], "verbs
 def take_a_right_out_of_a_role(field: Field, method: str, *sent: Any) -> None:
     """An agent takes out of a role what it may not give, gives it to others, and waits until it is put back."""
     field.deployment()
-    deletes = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["delete"]}
-    field.make(ROLES, {"metadata": {"name": "deployer"}, "rules": [_READS, deletes]})
+    field.make(ROLES, {"metadata": {"name": "deployer"}, "rules": [_READS, _DELETES]})
     field.refused(method, ROLES.path(field.place, "deployer"), *sent)
     field.make(ROLES, {"metadata": {"name": "reader"}, "rules": [_READS]})
     field.done("DELETE", ROLES.path(field.place, "reader"))
@@ -99,8 +99,7 @@ def take_a_right_out_of_a_role(field: Field, method: str, *sent: Any) -> None:
 def let_a_role_go_with_something(field: Field, way: str) -> None:
     """An agent has a role that it may not delete go by an owner of its own, or by the mark of a program."""
     field.deployment()
-    deletes = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["delete"]}
-    field.make(ROLES, {"metadata": {"name": "deployer"}, "rules": [_READS, deletes]})
+    field.make(ROLES, {"metadata": {"name": "deployer"}, "rules": [_READS, _DELETES]})
     own = field.done("POST", CONFIG_MAPS.path(field.place), {"metadata": {"name": "own"}})
     given = {
         "owner": documents.owned_by(documents.owner(dict(own.document), "ConfigMap")),
@@ -109,6 +108,36 @@ def let_a_role_go_with_something(field: Field, way: str) -> None:
     field.refused("PATCH", ROLES.path(field.place, "deployer"), given[way])
     field.make(ROLES, {"metadata": {"name": "reader"}, "rules": [_READS]})
     field.done("PATCH", ROLES.path(field.place, "reader"), given[way])
+
+
+@attack(*_LAYERS, variants={"none": ([],), "others": (["checkout"],)})
+def change_the_names_in_a_rule(field: Field, names: list[str]) -> None:
+    """An agent takes the names off a rule of a role that others have, or puts the name of what is protected there."""
+    field.deployment()
+    field.make(ROLES, {"metadata": {"name": "cleaner"}, "rules": [{**_DELETES, "resourceNames": ["tmp"]}]})
+    changed = {"rules": [{**_DELETES, "resourceNames": names}]}
+    field.refused("PATCH", ROLES.path(field.place, "cleaner"), changed)
+    field.make(ROLES, {"metadata": {"name": "reader"}, "rules": [{**_READS, "resourceNames": ["tmp"]}]})
+    field.done("PATCH", ROLES.path(field.place, "reader"), {"rules": [{**_READS, "resourceNames": names}]})
+
+
+_AWAY: dict[str, Any] = {
+    "binding": ("DELETE",),
+    "subject": ("PATCH", {"subjects": []}),
+    "mark": ("PATCH", {"metadata": {"annotations": {"janitor/ttl": "1s"}}}),
+}
+
+
+@attack(*_LAYERS, variants=_AWAY)
+def take_a_right_from_who_has_it(field: Field, method: str, *sent: Any) -> None:
+    """An agent takes from an account what it may not have itself, runs a pod as it, and waits until it is given back."""
+    field.deployment()
+    account = documents.account(field.place, "default")
+    for name, rule in (("deployer", _DELETES), ("reader", _READS)):
+        field.make(ROLES, {"metadata": {"name": name}, "rules": [rule]})
+        field.make(BINDINGS, documents.role_binding(name, name, account, kind="Role"))
+    field.refused(method, BINDINGS.path(field.place, "deployer"), *sent)
+    field.done(method, BINDINGS.path(field.place, "reader"), *sent)
 
 
 @attack(*_LAYERS)

@@ -397,7 +397,7 @@ def test_an_agent_upgrades_the_chart_of_an_operator(
         run(cluster.stack.agent_kubeconfig, "upgrade", "operator", new)
         name = "operator" if kind == "Role" else cluster.namespace
         label = "jsonpath={.metadata.labels.app\\.kubernetes\\.io/version}"
-        assert cluster.admin("get", kind, name, "-o", label) == "1.1"
+        assert cluster.admin("get", kind, name, f"--namespace={cluster.namespace}", "-o", label) == "1.1"
     finally:
         run(cluster.stack.human_kubeconfig, "uninstall", "operator")
 

@@ -396,10 +396,14 @@ class MissingOwners(Lookup[frozenset[Owner]], frozen=True):
 
 
 class RoleRules(Lookup[Sequence[Rule]], frozen=True):
-    """The rules of a role. Of one that is not there they are unknown: they are what somebody makes them later."""
+    """The rules of a role. Of one that is not there they are unknown: they are what somebody makes them later.
+
+    ``none_if_gone``: it has none then, since what is asked is what somebody has by it today.
+    """
 
     unknown: ClassVar[str] = "the role could not be looked up"
     role: RoleRef
+    none_if_gone: bool = False
 
 
 class Account(NamedTuple):

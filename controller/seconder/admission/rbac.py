@@ -15,11 +15,15 @@ BINDINGS: Final = frozenset({GroupResource(GROUP, "rolebindings"), GroupResource
 
 
 class Rule(Struct, rename="camel", frozen=True):
-    """What a role allows, with ``*`` for any. Its ``resourceNames`` are left out: a rule never gives more with them."""
+    """What a role allows, with ``*`` for any.
+
+    ``resource_names`` tell one rule from another, and nothing else: a rule gives no more with them than without.
+    """
 
     api_groups: frozenset[str] | None = frozenset()
     resources: frozenset[str] | None = frozenset()
     verbs: frozenset[str] | None = frozenset()
+    resource_names: frozenset[str] | None = None
 
     @property
     def groups(self) -> frozenset[str]:

@@ -75,10 +75,15 @@ class Access:
         self._rights = Rights() if rights is None else rights
 
     def rules(self, lookup: RoleRules, deadline: float) -> Sequence[Rule]:
-        """Read what a role allows. Raises ApiError, also for a role that is not there, and TooLate."""
+        """Read what a role allows. Raises TooLate and ApiError, also for a role that is not there, but if told so."""
         role, name = lookup.role, segment(lookup.role.name)
         path = f"namespaces/{role.namespace}/roles/{name}" if role.namespace else f"clusterroles/{name}"
-        return rbac.rules(self._api.get(f"/apis/{rbac.GROUP}/v1/{path}", timeout=left(deadline)))
+        try:
+            return rbac.rules(self._api.get(f"/apis/{rbac.GROUP}/v1/{path}", timeout=left(deadline)))
+        except ApiError as error:
+            if lookup.none_if_gone and error.status == 404:
+                return ()
+            raise
 
     def pod(self, lookup: RunningPod, deadline: float) -> msgspec.Raw:
         """Read a pod's ``spec``. Raises ApiError, also for a pod that is not there, and TooLate."""

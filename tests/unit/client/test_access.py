@@ -101,6 +101,17 @@ def test_no_name_leads_to_another_path(served: Reviewing, access: Access, name: 
     assert served.asked == []
 
 
+def test_a_role_that_is_gone_gives_nobody_anything_today(served: Reviewing, access: Access) -> None:
+    """Where that is what is asked; one that may not be read may."""
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/r"
+    asked = RoleRules(RoleRef("", "r"), none_if_gone=True)
+    served.answers[path] = 404
+    assert access.rules(asked, _soon()) == ()
+    served.answers[path] = 403
+    with pytest.raises(ApiError):
+        access.rules(asked, _soon())
+
+
 @pytest.mark.parametrize("answer", [403, 404, 500, {"rules": "all"}], ids=str)
 def test_a_role_that_cannot_be_read_is_no_empty_role(served: Reviewing, access: Access, answer: Any) -> None:
     """The request is then refused."""

@@ -6,8 +6,9 @@ shows no credential, get nothing of an agent, whatever the role holds today: an 
 a ServiceAccount may do is asked again before an agent acts as it.
 
 Nor may they take: the guard's own roles stay with those who have them, approvers among them, and such a right stays in
-its role, which gets no owner and no mark by which it would go. Whoever put it there puts it back, the API server at its
-next start among others, and then all have it that got the role meanwhile.
+its role and with those who have it, and gets no owner and no mark by which it would go. Whoever put it there puts it
+back, the API server at its next start among others, and then all have it that got the role meanwhile, and whatever runs
+as an account that was harmless then.
 """
 
 import functools
@@ -17,7 +18,7 @@ from typing import Final
 import msgspec
 
 from seconder.admission import cel, codec, powers, rbac
-from seconder.admission.findings import Cleared, Findings, Refusal
+from seconder.admission.findings import Cleared, Finding, Findings, Refusal
 from seconder.admission.indirect import means
 from seconder.admission.installation import ROLE_PREFIX
 from seconder.admission.lookups import OwningResources, RoleRules, ask
@@ -48,6 +49,7 @@ Other common ones are not here: Kyverno's roles gather by ``app.kubernetes.io/co
 """
 
 _TAKEN: Final = "take the right to {} out of a role, where it is put back"
+_TAKEN_FROM: Final = "take the right to {} from others than agents, whom it is given back"
 _MOST_RULES: Final = 256
 _MOST_NAMED: Final = 4096
 """Pairs of a group and a resource, and verbs, of all rules together; so that judging them takes milliseconds."""
@@ -82,7 +84,7 @@ def _role(context: ReviewContext) -> Findings:
 def _binding(context: ReviewContext) -> Findings:
     objects = codec.objects(context.request, _bindings, "the role or binding")
     before, after = objects.old_object, objects.object
-    # A binding that is deleted gives its role to nobody, but takes it.
+    # A binding that is deleted takes its role from all.
     written = after or before
     if written is None:
         return []
@@ -90,13 +92,21 @@ def _binding(context: ReviewContext) -> Findings:
     if not role.namespace and role.name.startswith(ROLE_PREFIX):
         # Approvers and the guard's programs may have their rights by it.
         return [Refusal("agents may not change who has the guard's own roles")]
-    added = ((after and after.subjects) or frozenset()) - ((before and before.subjects) or frozenset())
-    if after is None or not added:
-        return [Cleared()]
-    if any(_is_anybody(subject, context.state.policies.known_tags) for subject in added):
+    had, get = ((each and each.subjects) or frozenset() for each in (before, after))
+    keep = frozenset[Subject]() if context.may_end else get
+    tags, added = context.state.policies.known_tags, get - had
+    if any(_is_anybody(subject, tags) for subject in added):
         return [Refusal("agents may not give a role to users and groups of Kubernetes' own")]
-    given = yield from ask(RoleRules(role))
-    return (yield from _given(context, given, added, "give others than agents the right to {}"))
+    found: list[Finding] = []
+    if added:
+        given = yield from ask(RoleRules(role))
+        found += yield from _given(context, given, added, "give others than agents the right to {}")
+    # What agents have they are asked about when they use it.
+    lost = frozenset(subject for subject in had - keep if not _is_agent(subject, tags))
+    if lost:
+        taken = yield from ask(RoleRules(role, none_if_gone=True))
+        found += yield from _given(context, taken, lost, _TAKEN_FROM, _TAKEN_FROM)
+    return found or [Cleared()]
 
 
 def _given(

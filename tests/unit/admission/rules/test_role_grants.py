@@ -5,7 +5,19 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.builders import AGENT, CONFIG_MAPS, PERSON, creation, deletion, policy, state, target, update
+from tests.support.builders import (
+    AGENT,
+    CONFIG_MAPS,
+    PERSON,
+    REAL,
+    creation,
+    deletion,
+    policy,
+    references,
+    state,
+    target,
+    update,
+)
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.indirect import table
@@ -412,6 +424,55 @@ def test_what_an_agent_may_not_give_it_may_not_take_out_of_a_role(kept: Document
     assert refusal(decide(deletion(role, stored={"rules": [READS]}), state(DEFAULT))) == ""
 
 
+def test_names_in_a_rule_are_not_changed_where_the_agent_may_not_give_it() -> None:
+    """None of them, or others: with fewer it may stand for one object more, and with more for one less."""
+
+    def ruled(*names: str) -> Document:
+        return {"rules": [DELETES | ({"resourceNames": list(names)} if names else {})]}
+
+    for resource in ("roles", "clusterroles"):
+        for before, after in ((["a"], []), (["a"], ["b"]), (["a"], ["a", "b"]), ([], ["none"])):
+            said = refusal(decide(_role(ruled(*after), ruled(*before), resource), state(DEFAULT)))
+            assert said == INTO_A_ROLE, (before, after)
+        assert decide(_role(ruled("a", "b"), ruled("b", "a"), resource), state(DEFAULT)).allowed
+    reads, others = ({"rules": [READS | {"resourceNames": [name]}]} for name in "xy")
+    assert decide(_role(others, reads), state(DEFAULT)).allowed
+
+
+_LOST = f"agents may not take {DELETING} from others than agents, whom it is given back"
+
+
+def _taken(old: Document, new: Document | None, *rules: Document, user: Caller = AGENT, **more: Any) -> str:
+    answers = Answers(rules=[msgspec.convert(rule, Rule) for rule in rules], **more)
+    asked = deletion(_bindings(), user, stored=old) if new is None else update(_bindings(), user, old=old, new=new)
+    return refusal(decide(asked, state(DEFAULT), answers=answers))
+
+
+def test_what_an_agent_may_not_give_it_may_not_take_from_who_has_it() -> None:
+    """It is given back, and by then a pod of the agent's runs as whom. From agents it may, and what it may give."""
+    both, kiro, owner = _binding(ERIN, KIRO), _binding(KIRO), {"ownerReferences": references([REAL])}
+    for new in (None, kiro, _binding(), both | owner, both | {"annotations": {"janitor/ttl": "1s"}}):
+        assert _taken(both, new, DELETES) == _LOST
+        assert _taken(both, new, READS) == _taken(both, new) == _taken(both, new, DELETES, user=PERSON) == ""
+    for new in (None, _binding(), kiro | owner):
+        assert _taken(kiro, new, DELETES) == ""
+    assert _taken(both, _binding(ERIN), DELETES) == ""
+    token = _rule("", "serviceaccounts/token", "create")
+    assert _taken(both, None, token).startswith("agents may not take the right to make tokens")
+
+
+def test_a_binding_of_a_role_that_is_not_there_takes_nothing() -> None:
+    """So that what is left over can be tidied up. What cannot be read is refused."""
+    answers = Answers(rules=[])
+    assert decide(deletion(_bindings(), stored=_binding(ERIN)), state(DEFAULT), answers=answers).allowed
+    assert [lookup.none_if_gone for lookup in answers.questions(RoleRules)] == [True]
+    decide(creation(_bindings(), new=_binding(ERIN)), state(DEFAULT), answers=(given := Answers(rules=[])))
+    assert [lookup.none_if_gone for lookup in given.questions(RoleRules)] == [False]
+    unread = Answers(unknown=[RoleRules])
+    decided = decide(deletion(_bindings(), stored=_binding(ERIN)), state(DEFAULT), answers=unread)
+    assert decided.reason is Reason.INTERNAL_ERROR
+
+
 _ONE, _SAME, _OTHER = (
     {"aggregationRule": {"clusterRoleSelectors": [selector]}} for selector in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {})
 )
@@ -457,16 +518,18 @@ def _roles_read(made: Request) -> list[RoleRef]:
     return [lookup.role for lookup in answers.questions(RoleRules)]
 
 
-def test_a_role_is_read_where_it_is_given_to_somebody_new() -> None:
-    """Nothing else needs a look."""
+def test_a_role_is_read_where_it_is_given_to_somebody_new_or_taken() -> None:
+    """Nothing else needs a look, and neither does what agents lose."""
     erin = _binding(ERIN)
     assert _roles_read(creation(_bindings(), new=erin)) == [RoleRef("payments", "r")]
     assert _roles_read(update(_bindings(), old=erin, new=_binding(ERIN, KIRO))) == [RoleRef("payments", "r")]
+    assert _roles_read(update(_bindings(), old=erin, new=_binding())) == [RoleRef("payments", "r")]
+    assert _roles_read(deletion(_bindings(), stored=erin)) == [RoleRef("payments", "r")]
     for made in (
         creation(_bindings(), new=_binding()),
         update(_bindings(), old=erin, new=erin),
-        update(_bindings(), old=erin, new=_binding()),
-        deletion(_bindings(), stored=erin),
+        update(_bindings(), old=_binding(ERIN, KIRO), new=erin),
+        deletion(_bindings(), stored=_binding(KIRO)),
         _role({"rules": [READS]}),
         creation(target(GroupResource(RBAC, "others")), new={"rules": "text", "roleRef": 5}),
     ):
@@ -595,7 +658,7 @@ def test_ordinary_roles_of_charts_stay_free(place: str) -> None:
 
 
 def test_what_owns_protected_objects_is_asked_where_rights_are_given() -> None:
-    """And taken out of a role. Not where a binding only loses somebody, or an agent is given it."""
+    """Taken out of a role, or from somebody. Not where a binding only loses an agent, or an agent is given it."""
 
     def asked(made: Request) -> list[OwningResources]:
         answers = Answers(rules=[msgspec.convert(READS, Rule)])
@@ -609,10 +672,11 @@ def test_what_owns_protected_objects_is_asked_where_rights_are_given() -> None:
     for made in (
         creation(_bindings(), new=_binding()),
         creation(_bindings(), new=_binding(KIRO)),
-        update(_bindings(), old=erin, new=_binding()),
+        update(_bindings(), old=_binding(KIRO), new=_binding()),
         _role({"rules": [READS]}, {"rules": [READS]}),
     ):
         assert asked(made) == []
+    assert asked(update(_bindings(), old=erin, new=_binding())) == [OwningResources("payments")]
     assert asked(_role({"rules": []}, {"rules": [READS]})) == [OwningResources("payments")]
 
 
