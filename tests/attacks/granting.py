@@ -57,7 +57,6 @@ _KEPT: dict[str, tuple[str, str, str, str]] = {
     "nodes": ("", "", "nodes", "create"),
     "the-end-of-nodes": ("", "", "nodes", "delete"),
     "what-nodes-report": ("", "", "nodes/status", "patch"),
-    "a-mesh": ("istio-system", "networking.istio.io", "sidecars", "create"),
     "addresses-of-services": ("", "", "services/status", "patch"),
     "networks": ("", "cilium.io", "ciliumclusterwidenetworkpolicies", "create"),
 }
@@ -130,7 +129,7 @@ _AWAY: dict[str, Any] = {
 
 @attack(*_LAYERS, variants=_AWAY)
 def take_a_right_from_who_has_it(field: Field, method: str, *sent: Any) -> None:
-    """An agent takes from an account what it may not have itself, runs a pod as it, and waits until it is given back."""
+    """An agent takes a right from an account, to run a pod as it meanwhile, and waits until it is given back."""
     field.deployment()
     account = documents.account(field.place, "default")
     for name, rule in (("deployer", _DELETES), ("reader", _READS)):

@@ -76,7 +76,7 @@ def _rights(
     than that, in which it has what it has in all of them.
     """
     places = {
-        **{place: ("",) for place in powers.everywhere(installation)},
+        **dict.fromkeys(powers.everywhere(installation), ("",)),
         Place.HERE: (account.namespace,),
         **{place: (place.value,) for place in OF_ONE_NAMESPACE},
         Place.INSTALLATION: (installation.namespace,),

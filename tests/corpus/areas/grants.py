@@ -228,14 +228,17 @@ def _bindings() -> Iterator[Expected]:
     before = binding("given", deletes, ERIN, cluster=True)
     more = changed(before, subjects=[ERIN, subject("ServiceAccount", "frank", "payments")])
     yield case("an agent adds a subject to a binding", REFUSED, update(before, more), DEPLOYMENTS, deletes)
-    yield case("an agent takes a subject from a binding", FREE, update(more, before), DEPLOYMENTS, deletes)
+    yield case("an agent takes a subject from a binding", REFUSED, update(more, before), DEPLOYMENTS, deletes)
     yield case(
         "an agent labels a binding", FREE, update(before, changed(before, labels={"a": "b"})), DEPLOYMENTS, deletes
     )
     unread = {"path": f"{ROLES}/given", "status": 503}
     labelled = update(before, changed(before, labels={"a": "b"}))
     yield case("an agent labels a binding of a role that cannot be read", FREE, labelled, DEPLOYMENTS, faults=[unread])
-    yield case("an agent deletes a binding", FREE, delete(before), DEPLOYMENTS, deletes)
+    yield case("an agent deletes a binding", REFUSED, delete(before), DEPLOYMENTS, deletes)
+    yield case("an agent deletes a binding of a role that is not there", FREE, delete(before), DEPLOYMENTS)
+    reading = binding("given", reads, ERIN, cluster=True)
+    yield case("an agent deletes a binding of a role that only reads", FREE, delete(reading), DEPLOYMENTS, reads)
 
 
 def _bindings_of() -> Iterator[Expected]:

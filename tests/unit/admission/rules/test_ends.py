@@ -1,5 +1,7 @@
 """What agents may not delete whatever policies say, they end in no other way: by an owner, a mark, or a finalizer."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -44,8 +46,8 @@ class Case(NamedTuple):
     rule: str
     object: Target
     stored: dict[str, Any]
-    state: ClusterState = state(policy())
-    answers: dict[str, Any] = {}
+    cluster: ClusterState = state(policy())
+    answers: Mapping[str, Any] = MappingProxyType({})
 
 
 CASES = (
@@ -98,7 +100,7 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def _said(case: Case, asked: Request) -> str:
-    return refusal(decide(asked, case.state, answers=Answers(**case.answers)))
+    return refusal(decide(asked, case.cluster, answers=Answers(**case.answers)))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -44,6 +44,7 @@ TO_OTHERS = f"agents may not give others than agents {DELETING}"
 OUT_OF_A_ROLE = f"agents may not take {DELETING} out of a role, where it is put back"
 INTO_A_ROLE = f"agents may not put {DELETING} into a role"
 
+PLAIN = Installation()
 WITH_PORTAL = Installation(portal_host="approve.example.com")
 
 Document = dict[str, Any]
@@ -80,7 +81,7 @@ def _bound(
     policies: tuple[Policy, ...] = (DEFAULT,),
     namespace: str = "payments",
     user: Caller = AGENT,
-    installation: Installation = Installation(),
+    installation: Installation = PLAIN,
     **more: Any,
 ) -> str:
     answers = Answers(rules=[msgspec.convert(rule, Rule) for rule in rules], **more)
@@ -786,9 +787,9 @@ TWINS: dict[str, Sequence[tuple[str, str, str, str]]] = {
         *((group, "anything", _WRITES, "") for group in ROUTING),
     ],
     "role-grants": [
-        (RBAC, plural, _WRITES, place) for plural in ("roles", "rolebindings") for place in (_HERE, "")
-    ]
-    + [(RBAC, plural, _WRITES, "") for plural in ("clusterroles", "clusterrolebindings")],
+        *((RBAC, plural, _WRITES, _HERE) for plural in ("roles", "rolebindings")),
+        *((RBAC, plural, _WRITES, "") for plural in ("clusterroles", "clusterrolebindings")),
+    ],
     "service-accounts": [
         ("", "serviceaccounts", _WRITES, "seconder-agents"),
         ("", "serviceaccounts/token", "create", _HERE),
