@@ -293,8 +293,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = ReviewRule(
     "role-grants",
-    "Agents give nobody else the means for a protected action, and nobody the means to shed a tag; and they take neither"
-    " from a role or from who has it.",
+    "Agents give nobody else the means for a protected action, and nobody the means to shed a tag; and they take"
+    " neither from a role or from who has it.",
     Binds.AGENTS,
     evaluate,
     prefilters,
