@@ -1,6 +1,7 @@
 """A withdrawal holds wherever copies of the approval stand: on the object, and on its change requests."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,61 @@ def test_an_approval_that_comes_back_with_a_rollback_is_taken_off_again(
     assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
 
 
+def test_an_agent_rolls_back_past_an_approval_that_is_over(cluster: Cluster) -> None:
+    """It goes with the annotations of one ReplicaSet, and comes back with those of another."""
+    cluster.deployment()
+    _image_changed(cluster, 2)
+    _approved_until(cluster, ends=-600)
+    eventually(lambda: _on_replica_sets(cluster), 10, "the ReplicaSet has it too")
+    _undone(cluster)
+    assert _on_object(cluster) == set()
+    _undone(cluster)
+    assert _on_object(cluster) == {_ALICE}
+
+
+def test_an_agent_rolls_back_past_its_own_approval_and_never_to_one(cluster: Cluster) -> None:
+    """Without it the agent may do less; to get it back it would have to be approved anew."""
+    cluster.deployment()
+    _image_changed(cluster, 2)
+    _approved_until(cluster, ends=600)
+    eventually(lambda: _on_replica_sets(cluster), 10, "the ReplicaSet has it too")
+    _undone(cluster)
+    assert _on_object(cluster) == set()
+    assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
+    _not_undone(cluster, "brings back")
+
+
+def test_an_agent_takes_no_approval_of_somebody_else_off(cluster: Cluster) -> None:
+    """It is told what it can do instead, which works."""
+    cluster.deployment()
+    image = cluster.get("deployment", "checkout")["spec"]["template"]["spec"]["containers"][0]["image"]
+    _image_changed(cluster, 2)
+    _approved_until(cluster, ends=600, sub="dana@example.com", act=None)
+    _not_undone(cluster, "takes off")
+    here = f"--namespace={cluster.namespace}"
+    changed = cluster.agent("set", "image", "deployment/checkout", f"*={image}", here)
+    assert changed.code == 0, changed.err
+    assert _on_object(cluster) == {_ALICE}
+
+
+def _approved_until(cluster: Cluster, ends: int, **claims: Any) -> None:
+    """Have the deletion approved by alice, for whom these claims say, until so many seconds from now."""
+    now = int(time.time())
+    cluster.approve(cluster.alice, iat=now + ends - 900, exp=now + ends, **claims)
+
+
+def _undone(cluster: Cluster) -> None:
+    undone = cluster.agent("rollout", "undo", "deployment/checkout", f"--namespace={cluster.namespace}")
+    assert undone.code == 0, undone.err
+
+
+def _not_undone(cluster: Cluster, why: str) -> None:
+    refused = cluster.agent("rollout", "undo", "deployment/checkout", f"--namespace={cluster.namespace}")
+    assert refused.refused_with("ProtectedConfiguration"), refused.err
+    assert f"It {why} an approval that is not over" in refused.err
+    assert "kubectl set image" in refused.err
+
+
 def _on_replica_sets(cluster: Cluster) -> bool:
     """Whether alice's approval stands on a ReplicaSet."""
     listed = cluster.admin("get", "replicasets", f"--namespace={cluster.namespace}", "-o", "json")
@@ -185,11 +241,17 @@ def _on_replica_sets(cluster: Cluster) -> bool:
 def _rolled_back(cluster: Cluster) -> None:
     """Have the agent change the image, which is free, and a person take that back."""
     here = f"--namespace={cluster.namespace}"
-    changed = cluster.agent("set", "image", "deployment/checkout", "*=registry.invalid/broken", here)
-    assert changed.code == 0, changed.err
-    eventually(lambda: _revisions(cluster) == 2, 10, "another ReplicaSet")
+    _image_changed(cluster, 2)
     undone = cluster.human("rollout", "undo", "deployment/checkout", here)
     assert undone.code == 0, undone.err
+
+
+def _image_changed(cluster: Cluster, revisions: int) -> None:
+    here = f"--namespace={cluster.namespace}"
+    eventually(lambda: _revisions(cluster) == revisions - 1, 10, "the ReplicaSets before")
+    changed = cluster.agent("set", "image", "deployment/checkout", "*=registry.invalid/broken", here)
+    assert changed.code == 0, changed.err
+    eventually(lambda: _revisions(cluster) == revisions, 10, "another ReplicaSet")
 
 
 def _revisions(cluster: Cluster) -> int:

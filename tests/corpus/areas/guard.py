@@ -21,7 +21,7 @@ from tests.corpus.builders.documents import (
 )
 from tests.corpus.builders.reviews import AGENT, PERSON, account, connect, create, delete, review, update, user
 from tests.corpus.builders.scene import AUDIT, CHECKOUT, DEPLOYMENTS, Expected, case
-from tests.corpus.builders.signing import annotation, approved
+from tests.corpus.builders.signing import NOW, annotation, approved
 
 REFUSED = "ProtectedConfiguration"
 MALFORMED = "RequestMalformed"
@@ -209,10 +209,18 @@ def _annotations() -> Iterator[Expected]:
     for what, held in (("an approval", ours), ("a break-glass annotation", glass)):
         marked = changed(CHECKOUT, annotations=held)
         yield case(f"an agent writes {what}", REFUSED, update(CHECKOUT, marked))
-        yield case(f"an agent takes away {what}", REFUSED, update(marked, CHECKOUT))
         yield case(f"an agent makes an object with {what}", REFUSED, create(marked))
         yield case(f"an agent leaves {what} as it is", FREE, update(marked, changed(marked, labels={"a": "b"})))
         yield case(f"a person writes {what}", FREE, update(CHECKOUT, marked, PERSON))
+    noted = changed(CHECKOUT, annotations=glass)
+    yield case("an agent takes away a break-glass annotation", REFUSED, update(noted, CHECKOUT))
+    own, another = approved(CHECKOUT), approved(CHECKOUT, sub="dana@example.com", act=None)
+    yield case("an agent takes away an approval of its own", FREE, update(own, CHECKOUT))
+    yield case("an agent takes away an approval of somebody else", REFUSED, update(another, CHECKOUT))
+    for what, end, expected in (("over", NOW - 60, FREE), ("over by this clock", NOW - 59, REFUSED)):
+        late = approved(CHECKOUT, iat=end - 900, exp=end, sub="dana@example.com", act=None)
+        yield case(f"an agent takes away an approval that is {what}", expected, update(late, CHECKOUT))
+        yield case(f"an agent brings back an approval that is {what}", expected, update(CHECKOUT, late))
     two = approved(approved(CHECKOUT), detail={"actions": ["ScaleToZero"]})
     yield case("an agent exchanges an approval for another", REFUSED, update(approved(CHECKOUT), two))
     yield case(

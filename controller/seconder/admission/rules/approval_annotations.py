@@ -1,16 +1,31 @@
-"""Agents write no approvals and no break-glass annotations, and leave room for approvals on each object."""
+"""Agents write no approvals that may count and no break-glass annotations, and leave room for approvals.
+
+What is over may go and come back: kubectl rollout undo puts all annotations of a former ReplicaSet in their place.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from seconder.admission import cel
-from seconder.admission.findings import Findings, Refusal
+from seconder.admission.findings import NO_APPROVAL, Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api import constants
+from seconder.approvals import verification
+from seconder.approvals.statement import Statement
+
+_INSTEAD: Final = (
+    "Leave the annotations as they are: kubectl set image to the former image does what kubectl rollout undo does,"
+    " and an apply keeps them"
+)
+_TAKEN: Final = f"It takes off an approval that is not over, or is none. {_INSTEAD}. Its approver may revoke it."
+_BROUGHT: Final = (
+    f"It brings back an approval that is not over, or is none. {_INSTEAD}. Its approver may revoke it, which takes it"
+    " off a Deployment's ReplicaSets as well."
+)
 
 _MOST_ANNOTATIONS: Final = 192 * 1024
 """Bytes. An object holds 256 KiB of them; eight approvals of 8 KiB each must find room."""
@@ -30,12 +45,48 @@ def evaluate(context: ReviewContext) -> Findings:
     stored, incoming = request.stored, request.incoming
     if stored == incoming:
         return []
-    if _signed_off(stored) != _signed_off(incoming):
-        return [Refusal("agents may not change approvals and break-glass annotations")]
+    before, after = _signed_off(stored), _signed_off(incoming)
+    if before != after:
+        advice = _refused(context, before, after)
+        if advice:
+            return [Refusal("agents may not change approvals and break-glass annotations", advice=advice)]
     size = _size(incoming)
     if size > _MOST_ANNOTATIONS and size > _size(stored):
         return [Refusal("agents may not change annotations so that no approval finds room beside them")]
     return []
+
+
+def _refused(context: ReviewContext, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """What to do instead where a change of these is not an agent's; empty where it may be let through.
+
+    A client that puts all annotations in the place of others takes off what has come since, and brings back what has
+    gone. What is over does nothing, here or there, and of what is for itself an agent has only less without it. All
+    that is told by what the values claim: of one that is forged it is as true, since none counts beyond its claims.
+    """
+    if before.get(constants.BREAK_GLASS) != after.get(constants.BREAK_GLASS):
+        return NO_APPROVAL
+    for key in before.keys() | after.keys():
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        if new is not None and not _over(context, verification.claimed(new)):
+            return _BROUGHT if old is None and context.request.updates else NO_APPROVAL
+        if old is not None:
+            claims = verification.claimed(old)
+            if not (_over(context, claims) or _own(context, claims)):
+                return _TAKEN
+    return ""
+
+
+def _over(context: ReviewContext, claims: Statement | None) -> bool:
+    """Whether it has ended by any replica's clock. What this version does not understand, another may."""
+    return claims is not None and claims.exp + constants.CLOCK_SKEW_SECONDS <= context.now
+
+
+def _own(context: ReviewContext, claims: Statement | None) -> bool:
+    """Whether it is for this very requester, and agent, and so for nobody else."""
+    principal = context.principal
+    return claims is not None and (claims.sub, claims.agent) == (principal.username, principal.agent_name)
 
 
 def _size(annotations: Mapping[str, str]) -> int:
@@ -68,7 +119,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "approval-annotations",
-    "Agents write no approval and no break-glass annotation, and leave room for approvals.",
+    "Agents write no approval but what is over, take off none but what is over or their own, write no break-glass"
+    " annotation, and leave room for approvals.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from tests.support import signing
 from tests.support.builders import AGENT, DEPLOYMENT, PERSON, creation, deletion, state, update
 from tests.support.resolving import decide, refusal
 
@@ -40,6 +41,69 @@ def test_agents_neither_add_nor_change_nor_remove_approvals(stored: dict[str, st
     for subresource in ("", "status", "finalize"):
         assert refusal(decide(_changed(stored, incoming, subResource=subresource), state())) == REFUSED
     assert decide(_changed(stored, incoming, PERSON), state()).allowed
+
+
+ALICE = "approval.seconder.dev/alice"
+_OVER = signing.NOW - 60
+_LIVE = {"exp": _OVER + 1, "iat": _OVER - 900}
+_ENDED = {"exp": _OVER, "iat": _OVER - 900}
+_ANOTHERS = {"sub": "dana@example.com", "act": None}
+
+
+def _alice(**claims: Any) -> dict[str, str]:
+    return {ALICE: signing.approval(**claims)}
+
+
+@pytest.mark.parametrize(
+    ("stored", "incoming"),
+    [
+        (_alice(**_ENDED), {}),
+        (_alice(**_ENDED, **_ANOTHERS), {}),
+        ({}, _alice(**_ENDED)),
+        ({}, _alice(**_ENDED, **_ANOTHERS)),
+        (_alice(**_ENDED), _alice(**_ENDED, reason="another")),
+        (_alice(), {}),
+        (_alice(), _alice(**_ENDED)),
+    ],
+    ids=["taken", "another's", "brought", "another's brought", "replaced", "its own taken", "its own replaced"],
+)
+def test_what_is_over_goes_and_comes_back_by_an_agent(stored: dict[str, str], incoming: dict[str, str]) -> None:
+    """A rollback puts all annotations of a former ReplicaSet in place; without its own approval it may do less."""
+    note = {"note": "x"}
+    assert decide(_changed(stored | note, incoming | note), state()).allowed
+
+
+@pytest.mark.parametrize(
+    ("stored", "incoming"),
+    [
+        ({}, _alice()),
+        ({}, _alice(**_LIVE)),
+        (_alice(**_ENDED), _alice()),
+        (_alice(**_ENDED), _alice(**_LIVE)),
+        (_alice(**_ANOTHERS), {}),
+        (_alice(**_LIVE, **_ANOTHERS), {}),
+        (_alice(act=None), {}),
+        (_alice(act={"sub": "hal"}), {}),
+        (_alice(**_ANOTHERS), _alice(**_ENDED)),
+        (_alice(**_ENDED), {"approval.seconder.dev/bob": "rubbish"}),
+        (_alice(**_ENDED) | NOTE, _alice(**_ENDED)),
+        (_alice(**_ENDED), NOTE),
+    ],
+    ids=lambda each: "",
+)
+def test_what_may_count_neither_comes_nor_goes_by_an_agent(stored: dict[str, str], incoming: dict[str, str]) -> None:
+    """By no clock of another replica: what has just ended here may count there. Nor what nobody can read."""
+    assert refusal(decide(_changed(stored, incoming), state())) == REFUSED
+
+
+def test_who_may_not_roll_back_is_told_what_to_do() -> None:
+    """An approval of somebody else's change is not the agent's to take off, and none comes back by it."""
+    taken = decide(_changed(_alice(**_ANOTHERS), {}), state()).advice
+    brought = decide(_changed({}, _alice()), state()).advice
+    for advice, why in ((taken, "takes off"), (brought, "brings back")):
+        assert advice.startswith(f"It {why} an approval that is not over")
+        assert "kubectl set image" in advice
+        assert "revoke" in advice
 
 
 def test_agents_make_no_object_with_an_approval_on_it() -> None:
