@@ -18,6 +18,7 @@ from tests.attacks.field import (
     ROLES,
     SECRETS,
     SERVICES,
+    STATEFUL_SETS,
     VOLUMES,
     Field,
     Kind,
@@ -58,6 +59,8 @@ _TEARS_DOWN: Final[dict[str, Any]] = {
     "restartPolicy": "Never",
 }
 _JOB: Final[dict[str, Any]] = {"template": {"spec": _TEARS_DOWN}}
+_LABELLED: Final[dict[str, Any]] = {"metadata": {"annotations": {"example.com/a": "b"}}}
+_HELD: Final[dict[str, Any]] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 9}}
 _STARTED: Final[dict[str, tuple[Any, ...]]] = {
     "suspended": (
         CRON_JOBS,
@@ -66,9 +69,41 @@ _STARTED: Final[dict[str, tuple[Any, ...]]] = {
         {"suspend": False},
     ),
     "schedule": (CRON_JOBS, {"schedule": "0 0 31 2 *", "jobTemplate": {"spec": _JOB}}, "", {"schedule": "* * * * *"}),
+    "suspended-and-labelled": (
+        CRON_JOBS,
+        {"suspend": True, "schedule": "0 0 31 2 *", "jobTemplate": {"spec": _JOB}},
+        "",
+        {"suspend": False, "jobTemplate": _LABELLED},
+    ),
+    "its-jobs": (
+        CRON_JOBS,
+        {"schedule": "0 0 31 2 *", "jobTemplate": {"spec": {"suspend": True, **_JOB}}},
+        "",
+        {"jobTemplate": {"spec": {"suspend": False}}},
+    ),
+    "its-jobs-size": (
+        CRON_JOBS,
+        {"schedule": "0 0 31 2 *", "jobTemplate": {"spec": {"parallelism": 0, **_JOB}}},
+        "",
+        {"jobTemplate": {"spec": {"parallelism": 1}}},
+    ),
+    "status": (
+        CRON_JOBS,
+        {"schedule": "0 0 31 2 *", "jobTemplate": {"spec": _JOB}},
+        "/status",
+        {"lastScheduleTime": "2026-01-01T00:00:00Z"},
+    ),
     "job": (JOBS, {"suspend": True, **_JOB}, "", {"suspend": False}),
+    "job-and-labels": (JOBS, {"suspend": True, **_JOB}, "", {"suspend": False, "template": _LABELLED}),
     "size": (DEPLOYMENTS, None, "", {"replicas": 1}),
+    "size-and-labels": (DEPLOYMENTS, None, "", {"replicas": 1, "template": _LABELLED}),
     "scale": (DEPLOYMENTS, None, "/scale", {"replicas": 1}),
+    "held-back": (
+        STATEFUL_SETS,
+        {"replicas": 1, "updateStrategy": _HELD},
+        "",
+        {"updateStrategy": {"rollingUpdate": {"partition": 0}}},
+    ),
 }
 
 
@@ -80,11 +115,23 @@ def start_what_runs_as_who_may_delete(
     field.deployment()
     _account(field)
     field.make(BINDINGS, documents.role_binding("deployer", "edit", documents.account(field.place, "deployer")))
-    workload = documents.deployment("teardown")
-    workload["spec"]["replicas"] = 0
+    workload = documents.deployment("teardown", replicas=0)
     workload["spec"]["template"]["spec"] |= {"serviceAccountName": "deployer"}
-    field.make(kind, workload if spec is None else {"metadata": {"name": "teardown"}, "spec": spec})
-    field.refused("PATCH", kind.path(field.place, "teardown") + subresource, {"spec": change})
+    if kind in (DEPLOYMENTS, STATEFUL_SETS):
+        spec = workload["spec"] | (spec or {})
+    field.make(kind, {"metadata": {"name": "teardown"}, "spec": spec})
+    written = "status" if subresource == "/status" else "spec"
+    field.refused("PATCH", kind.path(field.place, "teardown") + subresource, {written: change})
+
+
+@attack()
+def roll_back_to_who_may_delete(field: Field) -> None:
+    """An agent annotates a Deployment so that its controller puts a template back that runs as who may delete."""
+    field.account()
+    field.make(DEPLOYMENTS, documents.deployment("teardown"))
+    field.free_work()
+    rollback = {"metadata": {"annotations": {"deprecated.deployment.rollback.to": "1"}}}
+    field.refused("PATCH", DEPLOYMENTS.path(field.place, "teardown"), rollback)
 
 
 @attack()

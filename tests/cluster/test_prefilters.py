@@ -196,6 +196,29 @@ def _nightly(marked: Mapping[str, Any]) -> dict[str, Any]:
     return {"metadata": {"name": "nightly"}, "spec": spec}
 
 
+def _stopped(place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What runs as somebody powerful once somebody starts it, by where it is made."""
+    run: dict[str, Any] = {"serviceAccountName": "powerful", "containers": _CONTAINERS}
+    nightly, sized = _nightly({}), _deployment("stopped")
+    nightly["spec"]["jobTemplate"]["spec"]["template"]["spec"] |= run
+    sized["spec"] |= {"replicas": 0, "template": {"metadata": {"labels": _LABELS}, "spec": run}}
+    held = {"updateStrategy": {"type": "OnDelete"}, "replicas": 1, "serviceName": "stopped"}
+    yield f"/apis/batch/v1/namespaces/{place}/cronjobs", nightly
+    yield f"/apis/apps/v1/namespaces/{place}/deployments", sized
+    yield f"/apis/apps/v1/namespaces/{place}/statefulsets", sized | {"spec": sized["spec"] | held}
+
+
+def _starts(place: str) -> Iterator[_Try]:
+    apps, nightly = f"/apis/apps/v1/namespaces/{place}", f"/apis/batch/v1/namespaces/{place}/cronjobs/nightly"
+    sets, dry = f"{apps}/statefulsets/stopped", "?dryRun=All"
+    revision = {"status": {"replicas": 1, "currentRevision": "stopped-1"}}
+    yield _Try("hal", "PATCH", f"{nightly}/status{dry}", {"status": {"lastScheduleTime": "2026-01-01T00:00:00Z"}})
+    yield _Try("hal", "PATCH", nightly + dry, {"spec": {"jobTemplate": {"spec": {"parallelism": 3}}}})
+    yield _Try("hal", "PATCH", f"{sets}/status{dry}", revision)
+    yield _Try("hal", "PATCH", f"{sets}/scale{dry}", {"spec": {"replicas": 3}})
+    yield _Try("hal", "PATCH", f"{apps}/deployments/stopped/scale{dry}", {"spec": {"replicas": 3}})
+
+
 def _tries(place: str) -> Iterator[_Try]:
     """What agents and people do to the objects of the test: at least one request for each rule, and ordinary ones."""
     core, apps = f"/api/v1/namespaces/{place}", f"/apis/apps/v1/namespaces/{place}"
@@ -281,6 +304,7 @@ def _tries(place: str) -> Iterator[_Try]:
     )
     yield _Try("kiro", "PATCH", f"{core}/configmaps/kube-root-ca.crt{dry}", {"data": {"ca.crt": ""}})
     yield _Try("kiro", "DELETE", f"/api/v1/namespaces/kube-node-lease{dry}")
+    yield from _starts(place)
 
 
 def _eviction() -> dict[str, Any]:
@@ -357,6 +381,9 @@ def _furnish(cluster: Cluster, admin: Call) -> None:
     admin("POST", f"{apps}/deployments", _deployment("held", finalizers=["example.com/held"]))
     admin("DELETE", f"{apps}/deployments/held")
     sets = f"{apps}/replicasets"
+    for path, workload in _stopped(place):
+        made = admin("POST", path, workload)
+        assert made.code == 201, made.message
     eventually(lambda: len(admin("GET", sets).document["items"]) >= 1, 10, "a ReplicaSet")
 
 
@@ -413,6 +440,19 @@ def test_the_api_server_asks_about_all_that_a_rule_would_find(observed: list[_Ob
     finding = [seen for seen in observed if name in seen.found]
     assert finding, f"no request shows what the rule {name} finds"
     assert [seen.tried for seen in finding if name not in seen.asked] == []
+
+
+def test_whatever_starts_what_stands_still_is_asked_about(observed: list[_Observed]) -> None:
+    """By a status, by a size, by what lies below the template of Jobs."""
+    tried = {repr(each) for each in _starts("here")}
+    starting = [seen for seen in observed if repr(seen.tried).replace(_place(seen), "here") in tried]
+    assert len(starting) == len(tried)
+    assert [seen.tried for seen in starting if "pod-identity" not in seen.found & seen.asked] == []
+
+
+def _place(seen: _Observed) -> str:
+    _, _, rest = seen.tried.path.partition("/namespaces/")
+    return rest.partition("/")[0].partition("?")[0] or "none"
 
 
 def test_ordinary_updates_by_people_leave_the_api_server_for_no_rule(

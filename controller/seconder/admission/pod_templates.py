@@ -1,13 +1,13 @@
 """The pods of an object, a Pod or what makes Pods from a template: as whom they run, and which Secrets they name."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
 from seconder.admission.changes.differences import Fields
 from seconder.admission.kinds import CRON_JOBS
-from seconder.api.resources import JOBS, PODS, GroupResource
+from seconder.api.resources import PODS, GroupResource
 
 _DEFAULT: Final = "default"
 _NULL: Final = msgspec.Raw(b"null")
@@ -30,17 +30,12 @@ class _Scheduled(msgspec.Struct, rename="camel"):
     job_template: _JobTemplate | None = None
 
 
-class _Suspended(msgspec.Struct):
-    suspend: bool = False
-
-
 class _PodSpec(msgspec.Struct, rename="camel"):
     service_account_name: str = ""
 
 
 _templated: Final = msgspec.json.Decoder(_Templated | None)
 _scheduled: Final = msgspec.json.Decoder(_Scheduled | None)
-_suspended: Final = msgspec.json.Decoder(_Suspended | None)
 _pod_spec: Final = msgspec.json.Decoder(_PodSpec | None)
 
 
@@ -97,29 +92,6 @@ def surely_left(resource: GroupResource, before: Fields, after: Fields) -> bool:
         return False
     field = "jobTemplate" if resource == CRON_JOBS else "template"
     return field not in stored and field not in wanted
-
-
-BY_TIME: Final[Mapping[GroupResource, frozenset[str]]] = {
-    JOBS: frozenset({"activeDeadlineSeconds", "ttlSecondsAfterFinished"}),
-    CRON_JOBS: frozenset({"concurrencyPolicy", "failedJobsHistoryLimit", "successfulJobsHistoryLimit"}),
-}
-"""What runs by time, or until it is done, with the fields of ``spec`` by which no pod comes to run that did not. By
-others one may: when, how many, and again."""
-
-
-def starts(resource: GroupResource, before: Fields, after: Fields, spec: msgspec.Raw) -> bool:
-    """Whether one of ``BY_TIME``, whose pods are surely left, has some run that did not, now or later.
-
-    ``before`` and ``after``: as there. ``spec`` is the one that is wanted. Raises msgspec.MsgspecError.
-    """
-    stored, wanted = before.get("spec"), after.get("spec")
-    if not (isinstance(stored, dict) and isinstance(wanted, dict)):
-        # With anything else of it, the pods are not surely left.
-        return False
-    if stored.keys() | wanted.keys() <= BY_TIME[resource]:
-        return False
-    told = _suspended.decode(spec)
-    return not (told and told.suspend)
 
 
 def spec_of_pods(resource: GroupResource, spec: msgspec.Raw) -> msgspec.Raw:

@@ -1,6 +1,7 @@
 """Pods that agents make, start or enter: they act as their ServiceAccount, and as whose tokens they have, or may read.
 
-Whoever wrote a workload that runs nothing, of size 0 or suspended, was asked about nothing: so is told what is started.
+Whoever wrote a workload that runs nothing, of size 0, suspended or paused, was asked about nothing: so is told what an
+update starts of it, by whatever field.
 """
 
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from seconder.admission import account_rights, cel, codec, pod_reach, pod_templates
+from seconder.admission import account_rights, cel, codec, pod_reach, pod_starts, pod_templates
 from seconder.admission.findings import Cleared, Findings, Refusal
 from seconder.admission.kinds import MAKERS, POD_RUNNERS
 from seconder.admission.lookups import (
@@ -31,15 +32,18 @@ from seconder.admission.principal import (
     service_account_caller,
     service_account_user,
 )
-from seconder.admission.request import WRITES, Malformed, Operation
+from seconder.admission.request import WRITES, Malformed, Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.resources import PODS
+from seconder.api.resources import DEPLOYMENTS, PODS
 
 _CLUSTERS_OWN: Final = "kube-system"
 _UNREAD: Final = "the workload that is to be scaled could not be looked up"
 _AWAITED: Final = "a Secret that the pod names cannot be seen, and may hold its token one day"
 _MAKE_FIRST: Final = "Have the Secret made first, or ask a person who administers this cluster."
+_BY_ANNOTATION: Final = f"agents may not roll a Deployment back by annotation {pod_starts.ROLLBACK}"
+_ROLL_BACK: Final = "Write that template itself, as kubectl rollout undo does."
+_BY_STATUS: Final = "agents may not write in a status from which template pods are made"
 _ENTRANCES: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 
 
@@ -49,9 +53,14 @@ def evaluate(context: ReviewContext) -> Findings:
     # The guard's own namespace is refused as a whole.
     if not place or place == context.state.installation.namespace:
         return []
+    request = context.request
+    if request.old.annotations != request.new.annotations and _rolls_back(request):
+        return [Refusal(_BY_ANNOTATION, advice=_ROLL_BACK)]
     spec = yield from _specification(context)
     if spec is None:
         return []
+    if request.subresource == "status" and request.target.resource in pod_starts.BY_STATUS:
+        return [Refusal(_BY_STATUS)]
     try:
         reach = _reach(context, spec)
         name, secrets = pod_templates.account(spec), pod_templates.secrets(spec)
@@ -135,46 +144,51 @@ def _judge(context: ReviewContext, account: Account) -> Asking[str]:
 
 
 def _specification(context: ReviewContext) -> Asking[msgspec.Raw | None]:
-    """What runs in the pods of a request; None where there are none. Raises Unknown."""
+    """What runs in the pods of a request; None where there are none, or no others than before. Raises Unknown."""
     request, target = context.request, context.request.target
-    if target.resource == PODS and request.operation is Operation.CONNECT and request.subresource in _ENTRANCES:
-        return (yield from ask(RunningPod(target.namespace, target.name)))
-    if request.subresource == "scale":
-        return (yield from _stored(context)) if _from_none(context) else None
-    # Another subresource stores nothing of the pods' specification, or nothing that runs.
-    if request.subresource not in {"", "ephemeralcontainers"}:
-        return None
+    if target.resource == PODS:
+        if request.operation is Operation.CONNECT and request.subresource in _ENTRANCES:
+            return (yield from ask(RunningPod(target.namespace, target.name)))
+        # Another subresource stores nothing of the pod's specification, or nothing that runs.
+        if request.subresource not in {"", "ephemeralcontainers"}:
+            return None
     try:
+        if request.subresource == "scale":
+            return (yield from _sized(context))
+        if not request.updates:
+            return pod_templates.specification(target.resource, request.old_spec, request.new_spec)
+        unlike = context.unlike
+        if not pod_templates.surely_left(target.resource, *unlike):
+            spec = pod_templates.specification(target.resource, request.old_spec, request.new_spec)
+            if spec is not None:
+                return spec
         # Most updates leave the pods as they are, and as many as are running, or fewer, or more of the same.
-        if request.updates and pod_templates.surely_left(target.resource, *context.unlike):
-            return pod_templates.spec_of_pods(target.resource, request.new_spec) if _starts(context) else None
-        return pod_templates.specification(target.resource, request.old_spec, request.new_spec)
+        if target.resource == PODS or not pod_starts.started(
+            target.resource, unlike, context.replicas, request.new_spec
+        ):
+            return None
+        spec = pod_templates.spec_of_pods(target.resource, request.new_spec)
+        return None if bytes(spec) == b"null" else spec
     except (msgspec.MsgspecError, RecursionError) as error:
         raise _not_understood(context, error) from None
 
 
-def _starts(context: ReviewContext) -> bool:
-    """Whether pods come to run of a template that stays as it is. Raises msgspec.MsgspecError."""
-    resource = context.request.target.resource
-    if resource in pod_templates.BY_TIME:
-        return pod_templates.starts(resource, *context.unlike, context.request.new_spec)
-    return _from_none(context)
-
-
-def _from_none(context: ReviewContext) -> bool:
-    before, after = context.replicas
-    return before == 0 and after != 0
-
-
-def _stored(context: ReviewContext) -> Asking[msgspec.Raw | None]:
-    """What runs in the pods of a workload whose Scale is written."""
+def _sized(context: ReviewContext) -> Asking[msgspec.Raw | None]:
+    """What runs in the pods of a workload whose Scale is written; None where no others come to run than did."""
     target = context.request.target
+    before, after = context.replicas
     kind = MAKERS.get(target.resource)
-    if kind is None:
+    if kind is None or not pod_starts.grows(target.resource, before, after, None):
         return None
     stored = yield from ask(ReadWhole(ObjectRef(kind, target.namespace, target.name), _UNREAD))
     spec = msgspec.Raw(msgspec.json.encode((stored or {}).get("spec")))
-    return pod_templates.spec_of_pods(target.resource, spec)
+    grows = pod_starts.grows(target.resource, before, after, spec)
+    return pod_templates.spec_of_pods(target.resource, spec) if grows else None
+
+
+def _rolls_back(request: Request) -> bool:
+    wanted = request.incoming.get(pod_starts.ROLLBACK)
+    return request.target.resource == DEPLOYMENTS and wanted not in {None, request.stored.get(pod_starts.ROLLBACK)}
 
 
 def _not_understood(context: ReviewContext, error: Exception) -> Malformed | Unknown:
@@ -197,17 +211,12 @@ def _as_agent(context: ReviewContext, account: Account) -> str:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Writes of what runs pods, but for the subresources that store nothing which runs, and connections to pods.
-
-    Of sizes those that begin at none.
-    """
-    sized = "has({0}.spec) && has({0}.spec.replicas) && {0}.spec.replicas != 0"
-    from_none = f"object != null && oldObject != null && {sized.format('object')} && !({sized.format('oldObject')})"
-    stores = f'!(request.subResource in ["eviction", "scale", "status"]) || ({cel.subresource("scale")} && {from_none})'
+    """Writes of what runs pods, through whichever subresource, and connections to pods; of a pod not its status."""
     return [
         Prefilter(
             Entry.GUARD,
-            f'request.operation != "DELETE" && ({cel.one_of(POD_RUNNERS)}) && (!has(request.subResource) || {stores})',
+            f'request.operation != "DELETE" && ({cel.one_of(POD_RUNNERS)}) && !(has(request.subResource)'
+            f' && request.subResource in ["eviction", "status"] && {cel.kind(PODS)})',
         )
     ]
 

@@ -376,7 +376,7 @@ ENDING: list[tuple[Request, Dependent]] = [
     (scale(3, 2), OF_DEPLOYMENT),
     (_update(DEPLOYMENT, {"template": {"image": "a"}}, {"template": {"image": "b"}}), OF_DEPLOYMENT),
     (_update(DEPLOYMENT, {}, {"revisionHistoryLimit": 0}), OF_DEPLOYMENT),
-    (update(DEPLOYMENT, new={"annotations": {"deprecated.deployment.rollback.to": "1"}}), OF_DEPLOYMENT),
+    (update(DEPLOYMENT, old={"annotations": {"deprecated.deployment.rollback.to": "1"}}), OF_DEPLOYMENT),
     (update(DEPLOYMENT, old={"status": {}}, new={"status": {"a": 1}}, subResource="status"), OF_DEPLOYMENT),
     (scale(3, 2, object_=ITS_SET), _pod()),
     (update(ITS_SET, old={"labels": {"a": "1"}}, new={"labels": {"a": "2"}}), _pod()),

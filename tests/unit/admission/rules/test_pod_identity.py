@@ -21,6 +21,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, refusal
 
+from seconder.admission import pod_starts
 from seconder.admission.kinds import CRON_JOBS, POD_RUNNERS, REPLICATION_CONTROLLERS
 from seconder.admission.lookups import (
     Account,
@@ -41,7 +42,17 @@ from seconder.admission.request import Caller, Malformed, Request
 from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import AgentTags, Mode, Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import ENDPOINT_SLICES, JOBS, NAMESPACES, NODES, PODS, SERVICES, GroupResource
+from seconder.api.resources import (
+    DAEMON_SETS,
+    ENDPOINT_SLICES,
+    JOBS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    SERVICES,
+    STATEFUL_SETS,
+    GroupResource,
+)
 
 WORKER = Account("payments", "worker")
 MAY_DELETE = Right("delete", "apps", "deployments", "", "payments")
@@ -108,9 +119,10 @@ def test_as_whom_pods_run_is_read_from_every_kind(resource: GroupResource) -> No
     other = run | {"containers": [{"image": "x"}]}
     assert runs_as(wrapped(run)) == "worker"
     assert runs_as(wrapped({"containers": []})) == "default"
-    assert runs_as(wrapped(run, activeDeadlineSeconds=3), wrapped(run)) == ""
+    labelled = {"metadata": {"labels": {"a": "b"}}}
+    assert runs_as(wrapped(run) | labelled, wrapped(run)) == ""
     assert runs_as(wrapped(other), wrapped(run)) == "worker"
-    assert runs_as(wrapped(other), wrapped(run), subResource="status") == ""
+    assert runs_as(wrapped(run) | labelled, wrapped(run), subResource="status") == ""
     assert runs_as(wrapped(other), wrapped(run), subResource="ephemeralcontainers") == "worker"
     assert runs_as({"spec": None}) == ""
     with pytest.raises(Malformed, match="the pods' specification is not understood"):
@@ -118,6 +130,9 @@ def test_as_whom_pods_run_is_read_from_every_kind(resource: GroupResource) -> No
 
 
 _RUNS: dict[str, Any] = {"template": {"spec": {"serviceAccountName": "worker"}}}
+_HELD: dict[str, Any] = {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 9}}}
+_AT_ONCE: dict[str, Any] = {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}}}
+_BY_HAND: dict[str, Any] = {"updateStrategy": {"type": "OnDelete"}}
 _TIMED: dict[str, Any] = {"jobTemplate": {"spec": _RUNS}, "schedule": "0 0 31 2 *"}
 
 
@@ -130,17 +145,38 @@ _TIMED: dict[str, Any] = {"jobTemplate": {"spec": _RUNS}, "schedule": "0 0 31 2 
         (CRON_JOBS, {}, {"timeZone": "Asia/Tokyo"}, True),
         (CRON_JOBS, {"suspend": True}, {"suspend": True, "schedule": "* * * * *"}, False),
         (CRON_JOBS, {"suspend": False}, {"suspend": True}, False),
+        (CRON_JOBS, {"concurrencyPolicy": "Forbid"}, {"concurrencyPolicy": "Allow"}, True),
+        (CRON_JOBS, {}, {"startingDeadlineSeconds": 9}, True),
+        (CRON_JOBS, {}, {"fieldOfAnotherDay": 9}, True),
         (CRON_JOBS, {}, {"failedJobsHistoryLimit": 3}, False),
         (JOBS, {"suspend": True}, {"suspend": False}, True),
         (JOBS, {"parallelism": 0}, {"parallelism": 1}, True),
         (JOBS, {"completions": 1}, {"completions": 2}, True),
         (JOBS, {"suspend": False}, {"suspend": True}, False),
         (JOBS, {}, {"ttlSecondsAfterFinished": 3}, False),
+        (JOBS, {}, {"backoffLimit": 9}, True),
+        (JOBS, {"suspend": True}, {"suspend": True, "parallelism": 9}, False),
         (REPLICATION_CONTROLLERS, {"replicas": 0}, {"replicas": 1}, True),
         (DEPLOYMENTS, {"replicas": 0}, {"replicas": 3}, True),
         (DEPLOYMENTS, {"replicas": 1}, {"replicas": 3}, False),
         (DEPLOYMENTS, {"replicas": 0}, {"replicas": 0, "paused": True}, False),
         (DEPLOYMENTS, {"replicas": 1}, {"replicas": 0}, False),
+        (DEPLOYMENTS, {"replicas": 1, "paused": True}, {"replicas": 1}, True),
+        (DEPLOYMENTS, {"replicas": 1, "paused": True}, {"replicas": 3, "paused": False}, True),
+        (DEPLOYMENTS, {"replicas": 0, "paused": True}, {"replicas": 0}, False),
+        (DEPLOYMENTS, {"replicas": 1}, {"replicas": 3, "paused": True, "strategy": {"type": "Recreate"}}, False),
+        (DEPLOYMENTS, {"replicas": 1}, {"replicas": 3, "fieldOfAnotherDay": 1}, True),
+        (REPLICATION_CONTROLLERS, {"replicas": 1}, {"replicas": 3}, True),
+        (REPLICATION_CONTROLLERS, {"replicas": 1}, {"replicas": 1, "selector": {"a": "b"}}, True),
+        (STATEFUL_SETS, {"replicas": 1}, {"replicas": 3}, False),
+        (STATEFUL_SETS, {"replicas": 1}, {"replicas": 1, "ordinals": {"start": 5}}, True),
+        (STATEFUL_SETS, {"replicas": 1} | _BY_HAND, {"replicas": 3} | _BY_HAND, True),
+        (STATEFUL_SETS, {"replicas": 1} | _HELD, {"replicas": 3} | _HELD, True),
+        (STATEFUL_SETS, {"replicas": 3} | _HELD, {"replicas": 1} | _HELD, False),
+        (STATEFUL_SETS, {"replicas": 1} | _HELD, {"replicas": 1}, True),
+        (DAEMON_SETS, _BY_HAND, {"updateStrategy": {"type": "RollingUpdate"}}, True),
+        (DAEMON_SETS, _AT_ONCE, {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {}}}, False),
+        (DAEMON_SETS, {}, {"minReadySeconds": 3}, False),
     ],
 )
 def test_what_has_pods_run_that_did_not_is_asked_about_as_whom(
@@ -148,15 +184,100 @@ def test_what_has_pods_run_that_did_not_is_asked_about_as_whom(
 ) -> None:
     """Who wrote the workload was asked about nothing; and what runs already may go on."""
     runs = _TIMED if resource == CRON_JOBS else _RUNS
-    started = update(target(resource), old={"spec": runs | before}, new={"spec": runs | after})
-    assert [asked.account.name for asked in _asked(started)] == (["worker"] if starts else [])
+    labelled = runs | {"template": {"metadata": {"labels": {"a": "b"}}, **_RUNS["template"]}}
+    if resource == CRON_JOBS:
+        labelled = runs | {"jobTemplate": {"metadata": {"labels": {"a": "b"}}, **_TIMED["jobTemplate"]}}
+    for also in (runs, labelled):
+        started = update(target(resource), old={"spec": runs | before}, new={"spec": also | after})
+        assert [asked.account.name for asked in _asked(started)] == (["worker"] if starts else [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "starts"),
+    [
+        ({"suspend": True}, {"suspend": False}, True),
+        ({"parallelism": 0}, {"parallelism": 1}, True),
+        ({}, {"completions": 3}, True),
+        ({"suspend": True}, {"suspend": True, "parallelism": 3}, False),
+        ({}, {"suspend": True}, False),
+        ({}, {"ttlSecondsAfterFinished": 3}, False),
+    ],
+)
+def test_what_has_a_cron_jobs_jobs_run_is_asked_about_as_whom(
+    before: dict[str, Any], after: dict[str, Any], starts: bool
+) -> None:
+    """It lies below the template of its Jobs, beside their pods."""
+    old, new = ({"spec": {"schedule": "@daily", "jobTemplate": {"spec": _RUNS | job}}} for job in (before, after))
+    asked = _asked(update(target(CRON_JOBS), old=old, new=new))
+    assert [each.account.name for each in asked] == (["worker"] if starts else [])
+
+
+@pytest.mark.parametrize(
+    ("resource", "status", "starts"),
+    [
+        (CRON_JOBS, {"lastScheduleTime": "2026-11-01T00:00:00Z"}, True),
+        (CRON_JOBS, {"active": []}, True),
+        (CRON_JOBS, {"lastSuccessfulTime": "2026-11-01T00:00:00Z"}, False),
+        (JOBS, {"succeeded": 0}, True),
+        (DEPLOYMENTS, {"readyReplicas": 0}, False),
+        (DAEMON_SETS, {"numberReady": 0}, False),
+        (STATEFUL_SETS, {"conditions": []}, False),
+    ],
+)
+def test_a_status_by_which_pods_come_to_run_is_asked_about_as_whom(
+    resource: GroupResource, status: dict[str, Any], starts: bool
+) -> None:
+    """A controller goes by what it has written there, and believes whoever else writes it."""
+    whole: dict[str, Any] = {"spec": _TIMED if resource == CRON_JOBS else _RUNS | {"replicas": 1}, "status": {}}
+    written = update(target(resource), old=whole, new=whole | {"status": status}, subResource="status")
+    assert [each.account.name for each in _asked(written)] == (["worker"] if starts else [])
+    stopped = whole["spec"] | {"suspend": True, "replicas": 0}
+    if resource in {CRON_JOBS, JOBS}:
+        still = update(target(resource), old={"spec": stopped}, new={"spec": stopped, "status": status})
+        assert _asked(still) == [], "it stays suspended"
+
+
+def test_agents_choose_no_former_template_that_nobody_looks_up() -> None:
+    """By the status of a StatefulSet, or by the annotation on whose word a Deployment is rolled back."""
+    whole: dict[str, Any] = {"spec": _RUNS | {"replicas": 1}, "status": {}}
+    sets = target(STATEFUL_SETS)
+    chosen: dict[str, Any] = {
+        "old": whole,
+        "new": whole | {"status": {"currentRevision": "worker-1"}},
+        "subResource": "status",
+    }
+    said = "agents may not write in a status from which template pods are made"
+    assert refusal(decide(update(sets, **chosen), state())) == said
+    assert decide(update(sets, PERSON, **chosen), state()).allowed
+    back = {"annotations": {"deprecated.deployment.rollback.to": "1"}}
+    said = "agents may not roll a Deployment back by annotation deprecated.deployment.rollback.to"
+    deployment = target(DEPLOYMENTS)
+    assert refusal(decide(update(deployment, old=whole, new=whole | back), state())) == said
+    assert refusal(decide(creation(deployment, new=whole | back), state())) == said
+    for old, new in ((whole | back, whole | back), (whole | back, whole)):
+        assert decide(update(deployment, old=old, new=new), state()).allowed
+
+
+def test_every_workload_has_its_list_of_what_starts_nothing() -> None:
+    """One that had none would be asked about at each update."""
+    assert pod_starts.TABLE.keys() == POD_RUNNERS - {PODS}
 
 
 def test_who_sizes_a_workload_up_from_none_is_asked_about_as_whom_it_runs() -> None:
     """The Scale does not say: the workload is read. One that cannot be is not sized."""
-    for before, after, starts in ((0, 1, True), (1, 3, False), (3, 0, False), (0, 0, False)):
-        asked = _asked(scale(before, after), whole={"spec": _RUNS})
-        assert [each.account.name for each in asked] == (["worker"] if starts else [])
+    for resource, strategy, before, after, starts in (
+        (DEPLOYMENTS, {}, 0, 1, True),
+        (DEPLOYMENTS, {}, 1, 3, False),
+        (DEPLOYMENTS, {}, 3, 0, False),
+        (DEPLOYMENTS, {}, 0, 0, False),
+        (STATEFUL_SETS, {}, 0, 1, True),
+        (STATEFUL_SETS, {}, 1, 3, False),
+        (STATEFUL_SETS, _HELD, 1, 3, True),
+        (STATEFUL_SETS, _HELD, 3, 1, False),
+        (REPLICATION_CONTROLLERS, {}, 1, 3, True),
+    ):
+        asked = _asked(scale(before, after, object_=target(resource)), whole={"spec": _RUNS | strategy})
+        assert [each.account.name for each in asked] == (["worker"] if starts else []), (resource, before, after)
     may = Answers(may={MAY_DELETE}, whole={"spec": _RUNS})
     refused = refusal(decide(scale(0, 1), state(policy()), answers=may))
     assert refused.startswith("agents may not act as ServiceAccount payments/worker, which may delete")
