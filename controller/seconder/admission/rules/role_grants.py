@@ -179,7 +179,11 @@ def _means(context: ReviewContext, given: Sequence[Rule], unbound: Collection[st
             counts = (here or each.far) and each.counts_in(context.request.target.namespace)
             if counts and indirect(each.verbs).holds(each.resource):
                 return f"write {each.resource}, by which what policies protect is ended"
-    return f"delete or change {NAMESPACES}" if strangers and losing.holds(NAMESPACES) else ""
+    if not strangers:
+        return ""
+    # Everywhere the guard's own namespace and the nodes on which it runs go by other names, too.
+    aliases = () if context.request.target.namespace else sorted(context.state.installation.aliased)
+    return next((f"delete or change {name}" for name in (NAMESPACES, *aliases) if losing.holds(name)), "")
 
 
 def _unbound(context: ReviewContext, whom: frozenset[Subject] | None) -> Iterator[str]:

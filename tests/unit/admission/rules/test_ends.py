@@ -68,6 +68,7 @@ CASES = (
         state(policy(NAMESPACES)),
         {"objects": live(PAYMENTS, annotations=approved_for(PAYMENTS))},
     ),
+    Case("guard-aliases", target(GroupResource("hnc.x-k8s.io", "subnamespaceanchors"), "seconder-system", "tools"), {}),
     Case("guard-owners", target(GroupResource(RBAC, "clusterroles"), "x"), {}, answers={"owns_guard": True}),
     Case(
         "guard-nodes", target(NODES, "n1"), {}, answers={"pods": [Placed("seconder-system", "seconder-webhook", "u")]}
@@ -86,6 +87,7 @@ ELSEWHERE = {
     "dependents": "it has policies asked, by the same ``may_end``",
     "discovery-size": "it is about what is written alone",
     "indirect-deletion": "each row of its table says what counts as the end",
+    "references": "whatever changes of what names a protected object is asked about",
     "other-versions": "an update is looked at as a deletion is",
 }
 """Rules that look at deletions, too, with the reason why nothing needs a case here."""

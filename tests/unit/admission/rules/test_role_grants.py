@@ -746,6 +746,7 @@ TWINS: dict[str, Sequence[tuple[str, str, str, str]]] = {
         ("", "services", _WRITES, ""),
         ("", "services/status", _EDITS, _HERE),
     ],
+    "guard-aliases": [(*kind, "update patch delete deletecollection", "") for kind in sorted(Installation().aliased)],
     "guard-nodes": [
         (*NODES, _WRITES, ""),
         ("", "nodes/status", _EDITS, ""),
@@ -807,6 +808,7 @@ NO_TWIN = {
     "indirect-deletion": "what a policy names tells it: ``means``",
     "other-versions": "what a policy names tells it",
     "protected-owners": "what a policy names tells it",
+    "references": "what a custom resource names is not told by a right to its kind",
     "templates": "as for agent-tags and approval-annotations",
 }
 """Rules that refuse an agent something and no right of its own stands for that, each with its reason."""
