@@ -169,16 +169,16 @@ class Field:
         self.protect(DEPLOYMENTS, DEPLOYMENTS.path(self.place, name), NAMESPACES)
         return stored
 
-    def protect(self, kind: Kind, control: str, *others: Kind, place: str = "") -> None:
+    def protect(self, kind: Kind, control: str, *others: Kind, place: str = "", actions: Sequence[str] = ()) -> None:
         """See that the agent may not delete the object at ``control``, by Seconder's policy if nothing else says so.
 
-        The policy names these kinds in the attack's namespace, or in ``place``. Raises Untried where the guard is
-        another one, and the agent may.
+        The policy names these kinds in the attack's namespace, or in ``place``, and asks about these actions, or all.
+        Raises Untried where the guard is another one, and the agent may.
         """
         if self._is_refused(control):
             return
         places = [place or self.place] if kind.namespaced or kind == NAMESPACES else []
-        self._policy((kind, *others), places)
+        self._policy((kind, *others), places, actions)
         self.eventually(lambda: self._is_refused(control), f"{kind.plural} are protected")
 
     def protect_places(self, places: Sequence[str]) -> None:
@@ -192,10 +192,12 @@ class Field:
         control = CONFIG_MAPS.path(self.place, made["metadata"]["name"])
         self.eventually(lambda: self._is_refused(control), "all kinds are protected")
 
-    def _policy(self, kinds: Sequence[Kind], places: Sequence[str]) -> None:
+    def _policy(self, kinds: Sequence[Kind], places: Sequence[str], actions: Sequence[str] = ()) -> None:
         named = [{"group": each.group, "resources": [each.plural]} for each in kinds]
         name = f"{self.place}-{kinds[0].plural}".replace("*", "all")[:60]
-        spec = {"resources": named, "namespaces": list(places)}
+        spec: dict[str, Any] = {"resources": named, "namespaces": list(places)}
+        if actions:
+            spec["actions"] = list(actions)
         head = {"apiVersion": "seconder.dev/v1alpha1", "kind": "ProtectionPolicy", "metadata": {"name": name}}
         made = self.admin("POST", _POLICIES, {**head, "spec": spec})
         if made.code == 404:

@@ -5,7 +5,7 @@ from typing import Any
 from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.documents import GHOST, owned_by, owner
-from tests.attacks.field import CONFIG_MAPS, DEFINITIONS, DEPLOYMENTS, JOBS, NAMESPACES, Field, Kind
+from tests.attacks.field import CONFIG_MAPS, DEFINITIONS, DEPLOYMENTS, JOBS, NAMESPACES, SERVICES, Field, Kind
 
 _ORPHANED = 2.0
 """Seconds for which it must outlive an owner: the garbage collector takes it within a tenth of that."""
@@ -64,6 +64,26 @@ def give_it_to_what_ends_by_itself(field: Field) -> None:
     given = owned_by(owner(dict(trap.document), "Deployment", "apps/v1"))
     field.refused("PATCH", _checkout(field), given)
     field.lasts(_checkout(field), _ORPHANED)
+
+
+_WRITTEN_OUT = ("Delete", "ScaleToZero", "RemoveFinalizers")
+
+
+@attack(
+    variants={
+        "owner": (owned_by(GHOST),),
+        "mark-of-Kyverno": ({"metadata": {"labels": {"cleanup.kyverno.io/ttl": "1s"}}},),
+        "mark-of-kube-janitor": ({"metadata": {"annotations": {"janitor/ttl": "1s"}}},),
+    }
+)
+def end_it_by_what_no_policy_asks_about(field: Field, patch: dict[str, Any]) -> None:
+    """An agent gives it an owner or a mark that ends it, under a policy that asks about neither."""
+    field.make(SERVICES, {"metadata": {"name": "shop"}, "spec": {"ports": [{"port": 80}]}})
+    path = SERVICES.path(field.place, "shop")
+    field.protect(SERVICES, path, actions=_WRITTEN_OUT)
+    field.free_work()
+    field.refused("PATCH", path, patch)
+    field.lasts(path, _ORPHANED)
 
 
 @attack()

@@ -20,7 +20,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")
 def policies_for(context: ReviewContext, effect: Effect) -> Asking[list[Policy]]:
     """The policies that cover an effect. Raises Unknown where what a namespace holds cannot be known."""
     covering = context.naming(effect)
-    if effect.action not in ENDINGS:
+    if effect.action not in ENDINGS or Action.CHANGE in effect.instead:
+        # What a change of a namespace or a definition ends of theirs is a row of the table of indirect deleters.
         return covering
     policies = context.state.policies
     if effect.target.resource == NAMESPACES:

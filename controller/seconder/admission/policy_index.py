@@ -27,6 +27,7 @@ MOST_FOLLOWED: Final = 200
 """Resources whose objects' owners are followed. Each takes a thread and a connection."""
 _MOST_WORKED_OUT: Final = 8
 """Of what a rule works out from all policies. With very many of them each may take megabytes."""
+_ENDING_BY_UPDATE: Final = frozenset({Action.CHANGE_OWNERS, Action.CHANGE})
 
 A = TypeVar("A")
 
@@ -74,6 +75,8 @@ class PolicyIndex:
         )
         self.enforced: Final = tuple(policy for policy in self.all if protects(policy))
         """Those that refuse somebody or other a deletion."""
+        self.reticent: Final = not all(policy.actions >= _ENDING_BY_UPDATE for policy in self.enforced)
+        """Whether some of these do not ask about each update by which an object may go."""
         fitting, beyond = _fitting(self.enforced)
         self.followed: Final = _followed(fitting)
         """The resources whose objects' owners must be known: what Enforce policies protect, and what makes that."""

@@ -33,7 +33,8 @@ class Effect(Struct, frozen=True, gc=False):
     ``stored`` are the annotations that the API server holds of the object, approvals among them; ``incoming`` those
     that it would hold afterwards. ``version`` is the API version it is asked about in. ``dependent``: the object goes
     along with the one that the request names; ``since`` says why, where no owner does. ``difference`` is what a
-    ``Change`` changes. ``controlled``: some controller made the object, or took it for its own.
+    ``Change`` changes. ``controlled``: some controller made the object, or took it for its own. ``instead``: it
+    happens by what these actions are, and policies that ask about one of them do not ask about this one.
     """
 
     action: Action
@@ -45,6 +46,7 @@ class Effect(Struct, frozen=True, gc=False):
     difference: Difference | None = None
     controlled: bool = False
     since: str = ""
+    instead: frozenset[Action] = frozenset()
 
     @property
     def ref(self) -> ObjectRef:
@@ -207,6 +209,8 @@ class ReviewContext:
 
     def _asks(self, policy: Policy, effect: Effect) -> bool:
         if policy.mode is not self.mode or effect.action not in policy.actions or not self.binds(policy, effect):
+            return False
+        if effect.instead and not effect.instead.isdisjoint(policy.actions):
             return False
         if policy.selector and not self.selected(policy, effect.target, unknown=self._by_agent(policy)):
             return False

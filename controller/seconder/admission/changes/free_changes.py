@@ -22,7 +22,7 @@ from typing import Final, NamedTuple
 
 from seconder.admission.changes import free_paths
 from seconder.admission.changes.free_paths import FreePaths, Steps
-from seconder.admission.kinds import BY_SELECTOR, CRON_JOBS
+from seconder.admission.kinds import BY_SELECTOR, CRON_JOBS, VOLUMES
 from seconder.api.policy import Policy
 from seconder.api.resources import (
     AUTOSCALERS,
@@ -30,9 +30,12 @@ from seconder.api.resources import (
     CONTROLLER_REVISIONS,
     DAEMON_SETS,
     DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    JOBS,
     NODES,
     PODS,
     REPLICA_SETS,
+    SECRETS,
     SERVICE_ACCOUNTS,
     STATEFUL_SETS,
     GroupResource,
@@ -218,6 +221,33 @@ def _marked(place: str) -> tuple[Row, ...]:
 _PROGRAMS: Final = _marked("metadata")
 MARKS: Final = FreePaths(back=tuple(free_paths.steps_of(row.path) for row in _PROGRAMS), freed=True)
 """Everything but the keys by which programs find what they end."""
+
+_ENDED: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
+    JOBS: (Row("!spec.ttlSecondsAfterFinished", "the Job's controller deletes it that long after it is finished"),),
+    PODS: (
+        Row("!spec.activeDeadlineSeconds", "its kubelet ends the pod then"),
+        Row("!status", "who made the pod replaces one that has failed"),
+    ),
+    VOLUMES.resource: tuple(
+        Row(f"!{path}", "the volumes' controller deletes one that nobody holds any more, by its policy")
+        for path in ("spec.claimRef", "spec.persistentVolumeReclaimPolicy", "status")
+    ),
+    SECRETS: _back(
+        "metadata", _EITHER, "kubernetes.io/*", "the tokens' controller deletes one whose account is not there"
+    ),
+    ENDPOINT_SLICES: _back(
+        "metadata", "labels", "*.kubernetes.io/*", "its controller deletes one that it has too many of"
+    ),
+}
+"""Fields on whose word a controller of Kubernetes' own deletes the object itself, or ends it."""
+
+
+@functools.lru_cache(256)
+def ending(resource: GroupResource) -> FreePaths:
+    """Everything on objects of a kind but what ends the object itself: marks for programs, and such fields."""
+    back = (free_paths.steps_of(row.path) for row in _ENDED.get(resource, ()))
+    return FreePaths(back=(*MARKS.back, *back), freed=True)
+
 
 _TELL: Final = (
     "app.kubernetes.io/*",

@@ -107,6 +107,14 @@ ELSEWHERE: Final = (
         "controller-owner",
     ),
     Elsewhere(
+        "any kind",
+        "an owner, or a mark or a field on whose word it is deleted, where its policy's `actions` are without"
+        " `ChangeOwners` or `Change`",
+        "the object itself",
+        "the garbage collector, some program or its own controller deletes it",
+        "dependents",
+    ),
+    Elsewhere(
         "any kind", "its deletion, or an owner", "what it owns", "the garbage collector deletes it", "dependents"
     ),
     Elsewhere(

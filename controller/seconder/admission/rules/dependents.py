@@ -24,15 +24,20 @@ from seconder.admission.review import Effect, ReviewContext, goes_with
 from seconder.admission.rule import Binds, Rule
 from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
-from seconder.api.resources import DEFINITIONS, Action, GroupResource, Target
+from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource, Target
 
 _UNREAD: Final = "the approvals of what it owns could not be looked up"
+_WITH_OWNER: Final = "the garbage collector deletes it with its owners, whatever ends these"
+_BY_WORD: Final = "some program or controller ends it on such a word"
 _LEAVES: Final = f"the finalizer {ORPHAN_FINALIZER} leaves behind what the object owns, whatever ends it"
 _BY_OPTION: Final = "Leave it out, and delete the object with propagationPolicy: Orphan once that is due."
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """``Delete`` on each protected object that would go with the one that the request names, or by its word."""
+    """``Delete`` on each protected object that would go with the one that the request names, or by its word.
+
+    On that one itself where an update ends it by what its policy does not ask about.
+    """
     request, target, policies = context.request, context.request.target, context.state.policies
     if not policies.follows:
         return []
@@ -41,6 +46,8 @@ def evaluate(context: ReviewContext) -> Findings:
     # Where nothing takes what is left, whatever else the update does still counts.
     if comes and adoption.may_matter(context):
         return [Refusal(_LEAVES, Reason.APPROVAL_MISSING, _BY_OPTION)]
+    # Most policies ask about whatever an update may be.
+    itself = _itself(context) if policies.reticent and request.operation is Operation.UPDATE else ()
     if not (request.may_end or context.marks):
         # Not by ``updates``: each update comes by here.
         looks = request.operation is Operation.UPDATE and (
@@ -48,6 +55,7 @@ def evaluate(context: ReviewContext) -> Findings:
             or (policies.pods_hold and target.resource in MAKERS and (yield from _ends_what_pods_hold(context)))
         )
         effects = (yield from _ended(context)) if looks else []
+        effects = [*itself, *effects] if itself else effects
         return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
     if request.evicts:
         pod = yield from coverage.read(Effect(Action.DELETE, target, request.version, {}), Dependents.unknown)
@@ -70,15 +78,35 @@ def evaluate(context: ReviewContext) -> Findings:
         owned = [each for each in owned if each.chain[-2] in ADOPTERS]
     if policies.pods_hold and target.resource in MAKERS:
         owned = yield from _with_held(context, target, owned)
-    if not (owned or left):
+    if not (owned or left or itself):
         # Most own nothing.
         return []
-    effects = yield from _lost(context, owned)
+    effects = [*itself, *(yield from _lost(context, owned))]
     if left:
         known = {each.target for each in effects}
         left = yield from along.with_further(context, left, left)
         effects = [*effects, *(each for each in left if each.target not in known)]
     return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
+
+
+def _itself(context: ReviewContext) -> Sequence[Effect]:
+    """The deletion of the request's own object, for policies that do not ask about that by which it goes.
+
+    ``ChangeOwners``, or a ``Change`` of a mark or a field on whose word some program or controller deletes it. What a
+    policy asks about as ``Change`` is the new owner as well, but of what a namespace holds, or a definition defines.
+    """
+    request = context.request
+    found: list[Effect] = []
+    deletion = msgspec.structs.replace(context.effect(Action.DELETE), dependent=True)
+    if request.added_owners:
+        holds = request.target.resource in {NAMESPACES, DEFINITIONS}
+        asked = frozenset({Action.CHANGE_OWNERS} if holds else {Action.CHANGE_OWNERS, Action.CHANGE})
+        found.append(msgspec.structs.replace(deletion, instead=asked, since=_WITH_OWNER))
+    marked = msgspec.structs.replace(deletion, instead=frozenset({Action.CHANGE}), since=_BY_WORD)
+    # Told last, since it may take reading all of the object.
+    if context.naming(marked) and context.changes([free_changes.ending(request.target.resource)]):
+        found.append(marked)
+    return [each for each in found if coverage.may_be_covered(context, each)]
 
 
 def _may_end_others(context: ReviewContext) -> bool:
@@ -204,7 +232,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "dependents",
-    "No protected object goes along with another that an agent deletes, gives away, or changes.",
+    "No protected object goes along with another that an agent deletes, gives away, or changes, nor by such a change of"
+    " its own that its policy does not ask about.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -1,5 +1,6 @@
 """What goes along with an object: an owner is not let go before each protected object that it owns may go itself."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, refusal
 
+from seconder.admission import codec
 from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import Adopting, Dependents, NamespaceContents, OwnsGuard, ReadObjects, ViewIsFresh
@@ -465,3 +467,112 @@ def test_with_pods_goes_what_belongs_to_them() -> None:
     assert _decide(of_pod, policies=named, request=scale(3, 2)).reason is Reason.APPROVAL_MISSING
     beside = of_pod._replace(through=REPLICA_SETS, above=(DEPLOYMENTS,))
     assert _decide(beside, policies=named, request=scale(3, 2)).allowed
+
+
+LOSSES_ALONE = frozenset({Action.DELETE, Action.SCALE_TO_ZERO, Action.REMOVE_FINALIZERS})
+VOLUME = Target(GroupResource("", "persistentvolumes"), "PersistentVolume", "", "pv-1", "uid-pv")
+TOKEN = target(GroupResource("", "secrets"), "token", uid="uid-token")
+SLICE = target(GroupResource("discovery.k8s.io", "endpointslices"), "shop-1", uid="uid-slice")
+JOB = target(JOBS, "export", uid="uid-job")
+MARK = {"labels": {"cleanup.kyverno.io/ttl": "1s"}}
+
+BY_ITSELF = pytest.mark.parametrize(
+    ("asked", "since"),
+    [
+        (update(new={"owners": [GHOST]}), "the garbage collector deletes it with its owners"),
+        (update(new={"owners": [GHOST]}, subResource="status"), "the garbage collector deletes it with its owners"),
+        (update(new=MARK), "some program or controller ends it on such a word"),
+        (update(new={"annotations": {"janitor/ttl": "1m"}}), "some program or controller"),
+        (_update(JOB, {}, {"ttlSecondsAfterFinished": 0}), "some program or controller"),
+        (_update(VOLUME, {"persistentVolumeReclaimPolicy": "Delete"}, {"claimRef": {"uid": "1"}}), "some program"),
+        (update(VOLUME, old={"status": {"phase": "Bound"}}, new={"status": {"phase": "Released"}}), "some program"),
+        (_update(POD, {}, {"activeDeadlineSeconds": 1}), "some program or controller"),
+        (update(POD, new={"status": {"phase": "Failed"}}, subResource="status"), "some program or controller"),
+        (update(TOKEN, new={"annotations": {"kubernetes.io/service-account.uid": "x"}}), "some program"),
+        (update(SLICE, new={"labels": {"kubernetes.io/service-name": "x"}}), "some program or controller"),
+    ],
+    ids=[
+        *("owner", "owner by status", "label", "annotation", "time to live", "holder of a volume", "released volume"),
+        *("deadline of a pod", "failed pod", "account of a token", "Service of a slice"),
+    ],
+)
+
+
+def _holding(asked: Request, annotations: dict[str, str]) -> Request:
+    """The same update of an object that has these annotations."""
+    review = json.loads(asked.body)
+    for document in (review["request"]["oldObject"], review["request"]["object"]):
+        document["metadata"].setdefault("annotations", {}).update(annotations)
+    return codec.decode(json.dumps(review).encode())
+
+
+@BY_ITSELF
+def test_what_ends_the_object_itself_is_its_deletion_where_the_policy_asks_about_nothing_else(
+    asked: Request, since: str
+) -> None:
+    """An action that is left to another one is left out with that, unless it counts as what it comes to."""
+    target_ = asked.target
+    written_out = policy(target_.resource, actions=LOSSES_ALONE)
+    decided = _decide(policies=(written_out,), request=asked)
+    assert (decided.reason, decided.action) == (Reason.APPROVAL_MISSING, Action.DELETE)
+    told = f"UPDATE of {target_.resource} {target_.path} counts as the end of this object: {since}"
+    assert told in decided.message
+    assert decided.change is not None
+    assert decided.change.target == target_
+    assert _decide(policies=(written_out,), request=_holding(asked, approved_for(target_))).reason is Reason.APPROVED
+    assert _decide(policies=(policy(target_.resource, actions=LOSSES_ALONE - {Action.DELETE}),), request=asked).allowed
+    assert _decide(policies=(written_out,), request=msgspec.structs.replace(asked, caller=PERSON)).allowed
+
+
+@BY_ITSELF
+def test_it_is_asked_about_once_where_the_policy_asks_about_it(asked: Request, since: str) -> None:
+    """By the name that it has: as other owners, or as a change."""
+    whole = policy(asked.target.resource)
+    by_name = Action.CHANGE_OWNERS if asked.added_owners else Action.CHANGE
+    assert _decide(policies=(whole,), request=asked).action is by_name
+    change = policy(asked.target.resource, actions=frozenset({Action.DELETE, Action.CHANGE}))
+    assert _decide(policies=(change,), request=asked).action is Action.CHANGE
+    owners = policy(asked.target.resource, actions=frozenset({Action.DELETE, Action.CHANGE_OWNERS}))
+    assert _decide(policies=(owners,), request=asked).action is (
+        Action.CHANGE_OWNERS if asked.added_owners else Action.DELETE
+    )
+
+
+def test_a_namespace_with_such_objects_gets_no_owner_either() -> None:
+    """It goes with what is in it; a policy that asks about changes asks about none of the namespace's."""
+    asked = update(target(NAMESPACES, "payments", uid="uid-ns"), new={"owners": [GHOST]})
+    holding = {DEPLOYMENTS: [Item("checkout", DEPLOYMENT.uid)]}
+    for actions in (LOSSES_ALONE, LOSSES_ALONE | {Action.CHANGE}):
+        decided = _decide(policies=(policy(actions=actions),), request=asked, holds=holding)
+        assert (decided.reason, decided.action) == (Reason.APPROVAL_MISSING, Action.DELETE)
+    assert _decide(policies=(policy(actions=LOSSES_ALONE),), request=asked).allowed
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        update(old={"spec": {"replicas": 2}}, new={"spec": {"replicas": 1, "paused": True}}),
+        scale(2, 1),
+        update(old={"owners": [GHOST]}, new={}),
+        update(old=MARK, new={"labels": {**MARK["labels"], "team": "shop"}}),
+        update(new={"finalizers": ["example.com/held"]}),
+        _update(JOB, {"ttlSecondsAfterFinished": 5}, {"ttlSecondsAfterFinished": 5, "suspend": True}),
+        _update(VOLUME, {}, {"mountOptions": ["ro"]}),
+    ],
+    ids=["change", "size", "owner taken away", "other label", "finalizer", "suspended job", "options of a volume"],
+)
+def test_what_leaves_the_object_stays_as_free_as_the_policy_says(asked: Request) -> None:
+    """Another change than its end is what the policy says that it does not ask about."""
+    written_out = policy(asked.target.resource, actions=frozenset({Action.DELETE}))
+    assert _decide(policies=(written_out,), request=asked).allowed
+
+
+def test_one_that_asks_and_one_that_does_not_each_ask_by_their_own_words() -> None:
+    """A deletion's approval is good for both."""
+    asked, two = update(new={"owners": [GHOST]}), (policy(), policy(name="q", actions=LOSSES_ALONE))
+    assert _decide(policies=two, request=asked).action is Action.CHANGE_OWNERS
+    owners = {"annotations": approved(detail={"actions": ["ChangeOwners"]})}
+    given = update(old=owners, new={**owners, "owners": [GHOST]})
+    assert _decide(policies=two, request=given).action is Action.DELETE
+    deletes = {"annotations": approved()}
+    assert _decide(policies=two, request=update(old=deletes, new={**deletes, "owners": [GHOST]})).allowed
