@@ -78,7 +78,9 @@ def _by_agents() -> Iterator[Expected]:
 
 def _of_which_objects() -> Iterator[Expected]:
     other = policy("production", "deployments.apps", actions=["Delete", "ScaleToZero"])
-    yield case("a policy without ChangeOwners", FREE, gets(owner(APP)), other, APP)
+    yield case("a policy without ChangeOwners, as a deletion", MISSING, gets(owner(APP)), other, APP)
+    sizes = policy("production", "deployments.apps", actions=["ScaleToZero", "RemoveFinalizers"])
+    yield case("a policy without ChangeOwners and Delete", FREE, gets(owner(APP)), sizes, APP)
     yield case(
         "an object that no policy names gets an owner", FREE, gets(owner(APP), stored=config_map()), DEPLOYMENTS, APP
     )

@@ -188,7 +188,9 @@ def test_an_agent_gives_no_definition_away_whose_objects_are_protected() -> None
     """They would go with it."""
     request = _request(GHOST, on=DEFINITION, user=AGENT)
     assert _reason(request, policy(WIDGETS)) is Reason.APPROVAL_MISSING
-    assert _reason(request, policy(WIDGETS, actions=frozenset({Action.DELETE}))) is Reason.NOT_COVERED
+    # An owner counts as what it comes to, where that alone is asked about.
+    assert _reason(request, policy(WIDGETS, actions=frozenset({Action.DELETE}))) is Reason.APPROVAL_MISSING
+    assert _reason(request, policy(WIDGETS, actions=frozenset({Action.SCALE_TO_ZERO}))) is Reason.NOT_COVERED
 
 
 def test_a_clients_words_are_cleaned() -> None:
