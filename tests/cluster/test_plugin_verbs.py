@@ -60,6 +60,62 @@ def test_pending_lists_what_waits_the_longest_first(cluster: Cluster, plugin: Pl
     assert "LAST REASON" in wide
 
 
+_SLICE: dict[str, Any] = {
+    "apiVersion": "discovery.k8s.io/v1",
+    "kind": "EndpointSlice",
+    "metadata": {"name": "mine", "labels": {"kubernetes.io/service-name": "api"}},
+    "addressType": "IPv4",
+    "endpoints": [{"addresses": ["10.99.0.7"]}],
+    "ports": [{"port": 80}],
+}
+
+
+def test_by_what_an_action_is_asked_for_stands_wherever_an_approver_looks(cluster: Cluster, plugin: Plugin) -> None:
+    """An agent's EndpointSlice counts as the Service's end: whoever signs for that reads that it is one."""
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "api"}, "spec": {"ports": [{"port": 80}]}}
+    cluster.objects.apply(service | {"metadata": {"name": "api", "namespace": cluster.namespace}})
+    cluster.policy(f"services-{cluster.namespace[-6:]}", resources=[{"group": "", "resources": ["services"]}])
+    create = ("create", "--filename=-", f"--namespace={cluster.namespace}")
+    document = json.dumps(_SLICE)
+
+    def refused() -> Result:
+        return cluster.agent(*create, stdin=document)
+
+    eventually(lambda: "change request: " in refused().err, 10, "the policy is in force")
+    diverts = _asked(refused())
+    deletes = wish(cluster, "service", "api")
+    assert diverts != deletes
+    eventually(lambda: cluster.there("chg", diverts), 5, "the change request")
+    told = f"CREATE of endpointslices.discovery.k8s.io {cluster.namespace}/mine: what is sent to the Service goes"
+    assert cluster.recorded(diverts)["spec"]["by"] == {
+        "operation": "CREATE",
+        "group": "discovery.k8s.io",
+        "resource": "endpointslices",
+        "namespace": cluster.namespace,
+        "name": "mine",
+        "reason": "what is sent to the Service goes where they say",
+    }
+    assert "by" not in cluster.recorded(deletes)["spec"]
+    alice = cluster.alice.kubeconfig
+    eventually(lambda: told in plugin.script(alice, "pending").out, 5, "its status")
+    assert f"by:         {told}" in " ".join(plugin.script(alice, "show", diverts).out.splitlines())
+    assert "by:" not in plugin.script(alice, "show", deletes).out
+    shown = json.loads(plugin.script(alice, "show", diverts, "-o", "json").out)
+    assert shown["by"]["name"] == "mine"
+    answers = {"Reason:": "INC-1", "Approve? [y/N]": "n"}
+    seen = plugin.terminal(alice, "approve", diverts, f"--key={cluster.alice.key}", answers=answers)
+    assert seen.code == 1
+    assert told in " ".join(seen.shown.split())
+    done = json.loads(approve(plugin, diverts, "-o", "json").out)
+    assert done["by"]["resource"] == "endpointslices"
+    assert refused().code == 0
+
+
+def _asked(answer: Result) -> str:
+    named = next(line for line in answer.err.splitlines() if line.startswith("change request: "))
+    return named.removeprefix("change request: ").strip()
+
+
 def test_pending_shows_only_what_is_open(cluster: Cluster, plugin: Plugin) -> None:
     """What was used is no longer there."""
     cluster.deployment()

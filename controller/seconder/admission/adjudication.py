@@ -1,6 +1,7 @@
 """Whether the approvals on one object are enough for what a request amounts to on it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -15,10 +16,13 @@ from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES
 from seconder.api.text import clean
 from seconder.approvals import impact
-from seconder.approvals.change import Change
+from seconder.approvals.change import By, Change
 from seconder.approvals.impact import Contents, Impact
 from seconder.approvals.quorum import judge_all, verify_all
 from seconder.approvals.verification import approvals_of, context_of
+
+_OWNS: Final = "the garbage collector deletes what it owns"
+_ITS_WORD: Final = "a controller does it on this one's word, and whenever it says so"
 
 
 def adjudicate(context: ReviewContext, affected: Affected) -> Asking[Verdict]:
@@ -109,7 +113,20 @@ def impact_of(effect: Effect, covering: Sequence[Policy]) -> Asking[tuple[Impact
 
 def change_of(context: ReviewContext, effect: Effect, covering: Sequence[Policy]) -> Change:
     """What a change request would record of it, and what an approval must fit."""
-    principal = context.principal
+    principal, request, target = context.principal, context.request, effect.target
+    asked, by = request.target, None
+    # Told without a call: each review that something covers comes by here.
+    itself = asked.resource == target.resource and asked.namespace == target.namespace and asked.name == target.name
+    if effect.since or not itself:
+        by = By(
+            request.operation.value,
+            asked.resource.group,
+            asked.resource.resource[:63],
+            asked.namespace[:63],
+            asked.name[:253],
+            request.subresource[:63],
+            effect.since or (_OWNS if effect.dependent else _ITS_WORD),
+        )
     # A change may bring its reason along. It is unproven either way.
     claimed = (effect.incoming if effect.difference else effect.stored).get(constants.REASON_KEY, "")
     return Change(
@@ -117,11 +134,12 @@ def change_of(context: ReviewContext, effect: Effect, covering: Sequence[Policy]
         by_agent=principal.agent,
         agent=principal.agent_name,
         operators=principal.operators,
-        target=effect.target,
+        target=target,
         version=effect.version,
         action=effect.action,
         claimed=clean(claimed) if claimed else "",
         policies=tuple(covering),
         difference=effect.difference,
         principals=principal.principals,
+        by=by,
     )

@@ -12,6 +12,7 @@ from seconder.api import constants, moments
 from seconder.api.policy import Assurance
 from seconder.api.resources import Action, GroupResource, Target
 from seconder.api.schema import cel_rules, list_map
+from seconder.api.text import clean, named
 from seconder.api.type_reader import TypeReader
 
 PATH: Final = f"{constants.API_PATH}/changerequests"
@@ -66,6 +67,26 @@ class ObjectDoc(_Document, kw_only=True):
     namespace: Annotated[str, Meta(max_length=63)] | UnsetType = UNSET
     name: Annotated[str, Meta(max_length=253)]
     uid: Annotated[str, Meta(max_length=128)]
+
+
+class ByDoc(_Document, kw_only=True):
+    """A request for something else, which counts as the action on the object. It is as the requester wrote it."""
+
+    operation: Annotated[str, Meta(max_length=16, description="CREATE, UPDATE or DELETE.")]
+    group: Annotated[str, Meta(max_length=253)] = ""
+    resource: Annotated[str, Meta(max_length=63)]
+    subresource: Annotated[str, Meta(max_length=63)] | UnsetType = UNSET
+    namespace: Annotated[str, Meta(max_length=63)] | UnsetType = UNSET
+    name: Annotated[str, Meta(max_length=253)] = ""
+    reason: Annotated[str, Meta(max_length=512, description="Why it counts as the action.")] = ""
+
+    @property
+    def told(self) -> str:
+        """In one line for people, in which what the requester chose is told apart from what is ours."""
+        kind = GroupResource(self.group, f"{self.resource}/{self.subresource}" if self.subresource else self.resource)
+        path = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        told = f"{clean(self.operation)} of {named(str(kind))} {named(path)}"
+        return f"{told}: {clean(self.reason)}" if self.reason else told
 
 
 class ImpactDoc(_Document, kw_only=True):
@@ -132,6 +153,11 @@ class ChangeRequestSpec(_Document, kw_only=True):
     ) = UNSET
 
     @property
+    def asked_by(self) -> str:
+        """By what it was asked, in one line for people; empty where by the action on the object itself."""
+        return self.by.told if isinstance(self.by, ByDoc) else ""
+
+    @property
     def principals(self) -> frozenset[str]:
         """The approvers who are the requester by more than its user name."""
         return frozenset(self.requester_principals or ())
@@ -139,6 +165,10 @@ class ChangeRequestSpec(_Document, kw_only=True):
     reason: Annotated[str, Meta(max_length=LONGEST_REASON, description="The requester's own words, unproven.")] = ""
     object: ObjectDoc
     action: Action
+    by: (
+        Annotated[ByDoc, Meta(description="By what it was asked, where not by the action on the object itself.")]
+        | UnsetType
+    ) = UNSET
     change: Annotated[ChangeDoc, Meta(description="For the action Change.")] | UnsetType = UNSET
     impact: ImpactDoc | UnsetType = UNSET
     policies: Annotated[list[RequirementDoc], Meta(max_length=256, description="All of these must be satisfied.")] = []

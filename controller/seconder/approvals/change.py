@@ -26,6 +26,21 @@ _MOST_REMEMBERED: Final = 1024
 """Names. Who was refused once asks again, and so does whoever is let through."""
 
 
+class By(Struct, frozen=True, gc=False):
+    """A request on another object, or one that ends its own by another way: what an action was asked for by.
+
+    ``reason`` says in a few words of ours why it counts as the action. The others are cut to what is recorded of them.
+    """
+
+    operation: str
+    group: str
+    resource: str
+    namespace: str
+    name: str
+    subresource: str
+    reason: str
+
+
 class Change(Struct, frozen=True, gc=False):
     """Who wanted to do what to which object, and what that takes. ``version`` is the API version it was asked in.
 
@@ -46,26 +61,34 @@ class Change(Struct, frozen=True, gc=False):
     difference: Difference | None = None
     """What is changed, for ``Change`` and for nothing else."""
     principals: frozenset[str] = frozenset()
+    by: By | None = None
+    """By which request, where that was none for the action on the object itself."""
     name: str = ""
-    """The change request's name: the same for the same requester, agent, object, uid, action and wanted object."""
+    """The change request's name: the same for the same requester, agent, object, uid, action and wanted object.
+
+    And by the same request, where ``by`` tells that: who is shown a deletion is not asked for a diversion by it.
+    """
 
     def __post_init__(self) -> None:
         """Make the name once: a refusal asks for it several times."""
         wanted = self.difference.after if self.difference else ""
-        name = name_of(self.requester, self.agent or "", self.target, self.action, wanted)
+        name = name_of(self.requester, self.agent or "", self.target, self.action, wanted, self.by)
         force_setattr(self, "name", name)
 
 
 @functools.lru_cache(_MOST_REMEMBERED)
-def name_of(requester: str, agent: str, target: Target, action: Action, wanted: str = "") -> str:
+def name_of(requester: str, agent: str, target: Target, action: Action, wanted: str = "", by: By | None = None) -> str:
     """``chg-`` and 26 digits of a 128-bit hash. ``agent`` is empty for a requester without an agent's name.
 
-    ``wanted`` is the digest of the wanted object, for ``Change`` alone.
+    ``wanted`` is the digest of the wanted object, for ``Change`` alone. ``by``: as of a Change, but for its words.
     """
     group, resource = target.resource
     parts = [requester, agent, group, resource, target.namespace, target.name, target.uid, action]
     if wanted:
         parts.append(wanted)
+    if by is not None:
+        # So many that they are not taken for a digest of the wanted object.
+        parts += ("by", by.operation, by.group, by.resource, by.namespace, by.name, by.subresource)
     framed: list[bytes] = []
     for part in parts:
         data = part.encode()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -12,6 +12,7 @@ from seconder.api.change_request import (
     MOST_PRINCIPALS,
     PENDING_FOR,
     ApprovalDoc,
+    ByDoc,
     ChangeDoc,
     ChangeRequest,
     ChangeRequestSpec,
@@ -26,7 +27,7 @@ from seconder.api.change_request import (
 from seconder.api.policy import Policy, most_required
 from seconder.api.text import clean, describe
 from seconder.approvals import unsigned_statement
-from seconder.approvals.change import Change
+from seconder.approvals.change import By, Change
 from seconder.approvals.difference import Difference
 from seconder.approvals.impact import Impact, binding_policies
 from seconder.approvals.statement import Detail, NamedChange
@@ -34,6 +35,9 @@ from seconder.approvals.statement import Detail, NamedChange
 if TYPE_CHECKING:
     # Only its name is needed; a list of what waits should not take as long to load as a verification.
     from seconder.approvals.verification import Approval
+
+
+_LONGEST_IMPACT: Final = 1024
 
 
 def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
@@ -51,6 +55,28 @@ def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
         policies=tuple(policies),
         difference=recorded_difference(recorded),
         principals=spec.principals,
+        by=_by(spec),
+    )
+
+
+def _by(spec: ChangeRequestSpec) -> By | None:
+    by = spec.by
+    if not isinstance(by, ByDoc):
+        return None
+    return By(by.operation, by.group, by.resource, by.namespace or "", by.name, by.subresource or "", by.reason)
+
+
+def _by_doc(by: By | None) -> ByDoc | UnsetType:
+    if by is None:
+        return UNSET
+    return ByDoc(
+        operation=by.operation,
+        group=by.group,
+        resource=by.resource,
+        subresource=by.subresource or UNSET,
+        namespace=by.namespace or UNSET,
+        name=by.name,
+        reason=by.reason,
     )
 
 
@@ -92,6 +118,7 @@ def document(change: Change, impact: Impact | None) -> dict[str, Any]:
             uid=target.uid,
         ),
         action=change.action,
+        by=_by_doc(change.by),
         change=_change_doc(change.difference),
         impact=UNSET if impact is None else ImpactDoc(counts=dict(impact.counts), sha256=impact.sha256),
         policies=[
@@ -165,7 +192,7 @@ def refused(
         before,
         phase=Phase.PENDING if reopened else before.phase,
         object=describe(change.target),
-        impact=_impact_text(change, impact, bound=bool(bound)),
+        impact=_with_by(_impact_text(change, impact, bound=bool(bound)), change),
         progress=f"0/{most_required(change.policies)}" if reopened else before.progress,
         approvals=[] if reopened else before.approvals,
         denials=[] if reopened else before.denials,
@@ -214,3 +241,9 @@ def _impact_text(change: Change, impact: Impact | None, *, bound: bool) -> str:
     if impact is not None:
         return impact.summary
     return "not known yet" if bound else "the object itself"
+
+
+def _with_by(told: str, change: Change) -> str:
+    """What goes down, and by what, where that is another request: wherever a list shows the one, it shows the other."""
+    by = _by_doc(change.by)
+    return f"{told}, by {by.told}"[:_LONGEST_IMPACT] if isinstance(by, ByDoc) else told

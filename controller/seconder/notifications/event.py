@@ -25,9 +25,10 @@ class EventType(enum.StrEnum):
 class Event(Struct, frozen=True, kw_only=True):
     """One thing that happened.
 
-    ``teams``: whose approvers may approve; empty where any team's may, or where it is no question of approval.
-    ``summary`` is a sentence for people, of ours, which no chat service makes more of. ``words`` is what the requester
-    said of itself, cleaned; it is theirs alone, and whoever shows it has to tell it apart. Nothing in either is secret.
+    ``by``: by what an action was asked, where not by that on the object itself. ``teams``: whose approvers may approve;
+    empty where any team's may, or where it is no question of approval. ``summary`` is a sentence for people, of ours,
+    which no chat service makes more of. ``words`` is what the requester said of itself, cleaned; it is theirs alone;
+    whoever shows it has to tell it apart. Nothing in either is secret.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Event(Struct, frozen=True, kw_only=True):
     name: str
     object: str
     action: str = ""
+    by: str = ""
     requester: str = ""
     agent: str = ""
     teams: tuple[str, ...] = ()
@@ -82,7 +84,10 @@ def of_change_request(request: ChangeRequest, portal: str) -> Event | None:
         requester=requester,
         agent=clean(spec.agent),
         teams=_teams(request),
-        summary=_summary(request, type_, for_chat(f"{object_} by {who}")),
+        by=spec.asked_by,
+        summary=_summary(
+            request, type_, for_chat(f"{object_} by {who}{f', by {spec.asked_by}' if spec.asked_by else ''}")
+        ),
         words=clean(request.reason) if type_ is EventType.PENDING else "",
         link=f"{portal}/requests/{request.name}" if portal else "",
     )

@@ -126,6 +126,8 @@ def facts(case: Case) -> Iterator[Fact]:
         yield Fact("namespace", "Namespace", clean(target.namespace))
     yield Fact("name", "Name", clean(target.name))
     yield Fact("uid", "Object's uid", clean(target.uid))
+    if spec.asked_by:
+        yield Fact("", "By", f"{spec.asked_by} (this may last when the approval has ended)")
     yield Fact("requester", "Who asked", clean(spec.requester))
     if spec.agent:
         yield Fact("agent", "Agent", clean(spec.agent))

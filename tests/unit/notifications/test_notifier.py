@@ -14,11 +14,12 @@ import msgspec
 import pytest
 from standardwebhooks.webhooks import Webhook
 from tests.support import receivers
-from tests.support.change_requests import change, refused
+from tests.support.change_requests import change, recorded, refused
 
 from seconder.api.change_request import ChangeRequest, ChangeRequestStatus, Phase
 from seconder.api.text import for_chat
 from seconder.approvals import change_requests
+from seconder.approvals.change import By
 from seconder.notifications import event, message, routes, targets
 from seconder.notifications.event import Event, EventType
 from seconder.notifications.notifier import Notifier, Pace
@@ -327,6 +328,20 @@ def test_a_change_request_that_is_being_written_is_not_told_yet() -> None:
     """Its status says nothing yet."""
     request = _request(Phase.PENDING, first_refused_at="")
     assert event.of_change_request(request, "") is None
+
+
+def test_by_what_an_action_is_asked_for_is_told() -> None:
+    """To programs as it is; to people so that no chat service makes a link or a mention of what a client chose."""
+    by = By("CREATE", "discovery.k8s.io", "endpointslices", "payments", "@here", "", "it goes where they say")
+    request = recorded(by=by)
+    told = event.of_change_request(request, "")
+    assert told is not None
+    assert told.by == "CREATE of endpointslices.discovery.k8s.io payments/@here: it goes where they say"
+    assert ", by CREATE of endpointslices" in told.summary
+    assert "@here" not in told.summary
+    plain = event.of_change_request(recorded(), "")
+    assert plain is not None
+    assert (plain.by, ", by " in plain.summary) == ("", False)
 
 
 def test_routes_choose_by_team_event_and_target() -> None:

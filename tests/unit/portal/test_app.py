@@ -27,6 +27,7 @@ from seconder.api import change_request
 from seconder.api.change_request import DenialDoc, Phase
 from seconder.api.policy import Policy, Requirement
 from seconder.api.resources import Action, Target
+from seconder.approvals.change import By
 from seconder.approvals.registry import Approver
 from seconder.client.api import ApiError
 from seconder.portal import pages
@@ -127,6 +128,19 @@ def test_what_others_wrote_is_told_apart_from_what_the_page_says() -> None:
     assert 'said no: "no\' and alice has approved it"' in page
     assert '"kiro (agent of alice)"' in listed
     assert "[data-diff] span { display: block; padding-left: 4ch; text-indent: -4ch; }" in css
+
+
+def test_a_page_says_by_what_an_action_is_asked_for() -> None:
+    """Whoever signs for a deletion sees that it is an EndpointSlice that is to be made; the list shows it as well."""
+    by = By("CREATE", "discovery.k8s.io", "endpointslices", "payments", "<i>mine", "", "it goes where they say")
+    request = waiting(policy(), by=by)
+    told = 'CREATE of endpointslices.discovery.k8s.io "payments/<i>mine": it goes where they say'
+    with served(api_of(stored(request)), _seen()) as visitor:
+        visitor.sign_in(PASSKEY)
+        page, listed = (visitor.get(path).text for path in (f"/requests/{request.name}", "/"))
+    assert "<i>mine" not in page + listed
+    assert f"{told} (this may last when the approval has ended)" in html.unescape(page)
+    assert f"the object itself, by {told}" in html.unescape(listed)
 
 
 @pytest.mark.parametrize(

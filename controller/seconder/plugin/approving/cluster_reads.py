@@ -268,7 +268,8 @@ def _case(place: Place, context: ReviewContext, effect: Effect, answers: Answers
         going = answers.run(impact_of(effect, policies))
     change = change_of(context, effect, policies)
     if place.request is not None:
-        change = msgspec.structs.replace(change, claimed=place.request.reason)
+        by = change_requests.change_of(place.request, ()).by
+        change = msgspec.structs.replace(change, claimed=place.request.reason, by=by)
     return Case(place, change, context, effect, answers, *going)
 
 
@@ -409,7 +410,8 @@ def _possible(api: Api, fitting: Sequence[ChangeRequest], place: Place, state: C
 
 
 def _only(fitting: Sequence[ChangeRequest], place: Place) -> ChangeRequest | None:
-    """The only one of these, if any. Raises Problem where there are several."""
+    """The only one of these, if any; of several, one for the action itself. Raises Problem where there are several."""
+    fitting = [request for request in fitting if not request.spec.asked_by] or fitting
     if len(fitting) > 1:
         known = ", ".join(f"{request.name} ({clean(request.spec.requester)})" for request in fitting[:5])
         raise Problem(f"several change requests wait for {place.typed}: choose one of {known}")

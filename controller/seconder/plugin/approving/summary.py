@@ -84,10 +84,11 @@ def row(case: Case) -> tuple[str, ...]:
     """One line of a table of wishes: the action, the object, how many go down with it, whose wish it is."""
     target = case.change.target
     counted = sum(len(items) for items in case.contents.values())
+    by = case.place.request.spec.asked_by if case.place.request else ""
     return (
         case.change.action.value,
         clean(f"{target.resource} {target.path}"),
-        f"with {counted} objects" if counted else "",
+        f"with {counted} objects" if counted else f"by {by}" if by else "",
         who(case),
     )
 
@@ -115,6 +116,9 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
     yield "action", change.action.value
     where = f" in namespace {change.target.namespace}" if change.target.namespace else ""
     yield "object", clean(f"{place.typed}{where}, uid {change.target.uid}")
+    if request and (by := request.spec.asked_by):
+        yield "by", by
+        yield "", f"That may last when the approval has ended. What is signed for is {change.action}, by whatever way."
     document = place.found
     if made := cluster_reads.created(document):
         yield "created", f"{change_request.stamp(made)}, {output.short(now - made.timestamp())} ago"

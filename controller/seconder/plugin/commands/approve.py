@@ -354,6 +354,7 @@ def _document(placed: _Placed) -> dict[str, Any]:
         "namespace": placed.case.change.target.namespace,
         "annotation": f"{constants.APPROVAL_PREFIX}{placed.slug}",
         "changeRequest": request.name if request else "",
+        "by": msgspec.to_builtins(request.spec.by) if request and request.spec.asked_by else None,
         "onChangeRequest": placed.copied,
         "approved": placed.verdict.allowed,
         "peers": {"approved": reached, "required": required},
@@ -369,6 +370,7 @@ def _line(placed: _Placed) -> str:
         f"{case.change.action} for {named(case.change.requester)}",
         f"{reached} of {required}",
         f"expires {summary.until(placed.signed.statement.exp)}",
+        *([f"by {request.spec.asked_by}"] if request and request.spec.asked_by else []),
         *([f"on {request.name}, from where it is copied"] if placed.copied and request else []),
     ]
     return f"{case.place.typed} approved ({', '.join(parts)})"
