@@ -7,7 +7,7 @@ from seconder.admission.decision import Verdict
 from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest
 from seconder.api.policy import Policy, most_required
-from seconder.api.text import clean, named, quoted
+from seconder.api.text import clean, describe, named, quoted
 from seconder.approvals import impact
 from seconder.approvals.registry import certificate_of
 from seconder.approvals.verification import approvals_of
@@ -87,7 +87,7 @@ def row(case: Case) -> tuple[str, ...]:
     by = case.place.request.spec.asked_by if case.place.request else ""
     return (
         case.change.action.value,
-        clean(f"{target.resource} {target.path}"),
+        describe(target),
         f"with {counted} objects" if counted else f"by {by}" if by else "",
         who(case),
     )
