@@ -10,6 +10,7 @@ from typing import Final
 
 from tests.attacks.attack import attacks
 
+from seconder.admission.changes import free_paths, upkeep
 from seconder.admission.changes.free_changes import ANYWHERE, COMMANDS, TABLE, Row
 from seconder.admission.indirect import table
 from seconder.admission.lookups import Lookup
@@ -135,6 +136,16 @@ def _free_changes() -> str:
     return _table(("on objects of", "free; `!`: not", "since"), chain(listed, none))
 
 
+def _upkeep() -> str:
+    """What controllers write by themselves, by kind."""
+    paths: dict[tuple[str, str], list[str]] = {}
+    for resource, rows in upkeep.TABLE.items():
+        for row in rows:
+            paths.setdefault((f"`{resource}`", row.reason), []).append(f"`{free_paths.text(row.steps)}`")
+    listed = ((kind, ", ".join(fields), reason) for (kind, reason), fields in paths.items())
+    return _table(("on objects of", "by themselves controllers write", "since"), listed)
+
+
 def _short(paths: Sequence[str]) -> Iterator[str]:
     """Paths, of which those of labels and annotations alike are told once."""
     both = {path for path in paths if path.replace(".labels[", ".annotations[") in paths and ".labels[" in path}
@@ -208,6 +219,7 @@ _PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "rules": _rules,
     "powers": _powers,
     "free-changes": _free_changes,
+    "upkeep": _upkeep,
     "indirect": _indirect,
     "footing": _footing,
     "attacks": _attacks,

@@ -173,6 +173,71 @@ def test_where_nothing_is_free_a_peer_reviews_an_agents_whole_day(cluster: Clust
         assert done.code == 0, (arguments, done)
 
 
+def _revision(cluster: Cluster) -> str:
+    annotations = cluster.get("deployment", "checkout")["metadata"].get("annotations", {})
+    return str(annotations.get("deployment.kubernetes.io/revision", ""))
+
+
+def test_a_rollout_that_was_approved_and_made_is_used_and_the_next_one_counts(cluster: Cluster, plugin: Plugin) -> None:
+    """Where nothing is free: the controller numbers each rollout, on the object, as soon as it is made."""
+    cluster.policy("rollouts", freeChanges=[])
+    cluster.deployment()
+    for number in range(1, 4):
+        image = ("set", "image", "deployment/checkout", f"main=none:{number}")
+        chg = _refused(_do(cluster, cluster.agent, *image))
+        assert _approve(plugin, chg).code == 0
+        assert _do(cluster, cluster.agent, *image).code == 0
+        if number < 3:
+            continue
+        eventually(lambda: _revision(cluster) == "4", 10, "the controller has seen it")
+        eventually(lambda chg=chg: _phase(cluster, chg) != "Approved", 10, "it is seen")  # type: ignore[misc]
+        waited = plugin.script(cluster.alice.kubeconfig, "wait", chg, "--timeout=10s")
+        assert (waited.code, waited.out.strip()) == (0, f"{chg} Used")
+    revision = ("annotate", "deployment/checkout", "deployment.kubernetes.io/revision=9", "--overwrite")
+    chg = _refused(_do(cluster, cluster.agent, *revision))
+    assert cluster.recorded(chg)["spec"]["change"]["paths"] == [
+        "metadata.annotations[deployment.kubernetes.io/revision]"
+    ]
+
+
+def test_a_free_rollout_in_between_voids_no_approval_of_another_change(cluster: Cluster, plugin: Plugin) -> None:
+    """By the number that the controller gives it; nor does that number go through by the approval."""
+    cluster.policy("labels", freeChanges=["spec.template"])
+    cluster.deployment()
+    eventually(lambda: _revision(cluster) == "1", 10, "the controller has seen it")
+    team = ("patch", "deployment/checkout", "--type=merge", '-p={"metadata":{"labels":{"team":"shop"}}}')
+    chg = _refused(_do(cluster, cluster.agent, *team))
+    assert _approve(plugin, chg).code == 0
+    assert _do(cluster, cluster.agent, "set", "image", "deployment/checkout", "main=none:1").code == 0
+    eventually(lambda: _revision(cluster) == "2", 10, "the controller has seen it")
+    for value in ('"9"', "null"):
+        annotations = f'"annotations":{{"deployment.kubernetes.io/revision":{value}}}'
+        besides = f'-p={{"metadata":{{"labels":{{"team":"shop"}},{annotations}}}}}'
+        answer = _do(cluster, cluster.agent, *team[:3], besides)
+        assert answer.refused_with("WrongAction"), answer
+    assert _do(cluster, cluster.agent, *team).code == 0
+    eventually(lambda: _phase(cluster, chg) == "Used", 10, "it is used")
+
+
+def test_what_an_autoscaler_tells_in_annotations_of_version_1_voids_no_approval(
+    cluster: Cluster, plugin: Plugin
+) -> None:
+    """Its status stands there, for who asks for the version that has no place for it."""
+    kind = "horizontalpodautoscalers.v1.autoscaling"
+    cluster.policy("sizes", resources=[{"group": "autoscaling", "resources": ["horizontalpodautoscalers"]}])
+    cluster.deployment()
+    made = ("autoscale", "deployment/checkout", "--min=2", "--max=4", "--cpu=80%")
+    assert _do(cluster, cluster.human, *made).code == 0
+    more = ("patch", kind, "checkout", "--type=merge", '-p={"spec":{"maxReplicas":6}}')
+    chg = _refused(_do(cluster, cluster.agent, *more))
+    assert _approve(plugin, chg).code == 0
+    eventually(
+        lambda: cluster.get("hpa", "checkout").get("status", {}).get("conditions"), 40, "its controller has told"
+    )
+    assert _do(cluster, cluster.agent, *more).code == 0
+    eventually(lambda: _phase(cluster, chg) == "Used", 10, "it is used")
+
+
 def test_the_data_of_a_secret_is_recorded_and_shown_as_digests_alone(cluster: Cluster, plugin: Plugin) -> None:
     """Not in the change request, nor in an event, nor at a terminal; it is approved from the manifest."""
     cluster.policy("secrets", resources=[{"group": "", "resources": ["secrets"]}], freeChanges=[])

@@ -400,7 +400,9 @@ def digests() -> Iterator[dict[str, Any]]:
     plain = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
     usual = ["metadata.labels", "metadata.annotations", "spec.template", "spec.replicas"]
 
-    def vector(name: str, wanted: Any, free: list[str], told: tuple[Any, Any] | None) -> dict[str, Any]:
+    def vector(
+        name: str, wanted: Any, free: list[str], told: tuple[Any, Any] | None, stored: Any = stored
+    ) -> dict[str, Any]:
         made = [
             hashlib.sha256(
                 json.dumps(one, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -434,6 +436,24 @@ def digests() -> Iterator[dict[str, Any]]:
     approvals = {"approval.seconder.dev/alice": "{}", "seconder.dev/break-glass": "x"}
     yield vector("approvals", stored | {"metadata": stored["metadata"] | {"annotations": approvals}}, [], None)
     note = {"annotations": {"note": "\u00e9<&>"}}
+    first, second = ({"annotations": {"deployment.kubernetes.io/revision": each}} for each in ("1", "2"))
+    numbered = [stored | {"metadata": stored["metadata"] | each} for each in (first, second)]
+    paused = [labelled | {"spec": spec}, labelled | {"spec": spec | {"paused": True}}]
+    yield vector(
+        "what a controller writes by itself",
+        numbered[0] | {"spec": spec | {"paused": True}},
+        [],
+        (paused[0], paused[1]),
+        numbered[0],
+    )
+    counted = [one | {"metadata": one["metadata"] | each} for one, each in zip(paused, (first, second), strict=True)]
+    yield vector(
+        "the same, changed by the request",
+        numbered[1] | {"spec": spec | {"paused": True}},
+        [],
+        (counted[0], counted[1]),
+        numbered[0],
+    )
     accented = stored | {"metadata": stored["metadata"] | note}
     noted = plain | {"metadata": metadata | {"labels": {"app": "checkout"}} | note}
     yield vector("characters beyond ASCII", accented, [], (labelled | {"spec": spec}, noted | {"spec": spec}))

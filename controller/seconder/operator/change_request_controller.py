@@ -251,7 +251,9 @@ class Lane(Woken):
             return None, None, False
         if effect.difference is None:
             return codec.metadata_of(document), None, phases.scaled_to_zero(document)
-        return codec.metadata_of(document), phases.standing(context, effect, effect.difference, document), False
+        made = bool(status.allowed_at)
+        standing = phases.standing(context, effect, effect.difference, document, let_through=made)
+        return codec.metadata_of(document), standing, False
 
     def _answering(self, state: ClusterState) -> lookups.Answer:
         deadline = within()

@@ -158,12 +158,22 @@ class Standing(msgspec.Struct, frozen=True):
     difference: Difference | None
 
 
-def standing(context: ReviewContext, effect: Effect, difference: Difference, document: Mapping[str, Any]) -> Standing:
-    """How far the object, as it stands, is from a change. Raises Unknown where that cannot be told."""
+def standing(
+    context: ReviewContext,
+    effect: Effect,
+    difference: Difference,
+    document: Mapping[str, Any],
+    *,
+    let_through: bool = False,
+) -> Standing:
+    """How far the object, as it stands, is from a change. Raises Unknown where that cannot be told.
+
+    ``let_through``: the change was, so that what a controller has put right since is no matter.
+    """
     resource = effect.target.resource
     free = free_changes.of_all(context.naming(effect), resource)
     try:
-        if differences.done(resource, document, difference, free):
+        if differences.done(resource, document, difference, free, let_through=let_through):
             return Standing(True, None)
         rebased = differences.rebased(resource, document, difference, free)
     except RecursionError:

@@ -14,6 +14,7 @@ from seconder.admission.request import Metadata
 from seconder.admission.review import Effect
 from seconder.api import constants
 from seconder.approvals.change import Change
+from seconder.approvals.difference import Difference
 
 Answer = Callable[[Lookup[Any]], Any]
 """Answers a look-up. Raises Unknown."""
@@ -32,17 +33,19 @@ def seen(change: Change, answer: Answer) -> Metadata | None:
         stored = answer(ReadObjects((effect.ref,), _UNREAD)).get(effect.ref)
     else:
         document = answer(ReadWhole(effect.ref, _UNREAD))
-        if document is None or not _stands(document, change, change.difference.before):
+        if document is None or not _stands(document, change, change.difference):
             return None
         stored = codec.metadata_of(document)
     return stored if stored is not None and stored.uid == change.target.uid else None
 
 
-def _stands(document: Any, change: Change, before: str) -> bool:
-    """Whether an object is in the state of this digest, in one of the forms that a change may name it by."""
-    free = free_changes.of_all(change.policies, change.target.resource)
+def _stands(document: Any, change: Change, difference: Difference) -> bool:
+    """Whether an object is in the state that is to be changed, in one of the forms that a change may name it by."""
+    resource = change.target.resource
+    free = free_changes.of_all(change.policies, resource)
     try:
-        return any(differences.digest(form) == before for form in differences.forms(document, free))
+        forms = differences.forms(resource, document, difference, free)
+        return any(differences.digest(form) == difference.before for form in forms)
     except RecursionError:
         return False
 

@@ -6,6 +6,9 @@ change is done, the object's digest is another one, so that its approval fits no
 
 What somebody's next apply takes away by a change is bound with the wanted object, as a list of both: an object has any
 keys that its kind takes, and is no list.
+
+What others than clients write all day stands in both digests where the change tells of it, and else in neither: the
+status, and what the table of ``upkeep`` lists. So an approval of another change lets no such field through besides.
 """
 
 import functools
@@ -16,7 +19,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
-from seconder.admission.changes import free_changes, free_paths, next_apply
+from seconder.admission.changes import free_changes, free_paths, next_apply, upkeep
 from seconder.admission.changes.free_paths import ANNOTATIONS, DROPPED, LABELS, Free, FreePaths, Steps
 from seconder.admission.changes.next_apply import Taken
 from seconder.admission.changes.place import DEEPEST
@@ -128,23 +131,90 @@ def differ(stored: Document, wanted: Document, free: Sequence[FreePaths]) -> boo
     return not same(guarded(stored, free, status=True), guarded(wanted, free, status=True))
 
 
-def forms(document: Document, free: Sequence[FreePaths]) -> Iterator[Any]:
-    """What a change may name an object by as it stands.
+def forms(
+    resource: GroupResource, document: Document, recorded: Difference, free: Sequence[FreePaths]
+) -> Iterator[Any]:
+    """What a recorded change may name an object by as it stands.
 
-    That is without its status and with it, and without and with those fields whose change has a name of its own. Raises
-    RecursionError.
+    That is with its status, and with what controllers write, where the change tells of these; both ways where it is not
+    told in full. And without and with those fields whose change has a name of its own. Raises RecursionError.
     """
+    upkept = upkeep.FIELDS.get(resource, ())
     for paths in (free, free_changes.taking_back(free, free_changes.NAMED)):
-        for status in (False, True):
-            yield guarded(document, paths, status=status)
+        for status in _ways(recorded, ((_STATUS,),)):
+            form = guarded(document, paths, status=status)
+            for within in _ways(recorded, upkept):
+                yield form if within else _leaving_out(form, upkept)
 
 
-def done(resource: GroupResource, document: Document, recorded: Difference, free: Sequence[FreePaths]) -> bool:
-    """Whether an object is as a recorded change wanted it. Raises RecursionError."""
+def _ways(recorded: Difference, fields: Sequence[Steps]) -> tuple[bool, ...]:
+    """Whether fields are a part of a change's digests: by whether it tells of one of them."""
+    for path in map(free_paths.text, fields):
+        if any(told == path or told.startswith((f"{path}.", f"{path}[")) for told in recorded.paths):
+            return (True,)
+    return (False, True) if recorded.truncated else (False,)
+
+
+def _leaving_out(form: Any, fields: Sequence[Steps]) -> Any:
+    """The same without these fields, and without a map of labels or annotations of which they were all."""
+    for steps in fields:
+        if _at(form, steps) is _NOTHING:
+            continue
+        form = dropping(form, steps)
+        if steps[:-1] in _MAPS and not _at(form, steps[:-1]):
+            form = dropping(form, steps[:-1])
+    return form
+
+
+def _upkept_apart(before: Any, after: Any, fields: Sequence[Steps]) -> tuple[Any, Any]:
+    """Both states without what controllers write, where that is the same in both."""
+    there = False
+    for steps in fields:
+        one, other = _at(before, steps), _at(after, steps)
+        if one is _NOTHING and other is _NOTHING:
+            continue
+        if not same(one, other):
+            return before, after
+        there = True
+    return (_leaving_out(before, fields), _leaving_out(after, fields)) if there else (before, after)
+
+
+def _at(value: Any, steps: Steps) -> Any:
+    """What stands there; _NOTHING where nothing does. A path is one of maps alone."""
+    try:
+        for step in steps:
+            value = value[step]
+    except (KeyError, TypeError):
+        return _NOTHING
+    return value
+
+
+def done(
+    resource: GroupResource,
+    document: Document,
+    recorded: Difference,
+    free: Sequence[FreePaths],
+    *,
+    let_through: bool = False,
+) -> bool:
+    """Whether an object is as a recorded change wanted it. Raises RecursionError.
+
+    ``let_through``: the change was, so that what a controller has put right since in a field of its own is no matter.
+    """
     waiting = _waiting(recorded)
     if waiting and not next_apply.holds(resource, document, waiting, free):
         return False
-    return any(digest(_with_taken(form, waiting)) == recorded.after for form in forms(document, free))
+    upkept = upkeep.FIELDS.get(resource, ()) if let_through and recorded.patch and not recorded.truncated else ()
+    patch = exact.decode(recorded.patch) if upkept else None
+    for form in forms(resource, document, recorded, free):
+        if digest(_with_taken(form, waiting)) == recorded.after:
+            return True
+        if upkept:
+            wanted = merged(form, patch)
+            told = digest(_with_taken(wanted, waiting)) == recorded.after
+            if told and same(_leaving_out(form, upkept), _leaving_out(wanted, upkept)):
+                return True
+    return False
 
 
 def _waiting(recorded: Difference) -> Taken:
@@ -184,7 +254,7 @@ def rebased(
     whole = bool(recorded.patch) and not recorded.truncated
     patch = exact.decode(recorded.patch) if whole else None
     waiting = _waiting(recorded)
-    for form in forms(document, free):
+    for form in forms(resource, document, recorded, free):
         before, seen = digest(form), shown(resource, form)
         wanted = _with_taken(merged(seen, patch), waiting) if whole else seen
         # The data of a Secret is not told, so that nothing proves what it is to be.
@@ -204,13 +274,18 @@ def between(
     """The difference between an object as it is stored and as it is wanted; None where all that changes is free.
 
     ``taken``: what somebody's next apply takes away by it. A status is a part of it only where it changes: controllers
-    write it all day. Raises RecursionError for what nests too deeply.
+    write it all day. So are the fields of ``upkeep``, all of them where one changes. Raises RecursionError for what
+    nests too deeply.
     """
     before, after = guarded(stored, free, status=True), guarded(wanted, free, status=True)
     if same(before, after) and not taken:
         return None
     if same(before.get(_STATUS, _NOTHING), after.get(_STATUS, _NOTHING)):
-        before, after = ({key: value for key, value in one.items() if key != _STATUS} for one in (before, after))
+        # Copies as far as this: see ``own``.
+        before.pop(_STATUS, None)
+        after.pop(_STATUS, None)
+    if resource in upkeep.FIELDS:
+        before, after = _upkept_apart(before, after, upkeep.FIELDS[resource])
     told = (shown(resource, before), shown(resource, after))
     paths: list[str] = []
     _collect(*told, (), paths)

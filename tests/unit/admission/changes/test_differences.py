@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.vectors import generate
 
-from seconder.admission.changes import differences
+from seconder.admission.changes import differences, upkeep
 from seconder.admission.changes.differences import between, done, merge_patch, merged, rebased
-from seconder.admission.changes.free_paths import NOTHING, FreePaths, compiled
-from seconder.api.resources import SECRETS, GroupResource
+from seconder.admission.changes.free_paths import NOTHING, FreePaths, compiled, text
+from seconder.api.resources import DEPLOYMENTS, SECRETS, GroupResource
 from seconder.approvals.difference import MOST_PATCH, Difference
 
 fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -68,6 +68,107 @@ def test_a_status_counts_where_it_changes_and_nowhere_else() -> None:
     small = _between(before, before | {"spec": {}})
     assert small == _between(after, after | {"spec": {}})
     assert _between(before, _object()) is not None
+
+
+KEPT = [(resource, row.steps) for resource, rows in upkeep.TABLE.items() for row in rows]
+
+
+def _kept(steps: Sequence[str], value: Any, **more: Any) -> dict[str, Any]:
+    """An object with a field that controllers write, as long as it has a value."""
+    return _object(**more) if value is None else dict(differences.setting(_object(**more), tuple(steps), value))
+
+
+@pytest.mark.parametrize(("resource", "steps"), KEPT, ids=lambda each: str(each))
+def test_what_a_controller_writes_by_itself_makes_no_other_change(resource: GroupResource, steps: Any) -> None:
+    """Before a change is made it is asked for still, and then it is done: the first such field comes with its map."""
+    for one, other in ((None, ["1"]), (["1"], ["2"]), (["1"], None)):
+        found = between(resource, _kept(steps, one), _kept(steps, one, spec={"size": 2}), [NOTHING])
+        assert found is not None
+        assert found.paths == ("spec.size",)
+        assert found == between(resource, _kept(steps, other), _kept(steps, other, spec={"size": 2}), [NOTHING])
+        assert done(resource, _kept(steps, other, spec={"size": 2}), found, [NOTHING])
+        based = rebased(resource, _kept(steps, other), found, [NOTHING])
+        assert based is not None
+        assert (based.difference, based.proven) == (found, True)
+        assert not done(resource, _kept(steps, other), found, [NOTHING])
+
+
+@pytest.mark.parametrize(("resource", "steps"), KEPT, ids=lambda each: str(each))
+def test_what_controllers_write_is_a_change_where_an_agent_writes_it(resource: GroupResource, steps: Any) -> None:
+    """By itself, and beside a change that was approved without it: an approval of the one is none of the other."""
+    for one, other in ((None, ["1"]), (["1"], ["2"]), (["1"], None)):
+        alone = between(resource, _kept(steps, one), _kept(steps, other), [NOTHING])
+        beside = between(resource, _kept(steps, one), _kept(steps, other, spec={"size": 2}), [NOTHING])
+        approved = between(resource, _kept(steps, one), _kept(steps, one, spec={"size": 2}), [NOTHING])
+        assert alone is not None
+        assert beside is not None
+        assert approved is not None
+        assert all(text(steps) in " ".join(each.paths) for each in (alone, beside))
+        assert len({(each.before, each.after) for each in (alone, beside, approved)}) == 3
+        for each in (alone, beside):
+            assert not done(resource, _kept(steps, one), each, [NOTHING]), "nobody has made it"
+            based = rebased(resource, _kept(steps, one), each, [NOTHING])
+            assert based is not None
+            assert (based.difference, based.proven) == (each, True)
+        # The controller puts it right, or takes it away, as soon as the change is made.
+        for kept in (one, ["3"], None):
+            put_right = _kept(steps, kept, spec={"size": 2})
+            assert done(resource, put_right, beside, [NOTHING], let_through=True)
+            assert done(resource, put_right, beside, [NOTHING]) == (kept == other)
+        assert not done(resource, _kept(steps, ["3"]), beside, [NOTHING], let_through=True)
+
+
+def test_a_change_that_is_not_told_in_full_is_looked_for_both_ways() -> None:
+    """With what controllers write, and without: which of them it is about, no path tells."""
+    (steps,) = upkeep.FIELDS[DEPLOYMENTS]
+    many = {str(number): 1 for number in range(100)}
+    found = between(DEPLOYMENTS, _kept(steps, "1"), _kept(steps, "1", spec=many), [NOTHING])
+    assert found is not None
+    cut = msgspec.structs.replace(found, patch="", paths=())
+    assert cut.truncated
+    assert done(DEPLOYMENTS, _kept(steps, "2", spec=many), cut, [NOTHING])
+    based = rebased(DEPLOYMENTS, _kept(steps, "2"), cut, [NOTHING])
+    assert based is not None
+    assert based.difference.before == found.before
+
+
+_REVISIONS = st.sampled_from((None, "1", "2"))
+_OTHERS = st.sampled_from((None, "a", "b"))
+
+
+@st.composite
+def _deployments(draw: Any) -> dict[str, Any]:
+    """A Deployment with or without a revision, another annotation and a status."""
+    keys = {"deployment.kubernetes.io/revision": draw(_REVISIONS), "example.com/a": draw(_OTHERS)}
+    annotations = {key: value for key, value in keys.items() if value is not None}
+    spec, status = {"size": draw(st.sampled_from((1, 2)))}, {"n": draw(st.sampled_from((1, 2)))}
+    return _object(spec=spec, status=status, metadata={"annotations": annotations} if annotations else {})
+
+
+def _bound(stored: Any, wanted: Any) -> Any:
+    """What an approval must fit by, told another way: all but what is alike of a revision or a status."""
+    states = []
+    for one in (stored, wanted):
+        annotations = dict(one["metadata"].get("annotations", {}))
+        revision = annotations.pop("deployment.kubernetes.io/revision", None)
+        states.append((one["spec"], annotations, revision, one["status"]))
+    (*before, revision, status), (*after, to_revision, to_status) = states
+    pairs = ((revision, to_revision), (status, to_status))
+    return before, after, [pair for pair in pairs if pair[0] != pair[1]]
+
+
+@settings(max_examples=1000, deadline=None)
+@given(_deployments(), _deployments(), _deployments(), _deployments())
+def test_no_approval_lets_a_revision_through_besides(stored: Any, wanted: Any, other: Any, further: Any) -> None:
+    """The same digests if and only if all that either changes is the same, and the rest that is bound."""
+    approved = between(DEPLOYMENTS, stored, wanted, [NOTHING])
+    for before, after in ((stored, further), (other, wanted), (other, further)):
+        asked = between(DEPLOYMENTS, before, after, [NOTHING])
+        assert (asked is None) == (differences.same(before, after))
+        if approved is None or asked is None:
+            continue
+        same = (asked.before, asked.after) == (approved.before, approved.after)
+        assert same == (_bound(before, after) == _bound(stored, wanted))
 
 
 def test_values_are_told_apart_as_json_tells_them() -> None:
@@ -145,7 +246,7 @@ def test_a_recorded_change_is_compared_with_the_object_as_it_stands() -> None:
 @pytest.mark.parametrize("vector", json.loads(generate.DIGESTS.read_text()), ids=lambda vector: vector["name"])
 def test_a_vector_has_the_digests_that_are_published(vector: dict[str, Any]) -> None:
     """Made with a JSON library and SHA-256 alone, for other implementations."""
-    found = _between(vector["stored"], vector["wanted"], *vector["freeChanges"])
+    found = _between(vector["stored"], vector["wanted"], *vector["freeChanges"], resource=DEPLOYMENTS)
     assert (found and {"from": found.before, "to": found.after}) == vector["change"]
 
 
