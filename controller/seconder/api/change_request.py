@@ -256,6 +256,11 @@ class ChangeRequestStatus(_Document, kw_only=True):
         Meta(max_length=8192, description="What to sign, lacking iss, iat, exp, jti and reason."),
     ] = ""
 
+    @property
+    def answered(self) -> bool:
+        """Whether it was let through, and not refused again since: nobody waits for a peer."""
+        return bool(self.allowed_at) and self.allowed_at >= self.last_refused_at
+
 
 class ChangeRequest(_Document, kw_only=True):
     """A whole document. ``metadata`` is as the API server gave it."""
@@ -289,6 +294,15 @@ class ChangeRequest(_Document, kw_only=True):
         given = self.spec.object
         namespace = given.namespace if isinstance(given.namespace, str) else ""
         return Target(GroupResource(given.group, given.resource), given.kind, namespace, given.name, given.uid)
+
+
+UNSEEN: Final = "not seen on the object since"
+"""Of what was let through: it came to nothing, or was taken back before anybody looked."""
+
+
+def let_through(status: ChangeRequestStatus) -> str:
+    """When it was let through last, and of an open one that its use was not seen; empty where it never was."""
+    return f"{status.allowed_at}, and {UNSEEN}" if status.allowed_at and status.phase.open else status.allowed_at
 
 
 def denial_of(status: ChangeRequestStatus) -> str:

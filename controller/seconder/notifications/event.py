@@ -145,5 +145,7 @@ def _summary(request: ChangeRequest, type_: EventType, what: str) -> str:
         return f"{action} is approved ({request.status.progress})."
     if type_ is EventType.USED:
         return f"{action} was approved and is done."
-    ended = f" {for_chat(clean(request.status.message))}" if request.status.message else ""
-    return f"{action} {'was denied' if type_ is EventType.DENIED else 'was not approved in time'}.{ended}"
+    why = for_chat(clean(request.status.message))
+    if type_ is EventType.DENIED:
+        return f"{action} was denied.{f' {why}' if why else ''}"
+    return f"{action} expired{f': {why}' if why else ''}."

@@ -376,8 +376,10 @@ def _untried_since(request: ChangeRequest) -> float | None:
 
 def _since(request: ChangeRequest) -> float | None:
     """Since when it waits for a peer, in seconds since 1970; None where it does not."""
-    first = moment(request.status.first_refused_at)
-    return first.timestamp() if request.status.phase is Phase.PENDING and first is not None else None
+    status = request.status
+    first = moment(status.first_refused_at)
+    waits = status.phase is Phase.PENDING and not status.answered
+    return first.timestamp() if waits and first is not None else None
 
 
 def _parsed(document: Mapping[str, Any]) -> ChangeRequest | None:

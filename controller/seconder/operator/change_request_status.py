@@ -190,8 +190,10 @@ def settled(status: ChangeRequestStatus, stands: Standing, now: datetime) -> Cha
 
 def expired(status: ChangeRequestStatus, now: datetime) -> ChangeRequestStatus:
     """The status of one that has waited as long as it may."""
-    approved = status.phase is Phase.APPROVED
-    return _ended(status, Phase.EXPIRED, "it was not used in time" if approved else "nobody approved it in time", now)
+    why = "it was not used in time" if status.phase is Phase.APPROVED else "nobody approved it in time"
+    if told := change_request.let_through(status):
+        why = f"it was let through at {told}"
+    return _ended(status, Phase.EXPIRED, why, now)
 
 
 def withdrawn(status: ChangeRequestStatus, now: datetime) -> ChangeRequestStatus:

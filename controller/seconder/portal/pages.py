@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from seconder.admission.changes import differences
 from seconder.admission.changes.differences import Rebased
+from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
 from seconder.api.resources import Action
 from seconder.api.text import clean, describe, named, quoted
@@ -148,6 +149,8 @@ def facts(case: Case) -> Iterator[Fact]:
 def _circumstances(case: Case) -> Iterator[Fact]:
     status = case.request.status
     yield Fact("", "Asked", f"{age(seconds_since(status.last_refused_at))} ago, {_times(status.attempts)}")
+    if told := change_request.let_through(status):
+        yield Fact("", "Let through", told)
     for policy in sorted(case.change.policies, key=lambda policy: policy.name):
         need = policy.requirement
         peers = "1 peer" if need.required == 1 else f"{need.required} peers"

@@ -344,6 +344,15 @@ def test_by_what_an_action_is_asked_for_is_told() -> None:
     assert (plain.by, ", by " in plain.summary) == ("", False)
 
 
+@pytest.mark.parametrize("why", ["nobody approved it in time", "it was let through at noon, and not seen since"])
+def test_an_end_by_time_says_no_more_than_is_known(why: str) -> None:
+    """What was let through was approved in time."""
+    request = _request(Phase.EXPIRED, message=why)
+    told = event.of_change_request(request, "")
+    assert told is not None
+    assert told.summary.endswith(f" expired: {why}.")
+
+
 def test_routes_choose_by_team_event_and_target() -> None:
     """What any team may approve is every team's."""
     found = routes.read('[{"teams": ["payments"], "targets": ["pay"]}, {"events": ["Expired"]}]')

@@ -47,3 +47,6 @@ def test_only_what_waits_for_a_peer_counts_as_waiting() -> None:
     assert [
         controller._since(_request(phase, "2026-11-28T00:00:00Z")) for phase in Phase if phase is not Phase.PENDING
     ] == [None] * (len(Phase) - 1)
+    let_through = _request(Phase.PENDING, "2026-11-28T00:00:00Z")
+    let_through.status.allowed_at = "2026-11-28T00:01:00Z"
+    assert controller._since(let_through) is None

@@ -226,6 +226,27 @@ def test_it_is_not_said_that_nobody_approved_what_was_approved() -> None:
     assert (expired.phase, expired.message) == (Phase.EXPIRED, "it was not used in time")
 
 
+def test_it_is_not_said_that_nobody_approved_what_was_let_through() -> None:
+    """A size of nothing may be taken back before anybody looks; it is no use that was seen, nor one that nobody had."""
+    let_through = recorded(POLICY, action=Action.SCALE_TO_ZERO, status=LET_THROUGH)
+    undone = _seen_again(let_through, THERE)
+    assert (undone.status.phase, undone.status.progress) == (Phase.PENDING, "0/1"), "its approval has ended"
+    told = f"{stamp(NOW)}, and not seen on the object since"
+    assert change_request.let_through(undone.status) == told
+    over_ = following(undone, THERE, now=NOW + timedelta(hours=24))
+    assert (over_.phase, over_.message) == (Phase.EXPIRED, f"it was let through at {told}")
+    assert change_request.let_through(over_) == stamp(NOW), "why it ended tells the rest"
+    assert change_request.let_through(recorded(POLICY).status) == ""
+
+
+def test_what_was_let_through_waits_for_nobody_until_it_is_refused_again() -> None:
+    """Whoever asked had what was asked for."""
+    status = msgspec.structs.replace(recorded(POLICY).status, last_refused_at=stamp(NOW - timedelta(seconds=9)))
+    let_through = msgspec.structs.replace(status, allowed_at=stamp(NOW))
+    again = msgspec.structs.replace(let_through, last_refused_at=stamp(NOW + timedelta(seconds=1)))
+    assert [each.answered for each in (status, let_through, again)] == [False, True, False]
+
+
 def test_a_no_of_an_approver_is_shown_and_decides_nothing() -> None:
     """Of those who are registered; taken back, it waits again; what is approved stays so."""
     status = refused(ChangeRequestStatus(), change(policy()))

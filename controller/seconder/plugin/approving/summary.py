@@ -131,6 +131,8 @@ def _facts(case: Case, now: float) -> Iterator[tuple[str, str]]:
         yield "says", f"{quoted(change.claimed)} (the requester's own words, unproven)"
     if request and (asked := change_request.moment(request.status.last_refused_at)):
         yield "asked", f"{output.short(now - asked.timestamp())} ago"
+    if request and (allowed := change_request.let_through(request.status)):
+        yield "allowed", allowed
     if case.impact is not None:
         yield "goes down", case.impact.summary
         for line in impact_lines(case):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
 from seconder.api.constants import APPROVAL_PREFIX
 from seconder.api.reasons import Rejected
@@ -221,7 +222,7 @@ class Report:
 
     def pending(self) -> list[ChangeRequest]:
         """The change requests that still wait."""
-        return [request for request in self.requests if request.status.phase.open]
+        return [request for request in self.requests if request.status.phase.open and not request.status.answered]
 
     def _within(self, at: str) -> bool:
         return self.since <= at <= self.until
@@ -310,7 +311,8 @@ def _entries(request: ChangeRequest) -> Iterator[Entry]:
         peers = ", ".join(
             sorted({approval.approver for approval in status.approvals if not approval.reason and approval.approver})
         )
-        yield entry(status.allowed_at, "Allowed", f"approved by {peers}" if peers else "")
+        told = (f"approved by {peers}" if peers else "", change_request.UNSEEN if status.phase.open else "")
+        yield entry(status.allowed_at, "Allowed", "; ".join(filter(None, told)))
     if status.ended_at:
         yield entry(status.ended_at, status.phase.value, status.message)
 

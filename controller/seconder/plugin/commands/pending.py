@@ -78,7 +78,7 @@ def _row(request: ChangeRequest, form: str | None) -> tuple[str, ...]:
         named(spec.requester.removeprefix(_ACCOUNT)),
         clean(status.impact),
         status.progress or f"0/{max((policy.required for policy in spec.policies), default=0)}",
-        ends if status.phase.waits else status.phase.value,
+        ("let through" if status.answered else ends) if status.phase.waits else status.phase.value,
         "" if made is None else output.short(now - made.timestamp()),
     )
     if form != "wide":

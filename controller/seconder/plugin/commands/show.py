@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action
@@ -205,6 +206,7 @@ def _record(request: ChangeRequest, missing: str) -> list[str]:
         ("object", clean(f"{request.target.resource} {request.target.path}, uid {request.target.uid}")),
         *([("by", spec.asked_by)] if spec.asked_by else []),
         ("requester", f"{named(spec.requester)}{agent}"),
+        *([("allowed", allowed)] if (allowed := change_request.let_through(request.status)) else ()),
         *(_end(request) if not request.status.phase.open else ()),
         *(("denied by", f"{named(denial.name)}: {quoted(denial.reason)}") for denial in request.status.denials),
         ("missing", missing),

@@ -50,6 +50,17 @@ def _report(*requests: ChangeRequest, events: tuple[Event, ...] = (), since: flo
     return Report(_NOON + 60 * since, _NOON + 60 * until, requests, events, [])
 
 
+def test_what_was_let_through_waits_no_more_until_it_is_refused_again() -> None:
+    """That it was allowed is told; as whether it was done, so far as that was seen."""
+    given = {"firstRefusedAt": _at(-10), "lastRefusedAt": _at(-9), "expiresAt": _at(99)}
+    waits, let_through = _request("chg-1", phase="Pending", **given), _request("chg-2", **given, allowedAt=_at(-2))
+    assert [each.name for each in _report(waits, let_through).pending()] == ["chg-1"]
+    (allowed,) = (each for each in _report(let_through).timeline if each.what == "Allowed")
+    assert allowed.detail == "not seen on the object since"
+    again = _request("chg-3", **(given | {"lastRefusedAt": _at(-1)}), allowedAt=_at(-2))
+    assert _report(again).pending() == [again]
+
+
 def test_a_change_requests_story_is_told_in_order() -> None:
     """First and last refusal, the use, and the end."""
     story = _request(
