@@ -409,3 +409,30 @@ def autoscale_where_claims_go(field: Field) -> None:
     _database(field, whenScaled="Delete")
     field.refused("POST", AUTOSCALERS.path(field.place), documents.autoscaler("StatefulSet", "db"))
     _all_left(field)
+
+
+@attack()
+def autoscale_claims_to_come(field: Field) -> None:
+    """An agent has an autoscaler keep such a StatefulSet at the size that it has, and at one that is made later."""
+    path = _database(field, whenScaled="Delete")
+    field.free("PATCH", f"{path}/scale", {"spec": {"replicas": 1}})
+    claims = CLAIMS.path(field.place)
+    field.eventually(lambda: len(field.admin("GET", claims).document["items"]) == 1, "its other claims are gone")
+    for name in ("db", "later"):
+        field.refused("POST", AUTOSCALERS.path(field.place), documents.autoscaler("StatefulSet", name))
+    field.free("PATCH", f"{path}/scale", {"spec": {"replicas": _PODS}})
+    field.eventually(lambda: len(field.admin("GET", claims).document["items"]) == _PODS, "its claims are there")
+    _all_left(field)
+
+
+@attack(variants={"scaled": ("whenScaled",), "deleted": ("whenDeleted",)})
+def give_claims_to_come_away(field: Field, when: str) -> None:
+    """An agent tells a person's StatefulSet that has no claims at the moment to delete those that it gets."""
+    control = {"metadata": {"name": "other"}, "spec": {**_WANTED, "storageClassName": ""}}
+    field.make(CLAIMS, control)
+    field.protect(CLAIMS, CLAIMS.path(field.place, "other"))
+    field.make(STATEFUL_SETS, documents.stateful_set(0))
+    field.free_work()
+    path = STATEFUL_SETS.path(field.place, "db")
+    field.refused("PATCH", path, {"spec": {"persistentVolumeClaimRetentionPolicy": {when: "Delete"}}})
+    field.done("PATCH", path, {"metadata": {"labels": {"team": "shop"}}})

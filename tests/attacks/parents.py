@@ -122,6 +122,20 @@ def autoscale_their_deployment(field: Field) -> None:
 
 
 @attack()
+def autoscale_pods_to_come(field: Field) -> None:
+    """An agent has an autoscaler keep a Deployment of protected pods at the size that it has, or one to come."""
+    path = _parent(field, "Deployment")
+    pods = _pods(field)
+    _known(field, path)
+    kept = documents.autoscaler("Deployment", "web", most=2)
+    kept["spec"]["minReplicas"] = 2
+    later = documents.autoscaler("Deployment", "later", most=2)
+    for each in (kept, later):
+        field.refused("POST", AUTOSCALERS.path(field.place), each)
+    field.lasts(pods[0], _ENDED)
+
+
+@attack()
 def restart_their_pods(field: Field) -> None:
     """An agent makes a VerticalPodAutoscaler, whose updater evicts pods."""
     path = _parent(field, "Deployment")

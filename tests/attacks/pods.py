@@ -45,6 +45,9 @@ def ask_for_its_eviction(field: Field, kind: Kind, named: str) -> None:
 
     field.free_work()
     field.refused("POST", requests, request("theirs", "broker"))
+    by_name = request("later", "later")
+    del by_name["spec"]["target"]["pod"]["uid"]
+    field.refused("POST", requests, by_name)
     field.done("POST", requests, request("mine", "mine"))
     field.refused("PATCH", f"{requests}/mine", {"spec": {"target": {"pod": {"name": "broker"}}}})
     field.lasts(path)

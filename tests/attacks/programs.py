@@ -54,8 +54,21 @@ def have_a_canary_take_it_over(field: Field) -> None:
     )
     field.free_work()
     field.refused("POST", path, document)
-    other = {**document, "spec": {"targetRef": {**reference, "name": "mine"}}}
-    field.done("POST", path, other)
+
+
+@attack()
+def have_a_canary_wait_for_it(field: Field) -> None:
+    """An agent makes a Canary of Flagger's over a protected Deployment that is yet to be made."""
+    field.deployment("other")
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}
+    path, document = _document(
+        field, Kind("flagger.app", "canaries", "v1beta1"), "Canary", spec={"targetRef": reference}
+    )
+    field.free_work()
+    field.refused("POST", path, document)
+    # Whose end no policy asks about.
+    free = {**document, "spec": {"targetRef": {**reference, "kind": "DaemonSet", "name": "mine"}}}
+    field.done("POST", path, free)
 
 
 _TO_IT: Final = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout"}
@@ -119,6 +132,8 @@ def ask_for_the_end_of_its_backup(field: Field) -> None:
         field, Kind("velero.io", "deletebackuprequests"), "DeleteBackupRequest", spec={"backupName": field.place}
     )
     field.free_work()
+    field.refused("POST", path, document)
+    document["spec"]["backupName"] = "tomorrow"
     field.refused("POST", path, document)
     field.lasts(f"{place}/{field.place}")
 

@@ -103,6 +103,22 @@ def resize_by_an_autoscaler(field: Field) -> None:
 
 
 @attack()
+def hold_its_size_by_an_autoscaler(field: Field) -> None:
+    """An agent has an autoscaler hold the size of a protected custom resource, whatever a person gives it later."""
+    kind = Kind(f"{field.place}.example.com", "rollouts")
+    rollouts = field.defined(kind, "Rollout")
+    head = {"apiVersion": f"{kind.group}/v1", "kind": "Rollout"}
+    field.make(kind, {**head, "metadata": {"name": "web"}, "spec": {"replicas": 1}})
+    path = f"{rollouts}/web"
+    field.protect(kind, path)
+    field.free_work()
+    spec = {"minReplicas": 1, "maxReplicas": 1, "scaleTargetRef": {**head, "name": "web"}}
+    field.refused("POST", AUTOSCALERS.path(field.place), {"metadata": {"name": "web"}, "spec": spec})
+    field.free("PATCH", path, {"spec": {"replicas": 5}})
+    field.lasts(path)
+
+
+@attack()
 def scale_to_zero_by_an_event(field: Field) -> None:
     """An agent has KEDA's autoscaler do it, which goes to nothing unless it says otherwise."""
     field.deployment()

@@ -22,6 +22,11 @@ class Refusal(Struct, frozen=True, gc=False):
     action: Action | None = None
 
 
+def absent(what: str, advice: str) -> Refusal:
+    """Why nobody can approve what is done to an object that is not there: its annotations would hold the approvals."""
+    return Refusal(f"{what} is not there, so that nobody can approve it", Reason.APPROVAL_MISSING, advice)
+
+
 class Affected(Struct, frozen=True, gc=False):
     """The request amounts to an action on an object. It needs the approvals that these policies ask for; maybe none."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from seconder.admission import coverage
-from seconder.admission.findings import Affected, Finding, Findings, Refusal
+from seconder.admission.findings import Affected, Finding, Findings, Refusal, absent
 from seconder.admission.lookups import ObjectRef, ReadObjects, Unknown, ask
 from seconder.admission.request import Metadata
 from seconder.admission.review import MOST_DEPENDENTS, Effect, ReviewContext
@@ -12,13 +12,15 @@ from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES
 
 _ADVICE: Final = "Ask an approver about these objects themselves: they can be deleted one by one."
+_LATER: Final = "Make that one first, or ask a person to write what names it."
 
 
 def findings(context: ReviewContext, effects: Sequence[Effect], missing: str) -> Findings:
     """``Delete`` on each of these objects as it is stored; a refusal where they are too many to be approved together.
 
-    An effect without a uid is on whatever is there. The request's own object is not read. ``missing`` says what is not
-    known where the others cannot be read. Raises Unknown, also where one is another object by now.
+    An effect without a uid is on whatever is there. What is gone needs no approval, and what is awaited and not there
+    yet can have none. The request's own object is not read. ``missing`` says what is not known where the others cannot
+    be read. Raises Unknown, also where one is another object by now.
     """
     if not effects:
         return []
@@ -31,6 +33,9 @@ def findings(context: ReviewContext, effects: Sequence[Effect], missing: str) ->
         return [Refusal(what, Reason.APPROVAL_MISSING, _ADVICE)]
     if others:
         stored = yield from ask(ReadObjects(tuple(effect.ref for effect in others), missing))
+        for effect in others:
+            if effect.awaited and effect.ref not in stored:
+                return [absent(f"{effect.target.resource} {effect.target.path}", _LATER)]
         others = [*_still_there(others, stored)]
     found: list[Finding] = []
     for effect in (*own, *others):

@@ -34,7 +34,8 @@ class Effect(Struct, frozen=True, gc=False):
     that it would hold afterwards. ``version`` is the API version it is asked about in. ``dependent``: the object goes
     along with the one that the request names; ``since`` says why, where no owner does. ``difference`` is what a
     ``Change`` changes. ``controlled``: some controller made the object, or took it for its own. ``instead``: it
-    happens by what these actions are, and policies that ask about one of them do not ask about this one.
+    happens by what these actions are, and policies that ask about one of them do not ask about this one. ``awaited``:
+    what the request writes names it, and acts on it once it is there as well.
     """
 
     action: Action
@@ -47,6 +48,7 @@ class Effect(Struct, frozen=True, gc=False):
     controlled: bool = False
     since: str = ""
     instead: frozenset[Action] = frozenset()
+    awaited: bool = False
 
     @property
     def ref(self) -> ObjectRef:
@@ -55,9 +57,9 @@ class Effect(Struct, frozen=True, gc=False):
         return ObjectRef(resource, self.target.namespace, self.target.name)
 
 
-def goes_along(target: Target, version: str = "v1") -> Effect:
+def goes_along(target: Target, version: str = "v1", *, awaited: bool = False) -> Effect:
     """The deletion of an object that goes along with the one that the request names. It is not read yet."""
-    return Effect(Action.DELETE, target, version, {}, dependent=True)
+    return Effect(Action.DELETE, target, version, {}, dependent=True, awaited=awaited)
 
 
 def goes_with(dependent: Dependent) -> Effect:

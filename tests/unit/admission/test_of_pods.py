@@ -1,7 +1,7 @@
 """What is made for pods alone goes with them: whatever ends pods ends that, where policies name it and not the pods."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from tests.support.builders import (
@@ -23,6 +23,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, ended
 
+from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
 from seconder.admission.indirect import of_pods, scaling, table
 from seconder.admission.kinds import OF_PODS, WITH_PODS
@@ -178,6 +179,32 @@ def test_the_volume_of_such_a_claim_goes_with_the_pods() -> None:
         kept = _cluster(whole=document(DEPLOYMENT, spec=spec | {"persistentVolumeReclaimPolicy": "Retain"}))
         kept.objects = {**kept.objects, **live(volume)}
         assert ended(decide(_ENDS[by], state(policy(VOLUMES)), answers=kept)) == [], by
+
+
+_MAKES: Final[dict[GroupResource, dict[str, Any]]] = {
+    MADE[0]: {"volumes": [{"name": "cache", "ephemeral": {"volumeClaimTemplate": {}}}]},
+    MADE[1]: {"resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "gpu"}]},
+}
+
+
+@pytest.mark.parametrize("resource", MADE, ids=str)
+def test_an_autoscaler_counts_where_its_workload_would_make_something_for_its_pods(resource: GroupResource) -> None:
+    """Whatever its size is now: what nobody has made yet nobody can approve. Of most workloads nothing is made."""
+    asked = creation(target(AUTOSCALERS, "h", uid=""), new=_scaler("Deployment"))
+
+    def decided(pod: dict[str, Any], **more: Any) -> Decision:
+        spec = {"replicas": 1, "template": {"spec": pod}}
+        answers = _cluster(resource, **({"whole": document(DEPLOYMENT, spec=spec)} | more))
+        return decide(asked, state(policy(resource)), answers=answers)
+
+    assert ended(decided(_MAKES[resource])) == [_held(resource).name]
+    later = decided(_MAKES[resource], dependents=[])
+    assert later.change is None
+    assert "is not there, so that nobody can approve it" in later.message
+    assert decided({"volumes": [{"name": "ephemeral", "emptyDir": {}}]}, dependents=[]).allowed
+    # Of one that is not there nobody knows. Where no such claim is, none is waited for.
+    assert "the workload that it scales is not there" in decided({}, whole=None).message
+    assert decided({}, whole=None, dependents=[]).allowed
 
 
 def test_each_row_that_ends_pods_ends_what_goes_with_them() -> None:

@@ -41,6 +41,12 @@ def _lost(asked: Request, named: GroupResource, *there: Target, **given: Any) ->
     return ended(decide(asked, state(policy(named)), answers=answers, rules=[indirect_deletion.RULE]))
 
 
+def _awaits(asked: Request, named: GroupResource) -> bool:
+    """Whether it names what is not there, of a protected kind, so that nobody can approve it."""
+    decided = decide(asked, state(policy(named)), answers=Answers())
+    return decided.change is None and "is not there, so that nobody can approve it" in decided.message
+
+
 @pytest.mark.parametrize("row", programs._ANYTHING, ids=lambda row: f"{row.plural}.{row.group}")
 def test_what_ends_whatever_fits_is_an_agents_to_describe_and_no_more(row: programs._Untold) -> None:
     """No peer can sign for what nobody can tell. People write it, and where nothing is protected anybody does."""
@@ -67,7 +73,8 @@ def test_a_canary_takes_over_the_workload_that_it_names() -> None:
         return creation(canary, new={"spec": {"targetRef": reference}})
 
     assert _lost(asked(), DEPLOYMENTS, DEPLOYMENT) == ["checkout"]
-    assert _lost(asked("other"), DEPLOYMENTS, DEPLOYMENT) == []
+    assert _awaits(asked("other"), DEPLOYMENTS)
+    assert _lost(asked("other"), SERVICES) == []
     assert _lost(asked(kind="Service"), DEPLOYMENTS, DEPLOYMENT) == []
     signed = Answers(objects=live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT)))
     assert decide(asked(), state(policy()), answers=signed).reason is Reason.APPROVED
@@ -107,6 +114,8 @@ def test_a_request_for_an_eviction_is_the_end_of_the_pod(plural: str) -> None:
         assert _lost(asked, PODS, pod) == ["broker"]
         assert _lost(asked, DEPLOYMENTS, pod) == []
     assert _lost(update(kind, old=spec, new=spec | {"labels": {"a": "b"}}), PODS, pod) == []
+    assert _lost(creation(kind, new=spec), PODS) == [], "one of that uid is gone"
+    assert _awaits(creation(kind, new={"spec": {"target": {"pod": {"name": "db-7"}}}}), PODS)
 
 
 def test_a_request_for_a_backups_end_is_the_backups_end() -> None:
@@ -116,6 +125,7 @@ def test_a_request_for_a_backups_end_is_the_backups_end() -> None:
         target(GroupResource("velero.io", "deletebackuprequests"), "r"), new={"spec": {"backupName": "nightly"}}
     )
     assert _lost(asked, BACKUPS, backup) == ["nightly"]
+    assert _awaits(asked, BACKUPS)
     assert _lost(asked, DEPLOYMENTS) == []
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from seconder.admission import dependents
 from seconder.admission.dependents import Dependent
+from seconder.admission.findings import Refusal, absent
 from seconder.admission.indirect import of_pods, scaling, standing
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.indirect.scaling import Scaling
@@ -29,10 +30,31 @@ from seconder.api.resources import AUTOSCALERS, PODS, REPLICA_SETS, GroupResourc
 from seconder.api.type_reader import TypeReader
 
 _UNREAD: Final = "what it scales could not be looked up"
+_ABSENT: Final = "the workload that it scales"
+_ADVICE: Final = "Make the workload first."
+_NOTHING_YET: Final = "what it would end of the workload"
+_RUN_FIRST: Final = "Have the workload run first, or ask a person to make the autoscaler."
 
 
-class _Size(Struct):
-    replicas: int | None = None
+class _Volume(Struct):
+    ephemeral: dict[str, Any] | None = None
+
+
+class _Claim(Struct, rename="camel"):
+    resource_claim_template_name: str | None = None
+
+
+class _Pod(Struct, rename="camel"):
+    volumes: list[_Volume] | None = None
+    resource_claims: list[_Claim] | None = None
+
+
+class _Template(Struct):
+    spec: _Pod | None = None
+
+
+class _Spec(Struct):
+    template: _Template | None = None
 
 
 class _Metadata(Struct):
@@ -41,13 +63,23 @@ class _Metadata(Struct):
 
 class _Workload(Struct):
     metadata: _Metadata
-    spec: _Size
+    spec: _Spec
+
+    @property
+    def makes_for_pods(self) -> bool:
+        """Whether something is made for each of its pods alone."""
+        pod = self.spec.template.spec if self.spec.template else None
+        return pod is not None and (
+            any(each.ephemeral is not None for each in pod.volumes or ())
+            or any(each.resource_claim_template_name is not None for each in pod.resource_claims or ())
+        )
 
 
 _workload: Final = TypeReader(_Workload)
 
 
-def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+def _losses(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
+    """The pods of what it scales, and what goes with them, however many there are now: it goes on as these change."""
     place = context.request.target.namespace
     told = scaling.scaling(context)
     if told is None:
@@ -55,29 +87,39 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     kind = maker(told.group, told.kind)
     if kind is None:
         return (yield from _of_any(context, told))
-    policies = context.state.policies.protecting(Target(PODS, "Pod", place, "", ""))
     workload = Target(kind.resource, kind.kind, place, told.name, "")
-    # Where they name the workload as well, its size is free there.
-    sized = all(policy in context.state.policies.protecting(workload) for policy in policies)
-    if sized and not (yield from of_pods.hold(context, place)):
+    sized, may_hold = _sized(context, [workload]), of_pods.may_come(context, place)
+    if sized and not may_hold:
         return []
+    # Made or changed, it stays; whoever deletes it has it act once more.
+    stays = not context.request.deletes
     stored: Any = yield from ask(ReadWhole(ObjectRef(kind, place, workload.name), _UNREAD))
     if stored is None:
-        return []
+        # What it will be made of is not known. Claims of its pods alone are few, and most namespaces have none.
+        waits = stays and (not sized or (yield from of_pods.hold(context, place)))
+        return [absent(_ABSENT, _ADVICE)] if waits else []
     try:
         scaled = _workload.convert(stored)
     except msgspec.ValidationError:
         raise Unknown(_UNREAD) from None
-    present = 1 if scaled.spec.replicas is None else scaled.spec.replicas
-    if told.least >= present and not told.restarts:
-        return []
     workload = msgspec.structs.replace(workload, uid=scaled.metadata.uid)
     owned: Sequence[Dependent] = () if sized else (yield from ask(Dependents(frozenset({workload.uid}), workload)))
+    pods = [each for each in owned if each.resource.resource == PODS]
     held = yield from of_pods.of_workload(context, workload)
-    return [*(goes_with(each) for each in owned if each.resource.resource == PODS), *map(goes_with, held)]
+    if stays and ((not sized and not pods) or (may_hold and scaled.makes_for_pods and not held)):
+        return [absent(_NOTHING_YET, _RUN_FIRST)]
+    return [*map(goes_with, pods), *map(goes_with, held)]
 
 
-def _of_any(context: ReviewContext, told: Scaling) -> Asking[Sequence[Effect]]:
+def _sized(context: ReviewContext, workloads: Sequence[Target]) -> bool:
+    """Whether all policies that ask about pods name one of these as well: of its size they ask by that, or free it."""
+    place = context.request.target.namespace
+    asking = context.naming(goes_along(Target(PODS, "Pod", place, "", "")))
+    naming = [policy for each in workloads for policy in context.naming(goes_along(each))]
+    return all(policy in naming for policy in asking)
+
+
+def _of_any(context: ReviewContext, told: Scaling) -> Asking[Sequence[Effect | Refusal]]:
     """What objects of a kind that is not built in own in the namespace: which of them it names is not known.
 
     What its controller ends of that by another size is its own affair.
@@ -86,7 +128,13 @@ def _of_any(context: ReviewContext, told: Scaling) -> Asking[Sequence[Effect]]:
     above = Target(GroupResource(told.group, ""), told.kind, place, told.name, "")
     owned = yield from ask(Dependents(frozenset({dependents.group_key(told.group)}), above))
     held = yield from of_pods.of_makers(context, place, lambda owner: owner.group == told.group)
-    return [*(goes_with(each) for each in owned if each.namespace == place), *map(goes_with, held)]
+    there = [each for each in owned if each.namespace == place]
+    kinds = context.state.policies.of_kind(told.group, told.kind)
+    sized = _sized(context, [Target(kind.resource, kind.kind, place, told.name, "") for kind in kinds])
+    pods = any(each.resource.resource == PODS for each in there)
+    if not (sized or pods or context.request.deletes):
+        return [absent(_NOTHING_YET, _RUN_FIRST)]
+    return [*map(goes_with, there), *map(goes_with, held)]
 
 
 def _read(ref: ObjectRef) -> Asking[Metadata | None]:
@@ -141,10 +189,11 @@ _SIZED: Final = WITH_PODS.union(MAKERS)
 
 def _row(resource: GroupResource, by: str, reason: str) -> Deleter:
     operations = scaling.operations(resource)
-    return Deleter(resource, by, "the pods of the workload", reason, _losses, operations, kinds=_SIZED)
+    ends = "the pods of the workload; of one without any yet, which no peer can approve, those to come"
+    return Deleter(resource, by, ends, reason, _losses, operations, kinds=_SIZED)
 
 
-_SHRINKS: Final = "a workload as its target, with more replicas than it may go to, in whatever is not free of it"
+_SHRINKS: Final = "a workload as its target, whatever its size is, in whatever is not free of it"
 _BY_METRICS: Final = "its controller scales down, by metrics of its writer's choice"
 
 DELETERS: Final = (

@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec, coverage
-from seconder.admission.indirect import claiming, scaling, volumes
+from seconder.admission.findings import Refusal, absent
+from seconder.admission.indirect import claiming, of_pods, scaling, volumes
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, MAKERS, VOLUMES
 from seconder.admission.lookups import (
@@ -29,6 +30,10 @@ from seconder.api.type_reader import TypeReader
 
 _UNREAD: Final = "what becomes of its claims could not be looked up"
 _DELETE: Final = "Delete"
+_TO_COME: Final = "the claim that goes by it later"
+_ADVICE: Final = "Do it while the claims are there, or ask a person."
+_ABSENT: Final = "the StatefulSet that it scales"
+_MAKE_IT: Final = "Make the StatefulSet first."
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
@@ -84,7 +89,14 @@ class _Set(Struct, rename="camel"):
         return range(start, start + (1 if self.replicas is None else self.replicas))
 
 
-_Ordinal = Callable[[int], bool]
+class _Going(NamedTuple):
+    """The names of the templates whose claims go, and of which ordinals. ``later``: of those to come as well."""
+
+    templates: set[str]
+    goes: Callable[[int], bool]
+    later: bool = False
+
+
 _spec: Final = msgspec.json.Decoder(_Set | None)
 _pod: Final = msgspec.json.Decoder(_Pod | None)
 _set: Final = TypeReader(_Set)
@@ -95,7 +107,7 @@ def _everything(_: int) -> bool:
     return True
 
 
-def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+def _losses(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
     request, target = context.request, context.request.target
     if not volumes.matter(context, target.namespace):
         return []
@@ -105,11 +117,11 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         told = _lost(request, _decoded(request, request.old_spec), _decoded(request, request.new_spec))
     if told is None:
         return []
-    return (yield from _claims_of(target.namespace, target.name, told))
+    return (yield from _claims_of(context, target.name, told))
 
 
-def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """What goes by an autoscaler that may take a StatefulSet to fewer replicas, or could not before."""
+def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
+    """What goes by an autoscaler that may take a StatefulSet to fewer replicas, now or once it has more."""
     place = context.request.target.namespace
     if not volumes.matter(context, place):
         return []
@@ -118,29 +130,35 @@ def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect]]:
         return []
     ref = ObjectRef(SETS, place, named.name)
     stored: Any = yield from ask(ReadWhole(ref, _UNREAD))
+    stays = not context.request.deletes
     if stored is None:
-        return []
+        # What it will say of its claims is not known.
+        return [absent(_ABSENT, _MAKE_IT)] if stays and of_pods.may_come(context, place, [CLAIMS]) else []
     workload = _converted(stored)
     if workload.retention.when_scaled != _DELETE:
         return []
     kept = msgspec.structs.replace(workload, replicas=named.least).kept
-    told = _templates(workload), lambda ordinal: ordinal not in kept
-    return (yield from _claims_of(place, named.name, told))
+    told = _Going(_templates(workload), lambda ordinal: ordinal not in kept, later=stays)
+    return (yield from _claims_of(context, named.name, told))
 
 
-def _claims_of(place: str, name: str, told: tuple[set[str], _Ordinal]) -> Asking[Sequence[Effect]]:
-    """The deletions of a set's claims, of those of its ordinals that go."""
-    templates, goes = told
+def _claims_of(context: ReviewContext, name: str, told: _Going) -> Asking[Sequence[Effect | Refusal]]:
+    """The deletions of a set's claims, of the ordinals that go; a refusal where all are yet to come."""
+    templates, goes, later = told
     if not templates:
         return []
+    place = context.request.target.namespace
     held = yield from ask(NamespaceContents(place, (HeldResource(CLAIMS, True),)))
     names = "|".join(re.escape(template) for template in sorted(templates))
     claim = re.compile(rf"(?:{names})-{re.escape(name)}-([0-9]{{1,10}})")
-    return [
+    found = [
         goes_along(Target(CLAIMS.resource, CLAIMS.kind, place, item.name, item.uid), CLAIMS.version)
         for item in held[CLAIMS.resource]
         if (named := claim.fullmatch(item.name)) and goes(int(named[1]))
     ]
+    if later and not found and of_pods.may_come(context, place, [CLAIMS]):
+        return [absent(_TO_COME, _ADVICE)]
+    return found
 
 
 class _Names(NamedTuple):
@@ -236,7 +254,7 @@ def _decoded(request: Request, spec: msgspec.Raw) -> _Set | None:
     return found
 
 
-def _through_scale(context: ReviewContext) -> Asking[tuple[set[str], _Ordinal] | None]:
+def _through_scale(context: ReviewContext) -> Asking[_Going | None]:
     """What goes by a Scale (autoscaling/v1), which holds the number alone."""
     old, new = context.replicas
     if old is None or new is None or new >= old:
@@ -254,8 +272,8 @@ def _converted(stored: Mapping[str, Any]) -> _Set:
         raise Unknown(_UNREAD) from None
 
 
-def _lost(request: Request, before: _Set | None, after: _Set | None) -> tuple[set[str], _Ordinal] | None:
-    """The names of the templates, and which ordinals' claims go; None where none do."""
+def _lost(request: Request, before: _Set | None, after: _Set | None) -> _Going | None:
+    """Which claims go; None where none do. What a new set says of its own claims to come is whoever makes it's."""
     if request.operation is Operation.DELETE:
         return _of_deleted(before) if before else None
     if after is None:
@@ -263,16 +281,16 @@ def _lost(request: Request, before: _Set | None, after: _Set | None) -> tuple[se
     now, was = after.retention, before.retention if before else _Retention()
     if (now.when_deleted == _DELETE != was.when_deleted) or (now.when_scaled == _DELETE != was.when_scaled):
         # Whoever deletes or scales it afterwards need not know what it says.
-        return _templates(after), _everything
+        return _Going(_templates(after), _everything, later=before is not None)
     if now.when_scaled == _DELETE and before is not None:
         gone, kept = before.kept, after.kept
         if gone and not (kept and kept.start <= gone.start and gone.stop <= kept.stop):
-            return _templates(after), lambda ordinal: ordinal in gone and ordinal not in kept
+            return _Going(_templates(after), lambda ordinal: ordinal in gone and ordinal not in kept)
     return None
 
 
-def _of_deleted(workload: _Set) -> tuple[set[str], _Ordinal] | None:
-    return (_templates(workload), _everything) if workload.retention.when_deleted == _DELETE else None
+def _of_deleted(workload: _Set) -> _Going | None:
+    return _Going(_templates(workload), _everything) if workload.retention.when_deleted == _DELETE else None
 
 
 def _templates(workload: _Set) -> set[str]:
@@ -284,7 +302,7 @@ _ENDED: Final = frozenset({CLAIMS.resource, VOLUMES.resource})
 DELETER: Final = Deleter(
     STATEFUL_SETS,
     "retention of claims, or fewer or other replicas or ordinals under it; its deletion",
-    "its PersistentVolumeClaims",
+    "its PersistentVolumeClaims; by another retention of one that has none, those to come, which no peer can approve",
     "the StatefulSet's own controller deletes claims as the set says",
     _losses,
     MUTATIONS,
@@ -325,7 +343,7 @@ AUTOSCALED: Final = tuple(
     Deleter(
         resource,
         "a StatefulSet as its target, whose retention of claims is to delete them when it is scaled",
-        "the claims beyond its least size",
+        "the claims beyond its least size; those to come, which no peer can approve, where there are none",
         "its controller scales down, and the StatefulSet's own deletes claims as the set says",
         _autoscaled,
         scaling.operations(resource),

@@ -7,13 +7,14 @@ far more than such claims, so the claims are known, and the way from them up to 
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from seconder.admission import coverage
 from seconder.admission.dependents import Dependent, Kind, kind_key
 from seconder.admission.indirect import standing
-from seconder.admission.kinds import MADE_FOR_PODS, VOLUMES
+from seconder.admission.kinds import MADE_FOR_PODS, OF_PODS, VOLUMES
 from seconder.admission.lookups import Asking, Dependents, ReadObjects, Unknown, ask
 from seconder.admission.request import Metadata, Owner
-from seconder.admission.review import Effect, ReviewContext, goes_with
-from seconder.api.resources import PODS, Target
+from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
+from seconder.api.resources import PODS, ResolvedResource, Target
 
 BY_POD: Final = frozenset({kind_key(Kind("v1", "Pod"))})
 """The key of all owners that are pods."""
@@ -38,6 +39,13 @@ def names_a_template(document: bytes) -> bool:
 def may_matter(context: ReviewContext, place: str) -> bool:
     """Whether pods may matter, told without a look-up: see ``matter``."""
     return context.state.policies.pods_hold or _named(context, place)
+
+
+def may_come(context: ReviewContext, place: str, kinds: Sequence[ResolvedResource] = OF_PODS) -> bool:
+    """Whether some policy asks about what pods of a namespace come to have of these kinds, or about its volumes."""
+    targets = [Target(kind.resource, kind.kind, place, "", "") for kind in kinds]
+    targets.append(Target(VOLUMES.resource, VOLUMES.kind, "", "", ""))
+    return any(coverage.may_be_covered(context, goes_along(each)) for each in targets)
 
 
 def matter(context: ReviewContext, place: str) -> Asking[bool]:

@@ -98,21 +98,26 @@ def _by_canary(context: ReviewContext) -> Asking[Sequence[Effect]]:
     named = _text(reference, "name")
     if kind is None or not named:
         return []
-    return [goes_along(Target(kind.resource, kind.kind, context.request.target.namespace, named, ""), kind.version)]
+    workload = Target(kind.resource, kind.kind, context.request.target.namespace, named, "")
+    return [goes_along(workload, kind.version, awaited=True)]
 
 
 def _by_request(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The backup that somebody asks Velero to delete, with all that was backed up."""
     yield from ()
     name = _text(context.whole[1], "spec", "backupName")
-    return [goes_along(Target(_BACKUPS, "Backup", context.request.target.namespace, name, ""))] if name else []
+    backup = Target(_BACKUPS, "Backup", context.request.target.namespace, name, "")
+    return [goes_along(backup, awaited=True)] if name else []
 
 
 def _by_eviction(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The pod whose eviction is asked for otherwise than through the pod (KEP-4563)."""
     yield from ()
-    name = _text(context.whole[1], "spec", "target", "pod", "name") if _rewritten(context) else ""
-    return [goes_along(Target(PODS, POD.kind, context.request.target.namespace, name, ""))] if name else []
+    named = _at(context.whole[1], "spec", "target", "pod") if _rewritten(context) else None
+    name = _text(named, "name")
+    pod = Target(PODS, POD.kind, context.request.target.namespace, name, "")
+    # Of a pod to come nobody knows the uid.
+    return [goes_along(pod, awaited=not _text(named, "uid"))] if name else []
 
 
 def _by_cron_job(context: ReviewContext) -> Asking[Sequence[Refusal]]:
@@ -130,6 +135,8 @@ def _by_cron_job(context: ReviewContext) -> Asking[Sequence[Refusal]]:
     return [Refusal(what, Reason.APPROVAL_MISSING, _ONLY_CONTROLLER)]
 
 
+_TO_COME: Final = "; of one that is not there yet, no peer can approve it"
+
 DELETERS: Final = (
     *map(_untold, _ANYTHING),
     Deleter(
@@ -146,7 +153,7 @@ DELETERS: Final = (
         Deleter(
             GroupResource("lifecycle.k8s.io", plural),
             "its creation, or whatever is changed of it but labels and annotations",
-            "the pod in its spec.target",
+            f"the pod in its spec.target{_TO_COME}",
             "a controller evicts the pod",
             _by_eviction,
             WRITES,
@@ -157,7 +164,7 @@ DELETERS: Final = (
     Deleter(
         GroupResource("flagger.app", "canaries"),
         "its creation, or whatever is changed of it but labels and annotations",
-        "the workload in its spec.targetRef",
+        f"the workload in its spec.targetRef{_TO_COME}",
         "Flagger scales the workload to nothing, beside another one that it makes",
         _by_canary,
         WRITES,
@@ -166,7 +173,7 @@ DELETERS: Final = (
     Deleter(
         GroupResource("velero.io", "deletebackuprequests"),
         "its creation",
-        "the Backup in its spec.backupName",
+        f"the Backup in its spec.backupName{_TO_COME}",
         "Velero deletes the backup with its data",
         _by_request,
         WRITES,

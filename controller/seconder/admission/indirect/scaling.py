@@ -21,17 +21,13 @@ _WHAT: Final = "the autoscaler"
 
 
 class Scaling(Struct, frozen=True):
-    """What an autoscaler may do: take the workload of this kind and name down to ``least``, and up to ``most``.
-
-    ``restarts``: it ends pods whatever their number is.
-    """
+    """What an autoscaler may do: take the workload of this kind and name down to ``least``, and up to ``most``."""
 
     group: str
     kind: str
     name: str
     least: int
     most: int
-    restarts: bool = False
 
 
 class _Reference(Struct, rename="camel"):
@@ -41,9 +37,9 @@ class _Reference(Struct, rename="camel"):
     kind: str = ""
     name: str = ""
 
-    def to(self, least: int, most: int, *, restarts: bool = False) -> Scaling:
+    def to(self, least: int, most: int) -> Scaling:
         """What is done to the workload that it names."""
-        return Scaling(self.api_version.rpartition("/")[0], self.kind, self.name, least, most, restarts)
+        return Scaling(self.api_version.rpartition("/")[0], self.kind, self.name, least, most)
 
 
 class _Horizontal(Struct, rename="camel"):
@@ -119,7 +115,7 @@ def _by_restarts(request: Request) -> Scaling | None:
     mode = spec.update_policy.update_mode if spec.update_policy else None
     if spec.target_ref is None or mode in {"Off", "Initial"}:
         return None
-    return spec.target_ref.to(0, 0, restarts=True)
+    return spec.target_ref.to(0, 0)
 
 
 _TOLD: Final[Mapping[GroupResource, Callable[[Request], Scaling | None]]] = {

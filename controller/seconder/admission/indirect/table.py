@@ -93,7 +93,8 @@ ELSEWHERE: Final = (
         Elsewhere(
             str(kind),
             f"`{least}`, in whatever is not free of it",
-            "the pods of its workload; where that one's size is not free, a change to its least and to its most",
+            "the pods of its workload; where that one's size is not free, a change to its least and to its most; one to"
+            " come, where it would hold the size that there is, which no peer can approve",
             "its controller scales it",
             "autoscaler",
         )

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from seconder.admission import coverage
 from seconder.admission.changes import free_changes
-from seconder.admission.findings import Refusal
+from seconder.admission.findings import Refusal, absent
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, VOLUMES
 from seconder.admission.lookups import Asking, Holders, ObjectRef, ReadWhole, Unknown, ask
@@ -97,7 +97,7 @@ def _of_storage(storage: _Storage) -> Deleter:
             if (after.policy != before.policy and not anew) or (storage.anew and rewritten):
                 found.append(_refusal(storage))
         if after.holder and not after.holder.is_named_as(before.holder):
-            found += yield from _held(context, storage, after.holder, given=before.holder is None)
+            found += yield from _held(context, storage, after.holder, given=not found)
         return found
 
     return Deleter(
@@ -121,6 +121,7 @@ That of a volume is known by the claim that waits for it: see ``claiming``.
 """
 
 _TAKEN_NAME: Final = "a controller gives such a name itself, and would wait for what has it"
+_MAKE_VOLUME: Final = "Leave it to the controller to attach it."
 _ANOTHER_NAME: Final = "Give it another name, or ask a person to make it."
 
 
@@ -159,7 +160,7 @@ def _held(
 ) -> Asking[Sequence[Effect | Refusal]]:
     """The deletion of what holds it, as that is stored.
 
-    ``given``: it is the first to hold it. One that is not there yet is nobody's to approve.
+    ``given``: nobody approves that it leaves another. A holder that is not there yet is nobody's to approve.
     """
     kind = _served(context, storage.held_by)
     target = Target(kind.resource, kind.kind, holder.namespace, holder.name, holder.uid)
@@ -252,7 +253,7 @@ def _attached(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
         return []
     stored: Any = yield from ask(ReadWhole(ObjectRef(storage.kind, "", name), _UNREAD))
     if stored is None:
-        return []
+        return [absent(f"{storage.kind.resource} {name}", _MAKE_VOLUME)] if made else []
     holder = _state(storage, stored).holder
     found = [goes_along(Target(storage.kind.resource, storage.kind.kind, "", name, ""))]
     return [*found, *((yield from _held(context, storage, holder)) if holder else ())]

@@ -9,7 +9,7 @@ from seconder.admission import cel, codec, coverage
 from seconder.admission.changes import differences, free_changes
 from seconder.admission.changes.free_changes import REPLICAS
 from seconder.admission.changes.free_paths import FreePaths
-from seconder.admission.findings import Affected, Findings, Refusal
+from seconder.admission.findings import Affected, Findings, absent
 from seconder.admission.indirect import scaling
 from seconder.admission.indirect.scaling import Scaling
 from seconder.admission.lookups import ReadWhole, Unknown, ask
@@ -18,13 +18,13 @@ from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import MUTATIONS
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.reasons import Reason
 from seconder.api.resources import Action, GroupResource, Target
 from seconder.approvals.difference import Difference
 
 _UNREAD: Final = "the workload that it scales could not be looked up"
-_ABSENT: Final = "is not there, so that nobody can approve it"
 _ADVICE: Final = "Make the workload first."
+_HELD: Final = "the change of a size that it would hold for good"
+_NO_RANGE: Final = "Let it go to another size as well, or ask a person to make it."
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -45,7 +45,7 @@ def _emptied(context: ReviewContext, told: Scaling) -> Findings:
     if stored is None and context.request.deletes:
         return []
     if stored is None:
-        return [Refusal(f"the workload that it may scale to nothing {_ABSENT}", Reason.APPROVAL_MISSING, _ADVICE)]
+        return [absent("the workload that it may scale to nothing", _ADVICE)]
     policies = yield from coverage.policies_for(context, effect)
     return [Affected(effect, policies)]
 
@@ -65,10 +65,13 @@ def _resized(context: ReviewContext, told: Scaling) -> Findings:
             continue
         stored = yield from ask(ReadWhole(effect.ref, _UNREAD))
         if stored is None and not context.request.deletes:
-            return [Refusal(f"the workload whose size it changes {_ABSENT}", Reason.APPROVAL_MISSING, _ADVICE)]
+            return [absent("the workload whose size it changes", _ADVICE)]
         if stored is not None:
             effect = coverage.at(effect, codec.metadata_of(stored))
             changes = _differences(kind.resource, stored, told, free)
+            if not (changes or context.request.deletes):
+                # It changes none now, and whatever anybody sets afterwards.
+                return [absent(_HELD, _NO_RANGE)]
             return [Affected(msgspec.structs.replace(effect, difference=each), policies) for each in changes]
     return []
 

@@ -199,12 +199,23 @@ def test_nothing_at_all_is_that_action_where_every_policy_asks_for_it() -> None:
 
 
 def test_whose_size_is_not_an_agents_to_change_is_there_first() -> None:
-    """An autoscaler that waits for it would change it later. People do as they like; who keeps a size changes none."""
+    """An autoscaler that waits for it would change it later. People do as they like."""
     strict = policy(free_changes=())
     never = decide(creation(SCALER, new=_spec(1)), state(strict), answers=Answers())
     assert "is not there, so that nobody can approve it" in never.message
     assert decide(creation(SCALER, PERSON, new=_spec(1)), state(strict)).allowed
-    assert _asked(3, 3, strict).allowed
+
+
+def test_a_size_that_is_held_for_good_is_not_an_agents_to_hold() -> None:
+    """It changes none today, and takes back whatever a person sets afterwards. Where sizes are free it may."""
+    held = _asked(3, 3, policy(free_changes=()))
+    assert held.reason is Reason.APPROVAL_MISSING
+    assert "a size that it would hold for good is not there, so that nobody can approve it" in held.message
+    assert _asked(3, 3, policy()).allowed
+    one = policy(actions=frozenset({Action.DELETE, Action.CHANGE}), free_changes=())
+    answers = Answers(objects=live(DEPLOYMENT), whole=document(DEPLOYMENT, spec={"replicas": 0}))
+    gone = deletion(SCALED, stored=_events(advanced=RESTORES))
+    assert decide(gone, state(one), answers=answers, rules=[autoscaler.RULE]).allowed
 
 
 def test_people_set_their_autoscalers_as_they_like() -> None:

@@ -128,7 +128,7 @@ def _with(document_: dict[str, Any], **spec: Any) -> dict[str, Any]:
 
 
 def test_an_autoscaler_of_a_set_that_deletes_claims_loses_those_beyond_its_least() -> None:
-    """Whoever waits long enough has them gone; without the set, or under another retention, none."""
+    """Whoever waits long enough has them gone; under another retention, none."""
 
     def scaler(least: int | None, kind: str = "StatefulSet") -> dict[str, Any]:
         named = {"apiVersion": "apps/v1", "kind": kind, "name": "db"}
@@ -146,9 +146,41 @@ def test_an_autoscaler_of_a_set_that_deletes_claims_loses_those_beyond_its_least
     named = {"minReplicaCount": 2, "scaleTargetRef": {"kind": "StatefulSet", "name": "db"}}
     assert _lost(creation(SCALED, new={"spec": named}), one, stored) == ["data-db-2"]
     assert _lost(creation(object_, new=scaler(1, "Deployment")), one, stored) == []
-    assert _lost(creation(object_, new=scaler(1)), one, Answers(objects=_claims(), holds=PRESENT)) == []
     kept = Answers(objects=_claims(), holds=PRESENT, whole=document(SET, spec=_spec()))
     assert _lost(creation(object_, new=scaler(1)), one, kept) == []
+
+
+def _refused(asked: Request, one: Policy, answers: Answers) -> bool:
+    """Whether nobody can approve it, since what it takes is not there."""
+    decided = decide(asked, state(one), answers=answers)
+    return decided.change is None and "is not there, so that nobody can approve it" in decided.message
+
+
+def test_claims_that_are_yet_to_come_are_nobodys_to_give_away() -> None:
+    """By a retention of a set that has none, and by an autoscaler that takes none yet. A new set says so of its own."""
+    none, one = Answers(holds=OTHERS), policy(CLAIMS)
+    for guarded in (one, policy(VOLUMES)):
+        for new in (_spec(scaled="Delete"), _spec(deleted="Delete"), _spec(0, "Delete", "Delete")):
+            assert _refused(update(SET, old={"spec": _spec()}, new={"spec": new}), guarded, none)
+            assert _lost(creation(SET, new={"spec": new}), guarded, none) == []
+    elsewhere = policy(CLAIMS, namespaces=["elsewhere"])
+    change = update(SET, old={"spec": _spec()}, new={"spec": _spec(scaled="Delete")})
+    assert _lost(change, elsewhere, none) == []
+    named = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db"}
+    spec = {"spec": {"minReplicas": 3, "maxReplicas": 3, "scaleTargetRef": named}}
+    made = creation(target(AUTOSCALERS, "h"), new=spec)
+    events = {"minReplicaCount": 3, "scaleTargetRef": named, "advanced": {"restoreToOriginalReplicaCount": True}}
+    for asked in (made, creation(SCALED, new={"spec": events})):
+        deletes = Answers(objects=_claims(), holds=PRESENT, whole=document(SET, spec=_spec(scaled="Delete")))
+        assert _refused(asked, one, deletes)
+        assert _refused(asked, one, Answers(objects=_claims(), holds=PRESENT))
+        assert _lost(asked, elsewhere, deletes) == []
+        kept = Answers(objects=_claims(), holds=PRESENT, whole=document(SET, spec=_spec()))
+        assert _lost(asked, one, kept) == []
+    # Whoever deletes it has it act once more, on what is there.
+    empty = Answers(whole=document(SET, spec=_spec(0, "Delete")))
+    assert _lost(deletion(SCALED, stored={"spec": events}), one, empty) == []
+    assert _lost(deletion(SCALED, stored={"spec": events}), one, Answers()) == []
 
 
 def test_what_keeps_claims_is_free() -> None:
@@ -156,7 +188,7 @@ def test_what_keeps_claims_is_free() -> None:
     assert _sets(_spec(scaled="Delete"), _spec(5, "Delete")) == []
     assert _sets(_spec(deleted="Delete", scaled="Delete"), _spec()) == []
     assert _sets(_spec(), _spec(1)) == []
-    assert _sets(_spec(), _spec(scaled="Delete"), Answers(holds=OTHERS)) == []
+    assert _sets(_spec(), _spec(scaled="Delete", deleted="Delete") | {"volumeClaimTemplates": []}) == []
     stored = Answers(whole=document(SET, spec=_spec()), holds=PRESENT)
     assert _lost(scale(3, 1, object_=SET), policy(CLAIMS), stored) == []
 
@@ -272,6 +304,10 @@ def test_a_volume_goes_with_the_approval_of_its_claim() -> None:
     assert _lost(deletion(VOLUME, stored=_volume(uid="before")), one, answers) == []
     assert _lost(deletion(VOLUME, stored={"spec": {}}), one, answers) == []
     assert _lost(deletion(VOLUME, stored=_volume()), policy(DEPLOYMENTS), answers) == []
+    elsewhere = {"spec": {"claimRef": {"namespace": "mine", "name": "mine"}}}
+    later = update(VOLUME, old=elsewhere, new=_volume("data-db-3"))
+    here = state(policy(CLAIMS, namespaces=["payments"]))
+    assert "that is not there yet" in decide(later, here, answers=answers).message
 
 
 def test_whatever_else_is_not_free_of_a_volume_counts_as_well() -> None:
@@ -359,6 +395,8 @@ def test_a_volume_is_detached_with_the_approval_of_it_and_its_claim() -> None:
     assert _lost(update(attachment, old=held, new=held | {"labels": {"a": "b"}}), policy(CLAIMS), there) == []
     assert _lost(deletion(attachment, stored={"spec": {}}), policy(CLAIMS), there) == []
     assert _lost(deletion(attachment, stored=held), policy(CLAIMS), Answers()) == []
+    for guarded in (policy(CLAIMS), policy(VOLUMES)):
+        assert _refused(creation(attachment, new=held), guarded, Answers())
     assert _lost(deletion(attachment, stored=held), policy(DEPLOYMENTS), there) == []
 
 
@@ -672,8 +710,8 @@ def test_each_form_of_a_selector_is_asked_for_as_it_is() -> None:
     assert _lost(update(controller, old=after, new=after), policy(PODS), ORPHAN) == []
 
 
-def test_an_autoscaler_ends_pods_of_what_it_may_make_smaller() -> None:
-    """Where a policy names the pods and not the workload; one that leaves its size, or makes it larger, ends none."""
+def test_an_autoscaler_ends_pods_of_what_it_scales() -> None:
+    """Where a policy names the pods and not the workload; whatever the size is now, since it acts on later ones too."""
 
     def scaler(least: int | None, kind: str = "Deployment", version: str = "apps/v1") -> dict[str, Any]:
         return {"spec": {"minReplicas": least, "scaleTargetRef": {"apiVersion": version, "kind": kind, "name": "web"}}}
@@ -686,20 +724,30 @@ def test_an_autoscaler_ends_pods_of_what_it_may_make_smaller() -> None:
     assert _lost(creation(object_, new=scaler(2)), one, stored) == ["broker"]
     assert _lost(creation(object_, new=scaler(None)), one, stored) == ["broker"]
     assert _lost(update(object_, old=scaler(3), new=scaler(1)), one, stored) == ["broker"]
-    assert _lost(creation(object_, new=scaler(3)), one, stored) == []
+    assert _lost(creation(object_, new=scaler(3)), one, stored) == ["broker"]
     # What the autoscaler itself owns is not what this is about.
     here = [indirect_deletion.RULE]
     others: Sequence[dict[str, Any]] = ({"maxReplicas": 2}, {"metrics": []}, {"behavior": {}})
     for changed in others:
         assert _lost(update(object_, old=scaler(1), new=_with(scaler(1), **changed)), one, stored, here) == ["broker"]
-        assert _lost(update(object_, old=scaler(3), new=_with(scaler(3), **changed)), one, stored, here) == []
+        assert _lost(update(object_, old=scaler(3), new=_with(scaler(3), **changed)), one, stored, here) == ["broker"]
     old_form = scaler(1) | {"annotations": {"autoscaling.alpha.kubernetes.io/metrics": "[]"}}
     assert _lost(update(object_, old=scaler(1), new=old_form), one, stored, here) == ["broker"]
     assert _lost(update(object_, old=scaler(1), new=scaler(1) | {"labels": {"a": "b"}}), one, stored, here) == []
     assert _lost(deletion(object_, stored=scaler(1)), one, stored, here) == []
     assert _lost(creation(object_, new=scaler(2)), policy(PODS, DEPLOYMENTS), stored) == []
-    assert _lost(creation(object_, new=scaler(2)), one, Answers()) == []
     assert _lost(creation(object_, new=scaler(2)), policy(CLAIMS), stored) == []
+    # Nor does anybody approve the end of what is not there yet.
+    none = Answers(whole=document(web, spec={"replicas": 0}))
+    for nothing in (none, Answers()):
+        assert _refused(creation(object_, new=scaler(2)), one, nothing)
+        events = {"minReplicaCount": 1, "scaleTargetRef": {"name": "web"}}
+        assert _refused(creation(SCALED, new={"spec": events}), one, nothing)
+        for free in (policy(PODS, DEPLOYMENTS), policy(CLAIMS), policy(PODS, namespaces=["elsewhere"]), policy()):
+            assert _lost(creation(object_, new=scaler(2)), free, nothing) == []
+    gone = {"scaleTargetRef": {"name": "web"}, "advanced": {"restoreToOriginalReplicaCount": True}}
+    assert _lost(deletion(SCALED, stored={"spec": gone}), one, none) == []
+    assert _lost(deletion(SCALED, stored={"spec": gone}), one, Answers()) == []
 
 
 def test_other_autoscalers_end_pods_as_well() -> None:
@@ -717,6 +765,7 @@ def test_other_autoscalers_end_pods_as_well() -> None:
         assert _lost(creation(vertical, new={"spec": spec}), one, stored) == lost
     assert _lost(creation(vertical, new={"spec": named}), policy(PODS, DEPLOYMENTS), stored) == []
     assert _lost(creation(vertical, new={"spec": {}}), one, stored) == []
+    assert _refused(creation(vertical, new={"spec": named}), one, Answers())
     assert _lost(deletion(vertical, stored={"spec": named}), one, stored, [indirect_deletion.RULE]) == []
 
 
@@ -762,6 +811,7 @@ def test_an_autoscaler_of_a_custom_kind_ends_what_objects_of_its_group_own_there
     assert _lost(asked, policy(), answers) == ["checkout"]
     assert [each.keys for each in answers.questions(Dependents)] == [frozenset({"*.argoproj.io"})]
     assert _lost(asked, policy(), Answers()) == []
+    assert _refused(asked, policy(PODS), Answers())
 
 
 WEB = target(REPLICA_SETS, "web-5d", uid="uid-web")
