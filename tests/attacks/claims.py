@@ -304,11 +304,12 @@ def attach_its_volume(field: Field) -> None:
     field.free_work()
     field.later_removed(ATTACHMENTS.path("", field.place))
     field.refused("POST", ATTACHMENTS.path(""), {"metadata": {"name": field.place}, "spec": made})
-    # The name that the controller would give to another one, of a volume that is not there.
+    # The name that the controller would give to another one, of a volume that is not there; or one that waits for it.
     name = f"csi-{hashlib.sha256(field.place.encode()).hexdigest()}"
     field.later_removed(ATTACHMENTS.path("", name))
     ghost = {**made, "source": {"persistentVolumeName": "ghost"}}
-    field.refused("POST", ATTACHMENTS.path(""), {"metadata": {"name": name}, "spec": ghost})
+    for each in (name, field.place):
+        field.refused("POST", ATTACHMENTS.path(""), {"metadata": {"name": each}, "spec": ghost})
     field.lasts(path)
 
 

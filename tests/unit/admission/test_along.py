@@ -473,7 +473,7 @@ def test_an_agent_takes_no_name_that_a_controller_gives_to_storage(group: str, p
     """Whatever it is of: the controller would wait for that one. Where nobody protects storage it is free."""
     resource = GroupResource(group, plural)
     guarded = VOLUMES if plural == "volumeattachments" else resource
-    spec = {"spec": {"source": {"persistentVolumeName": "ghost"}, "deletionPolicy": "Retain"}}
+    spec = {"spec": {"source": {}, "deletionPolicy": "Retain"}}
     for taken, allowed in ((name, False), ("mine", True)):
         asked = creation(Target(resource, "K", "", taken, ""), new=spec)
         assert decide(asked, state(policy(guarded)), answers=Answers()).allowed is allowed
