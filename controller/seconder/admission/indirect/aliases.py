@@ -43,6 +43,8 @@ BUILT_IN: Final[tuple[Alias, ...]] = (
         GroupResource("capsule.clastix.io", "tenants"),
         "status.namespaces",
         "Capsule's tenant owns its namespaces, and its status lists them",
+        # Left out by Capsule where there are none.
+        optional=True,
     ),
     Alias(
         GroupResource("cluster.loft.sh", "spaces"),

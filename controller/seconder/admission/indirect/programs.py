@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from seconder.admission.findings import Refusal
+from seconder.admission.indirect import references
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, WITH_PODS, maker
+from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, WITH_PODS
 from seconder.admission.lookups import Asking, Unknown
 from seconder.admission.request import WRITES, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
-from seconder.api.resources import JOBS, PODS, GroupResource, Target
+from seconder.api.resources import DEPLOYMENTS, JOBS, PODS, SERVICES, GroupResource, Target
 
 _BACKUPS: Final = GroupResource("velero.io", "backups")
 _UNTOLD: Final = "which object it names cannot be told"
@@ -93,11 +94,11 @@ def _by_canary(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not _rewritten(context):
         return []
     reference = _at(context.whole[1], "spec", "targetRef")
-    group = _text(reference, "apiVersion").rpartition("/")[0]
-    kind = maker(group, _text(reference, "kind"))
-    named = _text(reference, "name")
-    if kind is None or not named:
+    # Flagger goes by the kind alone, and takes for a Deployment what it does not know.
+    said, named = _text(reference, "kind"), _text(reference, "name")
+    if said == MAKERS[SERVICES].kind or not named:
         return []
+    kind = references.workload(said) or MAKERS[DEPLOYMENTS]
     workload = Target(kind.resource, kind.kind, context.request.target.namespace, named, "")
     return [goes_along(workload, kind.version, awaited=True)]
 

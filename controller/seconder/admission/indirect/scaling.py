@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec
+from seconder.admission.kinds import MAKERS
 from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.api.resources import AUTOSCALERS, GroupResource
@@ -39,7 +40,10 @@ class _Reference(Struct, rename="camel"):
 
     def to(self, least: int, most: int) -> Scaling:
         """What is done to the workload that it names."""
-        return Scaling(self.api_version.rpartition("/")[0], self.kind, self.name, least, most)
+        group = self.api_version.rpartition("/")[0]
+        # Programs go by the kind alone in Kubernetes' own groups, or take one that is not said for apps.
+        built_in = next((each for each in MAKERS.values() if each.kind == self.kind and "." not in group), None)
+        return Scaling(built_in.resource.group if built_in else group, self.kind, self.name, least, most)
 
 
 class _Horizontal(Struct, rename="camel"):

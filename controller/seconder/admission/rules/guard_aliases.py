@@ -9,24 +9,34 @@ from typing import Final
 
 from seconder.admission import cel
 from seconder.admission.findings import Findings, Refusal
-from seconder.admission.indirect import aliased, nodes
-from seconder.admission.lookups import PodsOn, ask
+from seconder.admission.indirect import aliased, aliases, nodes
+from seconder.admission.indirect.aliases import Alias
+from seconder.admission.lookups import AliasedBy, Asking, PodsOn, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import Operation
+from seconder.admission.request import MUTATIONS, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.resources import NAMESPACES, GroupResource
+from seconder.api.resources import DEFINITIONS, NAMESPACES, GroupResource
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """Refuse what ends one of these by an object that stands for it, or by the namespace that holds such an object."""
+    """Refuse what ends one of these by an object that stands for it, or by what such an object goes with.
+
+    What stands for the guard's own namespace is not rewritten either: a chart's controller installs what it says.
+    """
     request, place = context.request, context.state.installation
+    resource = request.target.resource
+    if resource == DEFINITIONS:
+        stands = request.target.name in {f"{kind.resource}.{kind.group}" for kind in (*place.aliased, _CHARTS_VALUES)}
+        return [Refusal(_DEFINED)] if stands and context.may_end else []
+    if resource == _CHARTS_VALUES:
+        return [Refusal(_REWRITTEN)] if (yield from _values_of_guard(context)) else []
     lost: set[tuple[GroupResource, str]] = set()
     for alias in place.aliases:
-        if alias.resource == request.target.resource:
+        if alias.resource == resource and request.operation is not Operation.CREATE:
             lost |= {(alias.of, name) for name in aliased.lost(context, alias)}
-    if request.target.resource == NAMESPACES:
+    if resource == NAMESPACES and request.operation is not Operation.CREATE:
         lost |= set((yield from aliased.lost_within(context, place.aliases)))
     for kind, name in sorted(lost):
         if kind == NAMESPACES:
@@ -36,7 +46,26 @@ def evaluate(context: ReviewContext) -> Findings:
             kept = "the node on which the guard runs" if own else ""
         if kept:
             return [Refusal(f"agents may not end {kept}, nor what stands for it")]
-    return []
+    rewritten = any(_rewrites_guard(context, alias) for alias in place.aliases if alias.resource == resource)
+    return [Refusal(_REWRITTEN)] if rewritten else []
+
+
+def _rewrites_guard(context: ReviewContext, alias: Alias) -> bool:
+    """Whether it makes or changes what stands for the guard's own namespace."""
+    if alias.of != NAMESPACES or context.request.deletes or (context.request.updates and not context.rewrites):
+        return False
+    named = [aliases.names(alias, document) for document in context.whole if document]
+    return any(context.state.installation.namespace in (each or ()) for each in named)
+
+
+def _values_of_guard(context: ReviewContext) -> Asking[bool]:
+    """Whether it may be about the values of a chart that is installed in the guard's own namespace."""
+    request = context.request
+    if request.updates and not context.rewrites:
+        return False
+    # Which of the charts there has its name cannot be listed by name.
+    stood_for = yield from ask(AliasedBy(request.target.namespace, (_CHARTS,)))
+    return (NAMESPACES, context.state.installation.namespace) in stood_for
 
 
 def _kept(context: ReviewContext, namespace: str) -> str:
@@ -50,9 +79,20 @@ def _kept(context: ReviewContext, namespace: str) -> str:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Whatever ends an object of these kinds, or changes for what it stands; and Namespaces."""
-    kinds = {NAMESPACES, *(alias.resource for alias in place.aliases)}
-    return [Prefilter(Entry.GUARD, f'({cel.one_of(kinds)}) && request.operation in ["UPDATE", "DELETE"]')]
+    """Whatever is done to objects of these kinds; and what ends Namespaces and definitions."""
+    ends = f'({cel.one_of({NAMESPACES, DEFINITIONS})}) && request.operation in ["UPDATE", "DELETE"]'
+    written = f'({cel.one_of({*place.aliased, _CHARTS_VALUES})}) && request.operation != "CONNECT"'
+    return [Prefilter(Entry.GUARD, test) for test in (ends, written)]
+
+
+_CHARTS: Final = next(
+    each for each in aliases.BUILT_IN if each.resource == GroupResource("helm.cattle.io", "helmcharts")
+)
+_CHARTS_VALUES: Final = GroupResource("helm.cattle.io", "helmchartconfigs")
+"""Values for the HelmChart of their name, which come before its own."""
+
+_DEFINED: Final = "agents may not end the definition of what stands for namespaces or nodes"
+_REWRITTEN: Final = "agents may not change what is installed in the guard's own namespace"
 
 
 RULE: Final = Rule(
@@ -61,5 +101,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo({Operation.UPDATE, Operation.DELETE}, {NAMESPACES}, aliases=True),
+    applies_to=AppliesTo(MUTATIONS, {NAMESPACES, DEFINITIONS, _CHARTS_VALUES}, aliases=True),
 )

@@ -1,60 +1,96 @@
 """Custom resources that name a protected object: what their programs do to it is not known, and so a peer is asked.
 
-The table of indirect deleters has what is known of some kinds. Theirs are not told here.
+Autoscalers say what they do, and are not told here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from seconder.admission import cel, coverage
-from seconder.admission.findings import Findings
-from seconder.admission.indirect import along, references, scaling, table
-from seconder.admission.indirect.references import Named
-from seconder.admission.kinds import BUILT_IN_GROUPS, KUBERNETES_GROUPS, METRICS_GROUPS
-from seconder.admission.lookups import Unknown
+from seconder.admission.findings import Findings, Refusal
+from seconder.admission.indirect import along, references, scaling
+from seconder.admission.indirect.references import Found, Named
+from seconder.admission.kinds import BUILT_IN_GROUPS, KUBERNETES_GROUPS, METRICS_GROUPS, POD_RUNNERS
+from seconder.admission.lookups import ReadObjects, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import MUTATIONS
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api import constants
+from seconder.api.reasons import Reason
 from seconder.api.resources import ANY, GroupResource, ResolvedResource, Target
 
 _REASON: Final = "some program acts on what this object names, and how is not known"
-_NOWHERE: Final = "in which namespace the object is that it names cannot be told"
-_TOLD: Final = table.deleters(()).keys() | set(scaling.SIZERS)
-"""The kinds of which it is known what they do: rows, and the rule ``autoscaler``."""
+_UNREAD: Final = "what the object names could not be looked up"
+_TOO_MANY: Final = "it names more objects than can be looked at"
+_NOWHERE: Final = "it names a protected kind of object, and no namespace"
+_FEWER: Final = "Name fewer of them in one object, or ask a person to write it."
+_SAY_WHERE: Final = "Say the namespace beside the name, or ask a person to write it."
+_MOST: Final = 64
+"""Objects that policies may be about, and that are looked up."""
+
+_SIZERS: Final = {*scaling.SIZERS, scaling.VERTICAL}
+"""The custom kinds of which rules tell what they do to the workload that they name."""
 
 
 def evaluate(context: ReviewContext) -> Findings:
     """``Delete`` on each protected object that is named before or after, where more than what is free changes."""
     request, policies = context.request, context.state.policies
-    if request.target.resource in context.state.installation.aliased or not policies.follows:
+    if not policies.follows or (request.updates and not context.rewrites):
         return []
-    if request.updates and not context.rewrites:
-        return []
-    named = dict.fromkeys(each for document in context.whole for each in references.found(document))
+    found = references.found(*context.whole)
+    if found.more:
+        return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _FEWER)] if policies.follows_some_of(POD_RUNNERS) else []
+    places: dict[GroupResource, Collection[str]] = {}
     effects: dict[Target, Effect] = {}
-    for each in named:
-        for kind in _kinds(context, each):
-            place = (each.namespace or request.target.namespace) if kind.namespaced else ""
-            effect = goes_along(Target(kind.resource, kind.kind, place, each.name, ""), kind.version)
-            if kind.namespaced and not place:
-                if policies.follows_some_of({kind.resource}):
-                    raise Unknown(_NOWHERE)
-            elif effect.target != request.target and coverage.may_be_covered(context, effect):
-                effects[effect.target] = replace(effect, since=_REASON)
-    return (yield from along.findings(context, list(effects.values()))) if effects else []
+    for named in found.named:
+        for kind in _kinds(context, named):
+            if named.namespace or not kind.namespaced:
+                meant = _covered(context, kind, {named.namespace if kind.namespaced else ""}, named.name)
+            else:
+                # Once for all names: of what is in a namespace, policies name kinds and places.
+                if kind.resource not in places:
+                    places[kind.resource] = _covered(context, kind, _places(context, found), named.name)
+                meant = places[kind.resource]
+                if not _places(context, found) and policies.follows_some_of({kind.resource}):
+                    return [Refusal(_NOWHERE, Reason.APPROVAL_MISSING, _SAY_WHERE)]
+            for place in meant:
+                effect = _effect(kind, place, named.name)
+                if effect.target != request.target:
+                    effects[effect.target] = effect
+            if len(effects) > _MOST:
+                return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _FEWER)]
+    if not effects:
+        return []
+    # Most that is named so is yet to come, and nobody's.
+    stored = yield from ask(ReadObjects(tuple(effect.ref for effect in effects.values()), _UNREAD))
+    there = [effect for effect in effects.values() if effect.ref in stored]
+    return (yield from along.findings(context, there)) if there else []
+
+
+def _covered(context: ReviewContext, kind: ResolvedResource, places: Collection[str], name: str) -> Collection[str]:
+    """Those of some namespaces in which policies may be about an object of this kind."""
+    return [place for place in places if coverage.may_be_covered(context, _effect(kind, place, name))]
+
+
+def _effect(kind: ResolvedResource, place: str, name: str) -> Effect:
+    return replace(goes_along(Target(kind.resource, kind.kind, place, name, ""), kind.version), since=_REASON)
+
+
+def _places(context: ReviewContext, found: Found) -> Collection[str]:
+    """The namespaces in which what says none may be: that of the object, and any that it names."""
+    own = context.request.target.namespace
+    return found.namespaces | {own} if own else found.namespaces
 
 
 def _kinds(context: ReviewContext, named: Named) -> Sequence[ResolvedResource]:
     """The kinds of what is named, as far as they matter: workloads; of whole manifests whatever policies name."""
-    workload = references.workload(named)
-    if workload is not None:
-        return (workload,)
-    return context.state.policies.of_kind(named.group or "", named.kind) if named.whole else ()
+    if named.workload is not None:
+        return (named.workload,)
+    return context.state.policies.of_kind(named.group, named.kind)
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
@@ -73,10 +109,11 @@ RULE: Final = Rule(
     prefilters,
     applies_to=AppliesTo(
         MUTATIONS,
+        # Nobody reads what a Scale is of: the guard may not.
         subresources={"", "status"},
         others={
             *(GroupResource(group, ANY) for group in KUBERNETES_GROUPS | METRICS_GROUPS | {constants.DOMAIN}),
-            *_TOLD,
+            *_SIZERS,
         },
     ),
 )

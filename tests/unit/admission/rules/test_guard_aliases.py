@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from tests.support.builders import PERSON, deletion, policy, state, target, update
+from tests.support.builders import PERSON, creation, deletion, policy, state, target, update
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.lookups import AliasedBy, Placed, PodsOn
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, NODES, GroupResource
+from seconder.api.resources import DEFINITIONS, NAMESPACES, NODES, GroupResource
 
 CHARTS = GroupResource("helm.cattle.io", "helmcharts")
 ANCHORS = GroupResource("hnc.x-k8s.io", "subnamespaceanchors")
@@ -30,7 +30,8 @@ def test_a_chart_or_an_anchor_of_such_a_namespace_is_no_agents_to_end(namespace:
             update(target(CHARTS, "shop", "kube-system"), old=_chart(namespace), new=_chart("mine")),
             deletion(target(ANCHORS, namespace, "tools")),
         ):
-            assert refusal(decide(asked, state(*policies), answers=Answers())).endswith(", nor what stands for it")
+            told = refusal(decide(asked, state(*policies), answers=Answers()))
+            assert told.endswith((", nor what stands for it", "what is installed in the guard's own namespace"))
 
 
 def test_a_chart_or_an_anchor_of_another_namespace_is_for_policies_to_say() -> None:
@@ -42,6 +43,9 @@ def test_a_chart_or_an_anchor_of_another_namespace_is_for_policies_to_say() -> N
     kept = _chart("seconder-system")
     labelled = kept | {"labels": {"a": "b"}}
     assert decide(update(charts, old=kept, new=labelled), state(), answers=answers).allowed
+    assert decide(creation(charts, new=_chart("shop")), state(), answers=answers).allowed
+    upgraded = _chart("shop") | {"spec": {"targetNamespace": "shop", "version": "2"}}
+    assert decide(update(charts, old=_chart("shop"), new=upgraded), state(), answers=answers).allowed
     assert answers.questions(PodsOn) == []
 
 
@@ -69,3 +73,32 @@ def test_a_machine_of_the_guards_node_is_no_agents_to_end() -> None:
     assert not decide(asked, state(policy(NODES)), answers=Answers(pods=[OWN])).allowed
     assert decide(asked, state(), answers=Answers()).allowed
     assert decide(asked, state(), answers=Answers(unknown=[PodsOn])).reason is Reason.INTERNAL_ERROR
+
+
+def test_what_is_installed_in_the_guards_namespace_is_not_rewritten() -> None:
+    """Another version, other values, or a chart beside it: its controller has more rights than any agent."""
+    charts = target(CHARTS, "seconder", "kube-system")
+    kept = _chart("seconder-system")
+    changed = {"spec": kept["spec"] | {"set": {"replicas": "0"}}}
+    for asked in (creation(charts, new=kept), update(charts, old=kept, new=changed)):
+        assert "what is installed in the guard's own namespace" in refusal(decide(asked, state(), answers=Answers()))
+    values = target(GroupResource("helm.cattle.io", "helmchartconfigs"), "seconder", "kube-system")
+    for asked in (creation(values, new={"spec": {"valuesContent": ""}}), deletion(values)):
+        told = Answers(aliased=frozenset({"seconder-system"}))
+        assert "what is installed in the guard's own namespace" in refusal(decide(asked, state(), answers=told))
+        assert decide(asked, state(), answers=Answers(aliased=frozenset({"shop"}))).allowed
+        assert decide(asked, state(), answers=Answers(unknown=[AliasedBy])).reason is Reason.INTERNAL_ERROR
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["helmcharts.helm.cattle.io", "subnamespaceanchors.hnc.x-k8s.io", "machines.cluster.x-k8s.io"],
+)
+def test_the_definition_of_what_stands_for_others_is_no_agents_to_end(name: str) -> None:
+    """All of its objects go with it, and what they stand for."""
+    definition = target(DEFINITIONS, name, namespace="")
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}
+    for asked in (deletion(definition), update(definition, new={"ownerReferences": [owner]})):
+        assert "agents may not end the definition" in refusal(decide(asked, state(), answers=Answers()))
+    assert decide(deletion(definition, PERSON), state(), answers=Answers()).allowed
+    assert decide(deletion(target(DEFINITIONS, "gears.example.com", namespace="")), state(), answers=Answers()).allowed

@@ -582,7 +582,9 @@ def test_an_object_that_stands_for_another_namespace_lets_the_first_one_go() -> 
 def test_an_object_that_does_not_tell_which_is_refused(held: dict[str, Any]) -> None:
     """To agents; but for a kind that has another field for it, or may stand for none."""
     tenant = Target(GroupResource("capsule.clastix.io", "tenants"), "Tenant", "", "t", "uid-t")
-    assert decide(deletion(tenant, stored=held), state(NAMED)).reason is Reason.INTERNAL_ERROR
+    # Capsule leaves the list out where there are none.
+    told = held.get("status") == {} or not held
+    assert (decide(deletion(tenant, stored=held), state(NAMED)).reason is Reason.INTERNAL_ERROR) != told
     assert decide(deletion(tenant, PERSON, stored=held), state(NAMED)).allowed
     chart = Target(GroupResource("helm.cattle.io", "helmcharts"), "HelmChart", "shop", "c", "uid-c")
     assert _lost(deletion(chart, stored={"spec": {}}), NAMED, THERE) == ["shop"]

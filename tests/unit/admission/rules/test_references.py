@@ -3,7 +3,17 @@
 from typing import Any
 
 import pytest
-from tests.support.builders import PERSON, approved_for, creation, deletion, live, policy, state, target, update
+from tests.support.builders import (
+    PERSON,
+    approved_for,
+    creation,
+    deletion,
+    live,
+    policy,
+    state,
+    target,
+    update,
+)
 from tests.support.resolving import Answers, decide
 
 from seconder.admission.lookups import ReadObjects
@@ -23,6 +33,22 @@ THERE = live(SHOP)
         {"workloadRef": REFERENCE | {"scaleDown": "onsuccess"}},
         {"workloadRef": {"kind": "Deployment", "name": "shop"}},
         {"scaleTargetRef": {"kind": "deployment", "name": "shop"}},
+        {"ref": {"apiVersion": "v1", "kind": "Deployment", "name": "shop"}},
+        {"ref": {"apiVersion": "apps", "kind": "Deployment", "name": "shop"}},
+        {"ref": {"kind": "Deployment", "names": ["other", "shop"]}},
+        {"ref": {"resource": "deployments", "group": "apps", "name": "shop"}},
+        {"ref": {"kind": "Deployment.apps", "name": "shop"}},
+        {"ref": {"type": "deployment", "name": "shop"}},
+        {"targetKind": "Deployment", "targetName": "shop"},
+        {"kind": "Deployment", "targets": [{"name": "shop"}]},
+        {"deployments": ["shop"]},
+        {"kind": ["Deployment"], "name": "shop"},
+        {"deployments": [{"name": "shop"}]},
+        {"workloads": {"Deployment": ["shop"]}},
+        {"target": "deployment/shop"},
+        {"scaleTargetRef": {"deployment": "shop"}},
+        {"deploymentName": "shop"},
+        {"ref": REFERENCE | {"namespace": ["odd"]}},
         {"targets": [{"a": [{"group": "apps", "kind": "Deployment", "name": "shop", "namespace": SHOP.namespace}]}]},
         {"forProvider": {"manifest": MANIFEST}},
         {"workload": {"manifests": [MANIFEST]}},
@@ -63,7 +89,10 @@ def test_what_its_program_says_in_a_status_counts_as_well() -> None:
         {"workloadRef": REFERENCE | {"apiVersion": "example.com/v1"}},
         {"backendRefs": [{"kind": "Service", "name": "shop"}]},
         {"selector": {"kind": "Deployment"}},
-        {"kind": ["Deployment"], "name": "shop"},
+        {"labels": {"deployment": "shop"}},
+        {"selector": {"matchLabels": {"deployment": "shop"}}},
+        {"params": [{"name": "shop", "default": "deploy", "region": "ds"}]},
+        {"destinations": [{"namespace": f"n{number}"} for number in range(40)]},
     ],
 )
 def test_what_names_nothing_protected_is_free(spec: dict[str, Any]) -> None:
@@ -97,15 +126,52 @@ def test_a_whole_manifest_counts_for_whatever_policies_name() -> None:
     assert decide(creation(ROLLOUT, new={"spec": {"ref": reference}}), policies, answers=answers).allowed
 
 
+def test_the_namespace_may_stand_elsewhere_in_the_object() -> None:
+    """A field that speaks of namespaces counts for all that says none itself."""
+    elsewhere = target(ROLLOUT.resource, "mine", namespace="dev")
+    policies = state(policy(DEPLOYMENTS, namespaces={SHOP.namespace}))
+    for told in ({"targetNamespace": SHOP.namespace}, {"namespaces": ["x", SHOP.namespace]}):
+        asked = creation(elsewhere, new={"spec": {**told, "targetRef": REFERENCE}})
+        assert not decide(asked, policies, answers=Answers(objects=THERE)).allowed
+    asked = creation(elsewhere, new={"spec": {"targetRef": REFERENCE}})
+    assert decide(asked, policies, answers=Answers(objects=THERE)).allowed
+
+
 def test_who_is_in_no_namespace_says_of_which_it_speaks() -> None:
-    """What cannot be told is refused, where policies name such workloads."""
+    """What cannot be told is refused, where policies name such workloads. A placeholder is no name."""
     cleaner = target(GroupResource("example.com", "cleaners"), "mine", namespace="")
     asked = creation(cleaner, new={"spec": {"target": REFERENCE}})
-    assert decide(asked, state(policy(DEPLOYMENTS)), answers=Answers()).reason is Reason.INTERNAL_ERROR
+    decided = decide(asked, state(policy(DEPLOYMENTS)), answers=Answers())
+    assert (decided.reason, "no namespace" in decided.message) == (Reason.APPROVAL_MISSING, True)
     assert decide(asked, state(policy(CONFIG_MAPS)), answers=Answers()).allowed
     there = REFERENCE | {"namespace": SHOP.namespace}
     asked = creation(cleaner, new={"spec": {"target": there}})
     assert not decide(asked, state(policy(DEPLOYMENTS)), answers=Answers(objects=THERE)).allowed
+    template = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "${schema.spec.name}"}}
+    asked = creation(cleaner, new={"spec": {"resources": [{"template": template}]}})
+    assert decide(asked, state(policy(DEPLOYMENTS)), answers=Answers()).allowed
+
+
+def test_very_many_names_cost_no_more_than_a_few() -> None:
+    """Of a package with many new objects, none is there; past a bound nobody looks."""
+    manifests = [{**MANIFEST, "metadata": {"name": f"n{number}"}} for number in range(40)]
+    policies = state(*(policy(DEPLOYMENTS, name=f"p{number}") for number in range(30)))
+    answers = Answers(objects={})
+    assert decide(creation(ROLLOUT, new={"spec": {"manifests": manifests}}), policies, answers=answers).allowed
+    assert len(answers.questions(ReadObjects)) == 1
+    references = [{"kind": "Deployment", "name": f"n{number}"} for number in range(40_000)]
+    answers = Answers(objects={})
+    decided = decide(creation(ROLLOUT, new={"spec": {"many": references}}), policies, answers=answers)
+    assert "more objects than can be looked at" in decided.message
+    assert answers.questions(ReadObjects) == []
+
+
+def test_kinds_of_the_table_count_by_what_they_name_besides() -> None:
+    """A Canary that says no version of its target, which Flagger never reads."""
+    canary = target(GroupResource("flagger.app", "canaries"), "mine")
+    for reference in ({"kind": "Deployment", "name": "shop"}, REFERENCE | {"apiVersion": "v1"}):
+        asked = creation(canary, new={"spec": {"targetRef": reference}})
+        assert not decide(asked, state(policy(DEPLOYMENTS)), answers=Answers(objects=THERE)).allowed
 
 
 def test_a_very_deep_object_is_read_to_its_end() -> None:
