@@ -259,6 +259,7 @@ POWERS: Final[tuple[Power, ...]] = (
         denied=False,
     ),
     *_powers("run pods", "batch", "cronjobs jobs", MAKES, _LOCAL, anybody=False, denied=False),
+    Power("run pods", "apps", "controllerrevisions", frozenset({"create"}), _LOCAL, anybody=False, denied=False),
     # A CronJob's last time says when the next one is.
     Power("run pods", "batch", "cronjobs/status", EDITS, _LOCAL, anybody=False, denied=False),
     Power("change running pods", "", "pods/ephemeralcontainers", MAKES, _LOCAL, anybody=False, denied=False),

@@ -215,7 +215,7 @@ def _annotations() -> Iterator[Expected]:
     noted = changed(CHECKOUT, annotations=glass)
     yield case("an agent takes away a break-glass annotation", REFUSED, update(noted, CHECKOUT))
     own, another = approved(CHECKOUT), approved(CHECKOUT, sub="dana@example.com", act=None)
-    yield case("an agent takes away an approval of its own", FREE, update(own, CHECKOUT))
+    yield case("an agent takes away an approval of its own", REFUSED, update(own, CHECKOUT))
     yield case("an agent takes away an approval of somebody else", REFUSED, update(another, CHECKOUT))
     for what, end, expected in (("over", NOW - 60, FREE), ("over by this clock", NOW - 59, REFUSED)):
         late = approved(CHECKOUT, iat=end - 900, exp=end, sub="dana@example.com", act=None)

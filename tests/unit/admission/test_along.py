@@ -421,7 +421,7 @@ DEFINED = target(DEFINITIONS, "machines.cluster.x-k8s.io", uid="uid-crd")
 
 
 def test_a_definition_takes_along_what_its_objects_end() -> None:
-    """Asked on the definition itself, of agents alone; and as far as the cluster serves the kind."""
+    """Asked on the definition itself, of agents alone."""
     ended_by = (resolved(MACHINES),)
     named = state(policy(NODES, ended_by=ended_by))
     refused = decide(deletion(DEFINED), named)
@@ -429,7 +429,8 @@ def test_a_definition_takes_along_what_its_objects_end() -> None:
     approved_ = decide(deletion(DEFINED, stored={"annotations": approved_for(DEFINED)}), named)
     assert approved_.reason is Reason.APPROVED
     assert decide(deletion(DEFINED, PERSON), named).allowed
-    assert decide(deletion(DEFINED), state(policy(NODES))).allowed
+    # Where nothing tells that it is served, the guard's own nodes may still go by it.
+    assert decide(deletion(DEFINED), state(policy(NODES))).reason is Reason.PROTECTED_CONFIGURATION
     assert decide(deletion(target(DEFINITIONS, "gears.example.com", uid="u")), named).allowed
     unserved = update(DEFINED, old={"spec": {"versions": [{"served": True}]}}, new={"spec": {"versions": []}})
     assert decide(unserved, named).reason is Reason.APPROVAL_MISSING

@@ -76,6 +76,7 @@ SILENT = {
     "approval-annotations",
     "finalizer-removal",
     "protected-owners",
+    "revisions",
     "node-volumes",
     "portal-host",
     "templates",

@@ -222,31 +222,9 @@ _PROGRAMS: Final = _marked("metadata")
 MARKS: Final = FreePaths(back=tuple(free_paths.steps_of(row.path) for row in _PROGRAMS), freed=True)
 """Everything but the keys by which programs find what they end."""
 
-_ENDED: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
-    JOBS: (Row("!spec.ttlSecondsAfterFinished", "the Job's controller deletes it that long after it is finished"),),
-    PODS: (
-        Row("!spec.activeDeadlineSeconds", "its kubelet ends the pod then"),
-        Row("!status", "who made the pod replaces one that has failed"),
-    ),
-    VOLUMES.resource: tuple(
-        Row(f"!{path}", "the volumes' controller deletes one that nobody holds any more, by its policy")
-        for path in ("spec.claimRef", "spec.persistentVolumeReclaimPolicy", "status")
-    ),
-    SECRETS: _back(
-        "metadata", _EITHER, "kubernetes.io/*", "the tokens' controller deletes one whose account is not there"
-    ),
-    ENDPOINT_SLICES: _back(
-        "metadata", "labels", "*.kubernetes.io/*", "its controller deletes one that it has too many of"
-    ),
-}
-"""Fields on whose word a controller of Kubernetes' own deletes the object itself, or ends it."""
 
-
-@functools.lru_cache(256)
-def ending(resource: GroupResource) -> FreePaths:
-    """Everything on objects of a kind but what ends the object itself: marks for programs, and such fields."""
-    back = (free_paths.steps_of(row.path) for row in _ENDED.get(resource, ()))
-    return FreePaths(back=(*MARKS.back, *back), freed=True)
+def _but(pattern: str, *spared: str) -> str:
+    return f"{pattern} but {', '.join(spared)}"
 
 
 _TELL: Final = (
@@ -259,14 +237,43 @@ _TELL: Final = (
 )
 """Keys of Kubernetes' own domains that tell something to people and to clients alone."""
 
+ENDED: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
+    JOBS: (Row("!spec.ttlSecondsAfterFinished", "the Job's controller deletes it that long after it is finished"),),
+    PODS: (
+        Row("!spec.activeDeadlineSeconds", "its kubelet ends the pod then"),
+        Row("!status", "who made the pod replaces one that has failed"),
+    ),
+    VOLUMES.resource: tuple(
+        Row(f"!{path}", "the volumes' controller deletes one that nobody holds any more, by its policy")
+        for path in ("spec.claimRef", "spec.persistentVolumeReclaimPolicy", "status")
+    ),
+    SECRETS: _back(
+        "metadata",
+        _EITHER,
+        _but("*.kubernetes.io/*", *_TELL),
+        "the tokens' controller deletes one whose account is not there",
+    ),
+    ENDPOINT_SLICES: _back(
+        "metadata",
+        "labels",
+        _but("*.kubernetes.io/*", *_TELL),
+        "its controller deletes one that it has too many of",
+    ),
+}
+"""Fields on whose word a controller of Kubernetes' own deletes the object itself, or ends it."""
+
+
+@functools.lru_cache(256)
+def ending(resource: GroupResource) -> FreePaths:
+    """Everything on objects of a kind but what ends the object itself: marks for programs, and such fields."""
+    back = (free_paths.steps_of(row.path) for row in ENDED.get(resource, ()))
+    return FreePaths(back=(*MARKS.back, *back), freed=True)
+
+
 _KUBERNETES_OWN: Final = ("kubernetes.io", "k8s.io", "x-k8s.io")
 """Domains that Kubernetes keeps for itself (Well-Known Labels, Annotations and Taints), and its subprojects' own."""
 
 _COMMAND: Final = "admission, the scheduler, a controller or a proxy of Kubernetes' own may act by it"
-
-
-def _but(pattern: str, *spared: str) -> str:
-    return f"{pattern} but {', '.join(spared)}"
 
 
 def _reserved(place: str, *telling: str) -> tuple[Row, ...]:

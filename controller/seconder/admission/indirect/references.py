@@ -29,6 +29,8 @@ _LABELS: Final = ("abels", "nnotations")
 _KIND_FIELDS: Final = ("kind", "resource", "resources", "type")
 """How the fields end, without regard to capitals, whose text is a kind."""
 
+_NO_NAMES: Final = frozenset({"apiVersion", "group", "kind", "namespace", "version"})
+
 _KINDS: Final[Mapping[str, ResolvedResource]] = {
     spelling: kind
     for kind in MAKERS.values()
@@ -112,9 +114,8 @@ def _named(fields: Mapping[str, Any]) -> Iterator[Named]:
     if not kinds or _of_another_group(fields):
         return
     for key, each in fields.items():
-        # Beside it, or one level below.
-        beside = key in {"name", "names"} or key.endswith(("Name", "Names"))
-        for name, namespace in _names_in(each, texts=beside):
+        # Beside it, whatever the field is called, or one level below.
+        for name, namespace in _names_in(each, texts=key not in _NO_NAMES):
             for kind_of in kinds:
                 yield Named(name, namespace or _namespace(fields), kind_of)
 

@@ -60,8 +60,8 @@ def _refused(context: ReviewContext, before: Mapping[str, str], after: Mapping[s
     """What to do instead where a change of these is not an agent's; empty where it may be let through.
 
     A client that puts all annotations in the place of others takes off what has come since, and brings back what has
-    gone. What is over does nothing, here or there, and of what is for itself an agent has only less without it. All
-    that is told by what the values claim: of one that is forged it is as true, since none counts beyond its claims.
+    gone. What is over does nothing, here or there. That is told by what the values claim: of one that is forged it is
+    as true, since none counts beyond its claims.
     """
     if before.get(constants.BREAK_GLASS) != after.get(constants.BREAK_GLASS):
         return NO_APPROVAL
@@ -71,22 +71,15 @@ def _refused(context: ReviewContext, before: Mapping[str, str], after: Mapping[s
             continue
         if new is not None and not _over(context, verification.claimed(new)):
             return _BROUGHT if old is None and context.request.updates else NO_APPROVAL
-        if old is not None:
-            claims = verification.claimed(old)
-            if not (_over(context, claims) or _own(context, claims)):
-                return _TAKEN
+        # Not even its own: by the update that takes it off it may be used, and nobody would see by what.
+        if old is not None and not _over(context, verification.claimed(old)):
+            return _TAKEN
     return ""
 
 
 def _over(context: ReviewContext, claims: Statement | None) -> bool:
     """Whether it has ended by any replica's clock. What this version does not understand, another may."""
     return claims is not None and claims.exp + constants.CLOCK_SKEW_SECONDS <= context.now
-
-
-def _own(context: ReviewContext, claims: Statement | None) -> bool:
-    """Whether it is for this very requester, and agent, and so for nobody else."""
-    principal = context.principal
-    return claims is not None and (claims.sub, claims.agent) == (principal.username, principal.agent_name)
 
 
 def _size(annotations: Mapping[str, str]) -> int:
@@ -119,8 +112,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "approval-annotations",
-    "Agents write no approval but what is over, take off none but what is over or their own, write no break-glass"
-    " annotation, and leave room for approvals.",
+    "Agents write no approval but what is over, take off none but that, write no break-glass annotation, and leave room"
+    " for approvals.",
     Binds.AGENTS,
     evaluate,
     prefilters,

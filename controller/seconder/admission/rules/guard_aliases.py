@@ -7,7 +7,7 @@ their own, which look at the object that a request names.
 from collections.abc import Sequence
 from typing import Final
 
-from seconder.admission import cel
+from seconder.admission import cel, coverage
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import aliased, aliases, nodes
 from seconder.admission.indirect.aliases import Alias
@@ -17,7 +17,7 @@ from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import MUTATIONS, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.resources import DEFINITIONS, NAMESPACES, GroupResource
+from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource
 
 
 def evaluate(context: ReviewContext) -> Findings:
@@ -29,7 +29,11 @@ def evaluate(context: ReviewContext) -> Findings:
     resource = request.target.resource
     if resource == DEFINITIONS:
         stands = request.target.name in {f"{kind.resource}.{kind.group}" for kind in (*place.aliased, _CHARTS_VALUES)}
-        return [Refusal(_DEFINED)] if stands and context.may_end else []
+        if not (stands and context.may_end):
+            return []
+        # Where a policy asks about it, a peer sees what goes with it.
+        asked = coverage.may_be_covered(context, context.effect(Action.DELETE))
+        return [] if asked else [Refusal(_DEFINED)]
     if resource == _CHARTS_VALUES:
         return [Refusal(_REWRITTEN)] if (yield from _values_of_guard(context)) else []
     lost: set[tuple[GroupResource, str]] = set()

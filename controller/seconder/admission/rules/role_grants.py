@@ -32,7 +32,7 @@ from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds
 from seconder.admission.rule import Rule as ReviewRule
 from seconder.api.policy import DEFAULT_TAGS, AgentTags, Mode, Policy
-from seconder.api.resources import ANY, CLUSTER_ROLES, NAMESPACES, GroupResource
+from seconder.api.resources import ANY, CLUSTER_ROLES, NAMESPACES, NODES, GroupResource
 
 _LOSSES: Final = frozenset({"update", "patch"}) | powers.ENDS
 _ACCOUNTS_OF: Final = "system:serviceaccounts:"
@@ -181,9 +181,10 @@ def _means(context: ReviewContext, given: Sequence[Rule], unbound: Collection[st
                 return f"write {each.resource}, by which what policies protect is ended"
     if not strangers:
         return ""
-    # Everywhere the guard's own namespace and the nodes on which it runs go by other names, too.
-    aliases = () if context.request.target.namespace else sorted(context.state.installation.aliased)
-    return next((f"delete or change {name}" for name in (NAMESPACES, *aliases) if losing.holds(name)), "")
+    # The guard's own namespace and the nodes on which it runs go by other names, too; nodes by those in any namespace.
+    place, known = context.request.target.namespace, context.state.installation.aliases
+    aliases = {alias.resource for alias in known if not place or alias.of == NODES}
+    return next((f"delete or change {name}" for name in (NAMESPACES, *sorted(aliases)) if losing.holds(name)), "")
 
 
 def _unbound(context: ReviewContext, whom: frozenset[Subject] | None) -> Iterator[str]:

@@ -318,3 +318,13 @@ def test_a_step_as_long_as_an_object_is_not_kept() -> None:
     assert not differences.surely_free({long: Raw(b"1")}, {}, everything), "it takes more to tell"
     assert (free_paths._at.cache_info().currsize, free_paths.below.cache_info().currsize) == before
     assert differences.surely_free({long[:300]: Raw(b"1")}, {}, everything)
+
+
+@pytest.mark.parametrize("kind", free_changes.ENDED, ids=str)
+@pytest.mark.parametrize(
+    "key", ["kubernetes.io/description", "kubernetes.io/change-cause", "app.kubernetes.io/version"]
+)
+def test_what_tells_something_to_people_ends_nothing(kind: GroupResource, key: str) -> None:
+    """So a policy that asks about deletions alone asks about no more than one that asks about every change."""
+    for place in ("labels", "annotations"):
+        assert _is_free(free_changes.ending(kind), f"metadata.{place}[{key}]")

@@ -963,7 +963,7 @@ def test_what_says_which_drivers_a_node_has_counts_as_the_node() -> None:
 
 
 def test_a_revision_that_is_changed_has_its_pods_replaced() -> None:
-    """Deleted, changed or added, by whoever controls it or by labels."""
+    """Deleted or changed, by whoever controls it or by labels. Agents add none at all."""
     revision = target(GroupResource("apps", "controllerrevisions"), "db-5d", uid="uid-revision")
     above = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": "uid-set", "controller": True}
     owned = {"ownerReferences": [above]}
@@ -973,7 +973,7 @@ def test_a_revision_that_is_changed_has_its_pods_replaced() -> None:
         deletion(revision, stored=owned),
         update(revision, old=owned, new=owned | {"labels": {"a": "b"}}),
         update(revision, old=owned, new={}),
-        creation(revision, new={"labels": {"app": "db"}}),
+        update(revision, old={}, new={"labels": {"app": "db"}}),
     ):
         assert _lost(asked, policy(PODS), answers) == ["broker"]
     gone = deletion(revision, stored=owned)

@@ -41,6 +41,7 @@ THERE = live(SHOP)
         {"ref": {"type": "deployment", "name": "shop"}},
         {"targetKind": "Deployment", "targetName": "shop"},
         {"kind": "Deployment", "targets": [{"name": "shop"}]},
+        {"kind": "Deployment", "workload": "shop"},
         {"deployments": ["shop"]},
         {"kind": ["Deployment"], "name": "shop"},
         {"deployments": [{"name": "shop"}]},

@@ -746,7 +746,10 @@ TWINS: dict[str, Sequence[tuple[str, str, str, str]]] = {
         ("", "services", _WRITES, ""),
         ("", "services/status", _EDITS, _HERE),
     ],
-    "guard-aliases": [(*kind, "update patch delete deletecollection", "") for kind in sorted(Installation().aliased)],
+    "guard-aliases": [
+        *((*kind, "update patch delete deletecollection", "") for kind in sorted(Installation().aliased)),
+        *((*alias.resource, "delete", _HERE) for alias in Installation().aliases if alias.of == NODES),
+    ],
     "guard-nodes": [
         (*NODES, _WRITES, ""),
         ("", "nodes/status", _EDITS, ""),
@@ -787,6 +790,7 @@ TWINS: dict[str, Sequence[tuple[str, str, str, str]]] = {
         ("networking.k8s.io", "ingresses", _WRITES, ""),
         *((group, "anything", _WRITES, "") for group in ROUTING),
     ],
+    "revisions": [("apps", "controllerrevisions", "create", _HERE)],
     "role-grants": [
         *((RBAC, plural, _WRITES, _HERE) for plural in ("roles", "rolebindings")),
         *((RBAC, plural, _WRITES, "") for plural in ("clusterroles", "clusterrolebindings")),
