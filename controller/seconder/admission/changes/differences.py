@@ -152,7 +152,10 @@ def _ways(recorded: Difference, fields: Sequence[Steps]) -> tuple[bool, ...]:
     for path in map(free_paths.text, fields):
         if any(told == path or told.startswith((f"{path}.", f"{path}[")) for told in recorded.paths):
             return (True,)
-    return (False, True) if recorded.truncated else (False,)
+    # Two statements: a conditional of tuples of other lengths does not compile.
+    if recorded.truncated:
+        return (False, True)
+    return (False,)
 
 
 def _leaving_out(form: Any, fields: Sequence[Steps]) -> Any:
