@@ -15,6 +15,7 @@ from tests.attacks.field import (
     JOBS,
     NAMESPACES,
     PODS,
+    REVISIONS,
     ROLES,
     SECRETS,
     SERVICES,
@@ -308,3 +309,13 @@ def go_before_the_guard(field: Field, name: str) -> None:
     workload = documents.deployment("mine")
     workload["spec"]["template"]["spec"] |= {"priorityClassName": name}
     field.refused("POST", DEPLOYMENTS.path(field.place), workload)
+
+
+@attack()
+def make_a_revision(field: Field) -> None:
+    """An agent makes a ControllerRevision, by whose template a set would make pods as whomever it says."""
+    template = {"$patch": "replace", "spec": {"serviceAccountName": "deployer", "containers": documents.CONTAINERS}}
+    made = {"metadata": {"name": "web-1"}, "revision": 1, "data": {"spec": {"template": template}}}
+    field.deployment()
+    field.free_work()
+    field.refused("POST", REVISIONS.path(field.place), {"apiVersion": "apps/v1", "kind": "ControllerRevision", **made})

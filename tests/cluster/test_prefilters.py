@@ -43,8 +43,11 @@ _ELSEWHERE: Final = {
     "approved-namespaces": "cluster/test_namespaces.py::test_an_agent_makes_no_approval_of_it_void",
     "definitions": "attacks/defining.py::define_more_kinds_than_are_followed",
     "discovery-size": "attacks/defining.py::fill_discovery",
+    "guard-aliases": "attacks/aliases.py::end_the_guard_by_an_alias",
     "networks": "attacks/footing.py::cut_the_guard_off",
     "other-versions": "attacks/defining.py::ask_in_a_version_that_knows_less",
+    "references": "attacks/programs.py::name_it_in_a_custom_resource",
+    "revisions": "attacks/borrowing.py::make_a_revision",
 }
 """Rules that find something only where there is more than these requests are about, and what shows on the real API
 server that it asks about that."""
