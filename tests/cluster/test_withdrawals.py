@@ -189,15 +189,21 @@ def test_an_agent_rolls_back_past_an_approval_that_is_over(cluster: Cluster) -> 
     assert _on_object(cluster) == {_ALICE}
 
 
-def test_an_agent_rolls_back_neither_past_an_approval_that_counts_nor_to_one(cluster: Cluster) -> None:
+def test_an_agent_rolls_back_past_no_approval_that_counts(cluster: Cluster) -> None:
     """Not even one that is for itself: the update that takes it off might use it."""
     cluster.deployment()
     _image_changed(cluster, 2)
     _approved_until(cluster, ends=600)
-    eventually(lambda: _on_replica_sets(cluster), 10, "the ReplicaSet has it too")
     _not_undone(cluster, "takes off")
-    cluster.admin("annotate", "deployment/checkout", f"{_ALICE}-", f"--namespace={cluster.namespace}")
-    _image_changed(cluster, 3)
+
+
+def test_an_agent_rolls_back_to_no_approval_that_counts(cluster: Cluster) -> None:
+    """To get it back the agent would have to be approved anew."""
+    cluster.deployment()
+    _approved_until(cluster, ends=600)
+    eventually(lambda: _on_replica_sets(cluster), 10, "the ReplicaSet has it too")
+    _taken_off(cluster)
+    _image_changed(cluster, 2)
     _not_undone(cluster, "brings back")
     assert cluster.delete(cluster.agent).refused_with("ApprovalMissing")
 
