@@ -1,6 +1,8 @@
 """The port for probes and metrics, whatever a client asks for."""
 
 import http.client
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -24,8 +26,22 @@ def port() -> Iterator[int]:
     number = listening.getsockname()[1]
     ops = Ops(listening, tuple, registry)
     ops.start()
+    _wait_until_served(number)
     yield number
     ops.stop()
+
+
+def _wait_until_served(port: int) -> None:
+    """Its thread listens once it runs."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=30).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _scrape(port: int, accept: str) -> tuple[int, str, bytes]:
