@@ -10,6 +10,7 @@ from seconder.admission.request import Metadata
 from seconder.admission.review import MOST_DEPENDENTS, Effect, ReviewContext
 from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES
+from seconder.api.text import describe
 
 _ADVICE: Final = "Ask an approver about these objects themselves: they can be deleted one by one."
 _LATER: Final = "Make that one first, or ask a person to write what names it."
@@ -35,7 +36,7 @@ def findings(context: ReviewContext, effects: Sequence[Effect], missing: str) ->
         stored = yield from ask(ReadObjects(tuple(effect.ref for effect in others), missing))
         for effect in others:
             if effect.awaited and effect.ref not in stored:
-                return [absent(f"{effect.target.resource} {effect.target.path}", _LATER)]
+                return [absent(describe(effect.target), _LATER)]
         others = [*_still_there(others, stored)]
     found: list[Finding] = []
     for effect in (*own, *others):

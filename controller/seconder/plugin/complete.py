@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from seconder.api import change_request, constants
-from seconder.api.text import clean
+from seconder.api.text import clean, describe
 from seconder.plugin.main import VERBS
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _requests(given: Sequence[str], *, everything: bool) -> Candidates:
         request = change_request.readable(document)
         if request is not None and (everything or request.status.phase.open):
             who = request.spec.agent or request.spec.requester
-            described = f"{request.spec.action} {request.target.resource} {request.target.path} by {who}"
+            described = f"{request.spec.action} {describe(request.target)} by {who}"
             found.append((request.name, f"{described}, {request.status.phase}"))
     return found
 

@@ -12,7 +12,7 @@ import msgspec
 
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest, Phase
-from seconder.api.text import clean, named, quoted
+from seconder.api.text import clean, describe, named, quoted
 from seconder.client.api import Api
 from seconder.plugin.terminal import connection, output
 from seconder.plugin.terminal.parser import Parser
@@ -73,7 +73,7 @@ def _row(request: ChangeRequest, form: str | None) -> tuple[str, ...]:
     ends = "" if until is None else output.short(until.timestamp() - now)
     row = (
         request.name,
-        clean(f"{request.target.resource} {request.target.path}"),
+        describe(request.target),
         spec.action.value,
         named(spec.requester.removeprefix(_ACCOUNT)),
         clean(status.impact),

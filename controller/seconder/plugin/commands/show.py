@@ -11,7 +11,7 @@ from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
 from seconder.api.reasons import Reason, Rejected
 from seconder.api.resources import Action
-from seconder.api.text import clean, named, quoted
+from seconder.api.text import clean, describe, named, quoted
 from seconder.approvals import change_requests
 from seconder.approvals.registry import certificate_of
 from seconder.approvals.verification import Memo, approvals_of, claimed, verify
@@ -203,7 +203,7 @@ def _record(request: ChangeRequest, missing: str) -> list[str]:
     found = [
         ("request", summary.request_line(request)),
         ("action", spec.action.value),
-        ("object", clean(f"{request.target.resource} {request.target.path}, uid {request.target.uid}")),
+        ("object", f"{describe(request.target)}, uid {clean(request.target.uid)}"),
         *([("by", spec.asked_by)] if spec.asked_by else []),
         ("requester", f"{named(spec.requester)}{agent}"),
         *([("allowed", allowed)] if (allowed := change_request.let_through(request.status)) else ()),
