@@ -86,18 +86,24 @@ def change_what_may_scale_to_zero(field: Field) -> None:
     _still_there(field)
 
 
-@attack()
-def resize_by_an_autoscaler(field: Field) -> None:
-    """An agent has an autoscaler change the size of a protected custom resource, which is not an agent's to change."""
+def _rollout(field: Field, replicas: int) -> tuple[str, dict[str, Any]]:
+    """A protected custom resource with a size; give its path, and the reference to it."""
     kind = Kind(f"{field.place}.example.com", "rollouts")
     rollouts = field.defined(kind, "Rollout")
     head = {"apiVersion": f"{kind.group}/v1", "kind": "Rollout"}
-    field.make(kind, {**head, "metadata": {"name": "web"}, "spec": {"replicas": 3}})
+    field.make(kind, {**head, "metadata": {"name": "web"}, "spec": {"replicas": replicas}})
     path = f"{rollouts}/web"
     field.protect(kind, path)
     field.free_work()
+    return path, {**head, "name": "web"}
+
+
+@attack()
+def resize_by_an_autoscaler(field: Field) -> None:
+    """An agent has an autoscaler change the size of a protected custom resource, which is not an agent's to change."""
+    path, named = _rollout(field, replicas=3)
     field.refused("PATCH", path, {"spec": {"replicas": 1}})
-    spec = {"minReplicas": 1, "maxReplicas": 2, "scaleTargetRef": {**head, "name": "web"}}
+    spec = {"minReplicas": 1, "maxReplicas": 2, "scaleTargetRef": named}
     field.refused("POST", AUTOSCALERS.path(field.place), {"metadata": {"name": "web"}, "spec": spec})
     field.lasts(path)
 
@@ -105,14 +111,8 @@ def resize_by_an_autoscaler(field: Field) -> None:
 @attack()
 def hold_its_size_by_an_autoscaler(field: Field) -> None:
     """An agent has an autoscaler hold the size of a protected custom resource, whatever a person gives it later."""
-    kind = Kind(f"{field.place}.example.com", "rollouts")
-    rollouts = field.defined(kind, "Rollout")
-    head = {"apiVersion": f"{kind.group}/v1", "kind": "Rollout"}
-    field.make(kind, {**head, "metadata": {"name": "web"}, "spec": {"replicas": 1}})
-    path = f"{rollouts}/web"
-    field.protect(kind, path)
-    field.free_work()
-    spec = {"minReplicas": 1, "maxReplicas": 1, "scaleTargetRef": {**head, "name": "web"}}
+    path, named = _rollout(field, replicas=1)
+    spec = {"minReplicas": 1, "maxReplicas": 1, "scaleTargetRef": named}
     field.refused("POST", AUTOSCALERS.path(field.place), {"metadata": {"name": "web"}, "spec": spec})
     field.free("PATCH", path, {"spec": {"replicas": 5}})
     field.lasts(path)

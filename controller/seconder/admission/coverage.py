@@ -13,7 +13,7 @@ from seconder.api.policy import Policy
 from seconder.api.resources import DEFINITIONS, ENDINGS, NAMESPACES, Action, Target
 from seconder.approvals import impact
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")
 """What a name in a path of the API may look like; the API server itself takes any text in an ownerReference."""
 
 
@@ -83,7 +83,7 @@ def named_object(
     None where no policy covers it. The metadata are None where the object is not there; else the effect has its
     uid and annotations.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         return None
     for resolved in context.state.policies.of_kind(group, kind):
         target = Target(resolved.resource, kind, context.request.target.namespace, name, "")

@@ -55,12 +55,13 @@ def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
         policies=tuple(policies),
         difference=recorded_difference(recorded),
         principals=spec.principals,
-        by=_by(spec),
+        by=recorded_by(recorded),
     )
 
 
-def _by(spec: ChangeRequestSpec) -> By | None:
-    by = spec.by
+def recorded_by(recorded: ChangeRequest) -> By | None:
+    """The request by which a change request was asked for; None where by the action on the object itself."""
+    by = recorded.spec.by
     if not isinstance(by, ByDoc):
         return None
     return By(by.operation, by.group, by.resource, by.namespace or "", by.name, by.subresource or "", by.reason)

@@ -11,7 +11,7 @@ from seconder.api.resources import NAMESPACES, NODES, GroupResource
 _GIVEN: Final = re.compile(
     r"(?P<plural>[a-z0-9-]{1,63})\.(?P<group>[a-z0-9][a-z0-9.-]{0,252})=(?P<path>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*)(?P<may>\??)"
 )
-_NAME: Final = {
+NAMES: Final = {
     NAMESPACES: re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"),
     NODES: re.compile(r"[a-z0-9][-.a-z0-9]{0,252}"),
 }
@@ -113,7 +113,7 @@ def names(alias: Alias, document: Mapping[str, Any]) -> frozenset[str] | None:
     if value in (None, ""):
         return frozenset() if alias.optional else None
     found = value if isinstance(value, list) else [value]
-    if not all(isinstance(name, str) and _NAME[alias.of].fullmatch(name) for name in found):
+    if not all(isinstance(name, str) and NAMES[alias.of].fullmatch(name) for name in found):
         return None
     return frozenset(found)
 

@@ -2,26 +2,23 @@
 
 Which program acts on it, and how, is not known: rollouts, schedules, restorers and packages scale what they name to
 nothing, write it over, or delete it with themselves. Nor is in which form a program is told: so a kind and a name that
-stand side by side are a reference, whatever their fields are called.
+stand side by side are a reference, whatever their fields are called. A template's placeholder is no name.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
 
+from seconder.admission.coverage import NAME
+from seconder.admission.indirect.aliases import NAMES
 from seconder.admission.kinds import MAKERS, POD_RUNNERS
-from seconder.api.resources import ResolvedResource
+from seconder.api.resources import NAMESPACES, ResolvedResource
 
-MOST: Final = 1024
+_MOST: Final = 1024
 """Names that are looked at, and namespaces; of more nobody tells what they name."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9:._-]{0,252}")
-"""What a name may look like; a template's placeholder is none."""
-
-_NAMESPACE: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?")
-"""What a namespace may be called (RFC 1123 label)."""
+_NAMESPACE: Final = NAMES[NAMESPACES]
 
 _LABELS: Final = ("abels", "nnotations")
 """How the fields end below which keys and values are anybody's."""
@@ -83,12 +80,12 @@ def found(*documents: Mapping[str, Any]) -> Found:
             waiting += value
         elif isinstance(value, str) and "/" in value and len(value) <= _LONGEST:
             kind, _, name = value.partition("/")
-            if (kind_of := workload(kind)) is not None and _NAME.fullmatch(name):
+            if (kind_of := workload(kind)) is not None and NAME.fullmatch(name):
                 named.add(Named(name, "", kind_of))
-        if len(named) > MOST:
+        if len(named) > _MOST:
             return Found(frozenset(), frozenset(), more=True)
     alone = any(not each.namespace for each in named)
-    return Found(frozenset(named), frozenset(namespaces), more=alone and len(namespaces) > MOST)
+    return Found(frozenset(named), frozenset(namespaces), more=alone and len(namespaces) > _MOST)
 
 
 def workload(text: str) -> ResolvedResource | None:
@@ -101,7 +98,7 @@ def _named(fields: Mapping[str, Any]) -> Iterator[Named]:
     if isinstance(metadata, dict) and isinstance(kind, str):
         group = str(fields.get("apiVersion")).rpartition("/")[0]
         for name in _texts(metadata.get("name")):
-            if _NAME.fullmatch(name):
+            if NAME.fullmatch(name):
                 yield Named(name, _namespace(metadata), group=group, kind=kind)
     kinds: set[ResolvedResource] = set()
     for key, each in fields.items():
@@ -123,10 +120,10 @@ def _named(fields: Mapping[str, Any]) -> Iterator[Named]:
 def _names_in(value: Any, *, texts: bool = True) -> Iterator[tuple[str, str]]:
     """The names that a field holds, as texts, or as those of objects in it, with the namespaces beside them."""
     for each in value if isinstance(value, list) else [value]:
-        if isinstance(each, str) and texts and _NAME.fullmatch(each):
+        if isinstance(each, str) and texts and NAME.fullmatch(each):
             yield each, ""
         elif isinstance(each, dict):
-            yield from ((name, _namespace(each)) for name in _texts(each.get("name")) if _NAME.fullmatch(name))
+            yield from ((name, _namespace(each)) for name in _texts(each.get("name")) if NAME.fullmatch(name))
 
 
 def _of_another_group(fields: Mapping[str, Any]) -> bool:

@@ -34,10 +34,7 @@ _BY_OPTION: Final = "Leave it out, and delete the object with propagationPolicy:
 
 
 def evaluate(context: ReviewContext) -> Findings:
-    """``Delete`` on each protected object that would go with the one that the request names, or by its word.
-
-    On that one itself where an update ends it by what its policy does not ask about.
-    """
+    """``Delete`` on each protected object that would go with the one that the request names, or by its word."""
     request, target, policies = context.request, context.request.target, context.state.policies
     if not policies.follows:
         return []
@@ -54,8 +51,7 @@ def evaluate(context: ReviewContext) -> Findings:
             _may_end_others(context)
             or (policies.pods_hold and target.resource in MAKERS and (yield from _ends_what_pods_hold(context)))
         )
-        effects = (yield from _ended(context)) if looks else []
-        effects = [*itself, *effects] if itself else effects
+        effects = [*itself, *((yield from _ended(context)) if looks else ())]
         return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
     if request.evicts:
         pod = yield from coverage.read(Effect(Action.DELETE, target, request.version, {}), Dependents.unknown)
@@ -83,10 +79,14 @@ def evaluate(context: ReviewContext) -> Findings:
         return []
     effects = [*itself, *(yield from _lost(context, owned))]
     if left:
-        known = {each.target for each in effects}
-        left = yield from along.with_further(context, left, left)
-        effects = [*effects, *(each for each in left if each.target not in known)]
+        effects += yield from _left_besides(context, left, effects)
     return (yield from losses.findings(context, effects, _UNREAD)) if effects else []
+
+
+def _left_besides(context: ReviewContext, left: Sequence[Effect], effects: Sequence[Effect]) -> Asking[list[Effect]]:
+    """What is left behind and ended by another controller, with what goes with that, beside these."""
+    known = {each.target for each in effects}
+    return [each for each in (yield from along.with_further(context, left, left)) if each.target not in known]
 
 
 def _itself(context: ReviewContext) -> Sequence[Effect]:

@@ -19,6 +19,15 @@ from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import DEFINITIONS, NAMESPACES, Action, GroupResource
 
+_CHARTS: Final = next(
+    each for each in aliases.BUILT_IN if each.resource == GroupResource("helm.cattle.io", "helmcharts")
+)
+_CHARTS_VALUES: Final = GroupResource("helm.cattle.io", "helmchartconfigs")
+"""Values for the HelmChart of their name, which come before its own."""
+
+_DEFINED: Final = "agents may not end the definition of what stands for namespaces or nodes"
+_REWRITTEN: Final = "agents may not change what is installed in the guard's own namespace"
+
 
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse what ends one of these by an object that stands for it, or by what such an object goes with.
@@ -28,20 +37,15 @@ def evaluate(context: ReviewContext) -> Findings:
     request, place = context.request, context.state.installation
     resource = request.target.resource
     if resource == DEFINITIONS:
-        stands = request.target.name in {f"{kind.resource}.{kind.group}" for kind in (*place.aliased, _CHARTS_VALUES)}
-        if not (stands and context.may_end):
-            return []
-        # Where a policy asks about it, a peer sees what goes with it.
-        asked = coverage.may_be_covered(context, context.effect(Action.DELETE))
-        return [] if asked else [Refusal(_DEFINED)]
+        return [Refusal(_DEFINED)] if _defines(context) else []
     if resource == _CHARTS_VALUES:
         return [Refusal(_REWRITTEN)] if (yield from _values_of_guard(context)) else []
+    standing = [alias for alias in place.aliases if alias.resource == resource]
     lost: set[tuple[GroupResource, str]] = set()
-    for alias in place.aliases:
-        if alias.resource == resource and request.operation is not Operation.CREATE:
-            lost |= {(alias.of, name) for name in aliased.lost(context, alias)}
-    if resource == NAMESPACES and request.operation is not Operation.CREATE:
-        lost |= set((yield from aliased.lost_within(context, place.aliases)))
+    if request.operation is not Operation.CREATE:
+        lost = {(alias.of, name) for alias in standing for name in aliased.lost(context, alias)}
+        if resource == NAMESPACES:
+            lost |= set((yield from aliased.lost_within(context, place.aliases)))
     for kind, name in sorted(lost):
         if kind == NAMESPACES:
             kept = _kept(context, name)
@@ -50,8 +54,14 @@ def evaluate(context: ReviewContext) -> Findings:
             kept = "the node on which the guard runs" if own else ""
         if kept:
             return [Refusal(f"agents may not end {kept}, nor what stands for it")]
-    rewritten = any(_rewrites_guard(context, alias) for alias in place.aliases if alias.resource == resource)
-    return [Refusal(_REWRITTEN)] if rewritten else []
+    return [Refusal(_REWRITTEN)] if any(_rewrites_guard(context, alias) for alias in standing) else []
+
+
+def _defines(context: ReviewContext) -> bool:
+    """Whether it ends the definition of such objects. Where a policy asks about it, a peer sees what goes with it."""
+    kinds = map(str, (*context.state.installation.aliased, _CHARTS_VALUES))
+    ends = context.request.target.name in kinds and context.may_end
+    return ends and not coverage.may_be_covered(context, context.effect(Action.DELETE))
 
 
 def _rewrites_guard(context: ReviewContext, alias: Alias) -> bool:
@@ -87,16 +97,6 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     ends = f'({cel.one_of({NAMESPACES, DEFINITIONS})}) && request.operation in ["UPDATE", "DELETE"]'
     written = f'({cel.one_of({*place.aliased, _CHARTS_VALUES})}) && request.operation != "CONNECT"'
     return [Prefilter(Entry.GUARD, test) for test in (ends, written)]
-
-
-_CHARTS: Final = next(
-    each for each in aliases.BUILT_IN if each.resource == GroupResource("helm.cattle.io", "helmcharts")
-)
-_CHARTS_VALUES: Final = GroupResource("helm.cattle.io", "helmchartconfigs")
-"""Values for the HelmChart of their name, which come before its own."""
-
-_DEFINED: Final = "agents may not end the definition of what stands for namespaces or nodes"
-_REWRITTEN: Final = "agents may not change what is installed in the guard's own namespace"
 
 
 RULE: Final = Rule(

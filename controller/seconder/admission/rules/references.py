@@ -3,7 +3,8 @@
 Autoscalers say what they do, and are not told here.
 """
 
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -44,20 +45,16 @@ def evaluate(context: ReviewContext) -> Findings:
     found = references.found(*context.whole)
     if found.more:
         return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _FEWER)] if policies.follows_some_of(POD_RUNNERS) else []
-    places: dict[GroupResource, Collection[str]] = {}
     effects: dict[Target, Effect] = {}
+    anywhere = _anywhere(context, found)
+    # Once for all names: of what is in a namespace, policies name kinds and places.
+    covered = functools.cache(functools.partial(_covered, context))
     for named in found.named:
         for kind in _kinds(context, named):
-            if named.namespace or not kind.namespaced:
-                meant = _covered(context, kind, {named.namespace if kind.namespaced else ""}, named.name)
-            else:
-                # Once for all names: of what is in a namespace, policies name kinds and places.
-                if kind.resource not in places:
-                    places[kind.resource] = _covered(context, kind, _places(context, found), named.name)
-                meant = places[kind.resource]
-                if not _places(context, found) and policies.follows_some_of({kind.resource}):
-                    return [Refusal(_NOWHERE, Reason.APPROVAL_MISSING, _SAY_WHERE)]
-            for place in meant:
+            places = _places(named, kind, anywhere)
+            if not places and policies.follows_some_of({kind.resource}):
+                return [Refusal(_NOWHERE, Reason.APPROVAL_MISSING, _SAY_WHERE)]
+            for place in covered(kind, places, "" if kind.namespaced else named.name):
                 effect = _effect(kind, place, named.name)
                 if effect.target != request.target:
                     effects[effect.target] = effect
@@ -71,8 +68,8 @@ def evaluate(context: ReviewContext) -> Findings:
     return (yield from along.findings(context, there)) if there else []
 
 
-def _covered(context: ReviewContext, kind: ResolvedResource, places: Collection[str], name: str) -> Collection[str]:
-    """Those of some namespaces in which policies may be about an object of this kind."""
+def _covered(context: ReviewContext, kind: ResolvedResource, places: frozenset[str], name: str) -> Sequence[str]:
+    """Those of some namespaces in which policies may be about this kind. ``name``: of what is in no namespace."""
     return [place for place in places if coverage.may_be_covered(context, _effect(kind, place, name))]
 
 
@@ -80,10 +77,17 @@ def _effect(kind: ResolvedResource, place: str, name: str) -> Effect:
     return replace(goes_along(Target(kind.resource, kind.kind, place, name, ""), kind.version), since=_REASON)
 
 
-def _places(context: ReviewContext, found: Found) -> Collection[str]:
+def _anywhere(context: ReviewContext, found: Found) -> frozenset[str]:
     """The namespaces in which what says none may be: that of the object, and any that it names."""
     own = context.request.target.namespace
     return found.namespaces | {own} if own else found.namespaces
+
+
+def _places(named: Named, kind: ResolvedResource, anywhere: frozenset[str]) -> frozenset[str]:
+    """The namespaces in which it may be meant; an empty name for what is in none."""
+    if not kind.namespaced:
+        return frozenset({""})
+    return frozenset({named.namespace}) if named.namespace else anywhere
 
 
 def _kinds(context: ReviewContext, named: Named) -> Sequence[ResolvedResource]:

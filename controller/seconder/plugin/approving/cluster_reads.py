@@ -268,7 +268,7 @@ def _case(place: Place, context: ReviewContext, effect: Effect, answers: Answers
         going = answers.run(impact_of(effect, policies))
     change = change_of(context, effect, policies)
     if place.request is not None:
-        by = change_requests.change_of(place.request, ()).by
+        by = change_requests.recorded_by(place.request)
         change = msgspec.structs.replace(change, claimed=place.request.reason, by=by)
     return Case(place, change, context, effect, answers, *going)
 
