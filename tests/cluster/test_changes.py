@@ -1,7 +1,9 @@
 """An agent changes what is protected: what is free goes through, and a peer approves the rest, change by change."""
 
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,6 +116,32 @@ def test_a_peer_need_not_choose_a_change_that_was_done_or_is_possible_no_more(cl
     approved = _approve(plugin, *what)
     assert approved.code == 0, approved
     assert _do(cluster, cluster.agent, *pause).code == 0
+
+
+def test_a_peer_need_not_choose_a_change_that_was_done_before_the_operator_saw_it(
+    cluster: Cluster, plugin: Plugin
+) -> None:
+    """It is still recorded as waiting then, and what is there fits it. By its own name it is told to be done."""
+    cluster.deployment()
+    patch = ("patch", "deployment/checkout", "--type=merge")
+    keep, pause = (*patch, '-p={"spec":{"revisionHistoryLimit":3}}'), (*patch, '-p={"spec":{"paused":true}}')
+    kept = _refused(_do(cluster, cluster.agent, *keep))
+    eventually(lambda: cluster.there("chg", kept), 5, "the change request")
+    operator = cluster.stack.seconder.pid_of("operator")
+    os.kill(operator, signal.SIGSTOP)
+    try:
+        assert _approve(plugin, kept).code == 0
+        assert _do(cluster, cluster.agent, *keep).code == 0
+        wanted = _refused(_do(cluster, cluster.agent, *pause))
+        eventually(lambda: cluster.there("chg", wanted), 5, "the change request")
+        assert _phase(cluster, kept) != "Used"
+        approved = _approve(plugin, "deployment/checkout", "--action=Change", f"--namespace={cluster.namespace}")
+        assert approved.code == 0, approved
+        assert "nothing is left to approve" in _approve(plugin, kept).err
+    finally:
+        os.kill(operator, signal.SIGCONT)
+    assert _do(cluster, cluster.agent, *pause).code == 0
+    eventually(lambda: _phase(cluster, kept) == "Used", 20, "it is used")
 
 
 def test_no_approval_of_a_change_lets_another_through_by_any_patch_or_subresource(

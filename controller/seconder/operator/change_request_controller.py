@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission import codec, coverage, lookups, pipeline, recorded
+from seconder.admission.changes import differences
 from seconder.admission.lookups import ReadWhole, Unknown, ask
 from seconder.admission.request import NO_METADATA, Metadata
 from seconder.admission.review import Effect, ReviewContext
@@ -216,9 +217,9 @@ class Lane(Woken):
         if ended is not None or stored is None:
             return request, ended or status, None
         status = phases.marked(effect.action, status, stored)
-        if standing is not None:
+        if standing is not None and standing.rebased is not None:
             # What is approved, by the webhook too, is the change of the object as it stands.
-            effect = msgspec.structs.replace(effect, difference=standing.difference)
+            effect = msgspec.structs.replace(effect, difference=standing.rebased.difference)
         seen = Carried(request, status, stored)
         if self._copier is not None:
             seen = self._copier.carry(seen, effect, state, now.timestamp())
@@ -237,7 +238,7 @@ class Lane(Woken):
 
     def _look(
         self, context: ReviewContext, effect: Effect, status: ChangeRequestStatus, answer: lookups.Answer
-    ) -> tuple[Metadata | None, phases.Standing | None, bool]:
+    ) -> tuple[Metadata | None, differences.Standing | None, bool]:
         """The object's metadata, None where it is gone; how far it is from a change; and whether it is done.
 
         The latter is told of other actions than ``Change``, on an object that stays. Raises Unknown.

@@ -151,13 +151,6 @@ def ended(
     return expired(status, now) if overdue(status, now) else None
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """How far an object is from a change of it. ``difference``: the change as it would be now; None where another."""
-
-    done: bool
-    difference: Difference | None
-
-
 def standing(
     context: ReviewContext,
     effect: Effect,
@@ -165,7 +158,7 @@ def standing(
     document: Mapping[str, Any],
     *,
     let_through: bool = False,
-) -> Standing:
+) -> differences.Standing:
     """How far the object, as it stands, is from a change. Raises Unknown where that cannot be told.
 
     ``let_through``: the change was, so that what a controller has put right since is no matter.
@@ -173,19 +166,16 @@ def standing(
     resource = effect.target.resource
     free = free_changes.of_all(context.naming(effect), resource)
     try:
-        if differences.done(resource, document, difference, free, let_through=let_through):
-            return Standing(True, None)
-        rebased = differences.rebased(resource, document, difference, free)
+        return differences.standing(resource, document, difference, free, let_through=let_through)
     except RecursionError:
         raise Unknown("the object nests too deeply to be compared") from None
-    return Standing(False, None if rebased is None else rebased.difference)
 
 
-def settled(status: ChangeRequestStatus, stands: Standing, now: datetime) -> ChangeRequestStatus | None:
+def settled(status: ChangeRequestStatus, stands: differences.Standing, now: datetime) -> ChangeRequestStatus | None:
     """The status of a change that is done, or that the object has left behind; None for one that still waits."""
     if stands.done:
         return _after(status, now) if status.allowed_at else _ended(status, Phase.WITHDRAWN, _DONE, now)
-    return _ended(status, Phase.WITHDRAWN, _ANOTHER, now) if stands.difference is None else None
+    return _ended(status, Phase.WITHDRAWN, _ANOTHER, now) if stands.rebased is None else None
 
 
 def expired(status: ChangeRequestStatus, now: datetime) -> ChangeRequestStatus:

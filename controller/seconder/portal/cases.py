@@ -202,7 +202,10 @@ def _with_change(case: Case, document: Mapping[str, Any], policies: Sequence[Pol
     difference = case.change.difference
     resource = case.change.target.resource
     free = free_changes.of_all(policies, resource)
-    based = None if difference is None else differences.rebased(resource, document, difference, free)
+    standing = None if difference is None else differences.standing(resource, document, difference, free)
+    if standing is not None and standing.done:
+        return replace(case, problem="The object is as it was asked to be: nothing is left to approve.")
+    based = None if standing is None else standing.rebased
     if based is None:
         return replace(case, problem="The object has changed since it was asked for: have the requester try again.")
     if not based.proven:

@@ -11,6 +11,7 @@ from tests.support.change_requests import NOW, change, recorded, refused
 from tests.support.resolving import Answers
 
 from seconder.admission import lookups, pipeline
+from seconder.admission.changes import differences
 from seconder.admission.recorded import context_of, effect_of, mark
 from seconder.admission.request import Metadata, OwnerReference
 from seconder.api import change_request
@@ -21,7 +22,6 @@ from seconder.approvals.difference import Difference
 from seconder.approvals.registry import Approver, Registry, denying
 from seconder.approvals.verification import Memo
 from seconder.operator.change_request_status import (
-    Standing,
     begun,
     changed,
     denied,
@@ -150,7 +150,7 @@ def test_an_update_is_used_by_nobody_once_its_approval_is_gone(action: Action) -
 def test_a_change_that_another_hand_makes_once_its_approval_is_gone_is_used_by_nobody() -> None:
     """It is as it was asked to be, all the same."""
     made = recorded(POLICY, status=LET_THROUGH)
-    phases = [settled(each.status, Standing(True, None), NOW) for each in (made, _seen_again(made, THERE))]
+    phases = [settled(each.status, differences.Standing(True, None), NOW) for each in (made, _seen_again(made, THERE))]
     assert [each and each.phase for each in phases] == [Phase.USED, Phase.WITHDRAWN]
 
 

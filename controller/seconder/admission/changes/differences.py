@@ -267,6 +267,30 @@ def rebased(
     return None
 
 
+class Standing(Struct, frozen=True):
+    """How far an object is from a recorded change: there, as far as it was, or ``rebased`` None for another change."""
+
+    done: bool
+    rebased: Rebased | None
+
+
+def standing(
+    resource: GroupResource,
+    document: Document,
+    recorded: Difference,
+    free: Sequence[FreePaths],
+    *,
+    let_through: bool = False,
+) -> Standing:
+    """How far an object, as it stands, is from a recorded change; see ``done`` and ``rebased``. Raises RecursionError.
+
+    In this order: what a change makes of an object is itself a state that the same change fits.
+    """
+    if done(resource, document, recorded, free, let_through=let_through):
+        return Standing(True, None)
+    return Standing(False, rebased(resource, document, recorded, free))
+
+
 def between(
     resource: GroupResource,
     stored: Document,

@@ -72,9 +72,12 @@ def wanted(
             raise Problem(
                 "what is to be changed is not known: name the change request, or give the manifest with -f FILE"
             )
-        based = differences.rebased(resource, live, recorded, free)
+        standing = differences.standing(resource, live, recorded, free)
     except RecursionError:
         raise Problem("the object nests too deeply to be compared") from None
+    if standing.done:
+        return Wanted(recorded, problem="the object is as it was asked to be: nothing is left to approve")
+    based = standing.rebased
     if based is None:
         return Wanted(recorded, problem="the object has changed since it was asked for: have the requester try again")
     if not based.proven:

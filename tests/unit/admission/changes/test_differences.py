@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.vectors import generate
 
 from seconder.admission.changes import differences, upkeep
-from seconder.admission.changes.differences import between, done, merge_patch, merged, rebased
+from seconder.admission.changes.differences import Standing, between, done, merge_patch, merged, rebased, standing
 from seconder.admission.changes.free_paths import NOTHING, FreePaths, compiled, text
 from seconder.api.resources import DEPLOYMENTS, SECRETS, GroupResource
 from seconder.approvals.difference import MOST_PATCH, Difference
@@ -236,6 +236,8 @@ def test_a_recorded_change_is_compared_with_the_object_as_it_stands() -> None:
     assert moved.difference.before != found.before
     assert moved.difference.after == found.after
     assert done(THINGS, wanted | {"status": {}}, found, free)
+    assert standing(THINGS, wanted, found, free) == Standing(True, None)
+    assert standing(THINGS, labelled, found, free) == Standing(False, based)
     assert not done(THINGS, labelled, found, free)
     forged = msgspec.structs.replace(found, patch='{"spec":{"a":9}}')
     lied = rebased(THINGS, stored, forged, free)
