@@ -238,6 +238,33 @@ def shrink_what_a_custom_resource_owns(field: Field) -> None:
     field.refused("PATCH", path, {"spec": {"n": 0}})
 
 
+_EMPTYING: Final = {
+    "type": "object",
+    "properties": {
+        "spec": {"type": "object", "default": {}, "properties": {"size": {"type": "integer", "default": 0}}}
+    },
+}
+"""A schema that takes a field from what is there already, and gives it another."""
+
+
+@attack(
+    variants={
+        "schema": ("", {"schema": {"openAPIV3Schema": _EMPTYING}}),
+        "unserve": ("", {"served": False}),
+        "status": ("/status", {}),
+    }
+)
+def change_the_definition_of_what_owns_it(field: Field, subresource: str, change: dict[str, Any]) -> None:
+    """An agent changes the definition of custom resources that own a protected Deployment, and so all of these."""
+    group = _stack(field)["apiVersion"].partition("/")[0]
+    path = DEFINITIONS.path("", f"stacks.{group}")
+    (version,) = field.admin("GET", path).document["spec"]["versions"]
+    field.done("PATCH", path, {"metadata": {"labels": {"team": "shop"}}})
+    changed = {"storedVersions": ["v2"]} if subresource else {"versions": [{**version, **change}]}
+    field.refused("PATCH", path + subresource, {"status" if subresource else "spec": changed})
+    field.lasts(Kind(group, "stacks").path(field.place, "s"))
+
+
 @attack()
 def hand_its_replica_set_over(field: Field) -> None:
     """An agent relabels the ReplicaSet of protected pods, so that a Deployment of its own takes and empties it."""

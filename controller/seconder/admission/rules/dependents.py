@@ -134,13 +134,16 @@ def _ends_what_pods_hold(context: ReviewContext) -> Asking[bool]:
 
 
 def _ended(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """What is ended by the object's own controller, while the object stays."""
-    target = context.request.target
+    """What is ended by the object's own controller, while the object stays.
+
+    With a definition change all objects of the kind: their fields go or come by its schema, or they are served no more.
+    """
+    request, target = context.request, context.request.target
     loss = parents.loss(context)
     # Most of what agents do ends nothing.
     if loss is None:
         return []
-    owned = yield from ask(Dependents(frozenset({target.uid}), target))
+    owned = yield from ask(Dependents(dependents.keys(request, target), target))
     ended: Sequence[Dependent] = [each for each in owned if loss.of(each)]
     if target.resource in MAKERS:
         ended = yield from _with_held(context, target, ended)
