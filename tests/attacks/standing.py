@@ -232,11 +232,16 @@ def join_the_pods_of_a_daemon_set(field: Field) -> None:
     field.refused("POST", PODS.path(field.place), _impostor("mine", labels=_LABELS))
 
 
-@attack(variants={"StatefulSet": (STATEFUL_SETS, PODS), "CronJob": (CRON_JOBS, JOBS)})
-def take_the_name_of_what_it_makes(field: Field, kind: Kind, made: Kind) -> None:
+@attack(
+    variants={
+        "StatefulSet": (STATEFUL_SETS, PODS, 1),
+        "CronJob": (CRON_JOBS, JOBS, int(time.time()) // 60 + 2),
+        "missed-run": (CRON_JOBS, JOBS, int(time.time()) // 60 - 5000),
+    }
+)
+def take_the_name_of_what_it_makes(field: Field, kind: Kind, made: Kind, number: int) -> None:
     """An agent makes what has the name that a protected workload's controller would give, so that it makes none."""
     _workload(field, kind, 1 if kind == STATEFUL_SETS else 0)
-    number = 1 if kind == STATEFUL_SETS else int(time.time()) // 60 + 2
     names = f"db-{number}", "mine-1"
     refused, done = (
         _impostor(name) if made == PODS else {"metadata": {"name": name}, "spec": {"template": {"spec": _RUN}}}
