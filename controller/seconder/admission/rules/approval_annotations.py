@@ -14,6 +14,7 @@ from seconder.admission.request import WRITES
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api import constants
+from seconder.api.reasons import Rejected
 from seconder.approvals import verification
 from seconder.approvals.statement import Statement
 
@@ -61,7 +62,8 @@ def _refused(context: ReviewContext, before: Mapping[str, str], after: Mapping[s
 
     A client that puts all annotations in the place of others takes off what has come since, and brings back what has
     gone. What is over does nothing, here or there. That is told by what the values claim: of one that is forged it is
-    as true, since none counts beyond its claims.
+    as true, since none counts beyond its claims. But none comes that no approver gave this object: it would have the
+    place of one to come, which kubectl does not write over.
     """
     if before.get(constants.BREAK_GLASS) != after.get(constants.BREAK_GLASS):
         return NO_APPROVAL
@@ -69,8 +71,11 @@ def _refused(context: ReviewContext, before: Mapping[str, str], after: Mapping[s
         old, new = before.get(key), after.get(key)
         if old == new:
             continue
-        if new is not None and not _over(context, verification.claimed(new)):
+        claims = None if new is None else verification.claimed(new)
+        if new is not None and not _over(context, claims):
             return _BROUGHT if old is None and context.request.updates else NO_APPROVAL
+        if new is not None and claims is not None and not _given(context, new, claims):
+            return NO_APPROVAL
         # Not even its own: by the update that takes it off it may be used, and nobody would see by what.
         if old is not None and not _over(context, verification.claimed(old)):
             return _TAKEN
@@ -80,6 +85,18 @@ def _refused(context: ReviewContext, before: Mapping[str, str], after: Mapping[s
 def _over(context: ReviewContext, claims: Statement | None) -> bool:
     """Whether it has ended by any replica's clock. What this version does not understand, another may."""
     return claims is not None and claims.exp + constants.CLOCK_SKEW_SECONDS <= context.now
+
+
+def _given(context: ReviewContext, value: str, claims: Statement) -> bool:
+    """Whether an approver who is registered signed it for this object, while it lasted."""
+    if claims.detail_of(context.request.target.uid) is None:
+        return False
+    try:
+        candidate = verification.examine(value, context.state.registry, claims.exp - 1, context.memo)
+        verification.authenticate(candidate, context.memo)
+    except Rejected:
+        return False
+    return True
 
 
 def _size(annotations: Mapping[str, str]) -> int:
@@ -112,8 +129,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "approval-annotations",
-    "Agents write no approval but what is over, take off none but that, write no break-glass annotation, and leave room"
-    " for approvals.",
+    "Agents write no approval but a real one of the object that is over, take off none but what is over, write no"
+    " break-glass annotation, and leave room for approvals.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support import signing
 from tests.support.builders import AGENT, DEPLOYMENT, PERSON, creation, deletion, state, update
@@ -46,7 +47,7 @@ def test_agents_neither_add_nor_change_nor_remove_approvals(stored: dict[str, st
 ALICE = "approval.seconder.dev/alice"
 _OVER = signing.NOW - 60
 _LIVE = {"exp": _OVER + 1, "iat": _OVER - 900}
-_ENDED = {"exp": _OVER, "iat": _OVER - 900}
+_ENDED: dict[str, Any] = {"exp": _OVER, "iat": _OVER - 900}
 _ANOTHERS = {"sub": "dana@example.com", "act": None}
 
 
@@ -94,6 +95,20 @@ def test_what_is_over_goes_and_comes_back_by_an_agent(stored: dict[str, str], in
 def test_what_may_count_neither_comes_nor_goes_by_an_agent(stored: dict[str, str], incoming: dict[str, str]) -> None:
     """By no clock of another replica: what has just ended here may count there. Nor what nobody can read."""
     assert refusal(decide(_changed(stored, incoming), state())) == REFUSED
+
+
+def test_what_no_approver_gave_the_object_does_not_come_although_it_is_over() -> None:
+    """It would have the place of an approval to come: by an unknown key, by another's, of another object, rewritten."""
+    real = signing.approval(**_ENDED)
+    elsewhere = signing.approval(**_ENDED, detail={"identifier": "another"})
+    tampered = signing.line_of(signing.claims(**_ENDED, reason="another")) + real[real.index("\n") + 1 :]
+    unknown, others = (signing.approval(signing.key(name), **_ENDED) for name in ("mallory", "bob"))
+    for value in (unknown, others, elsewhere, tampered):
+        for stored in ({}, {ALICE: real}):
+            assert refusal(decide(_changed(stored, {ALICE: value}), state())) == REFUSED
+        assert decide(_changed({ALICE: value}, {}), state()).allowed
+    anew = creation(msgspec.structs.replace(DEPLOYMENT, uid="anew"), new={"annotations": {ALICE: real}})
+    assert refusal(decide(anew, state())) == REFUSED
 
 
 def test_who_may_not_roll_back_is_told_what_to_do() -> None:
