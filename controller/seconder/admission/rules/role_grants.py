@@ -139,12 +139,47 @@ def _size(rule: Rule) -> int:
 
 
 def _without(role: Role | None, other: Role | None, *, gathered: bool) -> Sequence[Rule]:
-    """The rules of a role that the other has not, as it was or as it will be. ``gathered``: roles of its kind are."""
+    """What a role allows and the other does not, as it was or as it will be. ``gathered``: roles of its kind are."""
     written = (role and role.rules) or frozenset()
     # By its labels another role gathers its rules, or does so no more.
     if role is None or other is None or (gathered and _selected_by(role) != _selected_by(other)):
         return tuple(written)
-    return tuple(written - (other.rules or frozenset()))
+    kept = other.rules or frozenset()
+    # Each may have as many as are looked at.
+    if any(len(each) > _MOST_RULES or sum(map(_size, each)) > _MOST_NAMED for each in (written, kept)):
+        return tuple(written - kept)
+    return _beyond(written - kept, kept)
+
+
+def _beyond(rules: Iterable[Rule], others: Iterable[Rule]) -> Sequence[Rule]:
+    """What some rules allow beyond others: how the same rights are shared out among rules is no matter.
+
+    A wildcard is a word like any other. A rule with names covers these alone, and one without all of them.
+    """
+    known: dict[GroupResource, list[Rule]] = {}
+    for other in others:
+        for pair in _pairs(other):
+            known.setdefault(pair, []).append(other)
+    beyond: dict[tuple[str, frozenset[str], frozenset[str]], set[str]] = {}
+    for rule in rules:
+        names = rule.resource_names or frozenset[str]()
+        for group, plural in _pairs(rule):
+            covering = (each for each in known.get(GroupResource(group, plural), ()) if _covers_names(each, names))
+            verbs = (rule.verbs or frozenset[str]()).difference(*(each.verbs or () for each in covering))
+            if verbs:
+                beyond.setdefault((group, verbs, names), set()).add(plural)
+    return [
+        Rule(frozenset({group}), frozenset(plurals), verbs, names or None)
+        for (group, verbs, names), plurals in beyond.items()
+    ]
+
+
+def _pairs(rule: Rule) -> Iterator[GroupResource]:
+    return (GroupResource(group, plural) for group in rule.groups for plural in rule.plurals)
+
+
+def _covers_names(rule: Rule, names: frozenset[str]) -> bool:
+    return not rule.resource_names or bool(names and names <= rule.resource_names)
 
 
 def _selected_by(role: Role) -> Mapping[str, str]:
