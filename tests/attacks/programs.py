@@ -96,6 +96,11 @@ _NAMING: Final[dict[str, tuple[Kind, str, Callable[[str], dict[str, Any]]]]] = {
             }
         },
     ),
+    "of-no-namespace": (
+        Kind("example.com", "cleaners", namespaced=False),
+        "Cleaner",
+        lambda _: {"deployments": {"checkout": {"replicas": 0}}},
+    ),
     "nobody-knows-whose": (
         Kind("example.com", "whatevers"),
         "Whatever",

@@ -14,6 +14,7 @@ from seconder.admission.kinds import MAKERS
 from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
+    Called,
     Claim,
     Claimant,
     Claimants,
@@ -99,6 +100,7 @@ class Answers(Resolver):
     daemon_sets: Sequence[DaemonSet] = ()
     holders: Sequence[Holder] = ()
     of_class: Sequence[Placed] = ()
+    called: Sequence[Placed] = ()
     hosting: Sequence[Placed] = ()
     overlapping: Sequence[Placed] = ()
     scaling: Sequence[Target] = ()
@@ -164,6 +166,8 @@ class Answers(Resolver):
                 return self.scaling
             case OfClass():
                 return self.of_class
+            case Called():
+                return [each for each in self.called if each.name in lookup.names]
             case Hosting():
                 return self.hosting
             case Overlapping():

@@ -236,6 +236,14 @@ class OfClass(Lookup[Sequence[Placed]], frozen=True):
     name: str
 
 
+class Called(Lookup[Sequence[Placed]], frozen=True):
+    """The objects of a kind, in all namespaces, that have one of these names. A kind that is not served has none."""
+
+    unknown: ClassVar[str] = "what the object names could not be looked up"
+    kind: ResolvedResource
+    names: tuple[str, ...]
+
+
 class Hosting(Lookup[Sequence[Placed]], frozen=True):
     """The Ingresses, in all namespaces, that have one of these hosts: see ``indirect.hosts``."""
 

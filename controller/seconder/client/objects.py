@@ -13,6 +13,7 @@ from seconder.admission.kinds import AUTOSCALER, CLAIMS, MAKERS, POD, VOLUMES
 from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
+    Called,
     Claim,
     Claimant,
     Claimants,
@@ -270,6 +271,20 @@ class Objects:
         found = items(self._api, collection(lookup.kind), deadline)
         wanted = (each for each in found if (each.get("spec") or {}).get("ingressClassName") == lookup.name)
         return [Placed(*_identified(each["metadata"], *Placed._fields)) for each in wanted]
+
+    def called(self, lookup: Called, deadline: float) -> list[Placed]:
+        """List what is called so, wherever it is. Raises ApiError and TooLate."""
+        names = frozenset(lookup.names)
+        one = {"fieldSelector": f"metadata.name={lookup.names[0]}"} if len(names) == 1 else {}
+        try:
+            found = items(self._api, collection(lookup.kind), deadline, metadata_only=True, **one)
+            named = [each["metadata"] for each in found if each["metadata"]["name"] in names]
+        except ApiError as error:
+            # Nobody acts on objects of a kind that is not served.
+            if error.status != 404:
+                raise
+            return []
+        return [Placed(*_identified(each, *Placed._fields)) for each in named]
 
     def hosting(self, lookup: Hosting, deadline: float) -> list[Placed]:
         """List the Ingresses that have some hosts. Raises ApiError and TooLate."""

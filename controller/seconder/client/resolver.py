@@ -11,6 +11,7 @@ from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
+    Called,
     Claimants,
     Claims,
     DaemonSets,
@@ -169,6 +170,8 @@ class Resolver:
                 return self._objects.scaling(lookup, deadline)
             case OfClass():
                 return self._objects.of_class(lookup, deadline)
+            case Called():
+                return self._objects.called(lookup, deadline)
             case Hosting():
                 return self._objects.hosting(lookup, deadline)
             case Overlapping():

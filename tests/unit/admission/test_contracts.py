@@ -405,6 +405,15 @@ def _cases() -> list[Case]:
             (policy(DEPLOYMENT.resource),),
             Answers(objects=live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT))),
         ),
+        Case(
+            "references",
+            creation(target(GEAR.resource, "mine", namespace=""), new={"spec": {"deployments": [DEPLOYMENT.name]}}),
+            (policy(DEPLOYMENT.resource),),
+            Answers(
+                objects=live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT)),
+                called=[Placed(DEPLOYMENT.namespace, DEPLOYMENT.name, DEPLOYMENT.uid)],
+            ),
+        ),
         Case("guard-aliases", deletion(NAMESPACE), (policy(SERVICES),), Answers(machines=frozenset({"n1"}))),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),
         Case("identities", creation(target(DEFINITIONS, "gears.example.com"), new={"spec": {}}), (one,), Answers()),

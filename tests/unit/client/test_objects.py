@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from seconder.admission.kinds import INGRESSES, NETWORK_POLICY, POD_CHOOSERS
 from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
+    Called,
     Claim,
     Claimant,
     Claimants,
@@ -505,6 +507,27 @@ def test_ingresses_are_found_by_their_class(pool: ThreadPoolExecutor) -> None:
     served = Served({"/apis/networking.k8s.io/v1/ingresses": {"metadata": {}, "items": items}})
     found = Objects(served, pool).of_class(OfClass(kind, "nginx"), time.monotonic() + 5.0)
     assert found == [Placed("payments", "shop", "uid-shop")]
+
+
+def test_what_is_called_so_is_found_wherever_it_is(pool: ThreadPoolExecutor) -> None:
+    """By one name or several. Of a kind that is not served there is none."""
+    shop, other = _object("shop"), _object("other")
+    for each, place in ((shop, "payments"), (other, "dev")):
+        each["metadata"]["namespace"] = place
+    served = Served({"/apis/example.com/v2/widgets": {"metadata": {}, "items": [shop, other]}})
+
+    def found(kind: ResolvedResource, *names: str) -> list[Placed]:
+        return Objects(served, pool).called(Called(kind, names), time.monotonic() + 5.0)
+
+    assert found(WIDGETS, "shop") == [Placed("payments", "shop", "uid-shop")]
+    assert found(WIDGETS, "shop", "other", "gone") == [
+        Placed("payments", "shop", "uid-shop"),
+        Placed("dev", "other", "uid-other"),
+    ]
+    assert found(replace(WIDGETS, version="v3"), "shop") == []
+    served.answers["/apis/example.com/v2/widgets"] = 503
+    with pytest.raises(ApiError):
+        found(WIDGETS, "shop")
 
 
 def test_ingresses_are_found_by_their_hosts(pool: ThreadPoolExecutor) -> None:

@@ -17,6 +17,7 @@ from seconder.admission.lookups import (
     Account,
     Adopting,
     AliasedBy,
+    Called,
     Claimants,
     Claims,
     DaemonSets,
@@ -92,6 +93,7 @@ LOOKUPS: list[Lookup[Any]] = [
     DaemonSets(),
     Holders(resolved(PODS), "payments", ("spec", "volumeName")),
     OfClass(resolved(PODS), "nginx"),
+    Called(resolved(PODS), ("shop",)),
     Hosting(resolved(PODS), ("shop.example.com",)),
     Overlapping(resolved(PODS), "payments", ()),
     ScaledBy("payments", ()),
@@ -164,6 +166,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(Adopting("payments", "uid", ((resolved(PODS), (resolved(DEPLOYMENTS),)),), None)) == []
     assert answer(Holders(resolved(PODS), "payments", ("spec", "volumeName"))) == []
     assert answer(OfClass(resolved(PODS), "nginx")) == []
+    assert answer(Called(resolved(PODS), ("shop",))) == []
     assert answer(Hosting(resolved(PODS), ("shop.example.com",))) == []
     assert answer(Overlapping(resolved(PODS), "payments", ())) == []
     served.answers["/apis/autoscaling/v2/namespaces/payments/horizontalpodautoscalers"] = {"metadata": {}, "items": []}

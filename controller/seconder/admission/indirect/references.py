@@ -1,12 +1,16 @@
 """What a custom resource names: a workload by its kind and name, or an object whose whole manifest it holds.
 
 Which program acts on it, and how, is not known: rollouts, schedules, restorers and packages scale what they name to
-nothing, write it over, or delete it with themselves. Nor is in which form a program is told: so a kind and a name that
-stand side by side are a reference, whatever their fields are called. A template's placeholder is no name.
+nothing, write it over, or delete it with themselves. Nor is in which form a program is told, and so a kind is looked
+for in whatever says one: a value, one level below, a field's name, a text with a name behind it. A name is one where a
+field means names. Lists of verbs, groups, namespaces and the like are none, and no program finds its objects by them.
+A template's placeholder is no name.
 """
 
+import functools
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
@@ -20,14 +24,6 @@ _MOST: Final = 1024
 
 _NAMESPACE: Final = NAMES[NAMESPACES]
 
-_LABELS: Final = ("abels", "nnotations")
-"""How the fields end below which keys and values are anybody's."""
-
-_KIND_FIELDS: Final = ("kind", "resource", "resources", "type")
-"""How the fields end, without regard to capitals, whose text is a kind."""
-
-_NO_NAMES: Final = frozenset({"apiVersion", "group", "kind", "namespace", "version"})
-
 _KINDS: Final[Mapping[str, ResolvedResource]] = {
     spelling: kind
     for kind in MAKERS.values()
@@ -37,7 +33,62 @@ _KINDS: Final[Mapping[str, ResolvedResource]] = {
 """Workloads. Services are none: routes name them all day, and only send there."""
 
 _LONGEST: Final = 320
-"""Characters of a kind and a name."""
+"""Characters of a kind and a name in one text."""
+
+_LONGEST_FIELD: Final = 128
+"""Characters of a field's name that may mean something."""
+
+_MEAN_KINDS: Final = ("gk", "gvk", "gvr", "kind", "kindname", "resource", "type", "typemeta")
+"""How the fields end whose texts are kinds, or that hold some one level below.
+
+Words are run together, without regard to capitals, and an s at the end is left out.
+"""
+
+_LIST_KINDS: Final = ("gks", "gvks", "gvrs", "kinds")
+"""Those of them whose lists hold kinds one level below; what else lists objects lists what each means by itself."""
+
+_MEAN_NAMES: Final = (
+    *("app", "application", "id", "identifier", "instance", "item", "member", "meta", "metadata", "name", "object"),
+    *("ref", "reference", "target", "workload"),
+)
+"""How the fields end, in the same way, whose texts are names, or that hold such fields."""
+
+_OTHERS: Final = (
+    *("account", "chart", "claim", "class", "cluster", "configmap", "container", "database", "display", "driver"),
+    *("file", "host", "image", "key", "map", "metric", "namespace", "node", "path", "port", "profile", "release"),
+    *("repository", "role", "scheduler", "secret", "user", "volume"),
+)
+_OF_OTHERS: Final = tuple(other + end for other in _OTHERS for end in ("name", "ref", "reference"))
+"""How those of them end whose names are of something else."""
+
+_LABELS: Final = ("annotation", "attribute", "label", "matcher", "selector", "tag")
+"""How the fields end, in the same way, whose maps of texts have anybody's keys and values."""
+
+_SPELLINGS: Final = ("controller", "deployment", "job", "set")
+_BEHIND: Final = ("app", "batch", "list")
+_ENDS: Final = tuple(
+    end + more for end in (*_MEAN_KINDS, *_MEAN_NAMES, *_LABELS, *_SPELLINGS, *_BEHIND) for more in ("", "s")
+)
+"""How all fields end that mean something."""
+
+_WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
+
+_KIND_WITHIN: Final = re.compile(
+    r"(?:.*(?P<long>(?:stateful-?set|daemon-?set|replica-?set|deployment|cron-?job|replication-?controller)s?)"
+    r"|(?:.*-)?(?P<short>jobs?))"
+    rf"(?P<more>(?:-?(?:list|{'|'.join(_MEAN_NAMES)})s?)*)"
+)
+"""A field's name, in words, that says a kind: at its end, or before a word that means names."""
+
+_READING: Final = frozenset({"get", "list", "watch"})
+
+_PATH: Final = re.compile(
+    r"(?:.*/)?(?:api|apis/(?P<group>[^/]+))/v\d\w*/namespaces/(?P<namespace>[^/]+)/(?P<kind>[^/]+)/(?P<name>[^/]+)(?:/.*)?"
+)
+"""A path of the API."""
+
+_GROUPS: Final = re.compile(r"apps|batch|core|v\d\w*")
+"""What stands before a kind in a text, but for a namespace."""
 
 
 class Named(Struct, frozen=True):
@@ -61,31 +112,62 @@ class Found(Struct, frozen=True):
     more: bool = False
 
 
+class _Field(NamedTuple):
+    """What a field's name means.
+
+    ``kind``: it says one. ``holder``: and the keys of its map are names. ``kinds``, ``names``, ``labels``: what its
+    value holds. ``listed``: kinds, in a list of objects.
+    """
+
+    kind: ResolvedResource | None = None
+    holder: bool = False
+    kinds: bool = False
+    listed: bool = False
+    names: bool = False
+    labels: bool = False
+
+
+_NOTHING: Final = _Field()
+
+
 def found(*documents: Mapping[str, Any]) -> Found:
-    """All that stands below the fields of some objects, but for their metadata and below labels and annotations."""
+    """All that stands in the fields of some objects, but for their metadata and in labels and annotations."""
     named: set[Named] = set()
     namespaces: set[str] = set()
-    # Not by recursion: it may be nested as deeply as the API server takes it.
-    waiting: list[Any] = [value for document in documents for key, value in document.items() if key != "metadata"]
+    # Not by recursion: it may be nested as deeply as the API server takes it. Each with whether labels are expected.
+    waiting: list[tuple[Any, bool]] = [
+        ({key: each for key, each in document.items() if key not in {"apiVersion", "kind", "metadata"}}, False)
+        for document in documents
+    ]
     while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            fields = {key: each for key, each in value.items() if not key.endswith(_LABELS)}
-            waiting += fields.values()
-            for key, each in fields.items():
-                if key == "ns" or "amespace" in key:
-                    namespaces.update(filter(_NAMESPACE.fullmatch, _texts(each)))
-            named.update(_named(fields))
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, str) and "/" in value and len(value) <= _LONGEST:
-            kind, _, name = value.partition("/")
-            if (kind_of := workload(kind)) is not None and NAME.fullmatch(name):
-                named.add(Named(name, "", kind_of))
-        if len(named) > _MOST:
-            return Found(frozenset(), frozenset(), more=True)
+        value, labels = waiting.pop()
+        for each in _named_in(value, waiting, namespaces, labels=labels):
+            named.add(each)
+            if len(named) > _MOST:
+                return Found(frozenset(), frozenset(), more=True)
     alone = any(not each.namespace for each in named)
     return Found(frozenset(named), frozenset(namespaces), more=alone and len(namespaces) > _MOST)
+
+
+def _named_in(value: Any, waiting: list[tuple[Any, bool]], namespaces: set[str], *, labels: bool) -> Iterator[Named]:
+    """What a value names, but for what stands further below: that is put to ``waiting``."""
+    if isinstance(value, dict):
+        fields = {}
+        for key, each in value.items():
+            meant = fields[key] = _field(key)
+            if key == "ns" or "amespace" in key:
+                namespaces.update(filter(_NAMESPACE.fullmatch, _texts(each)))
+            # Of labels, the texts are anybody's.
+            if isinstance(each, str):
+                if not labels:
+                    yield from _told(each)
+            elif isinstance(each, dict | list):
+                waiting.append((each, meant.labels))
+        yield from _named(value, fields, labels=labels)
+    elif isinstance(value, list):
+        waiting += [(each, labels) for each in value]
+    elif isinstance(value, str) and not labels:
+        yield from _told(value)
 
 
 def workload(text: str) -> ResolvedResource | None:
@@ -93,7 +175,85 @@ def workload(text: str) -> ResolvedResource | None:
     return _KINDS.get(text.partition(".")[0].casefold())
 
 
-def _named(fields: Mapping[str, Any]) -> Iterator[Named]:
+def _field(key: str) -> _Field:
+    # Most mean nothing, which is told soonest by this.
+    if len(key) > _LONGEST_FIELD or not key.casefold().endswith(_ENDS):
+        return _NOTHING
+    return _meaning(key)
+
+
+@functools.lru_cache(maxsize=2048)
+def _meaning(key: str) -> _Field:
+    words = _WORDS.sub("-", key).casefold()
+    word = words.replace("-", "")
+    base = word.removesuffix("s")
+    kind, holder = _kind_within(words)
+    kinds = kind is None and base.endswith(_MEAN_KINDS)
+    return _Field(
+        kind=kind,
+        holder=holder,
+        kinds=kinds,
+        listed=kinds and word.endswith(_LIST_KINDS),
+        names=not kinds and base.endswith(_MEAN_NAMES) and not base.endswith(_OF_OTHERS),
+        labels=base.endswith(_LABELS),
+    )
+
+
+def _kind_within(words: str) -> tuple[ResolvedResource | None, bool]:
+    """The kind that a field's name says, if any, and whether it says nothing but that there are several."""
+    said, _, group = words.partition(".")
+    if group and (kind := _KINDS.get(said)) is not None:
+        told = group in {kind.resource.group, f"{kind.version}.{kind.resource.group}"}
+        return (kind, True) if told else (None, False)
+    within = _KIND_WITHIN.fullmatch(words) if _spelled(words) else None
+    if within is None:
+        return None, False
+    said = (within["long"] or within["short"]).replace("-", "")
+    return _KINDS[said], said.endswith("s") and not within["more"]
+
+
+def _spelled(text: str) -> bool:
+    """Whether a kind may be spelled in a text of small letters."""
+    return "deployment" in text or "set" in text or "job" in text or "controller" in text
+
+
+def _told(text: str) -> Iterator[Named]:
+    """What a text names that says a kind as well: ``kind/name``, ``namespace/kind/name``, ``kind:name``, a path."""
+    if len(text) > _LONGEST or not ("/" in text or ":" in text) or not _spelled(text.casefold()):
+        return
+    if (path := _PATH.fullmatch(text)) is not None:
+        kind = workload(path["kind"])
+        if kind is not None and "." not in (path["group"] or ""):
+            yield from _if_names(path["name"], path["namespace"], kind)
+        return
+    for each in text.split(","):
+        parts = each.strip().strip("/").split("/")
+        if len(parts) == 1:
+            said, _, name = parts[0].partition(":")
+            yield from _if_names(name, "", workload(said))
+            continue
+        while len(parts) > 2 and _GROUPS.fullmatch(parts[0]) and not (len(parts) == 3 and workload(parts[1])):
+            del parts[0]
+        if len(parts) == 2:
+            yield from _if_names(parts[1], "", workload(parts[0]))
+        elif len(parts) == 3 and (kind := workload(parts[0])) is not None:
+            # A namespace and a name, or a name and a subresource.
+            yield from _if_names(parts[2], parts[1], kind)
+            yield from _if_names(parts[1], "", kind)
+        elif len(parts) == 3:
+            kind = workload(parts[1])
+            yield from _if_names(parts[2], parts[0], kind)
+            if _GROUPS.fullmatch(parts[0]):
+                yield from _if_names(parts[2], "", kind)
+
+
+def _if_names(name: str, namespace: str, kind: ResolvedResource | None) -> Iterator[Named]:
+    if kind is not None and NAME.fullmatch(name) and (not namespace or _NAMESPACE.fullmatch(namespace)):
+        yield Named(name, namespace, kind)
+
+
+def _named(fields: Mapping[str, Any], meant: Mapping[str, _Field], *, labels: bool) -> Iterator[Named]:
+    """What the fields of an object name, by what each of them means. ``labels``: where they are expected."""
     metadata, kind = fields.get("metadata"), fields.get("kind")
     if isinstance(metadata, dict) and isinstance(kind, str):
         group = str(fields.get("apiVersion")).rpartition("/")[0]
@@ -101,29 +261,77 @@ def _named(fields: Mapping[str, Any]) -> Iterator[Named]:
             if NAME.fullmatch(name):
                 yield Named(name, _namespace(metadata), group=group, kind=kind)
     kinds: set[ResolvedResource] = set()
+    naming: list[Any] = []
     for key, each in fields.items():
-        # A kind as the name of a field: ``deployment: checkout``, ``deployments: [...]``.
-        if (kind_of := workload(key.removesuffix("Name").removesuffix("Ref"))) is not None:
+        means = meant[key]
+        if means.kind is not None and not (labels and isinstance(each, str)):
+            # A kind as the name of a field: ``deployment: checkout``, ``deployments: [...]``.
             for name, namespace in _names_in(each):
-                yield Named(name, namespace or _namespace(fields), kind_of)
-        elif key.casefold().endswith(_KIND_FIELDS):
-            kinds.update(kind_of for text in _texts(each) if (kind_of := workload(text)) is not None)
+                yield Named(name, namespace or _namespace(fields), means.kind)
+            if means.holder and isinstance(each, dict):
+                for name, below in each.items():
+                    yield from _if_names(name, _namespace(below) or _namespace(fields), means.kind)
+        if means.kinds:
+            kinds.update(_kinds_in(each, listed=means.listed))
+        elif means.names and not (key == "resourceNames" and _reads(fields)):
+            naming.append(each)
     if not kinds or _of_another_group(fields):
         return
-    for key, each in fields.items():
-        # Beside it, whatever the field is called, or one level below.
-        for name, namespace in _names_in(each, texts=key not in _NO_NAMES):
+    for each in naming:
+        for name, namespace in _names_in(each, others=True):
             for kind_of in kinds:
                 yield Named(name, namespace or _namespace(fields), kind_of)
 
 
-def _names_in(value: Any, *, texts: bool = True) -> Iterator[tuple[str, str]]:
-    """The names that a field holds, as texts, or as those of objects in it, with the namespaces beside them."""
+def _reads(fields: Mapping[str, Any]) -> bool:
+    """Whether these are a rule of rights, as RBAC's, that lets somebody only look."""
+    verbs = _texts(fields.get("verbs"))
+    return bool(verbs) and _READING.issuperset(verbs)
+
+
+def _kinds_in(value: Any, *, listed: bool) -> Iterator[ResolvedResource]:
+    """The kinds that the value of a field says that means some. ``listed``: also those of objects in a list."""
+    for text in _texts(value):
+        yield from filter(None, map(_kind_of, set(text.split(","))))
+    for each in value if listed and isinstance(value, list) else [value]:
+        # What has a name of its own is an object, of which this one does not tell the kind.
+        if isinstance(each, dict) and not _of_another_group(each) and not any(_field(key).names for key in each):
+            for key, below in each.items():
+                if _field(key).kinds:
+                    yield from filter(None, map(_kind_of, _texts(below)))
+
+
+def _kind_of(text: str) -> ResolvedResource | None:
+    """The kind that a text is, also with its group and version before it: ``apps/v1/Deployment``."""
+    text = text.strip()
+    before, _, last = text.rpartition("/")
+    return workload(text) or (workload(last) if all(map(_GROUPS.fullmatch, before.split("/"))) else None)
+
+
+def _names_in(value: Any, *, others: bool = False, depth: int = 2) -> Iterator[tuple[str, str]]:
+    """The names that the value of a field holds, each with the namespace beside it.
+
+    They are texts, or stand in fields of objects in it that mean names. ``others``: an object may say itself of which
+    kind it is, and is passed over then.
+    """
     for each in value if isinstance(value, list) else [value]:
-        if isinstance(each, str) and texts and NAME.fullmatch(each):
-            yield each, ""
-        elif isinstance(each, dict):
-            yield from ((name, _namespace(each)) for name in _texts(each.get("name")) if NAME.fullmatch(name))
+        if isinstance(each, str):
+            yield from _names_of(each)
+        elif isinstance(each, dict) and depth:
+            if others and any(text and key.casefold().endswith("kind") for key, text in each.items()):
+                continue
+            for key, below in each.items():
+                if _field(key).names:
+                    for name, namespace in _names_in(below, others=others, depth=depth - 1):
+                        yield name, namespace or _namespace(each)
+
+
+def _names_of(text: str) -> Iterator[tuple[str, str]]:
+    """The names in a text, apart by commas, each with the namespace before it where it has one."""
+    for each in set(text.split(",")):
+        namespace, _, name = each.strip().rpartition("/")
+        if NAME.fullmatch(name) and (not namespace or _NAMESPACE.fullmatch(namespace)):
+            yield name, namespace
 
 
 def _of_another_group(fields: Mapping[str, Any]) -> bool:
@@ -133,8 +341,8 @@ def _of_another_group(fields: Mapping[str, Any]) -> bool:
     return any(isinstance(text, str) and "." in text for text in said)
 
 
-def _namespace(fields: Mapping[str, Any]) -> str:
-    namespace = fields.get("namespace")
+def _namespace(fields: Any) -> str:
+    namespace = fields.get("namespace") if isinstance(fields, dict) else None
     return namespace if isinstance(namespace, str) and _NAMESPACE.fullmatch(namespace) else ""
 
 

@@ -4,7 +4,7 @@ Autoscalers say what they do, and are not told here.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import along, references, scaling
 from seconder.admission.indirect.references import Found, Named
 from seconder.admission.kinds import BUILT_IN_GROUPS, KUBERNETES_GROUPS, METRICS_GROUPS, POD_RUNNERS
-from seconder.admission.lookups import ReadObjects, ask
+from seconder.admission.lookups import Asking, Called, ReadObjects, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import MUTATIONS
@@ -27,9 +27,7 @@ from seconder.api.resources import ANY, GroupResource, ResolvedResource, Target
 _REASON: Final = "some program acts on what this object names, and how is not known"
 _UNREAD: Final = "what the object names could not be looked up"
 _TOO_MANY: Final = "it names more objects than can be looked at"
-_NOWHERE: Final = "it names a protected kind of object, and no namespace"
 _FEWER: Final = "Name fewer of them in one object, or ask a person to write it."
-_SAY_WHERE: Final = "Say the namespace beside the name, or ask a person to write it."
 _MOST: Final = 64
 """Objects that policies may be about, and that are looked up."""
 
@@ -49,23 +47,42 @@ def evaluate(context: ReviewContext) -> Findings:
     anywhere = _anywhere(context, found)
     # Once for all names: of what is in a namespace, policies name kinds and places.
     covered = functools.cache(functools.partial(_covered, context))
+    placeless: dict[ResolvedResource, set[str]] = {}
     for named in found.named:
         for kind in _kinds(context, named):
             places = _places(named, kind, anywhere)
             if not places and policies.follows_some_of({kind.resource}):
-                return [Refusal(_NOWHERE, Reason.APPROVAL_MISSING, _SAY_WHERE)]
+                placeless.setdefault(kind, set()).add(named.name)
             for place in covered(kind, places, "" if kind.namespaced else named.name):
                 effect = _effect(kind, place, named.name)
                 if effect.target != request.target:
                     effects[effect.target] = effect
             if len(effects) > _MOST:
                 return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _FEWER)]
+    for kind, name, place in (yield from _called(placeless)):
+        for namespace in covered(kind, frozenset({place}), ""):
+            effect = _effect(kind, namespace, name)
+            effects[effect.target] = effect
+    if len(effects) > _MOST:
+        return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _FEWER)]
     if not effects:
         return []
     # Most that is named so is yet to come, and nobody's.
     stored = yield from ask(ReadObjects(tuple(effect.ref for effect in effects.values()), _UNREAD))
     there = [effect for effect in effects.values() if effect.ref in stored]
     return (yield from along.findings(context, there)) if there else []
+
+
+def _called(names: Mapping[ResolvedResource, Collection[str]]) -> Asking[list[tuple[ResolvedResource, str, str]]]:
+    """What is called so in any namespace: an object in none that says none may mean it wherever it is. Raises Unknown.
+
+    Each by its kind, name and namespace.
+    """
+    called: list[tuple[ResolvedResource, str, str]] = []
+    for kind in sorted(names, key=lambda each: (each.resource, each.version)):
+        placed = yield from ask(Called(kind, tuple(sorted(names[kind]))))
+        called += [(kind, each.name, each.namespace) for each in placed]
+    return called
 
 
 def _covered(context: ReviewContext, kind: ResolvedResource, places: frozenset[str], name: str) -> Sequence[str]:

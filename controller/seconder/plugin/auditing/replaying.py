@@ -16,6 +16,7 @@ from seconder.admission.decision import Decision
 from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
+    Called,
     Claimants,
     Claims,
     DaemonSets,
@@ -84,6 +85,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     DaemonSets: Missing.OWNED,
     Holders: Missing.OWNED,
     OfClass: Missing.OWNED,
+    Called: Missing.OWNED,
     Hosting: Missing.OWNED,
     Overlapping: Missing.OWNED,
     ScaledBy: Missing.OWNED,
@@ -265,6 +267,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             | DaemonSets()
             | Holders()
             | OfClass()
+            | Called()
             | Hosting()
             | Overlapping()
             | ScaledBy()

@@ -16,7 +16,9 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide
 
-from seconder.admission.lookups import ReadObjects
+from seconder.admission.decision import Decision
+from seconder.admission.lookups import Called, Placed, ReadObjects
+from seconder.admission.state import ClusterState
 from seconder.api.reasons import Reason
 from seconder.api.resources import CONFIG_MAPS, DEPLOYMENTS, SERVICES, GroupResource, ResolvedResource
 
@@ -25,6 +27,11 @@ SHOP = target(DEPLOYMENTS, "shop")
 REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
 MANIFEST = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop", "namespace": SHOP.namespace}}
 THERE = live(SHOP)
+_RULE: dict[str, Any] = {"apiGroups": ["shop"], "resources": ["deployments"]}
+_MANY_RULES = [
+    {"apiGroups": ["apps"], "resources": [kind], "verbs": [f"shop-{number}" for number in range(40)]}
+    for kind in ("deployments", "statefulsets", "daemonsets")
+]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +54,46 @@ THERE = live(SHOP)
         {"deployments": [{"name": "shop"}]},
         {"workloads": {"Deployment": ["shop"]}},
         {"target": "deployment/shop"},
+        {"target": "deployment:shop"},
+        {"target": "a/b, deployment/shop"},
+        {"target": f"{SHOP.namespace}/deployment/shop"},
+        {"target": f"apps/v1/Deployment/{SHOP.namespace}/shop"},
+        {"target": f"/apis/apps/v1/namespaces/{SHOP.namespace}/deployments/shop"},
+        {"target": f"https://server/apis/apps/v1/namespaces/{SHOP.namespace}/deployments/shop/scale"},
+        {"target": "apps/deployment/shop"},
+        {"target": "deployments/shop/scale"},
+        {"selector": "deployment/shop"},
+        {"kinds": ["Deployment"], "names": ["shop"]},
+        {"resourceKinds": ["Deployment"], "name": "shop"},
+        {"kinds": [{"group": "apps", "kind": "Deployment"}], "name": "shop"},
+        {"kind": "StatefulSet,Deployment", "name": "shop"},
+        {"kindName": "Deployment", "name": "shop"},
+        {"Kind": "Deployment", "Name": "shop"},
+        {"groupVersionKind": {"group": "apps", "kind": "Deployment"}, "name": "shop"},
+        {"objectRef": {"gvk": {"group": "apps", "version": "v1", "kind": "Deployment"}, "name": "shop"}},
+        {"resource": {"group": "apps", "resource": "deployments"}, "name": "shop"},
+        {"typeMeta": {"kind": "Deployment"}, "objectMeta": {"name": "shop"}},
+        {"type": "apps/v1/Deployment", "name": "shop"},
+        {"kind": "Deployment", "metadata": {"name": "shop"}},
+        {"kind": "Deployment", "names": "shop,web"},
+        {"kind": "Deployment", "name": f"{SHOP.namespace}/shop"},
+        {"kind": "Deployment", "target": {"ref": {"name": "shop"}}},
+        {"workloadLabels": {"kind": "Deployment", "name": "shop"}},
+        {"resourceSelectors": [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}]},
+        {"resource_type": "deployments", "resource_name": "shop"},
+        {"deploymentNames": ["shop"]},
+        {"deploymentRefs": [{"name": "shop"}]},
+        {"deploymentRef": {"kind": "", "name": "shop"}},
+        {"targetDeployment": "shop"},
+        {"targetDeploymentRef": {"name": "shop"}},
+        {"deployment_name": "shop"},
+        {"DEPLOYMENT-NAME": "shop"},
+        {"deployments.apps": ["shop"]},
+        {"deployments": {"shop": {"replicas": 0}}},
+        {"deployments": [f"{SHOP.namespace}/shop"]},
+        {"rules": [{"resources": ["deployments"], "resourceNames": ["shop"], "verbs": ["get", "delete"]}]},
+        {"rules": [{"resources": ["deployments"], "resourceNames": ["shop"], "operations": ["CREATE"]}]},
+        {"verbs": ["get"], "kind": "Deployment", "name": "shop"},
         {"scaleTargetRef": {"deployment": "shop"}},
         {"deploymentName": "shop"},
         {"ref": REFERENCE | {"namespace": ["odd"]}},
@@ -94,6 +141,23 @@ def test_what_its_program_says_in_a_status_counts_as_well() -> None:
         {"selector": {"matchLabels": {"deployment": "shop"}}},
         {"params": [{"name": "shop", "default": "deploy", "region": "ds"}]},
         {"destinations": [{"namespace": f"n{number}"} for number in range(40)]},
+        {"rules": [_RULE | {"verbs": ["get", "list", "watch", "shop"]}]},
+        {"rules": [_RULE | {"resourceNames": ["shop"], "verbs": ["get", "list"]}]},
+        {"rules": [_RULE | {"apiVersions": ["v1"], "operations": ["CREATE"], "nonResourceURLs": ["shop"]}]},
+        {"includedNamespaces": ["shop"], "includedResources": ["deployments", "shop"], "storageLocation": "shop"},
+        {"template": {"includedNamespaces": ["shop"], "includedResources": ["deployments"]}},
+        {"clusterPermissions": [{"serviceAccountName": "shop", "rules": _MANY_RULES}]},
+        {"resource": {"resourceAttributes": {"deployment": "shop", "k8s.deployment.name": "shop"}}},
+        {"matchers": [{"deployment": "shop"}], "tags": ["deployment:shop"], "selector": {"deployment": "shop"}},
+        {"kind": "Deployment", "serviceAccountName": "shop", "secretRef": {"name": "shop"}, "image": "shop"},
+        {"kind": "Deployment", "sourceRef": {"kind": "GitRepository", "name": "shop"}},
+        {"kind": "Deployment", "containers": [{"name": "shop"}], "namespace": "shop", "labels": ["shop"]},
+        {"deployment": {"annotations": {"shop": "shop"}, "replicas": "shop"}, "kind": "DaemonSet"},
+        {"deployment.kubernetes.io/revision": "shop", "deploymentStrategy": "shop"},
+        {"params": [{"name": "deployment", "value": "shop"}, {"name": "kind", "value": "Deployment"}]},
+        {"name": "shop", "match": {"any": [{"resources": {"kinds": ["Deployment"]}}]}},
+        {"target": f"/apis/example.com/v1/namespaces/{SHOP.namespace}/deployments/shop"},
+        {"source": f"https://example.com/{SHOP.namespace}/deployments/shop"},
     ],
 )
 def test_what_names_nothing_protected_is_free(spec: dict[str, Any]) -> None:
@@ -138,19 +202,50 @@ def test_the_namespace_may_stand_elsewhere_in_the_object() -> None:
     assert decide(asked, policies, answers=Answers(objects=THERE)).allowed
 
 
-def test_who_is_in_no_namespace_says_of_which_it_speaks() -> None:
-    """What cannot be told is refused, where policies name such workloads. A placeholder is no name."""
+def test_who_is_in_no_namespace_means_what_is_called_so_anywhere() -> None:
+    """Unless it says a namespace. What is in none, or called otherwise, is none of it. A placeholder is no name."""
     cleaner = target(GroupResource("example.com", "cleaners"), "mine", namespace="")
-    asked = creation(cleaner, new={"spec": {"target": REFERENCE}})
-    decided = decide(asked, state(policy(DEPLOYMENTS)), answers=Answers())
-    assert (decided.reason, "no namespace" in decided.message) == (Reason.APPROVAL_MISSING, True)
-    assert decide(asked, state(policy(CONFIG_MAPS)), answers=Answers()).allowed
-    there = REFERENCE | {"namespace": SHOP.namespace}
-    asked = creation(cleaner, new={"spec": {"target": there}})
-    assert not decide(asked, state(policy(DEPLOYMENTS)), answers=Answers(objects=THERE)).allowed
+    anywhere = state(policy(DEPLOYMENTS))
+    placed = [Placed(SHOP.namespace, "shop", SHOP.uid), Placed("other", "shop", "2")]
+
+    def decided(spec: dict[str, Any], policies: ClusterState = anywhere, **given: Any) -> Decision:
+        return decide(creation(cleaner, new={"spec": spec}), policies, answers=Answers(**given))
+
+    refused = decided({"target": REFERENCE}, objects=THERE, called=placed)
+    assert refused.reason is Reason.APPROVAL_MISSING
+    assert "Delete of deployments.apps payments/shop needs approval" in refused.message
+    assert decided({"target": REFERENCE}, objects=live(SHOP, annotations=approved_for(SHOP)), called=placed).allowed
+    assert decided({"target": REFERENCE}).allowed
+    unknown = decided({"target": REFERENCE}, unknown=[Called])
+    assert (unknown.allowed, "could not be looked up" in unknown.message) == (False, True)
+    elsewhere = state(policy(DEPLOYMENTS, namespaces={"elsewhere"}))
+    assert decided({"target": REFERENCE}, elsewhere, objects=THERE, called=placed).allowed
+    assert decided({"target": REFERENCE}, state(policy(CONFIG_MAPS)), objects=THERE, called=placed).allowed
+    assert not decided({"target": REFERENCE | {"namespace": SHOP.namespace}}, objects=THERE).allowed
     template = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "${schema.spec.name}"}}
-    asked = creation(cleaner, new={"spec": {"resources": [{"template": template}]}})
-    assert decide(asked, state(policy(DEPLOYMENTS)), answers=Answers()).allowed
+    assert decided({"resources": [{"template": template}]}, objects=THERE, called=placed).allowed
+    many = [Placed(f"n{number}", "shop", str(number)) for number in range(65)]
+    assert "more objects than can be looked at" in decided({"target": REFERENCE}, called=many).message
+
+
+def test_rules_of_rights_and_of_webhooks_name_nothing_where_no_namespace_is_said() -> None:
+    """By whatever rights and operations on a kind, made, changed or deleted: there is nothing to look up."""
+    role = target(GroupResource("management.cattle.io", "roletemplates"), "viewer", namespace="")
+    for rule in (_RULE | {"verbs": ["*"]}, _RULE | {"operations": ["CREATE"]}, _RULE):
+        stored = {"rules": [rule]}
+        answers = Answers()
+        for asked in (creation(role, new=stored), update(role, old={}, new=stored), deletion(role, stored=stored)):
+            assert decide(asked, state(policy(DEPLOYMENTS)), answers=answers).allowed
+        assert answers.questions(Called) == []
+
+
+def test_fields_beside_the_specification_count_as_well() -> None:
+    """But for the object's own kind."""
+    stored = {"deployments": ["shop"]}
+    assert not decide(creation(ROLLOUT, new=stored), state(policy(DEPLOYMENTS)), answers=Answers(objects=THERE)).allowed
+    job = target(GroupResource("batch.volcano.sh", "jobs"), "mine")
+    asked = creation(job, new={"kind": "Deployment", "name": "shop"})
+    assert decide(asked, state(policy(DEPLOYMENTS)), answers=Answers(objects=THERE)).allowed
 
 
 def test_very_many_names_cost_no_more_than_a_few() -> None:
