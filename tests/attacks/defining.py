@@ -40,6 +40,72 @@ def shadow_a_kind_of_another_server(field: Field) -> None:
     field.refused("POST", DEFINITIONS.path(""), shadow)
 
 
+def _names(plural: str, kind: str) -> dict[str, str]:
+    return {"plural": plural, "singular": plural[:-1], "kind": kind, "listKind": f"{kind}List"}
+
+
+_ACCEPTED: Final = [
+    {"type": each, "status": "True", "reason": "Said", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    for each in ("NamesAccepted", "Established")
+]
+_STATED: Final[dict[str, tuple[str, dict[str, str]]]] = {
+    # Both are served then, and whoever looks for an Owner looks among the second one's objects.
+    "as-a-second-one": ("zowners", _names("zowners", "Owner")),
+    # What others' owner references call it is then nothing.
+    "by-another-name": ("owners", _names("owners", "Other")),
+}
+
+
+def _state(field: Field, plural: str, accepted: dict[str, str]) -> None:
+    """Have the agent write which names of a definition are accepted: in whichever way, it is refused."""
+    path = DEFINITIONS.path("", f"{plural}.{field.place}.example.com")
+    status = {"acceptedNames": accepted, "conditions": _ACCEPTED, "storedVersions": ["v1"]}
+    field.refused("PATCH", f"{path}/status?dryRun=All", {"status": status})
+    field.refused("PATCH", f"{path}/status", {"status": status})
+    field.refused("PUT", f"{path}/status", {**field.admin("GET", path).document, "status": status})
+
+
+def _owners(field: Field) -> str:
+    """A kind of a person's, with one object; the path of that."""
+    kind = Kind(f"{field.place}.example.com", "owners")
+    field.make(DEFINITIONS, documents.definition(kind.plural, kind.group, "Owner"))
+    field.make(kind, {"apiVersion": f"{kind.group}/v1", "kind": "Owner", "metadata": {"name": "o"}})
+    return kind.path(field.place, "o")
+
+
+def _define(field: Field, plural: str, kind: str, *short: str) -> None:
+    """Have the agent define a kind in the group of ``_owners``."""
+    document = documents.definition(plural, f"{field.place}.example.com", kind)
+    document["spec"]["names"]["shortNames"] = [*short]
+    field.later_removed(DEFINITIONS.path("", document["metadata"]["name"]))
+    field.done("POST", DEFINITIONS.path(""), document)
+
+
+@attack(variants=_STATED)
+def have_a_kind_served(field: Field, plural: str, accepted: dict[str, str]) -> None:
+    """An agent says in a definition's status that a kind is served, so that owners are looked for elsewhere."""
+    owner = _owners(field)
+    if plural != "owners":
+        _define(field, plural, "Owner")
+    _state(field, plural, accepted)
+    field.lasts(owner)
+
+
+@attack()
+def have_others_objects_go_with_a_definition(field: Field) -> None:
+    """An agent says in its own definition's status that another kind's objects are its own, and deletes that."""
+    owner = _owners(field)
+    # What the first has for a short name the second is not given for its plural: it keeps the one that it says.
+    _define(field, "blocks", "Block", "zowners")
+    field.eventually(
+        lambda: "blocks" in str(field.admin("GET", f"/apis/{field.place}.example.com/v1").document), "it is served"
+    )
+    _define(field, "zowners", "Zowner")
+    _state(field, "zowners", _names("owners", "Owner"))
+    field.done("DELETE", DEFINITIONS.path("", f"zowners.{field.place}.example.com"))
+    field.lasts(owner, 2.0)
+
+
 @attack(variants={"create": (True,), "update": (False,)})
 def convert_by_a_webhook_that_is_not_there(field: Field, at_once: bool) -> None:
     """An agent defines a kind whose objects nobody can list, so that no namespace is ever deleted to the end."""

@@ -76,11 +76,13 @@ def _powers(
 POWERS: Final[tuple[Power, ...]] = (
     # To take away what is protected with its definition, or the guard's own.
     *_powers("apiextensions.k8s.io", "customresourcedefinitions", _WRITES, decided=True),
+    *_powers("apiextensions.k8s.io", "customresourcedefinitions/status", "update patch", decided=True),
     *_powers(
         "apiextensions.k8s.io", "customresourcedefinitions", "delete patch", name="protectionpolicies.seconder.dev"
     ),
     # To answer for an API, or for the guard.
     *_powers("apiregistration.k8s.io", "apiservices", _WRITES),
+    *_powers("apiregistration.k8s.io", "apiservices/status", "update patch"),
     *_powers(_ADMISSION, "validatingwebhookconfigurations mutatingwebhookconfigurations", _WRITES),
     *_powers(
         _ADMISSION,

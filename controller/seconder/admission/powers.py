@@ -148,6 +148,7 @@ POWERS: Final[tuple[Power, ...]] = (
         name=constants.CONFIGURATION,
     ),
     Power("change which server answers for an API", SERVERS, "apiservices", WRITES),
+    Power("change which server answers for an API", SERVERS, "apiservices/status", EDITS),
     *_powers("impersonate", "", "users groups", frozenset({"impersonate"})),
     Power("impersonate", "", "serviceaccounts", frozenset({"impersonate"}), _LOCAL),
     *_powers("impersonate", _IDENTITIES, "uids userextras userextras/seconder.dev/operator", _IMPERSONATION),
@@ -235,6 +236,15 @@ POWERS: Final[tuple[Power, ...]] = (
     ),
     *_powers(
         "change resource definitions", _DEFINITIONS, "customresourcedefinitions", WRITES, anybody=False, denied=False
+    ),
+    # No agent writes it: what it says decides by which objects the garbage collector looks for owners.
+    Power(
+        "change resource definitions",
+        _DEFINITIONS,
+        "customresourcedefinitions/status",
+        EDITS,
+        anybody=False,
+        denied=False,
     ),
     *(
         Power(

@@ -21,6 +21,7 @@ TOKEN_SECRETS: Final = frozenset({"kubernetes.io/service-account-token", "bootst
 
 _OF_KUBERNETES: Final = "the API groups of Kubernetes itself"
 _CONVERTER: Final = "which webhook converts a kind's objects between versions"
+_STATUS: Final = "the status of definitions, which says what the API server serves"
 
 
 class _Secret(msgspec.Struct):
@@ -72,6 +73,11 @@ def _what(request: Request) -> str:
 
 
 def _of_definition(request: Request) -> str:
+    # The API server alone writes it, and believes it. Who says there that names are accepted has a second kind served
+    # in the place of another: the garbage collector then looks for owners among the wrong objects, and finds none. And
+    # what goes with a definition is what the names stand for that it says are its own.
+    if request.subresource:
+        return _STATUS
     # One more version of its own would come before the API server's, in what people and controllers discover.
     if _group(request) in BUILT_IN_GROUPS:
         return _OF_KUBERNETES
@@ -108,7 +114,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 RULE: Final = Rule(
     "identities",
     "Agents ask for no certificate, make no token Secret, answer for no API of others, name no webhook that converts"
-    " objects, and connect to no node.",
+    " objects, say of no definition that it is served, and connect to no node.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -105,6 +105,16 @@ def test_no_webhook_converts_objects_on_an_agents_word() -> None:
         assert decide(free, state()).allowed
 
 
+def test_the_status_of_a_definition_is_the_api_servers() -> None:
+    """Whatever it says, and of whichever definition: names that are accepted are served, and looked for."""
+    definition = target(DEFINITIONS, "zowners.example.com")
+    refused = "agents may not change the status of definitions, which says what the API server serves"
+    for new in ({}, {"status": {"acceptedNames": {"kind": "Owner"}}}):
+        assert refusal(decide(update(definition, subResource="status", new=new), state())) == refused
+    assert decide(update(definition, PERSON, subResource="status"), state()).allowed
+    assert decide(update(definition, new={"labels": {"a": "b"}}), state()).allowed
+
+
 def test_kubernetes_own_groups_are_all_known() -> None:
     """Those of the API server that the corpus was made with, in which a kind can be defined."""
     discovered = json.loads((Path(__file__).parents[3] / "corpus" / "discovery.json").read_text())
