@@ -22,14 +22,21 @@ _ANY: Final = ""
 """The host of a rule that names none, and of a default backend: all hosts."""
 
 _WILD: Final = "*."
-_HOSTS: Final = frozenset({"redirect-from", "server-alias"})
-"""Annotations of ingress-nginx and HAProxy Ingress, whatever their prefix: further hosts, or an expression for them."""
+_HOSTS: Final = frozenset({"host-aliases", "redirect-from", "server-alias"})
+"""Annotations of Kong, ingress-nginx and HAProxy Ingress, whatever their prefix: further hosts, or an expression."""
 
 _EXPRESSIONS: Final = frozenset({"redirect-from-regex", "server-alias-regex", "skipper-routes"})
 """Those of HAProxy Ingress and Skipper that hold one in any case, or a route of their own."""
 
-_WORDS: Final = {"server-snippet": "server_name", "conditions": "host-header"}
-"""Those of ingress-nginx and the AWS load balancer's controller that add hosts by a word of a language of their own."""
+_CONDITIONS: Final = "conditions"
+"""That of the AWS load balancer's controller, which the name of a Service follows: hosts by a word of its own."""
+
+_SNIPPETS: Final = ("snippet", "snippets")
+"""The ends of those of the controllers over NGINX that hold a piece of its configuration, at whatever place: one for a
+location may close that and open a server."""
+
+_OF_SERVERS: Final = ("server_name", "listen")
+"""The directives of NGINX by which a server takes requests for a host, or whatever comes to a port."""
 
 _spec: Final[Any] = msgspec.json.Decoder()
 
@@ -53,9 +60,10 @@ def _added(name: str, value: str) -> list[str]:
     """The hosts that an annotation of this name adds; all where they are told by more than their names."""
     if name in _HOSTS:
         return [_ANY if "~" in each else each for each in value.split(",") if each.strip()]
-    # One of the last is followed by the name of a Service.
-    word = _WORDS.get(name.partition(".")[0])
-    return [_ANY] if name in _EXPRESSIONS or (word is not None and word in value) else []
+    words: Sequence[str] = _OF_SERVERS if name.endswith(_SNIPPETS) else ()
+    if name.partition(".")[0] == _CONDITIONS:
+        words = ("host-header",)
+    return [_ANY] if name in _EXPRESSIONS or any(word in value for word in words) else []
 
 
 class Hosts:
