@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.support.cluster import Cluster, Result, eventually
+from tests.support.cluster import AGENT, Cluster, Result, eventually
 from tests.support.manifests import MANIFEST
 from tests.support.plugin import Plugin
 
@@ -112,7 +112,6 @@ def test_a_peer_need_not_choose_a_change_that_was_done_or_is_possible_no_more(cl
     assert _do(cluster, cluster.agent, *keep).code == 0
     wanted = _refused(_do(cluster, cluster.agent, *pause))
     eventually(lambda: cluster.there("chg", wanted), 5, "the change request")
-    assert _phase(cluster, void) == "Pending"
     approved = _approve(plugin, *what)
     assert approved.code == 0, approved
     assert _do(cluster, cluster.agent, *pause).code == 0
@@ -140,8 +139,26 @@ def test_a_peer_need_not_choose_a_change_that_was_done_before_the_operator_saw_i
         assert "nothing is left to approve" in _approve(plugin, kept).err
     finally:
         os.kill(operator, signal.SIGCONT)
-    assert _do(cluster, cluster.agent, *pause).code == 0
     eventually(lambda: _phase(cluster, kept) == "Used", 20, "it is used")
+    assert _do(cluster, cluster.agent, *pause).code == 0
+
+
+def test_what_is_approved_by_its_name_is_what_waits_and_not_its_end(cluster: Cluster, plugin: Plugin) -> None:
+    """Where no action is said. Of several wishes one is to be chosen, whatever they are, or the action said."""
+    cluster.deployment()
+    pause = ("patch", "deployment/checkout", "--type=merge", '-p={"spec":{"paused":true}}')
+    what = ("deployment/checkout", f"--namespace={cluster.namespace}", f"--requester={AGENT}")
+    wanted = _refused(_do(cluster, cluster.agent, *pause))
+    eventually(lambda: cluster.there("chg", wanted), 5, "the change request")
+    approved = _approve(plugin, *what)
+    assert "approved (Change for " in approved.out, approved
+    assert cluster.delete(cluster.agent).refused_with("WrongAction")
+    ending = _refused(cluster.delete(cluster.agent), "Delete of ")
+    eventually(lambda: cluster.there("chg", ending), 5, "the change request")
+    several = _approve(plugin, *what)
+    assert f"{ending} (Delete for " in several.err, several
+    assert f"{wanted} (Change for " in several.err, several
+    assert _do(cluster, cluster.agent, *pause).code == 0
 
 
 def test_no_approval_of_a_change_lets_another_through_by_any_patch_or_subresource(

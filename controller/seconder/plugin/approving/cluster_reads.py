@@ -153,7 +153,7 @@ def add_wish(parser: argparse.ArgumentParser) -> None:
         "--action",
         choices=[action.value for action in Action],
         metavar="ACTION",
-        help=f"{', '.join(Action)}; left out: Delete, or the change request's",
+        help=f"{', '.join(Action)}; left out: that of what waits, else Delete",
     )
     group.add_argument(
         "-f", "--filename", metavar="FILE", help="for a Change: the manifest that is wanted, YAML or JSON; - for stdin"
@@ -204,6 +204,7 @@ def open_requests(api: Api) -> list[ChangeRequest]:
 def case_of(connection: Connection, place: Place, arguments: argparse.Namespace) -> Case:
     """Read what the approval of a wish depends on. Raises Problem and ApiError."""
     recorded_by_us = place.request
+    waiting: Sequence[ChangeRequest] = ()
     fitting: Sequence[ChangeRequest] = ()
     if place.request is None:
         waiting = open_requests(connection.api)
@@ -216,6 +217,9 @@ def case_of(connection: Connection, place: Place, arguments: argparse.Namespace)
         place = replace(place, request=_only(_possible(connection.api, fitting, place, state), place))
     requester = place.request.spec.requester if place.request else arguments.requester
     if not requester:
+        others = [request for request in waiting if request.target.uid == place.target.uid]
+        if others:
+            raise Problem(f"what waits for {place.typed} is another wish: {_told(others)}")
         raise Problem(
             f"no change request waits for {place.typed}: say whose wish it is with --requester, or have the requester "
             "try again"
@@ -383,12 +387,15 @@ def _same_wish(request: ChangeRequest, arguments: argparse.Namespace) -> None:
 def _requests_for(
     waiting: Sequence[ChangeRequest], place: Place, arguments: argparse.Namespace
 ) -> Sequence[ChangeRequest]:
-    """Find the open change requests for this very object, requester and action."""
+    """Find the open change requests for this very object and requester, and for the action if one is said.
+
+    Without one, whatever waits: an approval of the object's end is no answer to another wish.
+    """
     return [
         request
         for request in waiting
         if request.target.uid == place.target.uid
-        and request.spec.action is _action(arguments)
+        and arguments.action in {None, request.spec.action.value}
         and arguments.requester in {None, request.spec.requester}
         and (not arguments.agent or arguments.agent == request.spec.agent)
     ]
@@ -413,9 +420,14 @@ def _only(fitting: Sequence[ChangeRequest], place: Place) -> ChangeRequest | Non
     """The only one of these, if any; of several, one for the action itself. Raises Problem where there are several."""
     fitting = [request for request in fitting if not request.spec.asked_by] or fitting
     if len(fitting) > 1:
-        known = ", ".join(f"{request.name} ({clean(request.spec.requester)})" for request in fitting[:5])
-        raise Problem(f"several change requests wait for {place.typed}: choose one of {known}")
+        raise Problem(f"several change requests wait for {place.typed}: choose one of {_told(fitting)}")
     return next(iter(fitting), None)
+
+
+def _told(requests: Sequence[ChangeRequest]) -> str:
+    return ", ".join(
+        f"{request.name} ({request.spec.action.value} for {clean(request.spec.requester)})" for request in requests[:5]
+    )
 
 
 def _operators(api: Api, requester: str, state: ClusterState) -> dict[str, str]:
