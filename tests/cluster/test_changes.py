@@ -6,6 +6,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -216,6 +217,81 @@ def test_where_nothing_is_free_a_peer_reviews_an_agents_whole_day(cluster: Clust
         assert approved.code == 0, approved
         done = _do(cluster, cluster.agent, *arguments, stdin=stdin)
         assert done.code == 0, (arguments, done)
+
+
+def test_an_agents_rollback_goes_through_by_the_approval_that_it_takes_off(cluster: Cluster, plugin: Plugin) -> None:
+    """Minutes after the rollout, while that one's approval lasts. It is used then, and comes back by none."""
+    example = yaml.safe_load(Path("manifests/examples/peer-review.yaml").read_text())
+    cluster.policy("peer-review", **example["spec"] | {"namespaces": [cluster.namespace]})
+    cluster.deployment()
+    eventually(lambda: _revision(cluster) == "1", 10, "the controller has seen it")
+    image = ("set", "image", "deployment/checkout", "main=none:1")
+    rolled = _refused(_do(cluster, cluster.agent, *image))
+    assert _approve(plugin, rolled).code == 0
+    eventually(lambda: _approvals(cluster) == (1, 1), 10, "the ReplicaSet has it too")
+    assert _do(cluster, cluster.agent, *image).code == 0
+    eventually(lambda: _revision(cluster) == "2", 10, "the controller has seen it")
+    eventually(lambda: _phase(cluster, rolled) == "Used", 10, "it is used")
+    undo = ("rollout", "undo", "deployment/checkout")
+    chg = _refused(_do(cluster, cluster.agent, *undo))
+    assert _approve(plugin, chg).code == 0
+    eventually(lambda: _approvals(cluster)[0] < _approvals(cluster)[1], 10, "the ReplicaSet has it too")
+    before = _approvals(cluster)[0]
+    undone = _do(cluster, cluster.agent, *undo)
+    assert undone.code == 0, undone
+    assert _image(cluster) == "none:0"
+    assert _approvals(cluster)[0] < before
+    eventually(lambda: _phase(cluster, chg) not in {"Pending", "Approved"}, 10, "it is seen")
+    assert _phase(cluster, chg) == "Used"
+    assert {each["approver"] for each in cluster.recorded(chg)["status"]["approvals"]} == {"alice@example.com"}
+    eventually(lambda: _revision(cluster) == "3", 10, "the controller has seen it")
+    again = _do(cluster, cluster.agent, *undo)
+    assert again.refused_with("ProtectedConfiguration"), again
+    assert "It brings back an approval" in again.err
+    assert "kubectl set image" in again.err
+
+
+def _replaced(cluster: Cluster, wanted: Any) -> Result:
+    """What an agent's replace of all of an object gives, once no controller writes to it at the same moment."""
+    answers: list[Result] = []
+
+    def answered() -> bool:
+        answers.append(_do(cluster, cluster.agent, "replace", "-f-", stdin=json.dumps(wanted)))
+        return "the object has been modified" not in answers[-1].err
+
+    eventually(answered, 20, "nobody else writes")
+    return answers[-1]
+
+
+def test_a_replace_goes_through_by_the_approval_that_it_takes_off(cluster: Cluster, plugin: Plugin) -> None:
+    """The file tells all of the object, and nothing of approvals. By what nobody was asked about it takes none off."""
+    wanted = MANIFEST | {"spec": MANIFEST["spec"] | {"revisionHistoryLimit": 3}}
+    assert _do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(MANIFEST)).code == 0
+    eventually(lambda: _revision(cluster) == "1", 10, "the controller has seen it")
+    chg = _refused(_replaced(cluster, wanted))
+    assert _approve(plugin, chg).code == 0
+    assert _approvals(cluster)[0] == 1
+    assert "It takes off an approval" in _replaced(cluster, MANIFEST).err
+    replaced = _replaced(cluster, wanted)
+    assert replaced.code == 0, replaced
+    assert _approvals(cluster)[0] == 0
+    eventually(lambda: _phase(cluster, chg) not in {"Pending", "Approved"}, 10, "it is seen")
+    assert _phase(cluster, chg) == "Used"
+
+
+def _image(cluster: Cluster) -> str:
+    return str(cluster.get("deployment", "checkout")["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def _approvals(cluster: Cluster) -> tuple[int, int]:
+    """How many approvals the Deployment carries, and how many its ReplicaSets, together."""
+    listed = cluster.admin("get", "replicasets", f"--namespace={cluster.namespace}", "-o", "json")
+    owners = [cluster.get("deployment", "checkout"), *json.loads(listed)["items"]]
+    found = [
+        sum(key.startswith("approval.seconder.dev/") for key in each["metadata"].get("annotations") or {})
+        for each in owners
+    ]
+    return found[0], sum(found[1:])
 
 
 def _revision(cluster: Cluster) -> str:

@@ -43,5 +43,12 @@ class Cleared(Struct, frozen=True, gc=False):
     stale: str = "the policies at hand may be out of date"
 
 
-Finding = Refusal | Affected | Cleared
+class Spends(Struct, frozen=True, gc=False):
+    """The update takes approvals off its object, by these slugs. It may if each lets it through; else ``otherwise``."""
+
+    slugs: frozenset[str]
+    otherwise: Refusal
+
+
+Finding = Refusal | Affected | Cleared | Spends
 Findings = Asking[Sequence[Finding]]

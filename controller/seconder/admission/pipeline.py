@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 
 from seconder.admission import adjudication, coverage, decision
 from seconder.admission.decision import Decision, Verdict
-from seconder.admission.findings import Affected, Cleared, Finding, Refusal
+from seconder.admission.findings import Affected, Cleared, Finding, Refusal, Spends
 from seconder.admission.lookups import Asking, Unknown, ViewIsFresh
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import Rule, looking_at
 from seconder.admission.rules import RULES
+from seconder.api.resources import Action
 
 
 def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Decision]:
@@ -23,6 +24,7 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
     """
     verdicts: list[Verdict] = []
     stale = ""
+    spends: Spends | None = None
     for rule in looking_at(context, tuple(rules)):
         try:
             findings = yield from rule.evaluate(context)
@@ -32,10 +34,17 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
         except Unknown as unknown:
             return decision.undecided(context, unknown.what, rule.action)
         if denial is not None:
-            return denial
+            # Nobody is asked to sign for what would be refused for good by another word.
+            return (
+                denial if spends is None or _spent(context, spends, verdicts) else _refused(context, spends.otherwise)
+            )
         for finding in findings:
             if isinstance(finding, Cleared):
                 stale = stale or finding.stale
+            elif isinstance(finding, Spends):
+                spends = finding
+    if spends is not None and not _spent(context, spends, verdicts):
+        return _refused(context, spends.otherwise)
     if verdicts or stale:
         try:
             # Not by ``ask``: each review that lets something through comes by here.
@@ -57,7 +66,7 @@ def _deny(context: ReviewContext, findings: Sequence[Finding], verdicts: list[Ve
     for finding in findings:
         match finding:
             case Refusal():
-                return decision.refused(context, finding.what, finding.reason, finding.advice, finding.action)
+                return _refused(context, finding)
             case Affected():
                 verdict = yield from adjudication.adjudicate(context, finding)
                 verdicts.append(verdict)
@@ -66,9 +75,28 @@ def _deny(context: ReviewContext, findings: Sequence[Finding], verdicts: list[Ve
                         return decision.denied(context, verdict)
                     # All of what goes along is told at once.
                     unmet.append(verdict)
-            case Cleared():
+            case Cleared() | Spends():
                 pass
     return decision.denied(context, unmet[0], unmet[1:]) if unmet else None
+
+
+def _refused(context: ReviewContext, refusal: Refusal) -> Decision:
+    return decision.refused(context, refusal.what, refusal.reason, refusal.advice, refusal.action)
+
+
+def _spent(context: ReviewContext, spends: Spends, verdicts: Iterable[Verdict]) -> bool:
+    """Whether each of these approvals is for what the update itself does to its object, there and then.
+
+    Its use is seen on the object, whether or not the approval still stands there. Not so that of a deletion, which may
+    come later, by another hand.
+    """
+    done: set[str] = set()
+    for verdict in verdicts:
+        effect = verdict.effect
+        own = effect.target == context.request.target and not (effect.dependent or effect.since)
+        if own and effect.action is not Action.DELETE:
+            done.update(approval.slug for approval in verdict.valid if approval.detail.actions == [effect.action])
+    return spends.slugs <= done
 
 
 def judge(context: ReviewContext, effect: Effect) -> Asking[Verdict]:

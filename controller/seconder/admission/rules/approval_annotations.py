@@ -1,13 +1,14 @@
 """Agents write no approvals that may count and no break-glass annotations, and leave room for approvals.
 
-What is over may go and come back: kubectl rollout undo puts all annotations of a former ReplicaSet in their place.
+What is over may go and come back: kubectl rollout undo puts all annotations of a former ReplicaSet in their place. So
+it takes off the very approval that lets it through, as clients do that write a whole object.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from seconder.admission import cel
-from seconder.admission.findings import NO_APPROVAL, Findings, Refusal
+from seconder.admission.findings import NO_APPROVAL, Findings, Refusal, Spends
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import WRITES
@@ -18,9 +19,10 @@ from seconder.api.reasons import Rejected
 from seconder.approvals import verification
 from seconder.approvals.statement import Statement
 
+_CHANGED: Final = "agents may not change approvals and break-glass annotations"
 _INSTEAD: Final = (
     "Leave the annotations as they are: kubectl set image to the former image does what kubectl rollout undo does,"
-    " and an apply keeps them"
+    " and an apply or a patch keeps them where a replace does not"
 )
 _TAKEN: Final = f"It takes off an approval that is not over, or is none. {_INSTEAD}. Its approver may revoke it."
 _BROUGHT: Final = (
@@ -47,14 +49,15 @@ def evaluate(context: ReviewContext) -> Findings:
     if stored == incoming:
         return []
     before, after = _signed_off(stored), _signed_off(incoming)
+    taken: frozenset[str] = frozenset()
     if before != after:
-        advice = _refused(context, before, after)
-        if advice:
-            return [Refusal("agents may not change approvals and break-glass annotations", advice=advice)]
+        if advice := _refused(context, before, after):
+            return [Refusal(_CHANGED, advice=advice)]
+        taken = _taken(context, before, after)
     size = _size(incoming)
     if size > _MOST_ANNOTATIONS and size > _size(stored):
         return [Refusal("agents may not change annotations so that no approval finds room beside them")]
-    return []
+    return [Spends(taken, Refusal(_CHANGED, advice=_TAKEN))] if taken else []
 
 
 def _refused(context: ReviewContext, before: Mapping[str, str], after: Mapping[str, str]) -> str:
@@ -67,19 +70,26 @@ def _refused(context: ReviewContext, before: Mapping[str, str], after: Mapping[s
     """
     if before.get(constants.BREAK_GLASS) != after.get(constants.BREAK_GLASS):
         return NO_APPROVAL
-    for key in before.keys() | after.keys():
-        old, new = before.get(key), after.get(key)
-        if old == new:
+    for key, value in after.items():
+        if before.get(key) == value:
             continue
-        claims = None if new is None else verification.claimed(new)
-        if new is not None and not _over(context, claims):
-            return _BROUGHT if old is None and context.request.updates else NO_APPROVAL
-        if new is not None and claims is not None and not _given(context, new, claims):
+        claims = verification.claimed(value)
+        if claims is None or not _over(context, claims):
+            return _BROUGHT if context.request.updates else NO_APPROVAL
+        if not _given(context, value, claims):
             return NO_APPROVAL
-        # Not even its own: by the update that takes it off it may be used, and nobody would see by what.
-        if old is not None and not _over(context, verification.claimed(old)):
-            return _TAKEN
     return ""
+
+
+def _taken(context: ReviewContext, before: Mapping[str, str], after: Mapping[str, str]) -> frozenset[str]:
+    """The slugs of what it takes off, or writes over, and that may count.
+
+    An agent may take off what lets it through, as whoever writes a whole object does; else not even its own: it may be
+    used by what comes later, and nobody would see by what.
+    """
+    gone = (key for key, value in before.items() if after.get(key) != value)
+    live = (key for key in gone if not _over(context, verification.claimed(before[key])))
+    return frozenset(key.removeprefix(constants.APPROVAL_PREFIX) for key in live)
 
 
 def _over(context: ReviewContext, claims: Statement | None) -> bool:
@@ -129,8 +139,8 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 
 RULE: Final = Rule(
     "approval-annotations",
-    "Agents write no approval but a real one of the object that is over, take off none but what is over, write no"
-    " break-glass annotation, and leave room for approvals.",
+    "Agents write no approval but a real one of the object that is over, take off none but what is over or lets them"
+    " through, write no break-glass annotation, and leave room for approvals.",
     Binds.AGENTS,
     evaluate,
     prefilters,

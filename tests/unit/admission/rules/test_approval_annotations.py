@@ -6,12 +6,14 @@ from typing import Any
 import msgspec
 import pytest
 from tests.support import signing
-from tests.support.builders import AGENT, DEPLOYMENT, PERSON, creation, deletion, state, update
+from tests.support.builders import AGENT, DEPLOYMENT, PERSON, REAL, creation, deletion, policy, state, update
 from tests.support.resolving import decide, refusal
 
 from seconder.admission.request import Caller, Request
 from seconder.api import constants
+from seconder.api.policy import Requirement
 from seconder.api.reasons import Reason
+from seconder.api.resources import Action
 
 OLD = {"approval.seconder.dev/alice": "signed", "note": "x"}
 NOTE = {constants.BREAK_GLASS: "2026-11-22T04:30:00Z INC-4821"}
@@ -111,11 +113,86 @@ def test_what_no_approver_gave_the_object_does_not_come_although_it_is_over() ->
     assert refusal(decide(anew, state())) == REFUSED
 
 
+_SPEC: dict[str, Any] = {"replicas": 2, "paused": False}
+_PAUSED, _NONE = ({"spec": _SPEC | change} for change in ({"paused": True}, {"replicas": 0}))
+_OWNED: dict[str, Any] = {"spec": _SPEC, "owners": [REAL]}
+
+
+def _wanted(new: Any, held: Mapping[str, str], kept: Mapping[str, str] | None = None) -> Request:
+    """An update of an object with these approvals that takes all off but those that are kept."""
+    return update(old={"spec": _SPEC, "annotations": held}, new={**new, "annotations": kept or {}})
+
+
+def _lets_through(new: Any, slug: str = "alice", **claims: Any) -> dict[str, str]:
+    """An approval of this update, under a slug."""
+    change = decide(_wanted(new, {}), state(policy())).change
+    assert change is not None
+    detail: dict[str, Any] = {"actions": [change.action.value]}
+    if change.difference is not None:
+        detail["change"] = {"from": change.difference.before, "to": change.difference.after}
+    return {f"approval.seconder.dev/{slug}": signing.approval(detail=detail, **claims)}
+
+
+@pytest.mark.parametrize("new", [_PAUSED, _NONE, _OWNED], ids=["Change", "ScaleToZero", "ChangeOwners"])
+def test_an_update_takes_off_the_very_approval_that_lets_it_through(new: dict[str, Any]) -> None:
+    """As a rollback does, and whoever writes a whole object. What is over may come back in its place."""
+    held = _lets_through(new)
+    for kept in (held, {}, {"note": "x"}, _alice(**_ENDED)):
+        decided = decide(_wanted(new, held, kept), state(policy()))
+        assert decided.reason is Reason.APPROVED
+    others = _alice(**_ENDED) | _lets_through(new, "bob")
+    assert decide(_wanted(new, others), state(policy())).reason is Reason.APPROVED
+
+
+@pytest.mark.parametrize(
+    ("new", "held"),
+    [
+        (_PAUSED, _alice()),
+        (_PAUSED, _lets_through(_PAUSED) | {"approval.seconder.dev/bob": signing.approval()}),
+        (_PAUSED, _lets_through(_PAUSED) | {"approval.seconder.dev/bob": "rubbish"}),
+        (_PAUSED, _lets_through(_PAUSED) | NOTE),
+        (_PAUSED, _lets_through(_PAUSED) | _lets_through(_PAUSED, "bob", sub="dana@example.com")),
+        (_PAUSED, _lets_through(_PAUSED) | _lets_through({"spec": _SPEC | {"paused": None}}, "bob")),
+        (_NONE, _alice()),
+        (_NONE, _alice(detail={"actions": ["ScaleToZero", "ChangeOwners"]})),
+        ({"spec": _SPEC, "labels": {"a": "b"}}, _lets_through(_PAUSED)),
+        ({"spec": _SPEC}, _lets_through(_NONE)),
+    ],
+    ids=lambda each: "",
+)
+def test_no_update_takes_off_another(new: dict[str, Any], held: dict[str, str]) -> None:
+    """Of a deletion, of another change, for somebody else; and none by what is free. It is said at once."""
+    assert refusal(decide(_wanted(new, held), state(policy()))) == REFUSED
+
+
+def test_what_a_deletion_was_approved_for_may_come_later() -> None:
+    """An owner under which the object goes, where a policy asks about that alone."""
+    deleted = state(policy(actions=frozenset({Action.DELETE})))
+    assert decide(_wanted(_OWNED, _alice(), _alice()), deleted).reason is Reason.APPROVED
+    assert refusal(decide(_wanted(_OWNED, _alice()), deleted)) == REFUSED
+
+
+def test_none_comes_back_by_what_it_lets_through() -> None:
+    """Nor another in its place."""
+    held = _lets_through(_PAUSED)
+    for kept in (_alice(**_LIVE), _lets_through(_PAUSED, jti="another".rjust(32, "0"))):
+        assert refusal(decide(_wanted(_PAUSED, held, kept), state(policy()))) == REFUSED
+
+
+def test_who_takes_off_one_of_two_that_are_needed_is_told_what_is_missing() -> None:
+    """It may take both off then."""
+    two = state(policy(requirement=Requirement(required=2)))
+    one = _lets_through(_PAUSED, txn="chg-1")
+    assert decide(_wanted(_PAUSED, one), two).reason is Reason.QUORUM_NOT_REACHED
+
+
 def test_who_may_not_roll_back_is_told_what_to_do() -> None:
     """An approval of somebody else's change is not the agent's to take off, and none comes back by it."""
     taken = decide(_changed(_alice(**_ANOTHERS), {}), state()).advice
     brought = decide(_changed({}, _alice()), state()).advice
-    for advice, why in ((taken, "takes off"), (brought, "brings back")):
+    # It came in the place of the one that the ReplicaSet has.
+    replaced = decide(_changed(_alice(**_ENDED), _alice(**_LIVE)), state()).advice
+    for advice, why in ((taken, "takes off"), (brought, "brings back"), (replaced, "brings back")):
         assert advice.startswith(f"It {why} an approval that is not over")
         assert "kubectl set image" in advice
         assert "revoke" in advice
