@@ -15,6 +15,7 @@ from tests.attacks.field import (
     JOBS,
     NAMESPACES,
     PODS,
+    REPLICA_SETS,
     REVISIONS,
     ROLES,
     SECRETS,
@@ -123,6 +124,113 @@ def start_what_runs_as_who_may_delete(
     field.make(kind, {"metadata": {"name": "teardown"}, "spec": spec})
     written = "status" if subresource == "/status" else "spec"
     field.refused("PATCH", kind.path(field.place, "teardown") + subresource, {written: change})
+
+
+def _stopped(field: Field, **metadata: Any) -> dict[str, Any]:
+    """What a person left stopped, which acts as a ServiceAccount that may delete elsewhere: a ReplicaSet of nobody's.
+
+    What is where the agent works is not protected itself.
+    """
+    elsewhere = f"{field.place}-elsewhere"
+    field.namespace(elsewhere)
+    field.make(DEPLOYMENTS, documents.deployment(), elsewhere)
+    field.protect(DEPLOYMENTS, DEPLOYMENTS.path(elsewhere, "checkout"), place=elsewhere)
+    _account(field)
+    binding = documents.role_binding("deployer", "edit", documents.account(field.place, "deployer"))
+    field.make(BINDINGS, binding, elsewhere)
+    workload = documents.deployment("teardown", replicas=0)
+    workload["spec"]["template"]["spec"] |= {"serviceAccountName": "deployer"}
+    return field.make(REPLICA_SETS, {**workload, "kind": "ReplicaSet", "metadata": {"name": "teardown", **metadata}})
+
+
+def _taking(size: int, **spec: Any) -> dict[str, Any]:
+    """A Deployment whose selector fits that ReplicaSet, and whose own pods run as nobody in particular."""
+    workload = documents.deployment("teardown", replicas=size)
+    workload["spec"]["template"]["metadata"]["labels"] |= {"of": "mine"}
+    workload["spec"] |= spec
+    return {**workload, "metadata": {"name": "taker"}}
+
+
+def _own(field: Field, name: str, account: str = "") -> list[str]:
+    """The names of the ReplicaSets that a Deployment controls and that have a size; of pods of an account, if any."""
+    return [
+        each["metadata"]["name"]
+        for each in field.admin("GET", REPLICA_SETS.path(field.place)).document["items"]
+        if any(owner["name"] == name for owner in each["metadata"].get("ownerReferences") or ())
+        and each["spec"]["replicas"]
+        and each["spec"]["template"]["spec"].get("serviceAccountName", "") == account
+    ]
+
+
+@attack(variants={"at-once": (1,), "later": (0,)})
+def have_a_paused_deployment_start_it(field: Field, size: int) -> None:
+    """An agent's paused Deployment takes a stopped ReplicaSet, which acts as who may delete, and sizes it."""
+    _stopped(field, labels={"app": "teardown"})
+    field.free_work()
+    if size:
+        field.refused("POST", DEPLOYMENTS.path(field.place), _taking(size, paused=True))
+    else:
+        field.done("POST", DEPLOYMENTS.path(field.place), _taking(size, paused=True))
+        taker = DEPLOYMENTS.path(field.place, "taker")
+        field.refused("PATCH", taker, {"spec": {"replicas": 1}})
+        field.refused("PATCH", f"{taker}/scale", {"spec": {"replicas": 1}})
+    stored = field.lasts(REPLICA_SETS.path(field.place, "teardown"), 2.0)
+    if stored["spec"]["replicas"]:
+        field.lost("it is started")
+
+
+@attack()
+def pause_what_has_taken_it(field: Field) -> None:
+    """An agent's Deployment takes a stopped ReplicaSet, which acts as who may delete, and is paused then."""
+    _stopped(field, labels={"app": "teardown"})
+    field.free_work()
+    field.done("POST", DEPLOYMENTS.path(field.place), _taking(1))
+    field.eventually(lambda: _own(field, "taker"), "it has a ReplicaSet of its own")
+    field.refused("PATCH", DEPLOYMENTS.path(field.place, "taker"), {"spec": {"paused": True}})
+
+
+@attack(variants={"labels": (True,), "owner": (False,)})
+def give_it_to_what_is_paused(field: Field, by_labels: bool) -> None:
+    """An agent gives a stopped ReplicaSet, which acts as who may delete, to a person's paused Deployment."""
+    _stopped(field)
+    taker = field.make(DEPLOYMENTS, {**documents.deployment("release"), "metadata": {"name": "release"}})
+    field.free_work()
+    owner = documents.owner(taker, "Deployment", "apps/v1", controller=True)
+    change = {"labels": {"app": "release"}} if by_labels else {"ownerReferences": [owner]}
+    field.refused("PATCH", REPLICA_SETS.path(field.place, "teardown"), {"metadata": change})
+
+
+@attack()
+def start_what_it_was_by_pausing(field: Field) -> None:
+    """An agent gives a stopped Deployment another template, pauses and sizes it, so that the former one is run."""
+    _stopped(field)
+    workload = documents.deployment("former", replicas=0)
+    workload["spec"]["template"]["spec"] |= {"serviceAccountName": "deployer"}
+    field.make(DEPLOYMENTS, workload)
+    field.free_work()
+    harmless = {"spec": {"serviceAccountName": "default", "serviceAccount": "default"}}
+    changes = {"paused": True, "replicas": 1, "template": harmless}
+    field.refused("PATCH", DEPLOYMENTS.path(field.place, "former"), {"spec": changes})
+
+
+@attack()
+def take_from_what_is_paused_what_runs(field: Field) -> None:
+    """An agent takes the ReplicaSet that runs from a paused Deployment, so that it sizes a former one."""
+    _stopped(field)
+    workload = documents.deployment("former")
+    workload["spec"]["strategy"] = {"type": "Recreate"}
+    workload["spec"]["template"]["spec"] |= {"serviceAccountName": "deployer"}
+    field.make(DEPLOYMENTS, workload)
+    field.eventually(lambda: _own(field, "former", "deployer"), "its first ReplicaSet is there")
+    path = DEPLOYMENTS.path(field.place, "former")
+    harmless = {"spec": {"serviceAccountName": None, "serviceAccount": None}}
+    field.admin("PATCH", path, {"spec": {"template": harmless}})
+    field.eventually(lambda: _own(field, "former") and not _own(field, "former", "deployer"), "it runs the second one")
+    field.admin("PATCH", path, {"spec": {"paused": True}})
+    runs = REPLICA_SETS.path(field.place, _own(field, "former")[0])
+    field.refused("PATCH", f"{runs}/scale", {"spec": {"replicas": 0}})
+    field.refused("PATCH", runs, {"metadata": {"labels": {"app": "nobodys"}}})
+    field.refused("DELETE", runs)
 
 
 @attack()

@@ -246,6 +246,8 @@ def _tries(place: str) -> Iterator[_Try]:
         yield _Try(who, "PATCH", checkout + dry, {"spec": {"paused": True}})
         yield _Try(who, "PATCH", f"{checkout}/status{dry}", {"status": {"observedGeneration": 9}})
         yield _Try(who, "POST", f"{apps}/deployments{dry}", _deployment("another"))
+        waits = _deployment("waits")
+        yield _Try(who, "POST", f"{apps}/deployments{dry}", waits | {"spec": {**waits["spec"], "paused": True}})
         yield _Try(who, "PATCH", f"{core}/pods/web{dry}", owners)
     agents_place = "/api/v1/namespaces/seconder-agents"
     annotation = {"metadata": {"annotations": {"approval.seconder.dev/x": "yes"}}}

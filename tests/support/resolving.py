@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from tests.support import signing
+from tests.support.builders import DEPLOYMENT
 
 from seconder.admission import lookups, pipeline
 from seconder.admission.decision import Decision
@@ -41,6 +42,8 @@ from seconder.admission.lookups import (
     ReadableTokens,
     ReadObjects,
     ReadWhole,
+    ReplicaSet,
+    ReplicaSets,
     Right,
     RoleRules,
     RunningPod,
@@ -79,8 +82,8 @@ class Answers(Resolver):
     ``objects`` are by resource, namespace and name; ``whole`` is the one object that is read in full.
     ``runs`` are fields of the pod that is entered; ``secrets``: which are there, by whose token each holds, if any;
     ``accounts`` are there, too; ``readable``: whose tokens each may read. ``elsewhere`` are groups that another
-    server answers for; ``missing`` names of owners. ``unknown`` are the look-ups that nobody answers. ``asked`` is what
-    was asked, in order.
+    server answers for; ``missing`` names of owners. Of ``replica_sets`` one runs, of the builders' own Deployment.
+    ``unknown`` are the look-ups that nobody answers. ``asked`` is what was asked, in order.
     """
 
     objects: Mapping[tuple[GroupResource, str, str], Metadata] = field(default_factory=dict)
@@ -92,6 +95,7 @@ class Answers(Resolver):
     pods: Sequence[Placed] = ()
     selecting: Sequence[Target] = ()
     selected: Sequence[Target] = ()
+    replica_sets: Sequence[ReplicaSet] = (ReplicaSet(DEPLOYMENT.uid, 1, msgspec.Raw(b"{}")),)
     adopting: Sequence[Target] = ()
     sharing: Sequence[Target] = ()
     volumes: Sequence[FreeVolume] = ()
@@ -152,6 +156,8 @@ class Answers(Resolver):
                 return self.sharing
             case Adopting():
                 return [each for each in self.adopting if any(_kind(each) in kinds for _, kinds in lookup.takers)]
+            case ReplicaSets():
+                return self.replica_sets
             case Selected():
                 return self.selected
             case FreeVolumes():

@@ -190,6 +190,26 @@ class Adopting(Lookup[Sequence[Target]], frozen=True):
     labels: tuple[tuple[str, str], ...] | None
 
 
+class ReplicaSet(NamedTuple):
+    """A ReplicaSet. ``controller``: the uid of what controls it, if anything does; ``pods``: their ``spec``, as JSON.
+
+    ``ending``: it is being deleted.
+    """
+
+    controller: str
+    size: int
+    pods: Raw
+    ending: bool = False
+
+
+class ReplicaSets(Lookup[Sequence[ReplicaSet]], frozen=True):
+    """The ReplicaSets in a namespace that have these labels, whoever controls them. ``selector``: as of a list."""
+
+    unknown: ClassVar[str] = "which ReplicaSets the Deployment would have could not be looked up"
+    namespace: str
+    selector: str
+
+
 class Selected(Lookup[Sequence[Target]], frozen=True):
     """The workloads of these kinds in a namespace whose pods' labels a selector may fit: see ``selectors``."""
 

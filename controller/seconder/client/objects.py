@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from seconder.admission.changes.differences import exact
 from seconder.admission.indirect import aliases, claiming, claims, hosts, selectors
 from seconder.admission.indirect.aliases import Alias
@@ -32,6 +34,8 @@ from seconder.admission.lookups import (
     PodsOn,
     ReadObjects,
     ReadWhole,
+    ReplicaSet,
+    ReplicaSets,
     Scaled,
     ScaledBy,
     Selected,
@@ -42,7 +46,7 @@ from seconder.admission.lookups import (
 )
 from seconder.admission.request import Metadata
 from seconder.api.label_selector import selects
-from seconder.api.resources import DAEMON_SETS, GroupResource, ResolvedResource, Target
+from seconder.api.resources import DAEMON_SETS, REPLICA_SETS, GroupResource, ResolvedResource, Target
 from seconder.api.type_reader import TypeReader
 from seconder.approvals.impact import Contents, Item
 from seconder.client.api import Api, ApiError, collection, segment
@@ -187,6 +191,17 @@ class Objects:
 
         listed = self._pool.map(takers, taken_by, timeout=left(deadline))
         return [taker for found in listed for taker in found]
+
+    def replica_sets(self, lookup: ReplicaSets, deadline: float) -> list[ReplicaSet]:
+        """List the ReplicaSets that have some labels. Raises ApiError and TooLate."""
+        found = []
+        path = collection(MAKERS[REPLICA_SETS], lookup.namespace)
+        for each in items(self._api, path, deadline, labelSelector=lookup.selector):
+            metadata, spec = each["metadata"], each.get("spec") or {}
+            pods = msgspec.Raw(msgspec.json.encode((spec.get("template") or {}).get("spec")))
+            controller = next(iter(_controllers(metadata, "uid")), "")
+            found.append(ReplicaSet(controller, spec.get("replicas", 1), pods, "deletionTimestamp" in metadata))
+        return found
 
     def selected(self, lookup: Selected, deadline: float) -> list[Target]:
         """List the workloads whose pods a selector may fit. Raises ApiError and TooLate."""

@@ -32,6 +32,7 @@ from seconder.admission.lookups import (
     ReadableTokens,
     ReadObjects,
     ReadWhole,
+    ReplicaSets,
     RoleRules,
     RunningPod,
     ScaledBy,
@@ -156,6 +157,8 @@ class Resolver:
                 return self._objects.sharing(lookup, deadline)
             case Adopting():
                 return self._objects.adopting(lookup, deadline)
+            case ReplicaSets():
+                return self._objects.replica_sets(lookup, deadline)
             case Selected():
                 return self._objects.selected(lookup, deadline)
             case FreeVolumes():

@@ -9,6 +9,7 @@ from tests.corpus.builders.documents import (
     Document,
     changed,
     config_map,
+    controller,
     deployment,
     make,
     namespace,
@@ -27,6 +28,9 @@ STRICT = policy("peer-review", "deployments.apps", freeChanges=[])
 ROLLED = changed(CHECKOUT, spec__template={"spec": pod_spec(image="registry.example/checkout:1.5")})
 LABELLED = changed(CHECKOUT, labels={"team": "payments"})
 PAUSED = changed(CHECKOUT, spec__paused=True)
+RUNS = workload("ReplicaSet", "checkout-5d8f", labels={"app": "checkout"}, ownerReferences=[controller(CHECKOUT)])
+"""What it has while it is paused."""
+
 POD_SECURITY = "pod-security.kubernetes.io/enforce"
 TAG = {"seconder.dev/agent": "kiro"}
 
@@ -65,7 +69,7 @@ def _by_the_table() -> Iterator[Expected]:
     watching = policy("p", "deployments.apps", mode="Audit")
     yield case("a change under Audit", MISSING, update(CHECKOUT, PAUSED), watching, path=AUDIT)
     losses = policy("p", "deployments.apps", actions=["Delete", "ScaleToZero"])
-    yield case("a change under a policy on losses alone", FREE, update(CHECKOUT, PAUSED), losses)
+    yield case("a change under a policy on losses alone", FREE, update(CHECKOUT, PAUSED), losses, RUNS)
 
 
 def _owned(manager: str, operation: str, *fields: str) -> Document:
@@ -168,7 +172,7 @@ def _by_others() -> Iterator[Expected]:
 
 def _approved() -> Iterator[Expected]:
     def judged(name: str, reason: str, stored: Document, /, **wanted: Any) -> Expected:
-        return case(name, reason, update(stored, changed(stored, **wanted)), DEPLOYMENTS)
+        return case(name, reason, update(stored, changed(stored, **wanted)), DEPLOYMENTS, RUNS)
 
     yield judged("a change under an approval of the deletion", "WrongAction", approved(CHECKOUT), spec__paused=True)
     named = {"from": FROM, "to": TO}

@@ -114,6 +114,7 @@ GEAR = target(GroupResource("example.com", "gears"), "g", uid="uid-gear")
 GEAR_STORED = {"spec": {"teeth": 7}}
 JOB = target(JOBS, "export", uid="uid-job")
 JOB_ABOVE = {"apiVersion": "batch/v1", "kind": "Job", "name": "export", "uid": "uid-job", "controller": True}
+PAUSED = {"paused": True, "selector": {"matchLabels": {"app": "checkout"}}}
 SHRINKS = {
     "replicas": 2,
     "volumeClaimTemplates": [{"metadata": {"name": "data"}}],
@@ -413,6 +414,13 @@ def _cases() -> list[Case]:
                 objects=live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT)),
                 called=[Placed(DEPLOYMENT.namespace, DEPLOYMENT.name, DEPLOYMENT.uid)],
             ),
+        ),
+        Case("stopped-sets", update(new={"spec": {**PAUSED, "replicas": 1}}), (policy(SERVICES),), Answers()),
+        Case(
+            "stopped-sets",
+            deletion(target(REPLICA_SETS, "checkout-5d"), stored={"ownerReferences": [MADE_BY]}),
+            (policy(SERVICES),),
+            Answers(whole=document(DEPLOYMENT, spec={"replicas": 1})),
         ),
         Case("guard-aliases", deletion(NAMESPACE), (policy(SERVICES),), Answers(machines=frozenset({"n1"}))),
         Case("pod-identity", connection(POD, "exec"), (one,), Answers()),

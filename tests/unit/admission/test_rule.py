@@ -65,6 +65,7 @@ def test_whose_requests_a_rule_looks_at_is_told_apart() -> None:
         guarding = [
             "installation",
             "deletion",
+            "stopped-sets",
             "dependents",
             "approved-namespaces",
             "indirect-deletion",

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from tests.support.builders import CONFIG_MAPS, DEPLOYMENT, resolved, target
 from tests.support.served import Asked, Served
@@ -33,6 +34,8 @@ from seconder.admission.lookups import (
     Placed,
     PodsOn,
     ReadObjects,
+    ReplicaSet,
+    ReplicaSets,
     Scaled,
     ScaledBy,
     Selected,
@@ -338,6 +341,23 @@ def test_what_shares_pods_is_found_by_what_is_there_and_by_what_is_made(
         found = Objects(served, pool).sharing(lookup, time.monotonic() + 5.0)
         assert [each.name for each in found] == (["web"] if shared else [])
         assert served.asked[0].query["labelSelector"] == "mine in (x)"
+
+
+def test_replica_sets_are_told_by_who_controls_them_and_by_what_they_run(pool: ThreadPoolExecutor) -> None:
+    """Those that a selector fits, with the specification of their pods; one that does not say has a size of one."""
+    above = {"ownerReferences": [{"uid": "other"}, {"uid": "uid-web", "controller": True}]}
+    items = [
+        _object("web") | {"spec": {"template": {"spec": {"serviceAccountName": "janitor"}}}},
+        _object("bare") | {"spec": {"replicas": 0}},
+    ]
+    items[0]["metadata"] = {**items[0]["metadata"], **above, "deletionTimestamp": "2026-11-28T12:00:00Z"}
+    served = Served({"/apis/apps/v1/namespaces/payments/replicasets": {"metadata": {}, "items": items}})
+    asked = ReplicaSets("payments", "app in (web)")
+    assert Objects(served, pool).replica_sets(asked, time.monotonic() + 5.0) == [
+        ReplicaSet("uid-web", 1, msgspec.Raw(b'{"serviceAccountName":"janitor"}'), ending=True),
+        ReplicaSet("", 0, msgspec.Raw(b"null")),
+    ]
+    assert served.asked[0].query["labelSelector"] == "app in (web)"
 
 
 def test_stateful_sets_are_told_by_the_claims_that_they_name(pool: ThreadPoolExecutor) -> None:

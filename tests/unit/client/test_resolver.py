@@ -38,6 +38,7 @@ from seconder.admission.lookups import (
     PodsOn,
     ReadableTokens,
     ReadObjects,
+    ReplicaSets,
     Right,
     RoleRules,
     RunningPod,
@@ -84,6 +85,7 @@ LOOKUPS: list[Lookup[Any]] = [
     PodsOn("n1"),
     Uncontrolled(resolved(PODS), "payments", "app=broker"),
     Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),)),
+    ReplicaSets("payments", "app=broker"),
     Selected((resolved(DEPLOYMENTS),), "payments", ()),
     Adopting("payments", "uid", ((resolved(PODS), (resolved(DEPLOYMENTS),)),), None),
     Sharing((resolved(DEPLOYMENTS),), "payments", (), ()),
@@ -159,6 +161,8 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(Uncontrolled(resolved(PODS), "payments", "app=broker")) == []
     assert answer(Selecting((resolved(DEPLOYMENTS),), "payments", (("app", "broker"),))) == []
     assert answer(Selected((resolved(DEPLOYMENTS),), "payments", ())) == []
+    served.answers["/apis/apps/v1/namespaces/payments/replicasets"] = {"metadata": {}, "items": []}
+    assert answer(ReplicaSets("payments", "app=broker")) == []
     served.answers["/apis/apps/v1/namespaces/payments/statefulsets"] = {"metadata": {}, "items": []}
     assert answer(Claimants("payments")) == []
     served.answers[PODS_PATH] = {"metadata": {}, "items": []}

@@ -44,6 +44,7 @@ from seconder.admission.rules import (
     role_grants,
     scale_to_zero,
     service_accounts,
+    stopped_sets,
     templates,
 )
 
@@ -76,6 +77,8 @@ RULES: Final[tuple[Rule, ...]] = (
     eviction.RULE,
     autoscaler.RULE,
     controller_owner.RULE,
+    # Behind those by which a refused change or deletion ends.
+    stopped_sets.RULE,
     dependents.RULE,
     protected_owners.RULE,
     approved_namespaces.RULE,

@@ -38,6 +38,7 @@ from seconder.admission.lookups import (
     ReadableTokens,
     ReadObjects,
     ReadWhole,
+    ReplicaSets,
     RoleRules,
     RunningPod,
     ScaledBy,
@@ -95,6 +96,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     Claimants: Missing.OWNED,
     Sharing: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
+    ReplicaSets: Missing.RIGHTS,
     RunningPod: Missing.RIGHTS,
     SecretTokens: Missing.RIGHTS,
     ReadableTokens: Missing.RIGHTS,
@@ -275,6 +277,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             | Selecting()
             | Adopting()
             | Claimants()
+            | ReplicaSets()
             | Sharing()
         ):
             return ()

@@ -787,7 +787,9 @@ TWINS: dict[str, Sequence[tuple[str, str, str, str]]] = {
         ("certificates.k8s.io", "certificatesigningrequests/approval", _EDITS, ""),
         ("", "secrets", "create update patch", _HERE),
         ("", "nodes/proxy", "get create", ""),
+        ("apiregistration.k8s.io", "apiservices/status", _EDITS, ""),
         ("apiextensions.k8s.io", "customresourcedefinitions", "create update patch", ""),
+        ("apiextensions.k8s.io", "customresourcedefinitions/status", _EDITS, ""),
     ],
     "installation": [
         *(("seconder.dev", plural, "create update delete", "") for plural in constants.KINDS),
@@ -820,6 +822,12 @@ TWINS: dict[str, Sequence[tuple[str, str, str, str]]] = {
     "role-grants": [
         *((RBAC, plural, _WRITES, _HERE) for plural in ("roles", "rolebindings")),
         *((RBAC, plural, _WRITES, "") for plural in ("clusterroles", "clusterrolebindings")),
+    ],
+    "stopped-sets": [
+        ("apps", "deployments", "create update patch", _HERE),
+        ("apps", "deployments/scale", _EDITS, _HERE),
+        ("apps", "replicasets", _EDITS, _HERE),
+        ("apps", "replicasets/scale", _EDITS, _HERE),
     ],
     "service-accounts": [
         ("", "serviceaccounts", _WRITES, "seconder-agents"),

@@ -1,0 +1,172 @@
+"""What a Deployment would start of what somebody left stopped is an agent's to start, or it is refused."""
+
+from typing import Any, Final
+
+import msgspec
+import pytest
+from tests.support.builders import (
+    DEPLOYMENT,
+    PERSON,
+    creation,
+    deletion,
+    document,
+    policy,
+    scale,
+    state,
+    target,
+    update,
+)
+from tests.support.resolving import Answers, decide, refusal
+
+from seconder.admission.lookups import FirstRight, ReadWhole, ReplicaSet, ReplicaSets, Right
+from seconder.admission.request import Request
+from seconder.api.reasons import Reason
+from seconder.api.resources import REPLICA_SETS
+
+MAY: Final = Right("delete", "apps", "deployments", "", "prod")
+SELECTED: Final = {"selector": {"matchLabels": {"app": "checkout"}}}
+WAITS: Final = "agents may not have a paused Deployment size what it finds: it has no ReplicaSet of its own that runs"
+TAKES: Final = "agents may not take from a paused Deployment what runs: it would size another ReplicaSet"
+POWERFUL: Final = "agents may not act as ServiceAccount payments/janitor, which may delete deployments.apps"
+ABOVE: Final = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "name": DEPLOYMENT.name,
+    "uid": DEPLOYMENT.uid,
+    "controller": True,
+}
+SET: Final = target(REPLICA_SETS, "checkout-5d", uid="uid-set")
+
+
+def _pods(account: str = "") -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode({"serviceAccountName": account}))
+
+
+RUNS: Final = ReplicaSet(DEPLOYMENT.uid, 1, _pods())
+
+
+def _spec(size: int, *, paused: bool, **more: Any) -> dict[str, Any]:
+    return {"spec": {**SELECTED, "replicas": size, "paused": paused, **more}}
+
+
+def _said(asked: Request, *sets: ReplicaSet, **answers: Any) -> str:
+    """What the agent is told, where nothing of it is protected, and janitor may delete what is."""
+    given = Answers(replica_sets=sets, accounts=("default", "janitor"), **answers)
+    # Nobody else than janitor has the right.
+    given.may = [MAY] if any(b"janitor" in bytes(each.pods) for each in sets) or "janitor" in str(asked.body) else []
+    return refusal(decide(asked, state(policy(namespaces=frozenset({"prod"}))), answers=given))
+
+
+def test_no_agent_makes_a_deployment_that_is_paused_and_has_a_size() -> None:
+    """It makes no pods, and takes whatever comes; at size 0, or not paused, it is ordinary. People are not asked."""
+    assert _said(creation(DEPLOYMENT, new=_spec(1, paused=True))) == WAITS
+    assert _said(creation(DEPLOYMENT, new={"spec": {**SELECTED, "paused": True}})) == WAITS
+    assert _said(creation(DEPLOYMENT, new=_spec(0, paused=True))) == ""
+    assert _said(creation(DEPLOYMENT, PERSON, new=_spec(1, paused=True))) == ""
+    ordinary = Answers()
+    assert decide(creation(DEPLOYMENT, new=_spec(1, paused=False)), state(), answers=ordinary).allowed
+    assert ordinary.questions(ReplicaSets) == []
+
+
+@pytest.mark.parametrize("before", [_spec(0, paused=True), _spec(0, paused=False)])
+def test_a_stopped_deployment_is_not_sized_while_it_is_paused(before: dict[str, Any]) -> None:
+    """Nothing of its own runs, whatever the template says that comes with it."""
+    assert _said(update(old=before, new=_spec(1, paused=True)), RUNS) == WAITS
+    assert _said(update(old=before, new=_spec(1, paused=False)), RUNS) == ""
+    assert _said(update(old=before, new=_spec(0, paused=True)), RUNS) == ""
+
+
+def test_by_its_scale_it_is_not_sized_either() -> None:
+    """Whether it is paused is read; not where it has a size already, or gets none."""
+    stored = document(DEPLOYMENT, **_spec(0, paused=True))
+    assert _said(scale(0, 1), whole=stored) == WAITS
+    assert _said(scale(0, 1), whole=document(DEPLOYMENT, **_spec(0, paused=False))) == ""
+    assert _said(scale(1, 3), whole=stored) == _said(scale(1, 0), whole=stored) == ""
+
+
+PAUSES: Final = update(old=_spec(1, paused=False), new=_spec(1, paused=True))
+
+
+def test_what_runs_may_be_paused() -> None:
+    """While a ReplicaSet of its own does, and has no end; the look-up is one, by its selector."""
+    assert _said(PAUSES, RUNS) == ""
+    assert _said(PAUSES) == WAITS
+    for other in (RUNS._replace(size=0), RUNS._replace(controller="another"), RUNS._replace(ending=True)):
+        assert _said(PAUSES, other) == WAITS
+    answers = Answers(replica_sets=[RUNS])
+    assert decide(PAUSES, state(), answers=answers).allowed
+    assert answers.questions(ReplicaSets) == [ReplicaSets("payments", "app in (checkout)")]
+    again = update(old=_spec(1, paused=True), new=_spec(3, paused=True, template={"spec": {}}))
+    assert _said(again) == ""
+
+
+def test_what_it_has_taken_may_be_an_agents_to_start() -> None:
+    """Of what is stopped and is its own or nobody's; but as whom it runs already, that may run again."""
+    stopped = ReplicaSet("", 0, _pods("janitor"))
+    assert _said(PAUSES, RUNS, stopped) == POWERFUL
+    assert _said(PAUSES, RUNS, stopped._replace(controller=DEPLOYMENT.uid)) == POWERFUL
+    assert _said(PAUSES, RUNS, stopped._replace(controller="another")) == ""
+    assert _said(PAUSES, RUNS, stopped._replace(size=1)) == ""
+    assert _said(PAUSES, RUNS._replace(pods=_pods("janitor")), stopped) == ""
+
+
+def test_what_is_left_to_other_deployments_is_asked_about() -> None:
+    """By an orphaning deletion; of an ordinary one nothing is asked."""
+    left = ReplicaSet(DEPLOYMENT.uid, 0, _pods("janitor"))
+    stored = _spec(0, paused=False)
+    assert _said(deletion(stored=stored, options={"propagationPolicy": "Orphan"}), left) == POWERFUL
+    assert _said(deletion(stored=stored, options={"propagationPolicy": "Background"}), left) == ""
+
+
+def _set(size: int, account: str = "", **more: Any) -> dict[str, Any]:
+    return {"spec": {"replicas": size, "template": {"spec": {"serviceAccountName": account}}}, **more}
+
+
+@pytest.mark.parametrize("joining", [{"labels": {"app": "other"}}, {"ownerReferences": [ABOVE]}])
+@pytest.mark.parametrize("subresource", ["", "status"])
+def test_who_gives_a_replica_set_away_starts_it(joining: dict[str, Any], subresource: str) -> None:
+    """By its labels, or an owner; annotations give it to nobody."""
+
+    def given(account: str, change: dict[str, Any]) -> Request:
+        return update(SET, old=_set(0, account), new=_set(0, account, **change), subResource=subresource)
+
+    assert _said(given("janitor", joining)) == POWERFUL
+    assert _said(given("default", joining)) == ""
+    assert _said(given("janitor", {"annotations": {"a": "b"}})) == ""
+    taken = update(SET, old=_set(0, "janitor", **joining), new=_set(0, "janitor"), subResource=subresource)
+    assert _said(taken) == POWERFUL
+
+
+TAKING: Final = [
+    deletion(SET, stored=_set(1, ownerReferences=[ABOVE])),
+    update(SET, old=_set(1, ownerReferences=[ABOVE]), new=_set(0, ownerReferences=[ABOVE])),
+    update(SET, old=_set(1, ownerReferences=[ABOVE]), new=_set(1, ownerReferences=[ABOVE], labels={"a": "b"})),
+    update(SET, old=_set(1, ownerReferences=[ABOVE]), new=_set(1)),
+]
+
+
+@pytest.mark.parametrize("taking", TAKING)
+def test_what_runs_of_a_paused_deployment_is_not_taken_from_it(taking: Request) -> None:
+    """It would size another one; where it is not paused, or has no size, or is gone, it would not."""
+    assert _said(taking, whole=document(DEPLOYMENT, **_spec(1, paused=True))) == TAKES
+    for other in (_spec(1, paused=False), _spec(0, paused=True)):
+        assert _said(taking, whole=document(DEPLOYMENT, **other)) == ""
+    assert _said(taking) == ""
+
+
+def test_nothing_is_asked_of_what_does_not_run() -> None:
+    """A former ReplicaSet may be deleted, and one be sized, whatever is above."""
+    for free in (
+        deletion(SET, stored=_set(0, ownerReferences=[ABOVE])),
+        update(SET, old=_set(1, ownerReferences=[ABOVE]), new=_set(3, ownerReferences=[ABOVE])),
+    ):
+        answers = Answers(whole=document(DEPLOYMENT, **_spec(1, paused=True)))
+        assert decide(free, state(), answers=answers).allowed
+        assert answers.questions(ReadWhole) == []
+
+
+@pytest.mark.parametrize("unknown", [ReplicaSets, FirstRight])
+def test_what_is_not_known_is_refused(unknown: Any) -> None:
+    """Which ReplicaSets there are, and what their account may do."""
+    answers = Answers(replica_sets=[RUNS, ReplicaSet("", 0, _pods("janitor"))], unknown=[unknown])
+    assert decide(PAUSES, state(), answers=answers).reason is Reason.INTERNAL_ERROR
