@@ -81,12 +81,16 @@ class ByDoc(_Document, kw_only=True):
     reason: Annotated[str, Meta(max_length=512, description="Why it counts as the action.")] = ""
 
     @property
-    def told(self) -> str:
-        """In one line for people, in which what the requester chose is told apart from what is ours."""
+    def asked(self) -> str:
+        """The request alone, in one line for people."""
         kind = GroupResource(self.group, f"{self.resource}/{self.subresource}" if self.subresource else self.resource)
         path = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        told = f"{clean(self.operation)} of {named(str(kind))} {named(path)}"
-        return f"{told}: {clean(self.reason)}" if self.reason else told
+        return f"{clean(self.operation)} of {named(str(kind))} {named(path)}"
+
+    @property
+    def told(self) -> str:
+        """In one line for people, in which what the requester chose is told apart from what is ours."""
+        return f"{self.asked}: {clean(self.reason)}" if self.reason else self.asked
 
 
 class ImpactDoc(_Document, kw_only=True):
@@ -236,6 +240,10 @@ class ChangeRequestStatus(_Document, kw_only=True):
     expires_at: Annotated[str, Meta(description="Until then it waits.")] = ""
     approved_at: Annotated[str, Meta(description="Since when it is approved; empty while it is not.")] = ""
     allowed_at: Annotated[str, Meta(description="When the webhook last let it through.")] = ""
+    let_through: Annotated[
+        str,
+        Meta(max_length=384, description="What it let through then, where it was asked for by another request."),
+    ] = ""
     seen: Annotated[
         str,
         Meta(max_length=64, description="SHA-256 of the finalizers or owners at the last refusal: a use changes them."),
@@ -301,8 +309,9 @@ UNSEEN: Final = "not seen on the object since"
 
 
 def let_through(status: ChangeRequestStatus) -> str:
-    """When it was let through last, and of an open one that its use was not seen; empty where it never was."""
-    return f"{status.allowed_at}, and {UNSEEN}" if status.allowed_at and status.phase.open else status.allowed_at
+    """When it was let through last, as what, and of an open one that its use was not seen; empty where it never was."""
+    told = f"{status.allowed_at}, as {clean(status.let_through)}" if status.let_through else status.allowed_at
+    return f"{told}, and {UNSEEN}" if status.allowed_at and status.phase.open else told
 
 
 def denial_of(status: ChangeRequestStatus) -> str:

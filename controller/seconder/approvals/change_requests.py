@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST_IMPACT: Final = 1024
+_LONGEST_WAY: Final = 384
 
 
 def change_of(recorded: ChangeRequest, policies: Sequence[Policy]) -> Change:
@@ -204,6 +205,7 @@ def refused(
         expires_at=stamp(now + PENDING_FOR) if reopened else before.expires_at,
         approved_at="" if reopened else before.approved_at,
         allowed_at="" if reopened else before.allowed_at,
+        let_through="" if reopened else before.let_through,
         seen="" if reopened else before.seen,
         ended_at="",
         message="",
@@ -212,16 +214,26 @@ def refused(
 
 
 def let_through(
-    before: ChangeRequestStatus, change: Change, counted: "Sequence[Approval]", now: datetime
+    before: ChangeRequestStatus, name: str, change: Change, counted: "Sequence[Approval]", now: datetime
 ) -> ChangeRequestStatus:
-    """The status after these approvals let it through. Whether it went through is for the operator to see."""
+    """The status after these approvals let it through. Whether it went through is for the operator to see.
+
+    ``name`` is the change request's: ``change`` may have been asked for by another request than it.
+    """
     needed = most_required(change.policies)
     return msgspec.structs.replace(
         before,
         progress=f"{needed}/{needed}",
         approvals=[approval_doc(approval) for approval in counted],
         allowed_at=stamp(now),
+        let_through="" if name == change.name else way(change)[:_LONGEST_WAY],
     )
+
+
+def way(change: Change) -> str:
+    """By which request a change was asked for, for people."""
+    by = _by_doc(change.by)
+    return by.asked if isinstance(by, ByDoc) else "the action on the object itself"
 
 
 def approval_doc(approval: "Approval") -> ApprovalDoc:

@@ -144,7 +144,8 @@ def _summary(request: ChangeRequest, type_: EventType, what: str) -> str:
     if type_ is EventType.APPROVED:
         return f"{action} is approved ({request.status.progress})."
     if type_ is EventType.USED:
-        return f"{action} was approved and is done."
+        way = for_chat(clean(request.status.let_through))
+        return f"{action} was approved and is done.{f' What was let through: {way}.' if way else ''}"
     why = for_chat(clean(request.status.message))
     if type_ is EventType.DENIED:
         return f"{action} was denied.{f' {why}' if why else ''}"

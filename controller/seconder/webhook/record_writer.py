@@ -6,7 +6,7 @@ What is written was seen: the object is read before anything is told of it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -33,6 +33,8 @@ from seconder.client.events import Events, Occurrence
 from seconder.client.resolver import Resolver, within
 from seconder.webhook import sight
 
+T = TypeVar("T")
+
 _OWN_NAME: Final = "seconder-webhook"
 
 _TRIES: Final = 5
@@ -43,15 +45,19 @@ _TRIES: Final = 5
 class Note:
     """What is to be written about one change: ``times`` refused since it was last written; or let through, by what.
 
-    ``new``: there is no open record of it. One that was there and is gone was removed by somebody, and stays so until
-    the next refusal.
+    ``name``: the change request's. ``new``: there is no open record of it. One that was there and is gone was removed
+    by somebody, and stays so until the next refusal. ``used``: the change that was let through, which may be asked for
+    by another request than this one. ``bare``: there is no record at all of what was let through.
     """
 
+    name: str
     change: Change
     reason: Reason
     times: int
     allowed: Sequence[Approval] = ()
+    used: Change | None = None
     new: bool = False
+    bare: bool = False
     tries: int = 0
 
 
@@ -84,6 +90,9 @@ class RecordWriter:
         state = self._cache.state
         if state is None:
             return True
+        if note.bare:
+            self._tell_use(note.change, note.allowed, state.policies)
+            return True
         stored = self._seen(note.change, state.policies) if note.times else None
         if note.times and stored is None:
             self._unseen()
@@ -104,7 +113,7 @@ class RecordWriter:
         """Create the change request where it is new, and write its status. Gives the attempts in it; 0: not written."""
         change, made_now = note.change, False
         for _ in range(_TRIES):
-            request = self._open_record(change, impact) if note.new else self._existing(change)
+            request = self._open_record(change, impact) if note.new else self._existing(note.name)
             if request is None and note.new:
                 # It was there when it was to be created, and gone when it was read: the next try creates it.
                 continue
@@ -127,7 +136,7 @@ class RecordWriter:
             if stored is not None:
                 status = msgspec.structs.replace(status, seen=mark(change.action, stored))
             if note.allowed:
-                status = change_requests.let_through(status, change, note.allowed, now)
+                status = change_requests.let_through(status, note.name, note.used or change, note.allowed, now)
             if self._replaced(request, status):
                 return status.attempts
         return 0
@@ -146,12 +155,7 @@ class RecordWriter:
     def _seen(self, change: Change, policies: PolicyIndex) -> Metadata | None:
         """The object as it is stored; None where it is not as the review said. Raises ApiError and Unknown."""
         deadline = within()
-        try:
-            return sight.seen(change, lambda asked: self._resolver.answer(asked, policies, deadline))
-        except Unknown as unknown:
-            if isinstance(unknown.__cause__, ApiError):
-                raise unknown.__cause__ from None
-            raise
+        return _read(lambda: sight.seen(change, lambda asked: self._resolver.answer(asked, policies, deadline)))
 
     def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest | None:
         """The change request, newly created, or the one that ended before; None where it was removed in between."""
@@ -160,11 +164,11 @@ class RecordWriter:
         except ApiError as error:
             if error.status != 409:
                 raise
-            return self._existing(change)
+            return self._existing(change.name)
 
-    def _existing(self, change: Change) -> ChangeRequest | None:
+    def _existing(self, name: str) -> ChangeRequest | None:
         try:
-            return change_request.parse(self._api.get(f"{change_request.PATH}/{change.name}"))
+            return change_request.parse(self._api.get(f"{change_request.PATH}/{name}"))
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -183,6 +187,22 @@ class RecordWriter:
         note = f"{change.action} by {change.requester} refused ({reason}): kubectl seconder approve {change.name}"
         self._events.write(
             Occurrence(change.target, change.version, key, "NeedsApproval", note, warning=True, count=count, now=now)
+        )
+
+    def _tell_use(self, change: Change, counted: Sequence[Approval], policies: PolicyIndex) -> None:
+        """Write the event that is all there is of a use. Raises ApiError and Unknown."""
+        deadline = within()
+        if not _read(
+            lambda: sight.used(change, counted, lambda asked: self._resolver.answer(asked, policies, deadline))
+        ):
+            self._unseen()
+            return
+        peers = ", ".join(sorted({approval.statement.iss for approval in counted}))
+        asked = f", as {change_requests.way(change)}" if change.by is not None else ""
+        note = f"{change.action} by {change.requester} let through, approved by {peers}{asked}"
+        key, now = f"{change.name}.used", datetime.now(UTC)
+        self._events.write(
+            Occurrence(change.target, change.version, key, "LetThrough", note, warning=False, count=1, now=now)
         )
 
     def tell_emergency(self, emergency: Emergency) -> None:
@@ -212,3 +232,13 @@ class RecordWriter:
         self._events.write(
             Occurrence(webhook, "v1", key, EVENT, use.summary, warning=True, count=1, now=now, annotations=more)
         )
+
+
+def _read(look: Callable[[], T]) -> T:
+    """What is seen. Raises ApiError, too, where that is why nothing was; and Unknown."""
+    try:
+        return look()
+    except Unknown as unknown:
+        if isinstance(unknown.__cause__, ApiError):
+            raise unknown.__cause__ from None
+        raise

@@ -16,7 +16,9 @@ from seconder.admission.decision import Decision
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.request import Request
 from seconder.api import change_request, constants
+from seconder.api.change_request import ChangeDoc
 from seconder.api.reasons import Reason
+from seconder.api.resources import Action
 from seconder.approvals import change_requests
 from seconder.approvals.change import Change
 from seconder.approvals.verification import Approval
@@ -67,11 +69,26 @@ class _Outcome(Enum):
     """Nor could anything else: the API server does not answer, has too much to do, or does not know who asks."""
 
 
+_Asked = tuple[str, str, str, Action, str]
+"""What an approval is for: requester, agent, object (uid), action, wanted object. By which request makes no odds."""
+
+
 class _Known(NamedTuple):
     requester: str
     open: bool
     denial: str = ""
     """Who said no and why, as the operator has it."""
+    asked: _Asked | None = None
+
+
+class _Made(NamedTuple):
+    asked: _Asked
+    until: float
+    """How long it counts."""
+
+    @property
+    def requester(self) -> str:
+        return self.asked[0]
 
 
 class _Written(NamedTuple):
@@ -115,8 +132,10 @@ class Recorder:
         self._open: Counter[str] = Counter()
         self._kept: Counter[str] = Counter()
         """By requester, those that have ended too."""
-        self._made: dict[str, tuple[str, float]] = {}
-        """What is being written, or was a moment ago, and may not be in view: its requester, and how long it counts."""
+        self._alike: Mapping[_Asked, Sequence[str]] = {}
+        """The names of those that are open, by what an approval of each is for."""
+        self._made: dict[str, _Made] = {}
+        """What is being written, or was a moment ago, and may not be in view."""
         self._quiet_until = float("-inf")
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
@@ -143,11 +162,13 @@ class Recorder:
             if note is not None:
                 note.times += 1
                 note.reason = reason
+                # It may be there for a use of the same by another request.
+                note.change = change
                 return recorded or not note.allowed
             if not recorded and not self._has_place(change):
                 return False
             if len(self._notes) < _for(change, self._bounds.notes):
-                self._notes[name] = Note(change, reason, 1, new=not recorded)
+                self._notes[name] = Note(name, change, reason, 1, new=not recorded)
                 self._work.notify()
                 return True
             return recorded
@@ -158,22 +179,38 @@ class Recorder:
         return known.denial if known is not None else ""
 
     def allowed(self, change: Change, counted: Sequence[Approval]) -> None:
-        """Note that these approvals let a recorded change through."""
-        name = change.name
+        """Note that these approvals let a change through: on each open record of it, by which request it may be.
+
+        Where there is none, an event tells of it.
+        """
+        asked = _asked(change)
         with self._lock:
-            note = self._notes.get(name)
-            told = self._written.get(name, _NEVER).allowed == tuple(counted)
-            if note is not None:
-                note.allowed = counted
-            elif (self._is_open(name) or name in self._made) and len(self._notes) < self._bounds.notes:
-                self._notes[name] = Note(change, Reason.APPROVED, 0, counted)
-            else:
-                return
-            if not told:
-                # At once, whatever else was written a moment ago: the object is about to go.
-                self._written.pop(name, None)
-            if not told or note is None:
-                self._work.notify()
+            names = {*self._alike.get(asked, ())}
+            for name, made in self._made.items():
+                if made.asked == asked:
+                    names.add(name)
+            if change.name in self._notes or self._is_open(change.name):
+                names.add(change.name)
+            for name in names:
+                self._note_use(name, change, counted, self._bounds.notes, bare=False)
+            if not names:
+                # What leaves a record comes first.
+                self._note_use(f"{change.name}.used", change, counted, self._bounds.notes // 2, bare=True)
+
+    def _note_use(self, name: str, change: Change, counted: Sequence[Approval], most: int, *, bare: bool) -> None:
+        note = self._notes.get(name)
+        told = self._written.get(name, _NEVER).allowed == tuple(counted)
+        if note is not None:
+            note.allowed, note.used = counted, change
+        elif len(self._notes) < most:
+            self._notes[name] = Note(name, change, Reason.APPROVED, 0, counted, change, bare=bare)
+        else:
+            return
+        if not told:
+            # At once, whatever else was written a moment ago: the object is about to go.
+            self._written.pop(name, None)
+        if not told or note is None:
+            self._work.notify()
 
     def sees_emergency(self, decided: Decision, policies: PolicyIndex) -> bool:
         """Whether the objects that somebody passes policies by for are as the review said. May wait; raises Unknown.
@@ -197,9 +234,9 @@ class Recorder:
         # Without a present view of what is open, nothing bounds it.
         if now < self._quiet_until or self.watch.age() > constants.FRESH_SECONDS:
             return False
-        noted = {name: note.change.requester for name, note in self._notes.items()}
-        self._made = {name: made for name, made in self._made.items() if made[1] > now}
-        made = {name: who for name, (who, _) in self._made.items()}
+        noted = {name: note.change.requester for name, note in self._notes.items() if note.new}
+        self._made = {name: made for name, made in self._made.items() if made.until > now}
+        made = {name: made.requester for name, made in self._made.items()}
         coming = {name: who for name, who in (noted | made).items() if not self._is_open(name)}
         waiting = Counter(coming.values())
         who, bounds = change.requester, self._bounds
@@ -218,13 +255,17 @@ class Recorder:
         known = dict(recorded)
         open_ = Counter(record.requester for record in known.values() if record.open)
         kept = Counter(record.requester for record in known.values())
+        alike: dict[_Asked, list[str]] = {}
+        for name, record in known.items():
+            if record.open and record.asked is not None:
+                alike.setdefault(record.asked, []).append(name)
         with self._work:
             # Seen open, or seen and gone again: the view says all there is to say about it.
             settled = {
                 name for name in self._made if (name in known or name in self._known) and not _ended(known.get(name))
             }
             self._made = {name: made for name, made in self._made.items() if name not in settled}
-            self._known, self._open, self._kept = known, open_, kept
+            self._known, self._open, self._kept, self._alike = known, open_, kept, alike
 
     def _run(self) -> None:
         while True:
@@ -245,10 +286,10 @@ class Recorder:
     def _try_to_write(self, note: Note) -> None:
         outcome = self._attempt(self._write, note)
         with self._work:
-            now, name = self._clock(), note.change.name
+            now, name = self._clock(), note.name
             # However long that took: from now on it comes into view.
             if name in self._made:
-                self._made[name] = (note.change.requester, now + _IN_VIEW)
+                self._made[name] = _Made(_asked(note.change), now + _IN_VIEW)
             if outcome is _Outcome.UNWELL:
                 self._quiet_until = now + self._bounds.after_trouble
             if outcome is not _Outcome.DONE:
@@ -257,13 +298,14 @@ class Recorder:
     def _keep_for_later(self, note: Note) -> None:
         """Put a note back that could not be written: somebody has been told of its change request."""
         note.tries += 1
-        later = self._notes.get(note.change.name)
+        later = self._notes.get(note.name)
         if later is not None:
             later.times += note.times
             later.new |= note.new
-            later.allowed = later.allowed or note.allowed
+            if not later.allowed:
+                later.allowed, later.used = note.allowed, note.used
         elif note.tries < self._bounds.tries and len(self._notes) < self._bounds.notes:
-            self._notes[note.change.name] = note
+            self._notes[note.name] = note
 
     def _due(self, name: str) -> float:
         return self._written.get(name, _NEVER).at + self._bounds.again
@@ -286,7 +328,7 @@ class Recorder:
         while len(self._written) > self._bounds.open_in_all:
             self._written.popitem(last=False)
         if note.new:
-            self._made[name] = (note.change.requester, float("inf"))
+            self._made[name] = _Made(_asked(note.change), float("inf"))
         return note
 
     def _attempt(self, write: Callable[[T], None], what: T) -> _Outcome:
@@ -307,7 +349,7 @@ class Recorder:
         if not self._writer.write(note):
             # Its place is another's.
             with self._lock:
-                self._made.pop(note.change.name, None)
+                self._made.pop(note.name, None)
 
 
 def _for(change: Change, most: int) -> int:
@@ -320,6 +362,11 @@ def _urgency(note: Note) -> tuple[bool, bool]:
     return note.new or bool(note.allowed), not note.change.by_agent
 
 
+def _asked(change: Change) -> _Asked:
+    wanted = change.difference.after if change.difference else ""
+    return change.requester, change.agent or "", change.target.uid, change.action, wanted
+
+
 def _ended(known: _Known | None) -> bool:
     return known is not None and not known.open
 
@@ -329,4 +376,7 @@ def _known(document: Mapping[str, Any]) -> _Known | None:
     if request is None:
         return None
     denial = change_request.denial_of(request.status)
-    return _Known(request.spec.requester, request.status.phase.open, denial)
+    spec = request.spec
+    wanted = spec.change.after if isinstance(spec.change, ChangeDoc) else ""
+    asked = (spec.requester, spec.agent, spec.object.uid, spec.action, wanted)
+    return _Known(spec.requester, request.status.phase.open, denial, asked)

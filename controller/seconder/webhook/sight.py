@@ -15,6 +15,7 @@ from seconder.admission.review import Effect
 from seconder.api import constants
 from seconder.approvals.change import Change
 from seconder.approvals.difference import Difference
+from seconder.approvals.verification import Approval, approvals_of, claimed
 
 Answer = Callable[[Lookup[Any]], Any]
 """Answers a look-up. Raises Unknown."""
@@ -37,6 +38,16 @@ def seen(change: Change, answer: Answer) -> Metadata | None:
             return None
         stored = codec.metadata_of(document)
     return stored if stored is not None and stored.uid == change.target.uid else None
+
+
+def used(change: Change, counted: Iterable[Approval], answer: Answer) -> bool:
+    """Whether a change's object is gone, or carries what is said to have let the change through. Raises Unknown."""
+    effect = Effect(change.action, change.target, change.version, {})
+    stored = answer(ReadObjects((effect.ref,), _UNREAD)).get(effect.ref)
+    if stored is None or stored.uid != change.target.uid:
+        return True
+    values = approvals_of(stored.annotations or {})
+    return all(claimed(values.get(approval.slug, "")) == approval.statement for approval in counted)
 
 
 def _stands(document: Any, change: Change, difference: Difference) -> bool:

@@ -344,6 +344,21 @@ def test_by_what_an_action_is_asked_for_is_told() -> None:
     assert (plain.by, ", by " in plain.summary) == ("", False)
 
 
+@pytest.mark.parametrize(
+    ("let_through", "told"),
+    [
+        ("", " was approved and is done."),
+        ("CREATE of a.b x/@here", " was approved and is done. What was let through: CREATE of a"),
+    ],
+)
+def test_a_use_by_another_request_than_the_one_asked_for_is_told_as_such(let_through: str, told: str) -> None:
+    """Nobody reads of a request that it was made, when another was."""
+    found = event.of_change_request(_request(Phase.USED, let_through=let_through), "")
+    assert found is not None
+    assert told in found.summary
+    assert "@here" not in found.summary
+
+
 @pytest.mark.parametrize("why", ["nobody approved it in time", "it was let through at noon, and not seen since"])
 def test_an_end_by_time_says_no_more_than_is_known(why: str) -> None:
     """What was let through was approved in time."""

@@ -237,6 +237,9 @@ def test_it_is_not_said_that_nobody_approved_what_was_let_through() -> None:
     assert (over_.phase, over_.message) == (Phase.EXPIRED, f"it was let through at {told}")
     assert change_request.let_through(over_) == stamp(NOW), "why it ended tells the rest"
     assert change_request.let_through(recorded(POLICY).status) == ""
+    otherwise = msgspec.structs.replace(undone.status, let_through="CREATE of backups.velero.io velero/bk")
+    told = f"{stamp(NOW)}, as CREATE of backups.velero.io velero/bk, and not seen on the object since"
+    assert change_request.let_through(otherwise) == told
 
 
 def test_what_was_let_through_waits_for_nobody_until_it_is_refused_again() -> None:
@@ -317,12 +320,13 @@ def test_an_open_one_is_never_removed() -> None:
 @pytest.mark.parametrize("phase", [Phase.USED, Phase.EXPIRED, Phase.WITHDRAWN])
 def test_refused_again_after_its_end_it_is_pending_again(phase: Phase) -> None:
     """The same one, with all that it takes, for another 24 hours."""
-    before = {"phase": phase, "ended_at": stamp(NOW), "allowed_at": stamp(NOW), "message": "x", "attempts": 3}
+    before = {"phase": phase, "ended_at": stamp(NOW), "message": "x", "attempts": 3}
+    before |= {"allowed_at": stamp(NOW), "let_through": "DELETE of x"}
     done = recorded(POLICY, status=before)
     later = NOW + timedelta(hours=2)
     status = refused(done.status, change(POLICY), later)
     assert (status.phase, status.attempts, status.ended_at, status.message) == (Phase.PENDING, 4, "", "")
-    assert (status.allowed_at, status.expires_at) == ("", stamp(later + timedelta(hours=24)))
+    assert (status.allowed_at, status.let_through, status.expires_at) == ("", "", stamp(later + timedelta(hours=24)))
     assert status.first_refused_at == stamp(NOW)
 
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 import msgspec
 import pytest
 from tests.support import served, signing
-from tests.support.builders import DEPLOYMENTS, live, policy, state, target
+from tests.support.builders import DEPLOYMENTS, approved, deletion, live, policy, state, target
 from tests.support.change_requests import recorded
-from tests.support.resolving import Answers
+from tests.support.resolving import Answers, decide
 from tests.support.served import Asked, Served, View
 
 from seconder.admission.lookups import NamespaceContents, ReadObjects
@@ -19,12 +19,13 @@ from seconder.api.change_request import ApprovalDoc
 from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, Action
 from seconder.approvals import change_requests
-from seconder.approvals.change import Change
+from seconder.approvals.change import By, Change
+from seconder.approvals.difference import Difference
 from seconder.approvals.impact import Item
 from seconder.approvals.verification import Approval
 from seconder.client.api import ApiError
 from seconder.client.watch import Watch
-from seconder.webhook.recorder import Bounds, Recorder, _Known
+from seconder.webhook.recorder import Bounds, Recorder, _Known, _known
 
 
 class Still(Recorder):
@@ -282,13 +283,174 @@ def test_the_same_use_is_told_again_after_a_while_and_another_at_once(monkeypatc
     assert recorder._next_due() is None, "of the two it is the use that matters, and that was told"
 
 
-def test_a_use_of_what_was_never_refused_takes_no_place(
+_BACKUP = By("CREATE", "velero.io", "backups", "velero", "bk", "", "it names it")
+_SLICE = By("CREATE", "discovery.k8s.io", "endpointslices", "payments", "mine", "", "what is sent goes elsewhere")
+
+
+def _asked_by(by: By | None, **fields: Any) -> Change:
+    return msgspec.structs.replace(_change("d"), by=by, **fields)
+
+
+def _in_view(recorder: Recorder, *changes: Change) -> None:
+    """As the watch brings them: open, and read from their documents."""
+    records = {}
+    for change in changes:
+        document = change_requests.document(change, None)
+        document["metadata"] |= {"uid": change.name, "resourceVersion": "1"}
+        known = _known(document)
+        assert known is not None
+        assert known.open
+        records[change.name] = known
+    recorder._take(records)
+
+
+def _noted_uses(recorder: Recorder) -> set[str]:
+    return {name for name, note in recorder._notes.items() if note.allowed}
+
+
+_APPROVALS = [cast(Approval, "by alice")]
+
+
+@pytest.mark.parametrize("used", [None, _BACKUP, _SLICE], ids=["itself", "by what it was asked for", "by another"])
+def test_a_use_is_noted_on_each_record_of_what_was_approved(monkeypatch: pytest.MonkeyPatch, used: By | None) -> None:
+    """By whatever request each was asked for, and by whatever it is used: all were approved by the same."""
+    recorder = Still(Bounds(), monkeypatch)
+    records = [_asked_by(by) for by in (None, _BACKUP)]
+    _in_view(recorder, *records)
+    recorder.allowed(_asked_by(used), _APPROVALS)
+    assert _noted_uses(recorder) == {record.name for record in records}
+
+
+def _difference(after: str) -> Difference:
+    return Difference("b" * 64, after * 64, ("spec",), "{}", False)
+
+
+@pytest.mark.parametrize(
+    "another",
+    [
+        {"requester": "another"},
+        {"agent": "another"},
+        {"target": target(name="d", uid="another")},
+        {"action": Action.SCALE_TO_ZERO},
+        {"action": Action.CHANGE, "difference": _difference("a")},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_use_is_noted_on_no_record_of_anything_else(monkeypatch: pytest.MonkeyPatch, another: Any) -> None:
+    """Of another requester, agent, object or action."""
+    recorder = Still(Bounds(), monkeypatch)
+    records = [_asked_by(_BACKUP, **another), _asked_by(None, **another)]
+    _in_view(recorder, *records)
+    recorder.allowed(_asked_by(None), _APPROVALS)
+    assert _noted_uses(recorder) == {f"{_asked_by(None).name}.used"}
+
+
+def test_a_use_of_one_change_is_noted_on_no_record_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which object is wanted tells them apart."""
+    recorder = Still(Bounds(), monkeypatch)
+    made, other = ({"action": Action.CHANGE, "difference": _difference(after)} for after in "ac")
+    record, another = _asked_by(_BACKUP, **made), _asked_by(_BACKUP, **other)
+    _in_view(recorder, record, another)
+    recorder.allowed(_asked_by(None, **made), _APPROVALS)
+    assert _noted_uses(recorder) == {record.name}
+
+
+def test_a_use_by_another_request_right_after_the_refusal_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record that was just written may not be in view yet."""
+    recorder = Still(Bounds(), monkeypatch)
+    asked = _asked_by(_BACKUP)
+    assert recorder.refused(asked, Reason.APPROVAL_MISSING)
+    assert recorder._next_due() is not None, "what its thread takes up first"
+    recorder.allowed(_asked_by(None), _APPROVALS)
+    assert _noted_uses(recorder) == {asked.name}
+
+
+def test_what_is_refused_after_a_use_by_another_request_is_written_as_it_was_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """There is nothing to bring up to date."""
-    recorder = Still(Bounds(notes=1), monkeypatch)
-    recorder.allowed(_change("never refused"), ())
-    assert recorder.refused(_change("d"), Reason.APPROVAL_MISSING), "its place was not taken by the use"
+    """The note that is there already was made of the other."""
+    recorder = Still(Bounds(), monkeypatch)
+    asked = _asked_by(_BACKUP)
+    _in_view(recorder, asked)
+    recorder.allowed(_asked_by(None), _APPROVALS)
+    assert recorder.refused(asked, Reason.APPROVAL_MISSING)
+    note = recorder._next_due()
+    assert note is not None
+    assert (note.name, note.change, note.used, note.times) == (asked.name, asked, _asked_by(None), 1)
+
+
+@pytest.mark.parametrize(
+    ("used", "told"),
+    [
+        (None, "the action on the object itself"),
+        (_BACKUP, ""),
+        (_SLICE, "CREATE of endpointslices.discovery.k8s.io payments/mine"),
+    ],
+)
+def test_a_record_says_what_was_let_through_where_it_was_asked_for_by_another_request(
+    monkeypatch: pytest.MonkeyPatch, used: By | None, told: str
+) -> None:
+    """Nobody reads of a request that it was made, when another was."""
+    recorder = Still(Bounds(), monkeypatch)
+    asked = _asked_by(_BACKUP)
+    path = f"{change_request.PATH}/{asked.name}"
+    document = change_requests.document(asked, None)
+    document["metadata"] |= {"uid": "1", "resourceVersion": "1"}
+    api = Served({path: document, f"{path}/status": lambda sent: sent.document})
+    monkeypatch.setattr(recorder._writer, "_api", api)
+    monkeypatch.setattr(change_requests, "approval_doc", lambda _: ApprovalDoc(name="alice"))
+    monkeypatch.setattr(served, "MOST_SECONDS", 10.0)
+    _in_view(recorder, asked)
+    recorder.allowed(_asked_by(used), _APPROVALS)
+    note = recorder._next_due()
+    assert note is not None
+    recorder._try_to_write(note)
+    written = api.asked[-1].document["status"]
+    assert (bool(written["allowedAt"]), written["letThrough"]) == (True, told)
+
+
+def test_a_use_of_what_was_never_refused_takes_no_place_of_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has at most half of the notes, and none of what a requester may have open."""
+    recorder = Still(Bounds(notes=10, open_of_one=1), monkeypatch)
+    for number in range(20):
+        recorder.allowed(_change(f"never refused {number}"), _APPROVALS)
+    assert len(recorder._notes) == 5
+    assert recorder.refused(_change("d"), Reason.APPROVAL_MISSING)
+
+
+_STANDS = live(signing.DEPLOYMENT, annotations=approved())
+
+
+@pytest.mark.parametrize(
+    ("objects", "told"),
+    [
+        (_STANDS, True),
+        ({}, True),
+        (live(signing.DEPLOYMENT, uid="another"), True),
+        (live(signing.DEPLOYMENT), False),
+        (live(signing.DEPLOYMENT, annotations=approved(jti="another".rjust(32, "0"))), False),
+    ],
+    ids=["it carries the approval", "it is gone", "it is another", "it carries none", "it carries another"],
+)
+def test_a_use_of_what_was_never_refused_is_an_event_where_the_object_is_so(
+    monkeypatch: pytest.MonkeyPatch, objects: Any, *, told: bool
+) -> None:
+    """There is no record to tell of it. An approval that was taken off proves no use by whoever kept it."""
+    recorder, counted = Still(Bounds(), monkeypatch), list[str]()
+    decided = decide(deletion(stored={"annotations": approved()}), state(policy()))
+    assert decided.change is not None
+    written: list[Any] = []
+    recorder._writer._resolver = Answers(objects=objects)
+    monkeypatch.setattr(recorder._writer, "_unseen", lambda: counted.append("unseen"))
+    monkeypatch.setattr(recorder._writer._events, "write", written.append)
+    recorder.allowed(decided.change, decided.counted)
+    note = recorder._next_due()
+    assert note is not None
+    recorder._try_to_write(note)
+    assert ([each.reason for each in written], counted) == ((["LetThrough"], []) if told else ([], ["unseen"]))
+    if told:
+        assert written[0].note == f"Delete by {signing.REQUESTER} let through, approved by alice@example.com"
+    assert (recorder._notes, recorder._made) == ({}, {})
 
 
 def test_what_goes_down_with_a_namespace_is_told_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

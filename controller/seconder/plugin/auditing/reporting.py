@@ -14,7 +14,7 @@ from seconder.api.change_request import ChangeRequest
 from seconder.api.constants import APPROVAL_PREFIX
 from seconder.api.reasons import Rejected
 from seconder.api.resources import GroupResource, Target
-from seconder.api.text import describe, quoted
+from seconder.api.text import clean, describe, quoted
 from seconder.approvals.registry import Registry
 from seconder.approvals.statement import Detail
 from seconder.approvals.verification import Memo, authenticate, claimed, examine
@@ -35,7 +35,12 @@ _OTHERS: Final = "(others)"
 _SAME_MOMENT: Final = 2.0
 """Seconds between the API server's time of a refusal and the webhook's."""
 
-_REASONS: Final = {"NeedsApproval": "Refused", "BreakGlass": "Emergency", "ApprovalSeen": "Approval seen"}
+_REASONS: Final = {
+    "NeedsApproval": "Refused",
+    "BreakGlass": "Emergency",
+    "ApprovalSeen": "Approval seen",
+    "LetThrough": "Allowed",
+}
 """Of Events, in the words of the other sources."""
 
 _RANKS: Final = ("Refused", "Signed", "Approval seen", "Approved", "Allowed", "Emergency")
@@ -311,7 +316,11 @@ def _entries(request: ChangeRequest) -> Iterator[Entry]:
         peers = ", ".join(
             sorted({approval.approver for approval in status.approvals if not approval.reason and approval.approver})
         )
-        told = (f"approved by {peers}" if peers else "", change_request.UNSEEN if status.phase.open else "")
+        told = (
+            f"approved by {peers}" if peers else "",
+            f"as {clean(status.let_through)}" if status.let_through else "",
+            change_request.UNSEEN if status.phase.open else "",
+        )
         yield entry(status.allowed_at, "Allowed", "; ".join(filter(None, told)))
     if status.ended_at:
         yield entry(status.ended_at, status.phase.value, status.message)

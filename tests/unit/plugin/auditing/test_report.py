@@ -57,6 +57,9 @@ def test_what_was_let_through_waits_no_more_until_it_is_refused_again() -> None:
     assert [each.name for each in _report(waits, let_through).pending()] == ["chg-1"]
     (allowed,) = (each for each in _report(let_through).timeline if each.what == "Allowed")
     assert allowed.detail == "not seen on the object since"
+    otherwise = _request("chg-2", **given, allowedAt=_at(-2), letThrough="CREATE of x", approvals=[_approval("alice")])
+    (allowed,) = (each for each in _report(otherwise).timeline if each.what == "Allowed")
+    assert allowed.detail == "approved by alice@example.com; as CREATE of x; not seen on the object since"
     again = _request("chg-3", **(given | {"lastRefusedAt": _at(-1)}), allowedAt=_at(-2))
     assert _report(again).pending() == [again]
 
@@ -117,11 +120,13 @@ def test_an_event_tells_what_no_change_request_does() -> None:
     known = Event(_at(0), "NeedsApproval", "deployment payments/checkout", "x", "chg-1.refused")
     gone = Event(_at(1), "NeedsApproval", "deployment payments/other", "refused", "chg-9.refused")
     approved = Event(_at(2), "Approved", "deployment payments/checkout", "approved by alice", "chg-1.approved")
-    report = _report(_request("chg-1", firstRefusedAt=_at(0)), events=(known, gone, approved))
+    used = Event(_at(3), "LetThrough", "deployment payments/checkout", "Delete by kiro let through", "chg-1.used")
+    report = _report(_request("chg-1", firstRefusedAt=_at(0)), events=(known, gone, approved, used))
     assert [(each.at, each.what, each.detail) for each in report.timeline] == [
         (_at(0), "Refused", "first of 1"),
         (_at(1), "Refused", "refused"),
         (_at(2), "Approved", "approved by alice"),
+        (_at(3), "Allowed", "Delete by kiro let through"),
     ]
 
 
