@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,101 @@ def test_many_requests_are_approved_with_one_signature(cluster: Cluster, plugin:
     assert len({annotations(cluster, name=name)["approval.seconder.dev/alice"] for name in names[2:]}) == 1
     for name in names[2:]:
         assert cluster.delete(cluster.agent, "deployment", name).code == 0
+
+
+def wishes(cluster: Cluster, *more: str) -> list[str]:
+    """Have the agent refused the end of one Deployment, its scaling down, and changes of these paths to true."""
+    place = ("deployment/checkout", f"--namespace={cluster.namespace}")
+    asked = [("delete", *place, "--wait=false"), ("scale", *place, "--replicas=0")]
+    asked += [("patch", *place, "--type=merge", f"-p={patch}") for patch in more]
+    found = []
+    for arguments in asked:
+        answer = cluster.agent(*arguments)
+        assert answer.refused, answer.err
+        named = next(line for line in answer.err.splitlines() if line.startswith("change request: "))
+        found.append(named.removeprefix("change request: ").strip())
+    for chg in found:
+        eventually(lambda chg=chg: cluster.there("chg", chg), 5, "the change request")
+    return found
+
+
+_PAUSED = '{"spec":{"paused":true}}'
+
+
+def approvals(cluster: Cluster) -> dict[str, str]:
+    """Give the approvals on the Deployment, by their slugs."""
+    prefix = "approval.seconder.dev/"
+    return {key.removeprefix(prefix): text for key, text in annotations(cluster).items() if key.startswith(prefix)}
+
+
+def test_several_wishes_for_one_object_are_each_approved(cluster: Cluster, plugin: Plugin) -> None:
+    """A statement names an object once: each has a signature of its own, and how many there are is said before."""
+    cluster.objects.delete_all("changerequests")
+    cluster.deployment()
+    ends, zero, _ = wishes(cluster, _PAUSED)
+    alice = cluster.alice
+    place = ("deployment/checkout", "-n", cluster.namespace)
+    seen = plugin.terminal(
+        alice.kubeconfig,
+        "approve",
+        ends,
+        zero,
+        f"--key={alice.key}",
+        "--reason=INC-3",
+        answers={"Approve all 2? [y/N]": "y"},
+    )
+    assert seen.code == 0, seen
+    assert "with 2 signatures" in seen.shown
+    assert [line.partition(" for ")[0] for line in seen.out.splitlines()] == [
+        "deployment.apps/checkout approved (Delete",
+        "deployment.apps/checkout approved (ScaleToZero",
+    ]
+    assert sorted(approvals(cluster)) == ["alice", "alice-2"]
+    done = plugin.script(alice.kubeconfig, "approve", "--all", "--requester", AGENT, f"--key={alice.key}", *_SCRIPT)
+    assert (done.code, done.out.count("approved (Change")) == (0, 1), done
+    assert cluster.agent("patch", *place, "--type=merge", f"-p={_PAUSED}").code == 0
+    assert cluster.agent("scale", *place, "--replicas=0").code == 0
+    assert cluster.delete(cluster.agent).code == 0
+
+
+def test_one_wish_that_is_named_by_two_names_is_signed_for_once(cluster: Cluster, plugin: Plugin) -> None:
+    """By its change request and by its object."""
+    cluster.deployment()
+    chg = wish(cluster)
+    alice = cluster.alice
+    names = (chg, "deployment/checkout", "-n", cluster.namespace)
+    done = plugin.script(alice.kubeconfig, "approve", *names, f"--key={alice.key}", *_SCRIPT)
+    assert done.code == 0, done.err
+    assert done.out.count("approved (") == 1
+    assert list(approvals(cluster)) == ["alice"]
+
+
+def test_each_of_several_wishes_for_one_object_keeps_its_quorum(cluster: Cluster, plugin: Plugin) -> None:
+    """What is told as approved stands on the object, whoever approves what in which order."""
+    cluster.policy(f"two-{cluster.namespace}", approvals={"required": 2})
+    cluster.deployment()
+    asked = wishes(cluster, _PAUSED)
+    for person, reached, order in ((cluster.alice, 1, asked), (cluster.bob, 2, asked[::-1])):
+        done = plugin.script(person.kubeconfig, "approve", *order, f"--key={person.key}", *_SCRIPT)
+        assert (done.code, done.out.count(f"{reached} of 2")) == (0, 3), done
+    assert sorted(approvals(cluster)) == ["alice", "alice-2", "alice-3", "bob", "bob-2", "bob-3"]
+    place = ("deployment/checkout", "-n", cluster.namespace)
+    assert cluster.agent("patch", *place, "--type=merge", f"-p={_PAUSED}").code == 0
+    assert cluster.agent("scale", *place, "--replicas=0").code == 0
+    assert cluster.delete(cluster.agent).code == 0
+
+
+def test_approvals_that_are_put_at_once_all_stand(cluster: Cluster, plugin: Plugin) -> None:
+    """One person's, from several terminals: none goes into another's annotation."""
+    cluster.deployment()
+    asked = wishes(cluster, _PAUSED, '{"spec":{"strategy":{"rollingUpdate":null,"type":"Recreate"}}}')
+    with ThreadPoolExecutor(len(asked)) as terminals:
+        done = list(terminals.map(lambda chg: approve(plugin, chg), asked))
+    assert [each.out.count("1 of 1") for each in done] == [1] * len(asked), done
+    found = [json.loads(value.split("\n")[0]) for value in approvals(cluster).values()]
+    uids = {cluster.get("chg", chg)["metadata"]["uid"] for chg in asked}
+    assert {claims["txn"] for claims in found} == uids
+    assert {claims["iss"] for claims in found} == {"alice@example.com"}
 
 
 def test_what_is_approved_together_is_named_without_doubt(cluster: Cluster, plugin: Plugin) -> None:

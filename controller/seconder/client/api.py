@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -21,6 +21,7 @@ _CONNECT_SECONDS: Final = 5.0
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
 _MERGE: Final = "application/merge-patch+json"
+_PATCH: Final = "application/json-patch+json"
 _METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 AGGREGATED_DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -191,6 +192,10 @@ class Api:
         ``metadata.uid`` among the changes makes it fail (422, the field is immutable) on any other object of the name.
         """
         return self._call("PATCH", path, changes, timeout=timeout, query=query, content_type=_MERGE, decode=decode)
+
+    def patch(self, path: str, operations: Sequence[Any], *, timeout: float = 10.0, **query: Any) -> Any:
+        """PATCH with a JSON Patch (RFC 6902). Raises ApiError (422 where one of its tests fails)."""
+        return self._call("PATCH", path, operations, timeout=timeout, query=query, content_type=_PATCH)
 
     def delete(self, path: str, *, uid: str, timeout: float = 10.0) -> None:
         """DELETE the object if it is the one of this uid. Raises ApiError (409 when it is another)."""

@@ -4,7 +4,7 @@ import argparse
 import base64
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,9 @@ from seconder.api.text import clean, named
 from seconder.approvals import statement, unsigned_statement
 from seconder.approvals.statement import Statement
 from seconder.approvals.verification import Memo, approvals_of, verify
-from seconder.client.api import ApiError
+from seconder.client import approval_writes
+from seconder.client.api import Api, ApiError
+from seconder.client.approval_writes import Gone
 from seconder.plugin.agents.assistants import Detection
 from seconder.plugin.approving import approval_annotations, cluster_reads, eligibility, presence, signing, summary
 from seconder.plugin.approving.cluster_reads import Case, Place
@@ -84,7 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
         places = _waiting_of(connected, arguments.requester)
     else:
         places = [cluster_reads.locate(connected, name) for name in dict.fromkeys(arguments.what)]
-    placed = _put_all(approval, _batches([_case(approval, place) for place in places]))
+    # One wish may be named by its change request and by its object.
+    cases = {case.change.name: case for case in (_case(approval, place) for place in places)}
+    placed = _put_all(approval, _batches(list(cases.values())))
     if len(placed) == 1 and not arguments.all:
         _tell(placed[0], arguments.output)
     else:
@@ -124,20 +128,29 @@ def _case(approval: "_Approval", place: Place) -> Case:
 
 
 def _batches(cases: Sequence[Case]) -> list[list[Case]]:
-    """What is signed for together: up to 16 objects of one requester. What takes several peers goes by itself."""
+    """What is signed for together: up to 16 objects of one requester, each once. What takes several peers goes alone.
+
+    Several wishes for one object stand in several statements, since a statement names an object once.
+    """
     batches: list[list[Case]] = []
-    together: dict[tuple[str, str | None], list[Case]] = {}
+    open_for: dict[tuple[str, str | None], list[list[Case]]] = {}
     for case in cases:
         if not eligibility.joins(case):
             batches.append([case])
             continue
-        key = case.change.requester, case.change.agent
-        batch = together.get(key)
-        if batch is None or len(batch) == unsigned_statement.MOST_OBJECTS:
-            batch = together[key] = []
+        joinable = open_for.setdefault((case.change.requester, case.change.agent), [])
+        batch = next((batch for batch in joinable if _has_room(batch, case)), None)
+        if batch is None:
+            batch = []
+            joinable.append(batch)
             batches.append(batch)
         batch.append(case)
     return batches
+
+
+def _has_room(batch: Sequence[Case], case: Case) -> bool:
+    named = {other.change.target.uid for other in batch}
+    return len(batch) < unsigned_statement.MOST_OBJECTS and case.change.target.uid not in named
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +209,11 @@ def _approve_prune(approval: _Approval) -> int:
 def _put_all(approval: _Approval, batches: Sequence[Sequence[Case]]) -> list[_Placed]:
     """Ask, sign, and put every approval in its place. Raises Problem, which says what stands by then."""
     placed: list[_Placed] = []
+    stored: dict[str, Mapping[str, Any]] = {}
     try:
         for cases, signed in zip(batches, _approved(approval, batches), strict=True):
             for case in cases:
-                placed.append(_put(approval.connection, case, signed))
+                placed.append(_put(approval.connection.api, case, signed, stored))
     except (ApiError, Problem) as error:
         if not placed:
             raise
@@ -217,7 +231,7 @@ def _approved(approval: _Approval, batches: Sequence[Sequence[Case]]) -> list[_S
         eligibility.approvable(case)
     seconds = eligibility.lifetime(arguments.ttl, cases)
     signer = _signer(cases, arguments.key, approval.caller, detection)
-    reason = _consent(cases, signer, arguments, seconds)
+    reason = _consent(batches, signer, arguments, seconds)
     return [_sign(batch, signer, reason, seconds, detection) for batch in batches]
 
 
@@ -241,14 +255,18 @@ def _signer(cases: Sequence[Case], file: str | None, caller: Caller, detection: 
     return chosen
 
 
-def _consent(cases: Sequence[Case], signer: Signer, arguments: argparse.Namespace, seconds: int) -> str:
+def _consent(batches: Sequence[Sequence[Case]], signer: Signer, arguments: argparse.Namespace, seconds: int) -> str:
     reason: str = arguments.reason or ""
+    cases = [case for batch in batches for case in batch]
     if output.interactive():
         for case in cases:
             output.tell([*summary.lines(case, time.time()), *([""] if len(cases) > 1 else [])])
         if len(cases) > 1:
             output.tell([*output.table([summary.row(case) for case in cases]), ""])
         who = f"{named(signer.registered.approver.principal)}, key {signer.key.name}, for {output.short(seconds)}"
+        if len(batches) > 1:
+            # A key may ask for its passphrase, or be touched, each time.
+            who += f", with {len(batches)} signatures"
         output.tell([*output.fields([("you", who)])])
         if not reason:
             reason = output.ask("Reason:")
@@ -291,45 +309,62 @@ def _sign(cases: Sequence[Case], signer: Signer, reason: str, seconds: int, dete
     return _Signed(signer, made, value)
 
 
-def _put(connected: Connection, case: Case, signed: _Signed) -> _Placed:
-    """Annotate the object, or the change request where that is copied. Raises Problem and ApiError."""
-    place = case.place
-    approver = signed.signer.registered.approver
-    on_request = place.request.metadata.get("annotations") or {} if place.request else {}
-    values = approvals_of({**on_request, **place.annotations})
-    slug = approval_annotations.slug_for(
-        approver.name, values, approver.principal, case.fitting, case.state.registry, time.time()
-    )
-    key = f"{constants.APPROVAL_PREFIX}{slug}"
-    approval_annotations.within_limit(place.annotations, key, signed.value)
-    copied = False
+def _put(api: Api, case: Case, signed: _Signed, stored: dict[str, Mapping[str, Any]]) -> _Placed:
+    """Annotate the object, or the change request where that is copied. Raises Problem and ApiError.
+
+    ``stored``: what was annotated so far, by its path, as the API server has it since.
+    """
+    place, request = case.place, case.place.request
+    on_request = request.metadata if request else {}
     try:
-        stored = _annotate(connected, place.path, case.change.target.uid, key, signed.value)
-        after = approvals_of(cluster_reads.annotations_of(stored))
+        slug = _annotate(api, case, signed, stored, (place.path, place.found), on_request.get("annotations") or {})
+        return _Placed(case, signed, slug, case.verdict(_approvals(stored[place.path])), copied=False)
     except ApiError as error:
         if error.status != 403 or "cannot patch resource" not in str(error):
-            raise _not_stored(case, error) from None
-        request = place.request
-        if request is None or not request.status.accepts_approvals:
-            raise Problem(
-                f"you may not patch {case.change.target.resource}"
-                f"{f' in namespace {place.target.namespace}' if place.target.namespace else ''}, where the approval "
-                "belongs: ask for that right, or for Seconder to copy approvals (--copy-approvals)"
-            ) from None
-        _annotate(connected, f"{change_request.PATH}/{request.name}", request.uid, key, signed.value)
-        after, copied = {**values, slug: signed.value}, True
-    return _Placed(case, signed, slug, case.verdict(after), copied)
+            raise
+    if request is None or not request.status.accepts_approvals:
+        raise Problem(
+            f"you may not patch {case.change.target.resource}"
+            f"{f' in namespace {place.target.namespace}' if place.target.namespace else ''}, where the approval "
+            "belongs: ask for that right, or for Seconder to copy approvals (--copy-approvals)"
+        )
+    path = f"{change_request.PATH}/{request.name}"
+    slug = _annotate(api, case, signed, stored, (path, {"metadata": on_request}), place.annotations)
+    together = {**approvals_of(place.annotations), **_approvals(stored[path])}
+    return _Placed(case, signed, slug, case.verdict(together), copied=True)
 
 
-def _annotate(connected: Connection, path: str, uid: str, key: str, value: str) -> Any:
-    changes = {"metadata": {"uid": uid, "annotations": {key: value}}}
-    return connected.api.merge(path, changes, fieldManager=constants.APPROVAL_MANAGER)
+def _annotate(
+    api: Api,
+    case: Case,
+    signed: _Signed,
+    stored: dict[str, Mapping[str, Any]],
+    where: tuple[str, Mapping[str, Any]],
+    beside: Mapping[str, str],
+) -> str:
+    """Put an approval at a path, where something was as it was read. Returns its slug. Raises Problem and ApiError.
+
+    ``beside``: annotations elsewhere, of which none is to be hidden by one of the same name.
+    """
+    approver, claims = signed.signer.registered.approver, signed.statement
+    path, read = where
+
+    def slug_for(there: Mapping[str, str]) -> str:
+        taken = approvals_of({**beside, **there})
+        wish = approval_annotations.Wish(case.fitting, claims.txn)
+        slug = approval_annotations.slug_for(approver.name, taken, claims.iss, wish, case.state.registry, time.time())
+        approval_annotations.within_limit(there, f"{constants.APPROVAL_PREFIX}{slug}", signed.value)
+        return slug
+
+    try:
+        slug, stored[path] = approval_writes.put(api, path, stored.get(path, read), slug_for, signed.value)
+    except Gone:
+        raise Problem(f"{case.place.typed} was deleted, or made anew, meanwhile: nothing was changed") from None
+    return slug
 
 
-def _not_stored(case: Case, error: ApiError) -> Exception:
-    if error.status == 404 or (error.status in {409, 422} and "uid" in str(error).lower()):
-        return Problem(f"{case.place.typed} was deleted, or made anew, meanwhile: nothing was changed")
-    return error
+def _approvals(document: Mapping[str, Any]) -> dict[str, str]:
+    return approvals_of(cluster_reads.annotations_of(document))
 
 
 def _tell_all(placed: Sequence[_Placed], form: str | None) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET, UnsetType
 from tests.support.cluster import sign
 
 from localstack.scene import make_ssh_key
@@ -12,6 +13,7 @@ from seconder.approvals.keys import parse_line
 from seconder.approvals.registry import Approver, KeyEntry, Registry
 from seconder.approvals.verification import Context
 from seconder.plugin.approving import approval_annotations
+from seconder.plugin.approving.approval_annotations import Wish
 from seconder.plugin.terminal.problem import Problem
 
 _TARGET = Target(GroupResource("apps", "deployments"), "Deployment", "payments", "checkout", "uid-1")
@@ -57,9 +59,9 @@ class People:
         }
         return sign(self.keys[name], claims | changes)
 
-    def slug(self, values: dict[str, str], name: str = "alice") -> str:
+    def slug(self, values: dict[str, str], name: str = "alice", txn: str | UnsetType = UNSET) -> str:
         """Give the slug for alice's approval beside these."""
-        return approval_annotations.slug_for(name, values, "alice", _CONTEXT, self.registry, _NOW + 1)
+        return approval_annotations.slug_for(name, values, "alice", Wish(_CONTEXT, txn), self.registry, _NOW + 1)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,15 @@ def test_what_may_still_count_for_somebody_stays(people: People, changes: dict[s
     value = people.value(**changes)
     assert people.slug({"alice": value}) == "alice-2"
     assert people.slug({"alice": value, "alice-2": value}) == "alice-3"
+
+
+def test_ones_own_for_another_change_request_stays(people: People) -> None:
+    """A quorum may wait for it. One that names no change request is part of none."""
+    value = people.value(txn="one")
+    assert people.slug({"alice": value}, txn="one") == "alice"
+    assert people.slug({"alice": value}, txn="other") == "alice-2"
+    assert people.slug({"alice": value}) == "alice-2"
+    assert people.slug({"alice": people.value()}, txn="one") == "alice"
 
 
 def test_there_is_an_end_to_names(people: People) -> None:
