@@ -224,16 +224,18 @@ def test_many_requests_are_approved_with_one_signature(cluster: Cluster, plugin:
 def wishes(cluster: Cluster, *more: str) -> list[str]:
     """Have the agent refused the end of one Deployment, its scaling down, and changes of these paths to true."""
     place = ("deployment/checkout", f"--namespace={cluster.namespace}")
-    asked = [("delete", *place, "--wait=false"), ("scale", *place, "--replicas=0")]
-    asked += [("patch", *place, "--type=merge", f"-p={patch}") for patch in more]
+    asked = [
+        ["delete", *place, "--wait=false"],
+        ["scale", *place, "--replicas=0"],
+        *(["patch", *place, "--type=merge", f"-p={patch}"] for patch in more),
+    ]
     found = []
     for arguments in asked:
         answer = cluster.agent(*arguments)
         assert answer.refused, answer.err
         named = next(line for line in answer.err.splitlines() if line.startswith("change request: "))
         found.append(named.removeprefix("change request: ").strip())
-    for chg in found:
-        eventually(lambda chg=chg: cluster.there("chg", chg), 5, "the change request")
+    eventually(lambda: all(cluster.there("chg", chg) for chg in found), 5, "the change requests")
     return found
 
 

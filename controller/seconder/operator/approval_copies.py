@@ -18,6 +18,7 @@ from seconder.api import change_request, constants
 from seconder.api.change_request import MOST_COPIED, ApprovalDoc, ChangeRequest, ChangeRequestStatus, CopyDoc
 from seconder.approvals import statement
 from seconder.approvals.verification import Approval, Memo, approvals_of, claimed
+from seconder.client import approval_writes
 from seconder.client.api import Api, ApiError, collection, segment
 from seconder.operator import change_request_status as phases
 
@@ -98,6 +99,8 @@ class Copier:
         for approval in due:
             value = offer.values[approval.slug]
             slug = phases.place(approval.slug, value, there, state, now, self._memo)
+            # Somebody else may put an approval under that name at this moment.
+            slug = approval_writes.own_slug(approval.slug, value) if last else slug
             changes[constants.APPROVAL_PREFIX + slug] = value
         if not changes:
             return seen, False
@@ -108,10 +111,8 @@ class Copier:
                 # Written or removed by somebody else meanwhile: the watch brings it round again.
                 return seen, False
             seen = msgspec.structs.replace(seen, request=request)
-        # The uid makes it fail where another object has taken the name meanwhile, the revision where it has changed.
-        metadata = {"uid": seen.stored.uid, "annotations": changes} | ({} if last else {"resourceVersion": version})
         try:
-            self._api.merge(path, {"metadata": metadata}, fieldManager=constants.APPROVAL_MANAGER)
+            self._write(path, seen.stored, changes, None if last else version)
         except ApiError as error:
             unknown = error.status == 0 or error.status >= 500
             seen = _with(seen, begun) if unknown else seen
@@ -120,6 +121,22 @@ class Copier:
         after = {key: value for key, value in {**annotations, **changes}.items() if value is not None}
         seen = msgspec.structs.replace(seen, stored=msgspec.structs.replace(seen.stored, annotations=after))
         return _with(seen, offer.noted(begun, _approvals(seen.stored))), False
+
+    def _write(self, path: str, stored: Metadata, changes: Mapping[str, str | None], version: str | None) -> None:
+        """Put approvals on an object, and take off others, while it is of a revision; None: of whatever revision.
+
+        Of another one only what is as it was goes, and what is put has names of its own. Raises ApiError.
+        """
+        # The uid makes it fail where another object has taken the name meanwhile, the revision where it has changed.
+        metadata = {"uid": stored.uid, "annotations": changes, "resourceVersion": version}
+        if version is None:
+            metadata = {"uid": stored.uid, "annotations": {key: value for key, value in changes.items() if value}}
+        if metadata["annotations"]:
+            self._api.merge(path, {"metadata": metadata}, fieldManager=constants.APPROVAL_MANAGER)
+        if version is None:
+            there = _approvals(stored)
+            for slug in approvals_of({key: "" for key, value in changes.items() if not value}):
+                approval_writes.take(self._api, path, stored.uid, slug, there[slug])
 
     def _note(self, request: ChangeRequest, status: ChangeRequestStatus) -> ChangeRequest | None:
         """Write down what is to be copied; None where the change request is another by now. Raises ApiError."""

@@ -3,7 +3,6 @@
 The pipeline says whether they are enough, as it does for the webhook. Nothing is ever decided from a phase.
 """
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -29,12 +28,11 @@ from seconder.approvals.impact import Impact
 from seconder.approvals.quorum import Presented, verify_all
 from seconder.approvals.registry import Registry
 from seconder.approvals.verification import Memo, context_of, examine
+from seconder.client import approval_writes
 
 MOST_SHOWN: Final = 16
 """Approvals, and denials, of one change request that its status names."""
 
-_SLUG: Final = 54
-"""Characters of a slug that leave room for a mark of its own: an annotation's name has at most 63."""
 _GONE: Final = "the object is gone"
 _DONE: Final = "the object is as it was asked to be, by another hand"
 _UNAPPROVED: Final = "the object is gone, or as it was asked to be, when no approval let it through any more"
@@ -53,7 +51,7 @@ def place(slug: str, value: str, taken: Mapping[str, str], state: ClusterState, 
         return slug
     if slug not in taken:
         return slug
-    return f"{slug[:_SLUG].rstrip('-_.')}-{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+    return approval_writes.own_slug(slug, value)
 
 
 def presented(

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from seconder.api import change_request, constants
@@ -11,7 +12,9 @@ from seconder.api.text import clean
 from seconder.approvals.quorum import judge_all, verify_all
 from seconder.approvals.registry import Approver, Registry
 from seconder.approvals.verification import Memo, approvals_of, examine, verify
+from seconder.client import approval_writes
 from seconder.client.api import Api
+from seconder.client.approval_writes import Gone
 from seconder.portal import pages, sessions
 from seconder.portal.cases import SECONDS, Case, obstacle
 from seconder.portal.problem import Refused
@@ -56,15 +59,17 @@ class Answers:
         judged = judge_all(presented, case.change.policies, case.impact.sha256 if case.impact else None)
         for failure in judged.failures:
             raise Refused(409, f"What was signed would not count: {clean(failure.detail)} ({failure.reason}).")
-        there: dict[str, str] = case.request.metadata.get("annotations") or {}
-        slug = self._slug(session.approver, approvals_of(there), registry, now)
-        key = f"{constants.APPROVAL_PREFIX}{slug}"
-        if sum(len(name.encode()) + len(text.encode()) for name, text in {**there, key: value}.items()) > _MOST_BYTES:
-            raise Refused(
-                409, "The change request carries as much as Kubernetes takes: remove approvals from it first."
-            )
-        self._annotate(case.request, key, value)
-        return slug
+
+        def slug_for(there: Mapping[str, str]) -> str:
+            slug = self._slug(session.approver, approvals_of(there), registry, now)
+            _within_limit({**there, f"{constants.APPROVAL_PREFIX}{slug}": value})
+            return slug
+
+        path, seen = f"{change_request.PATH}/{case.request.name}", {"metadata": case.request.metadata}
+        try:
+            return approval_writes.put(self._api, path, seen, slug_for, value, timeout=SECONDS)[0]
+        except Gone:
+            raise Refused(404, f"{case.request.name} was removed meanwhile: nothing was written.") from None
 
     def deny(self, request: ChangeRequest, session: Session, reason: str | None) -> None:
         """Say no to a change request, or take that back (None). Raises Refused and ApiError."""
@@ -85,7 +90,7 @@ class Answers:
         path = f"{change_request.PATH}/{request.name}"
         self._api.merge(path, changes, timeout=SECONDS, fieldManager=constants.APPROVAL_MANAGER)
 
-    def _slug(self, approver: Approver, taken: dict[str, str], registry: Registry, now: float) -> str:
+    def _slug(self, approver: Approver, taken: Mapping[str, str], registry: Registry, now: float) -> str:
         """A slug made of the Approver's name: one's own, or one whose value is no use. Nobody else's is replaced."""
         base = re.sub(r"[^a-z0-9]+", "-", approver.name.lower()).strip("-")[: _LONGEST - 2].rstrip("-") or "approver"
         for number in range(1, _MOST_OWN + 1):
@@ -99,6 +104,11 @@ class Answers:
             if candidate.key.approver.name == approver.name:
                 return slug
         raise Refused(409, "The change request carries too many approvals: remove some with kubectl first.")
+
+
+def _within_limit(annotations: Mapping[str, str]) -> None:
+    if sum(len(name.encode()) + len(text.encode()) for name, text in annotations.items()) > _MOST_BYTES:
+        raise Refused(409, "The change request carries as much as Kubernetes takes: remove approvals from it first.")
 
 
 def facts(case: Case, session: Session, now: float) -> dict[str, Any]:

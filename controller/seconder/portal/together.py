@@ -27,7 +27,7 @@ def problems(cases: Sequence[Case], session: Session) -> Iterator[str]:
         if _requester(case) != requester:
             yield f"{named}: It is for {clean(case.change.requester)}, who is another requester than of the first one."
         if case.change.target.uid in uids:
-            yield f"{named}: The same object is asked about by another one of these."
+            yield f"{named}: The same object is asked about by another one of these. Sign for it by itself."
         uids.add(case.change.target.uid)
     if sum(len(case.items) for case in cases) > MOST_ITEMS or sum(map(_bytes, cases)) > MOST_BYTES:
         yield "All of it is more than a page can show: choose fewer."

@@ -12,10 +12,11 @@ from tests.support.served import Served
 
 from seconder.admission.recorded import effect_of
 from seconder.admission.request import NO_METADATA, Metadata
-from seconder.api import change_request
+from seconder.api import change_request, constants
 from seconder.api.change_request import ChangeRequest
 from seconder.client.api import ApiError
-from seconder.operator.approval_copies import WITHDRAWN, Carried, Copier, told
+from seconder.client.approval_writes import own_slug
+from seconder.operator.approval_copies import _TRIES, WITHDRAWN, Carried, Copier, told
 
 POLICY = policy()
 STATE = state(POLICY)
@@ -67,7 +68,12 @@ class _Cluster(Served):
             answer: Any = msgspec.to_builtins(self.request)
         else:
             assert path == _OBJECT
-            if method == "PATCH":
+            if isinstance(document, list):
+                key = document[-1]["path"].removeprefix("/metadata/annotations/").replace("~1", "/")
+                if self.annotations.get(key) != document[-2]["value"]:
+                    raise ApiError(422, "testing value failed")
+                self.put(key, None)
+            elif method == "PATCH":
                 given = document["metadata"]
                 if given.get("resourceVersion", str(self.version)) != str(self.version):
                     raise ApiError(409, "it was changed meanwhile")
@@ -224,9 +230,45 @@ def test_nobody_keeps_an_approval_off_an_object_by_writing_to_it() -> None:
 
     cluster.after = write
     assert cluster.look().trouble is None
-    assert cluster.annotations == {"another": "note", _ALICE: VALUE}
-    cluster.put(_ALICE, None)
+    own = f"{constants.APPROVAL_PREFIX}{own_slug('alice', VALUE)}"
+    assert cluster.annotations == {"another": "note", own: VALUE}
+    cluster.put(own, None)
     assert cluster.look().withdrawn
+
+
+def _meanwhile(cluster: _Cluster, anew: str | None) -> Callable[[str], None]:
+    """Write to the object before each patch; put an approval there before the one that minds no revision."""
+    patches: list[str] = []
+
+    def write(method: str) -> None:
+        if method == "PATCH":
+            patches.append(method)
+            cluster.put("another", f"note {len(patches)}")
+            if len(patches) == _TRIES and anew:
+                cluster.put(_ALICE, anew)
+
+    return write
+
+
+def test_what_an_approver_puts_there_at_that_moment_stays() -> None:
+    """However often the object has been written to by then."""
+    cluster = _Cluster(alice=VALUE)
+    cluster.before = _meanwhile(cluster, ANEW)
+    cluster.look()
+    assert cluster.annotations.pop("another") == f"note {_TRIES}"
+    assert sorted(cluster.annotations.values()) == sorted([VALUE, ANEW])
+    assert cluster.annotations[_ALICE] == ANEW
+
+
+@pytest.mark.parametrize("anew", [None, ANEW])
+def test_nobody_keeps_a_withdrawn_approval_on_an_object_by_writing_to_it(anew: str | None) -> None:
+    """And only that one goes: its name may be another approval's by then."""
+    cluster = _Cluster(alice=VALUE)
+    cluster.look()
+    cluster.offer()
+    cluster.before = _meanwhile(cluster, anew)
+    cluster.look()
+    assert cluster.annotations.get(_ALICE) == anew
 
 
 def test_nothing_is_copied_from_a_change_request_that_is_another_by_now() -> None:

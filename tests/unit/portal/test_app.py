@@ -194,14 +194,15 @@ def test_nothing_is_signed_where_no_approval_would_be_copied() -> None:
 
 
 def test_an_approval_is_put_on_the_change_request() -> None:
-    """Of this uid, under the Approver's name, by the field manager that GitOps controllers leave alone."""
+    """As it was read, under the Approver's name, by the field manager that GitOps controllers leave alone."""
     api = api_of(stored(REQUEST))
     with served(api, _seen()) as visitor:
         visitor.sign_in(PASSKEY)
         value = approval_of(PASSKEY)
         done = visitor.post(f"{PATH}/approval", {"value": value})
         assert (done.status, done.document) == (200, {"annotation": "approval.seconder.dev/alice"})
-    assert written(api) == [{"metadata": {"uid": "txn-1", "annotations": {"approval.seconder.dev/alice": value}}}]
+    metadata = {"uid": "txn-1", "resourceVersion": "1", "annotations": {"approval.seconder.dev/alice": value}}
+    assert written(api) == [{"metadata": metadata}]
     patch = next(asked for asked in api.asked if asked.document)
     assert (patch.path, patch.query) == (
         f"{change_request.PATH}/{REQUEST.name}",
@@ -270,6 +271,31 @@ def test_nobody_elses_approval_is_replaced() -> None:
             visitor.sign_in(PASSKEY)
             done = visitor.post(f"{PATH}/approval", {"value": approval_of(PASSKEY)})
             assert done.document == {"annotation": f"approval.seconder.dev/{expected}"}
+
+
+def test_what_was_put_on_the_change_request_meanwhile_stays() -> None:
+    """By an approver of nearly the same name, who signs at the same moment."""
+    other = Passkey()
+    bob = signing.approver("bob", signing.entry(other.line))
+    api = api_of(stored(REQUEST))
+    path = f"{change_request.PATH}/{REQUEST.name}"
+    there, taken = stored(REQUEST), {"approval.seconder.dev/alice": approval_of(other, iss="bob@example.com")}
+
+    def answer(asked: Asked) -> Any:
+        if asked.document is None:
+            return there
+        if asked.document["metadata"]["resourceVersion"] != there["metadata"]["resourceVersion"]:
+            raise ApiError(409, "it was changed meanwhile")
+        if not there["metadata"].get("annotations"):
+            there["metadata"] |= {"annotations": taken, "resourceVersion": "8"}
+            raise ApiError(409, "it was changed meanwhile")
+        return there
+
+    api.answers[path] = answer
+    with served(api, _seen(alice(PASSKEY), bob)) as visitor:
+        visitor.sign_in(PASSKEY)
+        done = visitor.post(f"{PATH}/approval", {"value": approval_of(PASSKEY)})
+    assert done.document == {"annotation": "approval.seconder.dev/alice-2"}
 
 
 def test_a_no_is_written_with_its_reason_and_taken_back() -> None:

@@ -13,6 +13,7 @@ from seconder.api.policy import DEFAULT_TAGS
 from seconder.api.text import clean
 from seconder.approvals import statement
 from seconder.approvals.verification import approvals_of, claimed
+from seconder.client import approval_writes
 from seconder.client.api import Api, ApiError
 from seconder.plugin.approving import cluster_reads, signing
 from seconder.plugin.approving.cluster_reads import Place
@@ -48,6 +49,7 @@ class _Approval:
     """One of one's own: for whom it is, what tells its statement from any other, and its end, in seconds since 1970."""
 
     slug: str
+    value: str
     requester: str
     identity: str
     ends: int
@@ -153,7 +155,7 @@ def _mine(annotations: Mapping[str, str], principals: Container[str]) -> list[_A
     for slug, value in sorted(approvals_of(annotations).items()):
         claims = claimed(value)
         if claims is not None and claims.iss in principals:
-            mine.append(_Approval(slug, claims.sub, statement.identity(claims), claims.exp))
+            mine.append(_Approval(slug, value, claims.sub, statement.identity(claims), claims.exp))
     return mine
 
 
@@ -204,14 +206,10 @@ def _withdraw(api: Api, stands: Sequence[_Stand], chosen: Collection[str]) -> li
 
 
 def _take(api: Api, stand: _Stand, approval: _Approval) -> bool:
-    """Remove an annotation; whether the caller may."""
-    changes = {"metadata": {"uid": stand.uid, "annotations": {f"{constants.APPROVAL_PREFIX}{approval.slug}": None}}}
+    """Remove an annotation, if it is not gone or another approval's by now; whether the caller may."""
     try:
-        api.merge(stand.path, changes, fieldManager=constants.APPROVAL_MANAGER)
+        approval_writes.take(api, stand.path, stand.uid, approval.slug, approval.value)
     except ApiError as error:
-        if error.status == 404:
-            # It is gone, and what stood on it.
-            return True
         if error.status != 403 or "cannot patch resource" not in str(error):
             raise
         return False
