@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.support.cluster import Cluster, eventually
+from tests.support.plugin import Plugin
 
 pytestmark = pytest.mark.core
 
@@ -287,6 +288,29 @@ def test_deleting_the_definition_of_a_protected_custom_resource_needs_approval(c
     for plural in ("widgets", "gadgets"):
         done = cluster.agent(*delete, f"{plural}.{group}")
         assert done.code == 0, done.err
+
+
+def test_no_key_of_a_field_reads_as_more_than_a_key(cluster: Cluster, plugin: Plugin) -> None:
+    """In a refusal, in the record, in the table of what waits, and before somebody signs."""
+    group = f"{cluster.namespace[-6:]}.example.com"
+    cluster.apply(_definition(group, "widgets"))
+    eventually(lambda: cluster.human("get", f"widgets.{group}").code == 0, 20, "the kind is served")
+    cluster.policy("widgets", resources=[{"group": group, "resources": ["widgets"]}])
+    metadata = {"name": "one", "namespace": cluster.namespace}
+    widget = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": metadata, "spec": {"size": 1}}
+    cluster.apply(widget)
+    keys = {"z (approved: 1 of 1), metadata.labels": 1, 'q"uo': 1, "plain/key": 1, "size": 1}
+    patch = f"-p={json.dumps({'spec': keys})}"
+    answer = cluster.agent("patch", f"widgets.{group}/one", "-n", cluster.namespace, "--type=merge", patch)
+    assert answer.refused_with("ApprovalMissing"), answer.err
+    told = 'spec.plain/key, spec["q\\"uo"], spec["z (approved: 1 of 1), metadata.labels"]'
+    assert f"\nchanges: {told}\n" in answer.err
+    named = next(line for line in answer.err.splitlines() if line.startswith("change request: "))
+    chg = named.removeprefix("change request: ").strip()
+    assert ", ".join(cluster.recorded(chg)["spec"]["change"]["paths"]) == told
+    for verb in (("pending",), ("show", chg)):
+        assert told in plugin.script(cluster.alice.kubeconfig, *verb).out
+    cluster.objects.delete("customresourcedefinitions", f"widgets.{group}")
 
 
 def _definition(group: str, plural: str) -> dict[str, Any]:

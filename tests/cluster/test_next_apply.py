@@ -123,7 +123,12 @@ def _revised(cluster: Cluster, revision: int) -> None:
     _done(cluster.human, cluster, "patch", "deployment/checkout", "--type=merge", marked, "--field-manager=controller")
 
 
-def test_what_holds_something_that_nobody_owns_is_let_go_of_with_a_peer_alone(cluster: Cluster) -> None:
+@pytest.mark.parametrize(
+    ("worker", "told"), [("worker", "worker"), ("x (free), data; ok", '"x (free), data; ok"')], ids=["plain", "words"]
+)
+def test_what_holds_something_that_nobody_owns_is_let_go_of_with_a_peer_alone(
+    cluster: Cluster, worker: str, told: str
+) -> None:
     """An apply takes the object around it, once it alone is left in there, and all in it: also what is guarded."""
     config_maps = [{"group": "", "resources": ["configmaps"]}]
     cluster.policy("settings", resources=config_maps, freeChanges=["metadata.annotations", "data[flags]"])
@@ -134,13 +139,13 @@ def test_what_holds_something_that_nobody_owns_is_let_go_of_with_a_peer_alone(cl
     _done(cluster.human, cluster, *patch, '-p={"data":{"keep":"precious"}}', "--field-manager=keeper")
     entries = [entry for entry in _entries(cluster) if entry["manager"] != "keeper"]
     _done(cluster.human, cluster, *patch, _owning(entries))
-    _done(cluster.agent, cluster, *patch, '-p={"data":{"flags":"x"}}', "--field-manager=worker")
+    _done(cluster.agent, cluster, *patch, '-p={"data":{"flags":"x"}}', f"--field-manager={worker}")
     # It takes part in what another one holds: that is free, and takes nothing away.
     _done(cluster.agent, cluster, *_FLUX, manifest=flagged)
-    entries = [entry for entry in _entries(cluster) if entry["manager"] != "worker"]
+    entries = [entry for entry in _entries(cluster) if entry["manager"] != worker]
     answer = _do(cluster.agent, cluster, *patch, _owning(entries))
     assert answer.refused_with("ApprovalMissing"), answer
-    assert "changes: .nextApply[worker (Update) no longer][data]" in answer.err
+    assert f"changes: .nextApply[{told} (Update) no longer][data]" in answer.err
     _done(cluster.human, cluster, *patch, _owning(entries))
     _done(cluster.human, cluster, *_FLUX, manifest=bare)
     left = json.loads(_do(cluster.human, cluster, "get", "configmap/settings", "-o=json").out)

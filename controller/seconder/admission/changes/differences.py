@@ -13,6 +13,7 @@ status, and what the table of ``upkeep`` lists. So an approval of another change
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -35,6 +36,11 @@ _KEPT_BY_SERVER: Final = frozenset({"managedFields", "resourceVersion", "generat
 _STATUS: Final = "status"
 _NEXT_APPLY: Final = ".nextApply"
 """Begins the paths of what somebody's next apply takes away. No path of an object begins with a dot."""
+
+_END: Final = '..."]'
+"""Ends a path that is cut within quotes."""
+
+_ESCAPED: Final = re.compile(r"\\.")
 
 HEADING: Final = "Taken away by somebody's next apply:"
 """Where people are shown that, below the object that is wanted."""
@@ -328,11 +334,24 @@ def between(
     return Difference(
         before=digest(before),
         after=digest(after),
-        paths=tuple(path[:LONGEST_PATH] for path in paths[:MOST_PATHS]),
+        paths=tuple(map(_shortened, paths[:MOST_PATHS])),
         patch=patch.decode() if whole else "",
         truncated=not whole or len(paths) > MOST_PATHS,
         next_apply=waiting.decode() if whole else "",
     )
+
+
+def _shortened(path: str) -> str:
+    """A path as far as it is told. One that would end within quotes ends these: what follows is not a part of it."""
+    told = path[:LONGEST_PATH]
+    if len(told) == len(path) or not _within_quotes(told):
+        return told
+    told = path[: LONGEST_PATH - len(_END)]
+    return told + (_END if _within_quotes(told) else _END[:3])
+
+
+def _within_quotes(path: str) -> bool:
+    return bool(_ESCAPED.sub("", path).count('"') % 2)
 
 
 def own(document: Document) -> dict[str, Any]:

@@ -21,8 +21,10 @@ from seconder.api.policy import FREE_CHANGE
 Steps = tuple[str, ...]
 
 _STEP: Final = re.compile(r"\.?(?:\[([^\[\]]+)\]|([^.\[\]]+))")
-_PARTS: Final = frozenset(".[]")
-_BRACKETS: Final = frozenset("[]")
+_PLAIN: Final = re.compile(r"[\w/@#|+=~%:$*-]+", re.ASCII)
+"""What a key is made of that can be read as nothing but a key, and ends nowhere in a path or a sentence."""
+
+_DOTTED: Final = re.compile(r"[\w/@#|+=~%:$*.-]+", re.ASCII)
 _ANY: Final = "*"
 _BUT: Final = " but "
 """Stands before the keys, with commas between them, that a pattern leaves out."""
@@ -185,15 +187,22 @@ def compiled(paths: tuple[str, ...]) -> FreePaths:
 
 
 def text(steps: Sequence[str]) -> str:
-    """Steps as a path, for each its own: digests rest on it. A step that no policy can name stands in quotes."""
+    """Steps as a path, for each its own: digests rest on it.
+
+    A key that is more than a plain name stands in quotes, as JSON: whoever writes an object chooses it.
+    """
     path = ""
     for step in steps:
-        if step and not _PARTS & set(step):
+        if _PLAIN.fullmatch(step):
             path += f".{step}" if path else step
         else:
-            quoted = step.startswith('"') or not _BRACKETS.isdisjoint(step)
-            path += f"[{json.dumps(step)}]" if quoted else f"[{step}]"
+            path += f"[{word(step)}]"
     return path
+
+
+def word(name: str) -> str:
+    """A name that a client has chosen, as it is where it can be read as nothing else, and else as JSON in quotes."""
+    return name if _DOTTED.fullmatch(name) else json.dumps(name)
 
 
 def without(value: Any, free: Sequence[FreePaths], place: Steps = ()) -> Any:

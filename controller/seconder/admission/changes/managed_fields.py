@@ -57,8 +57,8 @@ class Key(NamedTuple):
     def text(self) -> str:
         """The entry's name, of which no two are alike but for the version: clients choose manager and subresource."""
         part = self.subresource
-        part = part if not part or part.isalnum() else json.dumps(part)
-        return f"{self.manager} ({self.operation}{' ' if part else ''}{part})"
+        part = part if not part or (part.isascii() and part.isalnum()) else json.dumps(part)
+        return f"{free_paths.word(self.manager)} ({self.operation}{' ' if part else ''}{part})"
 
 
 _MOST: Final = 64

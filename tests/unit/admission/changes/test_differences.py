@@ -17,7 +17,7 @@ from seconder.admission.changes import differences, upkeep
 from seconder.admission.changes.differences import Standing, between, done, merge_patch, merged, rebased, standing
 from seconder.admission.changes.free_paths import NOTHING, FreePaths, compiled, text
 from seconder.api.resources import DEPLOYMENTS, SECRETS, GroupResource
-from seconder.approvals.difference import MOST_PATCH, Difference
+from seconder.approvals.difference import LONGEST_PATH, MOST_PATCH, Difference
 
 fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw])
 THINGS = GroupResource("example.com", "things")
@@ -43,6 +43,19 @@ def test_the_digests_are_of_the_canonical_object_without_what_is_free() -> None:
         text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
         assert digest == hashlib.sha256(text.encode()).hexdigest()
     assert (found.paths, found.patch, found.truncated) == (("spec.size",), '{"spec":{"size":2}}', False)
+
+
+@pytest.mark.parametrize(
+    "long", ["x" * n + end for n in range(225, 260) for end in (" ", " y", '"z', "\\\\ ", "\u201d")]
+)
+def test_no_key_runs_on_into_what_is_told_after_it(long: str) -> None:
+    """However long it is: what stands in quotes ends where its path ends."""
+    found = _between(_object(), _object() | {"spec": {"size": 1, long: 2}, "status": "x"})
+    assert found is not None
+    first, second = found.paths
+    assert (len(first) <= LONGEST_PATH, second) == (True, "status")
+    shown = re.sub(r'"(?:[^"\\]|\\.)*"', "", first)
+    assert '"' not in shown
 
 
 @pytest.mark.parametrize(

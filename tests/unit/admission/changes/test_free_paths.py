@@ -1,5 +1,6 @@
 """Paths of fields that are free, and what is left of an object without them."""
 
+import json
 from typing import Any
 
 import pytest
@@ -36,11 +37,59 @@ def test_a_path_is_steps(path: str, steps: tuple[str, ...]) -> None:
     assert steps_of(text(steps)) == steps
 
 
-@given(*[st.lists(st.text('ab.[]"\\ ', max_size=4), max_size=4)] * 2)
+@given(*[st.lists(st.text('ab.[]"\\ ,', max_size=4), max_size=4)] * 2)
 def test_no_two_paths_are_written_alike(one: list[str], other: list[str]) -> None:
     """A digest of what an apply takes away rests on it; and none begins with a dot, as what is no path does."""
     assert (text(one) == text(other)) == (one == other)
     assert not text(one).startswith(".")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(
+            "y,  z (approved: 1 of 1)",
+            "y, metadata.labels",
+            "note(free)",
+            "a b",
+            "q\"uo'te",
+            "it's",
+            "`a`",
+            "a;b",
+            "a!",
+        ),
+        *("", " ", "a\u00a0b", "a\u2003b", "\uff0cz", "r\u0435plicas", "\u201ca\u201d", "a\nb", "a\u202eb", "a\\b"),
+    ],
+)
+def test_a_key_that_could_be_read_as_words_stands_in_quotes(key: str) -> None:
+    """Whoever writes an object chooses the keys; what tells of a change is read as Seconder's own words."""
+    told = text(("spec", key, "b"))
+    assert told == f"spec[{json.dumps(key)}].b"
+    assert told.isascii()
+    assert told.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("steps", "path"),
+    [
+        (("spec", "replicas"), "spec.replicas"),
+        (("spec", "template", "spec", "containers", "0", "image"), "spec.template.spec.containers.0.image"),
+        (("metadata", "labels", "example.com/team"), "metadata.labels[example.com/team]"),
+        (("metadata", "labels", "example.com/*"), "metadata.labels[example.com/*]"),
+        (("data", "LOG_LEVEL"), "data.LOG_LEVEL"),
+        (("data", "tls.crt"), "data[tls.crt]"),
+        (("spec", "@type"), "spec.@type"),
+        (("spec", "$ref"), "spec.$ref"),
+        (("spec", "aws:SourceArn"), "spec.aws:SourceArn"),
+        (("spec", "*"), "spec.*"),
+        (("spec", "443/tcp"), "spec.443/tcp"),
+        (("spec", "bob@example.com"), "spec[bob@example.com]"),
+    ],
+)
+def test_an_ordinary_key_stands_as_it_is(steps: tuple[str, ...], path: str) -> None:
+    """Change requests are recorded with it, and policies name it so."""
+    assert text(steps) == path
+    assert steps_of(path) == steps
 
 
 def test_brackets_in_a_key_are_no_steps() -> None:

@@ -435,6 +435,24 @@ def test_what_kubectl_alone_is_left_with_goes_by_both_its_ways() -> None:
     assert change.difference.paths == (".nextApply[keeper (Update) no longer][spec]",)
 
 
+@pytest.mark.parametrize(
+    ("manager", "told"),
+    [
+        *((each, each) for each in ("keeper", "kube-controller-manager", "deploy@k3s-1", "io.cilium/x", "a_b:c")),
+        *((each, json.dumps(each)) for each in ("x (Update) no longer][spec", "a b", "a,b", 'a"b', "", "k\u0435eper")),
+    ],
+)
+def test_a_managers_name_reads_as_a_name(manager: str, told: str) -> None:
+    """Clients choose it. What waits is compared by it as well."""
+    on, before, after, _ = _tuned({"level": 5}, {"level": 5})
+    applier = _entry(FLUX, "Apply", "spec tuning level")
+    old = before | {"managedFields": [applier, _entry(manager, "Update", "spec tuning level")]}
+    change = decide(update(on, old=old, new=after | {"managedFields": [applier]}), state(policy(THINGS))).change
+    assert change is not None
+    assert change.difference is not None
+    assert change.difference.paths == (f".nextApply[{told} (Update) no longer][spec]",)
+
+
 def test_what_kubectl_comes_to_hold_by_the_same_update_was_not_its_own() -> None:
     """By a free change in its name, beside something that nobody owns, where another one lets go."""
     keep = {"keep": 1, "sub": {"g": 1}}
