@@ -10,13 +10,14 @@ from typing import Final
 
 from tests.attacks.attack import attacks
 
+from seconder.admission import footing
 from seconder.admission.changes import free_paths, upkeep
 from seconder.admission.changes.free_changes import ANYWHERE, COMMANDS, TABLE, Row
 from seconder.admission.indirect import table
 from seconder.admission.lookups import Lookup
 from seconder.admission.powers import POWERS
 from seconder.admission.rule import Rule
-from seconder.admission.rules import RULES, footing
+from seconder.admission.rules import RULES
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 _DOCS: Final = ROOT / "docs"

@@ -127,6 +127,55 @@ def name_it_in_a_custom_resource(field: Field, kind: Kind, named: str, spec: Cal
 
 
 @attack()
+def delete_what_prunes_it(field: Field) -> None:
+    """An agent deletes a Kustomization of Flux's, in whose inventory it stands, and which prunes that."""
+    field.deployment()
+    kustomizations = Kind("kustomize.toolkit.fluxcd.io", "kustomizations")
+    entries = [{"id": f"{field.place}_checkout_apps_Deployment", "v": "v1"}]
+    path, document = _document(
+        field, kustomizations, "Kustomization", spec={"prune": True}, status={"inventory": {"entries": entries}}
+    )
+    field.make(kustomizations, document)
+    field.free_work()
+    field.refused("DELETE", f"{path}/{field.place}")
+    field.lasts(f"{path}/{field.place}")
+
+
+_GUARD: Final = "seconder-system"
+
+
+def _held(version: str, kind: str, **metadata: str) -> dict[str, Any]:
+    return {"forProvider": {"manifest": {"apiVersion": version, "kind": kind, "metadata": metadata}}}
+
+
+_GUARDS: Final = {
+    "its-webhook": {"targetRef": {**_TO_IT, "name": "seconder-webhook", "namespace": _GUARD}},
+    "its-webhooks-manifest": _held("apps/v1", "Deployment", name="seconder-webhook", namespace=_GUARD),
+    "its-namespace": {"then": [{"kind": "Namespace", "name": _GUARD}]},
+    "its-configuration": _held("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", name="seconder"),
+    "a-policy": _held("seconder.dev/v1alpha1", "ProtectionPolicy", name="default"),
+    "a-role": {"roleRef": {"kind": "ClusterRole", "name": "seconder-webhook"}},
+    "who-is-who": _held("v1", "ConfigMap", name="aws-auth", namespace="kube-system"),
+}
+
+
+@attack(variants={name: (spec,) for name, spec in _GUARDS.items()})
+def name_the_guard_in_a_custom_resource(field: Field, spec: dict[str, Any]) -> None:
+    """An agent has a program change what is Seconder's own, by a custom resource that names it or holds it."""
+    field.seconders_own()
+    path, document = _document(field, Kind("example.com", "whatevers"), "Whatever", spec=spec)
+    field.refused("POST", path, document)
+    # Who only looks there, or says where not to look, is free.
+    looking = {"namespaceSelector": {"matchNames": [_GUARD]}, "selector": {"app": "seconder-webhook"}}
+    field.done("POST", path, {**document, "spec": looking})
+    mine = f"{path}/{field.place}"
+    field.refused("PATCH", mine, {"spec": spec})
+    field.free("PATCH", mine, {"spec": spec})
+    field.refused("DELETE", mine)
+    field.lasts(mine)
+
+
+@attack()
 def ask_for_the_end_of_its_backup(field: Field) -> None:
     """An agent asks Velero to delete a protected backup."""
     backups = Kind("velero.io", "backups")

@@ -13,6 +13,20 @@ ROLE_PREFIX: Final = "seconder-"
 """Of the names of Seconder's own among these."""
 
 
+NAMED: Final = {
+    "Approver": GroupResource(constants.DOMAIN, "approvers"),
+    "ApproverAuthority": GroupResource(constants.DOMAIN, "approverauthorities"),
+    "ChangeRequest": GroupResource(constants.DOMAIN, "changerequests"),
+    "ClusterRole": ROLES[0],
+    "ClusterRoleBinding": ROLES[1],
+    "CustomResourceDefinition": DEFINITIONS,
+    "Namespace": NAMESPACES,
+    "ProtectionPolicy": GroupResource(constants.DOMAIN, "protectionpolicies"),
+    "ValidatingWebhookConfiguration": CONFIGURATION,
+}
+"""The kinds in no namespace of which some are Seconder's own, by what manifests call them."""
+
+
 def own_object(target: Target, place: Installation) -> str:
     """What of Seconder's own an object is, in a few words; empty where it is none of it."""
     if target.resource.group == constants.DOMAIN:

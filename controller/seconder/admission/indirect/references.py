@@ -1,4 +1,6 @@
-"""What a custom resource names: a workload by its kind and name, or an object whose whole manifest it holds.
+"""What a custom resource names: an object by its kind and name, or one whose whole manifest it holds.
+
+Of kinds that are only named, those are looked for that run pods, and those of which some objects are Seconder's own.
 
 Which program acts on it, and how, is not known: rollouts, schedules, restorers and packages scale what they name to
 nothing, write it over, or delete it with themselves. Nor is in which form a program is told, and so a kind is looked
@@ -14,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
+from seconder.admission import installation
 from seconder.admission.coverage import NAME
 from seconder.admission.indirect.aliases import NAMES
 from seconder.admission.kinds import MAKERS, POD_RUNNERS
@@ -31,6 +34,15 @@ _KINDS: Final[Mapping[str, ResolvedResource]] = {
     for spelling in (kind.kind.casefold(), kind.resource.resource)
 }
 """Workloads. Services are none: routes name them all day, and only send there."""
+
+_OWN: Final[Mapping[str, ResolvedResource]] = {
+    spelling: ResolvedResource(resource, "v1", namespaced=False, custom=False, kind=kind)
+    for kind, resource in installation.NAMED.items()
+    for spelling in (kind.casefold(), resource.resource)
+}
+"""Kinds of which some objects are Seconder's own."""
+
+_OWN_SPELLED: Final = re.compile("|".join(kind[:-1] for kind in sorted(installation.NAMED)), re.IGNORECASE)
 
 _LONGEST: Final = 320
 """Characters of a kind and a name in one text."""
@@ -83,9 +95,15 @@ _KIND_WITHIN: Final = re.compile(
 _READING: Final = frozenset({"get", "list", "watch"})
 
 _PATH: Final = re.compile(
-    r"(?:.*/)?(?:api|apis/(?P<group>[^/]+))/v\d\w*/namespaces/(?P<namespace>[^/]+)/(?P<kind>[^/]+)/(?P<name>[^/]+)(?:/.*)?"
+    r"(?:.*/)?(?:api|apis/(?P<group>[^/]+))/v\d\w*/(?:namespaces/(?P<namespace>[^/]+)/(?P<kind>[^/]+)/(?P<name>[^/]+)(?:/.*)?"
+    r"|(?P<own>[^/]+)/(?P<called>[^/]+)/?)"
 )
-"""A path of the API."""
+"""A path of the API: of an object in a namespace, or of one in none."""
+
+_INVENTORY: Final = re.compile(
+    r"(?P<namespace>[a-z0-9-]*)_(?P<name>[A-Za-z0-9](?:[A-Za-z0-9.:-]|__)*)_(?P<group>[a-z0-9.-]*)_(?P<kind>[A-Z][A-Za-z0-9]*)"
+)
+"""An object in the inventory of what is pruned, as cli-utils writes it, Flux's among them. A colon is two of those."""
 
 _GROUPS: Final = re.compile(r"apps|batch|core|v\d\w*")
 """What stands before a kind in a text, but for a namespace."""
@@ -94,14 +112,16 @@ _GROUPS: Final = re.compile(r"apps|batch|core|v\d\w*")
 class Named(Struct, frozen=True):
     """An object that is named. ``namespace`` is empty where none is said beside its name.
 
-    ``workload``: its kind; else ``group`` and ``kind`` are those of a whole manifest.
+    ``known``: its kind, where that is a workload or one of which some are Seconder's own; else ``group`` and ``kind``
+    are told in full. ``whole``: by its own manifest.
     """
 
     name: str
     namespace: str
-    workload: ResolvedResource | None = None
+    known: ResolvedResource | None = None
     group: str = ""
     kind: str = ""
+    whole: bool = False
 
 
 class Found(Struct, frozen=True):
@@ -175,6 +195,18 @@ def workload(text: str) -> ResolvedResource | None:
     return _KINDS.get(text.partition(".")[0].casefold())
 
 
+def _own(text: str) -> ResolvedResource | None:
+    """The same for a kind of which some are Seconder's own."""
+    said, _, group = text.partition(".")
+    kind = _OWN.get(said.casefold())
+    return kind if kind is not None and group in _groups_of(kind) else None
+
+
+def _groups_of(kind: ResolvedResource) -> tuple[str, ...]:
+    """What may stand behind the kind in a text."""
+    return ("", kind.resource.group, f"{kind.version}.{kind.resource.group}")
+
+
 def _field(key: str) -> _Field:
     # Most mean nothing, which is told soonest by this.
     if len(key) > _LONGEST_FIELD or not key.casefold().endswith(_ENDS):
@@ -219,12 +251,22 @@ def _spelled(text: str) -> bool:
 
 def _told(text: str) -> Iterator[Named]:
     """What a text names that says a kind as well: ``kind/name``, ``namespace/kind/name``, ``kind:name``, a path."""
-    if len(text) > _LONGEST or not ("/" in text or ":" in text) or not _spelled(text.casefold()):
+    if len(text) > _LONGEST:
+        return
+    if text.count("_") > 2 and (entry := _INVENTORY.fullmatch(text)) is not None:
+        yield _listed(entry)
+    if not ("/" in text or ":" in text):
+        return
+    owns = _OWN_SPELLED.search(text) is not None
+    if not owns and not _spelled(text.casefold()):
         return
     if (path := _PATH.fullmatch(text)) is not None:
-        kind = workload(path["kind"])
+        kind = workload(path["kind"] or "")
         if kind is not None and "." not in (path["group"] or ""):
             yield from _if_names(path["name"], path["namespace"], kind)
+        kind = _own(path["own"] or "")
+        if kind is not None and kind.resource.group == (path["group"] or ""):
+            yield from _if_names(path["called"], "", kind)
         return
     for each in text.split(","):
         parts = each.strip().strip("/").split("/")
@@ -232,6 +274,8 @@ def _told(text: str) -> Iterator[Named]:
             said, _, name = parts[0].partition(":")
             yield from _if_names(name, "", workload(said))
             continue
+        if owns:
+            yield from _if_names(parts[-1], "", _kind_of("/".join(parts[:-1]), own=True))
         while len(parts) > 2 and _GROUPS.fullmatch(parts[0]) and not (len(parts) == 3 and workload(parts[1])):
             del parts[0]
         if len(parts) == 2:
@@ -247,6 +291,15 @@ def _told(text: str) -> Iterator[Named]:
                 yield from _if_names(parts[2], "", kind)
 
 
+def _listed(entry: re.Match[str]) -> Named:
+    """What an entry of an inventory names."""
+    name, namespace, group = entry["name"].replace("__", ":"), entry["namespace"], entry["group"]
+    kind = _KINDS.get(entry["kind"].casefold())
+    if kind is not None and (kind.kind, kind.resource.group) == (entry["kind"], group):
+        return Named(name, namespace, kind)
+    return Named(name, namespace, group=group, kind=entry["kind"])
+
+
 def _if_names(name: str, namespace: str, kind: ResolvedResource | None) -> Iterator[Named]:
     if kind is not None and NAME.fullmatch(name) and (not namespace or _NAMESPACE.fullmatch(namespace)):
         yield Named(name, namespace, kind)
@@ -259,7 +312,7 @@ def _named(fields: Mapping[str, Any], meant: Mapping[str, _Field], *, labels: bo
         group = str(fields.get("apiVersion")).rpartition("/")[0]
         for name in _texts(metadata.get("name")):
             if NAME.fullmatch(name):
-                yield Named(name, _namespace(metadata), group=group, kind=kind)
+                yield Named(name, _namespace(metadata), group=group, kind=kind, whole=True)
     kinds: set[ResolvedResource] = set()
     naming: list[Any] = []
     for key, each in fields.items():
@@ -275,9 +328,8 @@ def _named(fields: Mapping[str, Any], meant: Mapping[str, _Field], *, labels: bo
             kinds.update(_kinds_in(each, listed=means.listed))
         elif means.names and not (key == "resourceNames" and _reads(fields)):
             naming.append(each)
-    if not kinds or _of_another_group(fields):
-        return
-    for each in naming:
+    kinds = _within_group(kinds, fields) if kinds else kinds
+    for each in naming if kinds else ():
         for name, namespace in _names_in(each, others=True):
             for kind_of in kinds:
                 yield Named(name, namespace or _namespace(fields), kind_of)
@@ -292,20 +344,35 @@ def _reads(fields: Mapping[str, Any]) -> bool:
 def _kinds_in(value: Any, *, listed: bool) -> Iterator[ResolvedResource]:
     """The kinds that the value of a field says that means some. ``listed``: also those of objects in a list."""
     for text in _texts(value):
-        yield from filter(None, map(_kind_of, set(text.split(","))))
+        yield from _kinds_of(text)
     for each in value if listed and isinstance(value, list) else [value]:
         # What has a name of its own is an object, of which this one does not tell the kind.
-        if isinstance(each, dict) and not _of_another_group(each) and not any(_field(key).names for key in each):
+        if isinstance(each, dict) and not any(_field(key).names for key in each):
+            within: set[ResolvedResource] = set()
             for key, below in each.items():
                 if _field(key).kinds:
-                    yield from filter(None, map(_kind_of, _texts(below)))
+                    for text in _texts(below):
+                        within.update(_kinds_of(text))
+            yield from _within_group(within, each) if within else ()
 
 
-def _kind_of(text: str) -> ResolvedResource | None:
+def _kinds_of(text: str) -> Iterator[ResolvedResource]:
+    """The kinds in a text, apart by commas."""
+    for each in set(text.split(",")):
+        kind = _kind_of(each) or _kind_of(each, own=True)
+        if kind is not None:
+            yield kind
+
+
+def _kind_of(text: str, *, own: bool = False) -> ResolvedResource | None:
     """The kind that a text is, also with its group and version before it: ``apps/v1/Deployment``."""
+    known = _own if own else workload
     text = text.strip()
     before, _, last = text.rpartition("/")
-    return workload(text) or (workload(last) if all(map(_GROUPS.fullmatch, before.split("/"))) else None)
+    if (kind := known(text)) is not None or not before or (kind := known(last)) is None:
+        return kind
+    group = kind.resource.group if own else ""
+    return kind if all(_GROUPS.fullmatch(each) or each == group for each in before.split("/")) else None
 
 
 def _names_in(value: Any, *, others: bool = False, depth: int = 2) -> Iterator[tuple[str, str]]:
@@ -334,11 +401,15 @@ def _names_of(text: str) -> Iterator[tuple[str, str]]:
             yield name, namespace
 
 
-def _of_another_group(fields: Mapping[str, Any]) -> bool:
-    """Whether a group is said that is none of Kubernetes' own workloads. Of those, some programs take any for any."""
+def _within_group(kinds: set[ResolvedResource], fields: Mapping[str, Any]) -> set[ResolvedResource]:
+    """Those of some kinds that may be of the group that is said, if one is.
+
+    Of the groups of Kubernetes' own workloads, some programs take any for any.
+    """
     version = fields.get("apiVersion")
     said = (version.rpartition("/")[0] if isinstance(version, str) else "", fields.get("group"))
-    return any(isinstance(text, str) and "." in text for text in said)
+    groups = {group for group in said if isinstance(group, str) and "." in group}
+    return {kind for kind in kinds if groups <= {kind.resource.group}} if groups else kinds
 
 
 def _namespace(fields: Any) -> str:

@@ -7,9 +7,9 @@ their own, which look at the object that a request names.
 from collections.abc import Sequence
 from typing import Final
 
-from seconder.admission import cel, coverage
+from seconder.admission import cel, coverage, keeping
 from seconder.admission.findings import Findings, Refusal
-from seconder.admission.indirect import aliased, aliases, nodes
+from seconder.admission.indirect import aliased, aliases
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.lookups import AliasedBy, Asking, PodsOn, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
@@ -48,7 +48,7 @@ def evaluate(context: ReviewContext) -> Findings:
             lost |= set((yield from aliased.lost_within(context, place.aliases)))
     for kind, name in sorted(lost):
         if kind == NAMESPACES:
-            kept = _kept(context, name)
+            kept = keeping.namespace(name, context.state)
         else:
             own = yield from ask(PodsOn(name, namespace=place.namespace))
             kept = "the node on which the guard runs" if own else ""
@@ -80,16 +80,6 @@ def _values_of_guard(context: ReviewContext) -> Asking[bool]:
     # Which of the charts there has its name cannot be listed by name.
     stood_for = yield from ask(AliasedBy(request.target.namespace, (_CHARTS,)))
     return (NAMESPACES, context.state.installation.namespace) in stood_for
-
-
-def _kept(context: ReviewContext, namespace: str) -> str:
-    """What a namespace is that no agent ends; empty for others."""
-    if namespace == context.state.installation.namespace:
-        return "the guard's own namespace"
-    if namespace in context.state.policies.known_tags.service_account_namespaces:
-        return "a namespace of agents"
-    # The API server itself ends none of the others that the cluster has for itself.
-    return "the namespace by which nodes live" if namespace == nodes.LEASES_IN else ""
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:

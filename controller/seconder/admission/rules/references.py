@@ -1,6 +1,7 @@
 """Custom resources that name a protected object: what their programs do to it is not known, and so a peer is asked.
 
-Autoscalers say what they do, and are not told here.
+What no agent writes or ends, Seconder's own objects among it, is not named either, whatever policies say. Autoscalers
+say what they do, and are not told here.
 """
 
 import functools
@@ -9,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from seconder.admission import cel, coverage
+from seconder.admission import cel, coverage, installation, keeping
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import along, references, scaling
 from seconder.admission.indirect.references import Found, Named
@@ -38,11 +39,17 @@ _SIZERS: Final = {*scaling.SIZERS, scaling.VERTICAL}
 def evaluate(context: ReviewContext) -> Findings:
     """``Delete`` on each protected object that is named before or after, where more than what is free changes."""
     request, policies = context.request, context.state.policies
-    if not policies.follows or (request.updates and not context.rewrites):
+    if request.updates and not context.rewrites:
         return []
     found = references.found(*context.whole)
     if found.more:
-        return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _FEWER)] if policies.follows_some_of(POD_RUNNERS) else []
+        # Some may be among them that no agent names.
+        return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _FEWER)]
+    kept = {kept for named in found.named if (kept := _kept(context, named, found))}
+    if kept:
+        return [Refusal(f"agents may not have another program change {min(kept)}")]
+    if not policies.follows:
+        return []
     effects: dict[Target, Effect] = {}
     anywhere = _anywhere(context, found)
     # Once for all names: of what is in a namespace, policies name kinds and places.
@@ -71,6 +78,31 @@ def evaluate(context: ReviewContext) -> Findings:
     stored = yield from ask(ReadObjects(tuple(effect.ref for effect in effects.values()), _UNREAD))
     there = [effect for effect in effects.values() if effect.ref in stored]
     return (yield from along.findings(context, there)) if there else []
+
+
+def _kept(context: ReviewContext, named: Named, found: Found) -> str:
+    """What it is that no agent writes or ends, if it is; also where the namespace in which it is stands elsewhere.
+
+    It is not looked up then: what is Seconder's own is called so, and others' objects are not.
+    """
+    state, own = context.state, context.state.installation.namespace
+    if named.known is not None:
+        resource, namespaced = named.known.resource, named.known.namespaced
+    else:
+        resource = _resource(named.group, named.kind)
+        namespaced = resource not in installation.NAMED.values()
+    place = named.namespace if namespaced else ""
+    if namespaced and not place and named.name.startswith(installation.ROLE_PREFIX):
+        anywhere = _anywhere(context, found)
+        place = own if own in anywhere or not anywhere else ""
+    told = keeping.object_(Target(resource, "", place, named.name, ""), state)
+    return told or (keeping.group(named.group) if named.whole else "")
+
+
+def _resource(group: str, kind: str) -> GroupResource:
+    """The resource of a kind, as far as it matters of which it is."""
+    own = installation.NAMED.get(kind)
+    return own if own is not None and own.group == group else GroupResource(group, f"{kind.lower().removesuffix('s')}s")
 
 
 def _called(names: Mapping[ResolvedResource, Collection[str]]) -> Asking[list[tuple[ResolvedResource, str, str]]]:
@@ -108,23 +140,22 @@ def _places(named: Named, kind: ResolvedResource, anywhere: frozenset[str]) -> f
 
 
 def _kinds(context: ReviewContext, named: Named) -> Sequence[ResolvedResource]:
-    """The kinds of what is named, as far as they matter: workloads; of whole manifests whatever policies name."""
-    if named.workload is not None:
-        return (named.workload,)
+    """The kinds of what is named, as far as policies ask: workloads; of what is told in full whatever they name."""
+    if named.known is not None:
+        return (named.known,) if named.known.resource in POD_RUNNERS else ()
     return context.state.policies.of_kind(named.group, named.kind)
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """What agents do to objects of all groups that are not Kubernetes' own."""
-    if not index.follows:
-        return []
     custom = f'request.resource.group.contains(".") && !(request.resource.group in {cel.listed(BUILT_IN_GROUPS)})'
     return [Prefilter(Entry.GUARD, f'request.operation in ["CREATE", "UPDATE", "DELETE"] && {custom}')]
 
 
 RULE: Final = Rule(
     "references",
-    "Agents write no custom resource that names a protected object without approval, but of kinds that are known.",
+    "Agents write no custom resource that names a protected object without approval, but of kinds that are known, and"
+    " none that names what they never write.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -6,7 +6,7 @@ import pytest
 from tests.support.builders import PERSON, creation, deletion, state, target, update
 from tests.support.resolving import decide, refusal
 
-from seconder.admission.rules.footing import ROWS
+from seconder.admission.footing import ROWS
 from seconder.api.resources import NAMESPACES, GroupResource
 
 CONFIG_MAPS = GroupResource("", "configmaps")

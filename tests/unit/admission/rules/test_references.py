@@ -20,18 +20,31 @@ from seconder.admission.decision import Decision
 from seconder.admission.lookups import Called, Placed, ReadObjects
 from seconder.admission.state import ClusterState
 from seconder.api.reasons import Reason
-from seconder.api.resources import CONFIG_MAPS, DEPLOYMENTS, SERVICES, GroupResource, ResolvedResource
+from seconder.api.resources import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    NAMESPACES,
+    SERVICES,
+    GroupResource,
+    ResolvedResource,
+    Target,
+)
 
 ROLLOUT = target(GroupResource("argoproj.io", "rollouts"), "mine")
 SHOP = target(DEPLOYMENTS, "shop")
 REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}
 MANIFEST = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "shop", "namespace": SHOP.namespace}}
 THERE = live(SHOP)
+_ROLES = GroupResource("rbac.authorization.k8s.io", "roles")
 _RULE: dict[str, Any] = {"apiGroups": ["shop"], "resources": ["deployments"]}
 _MANY_RULES = [
     {"apiGroups": ["apps"], "resources": [kind], "verbs": [f"shop-{number}" for number in range(40)]}
     for kind in ("deployments", "statefulsets", "daemonsets")
 ]
+
+
+def _inventory(*entries: str) -> dict[str, Any]:
+    return {"inventory": {"entries": [{"id": entry, "v": "v1"} for entry in entries]}}
 
 
 @pytest.mark.parametrize(
@@ -74,6 +87,13 @@ _MANY_RULES = [
         {"resource": {"group": "apps", "resource": "deployments"}, "name": "shop"},
         {"typeMeta": {"kind": "Deployment"}, "objectMeta": {"name": "shop"}},
         {"type": "apps/v1/Deployment", "name": "shop"},
+        {"kind": "Deployment.apps/v1", "name": "shop"},
+        {"gvk": {"group": "apps", "version": "v1", "kind": "Deployment"}, "name": "shop"},
+        {"objectKind": {"kind": "Deployment"}, "name": "shop"},
+        {"target": "apps/v1/Deployment/shop"},
+        {"target": "Deployment:shop"},
+        {"deploymentLabels": {"a": [{"kind": "Deployment", "name": "shop"}]}},
+        {"deploymentAnnotations": {"apply": {"targetRef": REFERENCE}}},
         {"kind": "Deployment", "metadata": {"name": "shop"}},
         {"kind": "Deployment", "names": "shop,web"},
         {"kind": "Deployment", "name": f"{SHOP.namespace}/shop"},
@@ -166,6 +186,153 @@ def test_what_names_nothing_protected_is_free(spec: dict[str, Any]) -> None:
     policies = [policy(DEPLOYMENTS, namespaces={SHOP.namespace}), policy(SERVICES, name="services")]
     for asked in (creation(ROLLOUT, new={"spec": spec}), deletion(ROLLOUT, stored={"spec": spec})):
         assert decide(asked, state(*policies), answers=answers).allowed
+    assert answers.questions(ReadObjects) == []
+
+
+_GUARD = "seconder-system"
+_RBAC = "rbac.authorization.k8s.io"
+_HOOKS = "admissionregistration.k8s.io"
+
+
+def _whole(version: str, kind: str, name: str, namespace: str = "") -> dict[str, Any]:
+    place = {"namespace": namespace} if namespace else {}
+    return {"forProvider": {"manifest": {"apiVersion": version, "kind": kind, "metadata": {"name": name} | place}}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"ref": REFERENCE | {"name": "seconder-webhook", "namespace": _GUARD}}, "in the guard's own namespace"),
+        ({"ref": REFERENCE | {"name": "whatever", "namespace": _GUARD}}, "in the guard's own namespace"),
+        ({"target": f"{_GUARD}/deployment/seconder-webhook"}, "in the guard's own namespace"),
+        ({"deployments": ["seconder-webhook"], "targetNamespace": _GUARD}, "in the guard's own namespace"),
+        ({"ref": {"kind": "Namespace", "name": _GUARD}}, "the guard's own namespace"),
+        ({"ref": {"apiVersion": "v1", "kind": "Namespace", "name": "seconder-agents"}}, "a namespace of agents"),
+        ({"resources": ["namespaces"], "names": ["kube-node-lease"]}, "by which nodes live"),
+        ({"target": f"namespace/{_GUARD}"}, "the guard's own namespace"),
+        ({"target": f"/api/v1/namespaces/{_GUARD}"}, "the guard's own namespace"),
+        ({"ref": {"kind": "ValidatingWebhookConfiguration", "name": "seconder"}}, "webhook configuration"),
+        ({"ref": {"group": _HOOKS, "resource": "validatingwebhookconfigurations", "name": "seconder"}}, "webhook"),
+        ({"target": f"{_HOOKS}/v1/ValidatingWebhookConfiguration/seconder"}, "webhook configuration"),
+        ({"target": f"https://server/apis/{_HOOKS}/v1/validatingwebhookconfigurations/seconder"}, "webhook"),
+        ({"ref": {"kind": "ClusterRoleBinding", "name": "seconder-webhook"}}, "the guard's own roles"),
+        ({"gvk": {"group": _RBAC, "kind": "ClusterRole"}, "name": "seconder-agent"}, "the guard's own roles"),
+        ({"ref": {"kind": "CustomResourceDefinition", "name": "approvers.seconder.dev"}}, "resource definitions"),
+        ({"ref": {"apiVersion": "seconder.dev/v1alpha1", "kind": "Approver", "name": "alice"}}, "policies, approvers"),
+        ({"ref": {"kind": "protectionpolicies.seconder.dev", "name": "default"}}, "policies, approvers"),
+        (_whole("apps/v1", "Deployment", "seconder-webhook", _GUARD), "in the guard's own namespace"),
+        (_whole("v1", "Secret", "seconder-webhook", _GUARD), "in the guard's own namespace"),
+        (_whole("v1", "Secret", "seconder-webhook") | {"namespace": _GUARD}, "in the guard's own namespace"),
+        (_whole("v1", "Namespace", _GUARD), "the guard's own namespace"),
+        (_whole("v1", "Namespace", "seconder-agents"), "a namespace of agents"),
+        (_whole("v1", "ServiceAccount", "bot", "seconder-agents"), "ServiceAccounts of agents"),
+        (_whole(f"{_HOOKS}/v1", "ValidatingWebhookConfiguration", "seconder"), "webhook configuration"),
+        (_whole("seconder.dev/v1alpha1", "ProtectionPolicy", "default"), "policies, approvers"),
+        (_whole(f"{_RBAC}/v1", "ClusterRole", "seconder-approver"), "the guard's own roles"),
+        (_whole("apiextensions.k8s.io/v1", "CustomResourceDefinition", "approvers.seconder.dev"), "definitions"),
+        (_whole("v1", "ConfigMap", "aws-auth", "kube-system"), "who is who in the cluster"),
+        (_whole("v1", "ConfigMap", "kubelet-config-1.30", "kube-system"), "who is who in the cluster"),
+        (_whole("v1", "Endpoints", "kubernetes", "default"), "finds its API server"),
+        (_whole("apiregistration.k8s.io/v1", "APIService", "v1.apps"), "which server answers for an API"),
+        (_whole(f"{_HOOKS}/v1", "MutatingWebhookConfiguration", "mine"), "who is asked about changes"),
+        (_whole("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", "mine"), "serves first"),
+        (_inventory(f"{_GUARD}_seconder-webhook_apps_Deployment"), "in the guard's own namespace"),
+        (_inventory(f"{_GUARD}_settings__ConfigMap"), "in the guard's own namespace"),
+        (_inventory(f"_{_GUARD}__Namespace"), "the guard's own namespace"),
+        (_inventory(f"_seconder-agent_{_RBAC}_ClusterRole"), "the guard's own roles"),
+    ],
+)
+def test_what_no_agent_writes_is_named_by_none(spec: dict[str, Any], told: str) -> None:
+    """Whatever policies say, or if there are none; nothing is looked up, and no approval counts."""
+    stored = {"spec": spec}
+    cleaner = target(GroupResource("example.com", "cleaners"), "mine", namespace="")
+    for one in (ROLLOUT, cleaner):
+        for asked in (
+            creation(one, new=stored),
+            update(one, old={"spec": {}}, new=stored),
+            update(one, old=stored, new={"spec": {}}),
+            deletion(one, stored=stored),
+        ):
+            for policies in (state(), state(policy(DEPLOYMENTS, namespaces={"elsewhere"}))):
+                decided = decide(asked, policies)
+                assert decided.reason is Reason.PROTECTED_CONFIGURATION
+                assert "agents may not have another program change " in decided.message
+                assert told in decided.message
+    assert decide(creation(ROLLOUT, PERSON, new=stored), state()).allowed
+    assert decide(update(ROLLOUT, old=stored, new=stored | {"labels": {"a": "b"}}), state()).allowed
+
+
+def test_in_no_namespace_a_name_of_the_guards_own_means_that() -> None:
+    """Where no namespace is said anywhere; in one it means what is there."""
+    cleaner = target(GroupResource("example.com", "cleaners"), "mine", namespace="")
+    for spec in ({"ref": {"kind": "Deployment", "name": "seconder-webhook"}}, _whole("v1", "Secret", "seconder-ca")):
+        assert decide(creation(cleaner, new={"spec": spec}), state()).reason is Reason.PROTECTED_CONFIGURATION
+        assert decide(creation(cleaner, new={"spec": {**spec, "namespace": "dev"}}), state()).allowed
+        assert decide(creation(ROLLOUT, new={"spec": spec}), state()).allowed
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"namespaceSelector": {"matchNames": [_GUARD]}, "selector": {"matchLabels": {"app": "seconder-webhook"}}},
+        {"namespaces": [_GUARD, "shop"], "deployments": ["shop"]},
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": _GUARD}}},
+        {"targetNamespace": _GUARD, "name": "seconder-webhook"},
+        {"backendRefs": [{"kind": "Service", "name": "seconder-webhook", "namespace": _GUARD}]},
+        {"from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": _GUARD}]},
+        {"valuesFrom": [{"kind": "ConfigMap", "name": "kube-root-ca.crt"}]},
+        {"ref": {"kind": "ServiceAccount", "name": "bot", "namespace": "seconder-agents"}},
+        {"ref": {"kind": "Namespace", "name": "shop"}, "spaces": {"kind": "Namespace", "names": ["default"]}},
+        {"ref": {"kind": "ClusterRole", "name": "view"}, "kind": "ValidatingWebhookConfiguration", "name": "other"},
+        {"ref": {"apiVersion": "example.com/v1", "kind": "Approver", "name": "alice"}},
+        {"rules": [{"resources": ["namespaces"], "resourceNames": [_GUARD], "verbs": ["get"]}]},
+        {"scope": f"namespace:{_GUARD}", "path": f"/api/v1/namespaces/{_GUARD}/services"},
+        {"image": f"namespace/{_GUARD}:1", "host": f"{_GUARD}.example.com/namespaces/x"},
+        _whole("v1", "Namespace", "kube-system"),
+        _whole("v1", "ConfigMap", "aws-auth", "shop"),
+        _whole("example.com/v1", "ClusterRole", "seconder-agent", "shop"),
+        _whole(f"{_RBAC}/v1", "ClusterRole", "shop"),
+        _inventory("shop_web_apps_Deployment", "_metrics_apiregistration.k8s.io_APIService", "_default__Namespace"),
+    ],
+)
+def test_who_only_mentions_the_guard_is_free(spec: dict[str, Any]) -> None:
+    """Monitors, routes and selectors do."""
+    answers = Answers()
+    policies = state(policy(DEPLOYMENTS, namespaces={"elsewhere"}))
+    for asked in (creation(ROLLOUT, new={"spec": spec}), deletion(ROLLOUT, stored={"spec": spec})):
+        assert decide(asked, policies, answers=answers).allowed
+    assert answers.questions(ReadObjects) == []
+
+
+@pytest.mark.parametrize(
+    ("object_", "entry"),
+    [
+        (SHOP, f"{SHOP.namespace}_shop_apps_Deployment"),
+        (target(CONFIG_MAPS, "settings"), "payments_settings__ConfigMap"),
+        (target(NAMESPACES, "payments"), "_payments__Namespace"),
+        (target(_ROLES, "system:shop"), f"payments_system__shop_{_RBAC}_Role"),
+    ],
+)
+def test_whatever_an_inventory_lists_counts(object_: Target, entry: str) -> None:
+    """A Kustomization of Flux prunes with itself what stands there."""
+    asked = deletion(
+        target(GroupResource("kustomize.toolkit.fluxcd.io", "kustomizations"), "mine", namespace="flux"),
+        stored={"spec": {}, "status": _inventory("payments_other_apps_Deployment", entry)},
+    )
+    kind = ResolvedResource(object_.resource, "v1", bool(object_.namespace), custom=False, kind=entry.split("_")[-1])
+    policies = state(policy(object_.resource, resolved={object_.resource: kind}))
+    decided = decide(asked, policies, answers=Answers(objects=live(object_)))
+    assert decided.reason is Reason.APPROVAL_MISSING
+    assert decide(asked, policies, answers=Answers(objects={})).allowed
+
+
+def test_very_many_entries_of_an_inventory_are_not_looked_at() -> None:
+    """Nor is what they are told, so that nothing of the guard's hides among them."""
+    stored = {"spec": {}, "status": _inventory(*(f"shop_n{number}__ConfigMap" for number in range(2_000)))}
+    answers = Answers(objects={})
+    for policies in (state(), state(policy(DEPLOYMENTS))):
+        decided = decide(deletion(ROLLOUT, stored=stored), policies, answers=answers)
+        assert "more objects than can be looked at" in decided.message
     assert answers.questions(ReadObjects) == []
 
 

@@ -20,6 +20,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, refusal
 
+from seconder.admission import footing
 from seconder.admission.indirect import table
 from seconder.admission.indirect.nodes import LEASES_OF_NODES
 from seconder.admission.kinds import MESH, MESH_ROOT, NETWORK_PLUGINS, REDIRECTS, VOLUMES
@@ -29,7 +30,7 @@ from seconder.admission.powers import POWERS, ROUTING
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.admission.request import Caller, Malformed, Request
 from seconder.admission.rule import Binds
-from seconder.admission.rules import RULES, footing, guard_addresses
+from seconder.admission.rules import RULES, guard_addresses
 from seconder.api import constants
 from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import AgentTags, Mode, Policy
