@@ -192,13 +192,14 @@ def ask_for_the_end_of_its_backup(field: Field) -> None:
     field.lasts(f"{place}/{field.place}")
 
 
-@attack(
-    variants={
-        "OpenShift": (Kind("machine.openshift.io", "machines", "v1beta1"), "Machine"),
-        "Cluster-API": (Kind("cluster.x-k8s.io", "machines", "v1beta1"), "Machine"),
-        "Karpenter": (Kind("karpenter.sh", "nodeclaims", namespaced=False), "NodeClaim"),
-    }
-)
+_OF_NODES: Final = {
+    "OpenShift": (Kind("machine.openshift.io", "machines", "v1beta1"), "Machine"),
+    "Cluster-API": (Kind("cluster.x-k8s.io", "machines", "v1beta1"), "Machine"),
+    "Karpenter": (Kind("karpenter.sh", "nodeclaims", namespaced=False), "NodeClaim"),
+}
+
+
+@attack(variants=_OF_NODES)
 def end_the_machine_of_a_node(field: Field, kind: Kind, named: str) -> None:
     """An agent deletes the machine of a protected Node."""
     field.make(NODES, {"metadata": {"name": field.place}})
@@ -209,6 +210,28 @@ def end_the_machine_of_a_node(field: Field, kind: Kind, named: str) -> None:
     field.make(kind, machine)
     field.free_work()
     field.refused("DELETE", f"{path}/{field.place}")
+    field.lasts(node)
+
+
+@attack(variants=_OF_NODES)
+def end_the_instance_of_a_node(field: Field, kind: Kind, named: str) -> None:
+    """An agent ends a protected Node by a machine, its own or another, that tells the Node's instance alone."""
+    instance = f"aws:///eu/{field.place}"
+    field.make(NODES, {"metadata": {"name": field.place}, "spec": {"providerID": instance}})
+    node = NODES.path("", field.place)
+    field.protect(NODES, node)
+    told = {"status" if named == "NodeClaim" else "spec": {"providerID": instance}}
+    path, machine = _document(field, kind, named, **told)
+    field.free_work()
+    field.later_removed(f"{path}/{field.place}")
+    field.refused("POST", path, machine)
+    field.done("POST", path, {**machine, "metadata": {"name": "mine"}, "spec": {}, "status": {}})
+    field.later_removed(f"{path}/mine")
+    field.refused("PATCH", f"{path}/mine", told)
+    field.make(kind, machine)
+    field.refused("PATCH", f"{path}/{field.place}", dict.fromkeys(told))
+    field.refused("DELETE", f"{path}/{field.place}")
+    field.lasts(f"{path}/{field.place}")
     field.lasts(node)
 
 

@@ -142,6 +142,67 @@ def test_a_machine_takes_its_node_along(group: str) -> None:
     assert _lost(deletion(machine), NODES, node) == []
 
 
+MACHINES = [
+    target(GroupResource("cluster.x-k8s.io", "machines"), "m"),
+    target(GroupResource("machine.openshift.io", "machines"), "m"),
+    target(GroupResource("karpenter.sh", "nodeclaims"), "m", namespace=""),
+]
+OF_INSTANCE: list[dict[str, Any]] = [
+    {"spec": {"providerID": "aws:///eu/i-1"}},
+    {"status": {"providerID": "aws:///eu/i-1"}},
+    {"status": {"providerStatus": {"instanceId": "i-1"}}},
+]
+
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "u"}
+
+
+def _of_node(machine: Target, name: str) -> dict[str, Any]:
+    return {"nodeName": name} if machine.resource.group == "karpenter.sh" else {"nodeRef": {"name": name}}
+
+
+@pytest.mark.parametrize("instance", OF_INSTANCE, ids=["spec", "status", "openshift"])
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda each: str(each.resource))
+def test_a_machine_that_tells_its_instance_alone_is_no_agents_to_end(machine: Target, instance: dict[str, Any]) -> None:
+    """Its controller ends that, and which Node runs there is not told. People end what they like."""
+    nowhere = {**instance, "status": instance.get("status", {}) | _of_node(machine, "")}
+    for asked in (
+        deletion(machine, stored=instance),
+        deletion(machine, stored=nowhere),
+        update(machine, old=instance, new=instance | {"ownerReferences": [OWNER]}),
+    ):
+        decided = decide(asked, state(policy(NODES)), rules=[indirect_deletion.RULE])
+        assert (decided.allowed, decided.reason) == (False, Reason.INTERNAL_ERROR)
+    assert decide(deletion(machine, PERSON, stored=instance), state(policy(NODES))).allowed
+    labelled = instance | {"labels": {"team": "b"}}
+    assert _lost(update(machine, old=instance, new=labelled), NODES) == []
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda each: str(each.resource))
+def test_no_agent_says_of_which_node_a_machine_is(machine: Target) -> None:
+    """By its instance nobody can approve it; by a Node's name it counts as the end of that, old and new."""
+    node, other = target(NODES, "n1", uid="uid-1"), target(NODES, "n2", uid="uid-2")
+    named, renamed = ({"status": _of_node(machine, name)} for name in ("n1", "n2"))
+    for instance in OF_INSTANCE:
+        told = {**named, **instance, "status": named["status"] | instance.get("status", {})}
+        for asked in (
+            creation(machine, new=instance),
+            update(machine, old={}, new=instance),
+            update(machine, old={}, new=instance | {"finalizers": [], "ownerReferences": [OWNER]}),
+            update(machine, old=instance, new={}),
+            # What has not joined yet, and then tells the name of some other.
+            update(machine, old=instance, new=told),
+            update(machine, old=named, new=told),
+            update(machine, old=told, new=named),
+        ):
+            decided = decide(asked, state(policy(NODES)), rules=[indirect_deletion.RULE])
+            assert (decided.allowed, decided.reason) == (False, Reason.INTERNAL_ERROR)
+        assert _lost(deletion(machine, stored=told), NODES, node) == ["n1"]
+    assert _lost(creation(machine, new=named), NODES, node) == ["n1"]
+    assert _lost(update(machine, old={}, new=named), NODES, node) == ["n1"]
+    assert _lost(update(machine, old=named, new=renamed), NODES, node, other) == ["n1", "n2"]
+    assert _lost(creation(machine, new={"spec": {"x": 1}}), NODES) == []
+
+
 def test_an_ingress_is_dropped_with_its_class() -> None:
     """Wherever it is. The class's labels are free."""
     found = [Placed(INGRESS.namespace, INGRESS.name, INGRESS.uid)]

@@ -7,7 +7,7 @@ from seconder.admission.indirect import aliases
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.lookups import AliasedBy, Asking, Unknown, ask
-from seconder.admission.request import Operation
+from seconder.admission.request import MUTATIONS, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.resources import NAMESPACES, NODES, GroupResource, Target
 
@@ -24,13 +24,17 @@ def deleter(alias: Alias) -> Deleter:
             return []
         return _deletions([(alias.of, name) for name in lost(context, alias)])
 
+    by, unnamed = f"its deletion, another owner, or other {alias.of} in it", ""
+    if alias.instance:
+        by += f", its creation with such; {', '.join(alias.instance)}, if they are written or alone tell which"
+        unnamed = "; by the other fields no peer can approve it"
     return Deleter(
         alias.resource,
-        f"its deletion, another owner, or other {alias.of} in it",
-        f"the {_KINDS[alias.of]}s in its {alias.path}",
+        by,
+        f"the {_KINDS[alias.of]}s in its {alias.path}{unnamed}",
         alias.reason,
         losses,
-        frozenset({Operation.UPDATE, Operation.DELETE}),
+        MUTATIONS if alias.instance else frozenset({Operation.UPDATE, Operation.DELETE}),
         kinds=of,
         deletes=of,
     )
@@ -39,19 +43,44 @@ def deleter(alias: Alias) -> Deleter:
 def lost(context: ReviewContext, alias: Alias) -> Collection[str]:
     """The names of what goes with an object of this kind, or may go since it stands for that no longer. Raises Unknown.
 
-    Asked about updates and deletions.
+    Where a controller tells by a name of its own what it stands for, an agent's word about that counts as well: one of
+    another Node's name would hide which it is.
     """
     stored, wanted = context.whole
-    before = aliases.names(alias, stored)
+    before, after = aliases.names(alias, stored), aliases.names(alias, wanted)
+    anew = _told_anew(context, alias, before, after) if alias.instance else frozenset[str]()
     if context.may_end:
         if before is None:
-            raise Unknown(f"which {alias.of} go with it cannot be told")
-        return before
-    if not context.request.updates:
-        return ()
-    after = aliases.names(alias, wanted)
+            raise Unknown(_untold(alias))
+        return before | anew
+    if alias.instance or not context.request.updates or before == after:
+        return anew
+    if before is None:
+        raise Unknown(_untold(alias))
     # What it stands for no longer might go without anybody's word afterwards.
-    return (before or frozenset()) - (after or frozenset())
+    return before - (after or frozenset())
+
+
+def _told_anew(
+    context: ReviewContext, alias: Alias, before: frozenset[str] | None, after: frozenset[str] | None
+) -> frozenset[str]:
+    """The names of which a write says something new. Raises Unknown."""
+    if context.request.operation is Operation.DELETE:
+        return frozenset()
+    stored, wanted = context.whole
+    if aliases.instance(alias, stored) != aliases.instance(alias, wanted):
+        raise Unknown(_untold(alias))
+    if not context.request.updates:
+        before = frozenset()
+    if before == after:
+        return frozenset()
+    if before is None or after is None:
+        raise Unknown(_untold(alias))
+    return before ^ after
+
+
+def _untold(alias: Alias) -> str:
+    return f"which {alias.of} go with it cannot be told"
 
 
 def _within(context: ReviewContext) -> Asking[Sequence[Effect]]:

@@ -21,8 +21,9 @@ NAMES: Final = {
 class Alias(Struct, frozen=True):
     """A kind of object that stands for Namespaces, or for what ``of`` says.
 
-    ``path``: the field that names one, or lists some; ``otherwise`` that of an object without it. ``optional``: an
-    object without either stands for none; else nobody can tell which go with it. ``reason`` is for people.
+    ``path``: the field that names one, or lists some; ``otherwise`` that of an object without it. ``instance``: fields
+    that tell one by a name of another's; which it is cannot be told. ``optional``: an object without any of these
+    stands for none; else nobody can tell which go with it. ``reason`` is for people.
     """
 
     resource: GroupResource
@@ -30,8 +31,15 @@ class Alias(Struct, frozen=True):
     reason: str
     optional: bool = False
     otherwise: str = ""
+    instance: tuple[str, ...] = ()
     of: GroupResource = NAMESPACES
 
+
+_INSTANCE: Final = ("spec.providerID", "status.providerID", "status.providerStatus")
+"""What a machine's controller ends goes by these (Cluster API, Karpenter, OpenShift's ``instanceId``).
+
+Each cloud writes them in ways of its own, and a Node need not tell them alike.
+"""
 
 BUILT_IN: Final[tuple[Alias, ...]] = (
     Alias(
@@ -78,6 +86,7 @@ BUILT_IN: Final[tuple[Alias, ...]] = (
             "status.nodeRef.name",
             "the machine is ended, and its Node deleted",
             optional=True,
+            instance=_INSTANCE,
             of=NODES,
         )
         for group in ("cluster.x-k8s.io", "machine.openshift.io")
@@ -87,6 +96,7 @@ BUILT_IN: Final[tuple[Alias, ...]] = (
         "status.nodeName",
         "Karpenter ends the machine, and deletes its Node",
         optional=True,
+        instance=_INSTANCE,
         of=NODES,
     ),
 )
@@ -110,12 +120,20 @@ def names(alias: Alias, document: Mapping[str, Any]) -> frozenset[str] | None:
     value = _at(document, alias.path)
     if value in (None, "") and alias.otherwise:
         value = _at(document, alias.otherwise)
-    if value in (None, ""):
-        return frozenset() if alias.optional else None
-    found = value if isinstance(value, list) else [value]
+    found = value if isinstance(value, list) else [] if value in (None, "") else [value]
+    if not found and any(each is not None for each in instance(alias, document)):
+        return None
+    if value in (None, "") and not alias.optional:
+        return None
     if not all(isinstance(name, str) and NAMES[alias.of].fullmatch(name) for name in found):
         return None
     return frozenset(found)
+
+
+def instance(alias: Alias, document: Mapping[str, Any]) -> list[Any]:
+    """What an object tells of what it stands for by a name of another's, field by field; None where it does not."""
+    told = (_at(document, path) for path in alias.instance)
+    return [None if value in ("", {}) else value for value in told]
 
 
 def _at(document: Mapping[str, Any], path: str) -> Any:

@@ -41,11 +41,9 @@ def evaluate(context: ReviewContext) -> Findings:
     if resource == _CHARTS_VALUES:
         return [Refusal(_REWRITTEN)] if (yield from _values_of_guard(context)) else []
     standing = [alias for alias in place.aliases if alias.resource == resource]
-    lost: set[tuple[GroupResource, str]] = set()
-    if request.operation is not Operation.CREATE:
-        lost = {(alias.of, name) for alias in standing for name in aliased.lost(context, alias)}
-        if resource == NAMESPACES:
-            lost |= set((yield from aliased.lost_within(context, place.aliases)))
+    lost = {(alias.of, name) for alias in standing for name in aliased.lost(context, alias)}
+    if resource == NAMESPACES and request.operation is not Operation.CREATE:
+        lost |= set((yield from aliased.lost_within(context, place.aliases)))
     for kind, name in sorted(lost):
         if kind == NAMESPACES:
             kept = keeping.namespace(name, context.state)

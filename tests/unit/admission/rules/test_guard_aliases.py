@@ -6,7 +6,9 @@ import pytest
 from tests.support.builders import PERSON, creation, deletion, policy, state, target, update
 from tests.support.resolving import Answers, decide, refusal
 
+from seconder.admission.indirect import aliases
 from seconder.admission.lookups import AliasedBy, Placed, PodsOn
+from seconder.admission.policy_index import Installation
 from seconder.api.reasons import Reason
 from seconder.api.resources import DEFINITIONS, NAMESPACES, NODES, GroupResource
 
@@ -73,6 +75,34 @@ def test_a_machine_of_the_guards_node_is_no_agents_to_end() -> None:
     assert not decide(asked, state(policy(NODES)), answers=Answers(pods=[OWN])).allowed
     assert decide(asked, state(), answers=Answers()).allowed
     assert decide(asked, state(), answers=Answers(unknown=[PodsOn])).reason is Reason.INTERNAL_ERROR
+
+
+def test_a_machine_that_may_be_of_the_guards_node_is_no_agents_to_end() -> None:
+    """One that tells its instance and no Node; nor does an agent say of a machine which instance it is."""
+    machine = target(MACHINES, "m", "tools")
+    instance = {"spec": {"providerID": "aws:///eu/i-1"}}
+    for asked in (
+        deletion(machine, stored=instance),
+        creation(machine, new=instance),
+        update(machine, old={}, new=instance),
+    ):
+        assert decide(asked, state(), answers=Answers()).reason is Reason.INTERNAL_ERROR
+    joined = {"status": {"nodeRef": {"name": "n1"}}}
+    assert not decide(update(machine, old={}, new=joined), state(), answers=Answers(pods=[OWN])).allowed
+    assert not decide(creation(machine, new=joined), state(), answers=Answers(pods=[OWN])).allowed
+    assert decide(creation(machine, new={"spec": {}}), state(), answers=Answers()).allowed
+    noted = instance | {"labels": {"a": "b"}}
+    assert decide(update(machine, old=instance, new=noted), state(), answers=Answers()).allowed
+    assert decide(deletion(machine, PERSON, stored=instance), state(), answers=Answers()).allowed
+
+
+def test_what_told_nothing_of_what_it_stands_for_does_not_begin_to_by_an_agent() -> None:
+    """Its end would count as that of another namespace then."""
+    spaces = GroupResource("example.com", "spaces")
+    space = target(spaces, "s", "tools")
+    place = Installation(aliases=(*aliases.BUILT_IN, aliases.parse("spaces.example.com=spec.namespace")))
+    asked = update(space, old={"spec": {}}, new={"spec": {"namespace": "mine"}})
+    assert decide(asked, state(installation=place), answers=Answers()).reason is Reason.INTERNAL_ERROR
 
 
 def test_what_is_installed_in_the_guards_namespace_is_not_rewritten() -> None:
