@@ -28,7 +28,7 @@ from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.api import constants
 from seconder.api.in_force import standing as seen_in_force
 from seconder.api.policy import Policy
-from seconder.api.resources import NAMESPACES, PODS, SECRETS, ResolvedResource
+from seconder.api.resources import NAMESPACES, PODS, REPLICA_SETS, SECRETS, ResolvedResource
 from seconder.approvals import impact
 from seconder.client import discovery
 from seconder.client.api import Api, ApiError
@@ -385,10 +385,11 @@ class Reconciler:
 def listed_for_pods(policies: PolicyIndex) -> Sequence[ResolvedResource]:
     """What is listed to tell which pods end, and what takes them, or what else some workload lets go of.
 
-    Where policies protect what pods hold (``of_pods``), what runs them, or what that makes.
+    Where policies protect what pods hold (``of_pods``), what runs them, or what that makes. Wherever a Deployment may be
+    paused, which ReplicaSets it would start.
     """
     matters = policies.pods_hold or not _LET_GO.isdisjoint(policies.followed_resources)
-    return [POD, REVISION, *makers({PODS})] if matters else []
+    return [POD, REVISION, *makers({PODS})] if matters else [MAKERS[REPLICA_SETS]]
 
 
 _SCALED: Final = frozenset({*SCALED, *scaling.SIZERS})

@@ -5,7 +5,7 @@ from tests.support.builders import CONFIG_MAPS, policy
 
 from seconder.admission.kinds import BY_SELECTOR, MADE_FOR_PODS, POD_RUNNERS
 from seconder.admission.policy_index import PolicyIndex
-from seconder.api.resources import CONTROLLER_REVISIONS, PODS, GroupResource
+from seconder.api.resources import CONTROLLER_REVISIONS, PODS, REPLICA_SETS, GroupResource
 from seconder.operator import reconciler
 
 VOLUMES = GroupResource("", "persistentvolumes")
@@ -19,4 +19,5 @@ def test_pods_and_what_takes_them_are_listed_wherever_their_end_matters(named: G
     index = PolicyIndex([policy(named)])
     listed = {kind.resource for kind in (*reconciler.listed_for_pods(index), *index.followed)}
     assert listed >= {PODS, *BY_SELECTOR, CONTROLLER_REVISIONS}
-    assert not reconciler.listed_for_pods(PolicyIndex([policy(CONFIG_MAPS)]))
+    elsewhere = reconciler.listed_for_pods(PolicyIndex([policy(CONFIG_MAPS)]))
+    assert [kind.resource for kind in elsewhere] == [REPLICA_SETS]
