@@ -385,8 +385,8 @@ class Reconciler:
 def listed_for_pods(policies: PolicyIndex) -> Sequence[ResolvedResource]:
     """What is listed to tell which pods end, and what takes them, or what else some workload lets go of.
 
-    Where policies protect what pods hold (``of_pods``), what runs them, or what that makes. Wherever a Deployment may be
-    paused, which ReplicaSets it would start.
+    Where policies protect what pods hold (``of_pods``), what runs them, or what that makes. Elsewhere which ReplicaSets
+    a paused Deployment would start.
     """
     matters = policies.pods_hold or not _LET_GO.isdisjoint(policies.followed_resources)
     return [POD, REVISION, *makers({PODS})] if matters else [MAKERS[REPLICA_SETS]]
