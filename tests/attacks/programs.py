@@ -5,7 +5,18 @@ from typing import Any, Final
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import DEFINITIONS, DEPLOYMENTS, INGRESSES, NAMESPACES, NODES, PRIORITIES, Field, Kind
+from tests.attacks.field import (
+    DEFINITIONS,
+    DEPLOYMENTS,
+    INGRESSES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    PRIORITIES,
+    SERVICES,
+    Field,
+    Kind,
+)
 
 _V1: Final = "scheduling.k8s.io/v1"
 
@@ -366,6 +377,29 @@ def answer_for_its_service(field: Field) -> None:
     field.refused("PATCH", slices.path(field.place, "mine"), {"metadata": {"labels": of_it}})
     subsets = [{"addresses": [{"ip": "10.9.9.9"}], "ports": [{"port": 80}]}]
     field.refused("POST", Kind("", "endpoints").path(field.place), {"metadata": {"name": "shop"}, "subsets": subsets})
+
+
+_ELSEWHERE: Final[dict[str, dict[str, Any]]] = {
+    "its-address": {"podIP": "10.9.9.9", "podIPs": [{"ip": "10.9.9.9"}]},
+    "its-readiness": {"conditions": [{"type": "Ready", "status": "False"}]},
+}
+
+
+@attack(variants={name: (status,) for name, status in _ELSEWHERE.items()})
+def answer_for_its_service_by_the_status_of_a_pod(field: Field, status: dict[str, Any]) -> None:
+    """An agent says of a pod of a protected Service where it is, or that it is not ready, and its endpoints follow."""
+    pod = documents.pod("shop", nodeName="nowhere")
+    field.make(PODS, pod | {"metadata": {"name": "shop", "labels": {"app": "shop"}}})
+    path = PODS.path(field.place, "shop")
+    ready = {"type": "Ready", "status": "True"}
+    there = {"podIP": "10.2.2.2", "podIPs": [{"ip": "10.2.2.2"}], "phase": "Running", "conditions": [ready]}
+    field.free("PATCH", f"{path}/status", {"status": there})
+    field.make(SERVICES, {"metadata": {"name": "shop"}, "spec": {"selector": {"app": "shop"}, "ports": [{"port": 80}]}})
+    field.protect(SERVICES, SERVICES.path(field.place, "shop"))
+    field.free_work()
+    field.refused("PATCH", f"{path}/status", {"status": status})
+    field.done("PATCH", path, {"metadata": {"annotations": {"example.com/seen": "true"}}})
+    field.free("PATCH", f"{path}/status", {"status": status})
 
 
 def _answered(field: Field, spec: dict[str, Any] | None = None) -> tuple[str, str]:

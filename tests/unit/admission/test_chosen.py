@@ -76,3 +76,55 @@ def test_each_kind_that_chooses_pods_counts(kind: Any) -> None:
     decide(_relabelled(POD), state(policy(kind)), answers=answers)
     (asked,) = answers.questions(Selecting)
     assert [each.resource for each in asked.kinds] == [kind]
+
+
+STATUSES: dict[str, dict[str, Any]] = {
+    "address": {"podIP": "10.6.6.6", "podIPs": [{"ip": "10.6.6.6"}]},
+    "condition": {"conditions": [{"type": "Ready", "status": "False"}]},
+    "end": {"phase": "Failed"},
+    "nobody-knows": {"x": 1},
+}
+STORED: dict[str, Any] = {
+    "phase": "Running",
+    "podIP": "10.2.2.2",
+    "podIPs": [{"ip": "10.2.2.2"}],
+    "conditions": [{"type": "Ready", "status": "True"}],
+}
+
+
+def _told(status: dict[str, Any], *, old: Any = STORED, part: str = "status", **given: Any) -> Request:
+    before = _labels(POD, BEFORE) | {"status": old}
+    return update(POD, old=before, new=before | {"status": {**(old or {}), **status}} | given, subResource=part)
+
+
+@pytest.mark.parametrize("status", STATUSES.values(), ids=STATUSES)
+@pytest.mark.parametrize("kind", [each.resource for each in POD_CHOOSERS], ids=str)
+def test_what_chooses_a_pod_ends_by_its_status(kind: Any, status: dict[str, Any]) -> None:
+    """Who serves, and at which address, is worked out by that. By labels that it gets at once no other is hidden."""
+    chooser = Target(kind, "Chooser", "payments", "web", "uid-web")
+    for asked in (_told(status), _told(status, old=None), _told(status, labels=AFTER)):
+        answers = Answers(objects=live(chooser), selecting=[chooser])
+        decided = decide(asked, state(policy(kind)), answers=answers)
+        assert [part.effect.target for part in decided.parts] == [chooser]
+        (question,) = answers.questions(Selecting)
+        assert (question.labels, question.but) == ((("app", "web"), ("tier", "front")), None)
+        unknown = Answers(unknown=[Selecting])
+        assert decide(asked, state(policy(kind)), answers=unknown).reason is Reason.INTERNAL_ERROR
+
+
+def test_what_is_no_word_about_a_pod_ends_nothing_that_chooses_it() -> None:
+    """A resize that waits; the same status; a pod's own fields; kubelets, and where no such thing is protected."""
+    unknown = Answers(unknown=[Selecting])
+    for free in (
+        _told({"resize": "Proposed"}, part="resize"),
+        _told({"observedGeneration": 2}, part="resize"),
+        _told({}, part="status"),
+        _told({}, part="", spec={"image": "y"}),
+    ):
+        assert decide(free, state(policy(SERVICES)), answers=unknown).allowed
+    asked = _told(STATUSES["address"])
+    assert decide(asked, state(policy(SECRETS)), answers=unknown).allowed
+    by_person = update(
+        POD, PERSON, old=_labels(POD, BEFORE), new=_labels(POD, BEFORE) | {"status": {"podIP": "10.6.6.6"}}
+    )
+    assert decide(by_person, state(policy(SERVICES)), answers=unknown).allowed
