@@ -11,7 +11,7 @@ from typing import Final
 from tests.attacks.attack import attacks
 
 from seconder.admission import footing
-from seconder.admission.changes import free_paths, upkeep
+from seconder.admission.changes import anew, free_paths, upkeep
 from seconder.admission.changes.free_changes import ANYWHERE, COMMANDS, TABLE, Row
 from seconder.admission.indirect import table
 from seconder.admission.lookups import Lookup
@@ -147,6 +147,17 @@ def _upkeep() -> str:
     return _table(("on objects of", "by themselves controllers write", "since"), listed)
 
 
+def _anew() -> str:
+    """What is another value at each try, by kind."""
+    paths: dict[tuple[str, str, str], list[str]] = {}
+    for resource, listed in anew.ALLOCATED.items():
+        for row in listed:
+            mark = "`chosenBy: the API server`"
+            paths.setdefault((f"`{resource}`", mark, row.reason), []).append(f"`{free_paths.text(row.steps)}`")
+    shown = ((kind, ", ".join(fields), mark, reason) for (kind, mark, reason), fields in paths.items())
+    return _table(("on objects of", "field", "mark", "since"), shown)
+
+
 def _short(paths: Sequence[str]) -> Iterator[str]:
     """Paths, of which those of labels and annotations alike are told once."""
     both = {path for path in paths if path.replace(".labels[", ".annotations[") in paths and ".labels[" in path}
@@ -221,6 +232,7 @@ _PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "powers": _powers,
     "free-changes": _free_changes,
     "upkeep": _upkeep,
+    "anew": _anew,
     "indirect": _indirect,
     "footing": _footing,
     "attacks": _attacks,

@@ -472,6 +472,47 @@ def digests() -> Iterator[dict[str, Any]]:
             {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"paused": True}},
         ),
     )
+    yield from _allocated(vector)
+
+
+def _allocated(vector: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """A Service's ports: one that the API server chooses, one that the request names, and one that stays."""
+    metadata = {"name": "web", "namespace": "payments", "uid": "u-2"}
+    plain = {"apiVersion": "v1", "kind": "Service", "metadata": metadata}
+    port = {"port": 80, "protocol": "TCP"}
+    key = 'k:{"port":80,"protocol":"TCP"}'
+    mark = {"chosenBy": "the API server"}
+
+    def owning(**more: Any) -> dict[str, Any]:
+        fields = {"f:spec": {"f:ports": {key: {".": {}, "f:port": {}, "f:protocol": {}} | more}, "f:type": {}}}
+        return {"managedFields": [{"manager": "kubectl", "operation": "Update", "fieldsV1": fields}]}
+
+    def service(kind: str, *ports: Any, owned: Any = None, **more: Any) -> dict[str, Any]:
+        spec = {"type": kind, "ports": list(ports), **more}
+        return plain | {"metadata": metadata | (owned or {}), "spec": spec}
+
+    stored = service("ClusterIP", port, owned=owning())
+    bare, chosen = service("ClusterIP", port), port | {"nodePort": 30001}
+    yield vector(
+        "a port that the API server chooses",
+        service("NodePort", chosen, owned=owning()),
+        [],
+        (bare, service("NodePort", port | {"nodePort": mark})),
+        stored,
+    )
+    told = (bare, service("NodePort", chosen))
+    named = service("NodePort", chosen, owned=owning(**{"f:nodePort": {}}))
+    yield vector("a port that the request names", named, [], told, stored)
+    yield vector("a port of which nobody notes who named it", service("NodePort", chosen), [], told, stored)
+    more = port | {"port": 81}
+    before = service("NodePort", chosen, owned=owning())
+    yield vector(
+        "a port that stays beside one that the API server chooses",
+        service("NodePort", chosen, more | {"nodePort": 30002}, owned=owning()),
+        [],
+        (service("NodePort", chosen), service("NodePort", chosen, more | {"nodePort": mark})),
+        before,
+    )
 
 
 def quorum() -> Iterator[dict[str, Any]]:

@@ -9,6 +9,8 @@ keys that its kind takes, and is no list.
 
 What others than clients write all day stands in both digests where the change tells of it, and else in neither: the
 status, and what the table of ``upkeep`` lists. So an approval of another change lets no such field through besides.
+
+What is another value at each try, and what nobody chose, stands in the wanted object's as a mark: see ``anew``.
 """
 
 import functools
@@ -20,7 +22,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
-from seconder.admission.changes import free_changes, free_paths, next_apply, upkeep
+from seconder.admission.changes import anew, free_changes, free_paths, next_apply, upkeep
 from seconder.admission.changes.free_paths import ANNOTATIONS, DROPPED, LABELS, Free, FreePaths, Steps
 from seconder.admission.changes.next_apply import Taken
 from seconder.admission.changes.place import DEEPEST
@@ -213,15 +215,18 @@ def done(
     waiting = _waiting(recorded)
     if waiting and not next_apply.holds(resource, document, waiting, free):
         return False
-    upkept = upkeep.FIELDS.get(resource, ()) if let_through and recorded.patch and not recorded.truncated else ()
-    patch = exact.decode(recorded.patch) if upkept else None
+    whole = bool(recorded.patch) and not recorded.truncated
+    upkept = upkeep.FIELDS.get(resource, ()) if let_through and whole else ()
+    marks = whole and resource in anew.KINDS
+    patch = exact.decode(recorded.patch) if upkept or marks else None
     for form in forms(resource, document, recorded, free):
-        if digest(_with_taken(form, waiting)) == recorded.after:
+        wanted = merged(form, patch) if upkept or marks else form
+        there = anew.as_marked(resource, form, wanted) if marks else form
+        if digest(_with_taken(there, waiting)) == recorded.after:
             return True
         if upkept:
-            wanted = merged(form, patch)
             told = digest(_with_taken(wanted, waiting)) == recorded.after
-            if told and same(_leaving_out(form, upkept), _leaving_out(wanted, upkept)):
+            if told and same(_leaving_out(there, upkept), _leaving_out(wanted, upkept)):
                 return True
     return False
 
@@ -319,6 +324,8 @@ def between(
         after.pop(_STATUS, None)
     if resource in upkeep.FIELDS:
         before, after = _upkept_apart(before, after, upkeep.FIELDS[resource])
+    if resource in anew.KINDS:
+        after = anew.marked(resource, stored, wanted, after)
     told = (shown(resource, before), shown(resource, after))
     paths: list[str] = []
     _collect(*told, (), paths)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from seconder.admission.changes import differences, free_changes
+from seconder.admission.changes import anew, differences, free_changes
 from seconder.admission.changes.free_paths import FreePaths
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.text import clean, folded
@@ -104,7 +104,8 @@ def _of_manifest(
             difference = differences.between(resource, live, made, paths)
             if difference is None:
                 continue
-            states = (differences.guarded(one, paths, status=False) for one in (live, made))
+            before, after = (differences.guarded(one, paths, status=False) for one in (live, made))
+            states = (before, anew.marked(resource, live, made, after))
             shown = Wanted(difference, *(differences.shown(resource, state) for state in states))
             if recorded is None or difference.after == recorded.after:
                 return shown

@@ -16,7 +16,7 @@ from tests.vectors import generate
 from seconder.admission.changes import differences, upkeep
 from seconder.admission.changes.differences import Standing, between, done, merge_patch, merged, rebased, standing
 from seconder.admission.changes.free_paths import NOTHING, FreePaths, compiled, text
-from seconder.api.resources import DEPLOYMENTS, SECRETS, GroupResource
+from seconder.api.resources import DEPLOYMENTS, SECRETS, SERVICES, GroupResource
 from seconder.approvals.difference import LONGEST_PATH, MOST_PATCH, Difference
 
 fields_of = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -261,7 +261,8 @@ def test_a_recorded_change_is_compared_with_the_object_as_it_stands() -> None:
 @pytest.mark.parametrize("vector", json.loads(generate.DIGESTS.read_text()), ids=lambda vector: vector["name"])
 def test_a_vector_has_the_digests_that_are_published(vector: dict[str, Any]) -> None:
     """Made with a JSON library and SHA-256 alone, for other implementations."""
-    found = _between(vector["stored"], vector["wanted"], *vector["freeChanges"], resource=DEPLOYMENTS)
+    resource = {"Deployment": DEPLOYMENTS, "Service": SERVICES}[vector["stored"]["kind"]]
+    found = _between(vector["stored"], vector["wanted"], *vector["freeChanges"], resource=resource)
     assert (found and {"from": found.before, "to": found.after}) == vector["change"]
 
 

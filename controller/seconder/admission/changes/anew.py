@@ -1,0 +1,172 @@
+"""What is another value at each try of one and the same request: one table.
+
+The API server allocates ports and addresses before a review, and gives them back where that says no. So no approval
+would ever fit what is tried next. In the digest of the wanted object a mark stands in the place of such a value, and
+peers are shown the mark. It is an object, as no value there can be.
+
+A mark stands only for what nobody chose. A port or an address that the request itself names is owned by its field
+manager (``metadata.managedFields``): the API server notes that before it allocates any. What is owned is bound as it
+is, and so is all of it where the API server may have noted nothing: see ``_owned``.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from seconder.admission.changes.free_paths import Steps
+from seconder.api.resources import SERVICES, GroupResource
+
+Place = tuple[str | int, ...]
+"""Keys of maps and indices of lists."""
+
+
+class Row(NamedTuple):
+    """A field whose value another try will not have, and since when. ``*`` stands for each element of a list."""
+
+    steps: Steps
+    reason: str
+
+
+ALLOCATED: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
+    # pkg/registry/core/service/storage/alloc.go in kubernetes/kubernetes: allocUpdate.
+    SERVICES: (
+        Row(("spec", "ports", "*", "nodePort"), "the API server chooses a port that is not in use"),
+        Row(("spec", "healthCheckNodePort"), "the API server chooses a port that is not in use"),
+        Row(("spec", "clusterIP"), "the API server chooses an address that is not in use"),
+        Row(("spec", "clusterIPs", "*"), "the API server chooses an address that is not in use"),
+    )
+}
+"""What the API server allocates before it asks for a review, by kind."""
+
+KINDS: Final = frozenset(ALLOCATED)
+
+CHOSEN: Final[Mapping[str, str]] = {"chosenBy": "the API server"}
+
+_MOST: Final = 512 * 1024
+"""Bytes of an object of which who owns what is believed. Of one that is too large for etcd with its managedFields the
+API server notes nothing, and takes what the client says. etcd's own limit is three times that."""
+
+_KEYS: Final[Mapping[Steps, tuple[str, ...]]] = {("spec", "ports"): ("port", "protocol")}
+"""What tells one element of a list from another in managedFields."""
+
+_NOTHING: Final[Any] = object()
+
+
+def marked(resource: GroupResource, stored: Mapping[str, Any], wanted: Mapping[str, Any], after: Any) -> Any:
+    """What is guarded of a wanted object, with marks in the place of values that nobody chose."""
+    for row in ALLOCATED.get(resource, ()):
+        known = [value for _, value in _places(stored, row.steps)]
+        for place, value in _places(after, row.steps):
+            if _plain(value) and value not in known and not _owned(wanted, after, place):
+                after = _put(after, place, CHOSEN)
+    return after
+
+
+def as_marked(resource: GroupResource, form: Any, wanted: Any) -> Any:
+    """An object as it stands, with the marks of a wanted state where it holds what they stand for."""
+    for row in ALLOCATED.get(resource, ()):
+        for place, mark in _places(wanted, row.steps):
+            if isinstance(mark, Mapping) and _stands_for(mark, _at(form, place)):
+                form = _put(form, place, mark)
+    return form
+
+
+def _stands_for(mark: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value may be what stands there by a mark."""
+    return mark == CHOSEN and _plain(value)
+
+
+def _plain(value: Any) -> bool:
+    """Whether a value is a number or a text, as ports and addresses are."""
+    return isinstance(value, int | str) and not isinstance(value, bool)
+
+
+def _owned(wanted: Mapping[str, Any], after: Any, place: Place) -> bool:
+    """Whether somebody owns a field of the wanted object, or may: the request named its value then.
+
+    What a manager has owned since before may be named anew, and is bound.
+    """
+    entries = (wanted.get("metadata") or {}).get("managedFields")
+    if not entries or len(msgspec.json.encode(wanted)) > _MOST:
+        return True
+    tokens = _tokens(after, place)
+    return tokens is None or any(_owns(entry.get("fieldsV1"), tokens) for entry in entries)
+
+
+def _tokens(value: Any, place: Place) -> list[Any] | None:
+    """A place by the tokens of FieldsV1, or by what an element is told by; None where that is not there.
+
+    A list without such keys is owned as a whole.
+    """
+    tokens: list[Any] = []
+    above: list[str] = []
+    for step in place:
+        if isinstance(step, str):
+            tokens.append(f"f:{step}")
+            above.append(step)
+        elif (keys := _KEYS.get(tuple(above))) is None:
+            break
+        else:
+            element = value[step]
+            if any(key not in element for key in keys):
+                return None
+            tokens.append({key: element[key] for key in keys})
+        value = value[step]
+    return tokens
+
+
+def _owns(tree: Any, tokens: Sequence[Any]) -> bool:
+    """Whether an entry owns a place, or what holds it as a whole; also where that cannot be told."""
+    for token in tokens:
+        if not isinstance(tree, Mapping) or not tree:
+            return True
+        if isinstance(token, str):
+            if token not in tree:
+                return False
+            tree = tree[token]
+            continue
+        found = [below for key, below in tree.items() if key != "." and _names(key, token)]
+        if not found:
+            return False
+        tree = found[0]
+    return True
+
+
+def _names(token: str, element: Mapping[str, Any]) -> bool:
+    """Whether a token of FieldsV1 is an element's, or of a form that is not known."""
+    try:
+        return not token.startswith("k:") or bool(json.loads(token[2:]) == element)
+    except ValueError:
+        return True
+
+
+def _places(value: Any, steps: Steps, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """What stands at a path, and where."""
+    if not steps:
+        yield place, value
+    elif steps[0] == "*":
+        for index, each in enumerate(value if isinstance(value, list) else ()):
+            yield from _places(each, steps[1:], (*place, index))
+    elif isinstance(value, Mapping) and steps[0] in value:
+        yield from _places(value[steps[0]], steps[1:], (*place, steps[0]))
+
+
+def _at(value: Any, place: Place) -> Any:
+    """What stands at a place; _NOTHING where nothing does."""
+    try:
+        for step in place:
+            value = value[step]
+    except (KeyError, IndexError, TypeError):
+        return _NOTHING
+    return value
+
+
+def _put(value: Any, place: Place, held: Any) -> Any:
+    """A copy of a value that holds another one at a place, where it holds one."""
+    if not place:
+        return held
+    copy: Any = list(value) if isinstance(value, list) else dict(value)
+    copy[place[0]] = _put(copy[place[0]], place[1:], held)
+    return copy

@@ -1,0 +1,117 @@
+"""Changes whose outcome is another one at each try: approved once, they are made, and nothing else is."""
+
+import json
+from typing import Any
+
+import pytest
+from tests.cluster.test_changes import _approve, _do, _phase, _refused
+from tests.support.cluster import Cluster, eventually
+from tests.support.plugin import Plugin
+
+from seconder.admission.changes import anew
+
+_SERVICES = [{"group": "", "resources": ["services"]}]
+_PORT = {"name": "web", "port": 80, "protocol": "TCP", "targetPort": 80}
+_MORE = {"name": "more", "port": 81, "protocol": "TCP", "targetPort": 81}
+
+
+def _service(cluster: Cluster, **spec: Any) -> None:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "spec": {"ports": [_PORT], "selector": {"app": "web"}} | spec,
+    }
+    assert _do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(document)).code == 0
+
+
+def _patch(**spec: Any) -> tuple[str, ...]:
+    return ("patch", "service/web", "--type=strategic", f"-p={json.dumps({'spec': spec})}")
+
+
+_LOCAL = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+_CASES: dict[str, tuple[dict[str, Any], tuple[str, ...], str]] = {
+    "a node port": ({}, _patch(type="NodePort"), "spec.ports.0.nodePort"),
+    "a balancer": ({}, _patch(type="LoadBalancer"), "spec.ports.0.nodePort"),
+    "a health check": ({"type": "LoadBalancer"}, _patch(externalTrafficPolicy="Local"), "spec.healthCheckNodePort"),
+    "both": ({}, _patch(**_LOCAL), "spec.healthCheckNodePort"),
+    "one more port": ({"type": "NodePort"}, _patch(ports=[_MORE]), "spec.ports"),
+    "an address": (
+        {"type": "ExternalName", "externalName": "x.example.com"},
+        _patch(type="ClusterIP", externalName=None),
+        "spec.clusterIP",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", _CASES)
+def test_what_the_api_server_allocates_makes_no_other_change(cluster: Cluster, plugin: Plugin, case: str) -> None:
+    """It is another port or address at each try; a peer is shown that the API server chooses it."""
+    cluster.policy("services", resources=_SERVICES)
+    given, change, path = _CASES[case]
+    _service(cluster, **given)
+    chg = _refused(_do(cluster, cluster.agent, *change))
+    assert _refused(_do(cluster, cluster.agent, *change)) == chg
+    assert _approve(plugin, chg).code == 0
+    recorded = cluster.recorded(chg)["spec"]["change"]
+    assert path in recorded["paths"]
+    assert json.dumps(anew.CHOSEN, separators=(",", ":")) in recorded["patch"]
+    made = _do(cluster, cluster.agent, *change)
+    assert made.code == 0, made
+    eventually(lambda: _phase(cluster, chg) == "Used", 10, "it is used")
+
+
+def test_a_port_or_an_address_that_is_named_is_approved_as_it_is(cluster: Cluster, plugin: Plugin) -> None:
+    """No approval of one that the API server chooses lets it through, whatever is said of who owns fields."""
+    cluster.policy("services", resources=_SERVICES)
+    _service(cluster)
+    publish = _patch(type="NodePort")
+    chg = _refused(_do(cluster, cluster.agent, *publish))
+    assert _approve(plugin, chg).code == 0
+    live = cluster.get("service", "web")
+    port = _PORT | {"nodePort": 31234}
+    named = {"type": "NodePort", "ports": [port]}
+    entries: list[list[dict[str, Any]]] = [[{}], [], _owning()]
+    for metadata in ({}, *({"managedFields": each} for each in entries)):
+        whole = live | {"metadata": live["metadata"] | metadata, "spec": live["spec"] | named}
+        answer = _do(cluster, cluster.agent, "replace", "-f-", stdin=json.dumps(whole))
+        assert answer.refused_with("WrongAction"), (metadata, answer)
+        given = json.dumps({"metadata": metadata, "spec": named})
+        merged = _do(cluster, cluster.agent, "patch", "service/web", "--type=merge", f"-p={given}")
+        assert merged.refused_with("WrongAction"), (metadata, merged)
+    manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": named}
+    applied = _do(
+        cluster,
+        cluster.agent,
+        *("apply", "--server-side", "--force-conflicts", "-f-"),
+        stdin=json.dumps(manifest),
+    )
+    assert applied.refused_with("WrongAction"), applied
+    wanted = _refused(_do(cluster, cluster.agent, *_patch(**named)))
+    assert _approve(plugin, wanted).code == 0
+    assert "31234" in cluster.recorded(wanted)["spec"]["change"]["patch"]
+    assert _do(cluster, cluster.agent, *_patch(**named)).code == 0
+    assert cluster.get("service", "web")["spec"]["ports"][0]["nodePort"] == 31234
+
+
+def _owning() -> list[dict[str, Any]]:
+    """A claim to own all but the port that is named."""
+    key = 'k:{"port":80,"protocol":"TCP"}'
+    ports: dict[str, Any] = {key: {".": {}, "f:name": {}, "f:port": {}, "f:protocol": {}, "f:targetPort": {}}}
+    fields: dict[str, Any] = {"f:spec": {"f:type": {}, "f:ports": {".": {}} | ports}}
+    entry = {"manager": "kubectl-patch", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1"}
+    return [entry | {"time": "2026-01-01T00:00:00Z", "fieldsV1": fields}]
+
+
+def test_a_port_may_be_approved_from_a_manifest(cluster: Cluster, plugin: Plugin, tmp_path: Any) -> None:
+    """Which port the dry run gives is no matter."""
+    cluster.policy("services", resources=_SERVICES)
+    _service(cluster)
+    publish = _patch(type="NodePort")
+    chg = _refused(_do(cluster, cluster.agent, *publish))
+    file = tmp_path / "wanted.json"
+    spec = {"type": "NodePort"}
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec}))
+    approved = _approve(plugin, chg, f"--filename={file}")
+    assert approved.code == 0, approved
+    assert _do(cluster, cluster.agent, *publish).code == 0

@@ -1,0 +1,170 @@
+"""What is another value at each try: marks stand for what nobody chose, and for nothing else."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seconder.admission.changes import anew, differences
+from seconder.admission.changes.differences import between, done, rebased, standing
+from seconder.admission.changes.free_paths import NOTHING, compiled
+from seconder.api.resources import SERVICES
+from seconder.approvals.difference import Difference
+
+
+def _fields(*owned: str, port: int = 80) -> dict[str, Any]:
+    """The fields of a Service that a manager owns. One of ``nodePort`` is that of a port."""
+    key = json.dumps({"port": port, "protocol": "TCP"}, separators=(",", ":"))
+    own: dict[str, Any] = {".": {}, "f:port": {}} | ({"f:nodePort": {}} if "nodePort" in owned else {})
+    return {"f:spec": {"f:ports": {".": {}, f"k:{key}": own}} | {f"f:{each}": {} for each in owned}}
+
+
+def _entries(*owned: str, port: int = 80) -> list[dict[str, Any]]:
+    other = {"manager": "a", "operation": "Update", "fieldsV1": _fields()}
+    return [other, {"manager": "b", "operation": "Update", "fieldsV1": _fields(*owned, port=port)}]
+
+
+def _service(ports: Any = (None,), entries: Any = None, **spec: Any) -> dict[str, Any]:
+    """A Service with these node ports, on the ports 80, 81 and so on."""
+    listed = [
+        {"port": 80 + at, "protocol": "TCP"} | ({} if port is None else {"nodePort": port})
+        for at, port in enumerate(ports)
+    ]
+    metadata = {"name": "web", "managedFields": _entries() if entries is None else entries}
+    return {"kind": "Service", "metadata": metadata, "spec": {"ports": listed, **spec}}
+
+
+def _change(stored: Any, wanted: Any, resource: Any = SERVICES) -> Difference:
+    found = between(resource, stored, wanted, [NOTHING])
+    assert found is not None
+    return found
+
+
+_ALLOCATED: tuple[tuple[str, Any, Any], ...] = (
+    ("nodePort", _service(), lambda value, entries: _service((30000 + value,), entries)),
+    ("healthCheckNodePort", _service(), lambda value, entries: _service((None,), entries, healthCheckNodePort=value)),
+    ("clusterIP", _service(), lambda value, entries: _service((None,), entries, clusterIP=f"10.0.0.{value}")),
+    ("clusterIPs", _service(), lambda value, entries: _service((None,), entries, clusterIPs=[f"10.0.0.{value}"])),
+)
+
+
+@pytest.mark.parametrize(("field", "stored", "wanted"), _ALLOCATED, ids=[each[0] for each in _ALLOCATED])
+def test_what_the_api_server_allocates_is_any_value(field: str, stored: Any, wanted: Any) -> None:
+    """It is shown as that, told as a path, and done with whatever value the API server has chosen at last."""
+    found = _change(stored, wanted(1, _entries()))
+    assert found == _change(stored, wanted(2, _entries("type")))
+    assert any(field in path for path in found.paths)
+    assert json.dumps(anew.CHOSEN, separators=(",", ":")) in found.patch
+    assert done(SERVICES, wanted(3, []), found, [NOTHING])
+    assert not done(SERVICES, stored, found, [NOTHING])
+    based = rebased(SERVICES, stored, found, [NOTHING])
+    assert based is not None
+    assert (based.difference, based.proven) == (found, True)
+    assert standing(SERVICES, stored, found, [NOTHING]).rebased == based
+
+
+_BROKEN: tuple[Any, ...] = (
+    [],
+    [{}],
+    [{"fieldsV1": {}}],
+    [{"fieldsV1": {"f:spec": {}}}],
+    [{"fieldsV1": None}],
+    [{"fieldsV1": {"f:spec": {"f:ports": {}, **{f"f:{each[0]}": {} for each in _ALLOCATED}}}}],
+    [{"fieldsV1": {"f:spec": {"f:ports": {"i:0": {}}, **{f"f:{each[0]}": {} for each in _ALLOCATED}}}}],
+    [{"fieldsV1": {"f:spec": {"f:ports": {"k:{": {}}, **{f"f:{each[0]}": {} for each in _ALLOCATED}}}}],
+)
+
+
+@pytest.mark.parametrize(("field", "stored", "wanted"), _ALLOCATED, ids=[each[0] for each in _ALLOCATED])
+def test_what_somebody_may_have_named_is_bound_as_it_is(field: str, stored: Any, wanted: Any) -> None:
+    """By whatever manager; and where nothing is noted, or what is noted cannot be read."""
+    chosen = _change(stored, wanted(1, _entries()))
+    for entries in (_entries(field), *_BROKEN):
+        one, other = (_change(stored, wanted(value, entries)) for value in (1, 2))
+        assert len({one.after, other.after, chosen.after}) == 3, entries
+        assert done(SERVICES, wanted(1, []), one, [NOTHING])
+        assert not done(SERVICES, wanted(2, []), one, [NOTHING])
+
+
+def test_what_is_owned_of_another_port_names_none() -> None:
+    """As of one that a person has named long ago."""
+    stored = _service((30001,), _entries("nodePort"))
+    found = _change(stored, _service((30001, 30002), _entries("nodePort")))
+    assert found == _change(stored, _service((30001, 30003), _entries("nodePort")))
+    named = _entries("nodePort", port=81)
+    assert _change(stored, _service((30001, 30002), named)) != _change(stored, _service((30001, 30003), named))
+
+
+def test_of_an_object_that_may_be_too_large_to_be_noted_nothing_is_believed() -> None:
+    """The API server leaves managedFields as the client sent them where the object would not go into etcd."""
+    large = [*_entries(), {"manager": "x" * 600_000, "operation": "Update", "fieldsV1": {"f:metadata": {}}}]
+    assert _change(_service(), _service((30001,), large)) != _change(_service(), _service((30002,), large))
+
+
+def test_a_port_that_cannot_be_told_apart_is_bound_as_it_is() -> None:
+    """Its number is free under some list, and stands in no digest."""
+    free = [compiled(("spec.ports.*.port",))]
+    one, other = (between(SERVICES, _service(), _service((port,)), free) for port in (30001, 30002))
+    assert one != other
+
+
+_PORTS = st.lists(st.sampled_from((None, 30001, 30002, 30003)), max_size=3)
+_IPS = st.sampled_from((None, "10.0.0.1", "10.0.0.2"))
+
+
+@st.composite
+def _services(draw: Any) -> dict[str, Any]:
+    owned = [field for field in ("nodePort", "clusterIP") if draw(st.booleans())]
+    address = draw(_IPS)
+    spec = {"type": draw(st.sampled_from(("ClusterIP", "NodePort")))} | ({"clusterIP": address} if address else {})
+    return _service(draw(_PORTS), draw(st.sampled_from((_entries(*owned), _entries(*owned), []))), **spec)
+
+
+def _bound(stored: Any, wanted: Any) -> Any:
+    """What an approval must fit by, told another way."""
+    told = []
+    noted = wanted["metadata"]["managedFields"]
+    owned = "f:nodePort" in json.dumps(noted), '"f:clusterIP"' in json.dumps(noted)
+    before = {port.get("nodePort") for port in stored["spec"]["ports"]}, {stored["spec"].get("clusterIP")}
+    for one, marks in ((stored, False), (wanted, bool(noted))):
+        ports = [port.get("nodePort") for port in one["spec"]["ports"]]
+        for at, port in enumerate(ports):
+            if marks and port is not None and port not in before[0] and not (owned[0] and at == 0):
+                ports[at] = "chosen"
+        address = one["spec"].get("clusterIP")
+        if marks and address is not None and address not in before[1] and not owned[1]:
+            address = "chosen"
+        told.append((one["spec"]["type"], ports, address))
+    return told
+
+
+@settings(max_examples=1000, deadline=None)
+@given(_services(), _services(), _services(), _services())
+def test_no_approval_of_what_is_chosen_lets_anything_else_through(
+    stored: Any, wanted: Any, other: Any, further: Any
+) -> None:
+    """The same digests if and only if all is the same but what the API server chose in both."""
+    approved = between(SERVICES, stored, wanted, [NOTHING])
+    for before, after in ((stored, further), (other, wanted), (other, further), (wanted, further)):
+        asked = between(SERVICES, before, after, [NOTHING])
+        if approved is None or asked is None:
+            continue
+        same = (asked.before, asked.after) == (approved.before, approved.after)
+        assert same == (_bound(before, after) == _bound(stored, wanted))
+
+
+def test_a_recorded_change_without_a_patch_is_none_that_was_made() -> None:
+    """Which of its values were chosen, nothing tells."""
+    found = msgspec.structs.replace(_change(_service(), _service((30001,))), patch="", truncated=True)
+    assert not done(SERVICES, _service((30001,)), found, [NOTHING])
+
+
+def test_marks_are_seen_as_they_are_shown() -> None:
+    """Whoever reads the wanted state reads that the API server chooses."""
+    based = rebased(SERVICES, _service(), _change(_service(), _service((30001,))), [NOTHING])
+    assert based is not None
+    assert based.after["spec"]["ports"][0]["nodePort"] == anew.CHOSEN
+    assert differences.digest(based.after) == based.difference.after
