@@ -150,10 +150,14 @@ def _upkeep() -> str:
 def _anew() -> str:
     """What is another value at each try, by kind."""
     paths: dict[tuple[str, str, str], list[str]] = {}
-    for resource, listed in anew.ALLOCATED.items():
-        for row in listed:
-            mark = "`chosenBy: the API server`"
-            paths.setdefault((f"`{resource}`", mark, row.reason), []).append(f"`{free_paths.text(row.steps)}`")
+    told = (
+        (anew.TIMES, "`time: any`, or `time: later than` the former one"),
+        (anew.ALLOCATED, "`chosenBy: the API server`"),
+    )
+    for rows, mark in told:
+        for resource, listed in rows.items():
+            for row in listed:
+                paths.setdefault((f"`{resource}`", mark, row.reason), []).append(f"`{free_paths.text(row.steps)}`")
     shown = ((kind, ", ".join(fields), mark, reason) for (kind, mark, reason), fields in paths.items())
     return _table(("on objects of", "field", "mark", "since"), shown)
 

@@ -1,6 +1,7 @@
 """Changes whose outcome is another one at each try: approved once, they are made, and nothing else is."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from seconder.admission.changes import anew
 _SERVICES = [{"group": "", "resources": ["services"]}]
 _PORT = {"name": "web", "port": 80, "protocol": "TCP", "targetPort": 80}
 _MORE = {"name": "more", "port": 81, "protocol": "TCP", "targetPort": 81}
+_RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
 def _service(cluster: Cluster, **spec: Any) -> None:
@@ -115,3 +117,49 @@ def test_a_port_may_be_approved_from_a_manifest(cluster: Cluster, plugin: Plugin
     approved = _approve(plugin, chg, f"--filename={file}")
     assert approved.code == 0, approved
     assert _do(cluster, cluster.agent, *publish).code == 0
+
+
+@pytest.mark.parametrize("kind", ["deployment", "statefulset", "daemonset"])
+def test_a_restart_is_approved_once_and_made_once(cluster: Cluster, plugin: Plugin, kind: str) -> None:
+    """Whatever time the client writes; the next restart takes an approval of its own."""
+    cluster.policy("rollouts", resources=[{"group": "apps", "resources": [f"{kind}s"]}], freeChanges=[])
+    labels = {"app": "web"}
+    spec: dict[str, Any] = {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "none:0"}]}},
+    }
+    if kind == "statefulset":
+        spec["serviceName"] = "web"
+    kinds = {"deployment": "Deployment", "statefulset": "StatefulSet", "daemonset": "DaemonSet"}
+    document = {"apiVersion": "apps/v1", "kind": kinds[kind], "metadata": {"name": "web"}, "spec": spec}
+    assert _do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(document)).code == 0
+    restart = ("rollout", "restart", f"{kind}/web")
+    names = set[str]()
+    for _ in range(2):
+        chg = _refused(_do(cluster, cluster.agent, *restart))
+        names.add(chg)
+        approved = _approve(plugin, chg)
+        assert approved.code == 0, approved
+        at = _time(cluster, kind)
+        eventually(lambda at=at: _now() > (at or ""), 5, "another second")  # type: ignore[misc]
+        answer = _do(cluster, cluster.agent, *restart)
+        assert answer.code == 0, answer
+        eventually(lambda chg=chg: _phase(cluster, chg) == "Used", 10, "it is used")  # type: ignore[misc]
+    assert len(names) == 2
+    since = _time(cluster, kind)
+    eventually(lambda: _now() > since, 5, "another second")
+    assert _do(cluster, cluster.agent, *restart).refused_with("WrongAction")
+    for time in (since.replace("20", "19", 1), "tomorrow", "9999-01-01T00:00:00Z"):
+        template = {"metadata": {"annotations": {_RESTARTED: time}}}
+        given = json.dumps({"spec": {"template": template}})
+        answer = _do(cluster, cluster.agent, "patch", f"{kind}/web", "--type=merge", f"-p={given}")
+        assert answer.refused_with("WrongAction"), answer
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _time(cluster: Cluster, kind: str) -> str:
+    metadata = cluster.get(kind, "web")["spec"]["template"]["metadata"]
+    return str(metadata.get("annotations", {}).get(_RESTARTED, ""))

@@ -473,6 +473,7 @@ def digests() -> Iterator[dict[str, Any]]:
         ),
     )
     yield from _allocated(vector)
+    yield from _restarted(vector, stored, labelled)
 
 
 def _allocated(vector: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -512,6 +513,24 @@ def _allocated(vector: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]
         [],
         (service("NodePort", chosen), service("NodePort", chosen, more | {"nodePort": mark})),
         before,
+    )
+
+
+def _restarted(vector: Callable[..., dict[str, Any]], stored: Any, labelled: Any) -> Iterator[dict[str, Any]]:
+    """A template's time of the last restart: the first one, a later one, and one that is earlier."""
+    key = "kubectl.kubernetes.io/restartedAt"
+    first, second = "2026-11-29T17:00:00Z", "2026-11-29T18:30:00+01:00"
+
+    def at(document: Any, time: Any) -> Any:
+        spec = document["spec"]
+        return document | {"spec": spec | {"template": spec["template"] | {"metadata": {"annotations": {key: time}}}}}
+
+    plain = labelled | {"spec": stored["spec"]}
+    yield vector("a restart", at(stored, first), [], (plain, at(plain, {"time": "any"})))
+    later = {"time": f"later than {first}"}
+    yield vector("one more restart", at(stored, second), [], (at(plain, first), at(plain, later)), at(stored, first))
+    yield vector(
+        "a time that is earlier", at(stored, first), [], (at(plain, second), at(plain, first)), at(stored, second)
     )
 
 

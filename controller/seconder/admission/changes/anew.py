@@ -1,12 +1,13 @@
-"""What is another value at each try of one and the same request: one table.
+"""What is another value at each try of one and the same request: two tables.
 
-The API server allocates ports and addresses before a review, and gives them back where that says no. So no approval
-would ever fit what is tried next. In the digest of the wanted object a mark stands in the place of such a value, and
-peers are shown the mark. It is an object, as no value there can be.
+The API server allocates ports and addresses before a review, and gives them back where that says no. Clients write the
+time of day. So no approval would ever fit what is tried next. In the digest of the wanted object a mark stands in the
+place of such a value, and peers are shown the mark. It is an object, as no value there can be.
 
 A mark stands only for what nobody chose. A port or an address that the request itself names is owned by its field
 manager (``metadata.managedFields``): the API server notes that before it allocates any. What is owned is bound as it
-is, and so is all of it where the API server may have noted nothing: see ``_owned``.
+is, and so is all of it where the API server may have noted nothing: see ``_owned``. A time stands for a restart only
+where it is later than the one before, so that two approvals never let the same restart through in turn.
 """
 
 import json
@@ -15,8 +16,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from seconder.admission.changes.free_paths import Steps
-from seconder.api.resources import SERVICES, GroupResource
+from seconder.admission.changes.free_paths import ANNOTATIONS, Steps
+from seconder.api import moments
+from seconder.api.resources import DAEMON_SETS, DEPLOYMENTS, SERVICES, STATEFUL_SETS, GroupResource
 
 Place = tuple[str | int, ...]
 """Keys of maps and indices of lists."""
@@ -29,6 +31,9 @@ class Row(NamedTuple):
     reason: str
 
 
+_RESTARTED: Final = ("spec", "template", *ANNOTATIONS, "kubectl.kubernetes.io/restartedAt")
+_RESTARTS: Final = (Row(_RESTARTED, "`kubectl rollout restart` writes the time into it"),)
+
 ALLOCATED: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
     # pkg/registry/core/service/storage/alloc.go in kubernetes/kubernetes: allocUpdate.
     SERVICES: (
@@ -40,9 +45,22 @@ ALLOCATED: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
 }
 """What the API server allocates before it asks for a review, by kind."""
 
-KINDS: Final = frozenset(ALLOCATED)
+TIMES: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
+    DEPLOYMENTS: _RESTARTS,
+    STATEFUL_SETS: _RESTARTS,
+    DAEMON_SETS: _RESTARTS,
+}
+"""Where clients write the time of day, by kind. Nothing is decided by that time."""
+
+KINDS: Final = frozenset({*ALLOCATED, *TIMES})
 
 CHOSEN: Final[Mapping[str, str]] = {"chosenBy": "the API server"}
+_TIME: Final = "time"
+_ANY: Final = "any"
+_LATER: Final = "later than "
+
+_LONGEST: Final = 35
+"""Characters of a time, to the nanosecond and with an offset. None holds a message."""
 
 _MOST: Final = 512 * 1024
 """Bytes of an object of which who owns what is believed. Of one that is too large for etcd with its managedFields the
@@ -56,6 +74,12 @@ _NOTHING: Final[Any] = object()
 
 def marked(resource: GroupResource, stored: Mapping[str, Any], wanted: Mapping[str, Any], after: Any) -> Any:
     """What is guarded of a wanted object, with marks in the place of values that nobody chose."""
+    for row in TIMES.get(resource, ()):
+        # A path of maps alone. Most changes are of something else.
+        value = _at(after, row.steps)
+        mark = None if value is _NOTHING else _mark(_at(stored, row.steps), value)
+        if mark is not None:
+            after = _put(after, row.steps, mark)
     for row in ALLOCATED.get(resource, ()):
         known = [value for _, value in _places(stored, row.steps)]
         for place, value in _places(after, row.steps):
@@ -66,16 +90,36 @@ def marked(resource: GroupResource, stored: Mapping[str, Any], wanted: Mapping[s
 
 def as_marked(resource: GroupResource, form: Any, wanted: Any) -> Any:
     """An object as it stands, with the marks of a wanted state where it holds what they stand for."""
-    for row in ALLOCATED.get(resource, ()):
+    for row in (*TIMES.get(resource, ()), *ALLOCATED.get(resource, ())):
         for place, mark in _places(wanted, row.steps):
             if isinstance(mark, Mapping) and _stands_for(mark, _at(form, place)):
                 form = _put(form, place, mark)
     return form
 
 
+def _mark(former: Any, value: Any) -> Mapping[str, str] | None:
+    """The mark for a time that a client wrote; None where it is none, or not later than the one before."""
+    now = _moment(value)
+    if now is None:
+        return None
+    if former is _NOTHING:
+        return {_TIME: _ANY}
+    then = _moment(former)
+    return {_TIME: f"{_LATER}{former}"} if then is not None and now > then else None
+
+
 def _stands_for(mark: Mapping[str, Any], value: Any) -> bool:
     """Whether a value may be what stands there by a mark."""
-    return mark == CHOSEN and _plain(value)
+    if mark == CHOSEN:
+        return _plain(value)
+    told = mark.get(_TIME)
+    if not isinstance(told, str) or _moment(value) is None:
+        return False
+    return told == _ANY or mark == _mark(told.removeprefix(_LATER), value)
+
+
+def _moment(value: Any) -> Any:
+    return moments.read(value) if isinstance(value, str) and len(value) <= _LONGEST else None
 
 
 def _plain(value: Any) -> bool:

@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 from seconder.admission.changes import anew, differences
 from seconder.admission.changes.differences import between, done, rebased, standing
 from seconder.admission.changes.free_paths import NOTHING, compiled
-from seconder.api.resources import SERVICES
+from seconder.api.resources import DAEMON_SETS, DEPLOYMENTS, REPLICA_SETS, SERVICES, STATEFUL_SETS
 from seconder.approvals.difference import Difference
+
+_KEY = "kubectl.kubernetes.io/restartedAt"
+_TIMES = ("2026-11-29T17:00:00Z", "2026-11-29T18:30:00+01:00", "2026-11-29T18:00:00.5Z")
+"""Each later than the one before."""
 
 
 def _fields(*owned: str, port: int = 80) -> dict[str, Any]:
@@ -154,6 +158,72 @@ def test_no_approval_of_what_is_chosen_lets_anything_else_through(
             continue
         same = (asked.before, asked.after) == (approved.before, approved.after)
         assert same == (_bound(before, after) == _bound(stored, wanted))
+
+
+def _restarted(time: Any, **spec: Any) -> dict[str, Any]:
+    metadata = {} if time is None else {"metadata": {"annotations": {_KEY: time}}}
+    return {"metadata": {"name": "x"}, "spec": {"template": {"spec": {}, **metadata}, **spec}}
+
+
+@pytest.mark.parametrize("resource", [DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS], ids=str)
+@pytest.mark.parametrize("former", [None, _TIMES[0]])
+def test_a_restart_is_any_later_time(resource: Any, former: Any) -> None:
+    """It is done with whatever time was written, and from there on takes another approval."""
+    stored = _restarted(former)
+    found = _change(stored, _restarted(_TIMES[1]), resource)
+    assert found == _change(stored, _restarted(_TIMES[2]), resource)
+    assert _KEY in found.paths[0] or former is None
+    assert not done(resource, stored, found, [NOTHING])
+    based = rebased(resource, stored, found, [NOTHING])
+    assert based is not None
+    assert (based.difference, based.proven) == (found, True)
+    for time in _TIMES[1:]:
+        assert done(resource, _restarted(time), found, [NOTHING])
+    again = _change(_restarted(_TIMES[1]), _restarted(_TIMES[2]), resource)
+    assert again.before != found.before
+    assert not done(resource, _restarted(_TIMES[1]), again, [NOTHING])
+    assert done(resource, _restarted(_TIMES[2]), again, [NOTHING])
+
+
+def test_no_other_time_than_a_later_one_is_a_restart() -> None:
+    """Two approvals would else let restarts through in turn, from each one's time to the other's, until they end."""
+    stored = _restarted(_TIMES[1])
+    later = _change(stored, _restarted(_TIMES[2]), DEPLOYMENTS)
+    mark = json.loads(later.patch)["spec"]["template"]["metadata"]["annotations"][_KEY]
+    assert mark == {"time": f"later than {_TIMES[1]}"}
+    others = (
+        _TIMES[0],
+        "2026-11-29T17:30:00Z",
+        "tomorrow",
+        "",
+        "1",
+        mark["time"],
+        json.dumps(mark),
+        "2027-11-29T18:00:00." + "1" * 30 + "Z",
+        None,
+    )
+    found = [_change(stored, _restarted(other), DEPLOYMENTS) for other in others]
+    assert len({each.after for each in (later, *found)}) == len(others) + 1
+    for other in ("tomorrow", "", "2027-11-29T18:00:00." + "1" * 30 + "Z"):
+        odd = [_change(_restarted(other), _restarted(time), DEPLOYMENTS) for time in _TIMES]
+        assert len({each.after for each in odd}) == 3
+
+
+def test_a_restart_beside_something_else_is_approved_with_it_alone() -> None:
+    """What else differs is bound."""
+    stored = _restarted(_TIMES[0])
+    plain, more = (_change(stored, _restarted(_TIMES[1], **spec), DEPLOYMENTS) for spec in ({}, {"paused": True}))
+    assert plain.after != more.after
+    assert more == _change(stored, _restarted(_TIMES[2], paused=True), DEPLOYMENTS)
+    assert not done(DEPLOYMENTS, _restarted(_TIMES[1]), more, [NOTHING])
+    assert done(DEPLOYMENTS, _restarted(_TIMES[1], paused=True), more, [NOTHING], let_through=True)
+
+
+def test_other_kinds_have_the_values_that_they_have() -> None:
+    """The tables are of what is known."""
+    for stored, wanted in ((None, _TIMES[0]), (_TIMES[0], _TIMES[1])):
+        found = _change(_restarted(stored), _restarted(wanted), REPLICA_SETS)
+        assert wanted in found.patch
 
 
 def test_a_recorded_change_without_a_patch_is_none_that_was_made() -> None:
