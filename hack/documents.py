@@ -162,6 +162,21 @@ def _anew() -> str:
     return _table(("on objects of", "field", "mark", "since"), shown)
 
 
+def _unshown() -> str:
+    """What the API server leaves out of what it shows, by kind."""
+    listed = (
+        (
+            f"`{resource}`",
+            f"`{free_paths.text(row.steps)}`",
+            f"`{free_paths.text(row.where)}` is `{row.holds}`",
+            row.reason,
+        )
+        for resource, rows in upkeep.UNSHOWN.items()
+        for row in rows
+    )
+    return _table(("on objects of", "field", "where", "since"), listed)
+
+
 def _short(paths: Sequence[str]) -> Iterator[str]:
     """Paths, of which those of labels and annotations alike are told once."""
     both = {path for path in paths if path.replace(".labels[", ".annotations[") in paths and ".labels[" in path}
@@ -237,6 +252,7 @@ _PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "free-changes": _free_changes,
     "upkeep": _upkeep,
     "anew": _anew,
+    "unshown": _unshown,
     "indirect": _indirect,
     "footing": _footing,
     "attacks": _attacks,

@@ -163,3 +163,18 @@ def _now() -> str:
 def _time(cluster: Cluster, kind: str) -> str:
     metadata = cluster.get(kind, "web")["spec"]["template"]["metadata"]
     return str(metadata.get("annotations", {}).get(_RESTARTED, ""))
+
+
+def test_a_service_that_becomes_a_name_by_an_approved_change_is_seen_as_done(cluster: Cluster, plugin: Plugin) -> None:
+    """The API server shows none of the fields that such a Service has no use for, whatever a review said."""
+    cluster.policy("services", resources=_SERVICES)
+    _service(cluster)
+    change = _patch(type="ExternalName", externalName="x.example.com")
+    chg = _refused(_do(cluster, cluster.agent, *change))
+    assert _approve(plugin, chg).code == 0
+    made = _do(cluster, cluster.agent, *change)
+    assert made.code == 0, made
+    eventually(lambda: _phase(cluster, chg) not in {"Approved", "Pending"}, 10, "it is seen")
+    assert _phase(cluster, chg) == "Used"
+    free = _do(cluster, cluster.agent, "label", "service/web", "a=b")
+    assert free.code == 0, free

@@ -222,13 +222,34 @@ def done(
     for form in forms(resource, document, recorded, free):
         wanted = merged(form, patch) if upkept or marks else form
         there = anew.as_marked(resource, form, wanted) if marks else form
-        if digest(_with_taken(there, waiting)) == recorded.after:
+        if any(digest(_with_taken(one, waiting)) == recorded.after for one in _as_reviewed(resource, there)):
             return True
         if upkept:
             told = digest(_with_taken(wanted, waiting)) == recorded.after
             if told and same(_leaving_out(there, upkept), _leaving_out(wanted, upkept)):
                 return True
     return False
+
+
+def _as_reviewed(resource: GroupResource, form: Any) -> Iterator[Any]:
+    """An object as it is shown, and as a review may have held it before it was stored."""
+    yield form
+    for row in upkeep.UNSHOWN.get(resource, ()):
+        if _at(form, row.where) == row.holds and _at(form, row.steps) is _NOTHING:
+            for value in row.values:
+                yield setting(form, row.steps, value)
+
+
+def _as_shown(resource: GroupResource, stored: Document, wanted: Document, after: Any) -> Any:
+    """A wanted state without what the API server has only left out of the stored one, and has by default.
+
+    Another value may be the request's own: nobody would see it, until the object is of another type.
+    """
+    for row in upkeep.UNSHOWN.get(resource, ()):
+        held = (_at(stored, row.where), _at(wanted, row.where), _at(wanted, row.steps))
+        if held == (row.holds, row.holds, row.values[0]) and _at(stored, row.steps) is _NOTHING:
+            after = dropping(after, row.steps)
+    return after
 
 
 def _waiting(recorded: Difference) -> Taken:
@@ -316,7 +337,8 @@ def between(
     nests too deeply.
     """
     before, after = guarded(stored, free, status=True), guarded(wanted, free, status=True)
-    if same(before, after) and not taken:
+    seen = _as_shown(resource, stored, wanted, after) if resource in upkeep.UNSHOWN else after
+    if not taken and same(before, seen):
         return None
     if same(before.get(_STATUS, _NOTHING), after.get(_STATUS, _NOTHING)):
         # Copies as far as this: see ``own``.

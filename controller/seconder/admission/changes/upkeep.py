@@ -58,3 +58,31 @@ FIELDS: Final[Mapping[GroupResource, tuple[Steps, ...]]] = {
     resource: tuple(row.steps for row in rows) for resource, rows in TABLE.items()
 }
 """Their steps alone."""
+
+
+class Unshown(NamedTuple):
+    """A field that a review holds and the API server shows nobody, where another field holds a value; and why.
+
+    The first of its values is its default.
+    """
+
+    steps: Steps
+    values: tuple[str, ...]
+    where: Steps
+    holds: str
+    reason: str
+
+
+UNSHOWN: Final[Mapping[GroupResource, tuple[Unshown, ...]]] = {
+    # pkg/registry/core/service/storage/storage.go in kubernetes/kubernetes: defaultOnReadInternalTrafficPolicy.
+    SERVICES: (
+        Unshown(
+            ("spec", "internalTrafficPolicy"),
+            ("Cluster", "Local"),
+            ("spec", "type"),
+            "ExternalName",
+            "what has been a Service of pods still has it in the review, and in etcd",
+        ),
+    ),
+}
+"""What the API server leaves out of an object when it reads it, after any review, by kind."""

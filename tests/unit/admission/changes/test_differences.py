@@ -131,6 +131,42 @@ def test_what_controllers_write_is_a_change_where_an_agent_writes_it(resource: G
         assert not done(resource, _kept(steps, ["3"]), beside, [NOTHING], let_through=True)
 
 
+UNSHOWN = [(resource, row) for resource, rows in upkeep.UNSHOWN.items() for row in rows]
+
+
+@pytest.mark.parametrize(("resource", "row"), UNSHOWN, ids=lambda each: str(each)[:40])
+def test_what_the_api_server_shows_nobody_is_missed_in_no_change(resource: GroupResource, row: upkeep.Unshown) -> None:
+    """The review has the field still. Elsewhere it is missed, and its change is one."""
+    for value in row.values:
+        stored = _kept(row.steps, value)
+        reviewed = differences.setting(stored, row.where, row.holds)
+        found = between(resource, stored, reviewed, [NOTHING])
+        assert found is not None
+        shown = differences.dropping(reviewed, row.steps)
+        assert done(resource, shown, found, [NOTHING])
+        assert not done(THINGS, shown, found, [NOTHING])
+        assert not done(resource, stored, found, [NOTHING])
+        assert not done(resource, differences.setting(shown, row.where, "Other"), found, [NOTHING])
+        assert found != between(resource, stored, shown, [NOTHING]), "the digests are as they were"
+
+
+@pytest.mark.parametrize(("resource", "row"), UNSHOWN, ids=lambda each: str(each)[:40])
+def test_what_the_api_server_shows_nobody_is_no_change_of_whoever_leaves_it(resource: Any, row: Any) -> None:
+    """An update of another field brings it back into the review. Only the default is let through; all else is bound."""
+    shown = dict(differences.setting(_object(), row.where, row.holds))
+    reviewed = [dict(differences.setting(shown, row.steps, value)) for value in row.values]
+    assert between(resource, shown, reviewed[0], [NOTHING]) is None
+    other = dict(differences.setting(shown, row.where, "Other"))
+    changes = [
+        *(between(resource, shown, each, [NOTHING]) for each in reviewed[1:]),
+        between(resource, other, reviewed[0], [NOTHING]),
+        between(resource, shown, differences.setting(other, row.steps, row.values[0]), [NOTHING]),
+        between(resource, shown, differences.setting(reviewed[0], ("spec", "size"), 2), [NOTHING]),
+        between(THINGS, shown, reviewed[0], [NOTHING]),
+    ]
+    assert None not in changes
+
+
 def test_a_change_that_is_not_told_in_full_is_looked_for_both_ways() -> None:
     """With what controllers write, and without: which of them it is about, no path tells."""
     (steps,) = upkeep.FIELDS[DEPLOYMENTS]
