@@ -144,6 +144,25 @@ def test_a_peer_need_not_choose_a_change_that_was_done_before_the_operator_saw_i
     assert _do(cluster, cluster.agent, *pause).code == 0
 
 
+def test_each_of_two_changes_is_used_although_nobody_looked_in_between(cluster: Cluster, plugin: Plugin) -> None:
+    """The object is as the first one wanted it no more when the operator sees it, but what that one wrote is there."""
+    cluster.deployment()
+    patch = ("patch", "deployment/checkout", "--type=merge")
+    wishes = [(*patch, f'-p={{"spec":{{{field}}}}}') for field in ('"revisionHistoryLimit":3', '"paused":true')]
+    operator = cluster.stack.seconder.pid_of("operator")
+    names = []
+    os.kill(operator, signal.SIGSTOP)
+    try:
+        for wish in wishes:
+            names.append(_refused(_do(cluster, cluster.agent, *wish)))
+            assert _approve(plugin, names[-1]).code == 0
+            assert _do(cluster, cluster.agent, *wish).code == 0
+    finally:
+        os.kill(operator, signal.SIGCONT)
+    for name in names:
+        eventually(lambda name=name: _phase(cluster, name) == "Used", 20, "it is used")  # type: ignore[misc]
+
+
 def test_what_is_approved_by_its_name_is_what_waits_and_not_its_end(cluster: Cluster, plugin: Plugin) -> None:
     """Where no action is said. Of several wishes one is to be chosen, whatever they are, or the action said."""
     cluster.deployment()

@@ -1,12 +1,13 @@
 """Changes whose outcome is another one at each try: approved once, they are made, and nothing else is."""
 
+import functools
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from tests.cluster.test_changes import _approve, _do, _phase, _refused
-from tests.support.cluster import Cluster, eventually
+from tests.support.cluster import Cluster, Result, eventually
 from tests.support.plugin import Plugin
 
 from seconder.admission.changes import anew
@@ -133,27 +134,31 @@ def test_a_restart_is_approved_once_and_made_once(cluster: Cluster, plugin: Plug
     kinds = {"deployment": "Deployment", "statefulset": "StatefulSet", "daemonset": "DaemonSet"}
     document = {"apiVersion": "apps/v1", "kind": kinds[kind], "metadata": {"name": "web"}, "spec": spec}
     assert _do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(document)).code == 0
-    restart = ("rollout", "restart", f"{kind}/web")
+    restarted = functools.partial(_restarted, cluster, kind)
     names = set[str]()
     for _ in range(2):
-        chg = _refused(_do(cluster, cluster.agent, *restart))
+        chg = _refused(restarted())
         names.add(chg)
         approved = _approve(plugin, chg)
         assert approved.code == 0, approved
-        at = _time(cluster, kind)
-        eventually(lambda at=at: _now() > (at or ""), 5, "another second")  # type: ignore[misc]
-        answer = _do(cluster, cluster.agent, *restart)
+        answer = restarted()
         assert answer.code == 0, answer
         eventually(lambda chg=chg: _phase(cluster, chg) == "Used", 10, "it is used")  # type: ignore[misc]
     assert len(names) == 2
+    assert restarted().refused_with("WrongAction")
     since = _time(cluster, kind)
-    eventually(lambda: _now() > since, 5, "another second")
-    assert _do(cluster, cluster.agent, *restart).refused_with("WrongAction")
     for time in (since.replace("20", "19", 1), "tomorrow", "9999-01-01T00:00:00Z"):
         template = {"metadata": {"annotations": {_RESTARTED: time}}}
         given = json.dumps({"spec": {"template": template}})
         answer = _do(cluster, cluster.agent, "patch", f"{kind}/web", "--type=merge", f"-p={given}")
         assert answer.refused_with("WrongAction"), answer
+
+
+def _restarted(cluster: Cluster, kind: str) -> Result:
+    """Have the agent restart it, once kubectl would: it makes no two restarts within a second."""
+    since = _time(cluster, kind)
+    eventually(lambda: _now() > since, 5, "another second")
+    return _do(cluster, cluster.agent, "rollout", "restart", f"{kind}/web")
 
 
 def _now() -> str:

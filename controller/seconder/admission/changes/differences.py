@@ -210,23 +210,23 @@ def done(
 ) -> bool:
     """Whether an object is as a recorded change wanted it. Raises RecursionError.
 
-    ``let_through``: the change was, so that what a controller has put right since in a field of its own is no matter.
+    ``let_through``: the change was, so that it is made where each field that it tells is as it was wanted. What else
+    has been changed since, and what a controller has put right in a field of its own, is no matter.
     """
     waiting = _waiting(recorded)
     if waiting and not next_apply.holds(resource, document, waiting, free):
         return False
     whole = bool(recorded.patch) and not recorded.truncated
-    upkept = upkeep.FIELDS.get(resource, ()) if let_through and whole else ()
     marks = whole and resource in anew.KINDS
-    patch = exact.decode(recorded.patch) if upkept or marks else None
+    patch = exact.decode(recorded.patch) if whole and (marks or let_through) else None
+    upkept = upkeep.FIELDS.get(resource, ())
     for form in forms(resource, document, recorded, free):
-        wanted = merged(form, patch) if upkept or marks else form
-        there = anew.as_marked(resource, form, wanted) if marks else form
+        there = anew.as_marked(resource, form, merged(form, patch)) if marks else form
         if any(digest(_with_taken(one, waiting)) == recorded.after for one in _as_reviewed(resource, there)):
             return True
-        if upkept:
-            told = digest(_with_taken(wanted, waiting)) == recorded.after
-            if told and same(_leaving_out(there, upkept), _leaving_out(wanted, upkept)):
+        if whole and let_through:
+            told = shown(resource, there)
+            if same(_leaving_out(told, upkept), _leaving_out(merged(told, patch), upkept)):
                 return True
     return False
 

@@ -257,6 +257,22 @@ def test_the_data_of_a_secret_is_shown_as_digests() -> None:
     assert "b2xk" not in str(based)
 
 
+def test_what_was_let_through_is_made_whatever_else_has_changed_since() -> None:
+    """Where each field that it tells is as it was wanted; also of what is told as digests alone."""
+    stored, wanted = _object(spec={"a": 1, "gone": 1}), _object(spec={"a": 2})
+    found = _between(stored, wanted)
+    assert found is not None
+    for later, made in (({"a": 2, "b": 5}, True), ({"a": 3}, False), ({"a": 2, "gone": 1}, False)):
+        document = _object(spec=later)
+        assert done(THINGS, document, found, [NOTHING], let_through=True) is made
+        assert not done(THINGS, document, found, [NOTHING])
+    data, more = ({"data": {"key": "b25l"}}, {"data": {"key": "b25l", "more": "eA=="}})
+    secret = between(SECRETS, _object(data={}), _object(**data), [NOTHING])
+    assert secret is not None
+    assert done(SECRETS, _object(**more), secret, [NOTHING], let_through=True)
+    assert not done(SECRETS, _object(data={"key": "dHdv"}), secret, [NOTHING], let_through=True)
+
+
 def test_a_difference_that_is_too_large_says_so() -> None:
     """Its digests are as good as any."""
     stored, wanted = _object(), _object(spec={"text": "x" * MOST_PATCH})
