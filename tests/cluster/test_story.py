@@ -3,6 +3,7 @@
 import json
 import re
 import urllib.request
+from typing import Any
 
 import pytest
 from tests.support.cluster import AGENT, Cluster, eventually
@@ -128,8 +129,9 @@ def test_every_decision_is_logged_as_one_json_line_and_counted(cluster: Cluster)
     """Log and metrics tell the same as the message."""
     cluster.deployment()
     assert cluster.delete(cluster.agent).refused
-    lines = cluster.stack.seconder.log_of("webhook").read_text().splitlines()
-    ours = [json.loads(line) for line in lines if cluster.namespace in line]
+    # Both come after the answer.
+    eventually(lambda: _logged(cluster), 5, "the decision is logged")
+    ours = _logged(cluster)
     # The API server asks again where the object has changed meanwhile, as by its controller (etcd3 store, Delete).
     assert {entry["reason"] for entry in ours} == {"ApprovalMissing"}
     assert len({entry["review"] for entry in ours}) == len(ours)
@@ -141,6 +143,12 @@ def test_every_decision_is_logged_as_one_json_line_and_counted(cluster: Cluster)
         'reason="ApprovalMissing",resource="deployments.apps"}' in metrics
     )
     assert 'seconder_blocked_actions_total{agent="kiro",namespace="",operation="DELETE"' in metrics
+
+
+def _logged(cluster: Cluster) -> list[dict[str, Any]]:
+    """What the webhook has logged of the test's namespace."""
+    lines = cluster.stack.seconder.log_of("webhook").read_text().splitlines()
+    return [json.loads(line) for line in lines if cluster.namespace in line]
 
 
 def _metrics(cluster: Cluster) -> str:
