@@ -24,11 +24,12 @@ def plugin(cluster: Cluster, tmp_path: Path) -> Plugin:
     return Plugin(cluster, tmp_path / "home")
 
 
-def _do(cluster: Cluster, who: Callable[..., Result], *arguments: str, stdin: str = "") -> Result:
+def do(cluster: Cluster, who: Callable[..., Result], *arguments: str, stdin: str = "") -> Result:
+    """Have somebody run kubectl in the test's namespace."""
     return who(*arguments, f"--namespace={cluster.namespace}", stdin=stdin)
 
 
-def _refused(answer: Result, words: str = "Change of ") -> str:
+def refused(answer: Result, words: str = "Change of ") -> str:
     """The change request that a refusal names."""
     assert answer.refused, answer
     assert any(f"({reason})\n" in answer.err for reason in ("ApprovalMissing", "WrongAction")), answer
@@ -37,13 +38,15 @@ def _refused(answer: Result, words: str = "Change of ") -> str:
     return named.removeprefix("change request: ").strip()
 
 
-def _approve(plugin: Plugin, what: str, *more: str) -> Result:
+def approve(plugin: Plugin, what: str, *more: str) -> Result:
+    """Have alice approve a change request once it is there, or what waits for an object."""
     alice = plugin.cluster.alice
     eventually(lambda: not what.startswith("chg-") or plugin.cluster.there("chg", what), 5, "the change request")
     return plugin.script(alice.kubeconfig, "approve", what, f"--key={alice.key}", *_SCRIPT, *more)
 
 
-def _phase(cluster: Cluster, chg: str) -> str:
+def phase(cluster: Cluster, chg: str) -> str:
+    """The phase of a change request; empty until it has one."""
     return str(cluster.recorded(chg).get("status", {}).get("phase", ""))
 
 
@@ -67,16 +70,16 @@ def test_an_agents_ordinary_work_on_a_protected_deployment_is_free(cluster: Clus
         ("", ("rollout", "restart", "deployment/checkout")),
         ("", ("autoscale", "deployment/checkout", "--min=1", "--max=3")),
     ):
-        answer = _do(cluster, cluster.agent, *arguments, stdin=stdin)
+        answer = do(cluster, cluster.agent, *arguments, stdin=stdin)
         assert answer.code == 0, (arguments, answer)
-    _refused(_do(cluster, cluster.agent, "scale", "deployment/checkout", "--replicas=0"), "ScaleToZero of ")
+    refused(do(cluster, cluster.agent, "scale", "deployment/checkout", "--replicas=0"), "ScaleToZero of ")
 
 
 def test_a_change_is_asked_for_shown_signed_and_done_once(cluster: Cluster, plugin: Plugin) -> None:
     """Free work in between does not void it; once done, the approval is worth nothing any more."""
     cluster.deployment()
     pause = ("patch", "deployment/checkout", "--type=merge", '-p={"spec":{"paused":true}}')
-    chg = _refused(_do(cluster, cluster.agent, *pause))
+    chg = refused(do(cluster, cluster.agent, *pause))
     eventually(lambda: cluster.there("chg", chg), 5, "the change request")
     recorded = cluster.recorded(chg)["spec"]["change"]
     assert recorded["paths"] == ["spec.paused"]
@@ -86,16 +89,16 @@ def test_a_change_is_asked_for_shown_signed_and_done_once(cluster: Cluster, plug
     assert shown.out.count("\n") < 60
     for words in (recorded["from"], recorded["to"], "changes:    spec.paused"):
         assert words in shown.out
-    assert _approve(plugin, chg).code == 0
-    eventually(lambda: _phase(cluster, chg) == "Approved", 10, "it is approved")
+    assert approve(plugin, chg).code == 0
+    eventually(lambda: phase(cluster, chg) == "Approved", 10, "it is approved")
     for free in (("set", "image", "deployment/checkout", "main=none:9"), ("label", "deployment/checkout", "a=b")):
-        assert _do(cluster, cluster.agent, *free).code == 0
-    more = _do(cluster, cluster.agent, *pause[:3], '-p={"spec":{"paused":true,"revisionHistoryLimit":0}}')
+        assert do(cluster, cluster.agent, *free).code == 0
+    more = do(cluster, cluster.agent, *pause[:3], '-p={"spec":{"paused":true,"revisionHistoryLimit":0}}')
     assert more.refused_with("WrongAction"), more
     assert cluster.delete(cluster.agent).refused_with("WrongAction")
-    assert _do(cluster, cluster.agent, *pause).code == 0
-    eventually(lambda: _phase(cluster, chg) == "Used", 10, "it is used")
-    back = _do(cluster, cluster.agent, *pause[:3], '-p={"spec":{"paused":false}}')
+    assert do(cluster, cluster.agent, *pause).code == 0
+    eventually(lambda: phase(cluster, chg) == "Used", 10, "it is used")
+    back = do(cluster, cluster.agent, *pause[:3], '-p={"spec":{"paused":false}}')
     assert back.refused_with("WrongAction"), back
 
 
@@ -104,18 +107,18 @@ def test_a_peer_need_not_choose_a_change_that_was_done_or_is_possible_no_more(cl
     cluster.deployment()
     patch = ("patch", "deployment/checkout", "--type=merge")
     keep, pause = (*patch, '-p={"spec":{"revisionHistoryLimit":3}}'), (*patch, '-p={"spec":{"paused":true}}')
-    kept, void = (_refused(_do(cluster, cluster.agent, *each)) for each in (keep, pause))
+    kept, void = (refused(do(cluster, cluster.agent, *each)) for each in (keep, pause))
     what = ("deployment/checkout", "--action=Change", f"--namespace={cluster.namespace}")
     for chg in (kept, void):
         eventually(lambda chg=chg: cluster.there("chg", chg), 5, "the change request")  # type: ignore[misc]
-    assert "several change requests wait" in _approve(plugin, *what).err
-    assert _approve(plugin, kept).code == 0
-    assert _do(cluster, cluster.agent, *keep).code == 0
-    wanted = _refused(_do(cluster, cluster.agent, *pause))
+    assert "several change requests wait" in approve(plugin, *what).err
+    assert approve(plugin, kept).code == 0
+    assert do(cluster, cluster.agent, *keep).code == 0
+    wanted = refused(do(cluster, cluster.agent, *pause))
     eventually(lambda: cluster.there("chg", wanted), 5, "the change request")
-    approved = _approve(plugin, *what)
+    approved = approve(plugin, *what)
     assert approved.code == 0, approved
-    assert _do(cluster, cluster.agent, *pause).code == 0
+    assert do(cluster, cluster.agent, *pause).code == 0
 
 
 def test_a_peer_need_not_choose_a_change_that_was_done_before_the_operator_saw_it(
@@ -125,23 +128,23 @@ def test_a_peer_need_not_choose_a_change_that_was_done_before_the_operator_saw_i
     cluster.deployment()
     patch = ("patch", "deployment/checkout", "--type=merge")
     keep, pause = (*patch, '-p={"spec":{"revisionHistoryLimit":3}}'), (*patch, '-p={"spec":{"paused":true}}')
-    kept = _refused(_do(cluster, cluster.agent, *keep))
+    kept = refused(do(cluster, cluster.agent, *keep))
     eventually(lambda: cluster.there("chg", kept), 5, "the change request")
     operator = cluster.stack.seconder.pid_of("operator")
     os.kill(operator, signal.SIGSTOP)
     try:
-        assert _approve(plugin, kept).code == 0
-        assert _do(cluster, cluster.agent, *keep).code == 0
-        wanted = _refused(_do(cluster, cluster.agent, *pause))
+        assert approve(plugin, kept).code == 0
+        assert do(cluster, cluster.agent, *keep).code == 0
+        wanted = refused(do(cluster, cluster.agent, *pause))
         eventually(lambda: cluster.there("chg", wanted), 5, "the change request")
-        assert _phase(cluster, kept) != "Used"
-        approved = _approve(plugin, "deployment/checkout", "--action=Change", f"--namespace={cluster.namespace}")
+        assert phase(cluster, kept) != "Used"
+        approved = approve(plugin, "deployment/checkout", "--action=Change", f"--namespace={cluster.namespace}")
         assert approved.code == 0, approved
-        assert "nothing is left to approve" in _approve(plugin, kept).err
+        assert "nothing is left to approve" in approve(plugin, kept).err
     finally:
         os.kill(operator, signal.SIGCONT)
-    eventually(lambda: _phase(cluster, kept) == "Used", 20, "it is used")
-    assert _do(cluster, cluster.agent, *pause).code == 0
+    eventually(lambda: phase(cluster, kept) == "Used", 20, "it is used")
+    assert do(cluster, cluster.agent, *pause).code == 0
 
 
 def test_each_of_two_changes_is_used_although_nobody_looked_in_between(cluster: Cluster, plugin: Plugin) -> None:
@@ -154,13 +157,13 @@ def test_each_of_two_changes_is_used_although_nobody_looked_in_between(cluster: 
     os.kill(operator, signal.SIGSTOP)
     try:
         for wish in wishes:
-            names.append(_refused(_do(cluster, cluster.agent, *wish)))
-            assert _approve(plugin, names[-1]).code == 0
-            assert _do(cluster, cluster.agent, *wish).code == 0
+            names.append(refused(do(cluster, cluster.agent, *wish)))
+            assert approve(plugin, names[-1]).code == 0
+            assert do(cluster, cluster.agent, *wish).code == 0
     finally:
         os.kill(operator, signal.SIGCONT)
     for name in names:
-        eventually(lambda name=name: _phase(cluster, name) == "Used", 20, "it is used")  # type: ignore[misc]
+        eventually(lambda name=name: phase(cluster, name) == "Used", 20, "it is used")  # type: ignore[misc]
 
 
 def test_what_is_approved_by_its_name_is_what_waits_and_not_its_end(cluster: Cluster, plugin: Plugin) -> None:
@@ -168,17 +171,17 @@ def test_what_is_approved_by_its_name_is_what_waits_and_not_its_end(cluster: Clu
     cluster.deployment()
     pause = ("patch", "deployment/checkout", "--type=merge", '-p={"spec":{"paused":true}}')
     what = ("deployment/checkout", f"--namespace={cluster.namespace}", f"--requester={AGENT}")
-    wanted = _refused(_do(cluster, cluster.agent, *pause))
+    wanted = refused(do(cluster, cluster.agent, *pause))
     eventually(lambda: cluster.there("chg", wanted), 5, "the change request")
-    approved = _approve(plugin, *what)
+    approved = approve(plugin, *what)
     assert "approved (Change for " in approved.out, approved
     assert cluster.delete(cluster.agent).refused_with("WrongAction")
-    ending = _refused(cluster.delete(cluster.agent), "Delete of ")
+    ending = refused(cluster.delete(cluster.agent), "Delete of ")
     eventually(lambda: cluster.there("chg", ending), 5, "the change request")
-    several = _approve(plugin, *what)
+    several = approve(plugin, *what)
     assert f"{ending} (Delete for " in several.err, several
     assert f"{wanted} (Change for " in several.err, several
-    assert _do(cluster, cluster.agent, *pause).code == 0
+    assert do(cluster, cluster.agent, *pause).code == 0
 
 
 def test_no_approval_of_a_change_lets_another_through_by_any_patch_or_subresource(
@@ -188,9 +191,9 @@ def test_no_approval_of_a_change_lets_another_through_by_any_patch_or_subresourc
     uid = cluster.deployment()
     path = f"/apis/apps/v1/namespaces/{cluster.namespace}/deployments/checkout"
     wanted = '{"spec":{"minReadySeconds":0,"revisionHistoryLimit":3}}'
-    chg = _refused(_do(cluster, cluster.agent, "patch", "deployment/checkout", "--type=merge", f"-p={wanted}"))
-    assert _approve(plugin, chg).code == 0
-    live = json.loads(_do(cluster, cluster.human, "get", "deployment/checkout", "-o=json").out)
+    chg = refused(do(cluster, cluster.agent, "patch", "deployment/checkout", "--type=merge", f"-p={wanted}"))
+    assert approve(plugin, chg).code == 0
+    live = json.loads(do(cluster, cluster.human, "get", "deployment/checkout", "-o=json").out)
     assert live["metadata"]["uid"] == uid
     live["spec"]["revisionHistoryLimit"] = 2
     patch = ("patch", "deployment/checkout")
@@ -206,12 +209,12 @@ def test_no_approval_of_a_change_lets_another_through_by_any_patch_or_subresourc
         (("apply", "-f-", "--server-side", "--force-conflicts"), json.dumps(paused)),
     ]
     for arguments, stdin in others:
-        answer = _do(cluster, cluster.agent, *arguments, stdin=stdin)
+        answer = do(cluster, cluster.agent, *arguments, stdin=stdin)
         assert answer.refused_with("WrongAction"), (arguments, answer)
     raw = cluster.agent("replace", f"--raw={path}", "-f-", stdin=json.dumps(live))
     assert "needs approval by 1 peer" in raw.err, raw
     live["spec"]["revisionHistoryLimit"] = 3
-    done = _do(cluster, cluster.agent, "replace", "-f-", stdin=json.dumps(live))
+    done = do(cluster, cluster.agent, "replace", "-f-", stdin=json.dumps(live))
     assert done.code == 0, done
 
 
@@ -220,21 +223,21 @@ def test_where_nothing_is_free_a_peer_reviews_an_agents_whole_day(cluster: Clust
     example = yaml.safe_load(Path("manifests/examples/peer-review.yaml").read_text())
     cluster.policy("peer-review", **example["spec"] | {"namespaces": [cluster.namespace]})
     text = json.dumps(MANIFEST)
-    assert _do(cluster, cluster.agent, "apply", "-f-", stdin=text).code == 0
-    assert _do(cluster, cluster.agent, "apply", "-f-", stdin=text).code == 0
+    assert do(cluster, cluster.agent, "apply", "-f-", stdin=text).code == 0
+    assert do(cluster, cluster.agent, "apply", "-f-", stdin=text).code == 0
     for arguments, stdin, words in (
         (("apply", "-f-"), text.replace("none:0", "none:1"), "+      - image: none:1"),
         (("set", "env", "deployment/checkout", "MODE=b"), "", "+          value: b"),
         (("label", "deployment/checkout", "team=shop"), "", "+    team: shop"),
         (("scale", "deployment/checkout", "--replicas=4"), "", "+  replicas: 4"),
     ):
-        chg = _refused(_do(cluster, cluster.agent, *arguments, stdin=stdin))
+        chg = refused(do(cluster, cluster.agent, *arguments, stdin=stdin))
         eventually(lambda chg=chg: cluster.there("chg", chg), 5, "the change request")  # type: ignore[misc]
         shown = plugin.script(cluster.alice.kubeconfig, "show", chg)
         assert words.split("- ")[-1].strip("+ ") in shown.out, shown
-        approved = _approve(plugin, chg)
+        approved = approve(plugin, chg)
         assert approved.code == 0, approved
-        done = _do(cluster, cluster.agent, *arguments, stdin=stdin)
+        done = do(cluster, cluster.agent, *arguments, stdin=stdin)
         assert done.code == 0, (arguments, done)
 
 
@@ -245,26 +248,26 @@ def test_an_agents_rollback_goes_through_by_the_approval_that_it_takes_off(clust
     cluster.deployment()
     eventually(lambda: _revision(cluster) == "1", 10, "the controller has seen it")
     image = ("set", "image", "deployment/checkout", "main=none:1")
-    rolled = _refused(_do(cluster, cluster.agent, *image))
-    assert _approve(plugin, rolled).code == 0
+    rolled = refused(do(cluster, cluster.agent, *image))
+    assert approve(plugin, rolled).code == 0
     eventually(lambda: _approvals(cluster) == (1, 1), 10, "the ReplicaSet has it too")
-    assert _do(cluster, cluster.agent, *image).code == 0
+    assert do(cluster, cluster.agent, *image).code == 0
     eventually(lambda: _revision(cluster) == "2", 10, "the controller has seen it")
-    eventually(lambda: _phase(cluster, rolled) == "Used", 10, "it is used")
+    eventually(lambda: phase(cluster, rolled) == "Used", 10, "it is used")
     undo = ("rollout", "undo", "deployment/checkout")
-    chg = _refused(_do(cluster, cluster.agent, *undo))
-    assert _approve(plugin, chg).code == 0
+    chg = refused(do(cluster, cluster.agent, *undo))
+    assert approve(plugin, chg).code == 0
     eventually(lambda: _approvals(cluster)[0] < _approvals(cluster)[1], 10, "the ReplicaSet has it too")
     before = _approvals(cluster)[0]
-    undone = _do(cluster, cluster.agent, *undo)
+    undone = do(cluster, cluster.agent, *undo)
     assert undone.code == 0, undone
     assert _image(cluster) == "none:0"
     assert _approvals(cluster)[0] < before
-    eventually(lambda: _phase(cluster, chg) not in {"Pending", "Approved"}, 10, "it is seen")
-    assert _phase(cluster, chg) == "Used"
+    eventually(lambda: phase(cluster, chg) not in {"Pending", "Approved"}, 10, "it is seen")
+    assert phase(cluster, chg) == "Used"
     assert {each["approver"] for each in cluster.recorded(chg)["status"]["approvals"]} == {"alice@example.com"}
     eventually(lambda: _revision(cluster) == "3", 10, "the controller has seen it")
-    again = _do(cluster, cluster.agent, *undo)
+    again = do(cluster, cluster.agent, *undo)
     assert again.refused_with("ProtectedConfiguration"), again
     assert "It brings back an approval" in again.err
     assert "kubectl set image" in again.err
@@ -275,7 +278,7 @@ def _replaced(cluster: Cluster, wanted: Any) -> Result:
     answers: list[Result] = []
 
     def answered() -> bool:
-        answers.append(_do(cluster, cluster.agent, "replace", "-f-", stdin=json.dumps(wanted)))
+        answers.append(do(cluster, cluster.agent, "replace", "-f-", stdin=json.dumps(wanted)))
         return "the object has been modified" not in answers[-1].err
 
     eventually(answered, 20, "nobody else writes")
@@ -285,17 +288,17 @@ def _replaced(cluster: Cluster, wanted: Any) -> Result:
 def test_a_replace_goes_through_by_the_approval_that_it_takes_off(cluster: Cluster, plugin: Plugin) -> None:
     """The file tells all of the object, and nothing of approvals. By what nobody was asked about it takes none off."""
     wanted = MANIFEST | {"spec": MANIFEST["spec"] | {"revisionHistoryLimit": 3}}
-    assert _do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(MANIFEST)).code == 0
+    assert do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(MANIFEST)).code == 0
     eventually(lambda: _revision(cluster) == "1", 10, "the controller has seen it")
-    chg = _refused(_replaced(cluster, wanted))
-    assert _approve(plugin, chg).code == 0
+    chg = refused(_replaced(cluster, wanted))
+    assert approve(plugin, chg).code == 0
     assert _approvals(cluster)[0] == 1
     assert "It takes off an approval" in _replaced(cluster, MANIFEST).err
     replaced = _replaced(cluster, wanted)
     assert replaced.code == 0, replaced
     assert _approvals(cluster)[0] == 0
-    eventually(lambda: _phase(cluster, chg) not in {"Pending", "Approved"}, 10, "it is seen")
-    assert _phase(cluster, chg) == "Used"
+    eventually(lambda: phase(cluster, chg) not in {"Pending", "Approved"}, 10, "it is seen")
+    assert phase(cluster, chg) == "Used"
 
 
 def _image(cluster: Cluster) -> str:
@@ -324,17 +327,17 @@ def test_a_rollout_that_was_approved_and_made_is_used_and_the_next_one_counts(cl
     cluster.deployment()
     for number in range(1, 4):
         image = ("set", "image", "deployment/checkout", f"main=none:{number}")
-        chg = _refused(_do(cluster, cluster.agent, *image))
-        assert _approve(plugin, chg).code == 0
-        assert _do(cluster, cluster.agent, *image).code == 0
+        chg = refused(do(cluster, cluster.agent, *image))
+        assert approve(plugin, chg).code == 0
+        assert do(cluster, cluster.agent, *image).code == 0
         if number < 3:
             continue
         eventually(lambda: _revision(cluster) == "4", 10, "the controller has seen it")
-        eventually(lambda chg=chg: _phase(cluster, chg) != "Approved", 10, "it is seen")  # type: ignore[misc]
+        eventually(lambda chg=chg: phase(cluster, chg) != "Approved", 10, "it is seen")  # type: ignore[misc]
         waited = plugin.script(cluster.alice.kubeconfig, "wait", chg, "--timeout=10s")
         assert (waited.code, waited.out.strip()) == (0, f"{chg} Used")
     revision = ("annotate", "deployment/checkout", "deployment.kubernetes.io/revision=9", "--overwrite")
-    chg = _refused(_do(cluster, cluster.agent, *revision))
+    chg = refused(do(cluster, cluster.agent, *revision))
     assert cluster.recorded(chg)["spec"]["change"]["paths"] == [
         "metadata.annotations[deployment.kubernetes.io/revision]"
     ]
@@ -346,17 +349,17 @@ def test_a_free_rollout_in_between_voids_no_approval_of_another_change(cluster: 
     cluster.deployment()
     eventually(lambda: _revision(cluster) == "1", 10, "the controller has seen it")
     team = ("patch", "deployment/checkout", "--type=merge", '-p={"metadata":{"labels":{"team":"shop"}}}')
-    chg = _refused(_do(cluster, cluster.agent, *team))
-    assert _approve(plugin, chg).code == 0
-    assert _do(cluster, cluster.agent, "set", "image", "deployment/checkout", "main=none:1").code == 0
+    chg = refused(do(cluster, cluster.agent, *team))
+    assert approve(plugin, chg).code == 0
+    assert do(cluster, cluster.agent, "set", "image", "deployment/checkout", "main=none:1").code == 0
     eventually(lambda: _revision(cluster) == "2", 10, "the controller has seen it")
     for value in ('"9"', "null"):
         annotations = f'"annotations":{{"deployment.kubernetes.io/revision":{value}}}'
         besides = f'-p={{"metadata":{{"labels":{{"team":"shop"}},{annotations}}}}}'
-        answer = _do(cluster, cluster.agent, *team[:3], besides)
+        answer = do(cluster, cluster.agent, *team[:3], besides)
         assert answer.refused_with("WrongAction"), answer
-    assert _do(cluster, cluster.agent, *team).code == 0
-    eventually(lambda: _phase(cluster, chg) == "Used", 10, "it is used")
+    assert do(cluster, cluster.agent, *team).code == 0
+    eventually(lambda: phase(cluster, chg) == "Used", 10, "it is used")
 
 
 def test_what_an_autoscaler_tells_in_annotations_of_version_1_voids_no_approval(
@@ -367,25 +370,25 @@ def test_what_an_autoscaler_tells_in_annotations_of_version_1_voids_no_approval(
     cluster.policy("sizes", resources=[{"group": "autoscaling", "resources": ["horizontalpodautoscalers"]}])
     cluster.deployment()
     made = ("autoscale", "deployment/checkout", "--min=2", "--max=4", "--cpu=80%")
-    assert _do(cluster, cluster.human, *made).code == 0
+    assert do(cluster, cluster.human, *made).code == 0
     more = ("patch", kind, "checkout", "--type=merge", '-p={"spec":{"maxReplicas":6}}')
-    chg = _refused(_do(cluster, cluster.agent, *more))
-    assert _approve(plugin, chg).code == 0
+    chg = refused(do(cluster, cluster.agent, *more))
+    assert approve(plugin, chg).code == 0
     eventually(
         lambda: cluster.get("hpa", "checkout").get("status", {}).get("conditions"), 40, "its controller has told"
     )
-    assert _do(cluster, cluster.agent, *more).code == 0
-    eventually(lambda: _phase(cluster, chg) == "Used", 10, "it is used")
+    assert do(cluster, cluster.agent, *more).code == 0
+    eventually(lambda: phase(cluster, chg) == "Used", 10, "it is used")
 
 
 def test_the_data_of_a_secret_is_recorded_and_shown_as_digests_alone(cluster: Cluster, plugin: Plugin) -> None:
     """Not in the change request, nor in an event, nor at a terminal; it is approved from the manifest."""
     cluster.policy("secrets", resources=[{"group": "", "resources": ["secrets"]}], freeChanges=[])
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "card"}, "stringData": {"pin": "old-value"}}
-    assert _do(cluster, cluster.human, "apply", "-f-", stdin=json.dumps(secret)).code == 0
+    assert do(cluster, cluster.human, "apply", "-f-", stdin=json.dumps(secret)).code == 0
     wanted = json.dumps(secret).replace("old-value", "new-value")
-    answer = _do(cluster, cluster.agent_with_all_rights, "apply", "-f-", stdin=wanted)
-    chg = _refused(answer)
+    answer = do(cluster, cluster.agent_with_all_rights, "apply", "-f-", stdin=wanted)
+    chg = refused(answer)
     eventually(lambda: cluster.there("chg", chg), 5, "the change request")
     # What kubectl itself had been given, it repeats.
     told = json.dumps(cluster.recorded(chg)) + answer.err.partition("denied the request: ")[2]
@@ -394,7 +397,7 @@ def test_the_data_of_a_secret_is_recorded_and_shown_as_digests_alone(cluster: Cl
     assert "sha256:" in shown.out, shown
     for value in ("old-value", "new-value", "bmV3LXZhbHVl", "b2xkLXZhbHVl"):
         assert value not in told + shown.out + shown.err
-    unseen = _approve(plugin, chg)
+    unseen = approve(plugin, chg)
     assert unseen.code == 1, unseen
     assert "from the manifest" in unseen.err
     assert "data.pin" in json.dumps(cluster.recorded(chg)["spec"]["change"]["paths"])
@@ -406,29 +409,29 @@ def test_a_change_that_is_too_large_is_approved_from_its_manifest(
     """It says so; the manifest must make exactly what was asked for, and another makes nothing."""
     cluster.policy("data", resources=[{"group": "", "resources": ["configmaps"]}])
     settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"a": "1"}}
-    assert _do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(settings)).code == 0
+    assert do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(settings)).code == 0
     wanted = settings | {"data": {"a": "2", "b": "x" * 70_000}}
     file = tmp_path / "wanted.json"
     file.write_text(json.dumps(wanted))
     change = ("patch", "configmap/big", "--type=merge", f"--patch-file={file}")
-    chg = _refused(_do(cluster, cluster.agent, *change))
+    chg = refused(do(cluster, cluster.agent, *change))
     eventually(lambda: cluster.there("chg", chg), 5, "the change request")
     recorded = cluster.recorded(chg)["spec"]["change"]
     assert (recorded["truncated"], recorded["patch"]) == (True, "")
-    unseen = _approve(plugin, chg)
+    unseen = approve(plugin, chg)
     assert unseen.code == 1
     assert "too large or too deep to be shown" in unseen.err, unseen
     other = tmp_path / "other.json"
     other.write_text(json.dumps(settings | {"data": {"a": "3"}}))
-    assert "another object" in _approve(plugin, chg, f"--filename={other}").err
-    approved = _approve(plugin, chg, f"--filename={file}")
+    assert "another object" in approve(plugin, chg, f"--filename={other}").err
+    approved = approve(plugin, chg, f"--filename={file}")
     assert approved.code == 0, approved
-    assert _do(cluster, cluster.agent, *change).code == 0
-    eventually(lambda: _phase(cluster, chg) == "Used", 10, "it is used")
+    assert do(cluster, cluster.agent, *change).code == 0
+    eventually(lambda: phase(cluster, chg) == "Used", 10, "it is used")
     again = tmp_path / "again.json"
     again.write_text(json.dumps(settings | {"data": {"a": "4"}}))
     requester = ("--requester=system:serviceaccount:seconder-agents:kiro", "--action=Change", "-n", cluster.namespace)
-    unasked = _approve(plugin, "configmap/big", *requester, f"--filename={again}")
+    unasked = approve(plugin, "configmap/big", *requester, f"--filename={again}")
     assert unasked.code == 0, unasked
     shutil.copy(again, file)
-    assert _do(cluster, cluster.agent, *change).code == 0
+    assert do(cluster, cluster.agent, *change).code == 0

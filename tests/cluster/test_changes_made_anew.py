@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.cluster.test_changes import _approve, _do, _phase, _refused
+from tests.cluster.test_changes import approve, do, phase, refused
 from tests.support.cluster import Cluster, Result, eventually
 from tests.support.plugin import Plugin
 
@@ -25,7 +25,7 @@ def _service(cluster: Cluster, **spec: Any) -> None:
         "metadata": {"name": "web"},
         "spec": {"ports": [_PORT], "selector": {"app": "web"}} | spec,
     }
-    assert _do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(document)).code == 0
+    assert do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(document)).code == 0
 
 
 def _patch(**spec: Any) -> tuple[str, ...]:
@@ -53,15 +53,15 @@ def test_what_the_api_server_allocates_makes_no_other_change(cluster: Cluster, p
     cluster.policy("services", resources=_SERVICES)
     given, change, path = _CASES[case]
     _service(cluster, **given)
-    chg = _refused(_do(cluster, cluster.agent, *change))
-    assert _refused(_do(cluster, cluster.agent, *change)) == chg
-    assert _approve(plugin, chg).code == 0
+    chg = refused(do(cluster, cluster.agent, *change))
+    assert refused(do(cluster, cluster.agent, *change)) == chg
+    assert approve(plugin, chg).code == 0
     recorded = cluster.recorded(chg)["spec"]["change"]
     assert path in recorded["paths"]
     assert json.dumps(anew.CHOSEN, separators=(",", ":")) in recorded["patch"]
-    made = _do(cluster, cluster.agent, *change)
+    made = do(cluster, cluster.agent, *change)
     assert made.code == 0, made
-    eventually(lambda: _phase(cluster, chg) == "Used", 10, "it is used")
+    eventually(lambda: phase(cluster, chg) == "Used", 10, "it is used")
 
 
 def test_a_port_or_an_address_that_is_named_is_approved_as_it_is(cluster: Cluster, plugin: Plugin) -> None:
@@ -69,31 +69,31 @@ def test_a_port_or_an_address_that_is_named_is_approved_as_it_is(cluster: Cluste
     cluster.policy("services", resources=_SERVICES)
     _service(cluster)
     publish = _patch(type="NodePort")
-    chg = _refused(_do(cluster, cluster.agent, *publish))
-    assert _approve(plugin, chg).code == 0
+    chg = refused(do(cluster, cluster.agent, *publish))
+    assert approve(plugin, chg).code == 0
     live = cluster.get("service", "web")
     port = _PORT | {"nodePort": 31234}
     named = {"type": "NodePort", "ports": [port]}
     entries: list[list[dict[str, Any]]] = [[{}], [], _owning()]
     for metadata in ({}, *({"managedFields": each} for each in entries)):
         whole = live | {"metadata": live["metadata"] | metadata, "spec": live["spec"] | named}
-        answer = _do(cluster, cluster.agent, "replace", "-f-", stdin=json.dumps(whole))
+        answer = do(cluster, cluster.agent, "replace", "-f-", stdin=json.dumps(whole))
         assert answer.refused_with("WrongAction"), (metadata, answer)
         given = json.dumps({"metadata": metadata, "spec": named})
-        merged = _do(cluster, cluster.agent, "patch", "service/web", "--type=merge", f"-p={given}")
+        merged = do(cluster, cluster.agent, "patch", "service/web", "--type=merge", f"-p={given}")
         assert merged.refused_with("WrongAction"), (metadata, merged)
     manifest = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": named}
-    applied = _do(
+    applied = do(
         cluster,
         cluster.agent,
         *("apply", "--server-side", "--force-conflicts", "-f-"),
         stdin=json.dumps(manifest),
     )
     assert applied.refused_with("WrongAction"), applied
-    wanted = _refused(_do(cluster, cluster.agent, *_patch(**named)))
-    assert _approve(plugin, wanted).code == 0
+    wanted = refused(do(cluster, cluster.agent, *_patch(**named)))
+    assert approve(plugin, wanted).code == 0
     assert "31234" in cluster.recorded(wanted)["spec"]["change"]["patch"]
-    assert _do(cluster, cluster.agent, *_patch(**named)).code == 0
+    assert do(cluster, cluster.agent, *_patch(**named)).code == 0
     assert cluster.get("service", "web")["spec"]["ports"][0]["nodePort"] == 31234
 
 
@@ -111,13 +111,13 @@ def test_a_port_may_be_approved_from_a_manifest(cluster: Cluster, plugin: Plugin
     cluster.policy("services", resources=_SERVICES)
     _service(cluster)
     publish = _patch(type="NodePort")
-    chg = _refused(_do(cluster, cluster.agent, *publish))
+    chg = refused(do(cluster, cluster.agent, *publish))
     file = tmp_path / "wanted.json"
     spec = {"type": "NodePort"}
     file.write_text(json.dumps({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec}))
-    approved = _approve(plugin, chg, f"--filename={file}")
+    approved = approve(plugin, chg, f"--filename={file}")
     assert approved.code == 0, approved
-    assert _do(cluster, cluster.agent, *publish).code == 0
+    assert do(cluster, cluster.agent, *publish).code == 0
 
 
 @pytest.mark.parametrize("kind", ["deployment", "statefulset", "daemonset"])
@@ -133,24 +133,24 @@ def test_a_restart_is_approved_once_and_made_once(cluster: Cluster, plugin: Plug
         spec["serviceName"] = "web"
     kinds = {"deployment": "Deployment", "statefulset": "StatefulSet", "daemonset": "DaemonSet"}
     document = {"apiVersion": "apps/v1", "kind": kinds[kind], "metadata": {"name": "web"}, "spec": spec}
-    assert _do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(document)).code == 0
+    assert do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(document)).code == 0
     restarted = functools.partial(_restarted, cluster, kind)
     names = set[str]()
     for _ in range(2):
-        chg = _refused(restarted())
+        chg = refused(restarted())
         names.add(chg)
-        approved = _approve(plugin, chg)
+        approved = approve(plugin, chg)
         assert approved.code == 0, approved
         answer = restarted()
         assert answer.code == 0, answer
-        eventually(lambda chg=chg: _phase(cluster, chg) == "Used", 10, "it is used")  # type: ignore[misc]
+        eventually(lambda chg=chg: phase(cluster, chg) == "Used", 10, "it is used")  # type: ignore[misc]
     assert len(names) == 2
     assert restarted().refused_with("WrongAction")
     since = _time(cluster, kind)
     for time in (since.replace("20", "19", 1), "tomorrow", "9999-01-01T00:00:00Z"):
         template = {"metadata": {"annotations": {_RESTARTED: time}}}
         given = json.dumps({"spec": {"template": template}})
-        answer = _do(cluster, cluster.agent, "patch", f"{kind}/web", "--type=merge", f"-p={given}")
+        answer = do(cluster, cluster.agent, "patch", f"{kind}/web", "--type=merge", f"-p={given}")
         assert answer.refused_with("WrongAction"), answer
 
 
@@ -158,7 +158,7 @@ def _restarted(cluster: Cluster, kind: str) -> Result:
     """Have the agent restart it, once kubectl would: it makes no two restarts within a second."""
     since = _time(cluster, kind)
     eventually(lambda: _now() > since, 5, "another second")
-    return _do(cluster, cluster.agent, "rollout", "restart", f"{kind}/web")
+    return do(cluster, cluster.agent, "rollout", "restart", f"{kind}/web")
 
 
 def _now() -> str:
@@ -175,11 +175,11 @@ def test_a_service_that_becomes_a_name_by_an_approved_change_is_seen_as_done(clu
     cluster.policy("services", resources=_SERVICES)
     _service(cluster)
     change = _patch(type="ExternalName", externalName="x.example.com")
-    chg = _refused(_do(cluster, cluster.agent, *change))
-    assert _approve(plugin, chg).code == 0
-    made = _do(cluster, cluster.agent, *change)
+    chg = refused(do(cluster, cluster.agent, *change))
+    assert approve(plugin, chg).code == 0
+    made = do(cluster, cluster.agent, *change)
     assert made.code == 0, made
-    eventually(lambda: _phase(cluster, chg) not in {"Approved", "Pending"}, 10, "it is seen")
-    assert _phase(cluster, chg) == "Used"
-    free = _do(cluster, cluster.agent, "label", "service/web", "a=b")
+    eventually(lambda: phase(cluster, chg) not in {"Approved", "Pending"}, 10, "it is seen")
+    assert phase(cluster, chg) == "Used"
+    free = do(cluster, cluster.agent, "label", "service/web", "a=b")
     assert free.code == 0, free

@@ -35,16 +35,14 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
             return decision.undecided(context, unknown.what, rule.action)
         if denial is not None:
             # Nobody is asked to sign for what would be refused for good by another word.
-            return (
-                denial if spends is None or _spent(context, spends, verdicts) else _refused(context, spends.otherwise)
-            )
+            return (spends and _in_vain(context, spends, verdicts)) or denial
         for finding in findings:
             if isinstance(finding, Cleared):
                 stale = stale or finding.stale
             elif isinstance(finding, Spends):
                 spends = finding
-    if spends is not None and not _spent(context, spends, verdicts):
-        return _refused(context, spends.otherwise)
+    if spends and (in_vain := _in_vain(context, spends, verdicts)):
+        return in_vain
     if verdicts or stale:
         try:
             # Not by ``ask``: each review that lets something through comes by here.
@@ -84,8 +82,8 @@ def _refused(context: ReviewContext, refusal: Refusal) -> Decision:
     return decision.refused(context, refusal.what, refusal.reason, refusal.advice, refusal.action)
 
 
-def _spent(context: ReviewContext, spends: Spends, verdicts: Iterable[Verdict]) -> bool:
-    """Whether each of these approvals is for what the update itself does to its object, there and then.
+def _in_vain(context: ReviewContext, spends: Spends, verdicts: Iterable[Verdict]) -> Decision | None:
+    """The refusal, unless each of these approvals is for what the update itself does to its object, there and then.
 
     Its use is seen on the object, whether or not the approval still stands there. Not so that of a deletion, which may
     come later, by another hand.
@@ -96,7 +94,7 @@ def _spent(context: ReviewContext, spends: Spends, verdicts: Iterable[Verdict]) 
         own = effect.target == context.request.target and not (effect.dependent or effect.since)
         if own and effect.action is not Action.DELETE:
             done.update(approval.slug for approval in verdict.valid if approval.detail.actions == [effect.action])
-    return spends.slugs <= done
+    return None if spends.slugs <= done else _refused(context, spends.otherwise)
 
 
 def judge(context: ReviewContext, effect: Effect) -> Asking[Verdict]:

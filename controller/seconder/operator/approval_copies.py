@@ -128,15 +128,18 @@ class Copier:
         Of another one only what is as it was goes, and what is put has names of its own. Raises ApiError.
         """
         # The uid makes it fail where another object has taken the name meanwhile, the revision where it has changed.
-        metadata = {"uid": stored.uid, "annotations": changes, "resourceVersion": version}
-        if version is None:
-            metadata = {"uid": stored.uid, "annotations": {key: value for key, value in changes.items() if value}}
-        if metadata["annotations"]:
+        if version is not None:
+            metadata = {"uid": stored.uid, "annotations": changes, "resourceVersion": version}
             self._api.merge(path, {"metadata": metadata}, fieldManager=constants.APPROVAL_MANAGER)
-        if version is None:
-            there = _approvals(stored)
-            for slug in approvals_of({key: "" for key, value in changes.items() if not value}):
-                approval_writes.take(self._api, path, stored.uid, slug, there[slug])
+            return
+        put = {key: value for key, value in changes.items() if value}
+        if put:
+            metadata = {"uid": stored.uid, "annotations": put}
+            self._api.merge(path, {"metadata": metadata}, fieldManager=constants.APPROVAL_MANAGER)
+        for slug, value in _approvals(stored).items():
+            key = f"{constants.APPROVAL_PREFIX}{slug}"
+            if key in changes and key not in put:
+                approval_writes.take(self._api, path, stored.uid, slug, value)
 
     def _note(self, request: ChangeRequest, status: ChangeRequestStatus) -> ChangeRequest | None:
         """Write down what is to be copied; None where the change request is another by now. Raises ApiError."""

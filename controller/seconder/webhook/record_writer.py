@@ -154,8 +154,11 @@ class RecordWriter:
 
     def _seen(self, change: Change, policies: PolicyIndex) -> Metadata | None:
         """The object as it is stored; None where it is not as the review said. Raises ApiError and Unknown."""
+        return _read(lambda: sight.seen(change, self._answering(policies)))
+
+    def _answering(self, policies: PolicyIndex) -> lookups.Answer:
         deadline = within()
-        return _read(lambda: sight.seen(change, lambda asked: self._resolver.answer(asked, policies, deadline)))
+        return lambda asked: self._resolver.answer(asked, policies, deadline)
 
     def _open_record(self, change: Change, impact: Impact | None) -> ChangeRequest | None:
         """The change request, newly created, or the one that ended before; None where it was removed in between."""
@@ -176,9 +179,9 @@ class RecordWriter:
 
     def _impact(self, change: Change, policies: PolicyIndex) -> Impact | None:
         effect = Effect(change.action, change.target, change.version, {})
-        looking, deadline = adjudication.impact_of(effect, change.policies), within()
+        looking = adjudication.impact_of(effect, change.policies)
         try:
-            return lookups.drive(looking, lambda asked: self._resolver.answer(asked, policies, deadline))[0]
+            return lookups.drive(looking, self._answering(policies))[0]
         except Unknown:
             return None
 
@@ -191,10 +194,7 @@ class RecordWriter:
 
     def _tell_use(self, change: Change, counted: Sequence[Approval], policies: PolicyIndex) -> None:
         """Write the event that is all there is of a use. Raises ApiError and Unknown."""
-        deadline = within()
-        if not _read(
-            lambda: sight.used(change, counted, lambda asked: self._resolver.answer(asked, policies, deadline))
-        ):
+        if not _read(lambda: sight.used(change, counted, self._answering(policies))):
             self._unseen()
             return
         peers = ", ".join(sorted({approval.statement.iss for approval in counted}))

@@ -6,7 +6,7 @@ place of such a value, and peers are shown the mark. It is an object, as no valu
 
 A mark stands only for what nobody chose. A port or an address that the request itself names is owned by its field
 manager (``metadata.managedFields``): the API server notes that before it allocates any. What is owned is bound as it
-is, and so is all of it where the API server may have noted nothing: see ``_owned``. A time stands for a restart only
+is, and so is all of it where the API server may have noted nothing: see ``_entries``. A time stands for a restart only
 where it is later than the one before, so that two approvals never let the same restart through in turn.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from seconder.admission.changes.free_paths import ANNOTATIONS, Steps
+from seconder.admission.changes.free_paths import ABSENT, ANNOTATIONS, Steps, value_at
 from seconder.api import moments
 from seconder.api.resources import DAEMON_SETS, DEPLOYMENTS, SERVICES, STATEFUL_SETS, GroupResource
 
@@ -69,22 +69,23 @@ API server notes nothing, and takes what the client says. etcd's own limit is th
 _KEYS: Final[Mapping[Steps, tuple[str, ...]]] = {("spec", "ports"): ("port", "protocol")}
 """What tells one element of a list from another in managedFields."""
 
-_NOTHING: Final[Any] = object()
-
 
 def marked(resource: GroupResource, stored: Mapping[str, Any], wanted: Mapping[str, Any], after: Any) -> Any:
     """What is guarded of a wanted object, with marks in the place of values that nobody chose."""
     for row in TIMES.get(resource, ()):
         # A path of maps alone. Most changes are of something else.
-        value = _at(after, row.steps)
-        mark = None if value is _NOTHING else _mark(_at(stored, row.steps), value)
+        value = value_at(after, row.steps)
+        mark = None if value is ABSENT else _mark(value_at(stored, row.steps), value)
         if mark is not None:
             after = _put(after, row.steps, mark)
+    fresh: list[Place] = []
     for row in ALLOCATED.get(resource, ()):
         known = [value for _, value in _places(stored, row.steps)]
-        for place, value in _places(after, row.steps):
-            if _plain(value) and value not in known and not _owned(wanted, after, place):
-                after = _put(after, place, CHOSEN)
+        fresh += [place for place, value in _places(after, row.steps) if _plain(value) and value not in known]
+    entries = _entries(wanted) if fresh else ()
+    for place in fresh if entries else ():
+        if not _owned(entries, after, place):
+            after = _put(after, place, CHOSEN)
     return after
 
 
@@ -92,7 +93,7 @@ def as_marked(resource: GroupResource, form: Any, wanted: Any) -> Any:
     """An object as it stands, with the marks of a wanted state where it holds what they stand for."""
     for row in (*TIMES.get(resource, ()), *ALLOCATED.get(resource, ())):
         for place, mark in _places(wanted, row.steps):
-            if isinstance(mark, Mapping) and _stands_for(mark, _at(form, place)):
+            if isinstance(mark, Mapping) and _stands_for(mark, value_at(form, place)):
                 form = _put(form, place, mark)
     return form
 
@@ -102,7 +103,7 @@ def _mark(former: Any, value: Any) -> Mapping[str, str] | None:
     now = _moment(value)
     if now is None:
         return None
-    if former is _NOTHING:
+    if former is ABSENT:
         return {_TIME: _ANY}
     then = _moment(former)
     return {_TIME: f"{_LATER}{former}"} if then is not None and now > then else None
@@ -127,14 +128,17 @@ def _plain(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
-def _owned(wanted: Mapping[str, Any], after: Any, place: Place) -> bool:
+def _entries(wanted: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Who owns which fields of a wanted object; none where what it says of that is not believed."""
+    entries = (wanted.get("metadata") or {}).get("managedFields")
+    return entries if entries and len(msgspec.json.encode(wanted)) <= _MOST else ()
+
+
+def _owned(entries: Sequence[Mapping[str, Any]], after: Any, place: Place) -> bool:
     """Whether somebody owns a field of the wanted object, or may: the request named its value then.
 
     What a manager has owned since before may be named anew, and is bound.
     """
-    entries = (wanted.get("metadata") or {}).get("managedFields")
-    if not entries or len(msgspec.json.encode(wanted)) > _MOST:
-        return True
     tokens = _tokens(after, place)
     return tokens is None or any(_owns(entry.get("fieldsV1"), tokens) for entry in entries)
 
@@ -195,16 +199,6 @@ def _places(value: Any, steps: Steps, place: Place = ()) -> Iterator[tuple[Place
             yield from _places(each, steps[1:], (*place, index))
     elif isinstance(value, Mapping) and steps[0] in value:
         yield from _places(value[steps[0]], steps[1:], (*place, steps[0]))
-
-
-def _at(value: Any, place: Place) -> Any:
-    """What stands at a place; _NOTHING where nothing does."""
-    try:
-        for step in place:
-            value = value[step]
-    except (KeyError, IndexError, TypeError):
-        return _NOTHING
-    return value
 
 
 def _put(value: Any, place: Place, held: Any) -> Any:

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from seconder.admission.changes import anew, free_changes, free_paths, next_apply, upkeep
-from seconder.admission.changes.free_paths import ANNOTATIONS, DROPPED, LABELS, Free, FreePaths, Steps
+from seconder.admission.changes.free_paths import ABSENT, ANNOTATIONS, DROPPED, LABELS, Free, FreePaths, Steps, value_at
 from seconder.admission.changes.next_apply import Taken
 from seconder.admission.changes.place import DEEPEST
 from seconder.api import constants
@@ -47,7 +47,6 @@ _ESCAPED: Final = re.compile(r"\\.")
 HEADING: Final = "Taken away by somebody's next apply:"
 """Where people are shown that, below the object that is wanted."""
 
-_NOTHING: Final[Any] = object()
 _MAPS: Final = (LABELS, ANNOTATIONS)
 
 exact: Final = msgspec.json.Decoder(float_hook=lambda written: Raw(written.encode()))
@@ -70,7 +69,7 @@ def digest(value: Any) -> str:
 
 def same(one: Any, other: Any) -> bool:
     """Whether two values are the same JSON. To Python, ``true`` is 1."""
-    return one is other or (_NOTHING not in (one, other) and canonical(one) == canonical(other))
+    return one is other or (ABSENT not in (one, other) and canonical(one) == canonical(other))
 
 
 def guarded(document: Document, free: Sequence[FreePaths], *, status: bool) -> Any:
@@ -169,10 +168,10 @@ def _ways(recorded: Difference, fields: Sequence[Steps]) -> tuple[bool, ...]:
 def _leaving_out(form: Any, fields: Sequence[Steps]) -> Any:
     """The same without these fields, and without a map of labels or annotations of which they were all."""
     for steps in fields:
-        if _at(form, steps) is _NOTHING:
+        if value_at(form, steps) is ABSENT:
             continue
         form = dropping(form, steps)
-        if steps[:-1] in _MAPS and not _at(form, steps[:-1]):
+        if steps[:-1] in _MAPS and not value_at(form, steps[:-1]):
             form = dropping(form, steps[:-1])
     return form
 
@@ -181,23 +180,13 @@ def _upkept_apart(before: Any, after: Any, fields: Sequence[Steps]) -> tuple[Any
     """Both states without what controllers write, where that is the same in both."""
     there = False
     for steps in fields:
-        one, other = _at(before, steps), _at(after, steps)
-        if one is _NOTHING and other is _NOTHING:
+        one, other = value_at(before, steps), value_at(after, steps)
+        if one is ABSENT and other is ABSENT:
             continue
         if not same(one, other):
             return before, after
         there = True
     return (_leaving_out(before, fields), _leaving_out(after, fields)) if there else (before, after)
-
-
-def _at(value: Any, steps: Steps) -> Any:
-    """What stands there; _NOTHING where nothing does. A path is one of maps alone."""
-    try:
-        for step in steps:
-            value = value[step]
-    except (KeyError, TypeError):
-        return _NOTHING
-    return value
 
 
 def done(
@@ -235,7 +224,7 @@ def _as_reviewed(resource: GroupResource, form: Any) -> Iterator[Any]:
     """An object as it is shown, and as a review may have held it before it was stored."""
     yield form
     for row in upkeep.UNSHOWN.get(resource, ()):
-        if _at(form, row.where) == row.holds and _at(form, row.steps) is _NOTHING:
+        if value_at(form, row.where) == row.holds and value_at(form, row.steps) is ABSENT:
             for value in row.values:
                 yield setting(form, row.steps, value)
 
@@ -246,8 +235,8 @@ def _as_shown(resource: GroupResource, stored: Document, wanted: Document, after
     Another value may be the request's own: nobody would see it, until the object is of another type.
     """
     for row in upkeep.UNSHOWN.get(resource, ()):
-        held = (_at(stored, row.where), _at(wanted, row.where), _at(wanted, row.steps))
-        if held == (row.holds, row.holds, row.values[0]) and _at(stored, row.steps) is _NOTHING:
+        held = (value_at(stored, row.where), value_at(wanted, row.where), value_at(wanted, row.steps))
+        if held == (row.holds, row.holds, row.values[0]) and value_at(stored, row.steps) is ABSENT:
             after = dropping(after, row.steps)
     return after
 
@@ -340,7 +329,7 @@ def between(
     seen = _as_shown(resource, stored, wanted, after) if resource in upkeep.UNSHOWN else after
     if not taken and same(before, seen):
         return None
-    if same(before.get(_STATUS, _NOTHING), after.get(_STATUS, _NOTHING)):
+    if same(before.get(_STATUS, ABSENT), after.get(_STATUS, ABSENT)):
         # Copies as far as this: see ``own``.
         before.pop(_STATUS, None)
         after.pop(_STATUS, None)
@@ -486,12 +475,12 @@ def _collect(before: Any, after: Any, place: Steps, paths: list[str]) -> None:
         return
     if place in _MAPS:
         # Told key by key, also where the map comes or goes with them: which of its keys is meant, nobody else tells.
-        before, after = ({} if each is _NOTHING else each for each in (before, after))
+        before, after = ({} if each is ABSENT else each for each in (before, after))
     if len(place) == DEEPEST:
         paths.append(free_paths.text(place))
     elif isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
-            _collect(before.get(key, _NOTHING), after.get(key, _NOTHING), (*place, key), paths)
+            _collect(before.get(key, ABSENT), after.get(key, ABSENT), (*place, key), paths)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             _collect(old, new, (*place, str(index)), paths)

@@ -37,6 +37,19 @@ _EMPTY_IS_NONE: Final = frozenset({LABELS, ANNOTATIONS})
 DROPPED: Final[Any] = object()
 """Stands for a value of which nothing is left."""
 
+ABSENT: Final[Any] = object()
+"""Stands for a value that is not there."""
+
+
+def value_at(value: Any, steps: Sequence[str | int]) -> Any:
+    """What stands at the end of these keys of maps and indices of lists; ABSENT where nothing does."""
+    try:
+        for step in steps:
+            value = value[step]
+    except (KeyError, IndexError, TypeError):
+        return ABSENT
+    return value
+
 
 class FreePaths(Struct, frozen=True, cache_hash=True):
     """What is free at one place of an object, and below.

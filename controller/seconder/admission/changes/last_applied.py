@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission.changes import free_paths
-from seconder.admission.changes.free_paths import DROPPED, Steps
-from seconder.admission.changes.place import ABSENT, Place
+from seconder.admission.changes.free_paths import ABSENT, DROPPED, Steps
+from seconder.admission.changes.place import Place
 from seconder.admission.changes.senders import Senders
 
 TABLE: Final[Mapping[str, str]] = {

@@ -18,8 +18,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from seconder.admission.changes import free_paths
-from seconder.admission.changes.free_paths import ANNOTATIONS, LABELS, FreePaths, Steps
-from seconder.admission.changes.place import ABSENT, DEEPEST, FIELD, Place
+from seconder.admission.changes.free_paths import ABSENT, ANNOTATIONS, LABELS, FreePaths, Steps
+from seconder.admission.changes.place import DEEPEST, FIELD, Place
 from seconder.api.type_reader import TypeReader
 
 Written = Mapping[str, Raw]

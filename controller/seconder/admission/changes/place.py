@@ -7,10 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission.changes import free_paths
-from seconder.admission.changes.free_paths import ANNOTATIONS, DROPPED, FreePaths, Steps
-
-ABSENT: Final[Any] = object()
-"""Stands for a value that is not there."""
+from seconder.admission.changes.free_paths import ABSENT, ANNOTATIONS, DROPPED, FreePaths, Steps
 
 DEEPEST: Final = 64
 """Levels of an object that paths and patches tell of. What is done at each level for all that is below grows by the

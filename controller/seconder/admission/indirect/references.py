@@ -235,8 +235,7 @@ def _kind_within(words: str) -> tuple[ResolvedResource | None, bool]:
     """The kind that a field's name says, if any, and whether it says nothing but that there are several."""
     said, _, group = words.partition(".")
     if group and (kind := _KINDS.get(said)) is not None:
-        told = group in {kind.resource.group, f"{kind.version}.{kind.resource.group}"}
-        return (kind, True) if told else (None, False)
+        return (kind, True) if group in _groups_of(kind) else (None, False)
     within = _KIND_WITHIN.fullmatch(words) if _spelled(words) else None
     if within is None:
         return None, False

@@ -27,8 +27,11 @@ from seconder.api.resources import ANY, GroupResource, ResolvedResource, Target
 
 _REASON: Final = "some program acts on what this object names, and how is not known"
 _UNREAD: Final = "what the object names could not be looked up"
-_TOO_MANY: Final = "it names more objects than can be looked at"
-_FEWER: Final = "Name fewer of them in one object, or ask a person to write it."
+_TOO_MANY: Final = Refusal(
+    "it names more objects than can be looked at",
+    Reason.APPROVAL_MISSING,
+    "Name fewer of them in one object, or ask a person to write it.",
+)
 _MOST: Final = 64
 """Objects that policies may be about, and that are looked up."""
 
@@ -44,7 +47,7 @@ def evaluate(context: ReviewContext) -> Findings:
     found = references.found(*context.whole)
     if found.more:
         # Some may be among them that no agent names.
-        return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _FEWER)]
+        return [_TOO_MANY]
     kept = {kept for named in found.named if (kept := _kept(context, named, found))}
     if kept:
         return [Refusal(f"agents may not have another program change {min(kept)}")]
@@ -65,13 +68,13 @@ def evaluate(context: ReviewContext) -> Findings:
                 if effect.target != request.target:
                     effects[effect.target] = effect
             if len(effects) > _MOST:
-                return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _FEWER)]
+                return [_TOO_MANY]
     for kind, name, place in (yield from _called(placeless)):
         for namespace in covered(kind, frozenset({place}), ""):
             effect = _effect(kind, namespace, name)
             effects[effect.target] = effect
     if len(effects) > _MOST:
-        return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _FEWER)]
+        return [_TOO_MANY]
     if not effects:
         return []
     # Most that is named so is yet to come, and nobody's.

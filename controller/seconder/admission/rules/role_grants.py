@@ -163,11 +163,11 @@ def _beyond(rules: Iterable[Rule], others: Iterable[Rule]) -> Sequence[Rule]:
     beyond: dict[tuple[str, frozenset[str], frozenset[str]], set[str]] = {}
     for rule in rules:
         names = rule.resource_names or frozenset[str]()
-        for group, plural in _pairs(rule):
-            covering = (each for each in known.get(GroupResource(group, plural), ()) if _covers_names(each, names))
+        for pair in _pairs(rule):
+            covering = (each for each in known.get(pair, ()) if _covers_names(each, names))
             verbs = (rule.verbs or frozenset[str]()).difference(*(each.verbs or () for each in covering))
             if verbs:
-                beyond.setdefault((group, verbs, names), set()).add(plural)
+                beyond.setdefault((pair.group, verbs, names), set()).add(pair.resource)
     return [
         Rule(frozenset({group}), frozenset(plurals), verbs, names or None)
         for (group, verbs, names), plurals in beyond.items()
@@ -274,7 +274,7 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
 
 def _gives(rule: Rule, power: Power) -> bool:
     allowed = rule.allows(power.verbs) or any(powers.allows(power, verb) for verb in rule.verbs or ())
-    return allowed and any(powers.covers(power, group, plural) for group in rule.groups for plural in rule.plurals)
+    return allowed and any(powers.covers(power, *pair) for pair in _pairs(rule))
 
 
 def _strangers(subjects: frozenset[Subject] | None, tags: AgentTags) -> bool:
@@ -305,11 +305,7 @@ class _Named:
 
     def __init__(self, given: Iterable[Rule], verbs: frozenset[str]) -> None:
         self._pairs = {
-            (group, plural.partition("/")[0])
-            for rule in given
-            if rule.allows(verbs)
-            for group in rule.groups
-            for plural in rule.plurals
+            (group, plural.partition("/")[0]) for rule in given if rule.allows(verbs) for group, plural in _pairs(rule)
         }
         self._groups = {group for group, _ in self._pairs}
         self._resources = {resource for _, resource in self._pairs}
