@@ -97,6 +97,45 @@ def test_a_port_or_an_address_that_is_named_is_approved_as_it_is(cluster: Cluste
     assert cluster.get("service", "web")["spec"]["ports"][0]["nodePort"] == 31234
 
 
+_CHOSEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "a node port": ({}, {"type": "NodePort"}, {"ports": [_PORT | {"nodePort": 31888}]}),
+    "a health check": ({"type": "LoadBalancer"}, {"externalTrafficPolicy": "Local"}, {"healthCheckNodePort": 31999}),
+    "an address": (
+        {"type": "ExternalName", "externalName": "x.example.com"},
+        {"type": "ClusterIP", "externalName": None},
+        {"clusterIP": "10.0.0.77"},
+    ),
+}
+"""A Service, a change for which the API server chooses something, and what an agent names instead."""
+
+
+@pytest.mark.parametrize("case", _CHOSEN)
+def test_what_is_named_is_not_taken_for_chosen_where_nothing_was_noted(
+    cluster: Cluster, plugin: Plugin, case: str
+) -> None:
+    """Of a request whose managedFields it cannot work on the API server notes nothing, and keeps what it had."""
+    cluster.policy("services", resources=_SERVICES)
+    given, change, named = _CHOSEN[case]
+    _service(cluster, **given)
+    chg = refused(do(cluster, cluster.agent, *_patch(**change)))
+    assert approve(plugin, chg).code == 0
+    live = cluster.get("service", "web")
+    had = live["metadata"]["managedFields"]
+    assert had, live
+    broken = [entry | {"apiVersion": "a/b/c"} for entry in _owning()]
+    wanted = {key: value for key, value in (live["spec"] | change | named).items() if value is not None}
+    for entries in (broken, [*had, *broken], [entry | {"apiVersion": "a/b/c"} for entry in had]):
+        metadata = {"managedFields": entries}
+        body = json.dumps({"metadata": metadata, "spec": change | named})
+        merged = do(cluster, cluster.agent, "patch", "service/web", "--type=merge", f"-p={body}")
+        assert merged.refused_with("WrongAction"), (entries, merged)
+        whole = json.dumps(live | {"metadata": live["metadata"] | metadata, "spec": wanted})
+        put = do(cluster, cluster.agent, "replace", "-f-", stdin=whole)
+        assert put.refused_with("WrongAction"), (entries, put)
+    made = do(cluster, cluster.agent, *_patch(**change))
+    assert made.code == 0, made
+
+
 def _owning() -> list[dict[str, Any]]:
     """A claim to own all but the port that is named."""
     key = 'k:{"port":80,"protocol":"TCP"}'

@@ -484,15 +484,17 @@ def _allocated(vector: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]
     key = 'k:{"port":80,"protocol":"TCP"}'
     mark = {"chosenBy": "the API server"}
 
-    def owning(**more: Any) -> dict[str, Any]:
+    def owning(minute: Any = 1, **more: Any) -> dict[str, Any]:
         fields = {"f:spec": {"f:ports": {key: {".": {}, "f:port": {}, "f:protocol": {}} | more}, "f:type": {}}}
-        return {"managedFields": [{"manager": "kubectl", "operation": "Update", "fieldsV1": fields}]}
+        time = f"2026-11-29T17:{minute:02}:00Z"
+        entry = {"manager": "kubectl", "operation": "Update", "apiVersion": "v1", "time": time, "fieldsV1": fields}
+        return {"managedFields": [entry]}
 
     def service(kind: str, *ports: Any, owned: Any = None, **more: Any) -> dict[str, Any]:
         spec = {"type": kind, "ports": list(ports), **more}
         return plain | {"metadata": metadata | (owned or {}), "spec": spec}
 
-    stored = service("ClusterIP", port, owned=owning())
+    stored = service("ClusterIP", port, owned=owning(minute=0))
     bare, chosen = service("ClusterIP", port), port | {"nodePort": 30001}
     yield vector(
         "a port that the API server chooses",
@@ -505,8 +507,10 @@ def _allocated(vector: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]
     named = service("NodePort", chosen, owned=owning(**{"f:nodePort": {}}))
     yield vector("a port that the request names", named, [], told, stored)
     yield vector("a port of which nobody notes who named it", service("NodePort", chosen), [], told, stored)
+    unnoted = service("NodePort", chosen, owned=owning(minute=0))
+    yield vector("a port of a request of which nothing is noted", unnoted, [], told, stored)
     more = port | {"port": 81}
-    before = service("NodePort", chosen, owned=owning())
+    before = service("NodePort", chosen, owned=owning(minute=0))
     yield vector(
         "a port that stays beside one that the API server chooses",
         service("NodePort", chosen, more | {"nodePort": 30002}, owned=owning()),

@@ -7,11 +7,13 @@ place of such a value, and peers are shown the mark. It is an object, as no valu
 A mark stands only for what nobody chose. A port or an address that the request itself names is owned by its field
 manager (``metadata.managedFields``): the API server notes that before it allocates any. What is owned is bound as it
 is, and so is all of it where the API server may have noted nothing: see ``_entries``. A time stands for a restart only
-where it is later than the one before, so that two approvals never let the same restart through in turn.
+where it is later than the one before, so that two approvals never let the same restart through in turn; and not to
+come, since no restart is later than that.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -66,6 +68,9 @@ _MOST: Final = 512 * 1024
 """Bytes of an object of which who owns what is believed. Of one that is too large for etcd with its managedFields the
 API server notes nothing, and takes what the client says. etcd's own limit is three times that."""
 
+_AHEAD: Final = 600
+"""Seconds by which the clock of a client may be ahead."""
+
 _KEYS: Final[Mapping[Steps, tuple[str, ...]]] = {("spec", "ports"): ("port", "protocol")}
 """What tells one element of a list from another in managedFields."""
 
@@ -76,13 +81,13 @@ def marked(resource: GroupResource, stored: Mapping[str, Any], wanted: Mapping[s
         # A path of maps alone. Most changes are of something else.
         value = value_at(after, row.steps)
         mark = None if value is ABSENT else _mark(value_at(stored, row.steps), value)
-        if mark is not None:
+        if mark is not None and not _to_come(value):
             after = _put(after, row.steps, mark)
     fresh: list[Place] = []
     for row in ALLOCATED.get(resource, ()):
         known = [value for _, value in _places(stored, row.steps)]
         fresh += [place for place, value in _places(after, row.steps) if _plain(value) and value not in known]
-    entries = _entries(wanted) if fresh else ()
+    entries = _entries(stored, wanted) if fresh else ()
     for place in fresh if entries else ():
         if not _owned(entries, after, place):
             after = _put(after, place, CHOSEN)
@@ -119,6 +124,11 @@ def _stands_for(mark: Mapping[str, Any], value: Any) -> bool:
     return told == _ANY or mark == _mark(told.removeprefix(_LATER), value)
 
 
+def _to_come(value: Any) -> bool:
+    time = moments.read(value)
+    return time is not None and (time - datetime.now(UTC)).total_seconds() > _AHEAD
+
+
 def _moment(value: Any) -> Any:
     return moments.read(value) if isinstance(value, str) and len(value) <= _LONGEST else None
 
@@ -128,10 +138,18 @@ def _plain(value: Any) -> bool:
     return isinstance(value, int | str) and not isinstance(value, bool)
 
 
-def _entries(wanted: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Who owns which fields of a wanted object; none where what it says of that is not believed."""
+def _entries(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Who owns which fields of a wanted object; none where what it says of that is not believed.
+
+    What a request changes is noted with the time. Where all entries are those of the stored object, the API server
+    could not work on the ones that the request sent, put the former ones back, and noted nothing
+    (``UpdateNoErrors`` in managedfields/internal/fieldmanager.go of k8s.io/apimachinery).
+    """
     entries = (wanted.get("metadata") or {}).get("managedFields")
-    return entries if entries and len(msgspec.json.encode(wanted)) <= _MOST else ()
+    if not entries or len(msgspec.json.encode(wanted)) > _MOST:
+        return ()
+    former = (stored.get("metadata") or {}).get("managedFields") or ()
+    return () if all(entry in former for entry in entries) else entries
 
 
 def _owned(entries: Sequence[Mapping[str, Any]], after: Any, place: Place) -> bool:

@@ -1,6 +1,7 @@
 """What is another value at each try: marks stand for what nobody chose, and for nothing else."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -26,9 +27,13 @@ def _fields(*owned: str, port: int = 80) -> dict[str, Any]:
     return {"f:spec": {"f:ports": {".": {}, f"k:{key}": own}} | {f"f:{each}": {} for each in owned}}
 
 
+_STORED = {"manager": "a", "operation": "Update", "fieldsV1": _fields()}
+"""What is noted of a Service that is stored."""
+
+
 def _entries(*owned: str, port: int = 80) -> list[dict[str, Any]]:
-    other = {"manager": "a", "operation": "Update", "fieldsV1": _fields()}
-    return [other, {"manager": "b", "operation": "Update", "fieldsV1": _fields(*owned, port=port)}]
+    """The same, and what is noted of a request."""
+    return [_STORED, {"manager": "b", "operation": "Update", "fieldsV1": _fields(*owned, port=port)}]
 
 
 def _service(ports: Any = (None,), entries: Any = None, **spec: Any) -> dict[str, Any]:
@@ -37,7 +42,7 @@ def _service(ports: Any = (None,), entries: Any = None, **spec: Any) -> dict[str
         {"port": 80 + at, "protocol": "TCP"} | ({} if port is None else {"nodePort": port})
         for at, port in enumerate(ports)
     ]
-    metadata = {"name": "web", "managedFields": _entries() if entries is None else entries}
+    metadata = {"name": "web", "managedFields": [_STORED] if entries is None else entries}
     return {"kind": "Service", "metadata": metadata, "spec": {"ports": listed, **spec}}
 
 
@@ -72,6 +77,7 @@ def test_what_the_api_server_allocates_is_any_value(field: str, stored: Any, wan
 
 _BROKEN: tuple[Any, ...] = (
     [],
+    [_STORED],
     [{}],
     [{"fieldsV1": {}}],
     [{"fieldsV1": {"f:spec": {}}}],
@@ -96,9 +102,10 @@ def test_what_somebody_may_have_named_is_bound_as_it_is(field: str, stored: Any,
 def test_what_is_owned_of_another_port_names_none() -> None:
     """As of one that a person has named long ago."""
     stored = _service((30001,), _entries("nodePort"))
-    found = _change(stored, _service((30001, 30002), _entries("nodePort")))
-    assert found == _change(stored, _service((30001, 30003), _entries("nodePort")))
-    named = _entries("nodePort", port=81)
+    noted = [*_entries("nodePort"), *_entries()[1:]]
+    found = _change(stored, _service((30001, 30002), noted))
+    assert found == _change(stored, _service((30001, 30003), noted))
+    named = [*noted, *_entries("nodePort", port=81)]
     assert _change(stored, _service((30001, 30002), named)) != _change(stored, _service((30001, 30003), named))
 
 
@@ -131,6 +138,8 @@ def _bound(stored: Any, wanted: Any) -> Any:
     """What an approval must fit by, told another way."""
     told = []
     noted = wanted["metadata"]["managedFields"]
+    if all(entry in stored["metadata"]["managedFields"] for entry in noted):
+        noted = []
     owned = "f:nodePort" in json.dumps(noted), '"f:clusterIP"' in json.dumps(noted)
     before = {port.get("nodePort") for port in stored["spec"]["ports"]}, {stored["spec"].get("clusterIP")}
     for one, marks in ((stored, False), (wanted, bool(noted))):
@@ -209,6 +218,19 @@ def test_no_other_time_than_a_later_one_is_a_restart() -> None:
         assert len({each.after for each in odd}) == 3
 
 
+def test_a_time_to_come_is_no_restart() -> None:
+    """No restart after it would be later. A client whose clock is somewhat ahead still makes one."""
+    stored = _restarted(_TIMES[0])
+    ahead, soon = (datetime.now(UTC) + timedelta(minutes=each) for each in (60, 5))
+    plain = _change(stored, _restarted(_TIMES[1]), DEPLOYMENTS)
+    assert _change(stored, _restarted(f"{soon:%FT%TZ}"), DEPLOYMENTS) == plain
+    for time in (f"{ahead:%FT%TZ}", "9999-12-31T23:59:59Z"):
+        found = _change(stored, _restarted(time), DEPLOYMENTS)
+        assert found.after != plain.after
+        assert time in found.patch
+        assert done(DEPLOYMENTS, _restarted(time), found, [NOTHING])
+
+
 def test_a_restart_beside_something_else_is_approved_with_it_alone() -> None:
     """What else differs is bound."""
     stored = _restarted(_TIMES[0])
@@ -228,13 +250,14 @@ def test_other_kinds_have_the_values_that_they_have() -> None:
 
 def test_a_recorded_change_without_a_patch_is_none_that_was_made() -> None:
     """Which of its values were chosen, nothing tells."""
-    found = msgspec.structs.replace(_change(_service(), _service((30001,))), patch="", truncated=True)
+    found = _change(_service(), _service((30001,), _entries()))
+    found = msgspec.structs.replace(found, patch="", truncated=True)
     assert not done(SERVICES, _service((30001,)), found, [NOTHING])
 
 
 def test_marks_are_seen_as_they_are_shown() -> None:
     """Whoever reads the wanted state reads that the API server chooses."""
-    based = rebased(SERVICES, _service(), _change(_service(), _service((30001,))), [NOTHING])
+    based = rebased(SERVICES, _service(), _change(_service(), _service((30001,), _entries())), [NOTHING])
     assert based is not None
     assert based.after["spec"]["ports"][0]["nodePort"] == anew.CHOSEN
     assert differences.digest(based.after) == based.difference.after
