@@ -156,13 +156,17 @@ def forms(
 
 def _ways(recorded: Difference, fields: Sequence[Steps]) -> tuple[bool, ...]:
     """Whether fields are a part of a change's digests: by whether it tells of one of them."""
-    for path in map(free_paths.text, fields):
-        if any(told == path or told.startswith((f"{path}.", f"{path}[")) for told in recorded.paths):
-            return (True,)
+    if any(_within(told, fields) for told in recorded.paths):
+        return (True,)
     # Two statements: a conditional of tuples of other lengths does not compile.
     if recorded.truncated:
         return (False, True)
     return (False,)
+
+
+def _within(told: str, fields: Sequence[Steps]) -> bool:
+    """Whether a path that a change tells is one of these, or below one."""
+    return any(told == path or told.startswith((f"{path}.", f"{path}[")) for path in map(free_paths.text, fields))
 
 
 def _leaving_out(form: Any, fields: Sequence[Steps]) -> Any:
@@ -200,7 +204,8 @@ def done(
     """Whether an object is as a recorded change wanted it. Raises RecursionError.
 
     ``let_through``: the change was, so that it is made where each field that it tells is as it was wanted. What else
-    has been changed since, and what a controller has put right in a field of its own, is no matter.
+    has been changed since, and what a controller has put right in a field of its own, is no matter; unless nothing but
+    such fields was changed.
     """
     waiting = _waiting(recorded)
     if waiting and not next_apply.holds(resource, document, waiting, free):
@@ -209,6 +214,8 @@ def done(
     marks = whole and resource in anew.KINDS
     patch = exact.decode(recorded.patch) if whole and (marks or let_through) else None
     upkept = upkeep.FIELDS.get(resource, ())
+    if all(_within(told, upkept) for told in recorded.paths):
+        upkept = ()
     for form in forms(resource, document, recorded, free):
         there = anew.as_marked(resource, form, merged(form, patch)) if marks else form
         if any(digest(_with_taken(one, waiting)) == recorded.after for one in _as_reviewed(resource, there)):

@@ -120,6 +120,7 @@ def test_what_controllers_write_is_a_change_where_an_agent_writes_it(resource: G
         assert len({(each.before, each.after) for each in (alone, beside, approved)}) == 3
         for each in (alone, beside):
             assert not done(resource, _kept(steps, one), each, [NOTHING]), "nobody has made it"
+            assert not done(resource, _kept(steps, one), each, [NOTHING], let_through=True), "nor did it go through"
             based = rebased(resource, _kept(steps, one), each, [NOTHING])
             assert based is not None
             assert (based.difference, based.proven) == (each, True)
@@ -129,6 +130,7 @@ def test_what_controllers_write_is_a_change_where_an_agent_writes_it(resource: G
             assert done(resource, put_right, beside, [NOTHING], let_through=True)
             assert done(resource, put_right, beside, [NOTHING]) == (kept == other)
         assert not done(resource, _kept(steps, ["3"]), beside, [NOTHING], let_through=True)
+        assert done(resource, _kept(steps, other), alone, [NOTHING], let_through=True)
 
 
 UNSHOWN = [(resource, row) for resource, rows in upkeep.UNSHOWN.items() for row in rows]
