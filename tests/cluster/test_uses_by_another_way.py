@@ -96,11 +96,31 @@ def test_a_use_of_what_was_approved_before_anything_was_refused_is_an_event(
     _approved(cluster, service)
     assert _deletes(cluster, service).code == 0
     told = f"Delete by {AGENT} let through, approved by alice@example.com"
-
-    def events() -> list[str]:
-        found = json.loads(cluster.admin("get", "events", "-n", cluster.namespace, "-o", "json"))["items"]
-        return [each["message"] for each in found if each["reason"] == "LetThrough"]
-
-    eventually(lambda: events() == [told], _SOON, "the event")
+    eventually(lambda: _events(cluster) == [told], _SOON, "the event")
     reported = plugin.script(cluster.alice.kubeconfig, "report", "--since=10m")
     assert told in " ".join(reported.out.split()), reported.out
+
+
+def test_a_use_by_an_update_that_takes_the_approval_off_is_an_event(cluster: Cluster) -> None:
+    """Nothing on the object tells of it afterwards, and there is no change request."""
+    cluster.policy(f"deployments-{cluster.namespace[-6:]}")
+    cluster.deployment()
+    eventually(lambda: cluster.delete(cluster.agent, "deployment", "checkout", "--dry-run=server").refused, _SOON, "")
+    cluster.approve(cluster.alice, detail={"actions": ["ScaleToZero"]})
+
+    def scaled() -> bool:
+        wanted = cluster.get("deployment", "checkout")
+        wanted["spec"]["replicas"] = 0
+        del wanted["metadata"]["annotations"]["approval.seconder.dev/alice"]
+        answer = cluster.agent("replace", "--filename=-", stdin=json.dumps(wanted))
+        assert answer.code == 0 or "the object has been modified" in answer.err, answer
+        return answer.code == 0
+
+    eventually(scaled, _SOON, "nobody else writes")
+    told = f"ScaleToZero by {AGENT} let through, approved by alice@example.com"
+    eventually(lambda: _events(cluster) == [told], _SOON, "the event")
+
+
+def _events(cluster: Cluster) -> list[str]:
+    found = json.loads(cluster.admin("get", "events", "-n", cluster.namespace, "-o", "json"))["items"]
+    return [each["message"] for each in found if each["reason"] == "LetThrough"]

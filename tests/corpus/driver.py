@@ -145,7 +145,7 @@ class _Notes(Recorder):
         self.taken.append({"refused": _noted(change), "reason": reason.value, "recorded": recorded})
         return recorded
 
-    def allowed(self, change: Change, counted: Sequence[Approval]) -> None:
+    def allowed(self, change: Change, counted: Sequence[Approval], *, seen: bool = False) -> None:
         """See Recorder."""
         self.taken.append({"used": _noted(change), "approvals": [each.statement.jti for each in counted]})
 

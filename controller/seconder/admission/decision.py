@@ -27,7 +27,8 @@ class Decision(Struct, frozen=True, gc=False, kw_only=True):
     ``message`` and ``advice`` are a refusal's words: what is missing and, where no approval helps, what to do instead.
     ``approvers``: there is somebody who could approve. ``change`` is what a change request would record, None where
     none is due. ``broken_glass`` is the reason on the object for which somebody passed
-    policies by. ``parts`` are the verdicts on each effect that was judged; a refusal's are those that refuse.
+    policies by. ``spends``: what lets it through goes by it. ``parts`` are the verdicts on each effect that was judged;
+    a refusal's are those that refuse.
     """
 
     allowed: bool
@@ -42,6 +43,7 @@ class Decision(Struct, frozen=True, gc=False, kw_only=True):
     failures: Sequence[Failure] = ()
     change: Change | None = None
     broken_glass: str = ""
+    spends: bool = False
     parts: Sequence["Verdict"] = ()
 
     def text(self, *, recorded: bool = False, denial: str = "") -> str:
@@ -154,7 +156,7 @@ def denied(context: ReviewContext, verdict: Verdict, others: Sequence[Verdict] =
     return msgspec.structs.replace(decided, message=text, parts=(verdict, *others))
 
 
-def allowed(context: ReviewContext, verdicts: Sequence[Verdict]) -> Decision:
+def allowed(context: ReviewContext, verdicts: Sequence[Verdict], *, spends: bool = False) -> Decision:
     """Let a request through, all of whose effects are let through. Without any, nothing covers it."""
     telling: list[Verdict] = []
     policies: list[Policy] = []
@@ -186,6 +188,7 @@ def allowed(context: ReviewContext, verdicts: Sequence[Verdict]) -> Decision:
         failures=tuple(failures),
         change=first.change,
         broken_glass=broken_glass,
+        spends=spends,
         parts=tuple(verdicts),
     )
 

@@ -55,7 +55,7 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
             return decision.undecided(context, what, verdicts[0].effect.action if verdicts else None)
     if not verdicts and context.exempt:
         return decision.exempt(context)
-    return decision.allowed(context, verdicts)
+    return decision.allowed(context, verdicts, spends=spends is not None)
 
 
 def _deny(context: ReviewContext, findings: Sequence[Finding], verdicts: list[Verdict]) -> Asking[Decision | None]:

@@ -47,7 +47,8 @@ class Note:
 
     ``name``: the change request's. ``new``: there is no open record of it. One that was there and is gone was removed
     by somebody, and stays so until the next refusal. ``used``: the change that was let through, which may be asked for
-    by another request than this one. ``bare``: there is no record at all of what was let through.
+    by another request than this one. ``bare``: there is no record at all of what was let through. ``seen``: what let it
+    through was seen on the object before.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Note:
     used: Change | None = None
     new: bool = False
     bare: bool = False
+    seen: bool = False
     tries: int = 0
 
 
@@ -91,7 +93,10 @@ class RecordWriter:
         if state is None:
             return True
         if note.bare:
-            self._tell_use(note.change, note.allowed, state.policies)
+            if note.seen or _read(lambda: sight.used(note.change, note.allowed, self._answering(state.policies))):
+                self._tell_use(note.change, note.allowed)
+            else:
+                self._unseen()
             return True
         stored = self._seen(note.change, state.policies) if note.times else None
         if note.times and stored is None:
@@ -192,11 +197,8 @@ class RecordWriter:
             Occurrence(change.target, change.version, key, "NeedsApproval", note, warning=True, count=count, now=now)
         )
 
-    def _tell_use(self, change: Change, counted: Sequence[Approval], policies: PolicyIndex) -> None:
-        """Write the event that is all there is of a use. Raises ApiError and Unknown."""
-        if not _read(lambda: sight.used(change, counted, self._answering(policies))):
-            self._unseen()
-            return
+    def _tell_use(self, change: Change, counted: Sequence[Approval]) -> None:
+        """Write the event that is all there is of a use. Raises ApiError."""
         peers = ", ".join(sorted({approval.statement.iss for approval in counted}))
         asked = f", as {change_requests.way(change)}" if change.by is not None else ""
         note = f"{change.action} by {change.requester} let through, approved by {peers}{asked}"

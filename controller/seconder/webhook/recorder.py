@@ -178,10 +178,10 @@ class Recorder:
         known = self._known.get(change.name)
         return known.denial if known is not None else ""
 
-    def allowed(self, change: Change, counted: Sequence[Approval]) -> None:
+    def allowed(self, change: Change, counted: Sequence[Approval], *, seen: bool = False) -> None:
         """Note that these approvals let a change through: on each open record of it, by which request it may be.
 
-        Where there is none, an event tells of it.
+        Where there is none, an event tells of it. ``seen``: they were, on the object, before it was let through.
         """
         asked = _asked(change)
         with self._lock:
@@ -192,18 +192,28 @@ class Recorder:
             if change.name in self._notes or self._is_open(change.name):
                 names.add(change.name)
             for name in names:
-                self._note_use(name, change, counted, self._bounds.notes, bare=False)
+                self._note_use(name, change, counted, self._bounds.notes)
             if not names:
                 # What leaves a record comes first.
-                self._note_use(f"{change.name}.used", change, counted, self._bounds.notes // 2, bare=True)
+                self._note_use(f"{change.name}.used", change, counted, self._bounds.notes // 2, bare=True, seen=seen)
 
-    def _note_use(self, name: str, change: Change, counted: Sequence[Approval], most: int, *, bare: bool) -> None:
+    def _note_use(
+        self,
+        name: str,
+        change: Change,
+        counted: Sequence[Approval],
+        most: int,
+        *,
+        bare: bool = False,
+        seen: bool = False,
+    ) -> None:
         note = self._notes.get(name)
         told = self._written.get(name, _NEVER).allowed == tuple(counted)
         if note is not None:
+            note.seen = seen or (note.seen and tuple(note.allowed) == tuple(counted))
             note.allowed, note.used = counted, change
         elif len(self._notes) < most:
-            self._notes[name] = Note(name, change, Reason.APPROVED, 0, counted, change, bare=bare)
+            self._notes[name] = Note(name, change, Reason.APPROVED, 0, counted, change, bare=bare, seen=seen)
         else:
             return
         if not told:
@@ -212,13 +222,15 @@ class Recorder:
         if not told or note is None:
             self._work.notify()
 
-    def sees_emergency(self, decided: Decision, policies: PolicyIndex) -> bool:
-        """Whether the objects that somebody passes policies by for are as the review said. May wait; raises Unknown.
+    def sees(self, decided: Decision, policies: PolicyIndex) -> bool:
+        """Whether the objects of a decision carry what it rests on. May wait; raises Unknown.
 
-        Asked before the answer: afterwards they may be gone.
+        That is the words by which somebody passes policies by, or the approvals that the update takes off. Asked before
+        the answer: afterwards they may be gone.
         """
         deadline = within()
-        return sight.emergency(decided.parts, lambda asked: self._resolver.answer(asked, policies, deadline))
+        look = sight.emergency if decided.broken_glass else sight.spent
+        return look(decided.parts, lambda asked: self._resolver.answer(asked, policies, deadline))
 
     def broke_glass(self, request: Request, reason: str) -> None:
         """Note that somebody passed policies by in an emergency, as was seen on the object."""
@@ -303,7 +315,7 @@ class Recorder:
             later.times += note.times
             later.new |= note.new
             if not later.allowed:
-                later.allowed, later.used = note.allowed, note.used
+                later.allowed, later.used, later.seen = note.allowed, note.used, note.seen
         elif note.tries < self._bounds.tries and len(self._notes) < self._bounds.notes:
             self._notes[note.name] = note
 

@@ -32,8 +32,8 @@ from seconder.webhook.recorder import Recorder
 
 _MEMO: Final = 4096
 _AT_ONCE: Final = 8
-_EMERGENCY_SECONDS: Final = 1.0
-"""For how long an answer in an emergency may wait for what proves its record. Without it there is no record."""
+_SEEING_SECONDS: Final = 1.0
+"""For how long an answer may wait for what proves its record. Without it there is no record."""
 
 _NOT_LOADED: Final = "the policies are not loaded yet; try again in a moment"
 _FAILED: Final = "the request could not be decided; the cause is in the webhook's log"
@@ -134,8 +134,8 @@ class Reviewer:
         if len(begun) == 3:
             return self._later(*begun, started)
         context, decided = begun
-        if decided.broken_glass:
-            return self._emergency(context, decided, started)
+        if decided.broken_glass or decided.spends:
+            return self._once_seen(context, decided, started)
         return self._finish(context, decided, started)
 
     async def _later(
@@ -152,31 +152,35 @@ class Reviewer:
 
         try:
             decided = await asyncio.get_running_loop().run_in_executor(lane.threads, decide)
-            if decided.broken_glass:
-                return await self._emergency(context, decided, started)
+            if decided.broken_glass or decided.spends:
+                return await self._once_seen(context, decided, started)
             return self._finish(context, decided, started)
         except Exception as error:  # noqa: BLE001 - as above
             return self._failed(error, context.request.body, mode, started)
         finally:
             self._metrics.in_flight -= 1
 
-    async def _emergency(self, context: ReviewContext, decided: Decision, started: float) -> bytes:
-        """The answer to who passes policies by, once the object is seen: a moment later it may be gone."""
+    async def _once_seen(self, context: ReviewContext, decided: Decision, started: float) -> bytes:
+        """The answer to who passes policies by, or takes off what lets it through, once that is seen on the object.
+
+        A moment later it may be gone.
+        """
         policies, seen = context.state.policies, False
+        lane = self._agents if context.principal.agent else self._others
 
         def look() -> bool:
-            return self._recorder.sees_emergency(decided, policies)
+            return self._recorder.sees(decided, policies)
 
         if self._proven and not context.request.dry_run and context.mode is Mode.ENFORCE:
-            looking = asyncio.get_running_loop().run_in_executor(self._others.threads, look)
+            looking = asyncio.get_running_loop().run_in_executor(lane.threads, look)
             try:
-                seen = await asyncio.wait_for(looking, _EMERGENCY_SECONDS)
+                seen = await asyncio.wait_for(looking, _SEEING_SECONDS)
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody in an emergency suffers from it
-                log.trouble("an emergency goes without an event", error)
+                log.trouble("an emergency or a use may go without an event", error)
         return self._finish(context, decided, started, seen=seen)
 
-    def _finish(self, context: ReviewContext, decided: Decision, started: float, *, seen: bool = True) -> bytes:
-        """The answer. ``seen``: an emergency is as the review says."""
+    def _finish(self, context: ReviewContext, decided: Decision, started: float, *, seen: bool = False) -> bytes:
+        """The answer. ``seen``: an emergency, or what the update takes off its object, is as the review says."""
         request, mode = context.request, context.mode
         allowed = decided.allowed or mode is Mode.AUDIT
         recorded = False
@@ -215,7 +219,7 @@ class Reviewer:
                 recorded.append(self._recorder.refused(part.change, part.reason))
             elif decided.allowed:
                 self._metrics.used(part.change.target.resource, part.counted, context.now)
-                self._recorder.allowed(part.change, part.counted)
+                self._recorder.allowed(part.change, part.counted, seen=seen)
         return decided.change is not None and recorded[:1] == [True]
 
     def _failed(self, error: Exception, body: bytes, mode: Mode, started: float) -> bytes:

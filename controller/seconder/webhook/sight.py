@@ -42,10 +42,28 @@ def seen(change: Change, answer: Answer) -> Metadata | None:
 
 def used(change: Change, counted: Iterable[Approval], answer: Answer) -> bool:
     """Whether a change's object is gone, or carries what is said to have let the change through. Raises Unknown."""
-    effect = Effect(change.action, change.target, change.version, {})
-    stored = answer(ReadObjects((effect.ref,), _UNREAD)).get(effect.ref)
-    if stored is None or stored.uid != change.target.uid:
-        return True
+    stored = _stored(change, answer)
+    return stored is None or stored.uid != change.target.uid or _carries(stored, counted)
+
+
+def spent(verdicts: Iterable[Verdict], answer: Answer) -> bool:
+    """Whether each object carries, before the answer, what an update uses and takes off it. Raises Unknown."""
+    for change, counted in ((verdict.change, verdict.counted) for verdict in verdicts):
+        if change is None or not counted:
+            continue
+        stored = _stored(change, answer)
+        if stored is None or stored.uid != change.target.uid or not _carries(stored, counted):
+            return False
+    return True
+
+
+def _stored(change: Change, answer: Answer) -> Metadata | None:
+    ref = Effect(change.action, change.target, change.version, {}).ref
+    stored: Metadata | None = answer(ReadObjects((ref,), _UNREAD)).get(ref)
+    return stored
+
+
+def _carries(stored: Metadata, counted: Iterable[Approval]) -> bool:
     values = approvals_of(stored.annotations or {})
     return all(claimed(values.get(approval.slug, "")) == approval.statement for approval in counted)
 

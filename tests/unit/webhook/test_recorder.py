@@ -448,9 +448,26 @@ def test_a_use_of_what_was_never_refused_is_an_event_where_the_object_is_so(
     assert note is not None
     recorder._try_to_write(note)
     assert ([each.reason for each in written], counted) == ((["LetThrough"], []) if told else ([], ["unseen"]))
+    assert (recorder._notes, recorder._made) == ({}, {})
     if told:
         assert written[0].note == f"Delete by {signing.REQUESTER} let through, approved by alice@example.com"
-    assert (recorder._notes, recorder._made) == ({}, {})
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["as it was seen", "as a made-up review says"])
+def test_a_use_that_was_seen_before_the_answer_is_an_event(monkeypatch: pytest.MonkeyPatch, *, again: bool) -> None:
+    """It may have taken off what let it through. What is said of it afterwards makes it no less so."""
+    recorder = Still(Bounds(), monkeypatch)
+    decided = decide(deletion(stored={"annotations": approved()}), state(policy()))
+    assert decided.change is not None
+    written: list[Any] = []
+    recorder._writer._resolver = Answers(objects=live(signing.DEPLOYMENT))
+    monkeypatch.setattr(recorder._writer._events, "write", written.append)
+    recorder.allowed(decided.change, decided.counted, seen=True)
+    recorder.allowed(decided.change, decided.counted, seen=again)
+    note = recorder._next_due()
+    assert note is not None
+    recorder._try_to_write(note)
+    assert [each.reason for each in written] == ["LetThrough"]
 
 
 def test_what_goes_down_with_a_namespace_is_told_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,17 +72,18 @@ class Notes(Recorder):
     def __init__(self) -> None:
         self.refusals: list[Change] = []
         self.uses: list[Change] = []
+        self.seen: list[bool] = []
         self.emergencies: list[str] = []
         self.full = False
-        self.sees: bool | Exception = True
+        self.shown: bool | Exception = True
         self.seconds = 0.0
 
-    def sees_emergency(self, decided: Decision, policies: PolicyIndex) -> bool:
+    def sees(self, decided: Decision, policies: PolicyIndex) -> bool:
         """See Recorder."""
         time.sleep(self.seconds)
-        if isinstance(self.sees, Exception):
-            raise self.sees
-        return self.sees
+        if isinstance(self.shown, Exception):
+            raise self.shown
+        return self.shown
 
     def refused(self, change: Change, reason: Reason) -> bool:
         """See Recorder."""
@@ -93,9 +94,10 @@ class Notes(Recorder):
         """See Recorder."""
         return ""
 
-    def allowed(self, change: Change, counted: Sequence[Approval]) -> None:
+    def allowed(self, change: Change, counted: Sequence[Approval], *, seen: bool = False) -> None:
         """See Recorder."""
         self.uses.append(change)
+        self.seen.append(seen)
 
     def broke_glass(self, request: Request, reason: str) -> None:
         """See Recorder."""
@@ -250,6 +252,11 @@ def test_what_is_let_through_in_part_is_not_noted_as_used() -> None:
 
 EVERYONE = policy(subjects=Subjects.EVERYONE, break_glass_groups=frozenset({"oncall"}))
 GLASS = {"annotations": {constants.BREAK_GLASS: "2026-11-22T04:30:00Z INC-4821"}}
+SPENDING = update(
+    old={"annotations": approved(detail={"actions": ["ScaleToZero"]}), "spec": {"replicas": 3}},
+    new={"spec": {"replicas": 0}},
+)
+"""What lets it through goes by it."""
 EMERGENCY = deletion(user=Caller("dana", frozenset({"oncall"})), stored=GLASS)
 
 
@@ -267,7 +274,7 @@ def test_an_emergency_is_noted_and_counted() -> None:
 def test_an_emergency_that_is_not_seen_is_let_through_without_an_event(sees: bool | Exception) -> None:
     """Anybody who reaches the port could have made it up."""
     desk = Desk(EVERYONE)
-    desk.notes.sees = sees
+    desk.notes.shown = sees
     assert desk.ask(EMERGENCY)["allowed"]
     assert desk.notes.emergencies == []
     assert desk.count("seconder_admission_unproven_reviews_total", reason="NotAsStored") == 1
@@ -275,7 +282,7 @@ def test_an_emergency_that_is_not_seen_is_let_through_without_an_event(sees: boo
 
 def test_nobody_in_an_emergency_waits_long_for_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """The API server may be what the emergency is about."""
-    monkeypatch.setattr(reviewer_module, "_EMERGENCY_SECONDS", 0.05)
+    monkeypatch.setattr(reviewer_module, "_SEEING_SECONDS", 0.05)
     desk = Desk(EVERYONE)
     desk.notes.seconds = 0.5
 
@@ -288,10 +295,22 @@ def test_nobody_in_an_emergency_waits_long_for_a_look(monkeypatch: pytest.Monkey
     assert desk.notes.emergencies == []
 
 
+@pytest.mark.parametrize("shown", [True, False, ValueError("what")], ids=["so", "not so", "not known"])
+def test_what_an_update_takes_off_is_seen_before_it_is_let_through(shown: bool | Exception) -> None:
+    """Nothing on the object tells of it afterwards. Nobody is refused for want of that look."""
+    desk = Desk(PROTECTING)
+    desk.notes.shown = shown
+    assert desk.ask(SPENDING)["allowed"]
+    assert (len(desk.notes.uses), desk.notes.seen) == (1, [shown is True])
+    desk.notes.shown = True
+    assert desk.ask(APPROVED)["allowed"]
+    assert desk.notes.seen[1:] == [False]
+
+
 @pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.AUDIT])
 @pytest.mark.parametrize(
     "asked",
-    [deletion(), APPROVED, EMERGENCY, b"{}", b'{"request": {"uid": "1"}}'],
+    [deletion(), APPROVED, SPENDING, EMERGENCY, b"{}", b'{"request": {"uid": "1"}}'],
     ids=lambda each: type(each).__name__,
 )
 def test_whoever_is_no_proven_api_server_leaves_no_trace_but_a_counter(
