@@ -97,6 +97,7 @@ def test_a_port_or_an_address_that_is_named_is_approved_as_it_is(cluster: Cluste
     assert cluster.get("service", "web")["spec"]["ports"][0]["nodePort"] == 31234
 
 
+_VERBS = ("patch", "replace")
 _CHOSEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "a node port": ({}, {"type": "NodePort"}, {"ports": [_PORT | {"nodePort": 31888}]}),
     "a health check": ({"type": "LoadBalancer"}, {"externalTrafficPolicy": "Local"}, {"healthCheckNodePort": 31999}),
@@ -110,10 +111,13 @@ _CHOSEN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", _CHOSEN)
-def test_what_is_named_is_not_taken_for_chosen_where_nothing_was_noted(
+def test_what_is_named_is_not_taken_for_chosen_by_what_else_the_request_says(
     cluster: Cluster, plugin: Plugin, case: str
 ) -> None:
-    """Of a request whose managedFields it cannot work on the API server notes nothing, and keeps what it had."""
+    """Of managedFields that it cannot work on the API server notes nothing, and keeps what it had.
+
+    Those of the request's own manager it unites with what it notes itself, fields that no Service has among them.
+    """
     cluster.policy("services", resources=_SERVICES)
     given, change, named = _CHOSEN[case]
     _service(cluster, **given)
@@ -124,7 +128,9 @@ def test_what_is_named_is_not_taken_for_chosen_where_nothing_was_noted(
     assert had, live
     broken = [entry | {"apiVersion": "a/b/c"} for entry in _owning()]
     wanted = {key: value for key, value in (live["spec"] | change | named).items() if value is not None}
-    for entries in (broken, [*had, *broken], [entry | {"apiVersion": "a/b/c"} for entry in had]):
+    beside = {"f:spec": {"f:ports": {"f:foo": {"f:x": {}}}, "f:a": {}}}
+    own = [entry | {"manager": f"kubectl-{verb}", "fieldsV1": beside} for entry in _owning() for verb in _VERBS]
+    for entries in (broken, [*had, *broken], [entry | {"apiVersion": "a/b/c"} for entry in had], [*had, *own]):
         metadata = {"managedFields": entries}
         body = json.dumps({"metadata": metadata, "spec": change | named})
         merged = do(cluster, cluster.agent, "patch", "service/web", "--type=merge", f"-p={body}")

@@ -11,7 +11,7 @@ where it is later than the one before, so that two approvals never let the same 
 come, since no restart is later than that.
 """
 
-import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -71,8 +71,20 @@ API server notes nothing, and takes what the client says. etcd's own limit is th
 _AHEAD: Final = 600
 """Seconds by which the clock of a client may be ahead."""
 
-_KEYS: Final[Mapping[Steps, tuple[str, ...]]] = {("spec", "ports"): ("port", "protocol")}
-"""What tells one element of a list from another in managedFields."""
+_MANAGERS: Final = 100
+"""Entries of managedFields that are looked into. The API server keeps ten of those that update."""
+
+
+class _Elements(NamedTuple):
+    """By what a list's elements are told apart in managedFields, and how the API server writes that."""
+
+    keys: tuple[str, ...]
+    token: re.Pattern[str]
+
+
+_LISTS: Final[Mapping[Steps, _Elements]] = {
+    ("spec", "ports"): _Elements(("port", "protocol"), re.compile(r'k:\{"port":\d+,"protocol":"[A-Z]+"\}', re.ASCII))
+}
 
 
 def marked(resource: GroupResource, stored: Mapping[str, Any], wanted: Mapping[str, Any], after: Any) -> Any:
@@ -85,7 +97,7 @@ def marked(resource: GroupResource, stored: Mapping[str, Any], wanted: Mapping[s
             after = _put(after, row.steps, mark)
     fresh: list[Place] = []
     for row in ALLOCATED.get(resource, ()):
-        known = [value for _, value in _places(stored, row.steps)]
+        known = {value for _, value in _places(stored, row.steps) if _plain(value)}
         fresh += [place for place, value in _places(after, row.steps) if _plain(value) and value not in known]
     entries = _entries(stored, wanted) if fresh else ()
     for place in fresh if entries else ():
@@ -146,10 +158,23 @@ def _entries(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> Sequence[M
     (``UpdateNoErrors`` in managedfields/internal/fieldmanager.go of k8s.io/apimachinery).
     """
     entries = (wanted.get("metadata") or {}).get("managedFields")
-    if not entries or len(msgspec.json.encode(wanted)) > _MOST:
+    if not entries or len(entries) > _MANAGERS or len(msgspec.json.encode(wanted)) > _MOST:
         return ()
     former = (stored.get("metadata") or {}).get("managedFields") or ()
-    return () if all(entry in former for entry in entries) else entries
+    if all(entry in former[:_MANAGERS] for entry in entries):
+        return ()
+    return entries if all(_readable(entry.get("fieldsV1")) for entry in entries) else ()
+
+
+def _readable(tree: Any) -> bool:
+    """Whether an entry tells elements of lists as the API server writes them. A client may send others beside."""
+    for steps, elements in _LISTS.items():
+        held = tree
+        for step in steps:
+            held = held.get(f"f:{step}") if isinstance(held, Mapping) else None
+        if isinstance(held, Mapping) and not all(key == "." or elements.token.fullmatch(key) for key in held):
+            return False
+    return True
 
 
 def _owned(entries: Sequence[Mapping[str, Any]], after: Any, place: Place) -> bool:
@@ -161,51 +186,38 @@ def _owned(entries: Sequence[Mapping[str, Any]], after: Any, place: Place) -> bo
     return tokens is None or any(_owns(entry.get("fieldsV1"), tokens) for entry in entries)
 
 
-def _tokens(value: Any, place: Place) -> list[Any] | None:
-    """A place by the tokens of FieldsV1, or by what an element is told by; None where that is not there.
+def _tokens(value: Any, place: Place) -> list[str] | None:
+    """A place by the tokens of FieldsV1; None where an element has not what it is told by.
 
     A list without such keys is owned as a whole.
     """
-    tokens: list[Any] = []
+    tokens: list[str] = []
     above: list[str] = []
     for step in place:
         if isinstance(step, str):
             tokens.append(f"f:{step}")
             above.append(step)
-        elif (keys := _KEYS.get(tuple(above))) is None:
+        elif (elements := _LISTS.get(tuple(above))) is None:
             break
         else:
-            element = value[step]
-            if any(key not in element for key in keys):
+            told = {key: value[step].get(key) for key in elements.keys}
+            token = f"k:{msgspec.json.encode(told, order='sorted').decode()}"
+            if not elements.token.fullmatch(token):
                 return None
-            tokens.append({key: element[key] for key in keys})
+            tokens.append(token)
         value = value[step]
     return tokens
 
 
-def _owns(tree: Any, tokens: Sequence[Any]) -> bool:
+def _owns(tree: Any, tokens: Sequence[str]) -> bool:
     """Whether an entry owns a place, or what holds it as a whole; also where that cannot be told."""
     for token in tokens:
         if not isinstance(tree, Mapping) or not tree:
             return True
-        if isinstance(token, str):
-            if token not in tree:
-                return False
-            tree = tree[token]
-            continue
-        found = [below for key, below in tree.items() if key != "." and _names(key, token)]
-        if not found:
+        if token not in tree:
             return False
-        tree = found[0]
+        tree = tree[token]
     return True
-
-
-def _names(token: str, element: Mapping[str, Any]) -> bool:
-    """Whether a token of FieldsV1 is an element's, or of a form that is not known."""
-    try:
-        return not token.startswith("k:") or bool(json.loads(token[2:]) == element)
-    except ValueError:
-        return True
 
 
 def _places(value: Any, steps: Steps, place: Place = ()) -> Iterator[tuple[Place, Any]]:

@@ -85,6 +85,20 @@ _BROKEN: tuple[Any, ...] = (
     [{"fieldsV1": {"f:spec": {"f:ports": {}, **{f"f:{each[0]}": {} for each in _ALLOCATED}}}}],
     [{"fieldsV1": {"f:spec": {"f:ports": {"i:0": {}}, **{f"f:{each[0]}": {} for each in _ALLOCATED}}}}],
     [{"fieldsV1": {"f:spec": {"f:ports": {"k:{": {}}, **{f"f:{each[0]}": {} for each in _ALLOCATED}}}}],
+    [*_entries(), *({"manager": f"m{at}", "fieldsV1": {}} for at in range(100))],
+)
+_BESIDE: tuple[str, ...] = (
+    "f:foo",
+    "f:a",
+    "v:80",
+    "i:0",
+    "k:{",
+    "k:{}",
+    'k:{"port":true,"protocol":"TCP"}',
+    'k:{"port":80.0,"protocol":"TCP"}',
+    'k:{"port":80, "protocol":"TCP"}',
+    'k:{"protocol":"TCP","port":80}',
+    'k:{"port":80,"protocol":"TCP","x":1}',
 )
 
 
@@ -97,6 +111,19 @@ def test_what_somebody_may_have_named_is_bound_as_it_is(field: str, stored: Any,
         assert len({one.after, other.after, chosen.after}) == 3, entries
         assert done(SERVICES, wanted(1, []), one, [NOTHING])
         assert not done(SERVICES, wanted(2, []), one, [NOTHING])
+
+
+@pytest.mark.parametrize("beside", _BESIDE)
+@pytest.mark.parametrize("first", [True, False])
+def test_nothing_that_a_client_sends_beside_hides_who_owns_a_port(beside: str, *, first: bool) -> None:
+    """The API server unites it with what it notes for the same manager."""
+    junk: dict[str, Any] = {beside: {"f:x": {}}}
+    for owned in ((), ("nodePort",)):
+        entries = _entries(*owned)
+        ports = entries[1]["fieldsV1"]["f:spec"]["f:ports"]
+        entries[1]["fieldsV1"]["f:spec"]["f:ports"] = junk | ports if first else ports | junk
+        one, other = (_change(_service(), _service((port,), entries)) for port in (30001, 30002))
+        assert one != other
 
 
 def test_what_is_owned_of_another_port_names_none() -> None:
