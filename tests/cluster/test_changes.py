@@ -435,3 +435,22 @@ def test_a_change_that_is_too_large_is_approved_from_its_manifest(
     assert unasked.code == 0, unasked
     shutil.copy(again, file)
     assert do(cluster, cluster.agent, *change).code == 0
+
+
+def test_a_change_back_to_what_an_approved_one_had_made_is_a_change_of_its_own(
+    cluster: Cluster, plugin: Plugin
+) -> None:
+    """A paused rollout can be resumed: its request waits for a peer, though another once wanted that state."""
+    cluster.policy("rollouts")
+    assert do(cluster, cluster.human, "create", "-f-", stdin=json.dumps(MANIFEST)).code == 0
+    names = set[str]()
+    for spec in ({"revisionHistoryLimit": 7}, {"paused": True}, {"paused": None}):
+        change = ("patch", "deployment/checkout", "--type=merge", f"-p={json.dumps({'spec': spec})}")
+        chg = refused(do(cluster, cluster.agent, *change))
+        names.add(chg)
+        approved = approve(plugin, chg)
+        assert approved.code == 0, (spec, approved)
+        made = do(cluster, cluster.agent, *change)
+        assert made.code == 0, (spec, made)
+        eventually(lambda chg=chg: phase(cluster, chg) == "Used", 10, "it is used")  # type: ignore[misc]
+    assert len(names) == 3

@@ -128,7 +128,7 @@ def test_what_is_named_is_not_taken_for_chosen_by_what_else_the_request_says(
     assert had, live
     broken = [entry | {"apiVersion": "a/b/c"} for entry in _owning()]
     wanted = {key: value for key, value in (live["spec"] | change | named).items() if value is not None}
-    beside = {"f:spec": {"f:ports": {"f:foo": {"f:x": {}}}, "f:a": {}}}
+    beside: dict[str, Any] = {"f:spec": {"f:ports": {"f:foo": {"f:x": {}}}, "f:a": {}}}
     own = [entry | {"manager": f"kubectl-{verb}", "fieldsV1": beside} for entry in _owning() for verb in _VERBS]
     for entries in (broken, [*had, *broken], [entry | {"apiVersion": "a/b/c"} for entry in had], [*had, *own]):
         metadata = {"managedFields": entries}

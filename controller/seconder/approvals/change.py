@@ -63,31 +63,35 @@ class Change(Struct, frozen=True, gc=False):
     principals: frozenset[str] = frozenset()
     by: By | None = None
     """By which request, where that was none for the action on the object itself."""
+    states: tuple[str, ...] = ()
+    """The digests of the object as it is stored and as it is wanted, where something is changed."""
     name: str = ""
-    """The change request's name: the same for the same requester, agent, object, uid, action and wanted object.
+    """The change request's name: the same for the same requester, agent, object, uid, action, and both states of it.
 
     And by the same request, where ``by`` tells that: who is shown a deletion is not asked for a diversion by it.
     """
 
     def __post_init__(self) -> None:
-        """Make the name once: a refusal asks for it several times."""
-        wanted = self.difference.after if self.difference else ""
-        name = name_of(self.requester, self.agent or "", self.target, self.action, wanted, self.by)
+        """Make these once: a refusal asks for them several times."""
+        if self.difference is not None:
+            force_setattr(self, "states", (self.difference.before, self.difference.after))
+        name = name_of(self.requester, self.agent or "", self.target, self.action, self.states, self.by)
         force_setattr(self, "name", name)
 
 
 @functools.lru_cache(_MOST_REMEMBERED)
-def name_of(requester: str, agent: str, target: Target, action: Action, wanted: str = "", by: By | None = None) -> str:
+def name_of(
+    requester: str, agent: str, target: Target, action: Action, states: tuple[str, ...] = (), by: By | None = None
+) -> str:
     """``chg-`` and 26 digits of a 128-bit hash. ``agent`` is empty for a requester without an agent's name.
 
-    ``wanted`` is the digest of the wanted object, for ``Change`` alone. ``by``: as of a Change, but for its words.
+    ``states``: as of a Change; what leads to one state from two others is two changes. ``by``: as of a Change, but for
+    its words.
     """
     group, resource = target.resource
-    parts = [requester, agent, group, resource, target.namespace, target.name, target.uid, action]
-    if wanted:
-        parts.append(wanted)
+    parts = [requester, agent, group, resource, target.namespace, target.name, target.uid, action, *states]
     if by is not None:
-        # So many that they are not taken for a digest of the wanted object.
+        # So many that they are not taken for digests.
         parts += ("by", by.operation, by.group, by.resource, by.namespace, by.name, by.subresource)
     framed: list[bytes] = []
     for part in parts:

@@ -69,8 +69,8 @@ class _Outcome(Enum):
     """Nor could anything else: the API server does not answer, has too much to do, or does not know who asks."""
 
 
-_Asked = tuple[str, str, str, Action, str]
-"""What an approval is for: requester, agent, object (uid), action, wanted object. By which request makes no odds."""
+_Asked = tuple[str, str, str, Action, tuple[str, ...]]
+"""What an approval is for: requester, agent, object (uid), action, both states. By which request makes no odds."""
 
 
 class _Known(NamedTuple):
@@ -375,8 +375,7 @@ def _urgency(note: Note) -> tuple[bool, bool]:
 
 
 def _asked(change: Change) -> _Asked:
-    wanted = change.difference.after if change.difference else ""
-    return change.requester, change.agent or "", change.target.uid, change.action, wanted
+    return change.requester, change.agent or "", change.target.uid, change.action, change.states
 
 
 def _ended(known: _Known | None) -> bool:
@@ -389,6 +388,8 @@ def _known(document: Mapping[str, Any]) -> _Known | None:
         return None
     denial = change_request.denial_of(request.status)
     spec = request.spec
-    wanted = spec.change.after if isinstance(spec.change, ChangeDoc) else ""
-    asked = (spec.requester, spec.agent, spec.object.uid, spec.action, wanted)
+    states: tuple[str, ...] = ()
+    if isinstance(spec.change, ChangeDoc):
+        states = (spec.change.before, spec.change.after)
+    asked = (spec.requester, spec.agent, spec.object.uid, spec.action, states)
     return _Known(spec.requester, request.status.phase.open, denial, asked)

@@ -34,7 +34,14 @@ def test_what_another_request_amounts_to_has_a_name_of_its_own() -> None:
         replace(_BY, **{field: f"{getattr(_BY, field)}x"})
         for field in ("operation", "group", "resource", "namespace", "name", "subresource")
     ]
-    named = [name_of("kiro", "", target, Action.DELETE, "", by) for by in (_BY, *others)]
-    assert len({plain, *named, name_of("kiro", "", target, Action.DELETE, "by")}) == len(named) + 2
-    assert name_of("kiro", "", target, Action.DELETE, "", replace(_BY, reason="else")) == named[0]
-    assert name_of("kiro", "", target, Action.DELETE, "", None) == plain
+    named = [name_of("kiro", "", target, Action.DELETE, (), by) for by in (_BY, *others)]
+    assert len({plain, *named, name_of("kiro", "", target, Action.DELETE, ("by", ""))}) == len(named) + 2
+    assert name_of("kiro", "", target, Action.DELETE, (), replace(_BY, reason="else")) == named[0]
+    assert name_of("kiro", "", target, Action.DELETE, (), None) == plain
+
+
+def test_what_leads_to_one_state_from_two_others_is_two_changes() -> None:
+    """Back to what a change had made is none of that change."""
+    target = Target(DEPLOYMENTS, "Deployment", "payments", "checkout", "uid-1")
+    states = (("a", "b"), ("c", "b"), ("b", "a"), ())
+    assert len({name_of("kiro", "", target, Action.CHANGE, each) for each in states}) == len(states)
