@@ -25,6 +25,9 @@ from seconder.api.resources import (
 
 _WORKLOADS: Final = tuple(sorted(POD_RUNNERS - {PODS}))
 _ONE_NODE: Final = "kubernetes.io/hostname"
+_MOST: Final = 16
+"""Selectors of one request that are looked up: each takes a list of what is there."""
+
 _ANY: Final = (Requirement("", Operator.DOES_NOT_EXIST, frozenset()),)
 """A selector of all pods: an empty one selects none by ``selects``, and there is no such label."""
 
@@ -39,8 +42,11 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         return []
     there = tuple(MAKERS[kind] for kind in kinds)
     found: dict[Target, None] = {}
-    for term in _new_terms(context):
-        found |= dict.fromkeys((yield from ask(Selected(there, target.namespace, _selector(term)))))
+    asked = dict.fromkeys(map(_selector, _new_terms(context)))
+    if len(asked) > _MOST:
+        raise Unknown(f"which pods it keeps off cannot be told: it has more than {_MOST} new terms of podAntiAffinity")
+    for selector in asked:
+        found |= dict.fromkeys((yield from ask(Selected(there, target.namespace, selector))))
     others = (each for each in found if (each.resource, each.name) != (target.resource, target.name))
     return [goes_along(each, MAKERS[each.resource].version) for each in others]
 
@@ -55,7 +61,8 @@ def _new_terms(context: ReviewContext) -> list[pod_reach.Repelling]:
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Malformed(request.uid, f"the pods' specification is not understood: {codec.plain(error)}") from None
     wide = (each for each in after if each.topology_key != _ONE_NODE and each.label_selector is not None)
-    return [each for each in wide if each not in before]
+    known = {msgspec.json.encode(each, order="sorted") for each in before}
+    return [each for each in wide if msgspec.json.encode(each, order="sorted") not in known]
 
 
 def _selector(term: pod_reach.Repelling) -> tuple[Requirement, ...]:
