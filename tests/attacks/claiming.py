@@ -93,6 +93,14 @@ def _waiting(field: Field, **spec: str) -> str:
     return path
 
 
+def _on_nfs(field: Field) -> dict[str, Any]:
+    """A volume of an agent's own server, retained, of the class for which the claim waits."""
+    volume = _volume(field)
+    del volume["spec"]["hostPath"]
+    volume["spec"] |= {"persistentVolumeReclaimPolicy": "Retain", "nfs": {"server": "192.0.2.1", "path": "/nowhere"}}
+    return volume
+
+
 @attack(
     variants={
         "by-its-name": ({}, {"namespace": True, "name": "data"}),
@@ -104,9 +112,7 @@ def _waiting(field: Field, **spec: str) -> str:
 def offer_a_volume(field: Field, spec: dict[str, str], kept_for: dict[str, Any]) -> None:
     """An agent makes a volume, retained, that a protected claim is bound to, so that what is written goes there."""
     path = _waiting(field, **spec)
-    volume = _volume(field)
-    del volume["spec"]["hostPath"]
-    volume["spec"] |= {"persistentVolumeReclaimPolicy": "Retain", "nfs": {"server": "192.0.2.1", "path": "/nowhere"}}
+    volume = _on_nfs(field)
     field.later_removed(VOLUMES.path("", field.place))
     if kept_for:
         volume["spec"]["claimRef"] = {**kept_for, "namespace": field.place}
@@ -115,6 +121,32 @@ def offer_a_volume(field: Field, spec: dict[str, str], kept_for: dict[str, Any])
         field.lost("the claim is bound to it")
     other = {**volume["spec"], "storageClassName": f"{field.place}-2", "claimRef": None}
     field.done("POST", VOLUMES.path(""), {**volume, "spec": other})
+
+
+_BY_STEPS: Final[dict[str, tuple[bool, bool]]] = {
+    "without-a-uid": (False, False),
+    "with-its-uid": (False, True),
+    "that-a-former-one-had": (True, False),
+}
+
+
+@attack(variants=_BY_STEPS)
+def offer_a_volume_by_steps(field: Field, by_person: bool, with_uid: bool) -> None:
+    """An agent gives a waiting protected claim a volume that names it with another uid at first, as a former claim."""
+    path = _waiting(field)
+    uid = field.admin("GET", path).document["metadata"]["uid"]
+    volume, there = _on_nfs(field), VOLUMES.path("", field.place)
+    volume["spec"]["claimRef"] = {"namespace": field.place, "name": "data", "uid": "another"}
+    if by_person:
+        field.make(VOLUMES, volume)
+    else:
+        field.later_removed(there)
+        field.done("POST", VOLUMES.path(""), volume)
+    field.free_work()
+    field.refused("PATCH", there, {"spec": {"claimRef": {"uid": uid if with_uid else None}}})
+    field.done("PATCH", there, {"metadata": {"annotations": {"note": "mine"}}})
+    if field.lasts(path, 1.0)["spec"].get("volumeName") == field.place:
+        field.lost("the claim is bound to it")
 
 
 @attack()

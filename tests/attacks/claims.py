@@ -313,6 +313,36 @@ def attach_its_volume(field: Field) -> None:
     field.lasts(path)
 
 
+_BY_ANOTHER_NAME: Final = {"a-spec-of-its-own": (False,), "a-second-volume": (True,)}
+
+
+@attack(variants=_BY_ANOTHER_NAME)
+def attach_its_storage_by_another_name(field: Field, by_volume: bool) -> None:
+    """An agent attaches or detaches the storage of a protected claim by what stands for it beside its volume."""
+    handle = {"csi": {"driver": "nobody.example.com", "volumeHandle": field.place}}
+    kept = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], **handle}
+    kept |= {"persistentVolumeReclaimPolicy": "Retain", "storageClassName": ""}
+    claim = {"metadata": {"name": "data"}, "spec": {**_WANTED, "storageClassName": "", "volumeName": field.place}}
+    bound = {"namespace": field.place, "name": "data", "uid": field.make(CLAIMS, claim)["metadata"]["uid"]}
+    field.make(VOLUMES, {"metadata": {"name": field.place}, "spec": {**kept, "claimRef": bound}})
+    field.protect(CLAIMS, CLAIMS.path(field.place, "data"))
+    field.free_work()
+    source: dict[str, Any] = {"inlineVolumeSpec": {"accessModes": ["ReadWriteOnce"], **handle}}
+    if by_volume:
+        second, elsewhere = f"{field.place}-2", {"namespace": "elsewhere", "name": "mine"}
+        field.later_removed(VOLUMES.path("", second))
+        field.done("POST", VOLUMES.path(""), {"metadata": {"name": second}, "spec": {**kept, "claimRef": elsewhere}})
+        source = {"persistentVolumeName": second}
+    made = {"attacher": "nobody.example.com", "nodeName": "nowhere", "source": source}
+    attachment = ATTACHMENTS.path("", field.place)
+    field.later_removed(attachment)
+    field.refused("POST", ATTACHMENTS.path(""), {"metadata": {"name": field.place}, "spec": made})
+    field.make(ATTACHMENTS, {"metadata": {"name": field.place}, "spec": made})
+    field.refused("PATCH", attachment + "/status", {"status": {"attached": True}})
+    field.refused("DELETE", attachment)
+    field.lasts(attachment)
+
+
 @attack()
 def take_the_name_of_its_volume(field: Field) -> None:
     """An agent makes a volume of the name that a provisioner would give to that of a protected claim, which waits."""

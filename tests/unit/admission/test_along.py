@@ -451,17 +451,19 @@ def test_a_definition_goes_with_its_owner() -> None:
 def test_a_volume_is_attached_by_its_controller_alone() -> None:
     """Whoever has a second attachment, which nobody guards, ends the first one by that."""
     attachment, spec, _ = _BY_OWNER["its attachment"]
-    answers = Answers(objects=live(VOLUME), whole=document(VOLUME))
-    assert _lost(creation(attachment, new=spec), VOLUMES, answers) == [VOLUME.name]
-    assert _lost(creation(attachment, new={"spec": {"source": {}}}), VOLUMES, answers) == []
-    assert decide(creation(attachment, PERSON, new=spec), state(policy(VOLUMES)), answers=answers).allowed
-    assert _lost(creation(attachment, new=spec), CONFIG_MAPS, Answers(unknown=[ReadWhole])) == []
+    unread = Answers(unknown=[ReadWhole])
+    plain: dict[str, Any] = {"spec": {"source": {}}}
+    for made in (spec, plain):
+        refused = decide(creation(attachment, new=made), state(policy(VOLUMES)), answers=unread)
+        assert (refused.allowed, refused.change) == (False, None)
+        assert "may be attached by it" in refused.message
+        assert decide(creation(attachment, PERSON, new=made), state(policy(VOLUMES)), answers=unread).allowed
+        assert decide(creation(attachment, new=made), state(policy(CONFIG_MAPS)), answers=unread).allowed
 
 
 @pytest.mark.parametrize(
     ("group", "plural", "name"),
     [
-        ("storage.k8s.io", "volumeattachments", f"csi-{'0' * 64}"),
         ("snapshot.storage.k8s.io", "volumesnapshotcontents", "snapcontent-0b6e5d9c-1c1f-4d4e-9d3a-6a5f0e7b2c11"),
         (
             "groupsnapshot.storage.k8s.io",
@@ -473,14 +475,13 @@ def test_a_volume_is_attached_by_its_controller_alone() -> None:
 def test_an_agent_takes_no_name_that_a_controller_gives_to_storage(group: str, plural: str, name: str) -> None:
     """Whatever it is of: the controller would wait for that one. Where nobody protects storage it is free."""
     resource = GroupResource(group, plural)
-    guarded = VOLUMES if plural == "volumeattachments" else resource
     spec = {"spec": {"source": {}, "deletionPolicy": "Retain"}}
     for taken, allowed in ((name, False), ("mine", True)):
         asked = creation(Target(resource, "K", "", taken, ""), new=spec)
-        assert decide(asked, state(policy(guarded)), answers=Answers()).allowed is allowed
+        assert decide(asked, state(policy(resource)), answers=Answers()).allowed is allowed
         assert decide(asked, state(policy(GroupResource("", "secrets"))), answers=Answers()).allowed
         by_person = creation(Target(resource, "K", "", taken, ""), PERSON, new=spec)
-        assert decide(by_person, state(policy(guarded)), answers=Answers()).allowed
+        assert decide(by_person, state(policy(resource)), answers=Answers()).allowed
 
 
 def test_an_owner_of_nothing_that_ends_others_is_deleted_as_before() -> None:

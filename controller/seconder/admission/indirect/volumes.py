@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from seconder.admission import coverage
 from seconder.admission.changes import free_changes
-from seconder.admission.findings import Refusal, absent
+from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, VOLUMES
 from seconder.admission.lookups import Asking, Holders, ObjectRef, ReadWhole, Unknown, ask
@@ -55,10 +55,6 @@ class _Holder(Struct):
     name: str = ""
     uid: str = ""
 
-    def is_named_as(self, other: "_Holder | None") -> bool:
-        """Whether another one is of the same name, made anew or not."""
-        return other is not None and (self.namespace, self.name) == (other.namespace, other.name)
-
 
 class _State(NamedTuple):
     holder: _Holder | None
@@ -96,8 +92,10 @@ def _of_storage(storage: _Storage) -> Deleter:
             anew = storage.anew and storage.made(wanted, "") and request.operation is Operation.CREATE
             if (after.policy != before.policy and not anew) or (storage.anew and rewritten):
                 found.append(_refusal(storage))
-        if after.holder and not after.holder.is_named_as(before.holder):
-            found += yield from _held(context, storage, after.holder, given=not found)
+        # One of the same name and another uid, or none, is another: its controller goes by both.
+        if after.holder and after.holder != before.holder:
+            given = yield from _held(context, storage, after.holder, given=not found)
+            found += [each for each in given if each not in found]
         return found
 
     return Deleter(
@@ -114,14 +112,22 @@ def _of_storage(storage: _Storage) -> Deleter:
     )
 
 
-_GIVEN: Final = re.compile(r"csi-[0-9a-f]{64}|(group)?snapcontent-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""Names that controllers give to what they make for a volume on a node, or for a snapshot: they make none where one is.
+_GIVEN: Final = re.compile(r"(group)?snapcontent-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Names that controllers give to what they make for a snapshot: they make none where one is.
 
 That of a volume is known by the claim that waits for it: see ``claiming``.
 """
 
 _TAKEN_NAME: Final = "a controller gives such a name itself, and would wait for what has it"
-_MAKE_VOLUME: Final = "Leave it to the controller to attach it."
+_WHAT_IT_IS_OF: Final = "what stands for the storage of a protected claim or volume cannot be told"
+_ATTACHES: Final = Refusal(
+    f"{_WHAT_IT_IS_OF}, and may be attached by it", Reason.APPROVAL_MISSING, "Leave it to the controller to attach it."
+)
+_DETACHES: Final = Refusal(
+    f"{_WHAT_IT_IS_OF}, and may be detached by it",
+    Reason.APPROVAL_MISSING,
+    "Leave it to the controller to detach it, or ask a person.",
+)
 _ANOTHER_NAME: Final = "Give it another name, or ask a person to make it."
 
 
@@ -237,26 +243,28 @@ def _of_holder(storage: _Storage) -> Deleter:
 
 
 def _attached(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
-    """The volume that is attached to a node, or detached from one, and what holds it.
+    """The volume that is detached from a node, or of which that is said, and what holds it.
 
-    Nobody attaches any but its controller; and whoever has a second attachment ends the first one with that.
+    Nobody attaches any but its controller; and whoever has a second attachment ends the first one with that. So does
+    who ends one of other storage, as it is called: one handle may stand in several volumes.
     """
     request, storage = context.request, _STORAGES[0]
     if not _matters(context, storage):
         return []
-    made = request.operation is Operation.CREATE
-    if made and _GIVEN.fullmatch(request.target.name):
-        return [Refusal(_TAKEN_NAME, Reason.APPROVAL_MISSING, _ANOTHER_NAME)]
-    source = (context.whole[made].get("spec") or {}).get("source") or {}
-    name = source.get("persistentVolumeName")
-    if not name or not (made or request.may_end or context.rewrites):
+    if request.operation is Operation.CREATE:
+        return [_ATTACHES]
+    if not (request.may_end or context.rewrites):
         return []
-    stored: Any = yield from ask(ReadWhole(ObjectRef(storage.kind, "", name), _UNREAD))
+    source = (context.whole[0].get("spec") or {}).get("source") or {}
+    name: str = source.get("persistentVolumeName") or ""
+    stored: Any = (yield from ask(ReadWhole(ObjectRef(storage.kind, "", name), _UNREAD))) if name else None
     if stored is None:
-        return [absent(f"{storage.kind.resource} {name}", _MAKE_VOLUME)] if made else []
+        return [_DETACHES]
+    volume = goes_along(Target(storage.kind.resource, storage.kind.kind, "", name, ""))
+    found: list[Effect | Refusal] = [volume] if coverage.may_be_covered(context, volume) else []
     holder = _state(storage, stored).holder
-    found = [goes_along(Target(storage.kind.resource, storage.kind.kind, "", name, ""))]
-    return [*found, *((yield from _held(context, storage, holder)) if holder else ())]
+    found += (yield from _held(context, storage, holder)) if holder else ()
+    return found or [_DETACHES]
 
 
 def provisioned(document: Mapping[str, Any], holder: str) -> bool:
@@ -311,8 +319,8 @@ _STORAGES: Final = (
 _ATTACHMENTS: Final = Deleter(
     GroupResource("storage.k8s.io", "volumeattachments"),
     "its creation, its deletion, or whatever is not free of it",
-    "the PersistentVolume that it attaches, and its claim; by a name that the controller gives, which no peer can"
-    " approve, whichever volume's that is",
+    "the PersistentVolume that it attaches, and its claim; by its creation, and where neither is protected or that"
+    " cannot be told, what else its storage is, which no peer can approve",
     "the volume is attached where no pod needs it, or detached from the node where pods write to it",
     _attached,
     MUTATIONS,

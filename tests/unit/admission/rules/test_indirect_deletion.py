@@ -310,6 +310,23 @@ def test_a_volume_goes_with_the_approval_of_its_claim() -> None:
     assert "that is not there yet" in decide(later, here, answers=answers).message
 
 
+def test_a_claim_of_a_name_is_told_anew_when_its_uid_is() -> None:
+    """Its controller goes by both: what named a former claim, or no uid, then has the one that is there."""
+    answers, one = Answers(objects=_claims()), policy(CLAIMS)
+    for uid in ("", "uid-0"):
+        named = update(VOLUME, old=_volume(uid="before"), new=_volume(uid=uid))
+        assert _lost(named, one, answers) == ["data-db-0"]
+        assert decide(named, state(policy(DEPLOYMENTS)), answers=answers).allowed
+        by_person = update(VOLUME, PERSON, old=_volume(uid="before"), new=_volume(uid=uid))
+        assert decide(by_person, state(one), answers=answers).allowed
+        taken = update(CONTENT, old=_content(uid="before"), new=_content(uid=uid and SNAPSHOT.uid))
+        assert _lost(taken, policy(SNAPSHOT.resource), Answers(objects=live(SNAPSHOT))) == ["s"]
+    assert _lost(update(VOLUME, old=_volume(uid="before"), new=_volume(uid="former")), one, answers) == []
+    assert _lost(update(VOLUME, old=_volume(uid=""), new=_volume()), one, answers) == ["data-db-0"]
+    told = update(VOLUME, old=_volume("mine", uid=""), new=_volume("mine", uid="u"))
+    assert decide(told, state(policy(CLAIMS, namespaces=["elsewhere"])), answers=answers).allowed
+
+
 def test_whatever_else_is_not_free_of_a_volume_counts_as_well() -> None:
     """Its own controller, and drivers, act by annotations and fields of it that nobody has thought of."""
     one, answers = policy(CLAIMS), Answers(objects=_claims())
@@ -393,11 +410,28 @@ def test_a_volume_is_detached_with_the_approval_of_it_and_its_claim() -> None:
     told = update(attachment, old=held, new=held | {"status": {"attached": False}}, subResource="status")
     assert _lost(told, policy(CLAIMS), there) == ["data-db-0"]
     assert _lost(update(attachment, old=held, new=held | {"labels": {"a": "b"}}), policy(CLAIMS), there) == []
-    assert _lost(deletion(attachment, stored={"spec": {}}), policy(CLAIMS), there) == []
-    assert _lost(deletion(attachment, stored=held), policy(CLAIMS), Answers()) == []
-    for guarded in (policy(CLAIMS), policy(VOLUMES)):
-        assert _refused(creation(attachment, new=held), guarded, Answers())
     assert _lost(deletion(attachment, stored=held), policy(DEPLOYMENTS), there) == []
+
+
+def test_an_attachment_of_what_may_be_the_storage_of_a_protected_claim_is_no_agents() -> None:
+    """By a specification of its own, or by another volume, also one that is gone: what it stands for nobody tells."""
+    attachment = Target(GroupResource("storage.k8s.io", "volumeattachments"), "VolumeAttachment", "", "a", "uid-a")
+    held = {"spec": {"source": {"persistentVolumeName": VOLUME.name}}}
+    other = Answers(objects=_claims() | live(VOLUME), whole=document(VOLUME, **_volume("mine")))
+    one = policy(CLAIMS, namespaces=["elsewhere"])
+    inline = {"spec": {"source": {"inlineVolumeSpec": {"csi": {"driver": "d", "volumeHandle": "v"}}}}}
+    for spec, answers in ((inline, other), ({"spec": {}}, other), (held, Answers()), (held, other)):
+        for asked in (
+            creation(attachment, new=spec),
+            deletion(attachment, stored=spec),
+            update(attachment, old=spec, new=spec | {"status": {"attached": False}}, subResource="status"),
+        ):
+            decided = decide(asked, state(one), answers=answers)
+            assert (decided.allowed, decided.change) == (False, None)
+            assert "what stands for the storage of a protected claim" in decided.message
+        assert decide(deletion(attachment, PERSON, stored=spec), state(one), answers=answers).allowed
+        assert decide(update(attachment, old=spec, new=spec | {"labels": {"a": "b"}}), state(one)).allowed
+        assert decide(deletion(attachment, stored=spec), state(policy(DEPLOYMENTS)), answers=answers).allowed
 
 
 POD = target(PODS, "broker", uid="uid-pod")
