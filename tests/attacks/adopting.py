@@ -131,8 +131,8 @@ def crowd_it_out(field: Field, owned: bool) -> None:
         field.lasts(path, 1.0)
 
 
-@attack()
-def crowd_it_out_of_history(field: Field) -> None:
+@attack(variants={"": ({},), "by-a-false-reference": ({"apiVersion": "foo.example.com/v1", "uid": "another"},)})
+def crowd_it_out_of_history(field: Field, false: dict[str, str]) -> None:
     """An agent makes Jobs under a person's CronJob, which keeps three, so that a protected one is the fourth."""
     cron = {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": {"spec": _RUN["spec"]}}}}
     made = field.make(CRON_JOBS, {"metadata": {"name": "nightly"}, "spec": cron})
@@ -142,6 +142,6 @@ def crowd_it_out_of_history(field: Field) -> None:
     path = JOBS.path(field.place, "first")
     field.protect(JOBS, path)
     field.free_work()
-    more = {"metadata": {"name": "more", "ownerReferences": [above]}, "spec": spec}
+    more = {"metadata": {"name": "more", "ownerReferences": [{**above, **false}]}, "spec": spec}
     field.refused("POST", JOBS.path(field.place), more)
     field.lasts(path)

@@ -33,6 +33,7 @@ _WORKLOADS: Final[dict[Kind, dict[str, Any]]] = {
     DEPLOYMENTS: {**_SPEC, "replicas": 1},
     STATEFUL_SETS: {**_SPEC, "replicas": 1, "serviceName": "db"},
     DAEMON_SETS: _SPEC,
+    Kind("", "replicationcontrollers"): {"replicas": 1, "selector": _LABELS, "template": _TEMPLATE},
     JOBS: {"template": {"spec": _RUN}, "backoffLimit": 0},
     CRON_JOBS: {"schedule": "* * * * *", "suspend": True, "jobTemplate": {"spec": {"template": {"spec": _RUN}}}},
 }
@@ -75,6 +76,47 @@ def join_its_pods(field: Field, kind: Kind) -> None:
             path = f"{PODS.path(field.place, name)}{below}"
             field.refused("PATCH", path, {"metadata": {"labels": real["labels"]}})
     field.lasts(PODS.path(field.place, real["name"]), 1.0)
+
+
+_FALSE: Final = {
+    "group": {"apiVersion": "foo.example.com/v1"},
+    "kind": {"kind": "Foo"},
+    "name": {"name": "another"},
+}
+
+
+@attack(
+    variants={
+        **{f"Deployment-{what}": (DEPLOYMENTS, false) for what, false in _FALSE.items()},
+        "Job-group": (JOBS, _FALSE["group"]),
+        "ReplicationController-group": (Kind("", "replicationcontrollers"), _FALSE["group"]),
+    }
+)
+def join_its_pods_by_a_false_reference(field: Field, kind: Kind, false: dict[str, str]) -> None:
+    """An agent's pod names a protected workload by its uid, and says another group, kind or name beside that."""
+    real = _workload(field, kind)["metadata"]
+    dear = {"controller.kubernetes.io/pod-deletion-cost": "2147483647"}
+    above = {**real["ownerReferences"][0], **false}
+    joins = _impostor("mine", labels=real["labels"], annotations=dear, ownerReferences=[above])
+    field.refused("POST", PODS.path(field.place), joins)
+    field.lasts(PODS.path(field.place, real["name"]), 1.0)
+
+
+@attack()
+def plant_a_revision_by_a_false_reference(field: Field) -> None:
+    """An agent's ReplicaSet names a protected Deployment by its uid and says another group, to be gone back to."""
+    _workload(field, DEPLOYMENTS)
+    above = field.admin("GET", DEPLOYMENTS.path(field.place, "db")).document
+    labels = {**_LABELS, "mine": "yes"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": CONTAINERS}}
+    metadata = {
+        "name": "planted",
+        "labels": labels,
+        "annotations": {"deployment.kubernetes.io/revision": "1000"},
+        "ownerReferences": [documents.owner(above, "Deployment", "foo.example.com/v1", controller=True)],
+    }
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    field.refused("POST", REPLICA_SETS.path(field.place), {"metadata": metadata, "spec": spec})
 
 
 @attack()

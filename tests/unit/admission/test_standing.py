@@ -89,6 +89,44 @@ def test_what_comes_to_stand_under_a_protected_workload_counts_as_its_end(
     assert decide(labelled, state(policy(GroupResource("", "secrets"))), answers=answers).allowed
 
 
+@pytest.mark.parametrize(
+    "false",
+    [
+        {"apiVersion": "foo.example.com/v1"},
+        {"apiVersion": "v1"},
+        {"kind": "Foo"},
+        {"apiVersion": "v1", "kind": "Node"},
+        {"kind": "StatefulSet"},
+        {"name": "other"},
+    ],
+)
+def test_a_workload_takes_by_uid_whatever_else_the_reference_says(false: dict[str, str]) -> None:
+    """Made so, or relabelled under the same reference; a ReplicaSet under a Deployment as well."""
+    for above, named, made in (
+        (REPLICA_SET, DEPLOYMENTS, POD),
+        (JOB, JOBS, POD),
+        (DEPLOYMENT, DEPLOYMENTS, REPLICA_SET),
+    ):
+        reference = _under(above)["ownerReferences"][0] | false
+        new = {**LABELLED, "ownerReferences": [reference]}
+        joins = target(made.resource, "planted", uid="uid-planted")
+        assert _lost(creation(joins, new=new), named, selecting=[above])[-1] in {"checkout", "export"}
+        old = {"ownerReferences": [reference]}
+        assert _lost(update(joins, old=old, new=new), named, selecting=[above])[-1:] != []
+
+
+def test_what_is_under_its_own_controller_is_labelled_freely() -> None:
+    """Its reference tells that one by its kind, name and uid; another that fits may take it later."""
+    old = {**LABELLED, **_under(REPLICA_SET)}
+    new = {"labels": {**LABELLED["labels"], "team": "shop"}, **_under(REPLICA_SET)}
+    stored = document(REPLICA_SET, spec={"selector": {"matchLabels": LABELLED["labels"]}})
+    relabelled = update(POD, old=old, new=new)
+    assert _lost(relabelled, REPLICA_SETS, selecting=[REPLICA_SET], whole=stored) == []
+    another = target(REPLICA_SETS, "checkout-6e", uid="uid-other")
+    given = {"selecting": [REPLICA_SET, another], "objects": THERE | live(another)}
+    assert _lost(relabelled, REPLICA_SETS, whole=stored, **given) == ["checkout-6e"]
+
+
 def test_a_pod_joins_its_set_by_name_as_well() -> None:
     """A StatefulSet takes no pod of another name. Of a ReplicaSet of no Deployment nobody asks."""
     joins = creation(target(PODS, "db-1", uid=""), new=LABELLED)

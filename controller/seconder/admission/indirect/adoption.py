@@ -8,11 +8,13 @@ with: its maker's template may tell others by then.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
+from seconder.admission.coverage import NAME
 from seconder.admission.dependents import Dependent, may_leave
 from seconder.admission.indirect import of_pods, selectors, standing
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import (
     BY_SELECTOR,
+    CRON_JOBS,
     MADE_BY_CONTROLLER,
     MAKERS,
     POD,
@@ -21,7 +23,18 @@ from seconder.admission.kinds import (
     maker,
     makers_of,
 )
-from seconder.admission.lookups import Adopting, Asking, Dependents, Placed, Selecting, Uncontrolled, Unknown, ask
+from seconder.admission.lookups import (
+    Adopting,
+    Asking,
+    Dependents,
+    ObjectRef,
+    Placed,
+    ReadObjects,
+    Selecting,
+    Uncontrolled,
+    Unknown,
+    ask,
+)
 from seconder.admission.request import Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
 from seconder.api.resources import (
@@ -45,6 +58,8 @@ _COUNTED: Final[Mapping[GroupResource, Sequence[GroupResource]]] = {
     CONTROLLER_REVISIONS: [DAEMON_SETS, STATEFUL_SETS],
 }
 """What a controller counts, and the kinds that take them by labels."""
+
+_UNREAD: Final = "the CronJob that would count it could not be looked up"
 
 _TAKEN: Final = {kind.resource: kind for kind in (POD, MAKERS[REPLICA_SETS], REVISION)}
 """Those that some kind takes."""
@@ -100,16 +115,14 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     taking = [] if target.resource == JOBS else standing.matter(context, _COUNTED[target.resource])
     if not (crowds or taking):
         return []
-    mine = [_owner(owner, target.namespace)] if owner else []
+    mine = (yield from _controllers(context, owner, crowds=crowds)) if owner else []
     # Its controller, if it has one, may let go of it later: another one takes it then by the labels that it has now.
+    # And that one itself goes by uid and labels: what the reference says of it beside that is its writer's word.
     others: Sequence[Target] = ()
     if labels and _COUNTED[target.resource]:
         kinds = tuple(MAKERS[each] for each in (_COUNTED[target.resource] if crowds else taking))
         found = yield from ask(Selecting(kinds, target.namespace, selectors.pairs(labels)))
-        above = {each.uid for each in mine}
-        others = [
-            each for each in found if each.uid not in above and selectors.takes(each, target.resource, target.name)
-        ]
+        others = [each for each in found if each not in mine and selectors.takes(each, target.resource, target.name)]
     effects = yield from _crowded(context, (*mine, *others) if crowds else ())
     joined = (*mine, *others) if revision or owner != was[0] else others
     effects += yield from standing.protected(context, [each for each in joined if each.resource in taking])
@@ -118,15 +131,14 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
 
 def _crowded(context: ReviewContext, parents: Iterable[Target]) -> Asking[list[Effect]]:
     """What ends of these workloads' own where each gets one more."""
-    effects: list[Effect] = []
+    found: dict[str, Effect] = {}
     for parent in parents:
         owned = yield from ask(Dependents(frozenset({parent.uid}), parent))
         itself = context.request.target.uid
-        effects += [goes_with(each) for each in owned if each.uid != itself and not _sized(context, each)]
-        known = {each.target.uid for each in effects}
-        held = yield from of_pods.of_workload(context, parent)
-        effects += [goes_with(each) for each in held if each.uid not in known]
-    return effects
+        ending = [each for each in owned if each.uid != itself and not _sized(context, each)]
+        for each in (*ending, *(yield from of_pods.of_workload(context, parent))):
+            found.setdefault(each.uid, goes_with(each))
+    return list(found.values())
 
 
 def may_matter(context: ReviewContext) -> bool:
@@ -190,11 +202,21 @@ def _let_go(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return (yield from left_behind(context))
 
 
-def _owner(owner: Owner, place: str) -> Target:
-    """A controller, by its kind; of a kind that is not built in the plural is not known."""
-    found = maker(owner.group, owner.kind)
-    resource = found.resource if found else GroupResource(owner.group, "")
-    return Target(resource, owner.kind, place, owner.name, owner.uid)
+def _controllers(context: ReviewContext, owner: Owner, *, crowds: bool) -> Asking[list[Target]]:
+    """A controller, as its reference tells it; and where another Job ends some, the CronJob of its name.
+
+    Of a kind that is not built in the plural is not known. Jobs are counted by the name in the reference alone
+    (kubernetes/pkg/controller/cronjob, ``getJobsToBeReconciled``).
+    """
+    resource, place = context.request.target.resource, context.request.target.namespace
+    known = maker(owner.group, owner.kind)
+    told = Target(known.resource if known else GroupResource(owner.group, ""), owner.kind, place, owner.name, owner.uid)
+    if resource != JOBS or not crowds or not NAME.fullmatch(owner.name):
+        return [told]
+    there = ObjectRef(MAKERS[CRON_JOBS], place, owner.name)
+    stored = (yield from ask(ReadObjects((there,), _UNREAD))).get(there)
+    named = [Target(CRON_JOBS, MAKERS[CRON_JOBS].kind, place, owner.name, stored.uid)] if stored else []
+    return [told, *(each for each in named if each != told)]
 
 
 def _sized(context: ReviewContext, dependent: Dependent) -> bool:

@@ -36,6 +36,7 @@ from seconder.admission.lookups import (
     NamespaceContents,
     Placed,
     PodsOn,
+    ReadObjects,
     ReadWhole,
     Scaled,
     ScaledBy,
@@ -906,6 +907,14 @@ def test_one_more_job_ends_those_beyond_its_cron_jobs_history() -> None:
     assert _lost(made, policy(JOBS), answers) == ["nightly-1"]
     assert _lost(made, policy(JOBS, cron_jobs), answers) == []
     assert _lost(creation(target(JOBS, "other", uid="uid-2")), policy(JOBS), answers) == []
+    named = live(target(cron_jobs, "nightly", uid="uid-nightly"))
+    for false in ({"apiVersion": "example.com/v1"}, {"kind": "Foo"}, {"uid": "other"}):
+        joins = creation(target(JOBS, "nightly-2", uid="uid-2"), new={"ownerReferences": [NIGHTLY[0] | false]})
+        counted = Answers(objects={**live(old_job), **named}, dependents=[before])
+        assert _lost(joins, policy(JOBS), counted) == ["nightly-1"]
+        assert frozenset({"uid-nightly"}) in {each.keys for each in counted.questions(Dependents)}
+    unread = Answers(objects=live(old_job), unknown=[ReadObjects])
+    assert decide(made, state(policy(JOBS)), answers=unread).reason is Reason.INTERNAL_ERROR
     old_set = target(REPLICA_SETS, "web-1", uid="uid-set")
     former = Dependent(resolved(REPLICA_SETS), "payments", "web-1", "uid-set", DEPLOYMENTS)
     more = creation(target(REPLICA_SETS, "web-2", uid="uid-2"), new={"labels": {"app": "web"}})
