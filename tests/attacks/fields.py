@@ -235,14 +235,15 @@ def _net(field: Field, kind: Kind) -> str:
     return path
 
 
-@attack(variants={"DaemonSet": (DAEMON_SETS,), "StatefulSet": (STATEFUL_SETS,)})
+@attack(variants={"DaemonSet": (DAEMON_SETS,), "Deployment": (DEPLOYMENTS,), "StatefulSet": (STATEFUL_SETS,)})
 def take_the_brake_from_a_rollout(field: Field, kind: Kind) -> None:
-    """An agent has pods of it count only once they are ready for years, and rolls out what does not run."""
+    """An agent has pods of it count only when they are ready for long, and rolls out what does not run."""
     path = _net(field, kind)
     rolled_out = {
         "spec": {"template": {"spec": {"containers": [{"name": "main", "image": "registry.invalid/none:1"}]}}}
     }
-    field.refused("PATCH", path, {"spec": {**rolled_out["spec"], "minReadySeconds": 2147483647}})
+    field.refused("PATCH", path, {"spec": {**rolled_out["spec"], "minReadySeconds": 599}})
+    field.refused("PATCH", path, {"spec": {"minReadySeconds": 599}})
     field.done("PATCH", path, rolled_out)
     field.lasts(path)
 

@@ -138,7 +138,7 @@ def test_a_change_is_shown_as_a_diff_and_signed(desk: Desk) -> None:
     cluster, browser = desk.cluster, desk.browser
     cluster.deployment(annotations={"note": "caf\u00e9 \u202e \U0001f600"})
     change = ("patch", "deployment", "checkout", f"--namespace={cluster.namespace}", "--type=merge", "--patch")
-    wanted = json.dumps({"spec": {"paused": True, "minReadySeconds": 7}})
+    wanted = json.dumps({"spec": {"paused": True, "progressDeadlineSeconds": 700}})
     chg = desk.named(cluster.agent(*change, wanted).err)
     desk.sign_in(chg)
     added = browser.run("return [...document.querySelectorAll('#diff .added')].map((line) => line.textContent.trim())")

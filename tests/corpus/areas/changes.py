@@ -54,13 +54,14 @@ def _by_the_table() -> Iterator[Expected]:
         ("its selector", changed(CHECKOUT, spec__selector={"matchLabels": {"app": "other"}})),
         ("its history's limit", changed(CHECKOUT, spec__revisionHistoryLimit=0)),
         ("a finalizer of it", changed(CHECKOUT, finalizers=["a.example.com/x"])),
+        ("how long its pods must be ready to count", changed(CHECKOUT, spec__minReadySeconds=10)),
         ("a field that nobody knows", CHECKOUT | {"extra": True}),
         ("all of its spec", CHECKOUT | {"spec": None}),
     ):
         yield case(f"an agent changes {what}", MISSING, update(CHECKOUT, wanted), DEPLOYMENTS)
     for what, wanted in (
         ("its size, its template and its labels", changed(ROLLED, spec__replicas=9, labels={"a": "b"})),
-        ("when it counts as ready", changed(CHECKOUT, spec__minReadySeconds=10, spec__progressDeadlineSeconds=60)),
+        ("when its rollout counts as stuck", changed(CHECKOUT, spec__progressDeadlineSeconds=60)),
         ("its annotations", changed(CHECKOUT, annotations={"seconder.dev/reason": "INC-1"})),
         ("what the API server keeps", changed(CHECKOUT, generation=7)),
     ):

@@ -5,14 +5,15 @@ it loses nothing that a further change would not bring back, and because it is a
 ``freeChanges`` stand in the place of a kind's rows.
 
 What is easily thought harmless, and is not here: ownerReferences and finalizers; selectors and strategies; ``paused``
-and ``suspend``; history limits and times to live; a StatefulSet's ordinals and its claims' retention; how long pods of
-StatefulSets and DaemonSets must be ready to count; ``reclaimPolicy`` and ``claimRef`` of volumes; ``served``,
-``versions`` and ``conversion`` of definitions; a custom resource's own fields; and every status. Nor what
-holds the pods that a template makes beyond their end.
+and ``suspend``; history limits and times to live; a StatefulSet's ordinals and its claims' retention; how long pods
+must be ready to count; ``reclaimPolicy`` and ``claimRef`` of volumes; ``served``, ``versions`` and ``conversion`` of
+definitions; a custom resource's own fields; and every status. Nor what holds the pods that a template makes beyond
+their end.
 
 A free field must also leave alone what makes another one harmless: a rollout ends pods by and by, since it counts those
-that are available, and pods of a DaemonSet that must be ready for longer than any is are none of these, old or new.
-A Deployment's controller keeps its least number all the same, but while it is sized: see the threat model's open list.
+that are available, and pods that must be ready for longer than any is are none of these, old or new. A DaemonSet has
+all of its own replaced at once, and a Deployment's controller, which keeps its least number else, ends those that serve
+first: its oldest ReplicaSet's. While it is sized it does so anyhow: see the threat model's open list.
 """
 
 import functools
@@ -342,9 +343,8 @@ def _unheld(place: str) -> tuple[Row, ...]:
 
 _UNHELD: Final = _unheld("spec.template")
 _REPLICAS: Final = Row("spec.replicas", "a size between one and many; nothing at all is ScaleToZero")
-_READY: Final = Row("spec.minReadySeconds", "how long a rollout waits")
 _SIZED: Final = (_TEMPLATE, *_UNHELD, _REPLICAS)
-_WORKLOAD: Final = (*ANYWHERE, *_SIZED, _READY)
+_WORKLOAD: Final = (*ANYWHERE, *_SIZED)
 _UNPLACED: Final = "a DaemonSet that fits no node has no pods: it would be a scale to nothing"
 
 _IDENTITY: Final = "clouds and vaults take it for the identity of its pods"
@@ -356,11 +356,10 @@ TABLE: Final[Mapping[GroupResource, tuple[Row, ...]]] = {
         *_sent("metadata"),
         *_reserved("metadata", "deployment.kubernetes.io/revision"),
         *_SIZED,
-        _READY,
         _ROLLBACK,
         Row("spec.progressDeadlineSeconds", "when a rollout counts as stuck, which only its condition tells"),
     ),
-    STATEFUL_SETS: (*ANYWHERE, *_SIZED),
+    STATEFUL_SETS: _WORKLOAD,
     REPLICA_SETS: (*_WORKLOAD, _NO_LABELS),
     GroupResource("", "replicationcontrollers"): _WORKLOAD,
     DAEMON_SETS: (

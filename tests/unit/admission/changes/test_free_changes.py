@@ -48,12 +48,11 @@ def test_what_ends_something_is_free_on_no_kind(kind: GroupResource, path: str) 
 
 
 def test_what_makes_a_rollout_harmless_is_not_free() -> None:
-    """All pods of a DaemonSet that are not available are replaced at once; a StatefulSet makes none after one."""
-    for kind in (DAEMON_SETS, GroupResource("apps", "statefulsets")):
+    """Pods that are not available are ended first, or all at once; a StatefulSet makes none after one."""
+    for kind in BY_SELECTOR:
         free = of(policy(kind), kind)
         assert _is_free(free, "spec.template.spec.containers")
         assert not _is_free(free, "spec.minReadySeconds")
-    assert _is_free(of(policy(), DEPLOYMENTS), "spec.minReadySeconds")
 
 
 @pytest.mark.parametrize("kind", [*BY_SELECTOR, CRON_JOBS], ids=str)

@@ -378,6 +378,7 @@ ENDING: list[tuple[Request, Dependent]] = [
     (scale(3, 2), OF_DEPLOYMENT),
     (_update(DEPLOYMENT, {"template": {"image": "a"}}, {"template": {"image": "b"}}), OF_DEPLOYMENT),
     (_update(DEPLOYMENT, {}, {"revisionHistoryLimit": 0}), OF_DEPLOYMENT),
+    (_update(DEPLOYMENT, {}, {"minReadySeconds": 5}), OF_DEPLOYMENT),
     (update(DEPLOYMENT, old={"annotations": {"deprecated.deployment.rollback.to": "1"}}), OF_DEPLOYMENT),
     (update(DEPLOYMENT, old={"status": {}}, new={"status": {"a": 1}}, subResource="status"), OF_DEPLOYMENT),
     (scale(3, 2, object_=ITS_SET), _pod()),
@@ -394,7 +395,7 @@ STAYING: list[tuple[Request, Dependent]] = [
     (_update(DEPLOYMENT, {"replicas": 2}, {"replicas": 3}), OF_DEPLOYMENT),
     (scale(2, 3), OF_DEPLOYMENT),
     (update(DEPLOYMENT, old={"labels": {"a": "1"}}, new={"labels": {"a": "2"}}), OF_DEPLOYMENT),
-    (_update(DEPLOYMENT, {}, {"minReadySeconds": 5}), OF_DEPLOYMENT),
+    (_update(DEPLOYMENT, {}, {"progressDeadlineSeconds": 5}), OF_DEPLOYMENT),
     (_update(CONTROLLER, {"template": {"image": "a"}}, {"template": {"image": "b"}}), _pod(CONTROLLER.resource)),
     (_update(target(NODES, "n1"), {}, {"unschedulable": True}), _pod(NODES)),
 ]
