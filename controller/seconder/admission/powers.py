@@ -6,7 +6,7 @@ An agent may not give them away (``rules.role_grants``), nor act as a ServiceAcc
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from typing import Final
 
@@ -464,22 +464,35 @@ def askable(power: Power) -> list[str]:
 
 def allows(power: Power, verb: str) -> bool:
     """Whether a verb is one of a power's."""
-    return verb in power.verbs or any(verb.startswith(begin) for begin in _beginnings(power.verbs))
+    return verb in power.verbs or verb.startswith(beginnings(power.verbs))
 
 
 @functools.cache
-def _beginnings(verbs: frozenset[str]) -> tuple[str, ...]:
+def beginnings(verbs: frozenset[str]) -> tuple[str, ...]:
+    """How verbs begin for which others of a power stand."""
     return tuple(verb.removesuffix(ANY) for verb in verbs if verb.endswith(ANY))
 
 
 def covers(power: Power, group: str, resource: str) -> bool:
     """Whether a power is about these, ``*`` for any on either side. ``resource`` has its subresource."""
+    return covers_some(power, {group: (resource,)})
+
+
+def covers_some(power: Power, resources: Mapping[str, Collection[str]]) -> bool:
+    """Whether a power is about some of these resources, which are told by group: see ``covers``. No group has none."""
     if power.group == ANY:
-        return True
-    if group not in {power.group, ANY}:
-        return False
+        return bool(resources)
+    spellings = _spellings(power)
+    return any(
+        group in resources and (spellings is None or not spellings.isdisjoint(resources[group]))
+        for group in (power.group, ANY)
+    )
+
+
+@functools.cache
+def _spellings(power: Power) -> frozenset[str] | None:
+    """How a rule may spell the resource of a power; None for any."""
     if power.resource == ANY or (power.group in _WHOLE and "/" not in power.resource):
-        return True
+        return None
     parent, slash, subresource = power.resource.partition("/")
-    spellings = {power.resource, ANY, f"{ANY}/{subresource}"} if slash else {parent, ANY}
-    return resource in spellings
+    return frozenset({power.resource, ANY, f"{ANY}/{subresource}"} if slash else {parent, ANY})

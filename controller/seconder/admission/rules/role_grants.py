@@ -12,6 +12,7 @@ as an account that was harmless then.
 """
 
 import functools
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -53,6 +54,9 @@ _TAKEN_FROM: Final = "take the right to {} from others than agents, whom it is g
 _MOST_RULES: Final = 256
 _MOST_NAMED: Final = 4096
 """Pairs of a group and a resource, and verbs, of all rules together; so that judging them takes milliseconds."""
+
+_MOST_RIGHTS: Final = 65_536
+"""Rights of both roles that are compared one by one, which takes a tenth of a second. Of more, whole rules are."""
 
 _roles: Final = msgspec.json.Decoder(codec.ObjectsReview[Role])
 _bindings: Final = msgspec.json.Decoder(codec.ObjectsReview[Binding])
@@ -121,13 +125,14 @@ def _given(
         return [Cleared()]
     if len(given) > _MOST_RULES or sum(map(_size, given)) > _MOST_NAMED:
         return [Refusal("agents may not write, give or delete roles of that many rules")]
-    powerful = next((power.what for power in _powers_of(context, given) if power.anybody), "") or _unheard(given)
+    held = list(_powers_of(context, given))
+    powerful = next((power.what for power in held if power.anybody), "") or _unheard(given)
     if powerful:
         return [Refusal(f"agents may not {to_anybody.format(powerful)}")]
     strangers, unbound = _strangers(whom, context.state.policies.known_tags), frozenset(_unbound(context, whom))
     right = _means(context, given, unbound, strangers=strangers)
     if not right and (strangers or unbound):
-        right = next((power.what for power in _powers_of(context, given)), "")
+        right = next((power.what for power in held), "")
         if not right and context.state.policies.follows:
             owning = yield from ask(OwningResources(context.request.target.namespace))
             right = _owners(given, owning)
@@ -145,41 +150,48 @@ def _without(role: Role | None, other: Role | None, *, gathered: bool) -> Sequen
     if role is None or other is None or (gathered and _selected_by(role) != _selected_by(other)):
         return tuple(written)
     kept = other.rules or frozenset()
-    # Each may have as many as are looked at.
-    if any(len(each) > _MOST_RULES or sum(map(_size, each)) > _MOST_NAMED for each in (written, kept)):
-        return tuple(written - kept)
-    return _beyond(written - kept, kept)
+    changed = written - kept
+    # Whoever writes the role says how many rights there are. Whole rules are never fewer rights than what is beyond.
+    if sum(map(_count, changed)) + sum(map(_count, kept)) > _MOST_RIGHTS:
+        return tuple(changed)
+    return _beyond(changed, kept) if changed else ()
 
 
 def _beyond(rules: Iterable[Rule], others: Iterable[Rule]) -> Sequence[Rule]:
     """What some rules allow beyond others: how the same rights are shared out among rules is no matter.
 
-    A wildcard is a word like any other. A rule with names covers these alone, and one without all of them.
+    A wildcard is a word like any other. A rule with names covers these alone, and one without all of them; RBAC asks
+    for one name at a time, so that several rules cover the names of one. What is beyond is told without names.
     """
-    known: dict[GroupResource, list[Rule]] = {}
-    for other in others:
-        for pair in _pairs(other):
-            known.setdefault(pair, []).append(other)
-    beyond: dict[tuple[str, frozenset[str], frozenset[str]], set[str]] = {}
+    held = set(_rights(others))
+    verbs: dict[tuple[str, str], set[str]] = {}
+    for right in _rights(rules):
+        group, plural, verb, _ = right
+        if right not in held and (group, plural, verb, None) not in held:
+            verbs.setdefault((group, plural), set()).add(verb)
+    # As few rules as there were: what is alike goes together.
+    plurals: dict[tuple[str, frozenset[str]], set[str]] = {}
+    for (group, plural), some in verbs.items():
+        plurals.setdefault((group, frozenset(some)), set()).add(plural)
+    groups: dict[tuple[frozenset[str], frozenset[str]], set[str]] = {}
+    for (group, allowed), alike in plurals.items():
+        groups.setdefault((frozenset(alike), allowed), set()).add(group)
+    return [Rule(frozenset(those), resources, allowed) for (resources, allowed), those in groups.items()]
+
+
+def _rights(rules: Iterable[Rule]) -> Iterator[tuple[str, str, str, str | None]]:
+    """Each right by itself: group, resource, verb and name. None: any name, and none at all."""
     for rule in rules:
-        names = rule.resource_names or frozenset[str]()
-        for pair in _pairs(rule):
-            covering = (each for each in known.get(pair, ()) if _covers_names(each, names))
-            verbs = (rule.verbs or frozenset[str]()).difference(*(each.verbs or () for each in covering))
-            if verbs:
-                beyond.setdefault((pair.group, verbs, names), set()).add(pair.resource)
-    return [
-        Rule(frozenset({group}), frozenset(plurals), verbs, names or None)
-        for (group, verbs, names), plurals in beyond.items()
-    ]
+        yield from itertools.product(rule.groups, rule.plurals, rule.verbs or (), rule.resource_names or (None,))
+
+
+def _count(rule: Rule) -> int:
+    """The number of ``_rights`` of a rule."""
+    return len(rule.groups) * len(rule.plurals) * len(rule.verbs or ()) * len(rule.resource_names or (None,))
 
 
 def _pairs(rule: Rule) -> Iterator[GroupResource]:
     return (GroupResource(group, plural) for group in rule.groups for plural in rule.plurals)
-
-
-def _covers_names(rule: Rule, names: frozenset[str]) -> bool:
-    return not rule.resource_names or bool(names and names <= rule.resource_names)
 
 
 def _selected_by(role: Role) -> Mapping[str, str]:
@@ -254,6 +266,8 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
     namespace, installation = context.request.target.namespace, context.state.installation
     agents = context.state.policies.known_tags.service_account_namespaces
     everywhere = powers.everywhere(installation)
+    # Powers are many, and so may rules be; verbs that powers share are few.
+    allowed = functools.cache(functools.partial(_allowed, given))
     counting = {
         Place.HERE: True,
         **{place: namespace in {"", place.value} for place in powers.OF_ONE_NAMESPACE},
@@ -268,13 +282,19 @@ def _powers_of(context: ReviewContext, given: Sequence[Rule]) -> Iterable[Power]
         # Names in a rule are not looked at, so that those on all objects stand for the ones on a single one.
         if power.name:
             continue
-        if any(counting[place] for place in power.places) and any(_gives(rule, power) for rule in given):
+        if any(counting[place] for place in power.places) and powers.covers_some(power, allowed(power.verbs)):
             yield power
 
 
-def _gives(rule: Rule, power: Power) -> bool:
-    allowed = rule.allows(power.verbs) or any(powers.allows(power, verb) for verb in rule.verbs or ())
-    return allowed and any(powers.covers(power, *pair) for pair in _pairs(rule))
+def _allowed(given: Iterable[Rule], verbs: frozenset[str]) -> Mapping[str, Collection[str]]:
+    """On what some rules allow one of a power's verbs: resources by group."""
+    begin = powers.beginnings(verbs)
+    found: dict[str, set[str]] = {}
+    for rule in given:
+        if rule.allows(verbs) or (begin and any(verb.startswith(begin) for verb in rule.verbs or ())):
+            for group in rule.groups if rule.plurals else ():
+                found.setdefault(group, set()).update(rule.plurals)
+    return found
 
 
 def _strangers(subjects: frozenset[Subject] | None, tags: AgentTags) -> bool:

@@ -1,10 +1,16 @@
 """What agents may not give away, rule by rule and subject by subject."""
 
-from collections.abc import Sequence
+import gc
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import product
+from types import FrameType
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.support.builders import (
     AGENT,
     CONFIG_MAPS,
@@ -30,7 +36,7 @@ from seconder.admission.powers import POWERS, ROUTING
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.admission.request import Caller, Malformed, Request
 from seconder.admission.rule import Binds
-from seconder.admission.rules import RULES, guard_addresses
+from seconder.admission.rules import RULES, guard_addresses, role_grants
 from seconder.api import constants
 from seconder.api.label_selector import Operator, Requirement
 from seconder.api.policy import AgentTags, Mode, Policy
@@ -385,6 +391,126 @@ def test_how_rules_share_out_the_same_rights_is_no_matter() -> None:
         assert said(reads, more).startswith("agents may not ")
     for less in ([reads], [reads, _rule("apps", "deployments", "patch") | {"resourceNames": ["x"]}]):
         assert said(*less) == OUT_OF_A_ROLE
+
+
+_WORDS = st.frozensets(st.sampled_from(["a", "b", "*"]), max_size=2)
+_RULES = st.frozensets(
+    st.builds(Rule, _WORDS, _WORDS | st.just(frozenset({"a/b"})), _WORDS, st.none() | _WORDS), max_size=4
+)
+
+
+def _allowed(rules: Iterable[Rule], *right: str) -> bool:
+    """Whether one of these rules has all words of a right: group, resource and verb, and its name where it has one."""
+    return any(
+        all(word in words for word, words in zip(right, (rule.groups, rule.plurals, rule.verbs or ()), strict=False))
+        and (not rule.resource_names or right[3:] in [(name,) for name in rule.resource_names])
+        for rule in rules
+    )
+
+
+@given(_RULES, _RULES)
+def test_what_a_role_allows_beyond_another_is_told_right_by_right(
+    written: frozenset[Rule], kept: frozenset[Rule]
+) -> None:
+    """By the definition: each right with each name, and with none, that the one allows and the other does not."""
+    beyond = set()
+    for right in product("ab*", ("a", "b", "*", "a/b"), "ab*", ("", "a", "b", "*")):
+        asked = right if right[3] else right[:3]
+        if _allowed(written, *asked) and not _allowed(kept, *asked):
+            beyond.add(right[:3])
+    told = {
+        right
+        for rule in role_grants._beyond(written - kept, kept)
+        for right in product(rule.groups, rule.plurals, rule.verbs or ())
+    }
+    assert told == beyond
+
+
+def test_the_names_of_one_rule_may_be_shared_out_among_several() -> None:
+    """RBAC asks for one name at a time."""
+    named = _rule("apps", "deployments", "patch") | {"resourceNames": ["x", "y"]}
+    parts = [named | {"resourceNames": [name]} for name in ("x", "y")]
+    for old, new in (([named], parts), (parts, [named])):
+        assert decide(_role({"rules": new}, {"rules": old}), state(DEFAULT)).allowed
+
+
+def _named_rules(last: str, count: int) -> list[Document]:
+    """Rules that have all but one resource in common, with names."""
+    names = [f"n{number}" for number in range(40)]
+    common = " ".join(f"r{number}" for number in range(12))
+    return [
+        _rule("example.com", f"{common} {last}{number}", "get") | {"resourceNames": names} for number in range(count)
+    ]
+
+
+def _calls_for(old: list[Document], new: list[Document]) -> int:
+    """The Python functions that are called, generators that are resumed among them, for an update of a role."""
+    asked = _role({"rules": new}, {"rules": old})
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    decide(asked, state(DEFAULT))
+    before = sys.getprofile()
+    gc.disable()
+    sys.setprofile(count)
+    try:
+        assert decide(asked, state(DEFAULT)).allowed
+    finally:
+        sys.setprofile(before)
+        gc.enable()
+    return calls
+
+
+def test_rules_are_not_compared_each_with_each() -> None:
+    """Twice as many take twice as long, and a minute is taken by none that the API server stores."""
+    few, many = (_calls_for(_named_rules("x", count), _named_rules("y", count)) for count in (40, 80))
+    assert many < 2.5 * few
+
+
+def test_powers_are_not_looked_for_in_each_rule() -> None:
+    """There are more than a hundred of them, and as many rules or verbs as an agent writes."""
+
+    def calls(count: int) -> list[int]:
+        numbers = range(10 * count)
+        return [
+            _calls_for([], [_rule(f"g{number}.io", "r", f"v{number}") for number in range(count)]),
+            _calls_for([], [_rule("g.io", "r", " ".join(f"v{number}" for number in numbers))]),
+            _calls_for([], [_rule("g.io", " ".join(f"r{number}" for number in numbers), "create get")]),
+        ]
+
+    for few, many in zip(calls(10), calls(110), strict=True):
+        assert many - few < 100 * len(POWERS)
+
+
+def test_a_large_role_stays_an_agents_to_update() -> None:
+    """A hundred rules of a chart, and a thousand names in one rule, beside a right that no agent gives."""
+    guarded = _rule("apps", "deployments", "patch delete")
+    chart = [_rule(f"g{each}.io", " ".join(f"r{kind}" for kind in range(12)), "get list watch") for each in range(150)]
+    names = [f"secret-{number}" for number in range(3000)]
+    named = _rule("", "configmaps secrets", "get list watch update patch")
+    for old, new in (
+        (chart, [_rule(f"g{each}.io", "r0 r1", "get list") for each in range(150)]),
+        ([], [*chart, _rule("h.io", "r", "get")]),
+        (
+            [named | {"resourceNames": names}],
+            [named | {"resourceNames": names[:1500]}, named | {"resourceNames": names[1000:]}],
+        ),
+    ):
+        decided = decide(_role({"rules": [guarded, *new]}, {"rules": [guarded, *old]}), state(DEFAULT))
+        assert decided.allowed, decided.message
+
+
+def test_of_more_rights_than_are_compared_whole_rules_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a rule counts as another one whatever the others say."""
+    old = [_rule("apps", "deployments", "get patch")]
+    new = [_rule("apps", "deployments", "get"), _rule("apps", "deployments", "patch")]
+    asked = _role({"rules": new}, {"rules": old})
+    assert decide(asked, state(DEFAULT)).allowed
+    monkeypatch.setattr(role_grants, "_MOST_RIGHTS", 3)
+    assert refusal(decide(asked, state(DEFAULT))) == INTO_A_ROLE
 
 
 _AGGREGATED = "rbac.authorization.k8s.io/aggregate-to-edit"
