@@ -129,11 +129,17 @@ class _Index:
             keys, _, spared = first.partition(_BUT)
             if keys == "*/*" or (keys.startswith("*.") and keys.endswith("/*") and len(keys) > len("*./*")):
                 self._patterns.setdefault(keys[2:-2], []).append((first, frozenset(spared.split(", "))))
+        self._longest: Final = max(map(len, self._patterns), default=-1)
 
     def standing_for(self, key: str, prefix: str) -> list[str]:
         """The patterns of a key's domain, of those above it, and of any (``*/*``, here as no domain); see ``_BUT``."""
         found: list[str] = []
+        if self._longest < 0:
+            return found
+        # The domains that are no longer than any pattern's: a prefix may be as long as a whole object, of dots alone.
         domain = prefix
+        if len(domain) > self._longest:
+            domain = domain[len(domain) - self._longest - 1 :].partition(".")[2]
         while True:
             for first, spared in self._patterns.get(domain, ()):
                 if spared.isdisjoint((key, f"{prefix}/*")):

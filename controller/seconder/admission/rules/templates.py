@@ -47,7 +47,10 @@ def _named(body: bytes, tags: Collection[str]) -> bool:
 
 
 def _within(document: Mapping[str, Any], tags: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Such keys below an object's own fields, with their values. However deep it nests."""
+    """Such keys below an object's own fields, with their values. However deep it nests.
+
+    What stands in the value of one is told with that, and once.
+    """
     left: list[Any] = [value for key, value in document.items() if key not in _OWN]
     while left:
         value = left.pop()
@@ -55,7 +58,8 @@ def _within(document: Mapping[str, Any], tags: Collection[str]) -> Iterator[tupl
             for key, below in value.items():
                 if key in tags or key == constants.BREAK_GLASS or key.startswith(constants.APPROVAL_PREFIX):
                     yield key, str(below)
-            left.extend(value.values())
+                else:
+                    left.append(below)
         elif isinstance(value, list):
             left.extend(value)
 

@@ -1,6 +1,8 @@
 """Paths of fields that are free, and what is left of an object without them."""
 
 import json
+import sys
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -180,3 +182,25 @@ def test_free_is_what_each_of_several_lists_frees() -> None:
     assert without(OBJECT, [compiled(("*",)), NOTHING]) == OBJECT
     assert without({"a": 1}, [at(compiled(("a",)), "a")]) is DROPPED
     assert without(OBJECT, []) == OBJECT
+
+
+def test_a_key_of_dots_alone_is_not_looked_up_dot_by_dot() -> None:
+    """It may be as long as a whole object, and its copies without each of its labels then take minutes."""
+    paths = compiled(("metadata.labels", "!metadata.labels[*.example.com/*]"))
+    for step in ("metadata", "labels"):
+        paths = at(paths, step)
+    key = f"{'a.' * 2000}example.com/x"
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _: Any) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        found = at(paths, key), at(paths, f"{key[:-2]}.org/x")
+    finally:
+        sys.setprofile(before)
+    assert [each.all_free for each in found] == [False, True]
+    assert calls < 200

@@ -20,6 +20,7 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.request import OwnerReference
+from seconder.admission.rules import templates
 from seconder.api.policy import AgentTags
 from seconder.api.reasons import Reason
 from seconder.api.resources import PODS, GroupResource
@@ -96,3 +97,17 @@ def test_an_annotation_does_not_count_on_what_a_controller_made() -> None:
     for owners, allowed in (([controller], True), ([], False)):
         answers = Answers(objects=live(POD, annotations=TAG, owner_references=owners))
         assert decide(eviction(POD, PERSON), state(one), answers=answers).allowed is allowed
+
+
+def test_what_nests_in_such_a_key_is_told_once() -> None:
+    """Not at each level: 500 of them around a megabyte take seconds. Whatever changes below is seen all the same."""
+    nested: Any = "x" * 1000
+    for _ in range(100):
+        nested = {"seconder.dev/agent": nested}
+    told = list(templates._within({"spec": nested}, AgentTags().annotations))
+    assert sum(len(text) for _, text in told) < 2 * len(str(nested))
+    for inner in ({"seconder.dev/agent": {"seconder.dev/agent": "y"}}, {"seconder.dev/agent": {"a": 1}}):
+        asked = update(
+            target(DEPLOYMENTS), old={"spec": {"x": {"seconder.dev/agent": {"a": 2}}}}, new={"spec": {"x": inner}}
+        )
+        assert refusal(decide(asked, state())) == WHAT
