@@ -270,3 +270,20 @@ def test_an_agent_makes_no_class_that_everybody_gets(kind: GroupResource, mark: 
     assert decide(creation(class_, PERSON, new=default), one).allowed
     named = decide(update(class_, old=plain, new=default), state(policy(kind)))
     assert [part.effect.target for part in named.parts] == [class_]
+
+
+def test_what_asks_for_very_many_kinds_of_claims_is_refused() -> None:
+    """Each would be compared with each volume. Of one class there may be as many as there are."""
+
+    def asked(*classes: str) -> Request:
+        templates = [
+            {"metadata": {"name": f"n{at}"}, "spec": {"storageClassName": each}} for at, each in enumerate(classes)
+        ]
+        return creation(SET, new={"spec": {"volumeClaimTemplates": templates}})
+
+    def reason(made: Request) -> Reason:
+        return decide(made, state(PROTECTED), answers=Answers(objects=live(VOLUME), volumes=[FREE])).reason
+
+    assert reason(asked(*(f"c{number}" for number in range(64)))) is Reason.NOT_COVERED
+    assert reason(asked(*["slow"] * 200)) is Reason.NOT_COVERED
+    assert reason(asked(*(f"c{number}" for number in range(65)))) is Reason.INTERNAL_ERROR

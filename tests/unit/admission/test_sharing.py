@@ -253,3 +253,11 @@ def test_the_right_to_make_an_ingress_counts_wherever_it_is_had() -> None:
 
     assert far(INGRESS) == [True]
     assert far(CLOSED) == [False]
+
+
+def test_what_is_longer_than_any_host_stands_for_all() -> None:
+    """In an annotation anything may stand, and each domain above it is looked up."""
+    key = "nginx.ingress.kubernetes.io/server-alias"
+    long = ".".join("a" * 127)
+    assert hosts.told({}, {key: long}) == {long}
+    assert hosts.told({}, {key: f"{long}.a"}) == {""}

@@ -64,6 +64,9 @@ class Key(NamedTuple):
 _MOST: Final = 64
 """Entries of one object. The API server keeps some ten of updates; appliers are few."""
 
+_MOST_BYTES: Final = 4 * 1024 * 1024
+"""Of all entries, times those that are not the same in both states: each field of these is looked for in the others."""
+
 _MAPS: Final = frozenset({LABELS, ANNOTATIONS})
 """Of a map, unlike of an object with named fields, nothing goes but what is owned itself."""
 
@@ -123,6 +126,8 @@ class Moved:
             for entries, names in zip(self._raw, clients, strict=True)
         )
         """The entries whose fields kubectl's server-side apply takes for its own."""
+        self._staying: Final[dict[tuple[Steps, int, int], bool]] = {}
+        """Whether a place stays, by where it is and what is there: the same for all entries."""
 
     def _tree(self, which: int, key: Key) -> Fields:
         if (which, key) not in self._read:
@@ -141,7 +146,12 @@ class Moved:
         )
 
     def told(self, root: Place) -> Iterator[tuple[str, str]]:
-        """What moved, as who owns a field now, or does not own it any more, and the field. Raises RecursionError."""
+        """What moved, as who owns a field now, or does not own it any more, and the field.
+
+        Raises Untold for what is too large, and RecursionError.
+        """
+        if sum(len(bytes(raw)) for entries in self._raw for raw in entries.values()) * len(self._changed) > _MOST_BYTES:
+            raise Untold("its managedFields are too large, of too many managers")
         for key in self._changed:
             others = [
                 Holder(other, self._tree(1, other), self._tree(0, other)) for other in self._raw[1] if other != key
@@ -162,9 +172,13 @@ class Moved:
         if gained:
             if key.applies:
                 return place.at_stake and not holders
-            return place.stays and key.manager != _ANCIENT and (key.manager != _BEFORE or bool(self._raw[0]))
+            return key.manager != _ANCIENT and (key.manager != _BEFORE or bool(self._raw[0])) and self._stays(place)
         if place.none_free:
-            return place.at_stake and self._alone(holders) if key.applies else not _inherited(holders) and place.stays
+            return (
+                place.at_stake and self._alone(holders)
+                if key.applies
+                else not _inherited(holders) and self._stays(place)
+            )
         # It has held that around what is free, and what else it has lost there is told by itself.
         if not place.at_stake or not self._alone(holders) or (not key.applies and _inherited(holders)):
             return False
@@ -173,6 +187,12 @@ class Moved:
         if place.at_stake_beside([below for below, _ in _lasting(place, own)]):
             return True
         return not place.freed and not _sends(place, own)
+
+    def _stays(self, place: Place) -> bool:
+        there = (place.steps, id(place.before), id(place.after))
+        if there not in self._staying:
+            self._staying[there] = place.stays
+        return self._staying[there]
 
     def _alone(self, holders: Sequence[Holder]) -> bool:
         """Whether a field is left to one who takes it away once it is not sent. kubectl is one by both its ways."""

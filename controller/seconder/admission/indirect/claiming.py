@@ -28,6 +28,10 @@ _CLASS: Final = "volume.beta.kubernetes.io/storage-class"
 """The annotation that counts before the field ``storageClassName``."""
 
 
+_MOST: Final = 64
+"""Claims of one object that ask for different things, each of which is compared with all volumes that are free."""
+
+
 class _Wanted(NamedTuple):
     """What a claim asks for: a volume by name, or one of these classes; ``name``: the claim's own, where it is known.
 
@@ -99,6 +103,8 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not asked:
         return []
     names = () if any(not each.volume for each in asked) else tuple(sorted({each.volume for each in asked}))
+    if len(asked) > _MOST:
+        raise Unknown(f"it asks for more than {_MOST} claims of different kinds")
     found = yield from ask(FreeVolumes(names))
     lost = [each for each in found if any(claim.may_end(each, request.target.namespace) for claim in asked)]
     return [goes_along(Target(kind.resource, kind.kind, "", each.name, each.uid), kind.version) for each in lost]

@@ -34,6 +34,10 @@ _TO_COME: Final = "the claim that goes by it later"
 _ADVICE: Final = "Do it while the claims are there, or ask a person."
 _ABSENT: Final = "the StatefulSet that it scales"
 _MAKE_IT: Final = "Make the StatefulSet first."
+_MOST_PAIRS: Final = 131_072
+"""Names of claims that are compared with those of others: of a dozen templates, with a thousand StatefulSets' as many.
+Nothing bounds the templates of one."""
+
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 
 
@@ -220,9 +224,13 @@ def _named(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not (made or patterns):
         return []
     found: list[Effect] = []
+    pairs = 0
     for each in (yield from ask(Claimants(target.namespace))):
         itself = (SETS.resource, each.name) == (target.resource, target.name)
         theirs = () if itself else _claim_names(each)
+        pairs += len(theirs) * (len(made) + len(patterns))
+        if pairs > _MOST_PAIRS:
+            raise Unknown(f"{_UNREAD}: there are too many")
         if any(any(map(names.has, made)) or any(map(names.meets, patterns)) for names in theirs):
             above = Target(SETS.resource, SETS.kind, target.namespace, each.name, each.uid)
             found.append(goes_along(above, SETS.version))

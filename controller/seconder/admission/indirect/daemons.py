@@ -79,7 +79,8 @@ def _goes(pod: _Pod, before: _Labels, after: _Labels, taints: Collection[Taint])
     changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
     if not _fits(pod, after) or not changed.isdisjoint(_named(pod)):
         return True
-    return any(not _tolerated(taint, pod) for taint in taints)
+    tolerated = _tolerations(pod)
+    return any(not _tolerated(taint, pod, tolerated) for taint in taints)
 
 
 def _named(pod: _Pod) -> Iterator[str]:
@@ -91,14 +92,27 @@ def _named(pod: _Pod) -> Iterator[str]:
             yield expression["key"]
 
 
-def _tolerated(taint: Taint, pod: _Pod) -> bool:
+def _tolerations(pod: _Pod) -> frozenset[tuple[str, str, str | None]]:
+    """What pods tolerate, by key, effect and value, to be found for each of very many taints. Empty for any; None: too.
+
+    One without a key tolerates any, and then any value.
+    """
+    found: set[tuple[str, str, str | None]] = set()
+    for each in pod.get("tolerations") or ():
+        key, exists = each.get("key") or "", each.get("operator") == "Exists"
+        if key or exists:
+            found.add((key, each.get("effect") or "", None if exists else each.get("value") or ""))
+    return frozenset(found)
+
+
+def _tolerated(taint: Taint, pod: _Pod, tolerated: Collection[tuple[str, str, str | None]]) -> bool:
     if (taint.key, taint.effect) in _ALWAYS_TOLERATED or (taint == _NO_NETWORK and pod.get("hostNetwork")):
         return True
     return any(
-        each.get("key") in {None, "", taint.key}
-        and each.get("effect") in {None, "", taint.effect}
-        and (each.get("operator") == "Exists" or (each.get("key") and each.get("value", "") == taint.value))
-        for each in pod.get("tolerations") or ()
+        (key, effect, value) in tolerated
+        for key in ("", taint.key)
+        for effect in ("", taint.effect)
+        for value in (None, taint.value)
     )
 
 

@@ -38,6 +38,9 @@ location may close that and open a server."""
 _OF_SERVERS: Final = ("server_name", "listen")
 """The directives of NGINX by which a server takes requests for a host, or whatever comes to a port."""
 
+_LONGEST: Final = 253
+"""Characters of a host (RFC 1035). In an annotation longer texts may stand, which are more than a host, or none."""
+
 _spec: Final[Any] = msgspec.json.Decoder()
 
 
@@ -51,7 +54,8 @@ def told(spec: Any, annotations: Mapping[str, str] | None) -> frozenset[str]:
             found.append(_ANY)
         for key, value in (annotations or {}).items():
             found += _added(key.rpartition("/")[2], value)
-        return frozenset(host.strip().rstrip(".").lower() for host in found)
+        hosts = (host.strip().rstrip(".").lower() for host in found)
+        return frozenset(host if len(host) <= _LONGEST else _ANY for host in hosts)
     except (AttributeError, TypeError):
         return frozenset({_ANY})
 

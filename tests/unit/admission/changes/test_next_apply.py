@@ -880,3 +880,47 @@ def _free_anywhere(freed: tuple[str, ...], steps: tuple[str, ...]) -> bool:
     for step in steps:
         paths = free_paths.at(paths, step)
     return not paths.none_free
+
+
+def _counted(asked: Request, function: str) -> int:
+    """How often a Python function is called for a review."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal calls
+        calls += event == "call" and frame.f_code.co_qualname == function
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        decide(asked, state(policy(CONFIG_MAPS)))
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def _held(managers: int, operation: str = "Update", fields: int = 20) -> list[dict[str, Any]]:
+    owned: dict[str, Any] = {"f:data": {f"f:k{number}": {} for number in range(fields)}}
+    return [
+        {"manager": f"m{number}", "operation": operation, "apiVersion": "v1", "fieldsV1": owned}
+        for number in range(managers)
+    ]
+
+
+def _config(fields: int, **metadata: Any) -> dict[str, Any]:
+    return {"data": {f"k{number}": "x" for number in range(fields)}, **metadata}
+
+
+def test_what_stays_is_told_once_whoever_comes_to_own_it() -> None:
+    """It takes writing out all that is there, and an agent names as many managers as there may be."""
+    changed = _config(20) | {"data": _config(20)["data"] | {"k0": "y"}}
+    asked = update(target(CONFIG_MAPS), old=_config(20), new=changed | {"managedFields": _held(40)})
+    assert _counted(asked, "Place.stays") <= 22
+
+
+def test_of_managed_fields_that_are_too_large_nobody_tells_what_they_move() -> None:
+    """Each field of each manager is looked for in all others."""
+    on, data = target(CONFIG_MAPS), _config(300)
+    for managers, reason in ((10, Reason.NOT_COVERED), (60, Reason.INTERNAL_ERROR)):
+        asked = update(on, old=data, new=data | {"managedFields": _held(managers, "Apply", 300)})
+        assert decide(asked, state(policy(CONFIG_MAPS))).reason is reason

@@ -1130,3 +1130,17 @@ def test_a_service_loses_its_address_with_the_ip_address() -> None:
     approved = Answers(objects=live(service, annotations=approved_for(service)))
     assert decide(deletion(address, stored=held), state(policy(services)), answers=approved).reason is Reason.APPROVED
     assert decide(deletion(address, PERSON, stored=held), state(policy(services)), answers=answers).allowed
+
+
+def test_names_of_very_many_claims_are_not_compared_each_with_each() -> None:
+    """Nothing bounds the templates of a StatefulSet, nor that of an agent's next one."""
+    theirs = Claimant("db", "u", frozenset(f"t{number}" for number in range(400)), frozenset(), False)
+    mine = target(SET.resource, "web")
+
+    def reason(templates: int) -> Reason:
+        names = [{"metadata": {"name": f"n{number}"}} for number in range(templates)]
+        asked = creation(mine, new={"spec": {"volumeClaimTemplates": names, "template": {"spec": {}}}})
+        return decide(asked, state(policy(SET.resource)), answers=Answers(claimants=[theirs])).reason
+
+    assert reason(20) is Reason.NOT_COVERED
+    assert reason(400) is Reason.INTERNAL_ERROR
