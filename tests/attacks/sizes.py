@@ -1,6 +1,6 @@
 """Scaling it to nothing, through whatever can."""
 
-from typing import Any
+from typing import Any, Final
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
@@ -163,3 +163,32 @@ def make_a_second_autoscaler(field: Field, version: str, kind: str) -> None:
     field.done("POST", path, {"metadata": {"name": "mine"}, **scaling(kind, "other")})
     field.refused("PATCH", f"{path}/mine", scaling(kind, name))
     field.done("PATCH", f"{path}/checkout", {"metadata": {"labels": {"team": "shop"}}})
+
+
+_KEDAS: Final = {
+    "by-its-name": ("front", {"advanced": {"horizontalPodAutoscalerConfig": {"name": "front"}}}),
+    "by-the-name-that-it-gives": ("keda-hpa-mine", {}),
+}
+
+
+@attack(variants=_KEDAS)
+def have_its_autoscaler_taken_over(field: Field, name: str, spec: dict[str, Any]) -> None:
+    """An agent has KEDA take a protected autoscaler for that of a workload of the agent's own."""
+    scaling = {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "front"}, "maxReplicas": 3}
+    field.make(AUTOSCALERS, {"metadata": {"name": name}, "spec": scaling})
+    field.protect(AUTOSCALERS, AUTOSCALERS.path(field.place, name))
+    scaled = field.defined(Kind("keda.sh", "scaledobjects", "v1alpha1"), "ScaledObject")
+    notes = {"scaledobject.keda.sh/transfer-hpa-ownership": "true"}
+    head = {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "mine", "annotations": notes},
+    }
+    mine = {"scaleTargetRef": {"name": "other"}, "minReplicaCount": 1, "triggers": []}
+    field.free_work()
+    field.refused("POST", scaled, {**head, "spec": {**mine, **spec}})
+    own = {"advanced": {"horizontalPodAutoscalerConfig": {"name": "own"}}}
+    field.done("POST", scaled, {**head, "spec": {**mine, **own}})
+    field.refused("PATCH", f"{scaled}/mine", {"spec": {"advanced": None, **spec}})
+    field.done("PATCH", f"{scaled}/mine", {"spec": {"maxReplicaCount": 3}})
+    field.lasts(AUTOSCALERS.path(field.place, name))

@@ -23,7 +23,7 @@ from tests.support.resolving import Answers, decide, ended
 
 from seconder.admission.indirect import scaling, selectors
 from seconder.admission.kinds import BY_SELECTOR, CRON_JOBS, POD_RUNNERS, SCALED
-from seconder.admission.lookups import Lookup, ReadWhole, Scaled, ScaledBy, Selecting, Sharing
+from seconder.admission.lookups import Lookup, ReadObjects, ReadWhole, Scaled, ScaledBy, Selecting, Sharing
 from seconder.admission.request import Metadata, OwnerReference, Request
 from seconder.admission.rules import indirect_deletion
 from seconder.api.reasons import Reason
@@ -283,3 +283,47 @@ def test_what_shares_pods_with_a_workload_ends_its_protected_autoscaler() -> Non
         assert _scaled_beside(asked, AUTOSCALERS, selected=[DEPLOYMENT], scaling=[]) == []
     alone = creation(_MINE, new=_made(_MINE, {"mine": "yes"}, {"mine": "yes"}))
     assert _scaled_beside(alone, AUTOSCALERS) == []
+
+
+TAKEN = target(AUTOSCALERS, "front", uid="uid-front")
+
+
+def _named_by(config: Any, **status: str) -> dict[str, Any]:
+    spec = {"scaleTargetRef": {"name": "other"}, "minReplicaCount": 1, "advanced": config}
+    return {"spec": spec} | ({"status": status} if status else {})
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "counts"),
+    [
+        ("so", None, _named_by({"horizontalPodAutoscalerConfig": {"name": "front"}}), True),
+        ("so", None, _named_by({"horizontalPodAutoscalerConfig": {"name": "own"}}), False),
+        ("so", None, _named_by(None), False),
+        ("so", None, _named_by(None, hpaName="front"), True),
+        ("so", _named_by(None), _named_by({"horizontalPodAutoscalerConfig": {"name": "front"}}), True),
+        ("so", _named_by({"horizontalPodAutoscalerConfig": {"name": "front"}}), _named_by(None), True),
+        ("so", _named_by(None), _named_by(None, hpaName="front"), True),
+        ("so", _named_by(None, hpaName="front"), _named_by(None, hpaName="front") | {"labels": {"a": "b"}}, False),
+    ],
+)
+def test_the_autoscaler_that_keda_takes_by_its_name_counts(name: str, old: Any, new: Any, counts: bool) -> None:
+    """By the name that is told, in its status too, before and after; where no policy is about it nothing is asked."""
+    mine = target(scaling.SCALED_OBJECTS, name, uid="uid-so")
+    asked = creation(mine, new=new) if old is None else update(mine, old=old, new=new)
+    answers = Answers(objects=live(TAKEN))
+    assert ended(decide(asked, state(policy(AUTOSCALERS)), answers=answers)) == (["front"] if counts else [])
+    elsewhere = state(policy(AUTOSCALERS, namespaces={"elsewhere"}))
+    assert decide(asked, elsewhere, answers=Answers(unknown=[ReadObjects])).allowed
+    assert decide(asked, state(policy(AUTOSCALERS)), answers=Answers(objects={})).allowed
+
+
+def test_the_autoscaler_that_keda_names_after_an_object_counts() -> None:
+    """By the name that it gives where none is told; where that cannot be told, nobody knows."""
+    taken = target(AUTOSCALERS, "keda-hpa-so", uid="uid-so")
+    mine = target(scaling.SCALED_OBJECTS, "so", uid="uid-so")
+    cluster = state(policy(AUTOSCALERS))
+    assert ended(decide(creation(mine, new=_named_by(None)), cluster, answers=Answers(objects=live(taken)))) == [
+        taken.name
+    ]
+    odd = creation(mine, new=_named_by({"horizontalPodAutoscalerConfig": "front"}))
+    assert decide(odd, cluster, answers=Answers()).reason is Reason.INTERNAL_ERROR

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from seconder.admission import dependents
+from seconder.admission import coverage, dependents
 from seconder.admission.dependents import Dependent
 from seconder.admission.findings import Refusal, absent
 from seconder.admission.indirect import of_pods, scaling, standing
@@ -183,6 +183,24 @@ def _rivals(context: ReviewContext) -> Asking[Sequence[Effect]]:
     return [goes_along(each, scaling.VERSIONS[each.resource]) for each in found if each.uid not in own]
 
 
+def _taken(context: ReviewContext) -> Asking[Sequence[Effect]]:
+    """The protected autoscalers that KEDA takes for this one's own, and writes over or ends, by their names."""
+    request = context.request
+    if request.updates and not context.rewrites:
+        return []
+    stored, wanted = map(scaling.taken_by_events, context.whole)
+    version = scaling.VERSIONS[AUTOSCALERS]
+    found: list[Effect] = []
+    for name in sorted(stored | wanted):
+        effect = goes_along(Target(AUTOSCALERS, _AUTOSCALER, request.target.namespace, name, ""), version)
+        if coverage.may_be_covered(context, effect):
+            there = yield from coverage.read(effect, _UNREAD)
+            found += [coverage.at(effect, there)] if there is not None else []
+    return found
+
+
+_AUTOSCALER: Final = "HorizontalPodAutoscaler"
+
 _SIZED: Final = WITH_PODS.union(MAKERS)
 """What goes with a size: see ``rules.autoscaler``, too."""
 
@@ -221,6 +239,15 @@ DELETERS: Final = (
             kinds=frozenset(MAKERS),
         )
         for resource in scaling.SIZERS
+    ),
+    Deleter(
+        scaling.SCALED_OBJECTS,
+        "a HorizontalPodAutoscaler by the name that it tells, or that it gives, in whatever is not free of it",
+        "that autoscaler",
+        "KEDA takes it for its own, and writes it over, or ends it",
+        _taken,
+        WRITES,
+        frozenset({AUTOSCALERS}),
     ),
     _row(
         scaling.VERTICAL,

@@ -1,13 +1,14 @@
 """What autoscalers say of themselves: which workload they take down, and how far. One table tells it kind by kind."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from seconder.admission import codec
 from seconder.admission.kinds import MAKERS
+from seconder.admission.lookups import Unknown
 from seconder.admission.request import MUTATIONS, WRITES, Operation, Request
 from seconder.admission.review import ReviewContext
 from seconder.api.resources import AUTOSCALERS, GroupResource
@@ -135,6 +136,22 @@ VERSIONS: Final = {AUTOSCALERS: "v2", SCALED_OBJECTS: "v1alpha1"}
 """The versions in which these are read."""
 
 ALL: Final = tuple(_TOLD)
+
+
+def taken_by_events(document: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the autoscalers that KEDA takes for a ScaledObject's own, whosever they are. Raises Unknown.
+
+    One that its status tells is ended for another that its spec tells.
+    """
+    if not document:
+        return frozenset()
+    try:
+        advanced = (document.get("spec") or {}).get("advanced") or {}
+        told = (advanced.get("horizontalPodAutoscalerConfig") or {}).get("name")
+        named = {told or f"keda-hpa-{document['metadata']['name']}", (document.get("status") or {}).get("hpaName")}
+        return frozenset(each for each in named if each)
+    except (AttributeError, KeyError, TypeError):
+        raise Unknown("which autoscaler it has cannot be told") from None
 
 
 def operations(resource: GroupResource) -> frozenset[Operation]:
