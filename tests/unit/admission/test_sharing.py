@@ -140,6 +140,26 @@ def test_an_ingress_counts_in_whatever_namespace() -> None:
     assert decide(creation(_mine(INGRESS, "dev"), new={"spec": {}}), cluster, answers=unknown).allowed
 
 
+def test_an_annotation_that_adds_hosts_counts_whatever_its_prefix() -> None:
+    """People choose it; what stood there before, or adds none, is as free as it was."""
+    mine = _mine(INGRESS, "dev")
+    cluster = state(policy(INGRESS.resource, namespaces=frozenset({"payments"})))
+    old, unknown = _of(INGRESS, "a"), Answers(unknown=[Hosting])
+    for name, value in (("server-alias", "shop.example.com"), ("configuration-snippet", "} server { listen 443;")):
+        notes = {f"x.io/{name}": value}
+        added = update(mine, old=old, new=old | {"annotations": notes})
+        assert ended(decide(added, cluster, answers=_there(INGRESS))) == ["shop"]
+        assert decide(update(mine, PERSON, old=old, new=old | {"annotations": notes}), cluster, answers=unknown).allowed
+        more = update(mine, old=old | {"annotations": notes}, new=old | {"annotations": notes | {"x.io/a": "b"}})
+        assert decide(more, cluster, answers=unknown).allowed
+        taken = update(mine, old=old | {"annotations": notes}, new=old)
+        assert decide(taken, cluster, answers=unknown).allowed
+        other = update(
+            mine, old=old | {"annotations": notes}, new=old | {"annotations": {f"x.io/{name}": f"b, {value}"}}
+        )
+        assert ended(decide(other, cluster, answers=_there(INGRESS))) == ["shop"]
+
+
 def test_more_than_can_be_approved_together_are_told_by_their_number() -> None:
     """A default backend meets all; those that nobody protects are none of them."""
     cluster = state(policy(INGRESS.resource, namespaces=frozenset({"payments"})))
@@ -160,6 +180,7 @@ def test_more_than_can_be_approved_together_are_told_by_their_number() -> None:
         ({"rules": [{"host": "a.b"}], "tls": [{"hosts": ["c.b"]}, {"secretName": "x"}]}, {}, {"a.b", "c.b"}),
         ({"rules": [{"host": "a.b"}]}, {"x.io/server-alias": "c.b, d.b,", "x.io/other": "e.b"}, {"a.b", "c.b", "d.b"}),
         ({"rules": [{"host": "a.b"}]}, {"x.io/server-alias": "~^.+$"}, {"a.b", ""}),
+        ({"rules": [{"host": "a.b"}]}, {"x.io/hostname-extension": "c.b, d.b"}, {"a.b", "c.b", "d.b"}),
         ({"rules": [{"host": "a.b"}]}, {"x.io/redirect-from": "c.b,d.b"}, {"a.b", "c.b", "d.b"}),
         ({"rules": [{"host": "a.b"}]}, {"x.io/server-alias-regex": "^c[.]b$"}, {"a.b", ""}),
         ({"rules": [{"host": "a.b"}]}, {"x.io/redirect-from-regex": "^c[.]b$"}, {"a.b", ""}),

@@ -22,8 +22,10 @@ _ANY: Final = ""
 """The host of a rule that names none, and of a default backend: all hosts."""
 
 _WILD: Final = "*."
-_HOSTS: Final = frozenset({"host-aliases", "redirect-from", "server-alias"})
-"""Annotations of Kong, ingress-nginx and HAProxy Ingress, whatever their prefix: further hosts, or an expression."""
+_HOSTS: Final = frozenset({"host-aliases", "hostname-extension", "redirect-from", "server-alias"})
+"""Annotations of Kong, Application Gateway, ingress-nginx and HAProxy Ingress, whatever their prefix: further hosts,
+or an expression.
+"""
 
 _EXPRESSIONS: Final = frozenset({"redirect-from-regex", "server-alias-regex", "skipper-routes"})
 """Those of HAProxy Ingress and Skipper that hold one in any case, or a route of their own."""
@@ -70,6 +72,14 @@ def _added(name: str, value: str) -> list[str]:
     return [_ANY] if name in _EXPRESSIONS or any(word in value for word in words) else []
 
 
+def _adds(context: ReviewContext) -> bool:
+    """Whether an update adds hosts, or routes of them, by an annotation. Its prefix may be one that people chose."""
+    old, new = context.request.old.annotations or {}, context.request.new.annotations or {}
+    if old == new:
+        return False
+    return any(old.get(key) != value and _added(key.rpartition("/")[2], value) for key, value in new.items())
+
+
 class Hosts:
     """Some hosts, to be compared with those of very many Ingresses."""
 
@@ -103,7 +113,7 @@ class Hosts:
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The protected Ingresses that have a host which this one has afterwards."""
     request, target, policies = context.request, context.request.target, context.state.policies
-    if request.subresource or (request.updates and not context.rewrites):
+    if request.subresource or (request.updates and not (context.rewrites or _adds(context))):
         return []
     hosts = told(codec.read(request, _spec, request.new_spec, "the Ingress"), request.new.annotations)
     if not hosts:
@@ -121,7 +131,8 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
 
 DELETER: Final = Deleter(
     INGRESSES.resource,
-    "its creation, or whatever is not free of it, with a host that another has, too; without a host it has all",
+    "its creation, or whatever is not free of it, or an annotation that adds hosts, with a host that another has, too;"
+    " without a host it has all",
     "the protected Ingresses of that host, unless the same policies ask about the change itself",
     "requests for the host go to whichever has the longer path, or is the canary",
     _losses,
