@@ -117,6 +117,23 @@ _NAMING: Final[dict[str, tuple[Kind, str, Callable[[str], dict[str, Any]]]]] = {
         "Whatever",
         lambda place: {"then": [{"kind": "deployment", "namespace": place, "name": "checkout"}]},
     ),
+    "by-a-short-name": (Kind("example.com", "whatevers"), "Whatever", lambda _: {"steps": ["deploy/checkout"]}),
+    "by-its-group-and-kind": (
+        Kind("example.com", "whatevers"),
+        "Whatever",
+        lambda _: {"steps": ["apps/v1:Deployment:checkout"]},
+    ),
+    "in-a-list-of-its-kind": (
+        Kind("example.com", "whatevers"),
+        "Whatever",
+        lambda place: {
+            "manifest": {
+                "apiVersion": "apps/v1",
+                "kind": "DeploymentList",
+                "items": [{"metadata": {"name": "checkout", "namespace": place}}],
+            }
+        },
+    ),
 }
 
 
@@ -167,6 +184,13 @@ _GUARDS: Final = {
     "a-policy": _held("seconder.dev/v1alpha1", "ProtectionPolicy", name="default"),
     "a-role": {"roleRef": {"kind": "ClusterRole", "name": "seconder-webhook"}},
     "who-is-who": _held("v1", "ConfigMap", name="aws-auth", namespace="kube-system"),
+    "a-list-of-policies": {
+        "manifest": {
+            "apiVersion": "seconder.dev/v1alpha1",
+            "kind": "ProtectionPolicyList",
+            "items": [{"metadata": {"name": "default"}}],
+        }
+    },
 }
 
 
@@ -360,6 +384,29 @@ def share_its_host(field: Field, made: Callable[[str], dict[str, Any]]) -> None:
     # Other fields than its hosts are as free as they were.
     field.done("PATCH", f"{path}/mine", {"metadata": {"labels": {"a": "b"}}})
     field.refused("PATCH", f"{path}/mine", made(host))
+    field.lasts(INGRESSES.path(field.place, "shop"))
+
+
+_ADDED: Final[dict[str, Callable[[str], tuple[str, str]]]] = {
+    "alias": lambda host: ("ingress.example.com/server-alias", host),
+    "snippet": lambda _: ("ingress.example.com/configuration-snippet", "} server { listen 443;"),
+    "extension": lambda host: ("ingress.example.com/hostname-extension", f"other.{host}, {host}"),
+}
+
+
+@attack(variants={name: (added,) for name, added in _ADDED.items()})
+def add_its_host_to_an_ingress(field: Field, added: Callable[[str], tuple[str, str]]) -> None:
+    """An agent's Ingress gets the host of a protected one later, by an annotation of a prefix that people chose."""
+    host = f"shop.{field.place}.example.com"
+    field.make(INGRESSES, documents.ingress(host))
+    field.protect(INGRESSES, INGRESSES.path(field.place, "shop"))
+    field.free_work()
+    path = INGRESSES.path(field.namespace(f"{field.place}-b")["metadata"]["name"])
+    own, (key, value) = documents.ingress(f"mine.{host}", "mine"), added(host)
+    field.refused("POST", path, {**own, "metadata": {"name": "mine", "annotations": {key: value}}})
+    field.done("POST", path, own)
+    field.done("PATCH", f"{path}/mine", {"metadata": {"annotations": {"ingress.example.com/rewrite-target": "/"}}})
+    field.refused("PATCH", f"{path}/mine", {"metadata": {"annotations": {key: value}}})
     field.lasts(INGRESSES.path(field.place, "shop"))
 
 

@@ -11,7 +11,7 @@ A template's placeholder is no name.
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
@@ -27,22 +27,55 @@ _MOST: Final = 1024
 
 _NAMESPACE: Final = NAMES[NAMESPACES]
 
+_SHORT: Final[Mapping[str, Collection[str]]] = {
+    "approverauthorities": ("apra",),
+    "approvers": ("apr",),
+    "changerequests": ("chg",),
+    "cronjobs": ("cj",),
+    "customresourcedefinitions": ("crd", "crds"),
+    "daemonsets": ("ds",),
+    "deployments": ("deploy",),
+    "namespaces": ("ns",),
+    "protectionpolicies": ("ppol",),
+    "replicasets": ("rs",),
+    "replicationcontrollers": ("rc",),
+    "statefulsets": ("sts",),
+}
+"""What kubectl takes for kinds as well."""
+
+
+def _spellings(kind: ResolvedResource) -> Collection[str]:
+    plural = kind.resource.resource
+    return kind.kind.casefold(), plural, *_SHORT.get(plural, ())
+
+
 _KINDS: Final[Mapping[str, ResolvedResource]] = {
-    spelling: kind
-    for kind in MAKERS.values()
-    if kind.resource in POD_RUNNERS
-    for spelling in (kind.kind.casefold(), kind.resource.resource)
+    spelling: kind for kind in MAKERS.values() if kind.resource in POD_RUNNERS for spelling in _spellings(kind)
 }
 """Workloads. Services are none: routes name them all day, and only send there."""
 
 _OWN: Final[Mapping[str, ResolvedResource]] = {
-    spelling: ResolvedResource(resource, "v1", namespaced=False, custom=False, kind=kind)
-    for kind, resource in installation.NAMED.items()
-    for spelling in (kind.casefold(), resource.resource)
+    spelling: kind
+    for kind in (
+        ResolvedResource(resource, "v1", namespaced=False, custom=False, kind=kind)
+        for kind, resource in installation.NAMED.items()
+    )
+    for spelling in _spellings(kind)
 }
 """Kinds of which some objects are Seconder's own."""
 
-_OWN_SPELLED: Final = re.compile("|".join(kind[:-1] for kind in sorted(installation.NAMED)), re.IGNORECASE)
+
+def _short(kinds: Iterable[ResolvedResource]) -> str:
+    """An expression for what kubectl takes for some kinds as well, where it is a word of its own."""
+    said = (each for kind in kinds for each in _SHORT.get(kind.resource.resource, ()))
+    return rf"(?<![\w-])(?:{'|'.join(sorted(said))})[./:]"
+
+
+_OWN_SPELLED: Final = re.compile(
+    "|".join((*(kind[:-1] for kind in sorted(installation.NAMED)), _short(set(_OWN.values())))), re.IGNORECASE
+)
+_SPELLED: Final = re.compile(f"deployment|set|job|controller|{_short(set(_KINDS.values()))}", re.IGNORECASE)
+"""What a text has in it that says a kind."""
 
 _LONGEST: Final = 320
 """Characters of a kind and a name in one text."""
@@ -249,7 +282,10 @@ def _spelled(text: str) -> bool:
 
 
 def _told(text: str) -> Iterator[Named]:
-    """What a text names that says a kind as well: ``kind/name``, ``namespace/kind/name``, ``kind:name``, a path."""
+    """What a text names that says a kind as well.
+
+    As ``kind/name``, ``namespace/kind/name``, ``kind:name``, ``group/version:kind:namespace/name`` or a path.
+    """
     if len(text) > _LONGEST:
         return
     if text.count("_") > 2 and (entry := _INVENTORY.fullmatch(text)) is not None:
@@ -257,7 +293,7 @@ def _told(text: str) -> Iterator[Named]:
     if not ("/" in text or ":" in text):
         return
     owns = _OWN_SPELLED.search(text) is not None
-    if not owns and not _spelled(text.casefold()):
+    if not owns and _SPELLED.search(text) is None:
         return
     if (path := _PATH.fullmatch(text)) is not None:
         kind = workload(path["kind"] or "")
@@ -268,11 +304,9 @@ def _told(text: str) -> Iterator[Named]:
             yield from _if_names(path["called"], "", kind)
         return
     for each in text.split(","):
+        if ":" in each:
+            yield from _by_colons(each.strip().strip(":").split(":"))
         parts = each.strip().strip("/").split("/")
-        if len(parts) == 1:
-            said, _, name = parts[0].partition(":")
-            yield from _if_names(name, "", workload(said))
-            continue
         if owns:
             yield from _if_names(parts[-1], "", _kind_of("/".join(parts[:-1]), own=True))
         while len(parts) > 2 and _GROUPS.fullmatch(parts[0]) and not (len(parts) == 3 and workload(parts[1])):
@@ -290,6 +324,18 @@ def _told(text: str) -> Iterator[Named]:
                 yield from _if_names(parts[2], "", kind)
 
 
+def _by_colons(parts: Sequence[str]) -> Iterator[Named]:
+    """What the parts of a text name, one of which is a kind, with its group or without."""
+    for number in range(1, len(parts)):
+        said = "/".join(parts[:number])
+        kind = _kind_of(said)
+        if kind is not None:
+            for name, namespace in _names_of("/".join(parts[number:])):
+                yield Named(name, namespace, kind)
+        elif "/" in said:
+            yield from _if_names(":".join(parts[number:]), "", _kind_of(said, own=True))
+
+
 def _listed(entry: re.Match[str]) -> Named:
     """What an entry of an inventory names."""
     name, namespace, group = entry["name"].replace("__", ":"), entry["namespace"], entry["group"]
@@ -304,9 +350,21 @@ def _if_names(name: str, namespace: str, kind: ResolvedResource | None) -> Itera
         yield Named(name, namespace, kind)
 
 
+def _items(fields: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a list says that its objects are, as far as they do not say so themselves."""
+    kind, version, items = str(fields["kind"]).removesuffix("List"), fields.get("apiVersion"), fields.get("items")
+    for each in items if isinstance(items, list) else ():
+        if isinstance(each, dict) and not (each.get("kind") and each.get("apiVersion")):
+            head = {"apiVersion": each.get("apiVersion") or version, "kind": each.get("kind") or kind}
+            yield {**head, "metadata": each.get("metadata")}
+
+
 def _named(fields: Mapping[str, Any], meant: Mapping[str, _Field], *, labels: bool) -> Iterator[Named]:
     """What the fields of an object name, by what each of them means. ``labels``: where they are expected."""
     metadata, kind = fields.get("metadata"), fields.get("kind")
+    if isinstance(kind, str) and kind.endswith("List"):
+        for each in _items(fields):
+            yield from _named(each, {key: _field(key) for key in each}, labels=labels)
     if isinstance(metadata, dict) and isinstance(kind, str):
         group = str(fields.get("apiVersion")).rpartition("/")[0]
         for name in _texts(metadata.get("name")):

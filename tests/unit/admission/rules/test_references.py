@@ -118,6 +118,19 @@ def _inventory(*entries: str) -> dict[str, Any]:
         {"deploymentName": "shop"},
         {"ref": REFERENCE | {"namespace": ["odd"]}},
         {"targets": [{"a": [{"group": "apps", "kind": "Deployment", "name": "shop", "namespace": SHOP.namespace}]}]},
+        {"target": "deploy/shop"},
+        {"target": f"{SHOP.namespace}/Deploy/shop"},
+        {"target": "deploy.apps/shop"},
+        {"ref": {"kind": "deploy", "name": "shop"}},
+        {"resource": "deploy", "names": ["shop"]},
+        {"target": "apps/v1:Deployment:shop"},
+        {"target": "a, apps:Deployment:shop"},
+        {"target": f"apps/v1/Deployment:{SHOP.namespace}/shop"},
+        {"target": f"apps:v1:deploy:{SHOP.namespace}:shop"},
+        {"manifest": {"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [{"metadata": {"name": "shop"}}]}},
+        {"manifest": {"kind": "DeploymentList", "items": [{"metadata": {"name": "shop"}}]}},
+        {"manifest": {"apiVersion": "apps/v1", "kind": "List", "items": [{**MANIFEST, "apiVersion": ""}]}},
+        {"manifest": {"apiVersion": "v1", "kind": "DeploymentList", "items": [{**MANIFEST, "kind": None}]}},
         {"forProvider": {"manifest": MANIFEST}},
         {"workload": {"manifests": [MANIFEST]}},
     ],
@@ -178,6 +191,20 @@ def test_what_its_program_says_in_a_status_counts_as_well() -> None:
         {"name": "shop", "match": {"any": [{"resources": {"kinds": ["Deployment"]}}]}},
         {"target": f"/apis/example.com/v1/namespaces/{SHOP.namespace}/deployments/shop"},
         {"source": f"https://example.com/{SHOP.namespace}/deployments/shop"},
+        {
+            "path": "a/deploy",
+            "at": "rs:1",
+            "ratio": "1:shop",
+            "url": "https://deploy.example.com/shop",
+        },
+        {
+            "manifest": {
+                "apiVersion": "v1",
+                "kind": "ConfigMapList",
+                "items": [{"metadata": {"name": "shop"}}, "shop", {}],
+            }
+        },
+        {"kind": "DeploymentList", "items": "shop", "deploy": "shop"},
     ],
 )
 def test_what_names_nothing_protected_is_free(spec: dict[str, Any]) -> None:
@@ -236,6 +263,21 @@ def _whole(version: str, kind: str, name: str, namespace: str = "") -> dict[str,
         (_whole("apiregistration.k8s.io/v1", "APIService", "v1.apps"), "which server answers for an API"),
         (_whole(f"{_HOOKS}/v1", "MutatingWebhookConfiguration", "mine"), "who is asked about changes"),
         (_whole("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", "mine"), "serves first"),
+        ({"target": f"ns/{_GUARD}"}, "the guard's own namespace"),
+        ({"ref": {"kind": "crd", "name": "approvers.seconder.dev"}}, "resource definitions"),
+        ({"target": "ppol/default"}, "policies, approvers"),
+        ({"target": f"{_RBAC}/v1:ClusterRole:seconder-agent"}, "the guard's own roles"),
+        ({"target": f"apps/v1:Deployment:{_GUARD}/seconder-webhook"}, "in the guard's own namespace"),
+        (
+            {
+                "a": {
+                    "apiVersion": "seconder.dev/v1alpha1",
+                    "kind": "ApproverList",
+                    "items": [{"metadata": {"name": "a"}}],
+                }
+            },
+            "policies, approvers",
+        ),
         (_inventory(f"{_GUARD}_seconder-webhook_apps_Deployment"), "in the guard's own namespace"),
         (_inventory(f"{_GUARD}_settings__ConfigMap"), "in the guard's own namespace"),
         (_inventory(f"_{_GUARD}__Namespace"), "the guard's own namespace"),
