@@ -25,7 +25,8 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
     verdicts: list[Verdict] = []
     stale = ""
     spends: Spends | None = None
-    for rule in looking_at(context, tuple(rules)):
+    looking = looking_at(context, tuple(rules))
+    for position, rule in enumerate(looking, start=1):
         try:
             findings = yield from rule.evaluate(context)
             if not findings:
@@ -35,6 +36,8 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
             return decision.undecided(context, unknown.what, rule.action)
         if denial is not None:
             # Nobody is asked to sign for what would be refused for good by another word.
+            if denial.parts and denial.parts[0].unmet:
+                denial = _for_good(context, looking[position:]) or denial
             return (spends and _in_vain(context, spends, verdicts)) or denial
         for finding in findings:
             if isinstance(finding, Cleared):
@@ -80,6 +83,20 @@ def _deny(context: ReviewContext, findings: Sequence[Finding], verdicts: list[Ve
 
 def _refused(context: ReviewContext, refusal: Refusal) -> Decision:
     return decision.refused(context, refusal.what, refusal.reason, refusal.advice, refusal.action)
+
+
+def _for_good(context: ReviewContext, rules: Iterable[Rule]) -> Decision | None:
+    """The refusal of one of these rules that no approval changes."""
+    for rule in rules:
+        if rule.for_good is not None:
+            try:
+                refusal = rule.for_good(context)
+            except Unknown:
+                # What waits for its approval is refused anyhow.
+                continue
+            if refusal is not None:
+                return _refused(context, refusal)
+    return None
 
 
 def _in_vain(context: ReviewContext, spends: Spends, verdicts: Iterable[Verdict]) -> Decision | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from seconder.admission.findings import Findings
+from seconder.admission.findings import Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Prefilter
 from seconder.admission.request import Operation
@@ -70,7 +70,8 @@ class Rule(Struct, frozen=True, eq=False):
     that is not known is thrown into it as ``Unknown``, which denies the request. ``prefilters`` say what the API
     server must ask Seconder about so that the rule sees all that it would find something in.
     ``action`` is the one on the request's own object, if it finds one. ``applies_to``: ``evaluate`` is asked about no
-    other requests, and so need not look at that again.
+    other requests, and so need not look at that again. ``for_good``: of what it refuses whatever is approved, as much
+    as it tells without a look-up. That is asked before a peer is, by whichever rule in front of this one.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Rule(Struct, frozen=True, eq=False):
     prefilters: Callable[[PolicyIndex, Installation], Sequence[Prefilter]]
     action: Action | None = None
     applies_to: AppliesTo = AppliesTo()
+    for_good: Callable[[ReviewContext], Refusal | None] | None = None
 
     def looks_at(self, context: ReviewContext) -> bool:
         """Whether the rule looks at this caller's request."""

@@ -1,5 +1,7 @@
 """A whole review: nothing is let through by accident, and nobody is refused who is not meant."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,15 +22,19 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide
 
 from seconder.admission import lookups, pipeline
-from seconder.admission.lookups import ReadObjects
+from seconder.admission.findings import Refusal
+from seconder.admission.kinds import INGRESSES
+from seconder.admission.lookups import Placed, ReadObjects, Unknown
 from seconder.admission.policy_index import Installation
 from seconder.admission.principal import BUILTIN_CONTROLLERS
-from seconder.admission.request import Caller
+from seconder.admission.request import Caller, Request
 from seconder.admission.review import ReviewContext
+from seconder.admission.rule import Binds, Rule
+from seconder.admission.rules import deletion as deletion_rule
 from seconder.api import constants
 from seconder.api.policy import AgentTags, Assurance, Mode, Policy, Requirement, Subjects, UnknownOperator
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, PODS, Action
+from seconder.api.resources import NAMESPACES, NODES, PODS, SERVICES, Action, GroupResource
 from seconder.approvals.quorum import judge, verify_all
 
 EVERYONE = policy(subjects=Subjects.EVERYONE)
@@ -119,6 +125,65 @@ def test_a_computation_goes_on_from_the_look_up_that_it_waits_for() -> None:
     answers = Answers(objects=live(DEPLOYMENT))
     assert lookups.resume(asking, lookup, answers).reason is Reason.APPROVAL_MISSING
     assert answers.asked == [lookup]
+
+
+SERVICE = target(SERVICES, "web")
+NODE = target(NODES, "n1", uid="uid-node")
+INGRESS = target(INGRESSES.resource, "web")
+CHART = target(GroupResource("helm.cattle.io", "helmcharts"), "shop")
+ROLLOUT = target(GroupResource("argoproj.io", "rollouts"), "mine")
+_SECONDERS_OWN = {"kind": "ProtectionPolicy", "name": "default"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "answers"),
+    [
+        (update(SERVICE, old={"spec": {}}, new={"spec": {"externalIPs": ["192.0.2.1"]}}), Answers()),
+        (update(old={"spec": {"replicas": 0}}, new={"spec": {"replicas": 2, "paused": True}}), Answers()),
+        (
+            update(INGRESS, old={"spec": {"rules": []}}, new={"spec": {"rules": [{"host": "approve.example.com"}]}}),
+            Answers(),
+        ),
+        (deletion(NODE), Answers(pods=[Placed("seconder-system", "seconder-webhook-1", "uid-own")])),
+        (deletion(NODE), Answers(owns_guard=True)),
+        (deletion(CHART, stored={"spec": {"targetNamespace": "seconder-system"}}), Answers()),
+        (update(ROLLOUT, old={"spec": {}}, new={"spec": {"targetRef": _SECONDERS_OWN}}), Answers()),
+    ],
+    ids=["address", "paused size", "portal", "node of the guard", "owner of the guard", "alias", "reference"],
+)
+def test_nobody_is_asked_to_approve_what_no_approval_lets_through(asked: Request, answers: Answers) -> None:
+    """Of what a policy protects, too: a peer would sign for what is refused all the same."""
+    place = Installation(portal_host="approve.example.com")
+    decided = decide(asked, state(policy(asked.target.resource), installation=place), answers=answers)
+    assert (decided.reason, decided.change) == (Reason.PROTECTED_CONFIGURATION, None), decided.message
+    assert "No approval changes this" in decided.text() or "Leave it unpaused" in decided.text()
+
+
+def _unknown(_: ReviewContext) -> Refusal:
+    raise Unknown("what is not at hand")
+
+
+@pytest.mark.parametrize(
+    ("for_good", "reason"),
+    [
+        (lambda _: None, Reason.APPROVAL_MISSING),
+        (_unknown, Reason.APPROVAL_MISSING),
+        (lambda _: Refusal("never"), Reason.PROTECTED_CONFIGURATION),
+    ],
+    ids=["nothing", "unknown", "refused"],
+)
+def test_what_a_later_rule_refuses_for_good_comes_in_the_place_of_the_ask_alone(
+    for_good: Callable[[ReviewContext], Refusal | None], reason: Reason
+) -> None:
+    """It is asked of what is refused anyhow, and evaluated of nothing else: no refusal becomes an allow by it."""
+
+    def evaluate(_: ReviewContext) -> list[Refusal]:
+        raise AssertionError("it is evaluated where nobody in front refuses")
+
+    later = Rule("later", "", Binds.AGENTS, evaluate, lambda *_: [], for_good=for_good)  # type: ignore[arg-type]
+    context = ReviewContext(deletion(), state(policy()), Mode.ENFORCE, signing.NOW, signing.memo())
+    asking = pipeline.review(context, (deletion_rule.RULE, later))
+    assert lookups.drive(asking, Answers()).reason is reason
 
 
 _CALLERS = st.sampled_from(

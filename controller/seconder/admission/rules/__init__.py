@@ -1,6 +1,8 @@
 """The rules, each in a module of its own. ``RULES`` is the only list; rules never import each other.
 
-Their order is that of the words which a caller reads: the first that refuses is told.
+Their order is that of the words which a caller reads: the first that refuses is told. So what no approval lets through
+stands in front of what asks for some, where that takes few look-ups or none: no peer signs for what is refused all the
+same. Of those behind, what they refuse ``for_good`` is told before a peer is asked.
 """
 
 from typing import Final
@@ -69,11 +71,18 @@ RULES: Final[tuple[Rule, ...]] = (
     node_volumes.RULE,
     dangling_owners.RULE,
     other_versions.RULE,
+    guard_owners.RULE,
+    guard_nodes.RULE,
+    guard_addresses.RULE,
+    portal_host.RULE,
+    # From here on approvals are asked for.
     scale_to_zero.RULE,
     finalizer_removal.RULE,
     owner_change.RULE,
     change.RULE,
     deletion.RULE,
+    # Those in front ask about what is protected itself, which this one passes over.
+    approved_namespaces.RULE,
     eviction.RULE,
     autoscaler.RULE,
     controller_owner.RULE,
@@ -81,12 +90,7 @@ RULES: Final[tuple[Rule, ...]] = (
     stopped_sets.RULE,
     dependents.RULE,
     protected_owners.RULE,
-    approved_namespaces.RULE,
     indirect_deletion.RULE,
     references.RULE,
-    guard_owners.RULE,
-    guard_nodes.RULE,
     guard_aliases.RULE,
-    guard_addresses.RULE,
-    portal_host.RULE,
 )

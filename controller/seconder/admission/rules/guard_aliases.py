@@ -29,6 +29,21 @@ _DEFINED: Final = "agents may not end the definition of what stands for namespac
 _REWRITTEN: Final = "agents may not change what is installed in the guard's own namespace"
 
 
+def _for_good(context: ReviewContext) -> Refusal | None:
+    """Why what stands for a namespace may not be ended or written, where that is told by its own fields."""
+    resource = context.request.target.resource
+    standing = [alias for alias in context.state.installation.aliases if alias.resource == resource]
+    lost = {name for alias in standing if alias.of == NAMESPACES for name in aliased.lost(context, alias)}
+    for name in sorted(lost):
+        if kept := keeping.namespace(name, context.state):
+            return _ended(kept)
+    return Refusal(_REWRITTEN) if any(_rewrites_guard(context, alias) for alias in standing) else None
+
+
+def _ended(kept: str) -> Refusal:
+    return Refusal(f"agents may not end {kept}, nor what stands for it")
+
+
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse what ends one of these by an object that stands for it, or by what such an object goes with.
 
@@ -51,7 +66,7 @@ def evaluate(context: ReviewContext) -> Findings:
             own = yield from ask(PodsOn(name, namespace=place.namespace))
             kept = "the node on which the guard runs" if own else ""
         if kept:
-            return [Refusal(f"agents may not end {kept}, nor what stands for it")]
+            return [_ended(kept)]
     return [Refusal(_REWRITTEN)] if any(_rewrites_guard(context, alias) for alias in standing) else []
 
 
@@ -94,4 +109,5 @@ RULE: Final = Rule(
     evaluate,
     prefilters,
     applies_to=AppliesTo(MUTATIONS, {NAMESPACES, DEFINITIONS, _CHARTS_VALUES}, aliases=True),
+    for_good=_for_good,
 )

@@ -39,18 +39,31 @@ _SIZERS: Final = {*scaling.SIZERS, scaling.VERTICAL}
 """The custom kinds of which rules tell what they do to the workload that they name."""
 
 
+def _for_good(context: ReviewContext) -> Refusal | None:
+    """Why an object may not be written whose names tell that by themselves."""
+    return None if _names_the_same(context) else _refused(context, references.found(*context.whole))
+
+
+def _names_the_same(context: ReviewContext) -> bool:
+    return context.request.updates and not context.rewrites
+
+
+def _refused(context: ReviewContext, found: Found) -> Refusal | None:
+    if found.more:
+        # Some may be among them that no agent names.
+        return _TOO_MANY
+    kept = {kept for named in found.named if (kept := _kept(context, named, found))}
+    return Refusal(f"agents may not have another program change {min(kept)}") if kept else None
+
+
 def evaluate(context: ReviewContext) -> Findings:
     """``Delete`` on each protected object that is named before or after, where more than what is free changes."""
     request, policies = context.request, context.state.policies
-    if request.updates and not context.rewrites:
+    if _names_the_same(context):
         return []
     found = references.found(*context.whole)
-    if found.more:
-        # Some may be among them that no agent names.
-        return [_TOO_MANY]
-    kept = {kept for named in found.named if (kept := _kept(context, named, found))}
-    if kept:
-        return [Refusal(f"agents may not have another program change {min(kept)}")]
+    if refusal := _refused(context, found):
+        return [refusal]
     if not policies.follows:
         return []
     effects: dict[Target, Effect] = {}
@@ -171,4 +184,5 @@ RULE: Final = Rule(
             *_SIZERS,
         },
     ),
+    for_good=_for_good,
 )

@@ -44,6 +44,19 @@ class _Spec(msgspec.Struct):
 _spec: Final = msgspec.json.Decoder(_Spec | None)
 
 
+def _for_good(context: ReviewContext) -> Refusal | None:
+    """Why a Deployment may not be paused, or sized while it is, where none of its own pods run."""
+    request = context.request
+    if request.subresource == "scale" or _PAUSED not in request.body or request.operation is Operation.DELETE:
+        return None
+    before, after = context.replicas
+    # The API server writes a size where the client gives none.
+    if request.operation is not Operation.CREATE and (before is None or before):
+        return None
+    starts = request.target.resource == DEPLOYMENTS and _size(after) and _is_paused(context, request.new_spec)
+    return Refusal(_WAITS, advice=_RESUME) if starts else None
+
+
 def evaluate(context: ReviewContext) -> Findings:
     """Refuse what has a Deployment start a ReplicaSet that is not its own doing."""
     request = context.request
@@ -63,11 +76,11 @@ def evaluate(context: ReviewContext) -> Findings:
 def _paused(context: ReviewContext) -> Findings:
     """Why a Deployment may not be paused, or sized while it is."""
     request = context.request
+    if refusal := _for_good(context):
+        return [refusal]
     had, wanted = map(_size, context.replicas)
     if not (wanted and _is_paused(context, request.new_spec)) or (had and _is_paused(context, request.old_spec)):
         return []
-    if request.operation is Operation.CREATE or not had:
-        return [Refusal(_WAITS, advice=_RESUME)]
     return (yield from _held(context, selectors.written(request, request.new_spec), running=True))
 
 
@@ -190,4 +203,5 @@ RULE: Final = Rule(
     evaluate,
     prefilters,
     applies_to=AppliesTo(MUTATIONS, {DEPLOYMENTS, REPLICA_SETS}),
+    for_good=_for_good,
 )
