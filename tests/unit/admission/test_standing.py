@@ -1,5 +1,6 @@
 """What stands under a protected workload is a part of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import Adopting, ReadObjects, ReadWhole, Selected, Selecting
 from seconder.admission.request import Metadata, OwnerReference, Request
 from seconder.admission.rules import dependents, indirect_deletion
+from seconder.api.policy import Policy
 from seconder.api.reasons import Reason
 from seconder.api.resources import JOBS, PODS, REPLICA_SETS, GroupResource, Target
 
@@ -87,6 +89,26 @@ def test_what_comes_to_stand_under_a_protected_workload_counts_as_its_end(
     answers = Answers(unknown=[Selecting])
     assert decide(creation(POD, PERSON, new=LABELLED), state(policy(named)), answers=answers).allowed
     assert decide(labelled, state(policy(GroupResource("", "secrets"))), answers=answers).allowed
+
+
+def test_an_annotation_of_a_replica_set_counts_by_what_policies_say_of_its_deployment() -> None:
+    """A person's kubectl rollout undo puts it there, or takes it from there."""
+    strict = policy(free_changes=("metadata", "!metadata.annotations[example.com/*]"))
+    under = _under(DEPLOYMENT)
+    plain, marked = (under | {"annotations": each} for each in ({"a": "b"}, {"a": "b", "example.com/ttl": "1h"}))
+
+    def lost(old: dict[str, Any], new: dict[str, Any], *policies: Policy) -> list[str]:
+        asked = update(REPLICA_SET, old=old, new=new)
+        answers = Answers(objects=THERE)
+        return ended(decide(asked, state(*policies), answers=answers, rules=[indirect_deletion.RULE]))
+
+    assert lost(plain, marked, strict) == lost(marked, plain, strict) == ["checkout"]
+    assert lost(plain, marked, policy(), strict) == ["checkout"]
+    assert lost(plain, marked, policy()) == []
+    assert lost(under, plain, strict) == []
+    assert lost(plain, marked, replace(strict, namespaces=frozenset({"other"}))) == []
+    alone = update(REPLICA_SET, old={}, new=marked)
+    assert decide(alone, state(strict), answers=Answers(), rules=[indirect_deletion.RULE]).allowed
 
 
 @pytest.mark.parametrize(

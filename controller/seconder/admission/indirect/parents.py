@@ -14,9 +14,10 @@ from seconder.admission.changes import free_changes
 from seconder.admission.changes.free_changes import REPLICAS, TEMPLATE
 from seconder.admission.changes.free_paths import FreePaths
 from seconder.admission.dependents import Dependent
-from seconder.admission.kinds import MADE_BY_CONTROLLER
+from seconder.admission.indirect import annotated
+from seconder.admission.kinds import MADE_BY_CONTROLLER, MAKERS
 from seconder.admission.review import ReviewContext
-from seconder.api.resources import NODES, PODS, GroupResource
+from seconder.api.resources import DEPLOYMENTS, NODES, PODS, REPLICA_SETS, GroupResource, Target
 
 _ROLLS_OUT: Final = frozenset(
     GroupResource("apps", plural) for plural in ("deployments", "daemonsets", "replicasets", "statefulsets")
@@ -74,8 +75,14 @@ def _changed(context: ReviewContext) -> Loss | None:
     resource = context.request.target.resource
     still = _ending_nothing(resource)
     if not context.changes(still):
-        return None
+        return Loss(free=True, made=True) if resource == DEPLOYMENTS and _annotates(context) else None
     return Loss() if context.rewrites else Loss(free=True, made=True)
+
+
+def _annotates(context: ReviewContext) -> bool:
+    """Whether the Deployment's controller brings onto its ReplicaSets what policies over these do not leave free."""
+    place, kind = context.request.target.namespace, MAKERS[REPLICA_SETS]
+    return annotated.taken_back(context, Target(kind.resource, kind.kind, place, "", ""))
 
 
 @functools.lru_cache(256)

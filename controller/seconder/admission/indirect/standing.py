@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from seconder.admission.changes import free_changes, free_paths
-from seconder.admission.indirect import selectors
+from seconder.admission.indirect import annotated, selectors
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, SCALED, maker, makers_of
 from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, ReadWhole, Selected, ask
@@ -117,6 +117,8 @@ def _counts(context: ReviewContext, above: Target) -> Asking[bool]:
     if request.target.resource == JOBS:
         return _ends_run(context, above)
     if request.updates and context.changes([_FREE]):
+        return True
+    if request.updates and request.target.resource == REPLICA_SETS and annotated.taken_back(context, above):
         return True
     if request.updates and (request.old.labels or {}) != (request.new.labels or {}):
         # Its controller lets go of a pod that it does not select. That has for good what only one pod may have: a name,
@@ -237,7 +239,7 @@ DELETERS: Final = (
     ),
     _changes(
         REPLICA_SETS,
-        "the same: another template, revision, size or owner",
+        "the same: another template, revision, size or owner; an annotation that is not free on the Deployment",
         _STANDS_OVER,
         {Operation.UPDATE},
         {DEPLOYMENTS},

@@ -577,3 +577,17 @@ def test_one_that_asks_and_one_that_does_not_each_ask_by_their_own_words() -> No
     assert _decide(policies=two, request=given).action is Action.DELETE
     deletes = {"annotations": approved()}
     assert _decide(policies=two, request=update(old=deletes, new={**deletes, "owners": [GHOST]})).allowed
+
+
+def test_an_annotation_of_a_deployment_counts_by_what_policies_say_of_its_replica_sets() -> None:
+    """Its controller brings it onto them, where a policy's own list takes it back. Of both, the change is told."""
+    its_set = Dependent(resolved(REPLICA_SETS), POD.namespace, "checkout-5d", "uid-rs", DEPLOYMENTS)
+    lists = ("metadata.annotations", "!metadata.annotations[example.com/*]")
+    strict = policy(REPLICA_SETS, free_changes=lists)
+    marks = update(DEPLOYMENT, old={}, new={"annotations": {"example.com/ttl": "1h"}})
+    refused = _decide(its_set, policies=(strict,), request=marks)
+    assert refused.message.startswith("Delete of replicasets.apps payments/checkout-5d needs approval")
+    assert _decide(its_set, policies=(policy(REPLICA_SETS),), request=marks).allowed
+    assert _decide(its_set, policies=(strict,), request=update(DEPLOYMENT, new={"annotations": {"a": "b"}})).allowed
+    both = policy(DEPLOYMENTS, REPLICA_SETS, free_changes=lists)
+    assert _decide(its_set, policies=(both,), request=marks).message.startswith("Change of deployments.apps")
