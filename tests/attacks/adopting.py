@@ -6,6 +6,7 @@ from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.documents import CONTAINERS, owned_by, owner
 from tests.attacks.field import (
+    AUTOSCALERS,
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -93,6 +94,96 @@ def leave_a_pod_to_its_controller(field: Field) -> None:
     mine = REPLICA_SETS.path(field.place, "mine")
     field.refused_to_delete(mine, propagationPolicy="Orphan")
     field.lasts(path, _TAKEN)
+
+
+def _owning(field: Field, kind: Kind, name: str, named: str, version: str = "v1") -> str:
+    """A protected Deployment that belongs to another object; give its path, once the guard knows that."""
+    made = field.admin("GET", kind.path(field.place, name)).document
+    field.deployment()
+    path = DEPLOYMENTS.path(field.place, "checkout")
+    field.free("PATCH", path, owned_by(owner(made, named, version)))
+    control = f"{kind.path(field.place, name)}?dryRun=All"
+
+    def known() -> bool:
+        said = field.agent("DELETE", control, {"dryRun": ["All"]})
+        return not said.done and "not known" not in said.message
+
+    field.eventually(known, "it is known what owns it")
+    return path
+
+
+@attack()
+def take_the_pod_that_owns_it(field: Field) -> None:
+    """An agent has a pod that owns what is protected end: by a ReplicaSet over it that wants none, or a binding."""
+    field.account()
+    pod = documents.pod("lead", schedulerName="nobody")
+    pod["metadata"]["labels"] = _LABELS
+    field.make(PODS, pod)
+    path = _owning(field, PODS, "lead", "Pod")
+    field.refused("POST", REPLICA_SETS.path(field.place), {"metadata": {"name": "mine"}, "spec": _NONE})
+    binding = {"metadata": {"name": "lead"}, "target": {"kind": "Node", "name": "nowhere"}}
+    field.refused("POST", f"{PODS.path(field.place, 'lead')}/binding", binding)
+    field.lasts(path, _TAKEN)
+
+
+_NONE: Final = {**_OF_ITS_OWN, "replicas": 0}
+
+
+@attack()
+def crowd_out_the_pod_that_owns_it(field: Field) -> None:
+    """An agent has a controller end its pod, which owns what is protected: by one pod more, or an autoscaler."""
+    field.account()
+    field.make(REPLICA_SETS, {"metadata": {"name": "web"}, "spec": {**_OF_ITS_OWN, "replicas": 1}})
+    pods = PODS.path(field.place)
+    field.eventually(lambda: field.admin("GET", pods).document["items"], "its pod is there")
+    name = field.admin("GET", pods).document["items"][0]["metadata"]["name"]
+    path = _owning(field, PODS, name, "Pod")
+    pod = documents.pod("mine")
+    pod["metadata"] |= {"labels": _LABELS, "annotations": {"controller.kubernetes.io/pod-deletion-cost": "1000"}}
+    field.refused("POST", pods, pod)
+    field.refused("POST", AUTOSCALERS.path(field.place), documents.autoscaler("ReplicaSet", "web"))
+    other = documents.pod("other")
+    other["metadata"]["labels"] = {"app": "other"}
+    field.done("POST", pods, other)
+    field.lasts(path, _TAKEN)
+
+
+@attack()
+def crowd_the_job_that_owns_it_out_of_history(field: Field) -> None:
+    """An agent makes a Job under a person's CronJob, which keeps few, so that one goes that owns what is protected."""
+    jobs = JOBS.path(field.place)
+    made = {}
+    for name in ("nightly", "other"):
+        cron = {"schedule": "0 3 * * *", "jobTemplate": {"spec": {"template": {"spec": _RUN["spec"]}}}}
+        made[name] = owner(
+            field.make(CRON_JOBS, {"metadata": {"name": name}, "spec": cron | {"successfulJobsHistoryLimit": 1}}),
+            "CronJob",
+            "batch/v1",
+            controller=True,
+        )
+    spec = {"template": {"spec": _RUN["spec"]}}
+    field.make(JOBS, {"metadata": {"name": "first", "ownerReferences": [made["nightly"]]}, "spec": spec})
+    path = _owning(field, JOBS, "first", "Job", "batch/v1")
+    field.refused("POST", jobs, {"metadata": {"name": "more", "ownerReferences": [made["nightly"]]}, "spec": spec})
+    field.done("POST", jobs, {"metadata": {"name": "mine", "ownerReferences": [made["other"]]}, "spec": spec})
+    field.lasts(path)
+
+
+@attack(variants={"made": (True,), "later": (False,)})
+def finish_the_job_that_owns_it_by_one_pod_more(field: Field, at_once: bool) -> None:
+    """An agent's pod is counted for a person's Job, by labels, so that the Job ends, and goes with what it owns."""
+    field.account()
+    field.make(JOBS, {"metadata": {"name": "boot"}, "spec": {"template": {"spec": _RUN["spec"]}}})
+    path = _owning(field, JOBS, "boot", "Job", "batch/v1")
+    labels = field.admin("GET", JOBS.path(field.place, "boot")).document["spec"]["template"]["metadata"]["labels"]
+    pods, pod = PODS.path(field.place), documents.pod("mine", restartPolicy="Never")
+    if at_once:
+        pod["metadata"]["labels"] = labels
+        field.refused("POST", pods, pod)
+    else:
+        field.done("POST", pods, pod)
+        field.refused("PATCH", f"{pods}/mine", {"metadata": {"labels": labels}})
+    field.lasts(path)
 
 
 @attack()

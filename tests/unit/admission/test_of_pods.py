@@ -157,6 +157,34 @@ def test_where_no_pod_holds_what_is_protected_they_end_as_before(by: str) -> Non
     assert decide(asked, state(policy(CONFIG_MAPS)), answers=_cluster()).allowed
 
 
+_OWNS: Final = [
+    by for by in _ENDS if by not in {"a size", "an autoscaler of a custom kind", "what leaves it to another"}
+]
+"""Not what is told by the workload's own update or deletion, which follows what policies name and what makes that."""
+
+
+@pytest.mark.parametrize("by", _OWNS)
+def test_whatever_ends_pods_ends_what_else_they_own(by: str) -> None:
+    """With the approval of that, too; unknown is refused, and elsewhere they end as before."""
+    asked, held = _ENDS[by], _held(CONFIG_MAPS)
+    assert ended(decide(asked, state(policy(CONFIG_MAPS)), answers=_cluster(CONFIG_MAPS))) == [held.name]
+    unknown = decide(asked, state(policy(CONFIG_MAPS)), answers=_cluster(CONFIG_MAPS, unknown=[Dependents]))
+    assert unknown.reason is Reason.INTERNAL_ERROR
+    elsewhere = policy(CONFIG_MAPS, namespaces=frozenset({"prod"}))
+    assert decide(asked, state(elsewhere), answers=_cluster(CONFIG_MAPS)).allowed
+
+
+def test_what_a_pod_owns_may_own_what_is_protected() -> None:
+    """It is of a kind that policies name elsewhere."""
+    one = Dependent(resolved(CONFIG_MAPS), "payments", "lock", "uid-cache", PODS)
+    two = Dependent(resolved(DEPLOYMENTS), "payments", "web", "uid-web", CONFIG_MAPS, (PODS,))
+    given = _cluster(CONFIG_MAPS, dependents=[one, two])
+    given.objects = {**given.objects, **live(target(CONFIG_MAPS, "lock", uid="uid-cache"), **_by(POD, "v1"))}
+    named = state(policy(DEPLOYMENTS), policy(CONFIG_MAPS, name="locks", namespaces=frozenset({"elsewhere"})))
+    asked = _ENDS["a workload over it"]
+    assert ended(decide(asked, named, answers=given)) == ["web"]
+
+
 def test_a_device_whose_users_nobody_knows_evicts_where_pods_hold_something() -> None:
     """Nowhere else."""
     rule = Target(RULES_OF_DEVICES, "K", "", "r", "uid-r")

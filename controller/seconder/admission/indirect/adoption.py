@@ -61,7 +61,8 @@ _COUNTED: Final[Mapping[GroupResource, Sequence[GroupResource]]] = {
 
 _UNREAD: Final = "the CronJob that would count it could not be looked up"
 
-_TAKEN: Final = {kind.resource: kind for kind in (POD, MAKERS[REPLICA_SETS], REVISION)}
+_KINDS: Final = {kind.resource: kind for kind in (POD, MAKERS[REPLICA_SETS], MAKERS[JOBS], REVISION)}
+_TAKEN: Final = {each: _KINDS[each] for each, kinds in _COUNTED.items() if kinds}
 """Those that some kind takes."""
 
 
@@ -71,12 +72,11 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     place = target.namespace
     takes_sets = target.resource == DEPLOYMENTS
     sets = takes_sets and context.state.policies.protects_in(REPLICA_SETS, place)
-    if not (sets or of_pods.may_matter(context, place)):
-        return []
     selector = selectors.written(request, request.new_spec)
     if not selector or selector == selectors.written(request, request.old_spec):
         return []
     pods = yield from of_pods.matter(context, place)
+    sets = sets or (takes_sets and (yield from of_pods.own(context, place, MAKERS[REPLICA_SETS])))
     asked = selectors.text(selector)
     effects: list[Effect] = []
     if pods:
@@ -84,9 +84,10 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         effects += [_deletion(POD, pod) for pod in found if selectors.takes(target, PODS, pod.name)]
     if sets or (takes_sets and pods):
         for each in (yield from ask(Uncontrolled(MAKERS[REPLICA_SETS], target.namespace, asked))):
-            effects.append(_deletion(MAKERS[REPLICA_SETS], each))
-            below = yield from ask(Dependents(frozenset({each.uid}), effects[-1].target))
-            effects += map(goes_with, below)
+            taken = _deletion(MAKERS[REPLICA_SETS], each)
+            below = yield from ask(Dependents(frozenset({each.uid}), taken.target))
+            held = yield from of_pods.of_workload(context, taken.target)
+            effects += [taken, *map(goes_with, {one.uid: one for one in (*held, *below)}.values())]
     return effects
 
 
@@ -108,24 +109,52 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     was = request.old.controller_owner, request.old.labels or {}
     as_before = request.updates and not revision and (owner, labels) == was
     # A status carries them as well. What is made below an object has its own.
-    if (request.subresource and not request.updates) or as_before:
+    if (request.subresource and not request.updates) or as_before or not (owner or labels):
         return []
     crowds = context.state.policies.protects_in(target.resource, target.namespace)
-    crowds = crowds or (yield from of_pods.matter(context, target.namespace))
+    crowds = crowds or (yield from _matter(context, [target.resource]))
     taking = [] if target.resource == JOBS else standing.matter(context, _COUNTED[target.resource])
-    if not (crowds or taking):
+    finishes = target.resource == PODS and (yield from of_pods.own(context, target.namespace, MAKERS[JOBS]))
+    if not (crowds or taking or finishes):
         return []
     mine = (yield from _controllers(context, owner, crowds=crowds)) if owner else []
     # Its controller, if it has one, may let go of it later: another one takes it then by the labels that it has now.
     # And that one itself goes by uid and labels: what the reference says of it beside that is its writer's word.
     others: Sequence[Target] = ()
     if labels and _COUNTED[target.resource]:
-        kinds = tuple(MAKERS[each] for each in (_COUNTED[target.resource] if crowds else taking))
+        wanted = _COUNTED[target.resource] if crowds else {*taking, *([JOBS] if finishes else ())}
+        kinds = tuple(MAKERS[each] for each in sorted(wanted))
         found = yield from ask(Selecting(kinds, target.namespace, selectors.pairs(labels)))
         others = [each for each in found if each not in mine and selectors.takes(each, target.resource, target.name)]
     effects = yield from _crowded(context, (*mine, *others) if crowds else ())
     joined = (*mine, *others) if revision or owner != was[0] else others
     effects += yield from standing.protected(context, [each for each in joined if each.resource in taking])
+    return _each(effects, (yield from _finished(context, joined)) if finishes else ())
+
+
+def _matter(context: ReviewContext, kinds: Iterable[GroupResource]) -> Asking[bool]:
+    """Whether the end of pods matters where the request is, or of others by what these own."""
+    place = context.request.target.namespace
+    if (yield from of_pods.matter(context, place)):
+        return True
+    for each in kinds:
+        if each != PODS and (yield from of_pods.own(context, place, _KINDS[each])):
+            return True
+    return False
+
+
+def _each(effects: Iterable[Effect], more: Iterable[Effect]) -> list[Effect]:
+    """All of these, each object once."""
+    found = {each.target: each for each in effects}
+    return list(({each.target: each for each in more} | found).values())
+
+
+def _finished(context: ReviewContext, workloads: Iterable[Target]) -> Asking[list[Effect]]:
+    """What goes with those Jobs among these that one pod more may bring to their end."""
+    effects: list[Effect] = []
+    for each in workloads:
+        if each.resource == JOBS:
+            effects += yield from standing.of_job(context, each)
     return effects
 
 
@@ -136,14 +165,20 @@ def _crowded(context: ReviewContext, parents: Iterable[Target]) -> Asking[list[E
         owned = yield from ask(Dependents(frozenset({parent.uid}), parent))
         itself = context.request.target.uid
         ending = [each for each in owned if each.uid != itself and not _sized(context, each)]
-        for each in (*ending, *(yield from of_pods.of_workload(context, parent))):
+        held = yield from of_pods.of_workload(context, parent)
+        counted = _KINDS.get(context.request.target.resource, POD)
+        if counted != POD:
+            held = [*held, *(yield from of_pods.of_workload(context, parent, counted))]
+        for each in (*ending, *held):
             found.setdefault(each.uid, goes_with(each))
     return list(found.values())
 
 
-def may_matter(context: ReviewContext) -> bool:
-    """Whether it may matter where the request is what is left behind, told without a look-up."""
-    return of_pods.may_matter(context, context.request.target.namespace) or bool(standing.matter(context, BY_SELECTOR))
+def may_matter(context: ReviewContext) -> Asking[bool]:
+    """Whether it may matter where the request is what is left behind."""
+    place = context.request.target.namespace
+    told = of_pods.may_matter(context, place) or bool(standing.matter(context, BY_SELECTOR))
+    return told or (yield from _matter(context, _KINDS))
 
 
 def left_behind(context: ReviewContext) -> Asking[Sequence[Effect]]:
@@ -155,18 +190,22 @@ def left_behind(context: ReviewContext) -> Asking[Sequence[Effect]]:
     made = [
         each for each in _TAKEN if target.resource not in BY_SELECTOR or (target.resource, each) in MADE_BY_CONTROLLER
     ]
-    crowds = (yield from of_pods.matter(context, target.namespace)) or any(
+    crowds = (yield from _matter(context, made)) or any(
         policies.protects_in(each, target.namespace) if target.namespace else policies.follows_some_of({each})
         for each in made
     )
     asked = {each: _COUNTED[each] if crowds else standing.matter(context, _COUNTED[each]) for each in made}
+    finishes = PODS in made and (yield from of_pods.own(context, target.namespace, MAKERS[JOBS]))
+    if finishes and JOBS not in asked[PODS]:
+        asked[PODS] = [*asked[PODS], JOBS]
     takers = tuple((_TAKEN[each], tuple(MAKERS[kind] for kind in kinds)) for each, kinds in asked.items() if kinds)
     if not takers:
         return []
     found = yield from ask(Adopting(target.namespace, target.uid, takers, _labels(context)))
     others = [each for each in found if each.uid != target.uid]
     effects = yield from _crowded(context, others if crowds else ())
-    return [*effects, *(yield from standing.protected(context, others))]
+    effects += yield from standing.protected(context, others)
+    return _each(effects, (yield from _finished(context, others)) if finishes else ())
 
 
 _UNSETTLED: Final = "what its controller makes of its last change is not there yet"

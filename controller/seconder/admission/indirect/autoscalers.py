@@ -89,7 +89,8 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
         return (yield from _of_any(context, told))
     workload = Target(kind.resource, kind.kind, place, told.name, "")
     sized, may_hold = _sized(context, [workload]), of_pods.may_come(context, place)
-    if sized and not may_hold:
+    owning = yield from of_pods.own(context, place)
+    if sized and not (may_hold or owning):
         return []
     # Made or changed, it stays; whoever deletes it has it act once more.
     stays = not context.request.deletes
@@ -103,7 +104,9 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
     except msgspec.ValidationError:
         raise Unknown(_UNREAD) from None
     workload = msgspec.structs.replace(workload, uid=scaled.metadata.uid)
-    owned: Sequence[Dependent] = () if sized else (yield from ask(Dependents(frozenset({workload.uid}), workload)))
+    owned: Sequence[Dependent] = (
+        () if sized and not owning else (yield from ask(Dependents(frozenset({workload.uid}), workload)))
+    )
     pods = [each for each in owned if each.resource.resource == PODS]
     held = yield from of_pods.of_workload(context, workload)
     if stays and ((not sized and not pods) or (may_hold and scaled.makes_for_pods and not held)):

@@ -75,7 +75,7 @@ _FREE: Final = free_paths.compiled(free_changes.UNMARKED)
 def _by_claim(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The pods that have the claim, or get it by this."""
     request, place = context.request, context.request.target.namespace
-    if not (of_pods.may_matter(context, place) and (request.deletes or context.changes([_FREE]))):
+    if not (request.deletes or context.changes([_FREE])):
         return []
     if not (yield from of_pods.matter(context, place)):
         return []

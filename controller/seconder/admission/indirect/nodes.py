@@ -55,8 +55,6 @@ By other labels those of DaemonSets go, and new ones of these go nowhere else: s
 
 def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     request = context.request
-    if not of_pods.may_matter(context, _ANYWHERE):
-        return []
     emptied = ends(context)
     relabelled = request.updates and (request.old.labels or {}) != (request.new.labels or {})
     if not (emptied or (relabelled and request.target.resource == NODES)):

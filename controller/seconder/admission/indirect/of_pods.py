@@ -1,7 +1,8 @@
-"""What is made for one pod alone, and goes with it: the claim of an ephemeral volume, and one of devices.
+"""What goes with pods: what is made for one alone, as the claim of an ephemeral volume, and whatever else one owns.
 
 So whether pods matter is told here: where policies protect them, and where they protect what goes with some. Pods are
-far more than such claims, so the claims are known, and the way from them up to the workload is asked for.
+far more than what they own, so that is known, and the way from it up to the workload is asked for. A Job, or another of
+what controllers count, may own something as a pod does.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,13 +11,20 @@ from typing import Final
 from seconder.admission import coverage
 from seconder.admission.dependents import Dependent, Kind, kind_key
 from seconder.admission.indirect import standing
-from seconder.admission.kinds import MADE_FOR_PODS, OF_PODS, VOLUMES
+from seconder.admission.kinds import MADE_BY_CONTROLLER, MADE_FOR_PODS, OF_PODS, POD, VOLUMES
 from seconder.admission.lookups import Asking, Dependents, ReadObjects, Unknown, ask
 from seconder.admission.request import Metadata, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
 from seconder.api.resources import PODS, ResolvedResource, Target
 
-BY_POD: Final = frozenset({kind_key(Kind("v1", "Pod"))})
+
+def _key(kind: ResolvedResource) -> frozenset[str]:
+    """The key of all owners of a built-in kind."""
+    api_version = f"{kind.resource.group}/{kind.version}" if kind.resource.group else kind.version
+    return frozenset({kind_key(Kind(api_version, kind.kind))})
+
+
+BY_POD: Final = _key(POD)
 """The key of all owners that are pods."""
 
 _TEMPLATES: Final = (b'"ephemeral"', b'"resourceClaimTemplateName"')
@@ -28,7 +36,7 @@ _MOST: Final = 64
 _HIGHEST: Final = 3
 """Steps up from a pod to what is wanted: by its ReplicaSet, or Job, and by what makes that."""
 
-_UNREAD: Final = "whose pods have the claims could not be looked up"
+_UNREAD: Final = "who owns what is protected there could not be looked up"
 
 
 def names_a_template(document: bytes) -> bool:
@@ -54,7 +62,7 @@ def matter(context: ReviewContext, place: str) -> Asking[bool]:
     It does where some policy protects pods, or what goes with some that are there. Where it is not known what does, it
     may.
     """
-    return _named(context, place) or (yield from hold(context, place))
+    return _named(context, place) or (yield from own(context, place))
 
 
 def _named(context: ReviewContext, place: str) -> bool:
@@ -64,45 +72,71 @@ def _named(context: ReviewContext, place: str) -> bool:
 
 
 def hold(context: ReviewContext, place: str) -> Asking[bool]:
-    """Whether some policy protects what goes with pods that are there: see ``matter``."""
+    """Whether some policy protects what is made for pods that are there: see ``matter``."""
     try:
-        return bool((yield from _held(context, place)))
+        return context.state.policies.pods_hold and any(map(_is_made, (yield from _held(context, place))))
     except Unknown:
         return True
 
 
-def _held(context: ReviewContext, place: str) -> Asking[Sequence[Dependent]]:
-    """What goes with pods in a namespace or, without one, anywhere, and takes along what policies protect."""
+def own(context: ReviewContext, place: str, kind: ResolvedResource = POD) -> Asking[bool]:
+    """Whether some policy protects what goes with pods that are there, or with others of what controllers count.
+
+    Raises Unknown.
+    """
+    return bool((yield from _held(context, place, kind)))
+
+
+def _held(context: ReviewContext, place: str, kind: ResolvedResource = POD) -> Asking[Sequence[Dependent]]:
+    """What goes with pods in a namespace or, without one, anywhere, and takes along what policies protect.
+
+    What owns something in turn stands for that. Or with objects of another kind: not what their own controller makes.
+    """
     policies = context.state.policies
-    if not policies.pods_hold:
+    if not policies.follows:
         return []
-    owned = yield from ask(Dependents(BY_POD, Target(PODS, "Pod", place, "", "")))
+    owned = yield from ask(Dependents(_key(kind), Target(kind.resource, kind.kind, place, "", "")))
+    there = [each for each in owned if not place or each.namespace == place]
     # With a claim goes its volume.
     volumes = policies.protects_in(VOLUMES.resource, "")
-    return [
-        each
-        for each in owned
-        if each.resource.resource in MADE_FOR_PODS
-        and (not place or each.namespace == place)
-        and (volumes or policies.protecting(each.target))
-    ]
+    further = any(each.through != kind.resource and policies.protecting(each.target) for each in there)
+
+    def counts(each: Dependent) -> bool:
+        if kind == POD and _is_made(each):
+            return volumes or bool(policies.protecting(each.target))
+        if each.through != kind.resource or (kind.resource, each.resource.resource) in MADE_BY_CONTROLLER:
+            return False
+        return further or bool(policies.protecting(each.target))
+
+    return list(filter(counts, there))
 
 
-def of_workload(context: ReviewContext, workload: Target) -> Asking[list[Dependent]]:
-    """What goes with the pods of a workload. Raises Unknown."""
-    return (yield from of_makers(context, workload.namespace, lambda owner: owner.uid == workload.uid))
+def _is_made(owned: Dependent) -> bool:
+    return owned.resource.resource in MADE_FOR_PODS
 
 
-def of_makers(context: ReviewContext, place: str, wanted: Callable[[Owner], bool]) -> Asking[list[Dependent]]:
-    """What goes with those pods in a namespace whose controller, or what is above that, is wanted. Raises Unknown."""
-    held = yield from _held(context, place)
+def of_workload(context: ReviewContext, workload: Target, kind: ResolvedResource = POD) -> Asking[list[Dependent]]:
+    """What goes with the pods of a workload, or with what else its controller counts. Raises Unknown."""
+    return (yield from of_makers(context, workload.namespace, lambda owner: owner.uid == workload.uid, kind))
+
+
+def of_makers(
+    context: ReviewContext, place: str, wanted: Callable[[Owner], bool], kind: ResolvedResource = POD
+) -> Asking[list[Dependent]]:
+    """What goes with those pods in a namespace whose controller, or what is above that, is wanted. Raises Unknown.
+
+    ``kind``: or with such objects. Where these are followed themselves, what they own is known by them.
+    """
+    held = yield from _held(context, place, kind)
+    if context.state.policies.follows_some_of({kind.resource}):
+        held = list(filter(_is_made, held))
     if len(held) > _MOST:
         raise Unknown(_UNREAD)
     if not held:
         return []
     below = {each: goes_with(each).ref for each in held}
     stored = yield from ask(ReadObjects(tuple(below.values()), _UNREAD))
-    above = {each: pod for each, ref in below.items() if (pod := _pod(stored.get(ref), place))}
+    above = {each: one for each, ref in below.items() if (one := _above(stored.get(ref), place, kind))}
     found: list[Dependent] = []
     for _ in range(_HIGHEST):
         if not above:
@@ -119,12 +153,16 @@ def of_makers(context: ReviewContext, place: str, wanted: Callable[[Owner], bool
             for maker in standing.workload_of(owner, place):
                 climbed[each] = maker
         above = climbed
+    owning = frozenset(each.uid for each in found if not _is_made(each))
+    if owning:
+        found += yield from ask(Dependents(owning, Target(kind.resource, kind.kind, place, "", "")))
     return found
 
 
-def _pod(claim: Metadata | None, place: str) -> Target | None:
-    owners = claim.owners if claim else ()
-    return next((Target(PODS, "Pod", place, each.name, each.uid) for each in owners if each.kind == "Pod"), None)
+def _above(owned: Metadata | None, place: str, kind: ResolvedResource) -> Target | None:
+    owners = owned.owners if owned else ()
+    there = (Target(kind.resource, kind.kind, place, each.name, each.uid) for each in owners if each.kind == kind.kind)
+    return next(there, None)
 
 
 def going_with(context: ReviewContext, gone: Sequence[Effect]) -> Asking[list[Effect]]:

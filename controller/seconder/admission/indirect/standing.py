@@ -11,7 +11,7 @@ from typing import Any, Final
 from seconder.admission.changes import free_changes, free_paths
 from seconder.admission.indirect import annotated, selectors
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, SCALED, maker, makers_of
+from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, REVISION, SCALED, maker, makers_of
 from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, ReadWhole, Selected, ask
 from seconder.admission.request import MUTATIONS, WRITES, Metadata, Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
@@ -31,6 +31,8 @@ _BY_HAND: Final = "cronjob.kubernetes.io/instantiate"
 
 _KEPT: Final = "ephemeralcontainers"
 """The subresource by which people look into a pod: what runs in it stays."""
+
+_KINDS: Final = {**MAKERS, PODS: POD, REVISION.resource: REVISION}
 
 _NUMBERED: Final = re.compile(r"(?P<name>.+)-(?P<number>0|[1-9][0-9]{0,9})")
 _FIRST_CRON_JOBS: Final = 24_580_800
@@ -73,9 +75,8 @@ def protected(context: ReviewContext, workloads: Sequence[Target]) -> Asking[lis
 
 
 def ref(target: Target) -> ObjectRef:
-    """A workload, or a pod, as one to be read."""
-    kind = POD if target.resource == PODS else MAKERS[target.resource]
-    return ObjectRef(kind, target.namespace, target.name)
+    """A workload, or what one counts, as an object to be read."""
+    return ObjectRef(_KINDS[target.resource], target.namespace, target.name)
 
 
 def _above(workload: Target, stored: Metadata | None) -> list[Target]:
@@ -101,7 +102,8 @@ def _changed(context: ReviewContext) -> Asking[Sequence[Effect]]:
         return []
     above = workload_of(stored.controller_owner, place)
     if above and (request.target.resource, above[0].resource) == (PODS, JOBS):
-        return (yield from _of_job(context, above[0]))
+        counts = request.subresource != _KEPT and (request.deletes or request.evicts or context.rewrites)
+        return (yield from of_job(context, above[0])) if counts else []
     if not (above and matter(context, [above[0].resource])):
         return []
     if not (yield from _counts(context, above[0])):
@@ -128,14 +130,12 @@ def _counts(context: ReviewContext, above: Target) -> Asking[bool]:
     return False
 
 
-def _of_job(context: ReviewContext, job: Target) -> Asking[Sequence[Effect]]:
+def of_job(context: ReviewContext, job: Target) -> Asking[Sequence[Effect]]:
     """What goes by whatever is not free of a pod of an unfinished Job, which decides by it what ran, and is to run.
 
-    It may then end pods, or be finished: what it owns goes by its time to live, or with whoever cleans up.
+    Or by a pod more. It may then end pods, or be finished: what it owns goes by its time to live, or with whoever
+    cleans up.
     """
-    request = context.request
-    if request.subresource == _KEPT or not (request.deletes or request.evicts or context.rewrites):
-        return []
     owned = yield from ask(Dependents(frozenset({job.uid}), job))
     # Of its pods the policies ask that name them.
     owned = [each for each in owned if each.resource.resource != PODS]

@@ -41,7 +41,7 @@ def evaluate(context: ReviewContext) -> Findings:
     added = request.new.finalizers
     comes = added and ORPHAN_FINALIZER in added and ORPHAN_FINALIZER not in (request.old.finalizers or ())
     # Where nothing takes what is left, whatever else the update does still counts.
-    if comes and adoption.may_matter(context):
+    if comes and (yield from adoption.may_matter(context)):
         return [Refusal(_LEAVES, Reason.APPROVAL_MISSING, _BY_OPTION)]
     # Most policies ask about whatever an update may be.
     itself = _itself(context) if policies.reticent and request.operation is Operation.UPDATE else ()

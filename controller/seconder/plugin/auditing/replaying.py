@@ -13,6 +13,7 @@ import msgspec
 
 from seconder.admission import lookups, pipeline
 from seconder.admission.decision import Decision
+from seconder.admission.dependents import kind_of
 from seconder.admission.lookups import (
     Adopting,
     AliasedBy,
@@ -226,7 +227,7 @@ class Judge:
         asked: list[Missing] = []
 
         def answer(lookup: Lookup[Any]) -> Any:
-            missing = _UNTOLD.get(type(lookup))
+            missing = None if self._is_rare(lookup) else _UNTOLD.get(type(lookup))
             if missing is Missing.OWNED and request.updates and not request.may_end:
                 missing = Missing.ENDED
             if missing is not None:
@@ -235,6 +236,11 @@ class Judge:
 
         context = ReviewContext(request, self._state, Mode.ENFORCE, 0.0, self._memo, past.principal)
         return lookups.drive(pipeline.review(context), answer), asked
+
+    def _is_rare(self, lookup: Lookup[Any]) -> bool:
+        """Whether it asks if any pod there, or any Job, owns what is protected: nothing else would be told of most."""
+        of_kinds = isinstance(lookup, Dependents) and all(map(kind_of, lookup.keys))
+        return of_kinds and not self._state.policies.pods_hold
 
 
 def _least(lookup: Lookup[Any], request: Request) -> Any:

@@ -26,13 +26,14 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide, ended
 
 from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import aliases, scaling, selectors
+from seconder.admission.indirect import aliases, of_pods, scaling, selectors
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.lookups import (
     AliasedBy,
     Claimant,
     Claimants,
     Dependents,
+    Lookup,
     NamespaceContents,
     Placed,
     PodsOn,
@@ -846,7 +847,7 @@ def test_an_autoscaler_of_a_custom_kind_ends_what_objects_of_its_group_own_there
     elsewhere = there._replace(namespace="other")
     answers = Answers(objects=live(DEPLOYMENT), dependents=[there, elsewhere])
     assert _lost(asked, policy(), answers) == ["checkout"]
-    assert [each.keys for each in answers.questions(Dependents)] == [frozenset({"*.argoproj.io"})]
+    assert [each.keys for each in answers.questions(Dependents)] == [frozenset({"*.argoproj.io"}), of_pods.BY_POD]
     assert _lost(asked, policy(), Answers()) == []
     assert _refused(asked, policy(PODS), Answers())
 
@@ -920,6 +921,48 @@ def test_one_more_job_ends_those_beyond_its_cron_jobs_history() -> None:
     more = creation(target(REPLICA_SETS, "web-2", uid="uid-2"), new={"labels": {"app": "web"}})
     given = Answers(objects=live(old_set), dependents=[former], selecting=[target(DEPLOYMENTS, "web", uid="uid-web")])
     assert _lost(more, policy(REPLICA_SETS), given) == ["web-1"]
+
+
+class _Owned(Answers):
+    """Jobs own what is protected; they are not followed themselves."""
+
+    def __call__(self, lookup: Lookup[Any]) -> Any:
+        """Answer."""
+        found = super().__call__(lookup)
+        return () if isinstance(lookup, Dependents) and "/batch/v1/Job" not in lookup.keys else found
+
+
+def test_one_more_job_ends_what_those_of_its_cron_job_own() -> None:
+    """Though no policy names Jobs: the one that owns it is beyond the history. Of another CronJob none."""
+    job = target(JOBS, "nightly-1", uid="uid-job")
+    owned = Dependent(resolved(DEPLOYMENTS), DEPLOYMENT.namespace, DEPLOYMENT.name, DEPLOYMENT.uid, JOBS)
+    by_job = OwnerReference("batch/v1", "Job", job.name, job.uid)
+    by_cron = OwnerReference("batch/v1", "CronJob", "nightly", "uid-nightly", controller=True)
+    objects = {**live(DEPLOYMENT, owner_references=[by_job]), **live(job, owner_references=[by_cron])}
+    made = creation(target(JOBS, "nightly-2", uid="uid-2"), new={"ownerReferences": NIGHTLY})
+    answers = _Owned(objects=objects, dependents=[owned])
+    assert _lost(made, policy(), answers) == ["checkout"]
+    other = creation(target(JOBS, "o", uid="uid-2"), new={"ownerReferences": [NIGHTLY[0] | {"uid": "o", "name": "o"}]})
+    assert _lost(other, policy(), answers) == []
+    assert _lost(creation(target(JOBS, "o", uid="uid-2")), policy(), answers) == []
+    assert _lost(made, policy(namespaces=frozenset({"prod"})), answers) == []
+
+
+def test_one_more_pod_ends_a_job_with_what_that_owns() -> None:
+    """Though no policy names Jobs or pods: it is counted for one of the Job's. One that has its end keeps it."""
+    job = target(JOBS, "boot", uid="uid-job")
+    owned = Dependent(resolved(DEPLOYMENTS), DEPLOYMENT.namespace, DEPLOYMENT.name, DEPLOYMENT.uid, JOBS)
+    given: dict[str, Any] = {"objects": live(DEPLOYMENT), "dependents": [owned], "selecting": [job]}
+    joins = creation(MINE, new={"labels": {"job-name": "boot"}})
+    labelled = update(MINE, old={}, new={"labels": {"job-name": "boot"}})
+    finished = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    for asked in (joins, labelled):
+        assert _lost(asked, policy(), Answers(whole=document(job), **given)) == ["checkout"]
+    assert _lost(joins, policy(), Answers(whole=document(job), **given | {"selecting": []})) == []
+    assert _lost(joins, policy(), Answers(whole=document(job), **given | {"dependents": []})) == []
+    assert _lost(joins, policy(), Answers(whole=document(job, **finished), **given)) == []
+    free = Answers(dependents=[owned], unknown=[Selecting])
+    assert _lost(creation(MINE), policy(), free) == []
 
 
 def test_a_selector_that_nobody_can_read_is_refused() -> None:
