@@ -64,12 +64,12 @@ def test_whose_requests_a_rule_looks_at_is_told_apart() -> None:
     for _ in range(2):
         guarding = [
             "installation",
+            "guard-owners",
             "deletion",
+            "approved-namespaces",
             "stopped-sets",
             "dependents",
-            "approved-namespaces",
             "indirect-deletion",
-            "guard-owners",
         ]
         assert _looking(deletion(user=AGENT)) == guarding
         assert _looking(deletion(user=AGENT), Mode.AUDIT) == ["deletion"]
