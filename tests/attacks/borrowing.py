@@ -200,6 +200,25 @@ def give_it_to_what_is_paused(field: Field, by_labels: bool) -> None:
     field.refused("PATCH", REPLICA_SETS.path(field.place, "teardown"), {"metadata": change})
 
 
+@attack(variants={"now": (True,), "later": (False,)})
+def leave_it_to_what_is_paused(field: Field, now: bool) -> None:
+    """An agent has the custom resource over a stopped ReplicaSet, which acts as who may delete, leave that behind."""
+    rolls = Kind(f"{field.place}.example.com", "rolls")
+    field.defined(rolls, "Roll")
+    made = field.make(rolls, {"apiVersion": f"{rolls.group}/v1", "kind": "Roll", "metadata": {"name": "roll"}})
+    above = documents.owner(made, "Roll", f"{rolls.group}/v1", controller=True)
+    _stopped(field, labels={"app": "teardown"}, ownerReferences=[above])
+    binding = documents.role_binding("deployer", "edit", documents.account(field.place, "deployer"))
+    field.make(BINDINGS, binding)
+    field.free_work()
+    roll = rolls.path(field.place, "roll")
+    if now:
+        field.refused("DELETE", roll, {"propagationPolicy": "Orphan"})
+    else:
+        field.refused("PATCH", roll, {"metadata": {"finalizers": ["orphan"]}})
+    field.done("PATCH", roll, {"metadata": {"labels": {"a": "b"}}})
+
+
 @attack()
 def start_what_it_was_by_pausing(field: Field) -> None:
     """An agent gives a stopped Deployment another template, pauses and sizes it, so that the former one is run."""

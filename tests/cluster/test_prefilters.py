@@ -144,7 +144,7 @@ def _probes(namespace: str, recorder: Recorder) -> dict[str, Any]:
 
 def _relied_on(rule: Rule) -> Sequence[Rule]:
     """The rules whose prefilters another one's objects come through."""
-    return [_RULES["dependents"]] if rule.name == "controller-owner" else []
+    return [_RULES["dependents"]] if rule.name in {"controller-owner", "stopped-sets"} else []
 
 
 class _Probe:

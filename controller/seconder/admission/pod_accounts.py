@@ -3,6 +3,7 @@
 For whoever makes, starts or enters pods, and for whoever has a controller start them.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -13,6 +14,7 @@ from seconder.admission.lookups import (
     Account,
     Asking,
     ReadableTokens,
+    ReplicaSet,
     RunningPod,
     SecretTokens,
     TokenAccounts,
@@ -58,6 +60,29 @@ def judged(context: ReviewContext, spec: msgspec.Raw) -> Asking[Refusal | None]:
         if refusal:
             return Refusal(f"{refusal}: {_AWAITED}", advice=_MAKE_FIRST)
     return (yield from _read(context, place, held))
+
+
+def started(
+    context: ReviewContext, stopped: Iterable[ReplicaSet], running: Iterable[ReplicaSet]
+) -> Asking[Refusal | None]:
+    """Why an agent may not have some of these stopped ReplicaSets run; None where it may. Raises Unknown.
+
+    ``running``: as whom one of these runs already the others may run as well.
+    """
+    try:
+        known = {_identity(each.pods) for each in running if each.size}
+        waiting = {identity: each.pods for each in stopped if (identity := _identity(each.pods)) not in known}
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise not_understood(context.request, error) from None
+    for pods in waiting.values():
+        refused = yield from judged(context, pods)
+        if refused:
+            return refused
+    return None
+
+
+def _identity(pods: msgspec.Raw) -> tuple[str, frozenset[str]]:
+    return pod_templates.account(pods), pod_templates.secrets(pods)
 
 
 def _read(context: ReviewContext, place: str, held: frozenset[str]) -> Asking[Refusal | None]:

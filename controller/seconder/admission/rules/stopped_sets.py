@@ -13,17 +13,16 @@ import msgspec
 
 from seconder.admission import cel, codec, pod_accounts, pod_templates
 from seconder.admission.coverage import NAME
-from seconder.admission.dependents import may_leave
-from seconder.admission.findings import Cleared, Findings, Refusal
+from seconder.admission.dependents import ORPHAN_FINALIZER, may_leave
+from seconder.admission.findings import Cleared, Finding, Findings, Refusal
 from seconder.admission.indirect import selectors
 from seconder.admission.kinds import MAKERS, maker
-from seconder.admission.lookups import Asking, ObjectRef, ReadObjects, ReadWhole, ReplicaSets, ask
+from seconder.admission.lookups import Asking, ObjectRef, ReadObjects, ReadWhole, ReplicaSets, Selecting, ask
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
-from seconder.admission.request import MUTATIONS, Operation, Owner
+from seconder.admission.request import MUTATIONS, Metadata, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.label_selector import Selector
 from seconder.api.resources import DEPLOYMENTS, REPLICA_SETS
 
 _PAUSED: Final = b'"paused"'
@@ -31,6 +30,7 @@ _ORPHAN: Final = b"rphan"
 """In all that has a deletion leave something behind: ``Orphan``, ``orphanDependents`` and the finalizer ``orphan``."""
 
 _UNREAD: Final = "the Deployment could not be looked up"
+_ANYWHERE: Final = "agents may not leave behind stopped ReplicaSets in whatever namespaces"
 _WAITS: Final = "agents may not have a paused Deployment size what it finds: it has no ReplicaSet of its own that runs"
 _RESUME: Final = "Leave it unpaused until its own pods are there, or at size 0."
 _TAKES: Final = "agents may not take from a paused Deployment what runs: it would size another ReplicaSet"
@@ -67,10 +67,18 @@ def evaluate(context: ReviewContext) -> Findings:
         return (yield from _of_set(context))
     if request.operation is Operation.DELETE:
         return (yield from _left(context)) if _ORPHAN in request.body and may_leave(request) else []
-    if request.subresource == "scale":
-        return (yield from _scaled(context))
-    # Most write no such field. No character of its name is written by an escape.
-    return (yield from _paused(context)) if _PAUSED in request.body else []
+    found: Sequence[Finding] = ()
+    kept = request.new.finalizers
+    if kept and ORPHAN_FINALIZER in kept and request.operation is Operation.UPDATE:
+        # By it they are left behind whatever ends it, and whoever does.
+        found = () if ORPHAN_FINALIZER in (request.old.finalizers or ()) else (yield from _left(context))
+    if request.target.resource == DEPLOYMENTS:
+        if request.subresource == "scale":
+            return [*found, *(yield from _scaled(context))]
+        # Most write no such field. No character of its name is written by an escape.
+        if _PAUSED in request.body:
+            return [*found, *(yield from _paused(context))]
+    return found
 
 
 def _paused(context: ReviewContext) -> Findings:
@@ -81,7 +89,7 @@ def _paused(context: ReviewContext) -> Findings:
     had, wanted = map(_size, context.replicas)
     if not (wanted and _is_paused(context, request.new_spec)) or (had and _is_paused(context, request.old_spec)):
         return []
-    return (yield from _held(context, selectors.written(request, request.new_spec), running=True))
+    return (yield from _held(context))
 
 
 def _size(replicas: int | None) -> int:
@@ -94,32 +102,17 @@ def _is_paused(context: ReviewContext, spec: msgspec.Raw) -> bool:
     return bool(read and read.paused)
 
 
-def _held(context: ReviewContext, selector: Selector, *, running: bool) -> Findings:
-    """Why what a Deployment has, or comes to have, may not be started. Raises Unknown.
-
-    ``running``: one of its own must run. As whom one of these runs already the others may run as well.
-    """
-    target = context.request.target
-    found = yield from ask(ReplicaSets(target.namespace, selectors.text(selector)))
-    own = [each for each in found if each.controller == target.uid and not each.ending]
-    if running and not any(each.size for each in own):
+def _held(context: ReviewContext) -> Findings:
+    """Why what a Deployment has, or comes to have, may not be started. Raises Unknown."""
+    request = context.request
+    selector = selectors.written(request, request.new_spec)
+    found = yield from ask(ReplicaSets(request.target.namespace, selectors.text(selector)))
+    own = [each for each in found if each.controller == request.target.uid and not each.ending]
+    if not any(each.size for each in own):
         return [Refusal(_WAITS, advice=_RESUME)]
-    try:
-        known = {_identity(each.pods) for each in own if each.size}
-        # What others control they let go of first, which is asked about itself.
-        there = [each.pods for each in found if not each.size and each.controller in {"", target.uid}]
-        stopped = {identity: pods for pods in there if (identity := _identity(pods)) not in known}
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise pod_accounts.not_understood(context.request, error) from None
-    for pods in stopped.values():
-        refused = yield from pod_accounts.judged(context, pods)
-        if refused:
-            return [refused]
-    return [Cleared()]
-
-
-def _identity(pods: msgspec.Raw) -> tuple[str, frozenset[str]]:
-    return pod_templates.account(pods), pod_templates.secrets(pods)
+    # What others control they let go of first, which is asked about itself.
+    stopped = [each for each in found if not each.size and each.controller in {"", request.target.uid}]
+    return [(yield from pod_accounts.started(context, stopped, own)) or Cleared()]
 
 
 def _scaled(context: ReviewContext) -> Findings:
@@ -127,20 +120,29 @@ def _scaled(context: ReviewContext) -> Findings:
     had, wanted = context.replicas
     if had or not wanted:
         return []
-    spec = yield from _deployment(context, context.request.target.name)
-    return [Refusal(_WAITS, advice=_RESUME) if spec.get("paused") else Cleared()]
-
-
-def _deployment(context: ReviewContext, name: str) -> Asking[Mapping[str, Any]]:
-    """The ``spec`` of a Deployment as it is stored; empty where it is not there."""
-    stored = yield from ask(ReadWhole(ObjectRef(MAKERS[DEPLOYMENTS], context.request.target.namespace, name), _UNREAD))
-    return (stored or {}).get("spec") or {}
+    stored = yield from _deployment(context, context.request.target.name)
+    return [Refusal(_WAITS, advice=_RESUME) if _spec_of(stored).get("paused") else Cleared()]
 
 
 def _left(context: ReviewContext) -> Findings:
-    """Why a Deployment's ReplicaSets may not be left to another one."""
-    request = context.request
-    return (yield from _held(context, selectors.written(request, request.old_spec), running=False))
+    """Why the ReplicaSets that an object of whatever kind controls may not be left to a Deployment."""
+    target = context.request.target
+    found = yield from ask(ReplicaSets(target.namespace, ""))
+    own = [each for each in found if each.controller == target.uid and not each.ending]
+    stopped = [each for each in own if not each.size]
+    if stopped and not target.namespace:
+        return [Refusal(_ANYWHERE)]
+    return [(yield from pod_accounts.started(context, stopped, own)) or Cleared()]
+
+
+def _deployment(context: ReviewContext, name: str) -> Asking[Mapping[str, Any]]:
+    """A Deployment as it is stored; empty where it is not there."""
+    stored = yield from ask(ReadWhole(ObjectRef(MAKERS[DEPLOYMENTS], context.request.target.namespace, name), _UNREAD))
+    return stored or {}
+
+
+def _spec_of(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    return stored.get("spec") or {}
 
 
 def _of_set(context: ReviewContext) -> Findings:
@@ -148,19 +150,18 @@ def _of_set(context: ReviewContext) -> Findings:
     request = context.request
     if request.operation is Operation.CREATE:
         return []
-    owner = request.old.controller_owner
+    there: Metadata | None = request.old
     joins = False
     if request.subresource == "scale":
         if not _stops(context):
             return []
-        there = ObjectRef(MAKERS[REPLICA_SETS], request.target.namespace, request.target.name)
-        stored = (yield from ask(ReadObjects((there,), _UNREAD))).get(there)
-        owner = stored.controller_owner if stored else None
+        read = ObjectRef(MAKERS[REPLICA_SETS], request.target.namespace, request.target.name)
+        there = (yield from ask(ReadObjects((read,), _UNREAD))).get(read)
     elif request.updates:
         joins = request.changes_owners or (request.old.labels or {}) != (request.new.labels or {})
         if not (joins or _stops(context)):
             return []
-    if _size(context.replicas[0]) and (yield from _holds_on(context, owner)):
+    if _size(context.replicas[0]) and (yield from _holds_on(context, there)):
         return [Refusal(_TAKES, advice=_RESUME_FIRST)]
     if not joins:
         return [Cleared()]
@@ -181,16 +182,31 @@ def _template(context: ReviewContext) -> msgspec.Raw:
         raise pod_accounts.not_understood(request, error) from None
 
 
-def _holds_on(context: ReviewContext, owner: Owner | None) -> Asking[bool]:
-    """Whether the controller of a ReplicaSet is a paused Deployment that has a size."""
-    if owner is None or maker(owner.group, owner.kind) != MAKERS[DEPLOYMENTS] or not NAME.fullmatch(owner.name):
+def _holds_on(context: ReviewContext, replica_set: Metadata | None) -> Asking[bool]:
+    """Whether the controller of a ReplicaSet is a paused Deployment that has a size.
+
+    That one knows it by the uid in the reference and by its labels. The group, kind and name are their writer's words.
+    """
+    owner = replica_set.controller_owner if replica_set else None
+    if replica_set is None or owner is None:
         return False
-    spec = yield from _deployment(context, owner.name)
+    above: Mapping[str, Any] = {}
+    if maker(owner.group, owner.kind) == MAKERS[DEPLOYMENTS] and NAME.fullmatch(owner.name):
+        above = yield from _deployment(context, owner.name)
+    if (above.get("metadata") or {}).get("uid") != owner.uid:
+        labels = selectors.pairs(replica_set.labels or {})
+        found = yield from ask(Selecting((MAKERS[DEPLOYMENTS],), context.request.target.namespace, labels))
+        name = next((each.name for each in found if each.uid == owner.uid), "")
+        above = (yield from _deployment(context, name)) if name else {}
+    spec = _spec_of(above)
     return bool(spec.get("paused") and spec.get("replicas", 1))
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Writes and deletions of Deployments and ReplicaSets."""
+    """Writes and deletions of Deployments and ReplicaSets.
+
+    Whatever else agents delete or update is asked about anyway, since it may own what a policy names.
+    """
     kinds = cel.one_of((DEPLOYMENTS, REPLICA_SETS))
     return [Prefilter(Entry.GUARD, f'request.operation in ["CREATE", "UPDATE", "DELETE"] && ({kinds})')]
 
@@ -198,10 +214,10 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
 RULE: Final = Rule(
     "stopped-sets",
     "Agents have no Deployment start a ReplicaSet that somebody left stopped, as whom they may not run pods: by pausing"
-    " it, by giving it one, or by taking from it what runs.",
+    " it, by giving it one, by taking from it what runs, or by leaving one behind, whatever controls it.",
     Binds.AGENTS,
     evaluate,
     prefilters,
-    applies_to=AppliesTo(MUTATIONS, {DEPLOYMENTS, REPLICA_SETS}),
+    applies_to=AppliesTo(MUTATIONS),
     for_good=_for_good,
 )

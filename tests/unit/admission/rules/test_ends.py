@@ -87,6 +87,7 @@ ELSEWHERE = {
     "dependents": "it has policies asked, by the same ``may_end``",
     "discovery-size": "it is about what is written alone",
     "indirect-deletion": "each row of its table says what counts as the end",
+    "stopped-sets": "what is left behind is so by a finalizer, and whoever gives that is asked",
     "references": "whatever changes of what names a protected object is asked about",
     "other-versions": "an update is looked at as a deletion is",
 }

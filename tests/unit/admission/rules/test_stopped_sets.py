@@ -6,7 +6,9 @@ import msgspec
 import pytest
 from tests.support.builders import (
     DEPLOYMENT,
+    DEPLOYMENTS,
     PERSON,
+    WIDGETS,
     creation,
     deletion,
     document,
@@ -18,10 +20,10 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, refusal
 
-from seconder.admission.lookups import FirstRight, ReadWhole, ReplicaSet, ReplicaSets, Right
+from seconder.admission.lookups import FirstRight, ReadWhole, ReplicaSet, ReplicaSets, Right, Selecting
 from seconder.admission.request import Request
 from seconder.api.reasons import Reason
-from seconder.api.resources import REPLICA_SETS
+from seconder.api.resources import REPLICA_SETS, Target
 
 MAY: Final = Right("delete", "apps", "deployments", "", "prod")
 SELECTED: Final = {"selector": {"matchLabels": {"app": "checkout"}}}
@@ -118,6 +120,35 @@ def test_what_is_left_to_other_deployments_is_asked_about() -> None:
     assert _said(deletion(stored=stored, options={"propagationPolicy": "Background"}), left) == ""
 
 
+ROLL: Final = target(WIDGETS, "roll", uid="uid-roll")
+KEPT: Final = {"finalizers": ["orphan"]}
+
+
+def test_what_another_object_leaves_to_deployments_is_asked_about() -> None:
+    """Of whatever kind: by an orphaning deletion, or by the finalizer that has every deletion be one."""
+    left = ReplicaSet(ROLL.uid, 0, _pods("janitor"))
+    orphans = {"propagationPolicy": "Orphan"}
+    for leaves in (
+        deletion(ROLL, options=orphans),
+        deletion(ROLL, stored=KEPT),
+        update(ROLL, old={}, new=KEPT),
+        update(ROLL, old={}, new=KEPT, subResource="status"),
+    ):
+        assert _said(leaves, left) == POWERFUL
+        assert _said(leaves, left._replace(pods=_pods())) == _said(leaves, left._replace(size=1)) == ""
+        assert _said(leaves, left._replace(controller="another")) == ""
+    assert _said(update(old=_spec(1, paused=False), new=_spec(1, paused=False) | KEPT), RUNS, left) == ""
+    theirs = left._replace(controller=DEPLOYMENT.uid)
+    assert _said(update(old=_spec(1, paused=False), new=_spec(1, paused=True) | KEPT), RUNS, theirs) == POWERFUL
+    for free in (deletion(ROLL), update(ROLL, old=KEPT, new=KEPT | {"labels": {"a": "b"}}), creation(ROLL, new=KEPT)):
+        answers = Answers(replica_sets=[left])
+        assert decide(free, state(), answers=answers).allowed
+        assert answers.questions(ReplicaSets) == []
+    anywhere = Target(WIDGETS, "Widget", "", "roll", ROLL.uid)
+    assert "in whatever namespaces" in _said(deletion(anywhere, options=orphans), left)
+    assert _said(deletion(anywhere, options=orphans), RUNS) == ""
+
+
 def _set(size: int, account: str = "", **more: Any) -> dict[str, Any]:
     return {"spec": {"replicas": size, "template": {"spec": {"serviceAccountName": account}}}, **more}
 
@@ -152,6 +183,18 @@ def test_what_runs_of_a_paused_deployment_is_not_taken_from_it(taking: Request) 
     for other in (_spec(1, paused=False), _spec(0, paused=True)):
         assert _said(taking, whole=document(DEPLOYMENT, **other)) == ""
     assert _said(taking) == ""
+
+
+@pytest.mark.parametrize("false", [{"apiVersion": "example.com/v1"}, {"kind": "Foo"}, {"name": "other"}])
+def test_its_deployment_is_known_by_uid_whatever_else_the_reference_says(false: dict[str, str]) -> None:
+    """And by the labels: one that does not select it lets go of it."""
+    asked = deletion(SET, stored=_set(1, ownerReferences=[ABOVE | false], labels={"app": "checkout"}))
+    other = document(target(DEPLOYMENTS, "other", uid="other"), **_spec(1, paused=True))
+    assert _said(asked, whole=other, selecting=[DEPLOYMENT]) == TAKES
+    assert _said(asked, whole=other, selecting=[target(DEPLOYMENTS, "other", uid="other")]) == ""
+    assert _said(asked, whole=other) == ""
+    unknown = Answers(whole=other, unknown=[Selecting])
+    assert decide(asked, state(), answers=unknown).reason is Reason.INTERNAL_ERROR
 
 
 def test_nothing_is_asked_of_what_does_not_run() -> None:

@@ -120,10 +120,10 @@ def test_reads_are_free(verb: str) -> None:
 
 
 def test_what_no_policy_names_is_free_unless_it_owned_something() -> None:
-    """An agent's deletion may take along what is protected, or leave it to others: no log tells what it owned."""
+    """No log tells what an agent's deletion takes along, or leaves to others; nor as whom that would run."""
     assert _outcome(event(resource="configmaps", group="")) == "OWNED"
     orphaned = event(resource="configmaps", group="", requestObject={"propagationPolicy": "Orphan"})
-    assert _outcome(orphaned) == "OWNED"
+    assert _outcome(orphaned) == "RIGHTS"
     assert _outcome(event(resource="configmaps", group="", user=DANA)) == "free"
 
 
