@@ -28,7 +28,15 @@ from tests.support.resolving import Answers, decide, refusal
 from seconder.admission import codec
 from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
-from seconder.admission.lookups import Adopting, Dependents, NamespaceContents, OwnsGuard, ReadObjects, ViewIsFresh
+from seconder.admission.lookups import (
+    Adopting,
+    Dependents,
+    NamespaceContents,
+    OwnsGuard,
+    ReadObjects,
+    ReplicaSets,
+    ViewIsFresh,
+)
 from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Metadata, Request
 from seconder.api.policy import AgentTags, Mode, Policy, Requirement
@@ -302,10 +310,16 @@ def test_without_a_policy_that_refuses_deletions_nobody_asks() -> None:
 
 
 def test_an_owner_that_leaves_what_it_owns_is_free() -> None:
-    """It is asked who takes that, and no more."""
+    """It is asked who takes that, and what stopped ReplicaSets are among it; no more."""
     answers, leaves = Answers(), deletion(OWNER, options={"propagationPolicy": "Orphan"})
     assert decide(leaves, state(policy()), answers=answers).allowed
-    assert not {type(each) for each in answers.asked} - {Adopting, Dependents, OwnsGuard, ViewIsFresh}
+    assert not {type(each) for each in answers.asked} - {
+        Adopting,
+        Dependents,
+        OwnsGuard,
+        ReplicaSets,
+        ViewIsFresh,
+    }
     assert OWNER not in {each.target for each in answers.questions(Dependents)}
 
 
