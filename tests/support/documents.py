@@ -32,7 +32,8 @@ _FENCE = re.compile(
 )
 _END = "@@ end of block"
 _COMMANDS = {"sh", "bash", "shell", "console"}
-_SECONDS = 120
+_SECONDS = 300
+"""For all commands of a page. Some read all that the API server has logged since the tests began."""
 
 
 @dataclass
