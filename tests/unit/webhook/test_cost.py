@@ -4,23 +4,22 @@ A number that is too high is a regression. Where it buys something, raise it in 
 what for; where a review has become cheaper, lower it, so that the next one is noticed.
 """
 
-import gc
+import functools
 import importlib
 import os
-import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 from tests.support import signing, ssh_ca
 from tests.support.builders import approved, deletion, policy, scale, state, update
+from tests.support.calls import counted
 from tests.support.resolving import Answers, decide
 
 from seconder.admission.lookups import ViewIsFresh
@@ -87,25 +86,9 @@ def reviewer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Review
 
 
 def _calls(reviewer: Reviewer, before_it: Request, asked: Request) -> Counter[str]:
-    """The Python functions that are called for a review when another has come before it, each as often as it is.
-
-    The collector rests meanwhile: whoever has a callback in it, as hypothesis has, would be counted now and then.
-    """
-    calls: Counter[str] = Counter()
-
-    def count(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call":
-            calls[f"{frame.f_code.co_filename}:{frame.f_code.co_qualname}"] += 1
-
+    """The Python functions that are called for a review when another has come before it, each as often as it is."""
     reviewer.enforce(before_it.body)
-    before = sys.getprofile()
-    gc.disable()
-    sys.setprofile(count)
-    try:
-        answer = reviewer.enforce(asked.body)
-    finally:
-        sys.setprofile(before)
-        gc.enable()
+    answer, calls = counted(functools.partial(reviewer.enforce, asked.body))
     assert isinstance(answer, bytes), "it was answered at once"
     return calls
 

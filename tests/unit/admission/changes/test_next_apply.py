@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from types import FrameType
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.support.builders import CONFIG_MAPS, DEPLOYMENT, PERSON, policy, state, target, update
+from tests.support.calls import counted
 from tests.support.resolving import decide
 
 from seconder.admission import codec
@@ -519,21 +519,11 @@ def test_what_nests_deeply_takes_no_longer_than_its_size(what: str) -> None:
     """Reviews of up to 64 KiB are decided where all others wait meanwhile."""
 
     def calls(levels: int) -> int:
-        asked, found = _deep(levels)[what], 0
-
-        def count(_: FrameType, event: str, __: Any) -> None:
-            nonlocal found
-            found += event == "call"
-
-        before = sys.getprofile()
-        sys.setprofile(count)
-        try:
-            decided = decide(asked, state(policy()))
-        finally:
-            sys.setprofile(before)
+        asked = _deep(levels)[what]
+        decided, found = counted(lambda: decide(asked, state(policy())))
         # What is named or owned so deeply does not go by unseen. Who names less takes nothing away.
         assert not decided.allowed or what in {"an annotation that is replaced", "an annotation that goes"}
-        return found
+        return found.total()
 
     assert calls(3000) < 8 * calls(500)
 
@@ -884,19 +874,8 @@ def _free_anywhere(freed: tuple[str, ...], steps: tuple[str, ...]) -> bool:
 
 def _counted(asked: Request, function: str) -> int:
     """How often a Python function is called for a review."""
-    calls = 0
-
-    def count(frame: FrameType, event: str, _: Any) -> None:
-        nonlocal calls
-        calls += event == "call" and frame.f_code.co_qualname == function
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        decide(asked, state(policy(CONFIG_MAPS)))
-    finally:
-        sys.setprofile(before)
-    return calls
+    _, calls = counted(lambda: decide(asked, state(policy(CONFIG_MAPS))))
+    return sum(times for called, times in calls.items() if called.endswith(f":{function}"))
 
 
 def _held(managers: int, operation: str = "Update", fields: int = 20) -> list[dict[str, Any]]:

@@ -1,10 +1,7 @@
 """What agents may not give away, rule by rule and subject by subject."""
 
-import gc
-import sys
 from collections.abc import Iterable, Sequence
 from itertools import product
-from types import FrameType
 from typing import Any
 
 import msgspec
@@ -24,6 +21,7 @@ from tests.support.builders import (
     target,
     update,
 )
+from tests.support.calls import counted
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission import footing
@@ -446,22 +444,10 @@ def _named_rules(last: str, count: int) -> list[Document]:
 def _calls_for(old: list[Document], new: list[Document]) -> int:
     """The Python functions that are called, generators that are resumed among them, for an update of a role."""
     asked = _role({"rules": new}, {"rules": old})
-    calls = 0
-
-    def count(_frame: FrameType, event: str, _: Any) -> None:
-        nonlocal calls
-        calls += event == "call"
-
     decide(asked, state(DEFAULT))
-    before = sys.getprofile()
-    gc.disable()
-    sys.setprofile(count)
-    try:
-        assert decide(asked, state(DEFAULT)).allowed
-    finally:
-        sys.setprofile(before)
-        gc.enable()
-    return calls
+    decided, calls = counted(lambda: decide(asked, state(DEFAULT)))
+    assert decided.allowed
+    return calls.total()
 
 
 def test_rules_are_not_compared_each_with_each() -> None:
