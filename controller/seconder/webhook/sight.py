@@ -29,21 +29,20 @@ def seen(change: Change, answer: Answer) -> Metadata | None:
     What ``Change`` changes is another object, too, where its state is not the one that was to be changed. Raises
     Unknown.
     """
-    effect = Effect(change.action, change.target, change.version, {})
+    effect = _effect(change)
     if change.difference is None:
-        stored = answer(ReadObjects((effect.ref,), _UNREAD)).get(effect.ref)
-    else:
-        document = answer(ReadWhole(effect.ref, _UNREAD))
-        if document is None or not _stands(document, change, change.difference):
-            return None
-        stored = codec.metadata_of(document)
-    return stored if stored is not None and stored.uid == change.target.uid else None
+        return _there(effect, answer)
+    document = answer(ReadWhole(effect.ref, _UNREAD))
+    if document is None or not _stands(document, change, change.difference):
+        return None
+    stored = codec.metadata_of(document)
+    return stored if stored.uid == change.target.uid else None
 
 
 def used(change: Change, counted: Iterable[Approval], answer: Answer) -> bool:
     """Whether a change's object is gone, or carries what is said to have let the change through. Raises Unknown."""
-    stored = _stored(change, answer)
-    return stored is None or stored.uid != change.target.uid or _carries(stored, counted)
+    stored = _there(_effect(change), answer)
+    return stored is None or _carries(stored, counted)
 
 
 def spent(verdicts: Iterable[Verdict], answer: Answer) -> bool:
@@ -51,16 +50,20 @@ def spent(verdicts: Iterable[Verdict], answer: Answer) -> bool:
     for change, counted in ((verdict.change, verdict.counted) for verdict in verdicts):
         if change is None or not counted:
             continue
-        stored = _stored(change, answer)
-        if stored is None or stored.uid != change.target.uid or not _carries(stored, counted):
+        stored = _there(_effect(change), answer)
+        if stored is None or not _carries(stored, counted):
             return False
     return True
 
 
-def _stored(change: Change, answer: Answer) -> Metadata | None:
-    ref = Effect(change.action, change.target, change.version, {}).ref
-    stored: Metadata | None = answer(ReadObjects((ref,), _UNREAD)).get(ref)
-    return stored
+def _effect(change: Change) -> Effect:
+    return Effect(change.action, change.target, change.version, {})
+
+
+def _there(effect: Effect, answer: Answer) -> Metadata | None:
+    """The metadata of an effect's object as it is stored; None where it is gone, or another. Raises Unknown."""
+    stored: Metadata | None = answer(ReadObjects((effect.ref,), _UNREAD)).get(effect.ref)
+    return stored if stored is not None and stored.uid == effect.target.uid else None
 
 
 def _carries(stored: Metadata, counted: Iterable[Approval]) -> bool:
@@ -82,8 +85,8 @@ def _stands(document: Any, change: Change, difference: Difference) -> bool:
 def emergency(verdicts: Iterable[Verdict], answer: Answer) -> bool:
     """Whether each object that somebody passed policies by for carries the words that allow it. Raises Unknown."""
     for effect in (verdict.effect for verdict in verdicts if verdict.broken_glass):
-        stored = answer(ReadObjects((effect.ref,), _UNREAD)).get(effect.ref)
-        if stored is None or stored.uid != effect.target.uid:
+        stored = _there(effect, answer)
+        if stored is None:
             return False
         if (stored.annotations or {}).get(constants.BREAK_GLASS) != effect.stored.get(constants.BREAK_GLASS):
             return False
