@@ -122,6 +122,12 @@ def may_leave(request: Request) -> bool:
     return _orphans(options, request.old) or (untold and resource in _ORPHANED)
 
 
+def comes_to_leave(request: Request) -> bool:
+    """Whether a write gives the object the finalizer by which its deletion leaves behind what it owns."""
+    added = request.new.finalizers or ()
+    return ORPHAN_FINALIZER in added and ORPHAN_FINALIZER not in (request.old.finalizers or ())
+
+
 def _orphans(options: Options, stored: Metadata) -> bool:
     """Whether what the object owns stays after its deletion. The options come before what the object itself says."""
     if options.orphan_dependents is not None:

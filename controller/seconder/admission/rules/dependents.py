@@ -11,7 +11,7 @@ import msgspec
 from seconder.admission import cel, coverage, dependents, losses
 from seconder.admission.changes import free_changes
 from seconder.admission.changes.free_changes import REPLICAS
-from seconder.admission.dependents import ORPHAN_FINALIZER, Dependent
+from seconder.admission.dependents import ORPHAN_FINALIZER, Dependent, comes_to_leave
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import adoption, along, of_pods, parents
 from seconder.admission.indirect.parents import Loss
@@ -38,10 +38,8 @@ def evaluate(context: ReviewContext) -> Findings:
     request, target, policies = context.request, context.request.target, context.state.policies
     if not policies.follows:
         return []
-    added = request.new.finalizers
-    comes = added and ORPHAN_FINALIZER in added and ORPHAN_FINALIZER not in (request.old.finalizers or ())
-    # Where nothing takes what is left, whatever else the update does still counts.
-    if comes and (yield from adoption.may_matter(context)):
+    # Where nothing takes what is left, whatever else the update does still counts. Most objects have no finalizer.
+    if request.new.finalizers and comes_to_leave(request) and (yield from adoption.may_matter(context)):
         return [Refusal(_LEAVES, Reason.APPROVAL_MISSING, _BY_OPTION)]
     # Most policies ask about whatever an update may be.
     itself = _itself(context) if policies.reticent and request.operation is Operation.UPDATE else ()

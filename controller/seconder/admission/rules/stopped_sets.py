@@ -13,7 +13,7 @@ import msgspec
 
 from seconder.admission import cel, codec, pod_accounts, pod_templates
 from seconder.admission.coverage import NAME
-from seconder.admission.dependents import ORPHAN_FINALIZER, may_leave
+from seconder.admission.dependents import comes_to_leave, may_leave
 from seconder.admission.findings import Cleared, Finding, Findings, Refusal
 from seconder.admission.indirect import selectors
 from seconder.admission.kinds import MAKERS, maker
@@ -47,13 +47,15 @@ _spec: Final = msgspec.json.Decoder(_Spec | None)
 def _for_good(context: ReviewContext) -> Refusal | None:
     """Why a Deployment may not be paused, or sized while it is, where none of its own pods run."""
     request = context.request
-    if request.subresource == "scale" or _PAUSED not in request.body or request.operation is Operation.DELETE:
+    if request.target.resource != DEPLOYMENTS or _PAUSED not in request.body:
+        return None
+    if request.subresource == "scale" or request.operation is Operation.DELETE:
         return None
     before, after = context.replicas
     # The API server writes a size where the client gives none.
     if request.operation is not Operation.CREATE and (before is None or before):
         return None
-    starts = request.target.resource == DEPLOYMENTS and _size(after) and _is_paused(context, request.new_spec)
+    starts = _size(after) and _is_paused(context, request.new_spec)
     return Refusal(_WAITS, advice=_RESUME) if starts else None
 
 
@@ -68,10 +70,9 @@ def evaluate(context: ReviewContext) -> Findings:
     if request.operation is Operation.DELETE:
         return (yield from _left(context)) if _ORPHAN in request.body and may_leave(request) else []
     found: Sequence[Finding] = ()
-    kept = request.new.finalizers
-    if kept and ORPHAN_FINALIZER in kept and request.operation is Operation.UPDATE:
+    if request.new.finalizers and request.operation is Operation.UPDATE and comes_to_leave(request):
         # By it they are left behind whatever ends it, and whoever does.
-        found = () if ORPHAN_FINALIZER in (request.old.finalizers or ()) else (yield from _left(context))
+        found = yield from _left(context)
     if request.target.resource == DEPLOYMENTS:
         if request.subresource == "scale":
             return [*found, *(yield from _scaled(context))]
