@@ -7,6 +7,7 @@ from typing import Any, Final
 from tests.support import signing
 
 from seconder.admission import codec
+from seconder.admission.dependents import Kind, kind_key
 from seconder.admission.kinds import KUBERNETES_GROUPS
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.request import Caller, Metadata, Operation, Owner, Request
@@ -25,6 +26,8 @@ CONFIG_MAPS: Final = GroupResource("", "configmaps")
 WIDGETS: Final = GroupResource("example.com", "widgets")
 GHOST: Final = Owner("v1", "ConfigMap", "ghost", "uid-of-ghost")
 REAL: Final = Owner("v1", "ConfigMap", "real", "uid-of-real")
+BY_POD: Final = frozenset({kind_key(Kind("v1", "Pod"))})
+"""The key of all owners that are pods."""
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 _CLUSTER_SCOPED: Final = frozenset(

@@ -103,6 +103,12 @@ MAKERS: Final[Mapping[GroupResource, ResolvedResource]] = {
 }
 """The owners among these."""
 
+MAKERS_AND_MADE: Final[Mapping[GroupResource, ResolvedResource]] = {
+    **MAKERS,
+    **{each.resource: each for each in (POD, REVISION)},
+}
+"""And what their controllers count that is no owner among these itself."""
+
 
 BY_SELECTOR: Final = (DAEMON_SETS, DEPLOYMENTS, JOBS, REPLICA_SETS, REPLICATION_CONTROLLERS, STATEFUL_SETS)
 """The workloads that know their pods, or what makes these, by a selector."""

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.support.builders import (
+    BY_POD,
     CONFIG_MAPS,
     DEPLOYMENTS,
     PERSON,
@@ -23,7 +24,7 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide, ended
 
 from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import along, of_pods, table
+from seconder.admission.indirect import along, table
 from seconder.admission.lookups import (
     AliasedBy,
     Dependents,
@@ -187,7 +188,7 @@ class Keyed(Answers):
     def __call__(self, lookup: Lookup[Any]) -> Any:
         """Answer."""
         found = super().__call__(lookup)
-        return () if isinstance(lookup, Dependents) and lookup.keys != of_pods.BY_POD else found
+        return () if isinstance(lookup, Dependents) and lookup.keys != BY_POD else found
 
 
 ROLLED_OUT = update(DEPLOYMENT, old={"spec": {"template": {"a": 1}}}, new={"spec": {"template": {"a": 2}}})

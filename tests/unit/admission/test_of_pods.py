@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 from tests.support.builders import (
+    BY_POD,
     CONFIG_MAPS,
     DEPLOYMENTS,
     PERSON,
@@ -25,7 +26,7 @@ from tests.support.resolving import Answers, decide, ended
 
 from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import of_pods, scaling, table
+from seconder.admission.indirect import scaling, table
 from seconder.admission.kinds import OF_PODS, WITH_PODS
 from seconder.admission.lookups import Dependents, Lookup, Placed, PodsOn, Selecting, Uncontrolled, ViewIsFresh
 from seconder.admission.policy_index import PolicyIndex
@@ -63,7 +64,7 @@ class Cluster(Answers):
     def __call__(self, lookup: Lookup[Any]) -> Any:
         """Answer."""
         found = super().__call__(lookup)
-        known = of_pods.BY_POD | {POD.uid}
+        known = BY_POD | {POD.uid}
         return () if isinstance(lookup, Dependents) and not lookup.keys & known else found
 
 

@@ -17,8 +17,8 @@ from seconder.admission.kinds import (
     CRON_JOBS,
     MADE_BY_CONTROLLER,
     MAKERS,
+    MAKERS_AND_MADE,
     POD,
-    REVISION,
     WITH_PODS,
     maker,
     makers_of,
@@ -61,7 +61,7 @@ _COUNTED: Final[Mapping[GroupResource, Sequence[GroupResource]]] = {
 
 _UNREAD: Final = "the CronJob that would count it could not be looked up"
 
-_KINDS: Final = {kind.resource: kind for kind in (POD, MAKERS[REPLICA_SETS], MAKERS[JOBS], REVISION)}
+_KINDS: Final = {each: MAKERS_AND_MADE[each] for each in _COUNTED}
 _TAKEN: Final = {each: _KINDS[each] for each, kinds in _COUNTED.items() if kinds}
 """Those that some kind takes."""
 

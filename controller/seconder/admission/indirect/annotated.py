@@ -5,15 +5,16 @@ controller (kubernetes/pkg/controller/deployment, ``SetNewReplicaSetAnnotations`
 """
 
 from seconder.admission.changes import free_changes
+from seconder.admission.changes.free_paths import ANNOTATIONS
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.resources import Action, Target
 
 
 def taken_back(context: ReviewContext, onto: Target) -> bool:
     """Whether an update changes an annotation that is not free on another object, by what policies over that say."""
-    old, new = context.request.old.annotations or {}, context.request.new.annotations or {}
+    old, new = context.request.stored, context.request.incoming
     if old == new:
         return False
     changed = [key for key in old.keys() | new.keys() if old.get(key) != new.get(key)]
     free = free_changes.of_all(context.naming(Effect(Action.CHANGE, onto, "v1", {})), onto.resource)
-    return any(not free_changes.frees(paths, ("metadata", "annotations", key)) for paths in free for key in changed)
+    return any(not free_changes.frees(paths, (*ANNOTATIONS, key)) for paths in free for key in changed)

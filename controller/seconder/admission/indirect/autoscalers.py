@@ -12,7 +12,7 @@ from seconder.admission.findings import Refusal, absent
 from seconder.admission.indirect import of_pods, scaling, standing
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.indirect.scaling import Scaling
-from seconder.admission.kinds import MAKERS, WITH_PODS, maker, makers_of
+from seconder.admission.kinds import AUTOSCALER, MAKERS, WITH_PODS, maker, makers_of
 from seconder.admission.lookups import (
     Asking,
     Dependents,
@@ -192,17 +192,16 @@ def _taken(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if request.updates and not context.rewrites:
         return []
     stored, wanted = map(scaling.taken_by_events, context.whole)
-    version = scaling.VERSIONS[AUTOSCALERS]
     found: list[Effect] = []
     for name in sorted(stored | wanted):
-        effect = goes_along(Target(AUTOSCALERS, _AUTOSCALER, request.target.namespace, name, ""), version)
+        effect = goes_along(
+            Target(AUTOSCALER.resource, AUTOSCALER.kind, request.target.namespace, name, ""), AUTOSCALER.version
+        )
         if coverage.may_be_covered(context, effect):
             there = yield from coverage.read(effect, _UNREAD)
             found += [coverage.at(effect, there)] if there is not None else []
     return found
 
-
-_AUTOSCALER: Final = "HorizontalPodAutoscaler"
 
 _SIZED: Final = WITH_PODS.union(MAKERS)
 """What goes with a size: see ``rules.autoscaler``, too."""

@@ -55,15 +55,16 @@ def told(spec: Any, annotations: Mapping[str, str] | None) -> frozenset[str]:
         if spec.get("defaultBackend"):
             found.append(_ANY)
         for key, value in (annotations or {}).items():
-            found += _added(key.rpartition("/")[2], value)
+            found += _added(key, value)
         hosts = (host.strip().rstrip(".").lower() for host in found)
         return frozenset(host if len(host) <= _LONGEST else _ANY for host in hosts)
     except (AttributeError, TypeError):
         return frozenset({_ANY})
 
 
-def _added(name: str, value: str) -> list[str]:
-    """The hosts that an annotation of this name adds; all where they are told by more than their names."""
+def _added(key: str, value: str) -> list[str]:
+    """The hosts that an annotation adds, whatever its prefix; all where they are told by more than their names."""
+    name = key.rpartition("/")[2]
     if name in _HOSTS:
         return [_ANY if "~" in each else each for each in value.split(",") if each.strip()]
     words: Sequence[str] = _OF_SERVERS if name.endswith(_SNIPPETS) else ()
@@ -73,11 +74,9 @@ def _added(name: str, value: str) -> list[str]:
 
 
 def _adds(context: ReviewContext) -> bool:
-    """Whether an update adds hosts, or routes of them, by an annotation. Its prefix may be one that people chose."""
-    old, new = context.request.old.annotations or {}, context.request.new.annotations or {}
-    if old == new:
-        return False
-    return any(old.get(key) != value and _added(key.rpartition("/")[2], value) for key, value in new.items())
+    """Whether an update adds hosts, or routes of them, by an annotation."""
+    old, new = context.request.stored, context.request.incoming
+    return old != new and any(old.get(key) != value and _added(key, value) for key, value in new.items())
 
 
 class Hosts:

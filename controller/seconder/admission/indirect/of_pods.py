@@ -24,9 +24,6 @@ def _key(kind: ResolvedResource) -> frozenset[str]:
     return frozenset({kind_key(Kind(api_version, kind.kind))})
 
 
-BY_POD: Final = _key(POD)
-"""The key of all owners that are pods."""
-
 _TEMPLATES: Final = (b'"ephemeral"', b'"resourceClaimTemplateName"')
 """Fields by which a pod names a template of what is made for it alone. Their names are never written by an escape."""
 
@@ -59,8 +56,7 @@ def may_come(context: ReviewContext, place: str, kinds: Sequence[ResolvedResourc
 def matter(context: ReviewContext, place: str) -> Asking[bool]:
     """Whether the end of pods matters in a namespace or, without one, anywhere.
 
-    It does where some policy protects pods, or what goes with some that are there. Where it is not known what does, it
-    may.
+    It does where some policy protects pods, or what goes with some that are there. Raises Unknown.
     """
     return _named(context, place) or (yield from own(context, place))
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from seconder.admission.changes import free_changes, free_paths
 from seconder.admission.indirect import annotated, selectors
 from seconder.admission.indirect.deleter import Deleter
-from seconder.admission.kinds import CRON_JOBS, MAKERS, POD, REVISION, SCALED, maker, makers_of
+from seconder.admission.kinds import CRON_JOBS, MAKERS, MAKERS_AND_MADE, SCALED, maker, makers_of
 from seconder.admission.lookups import Asking, Dependents, ObjectRef, ReadObjects, ReadWhole, Selected, ask
 from seconder.admission.request import MUTATIONS, WRITES, Metadata, Operation, Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
@@ -31,8 +31,6 @@ _BY_HAND: Final = "cronjob.kubernetes.io/instantiate"
 
 _KEPT: Final = "ephemeralcontainers"
 """The subresource by which people look into a pod: what runs in it stays."""
-
-_KINDS: Final = {**MAKERS, PODS: POD, REVISION.resource: REVISION}
 
 _NUMBERED: Final = re.compile(r"(?P<name>.+)-(?P<number>0|[1-9][0-9]{0,9})")
 _FIRST_CRON_JOBS: Final = 24_580_800
@@ -76,7 +74,7 @@ def protected(context: ReviewContext, workloads: Sequence[Target]) -> Asking[lis
 
 def ref(target: Target) -> ObjectRef:
     """A workload, or what one counts, as an object to be read."""
-    return ObjectRef(_KINDS[target.resource], target.namespace, target.name)
+    return ObjectRef(MAKERS_AND_MADE[target.resource], target.namespace, target.name)
 
 
 def _above(workload: Target, stored: Metadata | None) -> list[Target]:

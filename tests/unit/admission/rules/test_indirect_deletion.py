@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.support.builders import (
+    BY_POD,
     CONFIG_MAPS,
     DEPLOYMENT,
     DEPLOYMENTS,
@@ -26,7 +27,7 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide, ended
 
 from seconder.admission.dependents import Dependent
-from seconder.admission.indirect import aliases, of_pods, scaling, selectors
+from seconder.admission.indirect import aliases, scaling, selectors
 from seconder.admission.indirect.aliases import Alias
 from seconder.admission.lookups import (
     AliasedBy,
@@ -847,7 +848,7 @@ def test_an_autoscaler_of_a_custom_kind_ends_what_objects_of_its_group_own_there
     elsewhere = there._replace(namespace="other")
     answers = Answers(objects=live(DEPLOYMENT), dependents=[there, elsewhere])
     assert _lost(asked, policy(), answers) == ["checkout"]
-    assert [each.keys for each in answers.questions(Dependents)] == [frozenset({"*.argoproj.io"}), of_pods.BY_POD]
+    assert [each.keys for each in answers.questions(Dependents)] == [frozenset({"*.argoproj.io"}), BY_POD]
     assert _lost(asked, policy(), Answers()) == []
     assert _refused(asked, policy(PODS), Answers())
 
