@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,11 @@ def test_no_file_names_a_registry_or_a_path_of_one_machine() -> None:
         text = path.read_text(errors="replace")
         found = forbidden.search(text)
         assert found is None, f"{path.relative_to(ROOT)}: {found.group() if found else ''}"
+
+
+def test_what_has_compiled_modules_is_tested_compiled() -> None:
+    """`make test-compiled` runs the tests of each such package."""
+    compiled = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["seconder"]["compiled"]
+    command = subprocess.run(["make", "-n", "test-compiled"], cwd=ROOT, capture_output=True, check=True, text=True)
+    packages = {f"tests/unit/{name.partition('.')[0]}" for name in compiled}
+    assert sorted(packages - set(command.stdout.split())) == []
