@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission import adjudication, lookups, recorded
-from seconder.admission.changes import differences, free_changes
+from seconder.admission.changes import alike, differences, free_changes
 from seconder.admission.changes.differences import Rebased
 from seconder.admission.lookups import Lookup, NamespaceContents, ReadWhole, Unknown
 from seconder.admission.request import NO_METADATA
@@ -210,7 +210,7 @@ def _with_change(case: Case, document: Mapping[str, Any], policies: Sequence[Pol
         return replace(case, problem="The object has changed since it was asked for: have the requester try again.")
     if not based.proven:
         return replace(case, problem=f"What it makes of the object cannot be shown in full: {_plugin(case)}.")
-    if max(len(differences.canonical(state)) for state in (based.before, based.after)) > MOST_BYTES:
+    if max(len(alike.canonical(state)) for state in (based.before, based.after)) > MOST_BYTES:
         return replace(case, problem=f"The object is too large to be shown: {_plugin(case)}.")
     return replace(case, based=based, change=msgspec.structs.replace(case.change, difference=based.difference))
 

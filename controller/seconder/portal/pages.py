@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from seconder.admission.changes import differences
+from seconder.admission.changes import alike, differences
 from seconder.admission.changes.differences import Rebased
 from seconder.api import change_request
 from seconder.api.change_request import ChangeRequest
@@ -174,7 +174,7 @@ def diff(based: Rebased | None) -> Sequence[DiffLine]:
 
 def texts(based: Rebased) -> tuple[str, str]:
     """The canonical JSON of both states: what the digests in a statement are over."""
-    return differences.canonical(based.before).decode(), differences.canonical(based.after).decode()
+    return alike.canonical(based.before).decode(), alike.canonical(based.after).decode()
 
 
 def _lines(state: Any) -> list[str]:
@@ -185,7 +185,7 @@ def _lines(state: Any) -> list[str]:
 
 
 def _pretty(value: Any) -> list[str]:
-    shown = msgspec.json.format(differences.canonical(value).decode(), indent=2)
+    shown = msgspec.json.format(alike.canonical(value).decode(), indent=2)
     return ["".join(map(_plain, line)) for line in shown.split("\n")]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from seconder.admission.changes import differences
+from seconder.admission.changes import alike
 from seconder.api.text import clean, describe
 from seconder.approvals import unsigned_statement
 from seconder.portal.cases import MOST_BYTES, MOST_ITEMS, Case, obstacle
@@ -40,4 +40,4 @@ def _requester(case: Case) -> tuple[str, str | None]:
 def _bytes(case: Case) -> int:
     if case.based is None:
         return 0
-    return max(len(differences.canonical(state)) for state in (case.based.before, case.based.after))
+    return max(len(alike.canonical(state)) for state in (case.based.before, case.based.after))

@@ -23,9 +23,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from seconder.admission.changes import anew, free_changes, free_paths, next_apply, upkeep
+from seconder.admission.changes.alike import DEEPEST, Alike, canonical, same
 from seconder.admission.changes.free_paths import ABSENT, ANNOTATIONS, DROPPED, LABELS, Free, FreePaths, Steps, value_at
 from seconder.admission.changes.next_apply import Taken
-from seconder.admission.changes.place import DEEPEST
 from seconder.api import constants
 from seconder.api.resources import SECRETS, GroupResource
 from seconder.approvals.difference import LONGEST_PATH, MOST_PATCH, MOST_PATHS, Difference
@@ -53,23 +53,12 @@ exact: Final = msgspec.json.Decoder(float_hook=lambda written: Raw(written.encod
 """Reads an object so that a number with a fraction or an exponent stays as it is written."""
 
 _fields: Final = msgspec.json.Decoder(dict[str, Raw])
-_encoder: Final = msgspec.json.Encoder(order="sorted")
 _taken: Final = msgspec.json.Decoder(dict[str, list[str]])
-
-
-def canonical(value: Any) -> bytes:
-    """The canonical JSON of a value that ``exact`` has read."""
-    return _encoder.encode(value)
 
 
 def digest(value: Any) -> str:
     """The SHA-256, in hex, of a value's canonical JSON."""
     return hashlib.sha256(canonical(value)).hexdigest()
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON. To Python, ``true`` is 1."""
-    return one is other or (ABSENT not in (one, other) and canonical(one) == canonical(other))
 
 
 def guarded(document: Document, free: Sequence[FreePaths], *, status: bool) -> Any:
@@ -346,13 +335,14 @@ def between(
         after = anew.marked(resource, stored, wanted, after)
     told = (shown(resource, before), shown(resource, after))
     paths: list[str] = []
-    _collect(*told, (), paths)
+    alike = Alike()
+    _collect(*told, (), paths, alike)
     waiting = b""
     if taken:
         paths += [f"{_NEXT_APPLY}[{taker}][{field}]" for taker, fields in taken.items() for field in fields]
         waiting, after = canonical(taken), _with_taken(after, taken)
     try:
-        patch = canonical(merge_patch(*told))
+        patch = canonical(merge_patch(*told, alike))
     except TooDeep:
         patch = b""
     whole = 0 < len(patch) <= MOST_PATCH - len(waiting)
@@ -422,7 +412,7 @@ class TooDeep(Exception):
     """What differs is further down than is told."""
 
 
-def merge_patch(before: Any, after: Any, levels: int = DEEPEST) -> Any:
+def merge_patch(before: Any, after: Any, alike: Alike, levels: int = DEEPEST) -> Any:
     """The JSON Merge Patch (RFC 7386) from one value to another. A null that is to be set cannot be told.
 
     Raises TooDeep where objects differ below so many ``levels``.
@@ -435,8 +425,8 @@ def merge_patch(before: Any, after: Any, levels: int = DEEPEST) -> Any:
     for key, value in after.items():
         if key not in before:
             changes[key] = value
-        elif not same(before[key], value):
-            changes[key] = merge_patch(before[key], value, levels - 1)
+        elif not alike(before[key], value):
+            changes[key] = merge_patch(before[key], value, alike, levels - 1)
     return changes
 
 
@@ -476,9 +466,9 @@ def _digested(held: Any) -> Any:
     return None if held is None else f"sha256:{digest(held)}"
 
 
-def _collect(before: Any, after: Any, place: Steps, paths: list[str]) -> None:
+def _collect(before: Any, after: Any, place: Steps, paths: list[str], alike: Alike) -> None:
     """Add the paths of what differs, one more than are told at the most."""
-    if len(paths) > MOST_PATHS or same(before, after):
+    if len(paths) > MOST_PATHS or alike(before, after):
         return
     if place in _MAPS:
         # Told key by key, also where the map comes or goes with them: which of its keys is meant, nobody else tells.
@@ -487,9 +477,9 @@ def _collect(before: Any, after: Any, place: Steps, paths: list[str]) -> None:
         paths.append(free_paths.text(place))
     elif isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted({*before, *after}):
-            _collect(before.get(key, ABSENT), after.get(key, ABSENT), (*place, key), paths)
+            _collect(before.get(key, ABSENT), after.get(key, ABSENT), (*place, key), paths, alike)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
-            _collect(old, new, (*place, str(index)), paths)
+            _collect(old, new, (*place, str(index)), paths, alike)
     else:
         paths.append(free_paths.text(place))

@@ -18,8 +18,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from seconder.admission.changes import free_paths
+from seconder.admission.changes.alike import DEEPEST, Alike
 from seconder.admission.changes.free_paths import ABSENT, ANNOTATIONS, LABELS, FreePaths, Steps
-from seconder.admission.changes.place import DEEPEST, FIELD, Place
+from seconder.admission.changes.place import FIELD, Place
 from seconder.api.type_reader import TypeReader
 
 Written = Mapping[str, Raw]
@@ -128,6 +129,7 @@ class Moved:
         """The entries whose fields kubectl's server-side apply takes for its own."""
         self._staying: Final[dict[tuple[Steps, int, int], bool]] = {}
         """Whether a place stays, by where it is and what is there: the same for all entries."""
+        self._alike: Final = Alike()
 
     def _tree(self, which: int, key: Key) -> Fields:
         if (which, key) not in self._read:
@@ -142,7 +144,7 @@ class Moved:
         """
         spared = kept | _MAPS
         return bool(self._entering) or any(
-            _touches(self._tree(0, key), self._tree(1, key), free, spared) for key in self._changed
+            _touches(self._tree(0, key), self._tree(1, key), free, spared, self._alike) for key in self._changed
         )
 
     def told(self, root: Place) -> Iterator[tuple[str, str]]:
@@ -158,7 +160,7 @@ class Moved:
             ]
             others += [Holder(_HEIR, tree, {}) for tree in self._heirs(key)]
             last: Steps = _NOWHERE
-            for place, gained, holders in _walk(self._tree(0, key), self._tree(1, key), root, others):
+            for place, gained, holders in _walk(self._tree(0, key), self._tree(1, key), root, others, self._alike):
                 # With what holds it, it is told already.
                 if place.steps[: len(last)] != last and self._wrong(key, place, gained, holders):
                     last = place.steps
@@ -191,7 +193,7 @@ class Moved:
     def _stays(self, place: Place) -> bool:
         there = (place.steps, id(place.before), id(place.after))
         if there not in self._staying:
-            self._staying[there] = place.stays
+            self._staying[there] = place.stays(self._alike)
         return self._staying[there]
 
     def _alone(self, holders: Sequence[Holder]) -> bool:
@@ -218,7 +220,7 @@ class Moved:
         entering = self._entering - {CLIENT.manager}
         for key in sorted(key for key in self._by_client[1] if key.manager in entering):
             last: Steps = _NOWHERE
-            for place, _, holders in _walk({}, self._tree(1, key), root, others):
+            for place, _, holders in _walk({}, self._tree(1, key), root, others, self._alike):
                 told = place.steps[: len(last)] == last or place.steps in _MAPS
                 if not holders and not told and place.at_stake:
                     last = place.steps
@@ -271,7 +273,7 @@ def owned(managed: Any, root: Place) -> Mapping[str, set[str]]:
     for entry in managed if isinstance(managed, list) else ():
         read = _owned.convert(entry)
         key = Key(read.manager, read.operation, read.subresource, "")
-        texts = (free_paths.text(place.steps) for place, _, _ in _walk({}, read.fields_v1, root, []))
+        texts = (free_paths.text(place.steps) for place, _, _ in _walk({}, read.fields_v1, root, [], Alike()))
         found.setdefault(key.text, set()).update(texts)
     return found
 
@@ -308,11 +310,13 @@ def _sends(place: Place, holders: Sequence[Holder]) -> bool:
     )
 
 
-def _touches(old: Fields, new: Fields, free: Sequence[FreePaths], spared: Set[Steps], place: Steps = ()) -> bool:
+def _touches(
+    old: Fields, new: Fields, free: Sequence[FreePaths], spared: Set[Steps], alike: Alike, place: Steps = ()
+) -> bool:
     """Whether one holds a place that the other does not, and that is neither free nor one of the spared ones."""
     for token in old.keys() | new.keys():
         before, after = old.get(token), new.get(token)
-        if before == after or token == _SELF:
+        if token == _SELF or (None not in (before, after) and alike(before, after)):
             continue
         if not token.startswith(FIELD):
             # Which element of a list that is, only the object tells.
@@ -324,7 +328,7 @@ def _touches(old: Fields, new: Fields, free: Sequence[FreePaths], spared: Set[St
         here = (*place, step)
         if (None in (before, after) and here not in spared) or len(here) > DEEPEST:
             return True
-        if _touches(before or {}, after or {}, below, spared, here):
+        if _touches(before or {}, after or {}, below, spared, alike, here):
             return True
     return False
 
@@ -333,7 +337,7 @@ _SELF: Final = "."
 
 
 def _walk(
-    old: Fields, new: Fields, place: Place, others: Sequence[Holder]
+    old: Fields, new: Fields, place: Place, others: Sequence[Holder], alike: Alike
 ) -> Iterator[tuple[Place, bool, Sequence[Holder]]]:
     """The places that are owned by one and not by the other: each, whether it is gained, and which others hold it.
 
@@ -342,7 +346,7 @@ def _walk(
     tokens = place.tokens()
     for token in sorted(old.keys() | new.keys()):
         before, after = old.get(token), new.get(token)
-        if before == after or token == _SELF:
+        if token == _SELF or (None not in (before, after) and alike(before, after)):
             continue
         below = tokens.at(token)
         if below.all_free:
@@ -350,4 +354,4 @@ def _walk(
         holding = [holder.below(token) for holder in others if token in holder.now]
         if before is None or after is None:
             yield below, before is None, holding
-        yield from _walk(before or {}, after or {}, below, holding)
+        yield from _walk(before or {}, after or {}, below, holding, alike)

@@ -7,11 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission.changes import free_paths
+from seconder.admission.changes.alike import DEEPEST, Alike, canonical
 from seconder.admission.changes.free_paths import ABSENT, ANNOTATIONS, DROPPED, FreePaths, Steps
-
-DEEPEST: Final = 64
-"""Levels of an object that paths and patches tell of. What is done at each level for all that is below grows by the
-square of them: of the 10,000 that the API server takes, half a minute. Digests bind what is further down."""
 
 _METADATA: Final = (
     "name", "generateName", "namespace", "uid", "selfLink", "resourceVersion", "generation", "creationTimestamp",
@@ -21,8 +18,6 @@ KEPT: Final = frozenset(
     {("apiVersion",), ("kind",), ("metadata",), ANNOTATIONS, *(("metadata", field) for field in _METADATA)}
 )
 """What every manifest holds, or no client can take away. What was applied last is itself an annotation."""
-
-_canonical: Final = msgspec.json.Encoder(order="sorted").encode
 
 
 class Place(Struct, frozen=True):
@@ -79,12 +74,11 @@ class Place(Struct, frozen=True):
         else:
             yield from (self.below(str(index), value, value) for index, value in enumerate(self.before))
 
-    @property
-    def stays(self) -> bool:
-        """Whether it is guarded as a whole, is there, and stays as it is."""
+    def stays(self, alike: Alike) -> bool:
+        """Whether it is guarded as a whole, is there, and stays as it is. ``alike``: the same for all places."""
         if not self.none_free or self.steps in self.kept or ABSENT in (self.before, self.after):
             return False
-        return self.before is self.after or _same(self.before, self.after)
+        return alike(self.before, self.after)
 
     def field(self, name: str) -> "Place":
         """The place of a field of the object that is here."""
@@ -100,16 +94,14 @@ class Place(Struct, frozen=True):
         if len(steps) > DEEPEST:
             raise RecursionError("it nests too deeply")
         free: Sequence[FreePaths] = [free_paths.at(paths, step) for paths in self.free]
-        if any(_same(before, value) and _same(after, value) for value in self.defaults.get(steps, ())):
-            free = _FREED
+        for value in self.defaults.get(steps, ()):
+            alike = Alike()
+            if alike(before, value) and alike(after, value):
+                free = _FREED
         return Place(steps, before, after, free, self.kept, self.defaults)
 
 
 _FREED: Final = (FreePaths(freed=True),)
-
-
-def _same(one: Any, other: Any) -> bool:
-    return ABSENT not in (one, other) and _canonical(one) == _canonical(other)
 
 
 def _field(value: Any, name: str) -> Any:
@@ -163,10 +155,10 @@ class _List:
         if kind == "i":
             return wanted if isinstance(wanted, int) and 0 <= wanted < len(self._value) else None
         if kind == "v":
-            return self._by(None).get(_canonical(wanted))
+            return self._by(None).get(canonical(wanted))
         if kind == "k" and isinstance(wanted, Mapping):
             keys = tuple(sorted(wanted))
-            return self._by(keys).get(_canonical([wanted[key] for key in keys]))
+            return self._by(keys).get(canonical([wanted[key] for key in keys]))
         return None
 
     def _by(self, keys: tuple[str, ...] | None) -> Mapping[bytes, int]:
@@ -179,6 +171,6 @@ class _List:
                 told = element
                 if keys is not None:
                     told = [element.get(key) for key in keys] if isinstance(element, Mapping) else None
-                found.setdefault(_canonical(told), index)
+                found.setdefault(canonical(told), index)
             self._found[keys] = found
         return self._found[keys]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from seconder.admission.changes import anew, differences, free_changes
+from seconder.admission.changes import alike, anew, differences, free_changes
 from seconder.admission.changes.free_paths import FreePaths
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.text import clean, folded
@@ -155,6 +155,6 @@ def _manifest(file: str) -> Mapping[str, Any]:
 
 def _lines(state: Any) -> list[str]:
     document, taken = differences.parts(state)
-    told = exact_text.lines(differences.exact.decode(differences.canonical(document)))
+    told = exact_text.lines(differences.exact.decode(alike.canonical(document)))
     # No line of an object's YAML is a comment.
     return [*told, f"# {differences.HEADING}", *exact_text.lines(taken)] if taken else told

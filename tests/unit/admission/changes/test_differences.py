@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.vectors import generate
 
-from seconder.admission.changes import differences, upkeep
+from seconder.admission.changes import alike, differences, upkeep
+from seconder.admission.changes.alike import Alike
 from seconder.admission.changes.differences import Standing, between, done, merge_patch, merged, rebased, standing
 from seconder.admission.changes.free_paths import NOTHING, FreePaths, compiled, text
 from seconder.api.resources import DEPLOYMENTS, SECRETS, SERVICES, GroupResource
@@ -215,7 +216,7 @@ def test_no_approval_lets_a_revision_through_besides(stored: Any, wanted: Any, o
     approved = between(DEPLOYMENTS, stored, wanted, [NOTHING])
     for before, after in ((stored, further), (other, wanted), (other, further)):
         asked = between(DEPLOYMENTS, before, after, [NOTHING])
-        assert (asked is None) == (differences.same(before, after))
+        assert (asked is None) == (alike.same(before, after))
         if approved is None or asked is None:
             continue
         same = (asked.before, asked.after) == (approved.before, approved.after)
@@ -229,7 +230,7 @@ def test_values_are_told_apart_as_json_tells_them() -> None:
         found = _between(stored, wanted)
         assert found is not None, (one, other)
         assert found.paths == ("spec.a",)
-        assert differences.canonical(wanted) == f'{{"spec":{{"a":{other}}}}}'.encode()
+        assert alike.canonical(wanted) == f'{{"spec":{{"a":{other}}}}}'.encode()
 
 
 def test_a_label_is_told_by_its_key_where_it_is_the_only_guarded_one() -> None:
@@ -407,7 +408,7 @@ def test_no_approval_of_one_change_lets_another_through() -> None:
         assert (approved is None) == (_told(stored, paths) == _told(wanted, paths))
         if approved is None:
             continue
-        assert merged(stored, merge_patch(stored, wanted)) == wanted or "null" in json.dumps(wanted)
+        assert merged(stored, merge_patch(stored, wanted, Alike())) == wanted or "null" in json.dumps(wanted)
         other, further = _patched(chance, stored), _patched(chance, wanted)
         for before, after in ((stored, further), (other, wanted), (other, further), (wanted, stored)):
             if not isinstance(before, dict) or not isinstance(after, dict):
@@ -445,7 +446,7 @@ _LISTS = st.lists(
 @given(_PARTS, _PARTS, _LISTS)
 def test_what_the_bytes_say_is_free_is_free(stored: Any, wanted: Any, free: list[FreePaths]) -> None:
     """The short way never passes what the long way finds; there the objects are compared as a whole."""
-    written = [fields_of.decode(differences.canonical(one)) for one in (stored, wanted)]
+    written = [fields_of.decode(alike.canonical(one)) for one in (stored, wanted)]
     if differences.surely_free(written[0], written[1], differences.kept_by_server(tuple(free))):
         assert not differences.differ(stored, wanted, free)
 
@@ -455,7 +456,7 @@ def test_what_the_bytes_say_is_free_is_free(stored: Any, wanted: Any, free: list
 def test_what_is_written_alike_says_nothing(stored: Any, wanted: Any, free: list[FreePaths]) -> None:
     """Without it the short way says the same, for which it is dropped once for all rules."""
     kept = differences.kept_by_server(tuple(free))
-    before, after = (fields_of.decode(differences.canonical(one)) for one in (stored, wanted))
+    before, after = (fields_of.decode(alike.canonical(one)) for one in (stored, wanted))
     said = differences.surely_free(before, after, kept)
     differences.drop_alike(before, after)
     assert differences.surely_free(before, after, kept) == said
@@ -468,7 +469,7 @@ def test_the_bytes_tell_of_everyday_work() -> None:
     wanted = _object(
         metadata={"labels": {"v": "2"}, "generation": 2}, spec={"size": 1, "template": {"image": "b"}}, kind="Thing"
     )
-    written = [fields_of.decode(differences.canonical(one)) for one in (stored, wanted, stored | {"spec": {}})]
+    written = [fields_of.decode(alike.canonical(one)) for one in (stored, wanted, stored | {"spec": {}})]
     assert differences.surely_free(written[0], written[1], free)
     assert not differences.surely_free(written[0], written[2], free)
 
@@ -476,14 +477,15 @@ def test_the_bytes_tell_of_everyday_work() -> None:
 @pytest.mark.parametrize("form", ['{"a":%s}', "[%s]"], ids=["objects", "lists"])
 def test_what_differs_far_below_is_not_looked_for_level_by_level(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everybody's reviews wait meanwhile. The digests bind it, and the path tells where to look."""
-    written, canonical = list[int](), differences.canonical
+    written, canonical = list[int](), alike.canonical
 
     def counted(value: Any) -> bytes:
         text = canonical(value)
         written.append(len(text))
         return text
 
-    monkeypatch.setattr(differences, "canonical", counted)
+    for module in (alike, differences):
+        monkeypatch.setattr(module, "canonical", counted)
     levels = 400
     before, after = "1", "2"
     for _ in range(levels):
