@@ -7,6 +7,7 @@ from tests.attacks.attack import attack
 from tests.attacks.documents import CONTAINERS, owned_by, owner
 from tests.attacks.field import (
     AUTOSCALERS,
+    CONFIG_MAPS,
     CRON_JOBS,
     DAEMON_SETS,
     DEPLOYMENTS,
@@ -146,6 +147,34 @@ def crowd_out_the_pod_that_owns_it(field: Field) -> None:
     other["metadata"]["labels"] = {"app": "other"}
     field.done("POST", pods, other)
     field.lasts(path, _TAKEN)
+
+
+@attack()
+def crowd_out_the_pod_that_owns_it_by_an_owner_more(field: Field) -> None:
+    """An agent's pod is to stay when its ReplicaSet goes with an owner, and to be counted beside what owns another."""
+    field.account()
+    field.make(REPLICA_SETS, {"metadata": {"name": "web"}, "spec": {**_OF_ITS_OWN, "replicas": 1}})
+    pods = PODS.path(field.place)
+    field.eventually(lambda: field.admin("GET", pods).document["items"], "its pod is there")
+    path = _owning(field, PODS, field.admin("GET", pods).document["items"][0]["metadata"]["name"], "Pod")
+    holders = [
+        owner(
+            dict(field.done("POST", CONFIG_MAPS.path(field.place), {"metadata": {"name": name}}).document), "ConfigMap"
+        )
+        for name in ("of-the-set", "of-the-pod")
+    ]
+    mine = {"mine": "yes"}
+    dearer = {"controller.kubernetes.io/pod-deletion-cost": "1000"}
+    template = {"metadata": {"labels": {**_LABELS, **mine}, "annotations": dearer}, "spec": {"containers": CONTAINERS}}
+    spec = {"replicas": 1, "selector": {"matchLabels": mine}, "template": template}
+    metadata = {"name": "mine", "ownerReferences": holders[:1]}
+    field.done("POST", REPLICA_SETS.path(field.place), {"metadata": metadata, "spec": spec})
+    theirs = f"{pods}?labelSelector=mine%3Dyes"
+    field.eventually(lambda: field.admin("GET", theirs).document["items"], "so is the agent's")
+    (pod,) = field.admin("GET", theirs).document["items"]
+    stays = owned_by(*pod["metadata"]["ownerReferences"], holders[1])
+    field.refused("PATCH", PODS.path(field.place, pod["metadata"]["name"]), stays)
+    field.lasts(path)
 
 
 @attack()

@@ -205,6 +205,42 @@ def leave_pods_to_it_with_an_owner(field: Field, made: bool) -> None:
     field.refused("PATCH", CONFIG_MAPS.path(field.place, "kube-root-ca.crt"), {"metadata": stays})
 
 
+@attack(
+    variants={
+        "Deployment": (DEPLOYMENTS,),
+        "DaemonSet": (DAEMON_SETS,),
+        "ReplicationController": (_CONTROLLERS,),
+        "Job": (JOBS,),
+    }
+)
+def leave_pods_to_it_by_an_owner_more(field: Field, kind: Kind) -> None:
+    """An agent gives a pod of its own ReplicaSet a further owner, by which the pod stays when the ReplicaSet goes."""
+    real = _workload(field, kind, 0 if kind == DAEMON_SETS else 1)
+    _made_beside(field, REPLICA_SETS, real["metadata"]["labels"] if real else _LABELS)
+    path, stays = _with_an_owner_more(field)
+    field.refused("PATCH", path, stays)
+    added = [{"op": "add", "path": "/metadata/ownerReferences/-", "value": stays["metadata"]["ownerReferences"][-1]}]
+    field.refused("PATCH", path, added, "application/json-patch+json")
+
+
+@attack()
+def label_what_stays_by_an_owner_more(field: Field) -> None:
+    """An agent's pod has two owners, and gets the labels of a protected Deployment's pods before one of them goes."""
+    real = _workload(field, DEPLOYMENTS)["metadata"]
+    _made_beside(field, REPLICA_SETS, {})
+    path, stays = _with_an_owner_more(field)
+    field.done("PATCH", path, stays)
+    field.refused("PATCH", path, {"metadata": {"labels": real["labels"]}})
+
+
+def _with_an_owner_more(field: Field) -> tuple[str, dict[str, Any]]:
+    """The path of the pod of the agent's own workload, and the patch that gives it one more owner, of the agent's."""
+    holder = field.done("POST", CONFIG_MAPS.path(field.place), {"metadata": {"name": "holder"}})
+    (pod,) = field.admin("GET", f"{PODS.path(field.place)}?labelSelector=mine%3Dyes").document["items"]
+    owners = *pod["metadata"]["ownerReferences"], documents.owner(dict(holder.document), "ConfigMap")
+    return PODS.path(field.place, pod["metadata"]["name"]), documents.owned_by(*owners)
+
+
 @attack(variants={"StatefulSet": (STATEFUL_SETS, DAEMON_SETS), "DaemonSet": (DAEMON_SETS, STATEFUL_SETS)})
 def leave_its_history_to_it(field: Field, kind: Kind, mine: Kind) -> None:
     """An agent leaves the revisions of its own workload to a protected one, to which a person then goes back."""

@@ -98,6 +98,15 @@ def _vertical() -> Request:
     return creation(target(scaling.VERTICAL, "v", uid=""), new={"spec": {"targetRef": named}})
 
 
+MORE: Final = {"apiVersion": "v1", "kind": "ConfigMap", "name": "holder", "uid": "uid-holder"}
+
+
+def _owned(*more: dict[str, str]) -> dict[str, Any]:
+    """A pod of an agent's own ReplicaSet, with these owners more."""
+    mine = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "mine", "uid": "uid-set", "controller": True}
+    return {"labels": {"app": "web"}, "ownerReferences": [mine, *more]}
+
+
 _TAINTED = {"spec": {"taints": [{"key": "k", "effect": "NoExecute"}]}}
 _BINDING: dict[str, Any] = {"kind": {"group": "", "version": "v1", "kind": "Binding"}}
 _ENDS: dict[str, Request] = {
@@ -117,6 +126,9 @@ _ENDS: dict[str, Request] = {
     "a workload over it": creation(target(REPLICA_SETS, "mine", uid=""), new={"spec": LABELLED}),
     "a workload over its own": creation(target(DEPLOYMENTS, "mine", uid=""), new={"spec": LABELLED}),
     "one pod more": creation(target(PODS, "mine", uid=""), new={"labels": {"app": "web"}}),
+    "one that stays when its controller goes": update(
+        target(PODS, "mine", uid="uid-mine"), old=_owned(), new=_owned(MORE)
+    ),
     "what leaves it to another": deletion(DEPLOYMENT, options={"propagationPolicy": "Orphan"}),
     "what leaves others to its own": deletion(
         target(REPLICA_SETS, "mine", uid="uid-mine"), options={"propagationPolicy": "Orphan"}

@@ -261,6 +261,65 @@ def test_an_agent_gives_nothing_the_finalizer_by_which_it_leaves_what_it_owns(ki
     assert decide(creation(mine, PERSON, new=stays), protecting).allowed
 
 
+MORE = {"apiVersion": "v1", "kind": "ConfigMap", "name": "holder", "uid": "uid-holder"}
+
+
+@pytest.mark.parametrize(
+    ("made", "mine", "above", "named"),
+    [
+        (PODS, MINE, REPLICA_SET, DEPLOYMENTS),
+        (PODS, MINE, DAEMON, DAEMONS),
+        (PODS, target(JOBS, "mine", uid="uid-mine"), JOB, JOBS),
+        (REPLICA_SETS, target(DEPLOYMENTS, "mine", uid="uid-mine"), DEPLOYMENT, DEPLOYMENTS),
+    ],
+)
+def test_an_owner_more_leaves_it_to_whoever_selects_it(
+    made: GroupResource, mine: Target, above: Target, named: GroupResource
+) -> None:
+    """The garbage collector takes its controller off it, whatever ends that: nobody is asked any more."""
+    own = {**LABELLED, **_under(mine)}
+    (controller,) = own["ownerReferences"]
+    stays = own | {"ownerReferences": [controller, MORE]}
+    it = target(made, "mine-x", uid="uid-x")
+
+    def lost(old: dict[str, Any], new: dict[str, Any], **fields: Any) -> list[str]:
+        return _lost(update(it, old=old, new=new, **fields), named, selecting=[above])[-1:]
+
+    (protected,) = {DEPLOYMENT.name, DAEMON.name, JOB.name} & set(lost(own, stays))
+    assert lost(own, stays, subResource="status") == [protected]
+    # As for what is made with two owners, it is the labels by which it goes on.
+    assert _lost(creation(it, new=stays), named, selecting=[above])[-1:] == [protected]
+    assert lost(own | {"labels": {}}, stays | {"labels": {}}) == []
+    assert lost(stays, stays | {"labels": LABELLED["labels"] | {"a": "b"}}) == [protected]
+    blocking = own | {"ownerReferences": [{**controller, "blockOwnerDeletion": True}]}
+    for old, new in (
+        (own, blocking),
+        (stays, own),
+        (stays, stays),
+        (LABELLED, {**LABELLED, "ownerReferences": [MORE]}),
+    ):
+        assert lost(old, new) == []
+    asked = update(it, old=own, new=stays)
+    assert _lost(asked, named) == []
+    unknown = Answers(objects=THERE, unknown=[Selecting])
+    given: dict[str, Any] = {"answers": unknown, "rules": [indirect_deletion.RULE]}
+    assert decide(asked, state(policy(named)), **given).reason is Reason.INTERNAL_ERROR
+    assert decide(asked, state(policy(GroupResource("", "secrets"))), **given).allowed
+    by_person = update(it, PERSON, old=own, new=stays)
+    assert decide(by_person, state(policy(named)), answers=unknown).allowed
+
+
+def test_an_owner_more_is_none_more_of_its_own_controllers() -> None:
+    """That has as many as before."""
+    kept = LABELLED | _under(MINE)
+    stays = kept | {"ownerReferences": [*kept["ownerReferences"], MORE]}
+    beside = Dependent(resolved(PODS), "payments", "beside", "uid-beside", REPLICA_SETS)
+    asked = update(target(PODS, "mine-x", uid="uid-x"), old=kept, new=stays)
+    given: dict[str, Any] = {"objects": THERE | live(MINE) | live(beside.target), "dependents": [beside]}
+    assert _lost(asked, PODS, selecting=[MINE], **given) == []
+    assert _lost(asked, PODS, selecting=[MINE, REPLICA_SET], **given) == ["beside"]
+
+
 def test_a_signed_end_of_the_workload_lets_a_pod_in() -> None:
     """Whoever may end it may replace it."""
     held = THERE | live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT))

@@ -3,6 +3,10 @@
 So whoever makes a workload over protected pods ends them by its size (kubernetes/pkg/controller, ControllerRefManager).
 And whoever has something let go of what it made leaves that to them. What is there has the labels that it was made
 with: its maker's template may tell others by then.
+
+What has a further owner the garbage collector does not delete with its controller, however that goes: it takes the
+reference to that one off, and leaves the object (kubernetes/pkg/controller/garbagecollector, ``attemptToDeleteItem``).
+So an owner more counts as though nobody controlled the object any longer.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -108,8 +112,9 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     owner, labels = metadata.controller_owner, metadata.labels or {}
     was = request.old.controller_owner, request.old.labels or {}
     as_before = request.updates and not revision and (owner, labels) == was
+    stays = owner is not None and bool(request.added_owners)
     # A status carries them as well. What is made below an object has its own.
-    if (request.subresource and not request.updates) or as_before or not (owner or labels):
+    if (request.subresource and not request.updates) or (as_before and not stays) or not (owner or labels):
         return []
     crowds = context.state.policies.protects_in(target.resource, target.namespace)
     crowds = crowds or (yield from _matter(context, [target.resource]))
@@ -126,7 +131,8 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
         kinds = tuple(MAKERS[each] for each in sorted(wanted))
         found = yield from ask(Selecting(kinds, target.namespace, selectors.pairs(labels)))
         others = [each for each in found if each not in mine and selectors.takes(each, target.resource, target.name)]
-    effects = yield from _crowded(context, (*mine, *others) if crowds else ())
+    counting = others if as_before else (*mine, *others)
+    effects = yield from _crowded(context, counting if crowds else ())
     joined = (*mine, *others) if revision or owner != was[0] else others
     effects += yield from standing.protected(context, [each for each in joined if each.resource in taking])
     return _each(effects, (yield from _finished(context, joined)) if finishes else ())
@@ -293,20 +299,22 @@ def _leaving(resource: GroupResource) -> Deleter:
         kinds=_with_makers([kind for each in made for kind in _COUNTED[each]]),
         # What it leaves must have such labels, but for a Deployment's ReplicaSet, whose deletion is the Deployment's.
         alone=resource == REPLICA_SETS,
-        stays="what goes with another leaves nothing: agents give no object the finalizer by which it would",
+        stays="what goes with another leaves nothing: agents give no object the finalizer by which it would, and what"
+        " it made no further owner by which that would stay",
     )
 
 
 def _counted(resource: GroupResource) -> Deleter:
     return Deleter(
         resource,
-        "its creation, or other labels, under a controller that has others",
+        "its creation, other labels, or an owner more by which it stays when its controller goes, under a controller"
+        " that has others",
         "the others of the controller, and the controller itself",
         "the controller ends those that are too many, or too old, and counts this one for its own",
         _joined,
         frozenset(_CHANGES | {Operation.DELETE} if resource == CONTROLLER_REVISIONS else _CHANGES),
         kinds=_with_makers(_COUNTED[resource]) | WITH_PODS | {resource},
-        stays="its controller is its owner: it goes with that alone",
+        stays="its controller is its owner: it goes with that",
     )
 
 

@@ -153,7 +153,15 @@ def _set(size: int, account: str = "", **more: Any) -> dict[str, Any]:
     return {"spec": {"replicas": size, "template": {"spec": {"serviceAccountName": account}}}, **more}
 
 
-@pytest.mark.parametrize("joining", [{"labels": {"app": "other"}}, {"ownerReferences": [ABOVE]}])
+@pytest.mark.parametrize(
+    "joining",
+    [
+        {"labels": {"app": "other"}},
+        {"ownerReferences": [ABOVE]},
+        {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "holder", "uid": "uid-holder"}]},
+    ],
+    ids=["labels", "a controller", "an owner by which it stays"],
+)
 @pytest.mark.parametrize("subresource", ["", "status"])
 def test_who_gives_a_replica_set_away_starts_it(joining: dict[str, Any], subresource: str) -> None:
     """By its labels, or an owner; annotations give it to nobody."""
