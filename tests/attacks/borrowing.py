@@ -200,23 +200,40 @@ def give_it_to_what_is_paused(field: Field, by_labels: bool) -> None:
     field.refused("PATCH", REPLICA_SETS.path(field.place, "teardown"), {"metadata": change})
 
 
-@attack(variants={"now": (True,), "later": (False,)})
-def leave_it_to_what_is_paused(field: Field, now: bool) -> None:
-    """An agent has the custom resource over a stopped ReplicaSet, which acts as who may delete, leave that behind."""
+def _under_a_roll(field: Field) -> tuple[str, dict[str, Any]]:
+    """A custom resource that controls such a stopped ReplicaSet: its path, and that one."""
     rolls = Kind(f"{field.place}.example.com", "rolls")
     field.defined(rolls, "Roll")
     made = field.make(rolls, {"apiVersion": f"{rolls.group}/v1", "kind": "Roll", "metadata": {"name": "roll"}})
     above = documents.owner(made, "Roll", f"{rolls.group}/v1", controller=True)
-    _stopped(field, labels={"app": "teardown"}, ownerReferences=[above])
-    binding = documents.role_binding("deployer", "edit", documents.account(field.place, "deployer"))
-    field.make(BINDINGS, binding)
+    stopped = _stopped(field, labels={"app": "teardown"}, ownerReferences=[above])
+    field.make(BINDINGS, documents.role_binding("deployer", "edit", documents.account(field.place, "deployer")))
+    return rolls.path(field.place, "roll"), stopped
+
+
+@attack(variants={"now": (True,), "later": (False,)})
+def leave_it_to_what_is_paused(field: Field, now: bool) -> None:
+    """An agent has the custom resource over a stopped ReplicaSet, which acts as who may delete, leave that behind."""
+    roll, _ = _under_a_roll(field)
     field.free_work()
-    roll = rolls.path(field.place, "roll")
     if now:
         field.refused("DELETE", roll, {"propagationPolicy": "Orphan"})
     else:
         field.refused("PATCH", roll, {"metadata": {"finalizers": ["orphan"]}})
     field.done("PATCH", roll, {"metadata": {"labels": {"a": "b"}}})
+
+
+@attack()
+def leave_it_beside_what_runs_alike(field: Field) -> None:
+    """An agent has such a custom resource leave a stopped ReplicaSet behind, beside one that runs as the same."""
+    roll, stopped = _under_a_roll(field)
+    labels = {"app": "teardown", "of": "now"}
+    template = stopped["spec"]["template"] | {"metadata": {"labels": labels}}
+    runs = {"metadata": {"name": "runs", "labels": labels, "ownerReferences": stopped["metadata"]["ownerReferences"]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    field.make(REPLICA_SETS, {**runs, "spec": spec})
+    field.free_work()
+    field.refused("DELETE", roll, {"propagationPolicy": "Orphan"})
 
 
 @attack()

@@ -1,6 +1,6 @@
 """Having the garbage collector delete it: by an owner that is not there, that goes, that ends by itself."""
 
-from typing import Any
+from typing import Any, Final
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
@@ -178,6 +178,31 @@ def have_its_owner_end_by_itself(field: Field) -> None:
     field.refused("PATCH", path, {"spec": {"ttlSecondsAfterFinished": 1}})
     field.refused("PATCH", path, {"spec": {"ttlSecondsAfterFinished": 0, "activeDeadlineSeconds": 1, "suspend": False}})
     field.lasts(_checkout(field), _ORPHANED)
+
+
+_TOLD: Final[dict[str, tuple[dict[str, str]]]] = {
+    "name": ({"name": "ghost"},),
+    "kind": ({"kind": "Secret"},),
+    "group": ({"apiVersion": "example.com/v1"},),
+}
+
+
+@attack(variants=_TOLD)
+def tell_of_an_owner_otherwise(field: Field, false: dict[str, str]) -> None:
+    """An agent tells of what owns its object another group, kind or name, which is not there, though the uid is."""
+    field.deployment()
+    made = field.done("POST", CONFIG_MAPS.path(field.place), {"metadata": {"name": "above"}})
+    told = owner(dict(made.document), "ConfigMap")
+    below = {"metadata": {"name": "below", "ownerReferences": [told]}}
+    field.done("POST", CONFIG_MAPS.path(field.place), below)
+    path = CONFIG_MAPS.path(field.place, "below")
+    field.refused("PATCH", path, owned_by(told | false))
+    field.refused("PATCH", path, owned_by(told, told | false))
+    twice = {"metadata": {"name": "twice", "ownerReferences": [told, told | false]}}
+    field.refused("POST", CONFIG_MAPS.path(field.place), twice)
+    field.free("PATCH", path, owned_by(told | false))
+    field.done("PATCH", path, {"metadata": {"labels": {"a": "b"}}})
+    field.done("PATCH", path, {"metadata": {"ownerReferences": None}})
 
 
 @attack()

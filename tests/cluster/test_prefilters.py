@@ -144,6 +144,8 @@ def _probes(namespace: str, recorder: Recorder) -> dict[str, Any]:
 
 def _relied_on(rule: Rule) -> Sequence[Rule]:
     """The rules whose prefilters another one's objects come through."""
+    if rule.name == "owner-names":
+        return [_RULES["dependents"], _RULES["protected-owners"]]
     return [_RULES["dependents"]] if rule.name in {"controller-owner", "stopped-sets"} else []
 
 
@@ -288,6 +290,10 @@ def _tries(place: str) -> Iterator[_Try]:
     yield _Try("kiro", "POST", leases + dry, {"metadata": {"name": place}})
     above = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "uid": _GHOST["uid"]}
     yield _Try("kiro", "POST", f"{apps}/deployments{dry}", _deployment("below", ownerReferences=[above]))
+    told = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": _GHOST["uid"]}
+    twice = {"name": "twice", "ownerReferences": [told, _GHOST]}
+    yield _Try("kiro", "POST", f"{core}/configmaps{dry}", {"metadata": twice})
+    yield _Try("kiro", "PATCH", f"{core}/configmaps/below{dry}", owners)
     yield _Try("kiro", "PATCH", f"{apps}/replicasets/made{dry}", {"metadata": {"labels": {"app": "another"}}})
     yield _Try("kiro", "DELETE", f"{_ADDRESS}{dry}")
     certificates = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
@@ -381,6 +387,9 @@ def _furnish(cluster: Cluster, admin: Call) -> None:
         "uid": stored["uid"],
         "controller": True,
     }
+    # Of no kind that there is: the garbage collector asks until somebody says which that is.
+    below = {"name": "below", "ownerReferences": [{**_GHOST, "apiVersion": "example.com/v1"}]}
+    admin("POST", f"{core}/configmaps", {"metadata": below})
     admin("POST", f"{apps}/replicasets", _deployment("made", ownerReferences=[above]))
     admin("POST", f"{apps}/deployments", _deployment("owned", ownerReferences=[owner]))
     admin("POST", f"{apps}/deployments", _deployment("held", finalizers=["example.com/held"]))

@@ -61,7 +61,7 @@ from seconder.admission.lookups import (
 )
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.rbac import Rule
-from seconder.admission.request import Metadata, Request
+from seconder.admission.request import Metadata, Owner, Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import Rule as ReviewRule
 from seconder.admission.rules import RULES
@@ -73,6 +73,8 @@ from seconder.approvals.impact import Item
 from seconder.client.resolver import LATER, Resolver
 
 L = TypeVar("L", bound=Lookup[Any])
+
+_CHECKOUT = Owner("apps/v1", DEPLOYMENT.kind, DEPLOYMENT.name, DEPLOYMENT.uid)
 
 
 @dataclass(eq=False)
@@ -95,7 +97,7 @@ class Answers(Resolver):
     pods: Sequence[Placed] = ()
     selecting: Sequence[Target] = ()
     selected: Sequence[Target] = ()
-    replica_sets: Sequence[ReplicaSet] = (ReplicaSet(DEPLOYMENT.uid, 1, msgspec.Raw(b"{}")),)
+    replica_sets: Sequence[ReplicaSet] = (ReplicaSet(_CHECKOUT, 1, msgspec.Raw(b"{}")),)
     adopting: Sequence[Target] = ()
     sharing: Sequence[Target] = ()
     volumes: Sequence[FreeVolume] = ()

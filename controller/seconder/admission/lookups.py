@@ -191,15 +191,19 @@ class Adopting(Lookup[Sequence[Target]], frozen=True):
 
 
 class ReplicaSet(NamedTuple):
-    """A ReplicaSet. ``controller``: the uid of what controls it, if anything does; ``pods``: their ``spec``, as JSON.
+    """A ReplicaSet. ``controller``: what controls it, by its reference, if anything does; ``pods``: their ``spec``.
 
-    ``ending``: it is being deleted.
+    That is JSON. ``ending``: it is being deleted.
     """
 
-    controller: str
+    controller: Owner | None
     size: int
     pods: Raw
     ending: bool = False
+
+    def is_of(self, uid: str) -> bool:
+        """Whether an object controls it, by whichever name: controllers go by the uid."""
+        return self.controller is not None and self.controller.uid == uid
 
 
 class ReplicaSets(Lookup[Sequence[ReplicaSet]], frozen=True):

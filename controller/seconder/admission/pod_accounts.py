@@ -67,7 +67,7 @@ def started(
 ) -> Asking[Refusal | None]:
     """Why an agent may not have some of these stopped ReplicaSets run; None where it may. Raises Unknown.
 
-    ``running``: as whom one of these runs already the others may run as well.
+    ``running``: those that run on beside them. As whom one of these runs the others may run as well.
     """
     try:
         known = {_identity(each.pods) for each in running if each.size}

@@ -199,7 +199,7 @@ class Objects:
         for each in items(self._api, path, deadline, labelSelector=lookup.selector):
             metadata, spec = each["metadata"], each.get("spec") or {}
             pods = msgspec.Raw(msgspec.json.encode((spec.get("template") or {}).get("spec")))
-            controller = next(iter(_controllers(metadata, "uid")), "")
+            controller = metadata_of(each).controller_owner
             found.append(ReplicaSet(controller, spec.get("replicas", 1), pods, "deletionTimestamp" in metadata))
         return found
 

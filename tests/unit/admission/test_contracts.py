@@ -78,6 +78,7 @@ SILENT = {
     "protected-owners",
     "revisions",
     "node-volumes",
+    "owner-names",
     "portal-host",
     "templates",
 }

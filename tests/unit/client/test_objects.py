@@ -44,6 +44,7 @@ from seconder.admission.lookups import (
     Tokens,
     Uncontrolled,
 )
+from seconder.admission.request import Owner
 from seconder.api.label_selector import Operator, Requirement
 from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
 from seconder.client import objects
@@ -345,7 +346,8 @@ def test_what_shares_pods_is_found_by_what_is_there_and_by_what_is_made(
 
 def test_replica_sets_are_told_by_who_controls_them_and_by_what_they_run(pool: ThreadPoolExecutor) -> None:
     """Those that a selector fits, with the specification of their pods; one that does not say has a size of one."""
-    above = {"ownerReferences": [{"uid": "other"}, {"uid": "uid-web", "controller": True}]}
+    told = {"apiVersion": "apps/v1", "kind": "Deployment"}
+    above = {"ownerReferences": [{"uid": "other"}, {**told, "name": "web", "uid": "uid-web", "controller": True}]}
     items = [
         _object("web") | {"spec": {"template": {"spec": {"serviceAccountName": "janitor"}}}},
         _object("bare") | {"spec": {"replicas": 0}},
@@ -354,8 +356,13 @@ def test_replica_sets_are_told_by_who_controls_them_and_by_what_they_run(pool: T
     served = Served({"/apis/apps/v1/namespaces/payments/replicasets": {"metadata": {}, "items": items}})
     asked = ReplicaSets("payments", "app in (web)")
     assert Objects(served, pool).replica_sets(asked, time.monotonic() + 5.0) == [
-        ReplicaSet("uid-web", 1, msgspec.Raw(b'{"serviceAccountName":"janitor"}'), ending=True),
-        ReplicaSet("", 0, msgspec.Raw(b"null")),
+        ReplicaSet(
+            Owner("apps/v1", "Deployment", "web", "uid-web"),
+            1,
+            msgspec.Raw(b'{"serviceAccountName":"janitor"}'),
+            ending=True,
+        ),
+        ReplicaSet(None, 0, msgspec.Raw(b"null")),
     ]
     assert served.asked[0].query["labelSelector"] == "app in (web)"
 

@@ -17,13 +17,22 @@ from seconder.admission.dependents import comes_to_leave, may_leave
 from seconder.admission.findings import Cleared, Finding, Findings, Refusal
 from seconder.admission.indirect import selectors
 from seconder.admission.kinds import MAKERS, maker
-from seconder.admission.lookups import Asking, ObjectRef, ReadObjects, ReadWhole, ReplicaSets, Selecting, ask
+from seconder.admission.lookups import (
+    Asking,
+    ObjectRef,
+    ReadObjects,
+    ReadWhole,
+    ReplicaSet,
+    ReplicaSets,
+    Selecting,
+    ask,
+)
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import MUTATIONS, Metadata, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
-from seconder.api.resources import DEPLOYMENTS, REPLICA_SETS
+from seconder.api.resources import DEPLOYMENTS, REPLICA_SETS, Target
 
 _PAUSED: Final = b'"paused"'
 _ORPHAN: Final = b"rphan"
@@ -108,12 +117,26 @@ def _held(context: ReviewContext) -> Findings:
     request = context.request
     selector = selectors.written(request, request.new_spec)
     found = yield from ask(ReplicaSets(request.target.namespace, selectors.text(selector)))
-    own = [each for each in found if each.controller == request.target.uid and not each.ending]
-    if not any(each.size for each in own):
+    runs = [each for each in found if each.size and _stays(each, request.target)]
+    if not runs:
         return [Refusal(_WAITS, advice=_RESUME)]
     # What others control they let go of first, which is asked about itself.
-    stopped = [each for each in found if not each.size and each.controller in {"", request.target.uid}]
-    return [(yield from pod_accounts.started(context, stopped, own)) or Cleared()]
+    stopped = [each for each in found if not each.size and (each.controller is None or each.is_of(request.target.uid))]
+    return [(yield from pod_accounts.started(context, stopped, runs)) or Cleared()]
+
+
+def _stays(replica_set: ReplicaSet, deployment: Target) -> bool:
+    """Whether a ReplicaSet is a Deployment's, and no end of it is due.
+
+    The garbage collector looks for an owner by group, kind and name. Where these are another's it is the Deployment's
+    by the uid, until the collector ends it unasked.
+    """
+    owner = replica_set.controller
+    if owner is None or replica_set.ending:
+        return False
+    told = (owner.group, owner.kind, owner.name, owner.uid)
+    kind = MAKERS[DEPLOYMENTS]
+    return told == (kind.resource.group, kind.kind, deployment.name, deployment.uid)
 
 
 def _scaled(context: ReviewContext) -> Findings:
@@ -129,11 +152,11 @@ def _left(context: ReviewContext) -> Findings:
     """Why the ReplicaSets that an object of whatever kind controls may not be left to a Deployment."""
     target = context.request.target
     found = yield from ask(ReplicaSets(target.namespace, ""))
-    own = [each for each in found if each.controller == target.uid and not each.ending]
-    stopped = [each for each in own if not each.size]
+    stopped = [each for each in found if not each.size and each.is_of(target.uid) and not each.ending]
     if stopped and not target.namespace:
         return [Refusal(_ANYWHERE)]
-    return [(yield from pod_accounts.started(context, stopped, own)) or Cleared()]
+    # Whoever takes one alone starts it, whatever else of the same controller runs, and as whom.
+    return [(yield from pod_accounts.started(context, stopped, ())) or Cleared()]
 
 
 def _deployment(context: ReviewContext, name: str) -> Asking[Mapping[str, Any]]:

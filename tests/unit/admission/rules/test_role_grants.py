@@ -958,6 +958,7 @@ NO_TWIN = {
     "guard-owners": "which kinds own something of the guard's is not told by a right",
     "indirect-deletion": "what a policy names tells it: ``means``",
     "other-versions": "what a policy names tells it",
+    "owner-names": "who may update an object may tell falsely of its owners, whatever the kind",
     "protected-owners": "what a policy names tells it",
     "references": "what a custom resource names is not told by a right to its kind",
     "templates": "as for agent-tags and approval-annotations",

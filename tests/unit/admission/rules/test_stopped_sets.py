@@ -21,7 +21,7 @@ from tests.support.builders import (
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.lookups import FirstRight, ReadWhole, ReplicaSet, ReplicaSets, Right, Selecting
-from seconder.admission.request import Request
+from seconder.admission.request import Owner, Request
 from seconder.api.reasons import Reason
 from seconder.api.resources import REPLICA_SETS, Target
 
@@ -44,7 +44,13 @@ def _pods(account: str = "") -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode({"serviceAccountName": account}))
 
 
-RUNS: Final = ReplicaSet(DEPLOYMENT.uid, 1, _pods())
+def _above(object_: Target, **false: str) -> Owner:
+    """The reference to an owner. ``false``: what it says otherwise."""
+    return Owner("apps/v1", object_.kind, object_.name, object_.uid)._replace(**false)
+
+
+RUNS: Final = ReplicaSet(_above(DEPLOYMENT), 1, _pods())
+ANOTHER: Final = _above(DEPLOYMENT, uid="another")
 
 
 def _spec(size: int, *, paused: bool, **more: Any) -> dict[str, Any]:
@@ -93,7 +99,7 @@ def test_what_runs_may_be_paused() -> None:
     """While a ReplicaSet of its own does, and has no end; the look-up is one, by its selector."""
     assert _said(PAUSES, RUNS) == ""
     assert _said(PAUSES) == WAITS
-    for other in (RUNS._replace(size=0), RUNS._replace(controller="another"), RUNS._replace(ending=True)):
+    for other in (RUNS._replace(size=0), RUNS._replace(controller=ANOTHER), RUNS._replace(ending=True)):
         assert _said(PAUSES, other) == WAITS
     answers = Answers(replica_sets=[RUNS])
     assert decide(PAUSES, state(), answers=answers).allowed
@@ -104,17 +110,17 @@ def test_what_runs_may_be_paused() -> None:
 
 def test_what_it_has_taken_may_be_an_agents_to_start() -> None:
     """Of what is stopped and is its own or nobody's; but as whom it runs already, that may run again."""
-    stopped = ReplicaSet("", 0, _pods("janitor"))
+    stopped = ReplicaSet(None, 0, _pods("janitor"))
     assert _said(PAUSES, RUNS, stopped) == POWERFUL
-    assert _said(PAUSES, RUNS, stopped._replace(controller=DEPLOYMENT.uid)) == POWERFUL
-    assert _said(PAUSES, RUNS, stopped._replace(controller="another")) == ""
+    assert _said(PAUSES, RUNS, stopped._replace(controller=_above(DEPLOYMENT))) == POWERFUL
+    assert _said(PAUSES, RUNS, stopped._replace(controller=ANOTHER)) == ""
     assert _said(PAUSES, RUNS, stopped._replace(size=1)) == ""
     assert _said(PAUSES, RUNS._replace(pods=_pods("janitor")), stopped) == ""
 
 
 def test_what_is_left_to_other_deployments_is_asked_about() -> None:
     """By an orphaning deletion; of an ordinary one nothing is asked."""
-    left = ReplicaSet(DEPLOYMENT.uid, 0, _pods("janitor"))
+    left = ReplicaSet(_above(DEPLOYMENT), 0, _pods("janitor"))
     stored = _spec(0, paused=False)
     assert _said(deletion(stored=stored, options={"propagationPolicy": "Orphan"}), left) == POWERFUL
     assert _said(deletion(stored=stored, options={"propagationPolicy": "Background"}), left) == ""
@@ -126,7 +132,7 @@ KEPT: Final = {"finalizers": ["orphan"]}
 
 def test_what_another_object_leaves_to_deployments_is_asked_about() -> None:
     """Of whatever kind: by an orphaning deletion, or by the finalizer that has every deletion be one."""
-    left = ReplicaSet(ROLL.uid, 0, _pods("janitor"))
+    left = ReplicaSet(_above(ROLL), 0, _pods("janitor"))
     orphans = {"propagationPolicy": "Orphan"}
     for leaves in (
         deletion(ROLL, options=orphans),
@@ -136,9 +142,9 @@ def test_what_another_object_leaves_to_deployments_is_asked_about() -> None:
     ):
         assert _said(leaves, left) == POWERFUL
         assert _said(leaves, left._replace(pods=_pods())) == _said(leaves, left._replace(size=1)) == ""
-        assert _said(leaves, left._replace(controller="another")) == ""
+        assert _said(leaves, left._replace(controller=ANOTHER)) == ""
     assert _said(update(old=_spec(1, paused=False), new=_spec(1, paused=False) | KEPT), RUNS, left) == ""
-    theirs = left._replace(controller=DEPLOYMENT.uid)
+    theirs = left._replace(controller=_above(DEPLOYMENT))
     assert _said(update(old=_spec(1, paused=False), new=_spec(1, paused=True) | KEPT), RUNS, theirs) == POWERFUL
     for free in (deletion(ROLL), update(ROLL, old=KEPT, new=KEPT | {"labels": {"a": "b"}}), creation(ROLL, new=KEPT)):
         answers = Answers(replica_sets=[left])
@@ -147,6 +153,25 @@ def test_what_another_object_leaves_to_deployments_is_asked_about() -> None:
     anywhere = Target(WIDGETS, "Widget", "", "roll", ROLL.uid)
     assert "in whatever namespaces" in _said(deletion(anywhere, options=orphans), left)
     assert _said(deletion(anywhere, options=orphans), RUNS) == ""
+
+
+def test_what_runs_beside_what_is_left_says_nothing_of_it() -> None:
+    """Whoever takes one alone starts it: as whom others of the same controller run is not as whom that one does."""
+    left = ReplicaSet(_above(ROLL), 0, _pods("janitor"))
+    leaves = deletion(ROLL, options={"propagationPolicy": "Orphan"})
+    assert _said(leaves, left, left._replace(size=1)) == POWERFUL
+
+
+@pytest.mark.parametrize("false", [{"api_version": "example.com/v1"}, {"kind": "Foo"}, {"name": "other"}])
+def test_what_the_garbage_collector_takes_for_nobodys_does_not_run_on(false: dict[str, str]) -> None:
+    """It looks for the owner that a reference names: a Deployment of such alone is not paused, nor for their sake."""
+    told_falsely = RUNS._replace(controller=_above(DEPLOYMENT, **false), pods=_pods("janitor"))
+    assert _said(PAUSES, told_falsely) == WAITS
+    assert _said(PAUSES, told_falsely, RUNS) == ""
+    stopped = ReplicaSet(told_falsely.controller, 0, _pods("janitor"))
+    assert _said(PAUSES, told_falsely, RUNS, stopped) == POWERFUL
+    version = RUNS._replace(controller=_above(DEPLOYMENT, api_version="apps/v1beta2"))
+    assert _said(PAUSES, version) == ""
 
 
 def _set(size: int, account: str = "", **more: Any) -> dict[str, Any]:
@@ -219,5 +244,5 @@ def test_nothing_is_asked_of_what_does_not_run() -> None:
 @pytest.mark.parametrize("unknown", [ReplicaSets, FirstRight])
 def test_what_is_not_known_is_refused(unknown: Any) -> None:
     """Which ReplicaSets there are, and what their account may do."""
-    answers = Answers(replica_sets=[RUNS, ReplicaSet("", 0, _pods("janitor"))], unknown=[unknown])
+    answers = Answers(replica_sets=[RUNS, ReplicaSet(None, 0, _pods("janitor"))], unknown=[unknown])
     assert decide(PAUSES, state(), answers=answers).reason is Reason.INTERNAL_ERROR
