@@ -154,6 +154,30 @@ def name_it_in_a_custom_resource(field: Field, kind: Kind, named: str, spec: Cal
     field.lasts(mine)
 
 
+@attack(variants={"deleted": (False,), "unserved": (True,)})
+def let_what_names_it_go_with_its_definition(field: Field, unserved: bool) -> None:
+    """An agent ends the definition of a custom resource that names it, and of which no policy tells."""
+    field.deployment()
+    group = f"{field.place}.example.com"
+    bare = field.make(DEFINITIONS, documents.definition("others", group, "Other"))
+    stored = field.make(DEFINITIONS, documents.definition("whatevers", group, "Whatever"))
+    kind, other = Kind(group, "whatevers"), Kind(group, "others")
+    head = {"apiVersion": f"{group}/v1", "metadata": {"name": "mine"}}
+    field.make(kind, {**head, "kind": "Whatever", "spec": {"target": "deployment/checkout"}})
+    field.make(other, {**head, "kind": "Other", "spec": {"target": "deployment/mine"}})
+    definition = DEFINITIONS.path("", stored["metadata"]["name"])
+    # What names nothing that is protected goes, once the guard may look at it.
+    ends = DEFINITIONS.path("", bare["metadata"]["name"])
+    field.eventually(lambda: field.agent("DELETE", f"{ends}?dryRun=All").done, "the agent ends its own definition")
+    if unserved:
+        version = {**stored["spec"]["versions"][0], "served": False}
+        field.refused("PATCH", definition, {"spec": {"versions": [version]}})
+    else:
+        field.refused("DELETE", definition)
+        field.refused("DELETE", definition, {"propagationPolicy": "Orphan"})
+    field.lasts(kind.path(field.place, "mine"))
+
+
 @attack()
 def delete_what_prunes_it(field: Field) -> None:
     """An agent deletes a Kustomization of Flux's, in whose inventory it stands, and which prunes that."""

@@ -47,6 +47,7 @@ _ELSEWHERE: Final = {
     "networks": "attacks/footing.py::cut_the_guard_off",
     "other-versions": "attacks/defining.py::ask_in_a_version_that_knows_less",
     "references": "attacks/programs.py::name_it_in_a_custom_resource",
+    "references-within": "attacks/programs.py::let_what_names_it_go_with_its_definition",
     "revisions": "attacks/borrowing.py::make_a_revision",
 }
 """Rules that find something only where there is more than these requests are about, and what shows on the real API

@@ -113,8 +113,18 @@ def document(object_: Target, **fields: Any) -> dict[str, Any]:
     metadata = {"name": object_.name, "uid": object_.uid}
     if object_.namespace:
         metadata["namespace"] = object_.namespace
+    if object_.resource == DEFINITIONS:
+        spec = fields.get("spec", {})
+        fields["spec"] = spec if spec is None else _defining(object_.name) | spec
     inside = {name: value for name, value in fields.items() if name in _IN_METADATA}
     return {"metadata": metadata | inside} | {name: value for name, value in fields.items() if name not in inside}
+
+
+def _defining(name: str) -> dict[str, Any]:
+    """The least that a definition of this name says."""
+    plural, _, group = name.partition(".")
+    versions = [{"name": "v1", "served": True, "storage": True}]
+    return {"group": group, "scope": "Namespaced", "names": {"plural": plural, "kind": "Kind"}, "versions": versions}
 
 
 def review_of(operation: Operation, object_: Target, user: Caller = AGENT, **fields: Any) -> dict[str, Any]:

@@ -33,6 +33,8 @@ from seconder.admission.lookups import (
     Lookup,
     MissingOwners,
     NamespaceContents,
+    Naming,
+    Namings,
     OfClass,
     Overlapping,
     OwningResources,
@@ -107,6 +109,7 @@ class Answers(Resolver):
     holders: Sequence[Holder] = ()
     of_class: Sequence[Placed] = ()
     called: Sequence[Placed] = ()
+    namings: Sequence[Naming] = ()
     hosting: Sequence[Placed] = ()
     overlapping: Sequence[Placed] = ()
     scaling: Sequence[Target] = ()
@@ -176,6 +179,8 @@ class Answers(Resolver):
                 return self.of_class
             case Called():
                 return [each for each in self.called if each.name in lookup.names]
+            case Namings():
+                return self.namings
             case Hosting():
                 return self.hosting
             case Overlapping():

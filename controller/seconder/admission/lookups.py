@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 
 from seconder.admission.dependents import Dependent
 from seconder.admission.indirect.aliases import Alias
+from seconder.admission.indirect.named import Found
 from seconder.admission.rbac import RoleRef, Rule
 from seconder.admission.request import Metadata, Owner
 from seconder.api.label_selector import Selector
@@ -266,6 +267,24 @@ class Called(Lookup[Sequence[Placed]], frozen=True):
     unknown: ClassVar[str] = "what the object names could not be looked up"
     kind: ResolvedResource
     names: tuple[str, ...]
+
+
+class Naming(NamedTuple):
+    """What an object in a namespace names. ``namespace`` is empty for one in none."""
+
+    namespace: str
+    found: Found
+
+
+class Namings(Lookup[Sequence[Naming]], frozen=True):
+    """What custom resources name, of those that name anything: all of a kind, or all in a namespace.
+
+    Each time once. ``kind``: None for every one of which it matters. ``namespace``: empty for all.
+    """
+
+    unknown: ClassVar[str] = "what the objects name that go with it could not be looked up"
+    kind: ResolvedResource | None
+    namespace: str
 
 
 class Hosting(Lookup[Sequence[Placed]], frozen=True):

@@ -11,13 +11,14 @@ from typing import Any, Final
 import msgspec
 
 from seconder.admission.dependents import Kind, group_key, kind_key
-from seconder.api.resources import GroupResource
+from seconder.api.resources import GroupResource, ResolvedResource
 from seconder.client.api import AGGREGATED_DISCOVERY, Api, segment
 from seconder.client.objects import TooLate, items, left
 
 _API_VERSION: Final = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}/)?[a-z][a-z0-9-]{0,62}")
 _ROOTS: Final = ("/api", "/apis")
 _STALE: Final = "Stale"
+_NAMESPACED: Final = "Namespaced"
 
 
 class _Kind(msgspec.Struct):
@@ -27,6 +28,7 @@ class _Kind(msgspec.Struct):
 class _Resource(msgspec.Struct, rename="camel"):
     resource: str
     response_kind: _Kind = msgspec.field(default_factory=_Kind)
+    scope: str = ""
 
 
 class _Version(msgspec.Struct):
@@ -110,6 +112,27 @@ def definitions(api: Api, deadline: float) -> int:
     """How many CustomResourceDefinitions there are. Raises ApiError and TooLate."""
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     return sum(1 for _ in items(api, path, deadline, metadata_only=True))
+
+
+def custom_in_namespaces(api: Api, deadline: float) -> list[ResolvedResource]:
+    """The custom kinds that are in namespaces, each in the version that comes first. Raises ApiError and TooLate.
+
+    What another server answers for is none of them.
+    """
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    defined = {each["metadata"]["name"] for each in items(api, path, deadline, metadata_only=True)}
+    if not defined:
+        return []
+    found = api.get("/apis", timeout=left(deadline), accept=AGGREGATED_DISCOVERY, decode=_groups.decode)
+    kinds: dict[GroupResource, ResolvedResource] = {}
+    for group in found.items:
+        for version in group.versions:
+            for each in version.resources:
+                resource = GroupResource(group.metadata.name, each.resource)
+                if each.scope == _NAMESPACED and str(resource) in defined:
+                    kind = each.response_kind.kind
+                    kinds.setdefault(resource, ResolvedResource(resource, version.version, True, True, kind))
+    return list(kinds.values())
 
 
 class Kinds:

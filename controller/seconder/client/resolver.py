@@ -24,6 +24,7 @@ from seconder.admission.lookups import (
     Lookup,
     MissingOwners,
     NamespaceContents,
+    Namings,
     OfClass,
     Overlapping,
     OwningResources,
@@ -175,6 +176,9 @@ class Resolver:
                 return self._objects.of_class(lookup, deadline)
             case Called():
                 return self._objects.called(lookup, deadline)
+            case Namings():
+                asked = [lookup.kind] if lookup.kind else kinds.custom_in_namespaces(self._api, deadline)
+                return self._objects.namings(asked, lookup.namespace, deadline)
             case Hosting():
                 return self._objects.hosting(lookup, deadline)
             case Overlapping():

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from seconder.admission.indirect import scaling, volumes
+from seconder.admission.indirect import references, scaling, volumes
 from seconder.admission.kinds import (
     AUTOSCALER,
     CLAIMS,
@@ -315,7 +315,10 @@ class Reconciler:
         # What goes along is read, too: it may end others.
         index = PolicyIndex(policies)
         followed = _rules(index.followed, ["get", "list", "watch"])
-        owners = _rules(discovery.owners(served), ["get"])
+        owning = discovery.owners(served)
+        owners = _rules(owning, ["get"])
+        # What a custom resource names may go with its definition, or with its namespace.
+        owners += _rules([each for each in owning if each.custom and references.judged(each.resource)], ["list"])
         # Which claim a VolumeAttachment serves, its volume tells.
         claims = any(resource.resource == CLAIMS.resource for resource in resolved)
         owners += _rules([VOLUMES] if claims else [], ["get"])

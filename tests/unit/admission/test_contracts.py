@@ -37,7 +37,8 @@ from seconder.admission import lookups, pipeline, rbac, rules
 from seconder.admission.changes import differences
 from seconder.admission.changes.free_paths import NOTHING
 from seconder.admission.dependents import Dependent
-from seconder.admission.lookups import Claim, Claimant, DaemonSet, FreeVolume, Holder, Lookup, Placed
+from seconder.admission.indirect import references
+from seconder.admission.lookups import Claim, Claimant, DaemonSet, FreeVolume, Holder, Lookup, Naming, Placed
 from seconder.admission.request import Request
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import looking_at
@@ -414,6 +415,22 @@ def _cases() -> list[Case]:
             Answers(
                 objects=live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT)),
                 called=[Placed(DEPLOYMENT.namespace, DEPLOYMENT.name, DEPLOYMENT.uid)],
+            ),
+        ),
+        Case(
+            "references-within",
+            deletion(target(NAMESPACES, "elsewhere", namespace="")),
+            (policy(DEPLOYMENT.resource),),
+            Answers(
+                objects=live(DEPLOYMENT, annotations=approved_for(DEPLOYMENT)),
+                namings=[
+                    Naming(
+                        "elsewhere",
+                        references.found(
+                            {"ref": {"kind": "Deployment", "namespace": DEPLOYMENT.namespace, "name": DEPLOYMENT.name}}
+                        ),
+                    )
+                ],
             ),
         ),
         Case("stopped-sets", update(new={"spec": {**PAUSED, "replicas": 1}}), (policy(SERVICES),), Answers()),

@@ -10,7 +10,7 @@ from tests.support.served import Served
 from seconder.admission.dependents import Kind, group_key, kind_key
 from seconder.api.resources import GroupResource
 from seconder.client.api import ApiError
-from seconder.client.kinds import Kinds, served_elsewhere, storage_version
+from seconder.client.kinds import Kinds, custom_in_namespaces, served_elsewhere, storage_version
 from seconder.client.objects import TooLate
 
 STACK = Kind("example.com/v1", "Stack")
@@ -169,3 +169,21 @@ def test_the_stored_version_is_told_by_discovery() -> None:
         (_serving(v2=V1_STORED, v3=V1_STORED), "v2", ""),
     ):
         assert storage_version(served, backups, version, time.monotonic() + 5) == stored
+
+
+def test_custom_kinds_in_namespaces_are_those_that_a_definition_is_there_for(served: Served) -> None:
+    """Each once, in the version that comes first; none of another server's, and none of no namespace."""
+    stacks, others = _group("example.com", {"stacks": "Stack", "piles": "Pile"}), _group("metrics.com", {"a": "A"})
+    stacks["versions"][0]["resources"][1]["scope"] = "Cluster"
+    stacks["versions"].append({**stacks["versions"][0], "version": "v1beta1"})
+    served.answers["/apis"] = {"items": [stacks, others]}
+    names = ("stacks.example.com", "piles.example.com", "gone.example.com")
+    items = [{"metadata": {"name": name}} for name in names]
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    served.answers[path] = {"metadata": {}, "items": items}
+    found = custom_in_namespaces(served, time.monotonic() + 5.0)
+    assert [(each.resource, each.version, each.namespaced, each.kind) for each in found] == [
+        (STACKS, "v1", True, "Stack")
+    ]
+    served.answers[path] = {"metadata": {}, "items": []}
+    assert custom_in_namespaces(served, time.monotonic() + 5.0) == []

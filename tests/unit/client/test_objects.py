@@ -11,7 +11,8 @@ import pytest
 from tests.support.builders import CONFIG_MAPS, DEPLOYMENT, resolved, target
 from tests.support.served import Asked, Served
 
-from seconder.admission.indirect import aliases
+from seconder.admission.indirect import aliases, references
+from seconder.admission.indirect.scaling import SCALED_OBJECTS
 from seconder.admission.kinds import INGRESSES, NETWORK_POLICY, POD_CHOOSERS
 from seconder.admission.lookups import (
     Adopting,
@@ -28,6 +29,7 @@ from seconder.admission.lookups import (
     Holders,
     Hosting,
     NamespaceContents,
+    Naming,
     ObjectRef,
     OfClass,
     Overlapping,
@@ -649,3 +651,52 @@ def test_objects_without_a_uid_are_no_answer(pool: ThreadPoolExecutor) -> None:
         served.contents(held, time.monotonic() + 5)
     with pytest.raises(TooLate, match="an object has no namespace"):
         served.pods_on(PodsOn("n1"), time.monotonic() + 5)
+
+
+GEARS_PATH = "/apis/example.com/v2/widgets"
+
+
+def _naming(name: str, place: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": place, "uid": name}, "spec": spec}
+
+
+def _namings(served: Served, pool: ThreadPoolExecutor, *kinds: ResolvedResource, place: str = "") -> list[Naming]:
+    return Objects(served, pool).namings(kinds, place, time.monotonic() + 5.0)
+
+
+def test_what_custom_resources_name_is_told_with_their_namespaces(pool: ThreadPoolExecutor) -> None:
+    """Once each, page by page; of what names nothing, and of kinds that are not served, there is nothing."""
+    documents = [
+        _naming("a", "payments", deployments=["shop"]),
+        _naming("b", "payments", deployments=["shop"]),
+        _naming("c", "web", deployments=["shop"]),
+        _naming("d", "web", size=1),
+    ]
+    served = Served({GEARS_PATH: {"metadata": {}, "items": documents}})
+    gone = replace(WIDGETS, resource=GroupResource("example.com", "gone"))
+    shop = references.found({"deployments": ["shop"]})
+    assert sorted(_namings(served, pool, WIDGETS, gone), key=str) == [Naming("payments", shop), Naming("web", shop)]
+    served.answers[WIDGETS_PATH] = {"metadata": {}, "items": documents[:1]}
+    assert _namings(served, pool, WIDGETS, place="payments") == [Naming("payments", shop)]
+    # Of kinds of which rules tell what they do, nothing is asked.
+    assert _namings(served, pool, ResolvedResource(SCALED_OBJECTS, "v1alpha1", True, True)) == []
+
+
+@pytest.mark.parametrize("bound", ["_MOST_READ", "_MOST_BYTES", "_MOST_KINDS"])
+def test_of_too_many_custom_resources_nobody_tells_what_they_name(
+    pool: ThreadPoolExecutor, bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor of too large ones, or of too many kinds."""
+    documents = [_naming(str(number), "web", size="x" * 100) for number in range(20)]
+    served = Served({GEARS_PATH: {"metadata": {}, "items": documents}})
+    assert _namings(served, pool, WIDGETS) == []
+    monkeypatch.setattr(objects, bound, 0 if bound == "_MOST_KINDS" else 19)
+    with pytest.raises(TooLate, match="more than"):
+        _namings(served, pool, WIDGETS)
+
+
+@pytest.mark.parametrize("status", [0, 403, 500])
+def test_what_cannot_be_listed_is_not_taken_for_naming_nothing(pool: ThreadPoolExecutor, status: int) -> None:
+    """A kind that the webhook may not read, or a conversion that fails."""
+    with pytest.raises(ApiError):
+        _namings(Served({GEARS_PATH: status}), pool, WIDGETS)

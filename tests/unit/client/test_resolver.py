@@ -31,6 +31,7 @@ from seconder.admission.lookups import (
     Lookup,
     MissingOwners,
     NamespaceContents,
+    Namings,
     ObjectRef,
     OfClass,
     Overlapping,
@@ -57,12 +58,13 @@ from seconder.admission.lookups import (
 )
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.rbac import RoleRef
-from seconder.api.resources import PODS, GroupResource
+from seconder.api.resources import PODS, GroupResource, ResolvedResource
 from seconder.client.api import ApiError
 from seconder.client.dependents import DependentsIndex
 from seconder.client.resolver import LATER, SECONDS, Resolver, within
 
 NOTHING = PolicyIndex(())
+GEAR = ResolvedResource(GroupResource("example.com", "gears"), "v1", namespaced=True, custom=True, kind="Gear")
 PROTECTING = PolicyIndex([policy()])
 CHECKOUT = ObjectRef(resolved(DEPLOYMENTS), "payments", "checkout")
 CHECKOUT_PATH = "/apis/apps/v1/namespaces/payments/deployments/checkout"
@@ -96,6 +98,8 @@ LOOKUPS: list[Lookup[Any]] = [
     Holders(resolved(PODS), "payments", ("spec", "volumeName")),
     OfClass(resolved(PODS), "nginx"),
     Called(resolved(PODS), ("shop",)),
+    Namings(GEAR, ""),
+    Namings(None, "payments"),
     Hosting(resolved(PODS), ("shop.example.com",)),
     Overlapping(resolved(PODS), "payments", ()),
     ScaledBy("payments", ()),
@@ -171,6 +175,9 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(Holders(resolved(PODS), "payments", ("spec", "volumeName"))) == []
     assert answer(OfClass(resolved(PODS), "nginx")) == []
     assert answer(Called(resolved(PODS), ("shop",))) == []
+    assert answer(Namings(GEAR, "")) == []
+    served.answers["/apis/apiextensions.k8s.io/v1/customresourcedefinitions"] = {"metadata": {}, "items": []}
+    assert answer(Namings(None, "payments")) == []
     assert answer(Hosting(resolved(PODS), ("shop.example.com",))) == []
     assert answer(Overlapping(resolved(PODS), "payments", ())) == []
     served.answers["/apis/autoscaling/v2/namespaces/payments/horizontalpodautoscalers"] = {"metadata": {}, "items": []}

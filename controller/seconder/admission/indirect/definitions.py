@@ -36,10 +36,14 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     finalizers have names of their own.
     """
     yield from ()
-    free = _FREE[context.request.target.resource].freeing(OWNERS).freeing(FINALIZERS)
-    if context.naming(context.effect(Action.CHANGE)) or not context.changes([free]):
+    if context.naming(context.effect(Action.CHANGE)) or not may_lose(context):
         return []
     return [context.effect(Action.DELETE)]
+
+
+def may_lose(context: ReviewContext) -> bool:
+    """Whether objects of a definition, or in a namespace, may go by an update of it. Raises Malformed and Unknown."""
+    return context.changes([_FREE[context.request.target.resource].freeing(OWNERS).freeing(FINALIZERS)])
 
 
 class _Resource(Struct):

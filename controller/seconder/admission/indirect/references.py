@@ -14,13 +14,23 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from msgspec import Struct
-
 from seconder.admission import installation
 from seconder.admission.coverage import NAME
+from seconder.admission.indirect import scaling
 from seconder.admission.indirect.aliases import NAMES
-from seconder.admission.kinds import MAKERS, POD_RUNNERS
-from seconder.api.resources import NAMESPACES, ResolvedResource
+from seconder.admission.indirect.named import Found, Named
+from seconder.admission.kinds import KUBERNETES_GROUPS, MAKERS, METRICS_GROUPS, POD_RUNNERS
+from seconder.api import constants
+from seconder.api.resources import ANY, NAMESPACES, GroupResource, ResolvedResource
+
+PASSED_OVER: Final = frozenset(
+    {
+        *(GroupResource(group, ANY) for group in KUBERNETES_GROUPS | METRICS_GROUPS | {constants.DOMAIN}),
+        *scaling.SIZERS,
+        scaling.VERTICAL,
+    }
+)
+"""Kinds that are no custom ones, and those custom ones of which rules tell what they do to what they name."""
 
 _MOST: Final = 1024
 """Names that are looked at, and namespaces; of more nobody tells what they name."""
@@ -142,29 +152,6 @@ _GROUPS: Final = re.compile(r"apps|batch|core|v\d\w*")
 """What stands before a kind in a text, but for a namespace."""
 
 
-class Named(Struct, frozen=True):
-    """An object that is named. ``namespace`` is empty where none is said beside its name.
-
-    ``known``: its kind, where that is a workload or one of which some are Seconder's own; else ``group`` and ``kind``
-    are told in full. ``whole``: by its own manifest.
-    """
-
-    name: str
-    namespace: str
-    known: ResolvedResource | None = None
-    group: str = ""
-    kind: str = ""
-    whole: bool = False
-
-
-class Found(Struct, frozen=True):
-    """What an object names, and the namespaces that it names anywhere. ``more``: there are too many to look at."""
-
-    named: frozenset[Named]
-    namespaces: frozenset[str]
-    more: bool = False
-
-
 class _Field(NamedTuple):
     """What a field's name means.
 
@@ -181,6 +168,11 @@ class _Field(NamedTuple):
 
 
 _NOTHING: Final = _Field()
+
+
+def judged(resource: GroupResource) -> bool:
+    """Whether it matters what objects of a kind name."""
+    return PASSED_OVER.isdisjoint({resource, GroupResource(resource.group, ANY)})
 
 
 def found(*documents: Mapping[str, Any]) -> Found:

@@ -43,6 +43,7 @@ from seconder.admission.rules import (
     portal_host,
     protected_owners,
     references,
+    references_within,
     revisions,
     role_grants,
     scale_to_zero,
@@ -94,5 +95,6 @@ RULES: Final[tuple[Rule, ...]] = (
     protected_owners.RULE,
     indirect_deletion.RULE,
     references.RULE,
+    references_within.RULE,
     guard_aliases.RULE,
 )

@@ -14,7 +14,7 @@ WHAT = "agents may not define kinds of very many names or versions, which everyb
 
 
 def _definition(versions: int = 1, *, served: bool = True, **names: list[str]) -> dict[str, Any]:
-    told = [{"name": f"v{number}", "served": served} for number in range(versions)]
+    told = [{"name": f"v{number}", "served": served, "storage": not number} for number in range(versions)]
     return {"spec": {"names": {"plural": "gears", "kind": "Gear", **names}, "versions": told}}
 
 

@@ -19,8 +19,9 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, refusal
 
+from seconder.admission.indirect.named import Found, Named
 from seconder.admission.kinds import REDIRECTS
-from seconder.admission.lookups import Placed
+from seconder.admission.lookups import Naming, Placed
 from seconder.admission.policy_index import Installation
 from seconder.admission.request import Operation, Request
 from seconder.admission.rule import Binds
@@ -37,6 +38,7 @@ RANGES = GroupResource("networking.k8s.io", "servicecidrs")
 SERVERS = GroupResource("apiregistration.k8s.io", "apiservices")
 OF_GUARD = {"spec": {"parentRef": {"resource": "services", "namespace": "seconder-system", "name": "seconder-webhook"}}}
 NAMED = {"spec": {"rules": [{"host": "approve.example.com"}]}}
+NAMES_GUARD = Found(frozenset({Named("seconder-system", "", group="", kind="Namespace")}), frozenset())
 PAYMENTS = target(NAMESPACES, "payments", uid="uid-ns")
 
 
@@ -73,6 +75,7 @@ CASES = (
     Case(
         "guard-nodes", target(NODES, "n1"), {}, answers={"pods": [Placed("seconder-system", "seconder-webhook", "u")]}
     ),
+    Case("references-within", PAYMENTS, {}, state(), {"namings": [Naming("payments", NAMES_GUARD)]}),
     Case("guard-addresses", target(ADDRESSES, "10.0.0.7", ""), OF_GUARD),
     Case("guard-addresses", target(RANGES, "kubernetes", ""), {}),
     Case(

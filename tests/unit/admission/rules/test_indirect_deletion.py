@@ -501,7 +501,7 @@ def test_a_device_that_evicts_whom_nobody_knows_is_refused(plural: str) -> None:
 
 
 def _definition(served: bool = True, stored: str = "v1", **metadata: Any) -> dict[str, Any]:
-    spec = {"versions": [{"name": "v1", "served": served}]}
+    spec = {"versions": [{"name": "v1", "served": served, "storage": True}]}
     return {"spec": spec, "status": {"storedVersions": [stored], "conditions": []}, **metadata}
 
 

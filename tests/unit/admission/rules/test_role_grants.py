@@ -961,6 +961,7 @@ NO_TWIN = {
     "owner-names": "who may update an object may tell falsely of its owners, whatever the kind",
     "protected-owners": "what a policy names tells it",
     "references": "what a custom resource names is not told by a right to its kind",
+    "references-within": "as for references",
     "templates": "as for agent-tags and approval-annotations",
 }
 """Rules that refuse an agent something and no right of its own stands for that, each with its reason."""
