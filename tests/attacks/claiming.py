@@ -186,3 +186,29 @@ def name_a_volume_that_is_retained(field: Field) -> None:
     spec = {**_ASKED, "storageClassName": field.place, "volumeName": field.place}
     field.refused("POST", CLAIMS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
     field.lasts(path)
+
+
+@attack(variants={"by-itself": ("",), "by-a-StatefulSet": ("set",), "by-a-pod": ("pod",)})
+def claim_a_volume_that_is_kept_for_another(field: Field, by: str) -> None:
+    """An agent's claim has the name for which a person keeps a protected volume, retained, and leaves it as taken."""
+    kept = _volume(field)
+    reference = {"namespace": field.place, "name": {"": "mine", "set": "data-db-0", "pod": "mine-data"}[by]}
+    kept["spec"] |= {"persistentVolumeReclaimPolicy": "Retain", "claimRef": reference}
+    field.make(VOLUMES, kept)
+    field.protect(VOLUMES, VOLUMES.path("", field.place))
+    field.free_work()
+    field.account()
+    spec = {**_ASKED, "storageClassName": field.place}
+    if by == "set":
+        templates = [{"metadata": {"name": "data"}, "spec": spec}]
+        field.refused(
+            "POST", STATEFUL_SETS.path(field.place), documents.stateful_set(1, volumeClaimTemplates=templates)
+        )
+    elif by == "pod":
+        volumes = [{"name": "data", "ephemeral": {"volumeClaimTemplate": {"spec": spec}}}]
+        field.refused("POST", PODS.path(field.place), documents.pod("mine", volumes=volumes))
+    else:
+        field.refused("POST", CLAIMS.path(field.place), {"metadata": {"name": "mine"}, "spec": spec})
+    field.done("POST", CLAIMS.path(field.place), {"metadata": {"name": "other"}, "spec": spec})
+    if field.lasts(VOLUMES.path("", field.place), 1.0).get("status", {}).get("phase") == "Bound":
+        field.lost("it is bound to the agent's claim")

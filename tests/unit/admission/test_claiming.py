@@ -84,29 +84,58 @@ def test_a_retained_volume_is_taken_by_a_claim_that_names_it() -> None:
     assert not _lost(_claim(), kept)
 
 
+def test_a_retained_volume_that_is_kept_for_a_claim_is_taken_by_the_claim_of_that_name() -> None:
+    """Whichever of the two names the other; a claim of another name, place or class takes nothing."""
+    kept = FREE._replace(retained=True, kept_for=("payments", "mine"))
+    assert _lost(_claim(storageClassName="fast"), kept)
+    assert _lost(_claim(), kept)
+    assert _lost(_claim(volumeName="pv-1"), kept)
+    assert not _lost(_claim(storageClassName="slow"), kept)
+    assert not _lost(_claim(volumeName="pv-2", storageClassName="fast"), kept)
+    for other in (("payments", "theirs"), ("other", "mine")):
+        assert not _lost(_claim(storageClassName="fast"), kept._replace(kept_for=other))
+
+
 EPHEMERAL = {"volumes": [{"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": {"storageClassName": "fast"}}}}]}
 PLAIN = {"volumes": [{"name": "v", "emptyDir": {}}]}
 
 
 @pytest.mark.parametrize(
-    ("made", "spec"),
+    ("made", "spec", "named", "others"),
     [
-        (SET, {"volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {"storageClassName": "fast"}}]}),
-        (target(PODS, "p", uid=""), EPHEMERAL),
-        (target(uid=""), {"template": {"spec": EPHEMERAL}}),
-        (target(JOBS, "j", uid=""), {"template": {"spec": EPHEMERAL}}),
+        (
+            SET,
+            {"volumeClaimTemplates": [{"metadata": {"name": "d"}, "spec": {"storageClassName": "fast"}}]},
+            ["d-db-0", "d-db-17"],
+            ["e-db-0", "d-dbs", "d"],
+        ),
+        (SET, {"template": {"spec": EPHEMERAL}}, ["db-0-v"], ["d-db-0", "dbv", "db-0-w"]),
+        (target(PODS, "p", uid=""), EPHEMERAL, ["p-v"], ["p-w", "q-v", "p-0-v"]),
+        (target(uid=""), {"template": {"spec": EPHEMERAL}}, ["whichever-v"], ["whichever-w"]),
+        (target(JOBS, "j", uid=""), {"template": {"spec": EPHEMERAL}}, ["whichever-v"], ["whichever-w"]),
         (
             target(GroupResource("batch", "cronjobs"), "c", uid=""),
             {"jobTemplate": {"spec": {"template": {"spec": EPHEMERAL}}}},
+            ["whichever-v"],
+            ["whichever-w"],
         ),
     ],
     ids=lambda value: value.kind if isinstance(value, Target) else "",
 )
-def test_what_makes_such_claims_counts_as_well(made: Target, spec: dict[str, Any]) -> None:
-    """By a template, when it comes; not again while it stays. Its claims may have whatever names one may be."""
+def test_what_makes_such_claims_counts_as_well(
+    made: Target, spec: dict[str, Any], named: list[str], others: list[str]
+) -> None:
+    """By a template, when it comes; not again while it stays. Names tell where controllers give none by chance."""
     assert _lost(creation(made, new={"spec": spec}))
     assert not _lost(creation(made, new={"spec": spec}), FREE._replace(classes=("slow",)))
-    assert _lost(creation(made, new={"spec": spec}), FREE._replace(kept_for=("payments", "d-db-0")))
+    assert not _lost(creation(made, new={"spec": spec}), FREE._replace(retained=True))
+    for retained in (False, True):
+        kept = FREE._replace(retained=retained)
+        for name in named:
+            assert _lost(creation(made, new={"spec": spec}), kept._replace(kept_for=("payments", name)))
+            assert not _lost(creation(made, new={"spec": spec}), kept._replace(kept_for=("other", name)))
+        for name in others:
+            assert not _lost(creation(made, new={"spec": spec}), kept._replace(kept_for=("payments", name)))
     assert not _lost(update(made, old={"spec": spec}, new={"spec": spec, "labels": {"a": "b"}}))
     assert not _lost(creation(made, new={"spec": {"template": {"spec": PLAIN}}}))
 

@@ -19,7 +19,7 @@ from seconder.admission.lookups import Asking, Claim, Claims, FreeVolume, FreeVo
 from seconder.admission.request import WRITES, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
-from seconder.api.resources import GroupResource, Target
+from seconder.api.resources import PODS, STATEFUL_SETS, GroupResource, Target
 
 TEMPLATE: Final = b"olumeClaimTemplate"
 """Of the names of all fields that hold a template of claims. No character of such a name is written by an escape."""
@@ -32,21 +32,36 @@ _MOST: Final = 64
 """Claims of one object that ask for different things, each of which is compared with all volumes that are free."""
 
 
+class _Name(NamedTuple):
+    """The name of a claim, or, where it is not ``whole``, what it begins and ends with."""
+
+    before: str
+    after: str = ""
+    whole: bool = False
+
+    def may_be(self, name: str) -> bool:
+        """Whether a claim may have this name."""
+        return name == self.before if self.whole else name.startswith(self.before) and name.endswith(self.after)
+
+
+_ANY: Final = _Name("")
+
+
 class _Wanted(NamedTuple):
-    """What a claim asks for: a volume by name, or one of these classes; ``name``: the claim's own, where it is known.
+    """What a claim asks for: a volume by name, or one of these classes; ``name``: the claim's own.
 
     Sizes, modes and labels do not count: what is too small today may be changed until the claim is bound.
     """
 
     volume: str
     classes: tuple[str, ...]
-    name: str
+    name: _Name
 
     def may_have(self, volume: FreeVolume, place: str) -> bool:
         """Whether the volume controller may bind it, from a namespace, to a volume that is free."""
         if volume.kept_for:
             namespace, name = volume.kept_for
-            if namespace != place or self.name not in {"", name}:
+            if namespace != place or not self.name.may_be(name):
                 return False
         if self.volume:
             return self.volume == volume.name
@@ -56,10 +71,11 @@ class _Wanted(NamedTuple):
     def may_end(self, volume: FreeVolume, place: str) -> bool:
         """Whether a volume that is free may be the claim's from then on.
 
-        One that is retained stays when the claim goes, as nobody's: that counts where the claim names it. Those of a
-        class are there to be taken.
+        One that is retained stays when the claim goes, as nobody's: that counts where the claim names it, or it the
+        claim. Those of a class that say of no claim that they are for that are there to be taken.
         """
-        return self.may_have(volume, place) and not (volume.retained and not self.volume)
+        meant = self.volume or volume.kept_for
+        return self.may_have(volume, place) and bool(meant or not volume.retained)
 
 
 def free_volume(document: Mapping[str, Any]) -> FreeVolume | None:
@@ -75,7 +91,7 @@ def free_volume(document: Mapping[str, Any]) -> FreeVolume | None:
 
 def stored_claim(document: Mapping[str, Any]) -> Claim:
     """A claim as a list of them gives it."""
-    metadata, wanted = document["metadata"], _wanted(document, "")
+    metadata, wanted = document["metadata"], _wanted(document, _ANY)
     attributes = (document.get("spec") or {}).get("volumeAttributesClassName") or ""
     return Claim(metadata["namespace"], metadata["name"], metadata["uid"], wanted.volume, wanted.classes, attributes)
 
@@ -95,7 +111,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if not context.state.policies.protecting(Target(kind.resource, kind.kind, "", "", "")):
         return []
     stored, wanted = context.whole
-    before, after = ({*_claims(request.target.resource, each)} for each in (stored, wanted))
+    before, after = ({*_claims(request.target, each)} for each in (stored, wanted))
     # What is bound stays so.
     if claims and any(claim.volume for claim in before):
         return []
@@ -104,45 +120,66 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         return []
     names = () if any(not each.volume for each in asked) else tuple(sorted({each.volume for each in asked}))
     if len(asked) > _MOST:
+        # Of one class there may be as many as there are, whatever their names.
+        asked = {claim._replace(name=_ANY) for claim in asked}
+    if len(asked) > _MOST:
         raise Unknown(f"it asks for more than {_MOST} claims of different kinds")
     found = yield from ask(FreeVolumes(names))
     lost = [each for each in found if any(claim.may_end(each, request.target.namespace) for claim in asked)]
     return [goes_along(Target(kind.resource, kind.kind, "", each.name, each.uid), kind.version) for each in lost]
 
 
-def _claims(resource: GroupResource, document: Mapping[str, Any]) -> Iterator[_Wanted]:
+def _claims(target: Target, document: Mapping[str, Any]) -> Iterator[_Wanted]:
     """The claims that an object is, or has made. Raises Unknown."""
     try:
-        if resource == CLAIMS.resource:
+        if target.resource == CLAIMS.resource:
             if document:
-                yield _wanted(document, (document.get("metadata") or {}).get("name", ""))
+                yield _wanted(document, _Name(target.name, whole=True))
             return
-        for template in _templates(document.get("spec")):
-            yield _wanted(template, "")
+        for template, name in _templates(target, document.get("spec")):
+            yield _wanted(template, name)
     except (AttributeError, TypeError):
         raise Unknown("what its claims ask for cannot be told") from None
 
 
-def _wanted(document: Mapping[str, Any], name: str) -> _Wanted:
+def _wanted(document: Mapping[str, Any], name: _Name) -> _Wanted:
     metadata, spec = document.get("metadata") or {}, document.get("spec") or {}
     return _Wanted(spec.get("volumeName") or "", _classes(metadata, spec), name)
 
 
-def _templates(value: Any) -> Iterator[Any]:
-    """All templates of claims in an object: a StatefulSet's, and those of its pods' ephemeral volumes."""
-    left = [value]
+def _templates(target: Target, value: Any) -> Iterator[tuple[Any, _Name]]:
+    """All templates of claims in an object, a StatefulSet's and those of its pods' ephemeral volumes, with their names.
+
+    A claim of a template is called after that, the set and a number; one of a volume after its pod and that. Which
+    pods others than StatefulSets make ends in letters by chance.
+    """
+    left: list[tuple[Any, _Name]] = [(value, _ANY)]
     while left:
-        each = left.pop()
+        each, name = left.pop()
         if isinstance(each, list):
-            left.extend(each)
+            left.extend((one, name) for one in each)
         elif isinstance(each, dict):
+            if "ephemeral" in each:
+                name = _of_volume(target, f"-{each.get('name')}")
             for key, below in each.items():
                 if key == "volumeClaimTemplates":
-                    yield from below or ()
+                    yield from ((one, _of_template(target, one)) for one in below or ())
                 elif key == "volumeClaimTemplate":
-                    yield below
+                    yield below, name
                 else:
-                    left.append(below)
+                    left.append((below, name))
+
+
+def _of_template(workload: Target, template: Mapping[str, Any]) -> _Name:
+    named = (template.get("metadata") or {}).get("name")
+    return _Name(f"{named}-{workload.name}-") if named and workload.resource == STATEFUL_SETS else _ANY
+
+
+def _of_volume(target: Target, after: str) -> _Name:
+    """The name of the claim of a volume: the object is its pod, or makes such pods."""
+    if target.resource == PODS:
+        return _Name(target.name + after, whole=True)
+    return _Name(f"{target.name}-" if target.resource == STATEFUL_SETS else "", after)
 
 
 def _offered(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
@@ -207,7 +244,7 @@ def _protected_claims(context: ReviewContext) -> Asking[list[tuple[Effect, Claim
 
 
 def _waits(claim: Claim) -> _Wanted:
-    return _Wanted(claim.volume, claim.classes, claim.name)
+    return _Wanted(claim.volume, claim.classes, _Name(claim.name, whole=True))
 
 
 def _of_class(claim: Claim, classes: tuple[str, ...]) -> bool:
@@ -220,7 +257,7 @@ def _row(resource: GroupResource, by: str) -> Deleter:
         resource,
         by,
         "each protected PersistentVolume that waits for a claim and may be bound to it; of those that are retained the"
-        " one that it names",
+        " ones that it names, or that name it",
         "the volume goes with the claim, whatever ends that",
         _losses,
         WRITES,
