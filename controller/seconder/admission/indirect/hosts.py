@@ -4,6 +4,7 @@ So whoever makes another Ingress of a protected one's host, in whatever namespac
 keep nothing apart: one controller may have several.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -37,8 +38,11 @@ _SNIPPETS: Final = ("snippet", "snippets")
 """The ends of those of the controllers over NGINX that hold a piece of its configuration, at whatever place: one for a
 location may close that and open a server."""
 
-_OF_SERVERS: Final = ("server_name", "listen")
-"""The directives of NGINX by which a server takes requests for a host, or whatever comes to a port."""
+_STATEMENTS: Final = re.compile(r"(?<=[;{}\n])")
+"""Where a directive of NGINX may begin; after a line's end, because a comment goes that far."""
+
+_OF_SERVER: Final = re.compile(r"""\s*["']?(?:server_name|listen)["'\s]""")
+"""A directive by which a server takes requests for a host, or whatever comes to a port. Its name may be quoted."""
 
 _LONGEST: Final = 253
 """Characters of a host (RFC 1035). In an annotation longer texts may stand, which are more than a host, or none."""
@@ -67,10 +71,14 @@ def _added(key: str, value: str) -> list[str]:
     name = key.rpartition("/")[2]
     if name in _HOSTS:
         return [_ANY if "~" in each else each for each in value.split(",") if each.strip()]
-    words: Sequence[str] = _OF_SERVERS if name.endswith(_SNIPPETS) else ()
-    if name.partition(".")[0] == _CONDITIONS:
-        words = ("host-header",)
-    return [_ANY] if name in _EXPRESSIONS or any(word in value for word in words) else []
+    if name.endswith(_SNIPPETS):
+        # One after the other, so that it takes no longer than the text is long.
+        more = any(map(_OF_SERVER.match, _STATEMENTS.split(value)))
+    elif name.partition(".")[0] == _CONDITIONS:
+        more = "host-header" in value
+    else:
+        more = name in _EXPRESSIONS
+    return [_ANY] if more else []
 
 
 def _adds(context: ReviewContext) -> bool:
