@@ -106,6 +106,8 @@ def test_an_annotation_of_a_replica_set_counts_by_what_policies_say_of_its_deplo
     assert lost(plain, marked, policy(), strict) == ["checkout"]
     assert lost(plain, marked, policy()) == []
     assert lost(under, plain, strict) == []
+    applied = under | {"annotations": {"a": "b", "kubectl.kubernetes.io/last-applied-configuration": "{}"}}
+    assert lost(plain, applied, policy(free_changes=("spec.replicas",))) == [], "nobody copies it"
     assert lost(plain, marked, replace(strict, namespaces=frozenset({"other"}))) == []
     alone = update(REPLICA_SET, old={}, new=marked)
     assert decide(alone, state(strict), answers=Answers(), rules=[indirect_deletion.RULE]).allowed
