@@ -115,6 +115,7 @@ class Answers(Resolver):
     scaling: Sequence[Target] = ()
     uncontrolled: Mapping[GroupResource, Sequence[Placed]] = field(default_factory=dict)
     tokens: Sequence[Placed] = ()
+    crowded: bool = False
     aliased: frozenset[str] = frozenset()
     machines: frozenset[str] = frozenset()
     elsewhere: Collection[str] = ()
@@ -209,7 +210,11 @@ class Answers(Resolver):
             case SecretTokens():
                 wanted = [self.secrets.get(name) for name in lookup.secrets]
                 held = frozenset(account for account in wanted if account)
-                return TokenAccounts(held, frozenset(self.accounts if None in wanted else ()))
+                return (
+                    TokenAccounts(held, frozenset(self.accounts), self.crowded)
+                    if None in wanted
+                    else TokenAccounts(held)
+                )
             case ReadableTokens():
                 return self.readable.get(lookup.account.name, TokenAccounts())
             case FirstRight():

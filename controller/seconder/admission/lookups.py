@@ -477,6 +477,8 @@ class TokenAccounts(NamedTuple):
 
     held: frozenset[str] = frozenset()
     awaited: frozenset[str] = frozenset()
+    crowded: bool = False
+    """Whether more may come to hold theirs than can be told."""
 
 
 class SecretTokens(Lookup[TokenAccounts], frozen=True):

@@ -32,6 +32,11 @@ from seconder.admission.review import ReviewContext
 
 _CLUSTERS_OWN: Final = "kube-system"
 _AWAITED: Final = "a Secret that the pod names cannot be seen, and may hold its token one day"
+_CROWD: Final = "more ServiceAccounts are there than can be asked about"
+_UNASKED: Final = (
+    "what the ServiceAccounts may do whose token a Secret that the pod names, and that is not there, may come to hold"
+    " could not be looked up; with the Secret made first nobody needs to ask"
+)
 _MAKE_FIRST: Final = "Have the Secret made first, or ask a person who administers this cluster."
 
 
@@ -55,8 +60,13 @@ def judged(context: ReviewContext, spec: msgspec.Raw) -> Asking[Refusal | None]:
         refusal = yield from _judge(context, Account(place, name))
         if refusal:
             return Refusal(refusal)
+    if tokens.crowded:
+        return Refusal(f"agents may not run pods with a Secret that cannot be seen here: {_CROWD}", advice=_MAKE_FIRST)
     for name in sorted(tokens.awaited - held):
-        refusal = yield from _judge(context, Account(place, name))
+        try:
+            refusal = yield from _judge(context, Account(place, name))
+        except Unknown:
+            raise Unknown(_UNASKED) from None
         if refusal:
             return Refusal(f"{refusal}: {_AWAITED}", advice=_MAKE_FIRST)
     return (yield from _read(context, place, held))
@@ -94,6 +104,10 @@ def _read(context: ReviewContext, place: str, held: frozenset[str]) -> Asking[Re
         if identity_tagged(service_account_caller(place, name), known):
             continue
         readable = yield from ask(ReadableTokens(Account(place, name)))
+        if readable.crowded:
+            return Refusal(
+                f"agents may not act as ServiceAccount {place}/{name}, which may read Secrets there: {_CROWD}"
+            )
         for other in sorted((readable.held | readable.awaited) - judged):
             refusal = yield from _judge(context, Account(place, other))
             if refusal:

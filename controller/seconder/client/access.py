@@ -104,7 +104,7 @@ class Access:
         # The API server takes no Secret of the type without it, and OpenShift writes it on what holds a token, too.
         annotations = [metadata_of(each).annotations or {} for each in read if each is not None]
         held = frozenset(each[ACCOUNT_KEY] for each in annotations if ACCOUNT_KEY in each)
-        return TokenAccounts(held, self._accounts(place, deadline) if None in read else frozenset())
+        return self._awaiting(place, deadline, held) if None in read else TokenAccounts(held)
 
     def readable(self, lookup: ReadableTokens, deadline: float) -> TokenAccounts:
         """Tell whose tokens a ServiceAccount may read in its namespace. Raises ApiError and TooLate.
@@ -120,11 +120,10 @@ class Access:
         except ApiError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
-            mine = frozenset({account.name})
-            awaited = (
-                self._accounts(place, deadline) - mine if self._may_read(account, ("",), deadline) else frozenset()
-            )
-            return TokenAccounts(awaited=awaited)
+            if not self._may_read(account, ("",), deadline):
+                return TokenAccounts()
+            found = self._awaiting(place, deadline)
+            return found._replace(awaited=found.awaited - {account.name})
         whose = {each.name: (each.annotations or {}).get(ACCOUNT_KEY, "") for each in map(metadata_of, listed)}
         secrets = {name: other for name, other in whose.items() if other not in {"", account.name}}
         if not secrets or self._may_read(account, ("",), deadline):
@@ -151,14 +150,14 @@ class Access:
                 raise
             return None
 
-    def _accounts(self, place: str, deadline: float) -> frozenset[str]:
-        """The names of the ServiceAccounts in a namespace. Raises ApiError and TooLate."""
+    def _awaiting(self, place: str, deadline: float, held: frozenset[str] = frozenset()) -> TokenAccounts:
+        """All ServiceAccounts of a namespace, beside those whose tokens are ``held``. Raises ApiError and TooLate."""
         names: set[str] = set()
         for each in items(self._api, f"{place}/serviceaccounts", deadline, metadata_only=True):
             names.add(each["metadata"]["name"])
             if len(names) > _MOST_ACCOUNTS:
-                raise TooLate(f"more than {_MOST_ACCOUNTS} ServiceAccounts")
-        return frozenset(names)
+                return TokenAccounts(held, crowded=True)
+        return TokenAccounts(held, frozenset(names))
 
     def first(self, lookup: FirstRight, deadline: float) -> Right | None:
         """The first right that a ServiceAccount is known to have, by the API server's authorizer.

@@ -167,10 +167,17 @@ def test_whose_tokens_cannot_be_told_is_no_answer(served: Reviewing, access: Acc
     for names in (("token",), ("a/b",), tuple(f"s{number}" for number in range(65))):
         with pytest.raises((ApiError, TooLate)):
             access.tokens(SecretTokens("payments", names), _soon())
+
+
+def test_more_accounts_than_can_be_asked_about_are_said_to_be_so(served: Reviewing, access: Access) -> None:
+    """Nobody needs to try again: it does not pass by itself."""
     many = [{"metadata": {"name": f"a{number}"}} for number in range(65)]
-    served.answers[ACCOUNTS] = {"metadata": {}, "items": many}
-    with pytest.raises(TooLate):
-        access.tokens(SecretTokens("payments", ("later",)), _soon())
+    served.answers |= {ACCOUNTS: {"metadata": {}, "items": many}, SECRETS: 403}
+    assert access.tokens(SecretTokens("payments", ("later",)), _soon()) == TokenAccounts(crowded=True)
+    assert access.readable(ReadableTokens(WORKER), _soon()) == TokenAccounts()
+    served.allowed = {"get"}
+    other = Account("payments", "other")
+    assert access.readable(ReadableTokens(other), _soon()) == TokenAccounts(crowded=True)
 
 
 def _token(name: str, whose: str) -> dict[str, Any]:

@@ -591,6 +591,26 @@ def test_secrets_that_cannot_be_seen_may_hold_the_token_of_anybody_there() -> No
     assert decide(_pod(), state(policy()), answers=unknown).reason is Reason.INTERNAL_ERROR
 
 
+def test_where_too_many_could_have_a_token_there_it_is_said_what_to_do() -> None:
+    """Not that it passes by itself; and where the answer is only late, that there is a quicker way."""
+    crowd = "more ServiceAccounts are there than can be asked about"
+    decided = decide(_with("later"), state(policy()), answers=_deployers(crowded=True))
+    assert refusal(decided) == f"agents may not run pods with a Secret that cannot be seen here: {crowd}"
+    assert decided.advice.startswith("Have the Secret made first")
+    reads = decide(_pod(), state(policy()), answers=_deployers(readable={"worker": TokenAccounts(crowded=True)}))
+    assert refusal(reads).endswith(f"worker, which may read Secrets there: {crowd}")
+
+    class Late(Answers):
+        def __call__(self, lookup: Lookup[Any]) -> Any:
+            if isinstance(lookup, FirstRight) and lookup.account.name == "slow":
+                raise lookup.unanswered
+            return super().__call__(lookup)
+
+    late = decide(_with("later"), state(policy()), answers=Late(accounts=["slow"]))
+    assert late.reason is Reason.INTERNAL_ERROR
+    assert "with the Secret made first nobody needs to ask" in late.text()
+
+
 def test_the_clusters_own_secrets_are_not_for_agents_pods() -> None:
     """They are other programs' credentials. Pods without any are judged as elsewhere."""
     own = "agents may not use Secrets of the cluster's own programs"
