@@ -1,5 +1,6 @@
 """What several objects say together, so that one more says otherwise: Ingresses of a host, NetworkPolicies of pods."""
 
+import json
 from typing import Any
 
 import pytest
@@ -171,6 +172,14 @@ def test_more_than_can_be_approved_together_are_told_by_their_number() -> None:
     assert ended(decide(made, cluster, answers=_there(*many[:2], *others))) == ["i0", "i1"]
 
 
+def _condition(**told: list[str]) -> str:
+    return json.dumps([{"field": "host-header", "hostHeaderConfig": told}])
+
+
+def _escaped(**told: list[str]) -> str:
+    return _condition(**told).replace("-", "\\u002d")
+
+
 @pytest.mark.parametrize(
     ("spec", "annotations", "told"),
     [
@@ -196,7 +205,24 @@ def test_more_than_can_be_approved_together_are_told_by_their_number() -> None:
         ({"rules": [{"host": "a.b"}]}, {"x.io/configuration-snippet": "} } server { listen 443;"}, {"a.b", ""}),
         ({"rules": [{"host": "a.b"}]}, {"x.io/host-aliases": "c.b,d.b"}, {"a.b", "c.b", "d.b"}),
         ({"rules": [{"host": "a.b"}]}, {"x.io/conditions.shop": '[{"field":"host-header"}]'}, {"a.b", ""}),
+        ({"rules": [{"host": "a.b"}]}, {"x.io/conditions.shop": '[{"field":"host-header"}'}, {"a.b", ""}),
         ({"rules": [{"host": "a.b"}]}, {"x.io/conditions.shop": '[{"field":"source-ip"}]'}, {"a.b"}),
+        (
+            {"rules": [{"host": "a.b"}]},
+            {"x.io/conditions.shop": _condition(values=["c.b", "*.d.b"])},
+            {"a.b", "c.b", "*.d.b"},
+        ),
+        ({"rules": [{"host": "a.b"}]}, {"x.io/conditions.shop": _condition(values=["sh?p.b"])}, {"a.b", ""}),
+        (
+            {"rules": [{"host": "a.b"}]},
+            {"x.io/conditions.shop": _condition(Values=["d.b"])},
+            {"a.b", ""},
+        ),
+        ({"rules": [{"host": "a.b"}]}, {"x.io/conditions.shop": _escaped(values=["c.b"])}, {"a.b", "c.b"}),
+        ({"rules": [{"host": "a.b"}]}, {"x.io/conditions.shop": '[{"field":"x","Field":"host-header"}]'}, {"a.b", ""}),
+        ({"rules": [{"host": "a.b"}]}, {"x.io/conditions.shop": _condition(values=["*.*.b"])}, {"a.b", ""}),
+        ({"rules": [{"host": "a.b"}]}, {"x.io/conditions.shop": _condition(regexValues=["^c[.]b$"])}, {"a.b", ""}),
+        ({"rules": [{"host": "a.b"}], "tls": [{"hosts": ["*.c.b", "d.b"]}]}, {}, {"a.b", "d.b"}),
         ({}, {}, set()),
         (None, None, set()),
         ({"rules": "x"}, {}, {""}),

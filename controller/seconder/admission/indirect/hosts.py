@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from seconder.admission import codec
 from seconder.admission.indirect.deleter import Deleter, asked_anyway
@@ -55,7 +56,9 @@ def told(spec: Any, annotations: Mapping[str, str] | None) -> frozenset[str]:
     try:
         spec = spec or {}
         found = [rule.get("host") or _ANY for rule in spec.get("rules") or ()]
-        found += [host for tls in spec.get("tls") or () for host in tls.get("hosts") or ()]
+        # Of a wildcard there is the certificate alone; programs make names of the others.
+        hosts_of_tls = (host for tls in spec.get("tls") or () for host in tls.get("hosts") or ())
+        found += [host for host in hosts_of_tls if not host.startswith(_WILD)]
         if spec.get("defaultBackend"):
             found.append(_ANY)
         for key, value in (annotations or {}).items():
@@ -71,14 +74,43 @@ def _added(key: str, value: str) -> list[str]:
     name = key.rpartition("/")[2]
     if name in _HOSTS:
         return [_ANY if "~" in each else each for each in value.split(",") if each.strip()]
-    if name.endswith(_SNIPPETS):
-        # One after the other, so that it takes no longer than the text is long.
-        more = any(map(_OF_SERVER.match, _STATEMENTS.split(value)))
-    elif name.partition(".")[0] == _CONDITIONS:
-        more = "host-header" in value
-    else:
-        more = name in _EXPRESSIONS
-    return [_ANY] if more else []
+    if name.partition(".")[0] == _CONDITIONS:
+        return _conditions(value)
+    # One after the other, so that it takes no longer than the text is long.
+    serves = name.endswith(_SNIPPETS) and any(map(_OF_SERVER.match, _STATEMENTS.split(value)))
+    return [_ANY] if serves or name in _EXPRESSIONS else []
+
+
+class _Values(Struct, rename="camel", forbid_unknown_fields=True):
+    values: list[str] = []
+    regex_values: list[str] = []
+
+
+class _Condition(Struct, rename="camel", forbid_unknown_fields=True):
+    """Its controller takes names of fields in any case: what is not among these may be one of them."""
+
+    field: str
+    host_header_config: _Values | None = None
+    http_header_config: Any = None
+    http_request_method_config: Any = None
+    path_pattern_config: Any = None
+    query_string_config: Any = None
+    source_ip_config: Any = msgspec.field(default=None, name="sourceIPConfig")
+
+
+_read_conditions: Final = msgspec.json.Decoder(list[_Condition])
+
+
+def _conditions(value: str) -> list[str]:
+    """The hosts among conditions of the AWS load balancer's controller; all where they are told otherwise."""
+    try:
+        told = [each.host_header_config for each in _read_conditions.decode(value) if each.field == "host-header"]
+    except (msgspec.MsgspecError, RecursionError):
+        return [_ANY]
+    if not all(each and each.values and not each.regex_values for each in told):
+        return [_ANY]
+    found = [host for each in told if each for host in each.values]
+    return [_ANY] if any("?" in host or "*" in host[1:] for host in found) else found
 
 
 def _adds(context: ReviewContext) -> bool:
