@@ -33,6 +33,12 @@ _BROUGHT: Final = (
 _MOST_ANNOTATIONS: Final = 192 * 1024
 """Bytes. An object holds 256 KiB of them; eight approvals of 8 KiB each must find room."""
 
+_CROWDS: Final = "agents may not change annotations so that no approval finds room beside them"
+_LESS: Final = (
+    f"Leave at most {_MOST_ANNOTATIONS // 1024} KiB of annotations on what a policy names. kubectl apply keeps a whole"
+    " manifest in one; with --server-side it does not."
+)
+
 _MANY: Final = 500
 """Annotations of an object that CEL looks through. Its time grows with their square (80,000 take it 12 s, whoever
 asks), so an agent's write of an object with more goes to the webhook unlooked at."""
@@ -55,8 +61,8 @@ def evaluate(context: ReviewContext) -> Findings:
             return [Refusal(_CHANGED, advice=advice)]
         taken = _taken(context, before, after)
     size = _size(incoming)
-    if size > _MOST_ANNOTATIONS and size > _size(stored):
-        return [Refusal("agents may not change annotations so that no approval finds room beside them")]
+    if size > _MOST_ANNOTATIONS and size > _size(stored) and context.state.policies.protecting(request.target):
+        return [Refusal(_CROWDS, advice=_LESS)]
     return [Spends(taken, Refusal(_CHANGED, advice=_TAKEN))] if taken else []
 
 

@@ -13,7 +13,7 @@ from seconder.admission.request import Caller, Request
 from seconder.api import constants
 from seconder.api.policy import Requirement
 from seconder.api.reasons import Reason
-from seconder.api.resources import Action
+from seconder.api.resources import SECRETS, Action
 
 OLD = {"approval.seconder.dev/alice": "signed", "note": "x"}
 NOTE = {constants.BREAK_GLASS: "2026-11-22T04:30:00Z INC-4821"}
@@ -227,8 +227,11 @@ def test_annotations_leave_room_for_approvals() -> None:
     size = 192 * 1024 - len("key")
     full, over, umlauts = ({"key": text} for text in ("x" * size, "x" * (size + 1), "ä" * (size // 2 + 1)))
     for request in (_made(full), _changed({}, full), _changed(over, over), _changed(umlauts, over)):
-        assert decide(request, state()).allowed
+        assert decide(request, state(policy())).allowed
     for request in (_made(over), _made(umlauts), _changed(full, over)):
         said = "agents may not change annotations so that no approval finds room beside them"
-        assert refusal(decide(request, state())) == said
-    assert decide(_changed({}, over, PERSON), state()).allowed
+        decided = decide(request, state(policy()))
+        assert refusal(decided) == said
+        assert decided.advice.startswith("Leave at most 192 KiB of annotations")
+        assert decide(request, state(policy(SECRETS))).allowed, "nobody needs room for what no policy names"
+    assert decide(_changed({}, over, PERSON), state(policy())).allowed
