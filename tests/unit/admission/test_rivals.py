@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
+from msgspec.structs import replace
 from tests.support.builders import (
     DEPLOYMENT,
     PERSON,
@@ -315,6 +317,53 @@ def test_the_autoscaler_that_keda_takes_by_its_name_counts(name: str, old: Any, 
     elsewhere = state(policy(AUTOSCALERS, namespaces={"elsewhere"}))
     assert decide(asked, elsewhere, answers=Answers(unknown=[ReadObjects])).allowed
     assert decide(asked, state(policy(AUTOSCALERS)), answers=Answers(objects={})).allowed
+
+
+def test_an_objects_own_autoscaler_is_written_as_its_policies_say() -> None:
+    """It keeps the name, and its controller is the object, by uid. Where no policy asks about the object, it counts."""
+    mine = target(scaling.SCALED_OBJECTS, "so", uid="uid-so")
+    taken = target(AUTOSCALERS, "keda-hpa-so", uid="uid-hpa")
+    owner = OwnerReference("keda.sh/v1alpha1", "ScaledObject", "so", "uid-so", controller=True)
+    old, new = _named_by(None), _named_by({"other": {}})
+    free = ("spec", "metadata")
+
+    def lost(asked: Request, *kinds: GroupResource, owners: Iterable[OwnerReference] = (owner,)) -> list[str]:
+        answers = Answers(objects=live(taken, owner_references=list(owners)))
+        return ended(decide(asked, state(policy(*kinds, free_changes=free)), answers=answers))
+
+    changed = update(mine, old=old, new=new)
+    assert lost(changed, AUTOSCALERS, scaling.SCALED_OBJECTS) == []
+    assert lost(changed, AUTOSCALERS) == ["keda-hpa-so"]
+    assert lost(changed, AUTOSCALERS, scaling.SCALED_OBJECTS, owners=[]) == ["keda-hpa-so"]
+    assert lost(changed, AUTOSCALERS, scaling.SCALED_OBJECTS, owners=[replace(owner, uid="other")]) == ["keda-hpa-so"]
+    renamed = update(mine, old=old, new=_named_by({"horizontalPodAutoscalerConfig": {"name": "own"}}))
+    assert lost(renamed, AUTOSCALERS, scaling.SCALED_OBJECTS) == ["keda-hpa-so"]
+
+
+def test_an_autoscaler_is_no_rival_of_what_made_it() -> None:
+    """Told by its owner's uid and by the name that its maker gives: one of another name is a second one."""
+    owner = OwnerReference("keda.sh/v1alpha1", "ScaledObject", "so", "uid-so", controller=True)
+    above = target(scaling.SCALED_OBJECTS, "so", uid="uid-so")
+    old, new = (
+        {
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                "maxReplicas": most,
+            }
+        }
+        | {"ownerReferences": [to_builtins(owner)]}
+        for most in (5, 7)
+    )
+    named = policy(AUTOSCALERS, scaling.SCALED_OBJECTS, free_changes=("spec", "metadata"))
+
+    def lost(name: str, uid: str) -> list[str]:
+        asked = update(target(AUTOSCALERS, name, uid="uid-hpa"), old=old, new=new)
+        there = replace(above, uid=uid)
+        answers = Answers(objects=live(DEPLOYMENT) | live(there), scaling=[there])
+        return ended(decide(asked, state(named), answers=answers, rules=[indirect_deletion.RULE]))
+
+    assert lost("keda-hpa-so", "uid-so") == []
+    assert lost("keda-hpa-so", "uid-other") == lost("mine", "uid-so") == ["so"]
 
 
 def test_the_autoscaler_that_keda_names_after_an_object_counts() -> None:

@@ -183,23 +183,36 @@ def _rivals(context: ReviewContext) -> Asking[Sequence[Effect]]:
     if own and request.target.resource == scaling.SCALED_OBJECTS:
         # With the one that it has made.
         return []
+    above = request.old.controller_owner
+    if above is not None and request.target.name == f"{scaling.BY_EVENTS}{above.name}":
+        # The name is its maker's to give, who makes no second one.
+        own.add(above.uid)
     return [goes_along(each, scaling.VERSIONS[each.resource]) for each in found if each.uid not in own]
 
 
 def _taken(context: ReviewContext) -> Asking[Sequence[Effect]]:
-    """The protected autoscalers that KEDA takes for this one's own, and writes over or ends, by their names."""
+    """The protected autoscalers that KEDA takes for this one's own, and writes over or ends, by their names.
+
+    But for the one that it has, and keeps, where the policies on that ask about this change itself, or free it.
+    """
     request = context.request
     if request.updates and not context.rewrites:
         return []
     stored, wanted = map(scaling.taken_by_events, context.whole)
     found: list[Effect] = []
+    mine = context.naming(goes_along(request.target, scaling.VERSIONS[request.target.resource]))
     for name in sorted(stored | wanted):
         effect = goes_along(
             Target(AUTOSCALER.resource, AUTOSCALER.kind, request.target.namespace, name, ""), AUTOSCALER.version
         )
         if coverage.may_be_covered(context, effect):
             there = yield from coverage.read(effect, _UNREAD)
-            found += [coverage.at(effect, there)] if there is not None else []
+            if there is None:
+                continue
+            above = there.controller_owner
+            kept = name in stored & wanted and above is not None and above.uid == request.target.uid
+            if not (kept and all(policy in mine for policy in context.naming(coverage.at(effect, there)))):
+                found.append(coverage.at(effect, there))
     return found
 
 

@@ -16,6 +16,9 @@ from seconder.api.resources import AUTOSCALERS, GroupResource
 SCALED_OBJECTS: Final = GroupResource("keda.sh", "scaledobjects")
 VERTICAL: Final = GroupResource("autoscaling.k8s.io", "verticalpodautoscalers")
 
+BY_EVENTS: Final = "keda-hpa-"
+"""What KEDA calls the autoscaler of a ScaledObject, before that one's name, where it is not told."""
+
 _PAUSED_AT: Final = "autoscaling.keda.sh/paused-replicas"
 _MOST: Final = 100
 """What KEDA goes up to unless it is told."""
@@ -148,7 +151,7 @@ def taken_by_events(document: Mapping[str, Any]) -> frozenset[str]:
     try:
         advanced = (document.get("spec") or {}).get("advanced") or {}
         told = (advanced.get("horizontalPodAutoscalerConfig") or {}).get("name")
-        named = {told or f"keda-hpa-{document['metadata']['name']}", (document.get("status") or {}).get("hpaName")}
+        named = {told or BY_EVENTS + document["metadata"]["name"], (document.get("status") or {}).get("hpaName")}
         return frozenset(each for each in named if each)
     except (AttributeError, KeyError, TypeError):
         raise Unknown("which autoscaler it has cannot be told") from None
