@@ -85,6 +85,41 @@ def delete_the_owner_of_the_set_where_claims_go(field: Field) -> None:
 
 
 _WANTED: Final = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+_BEYOND: Final = {
+    "made": ("Parallel", {"whenScaled": "Delete"}, False),
+    "labelled": ("Parallel", {"whenScaled": "Delete"}, True),
+    "in-order": ("OrderedReady", {"whenScaled": "Delete"}, False),
+    "for-the-end": ("Parallel", {"whenDeleted": "Delete"}, False),
+}
+
+
+@attack(variants=_BEYOND)
+def give_the_set_a_pod_too_many(field: Field, policy: str, retention: dict[str, str], labelled: bool) -> None:
+    """An agent has a person's StatefulSet take a pod beyond its ordinals, and so end the claim of that ordinal."""
+    field.account()
+    claims = CLAIMS.path(field.place)
+    for number in (5, 7):
+        field.make(CLAIMS, {"metadata": {"name": f"data-db-{number}"}, "spec": {**_WANTED, "storageClassName": "none"}})
+    kept = {"podManagementPolicy": policy, "persistentVolumeClaimRetentionPolicy": retention}
+    field.make(STATEFUL_SETS, documents.stateful_set(0, **kept))
+    field.protect(CLAIMS, f"{claims}/data-db-5")
+    field.free_work()
+    pods, labels = PODS.path(field.place), {"metadata": {"labels": {"app": "db"}}}
+    # With a zero before it, a pod's number is the same one.
+    for name in ("db-5", "db-007"):
+        made = documents.pod(name)
+        if labelled:
+            field.done("POST", pods, made)
+            field.refused("PATCH", f"{pods}/{name}", labels)
+        else:
+            field.refused("POST", pods, {**made, "metadata": {"name": name, **labels["metadata"]}})
+    field.done("POST", pods, {**documents.pod("db-x"), "metadata": {"name": "db-x", **labels["metadata"]}})
+    for number in (5, 7):
+        stored = field.lasts(f"{claims}/data-db-{number}", 2.0 if number == 7 else 0.0)
+        if stored["metadata"].get("ownerReferences"):
+            field.lost("the claim goes with what the controller has given it for an owner")
+
+
 _CACHE: Final = {
     "name": "cache",
     "ephemeral": {"volumeClaimTemplate": {"spec": {**_WANTED, "storageClassName": ""}}},

@@ -14,7 +14,7 @@ from typing import Final
 
 from seconder.admission.coverage import NAME
 from seconder.admission.dependents import Dependent, may_leave
-from seconder.admission.indirect import of_pods, selectors, standing
+from seconder.admission.indirect import claims, of_pods, selectors, standing
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import (
     BY_SELECTOR,
@@ -183,8 +183,8 @@ def _crowded(context: ReviewContext, parents: Iterable[Target]) -> Asking[list[E
 def may_matter(context: ReviewContext) -> Asking[bool]:
     """Whether it may matter where the request is what is left behind."""
     place = context.request.target.namespace
-    told = of_pods.may_matter(context, place) or bool(standing.matter(context, BY_SELECTOR))
-    return told or (yield from _matter(context, _KINDS))
+    told = of_pods.may_matter(context, place) or claims.matter(context, place)
+    return told or bool(standing.matter(context, BY_SELECTOR)) or (yield from _matter(context, _KINDS))
 
 
 def left_behind(context: ReviewContext) -> Asking[Sequence[Effect]]:
@@ -204,6 +204,9 @@ def left_behind(context: ReviewContext) -> Asking[Sequence[Effect]]:
     finishes = PODS in made and (yield from of_pods.own(context, target.namespace, MAKERS[JOBS]))
     if finishes and JOBS not in asked[PODS]:
         asked[PODS] = [*asked[PODS], JOBS]
+    scales = PODS in made and claims.matter(context, target.namespace)
+    if scales and STATEFUL_SETS not in asked[PODS]:
+        asked[PODS] = [*asked[PODS], STATEFUL_SETS]
     takers = tuple((_TAKEN[each], tuple(MAKERS[kind] for kind in kinds)) for each, kinds in asked.items() if kinds)
     if not takers:
         return []
@@ -211,6 +214,8 @@ def left_behind(context: ReviewContext) -> Asking[Sequence[Effect]]:
     others = [each for each in found if each.uid != target.uid]
     effects = yield from _crowded(context, others if crowds else ())
     effects += yield from standing.protected(context, others)
+    if scales:
+        effects += yield from claims.crowded(context, [each for each in others if each.resource == STATEFUL_SETS])
     return _each(effects, (yield from _finished(context, others)) if finishes else ())
 
 

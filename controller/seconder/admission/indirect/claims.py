@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from seconder.admission import codec, coverage
 from seconder.admission.findings import Refusal, absent
-from seconder.admission.indirect import claiming, of_pods, scaling, volumes
+from seconder.admission.indirect import claiming, of_pods, scaling, selectors, volumes
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, MAKERS, VOLUMES
 from seconder.admission.lookups import (
@@ -39,6 +39,8 @@ _MOST_PAIRS: Final = 131_072
 Nothing bounds the templates of one."""
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,9}")
+_OF_A_SET: Final = re.compile(r"(?P<name>.+)-(?P<ordinal>[0-9]+)")
+"""The name of a pod that a StatefulSet takes. With zeros before it, its ordinal is the same one."""
 
 
 class _Retention(Struct, rename="camel"):
@@ -121,7 +123,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
         told = _lost(request, _decoded(request, request.old_spec), _decoded(request, request.new_spec))
     if told is None:
         return []
-    return (yield from _claims_of(context, target.name, told))
+    return (yield from _claims_of(context, target, told))
 
 
 def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
@@ -143,15 +145,72 @@ def _autoscaled(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
         return []
     kept = msgspec.structs.replace(workload, replicas=named.least).kept
     told = _Going(_templates(workload), lambda ordinal: ordinal not in kept, later=stays)
-    return (yield from _claims_of(context, named.name, told))
+    return (yield from _claims_of(context, _target(place, named.name), told))
 
 
-def _claims_of(context: ReviewContext, name: str, told: _Going) -> Asking[Sequence[Effect | Refusal]]:
+def _joined(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
+    """What goes by a pod that a StatefulSet takes beyond its ordinals, whatever controls it until then."""
+    request, target = context.request, context.request.target
+    of_set = _OF_A_SET.fullmatch(target.name)
+    if of_set is None or not volumes.matter(context, target.namespace):
+        return []
+    labels = request.new.labels or {}
+    # A status carries them as well. What is made below a pod has its own.
+    if request.updates and not request.changes_owners and (request.old.labels or {}) == labels:
+        return []
+    if request.subresource and not request.updates:
+        return []
+    above = _target(target.namespace, of_set["name"])
+    stored: Any = yield from ask(ReadWhole(ObjectRef(SETS, above.namespace, above.name), _UNREAD))
+    if stored is None or not selectors.fits(STATEFUL_SETS, stored.get("spec"), labels):
+        return []
+    told, ordinal = _beyond(_converted(stored)), int(of_set["ordinal"])
+    if told is None or not told.goes(ordinal):
+        return []
+    going = told._replace(goes=lambda number: number == ordinal, later=True)
+    return (yield from _claims_of(context, above, going))
+
+
+def _beyond(workload: _Set) -> _Going | None:
+    """What goes by pods that a StatefulSet has beyond its ordinals; None where nothing does.
+
+    Its controller scales down by them, and gives their claims the pod for an owner, or the set itself
+    (kubernetes/pkg/controller/statefulset, ``condemned``).
+    """
+    kept, retention = workload.kept, workload.retention
+    if _DELETE not in {retention.when_scaled, retention.when_deleted}:
+        return None
+    return _Going(_templates(workload), lambda ordinal: ordinal not in kept)
+
+
+def matter(context: ReviewContext, place: str) -> bool:
+    """Whether some policy protects claims or volumes in a namespace or, without one, anywhere."""
+    if place:
+        return volumes.matter(context, place)
+    return context.state.policies.follows_some_of({CLAIMS.resource, VOLUMES.resource})
+
+
+def crowded(context: ReviewContext, sets: Sequence[Target]) -> Asking[list[Effect]]:
+    """What goes where each of these StatefulSets takes pods, of whatever ordinals. Raises Unknown."""
+    found: list[Effect] = []
+    for above in sets:
+        stored: Any = yield from ask(ReadWhole(ObjectRef(SETS, above.namespace, above.name), _UNREAD))
+        told = _beyond(_converted(stored)) if stored is not None else None
+        going = (yield from _claims_of(context, above, told)) if told is not None else ()
+        found += [each for each in going if isinstance(each, Effect)]
+    return found
+
+
+def _target(place: str, name: str) -> Target:
+    return Target(SETS.resource, SETS.kind, place, name, "")
+
+
+def _claims_of(context: ReviewContext, above: Target, told: _Going) -> Asking[Sequence[Effect | Refusal]]:
     """The deletions of a set's claims, of the ordinals that go; a refusal where all are yet to come."""
     templates, goes, later = told
     if not templates:
         return []
-    place = context.request.target.namespace
+    place, name = above.namespace, above.name
     held = yield from ask(NamespaceContents(place, (HeldResource(CLAIMS, True),)))
     names = "|".join(re.escape(template) for template in sorted(templates))
     claim = re.compile(rf"(?:{names})-{re.escape(name)}-([0-9]{{1,10}})")
@@ -316,6 +375,17 @@ DELETER: Final = Deleter(
     MUTATIONS,
     kinds=_ENDED,
     deletes=frozenset({CLAIMS.resource}),
+)
+
+JOINED: Final = Deleter(
+    PODS,
+    "its creation, other labels or owners, by a name beyond the ordinals of a StatefulSet that selects it, and of which"
+    " claims go",
+    "the claim of that ordinal; one to come, which no peer can approve, where there is none",
+    "the StatefulSet's controller takes it, scales down by it, and deletes the claim as the set says",
+    _joined,
+    WRITES,
+    kinds=_ENDED,
 )
 
 _TAKES_A_NAME: Final = "the pod gets this one, or never starts, and the next ones alike"

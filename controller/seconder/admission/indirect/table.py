@@ -39,6 +39,7 @@ from seconder.api.resources import GroupResource
 
 _BUILT_IN: Final = (
     claims.DELETER,
+    claims.JOINED,
     *claims.NAMED,
     *claims.AUTOSCALED,
     *autoscalers.DELETERS,

@@ -153,6 +153,55 @@ def test_an_autoscaler_of_a_set_that_deletes_claims_loses_those_beyond_its_least
     assert _lost(creation(object_, new=scaler(1)), one, kept) == []
 
 
+_SELECTED = {"labels": {"app": "db"}}
+
+
+def _selecting(**spec: Any) -> dict[ReadWhole, Any]:
+    return document(SET, spec=_spec(**spec) | {"selector": {"matchLabels": _SELECTED["labels"]}})
+
+
+def _pod(number: str, **metadata: Any) -> Request:
+    return creation(target(PODS, f"db-{number}"), new={"metadata": _SELECTED | metadata})
+
+
+@pytest.mark.parametrize("retention", [{"scaled": "Delete"}, {"deleted": "Delete"}])
+def test_a_pod_that_a_set_has_too_many_loses_the_claim_of_its_ordinal(retention: dict[str, str]) -> None:
+    """Whatever controls it as yet, and with zeros before the number; one within the ordinals is another pod of it."""
+    there = Answers(objects=_claims(), holds=PRESENT, whole=_selecting(replicas=2, **retention))
+    one = policy(CLAIMS)
+    other = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "mine", "uid": "u", "controller": True}
+    for asked in (_pod("2"), _pod("002"), _pod("2", ownerReferences=[other])):
+        assert _lost(asked, one, there) == ["data-db-2"]
+        assert _lost(asked, policy(CLAIMS, namespaces=["elsewhere"]), there) == []
+    kept = Answers(objects=_claims(), holds=PRESENT, whole=_selecting(replicas=2))
+    for asked, answers in ((_pod("1"), there), (_pod("x"), there), (_pod("2", labels={"app": "x"}), there)):
+        assert _lost(asked, one, answers) == []
+    assert _lost(_pod("2"), one, kept) == []
+    assert _lost(_pod("2"), one, Answers()) == []
+
+
+def test_a_pod_that_is_there_joins_a_set_by_its_labels_or_when_it_has_other_owners() -> None:
+    """What is changed of it besides is free."""
+    one = policy(CLAIMS)
+    there = Answers(objects=_claims(), holds=PRESENT, whole=_selecting(replicas=2, scaled="Delete"))
+    pod = target(PODS, "db-2")
+    owned = {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "own", "uid": "u"}]}
+    for old, new in (({}, _SELECTED), (_SELECTED | owned, _SELECTED), (_SELECTED, _SELECTED | owned)):
+        assert _lost(update(pod, old={"metadata": old}, new={"metadata": new}), one, there) == ["data-db-2"]
+    free = update(pod, old={"metadata": _SELECTED}, new={"metadata": _SELECTED | {"annotations": {"a": "b"}}})
+    assert _lost(free, one, there) == []
+
+
+def test_pods_that_are_left_to_a_set_lose_the_claims_beyond_its_ordinals() -> None:
+    """Which of them, their names would tell."""
+    whole = _selecting(replicas=1, scaled="Delete")
+    there = Answers(objects=_claims(), holds=PRESENT, whole=whole, adopting=[SET])
+    mine = target(REPLICA_SETS, "mine", uid="uid-mine")
+    left = deletion(mine, stored={}, options={"propagationPolicy": "Orphan"})
+    assert _lost(left, policy(CLAIMS), there) == ["data-db-1", "data-db-2"]
+    assert _lost(deletion(mine, stored={}), policy(CLAIMS), there) == []
+
+
 def _refused(asked: Request, one: Policy, answers: Answers) -> bool:
     """Whether nobody can approve it, since what it takes is not there."""
     decided = decide(asked, state(one), answers=answers)
@@ -180,6 +229,7 @@ def test_claims_that_are_yet_to_come_are_nobodys_to_give_away() -> None:
         assert _lost(asked, elsewhere, deletes) == []
         kept = Answers(objects=_claims(), holds=PRESENT, whole=document(SET, spec=_spec()))
         assert _lost(asked, one, kept) == []
+    assert _refused(_pod("7"), one, Answers(holds=PRESENT, whole=_selecting(scaled="Delete")))
     # Whoever deletes it has it act once more, on what is there.
     empty = Answers(whole=document(SET, spec=_spec(0, "Delete")))
     assert _lost(deletion(SCALED, stored={"spec": events}), one, empty) == []
