@@ -156,7 +156,7 @@ def test_an_autoscaler_of_a_set_that_deletes_claims_loses_those_beyond_its_least
 _SELECTED = {"labels": {"app": "db"}}
 
 
-def _selecting(**spec: Any) -> dict[ReadWhole, Any]:
+def _selecting(**spec: Any) -> dict[str, Any]:
     return document(SET, spec=_spec(**spec) | {"selector": {"matchLabels": _SELECTED["labels"]}})
 
 
