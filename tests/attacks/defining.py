@@ -231,6 +231,11 @@ def define_more_kinds_than_are_followed(field: Field) -> None:
     """An agent defines so many kinds under a policy's wildcard that nobody's deletions can be judged any more."""
     field.protect_all()
     group, definitions = f"{field.place}.example.com", DEFINITIONS.path("")
+    # At first nobody knows what the policy stands for, and agents define nothing until that is known.
+    tried = f"{definitions}?dryRun=All"
+    field.eventually(
+        lambda: field.agent("POST", tried, documents.definition("gears", group, "Gear")).done, "it is known"
+    )
     refused = 0
     for number in range(_MANY):
         document = documents.definition(f"gears{number}", group, f"Gear{number}")

@@ -134,6 +134,47 @@ def delete_its_owners_definition(field: Field) -> None:
     field.lasts(_checkout(field), _ORPHANED)
 
 
+def _former(field: Field) -> dict[str, Any]:
+    """An owner of a kind that nobody serves, as what was restored from another cluster names it."""
+    return {**GHOST, "apiVersion": f"{field.place}.example.com/v1", "kind": "Stack"}
+
+
+def _serving(field: Field, plural: str, kind: str, scope: str = "Namespaced", *, served: bool = True) -> dict[str, Any]:
+    """A definition in the group of ``_former``, whoever makes it."""
+    made = documents.definition(plural, f"{field.place}.example.com", kind, scope, served=served)
+    field.later_removed(DEFINITIONS.path("", made["metadata"]["name"]))
+    return made
+
+
+@attack(variants={"create": (True,), "update": (False,)})
+def have_the_kind_of_its_owner_served(field: Field, new: bool) -> None:
+    """An agent has the kind served of which it names an owner: the garbage collector finds none, and deletes it."""
+    if not new:
+        field.make(DEFINITIONS, _serving(field, "stacks", "Stack", served=False))
+    field.deployment(ownerReferences=[_former(field)])
+    field.free_work()
+    made = _serving(field, "stacks", "Stack")
+    if new:
+        # Another kind of the group leaves it unanswered.
+        field.done("POST", DEFINITIONS.path(""), _serving(field, "blocks", "Block"))
+        field.refused("POST", DEFINITIONS.path(""), made)
+    else:
+        field.refused("PATCH", DEFINITIONS.path("", made["metadata"]["name"]), {"spec": made["spec"]})
+    field.lasts(_checkout(field), _ORPHANED)
+
+
+@attack()
+def have_the_kind_of_its_namespaces_owner_served(field: Field) -> None:
+    """An agent has the kind served of which the namespace around it names an owner."""
+    around = f"{field.place}-owned"
+    field.make(NAMESPACES, {"metadata": {"name": around, "ownerReferences": [_former(field)]}})
+    field.make(DEPLOYMENTS, documents.deployment(), around)
+    field.protect(DEPLOYMENTS, DEPLOYMENTS.path(around, "checkout"), NAMESPACES, place=around)
+    field.free_work()
+    field.refused("POST", DEFINITIONS.path(""), _serving(field, "stacks", "Stack", "Cluster"))
+    field.lasts(DEPLOYMENTS.path(around, "checkout"), _ORPHANED)
+
+
 @attack()
 def give_its_owner_away(field: Field) -> None:
     """An agent puts an owner over its owner."""

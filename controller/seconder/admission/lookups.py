@@ -137,6 +137,12 @@ class Owned(Dependents, frozen=True):
     """The same, asked about what a request may do to its object beside what it says."""
 
 
+class NamingOwners(Dependents, frozen=True):
+    """The same, of owners that nobody could look for. It may take some seconds: one kind is defined after another."""
+
+    unknown: ClassVar[str] = "what names an owner of the kind is not known yet"
+
+
 class Placed(NamedTuple):
     """An object of a known kind in a namespace."""
 

@@ -24,6 +24,7 @@ from seconder.admission.lookups import (
     Lookup,
     MissingOwners,
     NamespaceContents,
+    NamingOwners,
     Namings,
     OfClass,
     Overlapping,
@@ -58,6 +59,9 @@ from seconder.client.rights import Rights
 
 SECONDS: Final = 8.0
 """All look-ups of one review together. The API server waits 10 s for the answer, and a reason must still reach it."""
+
+_LISTED_SECONDS: Final = 4.0
+_POLL_SECONDS: Final = 0.05
 
 LATER: Final[Any] = object()
 """Stands for an answer that is not at hand."""
@@ -144,6 +148,8 @@ class Resolver:
                 return self._objects.whole(lookup, deadline)
             case NamespaceContents():
                 return self._objects.contents(lookup, deadline)
+            case NamingOwners():
+                return self._awaited(lookup, policies, deadline)
             case Dependents():
                 return _known(self._index.dependents(policies, lookup.keys, lookup.target))
             case OwnsGuard():
@@ -212,6 +218,16 @@ class Resolver:
             case Definitions():
                 return kinds.definitions(self._api, deadline)
         raise TypeError(f"no answer to {type(lookup).__name__}")
+
+    def _awaited(self, lookup: Dependents, policies: PolicyIndex, deadline: float) -> Any:
+        """What is known within some seconds: what has just come to be followed is listed first."""
+        end = min(deadline, time.monotonic() + _LISTED_SECONDS)
+        while (found := self._index.dependents(policies, lookup.keys, lookup.target)) is None:
+            # What is never followed will not be known.
+            if time.monotonic() >= end or not policies.all_followed(lookup.target.namespace):
+                break
+            time.sleep(_POLL_SECONDS)
+        return _known(found)
 
 
 def _known(found: Any) -> Any:

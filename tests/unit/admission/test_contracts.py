@@ -504,7 +504,7 @@ def test_every_look_up_is_tried() -> None:
         answers = dataclasses.replace(case.answers, asked=[])
         lookups.drive(pipeline.review(_context(case)), answers)
         told |= {type(lookup) for lookup in answers.asked}
-    assert told == {kind for kind in Lookup.__subclasses__() if kind.__module__ == lookups.__name__}
+    assert told >= {kind for kind in Lookup.__subclasses__() if kind.__module__ == lookups.__name__}
 
 
 MODULES = [module.name for module in pkgutil.iter_modules(rules.__path__)]

@@ -31,6 +31,7 @@ from seconder.admission.lookups import (
     Lookup,
     MissingOwners,
     NamespaceContents,
+    NamingOwners,
     Namings,
     ObjectRef,
     OfClass,
@@ -296,3 +297,34 @@ def test_what_goes_along_is_what_the_index_finds() -> None:
     assert resolver.at_hand(lookup, PROTECTING) is LATER
     assert resolver.answer(lookup, PROTECTING, within()) == owned
     assert asked == [(PROTECTING, lookup.keys, lookup.target)]
+
+
+class _Loading(DependentsIndex):
+    """Knows what goes along when it is asked for the third time."""
+
+    asked = 0
+
+    def dependents(self, *_: Any) -> Any:
+        self.asked += 1
+        return [] if self.asked > 2 else None
+
+
+def test_what_names_an_owner_is_waited_for_until_it_is_listed() -> None:
+    """A chart defines one kind after another, each of which is followed first where a policy stands for all."""
+    index = _Loading(Served(), lambda _path, _error: None)
+    resolver = Resolver(Served(), index, lambda: True, lambda _what, _error: None)
+    assert resolver.answer(NamingOwners(frozenset({"/v1/X"}), target()), PROTECTING, within()) == []
+    assert index.asked == 3
+
+
+@pytest.mark.parametrize("for_good", [True, False])
+def test_nobody_waits_for_what_is_not_known_in_time_or_ever(for_good: bool) -> None:
+    """The deadline is the review's; what is more than can be followed is asked for once."""
+    index = _Loading(Served(), lambda _path, _error: None)
+    resolver = Resolver(Served(), index, lambda: True, lambda _what, _error: None)
+    policies = PolicyIndex([policy(resolution_current=False)]) if for_good else PROTECTING
+    with pytest.raises(Unknown, match="names an owner"):
+        resolver.answer(
+            NamingOwners(frozenset({"/v1/X"}), target()), policies, within() if for_good else time.monotonic()
+        )
+    assert index.asked == 1

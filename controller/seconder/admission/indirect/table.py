@@ -120,6 +120,13 @@ ELSEWHERE: Final = (
         "any kind", "its deletion, or an owner", "what it owns", "the garbage collector deletes it", "dependents"
     ),
     Elsewhere(
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "its creation",
+        "what names an owner of a kind that it has served",
+        "the garbage collector looks for that owner from then on, and finds none",
+        "dependents",
+    ),
+    Elsewhere(
         "any kind",
         "a field that is not free on its kind; a rollout, or fewer replicas",
         "what it owns",

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from seconder.admission import cel, coverage, dependents, losses
+from seconder.admission import cel, coverage, defined_kinds, dependents, losses
 from seconder.admission.changes import free_changes
 from seconder.admission.changes.free_changes import REPLICAS
 from seconder.admission.dependents import ORPHAN_FINALIZER, Dependent, comes_to_leave
@@ -16,7 +16,7 @@ from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import adoption, along, of_pods, parents
 from seconder.admission.indirect.parents import Loss
 from seconder.admission.kinds import ADOPTERS, BY_SELECTOR, MADE_FOR_PODS, MAKERS
-from seconder.admission.lookups import Asking, Dependents, ask
+from seconder.admission.lookups import Asking, Dependents, NamingOwners, ask
 from seconder.admission.policy_index import Installation, PolicyIndex, place_of
 from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import Operation
@@ -30,6 +30,7 @@ _UNREAD: Final = "the approvals of what it owns could not be looked up"
 _WITH_OWNER: Final = "the garbage collector deletes it with its owners, whatever ends these"
 _BY_WORD: Final = "some program or controller ends it on such a word"
 _LEAVES: Final = f"the finalizer {ORPHAN_FINALIZER} leaves behind what the object owns, whatever ends it"
+_SOUGHT: Final = "the garbage collector looks for its owner once the kind of that is served, and finds none"
 _BY_OPTION: Final = "Leave it out, and delete the object with propagationPolicy: Orphan once that is due."
 
 
@@ -44,6 +45,8 @@ def evaluate(context: ReviewContext) -> Findings:
     # Most policies ask about whatever an update may be.
     itself = _itself(context) if policies.reticent and request.operation is Operation.UPDATE else ()
     if not (request.may_end or context.marks):
+        if request.operation is Operation.CREATE:
+            return (yield from _answerable(context)) if target.resource == DEFINITIONS else []
         # Not by ``updates``: each update comes by here.
         looks = request.operation is Operation.UPDATE and (
             _may_end_others(context)
@@ -105,6 +108,25 @@ def _itself(context: ReviewContext) -> Sequence[Effect]:
     if context.naming(marked) and context.changes([free_changes.ending(request.target.resource)]):
         found.append(marked)
     return [each for each in found if coverage.may_be_covered(context, each)]
+
+
+def _answerable(context: ReviewContext) -> Findings:
+    """``Delete`` on what names an owner of a kind that a new definition has served, and on what goes with that.
+
+    What was restored into a cluster without the kind lasts only while nobody can look for its owner.
+    """
+    request, target = context.request, context.request.target
+    owned = yield from ask(NamingOwners(defined_kinds.keys(request), target))
+    if not owned:
+        # Most kinds that come to be served own nothing yet.
+        return []
+    # Where one is there, nothing is made: who installs a chart once more tries that first. One that is on its way out
+    # may be gone by then.
+    there = yield from coverage.read(context.effect(Action.DELETE), _UNREAD)
+    if there is not None and there.deletion_timestamp is None:
+        return []
+    lost = [msgspec.structs.replace(each, since=_SOUGHT) for each in (yield from _lost(context, owned))]
+    return (yield from losses.findings(context, lost, _UNREAD)) if lost else []
 
 
 def _may_end_others(context: ReviewContext) -> bool:
@@ -220,7 +242,7 @@ def _protected(context: ReviewContext, owned: Sequence[Dependent], loss: Loss | 
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Whatever agents delete or update, since it may own what a policy names; what they make that leaves it behind."""
+    """Whatever agents delete or update, since it may own what a policy names; what they make that ends or leaves it."""
     if not index.follows:
         return []
     ends = 'request.operation in ["DELETE", "UPDATE"]'
@@ -228,13 +250,13 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     finalizers = "object.metadata.finalizers"
     leaves = f'request.operation == "CREATE" && object != null && has(object.metadata) && has({finalizers})'
     leaves = f"{leaves} && {cel.quote(ORPHAN_FINALIZER)} in {finalizers}"
-    return [Prefilter(Entry.GUARD, test) for test in (ends, evicts, leaves)]
+    return [Prefilter(Entry.GUARD, test) for test in (ends, evicts, leaves, defined_kinds.DEFINES)]
 
 
 RULE: Final = Rule(
     "dependents",
     "No protected object goes along with another that an agent deletes, gives away, or changes, nor by such a change of"
-    " its own that its policy does not ask about.",
+    " its own that its policy does not ask about, nor with an owner whose kind was not there to be asked for.",
     Binds.AGENTS,
     evaluate,
     prefilters,

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from seconder.admission import codec
+from seconder.admission import codec, defined_kinds
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.policy_index import Installation, PolicyIndex
 from seconder.admission.prefilter import Entry, Prefilter
@@ -61,9 +61,8 @@ def _weight(request: Request, spec: msgspec.Raw) -> int:
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Definitions. It is the expression of the rule on identities, which stands in the configuration but once."""
-    expression = 'request.resource.group == "apiextensions.k8s.io" && request.operation in ["CREATE", "UPDATE"]'
-    return [Prefilter(Entry.GUARD, expression)]
+    """Definitions."""
+    return [Prefilter(Entry.GUARD, defined_kinds.DEFINES)]
 
 
 RULE: Final = Rule(

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from seconder.admission import cel, codec, powers
+from seconder.admission import cel, codec, defined_kinds, powers
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.kinds import BUILT_IN_GROUPS, METRICS_GROUPS
 from seconder.admission.lookups import ServedElsewhere, ask
@@ -104,7 +104,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
         Prefilter(Entry.GUARD, expression)
         for expression in (
             f"request.resource.group in {cel.listed([powers.SERVERS, powers.CERTIFICATES])}",
-            'request.resource.group == "apiextensions.k8s.io" && request.operation in ["CREATE", "UPDATE"]',
+            defined_kinds.DEFINES,
             f"{cel.kind(SECRETS)} && object != null && has(object.type) && object.type in {cel.listed(TOKEN_SECRETS)}",
             f'request.operation == "CONNECT" && {cel.kind(NODES)}',
         )

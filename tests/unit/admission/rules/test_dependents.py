@@ -13,6 +13,7 @@ from tests.support.builders import (
     PERSON,
     approved,
     approved_for,
+    creation,
     deletion,
     eviction,
     live,
@@ -32,6 +33,7 @@ from seconder.admission.lookups import (
     Adopting,
     Dependents,
     NamespaceContents,
+    NamingOwners,
     OwnsGuard,
     ReadObjects,
     ReplicaSets,
@@ -41,7 +43,17 @@ from seconder.admission.principal import BUILTIN_CONTROLLERS
 from seconder.admission.request import Caller, Metadata, Request
 from seconder.api.policy import AgentTags, Mode, Policy, Requirement
 from seconder.api.reasons import Reason
-from seconder.api.resources import JOBS, NAMESPACES, NODES, PODS, REPLICA_SETS, Action, GroupResource, Target
+from seconder.api.resources import (
+    DEFINITIONS,
+    JOBS,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICA_SETS,
+    Action,
+    GroupResource,
+    Target,
+)
 from seconder.approvals import impact
 from seconder.approvals.impact import Item
 
@@ -606,3 +618,55 @@ def test_an_annotation_of_a_deployment_counts_by_what_policies_say_of_its_replic
     assert _decide(its_set, policies=(strict,), request=update(DEPLOYMENT, new={"annotations": {"a": "b"}})).allowed
     both = policy(DEPLOYMENTS, REPLICA_SETS, free_changes=lists)
     assert _decide(its_set, policies=(both,), request=marks).message.startswith("Change of deployments.apps")
+
+
+TENANTS = Target(DEFINITIONS, "CustomResourceDefinition", "", "tenants.example.com", "uid-definition")
+DEFINED = creation(
+    TENANTS,
+    new={"spec": {"group": "example.com", "names": {"kind": "Tenant"}, "versions": [{"name": "v1", "served": True}]}},
+)
+
+
+def test_whoever_defines_a_kind_ends_what_names_an_owner_of_it() -> None:
+    """Nobody could look for that owner, and then it is not there. What goes with that goes, too."""
+    checkout = _dependent(through=DEFINITIONS)
+    below = Dependent(resolved(DEPLOYMENTS), "payments", "below", "uid-below", DEPLOYMENTS, (DEFINITIONS,))
+    decided = _decide(checkout, below, request=DEFINED)
+    assert decided.reason is Reason.APPROVAL_MISSING
+    assert [part.effect.target.name for part in decided.parts] == ["checkout", "below"]
+    assert "counts as the end of this object" in decided.message
+    assert _decide(checkout, request=DEFINED, annotations={"checkout": approved()}).allowed
+    assert _decide(request=DEFINED).allowed
+    assert _decide(checkout, request=DEFINED, policies=(policy(PODS),)).allowed
+    assert _decide(unknown=[NamingOwners], request=DEFINED).reason is Reason.INTERNAL_ERROR
+    by_person = creation(TENANTS, PERSON, new={"spec": {}})
+    assert _decide(unknown=[NamingOwners], request=by_person).allowed
+
+
+def test_whoever_defines_a_kind_ends_the_namespaces_that_name_an_owner_of_it() -> None:
+    """With what policies protect in it."""
+    namespace = _dependent(target(NAMESPACES, "payments", uid="uid-ns"), DEFINITIONS)
+    holding = {DEPLOYMENTS: [Item("checkout", DEPLOYMENT.uid)]}
+    assert _decide(namespace, request=DEFINED, holds=holding).reason is Reason.APPROVAL_MISSING
+    assert _decide(namespace, request=DEFINED).allowed
+
+
+def test_defining_once_more_what_is_there_ends_nothing() -> None:
+    """The API server refuses it, and helm, which tries that first, goes on. One on its way out may be gone by then."""
+    owned = _dependent(through=DEFINITIONS)
+    there = live(DEPLOYMENT) | live(TENANTS)
+    assert _decide(owned, request=DEFINED, objects=there).allowed
+    ending = {
+        where: msgspec.structs.replace(each, deletion_timestamp="2026-01-01T00:00:00Z")
+        for where, each in live(TENANTS).items()
+    }
+    assert _decide(owned, request=DEFINED, objects=live(DEPLOYMENT) | ending).reason is Reason.APPROVAL_MISSING
+
+
+def test_a_definition_on_which_nothing_rests_takes_one_question_that_is_at_hand() -> None:
+    """Agents install programs with their kinds, and that is free."""
+    answers = Answers()
+    assert decide(DEFINED, state(policy()), answers=answers).allowed
+    (asked,) = answers.questions(NamingOwners)
+    assert "/example.com/v1/Tenant" in asked.keys
+    assert not answers.questions(ReadObjects)

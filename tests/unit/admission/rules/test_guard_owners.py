@@ -1,6 +1,6 @@
 """What the guard's own objects belong to is not an agent's to end or to change."""
 
-from tests.support.builders import CONFIG_MAPS, PERSON, deletion, state, target, update
+from tests.support.builders import CONFIG_MAPS, PERSON, creation, deletion, state, target, update
 from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.lookups import OwnsGuard
@@ -28,6 +28,20 @@ def test_a_definition_counts_for_all_that_it_defines() -> None:
     asked = answers.questions(OwnsGuard)[0]
     assert sorted(asked.keys) == ["*.example.com", "uid-d"]
     assert sorted(asked.namespaces) == ["seconder-agents", "seconder-system"]
+
+
+def test_a_definition_of_a_kind_of_which_the_guard_names_an_owner_is_refused() -> None:
+    """The garbage collector looks for such an owner from then on, and finds none. Other new objects own nothing yet."""
+    spec = {"group": "example.com", "names": {"kind": "Tenant"}, "versions": [{"name": "v1", "served": True}]}
+    made = target(DEFINITIONS, "tenants.example.com", namespace="", uid="uid-d")
+    answers = Answers(owns_guard=True)
+    assert refusal(decide(creation(made, new={"spec": spec}), state(), answers=answers)) == WHAT
+    assert "/example.com/v1/Tenant" in answers.questions(OwnsGuard)[0].keys
+    assert decide(creation(made, new={"spec": spec}), state(), answers=Answers()).allowed
+    assert decide(creation(made, PERSON, new={"spec": spec}), state(), answers=Answers(owns_guard=True)).allowed
+    other = Answers(owns_guard=True)
+    decide(creation(target(NODES, "n2", namespace="", uid="uid-n2")), state(), answers=other)
+    assert not other.questions(OwnsGuard)
 
 
 def test_what_is_in_a_namespace_owns_nothing_of_it() -> None:
