@@ -20,6 +20,8 @@ from seconder.admission.lookups import (
     Claimant,
     Claimants,
     Claims,
+    Controlled,
+    ControlledIn,
     DaemonSet,
     DaemonSets,
     Definitions,
@@ -146,6 +148,8 @@ class Answers(Resolver):
                 return {ref: self.objects[place] for ref, place in places.items() if place in self.objects}
             case ReadWhole():
                 return self.whole
+            case ControlledIn():
+                return self._controlled(lookup)
             case NamespaceContents():
                 return {held.resource.resource: self.holds.get(held.resource.resource, ()) for held in lookup.held}
             case Dependents():
@@ -220,6 +224,16 @@ class Answers(Resolver):
             case FirstRight():
                 return next((right for right in lookup.rights if right in self.may), None)
         raise AssertionError(f"no answer to {lookup}")
+
+    def _controlled(self, lookup: ControlledIn) -> list[Controlled]:
+        """Of the objects those of the kind that some controller has."""
+        there = [
+            Controlled(Placed(place, name, metadata.uid), owner)
+            for (resource, place, name), metadata in self.objects.items()
+            if resource == lookup.kind.resource and lookup.namespace in {"", place}
+            if (owner := metadata.controller_owner)
+        ]
+        return [each for each in there if lookup.by in {"", each.controller.uid}]
 
     def questions(self, kind: type[L]) -> list[L]:
         """What was asked of one kind."""

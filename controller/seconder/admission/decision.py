@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from seconder.admission import messages
+from seconder.admission.lookups import TooMany, Unknown
 from seconder.admission.principal import Principal
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.policy import Mode, Policy, most_required
@@ -102,6 +103,13 @@ class Verdict(Struct, frozen=True, gc=False, kw_only=True):
 def undecided(context: ReviewContext, what: str, action: Action | None = None) -> Decision:
     """Deny for want of a decision. ``what`` says in a few words what is not known."""
     return refused(context, what, Reason.INTERNAL_ERROR, TRY_AGAIN, action)
+
+
+def unknown(context: ReviewContext, found: Unknown, action: Action | None = None) -> Decision:
+    """Deny for want of an answer. Where that is too much to be looked at, no second try gives one."""
+    if isinstance(found, TooMany):
+        return refused(context, found.what, Reason.APPROVAL_MISSING, found.advice, action)
+    return undecided(context, found.what, action)
 
 
 def refused(

@@ -40,6 +40,14 @@ class Unknown(Exception):
         self.what = what
 
 
+class TooMany(Unknown):
+    """A question that is not asked, since it is about too much, and stays so. ``advice`` says what to do instead."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what)
+        self.advice = advice
+
+
 Asking = Generator[Lookup[Any], Any, A]
 """A computation that asks questions and gives an ``A``."""
 
@@ -167,6 +175,25 @@ class Uncontrolled(Lookup[Sequence[Placed]], frozen=True):
     kind: ResolvedResource
     namespace: str
     selector: str
+
+
+class Controlled(NamedTuple):
+    """An object of a known kind, and what controls it."""
+
+    placed: Placed
+    controller: Owner
+
+
+class ControlledIn(Lookup[Sequence[Controlled]], frozen=True):
+    """The objects of a kind in a namespace or, without one, anywhere, that have a controller; their metadata alone.
+
+    ``by``: those alone that the object of this uid controls.
+    """
+
+    unknown: ClassVar[str] = "what controls what is there could not be looked up"
+    kind: ResolvedResource
+    namespace: str
+    by: str = ""
 
 
 class Selecting(Lookup[Sequence[Target]], frozen=True):

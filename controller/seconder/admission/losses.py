@@ -29,7 +29,7 @@ def findings(context: ReviewContext, effects: Sequence[Effect], missing: str) ->
     others = [effect for effect in effects if effect not in own]
     namespaces = sum(effect.target.resource == NAMESPACES for effect in others)
     namespaces += context.request.target.resource == NAMESPACES
-    if len(effects) > MOST_DEPENDENTS or namespaces > 1:
+    if too_many(effects) or namespaces > 1:
         what = f"{len(effects)} protected objects go with it, too many to be approved together"
         return [Refusal(what, Reason.APPROVAL_MISSING, _ADVICE)]
     if others:
@@ -43,6 +43,11 @@ def findings(context: ReviewContext, effects: Sequence[Effect], missing: str) ->
         covering = yield from coverage.policies_for(context, effect)
         found.append(Affected(effect, covering))
     return found
+
+
+def too_many(effects: Sequence[Effect]) -> bool:
+    """Whether these are more than can be approved together."""
+    return len(effects) > MOST_DEPENDENTS
 
 
 def _still_there(effects: Sequence[Effect], stored: Mapping[ObjectRef, Metadata]) -> Sequence[Effect]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from seconder.admission import adjudication, coverage, decision
 from seconder.admission.decision import Decision, Verdict
 from seconder.admission.findings import Affected, Cleared, Finding, Refusal, Spends
-from seconder.admission.lookups import Asking, Unknown, ViewIsFresh
+from seconder.admission.lookups import Asking, TooMany, Unknown, ViewIsFresh
+from seconder.admission.request import Operation
 from seconder.admission.review import Effect, ReviewContext
 from seconder.admission.rule import Rule, looking_at
 from seconder.admission.rules import RULES
@@ -33,11 +34,14 @@ def review(context: ReviewContext, rules: Iterable[Rule] = RULES) -> Asking[Deci
                 continue
             denial = yield from _deny(context, findings, verdicts)
         except Unknown as unknown:
-            return decision.undecided(context, unknown.what, rule.action)
+            return decision.unknown(context, unknown, rule.action)
         if denial is not None:
             # Nobody is asked to sign for what would be refused for good by another word.
             if denial.parts and denial.parts[0].unmet:
                 denial = _for_good(context, looking[position:]) or denial
+                # Most that is owned goes by its maker's approval; what pods hold takes one for each.
+                if context.state.policies.pods_hold and context.request.operation is Operation.DELETE:
+                    denial = (yield from _too_much(context, looking[position:])) or denial
             return (spends and _in_vain(context, spends, verdicts)) or denial
         for finding in findings:
             if isinstance(finding, Cleared):
@@ -94,6 +98,23 @@ def _for_good(context: ReviewContext, rules: Iterable[Rule]) -> Decision | None:
             except Unknown:
                 # What waits for its approval is refused anyhow.
                 continue
+            if refusal is not None:
+                return _refused(context, refusal)
+    return None
+
+
+def _too_much(context: ReviewContext, rules: Iterable[Rule]) -> Asking[Decision | None]:
+    """The refusal of a deletion for what goes along with it, where that is more than approvals can let through."""
+    for rule in rules:
+        if rule.along:
+            try:
+                findings = yield from rule.evaluate(context)
+            except TooMany as unknown:
+                return decision.unknown(context, unknown, rule.action)
+            except Unknown:
+                # As above.
+                continue
+            refusal = next((each for each in findings if isinstance(each, Refusal)), None)
             if refusal is not None:
                 return _refused(context, refusal)
     return None

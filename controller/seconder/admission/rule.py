@@ -72,6 +72,7 @@ class Rule(Struct, frozen=True, eq=False):
     ``action`` is the one on the request's own object, if it finds one. ``applies_to``: ``evaluate`` is asked about no
     other requests, and so need not look at that again. ``for_good``: of what it refuses whatever is approved, as much
     as it tells without a look-up. That is asked before a peer is, by whichever rule in front of this one.
+    ``along``: it tells what goes with an object, and refuses what is too much to be approved. That is asked then, too.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Rule(Struct, frozen=True, eq=False):
     action: Action | None = None
     applies_to: AppliesTo = AppliesTo()
     for_good: Callable[[ReviewContext], Refusal | None] | None = None
+    along: bool = False
 
     def looks_at(self, context: ReviewContext) -> bool:
         """Whether the rule looks at this caller's request."""

@@ -20,6 +20,8 @@ from seconder.admission.lookups import (
     Claim,
     Claimant,
     Claimants,
+    Controlled,
+    ControlledIn,
     DaemonSet,
     FreeVolume,
     FreeVolumes,
@@ -149,6 +151,18 @@ class Objects:
         """List the objects of some labels that no controller has. Raises ApiError and TooLate."""
         path = collection(lookup.kind, lookup.namespace)
         return self._placed(path, deadline, lambda each: not _controllers(each), labelSelector=lookup.selector)
+
+    def controlled(self, lookup: ControlledIn, deadline: float) -> list[Controlled]:
+        """List the objects of a kind that have a controller, by that. Raises ApiError and TooLate."""
+        path = collection(lookup.kind, lookup.namespace)
+        found = []
+        for each in items(self._api, path, deadline, metadata_only=True):
+            if lookup.by and lookup.by not in _controllers(each["metadata"], "uid"):
+                continue
+            metadata = metadata_of(each)
+            if owner := metadata.controller_owner:
+                found.append(Controlled(Placed(metadata.namespace, metadata.name, metadata.uid), owner))
+        return found
 
     def tokens(self, lookup: Tokens, deadline: float) -> list[Placed]:
         """List the Secrets that hold tokens of a ServiceAccount: their metadata alone. Raises ApiError and TooLate."""

@@ -14,6 +14,7 @@ from seconder.admission.lookups import (
     Called,
     Claimants,
     Claims,
+    ControlledIn,
     DaemonSets,
     Definitions,
     Dependents,
@@ -158,6 +159,8 @@ class Resolver:
                 return self._objects.pods_on(lookup, deadline)
             case Uncontrolled():
                 return self._objects.uncontrolled(lookup, deadline)
+            case ControlledIn():
+                return self._objects.controlled(lookup, deadline)
             case Selecting():
                 return self._objects.selecting(lookup, deadline)
             case Sharing():

@@ -315,4 +315,4 @@ def test_what_asks_for_very_many_kinds_of_claims_is_refused() -> None:
 
     assert reason(asked(*(f"c{number}" for number in range(64)))) is Reason.NOT_COVERED
     assert reason(asked(*["slow"] * 200)) is Reason.NOT_COVERED
-    assert reason(asked(*(f"c{number}" for number in range(65)))) is Reason.INTERNAL_ERROR
+    assert reason(asked(*(f"c{number}" for number in range(65)))) is Reason.APPROVAL_MISSING

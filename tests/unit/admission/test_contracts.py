@@ -189,6 +189,16 @@ def _cases() -> list[Case]:
             (one,),
             Answers(objects=live(DEPLOYMENT, annotations=SCALING)),
         ),
+        Case(
+            "dependents",
+            scale(2, 1),
+            (policy(CLAIMS),),
+            Answers(
+                # A claim of another's pod.
+                dependents=[Dependent(resolved(CLAIMS), "payments", "x-cache", "uid-cache", PODS)],
+                whole=document(DEPLOYMENT, spec={"volumes": [{"name": "cache", "ephemeral": {}}]}),
+            ),
+        ),
         Case("scale-to-zero", scale(1, 0), (one,), Answers(objects=live(DEPLOYMENT, annotations=SCALING))),
         Case(
             "eviction",

@@ -1,6 +1,6 @@
 """What is made for pods alone goes with them: whatever ends pods ends that, where policies name it and not the pods."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import pytest
@@ -24,11 +24,21 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, ended
 
+from seconder.admission import decision
 from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
 from seconder.admission.indirect import scaling, table
 from seconder.admission.kinds import OF_PODS, WITH_PODS
-from seconder.admission.lookups import Dependents, Lookup, Placed, PodsOn, Selecting, Uncontrolled, ViewIsFresh
+from seconder.admission.lookups import (
+    ControlledIn,
+    Dependents,
+    Lookup,
+    Placed,
+    PodsOn,
+    Selecting,
+    Uncontrolled,
+    ViewIsFresh,
+)
 from seconder.admission.policy_index import PolicyIndex
 from seconder.admission.request import OwnerReference, Request
 from seconder.admission.rules import dependents, indirect_deletion
@@ -323,3 +333,67 @@ def test_workloads_whose_pods_hold_nothing_are_rolled_out_and_sized_without_a_lo
     many = [Dependent(resolved(CLAIMS), "payments", f"c{number}", f"u{number}", PODS) for number in range(100)]
     crowded = _cluster(dependents=many, whole=document(DEPLOYMENT, **_template("1", plain)))
     assert decide(_SMALLER, state(both), answers=crowded).allowed
+
+
+_MANY: Final = 100
+
+
+class Crowded(Answers):
+    """Pods of two Deployments: each owns what ``owned`` gives for its uid."""
+
+    owned: Mapping[str, Sequence[Dependent]] = {}
+
+    def __call__(self, lookup: Lookup[Any]) -> Any:
+        """Answer, as who owns what is known."""
+        answer = super().__call__(lookup)
+        if not isinstance(lookup, Dependents):
+            return answer
+        return [each for uid, held in self.owned.items() if lookup.keys & {uid, *BY_POD} for each in held]
+
+
+def _crowded(resource: GroupResource, mine: int, others: int, **signed: Any) -> Crowded:
+    done = target(PODS, "driver", uid="uid-driver")
+    owned = {
+        owner.uid: [target(resource, f"{owner.name}-{number}", uid=f"{owner.uid}-{number}") for number in range(many)]
+        for owner, many in ((POD, mine), (done, others))
+    }
+    held = (each for some in owned.values() for each in some)
+    there = [live(each) for each in held] + [live(DEPLOYMENT, **signed), live(done)]
+    objects = {
+        **{place: each for one in there for place, each in one.items()},
+        **live(POD, **_by(REPLICA_SET, "apps/v1")),
+        **live(REPLICA_SET, **_by(DEPLOYMENT, "apps/v1")),
+    }
+    answers = Crowded(objects=objects, whole=document(DEPLOYMENT, **_template("1", _CACHE)))
+    answers.owned = {
+        uid: [Dependent(resolved(resource), each.namespace, each.name, each.uid, PODS) for each in some]
+        for uid, some in owned.items()
+    }
+    return answers
+
+
+_ALL: Final = (policy(DEPLOYMENTS), policy(CONFIG_MAPS, CLAIMS, name="held"))
+
+
+@pytest.mark.parametrize("resource", [CONFIG_MAPS, CLAIMS], ids=str)
+def test_what_pods_of_nobody_own_hinders_no_workload_however_much_it_is(resource: GroupResource) -> None:
+    """Whose pods they are is asked in one question, and not about each thing that they own."""
+    signed = {"annotations": approved_for(DEPLOYMENT)}
+    for asked in (_ROLLED_OUT, _SMALLER, deletion(DEPLOYMENT, stored=signed)):
+        answers = _crowded(resource, 0, _MANY)
+        decided = decide(asked, state(*_ALL), answers=answers)
+        assert decided.allowed, decided.message
+        assert not {each for each in answers.read if each[0] != DEPLOYMENTS}
+        assert len(answers.questions(ControlledIn)) == 1, "none of its pods owns anything"
+        assert not decide(asked, state(*_ALL), answers=_crowded(resource, 1, _MANY)).allowed
+
+
+@pytest.mark.parametrize("asked", [_ROLLED_OUT, _SMALLER, deletion(DEPLOYMENT)], ids=["rollout", "size", "deletion"])
+def test_more_than_can_be_approved_that_goes_with_its_pods_is_told(asked: Request) -> None:
+    """To try again does not help, and no peer is asked to sign for what is refused then."""
+    for many in (9, _MANY):
+        decided = decide(asked, state(*_ALL), answers=_crowded(CLAIMS, many, 0))
+        assert f"{many} protected objects go with it, too many to be approved together" in decided.message
+        assert decided.reason is Reason.APPROVAL_MISSING
+        assert decision.TRY_AGAIN not in decided.advice
+        assert decided.change is None

@@ -42,8 +42,9 @@ def test_more_selectors_than_are_looked_up_are_refused_without_a_look() -> None:
     """Each takes a list of all workloads that are there."""
     many, answers = [f"app-{number}" for number in range(17)], _answers()
     refused = decide(creation(OWN, new={"spec": _spec(*many)}), ON, answers=answers)
-    assert (refused.reason, _asked(answers)) == (Reason.INTERNAL_ERROR, 0)
+    assert (refused.reason, _asked(answers)) == (Reason.APPROVAL_MISSING, 0)
     assert "more than 16 new terms" in refused.message
+    assert refused.advice == "Write fewer at a time."
     answers = _answers()
     fewer = decide(creation(OWN, new={"spec": _spec(*many[1:])}), ON, answers=answers)
     assert (fewer.reason, _asked(answers)) == (Reason.APPROVAL_MISSING, 16)

@@ -21,6 +21,7 @@ from seconder.admission.lookups import (
     Claim,
     Claimant,
     Claimants,
+    ControlledIn,
     DaemonSet,
     FreeVolume,
     FreeVolumes,
@@ -226,6 +227,28 @@ def test_what_no_controller_has_is_listed_by_labels(pool: ThreadPoolExecutor) ->
     assert [found.name for found in objects.uncontrolled(asked, deadline)] == ["free", "owned"]
     assert served.asked[-1].query["labelSelector"] == "app=broker"
     assert [found.name for found in objects.pods_on(PodsOn("n1", daemons=True), deadline)] == ["daemon"]
+
+
+def test_what_controllers_have_is_listed_by_these(pool: ThreadPoolExecutor) -> None:
+    """By the metadata alone, of one namespace or of all; what nobody controls is left out."""
+
+    def pod(name: str, owner: str, **reference: Any) -> dict[str, Any]:
+        references = [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "uid": f"uid-{owner}", **reference}
+        ]
+        return {"metadata": {"name": name, "namespace": "payments", "uid": name, "ownerReferences": references}}
+
+    there = [pod("a", "web", controller=True), pod("b", "db", controller=True), pod("c", "web")]
+    page = {"metadata": {}, "items": [*there, {"metadata": {"name": "d", "namespace": "payments", "uid": "d"}}]}
+    served = Served({PODS_PATH: page, "/api/v1/pods": page})
+    found = Objects(served, pool)
+
+    def controlled(lookup: ControlledIn) -> list[tuple[str, str]]:
+        return [(each.placed.uid, each.controller.uid) for each in found.controlled(lookup, time.monotonic() + 5.0)]
+
+    assert controlled(ControlledIn(PODS, "payments")) == [("a", "uid-web"), ("b", "uid-db")]
+    assert controlled(ControlledIn(PODS, "", "uid-db")) == [("b", "uid-db")]
+    assert all("PartialObjectMetadataList" in each.accept for each in served.asked)
 
 
 def test_token_secrets_are_listed_by_whose_they_are(pool: ThreadPoolExecutor) -> None:

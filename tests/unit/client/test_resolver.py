@@ -20,6 +20,7 @@ from seconder.admission.lookups import (
     Called,
     Claimants,
     Claims,
+    ControlledIn,
     DaemonSets,
     Definitions,
     Dependents,
@@ -95,6 +96,7 @@ LOOKUPS: list[Lookup[Any]] = [
     FreeVolumes(()),
     Claims(),
     Claimants("payments"),
+    ControlledIn(resolved(PODS), "payments"),
     DaemonSets(),
     Holders(resolved(PODS), "payments", ("spec", "volumeName")),
     OfClass(resolved(PODS), "nginx"),
@@ -187,6 +189,7 @@ def test_each_look_up_is_answered_in_its_place() -> None:
     assert answer(FreeVolumes(())) == []
     served.answers["/api/v1/persistentvolumeclaims"] = {"metadata": {}, "items": []}
     assert answer(Claims()) == []
+    assert answer(ControlledIn(resolved(PODS), "payments")) == []
     served.answers["/apis/apps/v1/daemonsets"] = {"metadata": {}, "items": []}
     assert answer(DaemonSets()) == []
     served.answers["/api/v1/namespaces/payments/secrets"] = {"metadata": {}, "items": []}

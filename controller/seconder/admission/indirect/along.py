@@ -14,7 +14,7 @@ from seconder.admission.findings import Findings, Refusal
 from seconder.admission.indirect import of_pods, table
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import MAKERS
-from seconder.admission.lookups import Asking, Dependents, ReadWhole, Unknown, ask
+from seconder.admission.lookups import Asking, Dependents, ReadWhole, TooMany, Unknown, ask
 from seconder.admission.review import Effect, ReviewContext, goes_with
 from seconder.api.resources import Target
 
@@ -22,8 +22,11 @@ _DEEPEST: Final = 4
 """Steps from the object that a request is about: namespace, claim, volume, and one more."""
 
 _MOST: Final = 64
-"""Objects of which it is asked what goes with them, or whose they are; more are not known."""
+"""Objects of which it is asked what goes with them, or whose they are; more are not looked through."""
 
+_TOO_MANY: Final = f"more than {_MOST} objects go with it that may take others along"
+_TOO_DEEP: Final = "what goes with it takes others along, and these more, for too many steps"
+_IN_PARTS: Final = "Delete these one by one first, or ask a person to do it."
 _UNKNOWN: Final = "what goes with what it owns could not be looked up"
 _UNREAD: Final = "the approvals of what goes with it could not be looked up"
 _FURTHER: Final = "it goes with what is ended by that"
@@ -50,6 +53,9 @@ def with_further(context: ReviewContext, effects: Sequence[Effect], gone: Sequen
 
     What the ownerReferences of ``gone`` tell is not among them.
     """
+    if losses.too_many(effects):
+        # They are refused together, whatever goes with them.
+        return [*effects]
     known = {each.target for each in effects}
     more = yield from _further(context, gone)
     return [*effects, *(each for each in more if each.target not in known and coverage.may_be_covered(context, each))]
@@ -62,8 +68,10 @@ def _further(context: ReviewContext, gone: Sequence[Effect]) -> Asking[list[Effe
     for step in range(_DEEPEST + 1):
         followed = [(each, rows) for each in gone if (rows := _rows(context, each.target))]
         asked += len(followed)
-        if asked > _MOST or (followed and step == _DEEPEST):
-            raise Unknown(_UNKNOWN)
+        if asked > _MOST:
+            raise TooMany(_TOO_MANY, _IN_PARTS)
+        if followed and step == _DEEPEST:
+            raise TooMany(_TOO_DEEP, _IN_PARTS)
         new: dict[Target, Effect] = {}
         for each, rows in followed:
             for row in rows:

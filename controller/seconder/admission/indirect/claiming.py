@@ -15,7 +15,7 @@ from seconder.admission.findings import Refusal
 from seconder.admission.indirect import volumes
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, POD_RUNNERS, VOLUMES
-from seconder.admission.lookups import Asking, Claim, Claims, FreeVolume, FreeVolumes, Unknown, ask
+from seconder.admission.lookups import Asking, Claim, Claims, FreeVolume, FreeVolumes, TooMany, Unknown, ask
 from seconder.admission.request import WRITES, Operation
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
@@ -123,7 +123,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
         # Of one class there may be as many as there are, whatever their names.
         asked = {claim._replace(name=_ANY) for claim in asked}
     if len(asked) > _MOST:
-        raise Unknown(f"it asks for more than {_MOST} claims of different kinds")
+        raise TooMany(f"it asks for more than {_MOST} claims of different kinds", "Ask for fewer of them.")
     found = yield from ask(FreeVolumes(names))
     lost = [each for each in found if any(claim.may_end(each, request.target.namespace) for claim in asked)]
     return [goes_along(Target(kind.resource, kind.kind, "", each.name, each.uid), kind.version) for each in lost]

@@ -20,6 +20,7 @@ from seconder.admission.lookups import (
     NamespaceContents,
     ObjectRef,
     ReadWhole,
+    TooMany,
     Unknown,
     ask,
 )
@@ -289,7 +290,7 @@ def _named(context: ReviewContext) -> Asking[Sequence[Effect]]:
         theirs = () if itself else _claim_names(each)
         pairs += len(theirs) * (len(made) + len(patterns))
         if pairs > _MOST_PAIRS:
-            raise Unknown(f"{_UNREAD}: there are too many")
+            raise TooMany("it may name more claims of StatefulSets than can be compared", "Ask for fewer at a time.")
         if any(any(map(names.has, made)) or any(map(names.meets, patterns)) for names in theirs):
             above = Target(SETS.resource, SETS.kind, target.namespace, each.name, each.uid)
             found.append(goes_along(above, SETS.version))

@@ -5,15 +5,14 @@ far more than what they own, so that is known, and the way from it up to the wor
 what controllers count, may own something as a pod does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from seconder.admission import coverage
 from seconder.admission.dependents import Dependent, Kind, kind_key
-from seconder.admission.indirect import standing
-from seconder.admission.kinds import MADE_BY_CONTROLLER, MADE_FOR_PODS, OF_PODS, POD, VOLUMES
-from seconder.admission.lookups import Asking, Dependents, ReadObjects, Unknown, ask
-from seconder.admission.request import Metadata, Owner
+from seconder.admission.kinds import MADE_BY_CONTROLLER, MADE_FOR_PODS, OF_PODS, POD, VOLUMES, maker
+from seconder.admission.lookups import Asking, ControlledIn, Dependents, ReadObjects, Unknown, ask
+from seconder.admission.request import Owner
 from seconder.admission.review import Effect, ReviewContext, goes_along, goes_with
 from seconder.api.resources import PODS, ResolvedResource, Target
 
@@ -26,9 +25,6 @@ def _key(kind: ResolvedResource) -> frozenset[str]:
 
 _TEMPLATES: Final = (b'"ephemeral"', b'"resourceClaimTemplateName"')
 """Fields by which a pod names a template of what is made for it alone. Their names are never written by an escape."""
-
-_MOST: Final = 64
-"""Of which it is asked whose pods they go with; more are not known."""
 
 _HIGHEST: Final = 3
 """Steps up from a pod to what is wanted: by its ReplicaSet, or Job, and by what makes that."""
@@ -126,39 +122,45 @@ def of_makers(
     held = yield from _held(context, place, kind)
     if context.state.policies.follows_some_of({kind.resource}):
         held = list(filter(_is_made, held))
-    if len(held) > _MOST:
-        raise Unknown(_UNREAD)
     if not held:
         return []
-    below = {each: goes_with(each).ref for each in held}
-    stored = yield from ask(ReadObjects(tuple(below.values()), _UNREAD))
-    above = {each: one for each, ref in below.items() if (one := _above(stored.get(ref), place, kind))}
-    found: list[Dependent] = []
+    of_pods = frozenset(each.uid for each in held)
+    ending = yield from _of_makers(place, wanted, kind, of_pods)
+    found = [each for each in (yield from _owned_by(ending, place, kind)) if each.uid in of_pods]
+    owning = {each.uid for each in found if not _is_made(each)}
+    known = {each.uid for each in found}
+    return [*found, *(each for each in (yield from _owned_by(owning, place, kind)) if each.uid not in known)]
+
+
+def _of_makers(
+    place: str, wanted: Callable[[Owner], bool], kind: ResolvedResource, held: frozenset[str]
+) -> Asking[set[str]]:
+    """The uids of those objects of a kind whose controller, or what is above that, is wanted. Raises Unknown.
+
+    Each kind is listed once, since anybody's pods may hold something. What is above is looked up where something of the
+    uids in ``held`` goes with what is below.
+    """
+    above = {each.placed.uid: each.controller for each in (yield from ask(ControlledIn(kind, place)))}
+    ending: set[str] = set()
     for _ in range(_HIGHEST):
-        if not above:
+        ending |= {uid for uid, owner in above.items() if wanted(owner)}
+        under = {uid: owner for uid, owner in above.items() if uid not in ending and maker(owner.group, owner.kind)}
+        # Most of what built-in controllers made owns nothing.
+        if held.isdisjoint(each.uid for each in (yield from _owned_by(under, place, kind))):
             break
-        refs = {target: standing.ref(target) for target in above.values()}
-        read = yield from ask(ReadObjects(tuple(refs.values()), _UNREAD))
-        climbed: dict[Dependent, Target] = {}
-        for each, target in above.items():
-            metadata = read.get(refs[target])
-            owner = metadata.controller_owner if metadata else None
-            if owner is not None and wanted(owner):
-                found.append(each)
-                continue
-            for maker in standing.workload_of(owner, place):
-                climbed[each] = maker
-        above = climbed
-    owning = frozenset(each.uid for each in found if not _is_made(each))
-    if owning:
-        found += yield from ask(Dependents(owning, Target(kind.resource, kind.kind, place, "", "")))
-    return found
+        kinds = {made_by for owner in under.values() if (made_by := maker(owner.group, owner.kind))}
+        controllers: dict[str, Owner] = {}
+        for each in sorted(kinds, key=lambda each: each.resource):
+            listed = yield from ask(ControlledIn(each, place))
+            controllers |= {one.placed.uid: one.controller for one in listed}
+        above = {uid: controllers[owner.uid] for uid, owner in under.items() if owner.uid in controllers}
+    return ending
 
 
-def _above(owned: Metadata | None, place: str, kind: ResolvedResource) -> Target | None:
-    owners = owned.owners if owned else ()
-    there = (Target(kind.resource, kind.kind, place, each.name, each.uid) for each in owners if each.kind == kind.kind)
-    return next(there, None)
+def _owned_by(uids: Iterable[str], place: str, kind: ResolvedResource) -> Asking[Sequence[Dependent]]:
+    """What goes with the objects of a kind that have these uids."""
+    keys = frozenset(uids)
+    return (yield from ask(Dependents(keys, Target(kind.resource, kind.kind, place, "", "")))) if keys else ()
 
 
 def going_with(context: ReviewContext, gone: Sequence[Effect]) -> Asking[list[Effect]]:

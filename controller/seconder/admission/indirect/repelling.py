@@ -13,7 +13,7 @@ from seconder.admission import codec, pod_reach, pod_templates
 from seconder.admission.indirect import selectors
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import MAKERS, POD_RUNNERS
-from seconder.admission.lookups import Asking, Selected, Unknown, ask
+from seconder.admission.lookups import Asking, Selected, TooMany, Unknown, ask
 from seconder.admission.request import WRITES, Malformed
 from seconder.admission.review import Effect, ReviewContext, goes_along
 from seconder.api.label_selector import Operator, Requirement
@@ -44,7 +44,7 @@ def _losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
     found: dict[Target, None] = {}
     asked = dict.fromkeys(map(_selector, _new_terms(context)))
     if len(asked) > _MOST:
-        raise Unknown(f"which pods it keeps off cannot be told: it has more than {_MOST} new terms of podAntiAffinity")
+        raise TooMany(f"it has more than {_MOST} new terms of podAntiAffinity", "Write fewer at a time.")
     for selector in asked:
         found |= dict.fromkeys((yield from ask(Selected(there, target.namespace, selector))))
     others = (each for each in found if (each.resource, each.name) != (target.resource, target.name))

@@ -260,4 +260,5 @@ RULE: Final = Rule(
     Binds.AGENTS,
     evaluate,
     prefilters,
+    along=True,
 )

@@ -20,6 +20,7 @@ from seconder.admission.lookups import (
     Called,
     Claimants,
     Claims,
+    ControlledIn,
     DaemonSets,
     Definitions,
     Dependents,
@@ -95,6 +96,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     AliasedBy: Missing.OWNED,
     Adopting: Missing.OWNED,
     Claimants: Missing.OWNED,
+    ControlledIn: Missing.OWNED,
     Sharing: Missing.OWNED,
     RoleRules: Missing.RIGHTS,
     ReplicaSets: Missing.RIGHTS,
@@ -283,6 +285,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             | Selecting()
             | Adopting()
             | Claimants()
+            | ControlledIn()
             | ReplicaSets()
             | Sharing()
         ):

@@ -980,7 +980,7 @@ class _Owned(Answers):
     def __call__(self, lookup: Lookup[Any]) -> Any:
         """Answer."""
         found = super().__call__(lookup)
-        return () if isinstance(lookup, Dependents) and "/batch/v1/Job" not in lookup.keys else found
+        return () if isinstance(lookup, Dependents) and not lookup.keys & {"/batch/v1/Job", "uid-job"} else found
 
 
 def test_one_more_job_ends_what_those_of_its_cron_job_own() -> None:
@@ -1237,4 +1237,4 @@ def test_names_of_very_many_claims_are_not_compared_each_with_each() -> None:
         return decide(asked, state(policy(SET.resource)), answers=Answers(claimants=[theirs])).reason
 
     assert reason(20) is Reason.NOT_COVERED
-    assert reason(400) is Reason.INTERNAL_ERROR
+    assert reason(400) is Reason.APPROVAL_MISSING
