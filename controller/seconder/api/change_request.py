@@ -221,6 +221,33 @@ class DenialDoc(_Document, kw_only=True):
     reason: Annotated[str, Meta(max_length=512)] = ""
 
 
+class UseDoc(_Document, kw_only=True):
+    """That it was let through once: when, as what, by whose approvals; and how that ended, once another followed."""
+
+    allowed_at: Annotated[str, Meta(max_length=32)]
+    let_through: Annotated[str, Meta(max_length=384, description="As of the status.")] = ""
+    approvals: Annotated[list[ApprovalDoc], Meta(max_length=16, extra_json_schema=list_map("name"))] = []
+    phase: Annotated[str, Meta(max_length=16, description="That it ended in.")] = ""
+    ended_at: Annotated[str, Meta(max_length=32)] = ""
+    message: Annotated[str, Meta(max_length=512, description="Why it ended.")] = ""
+
+    @property
+    def peers(self) -> list[str]:
+        """Who approved it."""
+        return sorted({approval.approver for approval in self.approvals if approval.approver})
+
+    @property
+    def told(self) -> str:
+        """When it was, by whom it was approved, as what it was let through, and how it ended, in one line."""
+        by = f", approved by {', '.join(self.peers)}" if self.peers else ""
+        way = f", as {clean(self.let_through)}" if self.let_through else ""
+        return clean(f"{self.allowed_at}{by}{way}{f'; {self.phase} at {self.ended_at}' if self.ended_at else ''}")
+
+
+MOST_USES: Final = 16
+"""Times that it was let through of which each is kept. Each takes approvals of its own."""
+
+
 class ChangeRequestStatus(_Document, kw_only=True):
     """Where it stands. Times are RFC 3339."""
 
@@ -244,6 +271,10 @@ class ChangeRequestStatus(_Document, kw_only=True):
         str,
         Meta(max_length=384, description="What it let through then, where it was asked for by another request."),
     ] = ""
+    uses: Annotated[
+        list[UseDoc],
+        Meta(max_length=MOST_USES, description="Each time that other approvals let it through, as far as kept."),
+    ] = []
     seen: Annotated[
         str,
         Meta(max_length=64, description="SHA-256 of the finalizers or owners at the last refusal: a use changes them."),
@@ -263,6 +294,26 @@ class ChangeRequestStatus(_Document, kw_only=True):
         str,
         Meta(max_length=8192, description="What to sign, lacking iss, iat, exp, jti and reason."),
     ] = ""
+
+    @property
+    def history(self) -> list[UseDoc]:
+        """Each time that it was let through, the last one last."""
+        if not self.allowed_at or any(use.allowed_at == self.allowed_at for use in self.uses):
+            return self.uses
+        standing = [approval for approval in self.approvals if not approval.reason]
+        return [*self.uses, UseDoc(allowed_at=self.allowed_at, let_through=self.let_through, approvals=standing)]
+
+    @property
+    def former_uses(self) -> list[UseDoc]:
+        """The times that it was let through before the one that the other fields tell of, if they do of any."""
+        return [use for use in self.uses if use.allowed_at != self.allowed_at]
+
+    @property
+    def counted(self) -> list[ApprovalDoc]:
+        """The approvals that count, and those that did when it was let through, each once."""
+        standing = [approval for approval in self.approvals if not approval.reason]
+        found = [*(approval for use in self.uses for approval in use.approvals), *standing]
+        return list({(each.name, each.fingerprint, each.expires_at): each for each in found}.values())
 
     @property
     def answered(self) -> bool:

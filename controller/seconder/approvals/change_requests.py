@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from seconder.api import constants
 from seconder.api.change_request import (
     MOST_PRINCIPALS,
+    MOST_USES,
     PENDING_FOR,
     ApprovalDoc,
     ByDoc,
@@ -21,6 +22,7 @@ from seconder.api.change_request import (
     ObjectDoc,
     Phase,
     RequirementDoc,
+    UseDoc,
     parse,
     stamp,
 )
@@ -186,7 +188,7 @@ def refused(
     """The status after it was refused ``times`` more: open, for 24 h from its first refusal since it was closed.
 
     ``statement`` is that of ``statement_of``. ``impact``: what goes down with the object now; None where that is not
-    known.
+    known. What it was let through for before is kept: whoever asks again wipes out no use.
     """
     reopened = not before.first_refused_at or not before.phase.open
     bound = binding_policies(change.target, change.action, change.policies)
@@ -206,6 +208,7 @@ def refused(
         approved_at="" if reopened else before.approved_at,
         allowed_at="" if reopened else before.allowed_at,
         let_through="" if reopened else before.let_through,
+        uses=_closed(before),
         seen="" if reopened else before.seen,
         ended_at="",
         message="",
@@ -221,13 +224,34 @@ def let_through(
     ``name`` is the change request's: ``change`` may have been asked for by another request than it.
     """
     needed = most_required(change.policies)
+    use = UseDoc(
+        allowed_at=stamp(now),
+        let_through="" if name == change.name else way(change)[:_LONGEST_WAY],
+        approvals=[approval_doc(approval) for approval in counted],
+    )
+    uses = _closed(before)
+    if uses and uses[-1].approvals == use.approvals:
+        # The same approvals let it through again, for as long as they hold: that pushes out no other use.
+        uses.pop()
     return msgspec.structs.replace(
         before,
         progress=f"{needed}/{needed}",
-        approvals=[approval_doc(approval) for approval in counted],
-        allowed_at=stamp(now),
-        let_through="" if name == change.name else way(change)[:_LONGEST_WAY],
+        approvals=use.approvals,
+        allowed_at=use.allowed_at,
+        let_through=use.let_through,
+        uses=[*uses, use][-MOST_USES:],
     )
+
+
+def _closed(before: ChangeRequestStatus) -> list[UseDoc]:
+    """Its uses until now, the last of them with its end, where that is known."""
+    if not before.history:
+        return []
+    *former, last = before.history
+    if before.ended_at and before.allowed_at == last.allowed_at:
+        end = {"phase": before.phase.value, "ended_at": before.ended_at, "message": before.message}
+        last = msgspec.structs.replace(last, **end)
+    return [*former, last]
 
 
 def way(change: Change) -> str:

@@ -137,6 +137,5 @@ def _tally(entries: Sequence[Entry]) -> tuple[list[tuple[str, int]], list[str]]:
 def _recorded(report: Report) -> Iterator[tuple[ChangeRequest, ApprovalDoc]]:
     """The approvals that counted, as the change requests have them."""
     for request in report.requests:
-        for approval in request.status.approvals:
-            if not approval.reason:
-                yield request, approval
+        for approval in request.status.counted:
+            yield request, approval

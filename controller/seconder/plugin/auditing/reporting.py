@@ -213,8 +213,8 @@ class Report:
         counted = {
             (approval.approver, request.name)
             for request in self.requests
-            for approval in request.status.approvals
-            if not approval.reason and approval.approver
+            for approval in request.status.counted
+            if approval.approver
         }
         return Counter(approver for approver, _ in counted)
 
@@ -312,16 +312,16 @@ def _entries(request: ChangeRequest) -> Iterator[Entry]:
         yield entry(status.first_refused_at, "Refused", f"first of {max(1, status.attempts)}")
     if status.last_refused_at and status.last_refused_at != status.first_refused_at:
         yield entry(status.last_refused_at, "Refused", f"last of {status.attempts}, {status.last_reason}")
-    if status.allowed_at:
-        peers = ", ".join(
-            sorted({approval.approver for approval in status.approvals if not approval.reason and approval.approver})
-        )
+    for use in status.history:
+        now = use.allowed_at == status.allowed_at
         told = (
-            f"approved by {peers}" if peers else "",
-            f"as {clean(status.let_through)}" if status.let_through else "",
-            change_request.UNSEEN if status.phase.open else "",
+            f"approved by {', '.join(use.peers)}" if use.peers else "",
+            f"as {clean(use.let_through)}" if use.let_through else "",
+            change_request.UNSEEN if now and status.phase.open else "",
         )
-        yield entry(status.allowed_at, "Allowed", "; ".join(filter(None, told)))
+        yield entry(use.allowed_at, "Allowed", "; ".join(filter(None, told)))
+        if use.ended_at and use.ended_at != status.ended_at:
+            yield entry(use.ended_at, use.phase, use.message)
     if status.ended_at:
         yield entry(status.ended_at, status.phase.value, status.message)
 

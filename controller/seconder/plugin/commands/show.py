@@ -206,6 +206,7 @@ def _record(request: ChangeRequest, missing: str) -> list[str]:
         ("object", f"{describe(request.target)}, uid {clean(request.target.uid)}"),
         *([("by", spec.asked_by)] if spec.asked_by else []),
         ("requester", f"{named(spec.requester)}{agent}"),
+        *(("used", use.told) for use in request.status.former_uses),
         *([("allowed", allowed)] if (allowed := change_request.let_through(request.status)) else ()),
         *(_end(request) if not request.status.phase.open else ()),
         *(("denied by", f"{named(denial.name)}: {quoted(denial.reason)}") for denial in request.status.denials),

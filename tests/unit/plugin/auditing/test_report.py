@@ -87,6 +87,31 @@ def test_a_change_requests_story_is_told_in_order() -> None:
     ]
 
 
+def test_each_use_of_a_change_request_is_told_whatever_came_after() -> None:
+    """It was asked for again, and denied: that does not make it one that was never let through."""
+    use = {"allowedAt": _at(-20), "approvals": [_approval("alice")], "letThrough": "CREATE of x"}
+    story = _request(
+        "chg-1",
+        phase="Denied",
+        attempts=2,
+        lastReason="ApprovalMissing",
+        firstRefusedAt=_at(-30),
+        lastRefusedAt=_at(-5),
+        endedAt=_at(-1),
+        message="no",
+        uses=[use | {"phase": "Used", "endedAt": _at(-19), "message": "scaled"}],
+    )
+    report = _report(story)
+    assert [(each.at, each.what, each.detail) for each in report.timeline] == [
+        (_at(-30), "Refused", "first of 2"),
+        (_at(-20), "Allowed", "approved by alice@example.com; as CREATE of x"),
+        (_at(-19), "Used", "scaled"),
+        (_at(-5), "Refused", "last of 2, ApprovalMissing"),
+        (_at(-1), "Denied", "no"),
+    ]
+    assert report.approvers() == {"alice@example.com": 1}
+
+
 def test_only_what_falls_into_the_span_is_told() -> None:
     """A request belongs to it as soon as it waits or something happens in it; one never refused has none."""
     long = _request("chg-1", firstRefusedAt=_at(-100), lastRefusedAt=_at(-30), attempts=2)
