@@ -72,7 +72,7 @@ from seconder.admission.rules import RULES
 from seconder.admission.state import ClusterState
 from seconder.api.policy import Mode
 from seconder.api.reasons import Reason
-from seconder.api.resources import NAMESPACES, NODES, GroupResource, ResolvedResource, Target
+from seconder.api.resources import NAMESPACES, NODES, REPLICA_SETS, GroupResource, ResolvedResource, Target
 from seconder.approvals.impact import Item
 from seconder.client.resolver import LATER, Resolver
 
@@ -233,6 +233,11 @@ class Answers(Resolver):
             if resource == lookup.kind.resource and lookup.namespace in {"", place}
             if (owner := metadata.controller_owner)
         ]
+        if lookup.kind.resource == REPLICA_SETS:
+            sets = enumerate(self.replica_sets)
+            there += [
+                Controlled(Placed("payments", f"set-{at}", ""), each.controller) for at, each in sets if each.controller
+            ]
         return [each for each in there if lookup.by in {"", each.controller.uid}]
 
     def questions(self, kind: type[L]) -> list[L]:

@@ -19,7 +19,9 @@ from seconder.admission.indirect import selectors
 from seconder.admission.kinds import MAKERS, maker
 from seconder.admission.lookups import (
     Asking,
+    ControlledIn,
     ObjectRef,
+    Placed,
     ReadObjects,
     ReadWhole,
     ReplicaSet,
@@ -32,6 +34,7 @@ from seconder.admission.prefilter import Entry, Prefilter
 from seconder.admission.request import MUTATIONS, Metadata, Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
+from seconder.api.reasons import Reason
 from seconder.api.resources import DEPLOYMENTS, REPLICA_SETS, Target
 
 _PAUSED: Final = b'"paused"'
@@ -40,6 +43,12 @@ _ORPHAN: Final = b"rphan"
 
 _UNREAD: Final = "the Deployment could not be looked up"
 _ANYWHERE: Final = "agents may not leave behind stopped ReplicaSets in whatever namespaces"
+_MOST: Final = 16
+"""ReplicaSets of an object in no namespace that are read; each may be of a megabyte. Few such objects have any."""
+
+_TOO_MANY: Final = f"it would leave behind more than {_MOST} ReplicaSets, too many to look at each"
+_WITHOUT: Final = "Delete some of them first, or ask a person to delete it."
+_UNTOLD: Final = "which ReplicaSets it leaves behind could not be looked up"
 _WAITS: Final = "agents may not have a paused Deployment size what it finds: it has no ReplicaSet of its own that runs"
 _RESUME: Final = "Leave it unpaused until its own pods are there, or at size 0."
 _TAKES: Final = "agents may not take from a paused Deployment what runs: it would size another ReplicaSet"
@@ -151,12 +160,27 @@ def _scaled(context: ReviewContext) -> Findings:
 def _left(context: ReviewContext) -> Findings:
     """Why the ReplicaSets that an object of whatever kind controls may not be left to a Deployment."""
     target = context.request.target
+    # Most control none; and of those that others control nothing but their metadata is read.
+    controlled = yield from ask(ControlledIn(MAKERS[REPLICA_SETS], target.namespace, target.uid))
+    if not controlled:
+        return [Cleared()]
+    if not target.namespace:
+        return (yield from _left_anywhere([each.placed for each in controlled]))
     found = yield from ask(ReplicaSets(target.namespace, ""))
     stopped = [each for each in found if not each.size and each.is_of(target.uid) and not each.ending]
-    if stopped and not target.namespace:
-        return [Refusal(_ANYWHERE)]
     # Whoever takes one alone starts it, whatever else of the same controller runs, and as whom.
     return [(yield from pod_accounts.started(context, stopped, ())) or Cleared()]
+
+
+def _left_anywhere(controlled: Sequence[Placed]) -> Findings:
+    """Why these ReplicaSets, which an object in no namespace controls, may not be left to Deployments."""
+    if len(controlled) > _MOST:
+        return [Refusal(_TOO_MANY, Reason.APPROVAL_MISSING, _WITHOUT)]
+    for each in controlled:
+        stored = yield from ask(ReadWhole(ObjectRef(MAKERS[REPLICA_SETS], each.namespace, each.name), _UNTOLD))
+        if stored and not (_spec_of(stored).get("replicas", 1) or "deletionTimestamp" in stored["metadata"]):
+            return [Refusal(_ANYWHERE)]
+    return [Cleared()]
 
 
 def _deployment(context: ReviewContext, name: str) -> Asking[Mapping[str, Any]]:

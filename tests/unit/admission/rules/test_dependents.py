@@ -31,12 +31,12 @@ from seconder.admission.decision import Decision
 from seconder.admission.dependents import Dependent
 from seconder.admission.lookups import (
     Adopting,
+    ControlledIn,
     Dependents,
     NamespaceContents,
     NamingOwners,
     OwnsGuard,
     ReadObjects,
-    ReplicaSets,
     ViewIsFresh,
 )
 from seconder.admission.principal import BUILTIN_CONTROLLERS
@@ -327,9 +327,9 @@ def test_an_owner_that_leaves_what_it_owns_is_free() -> None:
     assert decide(leaves, state(policy()), answers=answers).allowed
     assert not {type(each) for each in answers.asked} - {
         Adopting,
+        ControlledIn,
         Dependents,
         OwnsGuard,
-        ReplicaSets,
         ViewIsFresh,
     }
     assert OWNER not in {each.target for each in answers.questions(Dependents)}

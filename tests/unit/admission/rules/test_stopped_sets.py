@@ -20,7 +20,7 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, refusal
 
-from seconder.admission.lookups import FirstRight, ReadWhole, ReplicaSet, ReplicaSets, Right, Selecting
+from seconder.admission.lookups import ControlledIn, FirstRight, ReadWhole, ReplicaSet, ReplicaSets, Right, Selecting
 from seconder.admission.request import Owner, Request
 from seconder.api.reasons import Reason
 from seconder.api.resources import REPLICA_SETS, Target
@@ -151,8 +151,21 @@ def test_what_another_object_leaves_to_deployments_is_asked_about() -> None:
         assert decide(free, state(), answers=answers).allowed
         assert answers.questions(ReplicaSets) == []
     anywhere = Target(WIDGETS, "Widget", "", "roll", ROLL.uid)
-    assert "in whatever namespaces" in _said(deletion(anywhere, options=orphans), left)
-    assert _said(deletion(anywhere, options=orphans), RUNS) == ""
+    leaves, size = deletion(anywhere, options=orphans), {"metadata": {}, "spec": {"replicas": 0}}
+    assert "in whatever namespaces" in _said(leaves, left, whole=size)
+    assert _said(leaves, left, whole=size | {"spec": {"replicas": 2}}) == _said(leaves, left, whole=None) == ""
+    assert _said(leaves, left, whole=size | {"metadata": {"deletionTimestamp": "now"}}) == ""
+    assert _said(leaves, RUNS) == ""
+    assert "more than 16 ReplicaSets" in _said(leaves, *[left] * 17)
+
+
+@pytest.mark.parametrize("place", ["", "payments"])
+def test_the_replica_sets_of_others_are_not_read(place: str) -> None:
+    """Whoever makes large ones, and many, makes nobody else's deletion slow: their metadata is listed."""
+    leaves = deletion(Target(WIDGETS, "Widget", place, "roll", ROLL.uid), options={"propagationPolicy": "Orphan"})
+    answers = Answers(unknown=[ReplicaSets, ReadWhole])
+    assert decide(leaves, state(policy(namespaces=frozenset({"prod"}))), answers=answers).allowed
+    assert [each.by for each in answers.questions(ControlledIn)] == [ROLL.uid]
 
 
 def test_what_runs_beside_what_is_left_says_nothing_of_it() -> None:
