@@ -18,7 +18,7 @@ from seconder.admission.findings import Refusal
 from seconder.admission.indirect.deleter import Deleter
 from seconder.admission.kinds import CLAIMS, VOLUMES
 from seconder.admission.lookups import Asking, Holders, ObjectRef, ReadWhole, Unknown, ask
-from seconder.admission.request import MUTATIONS, Operation
+from seconder.admission.request import MUTATIONS, WRITES, Operation
 from seconder.admission.review import MOST_DEPENDENTS, Effect, ReviewContext, goes_along
 from seconder.api.reasons import Reason
 from seconder.api.resources import NAMESPACES, GroupResource, ResolvedResource, Target
@@ -242,6 +242,46 @@ def _of_holder(storage: _Storage) -> Deleter:
     )
 
 
+def _of_taker(storage: _Storage) -> Deleter:
+    content = storage.kind.kind
+    field = f"{content[0].lower()}{content[1:]}Name"
+
+    def losses(context: ReviewContext) -> Asking[Sequence[Effect]]:
+        """The storage that was kept for what has this very name, and is named by it as well."""
+        target = context.request.target
+        if context.request.subresource or not _matters(context, storage):
+            return []
+        before, name = (_named(each, field) for each in context.whole)
+        kind = _served(context, storage.kind)
+        effect = goes_along(Target(kind.resource, kind.kind, "", name, ""), kind.version)
+        if name in {"", before} or not coverage.may_be_covered(context, effect):
+            return []
+        stored: Any = yield from ask(ReadWhole(effect.ref, _UNREAD))
+        holder = None if stored is None else _state(storage, stored).holder
+        # One that has had a holder has its uid, and takes no other.
+        kept = (
+            holder is not None and not holder.uid and (holder.namespace, holder.name) == (target.namespace, target.name)
+        )
+        return [effect] if kept else []
+
+    return Deleter(
+        storage.held_by.resource,
+        f"its creation, where it names a {content} that is kept for it",
+        f"the {content}",
+        "its controller binds them, and it goes with that, or stays as taken",
+        losses,
+        WRITES,
+        kinds=frozenset({storage.kind.resource}),
+    )
+
+
+def _named(document: Mapping[str, Any], field: str) -> str:
+    """The storage that a holder asks for; empty where it asks for new one."""
+    source = (document.get("spec") or {}).get("source")
+    name = source.get(field) if isinstance(source, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
 def _attached(context: ReviewContext) -> Asking[Sequence[Effect | Refusal]]:
     """The volume that is detached from a node, or of which that is said, and what holds it.
 
@@ -338,4 +378,10 @@ WITHIN: Final = Deleter(
     kinds=frozenset(storage.kind.resource for storage in _STORAGES),
 )
 
-DELETERS: Final = (_ATTACHMENTS, *map(_of_storage, _STORAGES), *map(_of_holder, _STORAGES))
+DELETERS: Final = (
+    _ATTACHMENTS,
+    *map(_of_storage, _STORAGES),
+    *map(_of_holder, _STORAGES),
+    # A claim that names a volume, or that a volume names: see ``claiming``.
+    *map(_of_taker, _STORAGES[1:]),
+)

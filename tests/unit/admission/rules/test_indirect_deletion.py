@@ -449,6 +449,24 @@ def test_the_content_of_a_snapshot_is_to_it_what_a_volume_is_to_its_claim() -> N
     assert _lost(deletion(SNAPSHOT, stored=bound), both, _holding(CONTENT, taken)) == []
 
 
+def test_a_content_that_is_kept_for_a_snapshot_is_taken_by_the_one_of_that_name() -> None:
+    """Which names it; it goes with that, or stays as taken. What has had a snapshot takes no other."""
+    one = policy(CONTENT.resource)
+
+    def asks(name: str, kept: dict[str, Any], snapshot: Target = SNAPSHOT, by: Policy = one) -> list[str]:
+        made = creation(snapshot, new={"spec": {"source": {"volumeSnapshotContentName": name}}})
+        return _lost(made, by, _holding(CONTENT, kept))
+
+    for policy_ in ("Retain", "Delete"):
+        assert asks(CONTENT.name, _content(policy_, "")) == ["c"]
+        assert asks(CONTENT.name, _content(policy_, "before")) == []
+        assert asks(CONTENT.name, _content(policy_, ""), msgspec.structs.replace(SNAPSHOT, name="other")) == []
+        assert asks(CONTENT.name, _content(policy_, ""), by=policy(CLAIMS)) == []
+    taken = creation(SNAPSHOT, new={"spec": {"source": {"persistentVolumeClaimName": "data"}}})
+    assert _lost(taken, one, _holding(CONTENT, _content(uid=""))) == []
+    assert _lost(taken, one, Answers(unknown=[ReadWhole])) == []
+
+
 def _holding(kind: Target, held: dict[str, Any]) -> Answers:
     return Answers(objects=live(kind), whole=document(kind, **held))
 
