@@ -31,6 +31,7 @@ from seconder.admission.lookups import (
     Lookup,
     MissingOwners,
     NamespaceContents,
+    Namings,
     ObjectRef,
     OfClass,
     Overlapping,
@@ -90,6 +91,7 @@ _UNTOLD: Final[Mapping[type[Lookup[Any]], Missing]] = {
     OfClass: Missing.OWNED,
     Called: Missing.OWNED,
     Hosting: Missing.OWNED,
+    Namings: Missing.OWNED,
     Overlapping: Missing.OWNED,
     ScaledBy: Missing.OWNED,
     Tokens: Missing.OWNED,
@@ -283,6 +285,7 @@ def _least(lookup: Lookup[Any], request: Request) -> Any:
             | ScaledBy()
             | Selected()
             | Selecting()
+            | Namings()
             | Adopting()
             | Claimants()
             | ControlledIn()
