@@ -231,7 +231,8 @@ def _annotations() -> Iterator[Expected]:
     )
     full = {"example.com/note": "x" * (192 * 1024)}
     crowded = changed(CHECKOUT, annotations=full)
-    yield case("an agent fills an object's annotations", REFUSED, update(CHECKOUT, crowded))
+    yield case("an agent fills an object's annotations", REFUSED, update(CHECKOUT, crowded), DEPLOYMENTS)
+    yield case("an agent fills the annotations of what no policy names", FREE, update(CHECKOUT, crowded))
     just = changed(CHECKOUT, annotations={"example.com/note": "x" * (192 * 1024 - 16)})
     yield case("an agent leaves just room for approvals", FREE, update(CHECKOUT, just))
     yield case(
@@ -239,7 +240,7 @@ def _annotations() -> Iterator[Expected]:
     )
     yield case("a person fills an object's annotations", FREE, update(CHECKOUT, crowded, PERSON))
     wide = changed(CHECKOUT, annotations={"example.com/note": "\u00e4" * (96 * 1024)})
-    yield case("annotations are counted in bytes", REFUSED, update(CHECKOUT, wide))
+    yield case("annotations are counted in bytes", REFUSED, update(CHECKOUT, wide), DEPLOYMENTS)
     tag = {"seconder.dev/agent": "kiro"}
     yield case("an agent tags an object", REFUSED, update(CHECKOUT, changed(CHECKOUT, annotations=tag)))
     tagged = changed(CHECKOUT, annotations=tag)

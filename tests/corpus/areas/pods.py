@@ -376,7 +376,7 @@ def _not_known() -> Iterator[Expected]:
     )
     yield case(
         "a pod as itself, while that is not known",
-        FREE,
+        UNKNOWN,
         create(pod(namespace_="seconder-agents", account="kiro")),
         DEPLOYMENTS,
         faults=[lists],

@@ -74,7 +74,10 @@ def _lost(asked: Request, *named: GroupResource, **given: Any) -> list[str]:
 def test_what_comes_to_stand_under_a_protected_workload_counts_as_its_end(
     above: Target, named: GroupResource, lost: str
 ) -> None:
-    """A pod, by labels or by an owner; made so, or labelled so later. One whose labels nobody selects is free."""
+    """A pod, by labels or by an owner; made so, or labelled so later. One whose labels nobody selects is free.
+
+    A selector may ask that a label is not there: what has none is asked about as well.
+    """
     labelled = creation(POD, new=LABELLED)
     assert _lost(labelled, named, selecting=[above]) == [lost]
     assert _lost(creation(POD, new=_under(above)), named) == [lost]
@@ -82,7 +85,9 @@ def test_what_comes_to_stand_under_a_protected_workload_counts_as_its_end(
         assert _lost(update(POD, old={}, new=LABELLED, subResource=below), named, selecting=[above]) == [lost]
     assert _lost(creation(POD, new=LABELLED, subResource="binding"), named, selecting=[above]) == []
     assert _lost(labelled, named) == []
-    assert _lost(creation(POD), named, selecting=[above]) == []
+    assert _lost(creation(POD), named, selecting=[above]) == [lost]
+    assert _lost(update(POD, old=LABELLED, new={}), named, selecting=[above]) == [lost]
+    assert _lost(creation(POD), named) == []
     for unknown in (Selecting, ReadObjects):
         answers = Answers(objects=THERE, selecting=[above], unknown=[unknown])
         assert decide(labelled, state(policy(named)), answers=answers).reason is Reason.INTERNAL_ERROR
@@ -291,7 +296,7 @@ def test_an_owner_more_leaves_it_to_whoever_selects_it(
     assert lost(own, stays, subResource="status") == [protected]
     # As for what is made with two owners, it is the labels by which it goes on.
     assert _lost(creation(it, new=stays), named, selecting=[above])[-1:] == [protected]
-    assert lost(own | {"labels": {}}, stays | {"labels": {}}) == []
+    assert lost(own | {"labels": {}}, stays | {"labels": {}}) == [protected]
     assert lost(stays, stays | {"labels": LABELLED["labels"] | {"a": "b"}}) == [protected]
     blocking = own | {"ownerReferences": [{**controller, "blockOwnerDeletion": True}]}
     for old, new in (

@@ -114,7 +114,7 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     as_before = request.updates and not revision and (owner, labels) == was
     stays = owner is not None and bool(request.added_owners)
     # A status carries them as well. What is made below an object has its own.
-    if (request.subresource and not request.updates) or (as_before and not stays) or not (owner or labels):
+    if (request.subresource and not request.updates) or (as_before and not stays):
         return []
     crowds = context.state.policies.protects_in(target.resource, target.namespace)
     crowds = crowds or (yield from _matter(context, [target.resource]))
@@ -125,8 +125,9 @@ def _joined(context: ReviewContext) -> Asking[Sequence[Effect]]:
     mine = (yield from _controllers(context, owner, crowds=crowds)) if owner else []
     # Its controller, if it has one, may let go of it later: another one takes it then by the labels that it has now.
     # And that one itself goes by uid and labels: what the reference says of it beside that is its writer's word.
+    # Selectors may ask that a label is not there, and so fit what has none.
     others: Sequence[Target] = ()
-    if labels and _COUNTED[target.resource]:
+    if _COUNTED[target.resource]:
         wanted = _COUNTED[target.resource] if crowds else {*taking, *([JOBS] if finishes else ())}
         kinds = tuple(MAKERS[each] for each in sorted(wanted))
         found = yield from ask(Selecting(kinds, target.namespace, selectors.pairs(labels)))
