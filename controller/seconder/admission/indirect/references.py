@@ -22,6 +22,7 @@ from seconder.admission.indirect.named import Found, Named
 from seconder.admission.kinds import KUBERNETES_GROUPS, MAKERS, METRICS_GROUPS, POD_RUNNERS
 from seconder.api import constants
 from seconder.api.resources import ANY, NAMESPACES, GroupResource, ResolvedResource
+from seconder.approvals import change
 
 PASSED_OVER: Final = frozenset(
     {
@@ -31,6 +32,8 @@ PASSED_OVER: Final = frozenset(
     }
 )
 """Kinds that are no custom ones, and those custom ones of which rules tell what they do to what they name."""
+
+_CHANGE_REQUEST: Final = constants.KINDS["changerequests"]
 
 _MOST: Final = 1024
 """Names that are looked at, and namespaces; of more nobody tells what they name."""
@@ -119,10 +122,19 @@ _OF_OTHERS: Final = tuple(other + end for other in _OTHERS for end in ("name", "
 _LABELS: Final = ("annotation", "attribute", "label", "matcher", "selector", "tag")
 """How the fields end, in the same way, whose maps of texts have anybody's keys and values."""
 
+_PLACES: Final = (
+    *("branch", "commit", "dir", "directory", "expr", "file", "folder", "href", "image", "key", "path", "query"),
+    *("record", "repo", "repository", "revision", "tag", "topic", "topicname", "uri", "url"),
+)
+"""How the fields end, in the same way, whose texts are places in storage, on the web or among figures.
+
+``deploy/checkout`` is a folder there, unless the field says of what it is a place: ``workloadPath``.
+"""
+
 _SPELLINGS: Final = ("controller", "deployment", "job", "set")
 _BEHIND: Final = ("app", "batch", "list")
 _ENDS: Final = tuple(
-    end + more for end in (*_MEAN_KINDS, *_MEAN_NAMES, *_LABELS, *_SPELLINGS, *_BEHIND) for more in ("", "s")
+    end + more for end in (*_MEAN_KINDS, *_MEAN_NAMES, *_LABELS, *_PLACES, *_SPELLINGS, *_BEHIND) for more in ("", "s")
 )
 """How all fields end that mean something."""
 
@@ -155,8 +167,8 @@ _GROUPS: Final = re.compile(r"apps|batch|core|v\d\w*")
 class _Field(NamedTuple):
     """What a field's name means.
 
-    ``kind``: it says one. ``holder``: and the keys of its map are names. ``kinds``, ``names``, ``labels``: what its
-    value holds. ``listed``: kinds, in a list of objects.
+    ``kind``: it says one. ``holder``: and the keys of its map are names. ``kinds``, ``names``, ``labels``, ``places``:
+    what its value holds. ``listed``: kinds, in a list of objects.
     """
 
     kind: ResolvedResource | None = None
@@ -165,6 +177,7 @@ class _Field(NamedTuple):
     listed: bool = False
     names: bool = False
     labels: bool = False
+    places: bool = False
 
 
 _NOTHING: Final = _Field()
@@ -179,14 +192,14 @@ def found(*documents: Mapping[str, Any]) -> Found:
     """All that stands in the fields of some objects, but for their metadata and in labels and annotations."""
     named: set[Named] = set()
     namespaces: set[str] = set()
-    # Not by recursion: it may be nested as deeply as the API server takes it. Each with whether labels are expected.
-    waiting: list[tuple[Any, bool]] = [
-        ({key: each for key, each in document.items() if key not in {"apiVersion", "kind", "metadata"}}, False)
+    # Not by recursion: it may be nested as deeply as the API server takes it. Each with what the field means.
+    waiting: list[tuple[Any, _Field]] = [
+        ({key: each for key, each in document.items() if key not in {"apiVersion", "kind", "metadata"}}, _NOTHING)
         for document in documents
     ]
     while waiting:
-        value, labels = waiting.pop()
-        for each in _named_in(value, waiting, namespaces, labels=labels):
+        value, within = waiting.pop()
+        for each in _named_in(value, waiting, namespaces, within):
             named.add(each)
             if len(named) > _MOST:
                 return Found(frozenset(), frozenset(), more=True)
@@ -194,8 +207,9 @@ def found(*documents: Mapping[str, Any]) -> Found:
     return Found(frozenset(named), frozenset(namespaces), more=alone and len(namespaces) > _MOST)
 
 
-def _named_in(value: Any, waiting: list[tuple[Any, bool]], namespaces: set[str], *, labels: bool) -> Iterator[Named]:
-    """What a value names, but for what stands further below: that is put to ``waiting``."""
+def _named_in(value: Any, waiting: list[tuple[Any, _Field]], namespaces: set[str], within: _Field) -> Iterator[Named]:
+    """What a value within a field names, but for what stands further below: that is put to ``waiting``."""
+    labels = within.labels
     if isinstance(value, dict):
         fields = {}
         for key, each in value.items():
@@ -205,14 +219,14 @@ def _named_in(value: Any, waiting: list[tuple[Any, bool]], namespaces: set[str],
             # Of labels, the texts are anybody's.
             if isinstance(each, str):
                 if not labels:
-                    yield from _told(each)
+                    yield from _told(each, place=meant.places or (within.places and not meant.names))
             elif isinstance(each, dict | list):
-                waiting.append((each, meant.labels))
+                waiting.append((each, meant))
         yield from _named(value, fields, labels=labels)
     elif isinstance(value, list):
-        waiting += [(each, labels) for each in value]
+        waiting += [(each, within) for each in value]
     elif isinstance(value, str) and not labels:
-        yield from _told(value)
+        yield from _told(value, place=within.places)
 
 
 def workload(text: str) -> ResolvedResource | None:
@@ -253,7 +267,13 @@ def _meaning(key: str) -> _Field:
         listed=kinds and word.endswith(_LIST_KINDS),
         names=not kinds and base.endswith(_MEAN_NAMES) and not base.endswith(_OF_OTHERS),
         labels=base.endswith(_LABELS),
+        places=_says_place(word) or _says_place(base),
     )
+
+
+def _says_place(word: str) -> bool:
+    end = next((end for end in _PLACES if word.endswith(end)), None)
+    return end is not None and not word.removesuffix(end).endswith((*_MEAN_KINDS, *_MEAN_NAMES, *_SPELLINGS))
 
 
 def _kind_within(words: str) -> tuple[ResolvedResource | None, bool]:
@@ -273,8 +293,8 @@ def _spelled(text: str) -> bool:
     return "deployment" in text or "set" in text or "job" in text or "controller" in text
 
 
-def _told(text: str) -> Iterator[Named]:
-    """What a text names that says a kind as well.
+def _told(text: str, *, place: bool = False) -> Iterator[Named]:
+    """What a text names that says a kind as well. ``place``: of one that is a place, but for the API's own.
 
     As ``kind/name``, ``namespace/kind/name``, ``kind:name``, ``group/version:kind:namespace/name`` or a path.
     """
@@ -294,6 +314,8 @@ def _told(text: str) -> Iterator[Named]:
         kind = _own(path["own"] or "")
         if kind is not None and kind.resource.group == (path["group"] or ""):
             yield from _if_names(path["called"], "", kind)
+        return
+    if place:
         return
     for each in text.split(","):
         if ":" in each:
@@ -338,7 +360,10 @@ def _listed(entry: re.Match[str]) -> Named:
 
 
 def _if_names(name: str, namespace: str, kind: ResolvedResource | None) -> Iterator[Named]:
-    if kind is not None and NAME.fullmatch(name) and (not namespace or _NAMESPACE.fullmatch(namespace)):
+    if kind is None or (kind.kind == _CHANGE_REQUEST and not name.startswith(change.PREFIX)):
+        # The second is a ticket of another program's: Seconder's own are all called so.
+        return
+    if NAME.fullmatch(name) and (not namespace or _NAMESPACE.fullmatch(namespace)):
         yield Named(name, namespace, kind)
 
 

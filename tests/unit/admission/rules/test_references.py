@@ -133,6 +133,10 @@ def _inventory(*entries: str) -> dict[str, Any]:
         {"manifest": {"apiVersion": "v1", "kind": "DeploymentList", "items": [{**MANIFEST, "kind": None}]}},
         {"forProvider": {"manifest": MANIFEST}},
         {"workload": {"manifests": [MANIFEST]}},
+        {"path": "/apis/apps/v1/namespaces/payments/deployments/shop"},
+        {"workloadPath": "deploy/shop"},
+        {"targetUrl": "deploy/shop"},
+        {"path": {"target": "deploy/shop"}},
     ],
 )
 def test_who_names_a_protected_workload_needs_a_peer(spec: dict[str, Any]) -> None:
@@ -205,6 +209,13 @@ def test_what_its_program_says_in_a_status_counts_as_well() -> None:
             }
         },
         {"kind": "DeploymentList", "items": "shop", "deploy": "shop"},
+        {"source": {"path": "deploy/shop", "repoURL": "https://git.example.com/deploy/shop"}},
+        {"ref": {"branch": "deploy/shop", "tag": "deployment/shop"}, "paths": ["apps/deployments/shop"]},
+        {"steps": [{"workingDir": "deploy/shop", "image": "deploy/shop"}]},
+        {"rules": [{"matches": [{"path": {"type": "PathPrefix", "value": "/deploy/shop"}}]}]},
+        {"groups": [{"rules": [{"record": "deployment:shop", "expr": "deployment:shop"}]}], "folder": "deploy/shop"},
+        {"data": [{"remoteRef": {"key": "payments/deployment/shop"}}], "topicName": "deployment:shop"},
+        {"ticket": "CHG/0034567", "branch": "chg/add-cache", "path": "approvers/list", "revision": "apr/15"},
     ],
 )
 def test_what_names_nothing_protected_is_free(spec: dict[str, Any]) -> None:
