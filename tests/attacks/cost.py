@@ -4,7 +4,7 @@ import time
 
 from tests.attacks import documents
 from tests.attacks.attack import attack
-from tests.attacks.field import CONFIG_MAPS, DEPLOYMENTS, Field
+from tests.attacks.field import CONFIG_MAPS, DEPLOYMENTS, PODS, Field
 
 _OWNERS = 64
 _SLOW = 5.0
@@ -54,3 +54,32 @@ def make_an_object_of_very_many_annotations(field: Field) -> None:
     field.free("DELETE", path)
     if time.monotonic() - started > max(_SLOW, _SLOWER * (started - begun)):
         field.lost(f"three writes took {time.monotonic() - started:.0f} s")
+
+
+_HELD = 70
+
+
+@attack()
+def have_a_pod_own_very_much(field: Field) -> None:
+    """A pod owns more than is looked through; an agent still rolls out and sizes what is not above it."""
+    field.deployment()
+    field.account()
+    pod = field.make(PODS, documents.pod("driver", schedulerName="nobody"))
+    for number in range(_HELD):
+        held = {"metadata": {"name": f"held-{number}", "ownerReferences": [documents.owner(pod, "Pod")]}}
+        field.make(CONFIG_MAPS, held)
+    field.protect(CONFIG_MAPS, CONFIG_MAPS.path(field.place, "held-0"))
+    path = PODS.path(field.place, "driver")
+
+    def known() -> bool:
+        said = field.agent("DELETE", f"{path}?dryRun=All", {"dryRun": ["All"]})
+        return not said.done and "not known" not in said.message
+
+    field.eventually(known, "it is known what the pod owns")
+    field.refused("DELETE", path)
+    template = {"spec": {"template": {"metadata": {"annotations": {"a": "b"}}}}}
+    for change in (template, {"spec": {"replicas": 3}}, {"spec": {"replicas": 1}}):
+        answer = field.agent("PATCH", DEPLOYMENTS.path(field.place, "checkout"), change)
+        if not answer.done:
+            field.lost(f"what belongs to another's pod hinders a rollout: {answer.first_line}")
+    field.lasts(path)
