@@ -7,6 +7,7 @@ from tests.attacks import documents
 from tests.attacks.attack import attack
 from tests.attacks.field import (
     ACCOUNTS,
+    AUTOSCALERS,
     BINDINGS,
     CLUSTER_BINDINGS,
     CLUSTER_ROLES,
@@ -127,9 +128,9 @@ def start_what_runs_as_who_may_delete(
 
 
 def _stopped(field: Field, **metadata: Any) -> dict[str, Any]:
-    """What a person left stopped, which acts as a ServiceAccount that may delete elsewhere: a ReplicaSet of nobody's.
+    """What a person left stopped, which acts as a ServiceAccount that may delete: a ReplicaSet of nobody's.
 
-    What is where the agent works is not protected itself.
+    It may elsewhere, where a policy names that, and where the agent works, where one selects namespaces.
     """
     elsewhere = f"{field.place}-elsewhere"
     field.namespace(elsewhere)
@@ -138,6 +139,7 @@ def _stopped(field: Field, **metadata: Any) -> dict[str, Any]:
     _account(field)
     binding = documents.role_binding("deployer", "edit", documents.account(field.place, "deployer"))
     field.make(BINDINGS, binding, elsewhere)
+    field.make(BINDINGS, binding)
     workload = documents.deployment("teardown", replicas=0)
     workload["spec"]["template"]["spec"] |= {"serviceAccountName": "deployer"}
     return field.make(REPLICA_SETS, {**workload, "kind": "ReplicaSet", "metadata": {"name": "teardown", **metadata}})
@@ -146,7 +148,8 @@ def _stopped(field: Field, **metadata: Any) -> dict[str, Any]:
 def _taking(size: int, **spec: Any) -> dict[str, Any]:
     """A Deployment whose selector fits that ReplicaSet, and whose own pods run as nobody in particular."""
     workload = documents.deployment("teardown", replicas=size)
-    workload["spec"]["template"]["metadata"]["labels"] |= {"of": "mine"}
+    # The selector's labels are the same mapping.
+    workload["spec"]["template"]["metadata"] = {"labels": {"app": "teardown", "of": "mine"}}
     workload["spec"] |= spec
     return {**workload, "metadata": {"name": "taker"}}
 
@@ -162,21 +165,52 @@ def _own(field: Field, name: str, account: str = "") -> list[str]:
     ]
 
 
-@attack(variants={"at-once": (1,), "later": (0,)})
+@attack(variants={"at-once": (1,), "for-later": (0,)})
 def have_a_paused_deployment_start_it(field: Field, size: int) -> None:
-    """An agent's paused Deployment takes a stopped ReplicaSet, which acts as who may delete, and sizes it."""
+    """An agent's paused Deployment takes a stopped ReplicaSet, which acts as who may delete, for now or for later."""
     _stopped(field, labels={"app": "teardown"})
     field.free_work()
-    if size:
-        field.refused("POST", DEPLOYMENTS.path(field.place), _taking(size, paused=True))
-    else:
-        field.done("POST", DEPLOYMENTS.path(field.place), _taking(size, paused=True))
-        taker = DEPLOYMENTS.path(field.place, "taker")
-        field.refused("PATCH", taker, {"spec": {"replicas": 1}})
-        field.refused("PATCH", f"{taker}/scale", {"spec": {"replicas": 1}})
+    field.refused("POST", DEPLOYMENTS.path(field.place), _taking(size, paused=True))
+    _still_stopped(field)
+
+
+def _still_stopped(field: Field) -> None:
     stored = field.lasts(REPLICA_SETS.path(field.place, "teardown"), 2.0)
     if stored["spec"]["replicas"]:
         field.lost("it is started")
+
+
+@attack(variants={"first": (True,), "later": (False,)})
+def have_an_autoscaler_start_it(field: Field, first: bool) -> None:
+    """An agent's autoscaler is to size a paused Deployment of size 0, which takes such a ReplicaSet."""
+    _stopped(field, labels={"app": "teardown"})
+    place, deployments = field.place, DEPLOYMENTS.path(field.place)
+    events = field.defined(Kind("keda.sh", "scaledobjects", "v1alpha1"), "ScaledObject")
+    body = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject"}
+    spec = {"scaleTargetRef": {"name": "taker"}, "minReplicaCount": 1, "triggers": []}
+    scaled = {**body, "metadata": {"name": "so"}, "spec": spec}
+    field.free_work()
+    if first:
+        field.done("POST", events, scaled)
+        field.refused("POST", deployments, _taking(0, paused=True))
+    else:
+        field.make(DEPLOYMENTS, _taking(0, paused=True))
+        field.eventually(lambda: _taken(field), "it has taken it")
+        field.refused("POST", events, scaled)
+        field.refused("POST", AUTOSCALERS.path(place), documents.autoscaler("Deployment", "taker"))
+        # Named by the one that is there already.
+        field.make(AUTOSCALERS, documents.autoscaler("Deployment", "another"))
+        another = {"spec": {"scaleTargetRef": {"name": "taker"}}}
+        field.refused("PATCH", AUTOSCALERS.path(place, "another"), another)
+        for below in ("", "/scale"):
+            field.refused("PATCH", f"{deployments}/taker{below}", {"spec": {"replicas": 1}})
+    _still_stopped(field)
+
+
+def _taken(field: Field) -> bool:
+    """Whether the Deployment that is to take it controls it."""
+    metadata = field.admin("GET", REPLICA_SETS.path(field.place, "teardown")).document["metadata"]
+    return any(owner["name"] == "taker" for owner in metadata.get("ownerReferences") or ())
 
 
 @attack()
@@ -185,6 +219,7 @@ def pause_what_has_taken_it(field: Field) -> None:
     _stopped(field, labels={"app": "teardown"})
     field.free_work()
     field.done("POST", DEPLOYMENTS.path(field.place), _taking(1))
+    field.eventually(lambda: _taken(field), "it has taken it")
     field.eventually(lambda: _own(field, "taker"), "it has a ReplicaSet of its own")
     field.refused("PATCH", DEPLOYMENTS.path(field.place, "taker"), {"spec": {"paused": True}})
 
@@ -207,7 +242,6 @@ def _under_a_roll(field: Field) -> tuple[str, dict[str, Any]]:
     made = field.make(rolls, {"apiVersion": f"{rolls.group}/v1", "kind": "Roll", "metadata": {"name": "roll"}})
     above = documents.owner(made, "Roll", f"{rolls.group}/v1", controller=True)
     stopped = _stopped(field, labels={"app": "teardown"}, ownerReferences=[above])
-    field.make(BINDINGS, documents.role_binding("deployer", "edit", documents.account(field.place, "deployer")))
     return rolls.path(field.place, "roll"), stopped
 
 

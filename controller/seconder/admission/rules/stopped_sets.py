@@ -4,6 +4,9 @@ A Deployment takes every ReplicaSet that its selector fits and that nobody contr
 its own: where none of those that it has runs, it sizes the latest of them
 (kubernetes/pkg/controller/deployment, ``FindActiveOrLatest``), and pods are made by that one's template. One that is
 not paused makes its own, and sizes no other that is stopped.
+
+Whose hand sizes it then nobody is asked: an autoscaler's, or a person's. So what it takes counts when it is paused,
+though its size is 0.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +18,7 @@ from seconder.admission import cel, codec, pod_accounts, pod_templates
 from seconder.admission.coverage import NAME
 from seconder.admission.dependents import comes_to_leave, may_leave
 from seconder.admission.findings import Cleared, Finding, Findings, Refusal
-from seconder.admission.indirect import selectors
+from seconder.admission.indirect import scaling, selectors
 from seconder.admission.kinds import MAKERS, maker
 from seconder.admission.lookups import (
     Asking,
@@ -51,6 +54,8 @@ _WITHOUT: Final = "Delete some of them first, or ask a person to delete it."
 _UNTOLD: Final = "which ReplicaSets it leaves behind could not be looked up"
 _WAITS: Final = "agents may not have a paused Deployment size what it finds: it has no ReplicaSet of its own that runs"
 _RESUME: Final = "Leave it unpaused until its own pods are there, or at size 0."
+_SIZED: Final = "agents may not have an autoscaler size a paused Deployment of size 0: it sizes what it finds"
+_RESUME_IT: Final = "Resume the Deployment first."
 _TAKES: Final = "agents may not take from a paused Deployment what runs: it would size another ReplicaSet"
 _RESUME_FIRST: Final = "Resume the Deployment first, or scale it to 0."
 
@@ -85,12 +90,14 @@ def evaluate(context: ReviewContext) -> Findings:
         return []
     if request.target.resource == REPLICA_SETS:
         return (yield from _of_set(context))
-    if request.operation is Operation.DELETE:
-        return (yield from _left(context)) if _ORPHAN in request.body and may_leave(request) else []
     found: Sequence[Finding] = ()
+    if request.target.resource in scaling.SIZERS:
+        found = yield from _autoscaled(context)
+    if request.operation is Operation.DELETE:
+        return [*found, *(yield from _left(context))] if _ORPHAN in request.body and may_leave(request) else found
     if request.new.finalizers and request.operation is Operation.UPDATE and comes_to_leave(request):
         # By it they are left behind whatever ends it, and whoever does.
-        found = yield from _left(context)
+        found = [*found, *(yield from _left(context))]
     if request.target.resource == DEPLOYMENTS:
         if request.subresource == "scale":
             return [*found, *(yield from _scaled(context))]
@@ -106,9 +113,9 @@ def _paused(context: ReviewContext) -> Findings:
     if refusal := _for_good(context):
         return [refusal]
     had, wanted = map(_size, context.replicas)
-    if not (wanted and _is_paused(context, request.new_spec)) or (had and _is_paused(context, request.old_spec)):
+    if not _is_paused(context, request.new_spec) or ((had or not wanted) and _is_paused(context, request.old_spec)):
         return []
-    return (yield from _held(context))
+    return (yield from _held(context, wanted))
 
 
 def _size(replicas: int | None) -> int:
@@ -121,16 +128,18 @@ def _is_paused(context: ReviewContext, spec: msgspec.Raw) -> bool:
     return bool(read and read.paused)
 
 
-def _held(context: ReviewContext) -> Findings:
-    """Why what a Deployment has, or comes to have, may not be started. Raises Unknown."""
+def _held(context: ReviewContext, wanted: int) -> Findings:
+    """Why what a Deployment has, or comes to have, may not be started, at once or later. Raises Unknown."""
     request = context.request
     selector = selectors.written(request, request.new_spec)
     found = yield from ask(ReplicaSets(request.target.namespace, selectors.text(selector)))
     runs = [each for each in found if each.size and _stays(each, request.target)]
-    if not runs:
+    if wanted and not runs:
         return [Refusal(_WAITS, advice=_RESUME)]
     # What others control they let go of first, which is asked about itself.
-    stopped = [each for each in found if not each.size and (each.controller is None or each.is_of(request.target.uid))]
+    taken = [each for each in found if each.controller is None or each.is_of(request.target.uid)]
+    # At size 0 it stops what runs, and that waits like the others.
+    stopped = [each for each in taken if not (wanted and each.size)]
     return [(yield from pod_accounts.started(context, stopped, runs)) or Cleared()]
 
 
@@ -155,6 +164,16 @@ def _scaled(context: ReviewContext) -> Findings:
         return []
     stored = yield from _deployment(context, context.request.target.name)
     return [Refusal(_WAITS, advice=_RESUME) if _spec_of(stored).get("paused") else Cleared()]
+
+
+def _autoscaled(context: ReviewContext) -> Findings:
+    """Why an autoscaler may not size a Deployment, by its hand or by what it says of a former size."""
+    told = scaling.scaling(context)
+    if told is None or maker(told.group, told.kind) != MAKERS[DEPLOYMENTS] or not NAME.fullmatch(told.name):
+        return []
+    spec = _spec_of((yield from _deployment(context, told.name)))
+    waits = spec.get("paused") and not spec.get("replicas", 1)
+    return [Refusal(_SIZED, advice=_RESUME_IT) if waits else Cleared()]
 
 
 def _left(context: ReviewContext) -> Findings:
@@ -251,18 +270,19 @@ def _holds_on(context: ReviewContext, replica_set: Metadata | None) -> Asking[bo
 
 
 def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
-    """Writes and deletions of Deployments and ReplicaSets.
+    """Writes and deletions of Deployments and ReplicaSets, and of what sizes them.
 
     Whatever else agents delete or update is asked about anyway, since it may own what a policy names.
     """
-    kinds = cel.one_of((DEPLOYMENTS, REPLICA_SETS))
+    kinds = cel.one_of((DEPLOYMENTS, REPLICA_SETS, *scaling.SIZERS))
     return [Prefilter(Entry.GUARD, f'request.operation in ["CREATE", "UPDATE", "DELETE"] && ({kinds})')]
 
 
 RULE: Final = Rule(
     "stopped-sets",
     "Agents have no Deployment start a ReplicaSet that somebody left stopped, as whom they may not run pods: by pausing"
-    " it, by giving it one, by taking from it what runs, or by leaving one behind, whatever controls it.",
+    " it, by having an autoscaler size it, by giving it one, by taking from it what runs, or by leaving one behind,"
+    " whatever controls it.",
     Binds.AGENTS,
     evaluate,
     prefilters,

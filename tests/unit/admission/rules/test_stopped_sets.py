@@ -20,15 +20,17 @@ from tests.support.builders import (
 )
 from tests.support.resolving import Answers, decide, refusal
 
+from seconder.admission.indirect import scaling
 from seconder.admission.lookups import ControlledIn, FirstRight, ReadWhole, ReplicaSet, ReplicaSets, Right, Selecting
 from seconder.admission.request import Owner, Request
 from seconder.api.reasons import Reason
-from seconder.api.resources import REPLICA_SETS, Target
+from seconder.api.resources import REPLICA_SETS, GroupResource, Target
 
 MAY: Final = Right("delete", "apps", "deployments", "", "prod")
 SELECTED: Final = {"selector": {"matchLabels": {"app": "checkout"}}}
 WAITS: Final = "agents may not have a paused Deployment size what it finds: it has no ReplicaSet of its own that runs"
 TAKES: Final = "agents may not take from a paused Deployment what runs: it would size another ReplicaSet"
+SIZED: Final = "agents may not have an autoscaler size a paused Deployment of size 0: it sizes what it finds"
 POWERFUL: Final = "agents may not act as ServiceAccount payments/janitor, which may delete deployments.apps"
 ABOVE: Final = {
     "apiVersion": "apps/v1",
@@ -82,6 +84,63 @@ def test_a_stopped_deployment_is_not_sized_while_it_is_paused(before: dict[str, 
     assert _said(update(old=before, new=_spec(1, paused=True)), RUNS) == WAITS
     assert _said(update(old=before, new=_spec(1, paused=False)), RUNS) == ""
     assert _said(update(old=before, new=_spec(0, paused=True)), RUNS) == ""
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        creation(DEPLOYMENT, new=_spec(0, paused=True)),
+        update(old=_spec(0, paused=False), new=_spec(0, paused=True)),
+        update(old=_spec(1, paused=False), new=_spec(0, paused=True)),
+    ],
+    ids=["made", "paused", "stopped and paused"],
+)
+def test_what_waits_paused_of_size_0_has_nothing_that_is_not_an_agents_to_start(waits: Request) -> None:
+    """Whose hand sizes it later, nobody asks. One that runs and is taken is stopped, and waits alike."""
+    for size in (0, 1):
+        theirs = ReplicaSet(None, size, _pods("janitor"))
+        assert _said(waits, theirs) == POWERFUL
+        assert _said(waits, theirs._replace(pods=_pods())) == _said(waits, theirs._replace(controller=ANOTHER)) == ""
+    again = update(old=_spec(0, paused=True), new=_spec(0, paused=True, template={"spec": {}}))
+    stopping = update(old=_spec(1, paused=True), new=_spec(0, paused=True))
+    for free in (again, stopping, creation(DEPLOYMENT, new=_spec(0, paused=False))):
+        answers = Answers(replica_sets=[ReplicaSet(None, 0, _pods("janitor"))])
+        assert decide(free, state(), answers=answers).allowed
+        assert answers.questions(ReplicaSets) == []
+
+
+EVENTS: Final = target(scaling.SCALED_OBJECTS, "so")
+
+
+def _scaler(kind: str = "Deployment", **more: Any) -> dict[str, Any]:
+    named = {"apiVersion": "apps/v1", "kind": kind, "name": DEPLOYMENT.name}
+    return {"spec": {"scaleTargetRef": named, "minReplicas": 1, "minReplicaCount": 1, "maxReplicas": 2, **more}}
+
+
+@pytest.mark.parametrize("sizer", scaling.SIZERS)
+def test_no_autoscaler_sizes_what_waits_paused(sizer: GroupResource) -> None:
+    """Made, or changed in whatever is not free of it; what has a size or is not paused sizes what is its own."""
+    object_ = target(sizer, "h")
+    asked = [
+        creation(object_, new=_scaler()),
+        update(object_, old=_scaler("StatefulSet"), new=_scaler()),
+        update(object_, old=_scaler(), new=_scaler(maxReplicas=3)),
+    ]
+    for each in asked:
+        assert _said(each, whole=document(DEPLOYMENT, **_spec(0, paused=True))) == SIZED
+        for other in (_spec(1, paused=True), _spec(0, paused=False)):
+            assert _said(each, whole=document(DEPLOYMENT, **other)) == ""
+        assert _said(each) == ""
+    elsewhere = creation(object_, new=_scaler("StatefulSet"))
+    assert _said(elsewhere, whole=document(DEPLOYMENT, **_spec(0, paused=True))) == ""
+
+
+def test_nor_does_one_go_back_to_a_former_size_of_it() -> None:
+    """As KEDA's do where they say so, when they go."""
+    waits = document(DEPLOYMENT, **_spec(0, paused=True))
+    back = _scaler(advanced={"restoreToOriginalReplicaCount": True})
+    assert _said(deletion(EVENTS, stored=back), whole=waits) == SIZED
+    assert _said(deletion(EVENTS, stored=_scaler()), whole=waits) == ""
 
 
 def test_by_its_scale_it_is_not_sized_either() -> None:
