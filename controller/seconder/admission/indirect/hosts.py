@@ -45,6 +45,9 @@ _STATEMENTS: Final = re.compile(r"(?<=[;{}\n])")
 _OF_SERVER: Final = re.compile(r"""\s*["']?(?:server_name|listen)["'\s]""")
 """A directive by which a server takes requests for a host, or whatever comes to a port. Its name may be quoted."""
 
+_PLAIN: Final = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+"""A host, or a wildcard as the API takes it. Programs take further patterns, each in its own way."""
+
 _LONGEST: Final = 253
 """Characters of a host (RFC 1035). In an annotation longer texts may stand, which are more than a host, or none."""
 
@@ -64,7 +67,7 @@ def told(spec: Any, annotations: Mapping[str, str] | None) -> frozenset[str]:
         for key, value in (annotations or {}).items():
             found += _added(key, value)
         hosts = (host.strip().rstrip(".").lower() for host in found)
-        return frozenset(host if len(host) <= _LONGEST else _ANY for host in hosts)
+        return frozenset(host if len(host) <= _LONGEST and _PLAIN.fullmatch(host) else _ANY for host in hosts)
     except (AttributeError, TypeError):
         return frozenset({_ANY})
 
@@ -73,7 +76,7 @@ def _added(key: str, value: str) -> list[str]:
     """The hosts that an annotation adds, whatever its prefix; all where they are told by more than their names."""
     name = key.rpartition("/")[2]
     if name in _HOSTS:
-        return [_ANY if "~" in each else each for each in value.split(",") if each.strip()]
+        return [each for each in value.split(",") if each.strip()]
     if name.partition(".")[0] == _CONDITIONS:
         return _conditions(value)
     # One after the other, so that it takes no longer than the text is long.
@@ -109,8 +112,7 @@ def _conditions(value: str) -> list[str]:
         return [_ANY]
     if not all(each and each.values and not each.regex_values for each in told):
         return [_ANY]
-    found = [host for each in told if each for host in each.values]
-    return [_ANY] if any("?" in host or "*" in host[1:] for host in found) else found
+    return [host for each in told if each for host in each.values]
 
 
 def _adds(context: ReviewContext) -> bool:

@@ -61,7 +61,7 @@ def evaluate(context: ReviewContext) -> Findings:
             return [Refusal(_CHANGED, advice=advice)]
         taken = _taken(context, before, after)
     size = _size(incoming)
-    if size > _MOST_ANNOTATIONS and size > _size(stored) and context.state.policies.protecting(request.target):
+    if size > _MOST_ANNOTATIONS and size > _size(stored) and _may_be_approved(context):
         return [Refusal(_CROWDS, advice=_LESS)]
     return [Spends(taken, Refusal(_CHANGED, advice=_TAKEN))] if taken else []
 
@@ -113,6 +113,12 @@ def _given(context: ReviewContext, value: str, claims: Statement) -> bool:
     except Rejected:
         return False
     return True
+
+
+def _may_be_approved(context: ReviewContext) -> bool:
+    """Whether policies may ask for approvals of the object. Of one in no namespace they may for what it holds."""
+    target, policies = context.request.target, context.state.policies
+    return not target.namespace or bool(policies.naming(target.resource, target.namespace))
 
 
 def _size(annotations: Mapping[str, str]) -> int:

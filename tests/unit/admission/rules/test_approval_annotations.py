@@ -11,7 +11,7 @@ from tests.support.resolving import decide, refusal
 
 from seconder.admission.request import Caller, Request
 from seconder.api import constants
-from seconder.api.policy import Requirement
+from seconder.api.policy import Mode, Requirement
 from seconder.api.reasons import Reason
 from seconder.api.resources import SECRETS, Action
 
@@ -234,4 +234,6 @@ def test_annotations_leave_room_for_approvals() -> None:
         assert refusal(decided) == said
         assert decided.advice.startswith("Leave at most 192 KiB of annotations")
         assert decide(request, state(policy(SECRETS))).allowed, "nobody needs room for what no policy names"
+        changes = policy(actions=frozenset({Action.CHANGE}), mode=Mode.AUDIT)
+        assert refusal(decide(request, state(changes))) == said
     assert decide(_changed({}, over, PERSON), state(policy())).allowed
