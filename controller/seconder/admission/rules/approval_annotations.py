@@ -15,6 +15,7 @@ from seconder.admission.request import WRITES
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api import constants
+from seconder.api.policy import Mode
 from seconder.api.reasons import Rejected
 from seconder.approvals import verification
 from seconder.approvals.statement import Statement
@@ -118,7 +119,8 @@ def _given(context: ReviewContext, value: str, claims: Statement) -> bool:
 def _may_be_approved(context: ReviewContext) -> bool:
     """Whether policies may ask for approvals of the object. Of one in no namespace they may for what it holds."""
     target, policies = context.request.target, context.state.policies
-    return not target.namespace or bool(policies.naming(target.resource, target.namespace))
+    naming = policies.naming(target.resource, target.namespace)
+    return not target.namespace or any(policy.mode is Mode.ENFORCE for policy in naming)
 
 
 def _size(annotations: Mapping[str, str]) -> int:
