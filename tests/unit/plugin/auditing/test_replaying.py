@@ -123,7 +123,7 @@ def test_what_no_policy_names_is_free_unless_it_owned_something() -> None:
     """No log tells what an agent's deletion takes along, or leaves to others; nor as whom that would run."""
     assert _outcome(event(resource="configmaps", group="")) == "OWNED"
     orphaned = event(resource="configmaps", group="", requestObject={"propagationPolicy": "Orphan"})
-    assert _outcome(orphaned) == "RIGHTS"
+    assert _outcome(orphaned) == "OWNED"
     assert _outcome(event(resource="configmaps", group="", user=DANA)) == "free"
 
 
@@ -312,8 +312,8 @@ def test_an_autoscaler_may_be_what_leaves_no_replicas(
         (event("patch", "pods", "", ref={"subresource": "ephemeralcontainers"}), "BODY"),
         (event("patch", "pods", "", ref={"subresource": "ephemeralcontainers"}, responseObject=_object()), "RIGHTS"),
         (event("create", "pods", "", ref={"subresource": "binding"}), "free"),
-        # As itself an agent may run pods, but not enter another agent's.
-        (event("create", "pods", "", ref=_AGENTS, requestObject={"spec": {"serviceAccountName": "kiro"}}), "free"),
+        # As itself an agent may run pods, but not enter another agent's. What would take them is in no log.
+        (event("create", "pods", "", ref=_AGENTS, requestObject={"spec": {"serviceAccountName": "kiro"}}), "OWNED"),
         (event("create", "pods", "", ref=_AGENTS | {"subresource": "exec"}), "RIGHTS"),
         (event("create", "pods", "", ref=_AGENTS | {"subresource": "exec"}, user=_TAGGED), "refused"),
     ],
