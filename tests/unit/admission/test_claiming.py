@@ -61,6 +61,10 @@ def test_a_volume_that_is_kept_for_one_claim_is_free_to_others() -> None:
     assert _lost(_claim(volumeName="pv-1"), FREE._replace(kept_for=("payments", "mine")))
     assert not _lost(_claim(volumeName="pv-1"), FREE._replace(kept_for=("payments", "theirs")))
     assert not _lost(_claim(storageClassName="fast"), FREE._replace(kept_for=("other", "mine")))
+    kept = FREE._replace(kept_for=("payments", "mine"), classes=("fast",))
+    for spec in ({"storageClassName": "other"}, {"storageClassName": ""}, {}):
+        assert _lost(_claim(**spec), kept), "it is bound whatever class either is of"
+    assert not _lost(_claim(volumeName="pv-other"), kept)
 
 
 def test_a_claim_that_waits_may_ask_for_another_volume_once() -> None:
@@ -85,12 +89,12 @@ def test_a_retained_volume_is_taken_by_a_claim_that_names_it() -> None:
 
 
 def test_a_retained_volume_that_is_kept_for_a_claim_is_taken_by_the_claim_of_that_name() -> None:
-    """Whichever of the two names the other; a claim of another name, place or class takes nothing."""
+    """Whichever of the two names the other; a claim of another name or place takes nothing."""
     kept = FREE._replace(retained=True, kept_for=("payments", "mine"))
     assert _lost(_claim(storageClassName="fast"), kept)
     assert _lost(_claim(), kept)
     assert _lost(_claim(volumeName="pv-1"), kept)
-    assert not _lost(_claim(storageClassName="slow"), kept)
+    assert _lost(_claim(storageClassName="slow"), kept)
     assert not _lost(_claim(volumeName="pv-2", storageClassName="fast"), kept)
     for other in (("payments", "theirs"), ("other", "mine")):
         assert not _lost(_claim(storageClassName="fast"), kept._replace(kept_for=other))

@@ -61,8 +61,8 @@ class _Wanted(NamedTuple):
         """Whether the volume controller may bind it, from a namespace, to a volume that is free."""
         if volume.kept_for:
             namespace, name = volume.kept_for
-            if namespace != place or not self.name.may_be(name):
-                return False
+            # Bound to that one, of whatever class either is (component-helpers/storage/volume, FindMatchingVolume).
+            return namespace == place and self.name.may_be(name) and self.volume in {"", volume.name}
         if self.volume:
             return self.volume == volume.name
         # Without a class it gets the default one, now or later.
