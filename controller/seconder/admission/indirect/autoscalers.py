@@ -193,7 +193,8 @@ def _rivals(context: ReviewContext) -> Asking[Sequence[Effect]]:
 def _taken(context: ReviewContext) -> Asking[Sequence[Effect]]:
     """The protected autoscalers that KEDA takes for this one's own, and writes over or ends, by their names.
 
-    But for the one that it has, and keeps, where the policies on that ask about this change itself, or free it.
+    But for the one that it has, and keeps, where the policies on that name this object as well: what they ask about a
+    change of it, or free, is theirs to say.
     """
     request = context.request
     if request.updates and not context.rewrites:

@@ -59,7 +59,7 @@ def told(spec: Any, annotations: Mapping[str, str] | None) -> frozenset[str]:
     try:
         spec = spec or {}
         found = [rule.get("host") or _ANY for rule in spec.get("rules") or ()]
-        # Of a wildcard there is the certificate alone; programs make names of the others.
+        # Programs make names of these. Of a wildcard nearly all have the certificate alone.
         hosts_of_tls = (host for tls in spec.get("tls") or () for host in tls.get("hosts") or ())
         found += [host for host in hosts_of_tls if not host.startswith(_WILD)]
         if spec.get("defaultBackend"):

@@ -4,7 +4,6 @@ What their programs do to it is not known, and so a peer is asked. What no agent
 among it, is not named either, whatever policies say.
 """
 
-import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
@@ -27,6 +26,9 @@ _TOO_MANY: Final = Refusal(
 )
 _MOST: Final = 64
 """Objects that policies may be about, and that are looked up."""
+
+_MOST_PLACES: Final = 32_768
+"""Namespaces in which some kind may be meant, by all objects that are judged at once: 0.3 s of CPU."""
 
 
 def refused(context: ReviewContext, naming: Naming) -> Refusal | None:
@@ -53,8 +55,7 @@ def lost(
         return []
     effects: dict[Target, Effect] = {}
     nowhere: dict[ResolvedResource, set[str]] = {}
-    # Once for all names: of what is in a namespace, policies name kinds and places.
-    covered = functools.cache(functools.partial(_covered, context))
+    covered = _Covered(context)
 
     def add(kind: ResolvedResource, place: str, name: str) -> None:
         effect = replace(_deletion(kind, place, name), since=reason)
@@ -70,7 +71,7 @@ def lost(
                     nowhere.setdefault(kind, set()).add(named.name)
                 for place in covered(kind, places, "" if kind.namespaced else named.name):
                     add(kind, place, named.name)
-                if len(effects) > _MOST:
+                if len(effects) > _MOST or covered.looked > _MOST_PLACES:
                     return [_TOO_MANY]
     for kind, name, place in (yield from _called(nowhere)):
         for namespace in covered(kind, frozenset({place}), ""):
@@ -121,9 +122,26 @@ def _called(names: Mapping[ResolvedResource, Collection[str]]) -> Asking[list[tu
     return called
 
 
-def _covered(context: ReviewContext, kind: ResolvedResource, places: frozenset[str], name: str) -> Sequence[str]:
-    """Those of some namespaces in which policies may be about this kind. ``name``: of what is in no namespace."""
-    return [place for place in places if coverage.may_be_covered(context, _deletion(kind, place, name))]
+class _Covered:
+    """Those of some namespaces in which policies may be about a kind. ``name``: of what is in no namespace.
+
+    Looked at once for all names: of what is in a namespace, policies name kinds and places.
+    """
+
+    def __init__(self, context: ReviewContext) -> None:
+        self._context = context
+        self._found: dict[tuple[ResolvedResource, frozenset[str], str], Sequence[str]] = {}
+        self.looked = 0
+        """How many namespaces were looked at."""
+
+    def __call__(self, kind: ResolvedResource, places: frozenset[str], name: str) -> Sequence[str]:
+        asked = kind, places, name
+        if asked not in self._found:
+            self.looked += len(places)
+            self._found[asked] = [
+                place for place in places if coverage.may_be_covered(self._context, _deletion(kind, place, name))
+            ]
+        return self._found[asked]
 
 
 def _deletion(kind: ResolvedResource, place: str, name: str) -> Effect:

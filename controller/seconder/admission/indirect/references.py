@@ -273,7 +273,8 @@ def _meaning(key: str) -> _Field:
 
 def _says_place(word: str) -> bool:
     end = next((end for end in _PLACES if word.endswith(end)), None)
-    return end is not None and not word.removesuffix(end).endswith((*_MEAN_KINDS, *_MEAN_NAMES, *_SPELLINGS))
+    of = word.removesuffix(end or "").removesuffix("s")
+    return end is not None and not of.endswith((*_MEAN_KINDS, *_MEAN_NAMES, *_SPELLINGS))
 
 
 def _kind_within(words: str) -> tuple[ResolvedResource | None, bool]:
@@ -316,6 +317,10 @@ def _told(text: str, *, place: bool = False) -> Iterator[Named]:
             yield from _if_names(path["called"], "", kind)
         return
     if place:
+        # No folder is written like a kind with its group and version.
+        for each in text.split(","):
+            if "/" in each.partition(":")[0]:
+                yield from _by_colons(each.strip().split(":"))
         return
     for each in text.split(","):
         if ":" in each:

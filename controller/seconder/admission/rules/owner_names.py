@@ -37,7 +37,7 @@ def evaluate(context: ReviewContext) -> Findings:
 
 
 def _told(metadata: Metadata) -> frozenset[tuple[str, str, str, str]]:
-    """What the references say of each owner. In which version it is asked for changes nothing."""
+    """What the references say of each owner. In which version it is asked for makes it no other one."""
     return frozenset((owner.uid, owner.group, owner.kind, owner.name) for owner in metadata.owners)
 
 

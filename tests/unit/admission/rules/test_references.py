@@ -135,6 +135,8 @@ def _inventory(*entries: str) -> dict[str, Any]:
         {"workload": {"manifests": [MANIFEST]}},
         {"path": "/apis/apps/v1/namespaces/payments/deployments/shop"},
         {"workloadPath": "deploy/shop"},
+        {"targetsFile": "deploy/shop"},
+        {"key": f"apps/v1:Deployment:{SHOP.namespace}/shop"},
         {"targetUrl": "deploy/shop"},
         {"path": {"target": "deploy/shop"}},
     ],

@@ -14,7 +14,7 @@ from tests.support.builders import (
     target,
     update,
 )
-from tests.support.resolving import Answers, decide
+from tests.support.resolving import Answers, decide, refusal
 
 from seconder.admission.decision import Decision
 from seconder.admission.indirect import references
@@ -138,3 +138,13 @@ def test_what_goes_itself_is_asked_about_by_others() -> None:
     assert decided.allowed, decided.message
     assert answers.questions(Namings)
     assert answers.read == []
+
+
+def test_more_namespaces_than_can_be_looked_at_are_not_gone_through() -> None:
+    """Each object may name others, and each kind may be in any of them."""
+    places = ([f"n{each}-{at}" for at in range(999)] for each in range(40))
+    namings = [Naming("elsewhere", references.found({"workload": "deploy/x", "namespaces": some})) for some in places]
+    few, many = (Answers(namings=some) for some in (namings[:20], namings))
+    named = state(policy(DEPLOYMENTS, namespaces={"payments"}))
+    assert decide(ENDS["namespace"], named, answers=few).allowed
+    assert refusal(decide(ENDS["namespace"], named, answers=many)) == "it names more objects than can be looked at"
