@@ -102,7 +102,9 @@ class PolicyIndex:
         self._worked_out: Final[dict[Hashable, Any]] = {}
         for policy in self.all:
             for resolved in policy.resolved.values():
-                self._kinds.setdefault((resolved.resource.group, resolved.kind), set()).add(resolved)
+                # The garbage collector knows kinds in small letters as well (client-go, NewDiscoveryRESTMapper).
+                for kind in {resolved.kind, resolved.kind.lower()}:
+                    self._kinds.setdefault((resolved.resource.group, kind), set()).add(resolved)
                 self._kind_of.setdefault(resolved.resource, resolved.kind)
                 self._custom[resolved.resource] = resolved.custom
             for place in policy.places or {_EVERYWHERE}:
@@ -215,7 +217,7 @@ class PolicyIndex:
         return self._custom.get(resource, True)
 
     def of_kind(self, group: str, kind: str) -> Sequence[ResolvedResource]:
-        """The resources of this kind that some policy names."""
+        """The resources of this kind, in small letters or not, that some policy names."""
         resources = self._kinds.get((group, kind), set()) if kind else set()
         return sorted(resources, key=lambda resolved: (resolved.resource, resolved.version))
 

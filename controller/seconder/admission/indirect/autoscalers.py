@@ -184,8 +184,9 @@ def _rivals(context: ReviewContext) -> Asking[Sequence[Effect]]:
         # With the one that it has made.
         return []
     above = request.old.controller_owner
-    if above is not None and request.target.name == f"{scaling.BY_EVENTS}{above.name}":
-        # The name is its maker's to give, who makes no second one.
+    made = above is not None and (above.group, above.kind) == scaling.SCALED_OBJECT
+    if made and above and request.target.name == f"{scaling.BY_EVENTS}{above.name}":
+        # The name is its maker's to give, who makes no second one. No agent makes one with that owner.
         own.add(above.uid)
     return [goes_along(each, scaling.VERSIONS[each.resource]) for each in found if each.uid not in own]
 

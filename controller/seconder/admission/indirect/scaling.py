@@ -16,6 +16,8 @@ from seconder.api.resources import AUTOSCALERS, GroupResource
 SCALED_OBJECTS: Final = GroupResource("keda.sh", "scaledobjects")
 VERTICAL: Final = GroupResource("autoscaling.k8s.io", "verticalpodautoscalers")
 
+SCALED_OBJECT: Final = (SCALED_OBJECTS.group, "ScaledObject")
+
 BY_EVENTS: Final = "keda-hpa-"
 """What KEDA calls the autoscaler of a ScaledObject, before that one's name, where it is not told."""
 

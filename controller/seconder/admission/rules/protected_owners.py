@@ -35,7 +35,7 @@ def evaluate(context: ReviewContext) -> Findings:
 def _objects(context: ReviewContext, owner: Owner) -> Sequence[Target]:
     """What an owner may be, by the kinds that policies name."""
     inside = context.request.target.namespace
-    if (owner.group, owner.kind) == ("", "Namespace"):
+    if (owner.group, owner.kind.lower()) == ("", "namespace"):
         # Protected by what it holds, whether a policy names the kind or not.
         return [Target(NAMESPACES, owner.kind, "", owner.name, "")]
     return [

@@ -36,9 +36,15 @@ def test_an_approved_deletion_stays_enough_whatever_agents_make() -> None:
 
 def test_a_namespace_counts_as_an_owner() -> None:
     """It is in no namespace itself, and protected by what it holds."""
-    owner = Owner("v1", "Namespace", "shop", "u")
-    assert _reason(NEW, owner, policy(NAMESPACES, DEPLOYMENT.resource)) is Reason.APPROVAL_MISSING
-    assert _reason(NEW, owner, policy()) is Reason.APPROVAL_MISSING
+    for kind in ("Namespace", "namespace"):
+        owner = Owner("v1", kind, "shop", "u")
+        assert _reason(NEW, owner, policy(NAMESPACES, DEPLOYMENT.resource)) is Reason.APPROVAL_MISSING
+        assert _reason(NEW, owner, policy()) is Reason.APPROVAL_MISSING
+
+
+def test_a_kind_in_small_letters_is_the_same() -> None:
+    """The garbage collector takes it so."""
+    assert _reason(NEW, Owner("apps/v1", "deployment", "checkout", DEPLOYMENT.uid)) is Reason.APPROVAL_MISSING
 
 
 @pytest.mark.parametrize(
