@@ -160,6 +160,8 @@ class Field:
             definition = documents.definition(kind.plural, kind.group, named, scope)
             definition["spec"]["versions"][0]["name"] = kind.version
             self.make(DEFINITIONS, definition)
+            # Before their definition, whose finalizer goes with it: what is left could be read by no other definition.
+            self._undo.callback(self.admin, "DELETE", path)
             self.eventually(lambda: self.admin("GET", path).done, f"{kind.plural} are served")
         return path
 
