@@ -20,6 +20,7 @@ from seconder.admission.request import Operation
 from seconder.admission.review import ReviewContext
 from seconder.admission.rule import AppliesTo, Binds, Rule
 from seconder.api.resources import DEFINITIONS, NAMESPACES, GroupResource, ResolvedResource, Target
+from seconder.api.type_reader import TypeReader
 
 _REASON: Final = "some program acts on an object that names it and goes along, and how is not known"
 _UNREADABLE: Final = "its objects cannot be read: the version in which they are stored is not served"
@@ -41,6 +42,16 @@ class _Spec(Struct):
     versions: list[_Version] = []
 
 
+class _Condition(Struct):
+    type: str = ""
+    status: str = ""
+
+
+class _Status(Struct):
+    conditions: list[_Condition] = []
+
+
+_status: Final = TypeReader(_Status)
 _spec: Final = msgspec.json.Decoder(_Spec | None)
 
 
@@ -51,6 +62,8 @@ def evaluate(context: ReviewContext) -> Findings:
         return []
     if target.resource == NAMESPACES:
         return (yield from _named(context, Namings(None, target.name)))
+    if _never_served(context):
+        return []
     kind = _defined(context)
     return (yield from _named(context, Namings(kind, ""))) if references.judged(kind.resource) else []
 
@@ -62,6 +75,18 @@ def _named(context: ReviewContext, lookup: Namings) -> Findings:
     found = yield from ask(lookup)
     lost = yield from naming.lost(context, found, _REASON, goes)
     return (yield from along.findings(context, lost)) if lost else []
+
+
+def _never_served(context: ReviewContext) -> bool:
+    """Whether nothing can have been made of a stored definition, since its names are another one's.
+
+    Its status tells, which no agent writes; what was served once stays ``Established``.
+    """
+    try:
+        status = _status.convert(context.whole[0].get("status") or {})
+    except msgspec.ValidationError:
+        return False
+    return any(each.type == "Established" and each.status == "False" for each in status.conditions)
 
 
 def _defined(context: ReviewContext) -> ResolvedResource:

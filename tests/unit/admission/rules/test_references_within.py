@@ -148,3 +148,18 @@ def test_more_namespaces_than_can_be_looked_at_are_not_gone_through() -> None:
     named = state(policy(DEPLOYMENTS, namespaces={"payments"}))
     assert decide(ENDS["namespace"], named, answers=few).allowed
     assert refusal(decide(ENDS["namespace"], named, answers=many)) == "it names more objects than can be looked at"
+
+
+def test_nothing_goes_with_what_was_never_served() -> None:
+    """Its names were another definition's. Until the API server has said so, it is not known."""
+    for established, reason in (("False", Reason.NOT_COVERED), ("True", Reason.INTERNAL_ERROR)):
+        stored = STORED | {"status": {"conditions": [{"type": "Established", "status": established}]}}
+        decided = decide(deletion(DEFINITION, stored=stored), state(policy(DEPLOYMENTS)), answers=_unread())
+        assert decided.reason is reason
+    odd = STORED | {"status": {"conditions": [{"type": "Established", "status": False}]}}
+    decided = decide(deletion(DEFINITION, stored=odd), state(policy(DEPLOYMENTS)), answers=_unread())
+    assert decided.reason is Reason.INTERNAL_ERROR
+
+
+def _unread() -> Answers:
+    return Answers(unknown=[Namings])
