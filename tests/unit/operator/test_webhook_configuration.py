@@ -300,7 +300,8 @@ def test_a_thousand_policies_fit(subjects: Subjects) -> None:
         for number in range(1000)
     ]
     entries = _entries(*policies)
-    assert len(json.dumps(list(entries.values()))) < 1_400_000
+    # etcd takes 1,572,864 bytes, of which the metadata need some.
+    assert len(json.dumps(list(entries.values()))) < 1_450_000
     for each in entries.values():
         assert len(each["matchConditions"]) <= 64
         assert max(len(condition["expression"]) for condition in each["matchConditions"]) < 90_000
