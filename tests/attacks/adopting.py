@@ -130,15 +130,20 @@ def take_the_pod_that_owns_it(field: Field) -> None:
 _NONE: Final = {**_OF_ITS_OWN, "replicas": 0}
 
 
-@attack()
-def crowd_out_the_pod_that_owns_it(field: Field) -> None:
-    """An agent has a controller end its pod, which owns what is protected: by one pod more, or an autoscaler."""
+def _of_a_pod(field: Field) -> str:
+    """What is protected and a ReplicaSet's only pod owns: its path."""
     field.account()
     field.make(REPLICA_SETS, {"metadata": {"name": "web"}, "spec": {**_OF_ITS_OWN, "replicas": 1}})
     pods = PODS.path(field.place)
     field.eventually(lambda: field.admin("GET", pods).document["items"], "its pod is there")
     name = field.admin("GET", pods).document["items"][0]["metadata"]["name"]
-    path = _owning(field, PODS, name, "Pod")
+    return _owning(field, PODS, name, "Pod")
+
+
+@attack()
+def crowd_out_the_pod_that_owns_it(field: Field) -> None:
+    """An agent has a controller end its pod, which owns what is protected: by one pod more, or an autoscaler."""
+    path, pods = _of_a_pod(field), PODS.path(field.place)
     pod = documents.pod("mine")
     pod["metadata"] |= {"labels": _LABELS, "annotations": {"controller.kubernetes.io/pod-deletion-cost": "1000"}}
     field.refused("POST", pods, pod)
@@ -152,11 +157,7 @@ def crowd_out_the_pod_that_owns_it(field: Field) -> None:
 @attack()
 def crowd_out_the_pod_that_owns_it_by_an_owner_more(field: Field) -> None:
     """An agent's pod is to stay when its ReplicaSet goes with an owner, and to be counted beside what owns another."""
-    field.account()
-    field.make(REPLICA_SETS, {"metadata": {"name": "web"}, "spec": {**_OF_ITS_OWN, "replicas": 1}})
-    pods = PODS.path(field.place)
-    field.eventually(lambda: field.admin("GET", pods).document["items"], "its pod is there")
-    path = _owning(field, PODS, field.admin("GET", pods).document["items"][0]["metadata"]["name"], "Pod")
+    path, pods = _of_a_pod(field), PODS.path(field.place)
     holders = [
         owner(
             dict(field.done("POST", CONFIG_MAPS.path(field.place), {"metadata": {"name": name}}).document), "ConfigMap"

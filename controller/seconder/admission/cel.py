@@ -107,6 +107,12 @@ def subresource(name: str) -> str:
 UNDER_DELETION: Final = "oldObject != null && has(oldObject.metadata) && has(oldObject.metadata.deletionTimestamp)"
 """Whether the stored object is under deletion."""
 
+MADE_UNDER_OWNERS: Final = (
+    'request.operation == "CREATE" && object != null && has(object.metadata)'
+    " && has(object.metadata.ownerReferences) && object.metadata.ownerReferences.size() > "
+)
+"""Whether an object is made under more owners than the number that follows."""
+
 CHANGES_OWNERS: Final = (
     "object != null && oldObject != null"
     " && has(object.metadata) && has(object.metadata.ownerReferences) && !(has(oldObject.metadata)"

@@ -14,8 +14,10 @@ from seconder.admission.changes.free_paths import ABSENT, DROPPED, Steps
 from seconder.admission.changes.place import Place
 from seconder.admission.changes.senders import Senders
 
+KUBECTL: Final = "kubectl.kubernetes.io/last-applied-configuration"
+
 TABLE: Final[Mapping[str, str]] = {
-    "kubectl.kubernetes.io/last-applied-configuration": "kubectl apply, Argo CD and Pulumi merge by it",
+    KUBECTL: "kubectl apply, Argo CD and Pulumi merge by it",
     "kapp.k14s.io/original": "kapp merges by it",
 }
 """Annotations that hold a whole object as JSON, and who goes by them.

@@ -4,15 +4,10 @@ A ReplicaSet's come onto its Deployment by ``kubectl rollout undo``, and a Deplo
 controller (kubernetes/pkg/controller/deployment, ``SetNewReplicaSetAnnotations``).
 """
 
-from typing import Final
-
-from seconder.admission.changes import free_changes
+from seconder.admission.changes import free_changes, last_applied
 from seconder.admission.changes.free_paths import ANNOTATIONS
 from seconder.admission.review import Effect, ReviewContext
 from seconder.api.resources import Action, Target
-
-_LEFT: Final = "kubectl.kubernetes.io/last-applied-configuration"
-"""Each apply by client writes it, and neither of the two copies it (their ``annotationsToSkip``)."""
 
 
 def taken_back(context: ReviewContext, onto: Target) -> bool:
@@ -20,6 +15,7 @@ def taken_back(context: ReviewContext, onto: Target) -> bool:
     old, new = context.request.stored, context.request.incoming
     if old == new:
         return False
-    changed = [key for key in old.keys() | new.keys() if key != _LEFT and old.get(key) != new.get(key)]
+    # Each apply by client writes what it applied, and neither of the two copies that (their ``annotationsToSkip``).
+    changed = [key for key in old.keys() | new.keys() if key != last_applied.KUBECTL and old.get(key) != new.get(key)]
     free = free_changes.of_all(context.naming(Effect(Action.CHANGE, onto, "v1", {})), onto.resource)
     return any(not free_changes.frees(paths, (*ANNOTATIONS, key)) for paths in free for key in changed)

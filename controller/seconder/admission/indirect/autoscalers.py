@@ -211,10 +211,10 @@ def _taken(context: ReviewContext) -> Asking[Sequence[Effect]]:
             there = yield from coverage.read(effect, _UNREAD)
             if there is None:
                 continue
-            above = there.controller_owner
+            above, lost = there.controller_owner, coverage.at(effect, there)
             kept = name in stored & wanted and above is not None and above.uid == request.target.uid
-            if not (kept and all(policy in mine for policy in context.naming(coverage.at(effect, there)))):
-                found.append(coverage.at(effect, there))
+            if not (kept and all(policy in mine for policy in context.naming(lost))):
+                found.append(lost)
     return found
 
 

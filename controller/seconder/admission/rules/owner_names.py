@@ -48,9 +48,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """
     if index.follows:
         return []
-    owners = "object.metadata.ownerReferences"
-    made = f'request.operation == "CREATE" && object != null && has(object.metadata) && has({owners})'
-    return [Prefilter(Entry.GUARD, test) for test in (cel.CHANGES_OWNERS, f"{made} && {owners}.size() > 1")]
+    return [Prefilter(Entry.GUARD, test) for test in (cel.CHANGES_OWNERS, f"{cel.MADE_UNDER_OWNERS}1")]
 
 
 RULE: Final = Rule(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from seconder.admission import cel
 from seconder.admission.findings import Findings, Refusal
 from seconder.admission.kinds import MADE_BY_CONTROLLER
 from seconder.admission.policy_index import Installation, PolicyIndex
@@ -53,11 +54,7 @@ def prefilters(index: PolicyIndex, place: Installation) -> Sequence[Prefilter]:
     """Whatever agents make under an owner."""
     if not index.follows:
         return []
-    owned = (
-        'request.operation == "CREATE" && object != null && has(object.metadata)'
-        " && has(object.metadata.ownerReferences) && object.metadata.ownerReferences.size() > 0"
-    )
-    return [Prefilter(Entry.GUARD, owned)]
+    return [Prefilter(Entry.GUARD, f"{cel.MADE_UNDER_OWNERS}0")]
 
 
 RULE: Final = Rule(
